@@ -1,0 +1,62 @@
+# Set up finevar and run it; `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+CONFIG ?= config/config.yaml
+CORES ?= all
+ARGS ?=
+
+ifneq (1,$(words [$(CURDIR)]))
+$(error Snakemake cannot start jobs from a folder with a space in its path: move $(CURDIR))
+endif
+
+VENV := .venv
+STAMP := $(VENV)/.complete
+# Jobs take the first python in PATH, so that is the environment's. Tools are called as its modules rather than by their
+# launchers, which hold an absolute path and break when the clone moves.
+IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+RUN := $(IN_VENV) python -m
+OPTIONS = --cores $(CORES) --profile workflow/profiles/local --configfile $(CONFIG)
+STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' $(CONFIG)
+
+.PHONY: help env study dry-run report test lint
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@printf '\n  variables: CONFIG=%s CORES=%s PYTHON=%s ARGS="more options"\n' '$(CONFIG)' '$(CORES)' '$(PYTHON)'
+
+study: $(STAMP) ## run the study of CONFIG, or what is left of it, and say where its report is
+	@$(IN_VENV) workflow/run-alone.sh $(OPTIONS) $(ARGS)
+	@echo "Report: results/$$($(STUDY))/report.html"
+
+dry-run: $(STAMP) ## list the jobs that `make study` would run
+	@$(RUN) snakemake $(OPTIONS) --dry-run $(ARGS)
+
+report: $(STAMP) ## write Snakemake's own report of a finished study: provenance, run times, all results in one page
+	@$(RUN) snakemake $(OPTIONS) --report "results/$$($(STUDY))/snakemake-report.html" $(ARGS)
+
+test: $(STAMP) ## run the tests that need no network
+	@$(RUN) pytest $(ARGS)
+
+lint: $(STAMP) ## check style, format and rules
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) snakefmt --check Snakefile workflow/rules
+	@$(RUN) snakemake --lint
+
+env: $(STAMP) ## set up .venv from requirements.lock; the other targets do so by themselves
+
+# The stamp is written last, so that an installation cut short is taken up again and a finished one is left alone.
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "finevar needs Python 3.11 or newer, but PYTHON=$(PYTHON) is: $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Install one and name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(VENV)/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || $(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "$(PYTHON) -m venv failed. On Debian and Ubuntu its parts are packaged apart:" >&2; \
+	  echo "  apt-get install python3-venv        (as root), then call make again" >&2; exit 1; }
+	@$(VENV)/bin/python -m pip install --disable-pip-version-check --requirement requirements.lock
+	@touch $@
