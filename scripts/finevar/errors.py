@@ -1,0 +1,10 @@
+"""Errors for people: where it is, what was found, what is allowed, what to do."""
+
+from __future__ import annotations
+
+
+class InputError(Exception):
+    """A mistake in a config, a file or a machine's set-up that its user can mend."""
+
+    def __init__(self, where: str, *, found: str, allowed: str, remedy: str) -> None:
+        super().__init__(f"{where}: found {found}. Allowed: {allowed}. {remedy}")
