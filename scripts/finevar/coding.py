@@ -1,0 +1,97 @@
+"""Coded units and model terms: the columns of the response surface, for the design's checks and for the fits."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+TERM_ORDER = ("first_order", "interactions", "quadratic")
+SCALES = {"identity": lambda x: x, "log2": np.log2, "log10": np.log10}
+INVERSES = {"identity": lambda z: z, "log2": np.exp2, "log10": lambda z: 10**z}
+
+Term = tuple[str, ...]  # () is the intercept, (a,) first order, (a, b) an interaction, (a, a) a square
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How a factor's natural levels become coded units: x = 2 (z - middle) / range with z on the factor's scale."""
+
+    levels: tuple[float, ...]
+    scale: str
+
+    @classmethod
+    def of(cls, name: str, factor: Mapping[str, Any]) -> Coding:
+        """Read a factor's levels and scale from its part of the config."""
+        return cls(tuple(factor["levels"]), factor["coding"])
+
+    @property
+    def middle(self) -> float:
+        """Return the middle of the levels, on the factor's scale."""
+        return float(np.mean(self._ends()))
+
+    @property
+    def half_range(self) -> float:
+        """Return half the range of the levels, on the factor's scale: one coded unit."""
+        low, high = self._ends()
+        return float(high - low) / 2
+
+    def coded(self, natural: Sequence[float] | np.ndarray | float) -> np.ndarray:
+        """Return natural values in coded units, -1 at the lowest level and 1 at the highest."""
+        return (SCALES[self.scale](np.asarray(natural, dtype=float)) - self.middle) / self.half_range
+
+    def natural(self, coded: Sequence[float] | np.ndarray | float) -> np.ndarray:
+        """Return coded values in natural units."""
+        return INVERSES[self.scale](np.asarray(coded, dtype=float) * self.half_range + self.middle)
+
+    @property
+    def step(self) -> float:
+        """Return the coded units in one natural step: a doubling on a logarithmic scale, else one unit."""
+        scaled = np.log10(2) if self.scale == "log10" else 1.0
+        return float(scaled / self.half_range)
+
+    def _ends(self) -> tuple[float, float]:
+        scale = SCALES[self.scale]
+        return float(scale(min(self.levels))), float(scale(max(self.levels)))
+
+
+def step_unit(name: str, scale: str) -> str:
+    """Say what one natural step of a factor is."""
+    if scale != "identity":
+        return f"per doubling of {name}"
+    singular = {"epochs": "epoch", "frozen_layers": "frozen layer", "train_examples": "training example"}
+    return f"per {singular[name]}" if name in singular else f"per unit of {name}"
+
+
+def terms(factors: Sequence[str], order: str) -> list[Term]:
+    """Return the terms of a response surface, intercept first; each order holds those before it."""
+    kept: list[Term] = [(), *((name,) for name in factors)]
+    if order in ("interactions", "quadratic"):
+        kept += itertools.combinations(factors, 2)
+    if order == "quadratic":
+        kept += [(name, name) for name in factors]
+    return kept
+
+
+def term_name(term: Term) -> str:
+    """Print a term: intercept, a, a:b or a^2."""
+    if len(term) == 2 and term[0] == term[1]:
+        return f"{term[0]}^2"
+    return ":".join(term) or "intercept"
+
+
+def term_group(term: Term) -> str:
+    """Return the group of a term in the model ladder."""
+    if len(term) == 2:
+        return "quadratic" if term[0] == term[1] else "two_way"
+    return "first_order" if term else "intercept"
+
+
+def model_matrix(coded: Mapping[str, np.ndarray], columns: Sequence[Term]) -> np.ndarray:
+    """Return the model matrix [points, terms] of coded levels [points] per factor."""
+    rows = len(next(iter(coded.values())))
+    ones = np.ones(rows)
+    return np.column_stack([np.prod([coded[name] for name in term], axis=0) * ones for term in columns])

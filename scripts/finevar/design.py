@@ -1,0 +1,314 @@
+"""From factors to points to runs, each with an id made from everything that decides its result."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finevar.coding import TERM_ORDER, Coding, model_matrix, terms
+from finevar.config import INTEGERS, Config, normalise, raise_problems
+from finevar.errors import InputError
+
+Settings = dict[str, Any]
+Point = dict[str, Any]  # level of each factor
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fine-tuned model: a point on a data set, at a seed."""
+
+    run_id: str
+    point_id: str
+    dataset: str
+    settings: Settings
+    seed: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that the rules need to know, all of it from the config."""
+
+    config: Config
+    codings: dict[str, Coding]
+    points: list[Point]
+    runs: dict[str, Run]
+    model_id: str
+    baseline_id: str
+    dataset_ids: dict[str, str]
+    source_ids: dict[str, str]
+
+
+def plan_study(config: Config) -> Study:
+    """Expand a checked config into its points and runs; raise InputError with all that stands in their way."""
+    factors = config["sweep"]["factors"]
+    codings = {name: Coding.of(name, factor) for name, factor in factors.items()}
+    points = design_points(config, codings)
+    raise_problems(point_problems(config, codings, points))
+    source_ids = {name: f"{name}-{digest(source)}" for name, source in config["sources"].items()}
+    data = {name: dataset_identity(config, name) for name in config["datasets"]}
+    dataset_ids = {name: f"{name}-{digest(identity)}" for name, identity in data.items()}
+    baseline = baseline_identity(config, data)
+    return Study(
+        config=config,
+        codings=codings,
+        points=points,
+        runs=plan_runs(config, points, data, baseline),
+        model_id=source_ids[config["model"]],
+        baseline_id=baseline_name(config, baseline, source_ids),
+        dataset_ids=dataset_ids,
+        source_ids=source_ids,
+    )
+
+
+# Points ---------------------------------------------------------------------------------------------------------------
+
+
+def design_points(config: Config, codings: Mapping[str, Coding]) -> list[Point]:
+    """Return the design's points in a fixed order, without repeats."""
+    sweep = config["sweep"]
+    makers = {
+        "full_factorial": full_factorial,
+        "central_composite": central_composite,
+        "box_behnken": box_behnken,
+        "latin_hypercube": latin_hypercube,
+        "table": table,
+    }
+    points = makers[sweep["design"]["kind"]](sweep["design"], codings)
+    points = [normalise(point) for point in points]
+    if sweep["design"]["include_baseline"]:
+        points.append(baseline_levels(config))
+    return [dict(pairs) for pairs in dict.fromkeys(tuple(point.items()) for point in points)]
+
+
+def full_factorial(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+    """Return every combination of levels."""
+    combinations = itertools.product(*(coding.levels for coding in codings.values()))
+    return [dict(zip(codings, levels, strict=True)) for levels in combinations]
+
+
+def central_composite(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+    """Return the face-centred central composite design: corners, face centres and one centre.
+
+    The centre is run once per seed like every other point; replicates come from seeds.
+    """
+    from pydoe import ccdesign  # imported here: 1.4 s that most studies need not pay
+
+    return at_three_levels(ccdesign(len(codings), center=(0, 1), face="faced"), codings)
+
+
+def box_behnken(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+    """Return the Box-Behnken design: edge midpoints and one centre."""
+    from pydoe import bbdesign
+
+    return at_three_levels(bbdesign(len(codings), center=1), codings)
+
+
+def at_three_levels(coded: np.ndarray, codings: Mapping[str, Coding]) -> list[Point]:
+    """Replace -1, 0 and 1 by each factor's low, centre and high level."""
+    levels = [sorted(coding.levels) for coding in codings.values()]
+    return [
+        {name: levels[column][int(x) + 1] for column, (name, x) in enumerate(zip(codings, row, strict=True))}
+        for row in coded
+    ]
+
+
+def latin_hypercube(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+    """Return a maximin Latin hypercube between the extreme levels, evenly spread in coded units, integers rounded."""
+    from pydoe import lhs
+
+    sample = lhs(len(codings), samples=design["points"], criterion="maximin", seed=design.get("seed", 0))
+    points = []
+    for row in 2 * sample - 1:
+        point = {name: coding.natural(x) for (name, coding), x in zip(codings.items(), row, strict=True)}
+        points.append({name: round(x) if name in INTEGERS else float(f"{x:.4g}") for name, x in point.items()})
+    return points
+
+
+def table(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+    """Return the points that a CSV file lists, one column per factor."""
+    path = Path(design["file"])
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"config: sweep.design.file: {path}",
+            found=str(error),
+            allowed="a readable CSV file in UTF-8",
+            remedy="Correct the path, which is relative to where Snakemake runs.",
+        ) from None
+    rows = list(csv.DictReader(text.splitlines()))
+    raise_problems(table_problems(path, rows, codings))
+    return [{name: float(row[name]) for name in codings} for row in rows]
+
+
+def table_problems(
+    path: Path, rows: Sequence[Mapping[str, str]], codings: Mapping[str, Coding]
+) -> Iterator[InputError]:
+    """Yield what is wrong with a design table."""
+    columns = list(rows[0]) if rows else []
+    if sorted(map(str, columns)) != sorted(codings):
+        yield InputError(
+            f"{path}",
+            found=f"columns {', '.join(map(str, columns)) or 'none'}",
+            allowed=f"one for each factor: {', '.join(codings)}",
+            remedy="Make the header name the factors.",
+        )
+        return
+    for number, row in enumerate(rows, 2):
+        for name, coding in codings.items():
+            try:
+                legal = min(coding.levels) <= float(row[name]) <= max(coding.levels)
+                legal = legal and (name not in INTEGERS or float(row[name]).is_integer())
+            except (TypeError, ValueError):
+                legal = False
+            if not legal:
+                kind = "a whole number" if name in INTEGERS else "a number"
+                yield InputError(
+                    f"{path}, line {number}, column {name}",
+                    found=repr(row[name]),
+                    allowed=f"{kind} from {min(coding.levels):g} to {max(coding.levels):g}, the extremes of its levels",
+                    remedy="Correct the cell, or widen sweep.factors.",
+                )
+
+
+def point_problems(config: Config, codings: Mapping[str, Coding], points: Sequence[Point]) -> Iterator[InputError]:
+    """Yield what is wrong with the points taken together."""
+    for point in points:
+        settings = config["training"] | point
+        if settings["train_examples"] is not None and settings["batch_size"] > settings["train_examples"]:
+            yield InputError(
+                f"config: point {shown_point(point)}",
+                found=f"batch_size {settings['batch_size']} with train_examples {settings['train_examples']}",
+                allowed="a batch no larger than the data",
+                remedy="Lower batch_size or raise train_examples.",
+            )
+    order = config["analysis"]["model"]
+    for name in codings:
+        levels = {point[name] for point in points}
+        if order == "quadratic" and len(levels) < 3:
+            yield InputError(
+                f"config: sweep.factors.{name}",
+                found=f"{len(levels)} levels in the design",
+                allowed="three or more for analysis.model: quadratic",
+                remedy="Add a level, or set analysis.model to interactions.",
+            )
+    columns = terms(list(codings), order)
+    coded = {name: coding.coded([point[name] for point in points]) for name, coding in codings.items()}
+    rank = int(np.linalg.matrix_rank(model_matrix(coded, columns)))
+    if rank < len(columns):
+        lower = TERM_ORDER[: TERM_ORDER.index(order)]
+        yield InputError(
+            "config: sweep.design",
+            found=f"{len(points)} points that can tell {rank} terms apart",
+            allowed=f"a design that can tell all {len(columns)} terms of analysis.model: {order} apart",
+            remedy=f"Add points or levels{f', or set analysis.model to {lower[-1]}' if lower else ''}.",
+        )
+    sweep = config["sweep"]
+    runs = len(points) * len(sweep["seeds"]) * len(sweep["datasets"])
+    parameters = len(columns) + len(sweep["seeds"]) + len(sweep["datasets"]) - 2
+    if runs <= parameters:
+        yield InputError(
+            "config: sweep",
+            found=f"{runs} runs for {parameters} parameters (terms, seeds and data sets)",
+            allowed="more runs than parameters",
+            remedy="Add seeds or points.",
+        )
+
+
+def shown_point(point: Point) -> str:
+    """Print a point."""
+    return ", ".join(f"{name} {level:g}" for name, level in point.items())
+
+
+# Identities -----------------------------------------------------------------------------------------------------------
+
+
+def dataset_identity(config: Config, name: str) -> Config:
+    """Return all that decides a data set's content: its own keys and its source's."""
+    spec = config["datasets"][name]
+    return spec | {"source": config["sources"][spec["source"]]}
+
+
+def baseline_identity(config: Config, data: Mapping[str, Config]) -> Config:
+    """Return all that decides the baseline's weights: the source model and, where it is trained, how."""
+    identity = {"model": config["sources"][config["model"]]}
+    baseline = config["baseline"]
+    if "dataset" in baseline:
+        trained = {"dataset": data[baseline["dataset"]], "settings": baseline["settings"], "seed": baseline["seed"]}
+        identity |= trained
+    return identity
+
+
+def baseline_name(config: Config, identity: Config, source_ids: Mapping[str, str]) -> str:
+    """Return the baseline's id; the model's own where the baseline is not trained."""
+    baseline = config["baseline"]
+    if "dataset" not in baseline:
+        return source_ids[config["model"]]
+    return f"{baseline['dataset']}-{tag(baseline['settings'], baseline['seed'])}-{digest(identity)}"
+
+
+def plan_runs(config: Config, points: Sequence[Point], data: Mapping[str, Config], baseline: Config) -> dict[str, Run]:
+    """Return every run of the study by its id."""
+    runs = []
+    for dataset, point in itertools.product(config["sweep"]["datasets"], points):
+        settings = config["training"] | point
+        where = {"dataset": data[dataset], "baseline": baseline, "settings": settings}
+        for seed in config["sweep"]["seeds"]:
+            run_id = f"{tag(settings, seed)}-{digest(where | {'seed': seed})}"
+            runs.append(Run(run_id, f"{tag(settings)}-{digest(where)}", dataset, settings, seed))
+    repeated = [run_id for run_id, count in Counter(run.run_id for run in runs).items() if count > 1]
+    if repeated:
+        raise InputError(
+            "config: sweep",
+            found=f"different runs with one id, {', '.join(repeated)}",
+            allowed="an id for each run",
+            remedy="Two data sets say the same under two names, or hashes collide: change one setting slightly.",
+        )
+    return {run.run_id: run for run in runs}
+
+
+def baseline_levels(config: Config) -> Point:
+    """Return the baseline's level of each factor."""
+    return {name: config["baseline"]["settings"][name] for name in config["sweep"]["factors"]}
+
+
+def design_rows(study: Study) -> list[dict[str, Any]]:
+    """Return a row per run: ids, data set, seed, settings and folder."""
+    return [
+        {
+            "run_id": run.run_id,
+            "point_id": run.point_id,
+            "dataset": run.dataset,
+            "seed": run.seed,
+            **run.settings,
+            "path": f"results/runs/{run.dataset}/{run.run_id}",
+        }
+        for run in study.runs.values()
+    ]
+
+
+def tag(settings: Settings, seed: int | None = None) -> str:
+    """Return the readable part of an id, such as lr2e-05-bs16-ep2-seed0."""
+    readable = f"lr{settings['learning_rate']:g}-bs{settings['batch_size']}-ep{settings['epochs']}"
+    return readable if seed is None else f"{readable}-seed{seed}"
+
+
+def digest(identity: Any) -> str:
+    """Return eight hexadecimal digits of the SHA-256 of a value's canonical JSON."""
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def any_of(names: Sequence[str]) -> str:
+    """Return the pattern that matches exactly these names, for a wildcard."""
+    return "|".join(map(re.escape, names))
