@@ -1,0 +1,21 @@
+"""Tokenise a data set once; in: train.parquet, eval.parquet, the model's tokeniser; out: flat token ids."""
+
+from pathlib import Path
+
+from finevar.encoding import encode, save_encoded
+from finevar.jobs import JobLog
+from finevar.records import EXAMPLES, read_table
+
+
+def main(snakemake) -> None:
+    with JobLog(snakemake.log[0]) as log:
+        for part in ("train", "evaluation"):
+            examples = read_table(snakemake.input[part], EXAMPLES)
+            texts, labels = examples["text"].to_pylist(), examples["label"].to_pylist()
+            encoded = encode(texts, labels, Path(snakemake.input.model))
+            save_encoded(encoded, snakemake.output[part])
+            log.info("%s: %d sentences, %d tokens", part, len(encoded), len(encoded.tokens))
+
+
+if __name__ == "__main__":
+    main(snakemake)

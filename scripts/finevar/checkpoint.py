@@ -1,0 +1,102 @@
+"""A model's folder: DistilBERT in Hugging Face's layout, read into plain weights and written back."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+
+from finevar.encoder import Architecture, Weights
+from finevar.errors import InputError
+from finevar.files import read_json, write_bytes, write_json
+from finevar.randomness import generator
+
+TOKENISER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+HEAD_STD = 0.02  # standard deviation of a new head's weights, Hugging Face's initializer_range
+
+
+def load_model(folder: Path) -> tuple[Weights, Architecture]:
+    """Return the weights and architecture that a folder holds."""
+    return load_file(folder / "model.safetensors"), Architecture.from_config(read_json(folder / "config.json"))
+
+
+def fit_head(
+    weights: Weights, architecture: Architecture, labels: Sequence[str] | None, classes: Sequence[str], seed: int
+) -> str:
+    """Give weights, in place, a head for these classes, and say how.
+
+    labels: the checkpoint's own class names in order, if it has a head. A head of the right size is kept, its rows put
+    in the order of the classes where the names agree; another is replaced by one drawn from the seed.
+    """
+    draw = generator(seed, "head")
+    if "pre_classifier.weight" not in weights:
+        new_linear(weights, "pre_classifier", architecture.dim, architecture.dim, draw)
+    if "classifier.weight" not in weights or len(weights["classifier.weight"]) != len(classes):
+        had = f"one of {len(weights['classifier.weight'])} classes" if "classifier.weight" in weights else "none"
+        new_linear(weights, "classifier", len(classes), architecture.dim, draw)
+        return f"new head of {len(classes)} classes from the seed (the checkpoint had {had})"
+    own = [name.casefold() for name in labels or []]
+    wanted = [name.casefold() for name in classes]
+    if own != wanted and sorted(own) == sorted(wanted):
+        rows = torch.tensor([own.index(name) for name in wanted])
+        for part in ("weight", "bias"):
+            weights[f"classifier.{part}"] = weights[f"classifier.{part}"][rows].contiguous()
+        return "the checkpoint's head, its rows put in the order of the data's classes"
+    return f"the checkpoint's head, its classes ({', '.join(labels or ['unnamed'])}) taken in order"
+
+
+def new_linear(weights: Weights, name: str, rows: int, columns: int, draw: torch.Generator) -> None:
+    """Put a freshly drawn linear layer into weights."""
+    weights[f"{name}.weight"] = torch.randn(rows, columns, generator=draw) * HEAD_STD
+    weights[f"{name}.bias"] = torch.zeros(rows)
+
+
+def own_labels(folder: Path) -> list[str] | None:
+    """Return the class names of a checkpoint's head in order, if its config names them."""
+    names = read_json(folder / "config.json").get("id2label")
+    return [names[key] for key in sorted(names, key=int)] if names else None
+
+
+def save_model(weights: Weights, folder: Path, *, start: Path, classes: Sequence[str]) -> None:
+    """Write a folder that Hugging Face's `from_pretrained` and this workflow both read.
+
+    start: the folder that the training began from; it gives the architecture and the tokeniser.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    data = save({name: tensor.detach().contiguous() for name, tensor in weights.items()}, metadata={"format": "pt"})
+    write_bytes(data, folder / "model.safetensors")
+    write_config(folder, start=start, classes=classes)
+
+
+def write_config(folder: Path, *, start: Path, classes: Sequence[str]) -> None:
+    """Write a model's config and tokeniser, without weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config: dict[str, Any] = read_json(start / "config.json")
+    config["id2label"] = {str(number): name for number, name in enumerate(classes)}
+    config["label2id"] = {name: number for number, name in enumerate(classes)}
+    write_json(config | {"architectures": ["DistilBertForSequenceClassification"]}, folder / "config.json")
+    for name in TOKENISER:
+        if (start / name).exists():
+            shutil.copyfile(start / name, folder / name)
+
+
+def weights_sha256(folder: Path) -> str:
+    """Return the SHA-256 of a model's weights file."""
+    with (folder / "model.safetensors").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_positions(architecture: Architecture, max_length: int) -> None:
+    """Raise InputError where sentences may be longer than the model's positions."""
+    if max_length > architecture.positions:
+        raise InputError(
+            "config: training.max_length",
+            found=str(max_length),
+            allowed=f"at most {architecture.positions}, the model's positions",
+            remedy="Lower max_length.",
+        )

@@ -1,0 +1,289 @@
+"""Sentences and labels: read, check, de-duplicate, split by content."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from finevar.errors import InputError
+
+SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
+
+Facts = dict[str, Any]
+
+
+def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[pd.DataFrame, pd.DataFrame, Facts]:
+    """Return the training and evaluation examples (columns example_id, text, label) and what was found and done.
+
+    spec: a dataset's part of the config. source: folder of the fetched source. hub: whether the source is a data set
+    repository, read by split, or a folder of files.
+
+    Raises InputError for a file that is missing or damaged, a missing column, an empty text, a single class.
+    """
+    if hub:
+        train, held_out = (read_split(spec, source, spec.get(key)) for key in ("train_split", "eval_split"))
+    else:
+        train, held_out = (read_file(spec, source, spec.get(key)) for key in ("file", "eval_file"))
+    facts: Facts = {"read": len(train) + (0 if held_out is None else len(held_out))}
+    parts = [label_examples(part, spec, facts) for part in (train, held_out) if part is not None]
+    classes = name_classes(parts, spec, source)
+    parts = [clean(part, facts) for part in parts]
+    if len(parts) == 1:
+        train, evaluation = split(parts[0], spec["eval_examples"], spec)
+    else:
+        train, evaluation = without_overlap(*parts, facts)
+    check_classes(train, evaluation, classes, spec)
+    facts |= {"train": len(train), "eval": len(evaluation), "classes": [str(name) for name in classes]}
+    facts["train_share"] = [float((train["label"] == k).mean()) for k in range(len(classes))]
+    facts["data_sha256"] = fingerprint(train, evaluation)
+    return train, evaluation, facts
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+def read_split(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.DataFrame | None:
+    """Read one split of a data set repository's snapshot, its class names as labels."""
+    if name is None:
+        return None
+    from datasets import ClassLabel, load_dataset
+    from datasets.exceptions import DatasetsError
+
+    try:
+        data = load_dataset(str(source), spec.get("subset"), split=name, cache_dir=str(source / ".cache"))
+    except (ValueError, DatasetsError, OSError) as error:
+        raise InputError(
+            f"{source}, split {name}",
+            found=str(error).splitlines()[0],
+            allowed="a split (and, where there are several, a subset) that the repository has",
+            remedy="Correct train_split, eval_split or subset.",
+        ) from None
+    table = require_columns(data.to_pandas(), spec, str(source))
+    feature = data.features[spec["label"]]
+    if isinstance(feature, ClassLabel):
+        table = table[table[spec["label"]] >= 0]  # -1 marks an unlabelled example on the Hub
+        table[spec["label"]] = [feature.int2str(int(k)) for k in table[spec["label"]]]
+        table.attrs["classes"] = feature.names
+    return table
+
+
+def read_file(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.DataFrame | None:
+    """Read one file of a source as a table; raise InputError where it is not what its format says."""
+    if name is None:
+        return None
+    path = source / name
+    form = spec.get("format") or SUFFIXES.get(path.suffix)
+    if form is None:
+        raise InputError(
+            str(path),
+            found=f"suffix {path.suffix!r}",
+            allowed=f"one of {', '.join(SUFFIXES)}",
+            remedy="Rename the file, or give `format`.",
+        )
+    if not path.is_file():
+        raise InputError(
+            str(path), found="no such file", allowed="a file of the source", remedy="Correct the data set's `file`."
+        )
+    try:
+        table = parse(path, form, spec.get("columns"))
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}, byte {error.start}",
+            found=f"{error.object[error.start]:#04x}, which is not UTF-8",
+            allowed="text in UTF-8",
+            remedy="Convert the file, for instance with iconv -t UTF-8.",
+        ) from None
+    except (ValueError, pa.ArrowInvalid) as error:
+        raise InputError(
+            str(path),
+            found=f"content that is not {form} ({str(error).splitlines()[0]})",
+            allowed=f"a {form} file",
+            remedy="Correct the file, or give its `format`.",
+        ) from None
+    return require_columns(table, spec, str(path))
+
+
+def parse(path: Path, form: str, columns: list[str] | None) -> pd.DataFrame:
+    """Parse a file of a known format; texts stay as they stand, no word is taken for a missing value."""
+    if form == "parquet":
+        return pd.read_parquet(path)
+    text = path.read_bytes().decode("utf-8-sig")
+    if "\0" in text:
+        raise ValueError("it holds NUL bytes, so it is not text")
+    if form == "jsonl":
+        return pd.read_json(io.StringIO(text), lines=True, dtype=False)
+    # A TSV has one example per line and no quoting, so a lone quotation mark is a character like any other.
+    style = {"sep": "\t", "quoting": 3} if form == "tsv" else {"sep": ","}
+    header = {"header": None, "names": columns} if columns else {}
+    return pd.read_csv(
+        io.StringIO(text), **style, **header, dtype=str, keep_default_na=False, na_values=[""], index_col=False
+    )
+
+
+def require_columns(table: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
+    """Return the text and label columns only; raise InputError where one is missing."""
+    for column in (spec["text"], spec["label"]):
+        if column not in table.columns:
+            raise InputError(
+                where,
+                found=f"columns {', '.join(map(str, table.columns))}",
+                allowed=f"a column named {column!r}",
+                remedy="Correct `text` or `label`, or name the `columns` of a file without a header.",
+            )
+    table = table[[spec["text"], spec["label"]]].copy()
+    table.attrs["where"] = where
+    return table
+
+
+# Labels ---------------------------------------------------------------------------------------------------------------
+
+
+def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.DataFrame:
+    """Return columns text and name (the class's name); ratings become negative and positive."""
+    where, classes = table.attrs["where"], table.attrs.get("classes")
+    named = pd.DataFrame({"text": table[spec["text"]], "name": table[spec["label"]]}).reset_index(drop=True)
+    bad = named["text"].isna() | ~named["text"].map(lambda text: isinstance(text, str) and bool(text.strip()))
+    bad |= named["name"].isna()
+    if bad.any():
+        row = int(bad.idxmax())
+        raise InputError(
+            f"{where}, example {row + 1}",
+            found=f"an empty text or label ({int(bad.sum())} such examples)",
+            allowed="a text and a label in every example",
+            remedy="Remove or mend those examples.",
+        )
+    if "threshold" in spec:
+        named = rate(named, spec, facts, where)
+        classes = ["negative", "positive"]
+    named.attrs = {"where": where, "classes": classes}
+    return named
+
+
+def rate(named: pd.DataFrame, spec: Mapping[str, Any], facts: Facts, where: str) -> pd.DataFrame:
+    """Return examples with a rating as negative or positive ones, without those within the margin."""
+    ratings = pd.to_numeric(named["name"], errors="coerce")
+    if ratings.isna().any():
+        row = int(ratings.isna().idxmax())
+        raise InputError(
+            f"{where}, example {row + 1}, column {spec['label']}",
+            found=repr(named["name"].iloc[row]),
+            allowed="a number, since `threshold` makes it a rating",
+            remedy="Remove `threshold` for class names, or mend the rating.",
+        )
+    clear = (ratings - spec["threshold"]).abs() >= spec["margin"]
+    clear &= ratings != spec["threshold"]
+    facts["dropped_within_margin"] = facts.get("dropped_within_margin", 0) + int((~clear).sum())
+    positive = ratings > spec["threshold"]
+    return named.assign(name=positive.map({False: "negative", True: "positive"}))[clear].reset_index(drop=True)
+
+
+def name_classes(parts: list[pd.DataFrame], spec: Mapping[str, Any], source: Path) -> list[Any]:
+    """Return the class names in label order: the data set's own order, else sorted; add the column label."""
+    found = pd.unique(pd.concat([part["name"] for part in parts]))
+    classes = parts[0].attrs.get("classes") or sorted(found, key=class_order)
+    if len(found) < 2:
+        raise InputError(
+            f"{source}, column {spec['label']}",
+            found=f"{len(found)} class ({', '.join(map(str, found))})",
+            allowed="two classes or more",
+            remedy="Correct `label`, or add examples of another class.",
+        )
+    numbers = {name: number for number, name in enumerate(classes)}
+    for part in parts:
+        part["label"] = part["name"].map(numbers).astype("int64")
+    return list(classes)
+
+
+def class_order(name: Any) -> tuple[bool, float, str]:
+    """Return a sort key: class names that are numbers first, by value, then the others by letter."""
+    number = pd.to_numeric(str(name), errors="coerce")
+    return bool(pd.isna(number)), 0.0 if pd.isna(number) else float(number), str(name)
+
+
+# Cleaning and splitting -----------------------------------------------------------------------------------------------
+
+
+def clean(part: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+    """Return columns example_id, text, label: entities decoded, spaces folded, repeats dropped.
+
+    A text that occurs twice with one label is kept once; one with different labels tells nothing and goes.
+    """
+    text = part["text"].map(html.unescape).str.split().str.join(" ")
+    facts["html_decoded"] = facts.get("html_decoded", 0) + int((part["text"].map(html.unescape) != part["text"]).sum())
+    examples = pd.DataFrame({"example_id": text.map(content_id), "text": text, "label": part["label"]})
+    labels = examples.groupby("example_id")["label"].transform("nunique")
+    contradictory = labels > 1
+    repeated = examples.duplicated("example_id") & ~contradictory
+    facts["dropped_contradictory"] = facts.get("dropped_contradictory", 0) + int(contradictory.sum())
+    facts["dropped_repeats"] = facts.get("dropped_repeats", 0) + int(repeated.sum())
+    return examples[~contradictory & ~repeated].sort_values("example_id", ignore_index=True)
+
+
+def content_id(text: str) -> str:
+    """Return sixteen hexadecimal digits of a text's SHA-256, letter case aside."""
+    return hashlib.sha256(text.casefold().encode()).hexdigest()[:16]
+
+
+def split(examples: pd.DataFrame, eval_examples: int, spec: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split examples, sorted by content hash, into train and eval with each class's share kept.
+
+    The hash decides, so rows in another order split the same, and a new row moves at most one other per class.
+    """
+    if eval_examples >= len(examples):
+        raise InputError(
+            f"config: datasets.*.eval_examples for {spec.get('file')}",
+            found=f"{eval_examples} of {len(examples)} examples",
+            allowed="fewer than there are, so that some are left to train on",
+            remedy="Lower eval_examples.",
+        )
+    share = eval_examples / len(examples)
+    rank = examples.groupby("label").cumcount()
+    size = examples.groupby("label")["label"].transform("size")
+    quota = apportion(examples["label"].value_counts().sort_index() * share, eval_examples)
+    held_out = rank < examples["label"].map(quota).clip(upper=size - 1)
+    return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
+
+
+def apportion(shares: pd.Series, total: int) -> pd.Series:
+    """Round shares to whole numbers that add up to total, by largest remainder."""
+    whole = shares.astype("int64")
+    remainder = (shares - whole).sort_values(ascending=False, kind="stable").index[: total - int(whole.sum())]
+    whole.loc[remainder] += 1
+    return whole
+
+
+def without_overlap(train: pd.DataFrame, evaluation: pd.DataFrame, facts: Facts) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Drop training examples whose text occurs in the evaluation part too."""
+    leaked = train["example_id"].isin(evaluation["example_id"])
+    facts["dropped_in_eval"] = int(leaked.sum())
+    return train[~leaked].reset_index(drop=True), evaluation
+
+
+def check_classes(train: pd.DataFrame, evaluation: pd.DataFrame, classes: list[Any], spec: Mapping[str, Any]) -> None:
+    """Raise InputError unless every class occurs in both parts."""
+    for part, examples in {"training": train, "evaluation": evaluation}.items():
+        absent = [str(name) for number, name in enumerate(classes) if number not in set(examples["label"])]
+        if absent:
+            raise InputError(
+                f"the {part} part of data set {spec.get('file') or spec.get('train_split')}",
+                found=f"no example of class {', '.join(absent)}",
+                allowed="examples of every class in both parts",
+                remedy="Add examples, or raise eval_examples.",
+            )
+
+
+def fingerprint(train: pd.DataFrame, evaluation: pd.DataFrame) -> str:
+    """Return the SHA-256 of both parts' texts and labels."""
+    sha = hashlib.sha256()
+    for part in (train, evaluation):
+        for text, label in zip(part["text"], part["label"], strict=True):
+            sha.update(f"{label}\t{text}\n".encode())
+        sha.update(b"\f")
+    return sha.hexdigest()

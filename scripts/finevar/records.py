@@ -1,0 +1,191 @@
+"""Every Parquet file's columns, and how one is written (complete or not at all) and read (checked)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from finevar.errors import InputError
+from finevar.files import write_bytes
+
+RESPONSES = ("accuracy", "f1", "loss", "precision", "recall", "mcc", "roc_auc", "ece", "brier")
+
+
+def schema(**columns: pa.DataType) -> pa.Schema:
+    """Return a schema of nullable columns."""
+    return pa.schema(list(columns.items()))
+
+
+SETTINGS = {
+    "learning_rate": pa.float64(),
+    "batch_size": pa.int64(),
+    "epochs": pa.int64(),
+    "warmup": pa.float64(),
+    "weight_decay": pa.float64(),
+    "dropout": pa.float64(),
+    "max_length": pa.int64(),
+    "train_examples": pa.int64(),
+    "frozen_layers": pa.int64(),
+    "schedule": pa.string(),
+    "clip_norm": pa.float64(),
+}
+DESIGN = schema(run_id=pa.string(), point_id=pa.string(), dataset=pa.string(), seed=pa.int64(), **SETTINGS)
+EXAMPLES = schema(example_id=pa.string(), text=pa.string(), label=pa.int64())
+TRAINING = schema(
+    step=pa.int64(),
+    epoch=pa.float64(),
+    learning_rate=pa.float64(),
+    loss=pa.float64(),
+    grad_norm=pa.float64(),
+    tokens=pa.int64(),
+    seconds=pa.float64(),
+)
+PREDICTIONS = schema(example_id=pa.string(), label=pa.int64(), logits=pa.list_(pa.float32()), loss=pa.float64())
+MEASURED = {
+    "status": pa.string(),
+    "reason": pa.string(),
+    **{response: pa.float64() for response in RESPONSES},
+    "accuracy_se": pa.float64(),
+    "f1_se": pa.float64(),
+    "loss_se": pa.float64(),
+    "f1_average": pa.string(),
+    "classes": pa.int64(),
+    "train_examples_used": pa.int64(),
+    "eval_examples": pa.int64(),
+    "steps": pa.int64(),
+    "tokens": pa.int64(),
+    "train_seconds": pa.float64(),
+    "eval_seconds": pa.float64(),
+    "train_peak_memory_mb": pa.float64(),
+    "eval_peak_memory_mb": pa.float64(),
+    "threads": pa.int64(),
+    "device": pa.string(),
+    "precision_mode": pa.string(),
+    "python": pa.string(),
+    "torch": pa.string(),
+    "engine": pa.string(),
+    "model_sha256": pa.string(),
+    "data_sha256": pa.string(),
+}
+METRICS = pa.schema([*DESIGN, *MEASURED.items()])
+STUDY_METRICS = pa.schema(
+    [
+        *METRICS,
+        *((f"baseline_{response}", pa.float64()) for response in RESPONSES),
+        ("is_baseline_point", pa.bool_()),
+    ]
+)
+LEARNING_CURVES = schema(
+    run_id=pa.string(),
+    dataset=pa.string(),
+    seed=pa.int64(),
+    **SETTINGS,
+    epoch=pa.float64(),
+    loss=pa.float64(),
+    tokens_per_second=pa.float64(),
+)
+
+ESTIMATE = {"estimate": pa.float64(), "std_error": pa.float64()}
+INTERVAL = {"ci_low": pa.float64(), "ci_high": pa.float64()}
+VERDICT = {"p_value": pa.float64(), "p_adjusted": pa.float64(), "verdict": pa.string(), "reason": pa.string()}
+COEFFICIENTS = schema(
+    response=pa.string(),
+    framework=pa.string(),
+    units=pa.string(),
+    term=pa.string(),
+    group=pa.string(),
+    unit=pa.string(),
+    **ESTIMATE,
+    df=pa.float64(),
+    t_value=pa.float64(),
+    **INTERVAL,
+    **VERDICT,
+)
+EFFECTS = schema(
+    response=pa.string(),
+    factor=pa.string(),
+    from_level=pa.float64(),
+    to_level=pa.float64(),
+    change=pa.float64(),
+    std_error=pa.float64(),
+    **INTERVAL,
+    per_unit=pa.float64(),
+    per_unit_ci_low=pa.float64(),
+    per_unit_ci_high=pa.float64(),
+    unit=pa.string(),
+    smallest_effect=pa.float64(),
+    **VERDICT,
+)
+FITS = schema(
+    response=pa.string(),
+    framework=pa.string(),
+    runs=pa.int64(),
+    points=pa.int64(),
+    seeds=pa.int64(),
+    datasets=pa.int64(),
+    parameters=pa.int64(),
+    df_residual=pa.float64(),
+    r2=pa.float64(),
+    r2_adjusted=pa.float64(),
+    r2_predicted=pa.float64(),
+    residual_sd=pa.float64(),
+    pure_error_sd=pa.float64(),
+    pure_error_df=pa.float64(),
+    test_set_se=pa.float64(),
+    smallest_effect=pa.float64(),
+    covariance=pa.string(),
+    baseline_value=pa.float64(),
+    largest_identity_deviation=pa.float64(),
+    diverged=pa.int64(),
+    missing=pa.int64(),
+    gate=pa.string(),
+)
+PREDICTED = {"predicted": pa.float64(), "std_error": pa.float64(), **INTERVAL}
+PROFILES = schema(response=pa.string(), factor=pa.string(), value=pa.float64(), **PREDICTED)
+SURFACE = schema(
+    response=pa.string(),
+    factor_x=pa.string(),
+    value_x=pa.float64(),
+    factor_y=pa.string(),
+    value_y=pa.float64(),
+    held=pa.string(),
+    **PREDICTED,
+)
+
+
+def write_rows(rows: Iterable[Mapping[str, Any]], path: str | Path, columns: pa.Schema) -> None:
+    """Write rows as a Parquet file of these columns; the file appears complete or not at all."""
+    write_table(pa.Table.from_pylist(list(rows), schema=columns), path)
+
+
+def write_table(table: pa.Table, path: str | Path) -> None:
+    """Write a table as a Parquet file, complete or not at all."""
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd")
+    write_bytes(buffer.getvalue().to_pybytes(), path)
+
+
+def read_table(path: str | Path, columns: pa.Schema) -> pa.Table:
+    """Read a Parquet file that another job wrote; raise InputError where it is damaged or has other columns."""
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(
+            str(path),
+            found=f"a file that cannot be read ({str(error).splitlines()[0]})",
+            allowed="a complete Parquet file",
+            remedy="Delete it and start Snakemake again; only what it needs is redone.",
+        ) from None
+    if table.schema.remove_metadata() != columns.remove_metadata():
+        wrong = sorted(set(table.schema.names) ^ set(columns.names))
+        raise InputError(
+            str(path),
+            found=f"other columns or types than this version writes{': ' + ', '.join(wrong) if wrong else ''}",
+            allowed=", ".join(columns.names),
+            remedy="Delete it and start Snakemake again; only what it needs is redone.",
+        )
+    return table

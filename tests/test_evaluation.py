@@ -1,0 +1,154 @@
+"""Every metric against scikit-learn; predictions against Hugging Face's model; the undefined stays undefined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sk
+
+import tiny
+from finevar import checkpoint, evaluation, files, records
+from finevar.config import TRAINING_DEFAULTS
+from finevar.encoding import encode, save_encoded
+from finevar.errors import InputError
+
+CLASSES = ["negative", "positive"]
+
+
+def random_case(classes: int, *, examples: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(0, classes, examples)
+    logits = draw.normal(size=(examples, classes)).astype(np.float32).round(1)  # rounded: ties in the ROC
+    logits[np.arange(examples), labels] += 1
+    return logits, labels
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_metrics_equal_scikit_learn(classes, seed):
+    logits, labels = random_case(classes, seed=seed)
+    probabilities = torch.from_numpy(logits).double().softmax(1).numpy()
+    predicted = logits.argmax(1)
+    average = "binary" if classes == 2 else "macro"
+    expected = {
+        "accuracy": sk.accuracy_score(labels, predicted),
+        "f1": sk.f1_score(labels, predicted, average=average),
+        "precision": sk.precision_score(labels, predicted, average=average),
+        "recall": sk.recall_score(labels, predicted, average=average),
+        "loss": sk.log_loss(labels, probabilities),
+        "mcc": sk.matthews_corrcoef(labels, predicted),
+        "roc_auc": sk.roc_auc_score(labels, probabilities[:, 1])
+        if classes == 2
+        else sk.roc_auc_score(labels, probabilities, multi_class="ovr", average="macro"),
+        "brier": sk.brier_score_loss(labels, probabilities, labels=range(classes)),
+    }
+    found = evaluation.metrics(logits, labels)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+    assert found["f1_average"] == average
+    assert found["reason"] is None
+
+
+def test_calibration_error_by_hand():
+    # Confidences 0.9 (right), 0.9 (wrong), 0.6 (right): bins hold gaps |1.8 - 1| and |0.6 - 1|, over three examples.
+    p = np.array([[0.1, 0.9], [0.1, 0.9], [0.6, 0.4]])
+    assert evaluation.calibration_error(p, np.array([1, 0, 0])) == pytest.approx((0.8 + 0.4) / 3)
+
+
+def test_standard_errors_agree_with_the_bootstrap():
+    logits, labels = random_case(3, examples=600)
+    found = evaluation.metrics(logits, labels)
+    draw = np.random.default_rng(0)
+    samples = [draw.integers(0, 600, 600) for _ in range(1500)]
+    for name, metric in {
+        "accuracy": lambda n: sk.accuracy_score(labels[n], logits[n].argmax(1)),
+        "f1": lambda n: sk.f1_score(labels[n], logits[n].argmax(1), average="macro"),
+        "loss": lambda n: evaluation.cross_entropies(logits[n], labels[n]).mean(),
+    }.items():
+        assert found[f"{name}_se"] == pytest.approx(np.std([metric(n) for n in samples]), rel=0.08)
+
+
+def test_what_is_not_defined_is_null_with_the_reason():
+    logits = np.array([[2.0, 0.0]] * 4, dtype=np.float32)  # nothing is predicted positive
+    found = evaluation.metrics(logits, np.array([0, 1, 0, 1]))
+    assert (found["precision"], found["mcc"], found["recall"], found["f1"]) == (None, None, 0.0, 0.0)
+    assert found["reason"] == "not defined for these predictions: precision, mcc"
+
+
+def test_huge_logits_give_a_finite_loss():
+    assert evaluation.metrics(np.array([[1e4, -1e4], [0, 1]], dtype=np.float32), np.array([1, 1]))["loss"] > 9999
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> dict:
+    """Return the files of a trained run's evaluation job."""
+    tiny.make_model(tmp_path / "model")
+    texts, labels = zip(*tiny.make_sentences(150), strict=True)
+    numbers = [CLASSES.index(label) for label in labels]
+    encoded = encode(texts, numbers, tmp_path / "model")
+    save_encoded(encoded, tmp_path / "eval.safetensors")
+    ids = [f"{n:016x}" for n in range(150)]
+    rows = [{"example_id": i, "text": t, "label": n} for i, t, n in zip(ids, texts, numbers, strict=True)]
+    records.write_rows(rows, tmp_path / "eval.parquet", records.EXAMPLES)
+    files.write_json({"classes": CLASSES, "data_sha256": "d"}, tmp_path / "dataset.json")
+    identity = {"run_id": "r", "point_id": "p", "dataset": "toy", "seed": 0, **TRAINING_DEFAULTS, "max_length": 16}
+    return {
+        "model": str(tmp_path / "model"),
+        "summary": None,
+        "examples": str(tmp_path / "eval.parquet"),
+        "encoded": str(tmp_path / "eval.safetensors"),
+        "facts": str(tmp_path / "dataset.json"),
+        "record": identity,
+        "threads": 1,
+        "predictions": str(tmp_path / "predictions.parquet"),
+        "metrics": str(tmp_path / "metrics.parquet"),
+    }
+
+
+def test_predictions_equal_hugging_face(job):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    evaluation.evaluate_files(**job)
+    rows = records.read_table(job["predictions"], records.PREDICTIONS).to_pandas()
+    texts = records.read_table(job["examples"], records.EXAMPLES)["text"].to_pylist()
+    tokens = AutoTokenizer.from_pretrained(job["model"])(texts, padding=True, return_tensors="pt")
+    model = AutoModelForSequenceClassification.from_pretrained(job["model"]).eval()
+    with torch.no_grad():
+        theirs = model(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]).logits
+    np.testing.assert_allclose(np.stack(rows["logits"]), theirs.numpy(), atol=1e-5)
+    losses = torch.nn.functional.cross_entropy(theirs, torch.tensor(rows["label"].to_numpy()), reduction="none")
+    np.testing.assert_allclose(rows["loss"], losses.numpy(), atol=1e-5)
+
+
+def test_a_metrics_file_says_where_it_comes_from(job):
+    evaluation.evaluate_files(**job)
+    (row,) = records.read_table(job["metrics"], records.METRICS).to_pylist()
+    assert (row["run_id"], row["status"], row["data_sha256"], row["threads"]) == ("r", "ok", "d", 1)
+    assert row["model_sha256"] == checkpoint.weights_sha256(Path(job["model"]))
+    assert row["torch"] == torch.__version__
+    assert row["eval_examples"] == 150
+    assert row["eval_seconds"] > 0
+    assert row["eval_peak_memory_mb"] > 50
+
+
+def test_a_diverged_run_has_a_row_without_metrics(job, tmp_path):
+    summary = {"status": "diverged", "reason": "loss is nan at step 3 (epoch 0.30)", "steps": 3}
+    files.write_json(summary, tmp_path / "training.json")
+    evaluation.evaluate_files(**job | {"summary": str(tmp_path / "training.json"), "model": str(tmp_path / "none")})
+    (row,) = records.read_table(job["metrics"], records.METRICS).to_pylist()
+    assert (row["status"], row["reason"], row["steps"]) == ("diverged", "loss is nan at step 3 (epoch 0.30)", 3)
+    assert {row[name] for name in records.RESPONSES} == {None}
+    assert len(records.read_table(job["predictions"], records.PREDICTIONS)) == 0
+
+
+def test_a_model_with_another_number_of_classes_is_refused(job):
+    files.write_json({"classes": ["a", "b", "c"], "data_sha256": "d"}, job["facts"])
+    with pytest.raises(InputError, match=r"a head of 2 classes.*one of 3"):
+        evaluation.evaluate_files(**job)
+
+
+def test_the_same_evaluation_twice_gives_the_same_metrics(job):
+    one, two = evaluation.evaluate_files(**job), evaluation.evaluate_files(**job)
+    assert {name: one[name] for name in records.RESPONSES} == {name: two[name] for name in records.RESPONSES}

@@ -1,0 +1,226 @@
+"""The training loop against Hugging Face's Trainer, and its own promises: determinism, divergence, clear errors."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import Trainer, TrainingArguments, get_scheduler
+
+import tiny
+from finevar import checkpoint, training
+from finevar.config import TRAINING_DEFAULTS
+from finevar.encoding import Encoded, encode
+from finevar.errors import InputError
+
+CLASSES = ["negative", "positive"]
+SETTINGS = TRAINING_DEFAULTS | {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2, "dropout": 0.0, "max_length": 16}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Path:
+    tiny.make_model(tmp_path / "start", dropout=0.0)
+    return tmp_path / "start"
+
+
+@pytest.fixture
+def examples(start: Path) -> Encoded:
+    texts, labels = zip(*tiny.make_sentences(44), strict=True)
+    return encode(texts, [CLASSES.index(label) for label in labels], start)
+
+
+def train(start: Path, examples: Encoded, settings: dict = SETTINGS, *, seed: int = 0, threads: int = 1):
+    return training.train_model(start, examples, CLASSES, settings, seed=seed, threads=threads, name="test")
+
+
+class OrderedTrainer(Trainer):
+    """Hugging Face's Trainer, fed in a given order, that notes the loss of each step unrounded."""
+
+    def __init__(self, *args, orders: list[list[int]], **options) -> None:
+        super().__init__(*args, **options)
+        self.orders, self.losses = orders, []
+
+    def _get_train_sampler(self, dataset=None):
+        trainer = self
+
+        class InOrder(torch.utils.data.Sampler):
+            def __iter__(self):
+                return iter(trainer.orders.pop(0))
+
+            def __len__(self) -> int:
+                return len(dataset if dataset is not None else trainer.train_dataset)
+
+        return InOrder()
+
+    def training_step(self, *args, **options):
+        loss = super().training_step(*args, **options)
+        self.losses.append(loss.item())
+        return loss
+
+
+@pytest.mark.parametrize(
+    ("schedule", "warmup", "weight_decay"), [("linear", 0.25, 0.1), ("constant", 3, 0.0), ("cosine", 0.0, 0.3)]
+)
+def test_losses_follow_hugging_face_trainer(start, examples, tmp_path, schedule, warmup, weight_decay):
+    settings = SETTINGS | {"schedule": schedule, "warmup": warmup, "weight_decay": weight_decay, "clip_norm": 0.5}
+    ours = train(start, examples, settings, seed=5)
+
+    model = tiny.make_model(tmp_path / "again", dropout=0.0)
+    rows = [{"input_ids": examples.sentence(n, 16).tolist(), "labels": int(examples.labels[n])} for n in range(44)]
+
+    def collate(batch: list[dict]) -> dict[str, torch.Tensor]:
+        longest = max(len(row["input_ids"]) for row in batch)
+        ids = [row["input_ids"] + [0] * (longest - len(row["input_ids"])) for row in batch]
+        mask = [[1] * len(row["input_ids"]) + [0] * (longest - len(row["input_ids"])) for row in batch]
+        labels = [row["labels"] for row in batch]
+        return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask), "labels": torch.tensor(labels)}
+
+    orders = [[n for batch in training.epoch_batches(44, 8, 5, epoch) for n in batch] for epoch in range(2)]
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path / "trainer"),
+        use_cpu=True,
+        learning_rate=3e-3,
+        num_train_epochs=2,
+        per_device_train_batch_size=8,
+        lr_scheduler_type="constant_with_warmup" if schedule == "constant" else schedule,
+        warmup_steps=warmup,
+        weight_decay=weight_decay,
+        max_grad_norm=0.5,
+        report_to=[],
+        save_strategy="no",
+        disable_tqdm=True,
+    )
+    theirs = OrderedTrainer(model, arguments, train_dataset=rows, data_collator=collate, orders=orders)
+    theirs.train()
+
+    assert len(theirs.losses) == len(ours.steps) == 12
+    np.testing.assert_allclose([row["loss"] for row in ours.steps], theirs.losses, atol=1e-5)
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(ours.weights[name].detach(), tensor, atol=1e-4, rtol=0)  # steps are 3e-3 long
+
+
+def test_the_losses_compared_do_move(start, examples):
+    losses = [row["loss"] for row in train(start, examples).steps]
+    assert max(losses) - min(losses) > 0.1
+
+
+@pytest.mark.parametrize("schedule", ["linear", "constant_with_warmup", "cosine"])
+@pytest.mark.parametrize("warm", [0, 7])
+def test_schedules_equal_hugging_face(schedule, warm):
+    optimiser = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    theirs = get_scheduler(schedule, optimiser, num_warmup_steps=warm, num_training_steps=30)
+    name = schedule.removesuffix("_with_warmup")
+    for step in range(30):
+        assert training.schedule_factor(step, 30, warm, name) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
+        optimiser.step()
+        theirs.step()
+
+
+def test_warm_up_below_one_is_a_share_of_the_steps():
+    assert [training.schedule_factor(step, 21, 0.1, "constant") for step in range(4)] == [0, 1 / 3, 2 / 3, 1]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_same_run_twice_is_the_same_to_the_byte(start, examples, threads):
+    settings = SETTINGS | {"dropout": 0.1}
+    first, second = (train(start, examples, settings, threads=threads) for _ in range(2))
+    assert [row["loss"] for row in first.steps] == [row["loss"] for row in second.steps]
+    assert all(torch.equal(first.weights[name], second.weights[name]) for name in first.weights)
+
+
+def test_seeds_differ_and_do_not_depend_on_the_point(start, examples):
+    settings = SETTINGS | {"dropout": 0.1}
+    first, second = (train(start, examples, settings, seed=seed).steps[-1]["loss"] for seed in (0, 1))
+    assert first != second
+    short, long = (train(start, examples, settings | {"schedule": "constant", "epochs": n}) for n in (1, 2))
+    assert [row["loss"] for row in short.steps] == [row["loss"] for row in long.steps[: len(short.steps)]]
+
+
+def test_every_epoch_is_a_new_permutation_of_all_examples():
+    first, second = ([n for batch in training.epoch_batches(10, 4, 0, epoch) for n in batch] for epoch in range(2))
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+    assert [len(batch) for batch in training.epoch_batches(10, 4, 0, 0)] == [4, 4, 2]
+
+
+def test_divergence_is_a_result_and_not_a_failure(start, examples, tmp_path):
+    trained = train(start, examples, SETTINGS | {"learning_rate": 1.0e30, "clip_norm": 1e30})
+    assert trained.summary["status"] == "diverged"
+    assert "at step" in trained.summary["reason"] or "not finite" in trained.summary["reason"]
+    assert trained.weights is None
+    training.save_trained(trained, tmp_path / "model", start=start, classes=CLASSES)
+    assert not (tmp_path / "model" / "model.safetensors").exists()
+
+
+def test_frozen_layers_keep_their_weights(start, examples):
+    before, _ = checkpoint.load_model(start)
+    after = train(start, examples, SETTINGS | {"frozen_layers": 1, "weight_decay": 0.1}).weights
+    still = [name for name in before if torch.equal(before[name], after[name])]
+    frozen = [name for name in before if "embeddings" in name or "layer.0." in name]
+    assert sorted(still) == sorted(frozen)
+
+
+def test_only_matrices_decay(start):
+    weights, _ = checkpoint.load_model(start)
+    decayed, spared = training.make_optimiser(list(weights.values()), SETTINGS | {"weight_decay": 0.1}).param_groups
+    assert {tensor.ndim for tensor in decayed["params"]} == {2}
+    assert {tensor.ndim for tensor in spared["params"]} == {1}
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
+
+
+def test_the_trained_folder_is_a_hugging_face_model(start, examples, tmp_path):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    trained = train(start, examples)
+    training.save_trained(trained, tmp_path / "model", start=start, classes=CLASSES)
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model")
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+    assert torch.equal(model.state_dict()["classifier.weight"], trained.weights["classifier.weight"])
+    ids = AutoTokenizer.from_pretrained(tmp_path / "model")("the film was good")["input_ids"]
+    assert ids[0] == 2
+    assert ids[-1] == 3
+
+
+def test_a_head_of_another_size_is_replaced_from_the_seed(start):
+    drawn = []
+    for seed in (0, 0, 1):
+        weights, architecture = checkpoint.load_model(start)
+        told = checkpoint.fit_head(weights, architecture, CLASSES, ["a", "b", "c"], seed)
+        drawn.append(weights["classifier.weight"])
+    assert "had one of 2 classes" in told
+    assert drawn[0].shape == (3, 32)
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert drawn[0].std() == pytest.approx(0.02, rel=0.3)
+
+
+def test_a_head_with_the_same_classes_in_another_order_is_put_in_order(start):
+    weights, architecture = checkpoint.load_model(start)
+    rows = weights["classifier.weight"].clone()
+    checkpoint.fit_head(weights, architecture, ["POSITIVE", "NEGATIVE"], CLASSES, 0)
+    assert torch.equal(weights["classifier.weight"], rows.flip(0))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "allowed"),
+    [("batch_size", 45, "44"), ("train_examples", 45, "44"), ("frozen_layers", 3, "2"), ("max_length", 65, "64")],
+)
+def test_settings_that_do_not_fit_are_named(start, examples, setting, value, allowed):
+    with pytest.raises(InputError, match=rf"{setting}.*found {value}.*at most {allowed}"):
+        train(start, examples, SETTINGS | {setting: value})
+
+
+def test_progress_shows_on_a_terminal_only(start, examples, capsys, monkeypatch):
+    train(start, examples)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    progress = training.Progress("run", total=10, epochs=2)
+    progress.shown = -math.inf
+    progress.show({"step": 5, "epoch": 1.0, "loss": 0.5, "tokens": 100})
+    line = capsys.readouterr().err
+    assert "epoch 1.0/2  step 5/10  loss 0.5000" in line
+    assert "tokens/s" in line
+    assert "s left" in line
