@@ -1,0 +1,21 @@
+"""Gather all runs; in: design.csv, every run's metrics and steps, the baseline's metrics; out: two tables."""
+
+from finevar.aggregation import aggregate_curves, aggregate_metrics, named_runs, read_design
+from finevar.jobs import JobLog
+from finevar.records import write_table
+
+
+def main(snakemake) -> None:
+    with JobLog(snakemake.log[0]) as log:
+        runs = read_design(snakemake.input.design)
+        metrics = aggregate_metrics(runs, snakemake.input.metrics, snakemake.input.baselines, snakemake.params.baseline)
+        write_table(metrics, snakemake.output.metrics)
+        write_table(aggregate_curves(runs, snakemake.input.trainings), snakemake.output.curves)
+        for status in ("diverged", "missing"):
+            for run, reason in named_runs(metrics.to_pandas(), status).items():
+                log.warning("run %s %s: %s", run, status, reason)
+        log.info("%d runs", len(runs))
+
+
+if __name__ == "__main__":
+    main(snakemake)

@@ -1,0 +1,99 @@
+"""All runs of a study in one table, the baseline's figures beside each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from finevar.errors import InputError
+from finevar.records import DESIGN, LEARNING_CURVES, METRICS, RESPONSES, SETTINGS, STUDY_METRICS, TRAINING, read_table
+
+BINS_PER_EPOCH = 10
+
+Row = dict[str, Any]
+
+
+def read_design(path: str | Path) -> list[Row]:
+    """Return the runs that a design lists, each with its id, data set, seed and settings."""
+    table = pd.read_csv(path, float_precision="round_trip")
+    rows = pa.Table.from_pandas(table[DESIGN.names], schema=DESIGN, preserve_index=False)
+    return rows.to_pylist()
+
+
+def aggregate_metrics(
+    expected: Sequence[Row], metrics: Iterable[Path], baselines: Iterable[Path], baseline_settings: Row
+) -> pa.Table:
+    """Return a row per expected run, in the design's order.
+
+    expected: run_id, point_id, dataset, seed and settings of each run. baseline_settings: the baseline's level of each
+    factor. A run without a file is a row of status missing. Raises InputError for a damaged file, for a run that the
+    design does not have and for one that occurs twice.
+    """
+    found = [row for path in metrics if Path(path).exists() for row in read_table(path, METRICS).to_pylist()]
+    check_runs(expected, found)
+    by_id = {row["run_id"]: row for row in found}
+    frozen = {row["dataset"]: row for path in baselines for row in read_table(path, METRICS).to_pylist()}
+    rows = []
+    for run in expected:
+        row = by_id.get(run["run_id"], run | {"status": "missing", "reason": "no metrics file"})
+        beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in RESPONSES}
+        at_baseline = all(run[name] == level for name, level in baseline_settings.items())
+        rows.append(row | beside | {"is_baseline_point": at_baseline})
+    return pa.Table.from_pylist(rows, schema=STUDY_METRICS)
+
+
+def check_runs(expected: Sequence[Row], found: Sequence[Row]) -> None:
+    """Raise InputError where a run occurs twice or belongs to another design."""
+    counts = Counter(row["run_id"] for row in found)
+    twice = [run_id for run_id, count in counts.items() if count > 1]
+    foreign = sorted(set(counts) - {run["run_id"] for run in expected})
+    for runs, what in ((twice, "more than one row"), (foreign, "a row without a place in the design")):
+        if runs:
+            raise InputError(
+                "metrics files",
+                found=f"{what} for run {', '.join(runs[:5])}{' ...' if len(runs) > 5 else ''}",
+                allowed="one row for each run of the design",
+                remedy="Delete the copied or renamed folder under results/runs and start Snakemake again.",
+            )
+
+
+def aggregate_curves(expected: Sequence[Row], trainings: Iterable[Path]) -> pa.Table:
+    """Return each run's mean training loss and speed in bins of a tenth of an epoch."""
+    settings = ["run_id", "dataset", "seed", *SETTINGS]
+    tables = []
+    for run, path in zip(expected, trainings, strict=True):
+        steps = read_table(path, TRAINING).to_pandas()
+        if steps.empty:
+            continue
+        bins = bin_steps(steps)
+        tables.append(bins.assign(**{name: run[name] for name in settings}))
+    if not tables:
+        return LEARNING_CURVES.empty_table()
+    whole = pd.concat(tables, ignore_index=True)[LEARNING_CURVES.names]
+    return pa.Table.from_pandas(whole, schema=LEARNING_CURVES, preserve_index=False)
+
+
+def bin_steps(steps: pd.DataFrame) -> pd.DataFrame:
+    """Return columns epoch (end of the bin), loss and tokens_per_second of one training's steps."""
+    tick = (steps["epoch"] * BINS_PER_EPOCH - 1e-9).astype(int)
+    step_seconds = steps["seconds"].diff().fillna(steps["seconds"])
+    grouped = steps.assign(step_seconds=step_seconds).groupby(tick)
+    sums = grouped[["tokens", "step_seconds"]].sum()
+    return pd.DataFrame(
+        {
+            "epoch": grouped["epoch"].max(),
+            "loss": grouped["loss"].mean(),
+            "tokens_per_second": sums["tokens"] / sums["step_seconds"].where(sums["step_seconds"] > 0),
+        }
+    ).reset_index(drop=True)
+
+
+def named_runs(metrics: pd.DataFrame, status: str) -> Mapping[str, str]:
+    """Return the reason of every run of a status, by run id."""
+    rows = metrics[metrics["status"] == status]
+    return dict(zip(rows["run_id"], rows["reason"], strict=True))

@@ -1,0 +1,21 @@
+"""List the study's runs for people and for later steps; in: config; out: design.csv."""
+
+import csv
+from pathlib import Path
+
+from finevar.design import design_rows, plan_study
+from finevar.jobs import JobLog
+
+
+def main(snakemake) -> None:
+    with JobLog(snakemake.log[0]) as log:
+        rows = design_rows(plan_study(snakemake.params.config))
+        with Path(snakemake.output.design).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        log.info("%d runs", len(rows))
+
+
+if __name__ == "__main__":
+    main(snakemake)

@@ -1,0 +1,231 @@
+"""Fits against a published example and closed forms; the two readings of one fit; gates before any p-value."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from finevar import regression
+from finevar.coding import Coding, model_matrix, terms
+
+# ChemReact: Myers, Montgomery & Anderson-Cook (2009), table 7.6, as distributed with R's rsm.
+CHEMREACT = [
+    (80, 170, 1, 80.5), (80, 180, 1, 81.5), (90, 170, 1, 82.0), (90, 180, 1, 83.5), (85, 175, 1, 83.9),
+    (85, 175, 1, 84.3), (85, 175, 1, 84.0), (85, 175, 2, 79.7), (85, 175, 2, 79.8), (85, 175, 2, 79.5),
+    (92.07, 175, 2, 78.4), (77.93, 175, 2, 75.6), (85, 182.07, 2, 78.5), (85, 167.93, 2, 77.0),
+]  # fmt: skip
+CHEM_CODINGS = {"time": Coding((80, 90), "identity"), "temp": Coding((170, 180), "identity")}
+CODINGS = {
+    "learning_rate": Coding((2.5e-5, 1e-4, 4e-4), "log2"),
+    "batch_size": Coding((8, 16, 32), "log2"),
+    "epochs": Coding((1, 2, 3), "identity"),
+}
+BASELINE = {"learning_rate": 1e-4, "batch_size": 32, "epochs": 1}
+
+
+def chemreact() -> pd.DataFrame:
+    runs = pd.DataFrame(CHEMREACT, columns=["time", "temp", "dataset", "yield"])
+    runs["point_id"] = [f"{time}-{temp}" for time, temp in zip(runs["time"], runs["temp"], strict=True)]
+    return runs.assign(seed=0, status="ok", baseline_yield=80.0)
+
+
+def study(*, seeds: int = 2, datasets: tuple[str, ...] = ("amazon",), noise: float = 0.01) -> pd.DataFrame:
+    """Return a study whose loss is a known quadratic in coded units plus noise; accuracy and f1 are noise alone."""
+    draw = np.random.default_rng(1)
+    rows = []
+    for dataset, levels, seed in itertools.product(
+        datasets, itertools.product(*(coding.levels for coding in CODINGS.values())), range(seeds)
+    ):
+        point = dict(zip(CODINGS, levels, strict=True))
+        x = {name: float(CODINGS[name].coded(level)) for name, level in point.items()}
+        loss = 0.4 + 0.1 * x["learning_rate"] + 0.05 * x["epochs"] + 0.03 * x["learning_rate"] ** 2
+        loss += 0.02 * x["learning_rate"] * x["epochs"] + 0.01 * seed + 0.2 * (dataset == "tweets")
+        rows.append(
+            {
+                **point,
+                "point_id": str(levels),
+                "dataset": dataset,
+                "seed": seed,
+                "run_id": f"{dataset}{levels}{seed}",
+                "status": "ok",
+                "loss": loss + draw.normal(scale=noise),
+                "accuracy": 0.9 + draw.normal(scale=noise),
+                "loss_se": 0.01,
+                "accuracy_se": 0.012,
+                "baseline_loss": 0.35 + 0.1 * (dataset == "tweets"),
+                "baseline_accuracy": 0.85,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def fit(metrics: pd.DataFrame, responses=("loss", "accuracy"), order: str = "quadratic") -> dict[str, pd.DataFrame]:
+    tables = regression.fit_study(metrics, CODINGS, BASELINE, responses=list(responses), order=order, confidence=0.95)
+    return {name: pd.DataFrame(rows) for name, rows in tables.items()}
+
+
+def test_chemreact_is_reproduced():
+    columns = terms(["time", "temp"], "quadratic")
+    surface = regression.fit_surface(chemreact(), "yield", CHEM_CODINGS, columns, 0.95)
+    estimates = dict(zip(surface.names, surface.fit.params, strict=True))
+    block2 = -2 * estimates.pop("dataset[1]")  # deviation coding: half the difference of two blocks
+    estimates["intercept"] += -block2 / 2
+    expected = {
+        "intercept": 84.0954, "time": 0.9325, "temp": 0.5777, "time:temp": 0.1250, "time^2": -1.3086, "temp^2": -0.9334,
+    }  # fmt: skip
+    assert estimates == pytest.approx(expected, abs=5e-5)
+    assert block2 == pytest.approx(-4.4575, abs=5e-5)
+    row = regression.fit_row(surface, chemreact(), "absolute")
+    fits = (row["r2"], row["r2_adjusted"], row["r2_predicted"])
+    assert fits == pytest.approx((0.9981, 0.9964, 0.9922), abs=5e-5)
+    assert row["pure_error_df"] == 4
+    assert row["pure_error_sd"] ** 2 * 4 == pytest.approx(0.1333, abs=5e-5)
+
+
+def test_standard_errors_are_hc3():
+    metrics = study()
+    matrix, _ = regression.design_matrix(metrics, CODINGS, terms(list(CODINGS), "quadratic"))
+    inverse = np.linalg.inv(matrix.T @ matrix)
+    residuals = metrics["loss"].to_numpy() - matrix @ inverse @ matrix.T @ metrics["loss"].to_numpy()
+    leverage = np.einsum("ij,jk,ik->i", matrix, inverse, matrix)
+    meat = matrix.T @ np.diag((residuals / (1 - leverage)) ** 2) @ matrix
+    expected = np.sqrt(np.diag(inverse @ meat @ inverse))
+    found = fit(metrics)["coefficients"].query("response == 'loss' and framework == 'absolute' and units == 'coded'")
+    np.testing.assert_allclose(found["std_error"], expected, rtol=1e-9)
+    df = len(metrics) - matrix.shape[1]
+    np.testing.assert_allclose(found["p_value"], 2 * stats.t.sf(np.abs(found["t_value"]), df), rtol=1e-9)
+
+
+def test_coefficients_find_the_truth_in_coded_and_natural_units():
+    table = fit(study(noise=1e-6))["coefficients"].query("response == 'loss' and framework == 'absolute'")
+    coded = table.query("units == 'coded'").set_index("term")["estimate"]
+    truth = {
+        "learning_rate": 0.1,
+        "batch_size": 0,
+        "epochs": 0.05,
+        "learning_rate:epochs": 0.02,
+        "learning_rate^2": 0.03,
+    }
+    assert {term: coded[term] for term in truth} == pytest.approx(truth, abs=1e-6)
+    assert coded["seed[0]"] == pytest.approx(-0.005, abs=1e-6)
+    natural = table.query("units == 'natural'").set_index("term")
+    assert natural.loc["learning_rate", "estimate"] == pytest.approx(0.1 / 2, abs=1e-6)  # four doublings, two a unit
+    assert natural.loc["learning_rate", "unit"] == "per doubling of learning_rate"
+    assert natural.loc["epochs", "estimate"] == pytest.approx(0.05, abs=1e-6)
+    assert natural.loc["learning_rate^2", "estimate"] == pytest.approx(0.03 / 4, abs=1e-6)
+
+
+@pytest.mark.parametrize("datasets", [("amazon",), ("amazon", "tweets")])
+def test_absolute_and_relative_are_one_fit(datasets):
+    metrics = study(datasets=datasets)
+    columns = terms(list(CODINGS), "quadratic")
+    absolute = regression.fit_surface(metrics, "loss", CODINGS, columns, 0.95)
+    relative, deviation = regression.fit_relative(absolute, BASELINE)
+    assert deviation < 1e-8
+    np.testing.assert_allclose(relative.fit.resid, absolute.fit.resid, atol=1e-10)
+    assert relative.fit.ssr == pytest.approx(absolute.fit.ssr, rel=1e-10)
+    second = [number for number, term in enumerate(columns) if len(term) == 2]
+    np.testing.assert_allclose(relative.fit.params[second], absolute.fit.params[second], atol=1e-10)
+    np.testing.assert_allclose(relative.fit.pvalues[second], absolute.fit.pvalues[second], rtol=1e-6)
+    # Slope at the baseline by finite differences of the absolute surface's predictions.
+    x0 = {name: float(CODINGS[name].coded(level)) for name, level in BASELINE.items()}
+    for number, name in enumerate(CODINGS, 1):
+        ends = [{key: np.array([x + step * (key == name)]) for key, x in x0.items()} for step in (1e-4, -1e-4)]
+        high, low = (next(regression.predicted(absolute, end))["predicted"] for end in ends)
+        assert relative.fit.params[number] == pytest.approx((high - low) / 2e-4, abs=1e-8)
+
+
+def test_the_relative_intercept_is_the_change_at_the_baselines_own_hyperparameters():
+    coefficients = fit(study(noise=1e-7))["coefficients"].query("framework == 'relative' and units == 'coded'")
+    intercept = coefficients.query("response == 'loss' and term == 'intercept'")["estimate"].item()
+    expected = 0.4 - 0.05 + 0.005 - 0.35  # coded baseline: learning rate 0, batch 1, epochs -1; mean of two seeds
+    assert intercept == pytest.approx(expected, abs=1e-6)
+
+
+def test_effects_and_verdicts():
+    effects = fit(study())["effects"].set_index(["response", "factor"])
+    rate = effects.loc[("loss", "learning_rate")]
+    assert rate["change"] == pytest.approx(0.2, abs=0.02)
+    assert rate["per_unit"] == pytest.approx(0.2 / 4, abs=0.005)
+    assert (rate["from_level"], rate["to_level"], rate["verdict"]) == (2.5e-5, 4e-4, "effect")
+    assert effects.loc[("accuracy", "batch_size"), "verdict"] == "negligible"
+    noisy = fit(study(noise=0.01).assign(accuracy_se=1e-6), ["accuracy"])["effects"]
+    noise = study(noise=0.01).groupby("point_id")["accuracy"].std().pow(2).mean() ** 0.5
+    assert noisy["smallest_effect"].iloc[0] == pytest.approx(2 * noise)
+
+
+def test_without_replicates_and_test_set_error_there_is_no_noise_floor():
+    effects = fit(study(seeds=1).drop(columns=["loss_se"]), ["loss"])["effects"]
+    assert effects["smallest_effect"].isna().all()
+    assert set(effects["reason"]) == {"no noise floor: give two seeds or more"}
+    assert "negligible" not in set(effects["verdict"])
+
+
+def test_adjusted_p_values_are_benjamini_hochberg_over_terms_and_responses():
+    coefficients = fit(study())["coefficients"]
+    family = coefficients.query("framework == 'absolute' and units == 'coded' and group not in ['intercept', 'block']")
+    assert len(family) == 2 * 9
+    expected = stats.false_discovery_control(family["p_value"], method="bh")
+    np.testing.assert_allclose(family["p_adjusted"], expected, rtol=1e-12)
+    assert coefficients.query("group in ['intercept', 'block']")["p_adjusted"].isna().all()
+
+
+def test_profiles_and_surfaces_are_predictions_with_the_others_at_the_centre():
+    tables = fit(study(noise=1e-7))
+    profile = tables["profiles"].query("response == 'loss' and factor == 'learning_rate'")
+    ends = [profile["predicted"].iloc[number] for number in (0, len(profile) // 2, -1)]
+    assert ends == pytest.approx([0.405 - 0.1 + 0.03, 0.405, 0.405 + 0.1 + 0.03], abs=1e-6)
+    surface = tables["surface"].query("response == 'loss' and factor_x == 'learning_rate' and factor_y == 'epochs'")
+    assert set(surface["held"]) == {"batch_size = 16"}
+    corner = surface[(surface["value_x"] > 3.99e-4) & (surface["value_y"] > 2.99)]
+    assert corner["predicted"].item() == pytest.approx(0.405 + 0.1 + 0.05 + 0.03 + 0.02, abs=1e-6)
+
+
+def gate_of(metrics: pd.DataFrame, order: str = "quadratic") -> str:
+    tables = fit(metrics, ["loss"], order)
+    assert all(tables[name].empty for name in tables if name != "fits"), "a gated response prints nothing else"
+    (gate,) = set(tables["fits"]["gate"])
+    return gate
+
+
+def test_gates():
+    assert "loss is 0.4 in every run" in gate_of(study().assign(loss=0.4))
+    assert "4 rows repeat" in gate_of(pd.concat([study(), study().head(4)]))
+    tied = study()
+    tied = tied[tied["batch_size"] == tied["epochs"].map({1: 8, 2: 16, 3: 32})]
+    assert "cannot tell these terms from the ones before them: epochs" in gate_of(tied)
+    corners = [str(levels) for levels in ((2.5e-5, 8, 1), (4e-4, 8, 1), (2.5e-5, 32, 1), (2.5e-5, 8, 3))]
+    few = study(seeds=1)[study(seeds=1)["point_id"].isin(corners)]
+    assert "4 runs leave no residual degree of freedom for 4 parameters" in gate_of(few, "first_order")
+
+
+def test_a_cell_without_a_finished_run_stops_the_table_and_is_named():
+    metrics = study()
+    metrics.loc[metrics["point_id"] == metrics["point_id"][0], "status"] = "diverged"
+    gate = gate_of(metrics)
+    assert gate.startswith("1 of 27 cells have no finished run with a loss ((2.5e-05, 8, 1) on amazon)")
+
+
+def test_one_diverged_seed_leaves_the_cell_and_is_counted():
+    metrics = study()
+    metrics.loc[0, "status"] = "diverged"
+    fits = fit(metrics, ["loss"])["fits"]
+    assert fits["gate"].isna().all() if "gate" in fits else True
+    assert (fits["runs"].iloc[0], fits["diverged"].iloc[0]) == (53, 1)
+
+
+def test_a_baseline_without_the_response_stops_the_relative_table_only():
+    tables = fit(study().assign(baseline_loss=np.nan), ["loss"])
+    assert set(tables["coefficients"]["framework"]) == {"absolute"}
+    assert tables["fits"].query("framework == 'relative'")["gate"].item() == "the baseline has no loss."
+
+
+def test_aliased_terms_are_those_that_depend_on_earlier_ones():
+    x = {name: np.array([-1.0, 0, 1, -1, 0, 1]) for name in "ab"}
+    columns = terms(["a", "b"], "interactions")
+    names = ["intercept", "a", "b", "a:b"]
+    assert regression.aliased_terms(model_matrix(x, columns), names) == ["b"]

@@ -1,0 +1,147 @@
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from finevar import ENGINES
+from finevar.config import read_config
+from finevar.design import any_of, baseline_levels, plan_study
+from finevar.errors import InputError
+from finevar.jobs import check_writable
+
+try:
+    check_writable(Path("results"))
+    STUDY = plan_study(read_config(config))
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+wildcard_constraints:
+    study=any_of([STUDY.config["study"]]),
+    source=any_of(list(STUDY.source_ids.values())),
+    model=any_of([STUDY.model_id]),
+    data=any_of(list(STUDY.dataset_ids.values())),
+    dataset=any_of(list(STUDY.dataset_ids)),
+    baseline=any_of([STUDY.baseline_id]),
+    run=r"lr[^/]+-seed\d+-[0-9a-f]{8}",
+    response=any_of(STUDY.config["analysis"]["responses"]),
+
+
+def named(ids, name_or_id):
+    """Return the name that an id was made for."""
+    return next(name for name, made in ids.items() if made == name_or_id)
+
+
+def get_source(wildcards):
+    """Return the config of the source that a wildcard names."""
+    return STUDY.config["sources"][named(STUDY.source_ids, wildcards.get("source", wildcards.get("model")))]
+
+
+def get_local_model(wildcards):
+    """Return the model's own files where it lies on this machine, so that an edit of them is seen."""
+    source = get_source(wildcards)
+    return [f"{source['path']}/config.json", f"{source['path']}/model.safetensors"] if source["kind"] == "local" else []
+
+
+def get_dataset(wildcards):
+    """Return the config of the data set that a wildcard names."""
+    return STUDY.config["datasets"][named(STUDY.dataset_ids, wildcards.data)]
+
+
+def get_dataset_kind(wildcards):
+    """Return the kind of a data set's source."""
+    return STUDY.config["sources"][get_dataset(wildcards)["source"]]["kind"]
+
+
+def get_dataset_source(wildcards):
+    """Return the folder that holds a data set's files: where they were fetched to, or where the user has them."""
+    name = get_dataset(wildcards)["source"]
+    source = STUDY.config["sources"][name]
+    return source["path"] if source["kind"] == "local" else f"results/sources/{STUDY.source_ids[name]}"
+
+
+def get_local_files(wildcards):
+    """Return a data set's own files where they lie on this machine, so that an edit of them is seen."""
+    dataset = get_dataset(wildcards)
+    source = STUDY.config["sources"][dataset["source"]]
+    names = [dataset[key] for key in ("file", "eval_file") if key in dataset]
+    return [f"{source['path']}/{name}" for name in names] if source["kind"] == "local" else []
+
+
+def get_prepared(name, file):
+    """Return a prepared file of a data set, by its name."""
+    return f"results/data/{STUDY.dataset_ids[name]}/{file}"
+
+
+def get_encoded(name, part):
+    """Return the encoded part (train or eval) of a data set, by its name."""
+    return f"results/encoded/{STUDY.dataset_ids[name]}--{STUDY.model_id}/{part}.safetensors"
+
+
+def get_start():
+    """Return the folder of the model that every run starts from: the trained baseline, or the source model."""
+    trained = "dataset" in STUDY.config["baseline"]
+    return f"results/baselines/{STUDY.baseline_id}/model" if trained else f"results/models/{STUDY.model_id}"
+
+
+def get_run(wildcards):
+    """Return the run that a wildcard names."""
+    try:
+        return STUDY.runs[wildcards.run]
+    except KeyError:
+        raise WorkflowError(f"run {wildcards.run} is not part of study {STUDY.config['study']}") from None
+
+
+def get_run_record(wildcards):
+    """Return what identifies a run in its metrics file."""
+    run = get_run(wildcards)
+    return {"run_id": run.run_id, "point_id": run.point_id, "dataset": run.dataset, "seed": run.seed, **run.settings}
+
+
+def get_baseline_record(wildcards):
+    """Return what identifies the baseline in its metrics file."""
+    baseline = STUDY.config["baseline"]
+    names = {"run_id": STUDY.baseline_id, "point_id": STUDY.baseline_id, "dataset": wildcards.dataset}
+    return names | {"seed": baseline["seed"], **baseline["settings"]}
+
+
+def get_baseline_summary(wildcards):
+    """Return the summary of the baseline's training, if it is trained here."""
+    trained = "dataset" in STUDY.config["baseline"]
+    return f"results/baselines/{STUDY.baseline_id}/training.json" if trained else []
+
+
+def get_run_files(file):
+    """Return one file of every run, in the design's order."""
+    return [f"results/runs/{run.dataset}/{run.run_id}/{file}" for run in STUDY.runs.values()]
+
+
+def get_baseline_metrics():
+    """Return the baseline's metrics on every data set of the sweep."""
+    folder = f"results/baselines/{STUDY.baseline_id}"
+    return [f"{folder}/{name}/metrics.parquet" for name in STUDY.config["sweep"]["datasets"]]
+
+
+def get_dataset_facts():
+    """Return the facts of every data set that the study uses."""
+    names = dict.fromkeys([*STUDY.config["sweep"]["datasets"], STUDY.config["baseline"].get("dataset")])
+    return [get_prepared(name, "dataset.json") for name in names if name]
+
+
+def transient(path):
+    """Mark weights as temporary unless the config keeps them."""
+    return temp(path) if STUDY.config["keep_weights"] == "none" else path
+
+
+def get_figures():
+    """Return the names of the study's figures, in the report's order."""
+    surfaces = [f"surface_{response}" for response in STUDY.config["analysis"]["responses"]]
+    return ["coefficients", "main_effects", *(surfaces if len(STUDY.codings) > 1 else []), "learning_curves"]
+
+
+def get_targets():
+    """Return what a finished study consists of."""
+    kept = get_run_files("model") if STUDY.config["keep_weights"] == "all" else []
+    return [f"results/{STUDY.config['study']}/report.html", *kept]

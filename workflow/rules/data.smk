@@ -1,0 +1,72 @@
+rule fetch_model:
+    input:
+        local=get_local_model,
+    output:
+        model=directory("results/models/{model}"),
+    log:
+        "results/logs/fetch_model/{model}.log",
+    benchmark:
+        "results/benchmarks/fetch_model/{model}.tsv"
+    params:
+        source=get_source,
+    conda:
+        "../../envs/finetune.yaml"
+    script:
+        "../../scripts/fetch_model.py"
+
+
+rule fetch_data:
+    output:
+        data=directory("results/sources/{source}"),
+    log:
+        "results/logs/fetch_data/{source}.log",
+    benchmark:
+        "results/benchmarks/fetch_data/{source}.tsv"
+    params:
+        source=get_source,
+    conda:
+        "../../envs/finetune.yaml"
+    script:
+        "../../scripts/fetch_data.py"
+
+
+rule prepare_dataset:
+    input:
+        source=get_dataset_source,
+        local=get_local_files,
+    output:
+        train="results/data/{data}/train.parquet",
+        evaluation="results/data/{data}/eval.parquet",
+        facts="results/data/{data}/dataset.json",
+    log:
+        "results/logs/prepare_dataset/{data}.log",
+    benchmark:
+        "results/benchmarks/prepare_dataset/{data}.tsv"
+    params:
+        dataset=get_dataset,
+        kind=get_dataset_kind,
+        engine=ENGINES["corpus"],
+    conda:
+        "../../envs/finetune.yaml"
+    script:
+        "../../scripts/prepare_dataset.py"
+
+
+rule encode_dataset:
+    input:
+        train="results/data/{data}/train.parquet",
+        evaluation="results/data/{data}/eval.parquet",
+        model="results/models/{model}",
+    output:
+        train="results/encoded/{data}--{model}/train.safetensors",
+        evaluation="results/encoded/{data}--{model}/eval.safetensors",
+    log:
+        "results/logs/encode_dataset/{data}--{model}.log",
+    benchmark:
+        "results/benchmarks/encode_dataset/{data}--{model}.tsv"
+    params:
+        engine=ENGINES["encoding"],
+    conda:
+        "../../envs/finetune.yaml"
+    script:
+        "../../scripts/encode_dataset.py"

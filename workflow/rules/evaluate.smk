@@ -1,0 +1,48 @@
+rule evaluate_baseline:
+    input:
+        model=get_start(),
+        summary=get_baseline_summary,
+        examples=lambda wildcards: get_prepared(wildcards.dataset, "eval.parquet"),
+        encoded=lambda wildcards: get_encoded(wildcards.dataset, "eval"),
+        facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
+    output:
+        predictions="results/baselines/{baseline}/{dataset}/predictions.parquet",
+        metrics="results/baselines/{baseline}/{dataset}/metrics.parquet",
+    log:
+        "results/logs/evaluate_baseline/{baseline}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/evaluate_baseline/{baseline}/{dataset}.tsv"
+    params:
+        record=get_baseline_record,
+        engine=ENGINES["evaluation"],
+    threads: 1
+    conda:
+        "../../envs/finetune.yaml"
+    script:
+        "../../scripts/evaluate_baseline.py"
+
+
+rule evaluate_run:
+    input:
+        model="results/runs/{dataset}/{run}/model",
+        summary="results/runs/{dataset}/{run}/training.json",
+        examples=lambda wildcards: get_prepared(wildcards.dataset, "eval.parquet"),
+        encoded=lambda wildcards: get_encoded(wildcards.dataset, "eval"),
+        facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
+    output:
+        predictions="results/runs/{dataset}/{run}/predictions.parquet",
+        metrics="results/runs/{dataset}/{run}/metrics.parquet",
+    log:
+        "results/logs/evaluate_run/{dataset}/{run}.log",
+    benchmark:
+        "results/benchmarks/evaluate_run/{dataset}/{run}.tsv"
+    params:
+        record=get_run_record,
+        engine=ENGINES["evaluation"],
+    threads: 1
+    # Before any further training, so that few runs' weights wait on disk.
+    priority: 1
+    conda:
+        "../../envs/finetune.yaml"
+    script:
+        "../../scripts/evaluate_run.py"

@@ -1,0 +1,46 @@
+rule train_baseline:
+    input:
+        start=f"results/models/{STUDY.model_id}",
+        train=lambda _: get_encoded(STUDY.config["baseline"]["dataset"], "train"),
+        facts=lambda _: get_prepared(STUDY.config["baseline"]["dataset"], "dataset.json"),
+    output:
+        model=directory("results/baselines/{baseline}/model"),
+        training="results/baselines/{baseline}/training.parquet",
+        summary="results/baselines/{baseline}/training.json",
+    log:
+        "results/logs/train_baseline/{baseline}.log",
+    benchmark:
+        "results/benchmarks/train_baseline/{baseline}.tsv"
+    params:
+        settings=STUDY.config["baseline"]["settings"],
+        seed=STUDY.config["baseline"]["seed"],
+        engine=ENGINES["training"],
+    threads: 2
+    conda:
+        "../../envs/finetune.yaml"
+    script:
+        "../../scripts/train_baseline.py"
+
+
+rule finetune_run:
+    input:
+        start=get_start(),
+        train=lambda wildcards: get_encoded(wildcards.dataset, "train"),
+        facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
+    output:
+        model=transient(directory("results/runs/{dataset}/{run}/model")),
+        training="results/runs/{dataset}/{run}/training.parquet",
+        summary="results/runs/{dataset}/{run}/training.json",
+    log:
+        "results/logs/finetune_run/{dataset}/{run}.log",
+    benchmark:
+        "results/benchmarks/finetune_run/{dataset}/{run}.tsv"
+    params:
+        settings=lambda wildcards: get_run(wildcards).settings,
+        seed=lambda wildcards: get_run(wildcards).seed,
+        engine=ENGINES["training"],
+    threads: 1
+    conda:
+        "../../envs/finetune.yaml"
+    script:
+        "../../scripts/finetune_run.py"
