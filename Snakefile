@@ -19,8 +19,11 @@ include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 
 
+# On the login node: compute nodes often have no way out, and the rest is too small to queue for.
 localrules:
     all,
+    fetch_model,
+    fetch_data,
     write_design,
     aggregate_metrics,
 

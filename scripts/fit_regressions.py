@@ -5,7 +5,7 @@ import pyarrow as pa
 from finevar import records
 from finevar.coding import Coding
 from finevar.jobs import JobLog
-from finevar.regression import fit_study
+from finevar.readings import fit_study
 
 TABLES = {
     "coefficients": records.COEFFICIENTS,
@@ -22,7 +22,7 @@ def main(snakemake) -> None:
         analysis = snakemake.params.analysis
         tables = fit_study(
             metrics,
-            {name: Coding.of(name, factor) for name, factor in snakemake.params.factors.items()},
+            {name: Coding.of(factor) for name, factor in snakemake.params.factors.items()},
             snakemake.params.baseline,
             responses=analysis["responses"],
             order=analysis["model"],

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from finevar import regression
-from finevar.coding import Coding, model_matrix, terms
+from finevar import gates, readings, regression
+from finevar.coding import Coding, design_matrix, model_matrix, terms
 
 # ChemReact: Myers, Montgomery & Anderson-Cook (2009), table 7.6, as distributed with R's rsm.
 CHEMREACT = [
@@ -64,7 +64,7 @@ def study(*, seeds: int = 2, datasets: tuple[str, ...] = ("amazon",), noise: flo
 
 
 def fit(metrics: pd.DataFrame, responses=("loss", "accuracy"), order: str = "quadratic") -> dict[str, pd.DataFrame]:
-    tables = regression.fit_study(metrics, CODINGS, BASELINE, responses=list(responses), order=order, confidence=0.95)
+    tables = readings.fit_study(metrics, CODINGS, BASELINE, responses=list(responses), order=order, confidence=0.95)
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}
 
 
@@ -79,7 +79,7 @@ def test_chemreact_is_reproduced():
     }  # fmt: skip
     assert estimates == pytest.approx(expected, abs=5e-5)
     assert block2 == pytest.approx(-4.4575, abs=5e-5)
-    row = regression.fit_row(surface, chemreact(), "absolute")
+    row = readings.fit_row(surface, chemreact(), "absolute")
     fits = (row["r2"], row["r2_adjusted"], row["r2_predicted"])
     assert fits == pytest.approx((0.9981, 0.9964, 0.9922), abs=5e-5)
     assert row["pure_error_df"] == 4
@@ -88,7 +88,7 @@ def test_chemreact_is_reproduced():
 
 def test_standard_errors_are_hc3():
     metrics = study()
-    matrix, _ = regression.design_matrix(metrics, CODINGS, terms(list(CODINGS), "quadratic"))
+    matrix, _ = design_matrix(metrics, CODINGS, terms(list(CODINGS), "quadratic"))
     inverse = np.linalg.inv(matrix.T @ matrix)
     residuals = metrics["loss"].to_numpy() - matrix @ inverse @ matrix.T @ metrics["loss"].to_numpy()
     leverage = np.einsum("ij,jk,ik->i", matrix, inverse, matrix)
@@ -207,7 +207,7 @@ def test_a_cell_without_a_finished_run_stops_the_table_and_is_named():
     metrics = study()
     metrics.loc[metrics["point_id"] == metrics["point_id"][0], "status"] = "diverged"
     gate = gate_of(metrics)
-    assert gate.startswith("1 of 27 cells have no finished run with a loss ((2.5e-05, 8, 1) on amazon)")
+    assert gate.startswith("1 of 27 cells have no finished run with a value of loss ((2.5e-05, 8, 1) on amazon)")
 
 
 def test_one_diverged_seed_leaves_the_cell_and_is_counted():
@@ -228,4 +228,4 @@ def test_aliased_terms_are_those_that_depend_on_earlier_ones():
     x = {name: np.array([-1.0, 0, 1, -1, 0, 1]) for name in "ab"}
     columns = terms(["a", "b"], "interactions")
     names = ["intercept", "a", "b", "a:b"]
-    assert regression.aliased_terms(model_matrix(x, columns), names) == ["b"]
+    assert gates.aliased_terms(model_matrix(x, columns), names) == ["b"]

@@ -1,8 +1,8 @@
 """finevar: how fine-tuning hyperparameters move a classifier's metrics, and how sure one can be.
 
-Modules in the order that data flow: config, coding, design, sources, conversion, corpus, encoding, encoder, checkpoint,
-training, evaluation, records, aggregation, regression, wording, charts, report. Lower ones never import higher ones,
-and what a dry run imports (config, coding, design) never imports torch.
+Modules in the order that data flow: consistency, config, coding, design, sources, conversion, corpus, encoding,
+encoder, checkpoint, training, evaluation, records, aggregation, regression, wording, charts, report. Lower ones never
+import higher ones, and what a dry run imports (consistency, config, coding, design) never imports torch.
 """
 
 # Raised with every change that changes what a module computes. Each is a param of the rules that run the module, since

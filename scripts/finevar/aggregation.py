@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 def read_design(path: str | Path) -> list[Row]:
     """Return the runs that a design lists, each with its id, data set, seed and settings."""
-    table = pd.read_csv(path, float_precision="round_trip")
+    table = pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
     rows = pa.Table.from_pandas(table[DESIGN.names], schema=DESIGN, preserve_index=False)
     return rows.to_pylist()
 
@@ -79,7 +79,7 @@ def aggregate_curves(expected: Sequence[Row], trainings: Iterable[Path]) -> pa.T
 
 
 def bin_steps(steps: pd.DataFrame) -> pd.DataFrame:
-    """Return columns epoch (end of the bin), loss and tokens_per_second of one training's steps."""
+    """Return columns epoch (of the bin's last step), loss and tokens_per_second of one training's steps."""
     tick = (steps["epoch"] * BINS_PER_EPOCH - 1e-9).astype(int)
     step_seconds = steps["seconds"].diff().fillna(steps["seconds"])
     grouped = steps.assign(step_seconds=step_seconds).groupby(tick)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TERM_ORDER = ("first_order", "interactions", "quadratic")
 SCALES = {"identity": lambda x: x, "log2": np.log2, "log10": np.log10}
 INVERSES = {"identity": lambda z: z, "log2": np.exp2, "log10": lambda z: 10**z}
 
+Codings = Mapping[str, "Coding"]
 Term = tuple[str, ...]  # () is the intercept, (a,) first order, (a, b) an interaction, (a, a) a square
 
 
@@ -24,7 +28,7 @@ class Coding:
     scale: str
 
     @classmethod
-    def of(cls, name: str, factor: Mapping[str, Any]) -> Coding:
+    def of(cls, factor: Mapping[str, Any]) -> Coding:
         """Read a factor's levels and scale from its part of the config."""
         return cls(tuple(factor["levels"]), factor["coding"])
 
@@ -95,3 +99,23 @@ def model_matrix(coded: Mapping[str, np.ndarray], columns: Sequence[Term]) -> np
     rows = len(next(iter(coded.values())))
     ones = np.ones(rows)
     return np.column_stack([np.prod([coded[name] for name in term], axis=0) * ones for term in columns])
+
+
+def design_matrix(
+    runs: pd.DataFrame, codings: Codings, columns: Sequence[Term], origin: Mapping[str, float] | None = None
+) -> tuple[np.ndarray, list[str]]:
+    """Return the matrix [runs, parameters] and the parameters' names.
+
+    origin: natural levels that become zero; the design's centre without it.
+    """
+    coded = {name: coding.coded(runs[name]) for name, coding in codings.items()}
+    if origin is not None:
+        coded = {name: x - codings[name].coded(origin[name]) for name, x in coded.items()}
+    parts, names = [model_matrix(coded, columns)], [term_name(term) for term in columns]
+    for block in ("seed", "dataset"):
+        levels = sorted(runs[block].unique())
+        last = (runs[block] == levels[-1]).to_numpy(float)
+        for level in levels[:-1]:
+            parts.append((runs[block] == level).to_numpy(float) - last)
+            names.append(f"{block}[{level}]")
+    return np.column_stack(parts), names

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
+from finevar.consistency import Config, cross_check
 from finevar.errors import InputError
 
-Config = dict[str, Any]
-
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
-SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
+# Violations that leave every value in its place, so that the other checks can go on and all is told at once.
+HARMLESS = (
+    "additionalProperties",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "maximum",
+    "minimum",
+    "not",
+    "pattern",
+    "uniqueItems",
+)
 FACTORS = (
     "learning_rate",
     "batch_size",
@@ -49,20 +61,25 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     """Return the config with every default filled in; raise InputError with all of its problems."""
     config = to_numbers(raw)
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    raise_problems(schema_problems(config, schema))
-    given = set(config.get("training", {}))
+    errors = schema_errors(config, schema)
+    problems = [tell(error) for error in errors]
+    if any(error.validator not in HARMLESS for error in errors):
+        raise_problems(problems)
+    drop_unknown_keys(errors)
     config = fill_defaults(config, schema, schema)
-    raise_problems(cross_check(config, given))
-    config["training"] = normalise(TRAINING_DEFAULTS | config["training"])
-    config["baseline"]["settings"] = normalise(config["training"] | config["baseline"]["settings"])
+    training = TRAINING_DEFAULTS | config["training"]
+    baseline = training | config["baseline"]["settings"]
+    raise_problems([*problems, *cross_check(config, set(config["training"]), baseline)])
+    config["training"] = normalise(training)
+    config["baseline"]["settings"] = normalise(baseline)
     for name, factor in config["sweep"]["factors"].items():
         factor["levels"] = [normalise({name: level})[name] for level in factor["levels"]]
     return config
 
 
 def raise_problems(problems: Iterable[InputError]) -> None:
-    """Raise one InputError that tells of all problems, if there are any."""
-    told = [f"  {number}. {problem}" for number, problem in enumerate(problems, 1)]
+    """Raise one InputError that tells of all problems, each once, if there are any."""
+    told = [f"  {number}. {problem}" for number, problem in enumerate(dict.fromkeys(map(str, problems)), 1)]
     if told:
         raise InputErrors(told)
 
@@ -76,9 +93,9 @@ class InputErrors(InputError):
 
 
 def to_numbers(value: Any) -> Any:
-    """Return value with every string such as 2e-5, which YAML 1.1 does not take for a number, as a float."""
+    """Return a copy of value with every string such as 2e-5, no number to YAML 1.1, as a float."""
     if isinstance(value, Mapping):
-        return {key: item if key == "sources" else to_numbers(item) for key, item in value.items()}
+        return {key: copy.deepcopy(item) if key == "sources" else to_numbers(item) for key, item in value.items()}
     if isinstance(value, list):
         return [to_numbers(item) for item in value]
     return float(value) if isinstance(value, str) and SCIENTIFIC.fullmatch(value) else value
@@ -106,11 +123,27 @@ def fill_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]
     }
 
 
-def schema_problems(config: Config, schema: Config) -> Iterator[InputError]:
-    """Yield what the schema forbids, in the order of the config."""
-    validator = jsonschema.Draft202012Validator(schema)
-    for error in sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path]):
-        yield tell(error)
+def schema_errors(config: Config, schema: Config) -> list[jsonschema.ValidationError]:
+    """Return what the schema forbids, by place; a number is a finite one."""
+    standard = jsonschema.Draft202012Validator
+    finite = standard.TYPE_CHECKER.redefine(
+        "number", lambda _, value: standard.TYPE_CHECKER.is_type(value, "number") and math.isfinite(value)
+    )
+    validator = jsonschema.validators.extend(standard, type_checker=finite)(schema)
+    return sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path])
+
+
+def unknown_keys(error: jsonschema.ValidationError) -> list[Any]:
+    """Return the keys that a violation of additionalProperties is about."""
+    return [key for key in error.instance if key not in error.schema.get("properties", {})]
+
+
+def drop_unknown_keys(errors: Iterable[jsonschema.ValidationError]) -> None:
+    """Remove the keys that the schema does not know from the config that it was checked against."""
+    for error in errors:
+        if error.validator == "additionalProperties":
+            for key in unknown_keys(error):
+                del error.instance[key]
 
 
 def tell(error: jsonschema.ValidationError) -> InputError:
@@ -118,7 +151,7 @@ def tell(error: jsonschema.ValidationError) -> InputError:
     where = "config: " + (".".join(str(part) for part in error.absolute_path) or "top level")
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
-        unknown = [key for key in error.instance if key not in known]
+        unknown = unknown_keys(error)
         near = {key: difflib.get_close_matches(str(key), known, n=1) for key in unknown}
         hints = [f"Did you mean {match[0]!r} for {key!r}?" for key, match in near.items() if match]
         return InputError(
@@ -169,130 +202,3 @@ def shown(value: Any) -> str:
     """Print a value, cut where it is long."""
     text = json.dumps(value, default=str)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def cross_check(config: Config, given: set[str]) -> Iterator[InputError]:
-    """Yield what no single key shows: references between keys, and settings that do not fit together.
-
-    given: the keys that `training` held before its defaults were filled in.
-    """
-    yield from reference_problems(config)
-    for name, dataset in config["datasets"].items():
-        yield from dataset_problems(config, name, dataset)
-    yield from source_problems(config)
-    for name, factor in config["sweep"]["factors"].items():
-        yield from factor_problems(name, factor, given)
-    yield from design_problems(config["sweep"])
-
-
-def reference_problems(config: Config) -> Iterator[InputError]:
-    """Yield names that refer to nothing."""
-    references = [("model", config["model"], "sources")]
-    references += [(f"datasets.{name}.source", spec["source"], "sources") for name, spec in config["datasets"].items()]
-    references += [("sweep.datasets", name, "datasets") for name in config["sweep"]["datasets"]]
-    if "dataset" in config["baseline"]:
-        references.append(("baseline.dataset", config["baseline"]["dataset"], "datasets"))
-    for where, name, section in references:
-        if name not in config[section]:
-            yield InputError(
-                f"config: {where}",
-                found=repr(name),
-                allowed=f"a name under `{section}`: {', '.join(config[section])}",
-                remedy="Correct the name, or add it there.",
-            )
-
-
-def dataset_problems(config: Config, name: str, dataset: Config) -> Iterator[InputError]:
-    """Yield what does not fit together within one data set."""
-    where = f"config: datasets.{name}"
-    kind = config["sources"].get(dataset["source"], {}).get("kind")
-    needed, unused = ("train_split", "file") if kind == "hub" else ("file", "train_split")
-    if kind and needed not in dataset:
-        yield InputError(
-            where, found=f"no key {needed!r}", allowed=f"{needed!r} for a {kind} source", remedy=f"Add {needed}."
-        )
-    for key in {unused, "eval_split" if unused == "train_split" else "eval_file"} & set(dataset):
-        yield InputError(
-            f"{where}.{key}", found="a value", allowed=f"no such key for a {kind} source", remedy="Remove it."
-        )
-    parts = {"eval_file", "eval_split", "eval_examples"} & set(dataset)
-    if len(parts) != 1:
-        yield InputError(
-            where,
-            found=f"{' and '.join(sorted(parts)) or 'none'} of eval_file, eval_split, eval_examples",
-            allowed="exactly one of them",
-            remedy="Say where the evaluation sentences come from.",
-        )
-
-
-def source_problems(config: Config) -> Iterator[InputError]:
-    """Yield keys of a source that its use leaves without a meaning."""
-    for name, source in config["sources"].items():
-        for_model = name == config["model"]
-        for key in ("archive", "archive_sha256") if for_model else ("path", "weights_sha256"):
-            if source["kind"] == "package" and key in source:
-                yield InputError(
-                    f"config: sources.{name}.{key}",
-                    found="a value",
-                    allowed=f"no such key for a source of {'the model' if for_model else 'data'}",
-                    remedy="Remove it.",
-                )
-
-
-def factor_problems(name: str, factor: Config, given: set[str]) -> Iterator[InputError]:
-    """Yield what is wrong with one factor beyond the schema's reach."""
-    where = f"config: sweep.factors.{name}"
-    levels = factor["levels"]
-    if name in given:
-        yield InputError(
-            where,
-            found="a factor that `training` fixes too",
-            allowed="one place for each setting",
-            remedy=f"Remove training.{name}.",
-        )
-    if factor["coding"] != "identity" and min(levels) <= 0:
-        yield InputError(
-            f"{where}.coding",
-            found=f"{factor['coding']} with the level {min(levels)}",
-            allowed="levels above 0 under a logarithm",
-            remedy="Use coding: identity, or drop that level.",
-        )
-    if name == "warmup" and min(levels) < 1 <= max(levels):
-        yield InputError(
-            f"{where}.levels",
-            found=shown(levels),
-            allowed="all shares (below 1) or all step counts (1 or more)",
-            remedy="Use one kind of warm-up.",
-        )
-
-
-def design_problems(sweep: Config) -> Iterator[InputError]:
-    """Yield what a kind of design needs and lacks."""
-    design, kind = sweep["design"], sweep["design"]["kind"]
-    needs = {"latin_hypercube": "points", "table": "file"}
-    if kind in needs and needs[kind] not in design:
-        yield InputError(
-            "config: sweep.design", found=f"no key {needs[kind]!r}", allowed=f"it for {kind}", remedy="Add it."
-        )
-    for key, owner in {"points": "latin_hypercube", "seed": "latin_hypercube", "file": "table"}.items():
-        if key in design and kind != owner:
-            yield InputError(
-                f"config: sweep.design.{key}", found=f"kind {kind}", allowed=f"kind {owner}", remedy="Remove the key."
-            )
-    if kind in ("central_composite", "box_behnken"):
-        for name, factor in sweep["factors"].items():
-            if len(factor["levels"]) != 3:
-                yield InputError(
-                    f"config: sweep.factors.{name}.levels",
-                    found=f"{len(factor['levels'])} levels",
-                    allowed=f"three (low, centre, high) for {kind}",
-                    remedy="Give three levels, or use full_factorial.",
-                )
-    smallest = {"central_composite": 2, "box_behnken": 3}.get(kind, 1)
-    if len(sweep["factors"]) < smallest:
-        yield InputError(
-            "config: sweep.factors",
-            found=f"{len(sweep['factors'])} factors",
-            allowed=f"{smallest} or more for {kind}",
-            remedy="Add a factor, or use full_factorial.",
-        )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import html
 import io
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from finevar.errors import InputError
 
@@ -70,7 +71,7 @@ def read_split(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.Da
     if isinstance(feature, ClassLabel):
         table = table[table[spec["label"]] >= 0]  # -1 marks an unlabelled example on the Hub
         table[spec["label"]] = [feature.int2str(int(k)) for k in table[spec["label"]]]
-        table.attrs["classes"] = feature.names
+        table.attrs["classes"] = [name.strip() for name in feature.names]
     return table
 
 
@@ -79,7 +80,7 @@ def read_file(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.Dat
     if name is None:
         return None
     path = source / name
-    form = spec.get("format") or SUFFIXES.get(path.suffix)
+    form = spec.get("format") or SUFFIXES.get(path.suffix.lower())
     if form is None:
         raise InputError(
             str(path),
@@ -100,7 +101,7 @@ def read_file(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.Dat
             allowed="text in UTF-8",
             remedy="Convert the file, for instance with iconv -t UTF-8.",
         ) from None
-    except (ValueError, pa.ArrowInvalid) as error:
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:
         raise InputError(
             str(path),
             found=f"content that is not {form} ({str(error).splitlines()[0]})",
@@ -113,18 +114,21 @@ def read_file(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.Dat
 def parse(path: Path, form: str, columns: list[str] | None) -> pd.DataFrame:
     """Parse a file of a known format; texts stay as they stand, no word is taken for a missing value."""
     if form == "parquet":
-        return pd.read_parquet(path)
-    text = path.read_bytes().decode("utf-8-sig")
-    if "\0" in text:
+        return pd.read_parquet(path, partitioning=None)
+    content = path.read_bytes()
+    if b"\0" in content and not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ValueError("it holds NUL bytes, so it is not text")
+    text = content.decode("utf-8-sig")
     if form == "jsonl":
-        return pd.read_json(io.StringIO(text), lines=True, dtype=False)
+        return pd.read_json(io.StringIO(text), lines=True, dtype=False, convert_dates=False)
     # A TSV has one example per line and no quoting, so a lone quotation mark is a character like any other.
     style = {"sep": "\t", "quoting": 3} if form == "tsv" else {"sep": ","}
     header = {"header": None, "names": columns} if columns else {}
-    return pd.read_csv(
-        io.StringIO(text), **style, **header, dtype=str, keep_default_na=False, na_values=[""], index_col=False
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # of lines with more cells than columns
+        return pd.read_csv(
+            io.StringIO(text), **style, **header, dtype=str, keep_default_na=False, na_values=[""], index_col=False
+        )
 
 
 def require_columns(table: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
@@ -149,21 +153,32 @@ def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -
     """Return columns text and name (the class's name); ratings become negative and positive."""
     where, classes = table.attrs["where"], table.attrs.get("classes")
     named = pd.DataFrame({"text": table[spec["text"]], "name": table[spec["label"]]}).reset_index(drop=True)
-    bad = named["text"].isna() | ~named["text"].map(lambda text: isinstance(text, str) and bool(text.strip()))
-    bad |= named["name"].isna()
+    names = named["name"].astype("str").str.strip()  # so that 1 in one file and "1" in another are one class
+    bad = ~named["text"].map(is_sentence).astype(bool) | named["name"].isna() | (names == "")
     if bad.any():
         row = int(bad.idxmax())
         raise InputError(
             f"{where}, example {row + 1}",
-            found=f"an empty text or label ({int(bad.sum())} such examples)",
-            allowed="a text and a label in every example",
+            found=f"no text or no label ({int(bad.sum())} such examples)",
+            allowed="a text, not empty, and a label in every example",
             remedy="Remove or mend those examples.",
         )
+    named["name"] = names
     if "threshold" in spec:
         named = rate(named, spec, facts, where)
         classes = ["negative", "positive"]
     named.attrs = {"where": where, "classes": classes}
     return named
+
+
+def is_sentence(text: Any) -> bool:
+    """Tell whether a cell holds text that something is left of once entities are decoded and spaces folded."""
+    return isinstance(text, str) and bool(fold(text))
+
+
+def fold(text: str) -> str:
+    """Return a text with its HTML entities decoded and every stretch of spaces as one."""
+    return " ".join(html.unescape(text).split())
 
 
 def rate(named: pd.DataFrame, spec: Mapping[str, Any], facts: Facts, where: str) -> pd.DataFrame:
@@ -177,8 +192,8 @@ def rate(named: pd.DataFrame, spec: Mapping[str, Any], facts: Facts, where: str)
             allowed="a number, since `threshold` makes it a rating",
             remedy="Remove `threshold` for class names, or mend the rating.",
         )
-    clear = (ratings - spec["threshold"]).abs() >= spec["margin"]
-    clear &= ratings != spec["threshold"]
+    distance = (ratings - spec["threshold"]).abs().round(9)  # 0.3 - 0.1 is 0.2 here, as on paper
+    clear = (distance >= spec["margin"]) & (distance > 0)
     facts["dropped_within_margin"] = facts.get("dropped_within_margin", 0) + int((~clear).sum())
     positive = ratings > spec["threshold"]
     return named.assign(name=positive.map({False: "negative", True: "positive"}))[clear].reset_index(drop=True)
@@ -191,7 +206,7 @@ def name_classes(parts: list[pd.DataFrame], spec: Mapping[str, Any], source: Pat
     if len(found) < 2:
         raise InputError(
             f"{source}, column {spec['label']}",
-            found=f"{len(found)} class ({', '.join(map(str, found))})",
+            found=f"no other class than {found[0]}" if len(found) else "no example",
             allowed="two classes or more",
             remedy="Correct `label`, or add examples of another class.",
         )
@@ -215,15 +230,16 @@ def clean(part: pd.DataFrame, facts: Facts) -> pd.DataFrame:
 
     A text that occurs twice with one label is kept once; one with different labels tells nothing and goes.
     """
-    text = part["text"].map(html.unescape).str.split().str.join(" ")
+    text = part["text"].map(fold)
     facts["html_decoded"] = facts.get("html_decoded", 0) + int((part["text"].map(html.unescape) != part["text"]).sum())
     examples = pd.DataFrame({"example_id": text.map(content_id), "text": text, "label": part["label"]})
+    examples = examples.sort_values(["example_id", "text"], ignore_index=True)  # whatever the order of the file
     labels = examples.groupby("example_id")["label"].transform("nunique")
     contradictory = labels > 1
     repeated = examples.duplicated("example_id") & ~contradictory
     facts["dropped_contradictory"] = facts.get("dropped_contradictory", 0) + int(contradictory.sum())
     facts["dropped_repeats"] = facts.get("dropped_repeats", 0) + int(repeated.sum())
-    return examples[~contradictory & ~repeated].sort_values("example_id", ignore_index=True)
+    return examples[~contradictory & ~repeated].reset_index(drop=True)
 
 
 def content_id(text: str) -> str:
@@ -238,7 +254,7 @@ def split(examples: pd.DataFrame, eval_examples: int, spec: Mapping[str, Any]) -
     """
     if eval_examples >= len(examples):
         raise InputError(
-            f"config: datasets.*.eval_examples for {spec.get('file')}",
+            f"config: eval_examples of the data set {spec.get('file') or spec.get('train_split')}",
             found=f"{eval_examples} of {len(examples)} examples",
             allowed="fewer than there are, so that some are left to train on",
             remedy="Lower eval_examples.",

@@ -8,7 +8,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,6 @@ class Study:
     """Everything that the rules need to know, all of it from the config."""
 
     config: Config
-    codings: dict[str, Coding]
     points: list[Point]
     runs: dict[str, Run]
     model_id: str
@@ -50,32 +49,31 @@ class Study:
 
 def plan_study(config: Config) -> Study:
     """Expand a checked config into its points and runs; raise InputError with all that stands in their way."""
-    factors = config["sweep"]["factors"]
-    codings = {name: Coding.of(name, factor) for name, factor in factors.items()}
-    points = design_points(config, codings)
-    raise_problems(point_problems(config, codings, points))
+    points = design_points(config)
+    raise_problems(point_problems(config, points))
     source_ids = {name: f"{name}-{digest(source)}" for name, source in config["sources"].items()}
-    data = {name: dataset_identity(config, name) for name in config["datasets"]}
-    dataset_ids = {name: f"{name}-{digest(identity)}" for name, identity in data.items()}
-    baseline = baseline_identity(config, data)
     return Study(
         config=config,
-        codings=codings,
         points=points,
-        runs=plan_runs(config, points, data, baseline),
+        runs=plan_runs(config),
         model_id=source_ids[config["model"]],
-        baseline_id=baseline_name(config, baseline, source_ids),
-        dataset_ids=dataset_ids,
+        baseline_id=baseline_name(config, source_ids),
+        dataset_ids={name: f"{name}-{digest(dataset_identity(config, name))}" for name in config["datasets"]},
         source_ids=source_ids,
     )
+
+
+def factor_codings(config: Config) -> dict[str, Coding]:
+    """Return the coding of each factor."""
+    return {name: Coding.of(factor) for name, factor in config["sweep"]["factors"].items()}
 
 
 # Points ---------------------------------------------------------------------------------------------------------------
 
 
-def design_points(config: Config, codings: Mapping[str, Coding]) -> list[Point]:
+def design_points(config: Config) -> list[Point]:
     """Return the design's points in a fixed order, without repeats."""
-    sweep = config["sweep"]
+    sweep, codings = config["sweep"], factor_codings(config)
     makers = {
         "full_factorial": full_factorial,
         "central_composite": central_composite,
@@ -146,25 +144,32 @@ def table(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
             allowed="a readable CSV file in UTF-8",
             remedy="Correct the path, which is relative to where Snakemake runs.",
         ) from None
-    rows = list(csv.DictReader(text.splitlines()))
-    raise_problems(table_problems(path, rows, codings))
-    return [{name: float(row[name]) for name in codings} for row in rows]
+    reader = csv.DictReader(text.splitlines(), restkey="")
+    rows = [(reader.line_num, row) for row in reader]
+    raise_problems(table_problems(path, reader.fieldnames or [], rows, codings))
+    return [{name: float(row[name]) for name in codings} for _, row in rows]
 
 
 def table_problems(
-    path: Path, rows: Sequence[Mapping[str, str]], codings: Mapping[str, Coding]
+    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, str]]], codings: Mapping[str, Coding]
 ) -> Iterator[InputError]:
-    """Yield what is wrong with a design table."""
-    columns = list(rows[0]) if rows else []
-    if sorted(map(str, columns)) != sorted(codings):
+    """Yield what is wrong with a design table, whose rows go by their line."""
+    if sorted(columns) != sorted(codings):
         yield InputError(
             f"{path}",
-            found=f"columns {', '.join(map(str, columns)) or 'none'}",
+            found=f"columns {', '.join(columns) or 'none'}",
             allowed=f"one for each factor: {', '.join(codings)}",
             remedy="Make the header name the factors.",
         )
         return
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
+        if "" in row:
+            yield InputError(
+                f"{path}, line {number}",
+                found=f"{len(columns) + len(row[''])} cells",
+                allowed=f"{len(columns)}, one for each column",
+                remedy="Correct the line.",
+            )
         for name, coding in codings.items():
             try:
                 legal = min(coding.levels) <= float(row[name]) <= max(coding.levels)
@@ -181,8 +186,9 @@ def table_problems(
                 )
 
 
-def point_problems(config: Config, codings: Mapping[str, Coding], points: Sequence[Point]) -> Iterator[InputError]:
+def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputError]:
     """Yield what is wrong with the points taken together."""
+    codings = factor_codings(config)
     for point in points:
         settings = config["training"] | point
         if settings["train_examples"] is not None and settings["batch_size"] > settings["train_examples"]:
@@ -239,30 +245,31 @@ def dataset_identity(config: Config, name: str) -> Config:
     return spec | {"source": config["sources"][spec["source"]]}
 
 
-def baseline_identity(config: Config, data: Mapping[str, Config]) -> Config:
+def baseline_identity(config: Config) -> Config:
     """Return all that decides the baseline's weights: the source model and, where it is trained, how."""
     identity = {"model": config["sources"][config["model"]]}
     baseline = config["baseline"]
     if "dataset" in baseline:
-        trained = {"dataset": data[baseline["dataset"]], "settings": baseline["settings"], "seed": baseline["seed"]}
-        identity |= trained
+        identity["dataset"] = dataset_identity(config, baseline["dataset"])
+        identity |= {"settings": baseline["settings"], "seed": baseline["seed"]}
     return identity
 
 
-def baseline_name(config: Config, identity: Config, source_ids: Mapping[str, str]) -> str:
+def baseline_name(config: Config, source_ids: Mapping[str, str]) -> str:
     """Return the baseline's id; the model's own where the baseline is not trained."""
     baseline = config["baseline"]
     if "dataset" not in baseline:
         return source_ids[config["model"]]
-    return f"{baseline['dataset']}-{tag(baseline['settings'], baseline['seed'])}-{digest(identity)}"
+    return f"{baseline['dataset']}-{tag(baseline['settings'], baseline['seed'])}-{digest(baseline_identity(config))}"
 
 
-def plan_runs(config: Config, points: Sequence[Point], data: Mapping[str, Config], baseline: Config) -> dict[str, Run]:
+def plan_runs(config: Config) -> dict[str, Run]:
     """Return every run of the study by its id."""
     runs = []
-    for dataset, point in itertools.product(config["sweep"]["datasets"], points):
+    baseline = baseline_identity(config)
+    for dataset, point in itertools.product(config["sweep"]["datasets"], design_points(config)):
         settings = config["training"] | point
-        where = {"dataset": data[dataset], "baseline": baseline, "settings": settings}
+        where = {"dataset": dataset_identity(config, dataset), "baseline": baseline, "settings": settings}
         for seed in config["sweep"]["seeds"]:
             run_id = f"{tag(settings, seed)}-{digest(where | {'seed': seed})}"
             runs.append(Run(run_id, f"{tag(settings)}-{digest(where)}", dataset, settings, seed))
@@ -282,7 +289,7 @@ def baseline_levels(config: Config) -> Point:
     return {name: config["baseline"]["settings"][name] for name in config["sweep"]["factors"]}
 
 
-def design_rows(study: Study) -> list[dict[str, Any]]:
+def design_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """Return a row per run: ids, data set, seed, settings and folder."""
     return [
         {
@@ -293,7 +300,7 @@ def design_rows(study: Study) -> list[dict[str, Any]]:
             **run.settings,
             "path": f"results/runs/{run.dataset}/{run.run_id}",
         }
-        for run in study.runs.values()
+        for run in runs
     ]
 
 

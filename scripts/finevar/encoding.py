@@ -24,7 +24,7 @@ class Encoded:
         return len(self.labels)
 
     def sentence(self, number: int, max_length: int) -> np.ndarray:
-        """Return a sentence's token ids, int32; one that is too long loses its middle end but not its closing token."""
+        """Return a sentence's token ids, int32; one that is too long loses its end but not its closing token."""
         ids = self.tokens[self.offsets[number] : self.offsets[number + 1]]
         return ids if len(ids) <= max_length else np.append(ids[: max_length - 1], ids[-1])
 

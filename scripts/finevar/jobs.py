@@ -36,11 +36,17 @@ class JobLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None and issubclass(kind, InputError):
+        told = isinstance(error, InputError)
+        if told:
             LOGGER.error(str(error))
-            raise SystemExit(1)
-        if kind is not None:
+        elif error is not None:
             LOGGER.error("the job stopped", exc_info=(kind, error, traceback))
+        logging.captureWarnings(False)
+        for handler in LOGGER.handlers:
+            handler.close()
+        LOGGER.handlers = logging.getLogger("py.warnings").handlers = []
+        if told:
+            raise SystemExit(1)
 
 
 def check_writable(folder: Path) -> None:

@@ -1,12 +1,12 @@
 rule write_design:
     output:
-        design="results/{study}/design.csv",
+        design=report("results/{study}/design.csv", caption="../report/design.rst", category="Tables"),
     log:
         "results/logs/write_design/{study}.log",
     benchmark:
         "results/benchmarks/write_design/{study}.tsv"
     params:
-        config={key: part for key, part in STUDY.config.items() if key != "keep_weights"},
+        config={key: part for key, part in STUDY.config.items() if key not in ("analysis", "keep_weights")},
     conda:
         "../../envs/workflow.yaml"
     script:

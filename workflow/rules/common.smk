@@ -124,10 +124,15 @@ def get_baseline_metrics():
     return [f"{folder}/{name}/metrics.parquet" for name in STUDY.config["sweep"]["datasets"]]
 
 
+def get_dataset_names():
+    """Return the names of the data sets that the study uses."""
+    names = dict.fromkeys([*STUDY.config["sweep"]["datasets"], STUDY.config["baseline"].get("dataset")])
+    return [name for name in names if name]
+
+
 def get_dataset_facts():
     """Return the facts of every data set that the study uses."""
-    names = dict.fromkeys([*STUDY.config["sweep"]["datasets"], STUDY.config["baseline"].get("dataset")])
-    return [get_prepared(name, "dataset.json") for name in names if name]
+    return [get_prepared(name, "dataset.json") for name in get_dataset_names()]
 
 
 def transient(path):
@@ -138,7 +143,12 @@ def transient(path):
 def get_figures():
     """Return the names of the study's figures, in the report's order."""
     surfaces = [f"surface_{response}" for response in STUDY.config["analysis"]["responses"]]
-    return ["coefficients", "main_effects", *(surfaces if len(STUDY.codings) > 1 else []), "learning_curves"]
+    return [
+        "coefficients",
+        "main_effects",
+        *(surfaces if len(STUDY.config["sweep"]["factors"]) > 1 else []),
+        "learning_curves",
+    ]
 
 
 def get_targets():

@@ -1,0 +1,198 @@
+"""What no single key of a config shows: references between keys, and settings that do not fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from finevar.errors import InputError
+
+Config = dict[str, Any]
+
+FILE_KEYS = ("file", "eval_file", "format", "columns")
+HUB_KEYS = ("train_split", "eval_split", "subset")
+
+
+def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) -> Iterator[InputError]:
+    """Yield what does not fit together.
+
+    config: with the schema's defaults. given: the keys that `training` holds. baseline: all settings of the baseline.
+    """
+    yield from reference_problems(config)
+    for name, dataset in config["datasets"].items():
+        yield from dataset_problems(config, name, dataset)
+    yield from source_problems(config)
+    yield from baseline_problems(config, baseline)
+    for name, factor in config["sweep"]["factors"].items():
+        yield from factor_problems(name, factor, given)
+        yield from level_problems(name, factor, baseline[name])
+    yield from design_problems(config["sweep"])
+
+
+def reference_problems(config: Config) -> Iterator[InputError]:
+    """Yield names that refer to nothing."""
+    references = [("model", config["model"], "sources")]
+    references += [(f"datasets.{name}.source", spec["source"], "sources") for name, spec in config["datasets"].items()]
+    references += [("sweep.datasets", name, "datasets") for name in config["sweep"]["datasets"]]
+    if "dataset" in config["baseline"]:
+        references.append(("baseline.dataset", config["baseline"]["dataset"], "datasets"))
+    for where, name, section in references:
+        if name not in config[section]:
+            yield InputError(
+                f"config: {where}",
+                found=repr(name),
+                allowed=f"a name under `{section}`: {', '.join(config[section])}",
+                remedy="Correct the name, or add it there.",
+            )
+
+
+def dataset_problems(config: Config, name: str, dataset: Config) -> Iterator[InputError]:
+    """Yield what does not fit together within one data set."""
+    where = f"config: datasets.{name}"
+    kind = config["sources"].get(dataset["source"], {}).get("kind")
+    needed, foreign = ("train_split", FILE_KEYS) if kind == "hub" else ("file", HUB_KEYS)
+    if kind and needed not in dataset:
+        yield InputError(
+            where, found=f"no key {needed!r}", allowed=f"{needed!r} for a {kind} source", remedy=f"Add {needed}."
+        )
+    for key in foreign:
+        if kind and key in dataset:
+            yield superfluous(f"{where}.{key}", f"no such key for a {kind} source")
+    parts = [key for key in ("eval_file", "eval_split", "eval_examples") if key in dataset]
+    if len(parts) != 1:
+        yield InputError(
+            where,
+            found=f"{' and '.join(parts) or 'none'} of eval_file, eval_split, eval_examples",
+            allowed="exactly one of them",
+            remedy="Say where the evaluation sentences come from.",
+        )
+    yield from column_problems(where, dataset)
+
+
+def column_problems(where: str, dataset: Config) -> Iterator[InputError]:
+    """Yield what does not fit together in a data set's columns and labels."""
+    if dataset["text"] == dataset["label"]:
+        yield InputError(
+            f"{where}.label", found=repr(dataset["label"]), allowed="another column than `text`", remedy="Correct one."
+        )
+    for key in ("text", "label"):
+        if dataset[key] not in dataset.get("columns", [dataset[key]]):
+            yield InputError(
+                f"{where}.{key}",
+                found=repr(dataset[key]),
+                allowed=f"a name under `columns`: {', '.join(dataset['columns'])}",
+                remedy=f"Correct `{key}` or `columns`.",
+            )
+    if dataset["margin"] and "threshold" not in dataset:
+        yield superfluous(f"{where}.margin", "no margin without a threshold")
+
+
+def source_problems(config: Config) -> Iterator[InputError]:
+    """Yield keys of a source that its use leaves without a meaning."""
+    uses = {spec["source"]: ("data", ("path", "weights_sha256")) for spec in config["datasets"].values()}
+    uses[config["model"]] = ("the model", ("archive", "archive_sha256"))
+    for name, (use, foreign) in uses.items():
+        source = config["sources"].get(name, {})
+        for key in foreign:
+            if source.get("kind") == "package" and key in source:
+                yield superfluous(f"config: sources.{name}.{key}", f"no such key for a source of {use}")
+
+
+def superfluous(where: str, allowed: str) -> InputError:
+    """Return the problem of a key that means nothing where it stands."""
+    return InputError(where, found="a value", allowed=allowed, remedy="Remove it.")
+
+
+def baseline_problems(config: Config, baseline: Mapping[str, Any]) -> Iterator[InputError]:
+    """Yield what does not fit together in the settings of a baseline that is trained."""
+    examples = baseline["train_examples"]
+    if "dataset" in config["baseline"] and examples is not None and baseline["batch_size"] > examples:
+        yield InputError(
+            "config: baseline.settings",
+            found=f"batch_size {baseline['batch_size']} with train_examples {examples}",
+            allowed="a batch no larger than the data",
+            remedy="Lower batch_size or raise train_examples.",
+        )
+
+
+def factor_problems(name: str, factor: Config, given: set[str]) -> Iterator[InputError]:
+    """Yield what is wrong with one factor beyond the schema's reach."""
+    where = f"config: sweep.factors.{name}"
+    levels = factor["levels"]
+    if name in given:
+        yield InputError(
+            where,
+            found="a factor that `training` fixes too",
+            allowed="one place for each setting",
+            remedy=f"Remove training.{name}.",
+        )
+    if factor["coding"] != "identity" and min(levels) <= 0:
+        yield InputError(
+            f"{where}.coding",
+            found=f"{factor['coding']} with the level {min(levels)}",
+            allowed="levels above 0 under a logarithm",
+            remedy="Use coding: identity, or drop that level.",
+        )
+    if name == "warmup" and mixes_warmups(levels):
+        yield InputError(
+            f"{where}.levels",
+            found=", ".join(map(str, levels)),
+            allowed="all shares (below 1) or all step counts (1 or more); 0 goes with both",
+            remedy="Use one kind of warm-up.",
+        )
+
+
+def level_problems(name: str, factor: Config, baseline: float | None) -> Iterator[InputError]:
+    """Yield why a factor cannot be set against the baseline's own level of it."""
+    levels = factor["levels"]
+    if baseline is None:
+        allowed = "a number, since it is a factor"
+    elif factor["coding"] != "identity" and baseline <= 0:
+        allowed = f"a number above 0, since the factor's coding is {factor['coding']}"
+    elif name == "warmup" and mixes_warmups([*levels, baseline]) and not mixes_warmups(levels):
+        allowed = f"the kind of the factor's levels, {', '.join(map(str, levels))}"
+    else:
+        return
+    yield InputError(
+        f"config: baseline.settings.{name}",
+        found="null" if baseline is None else str(baseline),
+        allowed=allowed,
+        remedy="State there what the baseline was trained with.",
+    )
+
+
+def mixes_warmups(levels: list[float]) -> bool:
+    """Tell whether some levels are shares of a run's steps and others numbers of steps."""
+    return any(0 < level < 1 for level in levels) and any(level >= 1 for level in levels)
+
+
+def design_problems(sweep: Config) -> Iterator[InputError]:
+    """Yield what a kind of design needs and lacks."""
+    design, kind = sweep["design"], sweep["design"]["kind"]
+    needs = {"latin_hypercube": "points", "table": "file"}
+    if kind in needs and needs[kind] not in design:
+        yield InputError(
+            "config: sweep.design", found=f"no key {needs[kind]!r}", allowed=f"it for {kind}", remedy="Add it."
+        )
+    for key, owner in {"points": "latin_hypercube", "seed": "latin_hypercube", "file": "table"}.items():
+        if key in design and kind != owner:
+            yield InputError(
+                f"config: sweep.design.{key}", found=f"kind {kind}", allowed=f"kind {owner}", remedy="Remove the key."
+            )
+    if kind in ("central_composite", "box_behnken"):
+        for name, factor in sweep["factors"].items():
+            if len(factor["levels"]) != 3:
+                yield InputError(
+                    f"config: sweep.factors.{name}.levels",
+                    found=f"{len(factor['levels'])} levels",
+                    allowed=f"three (low, centre, high) for {kind}",
+                    remedy="Give three levels, or use full_factorial.",
+                )
+    smallest = {"central_composite": 2, "box_behnken": 3}.get(kind, 1)
+    if len(sweep["factors"]) < smallest:
+        yield InputError(
+            "config: sweep.factors",
+            found=f"{len(sweep['factors'])} factors",
+            allowed=f"{smallest} or more for {kind}",
+            remedy="Add a factor, or use full_factorial.",
+        )

@@ -1,0 +1,249 @@
+"""The study's report: one HTML file that holds its figures, their program and every table, and opens offline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import vl_convert
+import yaml
+
+from finevar import formatting, report_tables, wording
+from finevar.drawing import vega_lite_version
+
+TEMPLATES = Path(__file__).parent / "templates"
+DESIGN_WORDS = {
+    "full_factorial": "full factorial: every combination of levels",
+    "central_composite": "face-centred central composite: corners, face centres and the centre",
+    "box_behnken": "Box-Behnken: midpoints of edges and the centre",
+    "latin_hypercube": "Latin hypercube between the extreme levels",
+    "table": "points read from a file",
+}
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def render_report(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
+    """Return the report as one HTML page that loads nothing from elsewhere.
+
+    tables: metrics, coefficients, effects, fits, surface and baselines, the last with one row per evaluation data set.
+    figures: Vega-Lite specifications by name: coefficients, main_effects, surface_<response>, learning_curves.
+    facts: config (checked, defaults filled in), factors, and datasets (what the preparation of each data set found).
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    context = {
+        "study": facts["config"]["study"],
+        "answer": answer(tables, facts),
+        "design": design(tables, facts),
+        "baseline": baseline(tables, facts),
+        "effects": effects(tables, facts),
+        "figures": {name: figure(name, spec, tables, facts) for name, spec in figures.items()},
+        "surfaces": surfaces(tables, figures, facts),
+        "points": points(tables, facts),
+        "provenance": provenance(tables, facts),
+        "confidence": formatting.percent(facts["config"]["analysis"]["confidence"]),
+        "error_rate": formatting.percent(1 - facts["config"]["analysis"]["confidence"]),
+        "program": vl_convert.javascript_bundle(vl_version=vega_lite_version()),
+    }
+    return environment.get_template("report.html").render(context)
+
+
+def answer(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return headline, verdict table and the sentences behind it, grouped by verdict."""
+    labels, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
+    effect_rows, fits = tables["effects"], tables["fits"]
+    titles = {"effect": "What moved", "undecided": "What is undecided", "negligible": "What is negligible"}
+    groups = []
+    for verdict, title in titles.items():
+        rows = effect_rows[effect_rows["verdict"] == verdict].to_dict("records")
+        told = [wording.effect_sentence(row, labels[row["response"]], confidence) for row in rows]
+        groups.append({"verdict": verdict, "title": title, "sentences": told})
+    open_rows = effect_rows[effect_rows["verdict"].isna()].to_dict("records")
+    stopped = [wording.gate_sentence(row, labels[row["response"]]) for row in gates(fits)]
+    stopped += [wording.effect_sentence(row, labels[row["response"]], confidence) for row in open_rows]
+    groups.insert(
+        1, {"verdict": "joint", "title": "Interactions and curvature", "sentences": joint(tables, labels, confidence)}
+    )
+    groups.append({"verdict": "none", "title": "What has no verdict", "sentences": stopped})
+    return {
+        "headline": wording.headline(effect_rows, fits, labels),
+        "matrix": report_tables.verdict_matrix(effect_rows, labels, confidence),
+        "groups": [group for group in groups if group["sentences"]],
+        "scope": scope(tables["metrics"]),
+    }
+
+
+def scope(metrics: pd.DataFrame) -> str:
+    """Say what the answer rests on."""
+    where = formatting.joined(sorted(metrics["dataset"].unique()))
+    return f"Evaluated on {where}. {formatting.sentence_case(wording.runs_sentence(metrics))}"
+
+
+def joint(tables: Tables, labels: Mapping[str, str], confidence: float) -> list[str]:
+    """Return sentences on the interactions and squares with an effect."""
+    rows = tables["coefficients"].query(
+        "framework == 'absolute' and units == 'coded' and group in ['two_way', 'quadratic'] and verdict == 'effect'"
+    )
+    return [wording.joint_sentence(row, labels[row["response"]], confidence) for row in rows.to_dict("records")]
+
+
+def names(tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the responses' names in words."""
+    known = [*facts["config"]["analysis"]["responses"], *tables["fits"]["response"]]
+    return formatting.response_labels(tables["metrics"], dict.fromkeys(known))
+
+
+def gates(fits: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return one row for each response that a gate stopped."""
+    return fits[fits["gate"].notna()].drop_duplicates("response").to_dict("records")
+
+
+def design(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was planned and what became of it."""
+    metrics, config = tables["metrics"], facts["config"]
+    fixed = {name: value for name, value in config["training"].items() if name not in facts["factors"]}
+    spread = {formatting.factor_label(name): formatting.level(value) for name, value in fixed.items()}
+    return {
+        "kind": DESIGN_WORDS.get(config["sweep"]["design"]["kind"], config["sweep"]["design"]["kind"]),
+        "runs": wording.runs_sentence(metrics),
+        "seeds": formatting.joined([str(seed) for seed in sorted(metrics["seed"].unique())]),
+        "factors": report_tables.factors_table(facts["factors"], config["baseline"]["settings"]),
+        "fixed": ", ".join(f"{name} {value}" for name, value in spread.items()),
+        "lost": report_tables.lost_runs(metrics),
+    }
+
+
+def baseline(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the baseline is and what it scores, frozen and at its own levels within the study."""
+    config, labels, metrics = facts["config"], names(tables, facts), tables["metrics"]
+    spec = config["baseline"]
+    if "dataset" in spec:
+        what = f"{config['model']}, fine-tuned on {spec['dataset']} with seed {spec['seed']}"
+    else:
+        what = f"{config['model']} as its source provides it"
+    settings = {formatting.factor_label(name): formatting.level(value) for name, value in spec["settings"].items()}
+    ok = metrics[metrics["status"] == "ok"]
+    again = ok[ok["is_baseline_point"].fillna(False).astype(bool)]
+    return {
+        "what": what,
+        "settings": ", ".join(f"{name} {value}" for name, value in settings.items()),
+        "differences": "" if again.empty else differences(spec["settings"], config["training"], facts["factors"]),
+        "table": report_tables.baselines_table(tables["baselines"], again, labels),
+        "sentences": [
+            wording.baseline_sentence(dataset, frozen, again.loc[again["dataset"] == dataset, first], labels[first])
+            for first in list(labels)[:1]
+            for dataset, frozen in zip(tables["baselines"]["dataset"], tables["baselines"][first], strict=True)
+            if dataset in set(metrics["dataset"])
+        ],
+    }
+
+
+def differences(own: Mapping[str, Any], study: Mapping[str, Any], factors: Mapping[str, Any]) -> str:
+    """Say in which fixed settings the study's runs differ from the baseline's own."""
+    pairs = {name: (own.get(name), study.get(name)) for name in study if name not in factors}
+    return ", ".join(
+        f"{formatting.factor_label(name)} {formatting.level(there)} instead of {formatting.level(here)}"
+        for name, (here, there) in pairs.items()
+        if here != there
+    )
+
+
+def effects(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return effects, coefficients of both frameworks, fits, gates and the noise floor."""
+    labels, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
+    fits, coefficients = tables["fits"], tables["coefficients"]
+    absolute = fits[(fits["framework"] == "absolute") & fits["gate"].isna()]
+    fitted = [response for response in labels if response in set(absolute["response"])]
+    family = int(coefficients.query("framework == 'absolute' and units == 'coded'")["p_adjusted"].notna().sum())
+    return {
+        "table": report_tables.effects_table(tables["effects"], labels, confidence),
+        "coded": [
+            report_tables.coefficients_table(coefficients, response, labels[response], "coded") for response in fitted
+        ],
+        "natural": [
+            report_tables.coefficients_table(coefficients, response, labels[response], "natural") for response in fitted
+        ],
+        "fits": report_tables.fits_table(absolute, labels),
+        "identity": wording.identity_sentence(fits) if fitted else "",
+        "floors": [wording.floor_sentence(row, labels[row["response"]]) for row in absolute.to_dict("records")],
+        "gates": [wording.gate_sentence(row, labels[row["response"]]) for row in gates(fits)],
+        "family": family,
+    }
+
+
+def figure(name: str, spec: Mapping[str, Any], tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return a figure's specification as script-safe JSON, a drawing for pages without scripts, and words for both."""
+    response = name.removeprefix("surface_")
+    label = names(tables, facts).get(response, formatting.response_label(response))
+    kind = "surface" if name.startswith("surface_") else name
+    return {
+        "name": name,
+        "spec": json.dumps(spec, separators=(",", ":")).replace("<", "\\u003c"),
+        "svg": vl_convert.vegalite_to_svg(dict(spec), vl_version=vega_lite_version()),
+        "caption": wording.figure_caption(
+            kind, label, facts["config"]["analysis"]["confidence"], list(facts["factors"])
+        ),
+        "alternative": wording.figure_alternative(kind, label),
+    }
+
+
+def surfaces(tables: Tables, figures: Mapping[str, Any], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return for each surface figure a sentence: where its response is predicted to be best, or why it is not drawn."""
+    labels, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
+    stopped = {row["response"]: row for row in gates(tables["fits"]) if row["framework"] == "absolute"}
+    found = []
+    for name in figures:
+        if not name.startswith("surface_"):
+            continue
+        response = name.removeprefix("surface_")
+        label = labels.get(response, formatting.response_label(response))
+        if response in stopped:
+            sentence = wording.gate_sentence(stopped[response], label)
+        else:
+            sentence = wording.extreme_sentence(tables["surface"], response, label, confidence)
+        drawn = response not in stopped
+        found.append({"name": name, "title": formatting.sentence_case(label), "sentence": sentence, "drawn": drawn})
+    return found
+
+
+def points(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the observed best and worst points, all points, and all runs."""
+    labels, metrics = names(tables, facts), tables["metrics"]
+    everything = report_tables.point_means(metrics, list(labels), list(facts["factors"]))
+    several = metrics["dataset"].nunique() > 1
+    shown = {"labels": labels, "factors": list(facts["factors"]), "several": several}
+    return {
+        "extremes": report_tables.extreme_points(everything, **shown),
+        "all": report_tables.all_points(everything, **shown),
+        "runs": report_tables.all_runs(metrics, **shown),
+        "count": len(everything),
+    }
+
+
+def provenance(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the results were made with and from."""
+    metrics = tables["metrics"]
+    seconds = float(metrics["train_seconds"].sum() + metrics["eval_seconds"].sum())
+    return {
+        "seconds": formatting.duration(seconds),
+        "software": report_tables.software_table(metrics),
+        "datasets": [report_tables.dataset_facts(name, found) for name, found in facts["datasets"].items()],
+        "sources": report_tables.sources_table(facts["config"]["sources"]),
+        "config": yaml.safe_dump(plain(facts["config"]), sort_keys=False, allow_unicode=True, width=100),
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return nested mappings and sequences as the dicts and lists that YAML prints without tags."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(item) for item in value]
+    return value

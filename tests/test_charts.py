@@ -1,0 +1,159 @@
+"""Figures from tidy tables: they draw, for any number of factors and data sets."""
+
+import itertools
+import json
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from finevar import charts, drawing, planes
+from report_fixtures import BASELINE, CENTRE, FACTORS, factors, simulate
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """Return a study of three factors."""
+    return simulate()
+
+
+def texts(chart, folder):
+    """Save a chart and return the texts of its SVG, after checking all three files."""
+    paths = {kind: folder / f"figure.{kind}" for kind in ("svg", "png", "json")}
+    drawing.save_chart(chart, **paths)
+    assert paths["png"].read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert json.loads(paths["json"].read_text())["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
+    root = ET.parse(paths["svg"]).getroot()
+    return [node.text for node in root.iter("{http://www.w3.org/2000/svg}text") if node.text]
+
+
+def test_coefficients_have_a_panel_a_response_and_a_row_a_term(tables, tmp_path):
+    seen = texts(charts.coefficients_chart(tables["coefficients"]), tmp_path)
+    assert {"accuracy", "F1", "loss", "learning rate", "learning rate \N{MULTIPLICATION SIGN} epochs"} <= set(seen)
+    assert "intercept" not in seen
+
+
+def test_coefficients_tell_verdicts_by_colour_and_shape(tables):
+    spec = drawing.specification(charts.coefficients_chart(tables["coefficients"]))
+    points = spec["vconcat"][0]["hconcat"][0]["layer"][2]["encoding"]
+    assert points["color"]["field"] == points["shape"]["field"] == "verdict"
+    assert len(set(points["color"]["scale"]["range"])) == len(set(points["shape"]["scale"]["range"])) == 3
+
+
+def test_a_term_without_a_verdict_still_draws(tables, tmp_path):
+    rows = tables["coefficients"].assign(verdict=None)
+    assert "none" in texts(charts.coefficients_chart(rows), tmp_path)
+
+
+def test_learning_rates_are_readable_on_a_logarithmic_axis(tables, tmp_path):
+    seen = texts(charts.main_effects_chart(tables["profiles"], tables["metrics"], FACTORS), tmp_path)
+    assert {"2.5e-5", "1e-4", "4e-4", "learning rate", "batch size (sentences a step)", "loss (nats)"} <= {
+        text.replace("\N{MINUS SIGN}", "-") for text in seen
+    }
+    spec = drawing.specification(charts.main_effects_chart(tables["profiles"], tables["metrics"], FACTORS))
+    first = spec["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]["x"]
+    assert first["scale"]["type"] == "log"
+
+
+def test_surface_marks_design_points_and_baseline(tables, tmp_path):
+    chart = planes.surface_chart(tables["surface"], tables["metrics"], "loss", FACTORS, BASELINE)
+    seen = texts(chart, tmp_path)
+    assert {"predicted loss", "design point", "baseline", "epochs = 2"} <= set(seen)
+
+
+def test_a_baseline_outside_the_levels_is_not_drawn(tables):
+    far = BASELINE | {"learning_rate": 1e-2, "batch_size": 512}
+    spec = drawing.specification(planes.surface_chart(tables["surface"], tables["metrics"], "loss", FACTORS, far))
+    assert '"kind": "baseline"' not in json.dumps(spec["datasets"])
+
+
+def test_better_is_yellow_for_loss_and_accuracy_alike(tables):
+    for response, reverse in (("loss", True), ("accuracy", False)):
+        spec = drawing.specification(planes.surface_chart(tables["surface"], tables["metrics"], response, FACTORS))
+        colour = spec["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]["color"]["scale"]
+        assert (colour["scheme"], colour["reverse"]) == ("viridis", reverse)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_any_number_of_factors_and_two_data_sets(count, tmp_path):
+    study = factors(count)
+    found = simulate(study, datasets=("amazon", "tweets"), diverged=2)
+    figures = [
+        charts.coefficients_chart(found["coefficients"]),
+        charts.main_effects_chart(found["profiles"], found["metrics"], study),
+        planes.surface_chart(found["surface"], found["metrics"], "loss", study, BASELINE),
+        charts.learning_curves_chart(found["learning_curves"], study),
+    ]
+    seen = [texts(figure, tmp_path) for figure in figures]
+    assert all(seen)
+    assert {"amazon", "tweets"} <= set(seen[1])
+    if count == 1:
+        assert seen[2] == ["No surface of loss: one factor spans no plane."]
+
+
+def test_six_factors_make_fifteen_planes():
+    study = factors(6)
+    rows = []
+    for x, y in itertools.combinations(study, 2):
+        for a, b in itertools.product(study[x]["levels"], study[y]["levels"]):
+            row = {"response": "loss", "factor_x": x, "value_x": float(a), "factor_y": y, "value_y": float(b)}
+            rows.append(row | {"held": "", "predicted": a + b, "ci_low": a + b - 1, "ci_high": a + b + 1})
+    runs = pd.DataFrame([{name: float(spec["levels"][k]) for name, spec in study.items()} for k in range(3)])
+    runs = runs.assign(status="ok", f1_average="binary", loss=0.4, run_id=["a", "b", "c"])
+    spec = drawing.specification(planes.surface_chart(pd.DataFrame(rows), runs, "loss", study, BASELINE))
+    assert sum(len(line["hconcat"]) for line in spec["vconcat"]) == 15
+
+
+def test_a_gated_response_gives_a_sentence(tmp_path):
+    found = simulate(gate=dict.fromkeys(CENTRE, "too few levels"))
+    assert texts(charts.coefficients_chart(found["coefficients"]), tmp_path) == [
+        "No coefficients: every response was stopped by a gate."
+    ]
+    assert texts(charts.main_effects_chart(found["profiles"], found["metrics"], FACTORS), tmp_path) == [
+        "No profiles: every response was stopped by a gate."
+    ]
+    assert texts(planes.surface_chart(found["surface"], found["metrics"], "loss", FACTORS), tmp_path) == [
+        "No surface of loss: a gate stopped this response."
+    ]
+
+
+def test_learning_curves_have_a_facet_a_level(tables, tmp_path):
+    seen = texts(charts.learning_curves_chart(tables["learning_curves"], FACTORS), tmp_path)
+    assert {"batch size 16", "batch size 32", "batch size 64", "training loss (nats)", "epoch"} <= set(seen)
+
+
+def test_many_levels_become_a_gradient(tables, tmp_path):
+    curves = tables["learning_curves"]
+    steps = curves.groupby("run_id").ngroup()
+    curves = curves.assign(learning_rate=2.5e-5 * 1.05**steps, batch_size=16 + steps)
+    assert texts(charts.learning_curves_chart(curves, FACTORS), tmp_path)
+
+
+def test_the_same_table_gives_the_same_files(tables, tmp_path):
+    written = []
+    for _ in range(2):
+        texts(charts.learning_curves_chart(tables["learning_curves"], FACTORS), tmp_path)
+        written.append([(tmp_path / f"figure.{kind}").read_bytes() for kind in ("svg", "png", "json")])
+    assert written[0] == written[1]
+
+
+def test_contours_of_a_plane_are_straight():
+    xs, ys = np.linspace(0, 1, 9), np.linspace(0, 2, 11)
+    table = pd.DataFrame([[2 * x + 3 * y for x in xs] for y in ys], index=ys, columns=xs)
+    lines = planes.contour_segments(table, ["linear", "linear"], [1.7, 4.1])
+    np.testing.assert_allclose(2 * lines["x"] + 3 * lines["y"], lines["height"])
+    np.testing.assert_allclose(2 * lines["x2"] + 3 * lines["y2"], lines["height"])
+
+
+def test_cells_meet_half_way_on_a_logarithmic_scale():
+    low, high = planes.cell_edges([1.0, 4.0, 16.0], {"coding": "log2"})
+    assert low == pytest.approx({1.0: 1.0, 4.0: 2.0, 16.0: 8.0})
+    assert high[16.0] == pytest.approx(16.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"), [(0.0, 1.0, [0.2, 0.4, 0.6, 0.8]), (0.84, 0.866, [0.845, 0.85, 0.855, 0.86, 0.865])]
+)
+def test_round_steps(low, high, expected):
+    assert planes.round_steps(low, high) == pytest.approx(expected)

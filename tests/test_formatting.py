@@ -1,0 +1,66 @@
+"""Numbers and names as people read them."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from finevar import formatting
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2.5e-5, "2.5e-5"), (1e-4, "1e-4"), (0.001, "0.001"), (0.1, "0.1"), (64, "64"), (6000, "6,000"), (3.0, "3")],
+)
+def test_levels_are_printed_as_people_write_them(value, text):
+    assert formatting.level(value) == text
+
+
+def test_a_missing_training_size_is_all_and_a_word_stays():
+    assert formatting.level(None) == "all"
+    assert formatting.level(math.nan) == "all"
+    assert formatting.level("linear") == "linear"
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0, "< 0.001"), (0.00099, "< 0.001"), (0.0274, "0.027"), (1.0, "1.000"), (None, "\N{EN DASH}")]
+)
+def test_p_values(p, text):
+    assert formatting.p_text(p) == text
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, pd.NA])
+def test_missing_numbers_are_a_dash(value):
+    assert formatting.number(value) == "\N{EN DASH}"
+    assert formatting.estimate(value, 0.1) == "\N{EN DASH}"
+
+
+def test_a_rounded_zero_has_no_sign():
+    assert formatting.number(-0.00001, sign=True) == "0.0000"
+
+
+@pytest.mark.parametrize(
+    ("value", "spread", "text"),
+    [(0.0612, 0.012, "+0.061"), (-12.3, 4.0, "\N{MINUS SIGN}12.3"), (1.234e-7, 1e-8, "+1.23e\N{MINUS SIGN}7")],
+)
+def test_an_estimate_has_the_digits_that_its_uncertainty_supports(value, spread, text):
+    assert formatting.estimate(value, spread) == text
+
+
+@pytest.mark.parametrize(
+    ("term", "label"),
+    [
+        ("intercept", "intercept"),
+        ("learning_rate:epochs", "learning rate \N{MULTIPLICATION SIGN} epochs"),
+        ("warmup^2", "warm-up\N{SUPERSCRIPT TWO}"),
+        ("seed[1]", "seed 1"),
+        ("dataset[tweets]", "data set tweets"),
+    ],
+)
+def test_terms(term, label):
+    assert formatting.term_label(term) == label
+
+
+def test_f1_is_named_by_its_average():
+    assert formatting.response_label("f1", ["macro", None]) == "macro F1"
+    assert formatting.response_label("f1", ["macro", "binary"]) == "F1"

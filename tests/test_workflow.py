@@ -1,0 +1,307 @@
+"""The workflow as a user runs it: dry runs, a real study on a tiny model, growth, interruption, bad input."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+import tiny
+
+ROOT = Path(__file__).parents[1]
+STUDY = {
+    "study": "toy",
+    "sources": {"model": {"kind": "local", "path": "mine/model"}, "texts": {"kind": "local", "path": "mine/texts"}},
+    "model": "model",
+    "datasets": {
+        "first": {"source": "texts", "file": "first.csv", "text": "sentence", "label": "label", "eval_examples": 40},
+        "second": {
+            "source": "texts", "file": "train.csv", "eval_file": "eval.csv", "text": "sentence", "label": "label"
+        },
+    },
+    "baseline": {
+        "dataset": "first",
+        "settings": {"learning_rate": 1e-3, "batch_size": 8, "epochs": 1, "train_examples": 64},
+    },
+    "sweep": {
+        "datasets": ["second"],
+        "factors": {
+            "learning_rate": {"levels": ["1e-3", "3e-3", "9e-3"], "coding": "log10"},
+            "batch_size": {"levels": [8, 16], "coding": "log2"},
+        },
+        "seeds": [0, 1],
+    },
+    "training": {"max_length": 32, "train_examples": 48, "epochs": 1},
+    "analysis": {"model": "interactions"},
+}  # fmt: skip
+METRICS = ["accuracy", "f1", "loss", "precision", "recall", "mcc", "roc_auc", "ece", "brier"]
+
+
+def make_folder(folder: Path) -> Path:
+    """Fill a folder with a tiny model, two tiny data sets and the study's config."""
+    (folder / "mine" / "texts").mkdir(parents=True)
+    tiny.make_model(folder / "mine" / "model")
+    pairs = tiny.make_sentences(360)
+    for name, part in {"first": pairs[:120], "train": pairs[120:240], "eval": pairs[240:]}.items():
+        tiny.write_csv(folder / "mine" / "texts" / f"{name}.csv", part)
+    write_config(folder, STUDY)
+    return folder
+
+
+def write_config(folder: Path, config: dict) -> None:
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+def command(folder: Path, *options: str) -> list[str]:
+    base = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    return [*base, "--configfile", str(folder / "config.yaml"), "--scheduler", "greedy", *options]
+
+
+def snakemake(folder: Path, *options: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+    """Run Snakemake on a folder's study; return what it said, both streams together."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path} | (env or {})
+    return subprocess.run(
+        command(folder, *options),
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def planned(output: str) -> dict[str, int]:
+    """Return how many jobs of each rule a dry run lists."""
+    table = output.rsplit("Job stats:", 1)[1].split("\n\n")[0].splitlines()[3:]
+    counts = {line.split()[0]: int(line.split()[1]) for line in table if line.strip()}
+    counts.pop("total", None)
+    return counts
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which the tiny study has been run."""
+    folder = make_folder(tmp_path_factory.mktemp("finished"))
+    done = snakemake(folder, "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """Return a copy of the finished study, to be spoilt."""
+    return Path(shutil.copytree(finished, tmp_path / "copy"))
+
+
+# Planning -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    shutil.copy(ROOT / "config" / "config.yaml", tmp_path / "config.yaml")
+    return tmp_path
+
+
+def test_the_default_study_is_planned_without_torch(fresh):
+    (fresh / "traps").mkdir()
+    for name in ("torch", "transformers", "datasets", "statsmodels"):
+        (fresh / "traps" / f"{name}.py").write_text(f"raise ImportError('{name} imported by a dry run')")
+    told = snakemake(fresh, "--dry-run", env={"PYTHONPATH": str(fresh / "traps")})
+    assert told.returncode == 0, told.stdout
+    counts = planned(told.stdout)
+    assert (counts["finetune_run"], counts["evaluate_run"]) == (54, 54)
+    assert (counts["train_baseline"], counts["aggregate_metrics"], counts["render_report"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("graph", ["--dag", "--rulegraph"])
+def test_graphs_are_drawn(fresh, graph):
+    told = snakemake(fresh, graph)
+    assert told.returncode == 0
+    assert "digraph" in told.stdout
+    assert "finetune_run" in told.stdout
+
+
+def test_the_slurm_profile_is_found_by_its_short_name(fresh):
+    told = snakemake(fresh, "--profile", "slurm", "--dry-run")
+    assert told.returncode == 0, told.stdout
+    assert planned(told.stdout)["finetune_run"] == 54
+
+
+def test_a_named_config_replaces_the_default_one(fresh):
+    write_config(fresh, STUDY)
+    told = snakemake(make_folder(fresh / "toy"), "--dry-run")
+    assert planned(told.stdout)["finetune_run"] == 12
+
+
+# A finished study -----------------------------------------------------------------------------------------------------
+
+
+def test_every_run_is_in_the_table(finished):
+    table = pd.read_parquet(finished / "results/toy/metrics.parquet")
+    assert len(table) == 3 * 2 * 2
+    assert set(table["status"]) == {"ok"}
+    assert table["run_id"].is_unique
+    assert table[METRICS].notna().all().all() or table["reason"].notna().any()
+    assert table["baseline_accuracy"].nunique() == 1
+    assert table["is_baseline_point"].sum() == 2
+    design = pd.read_csv(finished / "results/toy/design.csv")
+    assert list(design["run_id"]) == list(table["run_id"])
+    assert all((finished / path / "metrics.parquet").exists() for path in design["path"])
+
+
+def test_weights_are_not_kept(finished):
+    assert not list((finished / "results/runs").rglob("*.safetensors"))
+
+
+def test_the_report_opens_without_network(finished):
+    page = (finished / "results/toy/report.html").read_text(encoding="utf-8")
+    assert "<html" in page
+    assert 'src="http' not in page
+
+
+def test_a_second_call_has_nothing_to_do(finished):
+    told = snakemake(finished, "--cores", "2")
+    assert told.returncode == 0
+    assert "Nothing to be done" in told.stdout
+
+
+def test_a_new_level_and_a_new_seed_run_only_what_is_new(copied):
+    config = copy.deepcopy(STUDY)
+    config["sweep"]["factors"]["learning_rate"]["levels"].append(2.7e-2)
+    config["sweep"]["seeds"].append(2)
+    write_config(copied, config)
+    counts = planned(snakemake(copied, "--dry-run").stdout)
+    new = 4 * 2 * 3 - 12
+    assert (counts["finetune_run"], counts["evaluate_run"]) == (new, new)
+    assert not {"fetch_model", "prepare_dataset", "encode_dataset", "train_baseline", "evaluate_baseline"} & set(counts)
+
+
+def test_a_second_study_that_shares_points_shares_runs(copied):
+    config = copy.deepcopy(STUDY) | {"study": "other"}
+    del config["sweep"]["factors"]["batch_size"]
+    config["training"]["batch_size"] = 8  # a level of the first study, here fixed
+    write_config(copied, config)
+    counts = planned(snakemake(copied, "--dry-run").stdout)
+    assert "finetune_run" not in counts
+    assert counts["fit_regressions"] == 1
+
+
+def test_an_edit_of_the_analysis_runs_no_training(copied):
+    write_config(copied, STUDY | {"analysis": {"model": "interactions", "confidence": 0.9}})
+    counts = planned(snakemake(copied, "--dry-run").stdout)
+    assert counts["fit_regressions"] == 1
+    assert not {"finetune_run", "evaluate_run", "aggregate_metrics"} & set(counts)
+
+
+def test_an_edit_of_local_data_is_seen(copied):
+    texts = copied / "mine/texts/train.csv"
+    tiny.write_csv(texts, tiny.make_sentences(130, seed=3))
+    counts = planned(snakemake(copied, "--dry-run").stdout)
+    assert counts["prepare_dataset"] == 1
+    assert counts["finetune_run"] == 12
+
+
+def test_snakemakes_own_report_works(finished):
+    told = snakemake(finished, "--report", str(finished / "snakemake-report.html"))
+    assert told.returncode == 0, told.stdout
+    assert (finished / "snakemake-report.html").stat().st_size > 100_000
+
+
+def test_a_run_does_not_depend_on_its_company(finished, tmp_path):
+    """One run alone, one core, another order: the same bytes in every metric."""
+    folder = make_folder(tmp_path / "alone")
+    table = pd.read_parquet(finished / "results/toy/metrics.parquet").set_index("run_id")
+    run = table.index[7]
+    path = f"results/runs/second/{run}/metrics.parquet"
+    # The baseline takes two threads where it can have them, and threads are part of what makes a result.
+    assert snakemake(folder, "--cores", "2", path).returncode == 0
+    alone = pd.read_parquet(folder / path).iloc[0]
+    assert list(alone[METRICS]) == list(table.loc[run, METRICS])
+
+
+def test_a_killed_study_goes_on_where_it_was(finished, tmp_path):
+    folder = make_folder(tmp_path / "killed")
+    process = subprocess.Popen(
+        command(folder, "--cores", "2"), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+        start_new_session=True, env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while len(done := list(folder.glob("results/runs/second/*/metrics.parquet"))) < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, "the study ended before it could be killed"
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    written = {path: path.stat().st_mtime_ns for path in done}
+
+    assert snakemake(folder, "--unlock").returncode == 0
+    resumed = snakemake(folder, "--cores", "2", "--rerun-incomplete")
+    assert resumed.returncode == 0, resumed.stdout
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    table, whole = (pd.read_parquet(path / "results/toy/metrics.parquet") for path in (folder, finished))
+    pd.testing.assert_frame_equal(table[["run_id", *METRICS]], whole[["run_id", *METRICS]], check_exact=True)
+
+
+# Bad input ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_bad_config_stops_before_any_job_with_all_its_problems(tmp_path):
+    config = copy.deepcopy(STUDY)
+    config["trainning"] = {}
+    config["sweep"]["seeds"] = []
+    write_config(tmp_path, config)
+    told = snakemake(tmp_path, "--cores", "1")
+    assert told.returncode == 1
+    assert "the config has 2 problems; nothing was run." in told.stdout
+    assert "Did you mean 'training'" in told.stdout
+    assert "Traceback" not in told.stdout
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_results_folder_that_is_not_one_is_named(fresh):
+    (fresh / "results").write_text("in the way")
+    told = snakemake(fresh, "--cores", "1")
+    assert told.returncode == 1
+    assert "results: found" in told.stdout
+    assert "is not a folder" in told.stdout
+
+
+def test_a_truncated_metrics_file_is_named_and_the_other_runs_stay(copied):
+    table = pd.read_csv(copied / "results/toy/design.csv")
+    spoilt, *others = [copied / path / "metrics.parquet" for path in table["path"]]
+    before = {path: path.stat().st_mtime_ns for path in others}
+    spoilt.write_bytes(spoilt.read_bytes()[:100])
+    told = snakemake(copied, "--cores", "2")
+    assert told.returncode == 1
+    message = " ".join((copied / "results/logs/aggregate_metrics/toy.log").read_text().split())
+    assert f"{spoilt.relative_to(copied)}: found a file that cannot be read" in message
+    assert "Delete it and start Snakemake again" in message
+    assert {path: path.stat().st_mtime_ns for path in others} == before
+    spoilt.unlink()
+    assert snakemake(copied, "--cores", "2").returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in others} == before
+
+
+def test_one_failing_job_keeps_the_others(tmp_path):
+    folder = make_folder(tmp_path / "failing")
+    config = copy.deepcopy(STUDY)
+    config["training"]["train_examples"] = 121  # one more than there are
+    write_config(folder, config)
+    told = snakemake(folder, "--cores", "2", "--keep-going")
+    assert told.returncode == 1
+    logs = list((folder / "results/logs/finetune_run/second").glob("*.log"))
+    assert len(logs) == 12
+    assert all("setting train_examples: found 121. Allowed: at most 120" in log.read_text() for log in logs)
+    assert list((folder / "results/baselines").glob("*/second/metrics.parquet")), "what did not fail was finished"
