@@ -28,6 +28,7 @@ FIXED = {
     "frozen_layers": 0,
     "schedule": "linear",
     "clip_norm": 1.0,
+    "dtype": "auto",
 }
 OTHER_LEVELS = {
     "warmup": [0.0, 0.1, 0.2],
@@ -118,7 +119,7 @@ def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd
             "recall": 0.89,
         }
         row |= {"eval_examples": 800, "steps": 36, "tokens": 9000, "train_seconds": 4.2, "eval_seconds": 1.3}
-        row |= {"threads": 2, "device": "cpu", "precision_mode": "float32", "python": "3.11.7", "torch": "2.13.0+cpu"}
+        row |= {"threads": 2, "device": "cpu", "dtype_used": "float32", "python": "3.11.7", "torch": "2.13.0+cpu"}
         row |= {"engine": "1", "model_sha256": "53aa5117" * 8, "data_sha256": "0badcafe" * 8}
         row["is_baseline_point"] = all(BASELINE.get(name) == value for name, value in point.items())
         rows.append(row)

@@ -11,13 +11,14 @@ import torch
 from transformers import Trainer, TrainingArguments, get_scheduler
 
 import tiny
-from finevar import checkpoint, training
+from finevar import checkpoint, machine, training
 from finevar.config import TRAINING_DEFAULTS
 from finevar.encoding import Encoded, encode
 from finevar.errors import InputError
 
 CLASSES = ["negative", "positive"]
 SETTINGS = TRAINING_DEFAULTS | {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2, "dropout": 0.0, "max_length": 16}
+SETTINGS["dtype"] = "float32"
 
 
 @pytest.fixture
@@ -224,3 +225,22 @@ def test_progress_shows_on_a_terminal_only(start, examples, capsys, monkeypatch)
     assert "epoch 1.0/2  step 5/10  loss 0.5000" in line
     assert "tokens/s" in line
     assert "s left" in line
+
+
+def test_bfloat16_follows_float32_and_keeps_float32_weights(start, examples):
+    exact, rounded = (train(start, examples, SETTINGS | {"dtype": name}) for name in ("float32", "bfloat16"))
+    losses = [[row["loss"] for row in trained.steps] for trained in (exact, rounded)]
+    assert losses[0] != losses[1]
+    np.testing.assert_allclose(losses[1], losses[0], atol=0.03)  # bfloat16 has eight bits: 0.4 % a product
+    assert {tensor.dtype for tensor in rounded.weights.values()} == {torch.float32}
+    assert rounded.summary["dtype_used"] == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("flags", "native"),
+    [("fpu avx512_bf16 avx2", True), ("fpu amx_bf16", True), ("asimd bf16", True), ("fpu avx2", False)],
+)
+def test_bfloat16_is_chosen_where_the_processor_has_it(tmp_path, flags, native):
+    (tmp_path / "cpuinfo").write_text(f"model name\t: some\nflags\t\t: {flags}\n")
+    assert machine.has_bfloat16(tmp_path / "cpuinfo") is native
+    assert machine.has_bfloat16(tmp_path / "absent") is False

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from pyarrow import csv
 
 from finevar.errors import InputError
 from finevar.records import DESIGN, LEARNING_CURVES, METRICS, RESPONSES, SETTINGS, STUDY_METRICS, TRAINING, read_table
@@ -20,9 +21,8 @@ Row = dict[str, Any]
 
 def read_design(path: str | Path) -> list[Row]:
     """Return the runs that a design lists, each with its id, data set, seed and settings."""
-    table = pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
-    rows = pa.Table.from_pandas(table[DESIGN.names], schema=DESIGN, preserve_index=False)
-    return rows.to_pylist()
+    options = csv.ConvertOptions(column_types=DESIGN, include_columns=DESIGN.names)
+    return csv.read_csv(path, convert_options=options).to_pylist()
 
 
 def aggregate_metrics(

@@ -54,6 +54,7 @@ TRAINING_DEFAULTS: Config = {
     "frozen_layers": 0,
     "schedule": "linear",
     "clip_norm": 1.0,
+    "dtype": "auto",
 }
 
 

@@ -120,7 +120,7 @@ def parse(path: Path, form: str, columns: list[str] | None) -> pd.DataFrame:
         raise ValueError("it holds NUL bytes, so it is not text")
     text = content.decode("utf-8-sig")
     if form == "jsonl":
-        return pd.read_json(io.StringIO(text), lines=True, dtype=False, convert_dates=False)
+        return pd.read_json(io.StringIO(text), lines=True, dtype=False)
     # A TSV has one example per line and no quoting, so a lone quotation mark is a character like any other.
     style = {"sep": "\t", "quoting": 3} if form == "tsv" else {"sep": ","}
     header = {"header": None, "names": columns} if columns else {}

@@ -3,11 +3,13 @@
 A batch is the concatenation of its sentences. Embeddings, linear layers, normalisation, activation and dropout see
 [tokens, dim]; only attention scatters to [sentences, heads, longest, head_dim]. The weights are a plain mapping with
 the names of Hugging Face's `DistilBertForSequenceClassification`, so they load from and save to its checkpoints as
-they are.
+they are. Linear layers and attention compute in the type of the weights that they are given (`lower_precision`);
+embeddings, residual sums, LayerNorms, softmax and the head stay in float32.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -20,6 +22,7 @@ from torch.nn import functional as F
 Weights = dict[str, Tensor]
 
 EPSILON = 1e-12  # of every LayerNorm in DistilBERT
+LINEAR = re.compile(r"transformer\.layer\.\d+\.(attention|ffn)\.")
 ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu}
 
 
@@ -100,8 +103,13 @@ def dropout(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor
     words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device).random_(
         -(2**63), None, generator=generator
     )
-    kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 2**15
-    return x * (kept * (2**16 / (2**16 - dropped)))
+    zeroed = words.view(torch.int16)[: x.numel()].view(x.shape) < dropped - 2**15
+    return (x * (2**16 / (2**16 - dropped))).masked_fill(zeroed, 0.0)
+
+
+def lower_precision(weights: Weights, dtype: torch.dtype) -> Weights:
+    """Return the weights with the transformer's linear layers cast to a type; gradients flow back to the originals."""
+    return {name: tensor.to(dtype) if LINEAR.search(name) else tensor for name, tensor in weights.items()}
 
 
 def classify(
@@ -134,7 +142,7 @@ def transform(
     """Apply one transformer layer to hidden states [T, dim]."""
     name = f"distilbert.transformer.layer.{layer}"
     attended = attend(weights, architecture, batch, f"{name}.attention", hidden, generator)
-    hidden = normalise(weights, f"{name}.sa_layer_norm", attended + hidden)
+    hidden = normalise(weights, f"{name}.sa_layer_norm", attended + hidden)  # a sum with float32 is float32
     inner = ACTIVATIONS[architecture.activation](linear(weights, f"{name}.ffn.lin1", hidden))
     outer = dropout(linear(weights, f"{name}.ffn.lin2", inner), architecture.dropout, generator)
     return normalise(weights, f"{name}.output_layer_norm", outer + hidden)
@@ -159,14 +167,17 @@ def attend(
 
     scores = heads("q_lin") @ heads("k_lin").transpose(2, 3) * head_dim**-0.5
     scores = scores.masked_fill(batch.padding[:, None, None, :], float("-inf"))
-    shares = dropout(scores.softmax(-1), architecture.attention_dropout, generator)
+    shares = dropout(
+        scores.softmax(-1, dtype=torch.float32).to(scores.dtype), architecture.attention_dropout, generator
+    )
     context = (shares @ heads("v_lin")).transpose(1, 2).reshape(sentences * longest, architecture.dim)
     return linear(weights, f"{name}.out_lin", context.index_select(0, batch.slots))
 
 
 def linear(weights: Weights, name: str, x: Tensor) -> Tensor:
-    """Apply the linear layer of that name."""
-    return F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
+    """Apply the linear layer of that name, in the type of its weights."""
+    weight = weights[f"{name}.weight"]
+    return F.linear(x.to(weight.dtype), weight, weights[f"{name}.bias"])
 
 
 def normalise(weights: Weights, name: str, x: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ def evaluate_files(
         )
     else:
         rows, measured = [], diverged_metrics(told["classes"], len(ids)) | {"reason": trained["reason"]}
-    versions = machine_facts(threads)
+    versions = machine_facts(threads, torch.float32)
     row = {name: (versions | trained | measured | dict(record)).get(name) for name in METRICS.names}
     row["data_sha256"] = told["data_sha256"]
     write_rows(rows, predictions, PREDICTIONS)
@@ -70,7 +70,7 @@ def evaluate_model(
     max_length: int,
     threads: int,
 ) -> tuple[list[Row], Row]:
-    """Return a prediction per example and one row of metrics for the model in a folder.
+    """Return a prediction per example and one row of metrics for the model in a folder, in float32 throughout.
 
     Raises InputError where the model's head does not fit the classes.
     """

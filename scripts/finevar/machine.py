@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+CPUINFO = Path("/proc/cpuinfo")
+
 
 def set_up(threads: int) -> str:
     """Fix the thread count and deterministic kernels; return the device, cuda where there is one."""
@@ -19,12 +21,30 @@ def set_up(threads: int) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def machine_facts(threads: int) -> dict[str, Any]:
-    """Return what decides a result's last digits: device, threads, precision and versions."""
+def choose_dtype(name: str, device: str) -> torch.dtype:
+    """Return the type that matrices are multiplied in.
+
+    auto is bfloat16 where the processor multiplies it natively, else float32: elsewhere bfloat16 is emulated, slowly.
+    Weights, moments, losses and metrics are float32 whatever the choice.
+    """
+    if name == "auto":
+        native = torch.cuda.is_bf16_supported(including_emulation=False) if device == "cuda" else has_bfloat16(CPUINFO)
+        name = "bfloat16" if native else "float32"
+    return getattr(torch, name)
+
+
+def has_bfloat16(cpuinfo: Path) -> bool:
+    """Tell whether a Linux processor multiplies bfloat16 natively."""
+    words = set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
+    return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})  # x86 twice, then Arm
+
+
+def machine_facts(threads: int, dtype: torch.dtype) -> dict[str, Any]:
+    """Return what decides a result's last digits: device, threads, number type and versions."""
     return {
         "threads": threads,
         "device": device_name("cuda" if torch.cuda.is_available() else "cpu"),
-        "precision_mode": "float32",
+        "dtype_used": str(dtype).removeprefix("torch."),
         "python": platform.python_version(),
         "torch": str(torch.__version__),
     }
@@ -39,7 +59,7 @@ def device_name(device: str) -> str:
     """Return the name of the processor that the training ran on."""
     if device == "cuda":
         return torch.cuda.get_device_name()
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+    for line in CPUINFO.read_text().splitlines() if CPUINFO.exists() else []:
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()

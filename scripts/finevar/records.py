@@ -32,6 +32,7 @@ SETTINGS = {
     "frozen_layers": pa.int64(),
     "schedule": pa.string(),
     "clip_norm": pa.float64(),
+    "dtype": pa.string(),
 }
 DESIGN = schema(run_id=pa.string(), point_id=pa.string(), dataset=pa.string(), seed=pa.int64(), **SETTINGS)
 EXAMPLES = schema(example_id=pa.string(), text=pa.string(), label=pa.int64())
@@ -64,7 +65,7 @@ MEASURED = {
     "eval_peak_memory_mb": pa.float64(),
     "threads": pa.int64(),
     "device": pa.string(),
-    "precision_mode": pa.string(),
+    "dtype_used": pa.string(),
     "python": pa.string(),
     "torch": pa.string(),
     "engine": pa.string(),

@@ -50,7 +50,7 @@ SOFTWARE_WORDS = {
     "torch": "PyTorch",
     "device": "device",
     "threads": "threads",
-    "precision_mode": "arithmetic",
+    "dtype_used": "arithmetic",
     "model_sha256": "SHA-256 of the starting weights",
 }
 

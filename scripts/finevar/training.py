@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from finevar import checkpoint
-from finevar.encoder import Architecture, Weights, classify, collate
+from finevar.encoder import Architecture, Weights, classify, collate, lower_precision
 from finevar.encoding import Encoded, load_encoded
 from finevar.errors import InputError
 from finevar.files import read_json, write_json
-from finevar.machine import machine_facts, peak_memory_mb, set_up
+from finevar.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
 from finevar.randomness import generator
 from finevar.records import TRAINING, write_rows
 
@@ -84,7 +84,8 @@ def train_model(
     head = checkpoint.fit_head(weights, architecture, checkpoint.own_labels(start), classes, seed)
     architecture = replace(architecture, dropout=settings["dropout"], attention_dropout=settings["dropout"])
     weights = {key: tensor.to(device) for key, tensor in weights.items()}
-    steps, reason = fine_tune(weights, architecture, examples, settings, used=used, seed=seed, name=name)
+    dtype = choose_dtype(settings["dtype"], device)
+    steps, reason = fine_tune(weights, architecture, examples, settings, dtype=dtype, used=used, seed=seed, name=name)
     tokens = sum(row["tokens"] for row in steps)
     summary = {
         "status": "diverged" if reason else "ok",
@@ -96,7 +97,7 @@ def train_model(
         "train_seconds": time.monotonic() - started,
         "train_peak_memory_mb": peak_memory_mb(),
         "model_sha256": checkpoint.weights_sha256(start),
-        **machine_facts(threads),
+        **machine_facts(threads, dtype),
     }
     return Trained(None if reason else {key: tensor.cpu() for key, tensor in weights.items()}, steps, summary)
 
@@ -107,6 +108,7 @@ def fine_tune(
     examples: Encoded,
     settings: Settings,
     *,
+    dtype: torch.dtype,
     used: int,
     seed: int,
     name: str,
@@ -130,7 +132,8 @@ def fine_tune(
             sentences = [examples.sentence(number, settings["max_length"]) for number in numbers]
             batch = collate(sentences, examples.labels[numbers]).to(device)
 
-            loss = F.cross_entropy(classify(weights, architecture, batch, masks), batch.labels)
+            logits = classify(lower_precision(weights, dtype), architecture, batch, masks)
+            loss = F.cross_entropy(logits, batch.labels)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(trainable, settings["clip_norm"])
             optimiser.step()

@@ -1,0 +1,48 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+STUDY = """
+study: toy
+sources:
+  minilm: {kind: package, package: a-model==1.0, sha256: %(a)s, weights_sha256: %(b)s}
+  ratings: {kind: package, package: some.ratings==1.0, sha256: %(c)s, archive: data.tar.gz, archive_sha256: %(d)s}
+model: minilm
+datasets:
+  movies: &ratings
+    source: ratings
+    file: movies.txt
+    format: tsv
+    columns: [id, rating, text]
+    text: text
+    label: rating
+    threshold: 0
+    margin: 0.5
+    eval_examples: 600
+  amazon:
+    <<: *ratings
+    file: amazon.txt
+baseline:
+  dataset: movies
+  settings: {learning_rate: 1e-4, batch_size: 32, epochs: 1, train_examples: 4000}
+sweep:
+  datasets: [amazon]
+  design: {kind: full_factorial}
+  factors:
+    learning_rate: {levels: [2.5e-5, 1e-4, 4e-4], coding: log2}
+    batch_size: {levels: [8, 16, 32], coding: log2}
+    epochs: {levels: [1, 2, 3]}
+  seeds: [0, 1]
+training: {train_examples: 256, warmup: 0.1, weight_decay: 0.01}
+"""
+
+
+@pytest.fixture
+def raw_config() -> dict[str, Any]:
+    """Return a study of 54 runs as Snakemake reads it: by YAML 1.1, to which 1e-4 is text."""
+    return yaml.load(STUDY % {letter: letter * 64 for letter in "abcd"}, Loader=yaml.FullLoader)

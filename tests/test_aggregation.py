@@ -1,0 +1,195 @@
+"""One row a run, whatever became of it; learning curves binned by hand."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finevar.aggregation import aggregate_curves, aggregate_metrics, named_runs, read_design
+from finevar.config import read_config
+from finevar.design import baseline_levels, design_rows, plan_study
+from finevar.errors import InputError
+from finevar.records import LEARNING_CURVES, METRICS, RESPONSES, STUDY_METRICS, TRAINING, write_rows
+
+Row = dict[str, Any]
+
+
+@pytest.fixture
+def expected(raw_config) -> list[Row]:
+    """Return the first runs of the toy study, with None for unset settings, as a design lists them."""
+    runs = list(plan_study(read_config(raw_config)).runs.values())[:6]
+    return [{name: value for name, value in row.items() if name != "path"} for row in design_rows(runs)]
+
+
+@pytest.fixture
+def levels(raw_config) -> Row:
+    return baseline_levels(read_config(raw_config))
+
+
+def write_metrics(folder: Path, runs: list[Row], **values: Any) -> list[Path]:
+    paths = []
+    for number, run in enumerate(runs):
+        paths.append(folder / f"{len(list(folder.iterdir()))}.parquet")
+        own = {"status": "ok", "accuracy": 0.8 + number / 100, "loss": 0.4} | values
+        write_rows([run | own], paths[-1], METRICS)
+    return paths
+
+
+def write_baseline(folder: Path, dataset: str = "amazon", **values: Any) -> Path:
+    path = folder / f"baseline-{dataset}.parquet"
+    names = {"run_id": "movies-x", "point_id": "movies-x", "dataset": dataset, "seed": 0, "status": "ok"}
+    write_rows([names | dict.fromkeys(RESPONSES, 0.75) | values], path, METRICS)
+    return path
+
+
+def refusal(*args: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        aggregate_metrics(*args)
+    return str(caught.value)
+
+
+def test_runs_are_in_the_designs_order_with_the_baseline_beside(tmp_path, expected, levels):
+    paths = write_metrics(tmp_path, expected)
+    baseline = write_baseline(tmp_path, accuracy=0.7, mcc=None)
+    table = aggregate_metrics(expected, paths[::-1], [baseline], levels)
+    assert table.schema == STUDY_METRICS
+    rows = table.to_pylist()
+    assert [row["run_id"] for row in rows] == [run["run_id"] for run in expected]
+    assert [row["accuracy"] for row in rows] == pytest.approx([0.8, 0.81, 0.82, 0.83, 0.84, 0.85])
+    assert {(row["baseline_accuracy"], row["baseline_mcc"], row["baseline_loss"]) for row in rows} == {
+        (0.7, None, 0.75)
+    }
+
+
+def test_each_data_set_has_its_own_baseline(tmp_path, expected, levels):
+    expected[0]["dataset"] = "movies"
+    baselines = [write_baseline(tmp_path, name, f1=value) for name, value in (("movies", 0.1), ("amazon", 0.2))]
+    rows = aggregate_metrics(expected, write_metrics(tmp_path, expected), baselines, levels).to_pylist()
+    assert [row["baseline_f1"] for row in rows] == [0.1, 0.2, 0.2, 0.2, 0.2, 0.2]
+
+
+def test_a_run_without_a_file_is_a_row_of_its_own(tmp_path, expected, levels):
+    paths = write_metrics(tmp_path, expected)
+    paths[2].unlink()
+    table = aggregate_metrics(expected, paths, [write_baseline(tmp_path)], levels)
+    row = table.to_pylist()[2]
+    assert (row["status"], row["reason"], row["accuracy"]) == ("missing", "no metrics file", None)
+    assert {name: row[name] for name in expected[2]} == expected[2]
+    assert row["baseline_accuracy"] == 0.75
+    assert named_runs(table.to_pandas(), "missing") == {expected[2]["run_id"]: "no metrics file"}
+
+
+def test_a_diverged_run_stays_with_its_reason(tmp_path, expected, levels):
+    paths = write_metrics(tmp_path, expected[:5])
+    paths += write_metrics(tmp_path, expected[5:], status="diverged", reason="loss nan at step 3", accuracy=None)
+    table = aggregate_metrics(expected, paths, [write_baseline(tmp_path)], levels)
+    row = table.to_pylist()[5]
+    assert (row["status"], row["reason"], row["accuracy"]) == ("diverged", "loss nan at step 3", None)
+    assert named_runs(table.to_pandas(), "diverged") == {expected[5]["run_id"]: "loss nan at step 3"}
+    assert len(named_runs(table.to_pandas(), "ok")) == 5
+
+
+def test_a_run_that_occurs_twice_is_refused(tmp_path, expected, levels):
+    paths = write_metrics(tmp_path, [*expected, expected[0]])
+    message = refusal(expected, paths, [write_baseline(tmp_path)], levels)
+    assert f"found more than one row for run {expected[0]['run_id']}" in message
+
+
+def test_a_run_of_another_design_is_refused(tmp_path, expected, levels):
+    paths = write_metrics(tmp_path, expected)
+    message = refusal(expected[1:], paths, [write_baseline(tmp_path)], levels)
+    assert f"found a row without a place in the design for run {expected[0]['run_id']}" in message
+    assert "Delete the copied or renamed folder" in message
+
+
+def test_a_damaged_file_is_named(tmp_path, expected, levels):
+    paths = write_metrics(tmp_path, expected)
+    paths[3].write_bytes(paths[3].read_bytes()[:100])
+    assert str(paths[3]) in refusal(expected, paths, [write_baseline(tmp_path)], levels)
+
+
+def test_the_baselines_own_point_is_marked(tmp_path, raw_config):
+    study = plan_study(read_config(raw_config))
+    expected = design_rows(study.runs.values())
+    table = aggregate_metrics(expected, [], [write_baseline(tmp_path)], baseline_levels(study.config)).to_pylist()
+    marked = [row for row in table if row["is_baseline_point"]]
+    assert {(row["learning_rate"], row["batch_size"], row["epochs"]) for row in marked} == {(1e-4, 32, 1)}
+    assert [row["seed"] for row in marked] == [0, 1]
+
+
+# Learning curves
+
+
+def training(folder: Path, steps: list[Row]) -> Path:
+    path = folder / f"training-{len(list(folder.iterdir()))}.parquet"
+    numbered = [{"step": number, "learning_rate": 1e-4, "grad_norm": 1.0} | row for number, row in enumerate(steps)]
+    write_rows(numbered, path, TRAINING)
+    return path
+
+
+def test_bins_by_hand(tmp_path, expected):
+    # 20 steps an epoch, so two in each tenth; step k takes k + 1 half seconds and has 30 tokens.
+    seconds = 0.0
+    steps = []
+    for number in range(5):
+        seconds += (number + 1) / 2
+        steps.append({"epoch": (number + 1) / 20, "loss": float(number), "tokens": 30, "seconds": seconds})
+    table = aggregate_curves(expected[:1], [training(tmp_path, steps)])
+    assert table.schema == LEARNING_CURVES
+    rows = table.to_pylist()
+    assert [row["epoch"] for row in rows] == pytest.approx([0.1, 0.2, 0.25])
+    assert [row["loss"] for row in rows] == pytest.approx([0.5, 2.5, 4.0])
+    assert [row["tokens_per_second"] for row in rows] == pytest.approx([60 / 1.5, 60 / 3.5, 30 / 2.5])
+    assert {(row["run_id"], row["seed"], row["train_examples"]) for row in rows} == {(expected[0]["run_id"], 0, 256)}
+
+
+@pytest.mark.parametrize("per_epoch", [3, 7, 10, 11, 30, 100, 625])
+def test_every_epoch_has_ten_bins_or_one_a_step(tmp_path, expected, per_epoch):
+    steps = [
+        {"epoch": (number + 1) / per_epoch, "loss": 1.0, "tokens": 1, "seconds": number + 1.0}
+        for number in range(3 * per_epoch)
+    ]
+    ends = [row["epoch"] for row in aggregate_curves(expected[:1], [training(tmp_path, steps)]).to_pylist()]
+    assert len(ends) == 3 * min(per_epoch, 10)
+    assert {1.0, 2.0, 3.0} <= {round(end, 12) for end in ends}
+
+
+def test_a_clock_that_stands_still_gives_no_speed(tmp_path, expected):
+    steps = [{"epoch": 0.5, "loss": 1.0, "tokens": 9, "seconds": 0.0}]
+    assert aggregate_curves(expected[:1], [training(tmp_path, steps)]).to_pylist()[0]["tokens_per_second"] is None
+
+
+def test_a_run_without_steps_has_no_curve(tmp_path, expected):
+    steps = [{"epoch": 1.0, "loss": 1.0, "tokens": 9, "seconds": 1.0}]
+    table = aggregate_curves(expected[:2], [training(tmp_path, []), training(tmp_path, steps)])
+    assert table.column("run_id").to_pylist() == [expected[1]["run_id"]]
+    assert aggregate_curves(expected[:1], [training(tmp_path, [])]).schema == LEARNING_CURVES
+
+
+# The design file
+
+
+def write_design(path: Path, rows: list[Row]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_a_design_comes_back_to_the_bit(tmp_path, raw_config):
+    del raw_config["training"]["train_examples"]
+    raw_config["sweep"]["factors"]["learning_rate"]["levels"] = [2.5e-05, 0.1 + 0.2, 1 / 3]
+    rows = design_rows(plan_study(read_config(raw_config)).runs.values())
+    assert {row["train_examples"] for row in rows} == {None}
+    without_path = [{name: value for name, value in row.items() if name != "path"} for row in rows]
+    assert read_design(write_design(tmp_path / "design.csv", rows)) == without_path
+
+
+@pytest.mark.parametrize("name", ["nan", "null", "amazon"])
+def test_a_data_set_may_have_any_name(tmp_path, expected, name):
+    rows = [row | {"dataset": name} for row in expected]
+    assert read_design(write_design(tmp_path / "design.csv", rows)) == rows

@@ -1,0 +1,468 @@
+"""Data sets as people have them: every format, every flaw, and a split that depends on content alone."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from finevar.corpus import apportion, prepare
+from finevar.errors import InputError
+
+PAIRS = [(f"sentence number {number}", "ab"[number % 2]) for number in range(20)]
+
+
+def spec(file: str, **keys: Any) -> dict[str, Any]:
+    own = {"source": "mine", "file": file, "text": "text", "label": "label", "margin": 0, "eval_examples": 4} | keys
+    return {key: value for key, value in own.items() if value is not None}
+
+
+def write(folder: Path, name: str, content: str | bytes) -> None:
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def csv(pairs: Iterable[tuple[str, str]]) -> str:
+    return "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in pairs)
+
+
+def jsonl(pairs: Iterable[tuple[Any, Any]]) -> str:
+    return "\n".join(json.dumps({"text": text, "label": label}) for text, label in pairs)
+
+
+def prepared(folder: Path, content: str | bytes, name: str = "all.csv", **keys: Any):
+    write(folder, name, content)
+    return prepare(spec(name, **keys), folder, hub=False)
+
+
+def refusal(folder: Path, content: str | bytes, name: str = "all.csv", **keys: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        prepared(folder, content, name, **keys)
+    return str(caught.value)
+
+
+def labelled(*parts: pd.DataFrame, classes: list[str]) -> dict[str, str]:
+    both = pd.concat(parts)
+    return dict(zip(both["text"], (classes[label] for label in both["label"]), strict=True))
+
+
+def content(folder: Path, *args: Any, **keys: Any) -> dict[str, str]:
+    """Return every text's class."""
+    train, evaluation, facts = prepared(folder, *args, **keys)
+    return labelled(train, evaluation, classes=facts["classes"])
+
+
+# Formats
+
+
+def test_csv(tmp_path):
+    train, evaluation, facts = prepared(tmp_path, csv(PAIRS))
+    assert labelled(train, evaluation, classes=["a", "b"]) == dict(PAIRS)
+    assert (len(train), len(evaluation)) == (facts["train"], facts["eval"]) == (16, 4)
+    assert list(train) == ["example_id", "text", "label"]
+    assert facts["train_share"] == [0.5, 0.5]
+
+
+def test_tsv(tmp_path):
+    lines = ["text\tlabel", *("\t".join(pair) for pair in PAIRS)]
+    assert content(tmp_path, "\n".join(lines), "all.tsv") == dict(PAIRS)
+
+
+def test_jsonl(tmp_path):
+    assert content(tmp_path, jsonl(PAIRS), "all.jsonl") == dict(PAIRS)
+
+
+@pytest.mark.parametrize("kind", ["str", "category"])
+def test_parquet(tmp_path, kind):
+    table = pd.DataFrame(PAIRS, columns=["text", "label"]).astype({"label": kind})
+    table.to_parquet(tmp_path / "a.parquet")
+    assert content(tmp_path, (tmp_path / "a.parquet").read_bytes(), "all.parquet") == dict(PAIRS)
+
+
+def test_format_overrides_the_suffix_and_suffixes_have_no_case(tmp_path):
+    assert content(tmp_path, csv(PAIRS), "data.txt", format="csv") == dict(PAIRS)
+    assert content(tmp_path, csv(PAIRS), "DATA.CSV") == dict(PAIRS)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "byte order mark"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_line_ends_and_byte_order_marks(tmp_path, mark, end):
+    assert content(tmp_path, mark + csv(PAIRS).replace("\n", end)) == dict(PAIRS)
+
+
+def test_columns_name_a_file_without_header(tmp_path):
+    lines = [f"{number}\t{label}\t{text}" for number, (text, label) in enumerate(PAIRS)]
+    keys = {"columns": ["id", "verdict", "words"], "text": "words", "label": "verdict"}
+    assert content(tmp_path, "\n".join(lines), "all.tsv", **keys) == dict(PAIRS)
+
+
+def test_quotes_in_tsv_are_characters_like_any_other(tmp_path):
+    odd = [('"quoted" at the start', "a"), ('a lone " mark', "b"), ('"', "a"), ("'single'", "b")]
+    lines = ["text\tlabel", *("\t".join(pair) for pair in [*odd, *PAIRS])]
+    assert content(tmp_path, "\n".join(lines), "all.tsv") == dict([*odd, *PAIRS])
+
+
+def test_quotes_in_csv_enclose_commas_and_line_breaks(tmp_path):
+    text = 'text,label\n"one, two",a\n"say ""hi""",b\n"two\nlines",a\n' + csv(PAIRS).split("\n", 1)[1]
+    expected = {"one, two": "a", 'say "hi"': "b", "two lines": "a"} | dict(PAIRS)
+    assert content(tmp_path, text) == expected
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_words_for_nothing_are_texts_and_labels_too(tmp_path, form):
+    odd = [("NA", "None"), ("null", "NA"), ("nan", "None"), ("None", "NA"), ("1e5", "None"), ("2024-01-01", "NA")]
+    more = [(f"{text} again", label) for text, label in odd]
+    pairs = [*odd, *more]
+    assert content(tmp_path, (csv if form == "csv" else jsonl)(pairs), f"all.{form}") == dict(pairs)
+
+
+# Labels
+
+
+def test_labels_that_are_numbers_are_in_numeric_order(tmp_path):
+    pairs = [(f"text {number}", str(label)) for number, label in enumerate([10, 9, 2, 1, -1] * 4)]
+    _, _, facts = prepared(tmp_path, csv(pairs), eval_examples=5)
+    assert facts["classes"] == ["-1", "1", "2", "9", "10"]
+
+
+def test_other_labels_are_in_alphabetic_order(tmp_path):
+    pairs = [(f"text {number}", label) for number, label in enumerate(["pos", "neg", "mixed"] * 4)]
+    train, evaluation, facts = prepared(tmp_path, csv(pairs), eval_examples=6)
+    assert facts["classes"] == ["mixed", "neg", "pos"]
+    assert sorted(evaluation["label"]) == [0, 0, 1, 1, 2, 2]
+    assert sorted(train["label"]) == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_number_and_its_text_are_one_class_across_files(tmp_path):
+    pd.DataFrame({"text": [f"t{k}" for k in range(8)], "label": [0, 1] * 4}).to_parquet(tmp_path / "train.parquet")
+    write(tmp_path, "eval.csv", "text,label\nx,0\ny, 1\n")
+    keys = {"eval_file": "eval.csv", "eval_examples": None}
+    train, evaluation, facts = prepare(spec("train.parquet", **keys), tmp_path, hub=False)
+    assert facts["classes"] == ["0", "1"]
+    assert (len(train), len(evaluation)) == (8, 2)
+
+
+RATINGS = {"-0.6": "negative", "-0.5": "negative", "-0.49": None, "0": None, "0.49": None, "0.5": "positive"}
+STARS = {"1": "negative", "2": "negative", "3": None, "4": "positive", "5": "positive"}
+TENTHS = {"-0.1": "negative", "-0.09": None, "0.29": None, "0.3": "positive", "0.4": "positive"}  # 0.3 - 0.1 < 0.2
+
+
+@pytest.mark.parametrize(
+    ("ratings", "threshold", "margin"), [(RATINGS, 0, 0.5), (STARS, 3, 0), (STARS, 3.0, 0.5), (TENTHS, 0.1, 0.2)]
+)
+def test_ratings_become_classes_and_those_within_the_margin_go(tmp_path, ratings, threshold, margin):
+    pairs = [(f"{rating} and {copy}", rating) for rating in ratings for copy in range(2)]
+    write(tmp_path, "all.csv", csv(pairs))
+    train, evaluation, facts = prepare(
+        spec("all.csv", threshold=threshold, margin=margin, eval_examples=2), tmp_path, hub=False
+    )
+    expected = {text: ratings[rating] for text, rating in pairs if ratings[rating]}
+    assert labelled(train, evaluation, classes=["negative", "positive"]) == expected
+    assert facts["dropped_within_margin"] == 2 * sum(verdict is None for verdict in ratings.values())
+    assert facts["classes"] == ["negative", "positive"]
+
+
+# Cleaning
+
+
+def test_entities_are_decoded_and_spaces_folded(tmp_path):
+    odd = [("fish &amp; chips", "a"), ("&lt;3  it\t!", "b"), ("a&nbsp;b ", "a")]
+    train, evaluation, facts = prepared(tmp_path, csv([*odd, *PAIRS]))
+    assert set(train["text"]) | set(evaluation["text"]) == {"fish & chips", "<3 it !", "a b", *dict(PAIRS)}
+    assert facts["html_decoded"] == 3
+
+
+def test_repeats_are_kept_once_and_contradictions_not_at_all(tmp_path):
+    odd = [("Same", "a"), ("same ", "a"), ("same", "a"), ("torn", "a"), ("TORN", "b"), ("torn", "a")]
+    train, evaluation, facts = prepared(tmp_path, csv([*odd, *PAIRS]))
+    texts = [*train["text"], *evaluation["text"]]
+    assert len(texts) == len(PAIRS) + 1
+    assert sum(text.lower() == "same" for text in texts) == 1
+    assert not any(text.lower() == "torn" for text in texts)
+    assert (facts["read"], facts["dropped_repeats"], facts["dropped_contradictory"]) == (26, 2, 3)
+
+
+def test_training_sentences_of_the_evaluation_part_are_dropped(tmp_path):
+    write(tmp_path, "eval.csv", csv([("SENTENCE number 0", "a"), ("sentence number 1", "a"), ("only here", "b")]))
+    keys = {"eval_file": "eval.csv", "eval_examples": None}
+    train, evaluation, facts = prepared(tmp_path, csv(PAIRS), **keys)
+    assert facts["dropped_in_eval"] == 2
+    assert (len(train), len(evaluation)) == (18, 3)
+    assert not set(train["example_id"]) & set(evaluation["example_id"])
+
+
+# The split
+
+
+def test_every_class_keeps_its_share_by_largest_remainder(tmp_path):
+    sizes = {"a": 50, "b": 30, "c": 17}  # of 10: 5.15, 3.09, 1.75, so 5 + 3 + 1 and the odd one to c
+    pairs = [(f"{label} {number}", label) for label, size in sizes.items() for number in range(size)]
+    train, evaluation, _ = prepared(tmp_path, csv(pairs), eval_examples=10)
+    assert evaluation["label"].value_counts().to_dict() == {0: 5, 1: 3, 2: 2}
+    assert len(train) == 87
+
+
+@pytest.mark.parametrize(
+    ("shares", "total", "expected"),
+    [
+        ([1.5, 1.5], 3, [2, 1]),
+        ([0.2, 0.3, 2.5], 3, [0, 0, 3]),
+        ([2.0, 4.0], 6, [2, 4]),
+        ([3.34, 3.33, 3.33], 10, [4, 3, 3]),
+    ],
+)
+def test_largest_remainder(shares, total, expected):
+    assert apportion(pd.Series(shares), total).tolist() == expected
+
+
+def many(count: int) -> list[tuple[str, str]]:
+    draw = random.Random(5)
+    words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"]
+    return [(f"{' '.join(draw.choices(words, k=6))} {number}", draw.choice("aab")) for number in range(count)]
+
+
+def test_rows_in_another_order_split_the_same(tmp_path):
+    # Of two spellings of one sentence, too, the same is kept.
+    pairs = [*many(200), ("Two Spellings", "a"), ("two spellings", "a")]
+    first = prepared(tmp_path, csv(pairs), eval_examples=50)
+    random.Random(1).shuffle(pairs)
+    second = prepared(tmp_path, csv(pairs), eval_examples=50)
+    for part in (0, 1):
+        pd.testing.assert_frame_equal(first[part], second[part])
+    assert first[2] == second[2]
+
+
+def test_a_new_row_moves_few_others(tmp_path):
+    pairs = many(200)
+    _, before, _ = prepared(tmp_path, csv(pairs), eval_examples=50)
+    for number in range(10):
+        train, after, _ = prepared(tmp_path, csv([*pairs, (f"new {number}", "ab"[number % 2])]), eval_examples=50)
+        assert len(after) == 50
+        assert len(set(before["example_id"]) - set(after["example_id"])) <= 2  # one for each class
+        assert len(train) == 151
+
+
+def test_the_fingerprint_is_of_texts_and_labels(tmp_path):
+    def of(pairs):
+        return prepared(tmp_path, csv(pairs))[2]["data_sha256"]
+
+    assert of(PAIRS) == of(PAIRS[::-1])
+    assert len({of(PAIRS), of([("another", "a"), *PAIRS[1:]]), of([(PAIRS[0][0], "b"), *PAIRS[1:]])}) == 3
+
+
+# What is refused
+
+
+def png() -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    pixels = zlib.compress(b"\0\xff")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)) + chunk(b"IDAT", pixels)
+
+
+def zipped(folder: Path) -> bytes:
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr("all.csv", csv(PAIRS))
+    return (folder / "a.zip").read_bytes()
+
+
+def parquet(folder: Path, pairs: Iterable[tuple[Any, Any]] = PAIRS) -> bytes:
+    pd.DataFrame(list(pairs), columns=["text", "label"]).to_parquet(folder / "a.parquet")
+    return (folder / "a.parquet").read_bytes()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"no\.csv: found no such file"):
+        prepare(spec("no.csv"), tmp_path, hub=False)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match="found no such file"):
+        prepare(spec("folder.csv"), tmp_path, hub=False)
+
+
+def test_a_missing_column_is_told_with_those_there_are(tmp_path):
+    message = refusal(tmp_path, csv(PAIRS), label="verdict")
+    assert "found columns text, label. Allowed: a column named 'verdict'" in message
+
+
+def test_an_unknown_suffix_is_told(tmp_path):
+    message = refusal(tmp_path, csv(PAIRS), "all.xlsx")
+    assert (
+        "found suffix '.xlsx'. Allowed: one of .csv, .tsv, .jsonl, .parquet. Rename the file, or give `format`"
+        in message
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "example"),
+    [
+        ([*PAIRS, ("", "a")], 21),
+        ([PAIRS[0], ("  ", "a"), *PAIRS[1:]], 2),
+        ([("&nbsp; ", "a"), *PAIRS], 1),
+        ([*PAIRS, ("fine", "")], 21),
+        ([*PAIRS, ("fine", " ")], 21),
+    ],
+)
+def test_an_empty_text_or_label_is_told_by_its_row(tmp_path, lines, example):
+    assert f"all.csv, example {example}: found no text or no label (1 such examples)" in refusal(tmp_path, csv(lines))
+
+
+@pytest.mark.parametrize("bad", [(None, "a"), ("fine", None), (12, "a"), (["a"], "b")])
+def test_a_text_that_is_none_is_told(tmp_path, bad):
+    assert "example 21: found no text or no label" in refusal(tmp_path, jsonl([*PAIRS, bad]), "all.jsonl")
+
+
+def test_a_missing_text_in_parquet_is_told(tmp_path):
+    message = refusal(tmp_path, parquet(tmp_path, [(None, "a"), *PAIRS, (None, "b")]), "all.parquet")
+    assert "example 1: found no text or no label (2 such examples)" in message
+
+
+def test_a_byte_that_is_not_utf8_is_told_by_its_place(tmp_path):
+    before = csv(PAIRS).encode()
+    message = refusal(tmp_path, before + "caf\xe9,a\n".encode("latin-1"))
+    assert f"all.csv, byte {len(before) + 3}: found 0xe9, which is not UTF-8" in message
+    assert "iconv" in message
+
+
+def test_utf16_is_told_to_be_converted(tmp_path):
+    assert "byte 0: found 0xff, which is not UTF-8" in refusal(tmp_path, csv(PAIRS).encode("utf-16"))
+
+
+@pytest.mark.parametrize("kind", ["png", "zip", "parquet"])
+@pytest.mark.parametrize("name", ["all.csv", "all.tsv", "all.jsonl"])
+def test_what_is_no_text_is_told(tmp_path, kind, name):
+    data = {"png": png, "zip": lambda: zipped(tmp_path), "parquet": lambda: parquet(tmp_path)}[kind]()
+    assert f"content that is not {name[4:]} (it holds NUL bytes, so it is not text)" in refusal(tmp_path, data, name)
+
+
+def test_a_parquet_file_that_is_none_or_damaged_is_told(tmp_path):
+    assert "content that is not parquet" in refusal(tmp_path, csv(PAIRS), "all.parquet")
+    whole = parquet(tmp_path)
+    assert "content that is not parquet" in refusal(tmp_path, whole[:-40], "all.parquet")
+    overwritten = whole[:20] + b"\xff" * 40 + whole[60:]
+    assert "content that is not parquet" in refusal(tmp_path, overwritten, "all.parquet")
+    assert "content that is not parquet" in refusal(tmp_path, b"", "all.parquet")
+
+
+@pytest.mark.parametrize("broken", ['{"text": "a", "label"', "text,label\n", "{}{"])
+def test_jsonl_that_is_none_is_told(tmp_path, broken):
+    assert "content that is not jsonl" in refusal(tmp_path, jsonl(PAIRS) + "\n" + broken, "all.jsonl")
+
+
+@pytest.mark.parametrize("place", [1, 5])
+def test_a_comma_too_many_is_told_wherever_it_is(tmp_path, place):
+    lines = csv(PAIRS).splitlines()
+    lines.insert(place, "one, two, three,a")
+    assert "content that is not csv" in refusal(tmp_path, "\n".join(lines))
+
+
+def test_more_cells_than_columns_are_told(tmp_path):
+    lines = [f"{text}\t{label}\tlost" for text, label in PAIRS]
+    assert "content that is not tsv" in refusal(tmp_path, "\n".join(lines), "all.tsv", columns=["text", "label"])
+
+
+def test_an_empty_file_is_told(tmp_path):
+    assert "content that is not csv" in refusal(tmp_path, "")
+    assert "found no example" in refusal(tmp_path, "text,label\n")
+
+
+def test_a_single_class_is_told(tmp_path):
+    message = refusal(tmp_path, csv([(text, "a") for text, _ in PAIRS]))
+    assert "column label: found no other class than a. Allowed: two classes or more" in message
+
+
+@pytest.mark.parametrize("rating", ["good", "1,5", "nan", "--"])
+def test_a_rating_that_is_no_number_is_told(tmp_path, rating):
+    text = "text,label\n" + "".join(f"{text},{number}\n" for number, (text, _) in enumerate(PAIRS))
+    message = refusal(tmp_path, text + f'odd,"{rating}"\n', threshold=3)
+    assert (
+        f"example 21, column label: found '{rating}'. Allowed: a number, since `threshold` makes it a rating" in message
+    )
+
+
+@pytest.mark.parametrize("wanted", [20, 21, 4000])
+def test_no_fewer_held_out_than_there_are_is_refused(tmp_path, wanted):
+    message = refusal(tmp_path, csv(PAIRS), eval_examples=wanted)
+    assert f"eval_examples of the data set all.csv: found {wanted} of 20 examples" in message
+
+
+def test_a_class_absent_from_a_part_is_told(tmp_path):
+    message = refusal(tmp_path, csv([*PAIRS, ("odd one", "c")]), eval_examples=2)
+    assert "the evaluation part of data set all.csv: found no example of class c" in message
+
+
+# Data set repositories
+
+CARD = """---
+configs:
+- config_name: default
+  data_files:
+  - {split: train, path: data/train-*}
+  - {split: validation, path: data/validation-*}
+  - {split: test, path: data/test-*}
+dataset_info:
+  features:
+  - {name: idx, dtype: int32}
+  - {name: sentence, dtype: string}
+  - name: label
+    dtype: {class_label: {names: {'0': negative, '1': positive}}}
+---
+# A data set card
+"""
+
+
+@pytest.fixture
+def snapshot(tmp_path, monkeypatch) -> Path:
+    """Lay out a repository as the Hub has them: splits in Parquet, classes in the card."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    folder = tmp_path / "snapshot"
+    (folder / "data").mkdir(parents=True)
+    (folder / "README.md").write_text(CARD)
+    for split, labels in {"train": [0, 1] * 6, "validation": [1, 0, 1, 0], "test": [-1] * 3}.items():
+        table = pd.DataFrame({"sentence": [f"{split} {k} " for k in range(len(labels))], "label": labels})
+        table.insert(0, "idx", range(len(labels)))
+        table.astype({"idx": "int32"}).to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet", index=False)
+    return folder
+
+
+HUB = {"source": "sst2", "train_split": "train", "text": "sentence", "label": "label", "margin": 0}
+
+
+def test_a_repository_is_read_by_split_with_its_class_names(snapshot):
+    for _ in range(2):  # the second time with what the first left behind
+        train, evaluation, facts = prepare(HUB | {"eval_split": "validation"}, snapshot, hub=True)
+        assert facts["classes"] == ["negative", "positive"]
+        assert dict(zip(evaluation["text"], evaluation["label"], strict=True)) == {
+            "validation 0": 1,
+            "validation 1": 0,
+            "validation 2": 1,
+            "validation 3": 0,
+        }
+        assert len(train) == 12
+
+
+def test_a_split_of_a_repository_can_be_split(snapshot):
+    train, evaluation, _ = prepare(HUB | {"eval_examples": 4}, snapshot, hub=True)
+    assert sorted(evaluation["label"]) == [0, 0, 1, 1]
+    assert len(train) == 8
+
+
+def test_examples_without_a_label_are_left_out(snapshot):
+    with pytest.raises(InputError, match="the evaluation part of data set train: found no example of class negative"):
+        prepare(HUB | {"eval_split": "test"}, snapshot, hub=True)
+
+
+def test_a_split_subset_or_column_that_is_not_there_is_told(snapshot):
+    with pytest.raises(InputError, match="split dev"):
+        prepare(HUB | {"eval_split": "dev"}, snapshot, hub=True)
+    with pytest.raises(InputError, match="a split"):
+        prepare(HUB | {"eval_split": "validation", "subset": "cola"}, snapshot, hub=True)
+    with pytest.raises(InputError, match="found columns idx, sentence, label"):
+        prepare(HUB | {"eval_split": "validation", "label": "verdict"}, snapshot, hub=True)

@@ -1,0 +1,142 @@
+"""A job's log and what reaches the user; folders that cannot be written to."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+import warnings
+from pathlib import Path
+
+import pytest
+
+from finevar.errors import InputError
+from finevar.jobs import LOGGER, JobLog, check_writable
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+MISTAKE = InputError("data.csv, line 3", found="'x'", allowed="a number", remedy="Correct it.")
+
+
+def run_python(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_what_is_logged_is_in_the_file(tmp_path, capsys):
+    with JobLog(tmp_path / "deep" / "job.log") as log:
+        log.info("54 runs")
+        log.warning("slow")
+    text = (tmp_path / "deep" / "job.log").read_text()
+    assert "INFO 54 runs" in text
+    assert "WARNING slow" in text
+    assert "54 runs" not in capsys.readouterr().err
+
+
+def test_warnings_of_libraries_are_in_the_file_only(tmp_path, capsys):
+    with JobLog(tmp_path / "job.log"), warnings.catch_warnings():
+        logging.captureWarnings(True)
+        warnings.simplefilter("always")
+        warnings.warn("deprecated thing", UserWarning, stacklevel=1)
+    assert "deprecated thing" in (tmp_path / "job.log").read_text()
+    assert "deprecated thing" not in capsys.readouterr().err
+
+
+def test_a_users_mistake_is_told_in_its_own_words(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped, JobLog(tmp_path / "job.log"):
+        raise MISTAKE
+    assert stopped.value.code == 1
+    sentence = "data.csv, line 3: found 'x'. Allowed: a number. Correct it."
+    for told in ((tmp_path / "job.log").read_text(), capsys.readouterr().err):
+        assert sentence in told
+        assert "Traceback" not in told
+
+
+def test_an_unexpected_error_leaves_its_traceback_and_goes_on_up(tmp_path):
+    with pytest.raises(ZeroDivisionError), JobLog(tmp_path / "job.log"):
+        1 / 0  # noqa: B018
+    text = (tmp_path / "job.log").read_text()
+    assert "Traceback (most recent call last)" in text
+    assert "ZeroDivisionError: division by zero" in text
+    assert "test_jobs.py" in text
+
+
+def test_a_log_begins_anew(tmp_path):
+    for word in ("first", "second"):
+        with JobLog(tmp_path / "job.log") as log:
+            log.info(word)
+    assert "first" not in (tmp_path / "job.log").read_text()
+
+
+def test_a_job_leaves_no_open_file_behind(tmp_path):
+    with JobLog(tmp_path / "job.log"):
+        handler = LOGGER.handlers[0]
+    assert handler.stream is None
+    assert LOGGER.handlers == logging.getLogger("py.warnings").handlers == []
+
+
+@pytest.mark.parametrize(
+    ("mistake", "code"), [("InputError('a', found='b', allowed='c', remedy='d')", 1), ("OSError", 1)]
+)
+def test_a_failed_script_ends_with_an_error_code(tmp_path, mistake, code):
+    script = f"""
+        from finevar.errors import InputError
+        from finevar.jobs import JobLog
+        with JobLog("job.log"):
+            raise {mistake}
+    """
+    done = run_python(script, tmp_path)
+    assert done.returncode == code
+    assert ("Traceback" in done.stderr) == (mistake == "OSError")
+
+
+# Folders
+
+
+def test_a_folder_or_one_to_be_made_is_fine(tmp_path):
+    check_writable(tmp_path)
+    check_writable(tmp_path / "results" / "deep")
+
+
+def test_a_relative_folder_is_looked_for_where_the_job_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_writable(Path("results"))
+    Path("results").touch()
+    with pytest.raises(InputError, match="is not a folder"):
+        check_writable(Path("results"))
+
+
+def test_a_file_in_the_folders_place_is_named(tmp_path):
+    (tmp_path / "results").touch()
+    for folder in (tmp_path / "results", tmp_path / "results" / "deep"):
+        with pytest.raises(InputError) as caught:
+            check_writable(folder)
+        assert str(caught.value).startswith(f"{folder}: found {tmp_path / 'results'} is not a folder")
+
+
+def test_a_folder_without_permission_is_named(tmp_path):
+    """Ask as a user without rights where this one may write everywhere."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "results").mkdir(mode=0o555)
+    script = """
+        import os
+        from pathlib import Path
+        from finevar.errors import InputError
+        from finevar.jobs import check_writable
+        if os.getuid() == 0:
+            os.setuid(65534)
+        try:
+            check_writable(Path("results"))
+        except InputError as error:
+            print(error)
+    """
+    done = run_python(script, tmp_path)
+    assert done.stderr == ""
+    assert done.stdout.startswith(f"results: found {tmp_path / 'results'} is not writable. Allowed: a folder")
