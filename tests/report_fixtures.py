@@ -91,7 +91,7 @@ def simulate(
 def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd.DataFrame:
     """Return the aggregate of a full grid; the last runs diverged."""
     rng = np.random.default_rng(7)
-    codings = {name: Coding.of(name, factor) for name, factor in study.items()}
+    codings = {name: Coding.of(factor) for name, factor in study.items()}
     grid = list(itertools.product(*(factor["levels"] for factor in study.values())))
     rows = []
     for dataset, levels, seed in itertools.product(datasets, grid, seeds):
@@ -148,7 +148,7 @@ def analyse(metrics: pd.DataFrame, study: Any, response: str) -> dict[str, list[
     """Fit the full quadratic by ordinary least squares and return rows of every table."""
     runs = metrics[metrics["status"] == "ok"]
     names = list(study)
-    codings = {name: Coding.of(name, factor) for name, factor in study.items()}
+    codings = {name: Coding.of(factor) for name, factor in study.items()}
     columns = terms(names, "quadratic")
     X = model_matrix({name: codings[name].coded(runs[name]) for name in names}, columns)
     y = runs[response].to_numpy()

@@ -56,6 +56,7 @@ def study(*, seeds: int = 2, datasets: tuple[str, ...] = ("amazon",), noise: flo
                 "accuracy": 0.9 + draw.normal(scale=noise),
                 "loss_se": 0.01,
                 "accuracy_se": 0.012,
+                "dtype_used": "bfloat16",
                 "baseline_loss": 0.35 + 0.1 * (dataset == "tweets"),
                 "baseline_accuracy": 0.85,
             }
@@ -194,6 +195,8 @@ def gate_of(metrics: pd.DataFrame, order: str = "quadratic") -> str:
 
 def test_gates():
     assert "loss is 0.4 in every run" in gate_of(study().assign(loss=0.4))
+    mixed = ["float32"] * 5 + ["bfloat16"] * 49
+    assert "trained in bfloat16 and float32" in gate_of(study().assign(dtype_used=mixed))
     assert "4 rows repeat" in gate_of(pd.concat([study(), study().head(4)]))
     tied = study()
     tied = tied[tied["batch_size"] == tied["epochs"].map({1: 8, 2: 16, 3: 32})]

@@ -227,8 +227,8 @@ def test_a_run_does_not_depend_on_its_company(finished, tmp_path):
     path = f"results/runs/second/{run}/metrics.parquet"
     # The baseline takes two threads where it can have them, and threads are part of what makes a result.
     assert snakemake(folder, "--cores", "2", path).returncode == 0
-    alone = pd.read_parquet(folder / path).iloc[0]
-    assert list(alone[METRICS]) == list(table.loc[run, METRICS])
+    alone = pd.read_parquet(folder / path).set_index("run_id")
+    pd.testing.assert_frame_equal(alone[METRICS], table.loc[[run], METRICS], check_exact=True)
 
 
 def test_a_killed_study_goes_on_where_it_was(finished, tmp_path):
@@ -238,7 +238,7 @@ def test_a_killed_study_goes_on_where_it_was(finished, tmp_path):
         start_new_session=True, env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )  # fmt: skip
     deadline = time.monotonic() + 300
-    while len(done := list(folder.glob("results/runs/second/*/metrics.parquet"))) < 3:
+    while len(done := list(folder.glob("results/runs/second/*/metrics.parquet"))) < 5:
         assert time.monotonic() < deadline
         assert process.poll() is None, "the study ended before it could be killed"
         time.sleep(0.05)
@@ -246,10 +246,12 @@ def test_a_killed_study_goes_on_where_it_was(finished, tmp_path):
     process.wait()
     written = {path: path.stat().st_mtime_ns for path in done}
 
+    # What was under way is done again; so is an evaluation that had written its file, but not yet told Snakemake.
     assert snakemake(folder, "--unlock").returncode == 0
     resumed = snakemake(folder, "--cores", "2", "--rerun-incomplete")
     assert resumed.returncode == 0, resumed.stdout
-    assert {path: path.stat().st_mtime_ns for path in written} == written
+    kept = [path for path, written_at in written.items() if path.stat().st_mtime_ns == written_at]
+    assert len(kept) >= len(written) - 2
     table, whole = (pd.read_parquet(path / "results/toy/metrics.parquet") for path in (folder, finished))
     pd.testing.assert_frame_equal(table[["run_id", *METRICS]], whole[["run_id", *METRICS]], check_exact=True)
 

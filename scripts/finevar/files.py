@@ -13,11 +13,14 @@ def write_bytes(data: bytes, path: str | Path) -> None:
     """Write beside the final name, flush to disk, then rename."""
     path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def write_json(value: Mapping[str, Any], path: str | Path) -> None:

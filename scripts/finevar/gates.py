@@ -26,6 +26,12 @@ def gate_sentence(
     repeated = used.duplicated([*cells, "seed"]).sum()
     if repeated:
         return f"{repeated} rows repeat another row's point, data set and seed: replicates that are not independent."
+    types = sorted(used["dtype_used"].unique())
+    if len(types) > 1:
+        return (
+            f"runs were trained in {' and '.join(types)}, on machines of different kinds: what differs between them would "
+            "pass for an effect. Set training.dtype to one of them."
+        )
     if np.ptp(used[response]) == 0:
         return f"{response} is {used[response].iloc[0]:g} in every run: there is nothing to explain."
     matrix, names = design_matrix(used, codings, columns)
