@@ -29,8 +29,8 @@ def gate_sentence(
     types = sorted(used["dtype_used"].unique())
     if len(types) > 1:
         return (
-            f"runs were trained in {' and '.join(types)}, on machines of different kinds: what differs between them would "
-            "pass for an effect. Set training.dtype to one of them."
+            f"runs were trained in {' and '.join(types)}, on machines of different kinds: what differs between them "
+            "would pass for an effect. Set training.dtype to one of them."
         )
     if np.ptp(used[response]) == 0:
         return f"{response} is {used[response].iloc[0]:g} in every run: there is nothing to explain."
