@@ -72,6 +72,24 @@ def test_negligible_names_its_bound():
     )
 
 
+def test_a_small_average_is_not_all_where_factors_act_together():
+    flat = small(verdict="negligible")
+    told = wording.effect_sentence(flat, "loss", partners=["epochs"])
+    assert told.endswith("That is at the centre of the design: it acts together with epochs.")
+    assert told.startswith(wording.effect_sentence(flat, "loss"))
+    assert "together" not in wording.effect_sentence(small(verdict="effect"), "loss", partners=["epochs"])
+
+
+def test_what_acts_together_is_named_once_for_all_its_responses():
+    rows = [{"term": "batch_size:epochs", "response": name} for name in ("f1", "loss")]
+    rows.append({"term": "learning_rate:epochs", "response": "loss"})
+    told = wording.together_sentence(rows, {"f1": "binary F1", "loss": "loss"})
+    assert told == (
+        "Batch size and epochs act together on binary F1 and loss; learning rate and epochs act together on loss."
+    )
+    assert wording.together_sentence([], {}) == ""
+
+
 def test_no_verdict_tells_its_reason():
     told = wording.effect_sentence(small(verdict=None, reason="rank is short by 1."), "binary F1")
     assert told == "No verdict for batch size on binary F1: rank is short by 1."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -123,6 +124,14 @@ def test_the_default_study_is_planned_without_torch(fresh):
     counts = planned(told.stdout)
     assert (counts["finetune_run"], counts["evaluate_run"]) == (54, 54)
     assert (counts["train_baseline"], counts["aggregate_metrics"], counts["render_report"]) == (1, 1, 1)
+
+
+def test_the_readme_draws_the_rules_that_there_are(fresh):
+    told = snakemake(fresh, "--list-rules", "--quiet", "all").stdout
+    rules = set(re.findall(r"^(?:[a-z]+_[a-z_]+)$", told, re.MULTILINE))
+    drawn = (ROOT / "README.md").read_text(encoding="utf-8").split("```mermaid")[1].split("```")[0]
+    assert rules == set(re.findall(r"[a-z]+_[a-z_]+", drawn))
+    assert rules == {path.stem for path in (ROOT / "scripts").glob("*.py")}, "a rule and its script share a name"
 
 
 @pytest.mark.parametrize("graph", ["--dag", "--rulegraph"])

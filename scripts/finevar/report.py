@@ -60,10 +60,13 @@ def answer(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     labels, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
     effect_rows, fits = tables["effects"], tables["fits"]
     titles = {"effect": "What moved", "undecided": "What is undecided", "negligible": "What is negligible"}
+    interactions = second_order(tables, ["two_way"])
     groups = []
     for verdict, title in titles.items():
-        rows = effect_rows[effect_rows["verdict"] == verdict].to_dict("records")
-        told = [wording.effect_sentence(row, labels[row["response"]], confidence) for row in rows]
+        told = [
+            wording.effect_sentence(row, labels[row["response"]], confidence, partners(row, interactions))
+            for row in effect_rows[effect_rows["verdict"] == verdict].to_dict("records")
+        ]
         groups.append({"verdict": verdict, "title": title, "sentences": told})
     open_rows = effect_rows[effect_rows["verdict"].isna()].to_dict("records")
     stopped = [wording.gate_sentence(row, labels[row["response"]]) for row in gates(fits)]
@@ -74,6 +77,7 @@ def answer(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     groups.append({"verdict": "none", "title": "What has no verdict", "sentences": stopped})
     return {
         "headline": wording.headline(effect_rows, fits, labels),
+        "together": wording.together_sentence(interactions, labels),
         "matrix": report_tables.verdict_matrix(effect_rows, labels, confidence),
         "groups": [group for group in groups if group["sentences"]],
         "scope": scope(tables["metrics"]),
@@ -88,10 +92,20 @@ def scope(metrics: pd.DataFrame) -> str:
 
 def joint(tables: Tables, labels: Mapping[str, str], confidence: float) -> list[str]:
     """Return sentences on the interactions and squares with an effect."""
-    rows = tables["coefficients"].query(
-        "framework == 'absolute' and units == 'coded' and group in ['two_way', 'quadratic'] and verdict == 'effect'"
-    )
-    return [wording.joint_sentence(row, labels[row["response"]], confidence) for row in rows.to_dict("records")]
+    rows = second_order(tables, ["two_way", "quadratic"])
+    return [wording.joint_sentence(row, labels[row["response"]], confidence) for row in rows]
+
+
+def second_order(tables: Tables, groups: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the coefficients of these groups with an effect, absolute and in coded units."""
+    rows = tables["coefficients"].query("framework == 'absolute' and units == 'coded' and verdict == 'effect'")
+    return rows[rows["group"].isin(groups)].to_dict("records")
+
+
+def partners(row: Mapping[str, Any], interactions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the factors that act together with a row's factor on its response."""
+    pairs = [other["term"].split(":") for other in interactions if other["response"] == row["response"]]
+    return [name for pair in pairs if row["factor"] in pair for name in pair if name != row["factor"]]
 
 
 def names(tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:

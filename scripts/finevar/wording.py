@@ -39,16 +39,34 @@ Row = Mapping[str, Any]
 # What moved what ------------------------------------------------------------------------------------------------------
 
 
-def effect_sentence(row: Row, label: str, confidence: float = 0.95) -> str:
+def effect_sentence(row: Row, label: str, confidence: float = 0.95, partners: Sequence[str] = ()) -> str:
     """Say what one factor did to one response.
 
-    row: a row of the table of effects. label: the response in words.
+    row: a row of the table of effects. label: the response in words. partners: factors that it acts together with on
+    this response; its own effect is then an average that says little where it is small.
     """
     teller = {"effect": moved, "negligible": negligible, "undecided": undecided}.get(row["verdict"])
     if teller is None:
         reason = "its effect could not be computed" if is_missing(row["reason"]) else str(row["reason"]).rstrip(".")
         return f"No verdict for {factor_label(row['factor'])} on {label}: {reason}."
-    return teller(row, label, confidence)
+    told = teller(row, label, confidence)
+    if not partners or row["verdict"] == "effect":
+        return told
+    others = joined([factor_label(name) for name in partners])
+    return f"{told} That is at the centre of the design: it acts together with {others}."
+
+
+def together_sentence(interactions: Sequence[Row], labels: Mapping[str, str]) -> str:
+    """Say which factors act together, so that their separate figures are not the whole story.
+
+    interactions: two-way rows of the coefficients with verdict effect.
+    """
+    pairs: dict[str, list[str]] = {}
+    for row in interactions:
+        names = " and ".join(factor_label(name) for name in row["term"].split(":"))
+        pairs.setdefault(names, []).append(labels[row["response"]])
+    parts = [f"{names} act together on {joined(responses)}" for names, responses in pairs.items()]
+    return f"{sentence_case('; '.join(parts))}." if parts else ""
 
 
 def moved(row: Row, label: str, confidence: float) -> str:
