@@ -151,6 +151,7 @@ def fine_tune(
             rows.append(row)
             progress.show(row)
             if reason := divergence(row):
+                progress.clear()
                 return rows, reason
     progress.clear()
     return rows, divergence_of(weights)
