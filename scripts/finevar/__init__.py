@@ -1,8 +1,11 @@
 """finevar: how fine-tuning hyperparameters move a classifier's metrics, and how sure one can be.
 
-Modules in the order that data flow: consistency, config, coding, design, sources, conversion, corpus, encoding,
-encoder, checkpoint, training, evaluation, records, aggregation, regression, wording, charts, report. Lower ones never
-import higher ones, and what a dry run imports (consistency, config, coding, design) never imports torch.
+Modules, lowest first; a module imports only from those before it:
+errors, files, jobs; consistency, config, coding, design; packages, conversion, sources; records, corpus, encoding;
+encoder, randomness, checkpoint, machine, training, evaluation; aggregation, gates, regression, readings;
+formatting, wording, drawing, charts, planes, report_tables, report.
+
+What a dry run imports (errors, jobs, consistency, config, coding, design) never imports torch.
 """
 
 # Raised with every change that changes what a module computes. Each is a param of the rules that run the module, since
