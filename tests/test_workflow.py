@@ -154,6 +154,17 @@ def test_a_named_config_replaces_the_default_one(fresh):
     assert planned(told.stdout)["finetune_run"] == 12
 
 
+def test_the_table_of_a_design_is_an_input_of_the_list_of_runs(tmp_path):
+    folder = make_folder(tmp_path / "table")
+    (folder / "points.csv").write_text("learning_rate,batch_size\n1e-3,8\n9e-3,8\n1e-3,16\n9e-3,16\n")
+    config = copy.deepcopy(STUDY)
+    config["sweep"]["design"] = {"kind": "table", "file": str(folder / "points.csv")}
+    write_config(folder, config)
+    told = snakemake(folder, "--dry-run")
+    assert planned(told.stdout)["finetune_run"] == 8
+    assert f"input: {folder / 'points.csv'}" in told.stdout
+
+
 # A finished study -----------------------------------------------------------------------------------------------------
 
 

@@ -55,7 +55,7 @@ def plan_study(config: Config) -> Study:
     return Study(
         config=config,
         points=points,
-        runs=plan_runs(config),
+        runs=plan_runs(config, points),
         model_id=source_ids[config["model"]],
         baseline_id=baseline_name(config, source_ids),
         dataset_ids={name: f"{name}-{digest(dataset_identity(config, name))}" for name in config["datasets"]},
@@ -263,11 +263,11 @@ def baseline_name(config: Config, source_ids: Mapping[str, str]) -> str:
     return f"{baseline['dataset']}-{tag(baseline['settings'], baseline['seed'])}-{digest(baseline_identity(config))}"
 
 
-def plan_runs(config: Config) -> dict[str, Run]:
+def plan_runs(config: Config, points: Sequence[Point]) -> dict[str, Run]:
     """Return every run of the study by its id."""
     runs = []
     baseline = baseline_identity(config)
-    for dataset, point in itertools.product(config["sweep"]["datasets"], design_points(config)):
+    for dataset, point in itertools.product(config["sweep"]["datasets"], points):
         settings = config["training"] | point
         where = {"dataset": dataset_identity(config, dataset), "baseline": baseline, "settings": settings}
         for seed in config["sweep"]["seeds"]:

@@ -1,4 +1,6 @@
 rule write_design:
+    input:
+        table=get_design_table(),
     output:
         design=report("results/{study}/design.csv", caption="../report/design.rst", category="Tables"),
     log:

@@ -86,6 +86,12 @@ def get_start():
     return f"results/baselines/{STUDY.baseline_id}/model" if trained else f"results/models/{STUDY.model_id}"
 
 
+def get_design_table():
+    """Return the file that lists the points of a table design, so that an edit of it is seen."""
+    design = STUDY.config["sweep"]["design"]
+    return design["file"] if design["kind"] == "table" else []
+
+
 def get_run(wildcards):
     """Return the run that a wildcard names."""
     try:
