@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -43,8 +44,20 @@ def aggregate_metrics(
         row = by_id.get(run["run_id"], run | {"status": "missing", "reason": "no metrics file"})
         beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in RESPONSES}
         at_baseline = all(run[name] == level for name, level in baseline_settings.items())
-        rows.append(row | beside | {"is_baseline_point": at_baseline})
+        rows.append(row | beside | {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)})
     return pa.Table.from_pylist(rows, schema=STUDY_METRICS)
+
+
+def trajectory_id(run: Row) -> str:
+    """Name the course of training that a run is a stretch of.
+
+    Where neither schedule nor warm-up depends on the number of steps, a run of more epochs passes through the shorter ones
+    at the same seed, so that they share their errors. Every other run is a trajectory of its own.
+    """
+    if run["schedule"] != "constant" or 0 < run["warmup"] < 1:
+        return run["run_id"]
+    rest = "|".join(f"{name}={run[name]}" for name in ("dataset", "seed", *SETTINGS) if name != "epochs")
+    return hashlib.sha256(rest.encode()).hexdigest()[:12]
 
 
 def check_runs(expected: Sequence[Row], found: Sequence[Row]) -> None:

@@ -12,12 +12,14 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-TERM_ORDER = ("first_order", "interactions", "quadratic")
+TERM_ORDER = ("first_order", "interactions", "quadratic", "cubic")  # the model ladder; each rung holds those before
+LEVELS_NEEDED = {"first_order": 2, "interactions": 2, "quadratic": 3, "cubic": 4}
+CUBIC_FACTOR = "learning_rate"  # the only factor with a cubic term: its response turns over within a decade
 SCALES = {"identity": lambda x: x, "log2": np.log2, "log10": np.log10}
 INVERSES = {"identity": lambda z: z, "log2": np.exp2, "log10": lambda z: 10**z}
 
 Codings = Mapping[str, "Coding"]
-Term = tuple[str, ...]  # () is the intercept, (a,) first order, (a, b) an interaction, (a, a) a square
+Term = tuple[str, ...]  # () is the intercept, (a,) first order, (a, b) an interaction, (a, a) a square, (a, a, a) a cube
 
 
 @dataclass(frozen=True)
@@ -72,26 +74,39 @@ def step_unit(name: str, scale: str) -> str:
 
 def terms(factors: Sequence[str], order: str) -> list[Term]:
     """Return the terms of a response surface, intercept first; each order holds those before it."""
+    rung = TERM_ORDER.index(order)
     kept: list[Term] = [(), *((name,) for name in factors)]
-    if order in ("interactions", "quadratic"):
+    if rung >= TERM_ORDER.index("interactions"):
         kept += itertools.combinations(factors, 2)
-    if order == "quadratic":
+    if rung >= TERM_ORDER.index("quadratic"):
         kept += [(name, name) for name in factors]
+    if rung >= TERM_ORDER.index("cubic"):
+        kept += [(name,) * 3 for name in factors if name == CUBIC_FACTOR]
     return kept
 
 
+def too_few_levels(levels: Mapping[str, int], order: str) -> str | None:
+    """Return the first factor with fewer levels than the order's terms need, given how many each has."""
+    for name, count in levels.items():
+        square = min(order, "quadratic", key=TERM_ORDER.index)
+        needed = LEVELS_NEEDED[order if name == CUBIC_FACTOR else square]
+        if count < needed:
+            return f"{name} has {count} levels in the design, and the terms of model {order} need {needed}"
+    return None
+
+
 def term_name(term: Term) -> str:
-    """Print a term: intercept, a, a:b or a^2."""
-    if len(term) == 2 and term[0] == term[1]:
-        return f"{term[0]}^2"
+    """Print a term: intercept, a, a:b, a^2 or a^3."""
+    if len(term) > 1 and len(set(term)) == 1:
+        return f"{term[0]}^{len(term)}"
     return ":".join(term) or "intercept"
 
 
 def term_group(term: Term) -> str:
     """Return the group of a term in the model ladder."""
-    if len(term) == 2:
-        return "quadratic" if term[0] == term[1] else "two_way"
-    return "first_order" if term else "intercept"
+    if len(term) > 1 and len(set(term)) == 1:
+        return "quadratic" if len(term) == 2 else "cubic"
+    return ("intercept", "first_order", "two_way")[len(term)]
 
 
 def model_matrix(coded: Mapping[str, np.ndarray], columns: Sequence[Term]) -> np.ndarray:
@@ -119,3 +134,22 @@ def design_matrix(
             parts.append((runs[block] == level).to_numpy(float) - last)
             names.append(f"{block}[{level}]")
     return np.column_stack(parts), names
+
+
+def aliased_terms(matrix: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Return the columns that are linear combinations of those before them."""
+    basis, aliased = np.empty((len(matrix), 0)), []
+    for column, name in zip(matrix.T, names, strict=True):
+        rest = column - basis @ (basis.T @ column)
+        rest = rest - basis @ (basis.T @ rest)
+        if np.linalg.norm(rest) <= 1e-9 * max(np.linalg.norm(column), 1e-300):
+            aliased.append(name)
+        else:
+            basis = np.column_stack([basis, rest / np.linalg.norm(rest)])
+    return aliased
+
+
+def leverages(matrix: np.ndarray) -> np.ndarray:
+    """Return the diagonal of the hat matrix of a full-rank matrix [runs, parameters]."""
+    q, _ = np.linalg.qr(matrix)
+    return (q**2).sum(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from finevar.coding import term_name, terms
 from finevar.errors import InputError
 
 Config = dict[str, Any]
@@ -27,6 +28,7 @@ def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) ->
         yield from factor_problems(name, factor, given)
         yield from level_problems(name, factor, baseline[name])
     yield from design_problems(config["sweep"])
+    yield from claim_problems(config)
 
 
 def reference_problems(config: Config) -> Iterator[InputError]:
@@ -196,3 +198,18 @@ def design_problems(sweep: Config) -> Iterator[InputError]:
             allowed=f"{smallest} or more for {kind}",
             remedy="Add a factor, or use full_factorial.",
         )
+
+
+def claim_problems(config: Config) -> Iterator[InputError]:
+    """Yield claims about a metric or a term that the analysis does not have."""
+    analysis = config["analysis"]
+    known = [term_name(term) for term in terms(list(config["sweep"]["factors"]), analysis["model"]) if term]
+    for number, claim in enumerate(analysis["claims"]):
+        for key, allowed in (("response", analysis["responses"]), ("term", known)):
+            if claim[key] not in allowed:
+                yield InputError(
+                    f"config: analysis.claims[{number}].{key}",
+                    found=repr(claim[key]),
+                    allowed=", ".join(allowed),
+                    remedy="Correct the name, or change what is analysed.",
+                )

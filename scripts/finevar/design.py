@@ -15,7 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from finevar.coding import TERM_ORDER, Coding, model_matrix, terms
+from finevar.coding import (
+    LEVELS_NEEDED,
+    TERM_ORDER,
+    Coding,
+    aliased_terms,
+    model_matrix,
+    term_name,
+    terms,
+    too_few_levels,
+)
 from finevar.config import INTEGERS, Config, normalise, raise_problems
 from finevar.errors import InputError
 
@@ -199,23 +208,22 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
                 remedy="Lower batch_size or raise train_examples.",
             )
     order = config["analysis"]["model"]
-    for name in codings:
-        levels = {point[name] for point in points}
-        if order == "quadratic" and len(levels) < 3:
-            yield InputError(
-                f"config: sweep.factors.{name}",
-                found=f"{len(levels)} levels in the design",
-                allowed="three or more for analysis.model: quadratic",
-                remedy="Add a level, or set analysis.model to interactions.",
-            )
+    lower = TERM_ORDER[: TERM_ORDER.index(order)]
+    few = too_few_levels({name: len({point[name] for point in points}) for name in codings}, order)
+    if few:
+        yield InputError(
+            "config: sweep.factors",
+            found=few,
+            allowed=", ".join(f"{count} levels or more for {name}" for name, count in LEVELS_NEEDED.items()),
+            remedy=f"Add a level, or set analysis.model to {lower[-1]}." if lower else "Add a level.",
+        )
     columns = terms(list(codings), order)
     coded = {name: coding.coded([point[name] for point in points]) for name, coding in codings.items()}
-    rank = int(np.linalg.matrix_rank(model_matrix(coded, columns)))
-    if rank < len(columns):
-        lower = TERM_ORDER[: TERM_ORDER.index(order)]
+    aliased = aliased_terms(model_matrix(coded, columns), [term_name(term) for term in columns])
+    if aliased:
         yield InputError(
             "config: sweep.design",
-            found=f"{len(points)} points that can tell {rank} terms apart",
+            found=f"{len(points)} points that cannot tell {', '.join(aliased)} from the terms before them",
             allowed=f"a design that can tell all {len(columns)} terms of analysis.model: {order} apart",
             remedy=f"Add points or levels{f', or set analysis.model to {lower[-1]}' if lower else ''}.",
         )

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from finevar.coding import Codings, Term, design_matrix
+from finevar.coding import Codings, Term, aliased_terms, design_matrix, leverages, term_name
+from finevar.covariance import errors_of
 
 
 def gate_sentence(
@@ -34,6 +35,9 @@ def gate_sentence(
         )
     if np.ptp(used[response]) == 0:
         return f"{response} is {used[response].iloc[0]:g} in every run: there is nothing to explain."
+    few = flat_squares(used, columns)
+    if few:
+        return f"{few}. Add levels, or choose a smaller analysis.model."
     matrix, names = design_matrix(used, codings, columns)
     aliased = aliased_terms(matrix, names)
     if aliased:
@@ -45,23 +49,27 @@ def gate_sentence(
         return f"{len(used)} runs leave no residual degree of freedom for {len(names)} parameters. Add seeds or points."
     if leverages(matrix).max() > 1 - 1e-8:
         return "one run alone decides a parameter (leverage 1), so its error cannot be estimated. Add seeds or points."
+    return trajectory_sentence(used, matrix, names)
+
+
+def flat_squares(used: pd.DataFrame, columns: Sequence[Term]) -> str | None:
+    """Return the first factor with fewer levels than its highest power needs, as a sentence."""
+    for term in columns:
+        if len(term) > 1 and len(set(term)) == 1 and used[term[0]].nunique() <= len(term):
+            levels = used[term[0]].nunique()
+            return f"{term[0]} has {levels} levels among the finished runs, and {term_name(term)} needs {len(term) + 1}"
     return None
 
 
-def aliased_terms(matrix: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Return the columns that are linear combinations of those before them."""
-    basis, aliased = np.empty((len(matrix), 0)), []
-    for column, name in zip(matrix.T, names, strict=True):
-        rest = column - basis @ (basis.T @ column)
-        rest = rest - basis @ (basis.T @ rest)
-        if np.linalg.norm(rest) <= 1e-9 * max(np.linalg.norm(column), 1e-300):
-            aliased.append(name)
-        else:
-            basis = np.column_stack([basis, rest / np.linalg.norm(rest)])
-    return aliased
-
-
-def leverages(matrix: np.ndarray) -> np.ndarray:
-    """Return the diagonal of the hat matrix."""
-    q, _ = np.linalg.qr(matrix)
-    return (q**2).sum(1)
+def trajectory_sentence(used: pd.DataFrame, matrix: np.ndarray, names: Sequence[str]) -> str | None:
+    """Return why errors cannot be clustered by trajectory where runs share them, or None."""
+    errors = errors_of(used)
+    if errors.clusters is None:
+        return None
+    told = f"runs share {errors.count} trajectories, so their errors go together"
+    if (errors.count or 0) <= len(names):
+        return f"{told}, and that is too few for {len(names)} parameters. Add seeds, or train epochs apart."
+    for cluster in range(errors.count or 0):
+        if aliased_terms(matrix[errors.clusters != cluster], names):
+            return f"{told}, and one of them alone decides a parameter. Add seeds."
+    return None

@@ -3,73 +3,140 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
-from finevar.coding import Codings, Term, step_unit, term_group, terms
-from finevar.gates import gate_sentence, leverages
-from finevar.regression import Surface, fit_relative, fit_surface, predicted
+from finevar.baselines import fit_matched
+from finevar.checks import unequal_noise
+from finevar.coding import Coding, Codings, Term, model_matrix, step_unit, term_group, terms
+from finevar.gates import gate_sentence
+from finevar.ladder import ladder_rows, quality
+from finevar.regression import Surface, contrast, fit_relative, fit_surface, predicted
+from finevar.verdicts import adjust_families, columns_key, equivalence, judge
 
 PROFILE_POINTS = 41
 SURFACE_POINTS = 25
 # The change of the response over a term's whole range, per unit of its coded coefficient: low to high for a first-order
-# term, the customary half difference of effects for an interaction, centre to edge for a square.
-SPAN = {"first_order": 2.0, "two_way": 2.0, "quadratic": 1.0}
+# term or a cube, the customary half difference of effects for an interaction, centre to edge for a square.
+SPAN = {"first_order": 2.0, "two_way": 2.0, "quadratic": 1.0, "cubic": 2.0}
 
 Rows = list[dict[str, Any]]
+Claim = Mapping[str, str]  # response, term and framework of a statement made before the study
 
 
-def fit_study(
-    metrics: pd.DataFrame,
-    codings: Codings,
-    baseline: Mapping[str, float],
-    *,
-    responses: Sequence[str],
-    order: str,
-    confidence: float,
-) -> dict[str, Rows]:
-    """Fit every response; return rows of the tables coefficients, effects, fits, profiles and surface.
+@dataclass(frozen=True)
+class Plan:
+    """What to fit and how to judge it, as the config says."""
 
-    metrics: a study's runs (records.STUDY_METRICS). baseline: the baseline's level of each factor, natural.
-    A response that a gate stops has rows in fits, with the sentence under gate, and nowhere else.
-    """
-    tables: dict[str, Rows] = {name: [] for name in ("coefficients", "effects", "fits", "profiles", "surface")}
-    for response in responses:
-        columns = terms(list(codings), order)
-        used = metrics[(metrics["status"] == "ok") & metrics[response].notna()].reset_index(drop=True)
-        gate = gate_sentence(metrics, used, response, codings, columns)
+    codings: Codings
+    baseline: Mapping[str, float]  # the baseline's level of each factor, natural
+    responses: Sequence[str]
+    order: str
+    confidence: float
+    claims: Sequence[Claim] = ()
+
+    @classmethod
+    def of(cls, params: Any) -> Plan:
+        """Read a rule's params: factors, baseline and analysis."""
+        analysis = params.analysis
+        return cls(
+            codings={name: Coding.of(factor) for name, factor in params.factors.items()},
+            baseline=params.baseline,
+            responses=analysis["responses"],
+            order=analysis["model"],
+            confidence=analysis["confidence"],
+            claims=analysis["claims"],
+        )
+
+    @property
+    def columns(self) -> list[Term]:
+        """Return the terms of the surface."""
+        return terms(list(self.codings), self.order)
+
+
+def finished_runs(metrics: pd.DataFrame, response: str) -> pd.DataFrame:
+    """Return the runs that have a value of a response."""
+    return metrics[(metrics["status"] == "ok") & metrics[response].notna()].reset_index(drop=True)
+
+
+def study_surfaces(metrics: pd.DataFrame, plan: Plan) -> tuple[list[Surface], dict[str, str]]:
+    """Return the surface of every response that passes the gates, and the gate's sentence of every other."""
+    surfaces, stopped = [], {}
+    for response in plan.responses:
+        used = finished_runs(metrics, response)
+        gate = gate_sentence(metrics, used, response, plan.codings, plan.columns)
         if gate:
-            tables["fits"] += [stopped_fit(metrics, response, name, gate) for name in ("absolute", "relative")]
-            continue
-        surface = fit_surface(used, response, codings, columns, confidence)
+            stopped[response] = gate
+        else:
+            surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence))
+    return surfaces, stopped
+
+
+def fit_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
+    """Fit every response; return rows of the tables coefficients, effects, fits, ladder, profiles and surface.
+
+    metrics: a study's runs (records.STUDY_METRICS). A response that a gate stops has rows in fits, with the sentence under
+    gate, and nowhere else.
+    """
+    names = ("coefficients", "effects", "fits", "ladder", "profiles", "surface")
+    tables: dict[str, Rows] = {name: [] for name in names}
+    surfaces, stopped = study_surfaces(metrics, plan)
+    for response, gate in stopped.items():
+        tables["fits"] += [stopped_fit(metrics, response, name, gate) for name in ("absolute", "relative")]
+    for surface in surfaces:
         tables["coefficients"] += coefficient_rows(surface, "absolute")
         tables["fits"].append(fit_row(surface, metrics, "absolute"))
-        if used[f"baseline_{response}"].isna().any():
-            tables["fits"].append(stopped_fit(metrics, response, "relative", f"the baseline has no {response}."))
+        if surface.runs[f"baseline_{surface.response}"].isna().any():
+            gate = f"the baseline has no {surface.response}."
+            tables["fits"].append(stopped_fit(metrics, surface.response, "relative", gate))
         else:
-            relative, deviation = fit_relative(surface, baseline)
+            relative, deviation = fit_relative(surface, plan.baseline)
             tables["coefficients"] += coefficient_rows(relative, "relative")
             row = fit_row(relative, metrics, "relative")
             tables["fits"].append(row | {"largest_identity_deviation": deviation})
+            matched = fit_matched(surface, plan.baseline)
+            tables["coefficients"] += coefficient_rows(matched, "matched") if matched else []
         tables["effects"] += effect_rows(surface)
+        tables["ladder"] += ladder_rows(surface, plan.order, unequal_noise(surface))
         tables["profiles"] += profile_rows(surface)
         tables["surface"] += surface_rows(surface)
-    adjust(tables["coefficients"], ("framework", "units"), 1 - confidence)
-    adjust(tables["effects"], (), 1 - confidence)
+    judge_coefficients(tables["coefficients"], plan)
+    adjust_families(tables["effects"], columns_key(()), "fdr_bh", "effect")
+    judge(tables["effects"], 1 - plan.confidence)
+    tables["fits"].sort(key=lambda row: plan.responses.index(row["response"]))
     return tables
+
+
+def judge_coefficients(rows: Rows, plan: Plan) -> None:
+    """Add, in place, adjusted p-values and verdicts: claims by Holm, all other terms of a framework by Benjamini-Hochberg.
+
+    A term has one p in coded and in natural units, so only coded rows are counted and the others take theirs.
+    """
+    claimed = {(claim["response"], claim["term"], claim.get("framework", "absolute")) for claim in plan.claims}
+    key = columns_key(("response", "term", "framework"))
+    judged = [row for row in rows if row["group"] in SPAN]
+    coded = [row for row in judged if row["units"] == "coded"]
+    adjust_families([row for row in coded if key(row) in claimed], columns_key(()), "holm", "claim")
+    others = [row for row in coded if key(row) not in claimed]
+    adjust_families(others, columns_key(("framework",)), "fdr_bh", "term")
+    judge(coded, 1 - plan.confidence)
+    found = {key(row): {name: row[name] for name in ("p_adjusted", "family", "verdict")} for row in coded}
+    for row in judged:
+        row |= found[key(row)]
 
 
 def coefficient_rows(surface: Surface, framework: str) -> Rows:
     """Return a row per parameter in coded and in natural units."""
     rows = []
-    t = surface.quantile(surface.confidence)
-    for number, name in enumerate(surface.names):
+    fit, t = surface.fit, surface.quantile()
+    found = zip(surface.names, fit.params.tolist(), fit.bse.tolist(), fit.pvalues.tolist(), strict=True)
+    for number, (name, estimate, error, p_value) in enumerate(found):
         term = surface.columns[number] if number < len(surface.columns) else None
-        estimate, error = float(surface.fit.params[number]), float(surface.fit.bse[number])
         group = "block" if term is None else term_group(term)
         for units in ("coded", "natural"):
             scale = 1.0 if units == "coded" or term is None else natural_scale(surface.codings, term)
@@ -82,14 +149,14 @@ def coefficient_rows(surface: Surface, framework: str) -> Rows:
                 "unit": term_unit(surface.codings, term, units),
                 "estimate": estimate * scale,
                 "std_error": error * scale,
-                "df": surface.fit.df_resid,
+                "df": fit.df,
                 "t_value": estimate / error,
                 "ci_low": (estimate - t * error) * scale,
                 "ci_high": (estimate + t * error) * scale,
-                "p_value": float(surface.fit.pvalues[number]),
+                "p_value": p_value,
             }
             if group in SPAN:
-                row |= verdict_facts(surface, SPAN[group] * estimate, SPAN[group] * error)
+                row |= equivalence(surface, SPAN[group] * estimate, SPAN[group] * error)
             rows.append(row)
     return rows
 
@@ -109,85 +176,55 @@ def term_unit(codings: Codings, term: Term | None, units: str) -> str:
     return f"{steps[0]}, squared" if len(term) == 2 and term[0] == term[1] else ", ".join(steps)
 
 
-def verdict_facts(surface: Surface, change: float, error: float) -> dict[str, Any]:
-    """Return what a verdict needs besides the adjusted p: whether the change is shown to be below the smallest effect.
-
-    Two one-sided tests (Schuirmann 1987): the interval of twice the error rate lies within +- the smallest effect.
-    """
-    smallest = surface.smallest_effect
-    if smallest is None:
-        return {"negligible": False, "reason": "no noise floor: give two seeds or more"}
-    reach = abs(change) + surface.quantile(2 * surface.confidence - 1) * error
-    return {"negligible": bool(reach < smallest)}
-
-
 def effect_rows(surface: Surface) -> Rows:
     """Return the change of the response from each factor's lowest to highest level, the others at the centre."""
-    t = surface.quantile(surface.confidence)
     rows = []
     for name, coding in surface.codings.items():
-        number = surface.columns.index((name,))
-        slope, error = float(surface.fit.params[number]), float(surface.fit.bse[number])
+        ends = {other: np.array([-1.0, 1.0]) * (other == name) for other in surface.codings}
+        low, high = surface.padded(model_matrix(ends, surface.columns))
+        change = contrast(surface, high - low)
+        steps = 2 / coding.step
         rows.append(
             {
                 "response": surface.response,
                 "factor": name,
                 "from_level": float(min(coding.levels)),
                 "to_level": float(max(coding.levels)),
-                "change": 2 * slope,
-                "std_error": 2 * error,
-                "ci_low": 2 * (slope - t * error),
-                "ci_high": 2 * (slope + t * error),
-                "per_unit": slope * coding.step,
-                "per_unit_ci_low": (slope - t * error) * coding.step,
-                "per_unit_ci_high": (slope + t * error) * coding.step,
+                "change": change.estimate,
+                "std_error": change.std_error,
+                "ci_low": change.ci_low,
+                "ci_high": change.ci_high,
+                "per_unit": change.estimate / steps,
+                "per_unit_ci_low": change.ci_low / steps,
+                "per_unit_ci_high": change.ci_high / steps,
                 "unit": step_unit(name, coding.scale),
-                "p_value": float(surface.fit.pvalues[number]),
+                "p_value": change.p_value,
                 "smallest_effect": surface.smallest_effect,
-                **verdict_facts(surface, 2 * slope, 2 * error),
+                **equivalence(surface, change.estimate, change.std_error),
             }
         )
     return rows
 
 
-def adjust(rows: Rows, families: Sequence[str], alpha: float) -> None:
-    """Add, in place, Benjamini-Hochberg adjusted p-values within each family, and the verdicts made from them.
-
-    A family is all rows with a verdict (no intercept, no block) that agree in the named columns.
-    """
-    judged = [row for row in rows if "negligible" in row]
-    groups = itertools.groupby(sorted(judged, key=family_of(families)), key=family_of(families))
-    for _, members in groups:
-        family = list(members)
-        adjusted = multipletests([row["p_value"] for row in family], method="fdr_bh")[1]
-        for row, p in zip(family, adjusted, strict=True):
-            row["p_adjusted"] = float(p)
-            negligible = row.pop("negligible")
-            row["verdict"] = "negligible" if negligible else "effect" if p < alpha else "undecided"
-
-
-def family_of(columns: Sequence[str]) -> Any:
-    """Return a function that gives a row's family."""
-    return lambda row: tuple(row[column] for column in columns)
-
-
 def fit_row(surface: Surface, metrics: pd.DataFrame, framework: str) -> dict[str, Any]:
     """Return how well a surface fits, and what it rests on."""
-    fit, runs = surface.fit, surface.runs
-    leave_out = fit.resid / (1 - leverages(fit.model.exog))
+    fit, errors = surface.fit, surface.errors
+    told = quality(fit)
     return counts(metrics, surface.response, framework) | {
-        "runs": len(runs),
+        "runs": len(surface.runs),
         "parameters": len(surface.names),
         "df_residual": float(fit.df_resid),
-        "r2": float(fit.rsquared),
-        "r2_adjusted": float(fit.rsquared_adj),
-        "r2_predicted": float(1 - (leave_out**2).sum() / fit.centered_tss),
-        "residual_sd": float(np.sqrt(fit.ssr / fit.df_resid)),
+        "r2": told["r2"],
+        "r2_adjusted": told["r2_adjusted"],
+        "r2_predicted": told["r2_predicted"],
+        "residual_sd": math.sqrt(fit.ssr / fit.df_resid),
         "pure_error_sd": surface.pure_error_sd,
         "pure_error_df": float(surface.pure_error_df),
         "test_set_se": surface.test_set_se,
         "smallest_effect": surface.smallest_effect,
-        "covariance": "HC3",
+        "covariance": errors.kind,
+        "covariance_reason": errors.reason,
+        "clusters": errors.count,
     }
 
 

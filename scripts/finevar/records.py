@@ -13,6 +13,7 @@ from finevar.errors import InputError
 from finevar.files import write_bytes
 
 RESPONSES = ("accuracy", "f1", "loss", "precision", "recall", "mcc", "roc_auc", "ece", "brier")
+LOWER_IS_BETTER = frozenset({"loss", "ece", "brier"})
 
 
 def schema(**columns: pa.DataType) -> pa.Schema:
@@ -78,6 +79,7 @@ STUDY_METRICS = pa.schema(
         *METRICS,
         *((f"baseline_{response}", pa.float64()) for response in RESPONSES),
         ("is_baseline_point", pa.bool_()),
+        ("trajectory_id", pa.string()),
     ]
 )
 LEARNING_CURVES = schema(
@@ -92,7 +94,13 @@ LEARNING_CURVES = schema(
 
 ESTIMATE = {"estimate": pa.float64(), "std_error": pa.float64()}
 INTERVAL = {"ci_low": pa.float64(), "ci_high": pa.float64()}
-VERDICT = {"p_value": pa.float64(), "p_adjusted": pa.float64(), "verdict": pa.string(), "reason": pa.string()}
+TEST = {"p_value": pa.float64(), "reason": pa.string()}  # reason: why there is no p, or no verdict
+VERDICT = TEST | {
+    "p_adjusted": pa.float64(),
+    "family": pa.string(),
+    "p_equivalence": pa.float64(),
+    "verdict": pa.string(),
+}
 COEFFICIENTS = schema(
     response=pa.string(),
     framework=pa.string(),
@@ -139,6 +147,8 @@ FITS = schema(
     test_set_se=pa.float64(),
     smallest_effect=pa.float64(),
     covariance=pa.string(),
+    covariance_reason=pa.string(),
+    clusters=pa.int64(),
     baseline_value=pa.float64(),
     largest_identity_deviation=pa.float64(),
     diverged=pa.int64(),
@@ -155,6 +165,143 @@ SURFACE = schema(
     value_y=pa.float64(),
     held=pa.string(),
     **PREDICTED,
+)
+LADDER = schema(
+    response=pa.string(),
+    rung=pa.string(),
+    parameters=pa.int64(),
+    df=pa.float64(),
+    sum_sq=pa.float64(),
+    f_value=pa.float64(),
+    df_residual=pa.float64(),
+    **TEST,
+    f_robust=pa.float64(),
+    p_robust=pa.float64(),
+    r2=pa.float64(),
+    r2_adjusted=pa.float64(),
+    r2_predicted=pa.float64(),
+    press=pa.float64(),
+    aicc=pa.float64(),
+    chosen=pa.bool_(),
+)
+CHECKS = schema(
+    response=pa.string(),
+    check=pa.string(),
+    statistic=pa.float64(),
+    df_numerator=pa.float64(),
+    df_denominator=pa.float64(),
+    sum_sq=pa.float64(),
+    sum_sq_error=pa.float64(),
+    **TEST,
+    run_id=pa.string(),
+)
+INFLUENCE = schema(
+    response=pa.string(),
+    run_id=pa.string(),
+    fitted=pa.float64(),
+    residual=pa.float64(),
+    leverage=pa.float64(),
+    studentised=pa.float64(),
+    cook=pa.float64(),
+)
+SENSITIVITY = schema(
+    response=pa.string(),
+    term=pa.string(),
+    specification=pa.string(),
+    **ESTIMATE,
+    **TEST,
+    p_low=pa.float64(),
+    p_high=pa.float64(),
+    refits=pa.int64(),
+    agrees=pa.bool_(),
+)
+SLOPES = schema(
+    response=pa.string(),
+    factor=pa.string(),
+    place=pa.string(),
+    moderator=pa.string(),
+    moderator_level=pa.float64(),
+    units=pa.string(),
+    unit=pa.string(),
+    **ESTIMATE,
+    **INTERVAL,
+    **TEST,
+    p_adjusted=pa.float64(),
+    family=pa.string(),
+)
+INTERPLAY = schema(
+    response=pa.string(),
+    factor=pa.string(),
+    moderator=pa.string(),
+    moderator_value=pa.float64(),
+    unit=pa.string(),
+    **ESTIMATE,
+    **INTERVAL,
+    sign=pa.string(),
+)
+JOHNSON_NEYMAN = schema(
+    response=pa.string(),
+    factor=pa.string(),
+    moderator=pa.string(),
+    value_low=pa.float64(),
+    value_high=pa.float64(),
+    sign=pa.string(),
+)
+OPTIMA = schema(
+    response=pa.string(),
+    kind=pa.string(),
+    inside=pa.bool_(),
+    stationary_predicted=pa.float64(),
+    std_error=pa.float64(),
+    **INTERVAL,
+    region_share=pa.float64(),
+    region_closed=pa.bool_(),
+    reason=pa.string(),
+)
+OPTIMUM_FACTORS = schema(
+    response=pa.string(),
+    factor=pa.string(),
+    stationary_coded=pa.float64(),
+    stationary=pa.float64(),
+    region_low=pa.float64(),
+    region_high=pa.float64(),
+    recommended=pa.float64(),
+    rival_low=pa.float64(),
+    rival_high=pa.float64(),
+)
+CANONICAL = schema(
+    response=pa.string(), axis=pa.int64(), eigenvalue=pa.float64(), factor=pa.string(), weight=pa.float64()
+)
+RIDGE = schema(
+    response=pa.string(), radius=pa.float64(), factor=pa.string(), coded=pa.float64(), value=pa.float64(), **PREDICTED
+)
+RECOMMENDATIONS = schema(
+    response=pa.string(),
+    point_id=pa.string(),
+    observed=pa.float64(),
+    **PREDICTED,
+    candidates=pa.int64(),
+    rivals=pa.int64(),
+    expected_regret=pa.float64(),
+    regret_bound=pa.float64(),
+    smallest_effect=pa.float64(),
+)
+AGAINST_BASELINE = schema(
+    response=pa.string(),
+    baseline=pa.string(),
+    point_id=pa.string(),
+    **ESTIMATE,
+    **INTERVAL,
+    reason=pa.string(),
+)
+MATCHED = schema(
+    response=pa.string(),
+    analysis=pa.string(),
+    residual_sd=pa.float64(),
+    **ESTIMATE,
+    df=pa.float64(),
+    **INTERVAL,
+    **TEST,
 )
 
 

@@ -1,22 +1,23 @@
 """Response surfaces: one fit per response, read as absolute and as relative to the baseline.
 
 y = Q(x) b + blocks + e, Q the terms of the surface in coded units, seeds and data sets as fixed blocks coded to sum to
-zero, so that every other estimate is a mean over them. Ordinary least squares with HC3 standard errors and t
-(MacKinnon & White 1985; Long & Ervin 2000).
+zero, so that every other estimate is a mean over them.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy import stats
-from statsmodels.regression.linear_model import RegressionResultsWrapper
 
 from finevar.coding import Codings, Term, design_matrix, model_matrix
+from finevar.covariance import Errors, Fit, errors_of, fit_ols
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,18 @@ class Surface:
     codings: Codings
     columns: list[Term]
     names: list[str]  # of all parameters: terms, then blocks
-    fit: RegressionResultsWrapper
+    fit: Fit
+    errors: Errors
     runs: pd.DataFrame
     confidence: float
     pure_error_sd: float | None
     pure_error_df: int
     test_set_se: float | None
+
+    @property
+    def alpha(self) -> float:
+        """Return the error rate that goes with the confidence."""
+        return 1 - self.confidence
 
     @property
     def smallest_effect(self) -> float | None:
@@ -41,19 +48,48 @@ class Surface:
         noise += [self.test_set_se] if self.test_set_se is not None else []
         return max(noise, default=None)
 
-    def quantile(self, confidence: float) -> float:
+    @property
+    def smallest_effect_se(self) -> float:
+        """Return the standard error of the smallest effect, where it is measured from seeds: its share 1/sqrt(2 df)."""
+        measured = self.pure_error_sd is not None and self.smallest_effect == 2 * self.pure_error_sd
+        return 2 * self.pure_error_sd / math.sqrt(2 * self.pure_error_df) if measured else 0.0
+
+    def quantile(self) -> float:
         """Return the t quantile of a two-sided interval."""
-        return float(stats.t.ppf((1 + confidence) / 2, self.fit.df_resid))
+        return float(stats.t.ppf((1 + self.confidence) / 2, self.fit.df))
+
+    def padded(self, weights: np.ndarray) -> np.ndarray:
+        """Return weights of the terms [..., terms] as weights of all parameters, blocks averaged."""
+        blocks = np.zeros((*weights.shape[:-1], len(self.names) - len(self.columns)))
+        return np.concatenate([weights, blocks], axis=-1)
 
 
-def fit_surface(runs: pd.DataFrame, response: str, codings: Codings, columns: list[Term], confidence: float) -> Surface:
-    """Fit the absolute surface of a response."""
+class Estimate(NamedTuple):
+    """A linear combination of a surface's parameters."""
+
+    estimate: float
+    std_error: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+
+
+def fit_surface(
+    runs: pd.DataFrame,
+    response: str,
+    codings: Codings,
+    columns: list[Term],
+    confidence: float,
+    errors: Errors | None = None,
+) -> Surface:
+    """Fit the absolute surface of a response; errors are read from the runs where they are not given."""
+    errors = errors_of(runs) if errors is None else errors
     matrix, names = design_matrix(runs, codings, columns)
-    fit = sm.OLS(runs[response].to_numpy(), matrix).fit(cov_type="HC3", use_t=True)
+    fit = fit_ols(runs[response].to_numpy(float), matrix, errors)
     error, error_df = pure_error(runs, response)
     se = f"{response}_se"
     test_set = float(runs[se].median()) if se in runs and runs[se].notna().any() else None
-    return Surface(response, codings, columns, names, fit, runs, confidence, error, error_df, test_set)
+    return Surface(response, codings, columns, names, fit, errors, runs, confidence, error, error_df, test_set)
 
 
 def pure_error(runs: pd.DataFrame, response: str) -> tuple[float | None, int]:
@@ -64,35 +100,39 @@ def pure_error(runs: pd.DataFrame, response: str) -> tuple[float | None, int]:
     return (float(np.sqrt((within**2).sum() / df)) if df > 0 else None), df
 
 
+def contrast(surface: Surface, weights: np.ndarray) -> Estimate:
+    """Return a linear combination [parameters] of the parameters with its t interval and its p against zero."""
+    return next(contrasts(surface, weights[None]))
+
+
+def contrasts(surface: Surface, weights: np.ndarray) -> Iterator[Estimate]:
+    """Yield linear combinations [rows, parameters] of the parameters with t intervals and p-values against zero."""
+    values = weights @ surface.fit.params
+    errors = np.sqrt(np.maximum(((weights @ surface.fit.cov) * weights).sum(1), 0))
+    reach = surface.quantile() * errors
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_values = 2 * stats.t.sf(np.abs(values / errors), surface.fit.df)
+    for row in zip(values, errors, values - reach, values + reach, p_values, strict=True):
+        yield Estimate(*map(float, row))
+
+
 def fit_relative(surface: Surface, baseline: Mapping[str, float]) -> tuple[Surface, float]:
     """Fit y - y0 about the baseline's levels; return it with the largest deviation from the absolute fit's reading.
 
     The two are one fit (fitted values, residuals, second-order terms; first-order terms are the absolute surface's
     slopes at the baseline), which the deviation checks on every quantity: relative to the largest of its kind.
     """
-    frozen = surface.runs[f"baseline_{surface.response}"].to_numpy()
-    change = surface.runs[surface.response].to_numpy() - frozen
+    frozen = surface.runs[f"baseline_{surface.response}"].to_numpy(float)
+    change = surface.runs[surface.response].to_numpy(float) - frozen
     matrix, names = design_matrix(surface.runs, surface.codings, surface.columns, baseline)
-    fit = sm.OLS(change, matrix).fit(cov_type="HC3", use_t=True)
-    relative = Surface(
-        surface.response,
-        surface.codings,
-        surface.columns,
-        names,
-        fit,
-        surface.runs,
-        surface.confidence,
-        surface.pure_error_sd,
-        surface.pure_error_df,
-        surface.test_set_se,
-    )
-    slopes = slopes_at(surface, baseline)
+    fit = fit_ols(change, matrix, surface.errors)
+    relative = dataclasses.replace(surface, names=names, fit=fit)
     kept = [number for number, term in enumerate(surface.columns) if term]
-    read = surface.fit.t_test(slopes[kept])
+    read = list(contrasts(surface, slopes_at(surface, baseline)[kept]))
     pairs = [
         (fit.resid, surface.fit.resid),
-        (fit.params[kept], read.effect),
-        (fit.bse[kept], read.sd.ravel() if np.ndim(read.sd) == 1 else np.sqrt(np.diag(read.cov_params()))),
+        (fit.params[kept], np.array([row.estimate for row in read])),
+        (fit.bse[kept], np.array([row.std_error for row in read])),
     ]
     return relative, max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
 
@@ -100,37 +140,25 @@ def fit_relative(surface: Surface, baseline: Mapping[str, float]) -> tuple[Surfa
 def slopes_at(surface: Surface, levels: Mapping[str, float]) -> np.ndarray:
     """Return the contrasts [terms, parameters] that read each term of the surface about other levels as its origin.
 
-    The slope of x_j at x0 is b_j + 2 b_jj x0_j + sum_k b_jk x0_k; a second-order term stays what it is.
+    The slope of x_j at x0 is b_j + 2 b_jj x0_j + sum_k b_jk x0_k; a term of the highest order stays what it is.
     """
     x0 = {name: float(coding.coded(levels[name])) for name, coding in surface.codings.items()}
-    contrasts = np.zeros((len(surface.columns), len(surface.names)))
-    for row, term in enumerate(surface.columns):
-        for column, other in enumerate(surface.columns):
-            contrasts[row, column] = shift_weight(term, other, x0)
-    return contrasts
+    weights = [[shift_weight(term, other, x0) for other in surface.columns] for term in surface.columns]
+    return surface.padded(np.array(weights))
 
 
 def shift_weight(term: Term, other: Term, x0: Mapping[str, float]) -> float:
     """Return the weight of `other`'s coefficient in `term`'s after moving the origin to x0.
 
-    Expand prod(d_k + x0_k) over the factors of `other`: the part whose d-product is `term`.
+    Expand prod((d_k + x0_k)^n_k) over the factors of `other`: the part whose d-product is `term`.
     """
-    rest = list(other)
-    for name in term:
-        if name not in rest:
-            return 0.0
-        rest.remove(name)
-    ways = 2 if len(term) == 1 and len(other) == 2 and other[0] == other[1] else 1
-    return ways * float(np.prod([x0[name] for name in rest]))
+    if any(term.count(name) > other.count(name) for name in term):
+        return 0.0
+    powers = [(other.count(name), term.count(name), x0[name]) for name in set(other)]
+    return float(math.prod(math.comb(full, kept) * level ** (full - kept) for full, kept, level in powers))
 
 
 def predicted(surface: Surface, coded: Mapping[str, np.ndarray]) -> Iterator[dict[str, float]]:
     """Yield prediction, standard error and interval of the mean response at coded points, blocks averaged."""
-    terms_only = model_matrix(coded, surface.columns)
-    rows = np.column_stack([terms_only, np.zeros((len(terms_only), len(surface.names) - len(surface.columns)))])
-    values = rows @ surface.fit.params
-    errors = np.sqrt(np.einsum("ij,jk,ik->i", rows, surface.fit.cov_params(), rows))
-    t = surface.quantile(surface.confidence)
-    for value, error in zip(values, errors, strict=True):
-        low, high = value - t * error, value + t * error
-        yield {"predicted": float(value), "std_error": float(error), "ci_low": float(low), "ci_high": float(high)}
+    for row in contrasts(surface, surface.padded(model_matrix(coded, surface.columns))):
+        yield {"predicted": row.estimate, "std_error": row.std_error, "ci_low": row.ci_low, "ci_high": row.ci_high}

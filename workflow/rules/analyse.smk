@@ -48,12 +48,13 @@ rule fit_regressions:
         coefficients="results/{study}/analysis/coefficients.parquet",
         effects="results/{study}/analysis/effects.parquet",
         fits="results/{study}/analysis/fits.parquet",
+        ladder="results/{study}/analysis/ladder.parquet",
         profiles="results/{study}/analysis/profiles.parquet",
         surface="results/{study}/analysis/surface.parquet",
         csv=report(
             expand(
                 "results/{{study}}/analysis/{table}.csv",
-                table=["coefficients", "effects", "fits"],
+                table=["coefficients", "effects", "fits", "ladder"],
             ),
             caption="../report/regressions.rst",
             category="Tables",
@@ -71,3 +72,97 @@ rule fit_regressions:
         "../../envs/analyse.yaml"
     script:
         "../../scripts/fit_regressions.py"
+
+
+rule check_regressions:
+    input:
+        metrics="results/{study}/metrics.parquet",
+    output:
+        checks="results/{study}/analysis/checks.parquet",
+        influence="results/{study}/analysis/influence.parquet",
+        sensitivity="results/{study}/analysis/sensitivity.parquet",
+        csv=report(
+            expand(
+                "results/{{study}}/analysis/{table}.csv",
+                table=["checks", "influence", "sensitivity"],
+            ),
+            caption="../report/checks.rst",
+            category="Tables",
+        ),
+    log:
+        "results/logs/check_regressions/{study}.log",
+    benchmark:
+        "results/benchmarks/check_regressions/{study}.tsv"
+    params:
+        factors=STUDY.config["sweep"]["factors"],
+        baseline=baseline_levels(STUDY.config),
+        analysis=STUDY.config["analysis"],
+        engine=ENGINES["regression"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/check_regressions.py"
+
+
+rule analyse_surface:
+    input:
+        metrics="results/{study}/metrics.parquet",
+    output:
+        slopes="results/{study}/analysis/slopes.parquet",
+        interplay="results/{study}/analysis/interplay.parquet",
+        johnson_neyman="results/{study}/analysis/johnson_neyman.parquet",
+        optima="results/{study}/analysis/optima.parquet",
+        optimum_factors="results/{study}/analysis/optimum_factors.parquet",
+        canonical="results/{study}/analysis/canonical.parquet",
+        ridge="results/{study}/analysis/ridge.parquet",
+        recommendations="results/{study}/analysis/recommendations.parquet",
+        csv=report(
+            expand(
+                "results/{{study}}/analysis/{table}.csv",
+                table=["slopes", "johnson_neyman", "optima", "optimum_factors", "canonical", "ridge", "recommendations"],
+            ),
+            caption="../report/analyse_surface.rst",
+            category="Tables",
+        ),
+    log:
+        "results/logs/analyse_surface/{study}.log",
+    benchmark:
+        "results/benchmarks/analyse_surface/{study}.tsv"
+    params:
+        factors=STUDY.config["sweep"]["factors"],
+        baseline=baseline_levels(STUDY.config),
+        analysis=STUDY.config["analysis"],
+        engine=ENGINES["regression"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/analyse_surface.py"
+
+
+rule compare_baselines:
+    input:
+        metrics="results/{study}/metrics.parquet",
+    output:
+        against_baseline="results/{study}/analysis/against_baseline.parquet",
+        matched="results/{study}/analysis/matched.parquet",
+        csv=report(
+            expand(
+                "results/{{study}}/analysis/{table}.csv",
+                table=["against_baseline", "matched"],
+            ),
+            caption="../report/baselines.rst",
+            category="Tables",
+        ),
+    log:
+        "results/logs/compare_baselines/{study}.log",
+    benchmark:
+        "results/benchmarks/compare_baselines/{study}.tsv"
+    params:
+        factors=STUDY.config["sweep"]["factors"],
+        baseline=baseline_levels(STUDY.config),
+        analysis=STUDY.config["analysis"],
+        engine=ENGINES["regression"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/compare_baselines.py"

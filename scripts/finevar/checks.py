@@ -1,0 +1,132 @@
+"""Whether a fitted surface may be believed: lack of fit against pure error, residual diagnostics, influential runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.diagnostic import het_breuschpagan
+
+from finevar.covariance import fit_ols, wald_test
+from finevar.regression import Surface
+
+SHARED = "runs share trajectories, so their errors are not independent"
+
+
+def check_rows(surface: Surface) -> list[dict[str, Any]]:
+    """Return a row per check of a surface; a test whose assumptions do not hold has a reason instead of a p-value."""
+    spread = breusch_pagan(surface)
+    unequal = unequal_noise(surface)
+    rows = [lack_of_fit(surface) | withheld(unequal), spread, reset(surface), normality(surface)]
+    influence = influence_table(surface)
+    for check, column in (("largest_leverage", "leverage"), ("largest_cook", "cook")):
+        worst = influence.loc[influence[column].idxmax()]
+        rows.append({"check": check, "statistic": float(worst[column]), "run_id": worst["run_id"]})
+    return [{"response": surface.response} | row for row in rows]
+
+
+def withheld(reason: str | None) -> dict[str, Any]:
+    """Return the columns that withhold a p-value, where there is a reason to."""
+    return {"p_value": None, "reason": reason} if reason else {}
+
+
+def unequal_noise(surface: Surface) -> str | None:
+    """Return why tests that need independent errors of one variance cannot be used, or None."""
+    if surface.errors.clusters is not None:
+        return SHARED
+    if breusch_pagan(surface)["p_value"] < surface.alpha:
+        return "noise differs between settings (Breusch-Pagan), which this test does not allow for"
+    return None
+
+
+def saturated_cells(surface: Surface) -> tuple[float, int]:
+    """Return the residual sum of squares of cell means plus seeds, and its degrees of freedom.
+
+    What is left when every cell has its own mean and every seed its own shift: error that no surface could explain.
+    """
+    runs = surface.runs
+    cells = pd.factorize(runs["dataset"].astype(str) + " " + runs["point_id"].astype(str))[0]
+    seeds = pd.factorize(runs["seed"])[0]
+    dummies = np.eye(seeds.max() + 1)[seeds][:, 1:]
+    values = np.column_stack([surface.fit.values, dummies])
+    sums = np.zeros((cells.max() + 1, values.shape[1]))
+    np.add.at(sums, cells, values)
+    within = values - (sums / np.bincount(cells)[:, None])[cells]
+    response, shifts = within[:, 0], within[:, 1:]
+    solution, _, rank, _ = np.linalg.lstsq(shifts, response, rcond=None) if shifts.size else (np.zeros(0), 0, 0, 0)
+    return float(((response - shifts @ solution) ** 2).sum()), len(runs) - len(sums) - int(rank)
+
+
+def lack_of_fit(surface: Surface) -> dict[str, Any]:
+    """Test whether the surface misses the cell means by more than seeds explain (F; Box & Draper 1987, ch. 3)."""
+    row: dict[str, Any] = {"check": "lack_of_fit"}
+    error, error_df = saturated_cells(surface)
+    df = surface.fit.df_resid - error_df
+    if error_df < 1:
+        return row | {"reason": "not testable: no cell has two seeds"}
+    if df < 1:
+        return row | {"reason": "not testable: the surface has as many terms as there are cells"}
+    missed = surface.fit.ssr - error
+    f_value = missed / df / (error / error_df)
+    sums = {"sum_sq": missed, "sum_sq_error": error, "df_numerator": df, "df_denominator": float(error_df)}
+    return row | sums | {"statistic": f_value, "p_value": float(stats.f.sf(f_value, df, error_df))}
+
+
+def breusch_pagan(surface: Surface) -> dict[str, Any]:
+    """Test whether the noise depends on the factors (Koenker's studentised form, F)."""
+    coded = [coding.coded(surface.runs[name]) for name, coding in surface.codings.items()]
+    exog = np.column_stack([np.ones(len(surface.runs)), *coded])
+    row = {"check": "breusch_pagan", "df_numerator": float(exog.shape[1] - 1)}
+    if surface.errors.clusters is not None:
+        squares = surface.fit.resid**2
+        statistic, p = wald_test(fit_ols(squares, exog, surface.errors), list(range(1, exog.shape[1])))
+        return row | {"df_denominator": surface.fit.df, "statistic": statistic, "p_value": p}
+    _, _, statistic, p = het_breuschpagan(surface.fit.resid, exog)
+    return row | {"df_denominator": float(len(exog) - exog.shape[1]), "statistic": float(statistic), "p_value": float(p)}
+
+
+def reset(surface: Surface) -> dict[str, Any]:
+    """Test whether squares and cubes of the fitted values explain what is left (Ramsey 1969), by the fit's covariance."""
+    fit = surface.fit
+    row: dict[str, Any] = {"check": "reset", "df_numerator": 2.0}
+    fitted = fit.matrix @ fit.params
+    scaled = (fitted - fitted.mean()) / np.ptp(fitted)
+    powers = np.column_stack([scaled**2, scaled**3])
+    rest = powers - fit.matrix @ (fit.bread @ (fit.matrix.T @ powers))
+    if len(fit.values) - fit.matrix.shape[1] <= 2 or np.linalg.norm(rest, axis=0).min() < 1e-9:
+        return row | {"reason": "not testable: powers of the fitted values are combinations of the terms"}
+    augmented = fit_ols(fit.values, np.column_stack([fit.matrix, powers]), surface.errors)
+    statistic, p = wald_test(augmented, [fit.matrix.shape[1], fit.matrix.shape[1] + 1])
+    return row | {"df_denominator": augmented.df, "statistic": statistic, "p_value": p}
+
+
+def normality(surface: Surface) -> dict[str, Any]:
+    """Test whether residuals look normal (Shapiro & Wilk 1965); of more than 5,000 runs, 5,000 spread evenly."""
+    residuals = surface.fit.resid / np.sqrt(1 - surface.fit.leverages)
+    kept = residuals[np.linspace(0, len(residuals) - 1, min(len(residuals), 5000)).astype(int)]
+    row = {"check": "normality", "statistic": float(stats.shapiro(kept).statistic)}
+    if surface.errors.clusters is not None:
+        return row | {"reason": SHARED}
+    return row | {"p_value": float(stats.shapiro(kept).pvalue)}
+
+
+def influence_table(surface: Surface) -> pd.DataFrame:
+    """Return fitted value, residual, leverage, externally studentised residual and Cook's distance of every run."""
+    fit = surface.fit
+    residual, leverage, df = fit.resid, fit.leverages, fit.df_resid
+    variance = fit.ssr / df
+    internal = residual / np.sqrt(variance * (1 - leverage))
+    external = internal * np.sqrt((df - 1) / np.maximum(df - internal**2, 1e-12)) if df > 1 else np.nan
+    return pd.DataFrame(
+        {
+            "response": surface.response,
+            "run_id": surface.runs["run_id"].to_numpy(),
+            "fitted": fit.values - residual,
+            "residual": residual,
+            "leverage": leverage,
+            "studentised": external,
+            "cook": internal**2 * leverage / (1 - leverage) / fit.matrix.shape[1],
+        }
+    )

@@ -1,0 +1,34 @@
+"""The analysis tables on disk: Parquet for programs, CSV beside it for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
+
+from finevar import records
+from finevar.files import write_bytes
+
+Rows = list[dict[str, Any]]
+
+
+def read_metrics(path: str | Path) -> pd.DataFrame:
+    """Return a study's runs."""
+    return records.read_table(path, records.STUDY_METRICS).to_pandas()
+
+
+def write_tables(tables: Mapping[str, Rows], paths: Iterable[str]) -> None:
+    """Write tables to the paths named after them, as Parquet or as CSV by suffix."""
+    for path in paths:
+        name = Path(path).stem
+        table = pa.Table.from_pylist(tables[name], schema=getattr(records, name.upper()))
+        if Path(path).suffix == ".csv":
+            buffer = pa.BufferOutputStream()
+            csv.write_csv(table, buffer)
+            write_bytes(buffer.getvalue().to_pybytes(), path)
+        else:
+            records.write_table(table, path)
