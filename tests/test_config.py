@@ -68,7 +68,8 @@ def test_one_and_one_point_nought_are_the_same(raw_config):
 def test_defaults_are_filled_in(raw_config):
     config = read_config(raw_config)
     assert config["sweep"]["design"] == {"kind": "full_factorial", "include_baseline": True}
-    assert config["analysis"] == {"responses": ["accuracy", "f1", "loss"], "model": "quadratic", "confidence": 0.95}
+    expected = {"responses": ["accuracy", "f1", "loss"], "model": "quadratic", "confidence": 0.95, "claims": []}
+    assert config["analysis"] == expected
     assert config["keep_weights"] == "none"
     assert config["baseline"]["seed"] == 0
     assert config["sweep"]["factors"]["epochs"]["coding"] == "identity"
@@ -427,3 +428,12 @@ def test_the_manuals_further_factor_keeps_the_runs_so_far(default_study):
     grown = overlay(default_study, yaml.load(example, Loader=yaml.FullLoader))
     grown["training"] = {key: value for key, value in grown["training"].items() if key != "weight_decay"}
     assert before < set(plan_study(read_config(grown)).runs)
+
+
+def test_a_claim_names_a_metric_and_a_term_of_the_analysis(raw_config):
+    raw_config["analysis"] = {"claims": [{"response": "mcc", "term": "lerning_rate"}]}
+    with pytest.raises(InputError) as caught:
+        read_config(raw_config)
+    message = str(caught.value)
+    assert "analysis.claims[0].response: found 'mcc'. Allowed: accuracy, f1, loss" in message
+    assert "analysis.claims[0].term: found 'lerning_rate'. Allowed: learning_rate, " in message

@@ -142,4 +142,4 @@ def test_json_comes_back(tmp_path):
 def test_the_study_table_holds_the_run_table_and_the_baseline_beside():
     assert STUDY_METRICS.names[: len(METRICS.names)] == METRICS.names
     beside = [f"baseline_{response}" for response in records.RESPONSES]
-    assert STUDY_METRICS.names[len(METRICS.names) :] == [*beside, "is_baseline_point"]
+    assert STUDY_METRICS.names[len(METRICS.names) :] == [*beside, "is_baseline_point", "trajectory_id"]

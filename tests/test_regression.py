@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from finevar import gates, readings, regression
-from finevar.coding import Coding, design_matrix, model_matrix, terms
+from finevar import readings, regression
+from finevar.coding import Coding, aliased_terms, design_matrix, model_matrix, terms
 
 # ChemReact: Myers, Montgomery & Anderson-Cook (2009), table 7.6, as distributed with R's rsm.
 CHEMREACT = [
@@ -30,7 +30,8 @@ BASELINE = {"learning_rate": 1e-4, "batch_size": 32, "epochs": 1}
 def chemreact() -> pd.DataFrame:
     runs = pd.DataFrame(CHEMREACT, columns=["time", "temp", "dataset", "yield"])
     runs["point_id"] = [f"{time}-{temp}" for time, temp in zip(runs["time"], runs["temp"], strict=True)]
-    return runs.assign(seed=0, status="ok", baseline_yield=80.0)
+    names = [f"run{number}" for number in range(len(runs))]
+    return runs.assign(seed=0, status="ok", baseline_yield=80.0, run_id=names, trajectory_id=names)
 
 
 def study(*, seeds: int = 2, datasets: tuple[str, ...] = ("amazon",), noise: float = 0.01) -> pd.DataFrame:
@@ -57,6 +58,8 @@ def study(*, seeds: int = 2, datasets: tuple[str, ...] = ("amazon",), noise: flo
                 "loss_se": 0.01,
                 "accuracy_se": 0.012,
                 "dtype_used": "bfloat16",
+                "trajectory_id": f"{dataset}{levels}{seed}",
+                "is_baseline_point": point == BASELINE,
                 "baseline_loss": 0.35 + 0.1 * (dataset == "tweets"),
                 "baseline_accuracy": 0.85,
             }
@@ -65,7 +68,7 @@ def study(*, seeds: int = 2, datasets: tuple[str, ...] = ("amazon",), noise: flo
 
 
 def fit(metrics: pd.DataFrame, responses=("loss", "accuracy"), order: str = "quadratic") -> dict[str, pd.DataFrame]:
-    tables = readings.fit_study(metrics, CODINGS, BASELINE, responses=list(responses), order=order, confidence=0.95)
+    tables = readings.fit_study(metrics, readings.Plan(CODINGS, BASELINE, list(responses), order, 0.95))
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}
 
 
@@ -169,7 +172,7 @@ def test_without_replicates_and_test_set_error_there_is_no_noise_floor():
 def test_adjusted_p_values_are_benjamini_hochberg_over_terms_and_responses():
     coefficients = fit(study())["coefficients"]
     family = coefficients.query("framework == 'absolute' and units == 'coded' and group not in ['intercept', 'block']")
-    assert len(family) == 2 * 9
+    assert set(family["family"]) == {"18 terms, Benjamini-Hochberg"}
     expected = stats.false_discovery_control(family["p_value"], method="bh")
     np.testing.assert_allclose(family["p_adjusted"], expected, rtol=1e-12)
     assert coefficients.query("group in ['intercept', 'block']")["p_adjusted"].isna().all()
@@ -231,4 +234,4 @@ def test_aliased_terms_are_those_that_depend_on_earlier_ones():
     x = {name: np.array([-1.0, 0, 1, -1, 0, 1]) for name in "ab"}
     columns = terms(["a", "b"], "interactions")
     names = ["intercept", "a", "b", "a:b"]
-    assert gates.aliased_terms(model_matrix(x, columns), names) == ["b"]
+    assert aliased_terms(model_matrix(x, columns), names) == ["b"]

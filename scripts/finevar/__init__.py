@@ -1,10 +1,10 @@
 """finevar: how fine-tuning hyperparameters move a classifier's metrics, and how sure one can be.
 
 Modules, lowest first; a module imports only from those before it:
-errors, files, jobs; coding, consistency, config, design; packages, conversion, sources; records, tables, corpus, encoding;
-encoder, randomness, checkpoint, machine, training, evaluation; aggregation, covariance, gates, regression, verdicts, ladder,
-checks, slopes, optimum, baselines, sensitivity, readings, analyses;
-formatting, wording, drawing, charts, planes, report_tables, report.
+errors, files, jobs; coding, consistency, config, design; packages, conversion, sources; records, tables, corpus,
+encoding; encoder, randomness, checkpoint, machine, training, evaluation; aggregation, covariance, gates, regression,
+verdicts, ladder, checks, slopes, optimum, baselines, sensitivity, readings, analyses; formatting, wording, drawing,
+charts, planes, report_tables, report.
 
 What a dry run imports (errors, jobs, coding, consistency, config, design) never imports torch.
 """

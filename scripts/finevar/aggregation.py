@@ -51,8 +51,8 @@ def aggregate_metrics(
 def trajectory_id(run: Row) -> str:
     """Name the course of training that a run is a stretch of.
 
-    Where neither schedule nor warm-up depends on the number of steps, a run of more epochs passes through the shorter ones
-    at the same seed, so that they share their errors. Every other run is a trajectory of its own.
+    Where neither schedule nor warm-up depends on the number of steps, a run of more epochs passes through the shorter
+    ones at the same seed, so that they share their errors. Every other run is a trajectory of its own.
     """
     if run["schedule"] != "constant" or 0 < run["warmup"] < 1:
         return run["run_id"]

@@ -1,7 +1,7 @@
 """Against the baseline: differences that carry its own variance, and what matching it by data set and seed buys.
 
-B0 is the baseline as it is, evaluated on each data set. B1 is its own hyperparameters trained within the study, with the
-study's seeds: the runs marked is_baseline_point.
+B0 is the baseline as it is, evaluated on each data set. B1 is its own hyperparameters trained within the study, with
+the study's seeds: the runs marked is_baseline_point.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
-from finevar.checks import saturated_cells
+from finevar.checks import saturated_cells, unequal_noise
 from finevar.coding import Codings, aliased_terms, design_matrix, leverages, model_matrix
 from finevar.covariance import errors_of, fit_ols
 from finevar.optimum import design_points
 from finevar.regression import Surface
 
 NO_B1 = "no finished run of this study has the baseline's own hyperparameters (B1)"
+FEWEST_OWN = 2  # degrees of freedom for the spread of B1 alone
 NO_SEEDS = "without a second seed the baseline's own variance is unknown"
 
 Rows = list[dict[str, Any]]
@@ -31,9 +32,9 @@ Rows = list[dict[str, Any]]
 def against_baseline_rows(surface: Surface) -> Rows:
     """Return, for each tried point, prediction minus baseline with an interval that carries the baseline's variance.
 
-    SE2 = q'Vq + s2/m - 2 cov. B0 is one training (m = 1) whose noise is taken to be that between seeds. B1 is m runs of the
-    study, so its mean and the prediction rest on some of the same runs, which the covariance allows for; the seeds' common
-    shifts cancel, and s2 is what cell means and seeds leave.
+    SE2 = q'Vq + s2/m - 2 cov. B0 is one training (m = 1) whose noise is taken to be that between seeds. B1 is m runs of
+    the study, so its mean and the prediction rest on some of the same runs, which the covariance allows for; the seeds'
+    common shifts cancel, and s2 is what cell means and seeds leave.
     """
     points, coded = design_points(surface)
     weights = surface.padded(model_matrix(dict(zip(surface.codings, coded.T, strict=True)), surface.columns))
@@ -71,7 +72,12 @@ def frozen(surface: Surface) -> tuple[float, float, float, np.ndarray] | str:
         return f"the baseline has no {surface.response}"
     if surface.pure_error_sd is None:
         return NO_SEEDS
-    return float(values.mean()), surface.pure_error_sd**2, surface.pure_error_df, np.zeros(len(surface.names))
+    spread: tuple[float, float] | str = (surface.pure_error_sd**2, surface.noise_df)
+    if unequal_noise(surface) and surface.errors.clusters is None:
+        spread = own_spread(surface)
+    if isinstance(spread, str):
+        return spread
+    return float(values.mean()), *spread, np.zeros(len(surface.names))
 
 
 def retrained(surface: Surface) -> tuple[float, float, float, np.ndarray] | str:
@@ -82,9 +88,24 @@ def retrained(surface: Surface) -> tuple[float, float, float, np.ndarray] | str:
         return NO_B1
     if df < 1:
         return NO_SEEDS
-    fit, error = surface.fit, squares / df
-    shared = error * fit.bread @ fit.matrix[own].mean(0)
-    return float(fit.values[own].mean()), error / int(own.sum()), df, shared
+    spread: tuple[float, float] | str = (squares / df, float(df))
+    if unequal_noise(surface) and surface.errors.clusters is None:
+        spread = own_spread(surface)
+    if isinstance(spread, str):
+        return spread
+    fit = surface.fit
+    shared = spread[0] * fit.bread @ fit.matrix[own].mean(0)
+    return float(fit.values[own].mean()), spread[0] / int(own.sum()), spread[1], shared
+
+
+def own_spread(surface: Surface) -> tuple[float, float] | str:
+    """Return the variance between B1's own seeds and its degrees of freedom, where noise differs between settings."""
+    runs = surface.runs[at_baseline(surface.runs)]
+    within = runs[surface.response] - runs.groupby("dataset")[surface.response].transform("mean")
+    df = len(runs) - runs["dataset"].nunique()
+    if df < FEWEST_OWN:
+        return f"noise differs between settings, and {len(runs)} runs of B1 do not tell the baseline's own"
+    return float((within**2).sum() / df), float(df)
 
 
 def at_baseline(runs: pd.DataFrame) -> np.ndarray:
@@ -117,8 +138,8 @@ def matched_rows(surface: Surface) -> Rows:
 def fit_matched(surface: Surface, baseline: Mapping[str, float]) -> Surface | None:
     """Fit y - B1, matched by data set and seed, about the baseline's levels; None where it cannot be had.
 
-    The genuinely relative analysis: a data set and a seed together are a block, whose own B1 is subtracted. The intercept,
-    the change at the baseline's own levels, carries the variance of B1's mean. B1's own runs are left out.
+    The genuinely relative analysis: a data set and a seed together are a block, whose own B1 is subtracted. The
+    intercept, the change at the baseline's own levels, carries the variance of B1's mean. B1's own runs are left out.
     """
     runs = with_retrained(surface)
     squares, df = saturated_cells(surface)
@@ -137,7 +158,7 @@ def fit_matched(surface: Surface, baseline: Mapping[str, float]) -> Surface | No
 
 
 def with_retrained(surface: Surface) -> pd.DataFrame:
-    """Return the runs with the value of B1 of the same data set and seed beside each, B1's own runs left out where known."""
+    """Return the runs but B1's, the value of B1 of the same data set and seed beside each."""
     runs = surface.runs
     own = at_baseline(runs)
     twins = runs[own].groupby(["dataset", "seed"])[surface.response].mean().rename("retrained")
@@ -156,9 +177,9 @@ def unexplained(values: np.ndarray, runs: pd.DataFrame, codings: Codings, surfac
 def ancova(surface: Surface, runs: pd.DataFrame, covariate: str, block: list[str]) -> dict[str, Any]:
     """Test whether a metric moves one for one with its baseline, from block to block.
 
-    Subtracting a baseline supposes a slope of one. A baseline is the same for all runs of its block (data set, or data set
-    and seed), so blocks are what counts: their means, adjusted for the terms, are regressed on their baselines, within data
-    sets where seeds tell blocks apart.
+    Subtracting a baseline supposes a slope of one. A baseline is the same for all runs of its block (data set, or data
+    set and seed), so blocks are what counts: their means, adjusted for the terms, are regressed on their baselines,
+    within data sets where seeds tell blocks apart.
     """
     if runs[covariate].isna().any():
         return {"reason": "a data set or seed has no run of this baseline"}

@@ -19,7 +19,8 @@ def check_rows(surface: Surface) -> list[dict[str, Any]]:
     """Return a row per check of a surface; a test whose assumptions do not hold has a reason instead of a p-value."""
     spread = breusch_pagan(surface)
     unequal = unequal_noise(surface)
-    rows = [lack_of_fit(surface) | withheld(unequal), spread, reset(surface), normality(surface)]
+    growing = None if surface.errors.clusters is not None else unequal
+    rows = [lack_of_fit(surface) | withheld(unequal), spread, reset(surface) | withheld(growing), normality(surface)]
     influence = influence_table(surface)
     for check, column in (("largest_leverage", "leverage"), ("largest_cook", "cook")):
         worst = influence.loc[influence[column].idxmax()]
@@ -84,14 +85,19 @@ def breusch_pagan(surface: Surface) -> dict[str, Any]:
         statistic, p = wald_test(fit_ols(squares, exog, surface.errors), list(range(1, exog.shape[1])))
         return row | {"df_denominator": surface.fit.df, "statistic": statistic, "p_value": p}
     _, _, statistic, p = het_breuschpagan(surface.fit.resid, exog)
-    return row | {"df_denominator": float(len(exog) - exog.shape[1]), "statistic": float(statistic), "p_value": float(p)}
+    return row | {
+        "df_denominator": float(len(exog) - exog.shape[1]),
+        "statistic": float(statistic),
+        "p_value": float(p),
+    }
 
 
 def reset(surface: Surface) -> dict[str, Any]:
-    """Test whether squares and cubes of the fitted values explain what is left (Ramsey 1969), by the fit's covariance."""
+    """Test whether squares and cubes of the surface's fitted values explain what is left (Ramsey 1969)."""
     fit = surface.fit
     row: dict[str, Any] = {"check": "reset", "df_numerator": 2.0}
-    fitted = fit.matrix @ fit.params
+    count = len(surface.columns)
+    fitted = fit.matrix[:, :count] @ fit.params[:count]
     scaled = (fitted - fitted.mean()) / np.ptp(fitted)
     powers = np.column_stack([scaled**2, scaled**3])
     rest = powers - fit.matrix @ (fit.bread @ (fit.matrix.T @ powers))

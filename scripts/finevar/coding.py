@@ -19,7 +19,8 @@ SCALES = {"identity": lambda x: x, "log2": np.log2, "log10": np.log10}
 INVERSES = {"identity": lambda z: z, "log2": np.exp2, "log10": lambda z: 10**z}
 
 Codings = Mapping[str, "Coding"]
-Term = tuple[str, ...]  # () is the intercept, (a,) first order, (a, b) an interaction, (a, a) a square, (a, a, a) a cube
+# () is the intercept, (a,) first order, (a, b) an interaction, (a, a) a square, (a, a, a) a cube
+Term = tuple[str, ...]
 
 
 @dataclass(frozen=True)

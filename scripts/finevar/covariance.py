@@ -3,9 +3,9 @@
 Runs that differ in epochs only share a trajectory when neither schedule nor warm-up depends on the number of steps: the
 longer run passes through the shorter one, and their errors go together. The aggregate names a run's trajectory.
 
-Both covariances are sums over clusters of s_g s_g', s_g = W_g' (I - H_gg)^-1 e_g with W = X (X'X)^-1 and H the hat matrix;
-HC3 (MacKinnon & White 1985) is the case of clusters of one run. CR3 (Bell & McCaffrey 2002) carries the jackknife's factor
-(G - 1) / G and t with G - 1 degrees of freedom.
+Both covariances are sums over clusters of s_g s_g', s_g = W_g' (I - H_gg)^-1 e_g with W = X (X'X)^-1 and H the hat
+matrix; HC3 (MacKinnon & White 1985) is the case of clusters of one run. CR3 (Bell & McCaffrey 2002) carries the
+jackknife's factor (G - 1) / G and t with G - 1 degrees of freedom.
 """
 
 from __future__ import annotations
@@ -125,7 +125,14 @@ def cluster_sums(rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
 
 
 def wald_test(fit: Fit, columns: list[int]) -> tuple[float, float]:
-    """Return F and p of the hypothesis that these parameters are zero, under the fit's covariance."""
+    """Return F and p of the hypothesis that these parameters are zero, under the fit's covariance.
+
+    With clusters the covariance has few degrees of freedom, so F is Hotelling's: scaled by (df - q + 1) / df.
+    """
     estimate, cov = fit.params[columns], fit.cov[np.ix_(columns, columns)]
-    f_value = float(estimate @ np.linalg.solve(cov, estimate)) / len(columns)
-    return f_value, float(stats.f.sf(f_value, len(columns), fit.df))
+    count = len(columns)
+    f_value = float(estimate @ np.linalg.solve(cov, estimate)) / count
+    rest = fit.df - count + 1
+    if fit.df < fit.df_resid:
+        f_value *= rest / fit.df
+    return f_value, float(stats.f.sf(f_value, count, rest if fit.df < fit.df_resid else fit.df))

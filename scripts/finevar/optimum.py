@@ -1,4 +1,4 @@
-"""Where a response is best: stationary point and its region, canonical analysis, ridge path, and which setting to take."""
+"""Where a response is best: stationary point and region, canonical analysis, ridge path, and which setting to take."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.optimize import linprog
 from scipy.stats import qmc
 
+from finevar.checks import unequal_noise
 from finevar.coding import model_matrix
 from finevar.records import LOWER_IS_BETTER
 from finevar.regression import Surface, contrasts, predicted
@@ -45,7 +46,8 @@ def quadratic_form(surface: Surface) -> tuple[np.ndarray, np.ndarray] | None:
 def canonical_analysis(slopes: np.ndarray, curves: np.ndarray) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
     """Return kind, stationary point [factors], eigenvalues and eigenvectors, the largest absolute value first.
 
-    Axes flatter than RIDGE_SHARE of the steepest are left out of the inversion; the point is then the nearest to the centre.
+    Axes flatter than RIDGE_SHARE of the steepest are left out of the inversion; the point is then the nearest to the
+    centre.
     """
     values, vectors = np.linalg.eigh(curves)
     order = np.argsort(-np.abs(values), kind="stable")
@@ -76,11 +78,11 @@ def optimum_rows(surface: Surface) -> dict[str, Rows]:
     coded = {name: np.array([level]) for name, level in zip(names, point, strict=True)}
     at = next(predicted(surface, coded))
     inside_hull = within_hull(design_points(surface)[1], point)
-    region = confidence_region(surface)
+    region = confidence_region(surface, point)
     summary = {"kind": kind, "inside": inside_hull, "stationary_predicted": at.pop("predicted"), **at}
     factors = []
     for number, (name, coding) in enumerate(surface.codings.items()):
-        ends = coding.natural(region["ends"][number]) if region["share"] > 0 else (None, None)
+        ends = (None, None) if region["ends"] is None else coding.natural(region["ends"][number]).tolist()
         natural = float(coding.natural(point[number]))
         place = {"stationary_coded": float(point[number]), "stationary": natural if np.isfinite(natural) else None}
         factors.append(who | {"factor": name} | place | {"region_low": ends[0], "region_high": ends[1]})
@@ -89,7 +91,9 @@ def optimum_rows(surface: Surface) -> dict[str, Rows]:
         for axis, value in enumerate(values)
         for name, weight in zip(names, vectors[:, axis], strict=True)
     ]
-    told = who | summary | {"region_share": region["share"], "region_closed": region["closed"]}
+    noisy = surface.errors.clusters is None and unequal_noise(surface)
+    caveat = {"reason": "noise differs between settings, for which the region is somewhat too small"} if noisy else {}
+    told = who | summary | {"region_share": region["share"], "region_closed": region["closed"]} | caveat
     return {"optima": [told], "optimum_factors": factors, "canonical": axes}
 
 
@@ -113,13 +117,15 @@ def region_statistic(surface: Surface, places: np.ndarray) -> np.ndarray:
     return np.einsum("pi,pi->p", values, np.linalg.solve(cov, values[..., None])[..., 0]) / len(names)
 
 
-def confidence_region(surface: Surface) -> dict[str, Any]:
-    """Return share of the design's box, extent [factors, 2] in coded units, and closure of the stationary point's region."""
+def confidence_region(surface: Surface, point: np.ndarray) -> dict[str, Any]:
+    """Return share of the box, extent [factors, 2] in coded units, and closure of the stationary point's region."""
     count = len(surface.codings)
     places = box_points(count)
     limit = stats.f.ppf(surface.confidence, count, surface.fit.df)
     inside = region_statistic(surface, places) <= limit
     kept = places[inside]
+    if np.abs(point).max() <= 1:  # the point itself belongs to its region, however small that is
+        kept = np.vstack([kept, point])
     if not len(kept):
         return {"share": 0.0, "ends": None, "closed": False}
     ends = np.column_stack([kept.min(0), kept.max(0)])
@@ -187,7 +193,7 @@ def design_points(surface: Surface) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def largest_t(weights: np.ndarray, surface: Surface, *, two_sided: bool) -> float:
-    """Return the quantile of the largest t value among contrasts [rows, parameters], by simulation with a fixed seed."""
+    """Return the quantile of the largest t among contrasts [rows, parameters], by simulation from a fixed seed."""
     draws = parameter_draws(surface)
     errors = np.sqrt(((weights @ surface.fit.cov) * weights).sum(1))
     largest = np.full(len(draws), -np.inf)
@@ -201,20 +207,26 @@ def largest_t(weights: np.ndarray, surface: Surface, *, two_sided: bool) -> floa
 
 
 def parameter_draws(surface: Surface) -> np.ndarray:
-    """Return draws [draws, parameters] of the estimates' errors: multivariate t with the fit's covariance."""
+    """Return draws [draws, parameters] of the estimates' errors: multivariate t with the fit's covariance.
+
+    Its degrees of freedom are Hotelling's, df - k + 1 for k terms: in many directions at once the covariance's own
+    uncertainty weighs more than in one.
+    """
+    df = max(surface.fit.df - len(surface.columns) + 1, 1.0)
     generator = np.random.default_rng(DRAW_SEED)
     values, vectors = np.linalg.eigh(surface.fit.cov)
     root = vectors * np.sqrt(np.maximum(values, 0))
     normal = generator.standard_normal((DRAWS, len(values))) @ root.T
-    return normal * np.sqrt(surface.fit.df / generator.chisquare(surface.fit.df, DRAWS))[:, None]
+    return normal * np.sqrt(df / generator.chisquare(df, DRAWS))[:, None]
 
 
 def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """Return the tried point of best prediction with what it would cost to be wrong, and per factor its level and rivals.
+    """Return the tried point of best prediction, what it would cost to be wrong, and each factor's level and rivals.
 
     The interval is a band that holds at all tried points at once, so that having chosen the best does not flatter it.
-    A rival is a tried point that cannot be told from the recommended one, all comparisons counted. The regret is how much
-    better the truly best tried point is; it is averaged over the fit's uncertainty, and bounded with the confidence.
+    A rival is a tried point that cannot be told from the recommended one, all comparisons counted. The regret is how
+    much better the truly best tried point is; it is averaged over the fit's uncertainty, and bounded with the
+    confidence.
     """
     points, coded = design_points(surface)
     towards = -1 if surface.response in LOWER_IS_BETTER else 1

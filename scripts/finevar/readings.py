@@ -25,6 +25,9 @@ SURFACE_POINTS = 25
 # term or a cube, the customary half difference of effects for an interaction, centre to edge for a square.
 SPAN = {"first_order": 2.0, "two_way": 2.0, "quadratic": 1.0, "cubic": 2.0}
 
+FEW_RUNS = 10  # a parameter
+FEW_CLUSTERS = 40
+
 Rows = list[dict[str, Any]]
 Claim = Mapping[str, str]  # response, term and framework of a statement made before the study
 
@@ -80,8 +83,8 @@ def study_surfaces(metrics: pd.DataFrame, plan: Plan) -> tuple[list[Surface], di
 def fit_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
     """Fit every response; return rows of the tables coefficients, effects, fits, ladder, profiles and surface.
 
-    metrics: a study's runs (records.STUDY_METRICS). A response that a gate stops has rows in fits, with the sentence under
-    gate, and nowhere else.
+    metrics: a study's runs (records.STUDY_METRICS). A response that a gate stops has rows in fits, with the sentence
+    under gate, and nowhere else.
     """
     names = ("coefficients", "effects", "fits", "ladder", "profiles", "surface")
     tables: dict[str, Rows] = {name: [] for name in names}
@@ -113,7 +116,7 @@ def fit_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
 
 
 def judge_coefficients(rows: Rows, plan: Plan) -> None:
-    """Add, in place, adjusted p-values and verdicts: claims by Holm, all other terms of a framework by Benjamini-Hochberg.
+    """Add, in place, adjusted p-values and verdicts: claims by Holm, a framework's other terms by Benjamini-Hochberg.
 
     A term has one p in coded and in natural units, so only coded rows are counted and the others take theirs.
     """
@@ -223,9 +226,20 @@ def fit_row(surface: Surface, metrics: pd.DataFrame, framework: str) -> dict[str
         "test_set_se": surface.test_set_se,
         "smallest_effect": surface.smallest_effect,
         "covariance": errors.kind,
-        "covariance_reason": errors.reason,
+        "covariance_reason": errors.reason + caution(surface),
         "clusters": errors.count,
     }
+
+
+def caution(surface: Surface) -> str:
+    """Say how the covariance behaves where runs, or trajectories, are few for the parameters (see make calibrate)."""
+    few = len(surface.runs) < FEW_RUNS * len(surface.names)
+    if surface.errors.count is not None:
+        few = surface.errors.count < FEW_CLUSTERS
+    if not few:
+        return ""
+    what = "runs for the parameters" if surface.errors.count is None else "trajectories"
+    return f"; with so few {what} its tests are cautious, and find something in 2 to 4 % of studies without effects"
 
 
 def stopped_fit(metrics: pd.DataFrame, response: str, framework: str, gate: str) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Surface:
     confidence: float
     pure_error_sd: float | None
     pure_error_df: int
+    noise_df: float  # degrees of freedom that the pure error is worth, see noise_df()
     test_set_se: float | None
 
     @property
@@ -52,7 +53,7 @@ class Surface:
     def smallest_effect_se(self) -> float:
         """Return the standard error of the smallest effect, where it is measured from seeds: its share 1/sqrt(2 df)."""
         measured = self.pure_error_sd is not None and self.smallest_effect == 2 * self.pure_error_sd
-        return 2 * self.pure_error_sd / math.sqrt(2 * self.pure_error_df) if measured else 0.0
+        return 2 * self.pure_error_sd / math.sqrt(2 * self.noise_df) if measured else 0.0
 
     def quantile(self) -> float:
         """Return the t quantile of a two-sided interval."""
@@ -87,9 +88,10 @@ def fit_surface(
     matrix, names = design_matrix(runs, codings, columns)
     fit = fit_ols(runs[response].to_numpy(float), matrix, errors)
     error, error_df = pure_error(runs, response)
+    worth = noise_df(runs, response, errors)
     se = f"{response}_se"
     test_set = float(runs[se].median()) if se in runs and runs[se].notna().any() else None
-    return Surface(response, codings, columns, names, fit, errors, runs, confidence, error, error_df, test_set)
+    return Surface(response, codings, columns, names, fit, errors, runs, confidence, error, error_df, worth, test_set)
 
 
 def pure_error(runs: pd.DataFrame, response: str) -> tuple[float | None, int]:
@@ -98,6 +100,23 @@ def pure_error(runs: pd.DataFrame, response: str) -> tuple[float | None, int]:
     within = runs[response] - cells.transform("mean")
     df = len(runs) - cells.ngroups
     return (float(np.sqrt((within**2).sum() / df)) if df > 0 else None), df
+
+
+def noise_df(runs: pd.DataFrame, response: str, errors: Errors) -> float:
+    """Return the degrees of freedom that the pure error is worth (Satterthwaite 1946).
+
+    What all runs of a seed have in common counts once a seed, not once a run; likewise for trajectories.
+    """
+    within = runs[response] - runs.groupby(["dataset", "point_id"])[response].transform("mean")
+    shifts = within.groupby(runs["seed"]).agg(["mean", "size"])
+    common = float((shifts["mean"] ** 2 * shifts["size"]).sum())
+    df = len(runs) - runs.groupby(["dataset", "point_id"]).ngroups
+    shared, own = len(shifts) - 1, df - (len(shifts) - 1)
+    total = float((within**2).sum())
+    if shared < 1 or own < 1 or total == 0:
+        return float(max(df, 1))
+    worth = total**2 / (common**2 / shared + (total - common) ** 2 / own)
+    return worth if errors.count is None else worth * errors.count / len(runs)
 
 
 def contrast(surface: Surface, weights: np.ndarray) -> Estimate:

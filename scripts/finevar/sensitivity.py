@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from finevar.regression import Surface
 
 PERMUTATIONS = 999
 PERMUTATION_SEED = 20250102
+LARGEST_PART = 1_000_000  # rearranged residuals held at once
 MOST_CELLS = 200  # refits without a cell: all of them up to here, beyond it the most influential
 SEEDS_FOR_MIXED = 6  # with fewer, the variance between seeds is hardly estimated
 TRAJECTORY_BEYOND_EPOCHS = ("dataset", "seed")
@@ -157,7 +158,7 @@ def unbounded(surface: Surface) -> np.ndarray | None:
 
 
 def permutation(surface: Surface, numbers: Sequence[int], draws: int = PERMUTATIONS) -> Rows:
-    """Return Freedman and Lane's (1983) p-values: residuals of the model without the term, permuted within seed and data set.
+    """Return Freedman and Lane's (1983) p-values: residuals without the term, permuted within seed and data set.
 
     The statistic is t by the default covariance, which keeps the test right where noise differs between settings
     (DiCiccio & Romano 2017). Where runs share trajectories, whole trajectories change sign instead of place.
@@ -165,60 +166,55 @@ def permutation(surface: Surface, numbers: Sequence[int], draws: int = PERMUTATI
     fit = surface.fit
     projection = fit.bread @ fit.matrix.T
     weights = jackknife_weights(fit.matrix, fit.bread, surface.errors.clusters)
-    shuffles = Shuffles(surface, draws)
-    rows = []
-    for number in numbers:
-        reduced = np.delete(fit.matrix, number, axis=1)
-        solution = np.linalg.lstsq(reduced, fit.values, rcond=None)[0]
-        fitted = reduced @ solution
-        residual = fit.values - fitted
-        observed = studentised(fit.values[:, None], fit.matrix, projection, weights[:, number], number, surface.errors)
-        larger = 0
-        for moved in shuffles.of(residual):
-            values = fitted[:, None] + moved
-            t = studentised(values, fit.matrix, projection, weights[:, number], number, surface.errors)
-            larger += int((np.abs(t) >= abs(observed[0]) * (1 - 1e-12)).sum())
-        rows.append({"specification": "permutation", "p_value": (larger + 1) / (draws + 1), "refits": draws})
-    return rows
+    observed = [studentised(surface, fit.values[:, None], projection, weights, number)[0] for number in numbers]
+    reduced = [without_term(fit.values, fit.matrix, number) for number in numbers]
+    larger = np.zeros(len(observed))
+    for move in shuffles(surface, draws):
+        for row, (number, (fitted, residual)) in enumerate(zip(numbers, reduced, strict=True)):
+            t = studentised(surface, fitted[:, None] + move(residual), projection, weights, number)
+            larger[row] += (np.abs(t) >= abs(observed[row]) * (1 - 1e-12)).sum()
+    return [
+        {"specification": "permutation", "p_value": float(count + 1) / (draws + 1), "refits": draws} for count in larger
+    ]
+
+
+def without_term(values: np.ndarray, matrix: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return fitted values and residuals [runs] of the model without one term."""
+    reduced = np.delete(matrix, number, axis=1)
+    fitted = reduced @ np.linalg.lstsq(reduced, values, rcond=None)[0]
+    return fitted, values - fitted
 
 
 def studentised(
-    values: np.ndarray, matrix: np.ndarray, projection: np.ndarray, weights: np.ndarray, number: int, errors: Errors
+    surface: Surface, values: np.ndarray, projection: np.ndarray, weights: np.ndarray, number: int
 ) -> np.ndarray:
     """Return t of one parameter in the fits of many responses [runs, draws], by the default covariance."""
     params = projection @ values
-    scores = weights[:, None] * (values - matrix @ params)
-    if errors.clusters is None:
-        variance = (scores**2).sum(0)
-    else:
-        sums = cluster_sums(scores, errors.clusters)
-        variance = (sums**2).sum(0) * (len(sums) - 1) / len(sums)
-    return params[number] / np.sqrt(variance)
+    scores = values - surface.fit.matrix @ params
+    scores *= weights[:, number, None]
+    clusters = surface.errors.clusters
+    if clusters is not None:
+        scores = cluster_sums(scores, clusters)
+        scores *= math.sqrt((len(scores) - 1) / len(scores))
+    return params[number] / np.sqrt(np.einsum("ij,ij->j", scores, scores))
 
 
-@dataclasses.dataclass(frozen=True)
-class Shuffles:
-    """Random rearrangements of a study's residuals, the same for every term and response."""
-
-    surface: Surface
-    draws: int
-
-    def of(self, residual: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield rearranged residuals [runs, draws], in parts that stay small."""
-        generator = np.random.default_rng(PERMUTATION_SEED)
-        part = max(1, min(self.draws, 2_000_000 // len(residual)))
-        clusters = self.surface.errors.clusters
-        blocks = self.surface.runs.groupby(["dataset", "seed"], sort=False).indices.values()
-        for start in range(0, self.draws, part):
-            count = min(part, self.draws - start)
-            if clusters is not None:
-                signs = generator.choice([-1.0, 1.0], (int(clusters.max()) + 1, count))
-                yield residual[:, None] * signs[clusters]
-                continue
-            places = np.empty((len(residual), count), dtype=np.intp)
-            for rows in blocks:
-                places[rows] = rows[np.argsort(generator.random((len(rows), count), dtype=np.float32), axis=0)]
-            yield residual[places]
+def shuffles(surface: Surface, draws: int) -> Iterator[Callable[[np.ndarray], np.ndarray]]:
+    """Yield functions from residuals [runs] to their rearrangements [runs, draws], in parts that stay small."""
+    generator = np.random.default_rng(PERMUTATION_SEED)
+    runs, clusters = surface.runs, surface.errors.clusters
+    part = max(1, min(draws, LARGEST_PART // len(runs)))
+    blocks = list(runs.groupby(["dataset", "seed"], sort=False).indices.values())
+    for start in range(0, draws, part):
+        count = min(part, draws - start)
+        if clusters is not None:
+            signs = generator.choice([-1.0, 1.0], (int(clusters.max()) + 1, count))[clusters]
+            yield lambda residual, signs=signs: residual[:, None] * signs
+            continue
+        places = np.empty((len(runs), count), dtype=np.intp)
+        for rows in blocks:
+            places[rows] = rows[np.argsort(generator.random((len(rows), count), dtype=np.float32), axis=0)]
+        yield lambda residual, places=places: residual[places]
 
 
 # Leaving parts out ----------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def gradient(columns: list[Term], place: Place, factor: str) -> np.ndarray:
 
 
 def slope_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:
-    """Return every factor's slope at the baseline, at the centre and on average over the runs, and its simple slopes."""
+    """Return every factor's slope at the baseline, at the centre, on average over the runs, and its simple slopes."""
     centre = {name: np.zeros(1) for name in surface.codings}
     own = {name: np.array([float(coding.coded(baseline[name]))]) for name, coding in surface.codings.items()}
     everywhere = {name: coding.coded(surface.runs[name]) for name, coding in surface.codings.items()}

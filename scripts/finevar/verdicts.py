@@ -20,7 +20,8 @@ Rows = list[dict[str, Any]]
 def equivalence(surface: Surface, change: float, error: float) -> dict[str, Any]:
     """Return the p-value of the hypothesis that a change is at least the smallest effect of interest.
 
-    Two one-sided tests (Schuirmann 1987). Where the smallest effect is measured from seeds, its own standard error counts.
+    Two one-sided tests (Schuirmann 1987). Where the smallest effect is measured from seeds, its own standard error
+    counts.
     """
     if surface.smallest_effect is None:
         return {"p_equivalence": None, "reason": "no noise floor: give two seeds or more"}
@@ -29,7 +30,7 @@ def equivalence(surface: Surface, change: float, error: float) -> dict[str, Any]
 
 
 def adjust_families(rows: Rows, family_of: Callable[[dict[str, Any]], tuple], method: str, noun: str) -> None:
-    """Add, in place, p-values adjusted within each family and the family's name: its size, what it counts, the method."""
+    """Add, in place, p-values adjusted within each family, and the family's name: size, what it counts, method."""
     for _, members in itertools.groupby(sorted(rows, key=family_of), key=family_of):
         family = list(members)
         adjusted = multipletests([row["p_value"] for row in family], method=method)[1]

@@ -1,0 +1,89 @@
+"""Run the simulations and print a table of rates: python -m tests.calibration [studies]; from the repository's root."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import defaultdict
+from multiprocessing import get_context
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+import numpy as np
+from tests.calibration import simulate
+
+STUDIES = 2000
+CHUNK = 50
+CLIFFS = (1.0, 2.0, 3.0, 5.0)  # drops at the highest learning rate, in standard deviations between seeds
+
+Counts = dict[tuple[str, str, str], list[int]]  # (group, kind, name) to [studies counted, successes]
+
+
+def count(job: tuple[str, str, int]) -> Counts:
+    """Simulate a chunk of studies of one design and noise, and count."""
+    name, noise, chunk = job
+    shape = simulate.DESIGNS[name]
+    counts: Counts = defaultdict(lambda: [0, 0])
+    for number in range(CHUNK):
+        key = [list(simulate.DESIGNS).index(name), simulate.NOISES.index(noise), chunk, number]
+        runs = simulate.simulate(shape, noise, np.random.default_rng(key))
+        tests = [("type I error", *found) for found in simulate.p_values(runs, shape)]
+        tests.append(("type I error", "equivalence, at its bound", "", simulate.equivalence_at_the_bound(runs, shape)))
+        tests += [
+            ("power", f"lack of fit, cliff of {cliff:g} SD", "", simulate.lack_of_fit_p(runs, shape, cliff))
+            for cliff in CLIFFS
+        ]
+        for group, kind, term, p in tests:
+            cell = counts[group, kind, term]
+            cell[0] += p is not None
+            cell[1] += p is not None and p < simulate.ALPHA
+        for kind, term, holds in simulate.intervals(runs, shape):
+            cell = counts["coverage", kind, term]
+            cell[0] += 1
+            cell[1] += holds
+    return dict(counts)
+
+
+def rates(name: str, noise: str, studies: int, pool) -> Counts:
+    """Return the counts of some studies of one design and noise."""
+    total: Counts = defaultdict(lambda: [0, 0])
+    for part in pool.imap_unordered(count, [(name, noise, chunk) for chunk in range(studies // CHUNK)]):
+        for key, (seen, hits) in part.items():
+            total[key][0] += seen
+            total[key][1] += hits
+    return total
+
+
+def print_table(name: str, noise: str, total: Counts, studies: int) -> None:
+    """Print a line per kind: the mean rate over its terms, the lowest and the highest; withheld p-values apart."""
+    kinds: dict[tuple[str, str], list[list[int]]] = defaultdict(list)
+    for (group, kind, _), cell in total.items():
+        kinds[group, kind].append(cell)
+    for (group, kind), cells in kinds.items():
+        seen = sum(cell[0] for cell in cells)
+        reported = seen / (studies * len(cells))
+        # A withheld p is no finding, so the share of findings is among all studies.
+        shares = (
+            [100 * hits / studies for _, hits in cells]
+            if group != "coverage"
+            else [100 * hits / max(count, 1) for count, hits in cells]
+        )
+        told = f"{np.mean(shares):.1f} | {min(shares):.1f} to {max(shares):.1f}" if seen else "withheld |"
+        print(f"| {name} | {noise} | {group} | {kind} | {told} | {100 * reported:.0f} |", flush=True)
+
+
+def main() -> None:
+    """Run all designs and noises."""
+    studies = int(sys.argv[1]) if len(sys.argv) > 1 else STUDIES
+    print("| design | noise | what | kind | mean % | range over terms | reported in % of studies |")
+    print("|---|---|---|---|---|---|---|")
+    with get_context("fork").Pool(os.cpu_count()) as pool:
+        for name in simulate.DESIGNS:
+            for noise in simulate.NOISES:
+                print_table(name, noise, rates(name, noise, studies, pool), studies)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""Simulate studies of a known surface under several kinds of noise, and count what the analysis gets wrong.
+
+Every study is analysed by the functions that the workflow runs. A rate is a share of studies: of p-values below 5 %
+where nothing moves the metric, of 95 % intervals that hold the truth, of lack-of-fit tests that see a cliff.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from finevar import baselines, checks, ladder, optimum, readings, regression, sensitivity, slopes
+from finevar.coding import Coding, model_matrix, term_name, terms
+
+NOISES = ("independent", "shared_seeds", "growing", "trajectories")
+ALPHA = 0.05
+SD = 0.01
+GROWTH = 6.0  # noise at the highest learning rate over noise at the lowest
+PERMUTATIONS = 199
+# A surface with its maximum inside the design, in coded units; its stationary point is at (0.2, -0.1, 0.3).
+TRUTH = {
+    "intercept": 0.85,
+    "learning_rate": 0.010,
+    "batch_size": -0.008,
+    "epochs": 0.014,
+    "learning_rate:batch_size": 0.005,
+    "learning_rate:epochs": -0.004,
+    "batch_size:epochs": 0.006,
+    "learning_rate^2": -0.020,
+    "batch_size^2": -0.0325,
+    "epochs^2": -0.021,
+}
+BASELINE = {"learning_rate": 2e-5, "batch_size": 32, "epochs": 3}
+
+
+@dataclass(frozen=True)
+class Design:
+    """A full factorial with seeds."""
+
+    name: str
+    codings: dict[str, Coding]
+    seeds: int
+
+    @property
+    def truth(self) -> np.ndarray:
+        """Return the true coefficients of the quadratic surface."""
+        return np.array([TRUTH[term_name(term)] for term in terms(list(self.codings), "quadratic")])
+
+
+def design(name: str, rates: tuple[float, ...], batches: tuple[float, ...], seeds: int) -> Design:
+    """Return a design over learning rate, batch size and epochs 1 to 3."""
+    codings = {"learning_rate": Coding(rates, "log2"), "batch_size": Coding(batches, "log2")}
+    return Design(name, codings | {"epochs": Coding((1, 2, 3), "identity")}, seeds)
+
+
+DESIGNS = {
+    "large": design("large", (1e-5, 2e-5, 4e-5, 8e-5), (16, 32, 64), 6),  # 216 runs
+    "small": design("small", (1e-5, 2e-5, 4e-5), (16, 32, 64), 2),  # 54 runs, the default study's size
+}
+
+
+def empty_study(shape: Design) -> pd.DataFrame:
+    """Return the runs of a design without metrics, seeds innermost."""
+    rows = []
+    for levels in itertools.product(*(coding.levels for coding in shape.codings.values())):
+        point = dict(zip(shape.codings, levels, strict=True))
+        own = all(point[name] == level for name, level in BASELINE.items())
+        rows += [
+            point | {"point_id": str(levels), "seed": seed, "is_baseline_point": own, "dataset": "amazon"}
+            for seed in range(shape.seeds)
+        ]
+    runs = pd.DataFrame(rows)
+    return runs.assign(run_id=[f"run{number}" for number in range(len(runs))], status="ok", dtype_used="float32")
+
+
+def simulate(shape: Design, noise: str, generator: np.random.Generator) -> pd.DataFrame:
+    """Return a study: column null holds noise about a constant, column known the same noise about the true surface."""
+    runs = empty_study(shape)
+    coded = {name: coding.coded(runs[name]) for name, coding in shape.codings.items()}
+    error = generator.normal(scale=SD, size=len(runs))
+    shifts, spread, own = np.zeros(shape.seeds), SD, None
+    runs["trajectory_id"] = runs["run_id"]
+    if noise == "shared_seeds":
+        shifts, spread = generator.normal(scale=2 * SD, size=shape.seeds), SD * 5**0.5
+        error += shifts[runs["seed"]]
+    if noise == "growing":
+        growth = GROWTH ** ((coded["learning_rate"] + 1) / 2)
+        error, spread = error * growth, SD * float((growth**2).mean()) ** 0.5
+        own = SD * float(growth[runs["is_baseline_point"]][0])
+    if noise == "trajectories":
+        course = runs.groupby(["learning_rate", "batch_size", "seed"], sort=False).ngroup().to_numpy()
+        error = 0.6 * error + generator.normal(scale=0.8 * SD, size=course.max() + 1)[course]
+        runs["trajectory_id"] = course.astype(str)
+    surface = model_matrix(coded, terms(list(shape.codings), "quadratic")) @ shape.truth
+    at_baseline = surface[runs["is_baseline_point"]].mean()
+    frozen = at_baseline + shifts.mean() + generator.normal(scale=own or spread)
+    facts = {"spread": spread, "shift": shifts.mean(), "baseline_null": 0.8, "baseline_known": frozen}
+    return runs.assign(null=0.85 + error, known=surface + error, cliff=0.85 + error, **facts)
+
+
+def fitted(runs: pd.DataFrame, response: str, shape: Design) -> regression.Surface:
+    """Fit a response as the workflow does."""
+    columns = terms(list(shape.codings), "quadratic")
+    return regression.fit_surface(runs, response, shape.codings, columns, 1 - ALPHA)
+
+
+# What is counted ------------------------------------------------------------------------------------------------------
+
+
+def p_values(runs: pd.DataFrame, shape: Design, *, draws: int = PERMUTATIONS) -> Iterator[tuple[str, str, float]]:
+    """Yield kind, name and value of every p that is reported on a study where nothing moves the metric."""
+    surface = fitted(runs, "null", shape)
+    unequal = checks.unequal_noise(surface)
+    yield from coefficient_p(surface)
+    for row in ladder.ladder_rows(surface, "quadratic", unequal):
+        yield "ladder, sequential F", row["rung"], row["p_value"]
+        yield "ladder, Wald F", row["rung"], row["p_robust"]
+    for row in checks.check_rows(surface):
+        if "p_value" in row:
+            yield f"check: {row['check']}", row["check"], row["p_value"]
+    for row in sensitivity_p(surface, unequal, draws):
+        yield f"sensitivity: {row['specification']}", row["term"], row.get("p_value")
+    for row in slopes.slope_rows(surface, BASELINE):
+        if row["units"] == "coded":
+            yield f"slopes: {row['place']}", f"{row['factor']}{number_of(row)}", row["p_value"]
+
+
+def coefficient_p(surface: regression.Surface) -> Iterator[tuple[str, str, float]]:
+    """Yield the p-values of the terms: at the centre, at the baseline, and with matched baselines."""
+    relative, _ = regression.fit_relative(surface, BASELINE)
+    found = {"absolute": surface, "relative": relative, "matched": baselines.fit_matched(surface, BASELINE)}
+    for framework, fit in found.items():
+        for row in readings.coefficient_rows(fit, framework) if fit else []:
+            if row["units"] == "coded" and row["group"] in readings.SPAN:
+                yield f"coefficients ({framework})", row["term"], row["p_value"]
+
+
+def sensitivity_p(surface: regression.Surface, unequal: str | None, draws: int) -> list[dict]:
+    """Return the p-values of every specification but the refits without parts."""
+    numbers = [number for number, term in enumerate(surface.columns) if term]
+    rows = sensitivity.classical(surface, numbers, unequal) + sensitivity.clustered(surface, numbers)
+    rows += sensitivity.mixed_model(surface, numbers, unequal) + sensitivity.transformed(logit_ready(surface), numbers)
+    rows += sensitivity.permutation(surface, numbers, draws)
+    names = [surface.names[number] for number in numbers]
+    return [row | {"term": name} for name, row in zip(itertools.cycle(names), rows, strict=False)]
+
+
+def logit_ready(surface: regression.Surface) -> regression.Surface:
+    """Return the surface under the name of a response that has a bounded scale."""
+    return replace(surface, response="accuracy")
+
+
+def intervals(runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, bool]]:
+    """Yield kind, name and success of every 95 % interval on a study of a known surface."""
+    surface, truth = fitted(runs, "known", shape), shape.truth
+    at = dict(zip([term_name(term) for term in surface.columns], truth, strict=True))
+    for row in readings.coefficient_rows(surface, "absolute"):
+        if row["units"] == "coded" and row["term"] in at and row["term"] != "intercept":
+            yield "coefficients", row["term"], holds(row, at[row["term"]])
+    for row in readings.effect_rows(surface):
+        yield "effects", row["factor"], row["ci_low"] <= 2 * at[row["factor"]] <= row["ci_high"]
+    for row in slopes.slope_rows(surface, BASELINE):
+        if row["units"] == "coded":
+            yield (
+                f"slopes: {row['place']}",
+                f"{row['factor']}{number_of(row)}",
+                holds(row, true_slope(row, runs, shape)),
+            )
+    yield from predictions(surface, runs, shape)
+    centre = optimum.region_statistic(surface, stationary(shape)[None])[0]
+    limit = stats.f.ppf(1 - ALPHA, len(shape.codings), surface.fit.df)
+    yield "region of the stationary point", "", bool(centre <= limit)
+
+
+def number_of(row: dict) -> str:
+    """Return a slope's place as text."""
+    return f" {row['place']} {row.get('moderator', '')} {row.get('moderator_level', '')}"
+
+
+def holds(row: dict, truth: float) -> bool:
+    """Say whether an interval holds the truth."""
+    return bool(row["ci_low"] <= truth <= row["ci_high"])
+
+
+def stationary(shape: Design) -> np.ndarray:
+    """Return the true stationary point, from the true coefficients."""
+    names = list(shape.codings)
+    curves = np.diag([TRUTH[f"{name}^2"] for name in names])
+    for i, j in itertools.combinations(range(len(names)), 2):
+        curves[i, j] = curves[j, i] = TRUTH[f"{names[i]}:{names[j]}"] / 2
+    return np.linalg.solve(-2 * curves, [TRUTH[name] for name in names])
+
+
+def true_slope(row: dict, runs: pd.DataFrame, shape: Design) -> float:
+    """Return the true slope that a row of the slopes table estimates, by differences of the true surface."""
+    if row["place"] == "baseline":
+        place = {name: coding.coded([BASELINE[name]]) for name, coding in shape.codings.items()}
+    elif row["place"] == "average":
+        place = {name: coding.coded(runs[name]) for name, coding in shape.codings.items()}
+    else:
+        place = {name: np.zeros(1) for name in shape.codings}
+        if row["place"] == "simple":
+            place[row["moderator"]] = shape.codings[row["moderator"]].coded([row["moderator_level"]])
+    ends = [place | {row["factor"]: place[row["factor"]] + step} for step in (0.5, -0.5)]
+    columns = terms(list(shape.codings), "quadratic")
+    high, low = (float((model_matrix(end, columns) @ shape.truth).mean()) for end in ends)
+    return high - low
+
+
+def predictions(surface: regression.Surface, runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, bool]]:
+    """Yield the success of predicted means, the band of the recommended setting and differences from the baselines.
+
+    A prediction is a mean over the study's own seeds, so their shifts are part of its truth.
+    """
+    points, coded = optimum.design_points(surface)
+    places = dict(zip(shape.codings, coded.T, strict=True))
+    truth = model_matrix(places, surface.columns) @ shape.truth + runs["shift"].iloc[0]
+    told = list(regression.predicted(surface, places))
+    for number, row in enumerate(told):
+        yield "predicted means", str(number), holds(row, truth[number])
+    best, _ = optimum.recommendation(surface)
+    at = int(np.flatnonzero(points["point_id"] == best["point_id"])[0])
+    reach = (best["ci_high"] - best["predicted"]) / best["std_error"]
+    errors = [abs(row["predicted"] - truth[n]) / row["std_error"] for n, row in enumerate(told)]
+    yield "band over all settings at once", "", bool(max(errors) <= reach)
+    yield "bound of the regret (at least)", "", bool(truth.max() - truth[at] <= best["regret_bound"])
+    own = float(truth[points["is_baseline_point"].to_numpy()][0])
+    for row in baselines.against_baseline_rows(surface):
+        if row.get("estimate") is None:
+            continue
+        where = int(np.flatnonzero(points["point_id"] == row["point_id"])[0])
+        yield f"difference from {row['baseline']}", str(where), holds(row, truth[where] - own)
+
+
+def equivalence_at_the_bound(runs: pd.DataFrame, shape: Design) -> float:
+    """Return the p of equivalence of a change that is exactly the smallest effect of interest, two SDs of seeds."""
+    moved = runs.assign(null=runs["null"] + shape.codings["epochs"].coded(runs["epochs"]) * runs["spread"].iloc[0])
+    surface = fitted(moved, "null", shape)
+    row = next(row for row in readings.effect_rows(surface) if row["factor"] == "epochs")
+    return float(row["p_equivalence"])
+
+
+def lack_of_fit_p(runs: pd.DataFrame, shape: Design, cliff: float) -> float | None:
+    """Return the lack-of-fit p of a study whose metric falls by some deviations at the highest learning rate."""
+    rate = runs["learning_rate"] == max(shape.codings["learning_rate"].levels)
+    surface = fitted(runs.assign(cliff=runs["cliff"] - cliff * SD * rate), "cliff", shape)
+    return (checks.lack_of_fit(surface) | checks.withheld(checks.unequal_noise(surface))).get("p_value")
