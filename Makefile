@@ -22,7 +22,7 @@ RUN := $(IN_VENV) python -m
 OPTIONS = --cores $(CORES) --profile workflow/profiles/local --configfile $(CONFIG)
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' $(CONFIG)
 
-.PHONY: help env study dry-run report test lint
+.PHONY: help env study dry-run report test calibrate lint
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -40,6 +40,9 @@ report: $(STAMP) ## write Snakemake's own report of a finished study: provenance
 
 test: $(STAMP) ## run the tests that need no network
 	@$(RUN) pytest $(ARGS)
+
+calibrate: $(STAMP) ## simulate studies of known truth: how often p-values and intervals are wrong (a quarter of an hour)
+	@$(RUN) tests.calibration $(ARGS)
 
 lint: $(STAMP) ## check style, format and rules
 	@$(RUN) ruff check .
