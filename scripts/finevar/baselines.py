@@ -84,11 +84,12 @@ def retrained(surface: Surface) -> tuple[float, float, float, np.ndarray] | str:
     """Return B1's mean, its variance, that variance's degrees of freedom and its covariance with the estimates."""
     own = at_baseline(surface.runs)
     squares, df = saturated_cells(surface)
+    error = float(squares[0]) / max(df, 1)
     if not own.any():
         return NO_B1
     if df < 1:
         return NO_SEEDS
-    spread: tuple[float, float] | str = (squares / df, float(df))
+    spread: tuple[float, float] | str = (error, float(df))
     if unequal_noise(surface) and surface.errors.clusters is None:
         spread = own_spread(surface)
     if isinstance(spread, str):
@@ -143,6 +144,7 @@ def fit_matched(surface: Surface, baseline: Mapping[str, float]) -> Surface | No
     """
     runs = with_retrained(surface)
     squares, df = saturated_cells(surface)
+    error = float(squares[0]) / max(df, 1)
     if runs["retrained"].isna().any() or df < 1:
         return None
     joint = runs.assign(dataset=runs["dataset"] + " seed " + runs["seed"].astype(str), seed=0)
@@ -153,7 +155,7 @@ def fit_matched(surface: Surface, baseline: Mapping[str, float]) -> Surface | No
     errors = errors_of(runs)
     fit = fit_ols(change.to_numpy(float), matrix, errors)
     cov = fit.cov.copy()
-    cov[0, 0] += squares / df / int(at_baseline(surface.runs).sum())
+    cov[0, 0] += error / int(at_baseline(surface.runs).sum())
     return dataclasses.replace(surface, names=names, fit=dataclasses.replace(fit, cov=cov), errors=errors, runs=joint)
 
 

@@ -6,21 +6,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import sparse, stats
 from statsmodels.stats.diagnostic import het_breuschpagan
 
 from finevar.covariance import fit_ols, wald_test
 from finevar.regression import Surface
 
+SEEDS_FOR_SIGNS = 6  # with fewer, the sign changes find too much (see make calibrate)
+SIGN_CHANGES = 999
+SIGN_SEED = 20250103
 SHARED = "runs share trajectories, so their errors are not independent"
 
 
 def check_rows(surface: Surface) -> list[dict[str, Any]]:
     """Return a row per check of a surface; a test whose assumptions do not hold has a reason instead of a p-value."""
-    spread = breusch_pagan(surface)
     unequal = unequal_noise(surface)
     growing = None if surface.errors.clusters is not None else unequal
-    rows = [lack_of_fit(surface) | withheld(unequal), spread, reset(surface) | withheld(growing), normality(surface)]
+    rows = [
+        lack_of_fit(surface, unequal),
+        breusch_pagan(surface),
+        reset(surface) | withheld(growing),
+        normality(surface),
+    ]
     influence = influence_table(surface)
     for check, column in (("largest_leverage", "leverage"), ("largest_cook", "cook")):
         worst = influence.loc[influence[column].idxmax()]
@@ -42,29 +49,36 @@ def unequal_noise(surface: Surface) -> str | None:
     return None
 
 
-def saturated_cells(surface: Surface) -> tuple[float, int]:
-    """Return the residual sum of squares of cell means plus seeds, and its degrees of freedom.
+def saturated_cells(surface: Surface, values: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+    """Return the residual sums of squares of cell means plus seeds [columns], and their degrees of freedom.
 
     What is left when every cell has its own mean and every seed its own shift: error that no surface could explain.
+    values: responses [runs, columns]; the surface's own without them.
     """
     runs = surface.runs
+    values = surface.fit.values[:, None] if values is None else values
     cells = pd.factorize(runs["dataset"].astype(str) + " " + runs["point_id"].astype(str))[0]
     seeds = pd.factorize(runs["seed"])[0]
-    dummies = np.eye(seeds.max() + 1)[seeds][:, 1:]
-    values = np.column_stack([surface.fit.values, dummies])
-    sums = np.zeros((cells.max() + 1, values.shape[1]))
-    np.add.at(sums, cells, values)
-    within = values - (sums / np.bincount(cells)[:, None])[cells]
-    response, shifts = within[:, 0], within[:, 1:]
-    solution, _, rank, _ = np.linalg.lstsq(shifts, response, rcond=None) if shifts.size else (np.zeros(0), 0, 0, 0)
-    return float(((response - shifts @ solution) ** 2).sum()), len(runs) - len(sums) - int(rank)
+    members = sparse.csr_array((np.ones(len(cells)), (cells, np.arange(len(cells)))))
+    means = members / members.sum(axis=1)[:, None]
+    shifts = np.eye(seeds.max() + 1)[seeds][:, 1:]
+    shifts = shifts - members.T @ (means @ shifts)
+    within = values - members.T @ (means @ values)
+    rank = int(np.linalg.matrix_rank(shifts)) if shifts.size else 0
+    if rank:
+        within = within - shifts @ np.linalg.lstsq(shifts, within, rcond=None)[0]
+    return (within**2).sum(axis=0), len(runs) - members.shape[0] - rank
 
 
-def lack_of_fit(surface: Surface) -> dict[str, Any]:
-    """Test whether the surface misses the cell means by more than seeds explain (F; Box & Draper 1987, ch. 3)."""
+def lack_of_fit(surface: Surface, unequal: str | None = None) -> dict[str, Any]:
+    """Test whether the surface misses the cell means by more than seeds explain (F; Box & Draper 1987, ch. 3).
+
+    unequal: why errors are not independent of one variance, or None. With SEEDS_FOR_SIGNS seeds the p-value is then
+    that of the same F under random changes of the residuals' signs (Wu 1986), with fewer it is withheld.
+    """
     row: dict[str, Any] = {"check": "lack_of_fit"}
-    error, error_df = saturated_cells(surface)
-    df = surface.fit.df_resid - error_df
+    squares, error_df = saturated_cells(surface)
+    error, df = float(squares[0]), surface.fit.df_resid - error_df
     if error_df < 1:
         return row | {"reason": "not testable: no cell has two seeds"}
     if df < 1:
@@ -72,7 +86,34 @@ def lack_of_fit(surface: Surface) -> dict[str, Any]:
     missed = surface.fit.ssr - error
     f_value = missed / df / (error / error_df)
     sums = {"sum_sq": missed, "sum_sq_error": error, "df_numerator": df, "df_denominator": float(error_df)}
-    return row | sums | {"statistic": f_value, "p_value": float(stats.f.sf(f_value, df, error_df))}
+    row |= sums | {"statistic": f_value}
+    if not unequal:
+        return row | {"p_value": float(stats.f.sf(f_value, df, error_df))}
+    if surface.runs["seed"].nunique() < SEEDS_FOR_SIGNS:
+        return row | withheld(f"{unequal}; with {SEEDS_FOR_SIGNS} seeds another could be used")
+    return row | {
+        "p_value": sign_change_p(surface),
+        "reason": f"by {SIGN_CHANGES} random sign changes, since {unequal}",
+    }
+
+
+def sign_change_p(surface: Surface) -> float:
+    """Return the share of random sign changes of the residuals, whole clusters at once, with a lack of fit as large."""
+    generator = np.random.default_rng(SIGN_SEED)
+    fit, clusters = surface.fit, surface.errors.clusters
+    clusters = np.arange(len(fit.values)) if clusters is None else clusters
+    residual = (fit.resid / np.sqrt(1 - fit.leverages))[:, None]
+    basis = np.linalg.qr(fit.matrix)[0]
+
+    def statistic(values: np.ndarray) -> np.ndarray:
+        error = saturated_cells(surface, values)[0]
+        return ((values**2).sum(axis=0) - ((basis.T @ values) ** 2).sum(axis=0)) / error
+
+    signs = generator.choice([-1.0, 1.0], (int(clusters.max()) + 1, SIGN_CHANGES))
+    observed = statistic(residual)[0] * (1 - 1e-12)
+    parts = np.array_split(signs, max(1, len(residual) * SIGN_CHANGES // 2_000_000), axis=1)
+    larger = sum(int((statistic(residual * part[clusters]) >= observed).sum()) for part in parts)
+    return (larger + 1) / (SIGN_CHANGES + 1)
 
 
 def breusch_pagan(surface: Surface) -> dict[str, Any]:

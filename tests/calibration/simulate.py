@@ -249,4 +249,4 @@ def lack_of_fit_p(runs: pd.DataFrame, shape: Design, cliff: float) -> float | No
     """Return the lack-of-fit p of a study whose metric falls by some deviations at the highest learning rate."""
     rate = runs["learning_rate"] == max(shape.codings["learning_rate"].levels)
     surface = fitted(runs.assign(cliff=runs["cliff"] - cliff * SD * rate), "cliff", shape)
-    return (checks.lack_of_fit(surface) | checks.withheld(checks.unequal_noise(surface))).get("p_value")
+    return checks.lack_of_fit(surface, checks.unequal_noise(surface)).get("p_value")
