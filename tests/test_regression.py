@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from finevar import readings, regression
+from finevar import analyses, readings, regression
 from finevar.coding import Coding, aliased_terms, design_matrix, model_matrix, terms
 
 # ChemReact: Myers, Montgomery & Anderson-Cook (2009), table 7.6, as distributed with R's rsm.
@@ -207,6 +207,55 @@ def test_gates():
     corners = [str(levels) for levels in ((2.5e-5, 8, 1), (4e-4, 8, 1), (2.5e-5, 32, 1), (2.5e-5, 8, 3))]
     few = study(seeds=1)[study(seeds=1)["point_id"].isin(corners)]
     assert "4 runs leave no residual degree of freedom for 4 parameters" in gate_of(few, "first_order")
+
+
+def test_aliased_batch_times_epochs_is_named_and_has_no_p():
+    metrics = study()
+    corner = (metrics["batch_size"] == 32) & (metrics["epochs"] == 3)
+    ends = metrics["batch_size"].isin([8, 32]) & metrics["epochs"].isin([1, 3])
+    tied = metrics[ends & ~corner].reset_index(drop=True)  # three of four corners: the product follows from the factors
+    gate = gate_of(tied, "interactions")
+    assert gate.startswith("the design cannot tell these terms from the ones before them: batch_size:epochs. ")
+    plan = readings.Plan(CODINGS, BASELINE, ["loss"], "interactions", 0.95)
+    for analyse in (analyses.check_study, analyses.explore_study, analyses.compare_study):
+        assert all(not rows for rows in analyse(tied, plan).values())
+
+
+def test_too_few_levels_are_named():
+    metrics = study()
+    two = metrics[metrics["epochs"] != 2].reset_index(drop=True)
+    assert "epochs has 2 levels among the finished runs, and epochs^2 needs 3. Add levels" in gate_of(two)
+
+
+def test_too_few_trajectories_stop_the_table():
+    metrics = study(seeds=2)
+    shared = metrics.assign(trajectory_id=metrics["learning_rate"].astype(str) + metrics["seed"].astype(str))
+    assert "runs share 6 trajectories, so their errors go together, and that is too few" in gate_of(shared)
+
+
+def test_the_covariance_and_its_reason_are_told():
+    row = fit(study())["fits"].iloc[0]
+    assert row["covariance"] == "HC3"
+    assert row["covariance_reason"].startswith("every run is trained by itself")
+    assert "its tests are cautious" in row["covariance_reason"], "54 runs are few for 11 parameters"
+    metrics = study(seeds=4)
+    course = metrics.groupby(["learning_rate", "batch_size", "seed"]).ngroup().astype(str)
+    shared = fit(metrics.assign(trajectory_id=course))["fits"].iloc[0]
+    assert (shared["covariance"], shared["clusters"]) == ("CR3", 36)
+    assert shared["covariance_reason"].startswith("runs that differ in epochs only share a trajectory")
+
+
+def test_claims_leave_the_family_of_the_other_terms():
+    claims = [{"response": "loss", "term": "epochs"}, {"response": "loss", "term": "batch_size"}]
+    plan = readings.Plan(CODINGS, BASELINE, ["loss"], "quadratic", 0.95, claims)
+    table = pd.DataFrame(readings.fit_study(study(), plan)["coefficients"])
+    rows = table.query("framework == 'absolute' and units == 'coded'").set_index("term")
+    assert set(rows.loc[["epochs", "batch_size"], "family"]) == {"2 claims, Holm"}
+    assert rows.loc["learning_rate", "family"] == "7 terms, Benjamini-Hochberg"
+    p = rows.loc[["epochs", "batch_size"], "p_value"].sort_values()
+    assert rows.loc[p.index[0], "p_adjusted"] == pytest.approx(min(1, 2 * p.iloc[0]))
+    natural = table.query("framework == 'absolute' and units == 'natural'").set_index("term")
+    assert natural.loc["epochs", "p_adjusted"] == rows.loc["epochs", "p_adjusted"]
 
 
 def test_a_cell_without_a_finished_run_stops_the_table_and_is_named():
