@@ -117,6 +117,12 @@ def cluster_rows(clusters: np.ndarray) -> list[np.ndarray]:
     return np.split(order, np.cumsum(np.bincount(clusters))[:-1])
 
 
+def jackknifes(matrix: np.ndarray, clusters: np.ndarray) -> bool:
+    """Say whether every parameter can still be estimated without any one cluster: no cluster has a leverage of 1."""
+    basis = np.linalg.qr(matrix)[0]
+    return all(np.linalg.eigvalsh(basis[rows].T @ basis[rows])[-1] < 1 - 1e-8 for rows in cluster_rows(clusters))
+
+
 def cluster_sums(rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """Return the sums of rows [runs, columns] within clusters [clusters, columns]."""
     sums = np.zeros((int(clusters.max()) + 1, rows.shape[1]))

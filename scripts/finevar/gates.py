@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.coding import Codings, Term, aliased_terms, design_matrix, leverages, term_name
-from finevar.covariance import errors_of
+from finevar.covariance import errors_of, jackknifes
 
 
 def gate_sentence(
@@ -69,7 +69,6 @@ def trajectory_sentence(used: pd.DataFrame, matrix: np.ndarray, names: Sequence[
     told = f"runs share {errors.count} trajectories, so their errors go together"
     if (errors.count or 0) <= len(names):
         return f"{told}, and that is too few for {len(names)} parameters. Add seeds, or train epochs apart."
-    for cluster in range(errors.count or 0):
-        if aliased_terms(matrix[errors.clusters != cluster], names):
-            return f"{told}, and one of them alone decides a parameter. Add seeds."
+    if not jackknifes(matrix, errors.clusters):
+        return f"{told}, and one of them alone decides a parameter. Add seeds."
     return None

@@ -13,7 +13,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from finevar.coding import aliased_terms, design_matrix, leverages
-from finevar.covariance import Errors, cluster_sums, clustered_by, fit_ols, jackknife_weights
+from finevar.covariance import cluster_sums, clustered_by, fit_ols, jackknife_weights, jackknifes
 from finevar.regression import Surface
 
 PERMUTATIONS = 999
@@ -95,19 +95,10 @@ def clustered(surface: Surface, numbers: Sequence[int]) -> Rows:
     others = [name for name in surface.codings if name != "epochs"]
     labels = surface.runs.groupby([*others, *TRAJECTORY_BEYOND_EPOCHS], sort=False).ngroup().to_numpy()
     errors = clustered_by(labels, "")
-    if (errors.count or 0) <= surface.fit.matrix.shape[1] or not jackknifes(surface, errors):
+    if (errors.count or 0) <= surface.fit.matrix.shape[1] or not jackknifes(surface.fit.matrix, labels):
         return without("clustered", numbers, "too few clusters")
     fit = fit_ols(surface.fit.values, surface.fit.matrix, errors)
     return estimates("clustered", fit.params, fit.bse, fit.pvalues, numbers)
-
-
-def jackknifes(surface: Surface, errors: Errors) -> bool:
-    """Say whether every parameter can still be estimated without any one cluster."""
-    clusters = errors.clusters
-    return clusters is None or all(
-        not aliased_terms(surface.fit.matrix[clusters != cluster], surface.names)
-        for cluster in range(int(clusters.max()) + 1)
-    )
 
 
 def mixed_model(surface: Surface, numbers: Sequence[int], unequal: str | None) -> Rows:
@@ -180,8 +171,8 @@ def permutation(surface: Surface, numbers: Sequence[int], draws: int = PERMUTATI
 
 def without_term(values: np.ndarray, matrix: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Return fitted values and residuals [runs] of the model without one term."""
-    reduced = np.delete(matrix, number, axis=1)
-    fitted = reduced @ np.linalg.lstsq(reduced, values, rcond=None)[0]
+    basis = np.linalg.qr(np.delete(matrix, number, axis=1))[0]
+    fitted = basis @ (basis.T @ values)
     return fitted, values - fitted
 
 
