@@ -22,7 +22,7 @@ RUN := $(IN_VENV) python -m
 OPTIONS = --cores $(CORES) --profile workflow/profiles/local --configfile $(CONFIG)
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' $(CONFIG)
 
-.PHONY: help env study dry-run report test calibrate lint
+.PHONY: help env study dry-run report test calibrate bench lint
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -43,6 +43,9 @@ test: $(STAMP) ## run the tests that need no network
 
 calibrate: $(STAMP) ## simulate studies of known truth: how often p-values and intervals are wrong (a quarter of an hour)
 	@$(RUN) tests.calibration $(ARGS)
+
+bench: $(STAMP) ## time the analysis of 10,000 runs
+	@$(RUN) tests.benchmarks.analysis $(ARGS)
 
 lint: $(STAMP) ## check style, format and rules
 	@$(RUN) ruff check .
