@@ -1,4 +1,4 @@
-"""Write the report; in: metrics, coefficients, effects, fits, surface, baselines (Parquet), datasets, figures (JSON).
+"""Write the report; in: metrics, the analysis tables, baselines (Parquet), datasets, figures (JSON).
 
 baselines: the baseline's metrics, a file for each evaluation data set. datasets: a dataset.json for each name in
 params.datasets, in that order. figures: Vega-Lite specifications, named by their files. Out: one HTML file.
@@ -8,29 +8,28 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
+from finevar import records
 from finevar.files import read_json, write_bytes
 from finevar.jobs import JobLog
-from finevar.records import COEFFICIENTS, EFFECTS, FITS, METRICS, STUDY_METRICS, SURFACE, read_table
-from finevar.report import render_report
+from finevar.report import ANALYSES, render_report
 
-SCHEMAS = {
-    "metrics": STUDY_METRICS,
-    "coefficients": COEFFICIENTS,
-    "effects": EFFECTS,
-    "fits": FITS,
-    "surface": SURFACE,
-}
+
+def read(path: str, columns: pa.Schema) -> pd.DataFrame:
+    """Read a table, checked."""
+    return records.read_table(path, columns).to_pandas()
 
 
 def read_baselines(paths: Iterable[str]) -> pd.DataFrame:
     """Read the baseline's metrics, one row an evaluation data set."""
-    return pd.concat([read_table(path, METRICS).to_pandas() for path in paths], ignore_index=True)
+    return pd.concat([read(path, records.METRICS) for path in paths], ignore_index=True)
 
 
 def main(snakemake) -> None:
     with JobLog(snakemake.log[0]):
-        tables = {name: read_table(snakemake.input[name], schema).to_pandas() for name, schema in SCHEMAS.items()}
+        schemas = {"metrics": records.STUDY_METRICS} | {name: getattr(records, name.upper()) for name in ANALYSES}
+        tables = {name: read(snakemake.input[name], columns) for name, columns in schemas.items()}
         tables["baselines"] = read_baselines(snakemake.input.baselines)
         facts = {
             "config": snakemake.params.config,

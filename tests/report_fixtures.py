@@ -11,7 +11,9 @@ import pyarrow as pa
 from scipy import stats
 
 from finevar import records
+from finevar.analyses import check_study, compare_study, explore_study
 from finevar.coding import Coding, model_matrix, step_unit, term_group, term_name, terms
+from finevar.readings import Plan, fit_study
 
 FACTORS: dict[str, dict[str, Any]] = {
     "learning_rate": {"levels": [2.5e-5, 1e-4, 4e-4], "coding": "log2"},
@@ -88,6 +90,23 @@ def simulate(
     return tables | {name: fitting(schemas[name], rows[name]) for name in rows}
 
 
+def explore(
+    tables: dict[str, pd.DataFrame], study: dict[str, dict[str, Any]] | None = None, order: str = "quadratic"
+) -> dict[str, pd.DataFrame]:
+    """Return a simulated study's tables with those that the workflow adds to its fits; gated responses have no rows."""
+    study = study or FACTORS
+    fits = tables["fits"]
+    fitted = fits.loc[fits["gate"].isna() & (fits["framework"] == "absolute"), "response"]
+    codings = {name: Coding.of(factor) for name, factor in study.items()}
+    own = {name: (BASELINE | FIXED)[name] for name in study}
+    plan = Plan(codings, own, list(fitted), order, confidence=0.95)
+    finished = tables["metrics"].query("status == 'ok'")
+    rows = {"ladder": fit_study(finished, plan)["ladder"]}
+    for part in (check_study, explore_study, compare_study):
+        rows |= part(finished, plan)
+    return tables | {name: fitting(getattr(records, name.upper()), found) for name, found in rows.items()}
+
+
 def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd.DataFrame:
     """Return the aggregate of a full grid; the last runs diverged."""
     rng = np.random.default_rng(7)
@@ -121,6 +140,7 @@ def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd
         row |= {"eval_examples": 800, "steps": 36, "tokens": 9000, "train_seconds": 4.2, "eval_seconds": 1.3}
         row |= {"threads": 2, "device": "cpu", "dtype_used": "float32", "python": "3.11.7", "torch": "2.13.0+cpu"}
         row |= {"engine": "1", "model_sha256": "53aa5117" * 8, "data_sha256": "0badcafe" * 8}
+        row["trajectory_id"] = row["run_id"]
         row["is_baseline_point"] = all(BASELINE.get(name) == value for name, value in point.items())
         rows.append(row)
     for row in rows[len(rows) - diverged :] if diverged else []:
@@ -177,7 +197,8 @@ def analyse(metrics: pd.DataFrame, study: Any, response: str) -> dict[str, list[
         "test_set_se": 0.0067,
         "smallest_effect": smallest,
     }
-    shared |= {"covariance": "HC3", "diverged": len(metrics) - len(runs), "missing": 0}
+    shared |= {"covariance": "HC3", "covariance_reason": "every run is trained by itself"}
+    shared |= {"diverged": len(metrics) - len(runs), "missing": 0}
     shared |= {"baseline_value": float(runs[f"baseline_{response}"].mean())}
     return {
         "fits": [
@@ -206,7 +227,7 @@ def coefficient_rows(fit: Any, columns: Any, codings: Any, response: str) -> lis
             scale = float(np.prod([codings[name].step for name in term])) if units == "natural" else 1.0
             value, se = fit["beta"][position] * scale, fit["covariance"][position, position] ** 0.5 * scale
             low, high = value - fit["t"] * se, value + fit["t"] * se
-            unit = "per coded unit" if units == "coded" else " ".join(step_unit(n, codings[n].scale) for n in term)
+            unit = "per coded unit" if units == "coded" else ", ".join(step_unit(n, codings[n].scale) for n in term)
             p = 2 * stats.t.sf(abs(value / se), fit["df"])
             row = {"response": response, "framework": framework, "units": units, "term": term_name(term)}
             row |= {"group": term_group(term), "unit": unit, "estimate": value, "std_error": se, "df": float(fit["df"])}
@@ -214,6 +235,7 @@ def coefficient_rows(fit: Any, columns: Any, codings: Any, response: str) -> lis
             if term and framework == "absolute":
                 row |= {
                     "p_adjusted": min(1.0, 1.5 * p),
+                    "family": f"{3 * len(columns) - 3} terms, Benjamini-Hochberg",
                     "verdict": verdict(low / scale, high / scale, fit["smallest"] / 2),
                 }
             rows.append(row)
@@ -249,6 +271,7 @@ def effect_row(fit: Any, columns: Any, codings: Any, response: str, name: str) -
     row |= {"per_unit_ci_high": high / steps, "unit": step_unit(name, codings[name].scale)}
     p = float(2 * stats.t.sf(abs(change / se), fit["df"]))
     row |= {"smallest_effect": fit["smallest"], "p_value": p, "p_adjusted": min(1.0, 1.5 * p)}
+    row |= {"family": f"{3 * len(codings)} effects, Benjamini-Hochberg"}
     return row | {"verdict": verdict(low, high, fit["smallest"])}
 
 

@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from finevar import charts, drawing, planes, report_tables
+from finevar import charts, drawing, interplay_chart, planes, report_tables
 from finevar.report import render_report
-from report_fixtures import BASELINE, CENTRE, FACTORS, baseline_metrics, facts, simulate
+from report_fixtures import BASELINE, CENTRE, FACTORS, baseline_metrics, explore, facts, simulate
 
 GATE = "The terms learning_rate^2 and epochs^2 are aliased: three levels are needed"
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -18,7 +18,12 @@ SECTIONS = [
     "baseline",
     "effects",
     "main-effects",
+    "interplay",
+    "slopes",
     "surfaces",
+    "optimum",
+    "checks",
+    "sensitivity",
     "curves",
     "points",
     "provenance",
@@ -60,6 +65,7 @@ def figures(tables, study=FACTORS):
         "main_effects": charts.main_effects_chart(tables["profiles"], tables["metrics"], study),
         "learning_curves": charts.learning_curves_chart(tables["learning_curves"], study),
     }
+    found["interplay"] = interplay_chart.interplay_chart(tables["interplay"], tables["coefficients"], study)
     for response in CENTRE:
         surface = planes.surface_chart(tables["surface"], tables["metrics"], response, study, BASELINE)
         found[f"surface_{response}"] = surface
@@ -79,14 +85,14 @@ def render(tables, known=None, drawn=None):
 @pytest.fixture(scope="module")
 def complete():
     """Return the page of a study without any trouble."""
-    tables = simulate()
+    tables = explore(simulate())
     return render(tables, drawn=figures(tables))
 
 
 @pytest.fixture(scope="module")
 def troubled():
     """Return the page of a study with a gated response and lost runs."""
-    tables = simulate(gate={"loss": GATE}, diverged=2)
+    tables = explore(simulate(gate={"loss": GATE}, diverged=2))
     return render(tables, drawn=figures(tables))
 
 
@@ -94,7 +100,8 @@ def test_the_sections_come_in_order_and_the_contents_list_them(complete):
     _, page = complete
     assert [attrs["id"] for tag, attrs in page.tags if tag == "h2"] == SECTIONS
     links = [attrs["href"] for tag, attrs in page.tags if tag == "a" and attrs.get("href", "").startswith("#")]
-    assert links == [f"#{name}" for name in SECTIONS]
+    assert links[: len(SECTIONS)] == [f"#{name}" for name in SECTIONS]
+    assert {link.removeprefix("#") for link in links} == set(SECTIONS)
 
 
 def test_nothing_is_loaded_from_elsewhere(complete):
@@ -114,7 +121,7 @@ def test_the_program_is_held_once(complete):
     charts_drawn = [attrs["id"] for tag, attrs in page.tags if tag == "div" and attrs.get("class") == "chart"]
     assert sorted(charts_drawn) == sorted(
         f"chart-{name}"
-        for name in ["coefficients", "main_effects", "learning_curves", *(f"surface_{r}" for r in CENTRE)]
+        for name in ["coefficients", "main_effects", "interplay", "learning_curves", *(f"surface_{r}" for r in CENTRE)]
     )
 
 
@@ -128,7 +135,7 @@ def test_figures_and_tables_can_be_read_without_seeing_them(complete):
 
 def test_every_figure_has_a_drawing_for_pages_without_scripts(complete):
     html, _ = complete
-    assert html.count("<noscript><svg") == 6
+    assert html.count("<noscript><svg") == 7
 
 
 def test_the_answer_stands_first(complete):
@@ -158,7 +165,7 @@ def test_a_gated_response_has_its_sentence_and_no_p_value(troubled):
 
 
 def test_a_response_without_a_baseline_keeps_its_absolute_table():
-    tables = simulate()
+    tables = explore(simulate())
     relative = (tables["fits"]["framework"] == "relative") & (tables["fits"]["response"] == "loss")
     tables["fits"].loc[relative, "gate"] = "the baseline has no loss."
     coefficients = tables["coefficients"]
@@ -176,13 +183,13 @@ def test_lost_runs_are_named(troubled):
 
 
 def test_a_study_where_all_is_gated_still_has_a_page():
-    _, page = render(simulate(gate=dict.fromkeys(CENTRE, GATE)))
+    _, page = render(explore(simulate(gate=dict.fromkeys(CENTRE, GATE))))
     assert "No verdict: accuracy, binary F1 and loss could not be analysed" in page.words
     assert "Adjusted p-values" not in page.words
 
 
 def test_one_seed_gives_no_spread_and_no_nan():
-    _, page = render(simulate(seeds=(0,)))
+    _, page = render(explore(simulate(seeds=(0,))))
     assert "at 1 seed, all of them complete." in page.words
     assert not re.search(r"\bnan\b", page.words)
 
@@ -190,12 +197,12 @@ def test_one_seed_gives_no_spread_and_no_nan():
 def test_a_baseline_that_is_the_source_model():
     known = facts()
     del known["config"]["baseline"]["dataset"]
-    _, page = render(simulate(), known)
+    _, page = render(explore(simulate()), known)
     assert "minilm as its source provides it" in page.words
 
 
 def test_markup_in_a_reason_is_text():
-    tables = simulate(diverged=1)
+    tables = explore(simulate(diverged=1))
     tables["metrics"]["reason"] = tables["metrics"]["reason"].replace(
         "the loss was not finite at step 12", "<script>alert(1)</script>"
     )

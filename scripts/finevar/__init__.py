@@ -3,8 +3,8 @@
 Modules, lowest first; a module imports only from those before it:
 errors, files, jobs; coding, consistency, config, design; packages, conversion, sources; records, tables, corpus,
 encoding; encoder, randomness, checkpoint, machine, training, evaluation; aggregation, covariance, gates, regression,
-verdicts, ladder, checks, slopes, optimum, baselines, sensitivity, readings, analyses; formatting, wording, drawing,
-charts, planes, report_tables, report.
+verdicts, ladder, checks, slopes, optimum, baselines, sensitivity, readings, analyses; formatting, wording, findings,
+caveats, comparisons, drawing, charts, interplay_chart, planes, report_tables, analysis_tables, sections, report.
 
 What a dry run imports (errors, jobs, coding, consistency, config, design) never imports torch.
 """

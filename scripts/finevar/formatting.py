@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -88,6 +88,24 @@ def p_text(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def p_equals(p: float | None, name: str = "p") -> str:
+    """Print a p-value with its name: p = 0.030, p < 0.001."""
+    text = p_text(p)
+    return f"{name} {text}" if text.startswith("<") else f"{name} = {text}"
+
+
+def f_text(statistic: float, df_numerator: float, df_denominator: float) -> str:
+    """Print an F statistic with its degrees of freedom."""
+    return f"F({df_numerator:.4g}, {df_denominator:.4g}) = {number(statistic, 2)}"
+
+
+def between_levels(value: float | None) -> str:
+    """Print a place on a factor's axis that need not be a level: whole from ten up, else to three digits."""
+    if is_missing(value):
+        return NOTHING
+    return level(float(round(value)) if abs(value) >= 10 else float(f"{value:.3g}"))
+
+
 def duration(seconds: float | None) -> str:
     """Print seconds as s, min or h."""
     if is_missing(seconds):
@@ -146,6 +164,11 @@ def unit_label(unit: str | None, factor: str | None = None) -> str:
     """Print a unit in words; a factor that the sentence has named already is left out."""
     text = "" if is_missing(unit) else str(unit)
     return (text.removesuffix(f" of {factor}") if factor else text).replace("_", " ")
+
+
+def settings_text(levels: Mapping[str, Any]) -> str:
+    """Print factors with their levels: learning rate 1e-4 and epochs 3."""
+    return joined([f"{factor_label(name)} {level(value)}" for name, value in levels.items()])
 
 
 def joined(words: Sequence[str], last: str = "and") -> str:

@@ -27,7 +27,7 @@ from finevar.drawing import (
     styled,
 )
 from finevar.formatting import held_label, response_label, response_labels
-from finevar.wording import LOWER_IS_BETTER
+from finevar.records import LOWER_IS_BETTER
 
 
 def surface_chart(

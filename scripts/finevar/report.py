@@ -12,7 +12,7 @@ import pandas as pd
 import vl_convert
 import yaml
 
-from finevar import formatting, report_tables, wording
+from finevar import caveats, findings, formatting, report_tables, sections, wording
 from finevar.drawing import vega_lite_version
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -24,20 +24,42 @@ DESIGN_WORDS = {
     "table": "points read from a file",
 }
 
+ANALYSES = (
+    "coefficients",
+    "effects",
+    "fits",
+    "surface",
+    "ladder",
+    "checks",
+    "influence",
+    "sensitivity",
+    "slopes",
+    "johnson_neyman",
+    "optima",
+    "optimum_factors",
+    "canonical",
+    "ridge",
+    "recommendations",
+    "against_baseline",
+    "matched",
+)
+
 Tables = Mapping[str, pd.DataFrame]
 
 
 def render_report(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
     """Return the report as one HTML page that loads nothing from elsewhere.
 
-    tables: metrics, coefficients, effects, fits, surface and baselines, the last with one row per evaluation data set.
-    figures: Vega-Lite specifications by name: coefficients, main_effects, surface_<response>, learning_curves.
+    tables: metrics, those of ANALYSES, and baselines, with one row per evaluation data set.
+    figures: Vega-Lite specifications by name: coefficients, main_effects, interplay, surface_<response>,
+    learning_curves.
     facts: config (checked, defaults filled in), factors, and datasets (what the preparation of each data set found).
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
+    labels, confidence = fitted_names(tables, facts), facts["config"]["analysis"]["confidence"]
     context = {
         "study": facts["config"]["study"],
         "answer": answer(tables, facts),
@@ -46,10 +68,16 @@ def render_report(tables: Tables, figures: Mapping[str, Mapping[str, Any]], fact
         "effects": effects(tables, facts),
         "figures": {name: figure(name, spec, tables, facts) for name, spec in figures.items()},
         "surfaces": surfaces(tables, figures, facts),
+        "interplay": sections.interplay(tables, labels, confidence),
+        "slopes": sections.slopes(tables, labels, confidence),
+        "optimum": sections.optimum(tables, labels, confidence),
+        "matching": sections.baselines(tables, labels, list(facts["factors"]), confidence),
+        "checks": sections.checks(tables, labels, facts["config"]["analysis"]["model"], confidence),
+        "sensitivity": sections.sensitivity(tables, labels, confidence),
         "points": points(tables, facts),
         "provenance": provenance(tables, facts),
-        "confidence": formatting.percent(facts["config"]["analysis"]["confidence"]),
-        "error_rate": formatting.percent(1 - facts["config"]["analysis"]["confidence"]),
+        "confidence": formatting.percent(confidence),
+        "error_rate": formatting.percent(1 - confidence),
         "program": vl_convert.javascript_bundle(vl_version=vega_lite_version()),
     }
     return environment.get_template("report.html").render(context)
@@ -78,6 +106,8 @@ def answer(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "headline": wording.headline(effect_rows, fits, labels),
         "together": wording.together_sentence(interactions, labels),
+        "interplay": sections.interplay_answer(tables, fitted_names(tables, facts), confidence),
+        "recommended": findings.recommended_sentence(sections.recommended(tables, labels), labels),
         "matrix": report_tables.verdict_matrix(effect_rows, labels, confidence),
         "groups": [group for group in groups if group["sentences"]],
         "scope": scope(tables["metrics"]),
@@ -112,6 +142,13 @@ def names(tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
     """Return the responses' names in words."""
     known = [*facts["config"]["analysis"]["responses"], *tables["fits"]["response"]]
     return formatting.response_labels(tables["metrics"], dict.fromkeys(known))
+
+
+def fitted_names(tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names in words of the responses that no gate stopped."""
+    fits = tables["fits"]
+    fitted = set(fits.loc[(fits["framework"] == "absolute") & fits["gate"].isna(), "response"])
+    return {response: label for response, label in names(tables, facts).items() if response in fitted}
 
 
 def gates(fits: pd.DataFrame) -> list[dict[str, Any]]:
@@ -174,8 +211,7 @@ def effects(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     labels, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
     fits, coefficients = tables["fits"], tables["coefficients"]
     absolute = fits[(fits["framework"] == "absolute") & fits["gate"].isna()]
-    fitted = [response for response in labels if response in set(absolute["response"])]
-    family = int(coefficients.query("framework == 'absolute' and units == 'coded'")["p_adjusted"].notna().sum())
+    fitted = fitted_names(tables, facts)
     return {
         "table": report_tables.effects_table(tables["effects"], labels, confidence),
         "coded": [
@@ -188,7 +224,8 @@ def effects(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
         "identity": wording.identity_sentence(fits) if fitted else "",
         "floors": [wording.floor_sentence(row, labels[row["response"]]) for row in absolute.to_dict("records")],
         "gates": [wording.gate_sentence(row, labels[row["response"]]) for row in gates(fits)],
-        "family": family,
+        "families": caveats.families_sentence(coefficients, tables["effects"]),
+        "covariances": caveats.covariance_sentences(fits, labels),
     }
 
 

@@ -28,7 +28,7 @@ from finevar.formatting import (
     term_label,
     unit_label,
 )
-from finevar.wording import LOWER_IS_BETTER
+from finevar.records import LOWER_IS_BETTER
 
 CALIBRATION = ("ece", "brier")
 FACT_WORDS = {

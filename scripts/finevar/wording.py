@@ -13,6 +13,7 @@ import pandas as pd
 
 from finevar.formatting import (
     PLUS_MINUS,
+    between_levels,
     counted,
     estimate,
     factor_label,
@@ -28,9 +29,9 @@ from finevar.formatting import (
     significant,
     unit_label,
 )
+from finevar.records import LOWER_IS_BETTER
 
 VERDICTS = ("effect", "undecided", "negligible")
-LOWER_IS_BETTER = frozenset({"loss", "ece", "brier"})
 UNITS_WORTH_TELLING = (1, 20)  # a slope per unit says little where the levels span less than one or very many units
 
 Row = Mapping[str, Any]
@@ -262,8 +263,7 @@ def extreme_sentence(surface: pd.DataFrame, response: str, label: str, confidenc
         return ""
     lowest = response in LOWER_IS_BETTER
     best = rows.loc[rows["predicted"].idxmin() if lowest else rows["predicted"].idxmax()]
-    rounded = {axis: float(f"{best[f'value_{axis}']:.3g}") for axis in "xy"}  # a grid's cell, not a level
-    place = joined([f"{factor_label(best[f'factor_{axis}'])} {level(value)}" for axis, value in rounded.items()])
+    place = joined([f"{factor_label(best[f'factor_{axis}'])} {between_levels(best[f'value_{axis}'])}" for axis in "xy"])
     held = (
         "" if is_missing(best["held"]) or not best["held"] else f" with {held_label(best['held']).replace(' = ', ' ')}"
     )
@@ -291,6 +291,10 @@ def figure_caption(kind: str, label: str, confidence: float, factors: Sequence[s
             f"{percent(confidence)} interval for the mean. Dots: runs; rings: means over seeds of each point, at all "
             "levels of the other factors, so they scatter more widely than the band."
         ),
+        "interplay": (
+            f"The slope of one factor over another, the rest at their centre, with its {percent(confidence)} interval: "
+            "bold where the interval excludes zero, thin and broken where it includes it."
+        ),
         "surface": (
             f"Predicted {label} over each pair of factors, the others held as stated; yellow is better. Rings mark the "
             "design's points and the diamond the baseline's own settings, as seen from above."
@@ -308,6 +312,7 @@ def figure_alternative(kind: str, label: str) -> str:
     alternatives = {
         "coefficients": "Forest plot of the coded coefficients by metric; the tables beside it list the same numbers.",
         "main_effects": "Predicted profiles of each metric along each factor, over the observed runs.",
+        "interplay": "Slope of one factor as a line over another, by metric; the sentences and tables tell the same.",
         "surface": f"Heat maps with contour lines of predicted {label} for each pair of factors.",
         "learning_curves": "Training loss of every run by epoch, with mean curves by level.",
     }

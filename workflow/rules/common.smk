@@ -149,12 +149,8 @@ def transient(path):
 def get_figures():
     """Return the names of the study's figures, in the report's order."""
     surfaces = [f"surface_{response}" for response in STUDY.config["analysis"]["responses"]]
-    return [
-        "coefficients",
-        "main_effects",
-        *(surfaces if len(STUDY.config["sweep"]["factors"]) > 1 else []),
-        "learning_curves",
-    ]
+    joint = ["interplay", *surfaces] if len(STUDY.config["sweep"]["factors"]) > 1 else []
+    return ["coefficients", "main_effects", *joint, "learning_curves"]
 
 
 def get_targets():

@@ -46,6 +46,31 @@ rule plot_main_effects:
         "../../scripts/plot_main_effects.py"
 
 
+rule plot_interplay:
+    input:
+        interplay="results/{study}/analysis/interplay.parquet",
+        coefficients="results/{study}/analysis/coefficients.parquet",
+    output:
+        svg=report(
+            "results/{study}/figures/interplay.svg",
+            caption="../report/interplay.rst",
+            category="Figures",
+        ),
+        png="results/{study}/figures/interplay.png",
+        json="results/{study}/figures/interplay.json",
+    log:
+        "results/logs/plot_interplay/{study}.log",
+    benchmark:
+        "results/benchmarks/plot_interplay/{study}.tsv"
+    params:
+        factors=STUDY.config["sweep"]["factors"],
+        engine=ENGINES["report"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/plot_interplay.py"
+
+
 rule plot_surface:
     input:
         surface="results/{study}/analysis/surface.parquet",
@@ -104,6 +129,19 @@ rule render_report:
         effects="results/{study}/analysis/effects.parquet",
         fits="results/{study}/analysis/fits.parquet",
         surface="results/{study}/analysis/surface.parquet",
+        ladder="results/{study}/analysis/ladder.parquet",
+        checks="results/{study}/analysis/checks.parquet",
+        influence="results/{study}/analysis/influence.parquet",
+        sensitivity="results/{study}/analysis/sensitivity.parquet",
+        slopes="results/{study}/analysis/slopes.parquet",
+        johnson_neyman="results/{study}/analysis/johnson_neyman.parquet",
+        optima="results/{study}/analysis/optima.parquet",
+        optimum_factors="results/{study}/analysis/optimum_factors.parquet",
+        canonical="results/{study}/analysis/canonical.parquet",
+        ridge="results/{study}/analysis/ridge.parquet",
+        recommendations="results/{study}/analysis/recommendations.parquet",
+        against_baseline="results/{study}/analysis/against_baseline.parquet",
+        matched="results/{study}/analysis/matched.parquet",
         baselines=get_baseline_metrics(),
         datasets=get_dataset_facts(),
         figures=expand("results/{{study}}/figures/{figure}.json", figure=get_figures()),
