@@ -1,4 +1,4 @@
-"""Synthetic but honest tables: runs are simulated from known surfaces with noise, then fitted by least squares."""
+"""Synthetic but honest tables: runs simulated from known surfaces with noise, analysed as the workflow does."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy import stats
 
 from finevar import records
 from finevar.analyses import check_study, compare_study, explore_study
-from finevar.coding import Coding, model_matrix, step_unit, term_group, term_name, terms
-from finevar.readings import Plan, fit_study
+from finevar.coding import Coding
+from finevar.readings import Plan, fit_study, stopped_fit
 
 FACTORS: dict[str, dict[str, Any]] = {
     "learning_rate": {"levels": [2.5e-5, 1e-4, 4e-4], "coding": "log2"},
@@ -71,44 +70,40 @@ def simulate(
     gate: dict[str, str] | None = None,
     diverged: int = 0,
 ) -> dict[str, pd.DataFrame]:
-    """Return all tables of a study; gate: response to the sentence that stopped it."""
-    study = study or FACTORS
+    """Return a study's runs, learning curves and fits; gate: response to the sentence that stopped it."""
+    study, gate = study or FACTORS, gate or {}
     metrics = simulate_metrics(study, seeds, datasets, diverged)
-    tables = {"metrics": metrics, "learning_curves": simulate_curves(metrics)}
-    rows: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("coefficients", "effects", "fits", "profiles", "surface")
-    }
-    for response in CENTRE:
-        if gate and response in gate:
-            sizes = {"runs": len(metrics), "diverged": diverged, "missing": 0}
-            rows["fits"].append({"response": response, "framework": "absolute", "gate": gate[response], **sizes})
-        else:
-            for name, found in analyse(metrics, study, response).items():
-                rows[name] += found
-    schemas = {"coefficients": records.COEFFICIENTS, "effects": records.EFFECTS, "fits": records.FITS}
-    schemas |= {"profiles": records.PROFILES, "surface": records.SURFACE}
-    return tables | {name: fitting(schemas[name], rows[name]) for name in rows}
+    rows = fit_study(metrics, plan_of(study, [name for name in CENTRE if name not in gate]))
+    rows["fits"] += [stopped_fit(metrics, response, "absolute", told) for response, told in gate.items()]
+    return {"metrics": metrics, "learning_curves": simulate_curves(metrics)} | as_read(rows)
 
 
 def explore(
     tables: dict[str, pd.DataFrame], study: dict[str, dict[str, Any]] | None = None, order: str = "quadratic"
 ) -> dict[str, pd.DataFrame]:
     """Return a simulated study's tables with those that the workflow adds to its fits; gated responses have no rows."""
-    study = study or FACTORS
     fits = tables["fits"]
     fitted = fits.loc[fits["gate"].isna() & (fits["framework"] == "absolute"), "response"]
-    codings = {name: Coding.of(factor) for name, factor in study.items()}
-    own = {name: (BASELINE | FIXED)[name] for name in study}
-    plan = Plan(codings, own, list(fitted), order, confidence=0.95)
-    finished = tables["metrics"].query("status == 'ok'")
-    rows = {"ladder": fit_study(finished, plan)["ladder"]}
+    plan = plan_of(study or FACTORS, list(fitted), order)
+    rows = {}
     for part in (check_study, explore_study, compare_study):
-        rows |= part(finished, plan)
-    return tables | {name: fitting(getattr(records, name.upper()), found) for name, found in rows.items()}
+        rows |= part(tables["metrics"], plan)
+    return tables | as_read(rows)
+
+
+def plan_of(study: dict[str, dict[str, Any]], responses: list[str], order: str = "quadratic") -> Plan:
+    """Return what to fit."""
+    codings = {name: Coding.of(factor) for name, factor in study.items()}
+    return Plan(codings, {name: (BASELINE | FIXED)[name] for name in study}, responses, order, confidence=0.95)
+
+
+def as_read(rows: dict[str, list[dict[str, Any]]]) -> dict[str, pd.DataFrame]:
+    """Return rows as the tables that a reader of their Parquet files would hold."""
+    return {name: fitting(getattr(records, name.upper()), found) for name, found in rows.items()}
 
 
 def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd.DataFrame:
-    """Return the aggregate of a full grid; the last runs diverged."""
+    """Return the aggregate of a full grid; the last points lost a seed each."""
     rng = np.random.default_rng(7)
     codings = {name: Coding.of(factor) for name, factor in study.items()}
     grid = list(itertools.product(*(factor["levels"] for factor in study.values())))
@@ -143,7 +138,7 @@ def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd
         row["trajectory_id"] = row["run_id"]
         row["is_baseline_point"] = all(BASELINE.get(name) == value for name, value in point.items())
         rows.append(row)
-    for row in rows[len(rows) - diverged :] if diverged else []:
+    for row in rows[:: -len(seeds)][:diverged]:
         row |= dict.fromkeys([*CENTRE, "ece", "brier", "precision", "recall"])
         row |= {"status": "diverged", "reason": "the loss was not finite at step 12"}
     return fitting(records.STUDY_METRICS, rows)
@@ -162,141 +157,6 @@ def simulate_curves(metrics: pd.DataFrame) -> pd.DataFrame:
     for row in rows:
         row["train_examples"] = int(row["train_examples"])
     return fitting(records.LEARNING_CURVES, rows)
-
-
-def analyse(metrics: pd.DataFrame, study: Any, response: str) -> dict[str, list[dict[str, Any]]]:
-    """Fit the full quadratic by ordinary least squares and return rows of every table."""
-    runs = metrics[metrics["status"] == "ok"]
-    names = list(study)
-    codings = {name: Coding.of(factor) for name, factor in study.items()}
-    columns = terms(names, "quadratic")
-    X = model_matrix({name: codings[name].coded(runs[name]) for name in names}, columns)
-    y = runs[response].to_numpy()
-    beta, *_ = np.linalg.lstsq(X, y, rcond=None)
-    df = len(y) - X.shape[1]
-    residual = y - X @ beta
-    variance = residual @ residual / df
-    covariance = variance * np.linalg.pinv(X.T @ X)
-    cells = runs.groupby(["dataset", *names])[response]
-    pure_df = len(y) - cells.ngroups
-    pure = float(np.sqrt(((y - cells.transform("mean")) ** 2).sum() / pure_df)) if pure_df else None
-    smallest = max(2 * pure, 0.0067) if pure else 0.0067
-    fit = {"beta": beta, "covariance": covariance, "t": stats.t.ppf(0.975, df), "df": df, "smallest": smallest}
-    r2 = 1 - residual @ residual / ((y - y.mean()) ** 2).sum()
-    shared = {
-        "response": response,
-        "runs": len(y),
-        "points": runs["point_id"].nunique(),
-        "seeds": runs["seed"].nunique(),
-    }
-    shared |= {"datasets": runs["dataset"].nunique(), "parameters": X.shape[1], "df_residual": float(df), "r2": r2}
-    shared |= {"r2_adjusted": 1 - (1 - r2) * (len(y) - 1) / df, "r2_predicted": r2 - 0.05, "residual_sd": variance**0.5}
-    shared |= {
-        "pure_error_sd": pure,
-        "pure_error_df": float(pure_df),
-        "test_set_se": 0.0067,
-        "smallest_effect": smallest,
-    }
-    shared |= {"covariance": "HC3", "covariance_reason": "every run is trained by itself"}
-    shared |= {"diverged": len(metrics) - len(runs), "missing": 0}
-    shared |= {"baseline_value": float(runs[f"baseline_{response}"].mean())}
-    return {
-        "fits": [
-            shared | {"framework": "absolute"},
-            shared | {"framework": "relative", "largest_identity_deviation": 3.1e-14},
-        ],
-        "coefficients": coefficient_rows(fit, columns, codings, response),
-        "effects": [effect_row(fit, columns, codings, response, name) for name in names],
-        "profiles": profile_rows(fit, columns, codings, response),
-        "surface": surface_rows(fit, columns, codings, response),
-    }
-
-
-def verdict(low: float, high: float, smallest: float) -> str:
-    """Return the verdict of an interval against the smallest effect of interest."""
-    if -smallest < low and high < smallest:
-        return "negligible"
-    return "effect" if low > 0 or high < 0 else "undecided"
-
-
-def coefficient_rows(fit: Any, columns: Any, codings: Any, response: str) -> list[dict[str, Any]]:
-    """Return coded and natural, absolute and relative rows."""
-    rows = []
-    for framework, units in itertools.product(("absolute", "relative"), ("coded", "natural")):
-        for position, term in enumerate(columns):
-            scale = float(np.prod([codings[name].step for name in term])) if units == "natural" else 1.0
-            value, se = fit["beta"][position] * scale, fit["covariance"][position, position] ** 0.5 * scale
-            low, high = value - fit["t"] * se, value + fit["t"] * se
-            unit = "per coded unit" if units == "coded" else ", ".join(step_unit(n, codings[n].scale) for n in term)
-            p = 2 * stats.t.sf(abs(value / se), fit["df"])
-            row = {"response": response, "framework": framework, "units": units, "term": term_name(term)}
-            row |= {"group": term_group(term), "unit": unit, "estimate": value, "std_error": se, "df": float(fit["df"])}
-            row |= {"t_value": value / se, "ci_low": low, "ci_high": high, "p_value": p}
-            if term and framework == "absolute":
-                row |= {
-                    "p_adjusted": min(1.0, 1.5 * p),
-                    "family": f"{3 * len(columns) - 3} terms, Benjamini-Hochberg",
-                    "verdict": verdict(low / scale, high / scale, fit["smallest"] / 2),
-                }
-            rows.append(row)
-    return rows
-
-
-def quadratic(columns: Any, codings: Any, natural: dict[str, np.ndarray]) -> np.ndarray:
-    """Return model rows at natural values, factors that are not named at their centre."""
-    size = len(next(iter(natural.values())))
-    coded = {name: codings[name].coded(natural[name]) if name in natural else np.zeros(size) for name in codings}
-    return model_matrix(coded, columns)
-
-
-def predicted(fit: Any, Q: np.ndarray) -> list[dict[str, float]]:
-    """Return predictions with their intervals."""
-    mean = Q @ fit["beta"]
-    se = np.sqrt(np.einsum("ij,jk,ik->i", Q, fit["covariance"], Q))
-    low, high = mean - fit["t"] * se, mean + fit["t"] * se
-    keys = ("predicted", "std_error", "ci_low", "ci_high")
-    return [dict(zip(keys, map(float, row), strict=True)) for row in zip(mean, se, low, high, strict=True)]
-
-
-def effect_row(fit: Any, columns: Any, codings: Any, response: str, name: str) -> dict[str, Any]:
-    """Return the change of a response from the lowest to the highest level."""
-    low_level, high_level = min(codings[name].levels), max(codings[name].levels)
-    Q = quadratic(columns, codings, {name: np.array([low_level, high_level])})
-    contrast = Q[1] - Q[0]
-    change, se = float(contrast @ fit["beta"]), float(np.sqrt(contrast @ fit["covariance"] @ contrast))
-    low, high = change - fit["t"] * se, change + fit["t"] * se
-    steps = 2 / codings[name].step
-    row = {"response": response, "factor": name, "from_level": low_level, "to_level": high_level, "change": change}
-    row |= {"std_error": se, "ci_low": low, "ci_high": high, "per_unit": change / steps, "per_unit_ci_low": low / steps}
-    row |= {"per_unit_ci_high": high / steps, "unit": step_unit(name, codings[name].scale)}
-    p = float(2 * stats.t.sf(abs(change / se), fit["df"]))
-    row |= {"smallest_effect": fit["smallest"], "p_value": p, "p_adjusted": min(1.0, 1.5 * p)}
-    row |= {"family": f"{3 * len(codings)} effects, Benjamini-Hochberg"}
-    return row | {"verdict": verdict(low, high, fit["smallest"])}
-
-
-def profile_rows(fit: Any, columns: Any, codings: Any, response: str) -> list[dict[str, Any]]:
-    """Return predictions along each factor."""
-    rows = []
-    for name, coding in codings.items():
-        values = coding.natural(np.linspace(-1, 1, 25))
-        for value, found in zip(values, predicted(fit, quadratic(columns, codings, {name: values})), strict=True):
-            rows.append({"response": response, "factor": name, "value": float(value), **found})
-    return rows
-
-
-def surface_rows(fit: Any, columns: Any, codings: Any, response: str) -> list[dict[str, Any]]:
-    """Return predictions on a grid for each pair of factors."""
-    rows = []
-    for x, y in itertools.combinations(codings, 2):
-        grids = [codings[name].natural(np.linspace(-1, 1, 21)) for name in (x, y)]
-        xs, ys = (mesh.ravel() for mesh in np.meshgrid(*grids))
-        centres = {name: float(codings[name].natural(0)) for name in codings if name not in (x, y)}
-        held = ", ".join(f"{name} = {value:g}" for name, value in centres.items())
-        for a, b, found in zip(xs, ys, predicted(fit, quadratic(columns, codings, {x: xs, y: ys})), strict=True):
-            place = {"factor_x": x, "value_x": float(a), "factor_y": y, "value_y": float(b), "held": held}
-            rows.append({"response": response, **place, **found})
-    return rows
 
 
 def baseline_metrics(datasets: tuple[str, ...] = ("amazon",)) -> pd.DataFrame:

@@ -143,6 +143,68 @@ def test_absolute_and_relative_are_one_fit(datasets):
         assert relative.fit.params[number] == pytest.approx((high - low) / 2e-4, abs=1e-8)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_subtracting_the_baseline_moves_the_intercept_and_the_data_sets_only(shared):
+    metrics = study(datasets=("amazon", "tweets"))
+    if shared:
+        course = metrics.groupby(["dataset", "learning_rate", "batch_size", "seed"]).ngroup()
+        metrics["trajectory_id"] = course.astype(str)
+    columns = terms(list(CODINGS), "quadratic")
+    absolute = regression.fit_surface(metrics, "loss", CODINGS, columns, 0.95)
+    less = metrics.assign(change=metrics["loss"] - metrics["baseline_loss"])
+    change = regression.fit_surface(less, "change", CODINGS, columns, 0.95)
+    assert absolute.errors.kind == change.errors.kind == ("CR3" if shared else "HC3")
+    kept = [n for n, name in enumerate(absolute.names) if name != "intercept" and not name.startswith("dataset")]
+    assert len(kept) == len(absolute.names) - 2
+    for name in ("params", "bse"):
+        np.testing.assert_allclose(getattr(change.fit, name)[kept], getattr(absolute.fit, name)[kept], atol=1e-12)
+    np.testing.assert_allclose(change.fit.pvalues[kept], absolute.fit.pvalues[kept], rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(change.fit.resid, absolute.fit.resid, atol=1e-12)
+    assert change.fit.params[0] == pytest.approx(absolute.fit.params[0] - 0.4, abs=1e-12)  # mean of 0.35 and 0.45
+
+
+def test_a_percent_change_rescales_and_a_ratio_of_levels_only_shifts():
+    metrics, columns = study(), terms(list(CODINGS), "quadratic")
+    absolute = regression.fit_surface(metrics, "loss", CODINGS, columns, 0.95)
+    percent = metrics.assign(percent=100 * (metrics["loss"] / 0.35 - 1))
+    scaled = regression.fit_surface(percent, "percent", CODINGS, columns, 0.95)
+    for name in ("params", "bse"):
+        rescaled = getattr(absolute.fit, name)[1:] * 100 / 0.35
+        np.testing.assert_allclose(getattr(scaled.fit, name)[1:], rescaled, rtol=1e-10, atol=1e-10)
+    ratios = metrics.assign(**{name: metrics[name] / BASELINE[name] for name in ("learning_rate", "batch_size")})
+    shifted = {
+        name: Coding(tuple(level / BASELINE[name] for level in coding.levels), "log2") if name in ratios and
+        coding.scale == "log2" else coding
+        for name, coding in CODINGS.items()
+    }  # fmt: skip
+    as_ratios = regression.fit_surface(ratios, "loss", shifted, columns, 0.95)
+    np.testing.assert_allclose(as_ratios.fit.params, absolute.fit.params, atol=1e-12)
+    np.testing.assert_allclose(as_ratios.fit.bse, absolute.fit.bse, atol=1e-12)
+
+
+def test_a_second_order_term_is_one_test_in_both_readings():
+    table = fit(study(noise=0.05))["coefficients"].query("units == 'coded'")
+    sides = {
+        name: table.query("framework == @name").set_index(["response", "term"]) for name in ("absolute", "relative")
+    }
+    second = sides["absolute"].query("group in ['two_way', 'quadratic']").index
+    for column in ("p_adjusted", "family", "verdict"):
+        assert list(sides["relative"].loc[second, column]) == list(sides["absolute"].loc[second, column])
+    first = sides["relative"].query("group == 'first_order'")
+    assert set(first["family"]) == {"6 relative terms, Benjamini-Hochberg"}
+    expected = stats.false_discovery_control(first["p_value"], method="bh")
+    np.testing.assert_allclose(first["p_adjusted"], expected, rtol=1e-12)
+
+
+def test_where_no_term_holds_another_the_two_readings_are_the_same_tests():
+    assert not readings.moves_with_origin(("epochs",), terms(list(CODINGS), "first_order"))
+    assert readings.moves_with_origin(("epochs",), terms(list(CODINGS), "interactions"))
+    assert not readings.moves_with_origin(("learning_rate", "epochs"), terms(list(CODINGS), "quadratic"))
+    assert readings.moves_with_origin(("learning_rate", "learning_rate"), terms(list(CODINGS), "cubic"))
+    table = fit(study(), order="first_order")["coefficients"].query("group == 'first_order'")
+    assert set(table["family"]) == {"6 absolute terms, Benjamini-Hochberg", "6 matched terms, Benjamini-Hochberg"}
+
+
 def test_the_relative_intercept_is_the_change_at_the_baselines_own_hyperparameters():
     coefficients = fit(study(noise=1e-7))["coefficients"].query("framework == 'relative' and units == 'coded'")
     intercept = coefficients.query("response == 'loss' and term == 'intercept'")["estimate"].item()
@@ -172,7 +234,7 @@ def test_without_replicates_and_test_set_error_there_is_no_noise_floor():
 def test_adjusted_p_values_are_benjamini_hochberg_over_terms_and_responses():
     coefficients = fit(study())["coefficients"]
     family = coefficients.query("framework == 'absolute' and units == 'coded' and group not in ['intercept', 'block']")
-    assert set(family["family"]) == {"18 terms, Benjamini-Hochberg"}
+    assert set(family["family"]) == {"18 absolute terms, Benjamini-Hochberg"}
     expected = stats.false_discovery_control(family["p_value"], method="bh")
     np.testing.assert_allclose(family["p_adjusted"], expected, rtol=1e-12)
     assert coefficients.query("group in ['intercept', 'block']")["p_adjusted"].isna().all()
@@ -251,7 +313,7 @@ def test_claims_leave_the_family_of_the_other_terms():
     table = pd.DataFrame(readings.fit_study(study(), plan)["coefficients"])
     rows = table.query("framework == 'absolute' and units == 'coded'").set_index("term")
     assert set(rows.loc[["epochs", "batch_size"], "family"]) == {"2 claims, Holm"}
-    assert rows.loc["learning_rate", "family"] == "7 terms, Benjamini-Hochberg"
+    assert rows.loc["learning_rate", "family"] == "7 absolute terms, Benjamini-Hochberg"
     p = rows.loc[["epochs", "batch_size"], "p_value"].sort_values()
     assert rows.loc[p.index[0], "p_adjusted"] == pytest.approx(min(1, 2 * p.iloc[0]))
     natural = table.query("framework == 'absolute' and units == 'natural'").set_index("term")

@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.coding import levels_needed
 from finevar.formatting import (
     counted,
     f_text,
+    factor_label,
     is_missing,
     joined,
     number,
@@ -105,11 +107,13 @@ def covariance_sentences(fits: pd.DataFrame, labels: Mapping[str, str]) -> list[
 
 def families_sentence(coefficients: pd.DataFrame, effects: pd.DataFrame) -> str:
     """Name the families over which p-values are adjusted."""
-    coded = coefficients[(coefficients["units"] == "coded") & coefficients["family"].notna()]
-    absolute = coded.loc[coded["framework"] == "absolute", "family"]
-    named = {"effects": effects["family"].dropna(), "absolute terms": absolute}
-    parts = [f"{what}: {' and '.join(names.unique())}" for what, names in named.items() if len(names)]
-    return f"Adjusted p-values count every comparison of their family ({'; '.join(parts)})." if parts else ""
+    families = pd.concat([effects["family"], coefficients["family"]]).dropna().unique()
+    if not len(families):
+        return ""
+    return (
+        f"Adjusted p-values count every comparison of their family: {'; '.join(families)}. A relative term that is the "
+        "same as the absolute one counts there."
+    )
 
 
 # Ladder and checks ----------------------------------------------------------------------------------------------------
@@ -147,6 +151,17 @@ def lack_of_fit_sentence(row: Row, label: str, *, model: str, alpha: float = 0.0
     return (
         f"{sentence_case(surface)} misses the points: {tested}. Read it as a trend, look "
         "at the observed points beside it, and try a higher analysis.model or a narrower range of levels."
+    )
+
+
+def unseen_cliffs_sentence(levels: Mapping[str, int], model: str) -> str:
+    """Name the factors along which no lack of fit can show, given how many levels each has."""
+    blind = [factor_label(name) for name, count in levels.items() if count <= levels_needed(name, model)]
+    if not blind:
+        return ""
+    return (
+        f"Along {joined(blind)} the {MODELS[model]} surface passes through the means of its levels wherever they lie, "
+        "so a sudden drop there would not show as lack of fit; one more level would let it."
     )
 
 

@@ -86,11 +86,15 @@ def terms(factors: Sequence[str], order: str) -> list[Term]:
     return kept
 
 
+def levels_needed(name: str, order: str) -> int:
+    """Return how many levels a factor needs for the terms of an order."""
+    return LEVELS_NEEDED[order if name == CUBIC_FACTOR else min(order, "quadratic", key=TERM_ORDER.index)]
+
+
 def too_few_levels(levels: Mapping[str, int], order: str) -> str | None:
     """Return the first factor with fewer levels than the order's terms need, given how many each has."""
     for name, count in levels.items():
-        square = min(order, "quadratic", key=TERM_ORDER.index)
-        needed = LEVELS_NEEDED[order if name == CUBIC_FACTOR else square]
+        needed = levels_needed(name, order)
         if count < needed:
             return f"{name} has {count} levels in the design, and the terms of model {order} need {needed}"
     return None

@@ -13,7 +13,7 @@ import pandas as pd
 
 from finevar.baselines import fit_matched
 from finevar.checks import unequal_noise
-from finevar.coding import Coding, Codings, Term, model_matrix, step_unit, term_group, terms
+from finevar.coding import Coding, Codings, Term, model_matrix, step_unit, term_group, term_name, terms
 from finevar.gates import gate_sentence
 from finevar.ladder import ladder_rows, quality
 from finevar.regression import Surface, contrast, fit_relative, fit_surface, predicted
@@ -118,19 +118,32 @@ def fit_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
 def judge_coefficients(rows: Rows, plan: Plan) -> None:
     """Add, in place, adjusted p-values and verdicts: claims by Holm, a framework's other terms by Benjamini-Hochberg.
 
-    A term has one p in coded and in natural units, so only coded rows are counted and the others take theirs.
+    One test counts once: only coded rows are counted, and those in natural units take theirs; a relative term that the
+    origin does not move is the absolute one, and takes its.
     """
-    claimed = {(claim["response"], claim["term"], claim.get("framework", "absolute")) for claim in plan.claims}
-    key = columns_key(("response", "term", "framework"))
+    unmoved = {term_name(term) for term in plan.columns if not moves_with_origin(term, plan.columns)}
+
+    def test_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
+        framework = row.get("framework", "absolute")
+        same = framework == "relative" and row["term"] in unmoved
+        return row["response"], row["term"], "absolute" if same else framework
+
+    claimed = {test_of(claim) for claim in plan.claims}
     judged = [row for row in rows if row["group"] in SPAN]
-    coded = [row for row in judged if row["units"] == "coded"]
-    adjust_families([row for row in coded if key(row) in claimed], columns_key(()), "holm", "claim")
-    others = [row for row in coded if key(row) not in claimed]
-    adjust_families(others, columns_key(("framework",)), "fdr_bh", "term")
-    judge(coded, 1 - plan.confidence)
-    found = {key(row): {name: row[name] for name in ("p_adjusted", "family", "verdict")} for row in coded}
+    counted = [row for row in judged if row["units"] == "coded" and test_of(row)[2] == row["framework"]]
+    adjust_families([row for row in counted if test_of(row) in claimed], columns_key(()), "holm", "claim")
+    for framework in ("absolute", "relative", "matched"):
+        others = [row for row in counted if row["framework"] == framework and test_of(row) not in claimed]
+        adjust_families(others, columns_key(()), "fdr_bh", f"{framework} term")
+    judge(counted, 1 - plan.confidence)
+    found = {test_of(row): {name: row[name] for name in ("p_adjusted", "family", "verdict")} for row in counted}
     for row in judged:
-        row |= found[key(row)]
+        row |= found[test_of(row)]
+
+
+def moves_with_origin(term: Term, columns: Sequence[Term]) -> bool:
+    """Say whether a term's coefficient depends on where zero is: some other term of the model holds it."""
+    return any(other != term and all(other.count(name) >= term.count(name) for name in term) for other in columns)
 
 
 def coefficient_rows(surface: Surface, framework: str) -> Rows:

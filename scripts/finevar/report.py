@@ -59,7 +59,8 @@ def render_report(tables: Tables, figures: Mapping[str, Mapping[str, Any]], fact
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    labels, confidence = fitted_names(tables, facts), facts["config"]["analysis"]["confidence"]
+    labels, analysis = fitted_names(tables, facts), facts["config"]["analysis"]
+    confidence, model = analysis["confidence"], analysis["model"]
     context = {
         "study": facts["config"]["study"],
         "answer": answer(tables, facts),
@@ -72,7 +73,7 @@ def render_report(tables: Tables, figures: Mapping[str, Mapping[str, Any]], fact
         "slopes": sections.slopes(tables, labels, confidence),
         "optimum": sections.optimum(tables, labels, confidence),
         "matching": sections.baselines(tables, labels, list(facts["factors"]), confidence),
-        "checks": sections.checks(tables, labels, facts["config"]["analysis"]["model"], confidence),
+        "checks": sections.checks(tables, labels, list(facts["factors"]), model, confidence),
         "sensitivity": sections.sensitivity(tables, labels, confidence),
         "points": points(tables, facts),
         "provenance": provenance(tables, facts),

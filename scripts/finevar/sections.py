@@ -166,7 +166,7 @@ def baselines(tables: Tables, labels: Labels, factors: Sequence[str], confidence
 # Checks and sensitivity -----------------------------------------------------------------------------------------------
 
 
-def checks(tables: Tables, labels: Labels, model: str, confidence: float) -> Section:
+def checks(tables: Tables, labels: Labels, factors: Sequence[str], model: str, confidence: float) -> Section:
     """Return whether the fits may be believed: lack of fit first, then ladder, residuals and influential runs."""
     if not labels:
         return {"finding": STOPPED, "groups": [], "table": None, "tables": []}
@@ -176,6 +176,7 @@ def checks(tables: Tables, labels: Labels, model: str, confidence: float) -> Sec
         caveats.lack_of_fit_sentence(by_check[name, "lack_of_fit"], label, model=model, alpha=alpha)
         for name, label in labels.items()
     ]
+    unseen = caveats.unseen_cliffs_sentence({name: tables["metrics"][name].nunique() for name in factors}, model)
     rungs = [
         caveats.ladder_sentence(chosen(tables["ladder"], response=name), label, alpha) for name, label in labels.items()
     ]
@@ -190,7 +191,7 @@ def checks(tables: Tables, labels: Labels, model: str, confidence: float) -> Sec
     ]
     groups.append({"title": "Influential runs", "sentences": moving})
     return {
-        "finding": " ".join(lack),
+        "finding": " ".join([*lack, unseen]).strip(),
         "groups": groups,
         "table": analysis_tables.ladder_table(tables["ladder"], labels),
         "tables": [

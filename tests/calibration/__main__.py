@@ -16,7 +16,10 @@ from tests.calibration import simulate
 
 STUDIES = 2000
 CHUNK = 50
+RARE = 10  # per cent of studies; what is reported in fewer is not judged
 CLIFFS = (1.0, 2.0, 3.0, 5.0)  # drops at the highest learning rate, in standard deviations between seeds
+
+BOUNDS = {"type I error": (3.0, 6.0), "coverage": (94.0, 97.0)}  # per cent; beyond them the report has to say so
 
 Counts = dict[tuple[str, str, str], list[int]]  # (group, kind, name) to [studies counted, successes]
 
@@ -57,28 +60,37 @@ def rates(name: str, noise: str, studies: int, pool) -> Counts:
 
 
 def print_table(name: str, noise: str, total: Counts, studies: int) -> None:
-    """Print a line per kind: the mean rate over its terms, the lowest and the highest; withheld p-values apart."""
+    """Print a line per kind: the mean rate over its terms, the lowest and the highest, and whether it is as promised.
+
+    A withheld p is no finding, so the share of findings is among all studies.
+    """
     kinds: dict[tuple[str, str], list[list[int]]] = defaultdict(list)
     for (group, kind, _), cell in total.items():
         kinds[group, kind].append(cell)
     for (group, kind), cells in kinds.items():
         seen = sum(cell[0] for cell in cells)
-        reported = seen / (studies * len(cells))
-        # A withheld p is no finding, so the share of findings is among all studies.
-        shares = (
-            [100 * hits / studies for _, hits in cells]
-            if group != "coverage"
-            else [100 * hits / max(count, 1) for count, hits in cells]
-        )
+        shares = [100 * hits / (max(count, 1) if group == "coverage" else studies) for count, hits in cells]
         told = f"{np.mean(shares):.1f} | {min(shares):.1f} to {max(shares):.1f}" if seen else "withheld |"
-        print(f"| {name} | {noise} | {group} | {kind} | {told} | {100 * reported:.0f} |", flush=True)
+        reported = 100 * seen / (studies * len(cells))
+        kept = judged(group, float(np.mean(shares))) if reported > RARE else ""
+        print(f"| {name} | {noise} | {group} | {kind} | {told} | {reported:.0f} | {kept} |", flush=True)
+
+
+def judged(group: str, rate: float) -> str:
+    """Say on which side of its bounds a rate lies: cautious finds too little, bold too much."""
+    if group not in BOUNDS:
+        return ""
+    low, high = BOUNDS[group]
+    if low <= rate <= high:
+        return "within"
+    return "cautious" if (rate < low) == (group == "type I error") else "bold"
 
 
 def main() -> None:
     """Run all designs and noises."""
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else STUDIES
-    print("| design | noise | what | kind | mean % | range over terms | reported in % of studies |")
-    print("|---|---|---|---|---|---|---|")
+    print("| design | noise | what | kind | mean % | range over terms | reported in % of studies | bounds |")
+    print("|---|---|---|---|---|---|---|---|")
     with get_context("fork").Pool(os.cpu_count()) as pool:
         for name in simulate.DESIGNS:
             for noise in simulate.NOISES:

@@ -100,6 +100,7 @@ def simulate(shape: Design, noise: str, generator: np.random.Generator) -> pd.Da
     at_baseline = surface[runs["is_baseline_point"]].mean()
     frozen = at_baseline + shifts.mean() + generator.normal(scale=own or spread)
     facts = {"spread": spread, "shift": shifts.mean(), "baseline_null": 0.8, "baseline_known": frozen}
+    facts["covariate"] = shifts[runs["seed"]]  # a baseline of each seed that metrics move with one for one
     return runs.assign(null=0.85 + error, known=surface + error, cliff=0.85 + error, **facts)
 
 
@@ -128,6 +129,12 @@ def p_values(runs: pd.DataFrame, shape: Design, *, draws: int = PERMUTATIONS) ->
     for row in slopes.slope_rows(surface, BASELINE):
         if row["units"] == "coded":
             yield f"slopes: {row['place']}", f"{row['factor']}{number_of(row)}", row["p_value"]
+    yield "slope of one against the baseline", "", ancova(surface).get("p_value")
+
+
+def ancova(surface: regression.Surface) -> dict:
+    """Return the test of the slope on each seed's baseline, whose truth is one."""
+    return baselines.ancova(surface, surface.runs, "covariate", ["dataset", "seed"])
 
 
 def coefficient_p(surface: regression.Surface) -> Iterator[tuple[str, str, float]]:
@@ -171,10 +178,45 @@ def intervals(runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, boo
                 f"{row['factor']}{number_of(row)}",
                 holds(row, true_slope(row, runs, shape)),
             )
+    yield from matched(surface, at, runs, shape)
     yield from predictions(surface, runs, shape)
+    yield from best_places(surface, runs, shape)
+    if "estimate" in (row := ancova(surface)):
+        yield "slope against the baseline", "", holds(row, 1.0)
     centre = optimum.region_statistic(surface, stationary(shape)[None])[0]
     limit = stats.f.ppf(1 - ALPHA, len(shape.codings), surface.fit.df)
     yield "region of the stationary point", "", bool(centre <= limit)
+
+
+def matched(
+    surface: regression.Surface, at: dict[str, float], runs: pd.DataFrame, shape: Design
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield the success of the terms of the fit to each run minus B1 of its seed, read at the baseline's levels."""
+    fit = baselines.fit_matched(surface, BASELINE)
+    for row in readings.coefficient_rows(fit, "matched") if fit else []:
+        if row["units"] != "coded" or row["group"] == "block":
+            continue
+        truth = 0.0 if row["term"] == "intercept" else at[row["term"]]
+        if row["group"] == "first_order":
+            truth = true_slope({"place": "baseline", "factor": row["term"]}, runs, shape)
+        yield "coefficients (matched)", row["term"], holds(row, truth)
+
+
+def best_places(surface: regression.Surface, runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, bool]]:
+    """Yield the success of the predictions at the stationary point and along the ridge path."""
+
+    def value(place: np.ndarray) -> float:
+        coded = dict(zip(shape.codings, place[:, None], strict=True))
+        return float((model_matrix(coded, surface.columns) @ shape.truth)[0]) + runs["shift"].iloc[0]
+
+    point = optimum.canonical_analysis(*optimum.quadratic_form(surface))[1]
+    row = next(regression.predicted(surface, dict(zip(shape.codings, point[:, None], strict=True))))
+    yield "prediction at the stationary point", "", holds(row, value(stationary(shape)))
+    slope, curve = true_form(shape)
+    for row in optimum.ridge_rows(surface):
+        if row["factor"] == "epochs":
+            best = optimum.best_at_radius(slope, curve, row["radius"])
+            yield "predictions along the ridge", f"{row['radius']:.1f}", holds(row, value(best))
 
 
 def number_of(row: dict) -> str:
@@ -187,13 +229,19 @@ def holds(row: dict, truth: float) -> bool:
     return bool(row["ci_low"] <= truth <= row["ci_high"])
 
 
-def stationary(shape: Design) -> np.ndarray:
-    """Return the true stationary point, from the true coefficients."""
+def true_form(shape: Design) -> tuple[np.ndarray, np.ndarray]:
+    """Return b [factors] and symmetric B [factors, factors] of the true surface y = b0 + x'b + x'Bx."""
     names = list(shape.codings)
     curves = np.diag([TRUTH[f"{name}^2"] for name in names])
     for i, j in itertools.combinations(range(len(names)), 2):
         curves[i, j] = curves[j, i] = TRUTH[f"{names[i]}:{names[j]}"] / 2
-    return np.linalg.solve(-2 * curves, [TRUTH[name] for name in names])
+    return np.array([TRUTH[name] for name in names]), curves
+
+
+def stationary(shape: Design) -> np.ndarray:
+    """Return the true stationary point."""
+    slopes, curves = true_form(shape)
+    return np.linalg.solve(-2 * curves, slopes)
 
 
 def true_slope(row: dict, runs: pd.DataFrame, shape: Design) -> float:

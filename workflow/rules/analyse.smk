@@ -119,7 +119,15 @@ rule analyse_surface:
         csv=report(
             expand(
                 "results/{{study}}/analysis/{table}.csv",
-                table=["slopes", "johnson_neyman", "optima", "optimum_factors", "canonical", "ridge", "recommendations"],
+                table=[
+                    "slopes",
+                    "johnson_neyman",
+                    "optima",
+                    "optimum_factors",
+                    "canonical",
+                    "ridge",
+                    "recommendations",
+                ],
             ),
             caption="../report/analyse_surface.rst",
             category="Tables",
