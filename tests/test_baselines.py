@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from finevar import baselines, checks, regression
-from finevar.coding import terms
+from finevar.coding import Coding, terms
 from test_regression import BASELINE, CODINGS, study
 
 
@@ -17,7 +17,7 @@ def surface(metrics: pd.DataFrame) -> regression.Surface:
 
 
 def against(fitted: regression.Surface, baseline: str) -> pd.DataFrame:
-    rows = pd.DataFrame(baselines.against_baseline_rows(fitted))
+    rows = pd.DataFrame(baselines.against_baseline_rows(fitted, BASELINE))
     return rows[rows["baseline"] == baseline].reset_index(drop=True)
 
 
@@ -49,6 +49,35 @@ def test_b1_allows_for_the_runs_that_it_shares_with_the_fit():
     assert row["estimate"] == pytest.approx(q @ fitted.fit.params - fitted.runs.loc[own, "loss"].mean(), abs=1e-12)
 
 
+def test_where_noise_is_unequal_the_baselines_own_counts():
+    """With one factor of two levels the regression of variances passes through both: the pooled ones, by hand."""
+    draw = np.random.default_rng(4)
+    rows = [
+        {"epochs": epochs, "batch_size": size, "point_id": f"{epochs} {size}", "seed": seed, "dataset": "amazon",
+         "loss": draw.normal(scale=0.01 * 5**epochs)}
+        for epochs in (0, 1) for size in range(20) for seed in range(4)
+    ]  # fmt: skip
+    runs = pd.DataFrame(rows)
+    runs["run_id"] = runs["trajectory_id"] = [str(number) for number in range(len(runs))]
+    codings = {"epochs": Coding((0, 1), "identity")}
+    fitted = regression.fit_surface(runs, "loss", codings, terms(["epochs"], "first_order"), 0.95)
+    table = runs.pivot(index=["epochs", "point_id"], columns="seed", values="loss")
+    rest = table.sub(table.mean(axis=1), axis=0)
+    squares = ((rest - rest.mean()) ** 2).sum(axis=1).groupby("epochs").sum()
+    for epochs in (0, 1):
+        variance, df = baselines.own_noise(fitted, {"epochs": epochs})
+        assert variance == pytest.approx(squares[epochs] / 60 * 120 / (160 - 40 - 3), rel=1e-6)
+        assert df == pytest.approx(60)
+    assert baselines.own_noise(fitted, {"epochs": 9}) == baselines.own_noise(fitted, {"epochs": 1})
+
+
+def test_few_seeds_come_with_a_caution_on_b0():
+    few, many = (against(surface(study(seeds=count)), "B0") for count in (2, 6))
+    assert few["reason"].str.startswith("with 2 seeds it is hardly known").all()
+    assert few["estimate"].notna().all()
+    assert "reason" not in many or many["reason"].isna().all()
+
+
 def test_a_shift_of_a_seed_cancels_against_b1():
     metrics = study(seeds=3)
     shifted = metrics.assign(loss=metrics["loss"] + 5 * (metrics["seed"] == 2))
@@ -69,7 +98,7 @@ def test_matching_by_data_set_removes_what_data_sets_differ_by():
     assert rows.loc["absolute", "residual_sd"] == pytest.approx(0.1, abs=0.01), "half of 0.2"
     assert rows.loc["minus_b0", "residual_sd"] == pytest.approx(0.05, abs=0.006)
     assert rows.loc["blocks", "residual_sd"] == pytest.approx(0.01, abs=0.0015), "the simulated noise"
-    assert rows.loc["ancova_b0", "reason"].startswith("not testable: 2 dataset blocks")
+    assert rows.loc["ancova_b0", "reason"].startswith("not testable: there are too few data sets (2)")
 
 
 def test_ancova_is_the_regression_of_block_means_on_their_baselines():

@@ -57,6 +57,6 @@ def compare_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
     """Return rows of the tables against_baseline and matched."""
     tables: dict[str, Rows] = {"against_baseline": [], "matched": []}
     for surface in study_surfaces(metrics, plan)[0]:
-        tables["against_baseline"] += against_baseline_rows(surface)
+        tables["against_baseline"] += against_baseline_rows(surface, plan.baseline)
         tables["matched"] += matched_rows(surface)
     return tables

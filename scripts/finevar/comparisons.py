@@ -93,8 +93,9 @@ def against_baseline_sentence(rows: pd.DataFrame, label: str, confidence: float 
         return f"No comparison of {label} with {name}: {plain_reason(rows.iloc[0])}."
     above, below = int((rows["ci_low"] > 0).sum()), int((rows["ci_high"] < 0).sum())
     better, worse = (below, above) if response in LOWER_IS_BETTER else (above, below)
+    caution = "" if is_missing(rows.iloc[0]["reason"]) else f" Caution: {plain_reason(rows.iloc[0])}."
     return (
         f"{sentence_case(label)} against {name}: {better:,} of {counted(len(rows), 'tried point')} better, {worse:,} "
         f"worse, and {len(rows) - better - worse:,} not told from it, by {percent(confidence)} intervals that carry "
-        f"{name}'s own variance."
+        f"{name}'s own variance.{caution}"
     )

@@ -150,9 +150,9 @@ def part_of_range(row: Row, low: float, high: float) -> str:
     """Print one part of a moderator's range."""
     moderator = factor_label(row["moderator"])
     if row["value_low"] == low:
-        return f"up to {moderator} {between_levels(row['value_high'])}"
+        return f"below {moderator} {between_levels(row['value_high'])}"
     if row["value_high"] == high:
-        return f"from {moderator} {between_levels(row['value_low'])} on"
+        return f"above {moderator} {between_levels(row['value_low'])}"
     return f"between {moderator} {between_levels(row['value_low'])} and {between_levels(row['value_high'])}"
 
 

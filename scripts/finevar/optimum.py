@@ -107,7 +107,7 @@ def within_hull(points: np.ndarray, place: np.ndarray) -> bool:
 def region_statistic(surface: Surface, places: np.ndarray) -> np.ndarray:
     """Return g'V^-1 g / k at coded places [places, factors], g the gradient there and V its covariance.
 
-    A place is in the confidence region of the stationary point where this is at most F(k, df) (Box & Hunter 1954).
+    A place is in the stationary point's confidence region where this is at most region_limit() (Box & Hunter 1954).
     """
     names = list(surface.codings)
     where = dict(zip(names, places.T, strict=True))
@@ -117,12 +117,18 @@ def region_statistic(surface: Surface, places: np.ndarray) -> np.ndarray:
     return np.einsum("pi,pi->p", values, np.linalg.solve(cov, values[..., None])[..., 0]) / len(names)
 
 
+def region_limit(surface: Surface) -> float:
+    """Return the quantile of region_statistic at the stationary point itself: Hotelling's, as V is estimated."""
+    count = len(surface.codings)
+    rest = surface.fit.df - count + 1
+    return float(stats.f.ppf(surface.confidence, count, rest)) * surface.fit.df / rest
+
+
 def confidence_region(surface: Surface, point: np.ndarray) -> dict[str, Any]:
     """Return share of the box, extent [factors, 2] in coded units, and closure of the stationary point's region."""
     count = len(surface.codings)
     places = box_points(count)
-    limit = stats.f.ppf(surface.confidence, count, surface.fit.df)
-    inside = region_statistic(surface, places) <= limit
+    inside = region_statistic(surface, places) <= region_limit(surface)
     kept = places[inside]
     if np.abs(point).max() <= 1:  # the point itself belongs to its region, however small that is
         kept = np.vstack([kept, point])
@@ -209,10 +215,13 @@ def largest_t(weights: np.ndarray, surface: Surface, *, two_sided: bool) -> floa
 def parameter_draws(surface: Surface) -> np.ndarray:
     """Return draws [draws, parameters] of the estimates' errors: multivariate t with the fit's covariance.
 
-    Its degrees of freedom are Hotelling's, df - k + 1 for k terms: in many directions at once the covariance's own
-    uncertainty weighs more than in one.
+    Its degrees of freedom are Hotelling's, df - p + 1 for p parameters, but no more than there are tried points, and
+    than half the clusters: in many directions at once the covariance's own uncertainty weighs more than in one (see
+    make calibrate).
     """
-    df = max(surface.fit.df - len(surface.columns) + 1, 1.0)
+    limits = [surface.fit.df - len(surface.names) + 1, len(surface.runs.drop_duplicates(list(surface.codings)))]
+    limits += [surface.errors.count / 2] if surface.errors.count is not None else []
+    df = max(min(limits), 1.0)
     generator = np.random.default_rng(DRAW_SEED)
     values, vectors = np.linalg.eigh(surface.fit.cov)
     root = vectors * np.sqrt(np.maximum(values, 0))

@@ -120,7 +120,8 @@ def mixed_model(surface: Surface, numbers: Sequence[int], unequal: str | None) -
         except np.linalg.LinAlgError:
             return without("mixed_model", numbers, "its likelihood has no proper maximum on these runs")
     params, errors = fit.fe_params * scale, fit.bse_fe * scale
-    df = len(fixed) - fixed.shape[1] - len(np.unique(groups)) * (not shared)
+    # Terms that differ between trajectories only have no more degrees of freedom than trajectories leave.
+    df = len(np.unique(groups)) - fixed.shape[1] if shared else len(fixed) - fixed.shape[1] - len(np.unique(groups))
     p_values = 2 * stats.t.sf(np.abs(params / errors), df)
     return estimates("mixed_model", params, errors, p_values, numbers)
 

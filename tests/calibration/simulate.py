@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from finevar import baselines, checks, ladder, optimum, readings, regression, sensitivity, slopes
 from finevar.coding import Coding, model_matrix, term_name, terms
@@ -184,8 +183,7 @@ def intervals(runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, boo
     if "estimate" in (row := ancova(surface)):
         yield "slope against the baseline", "", holds(row, 1.0)
     centre = optimum.region_statistic(surface, stationary(shape)[None])[0]
-    limit = stats.f.ppf(1 - ALPHA, len(shape.codings), surface.fit.df)
-    yield "region of the stationary point", "", bool(centre <= limit)
+    yield "region of the stationary point", "", bool(centre <= optimum.region_limit(surface))
 
 
 def matched(
@@ -278,7 +276,7 @@ def predictions(surface: regression.Surface, runs: pd.DataFrame, shape: Design) 
     yield "band over all settings at once", "", bool(max(errors) <= reach)
     yield "bound of the regret (at least)", "", bool(truth.max() - truth[at] <= best["regret_bound"])
     own = float(truth[points["is_baseline_point"].to_numpy()][0])
-    for row in baselines.against_baseline_rows(surface):
+    for row in baselines.against_baseline_rows(surface, BASELINE):
         if row.get("estimate") is None:
             continue
         where = int(np.flatnonzero(points["point_id"] == row["point_id"])[0])
