@@ -72,7 +72,7 @@ def test_where_noise_is_unequal_the_baselines_own_counts():
 
 
 def test_few_seeds_come_with_a_caution_on_b0():
-    few, many = (against(surface(study(seeds=count)), "B0") for count in (2, 6))
+    few, many = (against(surface(study(seeds=count)), "B0") for count in (2, 10))
     assert few["reason"].str.startswith("with 2 seeds it is hardly known").all()
     assert few["estimate"].notna().all()
     assert "reason" not in many or many["reason"].isna().all()

@@ -290,7 +290,7 @@ def test_leaving_parts_out_gives_the_range_of_refits():
     refits = [surface(metrics[metrics["seed"] != seed].reset_index(drop=True)).fit.pvalues[number] for seed in range(3)]
     assert (row["p_low"], row["p_high"]) == pytest.approx((min(refits), max(refits)))
     assert row["refits"] == 3
-    assert sensitivity.leave_out(fitted, "dataset", [number])[0]["reason"] == "the study has one dataset"
+    assert sensitivity.leave_out(fitted, "dataset", [number])[0]["reason"] == "the study has one data set"
 
 
 def test_a_mixed_model_takes_six_seeds():

@@ -136,14 +136,29 @@ def ladder_sentence(rows: pd.DataFrame, label: str, alpha: float = 0.05) -> str:
     return f"{opening}; AICc is lowest for the {MODELS[best]} model, {which}."
 
 
+def lack_of_fit_sentences(rows: Iterable[Row], labels: Mapping[str, str], *, model: str, alpha: float) -> list[str]:
+    """Return a sentence on each surface's lack of fit; those left open for the same reason together."""
+    told, left_open = [], {}
+    for row in rows:
+        if is_missing(row["p_value"]) and not is_missing(row["statistic"]):
+            tested = f_text(row["statistic"], row["df_numerator"], row["df_denominator"])
+            left_open.setdefault(plain_reason(row), []).append(f"{labels[row['response']]} ({tested})")
+        else:
+            told.append(lack_of_fit_sentence(row, labels[row["response"]], model=model, alpha=alpha))
+    told += [
+        f"Whether the {MODELS[model]} surface misses the points is left open for {joined(names)}: lack of fit has no "
+        f"p-value, as {reason}."
+        for reason, names in left_open.items()
+    ]
+    return told
+
+
 def lack_of_fit_sentence(row: Row, label: str, *, model: str, alpha: float = 0.05) -> str:
     """Say whether a surface describes the means of its points, and what to do where it misses them."""
     surface = f"the {MODELS[model]} surface of {label}"
     if is_missing(row["statistic"]):
         return f"Lack of fit of {surface} has no answer: {plain_reason(row)}."
     tested = f"lack of fit {f_text(row['statistic'], row['df_numerator'], row['df_denominator'])}"
-    if is_missing(row["p_value"]):
-        return f"Whether {surface} misses the points is left open: {tested} has no p-value, as {plain_reason(row)}."
     how = "" if is_missing(row["reason"]) else f" ({plain_reason(row)})"
     tested = f"{tested}, {p_equals(row['p_value'])}{how}"
     if row["p_value"] >= alpha:

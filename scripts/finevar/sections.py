@@ -172,10 +172,8 @@ def checks(tables: Tables, labels: Labels, factors: Sequence[str], model: str, c
         return {"finding": STOPPED, "groups": [], "table": None, "tables": []}
     alpha = 1 - confidence
     by_check = {(row["response"], row["check"]): row for row in tables["checks"].to_dict("records")}
-    lack = [
-        caveats.lack_of_fit_sentence(by_check[name, "lack_of_fit"], label, model=model, alpha=alpha)
-        for name, label in labels.items()
-    ]
+    found = [by_check[name, "lack_of_fit"] for name in labels]
+    lack = caveats.lack_of_fit_sentences(found, labels, model=model, alpha=alpha)
     unseen = caveats.unseen_cliffs_sentence({name: tables["metrics"][name].nunique() for name in factors}, model)
     rungs = [
         caveats.ladder_sentence(chosen(tables["ladder"], response=name), label, alpha) for name, label in labels.items()

@@ -218,7 +218,7 @@ def leave_out(surface: Surface, column: str, numbers: Sequence[int]) -> Rows:
     labels = cell_labels(surface) if column == "cell" else surface.runs[column].to_numpy()
     levels = pd.unique(labels)
     if len(levels) < 2:
-        return without(specification, numbers, f"the study has one {column}")
+        return without(specification, numbers, f"the study has one {column.replace('dataset', 'data set')}")
     if column == "cell":
         levels = most_influential(surface, labels, levels)
     found = [p for level in levels if (p := p_without(surface, labels != level)) is not None]
