@@ -41,7 +41,7 @@ report: $(STAMP) ## write Snakemake's own report of a finished study: provenance
 test: $(STAMP) ## run the tests that need no network
 	@$(RUN) pytest $(ARGS)
 
-calibrate: $(STAMP) ## simulate studies of known truth: how often p-values and intervals are wrong (a quarter of an hour)
+calibrate: $(STAMP) ## simulate studies of known truth: how often p-values and intervals are wrong (half an hour)
 	@$(RUN) tests.calibration $(ARGS)
 
 bench: $(STAMP) ## time the analysis of 10,000 runs
