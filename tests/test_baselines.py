@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from scipy import stats
 
 from finevar import baselines, checks, regression
@@ -124,3 +125,23 @@ def test_the_matched_fit_reads_changes_from_b1_at_the_baseline():
     assert estimates["intercept"] == pytest.approx(0, abs=1e-6), "at its own levels a run is as good as B1"
     assert estimates["epochs"] == pytest.approx(0.05, abs=1e-5), "the slope at learning rate 0 in coded units"
     assert len(matched.runs) == 2 * 3 * 26, "B1's own runs are left out"
+
+
+def test_the_regression_of_variances_is_a_gamma_regression():
+    draw = np.random.default_rng(4)
+    exog = np.column_stack([np.ones(30), draw.uniform(-1, 1, (30, 2))])
+    df = draw.integers(2, 9, 30)
+    variances = np.exp(exog @ [-7.0, 0.8, -0.4]) * draw.chisquare(df) / df
+    theirs = sm.GLM(variances, exog, sm.families.Gamma(sm.families.links.Log()), var_weights=df / 2)
+    theirs = theirs.fit(scale=1.0, tol=1e-14)
+    np.testing.assert_allclose(baselines.log_variances(variances, df, exog), theirs.params, rtol=0, atol=1e-6)
+
+
+def test_the_regression_of_variances_stands_variances_of_many_magnitudes():
+    draw = np.random.default_rng(0)
+    for _ in range(200):
+        exog = np.column_stack([np.ones(9), draw.uniform(-1, 1, (9, 3))])
+        variances = 10.0 ** draw.uniform(-12, 3, 9)
+        fitted = np.exp(exog @ baselines.log_variances(variances, np.ones(9), exog))
+        score = exog.T @ (variances / fitted - 1)  # zero where the deviance is least
+        np.testing.assert_allclose(score, 0, atol=1e-3)

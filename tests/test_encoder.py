@@ -8,7 +8,9 @@ from safetensors.torch import load_file
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from finevar.conversion import convert_model
-from finevar.encoder import Architecture, classify, collate, dropout
+from finevar.dropout import dropout
+from finevar.encoder import Architecture, classify, multiplied
+from finevar.packing import collate
 
 SIZES = {
     "one layer": {"n_layers": 1, "dim": 32, "n_heads": 4, "hidden_dim": 48, "num_labels": 2},
@@ -22,7 +24,12 @@ SIZES = {
     },
     "three classes, one head": {"n_layers": 2, "dim": 24, "n_heads": 1, "hidden_dim": 24, "num_labels": 3},
 }
-LENGTHS = {"ragged": [5, 1, 17, 9], "equal": [6, 6, 6], "single": [11]}
+LENGTHS = {
+    "ragged": [5, 1, 17, 9],
+    "equal": [6, 6, 6],
+    "single": [11],
+    "several blocks": [3, 20, 7, 7, 1, 12, 5, 18, 9, 2, 16, 4, 4, 11, 19, 6, 8, 10, 13, 1],
+}
 
 
 def save_model(folder, sizes):
@@ -46,6 +53,11 @@ def load_converted(folder, output):
     return weights, Architecture.from_config(DistilBertConfig.from_pretrained(output).to_dict())
 
 
+def logits_of(weights, architecture, sentences, labels, generator=None):
+    batch = collate(sentences, labels, heads=architecture.heads)
+    return classify(multiplied(weights, torch.float32), architecture, batch, generator)
+
+
 def sentences_of(lengths):
     generator = torch.Generator().manual_seed(3)
     return [torch.randint(1, 50, (length,), generator=generator) for length in lengths]
@@ -63,7 +75,7 @@ def test_logits_and_gradients_are_those_of_hugging_face(tmp_path, sizes, lengths
     mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(sentence) for sentence in sentences], batch_first=True)
     expected = model(input_ids=padded, attention_mask=mask, labels=labels)
     expected.loss.backward()
-    logits = classify(weights, architecture, collate(sentences, labels))
+    logits = logits_of(weights, architecture, sentences, labels)
     torch.nn.functional.cross_entropy(logits, labels).backward()
 
     torch.testing.assert_close(logits, expected.logits, rtol=0, atol=1e-5)
@@ -81,18 +93,18 @@ def test_a_sentence_does_not_see_its_batch(tmp_path):
     weights, architecture = load_converted(tmp_path / "model", tmp_path / "converted")
     sentences = sentences_of([5, 1, 17, 9])
     labels = torch.zeros(4, dtype=torch.int64)
-    together = classify(weights, architecture, collate(sentences, labels))
-    alone = [classify(weights, architecture, collate([sentence], labels[:1])) for sentence in sentences]
+    together = logits_of(weights, architecture, sentences, labels)
+    alone = [logits_of(weights, architecture, [sentence], labels[:1]) for sentence in sentences]
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-6)
 
 
 def test_dropout_follows_its_generator(tmp_path):
     save_model(tmp_path / "model", SIZES["one layer"])
     weights, architecture = load_converted(tmp_path / "model", tmp_path / "converted")
-    batch = collate(sentences_of([5, 9]), torch.zeros(2, dtype=torch.int64))
+    labels = torch.zeros(2, dtype=torch.int64)
 
     def logits(seed):
-        return classify(weights, architecture, batch, torch.Generator().manual_seed(seed))
+        return logits_of(weights, architecture, sentences_of([5, 9]), labels, torch.Generator().manual_seed(seed))
 
     torch.testing.assert_close(logits(1), logits(1), rtol=0, atol=0)
     assert not torch.allclose(logits(1), logits(2))

@@ -15,6 +15,7 @@ from finevar import checkpoint, machine, training
 from finevar.config import TRAINING_DEFAULTS
 from finevar.encoding import Encoded, encode
 from finevar.errors import InputError
+from finevar.optimiser import Moments, update
 
 CLASSES = ["negative", "positive"]
 SETTINGS = TRAINING_DEFAULTS | {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2, "dropout": 0.0, "max_length": 16}
@@ -164,12 +165,23 @@ def test_frozen_layers_keep_their_weights(start, examples):
     assert sorted(still) == sorted(frozen)
 
 
-def test_only_matrices_decay(start):
-    weights, _ = checkpoint.load_model(start)
-    decayed, spared = training.make_optimiser(list(weights.values()), SETTINGS | {"weight_decay": 0.1}).param_groups
-    assert {tensor.ndim for tensor in decayed["params"]} == {2}
-    assert {tensor.ndim for tensor in spared["params"]} == {1}
-    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
+def test_updates_are_those_of_pytorch_and_only_matrices_decay(start):
+    weights = list(checkpoint.load_model(start)[0].values())
+    theirs = [weight.clone().requires_grad_() for weight in weights]
+    matrices, vectors = ([weight for weight in theirs if (weight.ndim >= 2) is wanted] for wanted in (True, False))
+    groups = [{"params": matrices, "weight_decay": 0.3}, {"params": vectors, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=0.01)
+    moments = Moments.zero(weights)
+    draw = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        for weight, other in zip(weights, theirs, strict=True):
+            weight.grad = torch.randn(weight.shape, generator=draw)
+            other.grad = weight.grad.clone()
+        optimiser.step()
+        update(weights, moments, learning_rate=0.01, weight_decay=0.3)
+    assert all(weight.grad is None for weight in weights)
+    for weight, other in zip(weights, theirs, strict=True):
+        torch.testing.assert_close(weight, other.data, rtol=1e-6, atol=1e-7)
 
 
 def test_the_trained_folder_is_a_hugging_face_model(start, examples, tmp_path):
@@ -244,3 +256,21 @@ def test_bfloat16_is_chosen_where_the_processor_has_it(tmp_path, flags, native):
     (tmp_path / "cpuinfo").write_text(f"model name\t: some\nflags\t\t: {flags}\n")
     assert machine.has_bfloat16(tmp_path / "cpuinfo") is native
     assert machine.has_bfloat16(tmp_path / "absent") is False
+
+
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_words_that_do_not_occur_decay_as_pytorch_decays_them(start, examples, frozen):
+    settings = SETTINGS | {"weight_decay": 0.3, "frozen_layers": frozen, "warmup": 0.2}
+    trained = train(start, examples, settings)
+    name = "distilbert.embeddings.word_embeddings.weight"
+    before = checkpoint.load_model(start)[0][name]
+    absent = sorted(set(range(len(before))) - set(examples.tokens.tolist()))
+    expected = torch.nn.Parameter(before[absent].clone())
+    optimiser = torch.optim.AdamW([expected], weight_decay=0.3)
+    expected.grad = torch.zeros_like(expected)
+    for row in trained.steps if not frozen else []:
+        optimiser.param_groups[0]["lr"] = row["learning_rate"]
+        optimiser.step()
+    assert absent
+    torch.testing.assert_close(trained.weights[name][absent], expected.data, rtol=1e-6, atol=0)
+    assert torch.equal(trained.weights[name][absent], before[absent]) is bool(frozen)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
+from scipy.optimize import minimize
 
 from finevar.checks import saturated_cells, unequal_noise
 from finevar.coding import Codings, aliased_terms, design_matrix, leverages, model_matrix
@@ -125,9 +126,34 @@ def own_noise(surface: Surface, baseline: Mapping[str, float]) -> tuple[float, f
         [np.ones(len(df)), *(coding.coded(levels[name]) for name, coding in surface.codings.items())]
     )
     place = [float(np.clip(coding.coded(baseline[name]), -1, 1)) for name, coding in surface.codings.items()]
-    fit = sm.GLM(variances, exog, sm.families.Gamma(sm.families.links.Log()), var_weights=df / 2).fit(scale=1.0)
     z = np.array([1.0, *place])
-    return float(np.exp(z @ fit.params)), float(2 / (z @ fit.cov_params() @ z))
+    spread = z @ np.linalg.solve(exog.T @ (exog * df[:, None] / 2), z)
+    return float(np.exp(z @ log_variances(variances, df, exog))), float(2 / spread)
+
+
+def log_variances(variances: np.ndarray, df: np.ndarray, exog: np.ndarray) -> np.ndarray:
+    """Return the coefficients of a log-linked gamma regression of variances [cells] on exog [cells, terms].
+
+    The deviance is convex, so that a search by trust region finds its minimum where reweighted least squares, the usual
+    way, may overflow: variances of one degree of freedom each differ by orders of magnitude.
+    """
+    scale = variances.mean()
+
+    def share(coefficients: np.ndarray) -> np.ndarray:
+        return variances / scale * np.exp(-np.clip(exog @ coefficients, -500, 500))
+
+    def deviance(coefficients: np.ndarray) -> float:
+        return float((df * (exog @ coefficients + share(coefficients))).sum())
+
+    found = minimize(
+        deviance,
+        np.zeros(exog.shape[1]),
+        jac=lambda at: exog.T @ (df * (1 - share(at))),
+        hess=lambda at: exog.T @ (exog * (df * share(at))[:, None]),
+        method="trust-exact",
+        options={"gtol": 1e-8},
+    )
+    return found.x + np.array([np.log(scale), *np.zeros(exog.shape[1] - 1)])
 
 
 def at_baseline(runs: pd.DataFrame) -> np.ndarray:

@@ -1,23 +1,26 @@
 """DistilBERT for sequence classification on flat tokens: no padding outside attention.
 
-A batch is the concatenation of its sentences. Embeddings, linear layers, normalisation, activation and dropout see
-[tokens, dim]; only attention scatters to [sentences, heads, longest, head_dim]. The weights are a plain mapping with
-the names of Hugging Face's `DistilBertForSequenceClassification`, so they load from and save to its checkpoints as
-they are. Linear layers and attention compute in the type of the weights that they are given (`lower_precision`);
-embeddings, residual sums, LayerNorms, softmax and the head stay in float32.
+A batch is the concatenation of its sentences (`packing`). Embeddings, linear layers, normalisation, activation and
+dropout see [tokens, dim]; only attention pads, block by block. The weights are a plain mapping with the names of
+Hugging Face's `DistilBertForSequenceClassification`, so they load from and save to its checkpoints as they are. Linear
+layers and attention's products compute in the type that `multiplied` gives them; embeddings, residual sums, LayerNorms,
+softmax and the head stay in float32.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from finevar.attention import BlockAttention
+from finevar.dropout import dropout
+from finevar.packing import Batch
 
 Weights = dict[str, Tensor]
 
@@ -58,64 +61,25 @@ class Architecture:
         )
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Sentences laid end to end.
+def multiplied(weights: Weights, dtype: torch.dtype) -> Weights:
+    """Return the weights as `classify` multiplies them; gradients flow back to the originals.
 
-    tokens, positions: int64 [T]. slots: int64 [T], where each token goes in a [sentences * longest] grid.
-    first: int64 [B], the index of each sentence's first token. padding: bool [B, longest], true where no token is.
-    labels: int64 [B].
+    The transformer's linear layers in a type, the projections to query, key and value of a layer joined to one.
     """
-
-    tokens: Tensor
-    positions: Tensor
-    slots: Tensor
-    first: Tensor
-    padding: Tensor
-    labels: Tensor
-
-    def to(self, device: str) -> Batch:
-        """Return the batch on a device."""
-        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
-
-
-def collate(sentences: Sequence[np.ndarray], labels: np.ndarray) -> Batch:
-    """Lay token sequences end to end and note where each token belongs."""
-    lengths = torch.tensor([len(sentence) for sentence in sentences])
-    longest = int(lengths.max())
-    first = lengths.cumsum(0) - lengths
-    positions = torch.arange(int(lengths.sum())) - first.repeat_interleave(lengths)
-    rows = torch.arange(len(sentences)).repeat_interleave(lengths)
-    padding = torch.arange(longest)[None, :] >= lengths[:, None]
-    tokens = torch.from_numpy(np.concatenate(sentences)).long()
-    return Batch(tokens, positions, rows * longest + positions, first, padding, torch.as_tensor(labels))
-
-
-def dropout(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
-    """Zero a share `rate` of x and scale the rest up; the identity without a generator.
-
-    One 64-bit draw serves four elements, far cheaper on a CPU than a Bernoulli draw each; so the rate is rounded to a
-    multiple of 2^-16, and the scale is exact for the rounded rate.
-    """
-    dropped = round(rate * 2**16)
-    if generator is None or dropped == 0:
-        return x
-    words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device).random_(
-        -(2**63), None, generator=generator
-    )
-    zeroed = words.view(torch.int16)[: x.numel()].view(x.shape) < dropped - 2**15
-    return (x * (2**16 / (2**16 - dropped))).masked_fill(zeroed, 0.0)
-
-
-def lower_precision(weights: Weights, dtype: torch.dtype) -> Weights:
-    """Return the weights with the transformer's linear layers cast to a type; gradients flow back to the originals."""
-    return {name: tensor.to(dtype) if LINEAR.search(name) else tensor for name, tensor in weights.items()}
+    cast = {name: tensor.to(dtype) if LINEAR.search(name) else tensor for name, tensor in weights.items()}
+    for name in [name for name in cast if ".q_lin." in name]:
+        parts = [cast.pop(name.replace(".q_lin.", f".{part}_lin.")) for part in "qkv"]
+        cast[name.replace(".q_lin.", ".qkv_lin.")] = torch.cat(parts)
+    return cast
 
 
 def classify(
     weights: Weights, architecture: Architecture, batch: Batch, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Return logits [B, classes]; dropout is on where a generator is given."""
+    """Return logits [B, classes] in the caller's order of sentences; dropout is on where a generator is given.
+
+    weights: as `multiplied` returns them.
+    """
     hidden = embed(weights, architecture, batch, generator)
     for layer in range(architecture.layers):
         hidden = transform(weights, architecture, batch, layer, hidden, generator)
@@ -157,21 +121,10 @@ def attend(
     generator: torch.Generator | None,
 ) -> Tensor:
     """Apply multi-head self-attention to hidden states [T, dim], each sentence to itself."""
-    sentences, longest = batch.padding.shape
-    head_dim = architecture.dim // architecture.heads
-
-    def heads(projection: str) -> Tensor:
-        flat = linear(weights, f"{name}.{projection}", hidden)
-        grid = flat.new_zeros(sentences * longest, architecture.dim).index_copy(0, batch.slots, flat)
-        return grid.view(sentences, longest, architecture.heads, head_dim).transpose(1, 2)
-
-    scores = heads("q_lin") @ heads("k_lin").transpose(2, 3) * head_dim**-0.5
-    scores = scores.masked_fill(batch.padding[:, None, None, :], float("-inf"))
-    shares = dropout(
-        scores.softmax(-1, dtype=torch.float32).to(scores.dtype), architecture.attention_dropout, generator
-    )
-    context = (shares @ heads("v_lin")).transpose(1, 2).reshape(sentences * longest, architecture.dim)
-    return linear(weights, f"{name}.out_lin", context.index_select(0, batch.slots))
+    projected = linear(weights, f"{name}.qkv_lin", hidden)
+    rate = architecture.attention_dropout
+    context = BlockAttention.apply(projected, batch, architecture.heads, rate, generator)
+    return linear(weights, f"{name}.out_lin", context)
 
 
 def linear(weights: Weights, name: str, x: Tensor) -> Tensor:

@@ -23,6 +23,10 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def head(self, count: int) -> Encoded:
+        """Return the first sentences."""
+        return Encoded(self.tokens[: self.offsets[count]], self.offsets[: count + 1], self.labels[:count])
+
     def sentence(self, number: int, max_length: int) -> np.ndarray:
         """Return a sentence's token ids, int32; one that is too long loses its end but not its closing token."""
         ids = self.tokens[self.offsets[number] : self.offsets[number + 1]]

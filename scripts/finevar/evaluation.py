@@ -12,11 +12,12 @@ import torch
 
 from finevar import ENGINES, checkpoint
 from finevar.checkpoint import weights_sha256
-from finevar.encoder import classify, collate
+from finevar.encoder import classify, multiplied
 from finevar.encoding import Encoded, load_encoded
 from finevar.errors import InputError
 from finevar.files import read_json
 from finevar.machine import machine_facts, peak_memory_mb, set_up
+from finevar.packing import collate
 from finevar.records import EXAMPLES, METRICS, PREDICTIONS, RESPONSES, read_table, write_rows
 
 BATCH = 64  # sentences; of no effect on any metric beyond rounding
@@ -86,13 +87,13 @@ def evaluate_model(
             remedy="Use a model with a trained head for these classes, or give `baseline` a dataset to train it on.",
         )
     checkpoint.fit_head(weights, architecture, checkpoint.own_labels(folder), classes, seed=0)
-    weights = {name: tensor.to(device) for name, tensor in weights.items()}
+    weights = multiplied({name: tensor.to(device) for name, tensor in weights.items()}, torch.float32)
     logits = np.empty((len(examples), len(classes)), dtype=np.float32)
     by_length = np.argsort(np.diff(examples.offsets), kind="stable")
     with torch.inference_mode():
         for numbers in np.array_split(by_length, max(1, round(len(examples) / BATCH))):
             sentences = [examples.sentence(number, max_length) for number in numbers]
-            batch = collate(sentences, examples.labels[numbers]).to(device)
+            batch = collate(sentences, examples.labels[numbers], heads=architecture.heads).to(device)
             logits[numbers] = classify(weights, architecture, batch).cpu().numpy()
     losses = cross_entropies(logits, examples.labels)
     predictions = [

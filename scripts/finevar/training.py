@@ -16,13 +16,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from finevar import checkpoint
-from finevar.encoder import Architecture, Weights, classify, collate, lower_precision
+from finevar.encoder import Architecture, Weights, classify, multiplied
 from finevar.encoding import Encoded, load_encoded
 from finevar.errors import InputError
 from finevar.files import read_json, write_json
 from finevar.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
+from finevar.optimiser import Moments, update
+from finevar.packing import collate
 from finevar.randomness import generator
 from finevar.records import TRAINING, write_rows
+from finevar.vocabulary import EMBEDDING, compact, decay_factor, expand
 
 Settings = Mapping[str, Any]
 
@@ -80,18 +83,21 @@ def train_model(
     started = time.monotonic()
     device = set_up(threads)
     weights, architecture = checkpoint.load_model(start)
-    used = check_fit(settings, architecture, len(examples))
+    examples = examples.head(check_fit(settings, architecture, len(examples)))
     head = checkpoint.fit_head(weights, architecture, checkpoint.own_labels(start), classes, seed)
     architecture = replace(architecture, dropout=settings["dropout"], attention_dropout=settings["dropout"])
     weights = {key: tensor.to(device) for key, tensor in weights.items()}
     dtype = choose_dtype(settings["dtype"], device)
-    steps, reason = fine_tune(weights, architecture, examples, settings, dtype=dtype, used=used, seed=seed, name=name)
+    small, examples, rows = compact(weights, examples)
+    steps, reason = fine_tune(small, architecture, examples, settings, dtype=dtype, seed=seed, name=name)
+    rates = [step["learning_rate"] for step in steps] if small[EMBEDDING].requires_grad else []
+    weights = expand(small, weights, rows, decay_factor(rates, settings["weight_decay"]))
     tokens = sum(row["tokens"] for row in steps)
     summary = {
         "status": "diverged" if reason else "ok",
         "reason": reason,
         "head": head,
-        "train_examples_used": used,
+        "train_examples_used": len(examples),
         "steps": len(steps),
         "tokens": tokens,
         "train_seconds": time.monotonic() - started,
@@ -99,7 +105,7 @@ def train_model(
         "model_sha256": checkpoint.weights_sha256(start),
         **machine_facts(threads, dtype),
     }
-    return Trained(None if reason else {key: tensor.cpu() for key, tensor in weights.items()}, steps, summary)
+    return Trained(None if reason else {key: tensor.detach().cpu() for key, tensor in weights.items()}, steps, summary)
 
 
 def fine_tune(
@@ -109,14 +115,13 @@ def fine_tune(
     settings: Settings,
     *,
     dtype: torch.dtype,
-    used: int,
     seed: int,
     name: str,
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Train weights in place; return a row per step and, where it diverged, the reason."""
     trainable = choose_trainable(weights, settings["frozen_layers"])
-    optimiser = make_optimiser(trainable, settings)
-    per_epoch = math.ceil(used / settings["batch_size"])
+    moments = Moments.zero(trainable)
+    per_epoch = math.ceil(len(examples) / settings["batch_size"])
     total = per_epoch * settings["epochs"]
     device = str(trainable[0].device)
     progress = Progress(name, total, settings["epochs"])
@@ -124,20 +129,17 @@ def fine_tune(
     started = time.monotonic()
     for epoch in range(settings["epochs"]):
         masks = generator(seed, "dropout", epoch, device=device)
-        for numbers in epoch_batches(used, settings["batch_size"], seed, epoch):
+        for numbers in epoch_batches(len(examples), settings["batch_size"], seed, epoch):
             step = len(rows)
             rate = settings["learning_rate"] * schedule_factor(step, total, settings["warmup"], settings["schedule"])
-            for group in optimiser.param_groups:
-                group["lr"] = rate
             sentences = [examples.sentence(number, settings["max_length"]) for number in numbers]
-            batch = collate(sentences, examples.labels[numbers]).to(device)
+            batch = collate(sentences, examples.labels[numbers], heads=architecture.heads).to(device)
 
-            logits = classify(lower_precision(weights, dtype), architecture, batch, masks)
+            logits = classify(multiplied(weights, dtype), architecture, batch, masks)
             loss = F.cross_entropy(logits, batch.labels)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(trainable, settings["clip_norm"])
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+            update(trainable, moments, learning_rate=rate, weight_decay=settings["weight_decay"])
 
             row = {
                 "step": step + 1,
@@ -193,15 +195,6 @@ def choose_trainable(weights: Weights, frozen_layers: int) -> list[Tensor]:
     for name, tensor in weights.items():
         tensor.requires_grad_(not name.startswith(tuple(frozen)))
     return [tensor for tensor in weights.values() if tensor.requires_grad]
-
-
-def make_optimiser(trainable: Sequence[Tensor], settings: Settings) -> torch.optim.AdamW:
-    """Return AdamW that decays matrices only: never biases, never LayerNorms, whatever their names."""
-    groups = [
-        {"params": [tensor for tensor in trainable if tensor.ndim >= 2], "weight_decay": settings["weight_decay"]},
-        {"params": [tensor for tensor in trainable if tensor.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings["learning_rate"], betas=(0.9, 0.999), eps=1e-8, fused=True)
 
 
 def epoch_batches(examples: int, batch_size: int, seed: int, epoch: int) -> Iterator[list[int]]:

@@ -1,0 +1,40 @@
+"""Only the words that occur: a training changes no other row of the word embedding, so it need not carry them.
+
+The other rows get no gradient; AdamW only shrinks them, by a factor that is known without touching them. To leave them
+out of every step changes no result beyond the order of sums, and spares the optimiser most of a small model's weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+
+from finevar.encoder import Weights
+from finevar.encoding import Encoded
+
+EMBEDDING = "distilbert.embeddings.word_embeddings.weight"
+
+
+def compact(weights: Weights, examples: Encoded) -> tuple[Weights, Encoded, np.ndarray]:
+    """Return weights with a row for each word that occurs, examples whose token ids count these rows, and the rows."""
+    rows, tokens = np.unique(examples.tokens, return_inverse=True)
+    kept = weights[EMBEDDING][torch.from_numpy(rows).long()]
+    return weights | {EMBEDDING: kept}, Encoded(tokens.astype(np.int32), examples.offsets, examples.labels), rows
+
+
+def expand(weights: Weights, full: Weights, rows: np.ndarray, shrunk: float) -> Weights:
+    """Return trained weights with every row of the word embedding.
+
+    full: the weights before `compact`. shrunk: the factor by which weight decay has shrunk the rows left out.
+    """
+    embedding = full[EMBEDDING] * shrunk
+    embedding[torch.from_numpy(rows).long()] = weights[EMBEDDING].detach()
+    return weights | {EMBEDDING: embedding}
+
+
+def decay_factor(learning_rates: Iterable[float], weight_decay: float) -> float:
+    """Return what decoupled weight decay leaves of a weight without gradient (Loshchilov and Hutter 2019)."""
+    return math.prod(1 - rate * weight_decay for rate in learning_rates)
