@@ -2,9 +2,10 @@
 
 Modules, lowest first; a module imports only from those before it:
 errors, files, jobs; coding, consistency, config, design; packages, conversion, sources; records, tables, corpus,
-encoding; packing, dropout, attention, encoder, vocabulary, optimiser, randomness, checkpoint, machine, training, evaluation; aggregation, covariance, gates, regression,
-verdicts, ladder, checks, slopes, optimum, baselines, sensitivity, readings, analyses; formatting, wording, findings,
-caveats, comparisons, drawing, charts, interplay_chart, planes, report_tables, analysis_tables, sections, report.
+encoding; packing, dropout, attention, encoder, vocabulary, optimiser, randomness, checkpoint, machine, training,
+evaluation; aggregation, covariance, gates, regression, verdicts, ladder, checks, slopes, optimum, baselines,
+sensitivity, readings, analyses; formatting, wording, findings, caveats, comparisons, drawing, charts, interplay_chart,
+planes, report_tables, analysis_tables, sections, report.
 
 What a dry run imports (errors, jobs, coding, consistency, config, design) never imports torch.
 """
@@ -14,7 +15,7 @@ What a dry run imports (errors, jobs, coding, consistency, config, design) never
 ENGINES = {
     "corpus": "1",
     "encoding": "1",
-    "training": "1",
+    "training": "2",
     "evaluation": "1",
     "aggregation": "2",
     "regression": "2",
