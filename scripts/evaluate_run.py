@@ -1,23 +1,22 @@
 """Evaluate one run; in: its model, evaluation data; out: predictions, metrics."""
 
-from finevar.evaluation import evaluate_files
-from finevar.jobs import JobLog
+from finevar.warm import run_job
 
 
 def main(snakemake) -> None:
-    with JobLog(snakemake.log[0]) as log:
-        row = evaluate_files(
-            model=snakemake.input.model,
-            summary=snakemake.input.summary,
-            examples=snakemake.input.examples,
-            encoded=snakemake.input.encoded,
-            facts=snakemake.input.facts,
-            record=snakemake.params.record,
-            threads=snakemake.threads,
-            predictions=snakemake.output.predictions,
-            metrics=snakemake.output.metrics,
-        )
-        log.info("evaluated: %s", row)
+    run_job(
+        "finevar.evaluation.evaluate_files",
+        log=snakemake.log[0],
+        model=snakemake.input.model,
+        summary=snakemake.input.summary,
+        examples=snakemake.input.examples,
+        encoded=snakemake.input.encoded,
+        facts=snakemake.input.facts,
+        record=snakemake.params.record,
+        threads=snakemake.threads,
+        predictions=snakemake.output.predictions,
+        metrics=snakemake.output.metrics,
+    )
 
 
 if __name__ == "__main__":

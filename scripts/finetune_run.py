@@ -1,24 +1,23 @@
 """Fine-tune one run; in: the baseline, encoded data; out: model, steps, summary."""
 
-from finevar.jobs import JobLog
-from finevar.training import train_files
+from finevar.warm import run_job
 
 
 def main(snakemake) -> None:
-    with JobLog(snakemake.log[0]) as log:
-        summary = train_files(
-            start=snakemake.input.start,
-            train=snakemake.input.train,
-            facts=snakemake.input.facts,
-            settings=snakemake.params.settings,
-            seed=snakemake.params.seed,
-            threads=snakemake.threads,
-            model=snakemake.output.model,
-            training=snakemake.output.training,
-            summary=snakemake.output.summary,
-            name=snakemake.wildcards.run,
-        )
-        log.info("trained: %s", summary)
+    run_job(
+        "finevar.training.train_files",
+        log=snakemake.log[0],
+        start=snakemake.input.start,
+        train=snakemake.input.train,
+        facts=snakemake.input.facts,
+        settings=snakemake.params.settings,
+        seed=snakemake.params.seed,
+        threads=snakemake.threads,
+        model=snakemake.output.model,
+        training=snakemake.output.training,
+        summary=snakemake.output.summary,
+        name=snakemake.wildcards.run,
+    )
 
 
 if __name__ == "__main__":

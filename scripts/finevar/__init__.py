@@ -1,7 +1,7 @@
 """finevar: how fine-tuning hyperparameters move a classifier's metrics, and how sure one can be.
 
 Modules, lowest first; a module imports only from those before it:
-errors, files, jobs; coding, consistency, config, design; packages, conversion, sources; records, tables, corpus,
+errors, files, jobs, warm; coding, consistency, config, design; packages, conversion, sources; records, tables, corpus,
 encoding; packing, dropout, attention, encoder, vocabulary, optimiser, randomness, checkpoint, machine, training,
 evaluation; aggregation, covariance, gates, regression, verdicts, ladder, checks, slopes, optimum, baselines,
 sensitivity, readings, analyses; formatting, wording, findings, caveats, comparisons, drawing, charts, interplay_chart,
