@@ -50,7 +50,7 @@ def against_baseline_rows(surface: Surface, baseline: Mapping[str, float]) -> Ro
         if name == "B0" and seeds < FEW_SEEDS:
             who["reason"] = (
                 f"with {seeds} seeds it is hardly known what a seed does to all of its runs; where that is much, these "
-                "intervals hold the truth in 90 to 93 % of studies instead of 95"
+                "intervals hold the truth in 88 to 93 % of studies instead of 95"
             )
         value, variance, df, shared = found
         for point, q in zip(points["point_id"], weights, strict=True):
