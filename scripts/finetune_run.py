@@ -1,4 +1,4 @@
-"""Fine-tune one run; in: the baseline, encoded data; out: model, steps, summary."""
+"""Fine-tune one run; in: baseline, encoded data, perhaps a shorter run's state; out: model, steps, summary, state."""
 
 from finevar.warm import run_job
 
@@ -8,12 +8,14 @@ def main(snakemake) -> None:
         "finevar.training.train_files",
         log=snakemake.log[0],
         start=snakemake.input.start,
+        begin=snakemake.input.begin if snakemake.input.begin != snakemake.input.train else None,
         train=snakemake.input.train,
         facts=snakemake.input.facts,
         settings=snakemake.params.settings,
         seed=snakemake.params.seed,
         threads=snakemake.threads,
         model=snakemake.output.model,
+        state=snakemake.output.state or None,
         training=snakemake.output.training,
         summary=snakemake.output.summary,
         name=snakemake.wildcards.run,

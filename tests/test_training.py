@@ -16,6 +16,7 @@ from finevar.config import TRAINING_DEFAULTS
 from finevar.encoding import Encoded, encode
 from finevar.errors import InputError
 from finevar.optimiser import Moments, update
+from finevar.state import load_state, save_state
 
 CLASSES = ["negative", "positive"]
 SETTINGS = TRAINING_DEFAULTS | {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2, "dropout": 0.0, "max_length": 16}
@@ -34,8 +35,9 @@ def examples(start: Path) -> Encoded:
     return encode(texts, [CLASSES.index(label) for label in labels], start)
 
 
-def train(start: Path, examples: Encoded, settings: dict = SETTINGS, *, seed: int = 0, threads: int = 1):
-    return training.train_model(start, examples, CLASSES, settings, seed=seed, threads=threads, name="test")
+def train(start: Path, examples: Encoded, settings: dict = SETTINGS, *, seed: int = 0, threads: int = 1, begin=None):
+    chosen = {"seed": seed, "threads": threads, "begin": begin}
+    return training.train_model(start, examples, CLASSES, settings, name="test", **chosen)
 
 
 class OrderedTrainer(Trainer):
@@ -139,6 +141,41 @@ def test_seeds_differ_and_do_not_depend_on_the_point(start, examples):
     assert first != second
     short, long = (train(start, examples, settings | {"schedule": "constant", "epochs": n}) for n in (1, 2))
     assert [row["loss"] for row in short.steps] == [row["loss"] for row in long.steps[: len(short.steps)]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_going_on_from_a_shorter_run_gives_the_same_bytes(start, examples, tmp_path, dtype, frozen):
+    settings = SETTINGS | {"dropout": 0.1, "schedule": "constant", "weight_decay": 0.1, "warmup": 3}
+    settings |= {"dtype": dtype, "frozen_layers": frozen}
+    path = tmp_path / "state.safetensors"
+    short = train(start, examples, settings | {"epochs": 1})
+    save_state(short.state, path, {"seed": 0})
+    begin = load_state(path, {"seed": 0})
+    continued, alone = (train(start, examples, settings | {"epochs": 3}, begin=state) for state in (begin, None))
+    assert continued.summary["steps_of_shorter_run"] == len(short.steps) == 6
+    timeless = [[{**row, "seconds": 0} for row in trained.steps] for trained in (continued, alone)]
+    assert timeless[0] == timeless[1]
+    assert all(torch.equal(continued.weights[name], alone.weights[name]) for name in alone.weights)
+
+
+def test_a_state_that_cannot_be_used_is_left_aside(start, examples, tmp_path, caplog):
+    path = tmp_path / "state.safetensors"
+    save_state(train(start, examples).state, path, {"seed": 0})
+    assert load_state(path, {"seed": 0}) is not None
+    assert load_state(path, {"seed": 1}) is None
+    assert "another trajectory" in caplog.text
+    path.write_bytes(path.read_bytes()[:-100])
+    assert load_state(path, {"seed": 0}) is None
+    assert "cannot be read" in caplog.text
+
+
+def test_a_shorter_run_that_diverged_ends_the_longer_one_alike(start, examples):
+    settings = SETTINGS | {"schedule": "constant", "learning_rate": 1e30, "clip_norm": 1e30}
+    short, alone = (train(start, examples, settings | {"epochs": epochs}) for epochs in (1, 2))
+    continued = train(start, examples, settings | {"epochs": 2}, begin=short.state)
+    assert continued.summary["reason"] == alone.summary["reason"]
+    assert len(continued.steps) == len(alone.steps)
 
 
 def test_every_epoch_is_a_new_permutation_of_all_examples():

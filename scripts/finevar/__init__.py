@@ -2,7 +2,7 @@
 
 Modules, lowest first; a module imports only from those before it:
 errors, files, jobs, warm; coding, consistency, config, design; packages, conversion, sources; records, tables, corpus,
-encoding; packing, dropout, attention, encoder, vocabulary, optimiser, randomness, checkpoint, machine, training,
+encoding; packing, dropout, attention, encoder, vocabulary, optimiser, state, randomness, checkpoint, machine, training,
 evaluation; aggregation, covariance, gates, regression, verdicts, ladder, checks, slopes, optimum, baselines,
 sensitivity, readings, analyses; formatting, wording, findings, caveats, comparisons, drawing, charts, interplay_chart,
 planes, report_tables, analysis_tables, sections, report.

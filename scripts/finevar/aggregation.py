@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
+from finevar.design import shares_trajectory
 from finevar.errors import InputError
 from finevar.records import DESIGN, LEARNING_CURVES, METRICS, RESPONSES, SETTINGS, STUDY_METRICS, TRAINING, read_table
 
@@ -54,7 +55,7 @@ def trajectory_id(run: Row) -> str:
     Where neither schedule nor warm-up depends on the number of steps, a run of more epochs passes through the shorter
     ones at the same seed, so that they share their errors. Every other run is a trajectory of its own.
     """
-    if run["schedule"] != "constant" or 0 < run["warmup"] < 1:
+    if not shares_trajectory(run):
         return run["run_id"]
     rest = "|".join(f"{name}={run[name]}" for name in ("dataset", "seed", *SETTINGS) if name != "epochs")
     return hashlib.sha256(rest.encode()).hexdigest()[:12]

@@ -50,6 +50,7 @@ class Study:
     config: Config
     points: list[Point]
     runs: dict[str, Run]
+    shorter: dict[str, str]  # for a run that another one is the beginning of, that one's id
     model_id: str
     baseline_id: str
     dataset_ids: dict[str, str]
@@ -61,10 +62,12 @@ def plan_study(config: Config) -> Study:
     points = design_points(config)
     raise_problems(point_problems(config, points))
     source_ids = {name: f"{name}-{digest(source)}" for name, source in config["sources"].items()}
+    runs = plan_runs(config, points)
     return Study(
         config=config,
         points=points,
-        runs=plan_runs(config, points),
+        runs=runs,
+        shorter=shorter_runs(runs.values()),
         model_id=source_ids[config["model"]],
         baseline_id=baseline_name(config, source_ids),
         dataset_ids={name: f"{name}-{digest(dataset_identity(config, name))}" for name in config["datasets"]},
@@ -290,6 +293,22 @@ def plan_runs(config: Config, points: Sequence[Point]) -> dict[str, Run]:
             remedy="Two data sets say the same under two names, or hashes collide: change one setting slightly.",
         )
     return {run.run_id: run for run in runs}
+
+
+def shares_trajectory(settings: Mapping[str, Any]) -> bool:
+    """Tell whether a run of more epochs begins with the shorter ones: nothing in it depends on the number of steps."""
+    return settings["schedule"] == "constant" and not 0 < settings["warmup"] < 1
+
+
+def shorter_runs(runs: Iterable[Run]) -> dict[str, str]:
+    """Return, for each run that begins with others of the study, the id of the longest of them."""
+    trajectories: dict[tuple, list[Run]] = {}
+    for run in runs:
+        if shares_trajectory(run.settings):
+            rest = tuple((name, value) for name, value in run.settings.items() if name != "epochs")
+            trajectories.setdefault((run.dataset, run.seed, rest), []).append(run)
+    ordered = (sorted(members, key=lambda run: run.settings["epochs"]) for members in trajectories.values())
+    return {later.run_id: run.run_id for members in ordered for run, later in itertools.pairwise(members)}
 
 
 def baseline_levels(config: Config) -> Point:

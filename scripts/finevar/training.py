@@ -25,6 +25,7 @@ from finevar.optimiser import Moments, update
 from finevar.packing import collate
 from finevar.randomness import generator
 from finevar.records import TRAINING, write_rows
+from finevar.state import State, load_state, save_state
 from finevar.vocabulary import EMBEDDING, compact, decay_factor, expand
 
 Settings = Mapping[str, Any]
@@ -42,27 +43,43 @@ def train_files(
     model: str,
     training: str,
     summary: str,
+    begin: str | None = None,
+    state: str | None = None,
 ) -> dict[str, Any]:
     """Train from the files of one job to the files of another; return the summary.
 
-    In: folder of the starting model, encoded training examples, the data set's facts. Out: folder of the trained model,
-    Parquet of steps, JSON summary.
+    In: folder of the starting model, encoded training examples, the data set's facts; perhaps the state of a shorter
+    run to go on from. Out: folder of the trained model, Parquet of steps, JSON summary; perhaps the state at the end.
     """
-    classes = read_json(facts)["classes"]
-    trained = train_model(Path(start), load_encoded(train), classes, settings, seed=seed, threads=threads, name=name)
-    save_trained(trained, Path(model), start=Path(start), classes=classes)
+    told = read_json(facts)
+    identity = {name: value for name, value in settings.items() if name != "epochs"}
+    identity |= {"seed": seed, "data": told["data_sha256"], "model": checkpoint.weights_sha256(Path(start))}
+    trained = train_model(
+        Path(start),
+        load_encoded(train),
+        told["classes"],
+        settings,
+        seed=seed,
+        threads=threads,
+        name=name,
+        begin=load_state(begin, identity) if begin else None,
+    )
+    save_trained(trained, Path(model), start=Path(start), classes=told["classes"])
     write_rows(trained.steps, training, TRAINING)
+    if state:
+        save_state(trained.state, state, identity)
     write_json(trained.summary, summary)
     return trained.summary
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gives: the weights, or None where it diverged; a row per step; a summary."""
+    """What a training gives: weights, or None where it diverged; a row per step; a summary; the state at its end."""
 
     weights: Weights | None
     steps: list[dict[str, Any]]
     summary: dict[str, Any]
+    state: State
 
 
 def train_model(
@@ -74,42 +91,47 @@ def train_model(
     seed: int,
     threads: int,
     name: str,
+    begin: State | None = None,
 ) -> Trained:
     """Fine-tune the model in folder `start` on the first `train_examples` examples.
 
+    begin: the state at the end of a shorter run on the same trajectory, to go on from; it is changed in place.
     Deterministic for one machine, thread count and set of versions. A loss or gradient that is not finite ends the
     training as diverged. Raises InputError where the settings do not fit the data or the model.
     """
     started = time.monotonic()
     device = set_up(threads)
-    weights, architecture = checkpoint.load_model(start)
+    full, architecture = checkpoint.load_model(start)
     examples = examples.head(check_fit(settings, architecture, len(examples)))
-    head = checkpoint.fit_head(weights, architecture, checkpoint.own_labels(start), classes, seed)
+    head = checkpoint.fit_head(full, architecture, checkpoint.own_labels(start), classes, seed)
     architecture = replace(architecture, dropout=settings["dropout"], attention_dropout=settings["dropout"])
-    weights = {key: tensor.to(device) for key, tensor in weights.items()}
     dtype = choose_dtype(settings["dtype"], device)
-    small, examples, rows = compact(weights, examples)
-    steps, reason = fine_tune(small, architecture, examples, settings, dtype=dtype, seed=seed, name=name)
-    rates = [step["learning_rate"] for step in steps] if small[EMBEDDING].requires_grad else []
-    weights = expand(small, weights, rows, decay_factor(rates, settings["weight_decay"]))
-    tokens = sum(row["tokens"] for row in steps)
+    weights, examples, vocabulary = compact(full, examples)
+    taken = len(begin.rows) if begin else 0
+    state = (begin or first_state(weights, settings["frozen_layers"])).to(device)
+    trainable = choose_trainable(state.weights, settings["frozen_layers"])
+    reason = fine_tune(state, trainable, architecture, examples, settings, dtype=dtype, seed=seed, name=name)
+    rates = [row["learning_rate"] for row in state.rows] if state.weights[EMBEDDING].requires_grad else []
+    weights = expand(state.weights, full, vocabulary, decay_factor(rates, settings["weight_decay"]))
     summary = {
         "status": "diverged" if reason else "ok",
         "reason": reason,
         "head": head,
         "train_examples_used": len(examples),
-        "steps": len(steps),
-        "tokens": tokens,
-        "train_seconds": time.monotonic() - started,
+        "steps": len(state.rows),
+        "steps_of_shorter_run": taken,
+        "tokens": sum(row["tokens"] for row in state.rows),
+        "train_seconds": time.monotonic() - started + (state.rows[taken - 1]["seconds"] if taken else 0),
         "train_peak_memory_mb": peak_memory_mb(),
         "model_sha256": checkpoint.weights_sha256(start),
         **machine_facts(threads, dtype),
     }
-    return Trained(None if reason else {key: tensor.detach().cpu() for key, tensor in weights.items()}, steps, summary)
+    return Trained(None if reason else weights, state.rows, summary, state)
 
 
 def fine_tune(
-    weights: Weights,
+    state: State,
+    trainable: Sequence[Tensor],
     architecture: Architecture,
     examples: Encoded,
     settings: Settings,
@@ -117,17 +139,17 @@ def fine_tune(
     dtype: torch.dtype,
     seed: int,
     name: str,
-) -> tuple[list[dict[str, Any]], str | None]:
-    """Train weights in place; return a row per step and, where it diverged, the reason."""
-    trainable = choose_trainable(weights, settings["frozen_layers"])
-    moments = Moments.zero(trainable)
+) -> str | None:
+    """Train from a state to the end, in place; return the reason where it diverged."""
     per_epoch = math.ceil(len(examples) / settings["batch_size"])
     total = per_epoch * settings["epochs"]
     device = str(trainable[0].device)
+    weights, rows = state.weights, state.rows
+    if rows and (reason := divergence(rows[-1])):
+        return reason
     progress = Progress(name, total, settings["epochs"])
-    rows: list[dict[str, Any]] = []
-    started = time.monotonic()
-    for epoch in range(settings["epochs"]):
+    started = time.monotonic() - (rows[-1]["seconds"] if rows else 0)
+    for epoch in range(len(rows) // per_epoch, settings["epochs"]):
         masks = generator(seed, "dropout", epoch, device=device)
         for numbers in epoch_batches(len(examples), settings["batch_size"], seed, epoch):
             step = len(rows)
@@ -139,7 +161,7 @@ def fine_tune(
             loss = F.cross_entropy(logits, batch.labels)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(trainable, settings["clip_norm"])
-            update(trainable, moments, learning_rate=rate, weight_decay=settings["weight_decay"])
+            update(trainable, state.moments, learning_rate=rate, weight_decay=settings["weight_decay"])
 
             row = {
                 "step": step + 1,
@@ -154,9 +176,15 @@ def fine_tune(
             progress.show(row)
             if reason := divergence(row):
                 progress.clear()
-                return rows, reason
+                return reason
     progress.clear()
-    return rows, divergence_of(weights)
+    return divergence_of(weights)
+
+
+def first_state(weights: Weights, frozen_layers: int) -> State:
+    """Return the state before the first step, its weights a copy."""
+    copied = {name: tensor.clone() for name, tensor in weights.items()}
+    return State(copied, Moments.zero(choose_trainable(copied, frozen_layers)), [])
 
 
 def check_fit(settings: Settings, architecture: Architecture, available: int) -> int:

@@ -26,13 +26,14 @@ def compact(weights: Weights, examples: Encoded) -> tuple[Weights, Encoded, np.n
 
 
 def expand(weights: Weights, full: Weights, rows: np.ndarray, shrunk: float) -> Weights:
-    """Return trained weights with every row of the word embedding.
+    """Return trained weights with every row of the word embedding, on the CPU.
 
     full: the weights before `compact`. shrunk: the factor by which weight decay has shrunk the rows left out.
     """
     embedding = full[EMBEDDING] * shrunk
-    embedding[torch.from_numpy(rows).long()] = weights[EMBEDDING].detach()
-    return weights | {EMBEDDING: embedding}
+    trained = {name: tensor.detach().cpu() for name, tensor in weights.items()}
+    embedding[torch.from_numpy(rows).long()] = trained[EMBEDDING]
+    return trained | {EMBEDDING: embedding}
 
 
 def decay_factor(learning_rates: Iterable[float], weight_decay: float) -> float:

@@ -2,6 +2,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import flag
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
@@ -98,6 +99,28 @@ def get_run(wildcards):
         return STUDY.runs[wildcards.run]
     except KeyError:
         raise WorkflowError(f"run {wildcards.run} is not part of study {STUDY.config['study']}") from None
+
+
+def get_begin(wildcards):
+    """Return what a run's training begins with: the state of a shorter run that it goes on from, or its data alone.
+
+    Its data, too, where it is done, or where the shorter run is and its state is gone: to train that one once more would
+    take longer than to begin anew, and gives the same. So that this choice, and a level in between that is added later,
+    reruns nothing that is done, Snakemake is made to record the same name for either, by the flag with which it does so
+    for files that it fetches.
+    """
+    begin = Path(get_encoded(wildcards.dataset, "train"))
+    own = Path(f"results/runs/{wildcards.dataset}/{wildcards.run}")
+    if wildcards.run in STUDY.shorter and not (own / "metrics.parquet").exists():
+        shorter = own.with_name(STUDY.shorter[wildcards.run])
+        if (shorter / "state.safetensors").exists() or not (shorter / "training.json").exists():
+            begin = shorter / "state.safetensors"
+    return flag(str(begin), "sourcecache_entry", "<begin>")
+
+
+def shared_state(path):
+    """Return the output of a run's state at its end, which is wanted where longer runs may go on from it."""
+    return temp(path) if STUDY.config["training"]["schedule"] == "constant" else []
 
 
 def get_run_record(wildcards):

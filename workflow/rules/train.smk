@@ -25,10 +25,12 @@ rule train_baseline:
 rule finetune_run:
     input:
         start=get_start(),
+        begin=get_begin,
         train=lambda wildcards: get_encoded(wildcards.dataset, "train"),
         facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
     output:
         model=transient(directory("results/runs/{dataset}/{run}/model")),
+        state=shared_state("results/runs/{dataset}/{run}/state.safetensors"),
         training="results/runs/{dataset}/{run}/training.parquet",
         summary="results/runs/{dataset}/{run}/training.json",
     log:
