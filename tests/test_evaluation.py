@@ -94,6 +94,7 @@ def job(tmp_path: Path) -> dict:
     records.write_rows(rows, tmp_path / "eval.parquet", records.EXAMPLES)
     files.write_json({"classes": CLASSES, "data_sha256": "d"}, tmp_path / "dataset.json")
     identity = {"run_id": "r", "point_id": "p", "dataset": "toy", "seed": 0, **TRAINING_DEFAULTS, "max_length": 16}
+    identity["dtype"] = "float32"
     return {
         "model": str(tmp_path / "model"),
         "summary": None,
@@ -120,6 +121,14 @@ def test_predictions_equal_hugging_face(job):
     np.testing.assert_allclose(np.stack(rows["logits"]), theirs.numpy(), atol=1e-5)
     losses = torch.nn.functional.cross_entropy(theirs, torch.tensor(rows["label"].to_numpy()), reduction="none")
     np.testing.assert_allclose(rows["loss"], losses.numpy(), atol=1e-5)
+
+
+def test_evaluation_multiplies_in_the_type_of_the_training(job):
+    exact = evaluation.evaluate_files(**job)
+    rounded = evaluation.evaluate_files(**job | {"record": job["record"] | {"dtype": "bfloat16"}})
+    assert (exact["dtype_used"], rounded["dtype_used"]) == ("float32", "bfloat16")
+    assert exact["loss"] != rounded["loss"]
+    assert rounded["loss"] == pytest.approx(exact["loss"], abs=0.01)  # bfloat16 has eight bits: 0.4 % a product
 
 
 def test_a_metrics_file_says_where_it_comes_from(job):

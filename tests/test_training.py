@@ -285,6 +285,17 @@ def test_bfloat16_follows_float32_and_keeps_float32_weights(start, examples):
     assert rounded.summary["dtype_used"] == "bfloat16"
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_follows_the_cpu_and_repeats_itself(start, examples, monkeypatch):
+    on_gpu = [train(start, examples, SETTINGS | {"dropout": 0.1}).steps for _ in range(2)]
+    assert [row["loss"] for row in on_gpu[0]] == [row["loss"] for row in on_gpu[1]]
+    exact = train(start, examples).steps
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    np.testing.assert_allclose(
+        [row["loss"] for row in exact], [row["loss"] for row in train(start, examples).steps], atol=1e-4
+    )
+
+
 @pytest.mark.parametrize(
     ("flags", "native"),
     [("fpu avx512_bf16 avx2", True), ("fpu amx_bf16", True), ("asimd bf16", True), ("fpu avx2", False)],

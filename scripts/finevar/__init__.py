@@ -16,7 +16,7 @@ ENGINES = {
     "corpus": "1",
     "encoding": "1",
     "training": "2",
-    "evaluation": "1",
+    "evaluation": "2",
     "aggregation": "2",
     "regression": "2",
     "report": "1",

@@ -8,13 +8,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
 from finevar.design import shares_trajectory
 from finevar.errors import InputError
-from finevar.records import DESIGN, LEARNING_CURVES, METRICS, RESPONSES, SETTINGS, STUDY_METRICS, TRAINING, read_table
+from finevar.records import (
+    DESIGN,
+    LEARNING_CURVES,
+    METRICS,
+    RESPONSES,
+    SETTINGS,
+    STUDY_METRICS,
+    TRAINING,
+    read_table,
+    read_tables,
+)
 
 BINS_PER_EPOCH = 10
 
@@ -36,7 +47,8 @@ def aggregate_metrics(
     factor. A run without a file is a row of status missing. Raises InputError for a damaged file, for a run that the
     design does not have and for one that occurs twice.
     """
-    found = [row for path in metrics if Path(path).exists() for row in read_table(path, METRICS).to_pylist()]
+    tables = read_tables([path for path in metrics if Path(path).exists()], METRICS)
+    found = pa.concat_tables(tables).to_pylist() if tables else []
     check_runs(expected, found)
     by_id = {row["run_id"]: row for row in found}
     frozen = {row["dataset"]: row for path in baselines for row in read_table(path, METRICS).to_pylist()}
@@ -76,35 +88,32 @@ def check_runs(expected: Sequence[Row], found: Sequence[Row]) -> None:
             )
 
 
-def aggregate_curves(expected: Sequence[Row], trainings: Iterable[Path]) -> pa.Table:
+def aggregate_curves(expected: Sequence[Row], trainings: Sequence[Path]) -> pa.Table:
     """Return each run's mean training loss and speed in bins of a tenth of an epoch."""
-    settings = ["run_id", "dataset", "seed", *SETTINGS]
-    tables = []
-    for run, path in zip(expected, trainings, strict=True):
-        steps = read_table(path, TRAINING).to_pandas()
-        if steps.empty:
-            continue
-        bins = bin_steps(steps)
-        tables.append(bins.assign(**{name: run[name] for name in settings}))
-    if not tables:
-        return LEARNING_CURVES.empty_table()
-    whole = pd.concat(tables, ignore_index=True)[LEARNING_CURVES.names]
+    tables = read_tables(trainings, TRAINING)
+    steps = pa.concat_tables(tables).to_pandas() if tables else TRAINING.empty_table().to_pandas()
+    run = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    bins = bin_steps(steps.assign(run=run))
+    names = ["run_id", "dataset", "seed", *SETTINGS]
+    runs = pd.DataFrame([{name: row[name] for name in names} for row in expected], columns=names)
+    whole = pd.concat([runs.iloc[bins.pop("run")].reset_index(drop=True), bins], axis=1)[LEARNING_CURVES.names]
     return pa.Table.from_pandas(whole, schema=LEARNING_CURVES, preserve_index=False)
 
 
 def bin_steps(steps: pd.DataFrame) -> pd.DataFrame:
-    """Return columns epoch (of the bin's last step), loss and tokens_per_second of one training's steps."""
-    tick = (steps["epoch"] * BINS_PER_EPOCH - 1e-9).astype(int)
-    step_seconds = steps["seconds"].diff().fillna(steps["seconds"])
-    grouped = steps.assign(step_seconds=step_seconds).groupby(tick)
+    """Return columns run, epoch (of the bin's last step), loss and tokens_per_second of the steps of some runs."""
+    ticks = (steps["epoch"] * BINS_PER_EPOCH - 1e-9).astype(int).rename("tick")
+    step_seconds = steps.groupby("run")["seconds"].diff().fillna(steps["seconds"])
+    grouped = steps.assign(step_seconds=step_seconds).groupby(["run", ticks])
     sums = grouped[["tokens", "step_seconds"]].sum()
-    return pd.DataFrame(
+    bins = pd.DataFrame(
         {
             "epoch": grouped["epoch"].max(),
             "loss": grouped["loss"].mean(),
             "tokens_per_second": sums["tokens"] / sums["step_seconds"].where(sums["step_seconds"] > 0),
         }
-    ).reset_index(drop=True)
+    )
+    return bins.reset_index("run").reset_index(drop=True)
 
 
 def named_runs(metrics: pd.DataFrame, status: str) -> Mapping[str, str]:

@@ -65,6 +65,24 @@ class BlockAttention(torch.autograd.Function):
         return d_rows.index_select(0, batch.token_rows).view(len(gradient), -1), None, None, None, None
 
 
+class Gather(torch.autograd.Function):
+    """Rows of the input by their numbers, for places that are each one row's own or get no gradient.
+
+    In: rows [n, ...], the row of each place [m], and the way back, each row's own place [n]. Out: places [m, ...].
+    """
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, there: Tensor, back: Tensor) -> Tensor:
+        """Return the rows asked for."""
+        ctx.back = back
+        return rows.index_select(0, there)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """Return each row's gradient, from its own place."""
+        return gradient.index_select(0, ctx.back), None, None
+
+
 def split_rows(rows: Tensor, batch: Batch, heads: int, kinds: int) -> Iterator[tuple[Tensor, ...]]:
     """Yield each block's share of rows [..., d]: for each kind (query, key, value) [sentences * heads, length, d]."""
     sizes = [block.sentences * block.length * heads * kinds for block in batch.blocks]

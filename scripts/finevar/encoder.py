@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from finevar.attention import BlockAttention
+from finevar.attention import BlockAttention, Gather
 from finevar.dropout import dropout
 from finevar.packing import Batch
 
@@ -81,9 +81,15 @@ def classify(
     weights: as `multiplied` returns them.
     """
     hidden = embed(weights, architecture, batch, generator)
-    for layer in range(architecture.layers):
-        hidden = transform(weights, architecture, batch, layer, hidden, generator)
-    pooled = F.relu(linear(weights, "pre_classifier", hidden.index_select(0, batch.first)))
+    *lower, last = (f"distilbert.transformer.layer.{layer}" for layer in range(architecture.layers))
+    for name in lower:
+        attended = attend(weights, architecture, batch, f"{name}.attention", hidden, generator)
+        hidden = feed_forward(weights, architecture, name, attended + hidden, generator)
+    # The head reads each sentence's first token alone, so that the last layer computes no other: a sixth is saved.
+    first = hidden.index_select(0, batch.first)
+    attended = attend_first(weights, architecture, batch, f"{last}.attention", first, hidden, generator)
+    first = feed_forward(weights, architecture, last, attended + first, generator)
+    pooled = F.relu(linear(weights, "pre_classifier", first))
     return linear(weights, "classifier", dropout(pooled, architecture.head_dropout, generator))
 
 
@@ -95,18 +101,11 @@ def embed(weights: Weights, architecture: Architecture, batch: Batch, generator:
     return dropout(normed, architecture.dropout, generator)
 
 
-def transform(
-    weights: Weights,
-    architecture: Architecture,
-    batch: Batch,
-    layer: int,
-    hidden: Tensor,
-    generator: torch.Generator | None,
+def feed_forward(
+    weights: Weights, architecture: Architecture, name: str, attended: Tensor, generator: torch.Generator | None
 ) -> Tensor:
-    """Apply one transformer layer to hidden states [T, dim]."""
-    name = f"distilbert.transformer.layer.{layer}"
-    attended = attend(weights, architecture, batch, f"{name}.attention", hidden, generator)
-    hidden = normalise(weights, f"{name}.sa_layer_norm", attended + hidden)  # a sum with float32 is float32
+    """Apply what follows a layer's attention to its sum with the layer's input [..., dim], which is float32."""
+    hidden = normalise(weights, f"{name}.sa_layer_norm", attended)
     inner = ACTIVATIONS[architecture.activation](linear(weights, f"{name}.ffn.lin1", hidden))
     outer = dropout(linear(weights, f"{name}.ffn.lin2", inner), architecture.dropout, generator)
     return normalise(weights, f"{name}.output_layer_norm", outer + hidden)
@@ -125,6 +124,27 @@ def attend(
     rate = architecture.attention_dropout
     context = BlockAttention.apply(projected, batch, architecture.heads, rate, generator)
     return linear(weights, f"{name}.out_lin", context)
+
+
+def attend_first(
+    weights: Weights,
+    architecture: Architecture,
+    batch: Batch,
+    name: str,
+    first: Tensor,
+    hidden: Tensor,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Apply multi-head self-attention for each sentence's first token [B, dim] over its hidden states of [T, dim]."""
+    dim, heads = architecture.dim, architecture.heads
+    weight, bias = weights[f"{name}.qkv_lin.weight"], weights[f"{name}.qkv_lin.bias"]
+    query = F.linear(first.to(weight.dtype), weight[:dim], bias[:dim]).view(len(first), heads, 1, -1)
+    projected = F.linear(hidden.to(weight.dtype), weight[dim:], bias[dim:])
+    cells = Gather.apply(projected, batch.cell_tokens, batch.token_cells)
+    key, value = cells.view(len(first), -1, 2, heads, dim // heads).permute(2, 0, 3, 1, 4).unbind(0)
+    scores = query @ key.transpose(2, 3) * (dim // heads) ** -0.5 + batch.cell_bias
+    shares = dropout(scores.softmax(-1).to(weight.dtype), architecture.attention_dropout, generator)
+    return linear(weights, f"{name}.out_lin", (shares @ value).reshape(len(first), dim))
 
 
 def linear(weights: Weights, name: str, x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from finevar.encoder import classify, multiplied
 from finevar.encoding import Encoded, load_encoded
 from finevar.errors import InputError
 from finevar.files import read_json
-from finevar.machine import machine_facts, peak_memory_mb, set_up
+from finevar.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
 from finevar.packing import collate
 from finevar.records import EXAMPLES, METRICS, PREDICTIONS, RESPONSES, read_table, write_rows
 
@@ -46,15 +46,16 @@ def evaluate_files(
     """
     told = read_json(facts)
     trained = read_json(summary) if summary else {"status": "ok", "model_sha256": weights_sha256(Path(model))}
+    dtype = choose_dtype(record["dtype"], set_up(threads))
     ids = read_table(examples, EXAMPLES).column("example_id").to_pylist()
     if trained["status"] == "ok":
         data = load_encoded(encoded)
         rows, measured = evaluate_model(
-            Path(model), data, ids, told["classes"], max_length=record["max_length"], threads=threads
+            Path(model), data, ids, told["classes"], dtype, max_length=record["max_length"], threads=threads
         )
     else:
         rows, measured = [], diverged_metrics(told["classes"], len(ids)) | {"reason": trained["reason"]}
-    versions = machine_facts(threads, torch.float32)
+    versions = machine_facts(threads, dtype)
     row = {name: (versions | trained | measured | dict(record)).get(name) for name in METRICS.names}
     row["data_sha256"] = told["data_sha256"]
     write_rows(rows, predictions, PREDICTIONS)
@@ -67,12 +68,14 @@ def evaluate_model(
     examples: Encoded,
     example_ids: Sequence[str],
     classes: Sequence[str],
+    dtype: torch.dtype,
     *,
     max_length: int,
     threads: int,
 ) -> tuple[list[Row], Row]:
-    """Return a prediction per example and one row of metrics for the model in a folder, in float32 throughout.
+    """Return a prediction per example and one row of metrics for the model in a folder.
 
+    dtype: what the transformer's matrices are multiplied in, as in training; all else is float32, metrics float64.
     Raises InputError where the model's head does not fit the classes.
     """
     started = time.monotonic()
@@ -87,7 +90,7 @@ def evaluate_model(
             remedy="Use a model with a trained head for these classes, or give `baseline` a dataset to train it on.",
         )
     checkpoint.fit_head(weights, architecture, checkpoint.own_labels(folder), classes, seed=0)
-    weights = multiplied({name: tensor.to(device) for name, tensor in weights.items()}, torch.float32)
+    weights = multiplied({name: tensor.to(device) for name, tensor in weights.items()}, dtype)
     logits = np.empty((len(examples), len(classes)), dtype=np.float32)
     by_length = np.argsort(np.diff(examples.offsets), kind="stable")
     with torch.inference_mode():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 from pathlib import Path
@@ -14,6 +15,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 def set_up(threads: int) -> str:
     """Fix the thread count and deterministic kernels; return the device, cuda where there is one."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which imports a compiler (1.2 s)
     torch.utils.deterministic.fill_uninitialized_memory = False  # for hunting bugs; it writes every buffer twice

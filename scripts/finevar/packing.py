@@ -36,6 +36,10 @@ class Batch:
     or value, sentence, head, place) the row of the projections [T, 3, heads] that fills it; an arbitrary one of the
     same sentence where no token is. token_rows: int64 [T * 3 * heads], the way back. context_rows: int64 [T * heads],
     for each row of the contexts its row in the blocks (block, sentence, head, place).
+
+    The last layer attends from each sentence's first token alone, over cells (sentence of the caller's order, place).
+    cell_tokens: int64 [B * longest], the token in each cell, the first one where there is none. token_cells: int64 [T],
+    the way back. cell_bias: float32 [B, 1, 1, longest], minus infinity where no token is.
     """
 
     tokens: Tensor
@@ -46,6 +50,9 @@ class Batch:
     block_rows: Tensor
     token_rows: Tensor
     context_rows: Tensor
+    cell_tokens: Tensor
+    token_cells: Tensor
+    cell_bias: Tensor
 
     def to(self, device: str) -> Batch:
         """Return the batch on a device."""
@@ -56,9 +63,9 @@ class Batch:
 
 def collate(sentences: Sequence[np.ndarray], labels: np.ndarray, *, heads: int) -> Batch:
     """Lay token sequences end to end by length and note where each row of each head belongs."""
-    lengths = np.array([len(sentence) for sentence in sentences])
-    order = np.argsort(lengths, kind="stable")
-    lengths = lengths[order]
+    sizes = np.array([len(sentence) for sentence in sentences])
+    order = np.argsort(sizes, kind="stable")
+    lengths = sizes[order]
     ends = np.cumsum(lengths)
     first = np.empty_like(ends)
     first[order] = ends - lengths
@@ -77,8 +84,11 @@ def collate(sentences: Sequence[np.ndarray], labels: np.ndarray, *, heads: int) 
         context_rows.append((cells * heads + row).ravel())
         token_rows.append((3 * cells * heads + np.arange(3)[:, None] * real.size * heads + row[:, None, :]).ravel())
         cells += real.size
-        bias = torch.zeros(real.shape).masked_fill_(torch.from_numpy(~real), float("-inf"))
-        blocks.append(Block(len(inside), longest, bias[:, None, None, :]))
+        blocks.append(Block(len(inside), longest, bias_where(real)))
+    real = np.arange(lengths[-1]) < sizes[:, None]  # [sentences, longest]
+    cell_tokens = np.where(real, first[:, None] + np.arange(lengths[-1]), first[:, None]).ravel()
+    token_cells = np.empty(ends[-1], dtype=np.int64)
+    token_cells[cell_tokens[real.ravel()]] = np.flatnonzero(real)
     return Batch(
         tokens=torch.from_numpy(np.concatenate([sentences[number] for number in order]).astype(np.int64)),
         positions=torch.from_numpy(np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)),
@@ -88,4 +98,12 @@ def collate(sentences: Sequence[np.ndarray], labels: np.ndarray, *, heads: int) 
         block_rows=torch.from_numpy(np.concatenate(block_rows)),
         token_rows=torch.from_numpy(np.concatenate(token_rows)),
         context_rows=torch.from_numpy(np.concatenate(context_rows)),
+        cell_tokens=torch.from_numpy(cell_tokens),
+        token_cells=torch.from_numpy(token_cells),
+        cell_bias=bias_where(real),
     )
+
+
+def bias_where(real: np.ndarray) -> Tensor:
+    """Return zero where a token is [sentences, length], else minus infinity, as [sentences, 1, 1, length]."""
+    return torch.zeros(real.shape).masked_fill_(torch.from_numpy(~real), float("-inf"))[:, None, None, :]

@@ -52,8 +52,9 @@ def train_files(
     run to go on from. Out: folder of the trained model, Parquet of steps, JSON summary; perhaps the state at the end.
     """
     told = read_json(facts)
-    identity = {name: value for name, value in settings.items() if name != "epochs"}
-    identity |= {"seed": seed, "data": told["data_sha256"], "model": checkpoint.weights_sha256(Path(start))}
+    model_sha256 = checkpoint.weights_sha256(Path(start))
+    identity = {key: value for key, value in settings.items() if key != "epochs"}
+    identity |= {"seed": seed, "data_sha256": told["data_sha256"], "model_sha256": model_sha256}
     trained = train_model(
         Path(start),
         load_encoded(train),
@@ -68,8 +69,9 @@ def train_files(
     write_rows(trained.steps, training, TRAINING)
     if state:
         save_state(trained.state, state, identity)
-    write_json(trained.summary, summary)
-    return trained.summary
+    written = trained.summary | {"model_sha256": model_sha256}
+    write_json(written, summary)
+    return written
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,6 @@ def train_model(
         "tokens": sum(row["tokens"] for row in state.rows),
         "train_seconds": time.monotonic() - started + (state.rows[taken - 1]["seconds"] if taken else 0),
         "train_peak_memory_mb": peak_memory_mb(),
-        "model_sha256": checkpoint.weights_sha256(start),
         **machine_facts(threads, dtype),
     }
     return Trained(None if reason else weights, state.rows, summary, state)

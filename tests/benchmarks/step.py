@@ -1,0 +1,116 @@
+"""Time one training step by part: python -m tests.benchmarks.step; from the repository's root.
+
+On random sentences as long as those of the default study, for its model's sizes: one process of one thread on each
+core, as `snakemake --cores all` runs them, all at once. Prints milliseconds by part and the share of the matrix-product
+ceiling that all cores reach together, real tokens alone: 6 FLOPs per weight of the layers and token, as is customary,
+though the last layer leaves out what nothing reads.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import sys
+import time
+from collections import defaultdict
+from multiprocessing import get_context
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+import numpy as np
+import torch
+from tests.benchmarks.rivals import ceiling
+from torch.nn import functional as F
+
+from finevar.encoder import Architecture, Weights, classify, multiplied
+from finevar.machine import choose_dtype, set_up
+from finevar.optimiser import Moments, update
+from finevar.packing import collate
+from finevar.randomness import generator
+
+SIZES = {
+    "MiniLM, 22.7 M": Architecture(30522, 512, 384, 1536, 6, 12, "gelu", 0.1, 0.1, 0.2),
+    "DistilBERT-base, 66 M": Architecture(30522, 512, 768, 3072, 6, 12, "gelu", 0.1, 0.1, 0.2),
+}
+WORDS = 3000  # that occur in 256 to 512 sentences
+LENGTHS = (3, 7, 10, 12, 13, 15, 17, 19, 20, 22, 24, 27, 29, 33, 37, 44, 128)  # the Amazon sentences', sixteenths
+STEPS, WARM = 12, 3
+PARTS = ("collate", "cast", "forward", "backward", "clip", "update")
+Times = dict[str, float]
+
+
+def main() -> None:
+    """Time each batch size at each model size."""
+    cores = len(os.sched_getaffinity(0))
+    top = ceiling()
+    print(f"{cores} cores, ceiling {top / 1e9:.0f} GFLOP/s in {choose_dtype('auto', 'cpu')}")
+    print("| | batch | collate | cast | forward | backward | clip | update | step, ms | tokens | of the ceiling |")
+    print(f"|{11 * '---|'}")
+    for name, architecture in SIZES.items():
+        for size in (16, 32, 64):
+            with get_context("spawn").Pool(cores) as pool:
+                found = pool.starmap(time_steps, [(architecture, size, seed) for seed in range(cores)], chunksize=1)
+            mean = {part: statistics.mean(times[part] for times in found) for part in found[0]}
+            matrices = architecture.layers * (4 * architecture.dim**2 + 2 * architecture.dim * architecture.hidden_dim)
+            share = 100 * cores * 6 * matrices * mean["tokens"] / mean["step"] / top
+            parts = " | ".join(f"{1000 * mean[part]:.1f}" for part in mean if part != "tokens")
+            print(f"| {name} | {size} | {parts} | {mean['tokens']:.0f} | {share:.0f} % |", flush=True)
+
+
+def time_steps(architecture: Architecture, size: int, seed: int) -> Times:
+    """Return the median seconds of each part of a step, and its mean tokens, on one thread."""
+    set_up(1)
+    dtype = choose_dtype("auto", "cpu")
+    draw = np.random.default_rng(seed)
+    weights = random_weights(architecture)
+    trainable = list(weights.values())
+    moments, masks = Moments.zero(trainable), generator(seed, "dropout")
+    times: dict[str, list[float]] = defaultdict(list)
+    for step in range(WARM + STEPS):
+        lengths = np.interp(draw.uniform(size=size), np.linspace(0, 1, len(LENGTHS)), LENGTHS).astype(int)
+        sentences = [draw.integers(0, WORDS, length) for length in lengths]
+        marks = [time.perf_counter()]
+        batch = collate(sentences, draw.integers(0, 2, size), heads=architecture.heads)
+        marks.append(time.perf_counter())
+        ready = multiplied(weights, dtype)
+        marks.append(time.perf_counter())
+        loss = F.cross_entropy(classify(ready, architecture, batch, masks), batch.labels)
+        marks.append(time.perf_counter())
+        loss.backward()
+        marks.append(time.perf_counter())
+        torch.nn.utils.clip_grad_norm_(trainable, 1.0)
+        marks.append(time.perf_counter())
+        update(trainable, moments, learning_rate=1e-5, weight_decay=0.01)
+        marks.append(time.perf_counter())
+        if step >= WARM:
+            for part, (begin, end) in zip(PARTS, itertools.pairwise(marks), strict=True):
+                times[part].append(end - begin)
+            times["step"].append(marks[-1] - marks[0])
+            times["tokens"].append(float(lengths.sum()))
+    return {part: statistics.median(values) for part, values in times.items()}
+
+
+def random_weights(architecture: Architecture) -> Weights:
+    """Return weights of a model's sizes, of the words that occur alone, as training has them."""
+    draw = torch.Generator().manual_seed(0)
+    dim, wide = architecture.dim, architecture.hidden_dim
+    sizes = {"distilbert.embeddings.word_embeddings.weight": (WORDS, dim)}
+    sizes |= {"distilbert.embeddings.position_embeddings.weight": (architecture.positions, dim)}
+    for layer in range(architecture.layers):
+        name = f"distilbert.transformer.layer.{layer}"
+        linear = {f"attention.{part}_lin": (dim, dim) for part in ("q", "k", "v", "out")}
+        linear |= {"ffn.lin1": (wide, dim), "ffn.lin2": (dim, wide)}
+        for part, shape in linear.items():
+            sizes |= {f"{name}.{part}.weight": shape, f"{name}.{part}.bias": shape[:1]}
+        for part in ("sa_layer_norm", "output_layer_norm"):
+            sizes |= {f"{name}.{part}.weight": (dim,), f"{name}.{part}.bias": (dim,)}
+    sizes |= {"distilbert.embeddings.LayerNorm.weight": (dim,), "distilbert.embeddings.LayerNorm.bias": (dim,)}
+    for part, rows in (("pre_classifier", dim), ("classifier", 2)):
+        sizes |= {f"{part}.weight": (rows, dim), f"{part}.bias": (rows,)}
+    return {name: torch.randn(size, generator=draw).mul_(0.02).requires_grad_() for name, size in sizes.items()}
+
+
+if __name__ == "__main__":
+    main()
