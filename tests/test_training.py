@@ -202,7 +202,8 @@ def test_frozen_layers_keep_their_weights(start, examples):
     assert sorted(still) == sorted(frozen)
 
 
-def test_updates_are_those_of_pytorch_and_only_matrices_decay(start):
+@pytest.mark.parametrize("clip", [0.5, 1e6])
+def test_updates_are_those_of_pytorch_and_only_matrices_decay(start, clip):
     weights = list(checkpoint.load_model(start)[0].values())
     theirs = [weight.clone().requires_grad_() for weight in weights]
     matrices, vectors = ([weight for weight in theirs if (weight.ndim >= 2) is wanted] for wanted in (True, False))
@@ -214,8 +215,10 @@ def test_updates_are_those_of_pytorch_and_only_matrices_decay(start):
         for weight, other in zip(weights, theirs, strict=True):
             weight.grad = torch.randn(weight.shape, generator=draw)
             other.grad = weight.grad.clone()
+        theirs_norm = torch.nn.utils.clip_grad_norm_(theirs, clip)
         optimiser.step()
-        update(weights, moments, learning_rate=0.01, weight_decay=0.3)
+        norm = update(weights, moments, learning_rate=0.01, weight_decay=0.3, clip_norm=clip)
+        assert norm == pytest.approx(float(theirs_norm), rel=1e-6)
     assert all(weight.grad is None for weight in weights)
     for weight, other in zip(weights, theirs, strict=True):
         torch.testing.assert_close(weight, other.data, rtol=1e-6, atol=1e-7)

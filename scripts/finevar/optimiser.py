@@ -30,12 +30,17 @@ class Moments:
 
 
 @torch.no_grad()
-def update(weights: Sequence[Tensor], moments: Moments, *, learning_rate: float, weight_decay: float) -> None:
-    """Take one step of AdamW in place and drop the gradients (Loshchilov and Hutter 2019).
+def update(
+    weights: Sequence[Tensor], moments: Moments, *, learning_rate: float, weight_decay: float, clip_norm: float
+) -> Tensor:
+    """Take one step of AdamW in place, drop the gradients, return their norm (Loshchilov and Hutter 2019).
 
+    Gradients of a larger norm than clip_norm are scaled down to it, by the kernel itself rather than in a pass before.
     Matrices decay; biases and LayerNorms never do, whatever their names. PyTorch's fused kernel does the arithmetic;
     its optimiser class would import a compiler first, which takes longer than a short run's training.
     """
+    norm = torch.nn.utils.get_total_norm([weight.grad for weight in weights])
+    excess = ((norm + 1e-6) / clip_norm).clamp(min=1.0)  # as torch.nn.utils.clip_grad_norm_ has it
     for decay, chosen in (
         (weight_decay, [number for number, weight in enumerate(weights) if weight.ndim >= 2]),
         (0.0, [number for number, weight in enumerate(weights) if weight.ndim < 2]),
@@ -56,6 +61,8 @@ def update(weights: Sequence[Tensor], moments: Moments, *, learning_rate: float,
             eps=EPSILON,
             amsgrad=False,
             maximize=False,
+            grad_scale=excess,
         )
     for weight in weights:
         weight.grad = None
+    return norm

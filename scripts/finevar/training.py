@@ -161,8 +161,13 @@ def fine_tune(
             logits = classify(multiplied(weights, dtype), architecture, batch, masks)
             loss = F.cross_entropy(logits, batch.labels)
             loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(trainable, settings["clip_norm"])
-            update(trainable, state.moments, learning_rate=rate, weight_decay=settings["weight_decay"])
+            norm = update(
+                trainable,
+                state.moments,
+                learning_rate=rate,
+                weight_decay=settings["weight_decay"],
+                clip_norm=settings["clip_norm"],
+            )
 
             row = {
                 "step": step + 1,

@@ -169,15 +169,15 @@ def compare(results: dict[str, tuple[float, Found]], scratch: Path, model: Path)
 
 
 def ceiling() -> float:
-    """Return the most FLOP/s of a square matrix product on all cores, in the type that training multiplies in."""
+    """Return the FLOP/s of a large square matrix product on all cores, in the type that training multiplies in."""
     kind = torch.bfloat16 if has_bfloat16(CPUINFO) else torch.float32
     a, b = (torch.randn(2048, 2048).to(kind) for _ in range(2))
-    best = float("inf")
-    for _ in range(40):
+    seconds = []
+    for _ in range(60):
         began = time.perf_counter()
         torch.nn.functional.linear(a, b)
-        best = min(best, time.perf_counter() - began)
-    return 2 * 2048**3 / best
+        seconds.append(time.perf_counter() - began)
+    return 2 * 2048**3 / statistics.median(seconds[10:])
 
 
 if __name__ == "__main__":
