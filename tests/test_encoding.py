@@ -10,6 +10,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from finevar.encoding import encode, load_encoded, save_encoded
+from finevar.errors import InputError
 
 PIECES = [
     "[PAD]",
@@ -97,3 +98,17 @@ def test_what_is_saved_is_loaded(model, tmp_path):
         assert np.array_equal(getattr(loaded, name), getattr(encoded, name))
         assert getattr(loaded, name).dtype == getattr(encoded, name).dtype
     assert loaded.sentence(2, 64).tolist() == [CLS, PIECES.index("the"), UNK, SEP]
+
+
+def test_token_ids_are_mapped_rather_than_read(model, tmp_path):
+    save_encoded(encode(TEXTS, [0] * len(TEXTS), model), tmp_path / "encoded.safetensors")
+    assert isinstance(load_encoded(tmp_path / "encoded.safetensors").tokens, np.memmap)
+
+
+@pytest.mark.parametrize("kept", [4, 60, -1])
+def test_token_ids_that_are_not_whole_are_named(model, tmp_path, kept):
+    path = tmp_path / "encoded.safetensors"
+    save_encoded(encode(TEXTS, [0] * len(TEXTS), model), path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"encoded\.safetensors: found a file of token ids that is not whole"):
+        load_encoded(path)

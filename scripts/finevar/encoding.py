@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
+from finevar.errors import InputError
 from finevar.files import write_bytes
+
+TYPES = {"I32": np.int32, "I64": np.int64}
+HEADER_LIMIT = 100_000_000  # bytes, as the format has it
 
 
 @dataclass(frozen=True)
@@ -51,5 +56,35 @@ def save_encoded(encoded: Encoded, path: str | Path) -> None:
 
 
 def load_encoded(path: str | Path) -> Encoded:
-    """Read what `save_encoded` wrote."""
-    return Encoded(**load_file(path))
+    """Map what `save_encoded` wrote: pages are read as they are used, and all jobs of a machine share them.
+
+    Raises InputError where the file is not whole. Source of the layout: the safetensors format, a length, a header in
+    JSON and the arrays.
+    """
+    with Path(path).open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        try:
+            header = json.loads(file.read(min(size, HEADER_LIMIT)))
+            places = {name: header[name] for name in ("tokens", "offsets", "labels")}
+            whole = Path(path).stat().st_size == 8 + size + max(place["data_offsets"][1] for place in places.values())
+        except (ValueError, KeyError, TypeError):
+            whole = False
+    if not whole:
+        raise InputError(
+            str(path),
+            found="a file of token ids that is not whole",
+            allowed="a file as the rule encode_dataset writes it",
+            remedy="Delete it and start Snakemake again; only what it needs is redone.",
+        )
+    return Encoded(
+        **{
+            name: np.memmap(
+                path,
+                TYPES[place["dtype"]],
+                "r",
+                offset=8 + size + place["data_offsets"][0],
+                shape=tuple(place["shape"]),
+            )
+            for name, place in places.items()
+        }
+    )
