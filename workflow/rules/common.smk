@@ -115,7 +115,7 @@ def get_begin(wildcards):
         shorter = own.with_name(STUDY.shorter[wildcards.run])
         if (shorter / "state.safetensors").exists() or not (shorter / "training.json").exists():
             begin = shorter / "state.safetensors"
-    return flag(str(begin), "sourcecache_entry", "<begin>")
+    return flag(str(begin), "sourcecache_entry", "shorter-run-state")
 
 
 def shared_state(path):
