@@ -21,6 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=f"Times, printed and never asserted. {listed}")
     parser.add_argument("names", nargs="*", metavar="name", help="which to run; all by default")
     parser.add_argument("--whole", action="store_true", help="rivals: the whole default study rather than 8 runs")
+    parser.add_argument("--leave-out", nargs="*", default=[], help="rivals: which are not timed")
     parser.add_argument("--repeats", default="1", help="rivals: how often each is timed")
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(BENCHMARKS):
@@ -28,6 +29,7 @@ def main() -> None:
     for name in chosen.names or BENCHMARKS:
         print(f"\n== {BENCHMARKS[name]}", flush=True)
         options = ["--repeats", chosen.repeats, *(["--whole"] if chosen.whole else [])] if name == "rivals" else []
+        options += ["--leave-out", *chosen.leave_out] if name == "rivals" and chosen.leave_out else []
         command = [sys.executable, "-m", f"tests.benchmarks.{name}", *options]
         subprocess.run(command, cwd=Path(__file__).parents[2], check=True)
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--whole", action="store_true", help="all 54 runs of the default study rather than 8 corners")
     parser.add_argument("--repeats", type=int, default=1, help="how often each is timed; the median is told")
+    parser.add_argument("--leave-out", nargs="*", default=[], choices=list(RIVALS), help="rivals that are not timed")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         scratch = Path(place)
@@ -55,12 +57,9 @@ def main() -> None:
         study = plan_study(read_config(raw))
         snakemake(scratch, "--until", "evaluate_baseline")
         model, jobs = common_start(scratch, study.runs.values())
-        peers: dict[str, Callable[[], Found]] = {
-            "glue script, defaults": lambda: scripts(jobs, tuned=False),
-            "glue script, tuned": lambda: scripts(jobs, tuned=True),
-            "Optuna loop, tuned": lambda: loop(jobs),
-            "snakemake --cores all": lambda: ours(scratch, study.runs.values()),
-        }
+        kept = [name for name in RIVALS if name not in chosen.leave_out]
+        peers: dict[str, Callable[[], Found]] = {name: partial(RIVALS[name], jobs) for name in kept}
+        peers["snakemake --cores all"] = partial(ours, scratch, study.runs.values())
         results = {}
         for name, run in peers.items():
             timed = [timed_once(run) for _ in range(chosen.repeats)]
@@ -131,6 +130,13 @@ def ours(scratch: Path, runs: Iterator[Run]) -> Found:
     table = pd.read_parquet(scratch / "results" / "quickstart" / "metrics.parquet").set_index("run_id")
     rows = table.loc[[run.run_id for run in runs], ["accuracy", "f1", "loss", "train_seconds"]]
     return [dict(row) for _, row in rows.iterrows()]
+
+
+RIVALS: dict[str, Callable[[list[dict[str, Any]]], Found]] = {
+    "script with defaults": partial(scripts, tuned=False),
+    "tuned script": partial(scripts, tuned=True),
+    "tuned Optuna loop": loop,
+}
 
 
 def compare(results: dict[str, tuple[float, Found]], scratch: Path, model: Path) -> None:
