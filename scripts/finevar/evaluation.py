@@ -46,12 +46,13 @@ def evaluate_files(
     """
     told = read_json(facts)
     trained = read_json(summary) if summary else {"status": "ok", "model_sha256": weights_sha256(Path(model))}
-    dtype = choose_dtype(record["dtype"], set_up(threads))
+    device = set_up(threads)
+    dtype = choose_dtype(record["dtype"], device)
     ids = read_table(examples, EXAMPLES).column("example_id").to_pylist()
     if trained["status"] == "ok":
         data = load_encoded(encoded)
         rows, measured = evaluate_model(
-            Path(model), data, ids, told["classes"], dtype, max_length=record["max_length"], threads=threads
+            Path(model), data, ids, told["classes"], dtype, max_length=record["max_length"], device=device
         )
     else:
         rows, measured = [], diverged_metrics(told["classes"], len(ids)) | {"reason": trained["reason"]}
@@ -71,7 +72,7 @@ def evaluate_model(
     dtype: torch.dtype,
     *,
     max_length: int,
-    threads: int,
+    device: str,
 ) -> tuple[list[Row], Row]:
     """Return a prediction per example and one row of metrics for the model in a folder.
 
@@ -79,7 +80,6 @@ def evaluate_model(
     Raises InputError where the model's head does not fit the classes.
     """
     started = time.monotonic()
-    device = set_up(threads)
     weights, architecture = checkpoint.load_model(folder)
     checkpoint.require_positions(architecture, max_length)
     if len(weights.get("classifier.weight", ())) != len(classes):

@@ -29,7 +29,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +179,7 @@ class Fork:
     pid: int
     ended: int
     job: socket.socket
-    deadline: float | None = field(default=None)
+    deadline: float | None = None
 
 
 def serve(folder: Path, idle: float) -> None:
@@ -199,9 +199,9 @@ def serve(folder: Path, idle: float) -> None:
             for key, _ in selector.select(timeout=1.0):
                 if key.fileobj is listener:
                     accept(listener, selector, forks)
-                elif key.data is not None and key.fd == key.data.ended:
+                elif key.fd == key.data.ended:
                     report(key.data, selector, forks)
-                elif key.data is not None and key.data.deadline is None:
+                elif key.data in forks:  # unless it has ended in the same moment
                     selector.unregister(key.fileobj)  # the job was killed, so its fork is to end, too
                     key.data.deadline = time.monotonic() + GRACE_SECONDS
                     signal.pidfd_send_signal(key.data.ended, signal.SIGTERM)

@@ -145,7 +145,6 @@ def compare(results: dict[str, tuple[float, Found]], scratch: Path, model: Path)
     tokens = int(table["tokens"].sum())
     top = ceiling()
     architecture = Architecture.from_config(json.loads((model / "config.json").read_text(encoding="utf-8")))
-    matrices = architecture.layers * (4 * architecture.dim**2 + 2 * architecture.dim * architecture.hidden_dim)
     cores = len(os.sched_getaffinity(0))
     fastest, reference = results["snakemake --cores all"]
     print(f"\n{len(reference)} runs, {tokens:,} real tokens, {cores} cores, ceiling {top / 1e9:.0f} GFLOP/s\n")
@@ -159,7 +158,7 @@ def compare(results: dict[str, tuple[float, Found]], scratch: Path, model: Path)
         means = {metric: statistics.mean(row[metric] for row in found) for metric in ("accuracy", "f1", "loss")}
         apart = [row["accuracy"] - other["accuracy"] for row, other in zip(found, reference, strict=True)]
         error = statistics.stdev(apart) / len(apart) ** 0.5
-        share = 100 * 6 * matrices * speed / top
+        share = 100 * step_flops(architecture) * speed / top
         print(
             f"| {name} | {seconds:.0f} | {seconds / fastest:.1f} | {speed:,.0f} | {share:.0f} % | "
             f"{means['accuracy']:.4f} | {means['f1']:.4f} | {means['loss']:.4f} | "
@@ -172,6 +171,11 @@ def compare(results: dict[str, tuple[float, Found]], scratch: Path, model: Path)
         f"\nA run trains for {train:.2f} s and is evaluated in {evaluate:.2f} s. Beside that finevar spends "
         f"{beside:.2f} core-seconds a run: Snakemake, the start of both jobs, weights on disk, analysis and report."
     )
+
+
+def step_flops(architecture: Architecture) -> int:
+    """Return the FLOPs of a training step for each real token: 6 for each weight of the layers' matrices."""
+    return 6 * architecture.layers * (4 * architecture.dim**2 + 2 * architecture.dim * architecture.hidden_dim)
 
 
 def ceiling() -> float:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import numpy as np
 import torch
-from tests.benchmarks.rivals import ceiling
+from tests.benchmarks.rivals import ceiling, step_flops
 from torch.nn import functional as F
 
 from finevar.encoder import Architecture, Weights, classify, multiplied
@@ -55,8 +55,7 @@ def main() -> None:
             with get_context("spawn").Pool(cores) as pool:
                 found = pool.starmap(time_steps, [(architecture, size, seed) for seed in range(cores)], chunksize=1)
             mean = {part: statistics.mean(times[part] for times in found) for part in found[0]}
-            matrices = architecture.layers * (4 * architecture.dim**2 + 2 * architecture.dim * architecture.hidden_dim)
-            share = 100 * cores * 6 * matrices * mean["tokens"] / mean["step"] / top
+            share = 100 * cores * step_flops(architecture) * mean["tokens"] / mean["step"] / top
             parts = " | ".join(f"{1000 * mean[part]:.1f}" for part in mean if part != "tokens")
             print(f"| {name} | {size} | {parts} | {mean['tokens']:.0f} | {share:.0f} % |", flush=True)
 
