@@ -19,6 +19,7 @@ STAMP := $(VENV)/.complete
 # launchers, which hold an absolute path and break when the clone moves.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 RUN := $(IN_VENV) python -m
+LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.launch
 OPTIONS = --cores $(CORES) --profile workflow/profiles/local --configfile $(CONFIG)
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' $(CONFIG)
 
@@ -29,7 +30,7 @@ help: ## list the targets
 	@printf '\n  variables: CONFIG=%s CORES=%s PYTHON=%s ARGS="more options"\n' '$(CONFIG)' '$(CORES)' '$(PYTHON)'
 
 study: $(STAMP) ## run the study of CONFIG, or what is left of it, and say where its report is
-	@$(IN_VENV) workflow/run-alone.sh $(OPTIONS) $(ARGS)
+	@$(LAUNCH) $(OPTIONS) $(ARGS)
 	@echo "Report: results/$$($(STUDY))/report.html"
 
 dry-run: $(STAMP) ## list the jobs that `make study` would run

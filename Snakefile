@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -19,6 +21,11 @@ include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 
 
+onerror:
+    Path(".snakemake/jobs-failed").touch()
+    print(told_after_failure())
+
+
 # On the login node: compute nodes often have no way out, and the rest is too small to queue for.
 localrules:
     all,
@@ -26,9 +33,16 @@ localrules:
     fetch_data,
     write_design,
     aggregate_metrics,
+    aggregate_finished,
 
 
 rule all:
     default_target: True
     input:
         get_targets(),
+
+
+# What there is so far, in a report of its own that says what is missing; trains nothing.
+rule interim:
+    input:
+        f"results/{STUDY.config['study']}/interim/report.html",

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from finevar.encoding import encode, save_encoded
+from finevar.files import check_sums
 from finevar.jobs import JobLog
 from finevar.records import EXAMPLES, read_table
 
 
 def main(snakemake) -> None:
     with JobLog(snakemake.log[0]) as log:
+        check_sums(Path(snakemake.input.model))
         for part in ("train", "evaluation"):
             examples = read_table(snakemake.input[part], EXAMPLES)
             texts, labels = examples["text"].to_pylist(), examples["label"].to_pylist()

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from finevar import records
-from finevar.files import read_json, write_bytes
+from finevar.files import read_facts, read_json, write_bytes
 from finevar.jobs import JobLog
 from finevar.report import ANALYSES, render_report
 
@@ -34,7 +34,8 @@ def main(snakemake) -> None:
         facts = {
             "config": snakemake.params.config,
             "factors": snakemake.params.factors,
-            "datasets": dict(zip(snakemake.params.datasets, map(read_json, snakemake.input.datasets), strict=True)),
+            "interim": snakemake.wildcards.study.endswith("/interim"),
+            "datasets": dict(zip(snakemake.params.datasets, map(read_facts, snakemake.input.datasets), strict=True)),
         }
         figures = {Path(path).stem: read_json(path) for path in snakemake.input.figures}
         write_bytes(render_report(tables, figures, facts).encode(), snakemake.output.html)

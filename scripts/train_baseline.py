@@ -12,6 +12,7 @@ def main(snakemake) -> None:
         facts=snakemake.input.facts,
         settings=snakemake.params.settings,
         seed=snakemake.params.seed,
+        micro_batches=1,
         threads=snakemake.threads,
         model=snakemake.output.model,
         training=snakemake.output.training,

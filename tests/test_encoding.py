@@ -105,10 +105,10 @@ def test_token_ids_are_mapped_rather_than_read(model, tmp_path):
     assert isinstance(load_encoded(tmp_path / "encoded.safetensors").tokens, np.memmap)
 
 
-@pytest.mark.parametrize("kept", [4, 60, -1])
+@pytest.mark.parametrize("kept", [0, 4, 60, -1])
 def test_token_ids_that_are_not_whole_are_named(model, tmp_path, kept):
     path = tmp_path / "encoded.safetensors"
     save_encoded(encode(TEXTS, [0] * len(TEXTS), model), path)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(InputError, match=r"encoded\.safetensors: found a file of token ids that is not whole"):
+    with pytest.raises(InputError, match=r"encoded\.safetensors: found a file that is damaged"):
         load_encoded(path)

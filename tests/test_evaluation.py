@@ -92,7 +92,7 @@ def job(tmp_path: Path) -> dict:
     ids = [f"{n:016x}" for n in range(150)]
     rows = [{"example_id": i, "text": t, "label": n} for i, t, n in zip(ids, texts, numbers, strict=True)]
     records.write_rows(rows, tmp_path / "eval.parquet", records.EXAMPLES)
-    files.write_json({"classes": CLASSES, "data_sha256": "d"}, tmp_path / "dataset.json")
+    files.write_facts({"classes": CLASSES, "data_sha256": "d"}, tmp_path / "dataset.json")
     identity = {"run_id": "r", "point_id": "p", "dataset": "toy", "seed": 0, **TRAINING_DEFAULTS, "max_length": 16}
     identity["dtype"] = "float32"
     return {
@@ -144,7 +144,7 @@ def test_a_metrics_file_says_where_it_comes_from(job):
 
 def test_a_diverged_run_has_a_row_without_metrics(job, tmp_path):
     summary = {"status": "diverged", "reason": "loss is nan at step 3 (epoch 0.30)", "steps": 3}
-    files.write_json(summary, tmp_path / "training.json")
+    files.write_facts(summary, tmp_path / "training.json")
     evaluation.evaluate_files(**job | {"summary": str(tmp_path / "training.json"), "model": str(tmp_path / "none")})
     (row,) = records.read_table(job["metrics"], records.METRICS).to_pylist()
     assert (row["status"], row["reason"], row["steps"]) == ("diverged", "loss is nan at step 3 (epoch 0.30)", 3)
@@ -153,7 +153,7 @@ def test_a_diverged_run_has_a_row_without_metrics(job, tmp_path):
 
 
 def test_a_model_with_another_number_of_classes_is_refused(job):
-    files.write_json({"classes": ["a", "b", "c"], "data_sha256": "d"}, job["facts"])
+    files.write_facts({"classes": ["a", "b", "c"], "data_sha256": "d"}, job["facts"])
     with pytest.raises(InputError, match=r"a head of 2 classes.*one of 3"):
         evaluation.evaluate_files(**job)
 

@@ -11,7 +11,7 @@ import pytest
 
 from finevar import records
 from finevar.errors import InputError
-from finevar.files import read_json, write_bytes, write_json
+from finevar.files import write_bytes
 from finevar.records import EXAMPLES, METRICS, PREDICTIONS, STUDY_METRICS, TRAINING, read_table, write_rows, write_table
 
 ROWS = [{"example_id": f"{number:016x}", "text": f"té{number}" * 40, "label": number % 2} for number in range(300)]
@@ -89,22 +89,36 @@ def test_a_truncated_file_is_named_with_its_remedy(tmp_path, kept):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole)) if kept < 1 else kept])
     message = refusal(path)
-    assert message.startswith(f"{path}: found a file that cannot be read")
-    assert "Delete it and start Snakemake again" in message
+    assert message.startswith(f"{path}: found a file that is damaged")
+    assert "It is now metrics.parquet.damaged; start Snakemake again" in message
+    assert [file.name for file in tmp_path.iterdir()] == ["metrics.parquet.damaged"]
 
 
-def test_overwritten_bytes_are_noticed(tmp_path):
+@pytest.mark.parametrize("place", [0, 9, 200, -70, -5])
+def test_a_single_other_bit_is_noticed(tmp_path, place):
     path = tmp_path / "a.parquet"
     write_rows(ROWS, path, EXAMPLES)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:10] + b"\0" * 300 + whole[310:])
-    assert refusal(path).startswith(f"{path}: found a file that cannot be read")
+    spoilt = bytearray(path.read_bytes())
+    spoilt[place] ^= 4
+    path.write_bytes(spoilt)
+    assert refusal(path).startswith(f"{path}: found a file that is damaged")
+
+
+def test_a_text_that_looks_like_a_seal_does_no_harm(tmp_path):
+    rows = [{**row, "text": f"sealed-sha256={'0' * 64}"} for row in ROWS[:3]]
+    write_rows(rows, tmp_path / "a.parquet", EXAMPLES)
+    assert read_table(tmp_path / "a.parquet", EXAMPLES).to_pylist() == rows
+
+
+def test_a_sealed_file_is_read_by_others(tmp_path):
+    write_rows(ROWS, tmp_path / "a.parquet", EXAMPLES)
+    assert pq.read_table(tmp_path / "a.parquet").to_pylist() == ROWS
 
 
 def test_a_file_that_is_not_there_or_no_parquet_is_named(tmp_path):
     assert str(tmp_path / "no.parquet") in refusal(tmp_path / "no.parquet")
     (tmp_path / "a.parquet").write_text("text,label\n")
-    assert "found a file that cannot be read" in refusal(tmp_path / "a.parquet")
+    assert "found a file that is damaged" in refusal(tmp_path / "a.parquet")
 
 
 def test_other_columns_are_named(tmp_path):
@@ -112,7 +126,7 @@ def test_other_columns_are_named(tmp_path):
     write_rows(ROWS, path, EXAMPLES)
     message = refusal(path, TRAINING)
     assert "found other columns or types than this version writes: epoch, example_id, grad_norm, label" in message
-    assert "Delete it and start Snakemake again" in message
+    assert "It is now a.parquet.damaged; start Snakemake again" in message
 
 
 def test_another_type_or_order_of_columns_is_refused(tmp_path):
@@ -129,14 +143,8 @@ def test_another_type_or_order_of_columns_is_refused(tmp_path):
 
 def test_what_pandas_writes_into_metadata_does_not_matter(tmp_path):
     table = pa.Table.from_pylist(ROWS, schema=EXAMPLES).to_pandas()
-    pq.write_table(pa.Table.from_pandas(table, schema=EXAMPLES, preserve_index=False), tmp_path / "a.parquet")
+    write_table(pa.Table.from_pandas(table, schema=EXAMPLES, preserve_index=False), tmp_path / "a.parquet")
     assert read_table(tmp_path / "a.parquet", EXAMPLES).num_rows == 300
-
-
-def test_json_comes_back(tmp_path):
-    value = {"text": "é\n", "none": None, "number": 2.5e-05, "list": [1, "a", {"deep": True}]}
-    write_json(value, tmp_path / "a.json")
-    assert read_json(tmp_path / "a.json") == value
 
 
 def test_the_study_table_holds_the_run_table_and_the_baseline_beside():

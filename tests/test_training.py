@@ -167,7 +167,7 @@ def test_a_state_that_cannot_be_used_is_left_aside(start, examples, tmp_path, ca
     assert "another trajectory" in caplog.text
     path.write_bytes(path.read_bytes()[:-100])
     assert load_state(path, {"seed": 0}) is None
-    assert "cannot be read" in caplog.text
+    assert "is damaged" in caplog.text
 
 
 def test_a_shorter_run_that_diverged_ends_the_longer_one_alike(start, examples):

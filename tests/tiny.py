@@ -10,6 +10,8 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
+from finevar.files import write_sums
+
 GOOD = ["good", "great", "fine", "lovely", "superb"]
 BAD = ["bad", "poor", "awful", "dull", "weak"]
 NEUTRAL = ["film", "plot", "cast", "the", "a", "was", "with", "and", "story", "music"]
@@ -28,6 +30,7 @@ def make_tokeniser(folder: Path) -> None:
     tokeniser.save(str(folder / "tokenizer.json"))
     facts = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "model_max_length": 64}
     (folder / "tokenizer_config.json").write_text(json.dumps(facts))
+    write_sums(folder)
 
 
 def make_model(

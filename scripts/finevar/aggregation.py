@@ -28,6 +28,14 @@ from finevar.records import (
 )
 
 BINS_PER_EPOCH = 10
+ALIKE = {  # columns in which all runs on a data set must agree, and what they are
+    "data_sha256": "prepared data (data_sha256)",
+    "model_sha256": "starting models (model_sha256)",
+    "engine": "versions of training and evaluation (engine)",
+    "eval_examples": "numbers of evaluation sentences (eval_examples)",
+    "f1_average": "ways of averaging F1 (f1_average)",
+}
+ALIKE_WITH_BASELINE = ("data_sha256", "engine", "eval_examples", "f1_average")
 
 Row = dict[str, Any]
 
@@ -39,26 +47,44 @@ def read_design(path: str | Path) -> list[Row]:
 
 
 def aggregate_metrics(
-    expected: Sequence[Row], metrics: Iterable[Path], baselines: Iterable[Path], baseline_settings: Row
+    expected: Sequence[Row],
+    metrics: Iterable[Path],
+    baselines: Iterable[Path],
+    baseline_settings: Row,
+    *,
+    logs: Path | None = None,
 ) -> pa.Table:
     """Return a row per expected run, in the design's order.
 
     expected: run_id, point_id, dataset, seed and settings of each run. baseline_settings: the baseline's level of each
-    factor. A run without a file is a row of status missing. Raises InputError for a damaged file, for a run that the
-    design does not have and for one that occurs twice.
+    factor. logs: folder of the rules' logs. A run without a file is a row of status missing, with the reason that its
+    log gives. Raises InputError for a damaged file, for a run that the design does not have, for one that occurs twice,
+    and for runs that must not stand in one table.
     """
     tables = read_tables([path for path in metrics if Path(path).exists()], METRICS)
     found = pa.concat_tables(tables).to_pylist() if tables else []
     check_runs(expected, found)
     by_id = {row["run_id"]: row for row in found}
     frozen = {row["dataset"]: row for path in baselines for row in read_table(path, METRICS).to_pylist()}
+    check_alike(found, frozen)
     rows = []
     for run in expected:
-        row = by_id.get(run["run_id"], run | {"status": "missing", "reason": "no metrics file"})
+        row = by_id.get(run["run_id"], run | {"status": "missing", "reason": why_missing(run, logs)})
         beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in RESPONSES}
         at_baseline = all(run[name] == level for name, level in baseline_settings.items())
         rows.append(row | beside | {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)})
     return pa.Table.from_pylist(rows, schema=STUDY_METRICS)
+
+
+def why_missing(run: Row, logs: Path | None) -> str:
+    """Return the error that a run's last attempt ended with, as its log tells it."""
+    for rule in ("evaluate_run", "finetune_run"):
+        log = logs / rule / run["dataset"] / f"{run['run_id']}.log" if logs else None
+        if log and log.exists():
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            errors = [line.split(" ERROR ", 1)[1] for line in lines if " ERROR " in line]
+            return errors[-1] if errors else f"begun but not finished, see {log}"
+    return "no metrics file"
 
 
 def trajectory_id(run: Row) -> str:
@@ -88,9 +114,36 @@ def check_runs(expected: Sequence[Row], found: Sequence[Row]) -> None:
             )
 
 
+def check_alike(found: Sequence[Row], frozen: Mapping[str, Row]) -> None:
+    """Raise InputError, naming the runs, where some differ from the others in what must be the same for all.
+
+    frozen: the baseline's row on each data set, which must have been evaluated on the same data and by the same code.
+    """
+    for name, what in ALIKE.items():
+        for dataset in frozen:
+            rows = [row for row in found if row["dataset"] == dataset]
+            beside = [frozen[dataset]] if name in ALIKE_WITH_BASELINE else []
+            counts = Counter(row[name] for row in [*beside, *rows])
+            if len(counts) > 1:
+                usual = counts.most_common(1)[0][0]
+                odd = [row["run_id"] for row in [*beside, *rows] if row[name] != usual]
+                raise InputError(
+                    f"metrics on data set {dataset}",
+                    found=f"{len(counts)} different {what}; another than most have {', '.join(odd[:5])}"
+                    f"{f' and {len(odd) - 5} more' if len(odd) > 5 else ''}",
+                    allowed="the same for all runs and the baseline",
+                    remedy="Delete the metrics.parquet of those under results/ and start Snakemake again.",
+                )
+
+
 def aggregate_curves(expected: Sequence[Row], trainings: Sequence[Path]) -> pa.Table:
-    """Return each run's mean training loss and speed in bins of a tenth of an epoch."""
-    tables = read_tables(trainings, TRAINING)
+    """Return each run's mean training loss and speed in bins of a tenth of an epoch.
+
+    trainings: a file of each run that has one, in the folder of that name.
+    """
+    by_id = {Path(path).parent.name: path for path in trainings}
+    expected = [run for run in expected if run["run_id"] in by_id]
+    tables = read_tables([by_id[run["run_id"]] for run in expected], TRAINING)
     steps = pa.concat_tables(tables).to_pandas() if tables else TRAINING.empty_table().to_pandas()
     run = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
     bins = bin_steps(steps.assign(run=run))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +12,21 @@ from safetensors.torch import load_file, save
 
 from finevar.encoder import Architecture, Weights
 from finevar.errors import InputError
-from finevar.files import read_json, write_bytes, write_json
+from finevar.files import check_sums, read_json, write_bytes, write_json, write_sums
 from finevar.randomness import generator
 
+WEIGHTS = "model.safetensors"
 TOKENISER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 HEAD_STD = 0.02  # standard deviation of a new head's weights, Hugging Face's initializer_range
 
 
 def load_model(folder: Path) -> tuple[Weights, Architecture]:
-    """Return the weights and architecture that a folder holds."""
-    return load_file(folder / "model.safetensors"), Architecture.from_config(read_json(folder / "config.json"))
+    """Return the weights and architecture that a folder holds.
+
+    Raises InputError, and sets the folder aside, where a file is not as it was written.
+    """
+    check_sums(folder)
+    return load_file(folder / WEIGHTS), Architecture.from_config(read_json(folder / "config.json"))
 
 
 def fit_head(
@@ -69,7 +73,7 @@ def save_model(weights: Weights, folder: Path, *, start: Path, classes: Sequence
     """
     folder.mkdir(parents=True, exist_ok=True)
     data = save({name: tensor.detach().contiguous() for name, tensor in weights.items()}, metadata={"format": "pt"})
-    write_bytes(data, folder / "model.safetensors")
+    write_bytes(data, folder / WEIGHTS)
     write_config(folder, start=start, classes=classes)
 
 
@@ -83,12 +87,12 @@ def write_config(folder: Path, *, start: Path, classes: Sequence[str]) -> None:
     for name in TOKENISER:
         if (start / name).exists():
             shutil.copyfile(start / name, folder / name)
+    write_sums(folder)
 
 
 def weights_sha256(folder: Path) -> str:
-    """Return the SHA-256 of a model's weights file."""
-    with (folder / "model.safetensors").open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a model's weights, as the folder's sums have it."""
+    return check_sums(folder)[WEIGHTS]
 
 
 def require_positions(architecture: Architecture, max_length: int) -> None:

@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from finevar.errors import InputError
-from finevar.files import write_bytes
+from finevar.files import blank_seal, damaged, is_sealed_file, missing, sealed, write_bytes
 
 TYPES = {"I32": np.int32, "I64": np.int64}
-HEADER_LIMIT = 100_000_000  # bytes, as the format has it
 
 
 @dataclass(frozen=True)
@@ -52,39 +50,30 @@ def encode(texts: Sequence[str], labels: Sequence[int], model: Path) -> Encoded:
 
 def save_encoded(encoded: Encoded, path: str | Path) -> None:
     """Write token ids, offsets and labels to one safetensors file."""
-    write_bytes(save({"tokens": encoded.tokens, "offsets": encoded.offsets, "labels": encoded.labels}), path)
+    arrays = {"tokens": encoded.tokens, "offsets": encoded.offsets, "labels": encoded.labels}
+    write_bytes(sealed(save(arrays, metadata={"seal": blank_seal()})), path)
 
 
 def load_encoded(path: str | Path) -> Encoded:
     """Map what `save_encoded` wrote: pages are read as they are used, and all jobs of a machine share them.
 
-    Raises InputError where the file is not whole. Source of the layout: the safetensors format, a length, a header in
-    JSON and the arrays.
+    Raises InputError, and sets the file aside, where it is damaged. Source of the layout: the safetensors format, a
+    length, a header in JSON and the arrays.
     """
-    with Path(path).open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        try:
-            header = json.loads(file.read(min(size, HEADER_LIMIT)))
-            places = {name: header[name] for name in ("tokens", "offsets", "labels")}
-            whole = Path(path).stat().st_size == 8 + size + max(place["data_offsets"][1] for place in places.values())
-        except (ValueError, KeyError, TypeError):
-            whole = False
-    if not whole:
-        raise InputError(
-            str(path),
-            found="a file of token ids that is not whole",
-            allowed="a file as the rule encode_dataset writes it",
-            remedy="Delete it and start Snakemake again; only what it needs is redone.",
-        )
+    what = "the token ids of a data set, as the rule encode_dataset writes them"
+    try:
+        if not is_sealed_file(path):
+            raise damaged(path, what=what)
+        with Path(path).open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size))
+    except FileNotFoundError:
+        raise missing(path, what=what) from None
+    places = {name: header[name] for name in ("tokens", "offsets", "labels")}
+    starts = {name: 8 + size + place["data_offsets"][0] for name, place in places.items()}
     return Encoded(
         **{
-            name: np.memmap(
-                path,
-                TYPES[place["dtype"]],
-                "r",
-                offset=8 + size + place["data_offsets"][0],
-                shape=tuple(place["shape"]),
-            )
+            name: np.memmap(path, TYPES[place["dtype"]], "r", offset=starts[name], shape=tuple(place["shape"]))
             for name, place in places.items()
         }
     )

@@ -8,3 +8,7 @@ class InputError(Exception):
 
     def __init__(self, where: str, *, found: str, allowed: str, remedy: str) -> None:
         super().__init__(f"{where}: found {found}. Allowed: {allowed}. {remedy}")
+
+
+class Interruption(Exception):
+    """A job was asked to end, and has kept what its next start goes on from."""

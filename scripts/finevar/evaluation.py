@@ -15,8 +15,8 @@ from finevar.checkpoint import weights_sha256
 from finevar.encoder import classify, multiplied
 from finevar.encoding import Encoded, load_encoded
 from finevar.errors import InputError
-from finevar.files import read_json
-from finevar.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
+from finevar.files import read_facts
+from finevar.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
 from finevar.packing import collate
 from finevar.records import EXAMPLES, METRICS, PREDICTIONS, RESPONSES, read_table, write_rows
 
@@ -44,8 +44,8 @@ def evaluate_files(
     In: folder of the model, JSON summary of its training (None for a model that was not trained here), evaluation
     examples as text and encoded, the data set's facts, and what identifies the run. Out: two Parquet files.
     """
-    told = read_json(facts)
-    trained = read_json(summary) if summary else {"status": "ok", "model_sha256": weights_sha256(Path(model))}
+    told = read_facts(facts)
+    trained = read_facts(summary) if summary else {"status": "ok", "model_sha256": weights_sha256(Path(model))}
     device = set_up(threads)
     dtype = choose_dtype(record["dtype"], device)
     ids = read_table(examples, EXAMPLES).column("example_id").to_pylist()
@@ -56,7 +56,7 @@ def evaluate_files(
         )
     else:
         rows, measured = [], diverged_metrics(told["classes"], len(ids)) | {"reason": trained["reason"]}
-    versions = machine_facts(threads, dtype)
+    versions = machine_facts(threads, dtype) | provenance()
     row = {name: (versions | trained | measured | dict(record)).get(name) for name in METRICS.names}
     row["data_sha256"] = told["data_sha256"]
     write_rows(rows, predictions, PREDICTIONS)

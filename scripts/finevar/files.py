@@ -1,33 +1,196 @@
-"""Small files between jobs: complete under their final name or not there at all."""
+"""Files between jobs: complete under their final name or not there at all, and found out if they are damaged later.
+
+A file of our own carries its SHA-256 within itself (a seal), whatever its format; a folder has SHA256SUMS, which the
+command sha256sum can check. What a reader finds damaged is set aside, and Snakemake makes it anew at its next start.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import mmap
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from finevar.errors import InputError
 
-def write_bytes(data: bytes, path: str | Path) -> None:
-    """Write beside the final name, flush to disk, then rename."""
+SEAL = b"sealed-sha256="
+BLANK = b"0" * 64
+SUMS = "SHA256SUMS"
+DAMAGED = ".damaged"
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def appearing(path: str | Path) -> Iterator[Path]:
+    """Give a name beside the final one; what was written there is flushed to disk and takes the final name."""
     path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
+        yield beside
+        with beside.open("rb+") as file:
             os.fsync(file.fileno())
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
 
+def write_bytes(data: bytes, path: str | Path) -> None:
+    """Write a file, complete or not at all."""
+    with appearing(path) as beside:
+        beside.write_bytes(data)
+
+
 def write_json(value: Mapping[str, Any], path: str | Path) -> None:
-    """Write a JSON object."""
+    """Write a JSON object without a seal, for others to read."""
     write_bytes(f"{json.dumps(value, indent=1)}\n".encode(), path)
 
 
+def write_facts(facts: Mapping[str, Any], path: str | Path) -> None:
+    """Write a sealed JSON object."""
+    write_bytes(sealed(f"{json.dumps({**facts, 'seal': blank_seal()}, indent=1)}\n".encode()), path)
+
+
+def write_sums(folder: Path) -> None:
+    """Write the SHA-256 of every file of a folder, as sha256sum does."""
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    lines = [f"{sha256_of(folder / name)}  {name}\n" for name in names if name != SUMS]
+    write_bytes("".join(lines).encode(), folder / SUMS)
+
+
+def blank_seal() -> str:
+    """Return the text that a file is to hold once, for `sealed` to fill in."""
+    return (SEAL + BLANK).decode()
+
+
+def sealed(data: bytes) -> bytes:
+    """Return a file's bytes with its blank seal filled in: their own SHA-256, taken with the seal blank."""
+    place = seal_place(data)
+    return data[:place] + hashlib.sha256(data).hexdigest().encode() + data[place + len(BLANK) :]
+
+
+def seal_file(path: Path) -> None:
+    """Fill in the blank seal of a file, in place: for files too large to hold twice."""
+    with path.open("rb+") as file, mmap.mmap(file.fileno(), 0) as data:
+        place = seal_place(data)
+        data[place : place + len(BLANK)] = hashlib.sha256(data).hexdigest().encode()
+
+
+def seal_place(data: bytes | mmap.mmap) -> int:
+    """Return where a file's seal stands: behind its last mark, as texts before it could hold one, too."""
+    return data.rfind(SEAL) + len(SEAL)
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+def is_sealed(data: bytes | mmap.mmap) -> bool:
+    """Tell whether a file's bytes are those that were sealed."""
+    if (place := seal_place(data)) < len(SEAL):
+        return False
+    with memoryview(data) as whole:
+        found = hashlib.sha256(whole[:place])
+        found.update(BLANK)
+        found.update(whole[place + len(BLANK) :])
+        return found.hexdigest().encode() == bytes(whole[place : place + len(BLANK)])
+
+
+def is_sealed_file(path: str | Path) -> bool:
+    """Tell whether a file is as it was sealed."""
+    with Path(path).open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return is_sealed(data)
+
+
+def read_sealed(path: str | Path, *, what: str) -> bytes:
+    """Return a sealed file's bytes; raise InputError, and set the file aside, where it is damaged."""
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise missing(path, what=what) from None
+    if not is_sealed(data):
+        raise damaged(path, what=what)
+    return data
+
+
+def read_facts(path: str | Path) -> dict[str, Any]:
+    """Read what `write_facts` wrote; raise InputError, and set the file aside, where it is damaged."""
+    facts = json.loads(read_sealed(path, what="a complete JSON file"))
+    del facts["seal"]
+    return facts
+
+
 def read_json(path: str | Path) -> dict[str, Any]:
-    """Read a JSON object that another job wrote."""
+    """Read a JSON object without a seal."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def check_sums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each of a folder's files; raise InputError, and set the folder aside, if one is damaged."""
+    what = f"a folder whose files are as {SUMS} has them"
+    if not folder.exists():
+        raise missing(folder, what=what)
+    if wrong := damage_of(folder):
+        raise damaged(folder, what=what, found=wrong)
+    return read_sums(folder)
+
+
+def damage_of(folder: Path) -> str | None:
+    """Say what is wrong with the files of a folder that has sums, if anything is."""
+    try:
+        wrong = [name for name, digest in read_sums(folder).items() if sha256_of(folder / name) != digest]
+    except (FileNotFoundError, ValueError) as error:
+        name = getattr(error, "filename", None)
+        return f"no {Path(name).name}" if name else f"a {SUMS} that is damaged"
+    return f"a damaged {', '.join(wrong)}" if wrong else None
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """Return what SHA256SUMS says of each file; raise ValueError where it cannot be read."""
+    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    if not sums:
+        raise ValueError("no sums")
+    return sums
+
+
+def sha256_of(path: str | Path) -> str:
+    """Return a file's SHA-256 in hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# Damage ---------------------------------------------------------------------------------------------------------------
+
+
+def damaged(path: str | Path, *, what: str, found: str = "a file that is damaged") -> InputError:
+    """Set a damaged file or folder aside and return the error that says so."""
+    aside = Path(f"{path}{DAMAGED}")
+    if aside.is_dir():
+        shutil.rmtree(aside)
+    with contextlib.suppress(FileNotFoundError):  # another job has found it, too
+        Path(path).rename(aside)
+    return InputError(
+        str(path),
+        found=found,
+        allowed=what,
+        remedy=f"It is now {aside.name}; start Snakemake again, and it is made anew, with nothing else redone.",
+    )
+
+
+def missing(path: str | Path, *, what: str) -> InputError:
+    """Return the error of a file that was there when the job was planned."""
+    return InputError(
+        str(path),
+        found="nothing, or a file that another job has just set aside as damaged",
+        allowed=what,
+        remedy="Start Snakemake again; only what is missing is made anew.",
+    )

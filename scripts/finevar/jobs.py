@@ -1,15 +1,31 @@
-"""What every job shares: its log file and how it tells of an error."""
+"""What every job shares: its log file, how it tells of an error, and how it is asked to end."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from finevar.errors import InputError
+from finevar.errors import InputError, Interruption
 
 LOGGER = logging.getLogger("finevar")
+INTERRUPTED = 75  # exit status of a job that was asked to end: EX_TEMPFAIL, try again
+# Ctrl-C; preemption, a time limit, scancel, a shutdown; SLURM's warning before its time limit (--signal=USR1@60).
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+MACHINE_ERRORS = {  # by number: what to do
+    errno.ENOSPC: "The disk is full: free some space",
+    errno.EDQUOT: "The disk quota is used up: free some space",
+    errno.EROFS: "The disk is read-only: make it writable, or run with snakemake --directory elsewhere",
+    errno.EACCES: "Permission was refused: change the permissions",
+    errno.EIO: "The disk or the network file system failed: see to it",
+    errno.ESTALE: "The network file system lost the file: see to it",
+    errno.EMFILE: "Too many files are open: raise ulimit -n",
+}
 
 
 class JobLog:
@@ -36,9 +52,9 @@ class JobLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        told = isinstance(error, InputError)
+        told = sentence(error)
         if told:
-            LOGGER.error(str(error))
+            LOGGER.error(told)
         elif error is not None:
             LOGGER.error("the job stopped", exc_info=(kind, error, traceback))
         logging.captureWarnings(False)
@@ -46,7 +62,35 @@ class JobLog:
             handler.close()
         LOGGER.handlers = logging.getLogger("py.warnings").handlers = []
         if told:
-            raise SystemExit(1)
+            raise SystemExit(INTERRUPTED if isinstance(error, Interruption) else 1)
+
+
+def sentence(error: BaseException | None) -> str | None:
+    """Return what to tell of an error that needs no traceback; None for any other."""
+    if isinstance(error, InputError | Interruption):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
+        where = f"{error.filename}: " if error.filename else ""
+        return (
+            f"{where}{error.strerror}. {MACHINE_ERRORS[error.errno]}, then start Snakemake again; nothing done is lost."
+        )
+    return None
+
+
+@contextlib.contextmanager
+def asked_to_end() -> Iterator[list[str]]:
+    """Give a list that gets the name of a signal when one asks the job to end, instead of ending it at once."""
+    asked: list[str] = []
+
+    def ask(number: int, _: object) -> None:
+        asked.append(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, ask) for number in END_SIGNALS}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def check_writable(folder: Path) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import resource
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
 CPUINFO = Path("/proc/cpuinfo")
+PACKAGES = ("numpy", "pyarrow", "safetensors", "snakemake", "tokenizers", "torch")
 
 
 def set_up(threads: int) -> str:
@@ -35,6 +38,12 @@ def choose_dtype(name: str, device: str) -> torch.dtype:
     return getattr(torch, name)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory ran out: Python's, a GPU's, or that of PyTorch's allocator."""
+    told = "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or told
+
+
 def has_bfloat16(cpuinfo: Path) -> bool:
     """Tell whether a Linux processor multiplies bfloat16 natively."""
     words = set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
@@ -50,6 +59,15 @@ def machine_facts(threads: int, dtype: torch.dtype) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": str(torch.__version__),
     }
+
+
+def provenance() -> dict[str, str]:
+    """Return what a result was made with: the packages' versions, and the SHA-256 of this package's own sources."""
+    sources = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        sources.update(path.read_bytes())
+    packages = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
+    return {"packages": packages, "code": sources.hexdigest()}
 
 
 def peak_memory_mb() -> float:

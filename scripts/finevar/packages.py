@@ -6,7 +6,6 @@ build script, but only after the hash is found right.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from finevar.errors import InputError
+from finevar.files import sha256_of
 from finevar.jobs import LOGGER
 
 Source = dict[str, Any]
@@ -192,12 +192,6 @@ def outside_error(where: str, member: str) -> InputError:
         allowed="members inside it",
         remedy="Do not trust this file; choose another.",
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_sha256(found: str, wanted: str, *, where: str) -> None:

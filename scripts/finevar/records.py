@@ -11,8 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from finevar.errors import InputError
-from finevar.files import write_bytes
+from finevar.files import blank_seal, damaged, read_sealed, sealed, write_bytes
 
 RESPONSES = ("accuracy", "f1", "loss", "precision", "recall", "mcc", "roc_auc", "ece", "brier")
 LOWER_IS_BETTER = frozenset({"loss", "ece", "brier"})
@@ -46,6 +45,7 @@ TRAINING = schema(
     loss=pa.float64(),
     grad_norm=pa.float64(),
     tokens=pa.int64(),
+    micro_batches=pa.int64(),
     seconds=pa.float64(),
 )
 PREDICTIONS = schema(example_id=pa.string(), label=pa.int64(), logits=pa.list_(pa.float32()), loss=pa.float64())
@@ -62,6 +62,7 @@ MEASURED = {
     "eval_examples": pa.int64(),
     "steps": pa.int64(),
     "tokens": pa.int64(),
+    "micro_batches": pa.int64(),
     "train_seconds": pa.float64(),
     "eval_seconds": pa.float64(),
     "train_peak_memory_mb": pa.float64(),
@@ -71,6 +72,8 @@ MEASURED = {
     "dtype_used": pa.string(),
     "python": pa.string(),
     "torch": pa.string(),
+    "packages": pa.string(),
+    "code": pa.string(),
     "engine": pa.string(),
     "model_sha256": pa.string(),
     "data_sha256": pa.string(),
@@ -315,8 +318,8 @@ def write_rows(rows: Iterable[Mapping[str, Any]], path: str | Path, columns: pa.
 def write_table(table: pa.Table, path: str | Path) -> None:
     """Write a table as a Parquet file, complete or not at all."""
     buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer, compression="zstd")
-    write_bytes(buffer.getvalue().to_pybytes(), path)
+    pq.write_table(table.replace_schema_metadata({"seal": blank_seal()}), buffer, compression="zstd")
+    write_bytes(sealed(buffer.getvalue().to_pybytes()), path)
 
 
 def read_tables(paths: Iterable[str | Path], columns: pa.Schema) -> list[pa.Table]:
@@ -326,23 +329,15 @@ def read_tables(paths: Iterable[str | Path], columns: pa.Schema) -> list[pa.Tabl
 
 
 def read_table(path: str | Path, columns: pa.Schema) -> pa.Table:
-    """Read a Parquet file that another job wrote; raise InputError where it is damaged or has other columns."""
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read(use_threads=False)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(
-            str(path),
-            found=f"a file that cannot be read ({str(error).splitlines()[0]})",
-            allowed="a complete Parquet file",
-            remedy="Delete it and start Snakemake again; only what it needs is redone.",
-        ) from None
+    """Read a Parquet file that another job wrote.
+
+    Raises InputError, and sets the file aside, where it is damaged or has the columns of another version.
+    """
+    data = read_sealed(path, what="a complete Parquet file of this workflow")
+    with pq.ParquetFile(pa.BufferReader(data)) as file:
+        table = file.read(use_threads=False)
     if table.schema.remove_metadata() != columns.remove_metadata():
         wrong = sorted(set(table.schema.names) ^ set(columns.names))
-        raise InputError(
-            str(path),
-            found=f"other columns or types than this version writes{': ' + ', '.join(wrong) if wrong else ''}",
-            allowed=", ".join(columns.names),
-            remedy="Delete it and start Snakemake again; only what it needs is redone.",
-        )
+        found = f"other columns or types than this version writes{': ' + ', '.join(wrong) if wrong else ''}"
+        raise damaged(path, found=found, what=", ".join(columns.names))
     return table

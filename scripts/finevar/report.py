@@ -12,7 +12,7 @@ import pandas as pd
 import vl_convert
 import yaml
 
-from finevar import caveats, findings, formatting, report_tables, sections, wording
+from finevar import caveats, completeness, findings, formatting, report_tables, sections, wording
 from finevar.drawing import vega_lite_version
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -53,7 +53,8 @@ def render_report(tables: Tables, figures: Mapping[str, Mapping[str, Any]], fact
     tables: metrics, those of ANALYSES, and baselines, with one row per evaluation data set.
     figures: Vega-Lite specifications by name: coefficients, main_effects, interplay, surface_<response>,
     learning_curves.
-    facts: config (checked, defaults filled in), factors, and datasets (what the preparation of each data set found).
+    facts: config (checked, defaults filled in), factors, datasets (what the preparation of each data set found), and
+    interim, whether the study is still under way.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
@@ -63,6 +64,7 @@ def render_report(tables: Tables, figures: Mapping[str, Mapping[str, Any]], fact
     confidence, model = analysis["confidence"], analysis["model"]
     context = {
         "study": facts["config"]["study"],
+        "interim": facts["interim"],
         "answer": answer(tables, facts),
         "design": design(tables, facts),
         "baseline": baseline(tables, facts),
@@ -169,6 +171,7 @@ def design(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
         "factors": report_tables.factors_table(facts["factors"], config["baseline"]["settings"]),
         "fixed": ", ".join(f"{name} {value}" for name, value in spread.items()),
         "lost": report_tables.lost_runs(metrics),
+        "losses": completeness.completeness_sentences(metrics, facts["factors"], config["analysis"]["model"]),
     }
 
 

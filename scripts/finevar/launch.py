@@ -1,0 +1,250 @@
+"""Run Snakemake in this directory so that nothing done is lost, whatever broke before or breaks now.
+
+usage: python -m finevar.launch [OPTION OF SNAKEMAKE ...]
+
+A Snakemake that is killed (kill -9, out of memory, power cut) leaves its lock, which stops the next one, marks on the
+outputs of the jobs that ran, and perhaps those jobs themselves, here or on a cluster, with nobody to wait for them.
+They are cleared here, but only once it is certain that no Snakemake lives in the directory, since unlocking beneath a
+live one lets two write the same files:
+
+1. flock(2) on a file of our own keeps a second start out. The kernel drops it with the last process that holds it,
+   whatever way that ends, so it cannot go stale. Snakemake inherits it, its jobs do not.
+2. A Snakemake that was started otherwise (`snakemake --cores 2`) holds no flock, so /proc is asked for one, too.
+3. Jobs that still run have lost their Snakemake: they are asked to end, and a training saves its state.
+4. Outputs that such a job has finished are whole by their seals, and keep their place: nothing is trained twice.
+5. Then Snakemake runs. Where a job has found a damaged file and set it aside, Snakemake runs again, to make it anew.
+6. Where runs failed, a report of the others is made, and says what is missing.
+
+/proc and flock see one machine. Where several share the directory (a cluster), start from one of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from finevar.files import DAMAGED, damage_of, is_sealed_file
+
+GRACE_SECONDS = 60  # for a job to save its state
+PASSES = 5  # a damaged file can hide another one behind it
+SNAKEMAKE = r"^([^ ]*/)?snakemake$"
+JOBS = r"\.snakemake/scripts/|^finevar\.warm$"
+FAILED = Path(".snakemake/jobs-failed")  # written by the Snakefile where jobs, and not the config, are at fault
+SLURM_NAME = "finevar_"  # of the jobs of workflow/profiles/slurm
+# Outputs of one job, by name; a run's folder holds those of two.
+TRAINING = ("training.parquet", "training.json", "state.safetensors", "model")
+EVALUATION = ("predictions.parquet", "metrics.parquet")
+
+
+def main(options: Sequence[str]) -> int:
+    """Start Snakemake with these options and return its exit status."""
+    with alone() as lock:
+        locked = any(Path(".snakemake/locks").glob("*"))
+        end_jobs()
+        if locked:
+            cancel_jobs()
+            print("Removing the lock of an interrupted run.", file=sys.stderr)
+            status = snakemake([*options, "--unlock"], lock)
+            if status:
+                return status
+        keep_finished()
+        return run(options, lock)
+
+
+def run(options: Sequence[str], lock: int) -> int:
+    """Run Snakemake until it has nothing left to mend; make a report of what there is where runs failed."""
+    for _ in range(PASSES):
+        known = damaged_files()
+        FAILED.unlink(missing_ok=True)
+        status = snakemake(options, lock)
+        if status <= 0 or not (found := damaged_files() - known):
+            break
+        print(f"Damaged, set aside and now made anew: {', '.join(sorted(found))}.", file=sys.stderr)
+    if status > 0 and FAILED.exists() and any(Path("results/runs").glob("*/*/metrics.parquet")):
+        print("Some jobs failed, as told above. Making a report of the runs that there are.", file=sys.stderr)
+        if not snakemake([*options, "--quiet", "all", "--", "interim"], lock):
+            newest = max(Path("results").glob("*/interim/report.html"), key=lambda path: path.stat().st_mtime)
+            print(f"Interim report: {newest}")
+    return abs(status)
+
+
+def snakemake(options: Sequence[str], lock: int) -> int:
+    """Run Snakemake, which inherits the lock; pass SIGTERM on to it; return its status, negative where it was ended."""
+    process = subprocess.Popen([sys.executable, "-m", "snakemake", *options], pass_fds=[lock])
+    ended: list[int] = []
+
+    def end(number: int, _: object) -> None:
+        ended.append(number)
+        if number == signal.SIGTERM:  # of Ctrl-C the terminal tells it
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        status = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return -max(1, abs(status)) if ended else status
+
+
+# One at a time -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[int]:
+    """Hold the directory for this start alone; end the program where another run is active in it."""
+    Path(".snakemake").mkdir(exist_ok=True)
+    with Path(".snakemake/launch.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            refuse(processes_here(SNAKEMAKE))
+        if alive := processes_here(SNAKEMAKE):
+            refuse(alive)
+        yield file.fileno()
+
+
+def refuse(alive: Sequence[int]) -> None:
+    """End the program: another one runs."""
+    numbers = f" (process {', '.join(map(str, alive))})" if alive else ""
+    raise SystemExit(
+        f"Another run is active in {Path.cwd()}{numbers}.\n"
+        "Wait for it, or stop it (Ctrl-C, or 'kill' with that number), then start again; it will go on from there."
+    )
+
+
+def processes_here(pattern: str) -> list[int]:
+    """Return the processes that work in this directory and have an argument that matches; not those of SLURM jobs."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            here = (folder / "cwd").readlink() == Path.cwd()
+            words = (folder / "cmdline").read_text(errors="replace").split("\0") if here else []
+            if any(re.search(pattern, word) for word in words) and not in_other_slurm_job(folder):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def in_other_slurm_job(folder: Path) -> bool:
+    """Tell whether a process belongs to a SLURM job that this one does not belong to."""
+    variables = dict(line.partition("=")[::2] for line in (folder / "environ").read_text(errors="replace").split("\0"))
+    return variables.get("SLURM_JOB_ID", os.environ.get("SLURM_JOB_ID")) != os.environ.get("SLURM_JOB_ID")
+
+
+# What a killed Snakemake left ----------------------------------------------------------------------------------------
+
+
+def end_jobs() -> None:
+    """End this machine's jobs of a Snakemake that is gone, giving them time to save their state."""
+    orphans = processes_here(JOBS)
+    if not orphans:
+        return
+    print(f"Ending what an interrupted run left running: {', '.join(map(str, orphans))}.", file=sys.stderr)
+    send(orphans, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while (orphans := processes_here(JOBS)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    send(orphans, signal.SIGKILL)
+
+
+def send(processes: Sequence[int], number: int) -> None:
+    """Send a signal to those that are still there."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def cancel_jobs() -> None:
+    """Cancel this directory's SLURM jobs of a Snakemake that is gone, and wait until they have ended."""
+    if not shutil.which("squeue"):
+        return
+    jobs = slurm_jobs()
+    if not jobs:
+        return
+    print(f"Cancelling the SLURM jobs of an interrupted run: {', '.join(jobs)}.", file=sys.stderr)
+    subprocess.run(["scancel", *jobs], check=False, timeout=60)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while (jobs := slurm_jobs()) and time.monotonic() < deadline:
+        time.sleep(1)
+    if jobs:
+        raise SystemExit(
+            f"SLURM jobs of an interrupted run do not end: {', '.join(jobs)}.\n"
+            "Look at them with squeue, and start again when they are gone: two jobs of one run must not write at once."
+        )
+
+
+def slurm_jobs() -> list[str]:
+    """Return the numbers of this directory's jobs that wait or run; end the program where SLURM does not say."""
+    command = ["squeue", "--me", "--noheader", "--format", "%i|%j|%Z"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except subprocess.TimeoutExpired:
+        told = None
+    if told is None or told.returncode:
+        print(
+            "Whether SLURM still runs jobs of an interrupted run is unknown: squeue does not answer.", file=sys.stderr
+        )
+        return []
+    rows = (line.split("|", 2) for line in told.stdout.splitlines())
+    return [number for number, name, folder in rows if name.startswith(SLURM_NAME) and Path(folder) == Path.cwd()]
+
+
+def keep_finished() -> None:
+    """Take the mark of an unfinished job from outputs that are whole: their job ended after its Snakemake had."""
+    marks = {
+        path: mark for mark in Path(".snakemake/incomplete").rglob("*") if mark.is_file() if (path := marked(mark))
+    }
+    for folder in {path.parent for path in marks}:
+        for outputs in finished_outputs(folder, {path.name for path in marks if path.parent == folder}):
+            for name in outputs:
+                marks[folder / name].unlink(missing_ok=True)
+
+
+def finished_outputs(folder: Path, names: set[str]) -> list[set[str]]:
+    """Return for each job whose outputs a folder holds those with a mark, if the job has finished."""
+    evaluated = all(is_whole(folder / name) for name in EVALUATION)
+    finished = [names & set(EVALUATION)] if evaluated else []
+    needed = [name for name in TRAINING if name in names]
+    if evaluated and not (folder / "model").exists():  # it was temporary
+        needed = [name for name in needed if name not in ("model", "state.safetensors")]
+    if needed and all(is_whole(folder / name) for name in needed):
+        finished.append(names & set(TRAINING))
+    return finished
+
+
+def marked(mark: Path) -> Path | None:
+    """Return the output that a mark of Snakemake's stands for; its name, in base64, may be spread over folders."""
+    parts = mark.relative_to(".snakemake/incomplete").parts
+    try:
+        return Path(base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in parts)).decode())
+    except ValueError:
+        return None
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether an output is as its job wrote it."""
+    try:
+        return damage_of(path) is None if path.is_dir() else is_sealed_file(path)
+    except OSError:
+        return False
+
+
+def damaged_files() -> set[str]:
+    """Return what jobs have found damaged and set aside."""
+    return {str(path) for path in Path("results").rglob(f"*{DAMAGED}")}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
