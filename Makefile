@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
 CORES ?= all
+PROFILE ?= workflow/profiles/local
 ARGS ?=
 
 ifneq (1,$(words [$(CURDIR)]))
@@ -20,7 +21,7 @@ STAMP := $(VENV)/.complete
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 RUN := $(IN_VENV) python -m
 LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.launch
-OPTIONS = --cores $(CORES) --profile workflow/profiles/local --configfile $(CONFIG)
+OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile $(CONFIG)
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' $(CONFIG)
 
 .PHONY: help env study dry-run report test calibrate bench lint

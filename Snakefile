@@ -26,14 +26,25 @@ onerror:
     print(told_after_failure())
 
 
-# On the login node: compute nodes often have no way out, and the rest is too small to queue for.
+# On the login node: compute nodes often have no way out, and the rest is too short to queue for.
 localrules:
     all,
+    interim,
     fetch_model,
     fetch_data,
     write_design,
     aggregate_metrics,
     aggregate_finished,
+    fit_regressions,
+    check_regressions,
+    analyse_surface,
+    compare_baselines,
+    plot_coefficients,
+    plot_main_effects,
+    plot_interplay,
+    plot_surface,
+    plot_learning_curves,
+    render_report,
 
 
 rule all:

@@ -1,6 +1,9 @@
 """Gather all runs; in: design.csv, every run's metrics and steps, the baseline's metrics; out: two tables."""
 
+from pathlib import Path
+
 from finevar.aggregation import aggregate_curves, aggregate_metrics, named_runs, read_design
+from finevar.finished import forget_finished
 from finevar.jobs import JobLog
 from finevar.records import write_table
 
@@ -11,6 +14,8 @@ def main(snakemake) -> None:
         metrics = aggregate_metrics(runs, snakemake.input.metrics, snakemake.input.baselines, snakemake.params.baseline)
         write_table(metrics, snakemake.output.metrics)
         write_table(aggregate_curves(runs, snakemake.input.trainings), snakemake.output.curves)
+        for path in (*snakemake.input.metrics, *snakemake.input.baselines):
+            forget_finished(Path(path).parent)
         for run, reason in named_runs(metrics.to_pandas(), "diverged").items():
             log.warning("run %s diverged: %s", run, reason)
         log.info("%d runs", len(runs))

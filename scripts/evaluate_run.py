@@ -14,6 +14,7 @@ def main(snakemake) -> None:
         facts=snakemake.input.facts,
         record=snakemake.params.record,
         threads=snakemake.threads,
+        weights_kept=bool(snakemake.resources.keep_weights),
         predictions=snakemake.output.predictions,
         metrics=snakemake.output.metrics,
     )

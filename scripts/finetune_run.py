@@ -15,6 +15,7 @@ def main(snakemake) -> None:
         seed=snakemake.params.seed,
         micro_batches=1,
         threads=snakemake.threads,
+        weights_kept=bool(snakemake.resources.keep_weights),
         model=snakemake.output.model,
         state=snakemake.output.state or None,
         training=snakemake.output.training,

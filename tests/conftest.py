@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +43,21 @@ sweep:
   seeds: [0, 1]
 training: {train_examples: 256, warmup: 0.1, weight_decay: 0.01}
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide scontrol, by which each start of Snakemake would wait ten seconds for a controller that there is not.
+
+    A test with a cluster of its own puts that cluster's clients first.
+    """
+    folder: Path = tmp_path_factory.mktemp("no-slurm")
+    (folder / "scontrol").write_text("#!/bin/sh\nexit 1\n")
+    (folder / "scontrol").chmod(0o755)
+    before = os.environ["PATH"]
+    os.environ["PATH"] = f"{folder}{os.pathsep}{before}"
+    yield
+    os.environ["PATH"] = before
 
 
 @pytest.fixture

@@ -153,19 +153,26 @@ def test_every_epoch_has_ten_bins_or_one_a_step(tmp_path, expected, per_epoch):
         {"epoch": (number + 1) / per_epoch, "loss": 1.0, "tokens": 1, "seconds": number + 1.0}
         for number in range(3 * per_epoch)
     ]
-    ends = [row["epoch"] for row in aggregate_curves(expected[:1], [training(tmp_path, expected[0], steps)]).to_pylist()]
+    ends = [
+        row["epoch"] for row in aggregate_curves(expected[:1], [training(tmp_path, expected[0], steps)]).to_pylist()
+    ]
     assert len(ends) == 3 * min(per_epoch, 10)
     assert {1.0, 2.0, 3.0} <= {round(end, 12) for end in ends}
 
 
 def test_a_clock_that_stands_still_gives_no_speed(tmp_path, expected):
     steps = [{"epoch": 0.5, "loss": 1.0, "tokens": 9, "seconds": 0.0}]
-    assert aggregate_curves(expected[:1], [training(tmp_path, expected[0], steps)]).to_pylist()[0]["tokens_per_second"] is None
+    assert (
+        aggregate_curves(expected[:1], [training(tmp_path, expected[0], steps)]).to_pylist()[0]["tokens_per_second"]
+        is None
+    )
 
 
 def test_a_run_without_steps_has_no_curve(tmp_path, expected):
     steps = [{"epoch": 1.0, "loss": 1.0, "tokens": 9, "seconds": 1.0}]
-    table = aggregate_curves(expected[:2], [training(tmp_path, expected[0], []), training(tmp_path, expected[1], steps)])
+    table = aggregate_curves(
+        expected[:2], [training(tmp_path, expected[0], []), training(tmp_path, expected[1], steps)]
+    )
     assert table.column("run_id").to_pylist() == [expected[1]["run_id"]]
     assert aggregate_curves(expected[:1], [training(tmp_path, expected[0], [])]).schema == LEARNING_CURVES
 

@@ -1,11 +1,12 @@
 """finevar: how fine-tuning hyperparameters move a classifier's metrics, and how sure one can be.
 
 Modules, lowest first; a module imports only from those before it:
-errors, files, jobs, memory, warm, launch; coding, consistency, config, design; packages, conversion, sources; records,
-tables, corpus, encoding; packing, dropout, attention, encoder, vocabulary, optimiser, state, keeping, randomness,
-checkpoint, machine, training, evaluation; aggregation, covariance, gates, regression, verdicts, ladder, checks, slopes,
-optimum, baselines, sensitivity, readings, analyses; formatting, wording, findings, caveats, completeness, comparisons,
-drawing, charts, interplay_chart, planes, report_tables, analysis_tables, sections, report.
+errors, files, jobs, memory, warm, launch, finished; slurm, doctor; coding, consistency, config, design; packages,
+conversion, sources; records, tables, corpus, encoding; packing, dropout, attention, encoder, vocabulary, optimiser,
+state, keeping, randomness, checkpoint, machine, probe, training, evaluation; aggregation, covariance, gates,
+regression, verdicts, ladder, checks, slopes, optimum, baselines, sensitivity, readings, analyses; formatting, wording,
+findings, caveats, completeness, comparisons, drawing, charts, interplay_chart, planes, report_tables, analysis_tables,
+sections, report.
 
 What a dry run imports (errors, jobs, coding, consistency, config, design) never imports torch.
 """

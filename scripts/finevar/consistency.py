@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from finevar.coding import term_name, terms
+import numpy as np
+
+from finevar.coding import Coding, term_name, terms
 from finevar.errors import InputError
 
 Config = dict[str, Any]
 
 FILE_KEYS = ("file", "eval_file", "format", "columns")
 HUB_KEYS = ("train_split", "eval_split", "subset")
+PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==.+")  # what pip could not take for an option
+MOST_RUNS = 100_000  # that Snakemake and the tables still hold
+MOST_SAMPLES = 5_000  # of a Latin hypercube, whose distances are compared in pairs: a second and 300 MB
+
+
+def cut(text: str, most: int = 80) -> str:
+    """Return a text to print within a line: odd characters escaped, its end left out where it is long."""
+    short = text if len(text) <= most else f"{text[: most - 3]}..."
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in short)
+
+
+def listed(values: Iterable[Any], most: int = 20) -> str:
+    """Return values to print within a line, the first ones where there are many."""
+    values = [*values]
+    more = [f"and {len(values) - most} more"] if len(values) > most else []
+    return ", ".join([*(cut(str(value)) for value in values[:most]), *more])
 
 
 def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) -> Iterator[InputError]:
@@ -28,6 +48,7 @@ def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) ->
         yield from factor_problems(name, factor, given)
         yield from level_problems(name, factor, baseline[name])
     yield from design_problems(config["sweep"])
+    yield from size_problems(config["sweep"])
     yield from claim_problems(config)
 
 
@@ -42,15 +63,15 @@ def reference_problems(config: Config) -> Iterator[InputError]:
         if name not in config[section]:
             yield InputError(
                 f"config: {where}",
-                found=repr(name),
-                allowed=f"a name under `{section}`: {', '.join(config[section])}",
+                found=cut(repr(name)),
+                allowed=f"a name under `{section}`: {listed(config[section])}",
                 remedy="Correct the name, or add it there.",
             )
 
 
 def dataset_problems(config: Config, name: str, dataset: Config) -> Iterator[InputError]:
     """Yield what does not fit together within one data set."""
-    where = f"config: datasets.{name}"
+    where = f"config: datasets.{cut(name)}"
     kind = config["sources"].get(dataset["source"], {}).get("kind")
     needed, foreign = ("train_split", FILE_KEYS) if kind == "hub" else ("file", HUB_KEYS)
     if kind and needed not in dataset:
@@ -75,14 +96,17 @@ def column_problems(where: str, dataset: Config) -> Iterator[InputError]:
     """Yield what does not fit together in a data set's columns and labels."""
     if dataset["text"] == dataset["label"]:
         yield InputError(
-            f"{where}.label", found=repr(dataset["label"]), allowed="another column than `text`", remedy="Correct one."
+            f"{where}.label",
+            found=cut(repr(dataset["label"])),
+            allowed="another column than `text`",
+            remedy="Correct one.",
         )
     for key in ("text", "label"):
         if dataset[key] not in dataset.get("columns", [dataset[key]]):
             yield InputError(
                 f"{where}.{key}",
-                found=repr(dataset[key]),
-                allowed=f"a name under `columns`: {', '.join(dataset['columns'])}",
+                found=cut(repr(dataset[key])),
+                allowed=f"a name under `columns`: {listed(dataset['columns'])}",
                 remedy=f"Correct `{key}` or `columns`.",
             )
     if dataset["margin"] and "threshold" not in dataset:
@@ -97,7 +121,15 @@ def source_problems(config: Config) -> Iterator[InputError]:
         source = config["sources"].get(name, {})
         for key in foreign:
             if source.get("kind") == "package" and key in source:
-                yield superfluous(f"config: sources.{name}.{key}", f"no such key for a source of {use}")
+                yield superfluous(f"config: sources.{cut(name)}.{key}", f"no such key for a source of {use}")
+    for name, source in config["sources"].items():
+        if source["kind"] == "package" and not PACKAGE.fullmatch(source["package"]):
+            yield InputError(
+                f"config: sources.{cut(name)}.package",
+                found=cut(repr(source["package"])),
+                allowed="name==version, the name with a letter or digit at both ends",
+                remedy="Correct the name.",
+            )
 
 
 def superfluous(where: str, allowed: str) -> InputError:
@@ -135,13 +167,27 @@ def factor_problems(name: str, factor: Config, given: set[str]) -> Iterator[Inpu
             allowed="levels above 0 under a logarithm",
             remedy="Use coding: identity, or drop that level.",
         )
+    elif not tells_apart(Coding.of(factor)):
+        yield InputError(
+            f"{where}.levels",
+            found=f"{min(levels):g} to {max(levels):g}, too close or too far apart for the coding {factor['coding']}",
+            allowed="lowest and highest levels that differ by more than a billionth of themselves",
+            remedy="Give other levels.",
+        )
     if name == "warmup" and mixes_warmups(levels):
         yield InputError(
             f"{where}.levels",
-            found=", ".join(map(str, levels)),
+            found=listed(levels),
             allowed="all shares (below 1) or all step counts (1 or more); 0 goes with both",
             remedy="Use one kind of warm-up.",
         )
+
+
+def tells_apart(coding: Coding) -> bool:
+    """Tell whether the levels of a coding have a range that can be computed with."""
+    with np.errstate(over="ignore"):
+        middle, half_range = coding.middle, coding.half_range
+    return np.isfinite([middle, half_range]).all() and half_range > max(1e-9 * abs(middle), 1e-300)
 
 
 def level_problems(name: str, factor: Config, baseline: float | None) -> Iterator[InputError]:
@@ -152,7 +198,7 @@ def level_problems(name: str, factor: Config, baseline: float | None) -> Iterato
     elif factor["coding"] != "identity" and baseline <= 0:
         allowed = f"a number above 0, since the factor's coding is {factor['coding']}"
     elif name == "warmup" and mixes_warmups([*levels, baseline]) and not mixes_warmups(levels):
-        allowed = f"the kind of the factor's levels, {', '.join(map(str, levels))}"
+        allowed = f"the kind of the factor's levels, {listed(levels)}"
     else:
         return
     yield InputError(
@@ -200,6 +246,33 @@ def design_problems(sweep: Config) -> Iterator[InputError]:
         )
 
 
+def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputError]:
+    """Yield that a design is too large to be planned; points: how many it has, where that is known already."""
+    points = planned_points(sweep) if points is None else points
+    runs = points * len(sweep["seeds"]) * len(sweep["datasets"])
+    if runs > MOST_RUNS:
+        yield InputError(
+            "config: sweep",
+            found=f"{runs:.4g} runs, of {points:.4g} points at every seed and on every data set",
+            allowed=f"{MOST_RUNS:,} at most",
+            remedy="Give fewer levels or seeds, or a design of fewer points than all combinations.",
+        )
+    elif sweep["design"]["kind"] == "latin_hypercube" and points > MOST_SAMPLES:
+        yield InputError(
+            "config: sweep.design.points", found=str(points), allowed=f"{MOST_SAMPLES:,} at most", remedy="Lower it."
+        )
+
+
+def planned_points(sweep: Config) -> int:
+    """Return the number of points of a design before they are made; 0 where it is small, or a file that tells it."""
+    match sweep["design"]["kind"]:
+        case "full_factorial":
+            return math.prod(len(factor["levels"]) for factor in sweep["factors"].values())
+        case "latin_hypercube":
+            return int(sweep["design"].get("points", 0))
+    return 0
+
+
 def claim_problems(config: Config) -> Iterator[InputError]:
     """Yield claims about a metric or a term that the analysis does not have."""
     analysis = config["analysis"]
@@ -209,7 +282,7 @@ def claim_problems(config: Config) -> Iterator[InputError]:
             if claim[key] not in allowed:
                 yield InputError(
                     f"config: analysis.claims[{number}].{key}",
-                    found=repr(claim[key]),
-                    allowed=", ".join(allowed),
+                    found=cut(repr(claim[key])),
+                    allowed=listed(allowed, len(allowed)),
                     remedy="Correct the name, or change what is analysed.",
                 )

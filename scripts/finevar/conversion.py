@@ -18,6 +18,7 @@ import safetensors
 import safetensors.numpy
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 
+from finevar.consistency import cut, listed
 from finevar.errors import InputError
 from finevar.files import write_json
 
@@ -35,6 +36,8 @@ BERT_KEYS = {
     "attention_dropout": "attention_probs_dropout_prob",
 }
 SIZES = ("vocab_size", "max_position_embeddings", *BERT_KEYS)  # in DistilBERT's words
+RATES = ("dropout", "attention_dropout")
+MOST_LAYERS = 1_000  # far above any model
 DEFAULTS = {"initializer_range": 0.02, "pad_token_id": 0}
 HEAD_DROPOUT = 0.2  # DistilBERT's own default, for a head that a BERT does not have
 ACTIVATIONS = ("gelu", "relu")
@@ -110,6 +113,7 @@ def convert_config(config: Mapping[str, Any], *, where: str) -> Config:
     distilbert = {key: config[source] for key, source in keys.items()}
     distilbert |= {key: config.get(key, default) for key, default in DEFAULTS.items()}
     require(where, keys["activation"], distilbert["activation"], ACTIVATIONS)
+    check_sizes(distilbert, keys, where=where)
     if model_type == "bert":
         for key, value in FIXED.items():
             require(where, key, config.get(key, value), (value,))
@@ -121,8 +125,30 @@ def convert_config(config: Mapping[str, Any], *, where: str) -> Config:
             remedy="Use another model.",
         )
     head_dropout = config.get("classifier_dropout" if model_type == "bert" else "seq_classif_dropout")
-    distilbert["seq_classif_dropout"] = HEAD_DROPOUT if head_dropout is None else head_dropout
+    distilbert["seq_classif_dropout"] = head_dropout if is_rate(head_dropout) else HEAD_DROPOUT
     return {"model_type": "distilbert", "architectures": ["DistilBertModel"], **distilbert}
+
+
+def check_sizes(distilbert: Mapping[str, Any], keys: Mapping[str, str], *, where: str) -> None:
+    """Raise InputError unless sizes are sizes and rates are rates; keys: their names in the checkpoint's config."""
+    for name, key in keys.items():
+        value, most = distilbert[name], MOST_LAYERS if name == "n_layers" else 2**31 - 1
+        if name in RATES:
+            sound, allowed = is_rate(value), "a number from 0, below 1"
+        else:
+            sound, allowed = type(value) is int and 1 <= value <= most, f"a whole number from 1 to {most}"
+        if name != "activation" and not sound:
+            raise InputError(
+                f"{where}, config.json: {key}",
+                found=cut(json.dumps(value)),
+                allowed=allowed,
+                remedy="Save the model again with its full config.",
+            )
+
+
+def is_rate(value: Any) -> bool:
+    """Tell whether a value is a rate of dropout."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
 
 
 def require(where: str, key: str, value: Any, allowed: tuple[Any, ...]) -> None:
@@ -130,7 +156,7 @@ def require(where: str, key: str, value: Any, allowed: tuple[Any, ...]) -> None:
     if value not in allowed:
         raise InputError(
             f"{where}, config.json: {key}",
-            found=json.dumps(value),
+            found=cut(json.dumps(value)),
             allowed=" or ".join(json.dumps(choice) for choice in allowed),
             remedy="DistilBERT cannot express this model exactly; use another one.",
         )
@@ -157,6 +183,8 @@ def fold_token_types(arrays: Arrays, *, where: str) -> list[str]:
     if types is None or positions is None:
         missing = [name for name, array in ((TOKEN_TYPES, types), (POSITIONS, positions)) if array is None]
         raise tensor_error(where, f"no tensor {' and no tensor '.join(missing)}")
+    if types.ndim != 2 or len(types) == 0 or types.shape[1:] != positions.shape[1:]:
+        raise tensor_error(where, f"{TOKEN_TYPES} of shape {types.shape} for {POSITIONS} of shape {positions.shape}")
     arrays[POSITIONS] = to_float32(positions) + to_float32(types)[0]
     return ["BERT to DistilBERT: token-type row 0 added into the position embeddings"]
 
@@ -165,16 +193,17 @@ def has_head(config: Mapping[str, Any], head: Arrays) -> bool:
     """Tell whether the checkpoint has a complete head trained to tell two or more classes apart."""
     names = {f"{layer}.{part}" for layer in ("pre_classifier", "classifier") for part in ("weight", "bias")}
     single_label = config.get("problem_type") in (None, "single_label_classification")
-    return set(head) == names and single_label and len(head["classifier.bias"]) >= 2
+    return set(head) == names and single_label and head["classifier.bias"].size >= 2
 
 
 def describe_head(distilbert: Config, config: Mapping[str, Any], head: Arrays) -> Config:
     """Return the config with the classes of the head, where there is one."""
     if not head:
         return distilbert
-    classes = len(head["classifier.bias"])
-    labels = {str(key): label for key, label in config.get("id2label", {}).items()}
-    if sorted(labels) != sorted(str(index) for index in range(classes)):
+    classes, stated = head["classifier.bias"].size, config.get("id2label")
+    labels = {str(key): label for key, label in stated.items()} if isinstance(stated, dict) else {}
+    named = all(isinstance(label, str) for label in labels.values())
+    if sorted(labels) != sorted(str(index) for index in range(classes)) or not named:
         labels = {str(index): f"LABEL_{index}" for index in range(classes)}
     ids = {label: int(index) for index, label in labels.items()}
     return distilbert | {
@@ -207,12 +236,12 @@ def check_shapes(arrays: Arrays, distilbert: Mapping[str, Any], *, where: str) -
     """Raise InputError unless the encoder's tensors are those that its config asks for, and no others."""
     wanted = expected_shapes(distilbert)
     if "classifier.bias" in arrays:
-        dim, classes = distilbert["dim"], len(arrays["classifier.bias"])
+        dim, classes = distilbert["dim"], arrays["classifier.bias"].size
         wanted |= {"pre_classifier.weight": (dim, dim), "pre_classifier.bias": (dim,)}
         wanted |= {"classifier.weight": (classes, dim), "classifier.bias": (classes,)}
     found = {name: array.shape for name, array in arrays.items()}
     problems = [f"no tensor {name}" for name in wanted if name not in found]
-    problems += [f"an unknown tensor {name}" for name in found if name not in wanted]
+    problems += [f"an unknown tensor {cut(name)}" for name in found if name not in wanted]
     problems += [
         f"tensor {name} of shape {found[name]} instead of {shape}"
         for name, shape in wanted.items()
@@ -248,7 +277,7 @@ def read_arrays(path: Path, *, where: str) -> Arrays:
     except safetensors.SafetensorError as error:
         raise InputError(
             f"{where}, model.safetensors",
-            found=f"a damaged file ({error})",
+            found=f"a damaged file ({cut(str(error), 200)})",
             allowed="a complete safetensors file",
             remedy="Fetch or save it again.",
         ) from error
@@ -256,7 +285,7 @@ def read_arrays(path: Path, *, where: str) -> Arrays:
     if unknown:
         raise InputError(
             f"{where}, model.safetensors",
-            found=f"tensors of type {', '.join(sorted(unknown))}",
+            found=f"tensors of type {listed(sorted(unknown))}",
             allowed="float32, float16, bfloat16 or float64 weights",
             remedy="Use a checkpoint that is not quantised.",
         )
@@ -270,18 +299,7 @@ def convert_tokenizer(folder: Path, output: Path, distilbert: Mapping[str, Any],
     settings = (
         read_object(folder / "tokenizer_config.json", where=where) if has(folder, "tokenizer_config.json") else {}
     )
-    notes = []
-    if has(folder, "tokenizer.json"):
-        tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    elif has(folder, "vocab.txt"):
-        tokenizer, notes = wordpiece(folder / "vocab.txt", settings), ["tokenizer.json built from vocab.txt"]
-    else:
-        raise InputError(
-            where,
-            found="no tokenizer.json and no vocab.txt",
-            allowed="a model with its tokenizer",
-            remedy="Save the tokenizer beside the model.",
-        )
+    tokenizer, notes = read_tokenizer(folder, settings, where=where)
     check_vocabulary(tokenizer, distilbert, where=where)
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -293,6 +311,34 @@ def convert_tokenizer(folder: Path, output: Path, distilbert: Mapping[str, Any],
     settings = {"model_max_length": distilbert["max_position_embeddings"], **settings}
     write_json(settings | {"tokenizer_class": "DistilBertTokenizer"}, output / "tokenizer_config.json")
     return notes
+
+
+def read_tokenizer(folder: Path, settings: Mapping[str, Any], *, where: str) -> tuple[Tokenizer, list[str]]:
+    """Return the tokenizer of tokenizer.json, or one of vocab.txt, and notes."""
+    name = next((name for name in ("tokenizer.json", "vocab.txt") if has(folder, name)), None)
+    if name is None:
+        raise InputError(
+            where,
+            found="no tokenizer.json and no vocab.txt",
+            allowed="a model with its tokenizer",
+            remedy="Save the tokenizer beside the model.",
+        )
+    try:
+        if name == "vocab.txt":
+            tokenizer, notes = wordpiece(folder / name, settings), ["tokenizer.json built from vocab.txt"]
+        else:
+            tokenizer, notes = Tokenizer.from_str((folder / name).read_text(encoding="utf-8")), []
+        tokenizer.encode("\N{SNOWMAN} a")  # so that one without a token for the unknown is found now
+        return tokenizer, notes
+    except BaseException as error:  # the library raises plain Exception, and where its Rust panics not even that
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise InputError(
+            f"{where}, {name}",
+            found=f"a tokenizer that cannot be read ({cut(str(error), 200)})",
+            allowed="a tokenizer as `save_pretrained` writes it",
+            remedy="Save it again.",
+        ) from error
 
 
 def wordpiece(vocabulary: Path, settings: Mapping[str, Any]) -> Tokenizer:
@@ -307,15 +353,21 @@ def wordpiece(vocabulary: Path, settings: Mapping[str, Any]) -> Tokenizer:
 
 
 def check_vocabulary(tokenizer: Tokenizer, distilbert: Mapping[str, Any], *, where: str) -> None:
-    """Raise InputError if the tokenizer knows a token that the model has no embedding for."""
-    largest = max(tokenizer.get_vocab().values(), default=-1)
-    if largest >= distilbert["vocab_size"]:
-        raise InputError(
-            f"{where}, tokenizer",
-            found=f"token number {largest}",
-            allowed=f"numbers below the model's vocabulary of {distilbert['vocab_size']}",
-            remedy="Check that tokenizer and model belong together.",
-        )
+    """Raise InputError unless every token has a number of its own for which the model has an embedding."""
+    vocabulary = tokenizer.get_vocab()
+    numbers = [*vocabulary.values(), *tokenizer.encode("").ids]  # the latter stand around every sentence
+    if max(numbers, default=-1) >= distilbert["vocab_size"]:
+        found = f"token number {max(numbers)}"
+    elif len(set(vocabulary.values())) < len(vocabulary):
+        found = "tokens that share a number"
+    else:
+        return
+    raise InputError(
+        f"{where}, tokenizer",
+        found=found,
+        allowed=f"numbers below the model's vocabulary of {distilbert['vocab_size']}, each of one token",
+        remedy="Check that tokenizer and model belong together.",
+    )
 
 
 def has(folder: Path, name: str) -> bool:
@@ -327,8 +379,8 @@ def read_object(path: Path, *, where: str) -> Config:
     """Read a JSON object that somebody else wrote; raise InputError where it is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        value, reason = None, f"no valid JSON ({error})"
+    except (ValueError, RecursionError) as error:
+        value, reason = None, f"no valid JSON ({cut(str(error), 200)})"
     else:
         reason = f"JSON of type {type(value).__name__}"
     if not isinstance(value, dict):

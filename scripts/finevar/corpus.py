@@ -6,13 +6,20 @@ import codecs
 import hashlib
 import html
 import io
+import json
+import numbers
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
 
+from finevar.consistency import cut, listed
 from finevar.errors import InputError
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
@@ -54,20 +61,29 @@ def read_split(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.Da
     """Read one split of a data set repository's snapshot, its class names as labels."""
     if name is None:
         return None
-    from datasets import ClassLabel, load_dataset
+    from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 
+    # The last four are what the library makes of a card that is damaged.
+    kinds = (ValueError, DatasetsError, OSError, pa.ArrowException, TypeError, LookupError, AttributeError, yaml.YAMLError)
     try:
         data = load_dataset(str(source), spec.get("subset"), split=name, cache_dir=str(source / ".cache"))
-    except (ValueError, DatasetsError, OSError) as error:
+        data.data.validate(full=True)
+        return name_labels(require_columns(data.to_pandas(), spec, str(source)), spec, data.features)
+    except kinds as error:
         raise InputError(
-            f"{source}, split {name}",
-            found=str(error).splitlines()[0],
+            f"{source}, split {cut(name)}",
+            found=reason(error),
             allowed="a split (and, where there are several, a subset) that the repository has",
             remedy="Correct train_split, eval_split or subset.",
         ) from None
-    table = require_columns(data.to_pandas(), spec, str(source))
-    feature = data.features[spec["label"]]
+
+
+def name_labels(table: pd.DataFrame, spec: Mapping[str, Any], features: Mapping[str, Any]) -> pd.DataFrame:
+    """Replace the numbers of classes by the names that a data set repository gives them, where it does."""
+    from datasets import ClassLabel
+
+    feature = features[spec["label"]]
     if isinstance(feature, ClassLabel):
         table = table[table[spec["label"]] >= 0]  # -1 marks an unlabelled example on the Hub
         table[spec["label"]] = [feature.int2str(int(k)) for k in table[spec["label"]]]
@@ -79,48 +95,61 @@ def read_file(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.Dat
     """Read one file of a source as a table; raise InputError where it is not what its format says."""
     if name is None:
         return None
-    path = source / name
+    path, where = source / name, cut(str(source / name), 300)
     form = spec.get("format") or SUFFIXES.get(path.suffix.lower())
     if form is None:
         raise InputError(
-            str(path),
-            found=f"suffix {path.suffix!r}",
+            where,
+            found=f"suffix {cut(repr(path.suffix))}",
             allowed=f"one of {', '.join(SUFFIXES)}",
             remedy="Rename the file, or give `format`.",
         )
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(
-            str(path), found="no such file", allowed="a file of the source", remedy="Correct the data set's `file`."
+            where, found="no such file", allowed="a file of the source", remedy="Correct the data set's `file`."
         )
     try:
         table = parse(path, form, spec.get("columns"))
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path}, byte {error.start}",
+            f"{where}, byte {error.start}",
             found=f"{error.object[error.start]:#04x}, which is not UTF-8",
             allowed="text in UTF-8",
             remedy="Convert the file, for instance with iconv -t UTF-8.",
         ) from None
-    except (ValueError, OSError, pd.errors.ParserWarning) as error:
+    except (ValueError, OSError, pa.ArrowException, pd.errors.ParserWarning) as error:
         raise InputError(
-            str(path),
-            found=f"content that is not {form} ({str(error).splitlines()[0]})",
+            where,
+            found=f"content that is not {form} ({reason(error)})",
             allowed=f"a {form} file",
             remedy="Correct the file, or give its `format`.",
         ) from None
-    return require_columns(table, spec, str(path))
+    return require_columns(table, spec, where)
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a path is that of a file; a text that is no path at all is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a character that no path has
+        return False
+
+
+def reason(error: Exception) -> str:
+    """Return the first line of what a library says is wrong."""
+    return cut(str(error).partition("\n")[0] or type(error).__name__, 200)
 
 
 def parse(path: Path, form: str, columns: list[str] | None) -> pd.DataFrame:
     """Parse a file of a known format; texts stay as they stand, no word is taken for a missing value."""
     if form == "parquet":
-        return pd.read_parquet(path, partitioning=None)
+        return parse_parquet(path)
     content = path.read_bytes()
     if b"\0" in content and not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ValueError("it holds NUL bytes, so it is not text")
     text = content.decode("utf-8-sig")
     if form == "jsonl":
-        return pd.read_json(io.StringIO(text), lines=True, dtype=False)
+        return pd.DataFrame([parse_line(*line) for line in enumerate(text.split("\n"), 1) if line[1].strip()])
     # A TSV has one example per line and no quoting, so a lone quotation mark is a character like any other.
     style = {"sep": "\t", "quoting": 3} if form == "tsv" else {"sep": ","}
     header = {"header": None, "names": columns} if columns else {}
@@ -131,14 +160,35 @@ def parse(path: Path, form: str, columns: list[str] | None) -> pd.DataFrame:
         )
 
 
+def parse_parquet(path: Path) -> pd.DataFrame:
+    """Parse a Parquet file; raise ValueError where its content is not of its columns' types."""
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    table.validate(full=True)  # damage to a text need not be seen by reading it
+    return table.to_pandas(ignore_metadata=True)
+
+
+def parse_line(number: int, line: str) -> dict[str, Any]:
+    """Parse a line of a JSONL file; raise ValueError unless it is an object of whole characters."""
+    try:
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError("no JSON object")
+        if "\\ud" in line.lower():  # half a character, as a JSON escape can write it
+            json.dumps(row, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"line {number}: {error}") from None
+    return row
+
+
 def require_columns(table: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
     """Return the text and label columns only; raise InputError where one is missing."""
     for column in (spec["text"], spec["label"]):
-        if column not in table.columns:
+        if list(table.columns).count(column) != 1:
             raise InputError(
                 where,
-                found=f"columns {', '.join(map(str, table.columns))}",
-                allowed=f"a column named {column!r}",
+                found=f"columns {listed(table.columns) or 'none'}",
+                allowed=f"a column named {cut(repr(column))}, once",
                 remedy="Correct `text` or `label`, or name the `columns` of a file without a header.",
             )
     table = table[[spec["text"], spec["label"]]].copy()
@@ -153,8 +203,7 @@ def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -
     """Return columns text and name (the class's name); ratings become negative and positive."""
     where, classes = table.attrs["where"], table.attrs.get("classes")
     named = pd.DataFrame({"text": table[spec["text"]], "name": table[spec["label"]]}).reset_index(drop=True)
-    names = named["name"].astype("str").str.strip()  # so that 1 in one file and "1" in another are one class
-    bad = ~named["text"].map(is_sentence).astype(bool) | named["name"].isna() | (names == "")
+    bad = ~named["text"].map(is_sentence).astype(bool) | ~named["name"].map(is_label).astype(bool)
     if bad.any():
         row = int(bad.idxmax())
         raise InputError(
@@ -163,7 +212,8 @@ def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -
             allowed="a text, not empty, and a label in every example",
             remedy="Remove or mend those examples.",
         )
-    named["name"] = names
+    named = named.astype("str")  # so that 1 in one file and "1" in another are one class
+    named["name"] = named["name"].str.strip()
     if "threshold" in spec:
         named = rate(named, spec, facts, where)
         classes = ["negative", "positive"]
@@ -174,6 +224,11 @@ def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -
 def is_sentence(text: Any) -> bool:
     """Tell whether a cell holds text that something is left of once entities are decoded and spaces folded."""
     return isinstance(text, str) and bool(fold(text))
+
+
+def is_label(label: Any) -> bool:
+    """Tell whether a cell holds a class's name or number."""
+    return isinstance(label, str | numbers.Number) and not pd.isna(label) and bool(str(label).strip())
 
 
 def fold(text: str) -> str:
@@ -187,12 +242,13 @@ def rate(named: pd.DataFrame, spec: Mapping[str, Any], facts: Facts, where: str)
     if ratings.isna().any():
         row = int(ratings.isna().idxmax())
         raise InputError(
-            f"{where}, example {row + 1}, column {spec['label']}",
-            found=repr(named["name"].iloc[row]),
+            f"{where}, example {row + 1}, column {cut(spec['label'])}",
+            found=cut(repr(named["name"].iloc[row])),
             allowed="a number, since `threshold` makes it a rating",
             remedy="Remove `threshold` for class names, or mend the rating.",
         )
-    distance = (ratings - spec["threshold"]).abs().round(9)  # 0.3 - 0.1 is 0.2 here, as on paper
+    with np.errstate(over="ignore"):  # of a rating next to the largest number
+        distance = (ratings - spec["threshold"]).abs().round(9)  # 0.3 - 0.1 is 0.2 here, as on paper
     clear = (distance >= spec["margin"]) & (distance > 0)
     facts["dropped_within_margin"] = facts.get("dropped_within_margin", 0) + int((~clear).sum())
     positive = ratings > spec["threshold"]
@@ -205,8 +261,8 @@ def name_classes(parts: list[pd.DataFrame], spec: Mapping[str, Any], source: Pat
     classes = parts[0].attrs.get("classes") or sorted(found, key=class_order)
     if len(found) < 2:
         raise InputError(
-            f"{source}, column {spec['label']}",
-            found=f"no other class than {found[0]}" if len(found) else "no example",
+            f"{source}, column {cut(spec['label'])}",
+            found=f"no other class than {cut(found[0])}" if len(found) else "no example",
             allowed="two classes or more",
             remedy="Correct `label`, or add examples of another class.",
         )
@@ -254,7 +310,7 @@ def split(examples: pd.DataFrame, eval_examples: int, spec: Mapping[str, Any]) -
     """
     if eval_examples >= len(examples):
         raise InputError(
-            f"config: eval_examples of the data set {spec.get('file') or spec.get('train_split')}",
+            f"config: eval_examples of the data set {cut(spec.get('file') or spec['train_split'])}",
             found=f"{eval_examples} of {len(examples)} examples",
             allowed="fewer than there are, so that some are left to train on",
             remedy="Lower eval_examples.",
@@ -288,8 +344,8 @@ def check_classes(train: pd.DataFrame, evaluation: pd.DataFrame, classes: list[A
         absent = [str(name) for number, name in enumerate(classes) if number not in set(examples["label"])]
         if absent:
             raise InputError(
-                f"the {part} part of data set {spec.get('file') or spec.get('train_split')}",
-                found=f"no example of class {', '.join(absent)}",
+                f"the {part} part of data set {cut(spec.get('file') or spec['train_split'])}",
+                found=f"no example of class {listed(absent)}",
                 allowed="examples of every class in both parts",
                 remedy="Add examples, or raise eval_examples.",
             )

@@ -26,6 +26,7 @@ from finevar.coding import (
     too_few_levels,
 )
 from finevar.config import INTEGERS, Config, normalise, raise_problems
+from finevar.consistency import cut, listed, size_problems
 from finevar.errors import InputError
 
 Settings = dict[str, Any]
@@ -60,6 +61,7 @@ class Study:
 def plan_study(config: Config) -> Study:
     """Expand a checked config into its points and runs; raise InputError with all that stands in their way."""
     points = design_points(config)
+    raise_problems(size_problems(config["sweep"], len(points)))
     raise_problems(point_problems(config, points))
     source_ids = {name: f"{name}-{digest(source)}" for name, source in config["sources"].items()}
     runs = plan_runs(config, points)
@@ -148,16 +150,17 @@ def table(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
     """Return the points that a CSV file lists, one column per factor."""
     path = Path(design["file"])
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        if path.exists() and not path.is_file():
+            raise ValueError("a directory or a device")
+        reader = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(), restkey="")
+        rows = [(reader.line_num, row) for row in reader]
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(
-            f"config: sweep.design.file: {path}",
-            found=str(error),
+            f"config: sweep.design.file: {cut(str(path))}",
+            found=cut(str(error), 200),
             allowed="a readable CSV file in UTF-8",
-            remedy="Correct the path, which is relative to where Snakemake runs.",
+            remedy="Correct the path, which is relative to where Snakemake runs, or the file.",
         ) from None
-    reader = csv.DictReader(text.splitlines(), restkey="")
-    rows = [(reader.line_num, row) for row in reader]
     raise_problems(table_problems(path, reader.fieldnames or [], rows, codings))
     return [{name: float(row[name]) for name in codings} for _, row in rows]
 
@@ -169,7 +172,7 @@ def table_problems(
     if sorted(columns) != sorted(codings):
         yield InputError(
             f"{path}",
-            found=f"columns {', '.join(columns) or 'none'}",
+            found=f"columns {listed(columns) or 'none'}",
             allowed=f"one for each factor: {', '.join(codings)}",
             remedy="Make the header name the factors.",
         )
@@ -192,7 +195,7 @@ def table_problems(
                 kind = "a whole number" if name in INTEGERS else "a number"
                 yield InputError(
                     f"{path}, line {number}, column {name}",
-                    found=repr(row[name]),
+                    found=cut(repr(row[name])),
                     allowed=f"{kind} from {min(coding.levels):g} to {max(coding.levels):g}, the extremes of its levels",
                     remedy="Correct the cell, or widen sweep.factors.",
                 )

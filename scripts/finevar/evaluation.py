@@ -16,6 +16,7 @@ from finevar.encoder import classify, multiplied
 from finevar.encoding import Encoded, load_encoded
 from finevar.errors import InputError
 from finevar.files import read_facts
+from finevar.finished import drop_weights, keep_finished, kept_identity, restore_finished
 from finevar.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
 from finevar.packing import collate
 from finevar.records import EXAMPLES, METRICS, PREDICTIONS, RESPONSES, read_table, write_rows
@@ -38,16 +39,23 @@ def evaluate_files(
     threads: int,
     predictions: str,
     metrics: str,
+    weights_kept: bool = True,
 ) -> Row:
     """Evaluate from the files of other jobs to the files of this one; return the row of metrics.
 
     In: folder of the model, JSON summary of its training (None for a model that was not trained here), evaluation
-    examples as text and encoded, the data set's facts, and what identifies the run. Out: two Parquet files.
+    examples as text and encoded, the data set's facts, and what identifies the run. Out: two Parquet files; those of an
+    evaluation that was finished are given back. weights_kept: whether the model stays as long as this one's outputs.
     """
     told = read_facts(facts)
     trained = read_facts(summary) if summary else {"status": "ok", "model_sha256": weights_sha256(Path(model))}
     device = set_up(threads)
     dtype = choose_dtype(record["dtype"], device)
+    identity = {"training": trained.pop("identity", trained.get("model_sha256")), "engine": ENGINES["evaluation"]}
+    identity |= {"record": dict(record), "data_sha256": told["data_sha256"], **machine_facts(threads, dtype)}
+    folder, outputs = Path(metrics).parent, [predictions, metrics]
+    if kept_identity(folder, "evaluation") == identity and restore_finished(folder, "evaluation", outputs):
+        return read_table(metrics, METRICS).to_pylist()[0]
     ids = read_table(examples, EXAMPLES).column("example_id").to_pylist()
     if trained["status"] == "ok":
         data = load_encoded(encoded)
@@ -61,6 +69,9 @@ def evaluate_files(
     row["data_sha256"] = told["data_sha256"]
     write_rows(rows, predictions, PREDICTIONS)
     write_rows([row], metrics, METRICS)
+    keep_finished(folder, "evaluation", outputs, identity)
+    if not weights_kept:
+        drop_weights(folder)
     return row
 
 

@@ -168,6 +168,14 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_whole(path: Path) -> bool:
+    """Tell whether a sealed file, or a folder with sums, is as it was written."""
+    try:
+        return damage_of(path) is None if path.is_dir() else is_sealed_file(path)
+    except OSError:
+        return False
+
+
 # Damage ---------------------------------------------------------------------------------------------------------------
 
 

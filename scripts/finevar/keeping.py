@@ -1,7 +1,7 @@
 """What a training keeps beside its outputs, so that being cut short costs minutes and never a wrong number.
 
-Snakemake removes the outputs of a job that did not end well, and its log when it begins again. So the state of a
-training lies in files that Snakemake does not know, in the run's own folder:
+Snakemake removes the outputs of a job that did not end well, and its log when it begins again. So there are files in a
+run's folder that it does not know:
 
 resume.safetensors   where the training stood when it was last saved; gone when it is done
 attempts.log         a line for each start, save and end, never shortened
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import logging
 import os
 import platform
 import time
@@ -23,7 +22,7 @@ from typing import Any, TextIO
 import torch
 
 from finevar.errors import Interruption
-from finevar.jobs import asked_to_end
+from finevar.jobs import LOGGER, asked_to_end
 from finevar.state import State, load_state, save_state
 
 SAVE_SECONDS = 300.0  # between saves of a state; FINEVAR_SAVE_SECONDS overrides it
@@ -49,6 +48,11 @@ class Keeper:
         state = load_state(self.path, self.trajectory) if self.path.exists() else None
         self.note(f"started at step {len(state.rows) if state else 0}")
         return state
+
+    def restored(self) -> None:
+        """Note that there was nothing left to do."""
+        self.path.unlink(missing_ok=True)
+        self.note("found it finished")
 
     def keep(self, state: State, draws: torch.Generator) -> None:
         """Save the state after a step if it is time; raise Interruption, with the state saved, if the job is to end."""
@@ -103,7 +107,7 @@ def lock(file: TextIO) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            logging.getLogger("finevar").warning("another process still trains this run: waiting until it has ended")
+            LOGGER.warning("another process still trains this run: waiting until it has ended")
             fcntl.flock(file, fcntl.LOCK_EX)
     except OSError as error:
-        logging.getLogger("finevar").info("%s cannot be locked (%s)", file.name, error)
+        LOGGER.info("%s cannot be locked (%s)", file.name, error)

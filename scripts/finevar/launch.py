@@ -2,25 +2,22 @@
 
 usage: python -m finevar.launch [OPTION OF SNAKEMAKE ...]
 
-A Snakemake that is killed (kill -9, out of memory, power cut) leaves its lock, which stops the next one, marks on the
-outputs of the jobs that ran, and perhaps those jobs themselves, here or on a cluster, with nobody to wait for them.
-They are cleared here, but only once it is certain that no Snakemake lives in the directory, since unlocking beneath a
-live one lets two write the same files:
+A Snakemake that is killed (kill -9, out of memory, power cut) leaves its lock, which stops the next one, and
+perhaps jobs, here or on a cluster, with nobody to wait for them. Both are cleared here, but only once it is certain
+that no Snakemake lives in the directory, since unlocking beneath a live one lets two write the same files:
 
 1. flock(2) on a file of our own keeps a second start out. The kernel drops it with the last process that holds it,
    whatever way that ends, so it cannot go stale. Snakemake inherits it, its jobs do not.
 2. A Snakemake that was started otherwise (`snakemake --cores 2`) holds no flock, so /proc is asked for one, too.
 3. Jobs that still run have lost their Snakemake: they are asked to end, and a training saves its state.
-4. Outputs that such a job has finished are whole by their seals, and keep their place: nothing is trained twice.
-5. Then Snakemake runs. Where a job has found a damaged file and set it aside, Snakemake runs again, to make it anew.
-6. Where runs failed, a report of the others is made, and says what is missing.
+4. Then Snakemake runs. Where a job has found a damaged file and set it aside, Snakemake runs again, to make it anew.
+5. Where runs failed, a report of the others is made, and says what is missing.
 
 /proc and flock see one machine. Where several share the directory (a cluster), start from one of them.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
 import os
@@ -33,7 +30,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from finevar.files import DAMAGED, damage_of, is_sealed_file
+from finevar.files import DAMAGED
 
 GRACE_SECONDS = 60  # for a job to save its state
 PASSES = 5  # a damaged file can hide another one behind it
@@ -41,9 +38,6 @@ SNAKEMAKE = r"^([^ ]*/)?snakemake$"
 JOBS = r"\.snakemake/scripts/|^finevar\.warm$"
 FAILED = Path(".snakemake/jobs-failed")  # written by the Snakefile where jobs, and not the config, are at fault
 SLURM_NAME = "finevar_"  # of the jobs of workflow/profiles/slurm
-# Outputs of one job, by name; a run's folder holds those of two.
-TRAINING = ("training.parquet", "training.json", "state.safetensors", "model")
-EVALUATION = ("predictions.parquet", "metrics.parquet")
 
 
 def main(options: Sequence[str]) -> int:
@@ -57,7 +51,6 @@ def main(options: Sequence[str]) -> int:
             status = snakemake([*options, "--unlock"], lock)
             if status:
                 return status
-        keep_finished()
         return run(options, lock)
 
 
@@ -199,46 +192,6 @@ def slurm_jobs() -> list[str]:
         return []
     rows = (line.split("|", 2) for line in told.stdout.splitlines())
     return [number for number, name, folder in rows if name.startswith(SLURM_NAME) and Path(folder) == Path.cwd()]
-
-
-def keep_finished() -> None:
-    """Take the mark of an unfinished job from outputs that are whole: their job ended after its Snakemake had."""
-    marks = {
-        path: mark for mark in Path(".snakemake/incomplete").rglob("*") if mark.is_file() if (path := marked(mark))
-    }
-    for folder in {path.parent for path in marks}:
-        for outputs in finished_outputs(folder, {path.name for path in marks if path.parent == folder}):
-            for name in outputs:
-                marks[folder / name].unlink(missing_ok=True)
-
-
-def finished_outputs(folder: Path, names: set[str]) -> list[set[str]]:
-    """Return for each job whose outputs a folder holds those with a mark, if the job has finished."""
-    evaluated = all(is_whole(folder / name) for name in EVALUATION)
-    finished = [names & set(EVALUATION)] if evaluated else []
-    needed = [name for name in TRAINING if name in names]
-    if evaluated and not (folder / "model").exists():  # it was temporary
-        needed = [name for name in needed if name not in ("model", "state.safetensors")]
-    if needed and all(is_whole(folder / name) for name in needed):
-        finished.append(names & set(TRAINING))
-    return finished
-
-
-def marked(mark: Path) -> Path | None:
-    """Return the output that a mark of Snakemake's stands for; its name, in base64, may be spread over folders."""
-    parts = mark.relative_to(".snakemake/incomplete").parts
-    try:
-        return Path(base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in parts)).decode())
-    except ValueError:
-        return None
-
-
-def is_whole(path: Path) -> bool:
-    """Tell whether an output is as its job wrote it."""
-    try:
-        return damage_of(path) is None if path.is_dir() else is_sealed_file(path)
-    except OSError:
-        return False
 
 
 def damaged_files() -> set[str]:

@@ -6,18 +6,22 @@ build script, but only after the hash is found right.
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
+from finevar.consistency import cut, listed
 from finevar.errors import InputError
 from finevar.files import sha256_of
-from finevar.jobs import LOGGER
+from finevar.jobs import LOGGER, MACHINE_ERRORS
 
 Source = dict[str, Any]
 
@@ -28,6 +32,21 @@ VERSIONS = re.compile(r"Could not find a version that satisfies .* \(from versio
 GOT = re.compile(r"Got +([0-9a-f]{64})")
 UNREACHED = re.compile(r"Could not fetch URL (\S+): (?!404)(.+?)(?: - skipping)?$", re.MULTILINE)
 BROKEN = re.compile(r"Max retries exceeded|connection broken|Read timed out|Connection (?:refused|reset|aborted)")
+
+# What Python's readers of archives raise on damage, on a password, on a name that no file can have, on circular links.
+UNPACKABLE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+    LookupError,
+    RuntimeError,
+)
 
 
 def told(source: Source) -> str:
@@ -124,8 +143,8 @@ def archive_member(package: Path, source: Source) -> Path:
         archives = [path.relative_to(package).as_posix() for path in sorted(package.rglob("*")) if is_archive(path)]
         raise InputError(
             f"{told(source)}: archive",
-            found=f"no file {source['archive']} in the package",
-            allowed=f"an archive within it: {', '.join(archives) or 'it has none'}",
+            found=f"no file {cut(source['archive'])} in the package",
+            allowed=f"an archive within it: {listed(archives) or 'it has none'}",
             remedy="Correct `archive`.",
         )
     if "archive_sha256" in source:
@@ -135,7 +154,10 @@ def archive_member(package: Path, source: Source) -> Path:
 
 def is_archive(path: Path) -> bool:
     """Tell whether a file can be unpacked."""
-    return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+    try:
+        return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+    except UNPACKABLE:
+        return False
 
 
 def unpack(archive: Path, folder: Path, *, where: str) -> None:
@@ -146,10 +168,13 @@ def unpack(archive: Path, folder: Path, *, where: str) -> None:
             unpack_zip(archive, folder, where=where)
         else:
             unpack_tar(archive, folder, where=where)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+    except UNPACKABLE as error:
+        if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
+            raise
+        reason = str(error).partition("\n")[0].rstrip(":") or type(error).__name__
         raise InputError(
             where,
-            found=f"a file that cannot be unpacked ({error})",
+            found=f"a file that cannot be unpacked ({cut(reason, 200)})",
             allowed="a complete zip, wheel or tar archive",
             remedy="Choose another file.",
         ) from error
@@ -188,7 +213,7 @@ def outside_error(where: str, member: str) -> InputError:
     """Return the error of an archive that would write elsewhere."""
     return InputError(
         where,
-        found=f"an archive member that would land outside its folder: {member}",
+        found=f"an archive member that would land outside its folder: {cut(member, 200)}",
         allowed="members inside it",
         remedy="Do not trust this file; choose another.",
     )

@@ -21,6 +21,7 @@ from finevar.encoder import Architecture, Weights, classify, multiplied
 from finevar.encoding import Encoded, load_encoded
 from finevar.errors import InputError
 from finevar.files import read_facts, write_facts
+from finevar.finished import keep_finished, kept_identity, restore_finished
 from finevar.jobs import LOGGER
 from finevar.keeping import keeping
 from finevar.machine import choose_dtype, is_out_of_memory, machine_facts, peak_memory_mb, provenance, set_up
@@ -50,12 +51,14 @@ def train_files(
     begin: str | None = None,
     state: str | None = None,
     micro_batches: int = 1,
+    weights_kept: bool = True,
 ) -> dict[str, Any]:
     """Train from the files of one job to the files of another; return the summary.
 
     In: folder of the starting model, encoded training examples, the data set's facts; perhaps the state of a shorter
     run to go on from. Out: folder of the trained model, Parquet of steps, JSON summary; perhaps the state at the end.
-    Goes on from where an earlier attempt was cut short. Raises Interruption where this one is.
+    Goes on from where an earlier attempt was cut short, and gives the outputs back of one that was finished: without
+    weights if they are evaluated and not to be kept. Raises Interruption where this one is cut short.
     """
     told = read_facts(facts)
     model_sha256 = checkpoint.weights_sha256(Path(start))
@@ -63,7 +66,15 @@ def train_files(
     trajectory = {key: value for key, value in settings.items() if key != "epochs"}
     trajectory |= {"seed": seed, "data_sha256": told["data_sha256"], "model_sha256": model_sha256}
     trajectory |= {"engine": ENGINES["training"], **machine_facts(threads, dtype)}
-    with keeping(Path(summary).parent, trajectory | {"epochs": settings["epochs"]}) as keeper:
+    identity, folder = trajectory | {"epochs": settings["epochs"]}, Path(summary).parent
+    outputs = [model, training, summary, *([state] if state else [])]
+    with keeping(folder, identity) as keeper:
+        if kept_identity(folder, "training") == identity and (
+            restore_finished(folder, "training", outputs)
+            or (not weights_kept and restore_evaluated(folder, outputs, start=Path(start), classes=told["classes"]))
+        ):
+            keeper.restored()
+            return read_facts(summary)
         trained = train_model(
             Path(start),
             load_encoded(train),
@@ -81,7 +92,8 @@ def train_files(
         if state:
             save_state(trained.state, state, trajectory)
         written = trained.summary | {"model_sha256": model_sha256, **provenance()}
-        write_facts(written, summary)
+        write_facts(written | {"identity": identity}, summary)
+        keep_finished(folder, "training", outputs, identity)
         keeper.done(written["steps"], written["status"])
     return written
 
@@ -352,6 +364,25 @@ def divergence_of(weights: Weights) -> str | None:
         if not bool(tensor.isfinite().all()):
             return f"{name} is not finite after the last step"
     return None
+
+
+def restore_evaluated(folder: Path, outputs: Sequence[str], *, start: Path, classes: Sequence[str]) -> bool:
+    """Give the outputs back of a training whose weights are gone because they are evaluated; False if they are not.
+
+    In place of weights there is a model's config alone, which the evaluation, finished as well, does not read.
+    """
+    evaluated = kept_identity(folder, "evaluation")
+    if not evaluated or evaluated["engine"] != ENGINES["evaluation"]:
+        return False
+    model, training, summary, *state = outputs
+    if evaluated["training"] != kept_identity(folder, "training"):
+        return False
+    if not restore_finished(folder, "training", [training, summary]):
+        return False
+    checkpoint.write_config(Path(model), start=start, classes=classes)
+    for path in state:
+        Path(path).touch()  # no state: what would go on from it begins anew
+    return True
 
 
 def save_trained(trained: Trained, folder: Path, *, start: Path, classes: Sequence[str]) -> None:

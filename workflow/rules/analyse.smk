@@ -8,7 +8,9 @@ rule write_design:
     benchmark:
         "results/benchmarks/write_design/{study}.tsv"
     params:
-        config={key: part for key, part in STUDY.config.items() if key not in ("analysis", "keep_weights")},
+        config={
+            key: part for key, part in STUDY.config.items() if key not in ("analysis", "keep_weights", "gpus_per_run")
+        },
     conda:
         "../../envs/workflow.yaml"
     script:

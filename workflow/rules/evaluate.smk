@@ -16,6 +16,8 @@ rule evaluate_baseline:
         record=get_baseline_record,
         engine=ENGINES["evaluation"],
     threads: 1
+    resources:
+        gpu=STUDY.config["gpus_per_run"],
     conda:
         "../../envs/finetune.yaml"
     script:
@@ -42,6 +44,10 @@ rule evaluate_run:
     threads: 1
     # Before any further training, so that few runs' weights wait on disk.
     priority: 1
+    resources:
+        gpu=STUDY.config["gpus_per_run"],
+        # A resource, since an edit of one reruns nothing.
+        keep_weights=int(STUDY.config["keep_weights"] == "all"),
     conda:
         "../../envs/finetune.yaml"
     script:

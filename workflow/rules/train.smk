@@ -16,6 +16,8 @@ rule train_baseline:
         seed=STUDY.config["baseline"]["seed"],
         engine=ENGINES["training"],
     threads: 2
+    resources:
+        gpu=STUDY.config["gpus_per_run"],
     conda:
         "../../envs/finetune.yaml"
     script:
@@ -42,6 +44,10 @@ rule finetune_run:
         seed=lambda wildcards: get_run(wildcards).seed,
         engine=ENGINES["training"],
     threads: 1
+    resources:
+        gpu=STUDY.config["gpus_per_run"],
+        # A resource, since an edit of one reruns nothing.
+        keep_weights=int(STUDY.config["keep_weights"] == "all"),
     conda:
         "../../envs/finetune.yaml"
     script:

@@ -1,0 +1,77 @@
+"""Finished jobs, kept beside their outputs until Snakemake has them in its books.
+
+Snakemake removes the outputs of a job whose submission failed, for all that the job itself was done, and of one whose
+end it did not live to see. So their files have a second name, a hard link, in the folder `finished` that it does not
+know, and a job that finds itself finished gives them back: nothing is trained twice.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from finevar.files import is_whole, read_facts, write_facts
+from finevar.jobs import LOGGER
+
+
+def keep_finished(folder: Path, job: str, outputs: Sequence[str], identity: Mapping[str, Any]) -> None:
+    """Link a finished job's outputs where Snakemake does not remove them.
+
+    identity: all that decides what is in the outputs. Does nothing on file systems without hard links.
+    """
+    kept, beside = folder / "finished" / job, folder / "finished" / f".{job}.{os.getpid()}"
+    try:
+        beside.mkdir(parents=True)
+        for output in map(Path, outputs):
+            link(output, beside / output.name)
+        write_facts({"identity": identity}, beside / "identity.json")
+        shutil.rmtree(kept, ignore_errors=True)
+        beside.replace(kept)
+    except OSError as error:
+        LOGGER.info("%s cannot be kept beside the outputs (%s)", job, error)
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def kept_identity(folder: Path, job: str) -> dict[str, Any] | None:
+    """Return the identity of a job that is kept, if one is and all that is left of its outputs is whole."""
+    kept = folder / "finished" / job
+    if not (kept / "identity.json").exists() or not all(map(is_whole, kept.iterdir())):
+        return None
+    return read_facts(kept / "identity.json")["identity"]
+
+
+def restore_finished(folder: Path, job: str, outputs: Sequence[str]) -> bool:
+    """Give a kept job's outputs their names again; False if one of them is no longer kept."""
+    kept = folder / "finished" / job
+    if not all((kept / Path(output).name).exists() for output in outputs):
+        return False
+    for output in map(Path, outputs):
+        if output.is_dir():
+            shutil.rmtree(output)
+        output.unlink(missing_ok=True)
+        link(kept / output.name, output)
+        for path in (output, *output.rglob("*")):
+            os.utime(path)  # made now, as far as Snakemake is concerned: its inputs may be newer
+    return True
+
+
+def drop_weights(folder: Path) -> None:
+    """Forget a training's weights, which take room, once they are evaluated."""
+    shutil.rmtree(folder / "finished" / "training" / "model", ignore_errors=True)
+    (folder / "finished" / "training" / "state.safetensors").unlink(missing_ok=True)
+
+
+def forget_finished(folder: Path) -> None:
+    """Forget what was kept of finished jobs, once Snakemake has them in its books."""
+    shutil.rmtree(folder / "finished", ignore_errors=True)
+
+
+def link(source: Path, target: Path) -> None:
+    """Link a file, or the files of a folder."""
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=os.link)
+    else:
+        os.link(source, target)
