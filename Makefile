@@ -24,7 +24,7 @@ LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.launch
 OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile $(CONFIG)
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' $(CONFIG)
 
-.PHONY: help env study dry-run report test calibrate bench lint
+.PHONY: help env study dry-run report doctor test calibrate bench faults lint
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -48,6 +48,12 @@ calibrate: $(STAMP) ## simulate studies of known truth: how often p-values and i
 
 bench: $(STAMP) ## time a step, the study beside its rivals, 10,000 runs; ARGS="step scale" picks (a quarter of an hour)
 	@$(RUN) tests.benchmarks $(ARGS)
+
+doctor: $(STAMP) ## look at this machine and its SLURM, and print the profile lines to use; ARGS=--submit tries each partition
+	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.doctor $(ARGS)
+
+faults: $(STAMP) ## kill a small study 200 times at random moments and damage each kind of file (half an hour)
+	@$(RUN) tests.faults $(ARGS)
 
 lint: $(STAMP) ## check style, format and rules
 	@$(RUN) ruff check .

@@ -82,6 +82,38 @@ def test_a_run_without_a_file_is_a_row_of_its_own(tmp_path, expected, levels):
     assert named_runs(table.to_pandas(), "missing") == {expected[2]["run_id"]: "no metrics file"}
 
 
+def test_a_missing_runs_reason_is_the_last_error_of_its_logs(tmp_path, expected, levels):
+    logs = {name: tmp_path / "logs" / name / "amazon" for name in ("finetune_run", "evaluate_run")}
+    for folder in logs.values():
+        folder.mkdir(parents=True)
+        for run in expected[:3]:
+            (folder / f"{run['run_id']}.log").touch()
+    (logs["finetune_run"] / f"{expected[0]['run_id']}.log").write_text("09:00:00 ERROR first\n09:00:01 ERROR second\n")
+    (logs["evaluate_run"] / f"{expected[1]['run_id']}.log").write_text("09:00:00 INFO a\n09:00:02 ERROR third\nmore\n")
+    baseline = [write_baseline(tmp_path)]
+    rows = aggregate_metrics(expected, [], baseline, levels, logs=tmp_path / "logs").to_pylist()
+    assert [row["reason"] for row in rows[:2]] == ["second", "third"]
+    assert rows[2]["reason"].startswith("begun but not finished, see ")
+    assert rows[3]["reason"] == "no metrics file"
+
+
+@pytest.mark.parametrize("column", ["data_sha256", "model_sha256", "engine", "eval_examples"])
+def test_what_must_not_be_mixed_is_refused_by_name(tmp_path, expected, levels, column):
+    usual, other = (880, 881) if column == "eval_examples" else ("one", "other")
+    paths = write_metrics(tmp_path, expected[:4], **{column: usual})
+    paths += write_metrics(tmp_path, expected[4:], **{column: other})
+    message = refusal(expected, paths, [write_baseline(tmp_path, **{column: usual})], levels)
+    assert message.startswith("metrics on data set amazon: found 2 different")
+    assert f"another than most have {expected[4]['run_id']}, {expected[5]['run_id']}." in message
+    assert column in message
+
+
+def test_a_baseline_evaluated_on_other_data_is_refused(tmp_path, expected, levels):
+    paths = write_metrics(tmp_path, expected, data_sha256="one")
+    message = refusal(expected, paths, [write_baseline(tmp_path, data_sha256="other")], levels)
+    assert "another than most have movies-x" in message
+
+
 def test_a_diverged_run_stays_with_its_reason(tmp_path, expected, levels):
     paths = write_metrics(tmp_path, expected[:5])
     paths += write_metrics(tmp_path, expected[5:], status="diverged", reason="loss nan at step 3", accuracy=None)

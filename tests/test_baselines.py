@@ -72,6 +72,20 @@ def test_where_noise_is_unequal_the_baselines_own_counts():
     assert baselines.own_noise(fitted, {"epochs": 9}) == baselines.own_noise(fitted, {"epochs": 1})
 
 
+def test_where_seeds_shift_all_runs_alike_the_pooled_noise_counts():
+    """Without the seeds' common shifts nothing is left whose logarithm could be regressed."""
+    rows = [
+        {"epochs": epochs, "point_id": str(epochs), "seed": seed, "dataset": "amazon", "loss": epochs + 0.1 * seed}
+        for epochs in (0, 1)
+        for seed in range(2)
+    ]
+    runs = pd.DataFrame(rows)
+    runs["run_id"] = runs["trajectory_id"] = [str(number) for number in range(len(runs))]
+    codings = {"epochs": Coding((0, 1), "identity")}
+    fitted = regression.fit_surface(runs, "loss", codings, terms(["epochs"], "first_order"), 0.95)
+    assert baselines.own_noise(fitted, {"epochs": 0})[0] == pytest.approx(0.1**2 / 2)
+
+
 def test_few_seeds_come_with_a_caution_on_b0():
     few, many = (against(surface(study(seeds=count)), "B0") for count in (2, 10))
     assert few["reason"].str.startswith("with 2 seeds it is hardly known").all()

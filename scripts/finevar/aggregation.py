@@ -77,14 +77,13 @@ def aggregate_metrics(
 
 
 def why_missing(run: Row, logs: Path | None) -> str:
-    """Return the error that a run's last attempt ended with, as its log tells it."""
-    for rule in ("evaluate_run", "finetune_run"):
-        log = logs / rule / run["dataset"] / f"{run['run_id']}.log" if logs else None
-        if log and log.exists():
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-            errors = [line.split(" ERROR ", 1)[1] for line in lines if " ERROR " in line]
-            return errors[-1] if errors else f"begun but not finished, see {log}"
-    return "no metrics file"
+    """Return the error that a run's last attempt ended with, as its logs tell it."""
+    names = [logs / rule / run["dataset"] / f"{run['run_id']}.log" for rule in ("finetune_run", "evaluate_run") if logs]
+    texts = [name.read_text(encoding="utf-8", errors="replace") for name in names if name.exists()]
+    errors = [line.split(" ERROR ", 1)[1] for text in texts for line in text.splitlines() if " ERROR " in line]
+    if errors:
+        return errors[-1]
+    return f"begun but not finished, see {names[0]}" if texts else "no metrics file"
 
 
 def trajectory_id(run: Row) -> str:
@@ -139,9 +138,10 @@ def check_alike(found: Sequence[Row], frozen: Mapping[str, Row]) -> None:
 def aggregate_curves(expected: Sequence[Row], trainings: Sequence[Path]) -> pa.Table:
     """Return each run's mean training loss and speed in bins of a tenth of an epoch.
 
-    trainings: a file of each run that has one, in the folder of that name.
+    trainings: a file of each run that has one, below the folder of that name.
     """
-    by_id = {Path(path).parent.name: path for path in trainings}
+    folders = {run["run_id"] for run in expected}
+    by_id = {name: path for path in trainings for name in Path(path).parts if name in folders}
     expected = [run for run in expected if run["run_id"] in by_id]
     tables = read_tables([by_id[run["run_id"]] for run in expected], TRAINING)
     steps = pa.concat_tables(tables).to_pandas() if tables else TRAINING.empty_table().to_pandas()

@@ -119,6 +119,8 @@ def own_noise(surface: Surface, baseline: Mapping[str, float]) -> tuple[float, f
     df = size.to_numpy()[kept] - 1
     rest = saturated_cells(surface)[1]
     squares = (within**2).groupby([runs["dataset"], runs["point_id"]], sort=False).sum().to_numpy()[kept]
+    if rest < 1 or squares.sum() < 1e-12 * max(float(runs[surface.response].var()), 1e-300):  # nothing to compare
+        return surface.pure_error_sd**2, surface.noise_df
     variances = squares / df * df.sum() / rest
     variances = np.maximum(variances, 1e-6 * variances.mean())  # seeds may tie, and a variance of zero has no logarithm
     levels = cells[list(surface.codings)].first()[kept]

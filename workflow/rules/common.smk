@@ -148,11 +148,15 @@ def get_run_files(file):
 
 
 def get_finished_files(file):
-    """Return one file of every run that is done, in the design's order."""
-    done = [
-        run for run in STUDY.runs.values() if Path(f"results/runs/{run.dataset}/{run.run_id}/metrics.parquet").exists()
+    """Return one file of every run that is done, in the design's order; its kept one where its submission failed."""
+    job = {"metrics.parquet": "evaluation", "training.parquet": "training"}[file]
+    folders = [Path(path).parent for path in get_run_files(file)]
+    places = [
+        next((place for place in (folder, folder / "finished" / job) if (place / file).exists()), None)
+        for folder in folders
+        if (folder / "metrics.parquet").exists() or (folder / "finished/evaluation/metrics.parquet").exists()
     ]
-    return [f"results/runs/{run.dataset}/{run.run_id}/{file}" for run in done]
+    return [str(place / file) for place in places if place]
 
 
 def get_baseline_metrics():
