@@ -47,10 +47,13 @@ localrules:
     render_report,
 
 
+# All that the report was made of, too: of files that are missing (damaged and set aside, or deleted) Snakemake makes
+# only those that it is asked for, as long as what was made of them is there.
 rule all:
     default_target: True
     input:
         get_targets(),
+        expand(rules.render_report.input, study=STUDY.config["study"]),
 
 
 # What there is so far, in a report of its own that says what is missing; trains nothing.

@@ -14,8 +14,9 @@ def main(snakemake) -> None:
         metrics = aggregate_metrics(runs, snakemake.input.metrics, snakemake.input.baselines, snakemake.params.baseline)
         write_table(metrics, snakemake.output.metrics)
         write_table(aggregate_curves(runs, snakemake.input.trainings), snakemake.output.curves)
-        for path in (*snakemake.input.metrics, *snakemake.input.baselines):
-            forget_finished(Path(path).parent)
+        folders = {Path(path).parent for path in (*snakemake.input.metrics, *snakemake.input.baselines)}
+        for folder in folders | {Path(path).parents[1] for path in snakemake.input.baselines}:
+            forget_finished(folder)
         for run, reason in named_runs(metrics.to_pandas(), "diverged").items():
             log.warning("run %s diverged: %s", run, reason)
         log.info("%d runs", len(runs))

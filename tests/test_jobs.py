@@ -97,6 +97,48 @@ def test_a_failed_script_ends_with_an_error_code(tmp_path, mistake, code):
     assert ("Traceback" in done.stderr) == (mistake == "OSError")
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            "OSError(28, 'No space left on device', 'results/a.parquet')",
+            "a.parquet: No space left on device. The disk is",
+        ),
+        (
+            "OSError(30, 'Read-only file system', 'results/a')",
+            "results/a: Read-only file system. The disk is read-only",
+        ),
+        (
+            "OSError(13, 'Permission denied', 'results/a')",
+            "results/a: Permission denied. Permission was refused: change",
+        ),
+    ],
+)
+def test_what_a_machine_lacks_is_told_in_a_sentence(tmp_path, error, told):
+    script = f"""
+        from finevar.jobs import JobLog
+        with JobLog("job.log"):
+            raise {error}
+    """
+    done = run_python(script, tmp_path)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "start Snakemake again; nothing done is lost" in done.stderr
+    assert "Traceback" not in done.stderr + (tmp_path / "job.log").read_text()
+
+
+def test_a_job_that_was_asked_to_end_is_to_be_tried_again(tmp_path):
+    script = """
+        from finevar.errors import Interruption
+        from finevar.jobs import JobLog
+        with JobLog("job.log"):
+            raise Interruption("asked to end")
+    """
+    done = run_python(script, tmp_path)
+    assert done.returncode == 75
+    assert "Traceback" not in done.stderr
+
+
 # Folders
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -180,6 +182,30 @@ def test_every_run_is_in_the_table(finished):
     design = pd.read_csv(finished / "results/toy/design.csv")
     assert list(design["run_id"]) == list(table["run_id"])
     assert all((finished / path / "metrics.parquet").exists() for path in design["path"])
+
+
+def test_every_run_says_what_it_was_made_with(finished):
+    table = pd.read_parquet(finished / "results/toy/metrics.parquet")
+    sources = sorted((ROOT / "scripts/finevar").glob("*.py"))
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    assert set(table["code"]) == {code}
+    assert set(table["packages"].str.contains(f"torch {metadata.version('torch')}", regex=False)) == {True}
+    for column in (
+        "device",
+        "threads",
+        "python",
+        "engine",
+        "data_sha256",
+        "model_sha256",
+        "dtype_used",
+        "micro_batches",
+    ):
+        assert table[column].nunique() == 1, column
+
+
+def test_nothing_is_kept_twice_once_all_is_aggregated(finished):
+    assert not list(finished.glob("results/*/**/finished"))
+    assert not list(finished.glob("results/*/**/resume.safetensors"))
 
 
 def test_weights_are_not_kept(finished):
@@ -399,3 +425,49 @@ def test_one_failing_job_keeps_the_others(tmp_path):
     assert len(logs) == 12
     assert all("setting train_examples: found 121. Allowed: at most 120" in log.read_text() for log in logs)
     assert list((folder / "results/baselines").glob("*/second/metrics.parquet")), "what did not fail was finished"
+
+
+def launch(folder: Path, *options: str) -> subprocess.CompletedProcess:
+    """Start a folder's study as `make study` does."""
+    base = ["--snakefile", str(ROOT / "Snakefile"), "--configfile", "config.yaml", "--cores", "2"]
+    profile = ["--profile", str(ROOT / "workflow/profiles/local")]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        [sys.executable, "-m", "finevar.launch", *base, *profile, *options],
+        cwd=folder, env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT / "scripts")}, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
+    )  # fmt: skip
+
+
+def test_where_runs_fail_a_report_of_the_others_says_what_is_missing(copied):
+    config = copy.deepcopy(STUDY)
+    config["sweep"]["factors"]["train_examples"] = {"levels": [48, 121]}  # one more than there are
+    del config["training"]["train_examples"]
+    write_config(copied, config)
+    told = launch(copied)
+    assert told.returncode == 1
+    assert "runs are done and kept" in told.stdout
+    assert "Interim report: results/toy/interim/report.html" in told.stdout
+    table = pd.read_parquet(copied / "results/toy/interim/metrics.parquet")
+    missing = table[table["status"] == "missing"]
+    assert set(missing["train_examples"]) == {121}
+    assert len(missing) == 12
+    assert set(table.loc[table["status"] == "ok", "train_examples"]) == {48, 64}
+    assert missing["reason"].str.contains("found 121. Allowed: at most 120", regex=False).all()
+    page = (copied / "results/toy/interim/report.html").read_text(encoding="utf-8")
+    assert "<strong>Interim report.</strong> 12 runs of 26 gave no metrics" in page
+    assert "6 points of 13 without any run" in page
+
+
+def test_a_damaged_file_is_made_anew_in_one_start(copied):
+    before = pd.read_parquet(copied / "results/toy/metrics.parquet")
+    run = pd.read_csv(copied / "results/toy/design.csv")["path"][3]
+    for path in (copied / run / "metrics.parquet", *copied.glob("results/baselines/*/model/model.safetensors")):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    told = launch(copied)
+    assert told.returncode == 0, told.stdout
+    assert "Damaged, set aside and now made anew" in told.stdout
+    after = pd.read_parquet(copied / "results/toy/metrics.parquet")
+    pd.testing.assert_frame_equal(after[["run_id", *METRICS]], before[["run_id", *METRICS]], check_exact=True)

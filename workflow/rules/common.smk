@@ -198,4 +198,4 @@ def told_after_failure():
 def get_targets():
     """Return what a finished study consists of."""
     kept = get_run_files("model") if STUDY.config["keep_weights"] == "all" else []
-    return [f"results/{STUDY.config['study']}/report.html", *kept]
+    return [f"results/{STUDY.config['study']}/report.html", *get_run_files("metrics.parquet"), *kept]
