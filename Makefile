@@ -9,6 +9,9 @@ CONFIG ?= config/config.yaml
 CORES ?= all
 PROFILE ?= workflow/profiles/local
 ARGS ?=
+# Its name goes to the shell as a variable, never as text: it may hold blanks, quotes and whatever a shell acts upon.
+override CONFIG := $(value CONFIG)
+export CONFIG
 
 ifneq (1,$(words [$(CURDIR)]))
 $(error Snakemake cannot start jobs from a folder with a space in its path: move $(CURDIR))
@@ -21,14 +24,14 @@ STAMP := $(VENV)/.complete
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 RUN := $(IN_VENV) python -m
 LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.launch
-OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile $(CONFIG)
-STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' $(CONFIG)
+OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile "$$CONFIG"
+STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' "$$CONFIG"
 
 .PHONY: help env study dry-run report doctor test calibrate bench faults lint
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
-	@printf '\n  variables: CONFIG=%s CORES=%s PYTHON=%s ARGS="more options"\n' '$(CONFIG)' '$(CORES)' '$(PYTHON)'
+	@printf '\n  variables: CONFIG=%s CORES=%s PYTHON=%s ARGS="more options"\n' "$$CONFIG" '$(CORES)' '$(PYTHON)'
 
 study: $(STAMP) ## run the study of CONFIG, or what is left of it, and say where its report is
 	@$(LAUNCH) $(OPTIONS) $(ARGS)
@@ -41,7 +44,7 @@ report: $(STAMP) ## write Snakemake's own report of a finished study: provenance
 	@$(RUN) snakemake $(OPTIONS) --report "results/$$($(STUDY))/snakemake-report.html" $(ARGS)
 
 test: $(STAMP) ## run the tests that need no network
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 calibrate: $(STAMP) ## simulate studies of known truth: how often p-values and intervals are wrong (half an hour)
 	@$(RUN) tests.calibration $(ARGS)

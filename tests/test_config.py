@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import itertools
+import math
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,9 +31,9 @@ def refusal(raw: dict[str, Any]) -> str:
     return str(caught.value)
 
 
-def put(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+def put(raw: dict[str, Any], path: Any, value: Any) -> dict[str, Any]:
     """Set, or remove, the value at a dotted path; return the config."""
-    *parents, last = path.split(".")
+    *parents, last = path.split(".") if isinstance(path, str) else [path]
     place = raw
     for key in parents:
         place = place.setdefault(key, {})
@@ -121,7 +124,7 @@ LEVELS = "sweep.factors.learning_rate.levels"
         # keys
         ("trainning", {}, "top level: found unknown key 'trainning'"),
         ("trainning", {}, "Did you mean 'training' for 'trainning'?"),
-        ("zzz", 1, "sweep, training, analysis, keep_weights. Remove it."),
+        ("zzz", 1, "Allowed: study, sources, model, datasets, baseline, sweep, training, analysis, keep_weights"),
         ("sweep.factors.learningrate", {"levels": [1, 2]}, "Did you mean 'learning_rate' for 'learningrate'?"),
         ("training.optimizer", "adam", "training: found unknown key 'optimizer'"),
         ("model", REMOVED, "top level: found no key 'model'"),
@@ -143,6 +146,11 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("training.dropout", 1, "training.dropout: found 1. Allowed: a number below 1"),
         ("training.clip_norm", "1e999", "training.clip_norm: found Infinity"),
         ("training", None, "training: found null. Allowed: a value of type object"),
+        ("training.train_examples", 1e300, "found 1e+300. Allowed: a value of type integer or null that 64 bits hold"),
+        ("training.train_examples", 10**30, "found a whole number of 100 bits. Allowed: numbers that 64 bits hold"),
+        ("training.dropout", {datetime.date(2024, 2, 29): 1}, "dropout: found something of type dict. Allowed: "),
+        ("keep_weights", datetime.date(2024, 2, 29), 'keep_weights: found "2024-02-29". Allowed: one of none, all'),
+        (datetime.date(2024, 2, 29), 1, 'top level: found unknown key "2024-02-29". Allowed: study, sources'),
         ("sweep.seeds", [], "sweep.seeds: found []. Allowed: 1 or more entries"),
         ("sweep.seeds", [0, 0], "Allowed: entries that differ"),
         ("sweep.seeds", [-1], "Allowed: a number of at least 0"),
@@ -152,10 +160,13 @@ LEVELS = "sweep.factors.learning_rate.levels"
         # names and patterns
         ("study", "runs", "Allowed: a name that is not one of baselines, benchmarks, data, encoded, logs"),
         ("study", "../x", 'study: found "../x". Allowed: text that matches'),
+        ("study", "toy\n", r'study: found "toy\n". Allowed: text that matches'),
+        ("study", "\x1b[31m", r'study: found "\u001b[31m". Allowed: text that matches'),
         ("datasets.Amazon", {}, 'found "Amazon". Allowed: text that matches'),
         ("sources.minilm.sha256", "b9a0", 'sha256: found "b9a0". Allowed: text that matches ^[0-9a-f]{64}$'),
         ("sources.minilm.package", "a-model>=1", "Allowed: text that matches"),
         ("sources.minilm", {"kind": "hub", "repo": "a/b", "revision": "main"}, 'revision: found "main". Allowed:'),
+        ("sources.minilm.package", "--pre==1", "package: found '--pre==1'. Allowed: name==version, the name with"),
         # sources
         ("sources.minilm.kind", "pip", 'minilm.kind: found "pip". Allowed: one of package, hub, local'),
         ("sources.minilm.kind", REMOVED, "sources.minilm: found no key 'kind'"),
@@ -183,6 +194,8 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("sweep.factors.dropout", {"levels": [0, 0.1, 0.2], "coding": "log2"}, "coding: found log2 with the level 0"),
         ("sweep.factors.frozen_layers", {"levels": [0, 1, 2], "coding": "log10"}, "found log10 with the level 0"),
         ("sweep.factors.warmup", {"levels": [0.1, 0.2, 100]}, "warmup.levels: found 0.1, 0.2, 100"),
+        ("sweep.factors.warmup", {"levels": [1e308, 1.7e308]}, "found 1e+308 to 1.7e+308, too close or too far apart"),
+        (LEVELS, [1e-5, math.nextafter(1e-5, 1)], "found 1e-05 to 1e-05, too close or too far apart for the coding"),
         # design
         ("sweep.design.kind", "grid", "Allowed: one of full_factorial, central_composite, box_behnken"),
         ("sweep.design.points", 9, "sweep.design.points: found kind full_factorial. Allowed: kind latin_hypercube"),
@@ -268,7 +281,102 @@ def test_three_level_designs_need_factors_of_three_levels(raw_config, kind, fact
     assert f"sweep.factors: found {factors - 1} factors. Allowed: {factors} or more for {kind}" in refusal(raw)
 
 
+# Too large to plan
+
+
+def endless() -> list[Any]:
+    """Return what YAML makes of an anchor within itself."""
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+def doubling() -> list[Any]:
+    """Return what YAML makes of anchors that each name the one before twice."""
+    value: list[Any] = ["x"]
+    for _ in range(15):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (endless(), "found values within each other, 21 deep. Allowed: 20 deep at most. Write it shorter."),
+        (doubling(), "found more than 3,000 values. Allowed: 3,000 in all. Write it shorter."),
+        ([*range(200_000)], "found more than 3,000 values"),
+        ("9" * 100_000, "config: datasets.amazon.text: found a text of 100,000 characters. Allowed: 10,000 at most."),
+        ({"9" * 100_000: 1}, "config: datasets.amazon.text: found a text of 100,000 characters"),
+    ],
+)
+def test_what_is_too_large_to_be_a_config_is_told_at_once(raw_config, value, told):
+    message = refusal(put(raw_config, "datasets.amazon.text", value))
+    assert told in message
+    assert len(message) < 400
+
+
+def test_a_number_too_long_to_print_is_told(raw_config):
+    told = refusal(put(raw_config, "training.train_examples", 1 << 20_000))
+    assert "training.train_examples: found a whole number of 20001 bits. Allowed: numbers that 64 bits hold." in told
+
+
+def test_a_long_row_of_digits_is_read_in_no_time(raw_config):
+    started = time.monotonic()
+    assert "9999999" in refusal(put(raw_config, "training.dropout", "9" * 10_000))
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("design", "levels", "told"),
+    [
+        ({"kind": "full_factorial"}, 400, "config: sweep: found 1.28e+08 runs, of 6.4e+07 points at every seed"),
+        ({"kind": "latin_hypercube", "points": 10**9}, 3, "config: sweep: found 2e+09 runs, of 1e+09 points"),
+        ({"kind": "latin_hypercube", "points": 50_000}, 3, "sweep.design.points: found 50000. Allowed: 5,000 at most."),
+    ],
+)
+def test_a_design_of_too_many_runs_is_told_before_it_is_made(raw_config, design, levels, told):
+    raw_config["sweep"]["design"] = design
+    for name in ("batch_size", "epochs"):
+        raw_config["sweep"]["factors"][name] = {"levels": [*range(1, levels + 1)]}
+    raw_config["sweep"]["factors"]["max_length"] = {"levels": [*range(8, levels + 8)]}
+    del raw_config["sweep"]["factors"]["learning_rate"]
+    assert told in refusal(raw_config)
+
+
+GRID = "\n".join(["learning_rate", *(str(1 / number) for number in range(1, 60_001))])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a\0b", None, r"sweep.design.file: a\x00b: found embedded null byte. Allowed: a readable CSV file"),
+        ("/dev/zero", None, "sweep.design.file: /dev/zero: found a directory or a device"),
+        ("points.csv", "learning_rate," + "9" * 140_000, "found field larger than field limit"),
+        ("points.csv", GRID, "config: sweep: found 1.2e+05 runs, of 6e+04 points at every seed and on every data set"),
+    ],
+    ids=["no path", "device", "long cell", "many rows"],
+)
+def test_a_table_of_points_that_cannot_be_is_told(raw_config, tmp_path, monkeypatch, name, content, told):
+    monkeypatch.chdir(tmp_path)
+    if content:
+        Path(name).write_text(content)
+    factors = {"learning_rate": {"levels": [1e-5, 1e-4, 1]}}
+    design = {"kind": "table", "file": name, "include_baseline": False}
+    raw_config["sweep"] |= {"design": design, "factors": factors}
+    with pytest.raises(InputError) as caught:
+        plan_study(read_config(raw_config))
+    assert told in str(caught.value)
+
+
 # Many mistakes
+
+
+def test_of_very_many_problems_the_first_are_told(raw_config):
+    message = refusal(put(copy.deepcopy(raw_config), "sweep.seeds", [*map(str, range(1000))]))
+    first, *told, last = message.splitlines()
+    assert (first, len(told), last.strip()) == ("the config has 1000 problems; nothing was run.", 20, "and 980 more.")
+    message = refusal(put(raw_config, "training", {f"key{number}": 1 for number in range(1000)}))
+    assert "'key18', 'key19', and 980 more. Allowed: learning_rate" in message
 
 
 def test_all_problems_are_told_at_once_and_counted(raw_config):

