@@ -199,7 +199,7 @@ def missing() -> str | None:
     """Tell why there can be no cluster on this machine, if so."""
     if sys.platform != "linux":
         return "SLURM runs on Linux only"
-    if absent := [name for name in (*DAEMONS, *CLIENTS) if not FOUND[name]]:
+    if absent := [name for name in (*DAEMONS, *CLIENTS) if not FOUND.get(name)]:
         return f"SLURM is not installed: no {', '.join(absent)} (Debian: slurmctld slurmd slurm-client munge)"
     return None if os.geteuid() == 0 else "slurmd starts jobs as root only, and this is another user"
 

@@ -103,10 +103,13 @@ def test_a_damaged_folder_is_set_aside(folder, spoil, told):
     [OSError(28, "No space left on device"), SafetensorError("I/O error: No space left on device (os error 28)")],
 )
 def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, error):
-    with pytest.raises(OSError, match=r"No space left on device: '.*/metrics\.parquet'") as raised:  # noqa: SIM117
+    def write() -> None:
         with files.appearing(tmp_path / "metrics.parquet") as beside:
             beside.write_bytes(b"half")
             raise error
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*/metrics\.parquet'") as raised:
+        write()
     assert raised.value.errno == 28
     assert list(tmp_path.iterdir()) == []
 

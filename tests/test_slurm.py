@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.cluster import Cluster, Job, cluster, require
 
-from cluster import Cluster, Job, cluster, require
 from test_workflow import METRICS, ROOT, STUDY, make_folder, snakemake, write_config
 
 PATIENCE = 240  # seconds until something must have happened

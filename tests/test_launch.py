@@ -1,0 +1,93 @@
+"""What the launcher clears before and after Snakemake runs; tests/faults has it do so for real."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from finevar import launch
+from finevar.files import name_beside
+
+HOUR = 3600
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "results/runs/data/run"
+    run.mkdir(parents=True)
+    return run
+
+
+@pytest.fixture(scope="module")
+def gone() -> str:
+    """Return the number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return str(process.pid)
+
+
+def test_what_killed_jobs_had_half_written_is_removed(run, gone):
+    mine, whole = name_beside(run / "metrics.parquet"), run / "metrics.parquet"
+    killed = mine.with_name(mine.name.replace(str(os.getpid()), gone))
+    elsewhere = run / f".metrics.parquet.another-machine.{gone}"
+    hidden = run / ".snakemake_timestamp"
+    for path in (mine, whole, killed, elsewhere, hidden):
+        path.touch()
+    (run / f"finished/{killed.name}").mkdir(parents=True)
+    Path("results/models/.model-0123abcd-x_1y2z34/output").mkdir(parents=True)
+    launch.remove_half_written()
+    assert {path.name for path in run.iterdir()} == {mine.name, whole.name, elsewhere.name, hidden.name, "finished"}
+    assert list((run / "finished").iterdir()) == []
+    assert list(Path("results/models").iterdir()) == []
+
+
+def test_what_a_wrong_clock_has_dated_in_the_future_is_dated_back(run, capsys):
+    early, late, link = run / "training.json", run / "metrics.parquet", run / "link"
+    for path, hours in ((early, -1), (late, 1)):
+        path.touch()
+        os.utime(path, (time.time() + hours * HOUR,) * 2)
+    link.symlink_to("nowhere")
+    before = early.stat().st_mtime
+    assert launch.date_back()
+    assert early.stat().st_mtime == before
+    assert abs(late.stat().st_mtime - time.time()) < 60
+    assert "1 files" in capsys.readouterr().err
+    assert not launch.date_back()
+
+
+def test_snakemake_runs_again_where_files_were_dated_in_the_future_meanwhile(run, monkeypatch):
+    starts = []
+
+    def fail_at_first(*_: object) -> int:
+        starts.append(1)
+        if len(starts) == 1:
+            (run / "training.json").touch()
+            os.utime(run / "training.json", (time.time() + HOUR,) * 2)
+        return len(starts) == 1
+
+    monkeypatch.setattr(launch, "snakemake", fail_at_first)
+    Path(".snakemake").mkdir()
+    assert launch.run([], 0) == 0
+    assert len(starts) == 2
+
+
+def test_a_read_only_disk_is_told_in_a_sentence(run, monkeypatch, capsys):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), ".snakemake/launch.lock")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert launch.main([]) == 1
+    assert capsys.readouterr().err.startswith(".snakemake/launch.lock: Read-only file system. The disk is read-only:")
+
+
+def test_another_error_of_the_system_is_not_hidden(monkeypatch):
+    monkeypatch.setattr(launch, "start", lambda _: (_ for _ in ()).throw(OSError("unheard of")))
+    with pytest.raises(OSError, match="unheard of"):
+        launch.main([])
