@@ -73,6 +73,11 @@ def test_the_sums_of_a_folder_are_those_of_sha256sum(folder):
     assert files.check_sums(folder)["config.json"] == hashlib.sha256(b"config.json").hexdigest()
 
 
+def test_what_snakemake_puts_into_a_folder_is_no_damage(folder):
+    (folder / ".snakemake_timestamp").touch()
+    assert set(files.check_sums(folder)) == {"config.json", "deep/file"}
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [

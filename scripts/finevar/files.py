@@ -11,10 +11,14 @@ import hashlib
 import json
 import mmap
 import os
+import platform
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from finevar.errors import InputError
 
@@ -31,14 +35,49 @@ DAMAGED = ".damaged"
 def appearing(path: str | Path) -> Iterator[Path]:
     """Give a name beside the final one; what was written there is flushed to disk and takes the final name."""
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = name_beside(path)
+    with naming(path):
+        try:
+            yield beside
+            with beside.open("rb+") as file:
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def name_beside(path: Path) -> Path:
+    """Return the name under which this process writes what is to take a final name."""
+    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
+
+
+def is_abandoned(path: Path) -> bool:
+    """Tell whether a name is one under which a process of this machine wrote that is gone."""
+    name, _, process = path.name.rpartition(".")
+    if not (name.startswith(".") and name.endswith(f".{platform.node()}") and process.isdigit()):
+        return False
     try:
-        yield beside
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+@contextlib.contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Let an error of the system name the file: that of a write does not, and safetensors has but a text of it."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if not number:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def write_bytes(data: bytes, path: str | Path) -> None:
@@ -59,9 +98,14 @@ def write_facts(facts: Mapping[str, Any], path: str | Path) -> None:
 
 def write_sums(folder: Path) -> None:
     """Write the SHA-256 of every file of a folder, as sha256sum does."""
-    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    lines = [f"{sha256_of(folder / name)}  {name}\n" for name in names if name != SUMS]
+    lines = [f"{sha256_of(folder / name)}  {name}\n" for name in files_of(folder)]
     write_bytes("".join(lines).encode(), folder / SUMS)
+
+
+def files_of(folder: Path) -> list[str]:
+    """Return the files of a folder in order, but for its sums and for what Snakemake puts into folders."""
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return [name for name in names if name not in (SUMS, ".snakemake_timestamp")]
 
 
 def blank_seal() -> str:
@@ -146,10 +190,16 @@ def check_sums(folder: Path) -> dict[str, str]:
 def damage_of(folder: Path) -> str | None:
     """Say what is wrong with the files of a folder that has sums, if anything is."""
     try:
-        wrong = [name for name, digest in read_sums(folder).items() if sha256_of(folder / name) != digest]
-    except (FileNotFoundError, ValueError) as error:
-        name = getattr(error, "filename", None)
-        return f"no {Path(name).name}" if name else f"a {SUMS} that is damaged"
+        sums = read_sums(folder)
+    except FileNotFoundError:
+        return f"no {SUMS}"
+    except (OSError, ValueError):
+        return f"a {SUMS} that is damaged"
+    there = set(files_of(folder))
+    if there != set(sums):
+        odd = sorted(there ^ set(sums))
+        return f"other files than {SUMS} lists ({ascii(odd[0])[:100]}{' and more' if len(odd) > 1 else ''})"
+    wrong = [name for name, digest in sums.items() if sha256_of(folder / name) != digest]
     return f"a damaged {', '.join(wrong)}" if wrong else None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finevar.files import is_whole, read_facts, write_facts
+from finevar.files import is_whole, name_beside, read_facts, write_facts
 from finevar.jobs import LOGGER
 
 
@@ -22,7 +22,8 @@ def keep_finished(folder: Path, job: str, outputs: Sequence[str], identity: Mapp
 
     identity: all that decides what is in the outputs. Does nothing on file systems without hard links.
     """
-    kept, beside = folder / "finished" / job, folder / "finished" / f".{job}.{os.getpid()}"
+    kept = folder / "finished" / job
+    beside = name_beside(kept)
     try:
         beside.mkdir(parents=True)
         for output in map(Path, outputs):

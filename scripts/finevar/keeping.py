@@ -22,6 +22,7 @@ from typing import Any, TextIO
 import torch
 
 from finevar.errors import Interruption
+from finevar.files import naming
 from finevar.jobs import LOGGER, asked_to_end
 from finevar.state import State, load_state, save_state
 
@@ -85,8 +86,9 @@ class Keeper:
         """Add a line to the attempts."""
         job = f", SLURM job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
         now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        self.attempts.write(f"{now} {what} ({platform.node()}, process {os.getpid()}{job})\n")
-        self.attempts.flush()
+        line = f"{now} {what} ({platform.node()}, process {os.getpid()}{job})\n"
+        with naming(self.attempts.name):  # past the buffer, which would fail once more when it is closed
+            os.write(self.attempts.fileno(), line.encode())
 
 
 @contextlib.contextmanager

@@ -9,8 +9,10 @@ that no Snakemake lives in the directory, since unlocking beneath a live one let
 1. flock(2) on a file of our own keeps a second start out. The kernel drops it with the last process that holds it,
    whatever way that ends, so it cannot go stale. Snakemake inherits it, its jobs do not.
 2. A Snakemake that was started otherwise (`snakemake --cores 2`) holds no flock, so /proc is asked for one, too.
-3. Jobs that still run have lost their Snakemake: they are asked to end, and a training saves its state.
+3. Jobs that still run have lost their Snakemake: they are asked to end, and a training saves its state. What others
+   had half written is removed.
 4. Then Snakemake runs. Where a job has found a damaged file and set it aside, Snakemake runs again, to make it anew.
+   So it does where files were dated in the future, by a clock that was wrong, beside which it takes nothing for new.
 5. Where runs failed, a report of the others is made, and says what is missing.
 
 /proc and flock see one machine. Where several share the directory (a cluster), start from one of them.
@@ -30,9 +32,11 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from finevar.files import DAMAGED
+from finevar.files import DAMAGED, is_abandoned
+from finevar.jobs import sentence
 
 GRACE_SECONDS = 60  # for a job to save its state
+CLOCKS_DIFFER_SECONDS = 60
 PASSES = 5  # a damaged file can hide another one behind it
 SNAKEMAKE = r"^([^ ]*/)?snakemake$"
 JOBS = r"\.snakemake/scripts/|^finevar\.warm$"
@@ -41,7 +45,18 @@ SLURM_NAME = "finevar_"  # of the jobs of workflow/profiles/slurm
 
 
 def main(options: Sequence[str]) -> int:
-    """Start Snakemake with these options and return its exit status."""
+    """Start Snakemake with these options and return its exit status; tell of a disk that is full or read-only."""
+    try:
+        return start(options)
+    except OSError as error:
+        if not (told := sentence(error)):
+            raise
+        print(told, file=sys.stderr)
+        return 1
+
+
+def start(options: Sequence[str]) -> int:
+    """Start Snakemake once nothing else is active here, and return its exit status."""
     with alone() as lock:
         locked = any(Path(".snakemake/locks").glob("*"))
         end_jobs()
@@ -51,18 +66,23 @@ def main(options: Sequence[str]) -> int:
             status = snakemake([*options, "--unlock"], lock)
             if status:
                 return status
+        remove_half_written()
         return run(options, lock)
 
 
 def run(options: Sequence[str], lock: int) -> int:
     """Run Snakemake until it has nothing left to mend; make a report of what there is where runs failed."""
+    date_back()
     for _ in range(PASSES):
         known = damaged_files()
         FAILED.unlink(missing_ok=True)
         status = snakemake(options, lock)
-        if status <= 0 or not (found := damaged_files() - known):
+        if status <= 0:
             break
-        print(f"Damaged, set aside and now made anew: {', '.join(sorted(found))}.", file=sys.stderr)
+        if found := damaged_files() - known:
+            print(f"Damaged, set aside and now made anew: {', '.join(sorted(found))}.", file=sys.stderr)
+        if not date_back() and not found:
+            break
     if status > 0 and FAILED.exists() and any(Path("results/runs").glob("*/*/metrics.parquet")):
         print("Some jobs failed, as told above. Making a report of the runs that there are.", file=sys.stderr)
         if not snakemake([*options, "--quiet", "all", "--", "interim"], lock):
@@ -194,9 +214,46 @@ def slurm_jobs() -> list[str]:
     return [number for number, name, folder in rows if name.startswith(SLURM_NAME) and Path(folder) == Path.cwd()]
 
 
+def remove_half_written() -> None:
+    """Remove what jobs that were killed had begun to write or to fetch."""
+    written = [path for path in made() if is_abandoned(path)]
+    fetched = [path for kind in ("models", "sources") for path in Path("results", kind).glob(".*-????????")]
+    for path in (*written, *fetched):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def date_back() -> bool:
+    """Date as of now what is dated in the future, and tell whether there was anything."""
+    now = time.time()
+    ahead = [path for path in made() if is_ahead(path, now)]
+    for path in ahead:  # all alike, so that none is newer than what was made of it
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(path, (now, now), follow_symlinks=False)
+    if ahead:
+        print(f"Dated back from the future, where a wrong clock had put them: {len(ahead)} files.", file=sys.stderr)
+    return bool(ahead)
+
+
+def is_ahead(path: Path, now: float) -> bool:
+    """Tell whether a file is dated in the future, by more than clocks of several machines differ."""
+    try:
+        return path.lstat().st_mtime > now + CLOCKS_DIFFER_SECONDS
+    except FileNotFoundError:
+        return False
+
+
 def damaged_files() -> set[str]:
     """Return what jobs have found damaged and set aside."""
-    return {str(path) for path in Path("results").rglob(f"*{DAMAGED}")}
+    return {str(path) for path in made() if path.name.endswith(DAMAGED)}
+
+
+def made() -> Iterator[Path]:
+    """Yield all that lies under results; jobs that still end may remove some of it meanwhile."""
+    for folder, folders, files in os.walk("results"):
+        yield from (Path(folder, name) for name in (*folders, *files))
 
 
 if __name__ == "__main__":
