@@ -1,0 +1,66 @@
+"""Disturb tiny studies in every way and compare: python -m tests.faults [--kills 200] [--seed 0] [--only NAME ...]."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+from tests.faults import accidents, damage, kills
+from tests.faults.kills import Outcome
+from tests.faults.study import Place, clear, make_place
+
+COLUMNS = ("trials", "ok", "resumed", "repeated")
+
+
+def campaign(place: Place, count: int, seed: int, only: list[str]) -> Iterator[tuple[str, str, Outcome]]:
+    """Yield group, label and outcome of every trial that is asked for."""
+    if not only or "kills" in only:
+        yield from (("kills", *found) for found in kills.trials(place, count, seed))
+    yield from (("damage", *found) for found in damage.trials(place, seed, only))
+    yield from (("accidents", *found) for found in accidents.trials(place, only))
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """Return a table of counts by what was done."""
+    counts: dict[str, list[int]] = defaultdict(lambda: [0] * len(COLUMNS))
+    for outcome in outcomes:
+        found = (1, not outcome.wrong, outcome.resumed, outcome.repeated)
+        for name in (outcome.name, "all"):
+            counts[name] = [whole + one for whole, one in zip(counts[name], found, strict=True)]
+    rows = sorted(counts.items(), key=lambda row: (row[0] == "all", row[0]))
+    lines = [f"{name:<28}" + "".join(f"{number:>10}" for number in found) for name, found in rows]
+    return "\n".join([f"{'':<28}" + "".join(f"{column:>10}" for column in COLUMNS), *lines])
+
+
+def main() -> None:
+    """Run the campaign, print a line a trial and a table a group, and end with 1 if anything was wrong."""
+    names = ["kills", *damage.TARGETS, *accidents.TRIALS]
+    parser = argparse.ArgumentParser(description=f"Names: {', '.join(names)}")
+    parser.add_argument("--kills", type=int, default=200, help="how many studies are killed")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", choices=names, help="which; all by default")
+    chosen = parser.parse_args()
+    begun, groups = time.monotonic(), defaultdict(list)
+    place = make_place(Path(tempfile.mkdtemp(prefix="faults")))
+    for group, label, outcome in campaign(place, chosen.kills, chosen.seed, chosen.only):
+        print(outcome.line(label), flush=True)
+        groups[group].append(outcome)
+    for group, outcomes in groups.items():
+        print(f"\n== {group}\n{table(outcomes)}")
+    failed = [outcome for outcomes in groups.values() for outcome in outcomes if outcome.wrong]
+    print(f"\n{time.monotonic() - begun:.0f} s; {len(failed)} failed{f', kept in {place.root}' if failed else ''}")
+    if not failed:
+        clear(place)
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Studies whose processes are killed at random moments."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.processes import VICTIMS, left, processes, rules_under_way, send, strike
+from tests.faults.study import Place, Told, differences, measure, run, settle, start, trainings
+
+FORKS = 0.6  # share of a study in which there are forks: trainings and evaluations
+STARTS = {"fresh": 4, "baseline": 5, "runs": 2}  # stages that a study is in before, and how often
+SIGNALS = (signal.SIGKILL, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Blow:
+    """A kill: at which share of the undisturbed study's duration, whom, with what."""
+
+    moment: float
+    victim: str
+    number: signal.Signals
+
+    @property
+    def name(self) -> str:
+        """Return victim and signal, as the summary has them."""
+        return f"{self.victim} {self.number.name}"
+
+
+@dataclass
+class Outcome:
+    """How a trial ended: what was done to the study, and what was wrong afterwards, which should be nothing."""
+
+    name: str
+    wrong: list[str]
+    seconds: float = 0.0
+    resumed: int = 0
+    repeated: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def line(self, label: str) -> str:
+        """Return the trial's line."""
+        told = [f"{self.seconds:5.1f} s", *self.notes, *(["ok"] if not self.wrong else ["FAILED:", *self.wrong])]
+        return f"{label:<8} {self.name:<28} {', '.join(told)}"
+
+
+def draw_blows(draw: random.Random) -> list[Blow]:
+    """Draw one kill, or several in a row."""
+    count = draw.choices([1, 2, 3], [12, 2, 1])[0]
+    return [draw_blow(draw) for _ in range(count)]
+
+
+def draw_blow(draw: random.Random) -> Blow:
+    """Draw a kill."""
+    victim = draw.choice(VICTIMS)
+    number = signal.SIGINT if victim == "terminal" else draw.choice(SIGNALS)
+    return Blow(draw.random() * (FORKS if victim == "fork" else 1), victim, number)
+
+
+def trials(place: Place, count: int, seed: int) -> Iterator[tuple[str, Outcome]]:
+    """Yield each trial's number and outcome; all that is random comes from the seed and the number."""
+    for number in range(1, count + 1):
+        draw = random.Random(f"{seed} {number}")
+        kind, blows = draw.choice(["plain", "shared"]), draw_blows(draw)
+        stages = [stage for stage in STARTS if stage != "runs" or all(blow.victim != "fork" for blow in blows)]
+        stage = draw.choices(stages, [STARTS[stage] for stage in stages])[0]
+        yield str(number), trial(place, f"kill-{number}", kind, stage, blows, draw)
+
+
+def trial(place: Place, name: str, kind: str, stage: str, blows: list[Blow], draw: random.Random) -> Outcome:
+    """Kill a study, once or several times, start it once more and compare; keep the folder where something is wrong."""
+    whole, folder = measure(place, kind, stage), place.copy(kind, stage, name)
+    notes = [f"{kind} from {stage}"]
+    for number, blow in enumerate(blows):
+        process, _ = start(place, folder)
+        notes.append(hit(place, folder, process, blow, whole / 2 if number else whole, draw))
+        process.wait()
+        settle(folder)
+    return start_once_more(place, folder, kind, blows[0].name if len(blows) == 1 else "several in a row", notes)
+
+
+def hit(place: Place, folder: Path, process, blow: Blow, whole: float, draw: random.Random) -> str:
+    """Kill at the moment, or as soon after it as there is such a victim; tell what was going on."""
+    begun, moment = time.monotonic(), blow.moment * whole
+    while process.poll() is None:
+        if time.monotonic() - begun >= moment:
+            rules = rules_under_way(folder)
+            if strike(folder, place.temporary, blow.victim, blow.number, process.pid, draw):
+                after = f"{blow.name} after {time.monotonic() - begun:.1f} s"
+                return f"{after} in {' '.join(rules) or 'no job'}{' (half-written)' if half_written(folder) else ''}"
+        time.sleep(0.003)
+    return f"{blow.name} not met"
+
+
+def half_written(folder: Path) -> bool:
+    """Tell whether a file is being written just now."""
+    return any(path.suffix[1:].isdigit() for path in (folder / "results").rglob(".*.*"))
+
+
+def start_once_more(
+    place: Place,
+    folder: Path,
+    kind: str,
+    name: str,
+    notes: list[str],
+    *,
+    temporary: Path | None = None,
+    remove_ok: bool = True,
+) -> Outcome:
+    """Start a study once more and compare it with the undisturbed one."""
+    told = run(place, folder, temporary=temporary)
+    resumed, repeated = trainings(folder)
+    wrong = judge(told, folder, place.reference(kind))
+    outcome = Outcome(name, wrong, told.seconds, resumed, repeated, notes)
+    if wrong:
+        (folder / "told.txt").write_text(told.text, encoding="utf-8")
+    elif remove_ok:
+        remove(place, folder)
+    return outcome
+
+
+def judge(told: Told, folder: Path, reference: Path) -> list[str]:
+    """Return all that is wrong with a study that has been started once more."""
+    wrong = [f"exit status {told.status}"] if told.status else []
+    wrong += ["traceback"] if "Traceback (most recent call last)" in told.text else []
+    wrong += differences(folder, reference)
+    wrong += [f"still runs: {words}" for words in left(folder, within=5)]
+    for number in processes(folder):  # a fault found and told: the next trial is not to suffer from it
+        send(number, signal.SIGKILL)
+    return wrong
+
+
+def remove(place: Place, folder: Path) -> None:
+    """Remove a trial's folder and what its starts said."""
+    shutil.rmtree(folder)
+    shutil.rmtree(place.root / "told" / folder.name, ignore_errors=True)
