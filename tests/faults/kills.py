@@ -42,6 +42,7 @@ class Outcome:
     resumed: int = 0
     repeated: int = 0
     notes: list[str] = field(default_factory=list)
+    told: str = ""
 
     def line(self, label: str) -> str:
         """Return the trial's line."""
@@ -116,7 +117,7 @@ def start_once_more(
     told = run(place, folder, temporary=temporary)
     resumed, repeated = trainings(folder)
     wrong = judge(told, folder, place.reference(kind))
-    outcome = Outcome(name, wrong, told.seconds, resumed, repeated, notes)
+    outcome = Outcome(name, wrong, told.seconds, resumed, repeated, notes, told.text)
     if wrong:
         (folder / "told.txt").write_text(told.text, encoding="utf-8")
     elif remove_ok:
