@@ -123,7 +123,7 @@ def long_local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-EPOCHS = 500  # of three steps: some ten seconds of training, in which there is time to be disturbed
+EPOCHS = 300  # of three steps: some seconds of training, in which there is time to be disturbed
 
 
 def test_a_study_runs_to_its_report_with_the_metrics_of_a_local_one(slurm, local, tmp_path):
