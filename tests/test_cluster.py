@@ -86,8 +86,9 @@ def test_a_job_of_a_lost_node_is_requeued(site):
 
 
 def test_a_controller_comes_back(site):
-    name = submit(site, "sleep 1000", "--job-name=remembered")
+    name = submit(site, "sleep 1000")
     wait_for_state(site, name, "RUNNING")
+    site.run("scontrol", "update", f"jobid={name}", "comment=remembered")  # so what is saved after it says RUNNING
     site.wait_for(lambda: "remembered" in (site.folder / "state" / "job_state").read_text(errors="replace"))
     site.kill_controller()
     assert not site.answers("scontrol", "ping")

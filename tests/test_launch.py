@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,12 +28,15 @@ def run(tmp_path, monkeypatch) -> Path:
     return run
 
 
-@pytest.fixture(scope="module")
-def gone() -> str:
-    """Return the number of a process that has ended."""
+@pytest.fixture(params=["reaped", "zombie"])
+def gone(request) -> Iterator[str]:
+    """Return the number of a process that has ended, with or without its parent's notice."""
     process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    if request.param == "reaped":
+        process.wait()
+    yield str(process.pid)
     process.wait()
-    return str(process.pid)
 
 
 def test_what_killed_jobs_had_half_written_is_removed(run, gone):
@@ -76,6 +82,63 @@ def test_snakemake_runs_again_where_files_were_dated_in_the_future_meanwhile(run
     Path(".snakemake").mkdir()
     assert launch.run([], 0) == 0
     assert len(starts) == 2
+
+
+def test_targets_stand_behind_the_options_of_the_launcher_itself(run, monkeypatch):
+    calls = []
+    monkeypatch.setattr(launch, "snakemake", lambda options, _: calls.append(options) or int("--unlock" not in options))
+    monkeypatch.setattr(launch, "cancel_jobs", lambda: None)
+    Path(".snakemake/locks").mkdir(parents=True)
+    Path(".snakemake/locks/0.input.lock").touch()
+    (run / "metrics.parquet").touch()
+    monkeypatch.setattr(launch, "FAILED", run / "metrics.parquet.failed")
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    (run / "metrics.parquet.failed").touch()
+    assert launch.main(["--cores", "1", "--", "target"]) == 1
+    assert calls == [
+        ["--cores", "1", "--unlock"],
+        ["--cores", "1", "--", "target"],
+        ["--cores", "1", "--quiet", "all", "--", "interim"],
+    ]
+
+
+HANGING = """
+import os, signal, sys, threading
+lock = threading.Lock()
+lock.acquire()
+signal.signal(signal.SIGTERM, lambda *_: lock.acquire())
+open('begun', 'w').write(str(os.getpid()))
+os.rename('begun', 'ready')
+lock.acquire()
+"""
+
+
+@pytest.mark.parametrize("asked", ["ENDING", "HANG"])
+def test_a_snakemake_that_hangs_after_sigterm_is_interrupted(run, monkeypatch, capfd, asked):
+    """Whether the launcher was asked to end, and passes it on, or Snakemake itself."""
+    Path("snakemake.py").write_text(HANGING)
+    monkeypatch.setattr(launch, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(launch, f"{asked}_SECONDS", 0.5)
+
+    def end() -> None:
+        while not Path("ready").exists():
+            time.sleep(0.01)
+        os.kill(int(Path("ready").read_text()) if asked == "HANG" else os.getpid(), signal.SIGTERM)
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    with Path("lock").open("w") as lock:
+        assert launch.snakemake([], lock.fileno()) < 0
+    ending.join()
+    assert "Snakemake hangs" in capfd.readouterr().err
+
+
+def test_a_snakemake_that_waits_for_its_jobs_does_not_hang(run):
+    script = run / ".snakemake/scripts/tmp0.finetune_run.py"
+    job = subprocess.Popen([sys.executable, "-c", "input()", str(script)], stdin=subprocess.PIPE, text=True)
+    assert launch.activity(os.getpid()) is None
+    job.communicate("\n")
+    assert launch.activity(os.getpid()) > 0
 
 
 def test_a_read_only_disk_is_told_in_a_sentence(run, monkeypatch, capsys):

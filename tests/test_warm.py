@@ -172,3 +172,29 @@ def test_what_a_killed_one_left_is_no_hindrance(folder, tmp_path, monkeypatch):
     assert (folder / "socket").exists()
     assert write(tmp_path, "second.json").exists()
     assert len(warm_processes(folder)) == 1
+
+
+def test_a_warm_process_that_is_asked_to_end_has_its_forks_end_first(folder, tmp_path):
+    """As at a shutdown; the job, which is not asked here, then does its work itself."""
+    (tmp_path / "slow.py").write_text(
+        "import os, time\n"
+        "from finevar.jobs import asked_to_end\n"
+        "def work(path):\n"
+        "    with asked_to_end() as asked, open(path, 'a') as file:\n"
+        "        print(os.getpid(), 'begun', file=file, flush=True)\n"
+        "        while not asked and os.getppid() != int(os.environ['JOBS_PARENT']):\n"
+        "            time.sleep(0.01)\n"
+        "        time.sleep(0.5)\n"
+        "        print(os.getpid(), 'saved', file=file, flush=True)\n"
+    )
+    script = f"from finevar.warm import run_job; run_job('slow.work', log={str(tmp_path / 'job.log')!r}, path='told')"
+    path = os.pathsep.join([os.environ["PYTHONPATH"], str(tmp_path)])
+    variables = os.environ | {"PYTHONPATH": path, "JOBS_PARENT": str(os.getpid())}
+    job = subprocess.Popen([sys.executable, "-c", script], env=variables, cwd=tmp_path)
+    wait_for(lambda: (tmp_path / "told").exists() and "begun" in (tmp_path / "told").read_text())
+    server, fork = fork_of(Path(os.environ["TMPDIR"]))
+    os.kill(server, signal.SIGTERM)
+    assert job.wait(timeout=60) == 0
+    told = (tmp_path / "told").read_text().splitlines()
+    assert told == [f"{fork} begun", f"{fork} saved", f"{job.pid} begun", f"{job.pid} saved"]
+    wait_for(lambda: not warm_processes(os.environ["TMPDIR"]))

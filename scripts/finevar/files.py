@@ -52,17 +52,17 @@ def name_beside(path: Path) -> Path:
 
 
 def is_abandoned(path: Path) -> bool:
-    """Tell whether a name is one under which a process of this machine wrote that is gone."""
+    """Tell whether a name is one under which a process of this machine wrote that is gone.
+
+    Where there is no /proc, none is known to be. The command of a process that has ended is empty until its parent, or
+    whatever stands for init in a container, has asked for its status.
+    """
     name, _, process = path.name.rpartition(".")
-    if not (name.startswith(".") and name.endswith(f".{platform.node()}") and process.isdigit()):
-        return False
+    mine = name.startswith(".") and name.endswith(f".{platform.node()}") and process.isdigit()
     try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, OverflowError):
+        return mine and Path("/proc/self").exists() and not Path("/proc", process, "cmdline").read_bytes()
+    except OSError:
         return True
-    except PermissionError:
-        return False
-    return False
 
 
 @contextlib.contextmanager

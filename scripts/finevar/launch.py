@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import re
 import shutil
@@ -37,6 +38,9 @@ from finevar.jobs import sentence
 
 GRACE_SECONDS = 60  # for a job to save its state
 CLOCKS_DIFFER_SECONDS = 60
+LOOK_SECONDS = 5.0  # between looks at whether Snakemake hangs
+ENDING_SECONDS = 20.0  # that a Snakemake without jobs here may do nothing after it was asked to end
+HANG_SECONDS = 240.0  # and otherwise: under SLURM it looks after its jobs every 180
 PASSES = 5  # a damaged file can hide another one behind it
 SNAKEMAKE = r"^([^ ]*/)?snakemake$"
 JOBS = r"\.snakemake/scripts/|^finevar\.warm$"
@@ -63,7 +67,7 @@ def start(options: Sequence[str]) -> int:
         if locked:
             cancel_jobs()
             print("Removing the lock of an interrupted run.", file=sys.stderr)
-            status = snakemake([*options, "--unlock"], lock)
+            status = snakemake([*without_targets(options), "--unlock"], lock)
             if status:
                 return status
         remove_half_written()
@@ -85,10 +89,15 @@ def run(options: Sequence[str], lock: int) -> int:
             break
     if status > 0 and FAILED.exists() and any(Path("results/runs").glob("*/*/metrics.parquet")):
         print("Some jobs failed, as told above. Making a report of the runs that there are.", file=sys.stderr)
-        if not snakemake([*options, "--quiet", "all", "--", "interim"], lock):
+        if not snakemake([*without_targets(options), "--quiet", "all", "--", "interim"], lock):
             newest = max(Path("results").glob("*/interim/report.html"), key=lambda path: path.stat().st_mtime)
             print(f"Interim report: {newest}")
     return abs(status)
+
+
+def without_targets(options: Sequence[str]) -> list[str]:
+    """Return the options before `--`, behind which only targets can stand."""
+    return [*itertools.takewhile(lambda option: option != "--", options)]
 
 
 def snakemake(options: Sequence[str], lock: int) -> int:
@@ -103,11 +112,41 @@ def snakemake(options: Sequence[str], lock: int) -> int:
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        status = process.wait()
+        status = wait(process, ended)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     return -max(1, abs(status)) if ended else status
+
+
+def wait(process: subprocess.Popen, ended: Sequence[int]) -> int:
+    """Wait for Snakemake's end and return its status; interrupt it, as Ctrl-C does, where it hangs.
+
+    It can when it gets SIGTERM: its handler takes a lock, which may be held by what the signal has interrupted.
+    """
+    since, before = time.monotonic(), None
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=LOOK_SECONDS)
+        now = activity(process.pid)
+        if now is None or now != before:
+            since, before = time.monotonic(), now
+        elif time.monotonic() - since > (ENDING_SECONDS if ended else HANG_SECONDS):
+            print("Snakemake hangs, as it can after SIGTERM: interrupting it.", file=sys.stderr)
+            for _ in range(2):  # the first only ends what it awaits
+                process.send_signal(signal.SIGINT)
+                time.sleep(LOOK_SECONDS / 2)
+            since, before = time.monotonic(), None
+
+
+def activity(process: int) -> int | None:
+    """Return how often the threads of a process have been set going so far; None where it has jobs here to wait for."""
+    try:
+        states = [task.read_text() for task in Path(f"/proc/{process}/task").glob("*/status")]
+    except OSError:  # one has just ended
+        return None
+    switches = re.findall(r"ctxt_switches:\s+(\d+)", "".join(states))
+    return sum(map(int, switches)) if switches and not processes_here(JOBS) else None
 
 
 # One at a time -------------------------------------------------------------------------------------------------------

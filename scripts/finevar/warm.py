@@ -3,7 +3,8 @@
 A short run spends longer on imports than on training. The first job starts a warm process; each job asks it, over a
 socket that only its user can open, for a fork that does the job's work in the job's directory and environment, and
 waits for it. So a run still has a process of its own: what it computes is the same alone or in company, and what
-crashes is that run alone. The warm process ends when nobody has asked for a while, and its forks end with it.
+crashes is that run alone. The warm process ends when nobody has asked for a while, and its forks end with it; where it
+is asked to end itself, it first has them end, so that they save their states.
 
 Off with FINEVAR_WARM=0, and under SLURM, whose jobs must not outlive or leave their allocation.
 """
@@ -199,26 +200,28 @@ def serve(folder: Path, idle: float) -> None:
     gc.collect()
     gc.freeze()  # so that no fork writes to these objects' pages
     forks: list[Fork] = []
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))  # a shutdown: forks are to save their states
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
         listener.bind(str(folder / f".socket.{os.getpid()}"))
         listener.listen(128)
         (folder / f".socket.{os.getpid()}").rename(folder / "socket")
         selector.register(listener, selectors.EVENT_READ)
         last = time.monotonic()
-        while forks or time.monotonic() - last < idle:
+        while forks or (not asked and time.monotonic() - last < idle):
             for key, _ in selector.select(timeout=1.0):
                 if key.fileobj is listener:
                     accept(listener, selector, forks)
                 elif key.fd == key.data.ended:
                     report(key.data, selector, forks)
-                elif key.data in forks:  # unless it has ended in the same moment
-                    selector.unregister(key.fileobj)  # the job was killed, so its fork is to end, too
-                    key.data.deadline = time.monotonic() + GRACE_SECONDS
-                    signal.pidfd_send_signal(key.data.ended, signal.SIGTERM)
+                elif key.data in forks and key.data.deadline is None:  # unless it has ended in the same moment
+                    ask_to_end(key.data, selector)  # since its job was killed
                 last = time.monotonic()
             for fork in forks:
                 if fork.deadline is not None and time.monotonic() > fork.deadline:
                     signal.pidfd_send_signal(fork.ended, signal.SIGKILL)
+                elif asked and fork.deadline is None:
+                    ask_to_end(fork, selector)
         (folder / "socket").unlink(missing_ok=True)
 
 
@@ -235,8 +238,11 @@ def accept(listener: socket.socket, selector: selectors.BaseSelector, forks: lis
             os.close(stream)
         job.close()
         return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until the fork is one of these or takes it as its own
     parent, child = os.getpid(), os.fork()
     if child == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         work(request, streams, parent, [job, *(key.fileobj for key in selector.get_map().values())])
     for stream in streams:
         os.close(stream)
@@ -244,6 +250,14 @@ def accept(listener: socket.socket, selector: selectors.BaseSelector, forks: lis
     forks.append(fork)
     selector.register(fork.ended, selectors.EVENT_READ, fork)
     selector.register(job, selectors.EVENT_READ, fork)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def ask_to_end(fork: Fork, selector: selectors.BaseSelector) -> None:
+    """Ask a fork to end, and set when it is to be killed; its job, if it lives, goes on by itself."""
+    selector.unregister(fork.job)
+    fork.deadline = time.monotonic() + GRACE_SECONDS
+    signal.pidfd_send_signal(fork.ended, signal.SIGTERM)
 
 
 def receive(job: socket.socket, size: int) -> bytes:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("TQDM_DISABLE", "1")
@@ -28,12 +28,12 @@ def campaign(place: Place, count: int, seed: int, only: list[str]) -> Iterator[t
     yield from (("accidents", *found) for found in accidents.trials(place, only))
 
 
-def table(outcomes: list[Outcome]) -> str:
-    """Return a table of counts by what was done."""
+def table(outcomes: list[Outcome], names: Callable[[Outcome], Iterable[str]]) -> str:
+    """Return a table of counts by what was done, or by what was under way."""
     counts: dict[str, list[int]] = defaultdict(lambda: [0] * len(COLUMNS))
     for outcome in outcomes:
         found = (1, not outcome.wrong, outcome.resumed, outcome.repeated)
-        for name in (outcome.name, "all"):
+        for name in {*names(outcome), "all"}:
             counts[name] = [whole + one for whole, one in zip(counts[name], found, strict=True)]
     rows = sorted(counts.items(), key=lambda row: (row[0] == "all", row[0]))
     lines = [f"{name:<28}" + "".join(f"{number:>10}" for number in found) for name, found in rows]
@@ -54,7 +54,9 @@ def main() -> None:
         print(outcome.line(label), flush=True)
         groups[group].append(outcome)
     for group, outcomes in groups.items():
-        print(f"\n== {group}\n{table(outcomes)}")
+        print(f"\n== {group}\n{table(outcomes, lambda outcome: [outcome.name])}")
+    if "kills" in groups:
+        print(f"\n== kills by what was under way\n{table(groups['kills'], lambda outcome: outcome.during)}")
     failed = [outcome for outcomes in groups.values() for outcome in outcomes if outcome.wrong]
     print(f"\n{time.monotonic() - begun:.0f} s; {len(failed)} failed{f', kept in {place.root}' if failed else ''}")
     if not failed:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from pathlib import Path
 from tests.faults.processes import VICTIMS, left, processes, rules_under_way, send, strike
 from tests.faults.study import Place, Told, differences, measure, run, settle, start, trainings
 
-FORKS = 0.6  # share of a study in which there are forks: trainings and evaluations
+FORKS = 0.5  # share of a study in which there are forks: trainings and evaluations
 STARTS = {"fresh": 4, "baseline": 5, "runs": 2}  # stages that a study is in before, and how often
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 
@@ -43,6 +45,7 @@ class Outcome:
     repeated: int = 0
     notes: list[str] = field(default_factory=list)
     told: str = ""
+    during: list[str] = field(default_factory=list)  # what was under way when it was done
 
     def line(self, label: str) -> str:
         """Return the trial's line."""
@@ -76,31 +79,39 @@ def trials(place: Place, count: int, seed: int) -> Iterator[tuple[str, Outcome]]
 def trial(place: Place, name: str, kind: str, stage: str, blows: list[Blow], draw: random.Random) -> Outcome:
     """Kill a study, once or several times, start it once more and compare; keep the folder where something is wrong."""
     whole, folder = measure(place, kind, stage), place.copy(kind, stage, name)
-    notes = [f"{kind} from {stage}"]
+    notes, during = [f"{kind} from {stage}"], []
     for number, blow in enumerate(blows):
-        process, _ = start(place, folder)
-        notes.append(hit(place, folder, process, blow, whole / 2 if number else whole, draw))
+        process, told = start(place, folder)
+        after, met = hit(place, folder, process, blow, whole / 2 if number else whole, draw)
         process.wait()
         settle(folder)
-    return start_once_more(place, folder, kind, blows[0].name if len(blows) == 1 else "several in a row", notes)
+        hung = " (Snakemake hung)" if "Snakemake hangs" in told.read_text(errors="replace") else ""
+        notes.append(f"{blow.name} after {after:.1f} s in {' and '.join(met)}{hung}")
+        during += met
+    name = blows[0].name if len(blows) == 1 else "several in a row"
+    outcome = start_once_more(place, folder, kind, name, notes)
+    outcome.during = during
+    return outcome
 
 
-def hit(place: Place, folder: Path, process, blow: Blow, whole: float, draw: random.Random) -> str:
-    """Kill at the moment, or as soon after it as there is such a victim; tell what was going on."""
+def hit(
+    place: Place, folder: Path, process: subprocess.Popen, blow: Blow, whole: float, draw: random.Random
+) -> tuple[float, list[str]]:
+    """Kill at the moment, or as soon after it as there is such a victim; return when, and what was under way."""
     begun, moment = time.monotonic(), blow.moment * whole
     while process.poll() is None:
         if time.monotonic() - begun >= moment:
-            rules = rules_under_way(folder)
+            met = rules_under_way(folder) or ["no job"]
             if strike(folder, place.temporary, blow.victim, blow.number, process.pid, draw):
-                after = f"{blow.name} after {time.monotonic() - begun:.1f} s"
-                return f"{after} in {' '.join(rules) or 'no job'}{' (half-written)' if half_written(folder) else ''}"
+                return time.monotonic() - begun, [*met, *(["a write"] if half_written(folder) else [])]
         time.sleep(0.003)
-    return f"{blow.name} not met"
+    return time.monotonic() - begun, ["the end: no such victim"]
 
 
 def half_written(folder: Path) -> bool:
     """Tell whether a file is being written just now."""
-    return any(path.suffix[1:].isdigit() for path in (folder / "results").rglob(".*.*"))
+    names = (name for _, _, files in os.walk(folder / "results") for name in files)
+    return any(name.startswith(".") and name.rpartition(".")[2].isdigit() for name in names)
 
 
 def start_once_more(

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -74,6 +75,7 @@ class Place:
     """Where a campaign works: studies below `root`, warm processes below `temporary`."""
 
     root: Path
+    goals: tuple[str, ...] = ()  # what every start is asked for; by default the whole study
     seconds: dict[tuple[str, str], float] = field(default_factory=dict)  # that each stage took to make
 
     @property
@@ -107,14 +109,14 @@ class Place:
         return folder
 
 
-def make_place(root: Path) -> Place:
+def make_place(root: Path, *goals: str) -> Place:
     """Set up a folder for a campaign, with stand-ins for SLURM's clients, which would wait for a controller."""
     for name in ("bin", "t", "stages"):
         (root / name).mkdir(parents=True)
     for name in ("scontrol", "squeue"):
         (root / "bin" / name).write_text("#!/bin/sh\nexit 1\n")
         (root / "bin" / name).chmod(0o755)
-    return Place(root)
+    return Place(root, goals)
 
 
 def clear(place: Place) -> None:
@@ -129,7 +131,7 @@ def make_stage(place: Place, kind: str, stage: str, folder: Path) -> None:
     """Lead a study to a stage from the one before, undisturbed."""
     if stage == "fresh":
         return make_fresh(folder, STUDIES[kind])
-    before = {"baseline": "fresh", "trained": "baseline", "runs": "trained", "finished": "fresh"}[stage]
+    before = {"baseline": "fresh", "trained": "baseline", "runs": "baseline", "finished": "fresh"}[stage]
     beside = Path(shutil.copytree(place.stage(kind, before), folder.with_suffix(".made"), symlinks=True))
     wanted = [path for pattern in STAGES[stage] for path in targets(place.reference(kind), pattern)]
     told = run(place, beside, *(["--notemp"] if stage == "trained" else []), *(["--", *wanted] if wanted else []))
@@ -155,10 +157,10 @@ def targets(reference: Path, pattern: str) -> list[str]:
 
 def measure(place: Place, kind: str, stage: str) -> float:
     """Return about how long an undisturbed study takes from a stage to its end."""
-    order = list(STAGES)[1 : list(STAGES).index(stage) + 1]
-    place.stage(kind, "finished"), place.stage(kind, stage)
-    before = sum(place.seconds.get((kind, made), 0) for made in order)
-    return max(4.0, place.seconds[kind, "finished"] - before)
+    for made in ("finished", stage):
+        place.stage(kind, made)
+    before = {"fresh": (), "baseline": ("baseline",), "runs": ("baseline", "runs")}[stage]
+    return max(4.0, place.seconds[kind, "finished"] - sum(place.seconds[kind, made] for made in before))
 
 
 # Starts ---------------------------------------------------------------------------------------------------------------
@@ -183,17 +185,19 @@ def start(
     place: Place, folder: Path, *more: str, module: str = "finevar.launch", temporary: Path | None = None
 ) -> tuple[subprocess.Popen, Path]:
     """Start a study in a process group of its own; return the process and the file that holds what it says."""
+    goals = ["--", *place.goals] if place.goals and "--" not in more else []
     told = place.root / "told" / folder.name / f"{time.monotonic_ns()}.txt"  # not in the study, which may be read-only
     told.parent.mkdir(parents=True, exist_ok=True)
     with told.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *options(), *more],
+            [sys.executable, "-m", module, *options(), *more, *goals],
             cwd=folder,
             env=place.environment(temporary),
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
         )
     return process, told
 

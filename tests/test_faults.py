@@ -1,0 +1,55 @@
+"""A short fault campaign (`make faults` is the long one): kills and damage, then one start that mends all."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.faults import accidents, damage, kills
+from tests.faults.kills import Blow
+from tests.faults.study import Place, clear, make_place
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+GOAL = "results/toy/metrics.parquet"  # the analyses take twice as long and are left to the long campaign
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    place = make_place(Path(tempfile.mkdtemp(prefix="faults")), GOAL)  # pytest's own folders are too deep for a socket
+    yield place
+    clear(place)
+
+
+@pytest.mark.parametrize(
+    ("stage", "blow"),
+    [
+        ("fresh", Blow(0.3, "all", signal.SIGKILL)),
+        ("baseline", Blow(0.4, "Snakemake", signal.SIGKILL)),
+        ("baseline", Blow(0.3, "job", signal.SIGKILL)),
+        ("baseline", Blow(0.5, "fork", signal.SIGTERM)),
+        ("baseline", Blow(0.5, "warm", signal.SIGKILL)),
+        ("baseline", Blow(0.6, "terminal", signal.SIGINT)),
+    ],
+)
+def test_a_start_after_a_kill_ends_as_if_nothing_had_been(place, stage, blow):
+    outcome = kills.trial(place, f"kill-{blow.name}".replace(" ", "-"), "plain", stage, [blow], random.Random(0))
+    assert not outcome.wrong, outcome.line("")
+    assert outcome.repeated == 0
+
+
+@pytest.mark.parametrize("name", ["aggregated metrics", "run metrics"])
+def test_damage_is_mended_by_one_start(place, name):
+    outcome = damage.trial(place, name, damage.TARGETS[name], "bit flipped", True, random.Random(0))
+    assert not outcome.wrong, outcome.line("")
+    assert outcome.notes[-1] == "told"
+
+
+@pytest.mark.parametrize("name", ["lock", "half-written", "company"])
+def test_a_start_meets_what_another_left_or_does(place, name):
+    outcome = accidents.TRIALS[name][0](place)
+    assert not outcome.wrong, outcome.line("")
