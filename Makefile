@@ -27,7 +27,7 @@ LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.launch
 OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile "$$CONFIG"
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' "$$CONFIG"
 
-.PHONY: help env study dry-run report doctor test calibrate bench faults lint
+.PHONY: help env study status dry-run report doctor test calibrate bench faults lint
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -36,6 +36,9 @@ help: ## list the targets
 study: $(STAMP) ## run the study of CONFIG, or what is left of it, and say where its report is
 	@$(LAUNCH) $(OPTIONS) $(ARGS)
 	@echo "Report: results/$$($(STUDY))/report.html"
+
+status: $(STAMP) ## tell how far the study is, how long it will take, and the best points so far
+	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.status --configfile "$$CONFIG" $(ARGS)
 
 dry-run: $(STAMP) ## list the jobs that `make study` would run
 	@$(RUN) snakemake $(OPTIONS) --dry-run $(ARGS)

@@ -19,6 +19,8 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/export.smk"
+include: "workflow/rules/design_card.smk"
 
 
 onerror:
@@ -39,11 +41,23 @@ localrules:
     check_regressions,
     analyse_surface,
     compare_baselines,
+    compare_predictions,
+    analyse_variability,
+    analyse_tradeoffs,
+    judge_claims,
+    plot_effects,
     plot_coefficients,
     plot_main_effects,
     plot_interplay,
     plot_surface,
     plot_learning_curves,
+    plot_calibration,
+    plot_variability,
+    plot_tradeoffs,
+    plot_tuning_curves,
+    write_paper,
+    time_pilot,
+    design_card,
     render_report,
 
 

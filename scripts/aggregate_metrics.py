@@ -4,8 +4,9 @@ from pathlib import Path
 
 from finevar.aggregation import aggregate_curves, aggregate_metrics, named_runs, read_design
 from finevar.finished import forget_finished
-from finevar.jobs import JobLog
+from finevar.jobs import FOUND, JobLog
 from finevar.records import write_table
+from finevar.wording import ranges_sentence
 
 
 def main(snakemake) -> None:
@@ -19,7 +20,7 @@ def main(snakemake) -> None:
             forget_finished(folder)
         for run, reason in named_runs(metrics.to_pandas(), "diverged").items():
             log.warning("run %s diverged: %s", run, reason)
-        log.info("%d runs", len(runs))
+        log.log(FOUND, "%s", ranges_sentence(metrics.to_pandas(), ("accuracy", "f1", "loss")))
 
 
 if __name__ == "__main__":

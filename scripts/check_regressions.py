@@ -1,4 +1,4 @@
-"""Check the fitted surfaces; in: the study's metrics; out: checks, influence, sensitivity."""
+"""Check the fitted surfaces; in: the study's metrics; out: checks, influence, sensitivity, robustness."""
 
 from finevar.analyses import check_study
 from finevar.jobs import JobLog

@@ -12,7 +12,11 @@ import pyarrow as pa
 from finevar import records
 from finevar.analyses import check_study, compare_study, explore_study
 from finevar.coding import Coding
+from finevar.failures import failure_rows
 from finevar.readings import Plan, fit_study, stopped_fit
+from finevar.tradeoffs import tradeoff_rows
+from finevar.tuning import tuning_rows
+from finevar.variability import variability_rows
 
 FACTORS: dict[str, dict[str, Any]] = {
     "learning_rate": {"levels": [2.5e-5, 1e-4, 4e-4], "coding": "log2"},
@@ -37,6 +41,7 @@ OTHER_LEVELS = {
     "dropout": [0.0, 0.1, 0.2],
     "train_examples": [200, 400, 800],
 }
+PREDICTED = ("calibration", "calibration_effects", "reliability", "paired", "paired_points")  # need predictions
 CENTRE = {"accuracy": 0.86, "f1": 0.88, "loss": 0.40}
 NOISE = {"accuracy": 0.004, "f1": 0.004, "loss": 0.012}
 TRUE = {  # coded coefficients that the runs are simulated from
@@ -85,9 +90,12 @@ def explore(
     fits = tables["fits"]
     fitted = fits.loc[fits["gate"].isna() & (fits["framework"] == "absolute"), "response"]
     plan = plan_of(study or FACTORS, list(fitted), order)
-    rows = {}
-    for part in (check_study, explore_study, compare_study):
-        rows |= part(tables["metrics"], plan)
+    metrics = tables["metrics"]
+    rows: dict[str, Any] = {name: [] for name in (*PREDICTED, "claims")}
+    for part in (check_study, explore_study, compare_study, tradeoff_rows):
+        rows |= part(metrics, plan)
+    rows |= variability_rows(metrics, plan, {})
+    rows |= {"failures": failure_rows(metrics, plan), "tuning_curves": tuning_rows(metrics, plan)}
     return tables | as_read(rows)
 
 

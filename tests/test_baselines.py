@@ -8,7 +8,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from finevar import baselines, checks, regression
+from finevar import baselines, checks, noise, regression
 from finevar.coding import Coding, terms
 from test_regression import BASELINE, CODINGS, study
 
@@ -66,10 +66,10 @@ def test_where_noise_is_unequal_the_baselines_own_counts():
     rest = table.sub(table.mean(axis=1), axis=0)
     squares = ((rest - rest.mean()) ** 2).sum(axis=1).groupby("epochs").sum()
     for epochs in (0, 1):
-        variance, df = baselines.own_noise(fitted, {"epochs": epochs})
+        variance, df = noise.own_noise(fitted, {"epochs": epochs})
         assert variance == pytest.approx(squares[epochs] / 60 * 120 / (160 - 40 - 3), rel=1e-6)
         assert df == pytest.approx(60)
-    assert baselines.own_noise(fitted, {"epochs": 9}) == baselines.own_noise(fitted, {"epochs": 1})
+    assert noise.own_noise(fitted, {"epochs": 9}) == noise.own_noise(fitted, {"epochs": 1})
 
 
 def test_where_seeds_shift_all_runs_alike_the_pooled_noise_counts():
@@ -83,7 +83,7 @@ def test_where_seeds_shift_all_runs_alike_the_pooled_noise_counts():
     runs["run_id"] = runs["trajectory_id"] = [str(number) for number in range(len(runs))]
     codings = {"epochs": Coding((0, 1), "identity")}
     fitted = regression.fit_surface(runs, "loss", codings, terms(["epochs"], "first_order"), 0.95)
-    assert baselines.own_noise(fitted, {"epochs": 0})[0] == pytest.approx(0.1**2 / 2)
+    assert noise.own_noise(fitted, {"epochs": 0})[0] == pytest.approx(0.1**2 / 2)
 
 
 def test_few_seeds_come_with_a_caution_on_b0():
@@ -148,7 +148,7 @@ def test_the_regression_of_variances_is_a_gamma_regression():
     variances = np.exp(exog @ [-7.0, 0.8, -0.4]) * draw.chisquare(df) / df
     theirs = sm.GLM(variances, exog, sm.families.Gamma(sm.families.links.Log()), var_weights=df / 2)
     theirs = theirs.fit(scale=1.0, tol=1e-14)
-    np.testing.assert_allclose(baselines.log_variances(variances, df, exog), theirs.params, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(noise.log_variances(variances, df, exog), theirs.params, rtol=0, atol=1e-6)
 
 
 def test_the_regression_of_variances_stands_variances_of_many_magnitudes():
@@ -156,6 +156,6 @@ def test_the_regression_of_variances_stands_variances_of_many_magnitudes():
     for _ in range(200):
         exog = np.column_stack([np.ones(9), draw.uniform(-1, 1, (9, 3))])
         variances = 10.0 ** draw.uniform(-12, 3, 9)
-        fitted = np.exp(exog @ baselines.log_variances(variances, np.ones(9), exog))
+        fitted = np.exp(exog @ noise.log_variances(variances, np.ones(9), exog))
         score = exog.T @ (variances / fitted - 1)  # zero where the deviance is least
         np.testing.assert_allclose(score, 0, atol=1e-3)

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from finevar.config import FACTORS, INTEGERS, SCHEMA, TRAINING_DEFAULTS, fill_defaults, read_config
+from finevar.config import FACTORS, INTEGERS, TRAINING_DEFAULTS, read_config
 from finevar.design import plan_study
 from finevar.errors import InputError
 from finevar.records import RESPONSES, SETTINGS
+from finevar.schemas import SCHEMAS, fill_defaults, read_schema
 
 ROOT = Path(__file__).parents[1]
 MANUAL = ROOT / "config" / "README.md"
@@ -72,7 +73,7 @@ def test_defaults_are_filled_in(raw_config):
     config = read_config(raw_config)
     assert config["sweep"]["design"] == {"kind": "full_factorial", "include_baseline": True}
     expected = {"responses": ["accuracy", "f1", "loss"], "model": "quadratic", "confidence": 0.95, "claims": []}
-    assert config["analysis"] == expected
+    assert config["analysis"] == expected | {"tradeoffs": {"responses": None, "weights": {}}}
     assert config["keep_weights"] == "none"
     assert config["baseline"]["seed"] == 0
     assert config["sweep"]["factors"]["epochs"]["coding"] == "identity"
@@ -108,7 +109,7 @@ def test_reading_leaves_the_raw_config_alone(raw_config):
 def test_a_config_read_again_is_the_same(raw_config):
     del raw_config["training"]
     config = read_config(raw_config)
-    schema = yaml.safe_load(SCHEMA.read_text())
+    schema = read_schema("config")
     assert fill_defaults(config, schema, schema) == config
 
 
@@ -156,6 +157,15 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("sweep.seeds", [-1], "Allowed: a number of at least 0"),
         ("analysis.responses", ["acc"], "Allowed: one of accuracy, f1, loss,"),
         ("analysis.confidence", 95, "Allowed: a number below 1"),
+        ("analysis.tradeoffs", {"responses": ["loss"]}, 'responses: found ["loss"]. Allowed: 2 or more entries'),
+        ("analysis.tradeoffs", {"responses": ["mcc", "loss"]}, "tradeoffs.responses: found mcc. Allowed: accuracy, f1"),
+        ("analysis.tradeoffs", {"weights": {"loss": 0}}, "weights.loss: found 0. Allowed: a number above 0"),
+        ("analysis.tradeoffs", {"weights": {"los": 1}}, 'weights: found "los". Allowed: one of accuracy, f1'),
+        (
+            "analysis.tradeoffs",
+            {"responses": ["f1", "seconds"], "weights": {"loss": 2}},
+            "tradeoffs.weights: found loss. Allowed: f1, seconds. Add it to analysis.tradeoffs.responses",
+        ),
         ("keep_weights", "best", "Allowed: one of none, all"),
         # names and patterns
         ("study", "runs", "Allowed: a name that is not one of baselines, benchmarks, data, encoded, logs"),
@@ -432,8 +442,8 @@ def keys_of(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[
 
 
 def own_keys() -> list[tuple[str, dict[str, Any]]]:
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    keys = list(keys_of(schema))
+    schemas = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(SCHEMAS.glob("*.schema.yaml"))]
+    keys = [found for schema in schemas for found in keys_of(schema)]
     assert len(keys) > 70
     # A factor narrows the items of `levels`, whose meaning stands under $defs.
     return [(place, part) for place, part in keys if not re.search(r"factors\.\w+\.levels", place)]
@@ -468,11 +478,16 @@ def test_the_manual_tells_the_defaults_of_training():
 
 
 def test_settings_are_the_same_everywhere():
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    schema = read_schema("config")
     assert list(schema["$defs"]["settings"]["properties"]) == list(TRAINING_DEFAULTS) == list(SETTINGS)
     assert list(schema["properties"]["sweep"]["properties"]["factors"]["properties"]) == list(FACTORS)
     assert [name for name in FACTORS if str(SETTINGS[name]) == "int64"] == list(INTEGERS)
-    assert schema["properties"]["analysis"]["properties"]["responses"]["items"]["enum"] == list(RESPONSES)
+    analysis = schema["properties"]["analysis"]["properties"]
+    assert analysis["responses"]["items"]["enum"] == list(RESPONSES)
+    assert read_schema("claims")["$defs"]["claim"]["properties"]["response"]["enum"] == list(RESPONSES)
+    tradeoffs = analysis["tradeoffs"]["properties"]
+    assert tradeoffs["responses"]["items"] == tradeoffs["weights"]["propertyNames"]
+    assert tradeoffs["responses"]["items"]["enum"] == [*RESPONSES, "seconds"]
 
 
 SHIPPED = [ROOT / "config" / "config.yaml", *sorted((ROOT / "config" / "studies").glob("*.yaml"))]
@@ -491,6 +506,7 @@ def test_shipped_studies_have_names_of_their_own():
     assert len(set(names)) == len(names)
 
 
+CLAIMS_EXAMPLE = re.search(r"```yml\n(.*?)```", MANUAL.read_text(encoding="utf-8"), flags=re.DOTALL)[1]
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", MANUAL.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
@@ -517,6 +533,8 @@ def test_the_manuals_examples_are_sound(default_study, tmp_path, monkeypatch, nu
     grid = itertools.product(*(factor["levels"] for factor in factors.values()))
     rows = [",".join(map(str, point)) for point in grid]
     Path("points.csv").write_text("\n".join(["learning_rate,batch_size,epochs", *rows]))
+    Path("my").mkdir()
+    Path("my/claims.yaml").write_text(CLAIMS_EXAMPLE)
     example = yaml.load(EXAMPLES[number], Loader=yaml.FullLoader)
     study = overlay(default_study, example)
     for factor in study["sweep"]["factors"]:

@@ -1,4 +1,4 @@
-"""Every metric against scikit-learn; predictions against Hugging Face's model; the undefined stays undefined."""
+"""Predictions against Hugging Face's model, and the files of an evaluation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn import metrics as sk
 
 import tiny
 from finevar import checkpoint, evaluation, files, records
@@ -16,69 +15,6 @@ from finevar.encoding import encode, save_encoded
 from finevar.errors import InputError
 
 CLASSES = ["negative", "positive"]
-
-
-def random_case(classes: int, *, examples: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    draw = np.random.default_rng(seed)
-    labels = draw.integers(0, classes, examples)
-    logits = draw.normal(size=(examples, classes)).astype(np.float32).round(1)  # rounded: ties in the ROC
-    logits[np.arange(examples), labels] += 1
-    return logits, labels
-
-
-@pytest.mark.parametrize("classes", [2, 3, 5])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_metrics_equal_scikit_learn(classes, seed):
-    logits, labels = random_case(classes, seed=seed)
-    probabilities = torch.from_numpy(logits).double().softmax(1).numpy()
-    predicted = logits.argmax(1)
-    average = "binary" if classes == 2 else "macro"
-    expected = {
-        "accuracy": sk.accuracy_score(labels, predicted),
-        "f1": sk.f1_score(labels, predicted, average=average),
-        "precision": sk.precision_score(labels, predicted, average=average),
-        "recall": sk.recall_score(labels, predicted, average=average),
-        "loss": sk.log_loss(labels, probabilities),
-        "mcc": sk.matthews_corrcoef(labels, predicted),
-        "roc_auc": sk.roc_auc_score(labels, probabilities[:, 1])
-        if classes == 2
-        else sk.roc_auc_score(labels, probabilities, multi_class="ovr", average="macro"),
-        "brier": sk.brier_score_loss(labels, probabilities, labels=range(classes)),
-    }
-    found = evaluation.metrics(logits, labels)
-    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
-    assert found["f1_average"] == average
-    assert found["reason"] is None
-
-
-def test_calibration_error_by_hand():
-    # Confidences 0.9 (right), 0.9 (wrong), 0.6 (right): bins hold gaps |1.8 - 1| and |0.6 - 1|, over three examples.
-    p = np.array([[0.1, 0.9], [0.1, 0.9], [0.6, 0.4]])
-    assert evaluation.calibration_error(p, np.array([1, 0, 0])) == pytest.approx((0.8 + 0.4) / 3)
-
-
-def test_standard_errors_agree_with_the_bootstrap():
-    logits, labels = random_case(3, examples=600)
-    found = evaluation.metrics(logits, labels)
-    draw = np.random.default_rng(0)
-    samples = [draw.integers(0, 600, 600) for _ in range(1500)]
-    for name, metric in {
-        "accuracy": lambda n: sk.accuracy_score(labels[n], logits[n].argmax(1)),
-        "f1": lambda n: sk.f1_score(labels[n], logits[n].argmax(1), average="macro"),
-        "loss": lambda n: evaluation.cross_entropies(logits[n], labels[n]).mean(),
-    }.items():
-        assert found[f"{name}_se"] == pytest.approx(np.std([metric(n) for n in samples]), rel=0.08)
-
-
-def test_what_is_not_defined_is_null_with_the_reason():
-    logits = np.array([[2.0, 0.0]] * 4, dtype=np.float32)  # nothing is predicted positive
-    found = evaluation.metrics(logits, np.array([0, 1, 0, 1]))
-    assert (found["precision"], found["mcc"], found["recall"], found["f1"]) == (None, None, 0.0, 0.0)
-    assert found["reason"] == "not defined for these predictions: precision, mcc"
-
-
-def test_huge_logits_give_a_finite_loss():
-    assert evaluation.metrics(np.array([[1e4, -1e4], [0, 1]], dtype=np.float32), np.array([1, 1]))["loss"] > 9999
 
 
 @pytest.fixture

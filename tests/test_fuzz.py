@@ -240,7 +240,8 @@ def damage(draw: st.DrawFn, data: bytes) -> bytes:
 
 # Configs -------------------------------------------------------------------------------------------------------------
 
-SHIPPED = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "config").rglob("*.yaml"))]
+STUDIES = [ROOT / "config/config.yaml", *sorted((ROOT / "config/studies").glob("*.yaml"))]
+SHIPPED = [path.read_text(encoding="utf-8") for path in STUDIES]
 CONFIG_TEXTS = [STUDY % {letter: letter * 64 for letter in "abcd"}, *SHIPPED]
 CONFIGS = [yaml.load(text, Loader=yaml.FullLoader) for text in CONFIG_TEXTS]
 

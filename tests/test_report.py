@@ -6,7 +6,18 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from finevar import charts, drawing, interplay_chart, planes, report_tables
+from finevar import (
+    calibration_chart,
+    charts,
+    drawing,
+    effects_chart,
+    interplay_chart,
+    planes,
+    report_tables,
+    tradeoffs_chart,
+    tuning_chart,
+    variability_chart,
+)
 from finevar.report import render_report
 from report_fixtures import BASELINE, CENTRE, FACTORS, baseline_metrics, explore, facts, simulate
 
@@ -14,6 +25,7 @@ GATE = "The terms learning_rate^2 and epochs^2 are aliased: three levels are nee
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 SECTIONS = [
     "answer",
+    "explore",
     "design",
     "baseline",
     "effects",
@@ -22,6 +34,11 @@ SECTIONS = [
     "slopes",
     "surfaces",
     "optimum",
+    "tradeoffs",
+    "calibration",
+    "variability",
+    "tuning",
+    "claims",
     "checks",
     "sensitivity",
     "curves",
@@ -61,8 +78,15 @@ class Page(HTMLParser):
 def figures(tables, study=FACTORS):
     """Return the specifications of a study's figures."""
     found = {
+        "effects": effects_chart.effects_chart(tables["effects"]),
         "coefficients": charts.coefficients_chart(tables["coefficients"]),
         "main_effects": charts.main_effects_chart(tables["profiles"], tables["metrics"], study),
+        "calibration": calibration_chart.calibration_chart(tables["calibration_effects"], tables["reliability"], study),
+        "variability": variability_chart.variability_chart(tables["variability"]),
+        "tradeoffs": tradeoffs_chart.tradeoffs_chart(
+            tables["pareto"], tables["pareto_points"], tables["metrics"], study
+        ),
+        "tuning_curves": tuning_chart.tuning_chart(tables["tuning_curves"], tables["fits"]),
         "learning_curves": charts.learning_curves_chart(tables["learning_curves"], study),
     }
     found["interplay"] = interplay_chart.interplay_chart(tables["interplay"], tables["coefficients"], study)
@@ -118,11 +142,11 @@ def test_nothing_is_loaded_from_elsewhere(complete):
 def test_the_program_is_held_once(complete):
     html, page = complete
     assert html.count("window.vegaEmbed=") == 1
+    told = ["effects", "coefficients", "main_effects", "interplay", "learning_curves"]
+    told += [*(f"surface_{response}" for response in CENTRE), "variability"]
+    told += ["tradeoffs", "tuning_curves"]  # and no calibration, which takes predictions
     charts_drawn = [attrs["id"] for tag, attrs in page.tags if tag == "div" and attrs.get("class") == "chart"]
-    assert sorted(charts_drawn) == sorted(
-        f"chart-{name}"
-        for name in ["coefficients", "main_effects", "interplay", "learning_curves", *(f"surface_{r}" for r in CENTRE)]
-    )
+    assert sorted(charts_drawn) == sorted(f"chart-{name}" for name in told)
 
 
 def test_figures_and_tables_can_be_read_without_seeing_them(complete):
@@ -135,7 +159,7 @@ def test_figures_and_tables_can_be_read_without_seeing_them(complete):
 
 def test_every_figure_has_a_drawing_for_pages_without_scripts(complete):
     html, _ = complete
-    assert html.count("<noscript><svg") == 7
+    assert html.count("<noscript><svg") == len(CENTRE) + 8
 
 
 def test_the_answer_stands_first(complete):

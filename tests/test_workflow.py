@@ -15,9 +15,13 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
+from huggingface_hub import ModelCard
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 import tiny
 
@@ -264,6 +268,34 @@ def test_snakemakes_own_report_works(finished):
     told = snakemake(finished, "--report", str(finished / "snakemake-report.html"))
     assert told.returncode == 0, told.stdout
     assert (finished / "snakemake-report.html").stat().st_size > 100_000
+
+
+def test_the_recommended_model_loads_with_transformers_and_predicts_what_was_evaluated(copied):
+    """In float32, so that Hugging Face's own forward has the same arithmetic."""
+    write_config(copied, STUDY | {"training": STUDY["training"] | {"dtype": "float32"}})
+    told = snakemake(copied, "--cores", "2", "export_model", "write_paper")
+    assert told.returncode == 0, told.stdout
+    folder = copied / "results/toy/model"
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    run = re.search(r"^# (lr\S+)$", card, re.MULTILINE)[1]
+    saved = pd.read_parquet(copied / "results/runs/second" / run / "predictions.parquet").set_index("example_id")
+    examples = pd.read_parquet(next((copied / "results/data").glob("second-*/eval.parquet"))).set_index("example_id")
+    classify = pipeline("text-classification", model=str(folder), top_k=None)
+    tokeniser = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        batch = tokeniser(examples["text"].tolist(), padding=True, return_tensors="pt")
+        logits = model(**batch).logits.numpy()
+    expected = np.stack(saved.loc[examples.index, "logits"])
+    assert np.abs(logits - expected).max() < 1e-5
+    assert "to the last bit" in card
+    best = [max(found, key=lambda one: one["score"])["label"] for found in classify(examples["text"].tolist())]
+    names = ["negative", "positive"]
+    assert best == [names[number] for number in expected.argmax(1)]
+    metadata = ModelCard(card).data.to_dict()
+    measured = {one["type"]: one["value"] for one in metadata["model-index"][0]["results"][0]["metrics"]}
+    assert measured["accuracy"] == pytest.approx((expected.argmax(1) == saved.loc[examples.index, "label"]).mean())
+    assert (copied / "results/toy/paper/methods.md").exists()
 
 
 def test_a_run_does_not_depend_on_its_company(finished, tmp_path):

@@ -1,14 +1,19 @@
 """finevar: how fine-tuning hyperparameters move a classifier's metrics, and how sure one can be.
 
 Modules, lowest first; a module imports only from those before it:
-errors, files, jobs, memory, warm, launch, finished; slurm, doctor; coding, consistency, config, design; packages,
-conversion, sources; records, tables, corpus, encoding; packing, dropout, attention, encoder, vocabulary, optimiser,
-state, keeping, randomness, checkpoint, machine, probe, training, evaluation; aggregation, covariance, gates,
-regression, verdicts, ladder, checks, slopes, optimum, baselines, sensitivity, readings, analyses; formatting, wording,
-findings, caveats, completeness, comparisons, drawing, charts, interplay_chart, planes, report_tables, analysis_tables,
-sections, report.
+errors, files, jobs, memory, warm, launch, finished; slurm, doctor; coding, consistency, schemas, claim_files, config,
+design; packages, conversion, sources; records, tables, corpus, encoding; packing, dropout, attention, encoder,
+vocabulary, optimiser, state, keeping, randomness, checkpoint, machine, probe, training, scores, evaluation, timing,
+pilot; aggregation, predictions, covariance, gates, regression, verdicts, ladder, checks, slopes, optimum, noise,
+baselines, sensitivity, readings, anova, ledger, legendre, variability, failures, tuning, robustness, calibration,
+paired, prediction_analyses, analyses, pareto, disagreements, tradeoffs; power, forecast, variants; formatting, status,
+export, claims, wording, findings, caveats, completeness, comparisons, drawing, charts, effects_chart, interplay_chart,
+variability_chart, tuning_chart, tradeoffs_chart, calibration_chart, planes, report_tables, analysis_tables, sections,
+summary, explorer, variability_section, claims_section, failures_section, tuning_section, robustness_section,
+conflicts_section, tradeoffs_section, reliability_groups, calibration_section, paired_section, report, report_files,
+paper; card_facts, card_sections, design_card.
 
-What a dry run imports (errors, jobs, coding, consistency, config, design) never imports torch.
+What a dry run imports (errors, jobs, coding, consistency, schemas, claim_files, config, design) never imports torch.
 """
 
 # Raised with every change that changes what a module computes. Each is a param of the rules that run the module, since
@@ -19,6 +24,7 @@ ENGINES = {
     "training": "3",
     "evaluation": "3",
     "aggregation": "3",
-    "regression": "2",
-    "report": "1",
+    "regression": "3",
+    "report": "2",
+    "design_card": "1",
 }

@@ -10,6 +10,7 @@ from finevar.baselines import against_baseline_rows, matched_rows
 from finevar.checks import check_rows, influence_table, unequal_noise
 from finevar.optimum import optimum_rows, recommendation, ridge_rows
 from finevar.readings import Plan, study_surfaces
+from finevar.robustness import robustness_rows
 from finevar.sensitivity import sensitivity_rows
 from finevar.slopes import interplay_rows, johnson_neyman_rows, slope_rows
 from finevar.verdicts import adjust_families, columns_key
@@ -18,13 +19,14 @@ Rows = list[dict[str, Any]]
 
 
 def check_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
-    """Return rows of the tables checks, influence and sensitivity."""
+    """Return rows of the tables checks, influence, sensitivity and robustness."""
+    surfaces = study_surfaces(metrics, plan)[0]
     tables: dict[str, Rows] = {"checks": [], "influence": [], "sensitivity": []}
-    for surface in study_surfaces(metrics, plan)[0]:
+    for surface in surfaces:
         tables["checks"] += check_rows(surface)
         tables["influence"] += influence_table(surface).to_dict("records")
         tables["sensitivity"] += sensitivity_rows(surface, unequal_noise(surface))
-    return tables
+    return tables | {"robustness": robustness_rows(surfaces)}
 
 
 def explore_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:

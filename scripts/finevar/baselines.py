@@ -9,18 +9,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
-from scipy.optimize import minimize
 
-from finevar.checks import saturated_cells, unequal_noise
+from finevar.checks import saturated_cells
 from finevar.coding import Codings, aliased_terms, design_matrix, leverages, model_matrix
 from finevar.covariance import errors_of, fit_ols
-from finevar.optimum import design_points
+from finevar.noise import has_own_noise, noise_at
+from finevar.optimum import DRAW_SEED, DRAWS, design_points, joint_df, normal_draws
 from finevar.regression import Surface
 
 NO_B1 = "no finished run of this study has the baseline's own hyperparameters (B1)"
@@ -36,7 +36,7 @@ def against_baseline_rows(surface: Surface, baseline: Mapping[str, float]) -> Ro
     SE2 = q'Vq + s2/m - 2 cov. B0 is one training (m = 1) whose noise is taken to be that between seeds. B1 is m runs of
     the study, so its mean and the prediction rest on some of the same runs, which the covariance allows for; the seeds'
     common shifts cancel, and s2 is what cell means and seeds leave. Where noise differs between settings, s2 is that of
-    the baseline's own.
+    the baseline's own. The simultaneous interval holds at all tried points at once.
     """
     points, coded = design_points(surface)
     weights = surface.padded(model_matrix(dict(zip(surface.codings, coded.T, strict=True)), surface.columns))
@@ -52,42 +52,76 @@ def against_baseline_rows(surface: Surface, baseline: Mapping[str, float]) -> Ro
                 f"with {seeds} seeds it is hardly known what a seed does to all of its runs; where that is much, these "
                 "intervals hold the truth in 88 to 93 % of studies instead of 95"
             )
-        value, variance, df, shared = found
+        at_once = largest_difference(surface, weights, found)
         for point, q in zip(points["point_id"], weights, strict=True):
-            rows.append(who | {"point_id": point} | difference(surface, q, value, variance, df, shared))
+            rows.append(who | {"point_id": point} | difference(surface, q, found, at_once))
     return rows
 
 
-def difference(
-    surface: Surface, q: np.ndarray, value: float, variance: float, df: float, shared: np.ndarray
-) -> dict[str, float]:
+class Value(NamedTuple):
+    """A baseline's value of a response, and how sure it is."""
+
+    mean: float
+    variance: float
+    df: float  # degrees of freedom of the variance
+    shared: np.ndarray  # covariance with the estimates of the surface's parameters [parameters]
+
+
+def difference(surface: Surface, q: np.ndarray, value: Value, at_once: float) -> dict[str, float]:
     """Return q'b minus a baseline's value with its t interval; df by Welch and Satterthwaite.
 
-    shared: covariance of the parameters' estimates with the baseline's value [parameters].
+    at_once: the quantile of the interval that holds at all tried points at once.
     """
-    own = float(q @ surface.fit.cov @ q)
-    total = max(own + variance - 2 * float(q @ shared), 0.0)
-    freedom = (own + variance) ** 2 / (own**2 / surface.fit.df + variance**2 / df)
-    reach = float(stats.t.ppf((1 + surface.confidence) / 2, freedom)) * math.sqrt(total)
-    gap = float(q @ surface.fit.params) - value
-    return {"estimate": gap, "std_error": math.sqrt(total), "ci_low": gap - reach, "ci_high": gap + reach}
+    own, variance = float(q @ surface.fit.cov @ q), value.variance
+    error = math.sqrt(max(own + variance - 2 * float(q @ value.shared), 0.0))
+    freedom = (own + variance) ** 2 / (own**2 / surface.fit.df + variance**2 / value.df)
+    quantile = float(stats.t.ppf((1 + surface.confidence) / 2, freedom))
+    gap = float(q @ surface.fit.params) - value.mean
+    reach, wider = quantile * error, max(at_once, quantile) * error
+    return {
+        "estimate": gap,
+        "std_error": error,
+        "ci_low": gap - reach,
+        "ci_high": gap + reach,
+        "simultaneous_low": gap - wider,
+        "simultaneous_high": gap + wider,
+    }
 
 
-def frozen(surface: Surface, baseline: Mapping[str, float]) -> tuple[float, float, float, np.ndarray] | str:
-    """Return B0's mean over data sets, its variance, that variance's degrees of freedom and no covariance."""
+def largest_difference(surface: Surface, weights: np.ndarray, value: Value) -> float:
+    """Return the quantile of the largest |t| among the differences of points [points, parameters] from a baseline.
+
+    By simulation from a fixed seed. All differences share the baseline's own error. Its variance is estimated with
+    degrees of freedom of its own, so that it and the fit's covariance are drawn apart.
+    """
+    fit, generator = surface.fit, np.random.default_rng(DRAW_SEED)
+    joint = np.block([[fit.cov, value.shared[:, None]], [value.shared[None], np.full((1, 1), value.variance)]])
+    errors = normal_draws(joint, generator)
+    degrees = (joint_df(surface), value.df)
+    of_fit, of_value = (np.sqrt(generator.chisquare(df, DRAWS) / df)[:, None] for df in degrees)
+    largest = np.zeros(DRAWS)
+    for start in range(0, len(weights), 500):
+        part = weights[start : start + 500]
+        own, both = ((part @ fit.cov) * part).sum(1), part @ value.shared
+        estimated = own * of_fit**2 + value.variance * of_value**2 - 2 * both * of_fit * of_value
+        t = (errors[:, :-1] @ part.T - errors[:, -1:]) / np.sqrt(np.where(estimated > 0, estimated, np.inf))
+        largest = np.maximum(largest, np.abs(t).max(1))
+    return float(np.quantile(largest, surface.confidence))
+
+
+def frozen(surface: Surface, baseline: Mapping[str, float]) -> Value | str:
+    """Return B0's mean over data sets; one training, which shares no run with the fit."""
     values = surface.runs.drop_duplicates("dataset")[f"baseline_{surface.response}"]
     if values.isna().any():
         return f"the baseline has no {surface.response}"
     if surface.pure_error_sd is None:
         return NO_SEEDS
-    variance, df = surface.pure_error_sd**2, surface.noise_df
-    if unequal_noise(surface) and surface.errors.clusters is None:
-        variance, df = own_noise(surface, baseline)
-    return float(values.mean()), variance, df, np.zeros(len(surface.names))
+    variance, df = noise_at(surface, [baseline])[0]
+    return Value(float(values.mean()), variance, df, np.zeros(len(surface.names)))
 
 
-def retrained(surface: Surface, baseline: Mapping[str, float]) -> tuple[float, float, float, np.ndarray] | str:
-    """Return B1's mean, its variance, that variance's degrees of freedom and its covariance with the estimates."""
+def retrained(surface: Surface, baseline: Mapping[str, float]) -> Value | str:
+    """Return B1's mean over its runs, which are among the fit's."""
     own = at_baseline(surface.runs)
     squares, df = saturated_cells(surface)
     error = float(squares[0]) / max(df, 1)
@@ -96,66 +130,11 @@ def retrained(surface: Surface, baseline: Mapping[str, float]) -> tuple[float, f
     if df < 1:
         return NO_SEEDS
     variance, worth = error, float(df)
-    if unequal_noise(surface) and surface.errors.clusters is None:
-        variance, worth = own_noise(surface, baseline)
+    if has_own_noise(surface):
+        variance, worth = noise_at(surface, [baseline])[0]
     fit = surface.fit
     shared = variance * fit.bread @ fit.matrix[own].mean(0)
-    return float(fit.values[own].mean()), variance / int(own.sum()), worth, shared
-
-
-def own_noise(surface: Surface, baseline: Mapping[str, float]) -> tuple[float, float]:
-    """Return the variance between seeds at the baseline's levels and its degrees of freedom, where noise is unequal.
-
-    The logarithm of the variance is linear in the coded factors: a gamma regression of the cells' variances between
-    seeds, each of 2 / df dispersion (Smyth 1989), seeds' common shifts taken out. Levels beyond the design's are taken
-    for its nearest. The degrees of freedom are those of a chi-square with the same relative error.
-    """
-    runs = surface.runs
-    cells = runs.groupby(["dataset", "point_id"], sort=False)
-    within = runs[surface.response] - cells[surface.response].transform("mean")
-    within = within - within.groupby(runs["seed"]).transform("mean")
-    size = cells.size()
-    kept = (size > 1).to_numpy()
-    df = size.to_numpy()[kept] - 1
-    rest = saturated_cells(surface)[1]
-    squares = (within**2).groupby([runs["dataset"], runs["point_id"]], sort=False).sum().to_numpy()[kept]
-    if rest < 1 or squares.sum() < 1e-12 * max(float(runs[surface.response].var()), 1e-300):  # nothing to compare
-        return surface.pure_error_sd**2, surface.noise_df
-    variances = squares / df * df.sum() / rest
-    variances = np.maximum(variances, 1e-6 * variances.mean())  # seeds may tie, and a variance of zero has no logarithm
-    levels = cells[list(surface.codings)].first()[kept]
-    exog = np.column_stack(
-        [np.ones(len(df)), *(coding.coded(levels[name]) for name, coding in surface.codings.items())]
-    )
-    place = [float(np.clip(coding.coded(baseline[name]), -1, 1)) for name, coding in surface.codings.items()]
-    z = np.array([1.0, *place])
-    spread = z @ np.linalg.solve(exog.T @ (exog * df[:, None] / 2), z)
-    return float(np.exp(z @ log_variances(variances, df, exog))), float(2 / spread)
-
-
-def log_variances(variances: np.ndarray, df: np.ndarray, exog: np.ndarray) -> np.ndarray:
-    """Return the coefficients of a log-linked gamma regression of variances [cells] on exog [cells, terms].
-
-    The deviance is convex, so that a search by trust region finds its minimum where reweighted least squares, the usual
-    way, may overflow: variances of one degree of freedom each differ by orders of magnitude.
-    """
-    scale = variances.mean()
-
-    def share(coefficients: np.ndarray) -> np.ndarray:
-        return variances / scale * np.exp(-np.clip(exog @ coefficients, -500, 500))
-
-    def deviance(coefficients: np.ndarray) -> float:
-        return float((df * (exog @ coefficients + share(coefficients))).sum())
-
-    found = minimize(
-        deviance,
-        np.zeros(exog.shape[1]),
-        jac=lambda at: exog.T @ (df * (1 - share(at))),
-        hess=lambda at: exog.T @ (exog * (df * share(at))[:, None]),
-        method="trust-exact",
-        options={"gtol": 1e-8},
-    )
-    return found.x + np.array([np.log(scale), *np.zeros(exog.shape[1] - 1)])
+    return Value(float(fit.values[own].mean()), variance / int(own.sum()), worth, shared)
 
 
 def at_baseline(runs: pd.DataFrame) -> np.ndarray:

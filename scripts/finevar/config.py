@@ -1,41 +1,25 @@
-"""A study's config: read numbers as numbers, check everything at once, fill in defaults."""
+"""A study's config: check everything at once, fill in defaults."""
 
 from __future__ import annotations
 
-import copy
-import difflib
-import functools
 import itertools
-import json
-import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import jsonschema
-import yaml
-
-from finevar.consistency import Config, cross_check, cut, listed
-from finevar.errors import InputError
-
-SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
-SCIENTIFIC = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)[eE][+-]?\d+")
-# Far above any study, and low enough for every check to be done in seconds.
-DEEPEST, MOST_VALUES, LONGEST_TEXT = 20, 3_000, 10_000
-MOST_TOLD = 20  # problems in one message
-LARGEST = 2**63 - 1  # that a column of whole numbers holds
-# Violations that leave every value in its place, so that the other checks can go on and all is told at once.
-HARMLESS = (
-    "additionalProperties",
-    "exclusiveMaximum",
-    "exclusiveMinimum",
-    "maximum",
-    "minimum",
-    "not",
-    "pattern",
-    "uniqueItems",
+from finevar.claim_files import read_claims
+from finevar.consistency import Config, cross_check
+from finevar.schemas import (
+    HARMLESS,
+    drop_unknown_keys,
+    fill_defaults,
+    raise_problems,
+    read_schema,
+    schema_errors,
+    shape_problems,
+    tell,
+    to_numbers,
 )
+
 FACTORS = (
     "learning_rate",
     "batch_size",
@@ -67,87 +51,22 @@ TRAINING_DEFAULTS: Config = {
 def read_config(raw: Mapping[str, Any]) -> Config:
     """Return the config with every default filled in; raise InputError with all of its problems."""
     raise_problems(itertools.islice(shape_problems(raw), 1))
-    config, schema = to_numbers(raw), read_schema()
+    config, schema = to_numbers(raw), read_schema("config")
     errors = schema_errors(config, schema)
     problems = [tell(error) for error in errors]
     if any(error.validator not in HARMLESS for error in errors):
         raise_problems(problems)
     drop_unknown_keys(errors)
     config = fill_defaults(config, schema, schema)
+    config["analysis"]["claims"], wrong = read_claims(config, FACTORS)
     training = TRAINING_DEFAULTS | config["training"]
     baseline = training | config["baseline"]["settings"]
-    raise_problems([*problems, *cross_check(config, set(config["training"]), baseline)])
+    raise_problems([*problems, *wrong, *cross_check(config, set(config["training"]), baseline)])
     config["training"] = normalise(training)
     config["baseline"]["settings"] = normalise(baseline)
     for name, factor in config["sweep"]["factors"].items():
         factor["levels"] = [normalise({name: level})[name] for level in factor["levels"]]
     return config
-
-
-@functools.cache
-def read_schema() -> Config:
-    """Read the schema of a config."""
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-
-
-def raise_problems(problems: Iterable[InputError]) -> None:
-    """Raise one InputError that tells of all problems, each once, if there are any."""
-    told = list(dict.fromkeys(map(str, problems)))
-    if told:
-        raise InputErrors(told)
-
-
-class InputErrors(InputError):
-    """Several problems of one config, told together."""
-
-    def __init__(self, told: list[str]) -> None:
-        noun = "problem" if len(told) == 1 else "problems"
-        lines = [f"  {number}. {problem}" for number, problem in enumerate(told[:MOST_TOLD], 1)]
-        lines += [f"  and {len(told) - MOST_TOLD} more."] if len(told) > MOST_TOLD else []
-        Exception.__init__(self, "\n".join([f"the config has {len(told)} {noun}; nothing was run.", *lines]))
-
-
-def shape_problems(raw: Any) -> Iterator[InputError]:
-    """Yield where a config is too large or too deep to be one, as a few lines of YAML with anchors can make it."""
-    for number, (trail, value) in enumerate(values_of(raw)):
-        if number >= MOST_VALUES:
-            found, allowed = f"more than {MOST_VALUES:,} values", f"{MOST_VALUES:,} in all"
-        elif len(trail) > DEEPEST:
-            found, allowed = f"values within each other, {len(trail)} deep", f"{DEEPEST} deep at most"
-        elif isinstance(value, str) and len(value) > LONGEST_TEXT:
-            found, allowed = f"a text of {len(value):,} characters", f"{LONGEST_TEXT:,} at most"
-        elif isinstance(value, int) and abs(value) > LARGEST:
-            found, allowed = f"a whole number of {value.bit_length()} bits", "numbers that 64 bits hold"
-        else:
-            continue
-        yield InputError(place(trail), found=found, allowed=allowed, remedy="Write it shorter.")
-
-
-def values_of(value: Any, trail: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Yield every key and value of a config with the keys on the way to it, one step deeper than a config may be."""
-    yield trail, value
-    if len(trail) > DEEPEST:
-        return
-    if isinstance(value, Mapping):
-        yield from ((trail, key) for key in value)
-    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
-        yield from values_of(item, (*trail, key))
-
-
-def place(trail: Iterable[Any]) -> str:
-    """Name a place in the config."""
-    words = [cut(part) if isinstance(part, str) else shown(part) for part in trail]
-    return "config: " + (".".join(words[:DEEPEST]) or "top level")
-
-
-def to_numbers(value: Any) -> Any:
-    """Return a copy of value with every string such as 2e-5, no number to YAML 1.1, as a float."""
-    if isinstance(value, Mapping):
-        return {key: copy.deepcopy(item) if key == "sources" else to_numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [to_numbers(item) for item in value]
-    return float(value) if isinstance(value, str) and SCIENTIFIC.fullmatch(value) else value
 
 
 def normalise(settings: Mapping[str, Any]) -> Config:
@@ -156,114 +75,3 @@ def normalise(settings: Mapping[str, Any]) -> Config:
         name: value if value is None or isinstance(value, str) else int(value) if name in INTEGERS else float(value)
         for name, value in settings.items()
     }
-
-
-def fill_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
-    """Return a copy of value with the schema's defaults wherever a key is missing."""
-    if not isinstance(value, Mapping):
-        return value
-    referred = root["$defs"][schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else {}
-    properties = referred.get("properties", {}) | schema.get("properties", {})
-    defaults = {key: sub["default"] for key, sub in properties.items() if "default" in sub}
-    other = (referred | schema).get("additionalProperties")
-    return {
-        key: fill_defaults(item, properties.get(key, other if isinstance(other, Mapping) else {}), root)
-        for key, item in {**json.loads(json.dumps(defaults)), **value}.items()
-    }
-
-
-def schema_errors(config: Config, schema: Config) -> list[jsonschema.ValidationError]:
-    """Return what the schema forbids, by place; a number is a finite one, a pattern is one of the whole text."""
-    standard = jsonschema.Draft202012Validator
-    usual = standard.TYPE_CHECKER
-    types = usual.redefine_many(
-        {
-            "number": lambda _, value: usual.is_type(value, "number") and abs(value) <= sys.float_info.max,
-            "integer": lambda _, value: usual.is_type(value, "integer") and abs(value) <= LARGEST,
-        }
-    )
-    validator = jsonschema.validators.extend(standard, {"pattern": whole_pattern}, type_checker=types)(schema)
-    return sorted(validator.iter_errors(config), key=lambda error: place(error.absolute_path))
-
-
-def whole_pattern(
-    _: jsonschema.Validator, pattern: str, value: Any, __: Config
-) -> Iterator[jsonschema.ValidationError]:
-    """Yield a text that does not match from end to end; to `$`, a line break at the end would be none."""
-    if isinstance(value, str) and not re.fullmatch(pattern, value):
-        yield jsonschema.ValidationError("no match")
-
-
-def unknown_keys(error: jsonschema.ValidationError) -> list[Any]:
-    """Return the keys that a violation of additionalProperties is about."""
-    return [key for key in error.instance if key not in error.schema.get("properties", {})]
-
-
-def drop_unknown_keys(errors: Iterable[jsonschema.ValidationError]) -> None:
-    """Remove the keys that the schema does not know from the config that it was checked against."""
-    for error in errors:
-        if error.validator == "additionalProperties":
-            for key in unknown_keys(error):
-                del error.instance[key]
-
-
-def tell(error: jsonschema.ValidationError) -> InputError:
-    """Turn one violation of the schema into an error for people."""
-    where = place(error.absolute_path)
-    if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = unknown_keys(error)
-        near = {key: difflib.get_close_matches(key, known, n=1) for key in unknown if isinstance(key, str)}
-        hints = [f"Did you mean {match[0]!r} for {cut(repr(key))}?" for key, match in near.items() if match]
-        return InputError(
-            where,
-            found=f"unknown key {listed(repr(key) if isinstance(key, str) else shown(key) for key in unknown)}",
-            allowed=", ".join(known),
-            remedy=" ".join(hints[:MOST_TOLD]) or "Remove it.",
-        )
-    if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        return InputError(
-            where,
-            found=f"no key {', '.join(map(repr, missing))}",
-            allowed="a value for each of " + ", ".join(error.validator_value),
-            remedy=f"Add {', '.join(missing)}.",
-        )
-    return InputError(where, found=shown(error.instance), allowed=requirement(error), remedy="Correct the value.")
-
-
-def requirement(error: jsonschema.ValidationError) -> str:
-    """Say what a schema keyword asks for."""
-    value = error.validator_value
-    match error.validator:
-        case "not":
-            return f"a name that is not one of {', '.join(value['enum'])}"
-        case "type":
-            kinds = value if isinstance(value, str) else " or ".join(value)
-            large = isinstance(error.instance, float) and abs(error.instance) > LARGEST and "integer" in kinds
-            return f"a value of type {kinds}{' that 64 bits hold' if large else ''}"
-        case "enum":
-            return f"one of {', '.join(map(str, value))}"
-        case "const":
-            return str(value)
-        case "pattern":
-            return f"text that matches {value}"
-        case "uniqueItems":
-            return "entries that differ from each other"
-        case "minItems" | "minProperties":
-            return f"{value} or more entries"
-    bounds = {
-        "minimum": "of at least",
-        "maximum": "of at most",
-        "exclusiveMinimum": "above",
-        "exclusiveMaximum": "below",
-    }
-    return f"a number {bounds[error.validator]} {value}" if error.validator in bounds else error.message
-
-
-def shown(value: Any) -> str:
-    """Print a value, cut where it is long."""
-    try:
-        return cut(json.dumps(value, default=str))
-    except (TypeError, ValueError):  # of keys that are no texts, and of numbers of thousands of digits
-        return f"something of type {type(value).__name__}"

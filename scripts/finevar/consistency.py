@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from finevar.coding import Coding, term_name, terms
+from finevar.coding import Coding
 from finevar.errors import InputError
 
 Config = dict[str, Any]
@@ -49,7 +49,7 @@ def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) ->
         yield from level_problems(name, factor, baseline[name])
     yield from design_problems(config["sweep"])
     yield from size_problems(config["sweep"])
-    yield from claim_problems(config)
+    yield from tradeoff_problems(config["analysis"])
 
 
 def reference_problems(config: Config) -> Iterator[InputError]:
@@ -273,16 +273,19 @@ def planned_points(sweep: Config) -> int:
     return 0
 
 
-def claim_problems(config: Config) -> Iterator[InputError]:
-    """Yield claims about a metric or a term that the analysis does not have."""
-    analysis = config["analysis"]
-    known = [term_name(term) for term in terms(list(config["sweep"]["factors"]), analysis["model"]) if term]
-    for number, claim in enumerate(analysis["claims"]):
-        for key, allowed in (("response", analysis["responses"]), ("term", known)):
-            if claim[key] not in allowed:
-                yield InputError(
-                    f"config: analysis.claims[{number}].{key}",
-                    found=cut(repr(claim[key])),
-                    allowed=listed(allowed, len(allowed)),
-                    remedy="Correct the name, or change what is analysed.",
-                )
+def tradeoff_problems(analysis: Config) -> Iterator[InputError]:
+    """Yield metrics that trade-offs are asked for and that are not analysed, and weights of metrics left out."""
+    asked = analysis["tradeoffs"]
+    known = [*analysis["responses"], "seconds"]
+    wanted = known if asked["responses"] is None else asked["responses"]
+    for key, names, allowed in (("responses", wanted, known), ("weights", asked["weights"], wanted)):
+        unknown = [name for name in names if name not in allowed]
+        if unknown:
+            yield InputError(
+                f"config: analysis.tradeoffs.{key}",
+                found=listed(unknown),
+                allowed=listed(allowed),
+                remedy="Add it to analysis.responses, or leave it out."
+                if key == "responses"
+                else "Add it to analysis.tradeoffs.responses, or leave its weight out.",
+            )

@@ -1,4 +1,4 @@
-"""A model's predictions on held-out sentences and the metrics made from them."""
+"""A model's predictions on held-out sentences, and the files of an evaluation."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from finevar.finished import drop_weights, keep_finished, kept_identity, restore
 from finevar.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
 from finevar.packing import collate
 from finevar.records import EXAMPLES, METRICS, PREDICTIONS, RESPONSES, read_table, write_rows
+from finevar.scores import cross_entropies, f1_average, metrics
 
 BATCH = 64  # sentences; of no effect on any metric beyond rounding
-ECE_BINS = 15
 STANDARD_ERRORS = ("accuracy_se", "f1_se", "loss_se")
 
 Row = dict[str, Any]
@@ -137,120 +137,3 @@ def diverged_metrics(classes: Sequence[str], examples: int) -> Row:
         "eval_examples": examples,
         "engine": engine(),
     }
-
-
-def f1_average(classes: int) -> str:
-    """Return how F1, precision and recall are averaged: of the second class for two, over all classes for more."""
-    return "binary" if classes == 2 else "macro"
-
-
-def metrics(logits: np.ndarray, labels: np.ndarray) -> Row:
-    """Return every response from logits [examples, classes] and labels [examples].
-
-    One that is not defined (a precision where nothing was predicted positive) is None, with the reason under `reason`.
-    """
-    classes = logits.shape[1]
-    probabilities = softmax(logits)
-    predicted = logits.argmax(1)
-    confusion = np.zeros((classes, classes), dtype=np.int64)  # rows are true classes, columns predicted ones
-    np.add.at(confusion, (labels, predicted), 1)
-    values: Row = {
-        "accuracy": float((predicted == labels).mean()),
-        "loss": float(cross_entropies(logits, labels).mean()),
-        **averaged(confusion),
-        "mcc": matthews(confusion),
-        "roc_auc": roc_auc(probabilities, labels),
-        "ece": calibration_error(probabilities, labels),
-        "brier": brier(probabilities, labels),
-    }
-    values |= sampling_errors(logits, labels, confusion)
-    undefined = [name for name, value in values.items() if value is None]
-    return values | {
-        "reason": f"not defined for these predictions: {', '.join(undefined)}" if undefined else None,
-        "f1_average": f1_average(classes),
-        "classes": classes,
-    }
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities, float64 [examples, classes]."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-    return shifted / shifted.sum(1, keepdims=True)
-
-
-def cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return -log p(label) of each example, float64 [examples]."""
-    wide = logits.astype(np.float64)
-    shifted = wide - wide.max(1, keepdims=True)
-    return np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(labels)), labels]
-
-
-def averaged(confusion: np.ndarray) -> Mapping[str, float | None]:
-    """Return precision, recall and F1 of the second of two classes, or their means over more classes."""
-    hits, predicted, true = np.diag(confusion), confusion.sum(0), confusion.sum(1)
-    chosen = slice(1, 2) if len(confusion) == 2 else slice(None)
-    scores = {"precision": (hits, predicted), "recall": (hits, true), "f1": (2 * hits, predicted + true)}
-    return {
-        name: float((part[chosen] / whole[chosen]).mean()) if whole[chosen].all() else None
-        for name, (part, whole) in scores.items()
-    }
-
-
-def sampling_errors(logits: np.ndarray, labels: np.ndarray, confusion: np.ndarray) -> Mapping[str, float | None]:
-    """Return the standard errors that accuracy, F1 and loss have from the choice of test examples alone.
-
-    F1 of a class is a ratio of two sums over examples, so its error is that of a ratio estimator (delta method).
-    """
-    count, predicted = len(labels), logits.argmax(1)
-    accuracy = (predicted == labels).mean()
-    classes = range(1, 2) if len(confusion) == 2 else range(len(confusion))
-    influence = np.zeros(count)
-    for k in classes:
-        whole = confusion[:, k].sum() + confusion[k].sum()
-        hits, members = (predicted == k) & (labels == k), (predicted == k).astype(int) + (labels == k)
-        influence += (2 * hits - 2 * confusion[k, k] / max(whole, 1) * members) / max(whole, 1) / len(classes)
-    return {
-        "accuracy_se": float(np.sqrt(accuracy * (1 - accuracy) / count)),
-        "f1_se": float(np.sqrt((influence**2).sum())),
-        "loss_se": float(cross_entropies(logits, labels).std(ddof=1) / np.sqrt(count)) if count > 1 else None,
-    }
-
-
-def matthews(confusion: np.ndarray) -> float | None:
-    """Return the multi-class Matthews correlation coefficient (Gorodkin 2004)."""
-    counts = confusion.astype(np.float64)
-    total, hits, predicted, true = counts.sum(), np.trace(counts), counts.sum(0), counts.sum(1)
-    scale = np.sqrt((total**2 - predicted @ predicted) * (total**2 - true @ true))
-    return float((hits * total - predicted @ true) / scale) if scale > 0 else None
-
-
-def roc_auc(probabilities: np.ndarray, labels: np.ndarray) -> float | None:
-    """Return the area under the ROC curve; for more than two classes, the mean of each class against the rest."""
-    classes = probabilities.shape[1]
-    areas = [rank_area(probabilities[:, k], labels == k) for k in (range(1, 2) if classes == 2 else range(classes))]
-    return None if None in areas else float(np.mean(areas))
-
-
-def rank_area(scores: np.ndarray, positive: np.ndarray) -> float | None:
-    """Return the share of (positive, negative) pairs in order, ties counted half (Mann-Whitney)."""
-    pairs = int(positive.sum()) * int((~positive).sum())
-    if pairs == 0:
-        return None
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    mid_ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    smallest = positive.sum() * (positive.sum() + 1) / 2
-    return float((mid_ranks[positive].sum() - smallest) / pairs)
-
-
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the expected calibration error over equal-width bins of confidence (Guo et al. 2017)."""
-    confidence, correct = probabilities.max(1), probabilities.argmax(1) == labels
-    bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
-    gaps = np.bincount(bins, weights=confidence - correct, minlength=ECE_BINS)
-    return float(np.abs(gaps).sum() / len(labels))
-
-
-def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the Brier score: mean squared error of the probabilities, summed over classes, halved for two."""
-    squared = ((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(1).mean()
-    return float(squared / 2 if probabilities.shape[1] == 2 else squared)

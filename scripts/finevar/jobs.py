@@ -14,6 +14,7 @@ from types import TracebackType
 from finevar.errors import InputError, Interruption
 
 LOGGER = logging.getLogger("finevar")
+FOUND = 25  # level of the one line that a stage tells of what it found, in the terminal too
 INTERRUPTED = 75  # exit status of a job that was asked to end: EX_TEMPFAIL, try again
 # Ctrl-C; preemption, a time limit, scancel, a shutdown; SLURM's warning before its time limit (--signal=USR1@60).
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -40,7 +41,8 @@ class JobLog:
     def __enter__(self) -> logging.Logger:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handlers = [logging.FileHandler(self.path, mode="w", encoding="utf-8"), logging.StreamHandler()]
-        handlers[1].setLevel(logging.WARNING)
+        handlers[1].setLevel(FOUND)
+        logging.addLevelName(FOUND, "FOUND")
         for handler in handlers:
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
         LOGGER.setLevel(logging.INFO)

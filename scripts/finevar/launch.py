@@ -71,7 +71,8 @@ def start(options: Sequence[str]) -> int:
             if status:
                 return status
         remove_half_written()
-        return run(options, lock)
+        with progress_told(options):
+            return run(options, lock)
 
 
 def run(options: Sequence[str], lock: int) -> int:
@@ -93,6 +94,22 @@ def run(options: Sequence[str], lock: int) -> int:
             newest = max(Path("results").glob("*/interim/report.html"), key=lambda path: path.stat().st_mtime)
             print(f"Interim report: {newest}")
     return abs(status)
+
+
+@contextlib.contextmanager
+def progress_told(options: Sequence[str]) -> Iterator[None]:
+    """Have another process tell of progress while Snakemake runs; not of Ctrl-C's concern, it ends with this one."""
+    if "--configfile" not in options:
+        yield
+        return
+    config = options[options.index("--configfile") + 1]
+    command = [sys.executable, "-m", "finevar.status", "--follow", "--configfile", config]
+    teller = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield
+    finally:
+        teller.kill()
+        teller.wait()
 
 
 def without_targets(options: Sequence[str]) -> list[str]:

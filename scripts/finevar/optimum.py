@@ -213,20 +213,28 @@ def largest_t(weights: np.ndarray, surface: Surface, *, two_sided: bool) -> floa
 
 
 def parameter_draws(surface: Surface) -> np.ndarray:
-    """Return draws [draws, parameters] of the estimates' errors: multivariate t with the fit's covariance.
+    """Return draws [draws, parameters] of the estimates' errors: multivariate t with the fit's covariance."""
+    df = joint_df(surface)
+    generator = np.random.default_rng(DRAW_SEED)
+    normal = normal_draws(surface.fit.cov, generator)
+    return normal * np.sqrt(df / generator.chisquare(df, DRAWS))[:, None]
 
-    Its degrees of freedom are Hotelling's, df - p + 1 for p parameters, but no more than there are tried points, and
-    than half the clusters: in many directions at once the covariance's own uncertainty weighs more than in one (see
-    make calibrate).
+
+def joint_df(surface: Surface) -> float:
+    """Return the degrees of freedom of the fit's covariance where many contrasts are read at once.
+
+    Hotelling's, df - p + 1 for p parameters, but no more than there are tried points, and than half the clusters: in
+    many directions at once the covariance's own uncertainty weighs more than in one (see make calibrate).
     """
     limits = [surface.fit.df - len(surface.names) + 1, len(surface.runs.drop_duplicates(list(surface.codings)))]
     limits += [surface.errors.count / 2] if surface.errors.count is not None else []
-    df = max(min(limits), 1.0)
-    generator = np.random.default_rng(DRAW_SEED)
-    values, vectors = np.linalg.eigh(surface.fit.cov)
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    normal = generator.standard_normal((DRAWS, len(values))) @ root.T
-    return normal * np.sqrt(df / generator.chisquare(df, DRAWS))[:, None]
+    return max(min(limits), 1.0)
+
+
+def normal_draws(cov: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return normal draws [draws, parameters] of mean zero; a covariance that is not quite positive is clipped."""
+    values, vectors = np.linalg.eigh(cov)
+    return generator.standard_normal((DRAWS, len(values))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
 
 
 def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:

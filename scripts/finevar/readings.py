@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ FEW_RUNS = 10  # a parameter
 FEW_CLUSTERS = 40
 
 Rows = list[dict[str, Any]]
-Claim = Mapping[str, str]  # response, term and framework of a statement made before the study
+Claim = Mapping[str, Any]  # a statement made before the study, see workflow/schemas/claims.schema.yaml
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Plan:
     order: str
     confidence: float
     claims: Sequence[Claim] = ()
+    tradeoffs: Mapping[str, Any] = field(default_factory=dict)  # responses and weights, each with a default
 
     @classmethod
     def of(cls, params: Any) -> Plan:
@@ -54,6 +55,7 @@ class Plan:
             order=analysis["model"],
             confidence=analysis["confidence"],
             claims=analysis["claims"],
+            tradeoffs=analysis.get("tradeoffs", {}),
         )
 
     @property
@@ -81,12 +83,12 @@ def study_surfaces(metrics: pd.DataFrame, plan: Plan) -> tuple[list[Surface], di
 
 
 def fit_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
-    """Fit every response; return rows of the tables coefficients, effects, fits, ladder, profiles and surface.
+    """Fit every response; return rows of coefficients, covariances, effects, fits, ladder, profiles and surface.
 
     metrics: a study's runs (records.STUDY_METRICS). A response that a gate stops has rows in fits, with the sentence
     under gate, and nowhere else.
     """
-    names = ("coefficients", "effects", "fits", "ladder", "profiles", "surface")
+    names = ("coefficients", "covariances", "effects", "fits", "ladder", "profiles", "surface")
     tables: dict[str, Rows] = {name: [] for name in names}
     surfaces, stopped = study_surfaces(metrics, plan)
     for response, gate in stopped.items():
@@ -104,6 +106,7 @@ def fit_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
             tables["fits"].append(row | {"largest_identity_deviation": deviation})
             matched = fit_matched(surface, plan.baseline)
             tables["coefficients"] += coefficient_rows(matched, "matched") if matched else []
+        tables["covariances"] += covariance_rows(surface)
         tables["effects"] += effect_rows(surface)
         tables["ladder"] += ladder_rows(surface, plan.order, unequal_noise(surface))
         tables["profiles"] += profile_rows(surface)
@@ -124,7 +127,7 @@ def judge_coefficients(rows: Rows, plan: Plan) -> None:
     unmoved = {term_name(term) for term in plan.columns if not moves_with_origin(term, plan.columns)}
 
     def test_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
-        framework = row.get("framework", "absolute")
+        framework = row.get("framework") or "absolute"
         same = framework == "relative" and row["term"] in unmoved
         return row["response"], row["term"], "absolute" if same else framework
 
@@ -177,6 +180,21 @@ def coefficient_rows(surface: Surface, framework: str) -> Rows:
     return rows
 
 
+def covariance_rows(surface: Surface) -> Rows:
+    """Return the covariance of every pair of the terms' absolute coefficients, in coded units."""
+    count = len(surface.columns)
+    pairs = itertools.product(range(count), repeat=2)
+    return [
+        {
+            "response": surface.response,
+            "term": surface.names[i],
+            "other": surface.names[j],
+            "covariance": float(surface.fit.cov[i, j]),
+        }
+        for i, j in pairs
+    ]
+
+
 def natural_scale(codings: Codings, term: Term) -> float:
     """Return the coded units in one natural step of every factor of a term, multiplied."""
     return float(np.prod([codings[name].step for name in term]))
@@ -196,9 +214,7 @@ def effect_rows(surface: Surface) -> Rows:
     """Return the change of the response from each factor's lowest to highest level, the others at the centre."""
     rows = []
     for name, coding in surface.codings.items():
-        ends = {other: np.array([-1.0, 1.0]) * (other == name) for other in surface.codings}
-        low, high = surface.padded(model_matrix(ends, surface.columns))
-        change = contrast(surface, high - low)
+        change = contrast(surface, change_weights(surface, name))
         steps = 2 / coding.step
         rows.append(
             {
@@ -220,6 +236,13 @@ def effect_rows(surface: Surface) -> Rows:
             }
         )
     return rows
+
+
+def change_weights(surface: Surface, name: str) -> np.ndarray:
+    """Return the weights [parameters] of the change along a factor, lowest to highest, the others at the centre."""
+    ends = {other: np.array([-1.0, 1.0]) * (other == name) for other in surface.codings}
+    low, high = surface.padded(model_matrix(ends, surface.columns))
+    return high - low
 
 
 def fit_row(surface: Surface, metrics: pd.DataFrame, framework: str) -> dict[str, Any]:

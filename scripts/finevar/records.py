@@ -99,6 +99,7 @@ LEARNING_CURVES = schema(
 
 ESTIMATE = {"estimate": pa.float64(), "std_error": pa.float64()}
 INTERVAL = {"ci_low": pa.float64(), "ci_high": pa.float64()}
+SIMULTANEOUS = {"simultaneous_low": pa.float64(), "simultaneous_high": pa.float64()}  # hold for all rows at once
 TEST = {"p_value": pa.float64(), "reason": pa.string()}  # reason: why there is no p, or no verdict
 VERDICT = TEST | {
     "p_adjusted": pa.float64(),
@@ -119,6 +120,7 @@ COEFFICIENTS = schema(
     **INTERVAL,
     **VERDICT,
 )
+COVARIANCES = schema(response=pa.string(), term=pa.string(), other=pa.string(), covariance=pa.float64())
 EFFECTS = schema(
     response=pa.string(),
     factor=pa.string(),
@@ -297,6 +299,7 @@ AGAINST_BASELINE = schema(
     point_id=pa.string(),
     **ESTIMATE,
     **INTERVAL,
+    **SIMULTANEOUS,
     reason=pa.string(),
 )
 MATCHED = schema(
@@ -307,6 +310,207 @@ MATCHED = schema(
     df=pa.float64(),
     **INTERVAL,
     **TEST,
+)
+CALIBRATION = schema(
+    role=pa.string(),
+    run_id=pa.string(),
+    dataset=pa.string(),
+    point_id=pa.string(),
+    seed=pa.int64(),
+    loss=pa.float64(),
+    refinement=pa.float64(),
+    calibration_loss=pa.float64(),
+    temperature=pa.float64(),
+    accuracy=pa.float64(),
+    ece=pa.float64(),
+    brier=pa.float64(),
+    reason=pa.string(),
+)
+CALIBRATION_EFFECTS = schema(
+    response=pa.string(),
+    factor=pa.string(),
+    change=pa.float64(),
+    std_error=pa.float64(),
+    **INTERVAL,
+    **TEST,
+)
+RELIABILITY = schema(
+    group=pa.string(),
+    dataset=pa.string(),
+    point_id=pa.string(),
+    bin=pa.int64(),
+    confidence_mean=pa.float64(),
+    correct_share=pa.float64(),
+    **INTERVAL,
+    count=pa.int64(),
+    models=pa.int64(),
+)
+PAIRED = schema(
+    run_id=pa.string(),
+    dataset=pa.string(),
+    point_id=pa.string(),
+    seed=pa.int64(),
+    sentences=pa.int64(),
+    gained=pa.int64(),
+    lost=pa.int64(),
+    p_value=pa.float64(),
+    p_adjusted=pa.float64(),
+    family=pa.string(),
+)
+PAIRED_POINTS = schema(
+    dataset=pa.string(),
+    point_id=pa.string(),
+    response=pa.string(),
+    sentences=pa.int64(),
+    seeds=pa.int64(),
+    estimate=pa.float64(),
+    **INTERVAL,
+    **SIMULTANEOUS,
+    probability=pa.float64(),
+    probability_low=pa.float64(),
+    probability_high=pa.float64(),
+    reason=pa.string(),
+)
+
+
+CLAIMS = schema(
+    name=pa.string(),
+    response=pa.string(),
+    framework=pa.string(),
+    term=pa.string(),
+    statement=pa.string(),
+    source=pa.string(),
+    finding=pa.string(),
+    sign=pa.string(),
+    p_published=pa.float64(),
+    **ESTIMATE,
+    **INTERVAL,
+    **TEST,
+    p_adjusted=pa.float64(),
+    unit=pa.string(),
+    from_level=pa.float64(),
+    to_level=pa.float64(),
+    smallest_effect=pa.float64(),
+    minimum_detectable=pa.float64(),
+    found=pa.string(),
+    verdict=pa.string(),
+)
+TUNING_CURVES = schema(
+    response=pa.string(),
+    dataset=pa.string(),
+    draws=pa.int64(),
+    expected=pa.float64(),
+    **INTERVAL,
+    expected_again=pa.float64(),
+    settings=pa.int64(),
+    runs=pa.int64(),
+    method=pa.string(),
+    reason=pa.string(),
+)
+ROBUSTNESS = schema(
+    response=pa.string(),
+    factor=pa.string(),
+    conclusion=pa.string(),
+    coding=pa.string(),
+    degree=pa.string(),
+    covariance=pa.string(),
+    scale=pa.string(),
+    reported=pa.bool_(),
+    estimate=pa.float64(),
+    **TEST,
+    agrees=pa.bool_(),
+)
+FAILURES = schema(
+    dataset=pa.string(),
+    factor=pa.string(),
+    level=pa.float64(),
+    runs=pa.int64(),
+    diverged=pa.int64(),
+    missing=pa.int64(),
+    share=pa.float64(),
+    **INTERVAL,
+    **TEST,
+    p_adjusted=pa.float64(),
+)
+PARETO = schema(
+    dataset=pa.string(),  # "" is the mean over data sets
+    point_id=pa.string(),
+    response=pa.string(),
+    mean=pa.float64(),  # over seeds; of seconds the geometric mean
+    std_error=pa.float64(),
+    runs=pa.int64(),
+    reason=pa.string(),
+)
+PARETO_POINTS = schema(
+    dataset=pa.string(),
+    point_id=pa.string(),
+    efficient=pa.bool_(),
+    **TEST,
+    p_adjusted=pa.float64(),
+    dominated_by=pa.string(),
+    verdict=pa.string(),
+)
+DISAGREEMENTS = schema(
+    response_a=pa.string(),
+    response_b=pa.string(),
+    place=pa.string(),
+    point_id=pa.string(),
+    cosine=pa.float64(),
+    **INTERVAL,
+    verdict=pa.string(),
+    reason=pa.string(),
+    cells=pa.int64(),
+    share_agree=pa.float64(),
+    share_disagree=pa.float64(),
+    share_open=pa.float64(),
+    factors=pa.string(),
+)
+PRICES = schema(
+    best_for=pa.string(),
+    response=pa.string(),
+    point_id=pa.string(),
+    own_best=pa.string(),
+    price=pa.float64(),
+    std_error=pa.float64(),
+    **INTERVAL,
+    smallest_effect=pa.float64(),
+    verdict=pa.string(),
+    reason=pa.string(),
+)
+DESIRABILITY = schema(
+    point_id=pa.string(),
+    response=pa.string(),  # "" is all of them together
+    weight=pa.float64(),
+    value=pa.float64(),
+    desirability=pa.float64(),
+    **INTERVAL,
+    best_share=pa.float64(),
+)
+VARIABILITY = schema(
+    response=pa.string(),
+    component=pa.string(),
+    kind=pa.string(),
+    method=pa.string(),
+    variance=pa.float64(),
+    sd=pa.float64(),
+    sd_low=pa.float64(),
+    sd_high=pa.float64(),
+    share=pa.float64(),
+    **INTERVAL,
+    test_set_share=pa.float64(),
+    df=pa.float64(),
+    reason=pa.string(),
+)
+IMPORTANCE = schema(
+    response=pa.string(),
+    factor=pa.string(),
+    first_order=pa.float64(),
+    total=pa.float64(),
+    shapley=pa.float64(),
+    shapley_ci_low=pa.float64(),
+    shapley_ci_high=pa.float64(),
+    method=pa.string(),
+    reason=pa.string(),
 )
 
 

@@ -12,8 +12,29 @@ import pandas as pd
 import vl_convert
 import yaml
 
-from finevar import caveats, completeness, findings, formatting, report_tables, sections, wording
+from finevar import (
+    calibration_chart,
+    calibration_section,
+    caveats,
+    claims_section,
+    completeness,
+    failures_section,
+    formatting,
+    paired_section,
+    report_tables,
+    robustness_section,
+    sections,
+    tradeoffs_chart,
+    tradeoffs_section,
+    tuning_chart,
+    tuning_section,
+    variability_chart,
+    variability_section,
+    wording,
+)
 from finevar.drawing import vega_lite_version
+from finevar.explorer import explorer_data
+from finevar.summary import summary
 
 TEMPLATES = Path(__file__).parent / "templates"
 DESIGN_WORDS = {
@@ -24,8 +45,20 @@ DESIGN_WORDS = {
     "table": "points read from a file",
 }
 
+# Sections of their own module, by the name that the page has for them.
+SECTIONS = {
+    "failures": failures_section.section,
+    "paired": paired_section.section,
+    "tradeoffs": tradeoffs_section.section,
+    "calibration": calibration_section.section,
+    "variability": variability_section.section,
+    "tuning": tuning_section.section,
+    "claims": claims_section.section,
+    "robustness": robustness_section.section,
+}
 ANALYSES = (
     "coefficients",
+    "covariances",
     "effects",
     "fits",
     "surface",
@@ -42,6 +75,22 @@ ANALYSES = (
     "recommendations",
     "against_baseline",
     "matched",
+    "robustness",
+    "calibration",
+    "calibration_effects",
+    "reliability",
+    "paired",
+    "paired_points",
+    "variability",
+    "importance",
+    "failures",
+    "pareto",
+    "pareto_points",
+    "disagreements",
+    "prices",
+    "desirability",
+    "tuning_curves",
+    "claims",
 )
 
 Tables = Mapping[str, pd.DataFrame]
@@ -66,6 +115,7 @@ def render_report(tables: Tables, figures: Mapping[str, Mapping[str, Any]], fact
         "study": facts["config"]["study"],
         "interim": facts["interim"],
         "answer": answer(tables, facts),
+        "explorer": explorer_data(tables, labels, facts),
         "design": design(tables, facts),
         "baseline": baseline(tables, facts),
         "effects": effects(tables, facts),
@@ -83,7 +133,8 @@ def render_report(tables: Tables, figures: Mapping[str, Mapping[str, Any]], fact
         "error_rate": formatting.percent(1 - confidence),
         "program": vl_convert.javascript_bundle(vl_version=vega_lite_version()),
     }
-    return environment.get_template("report.html").render(context)
+    told = {name: section(tables, labels, list(facts["factors"]), confidence) for name, section in SECTIONS.items()}
+    return environment.get_template("report.html").render(context | told)
 
 
 def answer(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,10 +158,10 @@ def answer(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     )
     groups.append({"verdict": "none", "title": "What has no verdict", "sentences": stopped})
     return {
+        "summary": summary(tables, fitted_names(tables, facts), confidence),
         "headline": wording.headline(effect_rows, fits, labels),
         "together": wording.together_sentence(interactions, labels),
         "interplay": sections.interplay_answer(tables, fitted_names(tables, facts), confidence),
-        "recommended": findings.recommended_sentence(sections.recommended(tables, labels), labels),
         "matrix": report_tables.verdict_matrix(effect_rows, labels, confidence),
         "groups": [group for group in groups if group["sentences"]],
         "scope": scope(tables["metrics"]),
@@ -242,9 +293,27 @@ def figure(name: str, spec: Mapping[str, Any], tables: Tables, facts: Mapping[st
         "name": name,
         "spec": json.dumps(spec, separators=(",", ":")).replace("<", "\\u003c"),
         "svg": vl_convert.vegalite_to_svg(dict(spec), vl_version=vega_lite_version()),
-        "caption": wording.figure_caption(
-            kind, label, facts["config"]["analysis"]["confidence"], list(facts["factors"])
+        **words(kind, label, tables, facts),
+    }
+
+
+def words(kind: str, label: str, tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return a figure's caption and text alternative."""
+    confidence, runs = facts["config"]["analysis"]["confidence"], int((tables["metrics"]["status"] == "ok").sum())
+    captions = {
+        "calibration": (calibration_chart, lambda told: told.caption(tables["reliability"], runs, confidence)),
+        "variability": (variability_chart, lambda told: told.caption(tables["variability"], runs, confidence)),
+        "tradeoffs": (
+            tradeoffs_chart,
+            lambda told: told.caption(tables["pareto"], tables["pareto_points"], confidence),
         ),
+        "tuning_curves": (tuning_chart, lambda told: told.caption(tables["tuning_curves"], confidence)),
+    }
+    if kind in captions:
+        chart, tell = captions[kind]
+        return {"caption": tell(chart), "alternative": chart.ALTERNATIVE}
+    return {
+        "caption": wording.figure_caption(kind, label, confidence, list(facts["factors"])),
         "alternative": wording.figure_alternative(kind, label),
     }
 

@@ -13,7 +13,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from finevar.coding import aliased_terms, design_matrix, leverages
-from finevar.covariance import cluster_sums, clustered_by, fit_ols, jackknife_weights, jackknifes
+from finevar.covariance import Errors, cluster_sums, clustered_by, fit_ols, jackknife_weights, jackknifes
 from finevar.regression import Surface
 
 PERMUTATIONS = 999
@@ -92,13 +92,22 @@ def clustered(surface: Surface, numbers: Sequence[int]) -> Rows:
     """Return p-values as if runs that differ in epochs only, at one seed, shared their errors."""
     if surface.errors.clusters is not None or "epochs" not in surface.codings:
         return without("clustered", numbers, "clusters are the default's, or epochs are no factor")
-    others = [name for name in surface.codings if name != "epochs"]
-    labels = surface.runs.groupby([*others, *TRAJECTORY_BEYOND_EPOCHS], sort=False).ngroup().to_numpy()
-    errors = clustered_by(labels, "")
-    if (errors.count or 0) <= surface.fit.matrix.shape[1] or not jackknifes(surface.fit.matrix, labels):
+    errors = as_trajectories(surface)
+    if not estimable(surface.fit.matrix, errors):
         return without("clustered", numbers, "too few clusters")
     fit = fit_ols(surface.fit.values, surface.fit.matrix, errors)
     return estimates("clustered", fit.params, fit.bse, fit.pvalues, numbers)
+
+
+def as_trajectories(surface: Surface) -> Errors:
+    """Return the errors of runs of which those that differ in epochs only, at one seed, share a trajectory."""
+    others = [name for name in surface.codings if name != "epochs"]
+    return clustered_by(surface.runs.groupby([*others, *TRAJECTORY_BEYOND_EPOCHS], sort=False).ngroup().to_numpy(), "")
+
+
+def estimable(matrix: np.ndarray, errors: Errors) -> bool:
+    """Say whether clusters are enough, and each dispensable, to estimate the errors of a matrix's parameters."""
+    return (errors.count or 0) > matrix.shape[1] and jackknifes(matrix, errors.clusters)
 
 
 def mixed_model(surface: Surface, numbers: Sequence[int], unequal: str | None) -> Rows:

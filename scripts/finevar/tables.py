@@ -21,11 +21,16 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
     return records.read_table(path, records.STUDY_METRICS).to_pandas()
 
 
+def as_table(name: str, rows: Rows) -> pa.Table:
+    """Return rows as the table of that name; a column that no row has is null."""
+    return pa.Table.from_pylist(rows, schema=getattr(records, name.upper()))
+
+
 def write_tables(tables: Mapping[str, Rows], paths: Iterable[str]) -> None:
     """Write tables to the paths named after them, as Parquet or as CSV by suffix."""
     for path in paths:
         name = Path(path).stem
-        table = pa.Table.from_pylist(tables[name], schema=getattr(records, name.upper()))
+        table = as_table(name, tables[name])
         if Path(path).suffix == ".csv":
             buffer = pa.BufferOutputStream()
             csv.write_csv(table, buffer)

@@ -25,6 +25,7 @@ from finevar.formatting import (
     number,
     p_text,
     percent,
+    response_labels,
     sentence_case,
     significant,
     unit_label,
@@ -242,6 +243,19 @@ def runs_sentence(metrics: pd.DataFrame) -> str:
     return f"{told}: {joined(parts)}."
 
 
+def ranges_sentence(metrics: pd.DataFrame, responses: Sequence[str]) -> str:
+    """Count the runs and tell the range of each response over them."""
+    ok = metrics[metrics["status"] == "ok"]
+    labels = response_labels(metrics, responses)
+    parts = [
+        f"{label} {number(ok[response].min())} to {number(ok[response].max())}"
+        for response, label in labels.items()
+        if ok[response].notna().any()
+    ]
+    told = runs_sentence(metrics)
+    return f"{told} Over them {', '.join(parts)}." if parts else told
+
+
 def baseline_sentence(dataset: str, frozen: float | None, again: pd.Series, label: str) -> str:
     """Set the frozen baseline beside runs at its own factor levels.
 
@@ -282,6 +296,11 @@ def figure_caption(kind: str, label: str, confidence: float, factors: Sequence[s
     """Say what a figure draws."""
     first = factor_label(factors[0])
     captions = {
+        "effects": (
+            f"Change of each metric from a factor's lowest to its highest level, the others at their centre, with its "
+            f"{percent(confidence)} interval. Within the grey band it would count as negligible. A verdict shows in "
+            "both colour and shape."
+        ),
         "coefficients": (
             f"Coefficients of the absolute fit in coded units with {percent(confidence)} intervals; intercept and "
             "blocks are left out. A verdict shows in both colour and shape."
@@ -310,6 +329,7 @@ def figure_caption(kind: str, label: str, confidence: float, factors: Sequence[s
 def figure_alternative(kind: str, label: str) -> str:
     """Return a text alternative; the numbers themselves stand in the tables."""
     alternatives = {
+        "effects": "Change of each metric by each factor, with intervals; the table below it lists the same numbers.",
         "coefficients": "Forest plot of the coded coefficients by metric; the tables beside it list the same numbers.",
         "main_effects": "Predicted profiles of each metric along each factor, over the observed runs.",
         "interplay": "Slope of one factor as a line over another, by metric; the sentences and tables tell the same.",

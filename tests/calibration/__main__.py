@@ -12,7 +12,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import numpy as np
-from tests.calibration import simulate
+from tests.calibration import claims, paired, simulate, tradeoffs, variability
 
 STUDIES = 2000
 CHUNK = 50
@@ -21,6 +21,13 @@ CLIFFS = (1.0, 2.0, 3.0, 5.0)  # drops at the highest learning rate, in standard
 
 LOOKED_FOR = ("check: breusch_pagan", "check: normality")  # checks that shall find growing noise
 BOUNDS = {"type I error": (3.0, 6.0), "coverage": (94.0, 97.0)}  # per cent; beyond them the report has to say so
+
+TOPICS = {
+    "claims": claims.rates,
+    "pairs": paired.rates,
+    "trade-offs": tradeoffs.rates,
+    "variability": variability.rates,
+}
 
 Counts = dict[tuple[str, str, str], list[int]]  # (group, kind, name) to [studies counted, successes]
 
@@ -89,8 +96,14 @@ def judged(group: str, rate: float) -> str:
     return "cautious" if (rate < low) == (group == "type I error") else "bold"
 
 
+def topic_rates(job: tuple[str, int]) -> tuple[str, list[tuple[str, float]]]:
+    """Return what a topic counts, with its per cent of studies."""
+    topic, studies = job
+    return topic, list(TOPICS[topic](studies, seed=0))
+
+
 def main() -> None:
-    """Run all designs and noises."""
+    """Run all designs and noises, then the topics of a fifth as many studies, as each of theirs takes longer."""
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else STUDIES
     print("| design | noise | what | kind | mean % | range over terms | reported in % of studies | bounds |")
     print("|---|---|---|---|---|---|---|---|")
@@ -98,6 +111,10 @@ def main() -> None:
         for name in simulate.DESIGNS:
             for noise in simulate.NOISES:
                 print_table(name, noise, rates(name, noise, studies, pool), studies)
+        print("\n| topic | what | % of studies |\n|---|---|---|")
+        for topic, found in pool.imap_unordered(topic_rates, [(topic, max(1, studies // 5)) for topic in TOPICS]):
+            for what, share in found:
+                print(f"| {topic} | {what} | {share:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

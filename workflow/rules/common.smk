@@ -165,6 +165,16 @@ def get_baseline_metrics():
     return [f"{folder}/{name}/metrics.parquet" for name in STUDY.config["sweep"]["datasets"]]
 
 
+def get_baseline_predictions():
+    """Return the baseline's predictions on every data set of the sweep."""
+    return [path.replace("metrics.parquet", "predictions.parquet") for path in get_baseline_metrics()]
+
+
+def get_predictions(wildcards):
+    """Return every run's predictions; of a study under way none, since Snakemake would first make those that lack."""
+    return get_run_files("predictions.parquet") if wildcards.study == STUDY.config["study"] else []
+
+
 def get_dataset_names():
     """Return the names of the data sets that the study uses."""
     names = dict.fromkeys([*STUDY.config["sweep"]["datasets"], STUDY.config["baseline"].get("dataset")])
@@ -185,7 +195,8 @@ def get_figures():
     """Return the names of the study's figures, in the report's order."""
     surfaces = [f"surface_{response}" for response in STUDY.config["analysis"]["responses"]]
     joint = ["interplay", *surfaces] if len(STUDY.config["sweep"]["factors"]) > 1 else []
-    return ["coefficients", "main_effects", *joint, "learning_curves"]
+    told = ["calibration", "variability", "tradeoffs", "tuning_curves"]
+    return ["effects", "coefficients", "main_effects", *joint, "learning_curves", *told]
 
 
 def told_after_failure():
@@ -193,6 +204,12 @@ def told_after_failure():
     done, planned = len(get_finished_files("metrics.parquet")), len(STUDY.runs)
     told = f"{done} of {planned} runs are done and kept. The reasons are above and in results/logs."
     return f"{told} Start again to go on; `snakemake interim --cores 1` makes a report of what there is."
+
+
+def of_the_study(files):
+    """Return the files of a rule's input with the study's name in them."""
+    named = expand(files, study=STUDY.config["study"])
+    return named[0] if isinstance(files, str) else named
 
 
 def get_targets():

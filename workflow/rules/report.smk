@@ -1,3 +1,26 @@
+rule plot_effects:
+    input:
+        effects="results/{study}/analysis/effects.parquet",
+    output:
+        svg=report(
+            "results/{study}/figures/effects.svg",
+            caption="../report/effects.rst",
+            category="Figures",
+        ),
+        png="results/{study}/figures/effects.png",
+        json="results/{study}/figures/effects.json",
+    log:
+        "results/logs/plot_effects/{study}.log",
+    benchmark:
+        "results/benchmarks/plot_effects/{study}.tsv"
+    params:
+        engine=ENGINES["report"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/plot_effects.py"
+
+
 rule plot_coefficients:
     input:
         coefficients="results/{study}/analysis/coefficients.parquet",
@@ -122,10 +145,111 @@ rule plot_learning_curves:
         "../../scripts/plot_learning_curves.py"
 
 
+rule plot_variability:
+    input:
+        variability="results/{study}/analysis/variability.parquet",
+    output:
+        svg=report(
+            "results/{study}/figures/variability.svg",
+            caption="../report/variability_figure.rst",
+            category="Figures",
+        ),
+        png="results/{study}/figures/variability.png",
+        json="results/{study}/figures/variability.json",
+    log:
+        "results/logs/plot_variability/{study}.log",
+    benchmark:
+        "results/benchmarks/plot_variability/{study}.tsv"
+    params:
+        factors=STUDY.config["sweep"]["factors"],
+        engine=ENGINES["report"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/plot_variability.py"
+
+
+rule plot_tradeoffs:
+    input:
+        pareto="results/{study}/analysis/pareto.parquet",
+        pareto_points="results/{study}/analysis/pareto_points.parquet",
+        metrics="results/{study}/metrics.parquet",
+    output:
+        svg=report(
+            "results/{study}/figures/tradeoffs.svg",
+            caption="../report/tradeoffs_figure.rst",
+            category="Figures",
+        ),
+        png="results/{study}/figures/tradeoffs.png",
+        json="results/{study}/figures/tradeoffs.json",
+    log:
+        "results/logs/plot_tradeoffs/{study}.log",
+    benchmark:
+        "results/benchmarks/plot_tradeoffs/{study}.tsv"
+    params:
+        factors=STUDY.config["sweep"]["factors"],
+        engine=ENGINES["report"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/plot_tradeoffs.py"
+
+
+rule plot_calibration:
+    input:
+        calibration_effects="results/{study}/analysis/calibration_effects.parquet",
+        reliability="results/{study}/analysis/reliability.parquet",
+    output:
+        svg=report(
+            "results/{study}/figures/calibration.svg",
+            caption="../report/calibration_figure.rst",
+            category="Figures",
+        ),
+        png="results/{study}/figures/calibration.png",
+        json="results/{study}/figures/calibration.json",
+    log:
+        "results/logs/plot_calibration/{study}.log",
+    benchmark:
+        "results/benchmarks/plot_calibration/{study}.tsv"
+    params:
+        factors=STUDY.config["sweep"]["factors"],
+        engine=ENGINES["report"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/plot_calibration.py"
+
+
+rule plot_tuning_curves:
+    input:
+        tuning_curves="results/{study}/analysis/tuning_curves.parquet",
+        fits="results/{study}/analysis/fits.parquet",
+    output:
+        svg=report(
+            "results/{study}/figures/tuning_curves.svg",
+            caption="../report/tuning_curves_figure.rst",
+            category="Figures",
+        ),
+        png="results/{study}/figures/tuning_curves.png",
+        json="results/{study}/figures/tuning_curves.json",
+    log:
+        "results/logs/plot_tuning_curves/{study}.log",
+    benchmark:
+        "results/benchmarks/plot_tuning_curves/{study}.tsv"
+    params:
+        factors=STUDY.config["sweep"]["factors"],
+        engine=ENGINES["report"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/plot_tuning_curves.py"
+
+
 rule render_report:
     input:
         metrics="results/{study}/metrics.parquet",
         coefficients="results/{study}/analysis/coefficients.parquet",
+        covariances="results/{study}/analysis/covariances.parquet",
         effects="results/{study}/analysis/effects.parquet",
         fits="results/{study}/analysis/fits.parquet",
         surface="results/{study}/analysis/surface.parquet",
@@ -142,6 +266,22 @@ rule render_report:
         recommendations="results/{study}/analysis/recommendations.parquet",
         against_baseline="results/{study}/analysis/against_baseline.parquet",
         matched="results/{study}/analysis/matched.parquet",
+        robustness="results/{study}/analysis/robustness.parquet",
+        calibration="results/{study}/analysis/calibration.parquet",
+        calibration_effects="results/{study}/analysis/calibration_effects.parquet",
+        reliability="results/{study}/analysis/reliability.parquet",
+        paired="results/{study}/analysis/paired.parquet",
+        paired_points="results/{study}/analysis/paired_points.parquet",
+        variability="results/{study}/analysis/variability.parquet",
+        importance="results/{study}/analysis/importance.parquet",
+        failures="results/{study}/analysis/failures.parquet",
+        pareto="results/{study}/analysis/pareto.parquet",
+        pareto_points="results/{study}/analysis/pareto_points.parquet",
+        disagreements="results/{study}/analysis/disagreements.parquet",
+        prices="results/{study}/analysis/prices.parquet",
+        desirability="results/{study}/analysis/desirability.parquet",
+        tuning_curves="results/{study}/analysis/tuning_curves.parquet",
+        claims="results/{study}/analysis/claims.parquet",
         baselines=get_baseline_metrics(),
         datasets=get_dataset_facts(),
         figures=expand("results/{{study}}/figures/{figure}.json", figure=get_figures()),

@@ -1,0 +1,181 @@
+"""Metrics from logits and labels, and what each example contributes to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+ECE_BINS = 15
+
+Row = dict[str, Any]
+
+
+def metrics(logits: np.ndarray, labels: np.ndarray) -> Row:
+    """Return every response from logits [examples, classes] and labels [examples].
+
+    One that is not defined (a precision where nothing was predicted positive) is None, with the reason under `reason`.
+    """
+    classes = logits.shape[1]
+    probabilities, predicted = softmax(logits), logits.argmax(1)
+    confusion = confusion_matrix(predicted, labels, classes)
+    values: Row = {
+        "accuracy": float((predicted == labels).mean()),
+        "loss": float(cross_entropies(logits, labels).mean()),
+        **averaged(confusion),
+        "mcc": matthews(confusion),
+        "roc_auc": roc_auc(probabilities, labels),
+        "ece": calibration_error(probabilities, labels),
+        "brier": brier(probabilities, labels),
+    }
+    values |= sampling_errors(logits, labels, confusion)
+    undefined = [name for name, value in values.items() if value is None]
+    return values | {
+        "reason": f"not defined for these predictions: {', '.join(undefined)}" if undefined else None,
+        "f1_average": f1_average(classes),
+        "classes": classes,
+    }
+
+
+def f1_average(classes: int) -> str:
+    """Return how F1, precision and recall are averaged: of the second class for two, over all classes for more."""
+    return "binary" if classes == 2 else "macro"
+
+
+def averaged_classes(classes: int) -> range:
+    """Return the classes over which F1, precision and recall are averaged."""
+    return range(1, 2) if classes == 2 else range(classes)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities, float64 [examples, classes]."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+    return shifted / shifted.sum(1, keepdims=True)
+
+
+def cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return -log p(label) of each example, float64 [examples]."""
+    wide = logits.astype(np.float64)
+    shifted = wide - wide.max(1, keepdims=True)
+    return np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(labels)), labels]
+
+
+def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return the counts of examples [classes, classes]: rows are true classes, columns predicted ones."""
+    confusion = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(confusion, (labels, predicted), 1)
+    return confusion
+
+
+def averaged(confusion: np.ndarray) -> Mapping[str, float | None]:
+    """Return precision, recall and F1 of the second of two classes, or their means over more classes."""
+    hits, predicted, true = np.diag(confusion), confusion.sum(0), confusion.sum(1)
+    chosen = np.array(averaged_classes(len(confusion)))
+    scores = {"precision": (hits, predicted), "recall": (hits, true), "f1": (2 * hits, predicted + true)}
+    return {
+        name: float((part[chosen] / whole[chosen]).mean()) if whole[chosen].all() else None
+        for name, (part, whole) in scores.items()
+    }
+
+
+# What each example contributes ----------------------------------------------------------------------------------------
+
+
+def contributions(response: str, logits: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
+    """Return what each example contributes to a metric, float64 [examples], so that their mean is the metric.
+
+    Accuracy, loss and Brier score are means over examples. F1, precision and recall are ratios: the metric plus each
+    example's influence on it. None for a metric of neither kind, and for one that these predictions leave undefined.
+    """
+    predicted = logits.argmax(1)
+    if response == "accuracy":
+        return (predicted == labels).astype(np.float64)
+    if response == "loss":
+        return cross_entropies(logits, labels)
+    if response == "brier":
+        return squared_errors(softmax(logits), labels)
+    confusion = confusion_matrix(predicted, labels, logits.shape[1])
+    value = averaged(confusion).get(response)
+    return None if value is None else value + len(labels) * influences(response, predicted, labels, confusion)
+
+
+def influences(name: str, predicted: np.ndarray, labels: np.ndarray, confusion: np.ndarray) -> np.ndarray:
+    """Return the influence of each example [examples] on precision, recall or F1: a sum of zero.
+
+    Each is a ratio of two sums over examples, A / B, and to first order an example moves it by (a - A / B b) / B (delta
+    method, the linearised ratio estimator of survey sampling; Cochran 1977, ch. 6).
+    """
+    total, chosen = np.zeros(len(labels)), averaged_classes(len(confusion))
+    for k in chosen:
+        part, whole = ratio_parts(name, predicted == k, labels == k)
+        sum_part, sum_whole = part.sum(), max(whole.sum(), 1)
+        total += (part - sum_part / sum_whole * whole) / sum_whole / len(chosen)
+    return total
+
+
+def ratio_parts(name: str, predicted: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return numerator and denominator [examples] of a class's precision, recall or F1, from who is in the class."""
+    hits = (predicted & true).astype(int)
+    wholes = {"precision": predicted.astype(int), "recall": true.astype(int), "f1": predicted.astype(int) + true}
+    return (2 * hits if name == "f1" else hits), wholes[name]
+
+
+def sampling_errors(logits: np.ndarray, labels: np.ndarray, confusion: np.ndarray) -> Mapping[str, float | None]:
+    """Return the standard errors that accuracy, F1 and loss have from the choice of test examples alone."""
+    count, predicted = len(labels), logits.argmax(1)
+    accuracy = (predicted == labels).mean()
+    moved = influences("f1", predicted, labels, confusion)
+    return {
+        "accuracy_se": float(np.sqrt(accuracy * (1 - accuracy) / count)),
+        "f1_se": float(np.sqrt((moved**2).sum())),
+        "loss_se": float(cross_entropies(logits, labels).std(ddof=1) / np.sqrt(count)) if count > 1 else None,
+    }
+
+
+# Single metrics -------------------------------------------------------------------------------------------------------
+
+
+def matthews(confusion: np.ndarray) -> float | None:
+    """Return the multi-class Matthews correlation coefficient (Gorodkin 2004)."""
+    counts = confusion.astype(np.float64)
+    total, hits, predicted, true = counts.sum(), np.trace(counts), counts.sum(0), counts.sum(1)
+    scale = np.sqrt((total**2 - predicted @ predicted) * (total**2 - true @ true))
+    return float((hits * total - predicted @ true) / scale) if scale > 0 else None
+
+
+def roc_auc(probabilities: np.ndarray, labels: np.ndarray) -> float | None:
+    """Return the area under the ROC curve; for more than two classes, the mean of each class against the rest."""
+    classes = probabilities.shape[1]
+    areas = [rank_area(probabilities[:, k], labels == k) for k in averaged_classes(classes)]
+    return None if None in areas else float(np.mean(areas))
+
+
+def rank_area(scores: np.ndarray, positive: np.ndarray) -> float | None:
+    """Return the share of (positive, negative) pairs in order, ties counted half (Mann-Whitney)."""
+    pairs = int(positive.sum()) * int((~positive).sum())
+    if pairs == 0:
+        return None
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    mid_ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    smallest = positive.sum() * (positive.sum() + 1) / 2
+    return float((mid_ranks[positive].sum() - smallest) / pairs)
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Return the expected calibration error over equal-width bins of confidence (Guo et al. 2017)."""
+    confidence, correct = probabilities.max(1), probabilities.argmax(1) == labels
+    bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
+    gaps = np.bincount(bins, weights=confidence - correct, minlength=ECE_BINS)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Return the Brier score: mean squared error of the probabilities, summed over classes, halved for two."""
+    return float(squared_errors(probabilities, labels).mean())
+
+
+def squared_errors(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return each example's squared error of the probabilities [examples], summed over classes, halved for two."""
+    squared = ((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(1)
+    return squared / 2 if probabilities.shape[1] == 2 else squared

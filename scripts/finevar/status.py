@@ -1,0 +1,201 @@
+"""The state of a study at any time, from its files: runs done, failed and left, time left, best points so far.
+
+usage: python -m finevar.status [--configfile FILE] [--follow]
+
+Reads only, so that it may be called beside a study under way. --follow prints a line whenever runs have been done,
+until the process that started it ends; `make study` does so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from finevar.aggregation import why_missing
+from finevar.config import read_config
+from finevar.design import Run, Study, plan_study
+from finevar.errors import InputError
+from finevar.formatting import counted, number, response_label, settings_text
+from finevar.records import LOWER_IS_BETTER, METRICS, read_tables
+
+DEFAULT_CONFIG = "config/config.yaml"
+RUNS, LOGS = Path("results/runs"), Path("results/logs")
+LOOK_SECONDS = 2.0
+STRETCH = 5.0  # a pause of more than so many runs' time begins a new stretch of work
+MOST_NAMED = 5  # failed runs
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is."""
+
+    planned: int
+    done: dict[str, Path]  # metrics file by run
+    failed: dict[str, str]  # reason by run
+    begun: int
+
+    @property
+    def left(self) -> int:
+        """Return how many runs are neither done nor failed."""
+        return self.planned - len(self.done) - len(self.failed)
+
+    def line(self, seconds: float | None) -> str:
+        """Return the counts and the time left in a line."""
+        parts = [f"{len(self.done)} of {self.planned} runs done"]
+        parts += [f"{len(self.failed)} failed"] if self.failed else []
+        parts += [f"{self.left} left"] if self.left else []
+        rest = "" if seconds is None or not self.left else f"; about {spell(seconds)} of training and evaluation to go"
+        return ", ".join(parts) + rest
+
+
+def look(runs: Iterable[Run]) -> Progress:
+    """Return how far these runs are, by the files that there are."""
+    done, failed, begun, planned = {}, {}, 0, 0
+    for run in runs:
+        planned += 1
+        folder = RUNS / run.dataset / run.run_id
+        places = (folder / "metrics.parquet", folder / "finished" / "evaluation" / "metrics.parquet")
+        if found := next((path for path in places if path.exists()), None):
+            done[run.run_id] = found
+        elif folder.exists():
+            reason = why_missing({"dataset": run.dataset, "run_id": run.run_id}, LOGS)
+            if reason.startswith("begun") or reason == "no metrics file":
+                begun += 1
+            else:
+                failed[run.run_id] = reason
+    return Progress(planned, done, failed, begun)
+
+
+# Time left ------------------------------------------------------------------------------------------------------------
+
+
+def seconds_left(study: Study, progress: Progress, rows: Sequence[Row]) -> float | None:
+    """Return how long the runs that are left will take at the pace of the last stretch of work, None if unknown.
+
+    A run's own time is that of the done runs with its batch size, by the sentences that it reads; how many run at once
+    is told by the own time of the last stretch's runs over the time that it took.
+    """
+    timed = [row for row in rows if row["train_seconds"] is not None and row["eval_seconds"] is not None]
+    pace = runs_at_once(progress, {row["run_id"]: row["train_seconds"] + row["eval_seconds"] for row in timed})
+    if pace is None:
+        return None
+    left = [run for run in study.runs.values() if run.run_id not in progress.done and run.run_id not in progress.failed]
+    return sum(own_seconds(run, timed) for run in left) / pace
+
+
+def own_seconds(run: Run, timed: Sequence[Row]) -> float:
+    """Return about how long a run takes, from timed ones, those of its batch size where there are such."""
+    alike = [row for row in timed if row["batch_size"] == run.settings["batch_size"]] or timed
+    epochs = sum(row["epochs"] for row in alike)
+    evaluation = float(np.mean([row["eval_seconds"] for row in alike]))
+    return sum(row["train_seconds"] for row in alike) / epochs * run.settings["epochs"] + evaluation
+
+
+def runs_at_once(progress: Progress, seconds: dict[str, float]) -> float | None:
+    """Return how many runs the last stretch of work did at once; None before two are done."""
+    ends = sorted((path.stat().st_mtime, run) for run, path in progress.done.items() if run in seconds)
+    typical = float(np.median([*seconds.values()])) if seconds else 0.0
+    first = len(ends) - 1
+    while first > 0 and ends[first][0] - ends[first - 1][0] < STRETCH * typical:
+        first -= 1
+    if len(ends) - first < 2 or (took := ends[-1][0] - ends[first][0]) <= 0:
+        return None
+    return sum(seconds[run] for _, run in ends[first + 1 :]) / took
+
+
+def spell(seconds: float) -> str:
+    """Print a time roughly."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+# Words ----------------------------------------------------------------------------------------------------------------
+
+
+def told(study: Study) -> list[str]:
+    """Return the lines that tell a study's state."""
+    progress, name = look(study.runs.values()), study.config["study"]
+    tables = read_tables(progress.done.values(), METRICS)
+    rows = [row for table in tables for row in table.to_pylist()]
+    lines = [f"Study {name}: {progress.line(seconds_left(study, progress, rows))}."]
+    diverged = [row["run_id"] for row in rows if row["status"] == "diverged"]
+    lines += [f"  diverged, a result of its own: {', '.join(diverged)}"] if diverged else []
+    lines += [f"  begun, not finished: {progress.begun}"] if progress.begun else []
+    failed = list(progress.failed.items())
+    lines += [f"  failed: {run}: {reason}" for run, reason in failed[:MOST_NAMED]]
+    lines += [f"  and {len(failed) - MOST_NAMED} more; see {LOGS}"] if len(failed) > MOST_NAMED else []
+    lines += best_lines(study, rows)
+    report = Path("results") / name / "report.html"
+    lines.append(f"Report: {report}" if report.exists() else "No report yet; `snakemake interim --cores 1` makes one.")
+    return lines
+
+
+def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:
+    """Return for each response the point with the best mean over its seeds so far."""
+    lines = []
+    for response in study.config["analysis"]["responses"]:
+        points: dict[tuple[str, str], list[Row]] = {}
+        for row in rows:
+            if row[response] is not None:
+                points.setdefault((row["dataset"], row["point_id"]), []).append(row)
+        if not points:
+            continue
+        towards = -1 if response in LOWER_IS_BETTER else 1
+        best = max(points.values(), key=lambda found: towards * float(np.mean([row[response] for row in found])))
+        mean = float(np.mean([row[response] for row in best]))
+        where = settings_text({name: best[0][name] for name in study.config["sweep"]["factors"]})
+        where += f" on {best[0]['dataset']}" if len(study.config["sweep"]["datasets"]) > 1 else ""
+        label = response_label(response, [best[0]["f1_average"]])
+        lines.append(f"  best {label} so far: {number(mean)} (mean of {counted(len(best), 'seed')}) at {where}")
+    return [*lines, "  The best of many is partly luck; the report says how much."] if lines else []
+
+
+# Command line ---------------------------------------------------------------------------------------------------------
+
+
+def follow(study: Study, parent: int) -> None:
+    """Print a line whenever more runs are done, until all are or the process that started this one has ended."""
+    before = len(look(study.runs.values()).done)
+    while os.getppid() == parent and before < len(study.runs):
+        time.sleep(LOOK_SECONDS)
+        progress = look(study.runs.values())
+        if len(progress.done) > before:
+            before = len(progress.done)
+            tables = read_tables(list(progress.done.values())[-200:], METRICS)
+            rows = [row for table in tables for row in table.to_pylist()]
+            print(f"finevar: {progress.line(seconds_left(study, progress, rows))}", file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the state of the study that the command line names; return the exit status."""
+    parser = argparse.ArgumentParser(prog="finevar.status", description="Tell the state of a study from its files.")
+    parser.add_argument("--configfile", default=DEFAULT_CONFIG)
+    parser.add_argument("--follow", action="store_true", help="print a line whenever runs have been done")
+    options, parent = parser.parse_args(arguments), os.getppid()
+    try:
+        study = plan_study(read_config(yaml.safe_load(Path(options.configfile).read_text(encoding="utf-8"))))
+        if options.follow:
+            follow(study, parent)
+        else:
+            print("\n".join(told(study)))
+    except (InputError, OSError, yaml.YAMLError) as error:
+        if not options.follow:  # else Snakemake itself tells of it
+            print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""Studies whose metrics come from simulated predictions, written where the workflow writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import report_fixtures as fx
+from finevar import records, scores
+from finevar.prediction_analyses import compare_predictions
+
+SENTENCES = 240
+BASELINE = "movies-seed0"
+
+
+def write_predictions(path: Path, logits: np.ndarray, labels: np.ndarray, ids: list[str] | None = None) -> None:
+    """Write a model's predictions; without logits, the empty file of a diverged run."""
+    ids = ids or [f"{number:016x}" for number in range(len(labels))]
+    rows = [
+        {"example_id": name, "label": int(label), "logits": row.tolist(), "loss": float(loss)}
+        for name, label, row, loss in zip(
+            ids, labels, logits, scores.cross_entropies(logits, labels) if len(logits) else [], strict=False
+        )
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    records.write_rows(rows, path, records.PREDICTIONS)
+
+
+def model_logits(labels: np.ndarray, skill: float, heat: float, draw: np.random.Generator) -> np.ndarray:
+    """Return logits [examples, 2] of a model whose confidences are right once divided by its heat.
+
+    The score of a normal two-group model: given the label, x is normal about plus or minus skill with variance 1, and
+    the posterior's log odds are 2 skill x.
+    """
+    x = draw.normal(size=len(labels)) + skill * (2 * labels - 1)
+    return (heat * skill * np.column_stack([-x, x])).astype(np.float32)
+
+
+def write_study(
+    folder: Path, *, seeds: tuple[int, ...] = (0, 1), datasets: tuple[str, ...] = ("amazon",), diverged: int = 0
+) -> tuple[pd.DataFrame, list[Path], Path]:
+    """Write a study's predictions; return its metrics, the baseline's files and the folder of the runs.
+
+    Learning rate heats logits, epochs add skill: loss parts along the one by calibration, along the other by
+    refinement.
+    """
+    metrics = fx.simulate_metrics(fx.FACTORS, seeds, datasets, diverged)
+    draw = np.random.default_rng(3)
+    root, files = folder / "runs", []
+    baseline = {}
+    for dataset in datasets:
+        labels = draw.integers(0, 2, SENTENCES)
+        logits = model_logits(labels, 1.0, 1.0, draw)
+        files.append(folder / "baselines" / BASELINE / dataset / "predictions.parquet")
+        write_predictions(files[-1], logits, labels)
+        baseline[dataset] = labels, scores.metrics(logits, labels)
+    for number, run in metrics.iterrows():
+        labels, frozen = baseline[run["dataset"]]
+        path = root / run["dataset"] / run["run_id"] / "predictions.parquet"
+        if run["status"] == "ok":
+            logits = model_logits(labels, 1.2 + 0.1 * run["epochs"], (run["learning_rate"] / 1e-4) ** 0.5, draw)
+            measured = scores.metrics(logits, labels)
+            for name in (*records.RESPONSES, "accuracy_se", "f1_se", "loss_se"):
+                metrics.loc[number, name] = measured[name]
+        write_predictions(path, logits if run["status"] == "ok" else np.empty((0, 2)), labels)
+        for name in records.RESPONSES:
+            metrics.loc[number, f"baseline_{name}"] = frozen[name]
+    return metrics.assign(eval_examples=SENTENCES), files, root
+
+
+def compared(folder: Path, **options) -> dict[str, pd.DataFrame]:
+    """Return the tables of a written study, as a reader of their files would hold them."""
+    metrics, files, root = write_study(folder, **options)
+    plan = fx.plan_of(fx.FACTORS, ["accuracy", "loss"])
+    return {"metrics": metrics} | fx.as_read(compare_predictions(metrics, plan, files, root))

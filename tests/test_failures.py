@@ -1,0 +1,149 @@
+"""Diverged runs: counts, exact intervals, and the test of a trend against exact tests of other libraries."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from finevar import failures, failures_section, records
+from finevar.coding import Coding
+from finevar.readings import Plan
+from report_fixtures import fitting
+
+CODINGS = {"learning_rate": Coding((1.0, 2.0, 4.0), "log2"), "epochs": Coding((1, 2), "identity")}
+PLAN = Plan(CODINGS, {}, ["accuracy"], "first_order", 0.95)
+
+
+def study(diverged: dict[tuple[float, int], int], seeds: int = 4, datasets: tuple[str, ...] = ("a",)) -> pd.DataFrame:
+    """Return runs of every point at some seeds, of which so many diverged on each data set."""
+    rows = [
+        {"dataset": name, "learning_rate": rate, "epochs": epochs, "seed": seed, "status": status}
+        for name, rate, epochs in itertools.product(datasets, *(coding.levels for coding in CODINGS.values()))
+        for seed in range(seeds)
+        for status in ["diverged" if seed < diverged.get((rate, epochs), 0) else "ok"]
+    ]
+    return pd.DataFrame(rows)
+
+
+def table(metrics: pd.DataFrame) -> pd.DataFrame:
+    return fitting(records.FAILURES, failures.failure_rows(metrics, PLAN))
+
+
+def test_none_of_n_has_the_exact_upper_bound():
+    found = table(study({}))
+    row = found.iloc[0]
+    assert (row["factor"], row["runs"], row["diverged"], row["ci_low"]) == ("", 24, 0, 0)
+    assert row["ci_high"] == pytest.approx(1 - 0.025 ** (1 / 24))  # the p at which none of 24 has a chance of 2.5 %
+    assert set(found["reason"].iloc[1:]) == {"no run diverged"}
+    assert found["p_value"].isna().all()
+
+
+def test_shares_and_intervals_by_level():
+    found = table(study({(4.0, 1): 3, (4.0, 2): 2, (2.0, 2): 1})).set_index(["factor", "level"])
+    row = found.loc[("learning_rate", 4.0)]
+    assert (row["runs"], row["diverged"], row["share"]) == (8, 5, 5 / 8)
+    exact = stats.binomtest(5, 8).proportion_ci(0.95, method="exact")
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((exact.low, exact.high))
+
+
+def test_the_trend_over_two_levels_is_fishers_exact_test():
+    """With as many runs at both levels, both tests count the tables that are as far from even."""
+    metrics = study({(4.0, 2): 4, (2.0, 2): 2, (4.0, 1): 1})
+    found = table(metrics).set_index(["factor", "level"]).loc[("epochs", 1.0)]
+    fisher = stats.fisher_exact([[6, 6], [1, 11]]).pvalue
+    assert found["p_value"] == pytest.approx(fisher, abs=3 * (fisher / failures.DRAWS) ** 0.5)
+
+
+def test_the_trend_over_three_levels_is_the_exact_one():
+    """Count over all tables with the margins: 8 runs a level, 6 diverged."""
+    metrics = study({(4.0, 1): 3, (4.0, 2): 2, (2.0, 2): 1})
+    counts = [8, 8, 8]
+    weights, distances = [], []
+    for low, middle in itertools.product(range(7), repeat=2):
+        high = 6 - low - middle
+        if 0 <= high <= 8:
+            parts = zip(counts, (low, middle, high), strict=True)
+            weights.append(np.prod([stats.binom.pmf(k, n, 0.5) for n, k in parts]))
+            distances.append(abs(high - low))
+    exact = np.sum(np.array(weights)[np.array(distances) >= 5]) / np.sum(weights)
+    found = table(metrics).set_index(["factor", "level"])["p_value"]
+    assert found.loc[("learning_rate", 1.0)] == pytest.approx(exact, abs=3 * (exact / failures.DRAWS) ** 0.5)
+
+
+def test_p_values_are_adjusted_over_the_factors():
+    found = table(study({(4.0, 1): 3, (4.0, 2): 2})).drop_duplicates("factor").set_index("factor")
+    low, high = found["p_value"].dropna().sort_values()
+    assert found["p_adjusted"].min() == pytest.approx(2 * low)
+    assert found["p_adjusted"].max() == pytest.approx(max(high, 2 * low))
+
+
+def test_a_trend_that_is_not_there_is_seldom_found():
+    """Of 300 studies in which one run in five diverges at random, 5 % would be 15; 29 or more is chance in 0.1 %."""
+    generator = np.random.default_rng(4)
+    metrics, found = study({}, seeds=8), 0
+    for _ in range(300):
+        metrics["status"] = np.where(generator.random(len(metrics)) < 0.2, "diverged", "ok")
+        found += failures.trend_p(metrics, CODINGS["learning_rate"].coded(metrics["learning_rate"])) < 0.05
+    assert 0 < found < 29
+
+
+def test_data_sets_are_told_apart_and_a_difference_between_them_is_no_trend():
+    metrics = study({}, datasets=("a", "b"))
+    metrics.loc[metrics["dataset"] == "b", "status"] = "diverged"
+    found = table(metrics)
+    assert list(found["dataset"].unique()) == ["", "a", "b"]
+    pooled = found[(found["dataset"] == "") & (found["factor"] != "")]
+    assert (pooled["p_value"] == 1).all(), "within each data set all runs ended alike"
+    assert set(found.loc[(found["dataset"] == "b") & (found["factor"] != ""), "reason"]) == {"every run diverged"}
+
+
+def test_missing_runs_are_counted_apart():
+    metrics = study({(4.0, 1): 1})
+    metrics.loc[metrics["learning_rate"] == 1.0, "status"] = "missing"
+    found = table(metrics).set_index(["factor", "level"])
+    assert (found["runs"].iloc[0], found["diverged"].iloc[0], found["missing"].iloc[0]) == (16, 1, 8)
+    row = found.loc[("learning_rate", 1.0)]
+    assert row["runs"] == 0
+    assert np.isnan(row["share"])
+
+
+# Section --------------------------------------------------------------------------------------------------------------
+
+
+def section(metrics: pd.DataFrame) -> dict:
+    return failures_section.section({"failures": table(metrics)}, {}, list(CODINGS), 0.95)
+
+
+def test_none_diverged_is_told_with_what_is_excluded():
+    found = section(study({}))
+    assert found["finding"] == (
+        "Not one of 24 runs diverged; a rate above 14 % at the settings tried is excluded (95 % interval, "
+        "Clopper-Pearson)."
+    )
+    assert found["groups"] == []
+
+
+def test_where_runs_diverged_is_told_with_the_trend():
+    found = section(study({(4.0, 1): 4, (4.0, 2): 3}, datasets=("a", "b")))
+    assert found["finding"].startswith("14 of 48 runs diverged, 29 % (95 % interval, Clopper-Pearson: 17 % to 44 %).")
+    assert [group["title"] for group in found["groups"]] == ["", "On a", "On b"]
+    rate, epochs = found["groups"][0]["sentences"]
+    assert rate["text"] == (
+        "Learning rate: 0 of 16 at 1, 0 of 16 at 2 and 14 of 16 at 4 diverged; the rate rises along the levels "
+        "(adjusted p < 0.001)."
+    )
+    assert (rate["verdict"], epochs["verdict"]) == ("effect", "undecided")
+    assert "a trend along the levels is undecided" in epochs["text"]
+
+
+@pytest.mark.parametrize("status", ["missing", "diverged"])
+def test_a_study_of_one_kind_of_end_is_told(status):
+    found = section(study({}).assign(status=status))
+    if status == "missing":
+        assert found == {"finding": "No run has ended yet, so nothing tells how many diverge.", "groups": []}
+    else:
+        assert found["groups"][0]["sentences"][0]["text"].endswith("no test of a trend, as every run diverged.")

@@ -1,0 +1,61 @@
+"""Saved predictions are read in the runs' order, and only set side by side where they are of the same examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from finevar import predictions
+from finevar.errors import InputError
+from prediction_fixtures import write_predictions
+
+LABELS = np.array([0, 1, 1, 0])
+RIGHT = np.array([[2, 0], [0, 2], [0, 2], [2, 0]], dtype=np.float32)
+WRONG_ON_FIRST = np.array([[0, 2], [0, 2], [0, 2], [2, 0]], dtype=np.float32)
+
+
+def runs_of(*names: str, dataset: str = "amazon") -> pd.DataFrame:
+    return pd.DataFrame({"run_id": names, "dataset": dataset})
+
+
+def write_run(root: Path, dataset: str, run_id: str, logits: np.ndarray, ids: list[str] | None = None) -> None:
+    write_predictions(root / dataset / run_id / "predictions.parquet", logits, LABELS, ids)
+
+
+def test_contributions_come_in_the_runs_order_by_data_set(tmp_path):
+    write_run(tmp_path, "amazon", "a", RIGHT)
+    write_run(tmp_path, "amazon", "b", WRONG_ON_FIRST)
+    write_run(tmp_path, "tweets", "c", WRONG_ON_FIRST)
+    runs = pd.concat([runs_of("b"), runs_of("c", dataset="tweets"), runs_of("a")])
+    found = predictions.read_contributions(runs, "accuracy", tmp_path)
+    assert list(found) == ["amazon", "tweets"]
+    np.testing.assert_array_equal(found["amazon"], [[0, 1, 1, 1], [1, 1, 1, 1]])
+    np.testing.assert_array_equal(found["tweets"], [[0, 1, 1, 1]])
+    losses = predictions.read_contributions(runs, "loss", tmp_path)["amazon"]
+    np.testing.assert_allclose(losses[0], [np.log1p(np.exp(2))] + [np.log1p(np.exp(-2))] * 3, rtol=1e-12)
+
+
+def test_a_metric_that_is_no_mean_over_examples_has_none(tmp_path):
+    assert predictions.read_contributions(runs_of("a"), "mcc", tmp_path) == {}
+
+
+def test_no_runs_have_no_contributions(tmp_path):
+    assert predictions.read_contributions(runs_of(), "accuracy", tmp_path) == {}
+
+
+def test_other_examples_or_another_order_are_refused(tmp_path):
+    write_run(tmp_path, "amazon", "a", RIGHT)
+    for name, ids in {"order": ["1", "0", "2", "3"], "fewer": None}.items():
+        write_run(tmp_path, "amazon", name, RIGHT if ids else np.empty((0, 2)), ids)
+        with pytest.raises(InputError, match=rf"{name}/predictions.parquet: found \d examples that are not those of"):
+            predictions.read_runs(runs_of("a", name), tmp_path)
+
+
+def test_another_number_of_classes_is_refused(tmp_path):
+    write_run(tmp_path, "amazon", "a", RIGHT)
+    write_run(tmp_path, "amazon", "three", np.column_stack([RIGHT, [0, 0, 0, 0]]))
+    with pytest.raises(InputError, match="another number of classes"):
+        predictions.read_runs(runs_of("a", "three"), tmp_path)

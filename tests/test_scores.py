@@ -1,0 +1,128 @@
+"""Every metric against scikit-learn, and what an example contributes to it; the undefined stays undefined."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import special
+from sklearn import metrics as sk
+
+from finevar import scores
+
+
+def random_case(classes: int, *, examples: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(0, classes, examples)
+    logits = draw.normal(size=(examples, classes)).astype(np.float32).round(1)  # rounded: ties in the ROC
+    logits[np.arange(examples), labels] += 1
+    return logits, labels
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_metrics_equal_scikit_learn(classes, seed):
+    logits, labels = random_case(classes, seed=seed)
+    probabilities = special.softmax(logits.astype(float), axis=1)
+    predicted = logits.argmax(1)
+    average = "binary" if classes == 2 else "macro"
+    expected = {
+        "accuracy": sk.accuracy_score(labels, predicted),
+        "f1": sk.f1_score(labels, predicted, average=average),
+        "precision": sk.precision_score(labels, predicted, average=average),
+        "recall": sk.recall_score(labels, predicted, average=average),
+        "loss": sk.log_loss(labels, probabilities),
+        "mcc": sk.matthews_corrcoef(labels, predicted),
+        "roc_auc": sk.roc_auc_score(labels, probabilities[:, 1])
+        if classes == 2
+        else sk.roc_auc_score(labels, probabilities, multi_class="ovr", average="macro"),
+        "brier": sk.brier_score_loss(labels, probabilities, labels=range(classes)),
+    }
+    found = scores.metrics(logits, labels)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+    assert found["f1_average"] == average
+    assert found["reason"] is None
+
+
+def test_calibration_error_by_hand():
+    # Confidences 0.9 (right), 0.9 (wrong), 0.6 (right): bins hold gaps |1.8 - 1| and |0.6 - 1|, over three examples.
+    p = np.array([[0.1, 0.9], [0.1, 0.9], [0.6, 0.4]])
+    assert scores.calibration_error(p, np.array([1, 0, 0])) == pytest.approx((0.8 + 0.4) / 3)
+
+
+def test_standard_errors_agree_with_the_bootstrap():
+    logits, labels = random_case(3, examples=600)
+    found = scores.metrics(logits, labels)
+    draw = np.random.default_rng(0)
+    samples = [draw.integers(0, 600, 600) for _ in range(1500)]
+    for name, metric in {
+        "accuracy": lambda n: sk.accuracy_score(labels[n], logits[n].argmax(1)),
+        "f1": lambda n: sk.f1_score(labels[n], logits[n].argmax(1), average="macro"),
+        "loss": lambda n: scores.cross_entropies(logits[n], labels[n]).mean(),
+    }.items():
+        assert found[f"{name}_se"] == pytest.approx(np.std([metric(n) for n in samples]), rel=0.08)
+
+
+def test_what_is_not_defined_is_null_with_the_reason():
+    logits = np.array([[2.0, 0.0]] * 4, dtype=np.float32)  # nothing is predicted positive
+    found = scores.metrics(logits, np.array([0, 1, 0, 1]))
+    assert (found["precision"], found["mcc"], found["recall"], found["f1"]) == (None, None, 0.0, 0.0)
+    assert found["reason"] == "not defined for these predictions: precision, mcc"
+
+
+def test_huge_logits_give_a_finite_loss():
+    assert scores.metrics(np.array([[1e4, -1e4], [0, 1]], dtype=np.float32), np.array([1, 1]))["loss"] > 9999
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("response", ["accuracy", "loss", "brier", "f1", "precision", "recall"])
+def test_contributions_average_to_the_metric(response, classes):
+    logits, labels = random_case(classes)
+    each = scores.contributions(response, logits, labels)
+    assert each.shape == (200,)
+    average = "binary" if classes == 2 else "macro"
+    probabilities = special.softmax(logits.astype(float), axis=1)
+    expected = {
+        "accuracy": lambda: sk.accuracy_score(labels, logits.argmax(1)),
+        "loss": lambda: sk.log_loss(labels, probabilities),
+        "brier": lambda: sk.brier_score_loss(labels, probabilities, labels=range(classes)),
+        "f1": lambda: sk.f1_score(labels, logits.argmax(1), average=average),
+        "precision": lambda: sk.precision_score(labels, logits.argmax(1), average=average),
+        "recall": lambda: sk.recall_score(labels, logits.argmax(1), average=average),
+    }
+    assert each.mean() == pytest.approx(expected[response](), abs=1e-12)
+
+
+@pytest.mark.parametrize("response", ["f1", "precision", "recall"])
+def test_contributions_spread_as_the_bootstrap_says(response):
+    logits, labels = random_case(3, examples=600)
+    each = scores.contributions(response, logits, labels)
+    draw = np.random.default_rng(0)
+    metric = getattr(sk, f"{response}_score")
+    samples = (draw.integers(0, 600, 600) for _ in range(1000))
+    drawn = [metric(labels[n], logits[n].argmax(1), average="macro") for n in samples]
+    assert each.std() / np.sqrt(600) == pytest.approx(np.std(drawn), rel=0.08)
+
+
+def test_precision_contributions_by_hand():
+    # Predicted positive: examples 0 and 1, of which 0 is right: precision 1/2. Their influences are (1 - 1/2) / 2 and
+    # (0 - 1/2) / 2; times 4 examples, 1/2 + 1 and 1/2 - 1. The others contribute 1/2.
+    logits = np.array([[0, 1], [0, 1], [1, 0], [1, 0]], dtype=np.float32)
+    np.testing.assert_allclose(scores.contributions("precision", logits, np.array([1, 0, 1, 0])), [1.5, -0.5, 0.5, 0.5])
+
+
+def test_what_is_no_mean_or_not_defined_has_no_contributions():
+    logits, labels = random_case(2)
+    assert scores.contributions("mcc", logits, labels) is None
+    never = np.array([[2.0, 0.0]] * 4, dtype=np.float32)
+    assert scores.contributions("precision", never, np.array([0, 1, 0, 1])) is None
+    np.testing.assert_array_equal(scores.contributions("recall", never, np.array([0, 1, 0, 1])), 0)
+
+
+def test_no_metric_needs_torch():
+    told = (
+        "import sys; sys.path.insert(0, 'scripts'); import finevar.prediction_analyses; print('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", told], capture_output=True, text=True).stdout.strip() == "False"

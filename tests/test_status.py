@@ -1,0 +1,122 @@
+"""The state of a study from its files: counts, the pace, the best points, and the launcher's lines."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from finevar import status
+from finevar.config import read_config
+from finevar.design import plan_study
+from finevar.records import METRICS, write_rows
+
+STUDY = {
+    "study": "toy",
+    "sources": {"model": {"kind": "local", "path": "mine"}, "texts": {"kind": "local", "path": "mine"}},
+    "model": "model",
+    "datasets": {"texts": {"source": "texts", "file": "a.csv", "text": "t", "label": "l", "eval_examples": 40}},
+    "baseline": {"settings": {"learning_rate": 1e-3, "batch_size": 8, "epochs": 1}},
+    "sweep": {"datasets": ["texts"], "factors": {"epochs": {"levels": [1, 2, 4]}}, "seeds": [0, 1]},
+    "training": {"batch_size": 8},
+    "analysis": {"responses": ["accuracy", "loss"], "model": "first_order"},
+}
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """Return a study of six runs, in a folder where none is done."""
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(yaml.safe_dump(STUDY))
+    return plan_study(read_config(STUDY))
+
+
+def finish(run, *, at: float, seconds: float, kept: bool = False, **values) -> None:
+    """Write a run's metrics as if it had been done at a time."""
+    folder = Path("results/runs", run.dataset, run.run_id, *(["finished", "evaluation"] if kept else []))
+    folder.mkdir(parents=True)
+    row = {"run_id": run.run_id, "point_id": run.point_id, "dataset": run.dataset, "seed": run.seed, **run.settings}
+    row |= {"status": "ok", "train_seconds": seconds - 1, "eval_seconds": 1.0, "f1_average": "binary"} | values
+    write_rows([row], folder / "metrics.parquet", METRICS)
+    os.utime(folder / "metrics.parquet", (at, at))
+
+
+def by_epochs(study, epochs: int) -> list:
+    return [run for run in study.runs.values() if run.settings["epochs"] == epochs]
+
+
+def test_runs_are_counted_by_what_became_of_them(study):
+    runs = list(study.runs.values())
+    finish(runs[0], at=1000, seconds=5)
+    finish(runs[1], at=1005, seconds=5, kept=True)
+    for run, line in ((runs[2], "12:00:00 ERROR no memory for it"), (runs[3], "12:00:00 INFO step 3")):
+        Path("results/runs", run.dataset, run.run_id).mkdir(parents=True)
+        log = Path("results/logs/finetune_run", run.dataset, f"{run.run_id}.log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(line)
+    progress = status.look(runs)
+    assert (len(progress.done), progress.begun, progress.left) == (2, 1, 3)
+    assert progress.failed == {runs[2].run_id: "no memory for it"}
+    assert progress.line(None) == "2 of 6 runs done, 1 failed, 3 left"
+
+
+def test_the_time_left_is_that_of_the_runs_left_at_the_pace_so_far(study):
+    """Two at once, each 11 s for an epoch: what is left takes 21 + 21 + 41 + 41 = 124 s, half of it on two workers.
+
+    A run of one epoch trains 10 s and evaluates 1 s, so two epochs take 21 s and four 41 s. The two done runs ended
+    5.5 s after each other, as two workers' do: 11 s of work in 5.5 s.
+    """
+    for number, run in enumerate(by_epochs(study, 1)):
+        finish(run, at=1000 + 5.5 * number, seconds=11)
+    progress = status.look(study.runs.values())
+    rows = [row for path in progress.done.values() for row in status.read_tables([path], METRICS)[0].to_pylist()]
+    assert status.seconds_left(study, progress, rows) == pytest.approx(62)
+
+
+def test_a_night_between_two_runs_is_no_pace(study):
+    first, second = by_epochs(study, 1)
+    finish(first, at=1000, seconds=11)
+    finish(second, at=40_000, seconds=11)
+    progress = status.look(study.runs.values())
+    assert status.runs_at_once(progress, dict.fromkeys(progress.done, 11.0)) is None
+
+
+def test_the_best_point_is_the_best_mean_over_seeds_and_loss_is_best_where_low(study):
+    for run in study.runs.values():
+        epochs, seed = run.settings["epochs"], run.seed
+        accuracy = {1: [0.80, 0.90], 2: [0.86, 0.88], 4: [0.99, 0.60]}[epochs][seed]
+        finish(run, at=1000, seconds=5, accuracy=accuracy, loss=epochs / 10)
+    lines = "\n".join(status.told(study))
+    assert "6 of 6 runs done." in lines
+    assert "best accuracy so far: 0.8700 (mean of 2 seeds) at epochs 2" in lines
+    assert "best loss so far: 0.1000 (mean of 2 seeds) at epochs 1" in lines
+
+
+def test_a_study_without_files_is_told_too(study, capsys):
+    assert status.main(["--configfile", "config.yaml"]) == 0
+    assert "0 of 6 runs done, 6 left" in capsys.readouterr().out
+
+
+def test_a_bad_config_is_told_in_its_own_words(study, capsys):
+    Path("config.yaml").write_text(yaml.safe_dump(STUDY | {"model": "nothing"}))
+    assert status.main(["--configfile", "config.yaml"]) == 1
+    assert "nothing" in capsys.readouterr().err
+
+
+def test_progress_is_followed_to_the_last_run(study, capsys, monkeypatch):
+    runs = list(study.runs.values())
+
+    def sleep(_: float) -> None:
+        if runs:
+            finish(runs.pop(), at=1000 + len(runs), seconds=2)
+
+    monkeypatch.setattr(status.time, "sleep", sleep)
+    status.follow(study, os.getppid())
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in told] == [f"finevar: {done} of 6 runs done" for done in range(1, 7)]
+
+
+def test_following_ends_with_the_process_that_asked_for_it(study):
+    status.follow(study, os.getppid() + 1)

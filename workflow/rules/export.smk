@@ -1,0 +1,50 @@
+# What leaves the study, made when asked for: `snakemake write_paper export_model --cores 1`.
+rule write_paper:
+    input:
+        **{name: of_the_study(files) for name, files in rules.render_report.input.items()},
+    output:
+        folder=directory(f"results/{STUDY.config['study']}/paper"),
+    log:
+        f"results/logs/write_paper/{STUDY.config['study']}.log",
+    benchmark:
+        f"results/benchmarks/write_paper/{STUDY.config['study']}.tsv"
+    params:
+        config=STUDY.config,
+        factors=STUDY.config["sweep"]["factors"],
+        datasets=get_dataset_names(),
+        engine=ENGINES["report"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/write_paper.py"
+
+
+rule export_model:
+    input:
+        metrics=f"results/{STUDY.config['study']}/metrics.parquet",
+        recommendations=f"results/{STUDY.config['study']}/analysis/recommendations.parquet",
+        start=get_start(),
+        train=get_encoded(STUDY.config["sweep"]["datasets"][0], "train"),
+        examples=get_prepared(STUDY.config["sweep"]["datasets"][0], "eval.parquet"),
+        encoded=get_encoded(STUDY.config["sweep"]["datasets"][0], "eval"),
+        facts=get_prepared(STUDY.config["sweep"]["datasets"][0], "dataset.json"),
+    output:
+        model=directory(f"results/{STUDY.config['study']}/model"),
+    log:
+        f"results/logs/export_model/{STUDY.config['study']}.log",
+    benchmark:
+        f"results/benchmarks/export_model/{STUDY.config['study']}.tsv"
+    params:
+        response=STUDY.config["analysis"]["responses"][0],
+        dataset=STUDY.config["sweep"]["datasets"][0],
+        factors=list(STUDY.config["sweep"]["factors"]),
+        confidence=STUDY.config["analysis"]["confidence"],
+        runs=f"results/runs/{STUDY.config['sweep']['datasets'][0]}",
+        engine=ENGINES["training"],
+    threads: 1
+    resources:
+        gpu=STUDY.config["gpus_per_run"],
+    conda:
+        "../../envs/finetune.yaml"
+    script:
+        "../../scripts/export_model.py"
