@@ -56,7 +56,6 @@ localrules:
     plot_tradeoffs,
     plot_tuning_curves,
     write_paper,
-    time_pilot,
     design_card,
     render_report,
 

@@ -59,3 +59,11 @@ def test_another_number_of_classes_is_refused(tmp_path):
     write_run(tmp_path, "amazon", "three", np.column_stack([RIGHT, [0, 0, 0, 0]]))
     with pytest.raises(InputError, match="another number of classes"):
         predictions.read_runs(runs_of("a", "three"), tmp_path)
+
+
+def test_predictions_that_wait_beside_their_place_are_read_there(tmp_path):
+    """As where a submission failed after its evaluation: an interim report has that run, too."""
+    write_run(tmp_path, "amazon", "a", RIGHT)
+    write_run(tmp_path, "amazon", "b/finished/evaluation", WRONG_ON_FIRST)
+    found = predictions.read_contributions(runs_of("a", "b"), "accuracy", tmp_path)
+    np.testing.assert_array_equal(found["amazon"], [[1, 1, 1, 1], [0, 1, 1, 1]])

@@ -11,7 +11,7 @@ export, claims, wording, findings, caveats, completeness, comparisons, drawing, 
 variability_chart, tuning_chart, tradeoffs_chart, calibration_chart, planes, report_tables, analysis_tables, sections,
 summary, explorer, variability_section, claims_section, failures_section, tuning_section, robustness_section,
 conflicts_section, tradeoffs_section, reliability_groups, calibration_section, paired_section, report, report_files,
-paper; card_facts, card_sections, design_card.
+paper; card_facts, card_sections, card_power, design_card.
 
 What a dry run imports (errors, jobs, coding, consistency, schemas, claim_files, config, design) never imports torch.
 """

@@ -28,8 +28,10 @@ class Predictions:
 
 
 def run_file(root: str | Path, dataset: str, run_id: str) -> Path:
-    """Return where a run's predictions are."""
-    return Path(root) / dataset / run_id / "predictions.parquet"
+    """Return where a run's predictions are: kept beside their place where its submission failed afterwards."""
+    folder = Path(root) / dataset / run_id
+    own, kept = folder / "predictions.parquet", folder / "finished" / "evaluation" / "predictions.parquet"
+    return kept if kept.exists() and not own.exists() else own
 
 
 def read_runs(runs: pd.DataFrame, root: str | Path = RUNS) -> dict[str, Predictions]:

@@ -1,0 +1,32 @@
+"""Write what the study costs and what it can find; in: the pilot, metrics of runs that are done; out: one HTML file.
+
+The essentials are printed, too.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from finevar.card_facts import gather
+from finevar.design_card import card_text, render_card
+from finevar.files import read_facts, write_bytes
+from finevar.jobs import JobLog
+from finevar.records import METRICS, read_tables
+
+
+def read_finished(paths: Sequence[str]) -> pd.DataFrame:
+    """Return the metrics of the runs that are done; no columns where none is."""
+    tables = [table.to_pandas() for table in read_tables(paths, METRICS)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def main(snakemake) -> None:
+    with JobLog(snakemake.log[0]):
+        finished = read_finished(snakemake.params.finished)
+        facts = gather(snakemake.params.config, read_facts(snakemake.input.pilot), finished)
+        write_bytes(render_card(facts).encode(), snakemake.output.html)
+        print(card_text(facts, snakemake.output.html), flush=True)
+
+
+if __name__ == "__main__":
+    main(snakemake)

@@ -1,0 +1,54 @@
+# Runs that go on at once: one a core, as far as GPUs allow, and one where each is a job of a cluster.
+CONCURRENT = workflow.resource_settings.cores or 1
+if STUDY.config["gpus_per_run"] and "gpu" in workflow.global_resources:
+    CONCURRENT = max(1, min(CONCURRENT, workflow.global_resources["gpu"].value // STUDY.config["gpus_per_run"]))
+
+
+# All cores at once, as in the study: what a step takes depends on what runs beside it.
+rule time_pilot:
+    input:
+        start=get_start(),
+        train=[get_encoded(name, "train") for name in STUDY.config["sweep"]["datasets"]],
+        evaluation=[get_encoded(name, "eval") for name in STUDY.config["sweep"]["datasets"]],
+        examples=[get_prepared(name, "eval.parquet") for name in STUDY.config["sweep"]["datasets"]],
+        facts=[get_prepared(name, "dataset.json") for name in STUDY.config["sweep"]["datasets"]],
+    output:
+        pilot=f"results/{STUDY.config['study']}/pilot.json",
+    log:
+        f"results/logs/time_pilot/{STUDY.config['study']}.log",
+    benchmark:
+        f"results/benchmarks/time_pilot/{STUDY.config['study']}.tsv"
+    params:
+        datasets=STUDY.config["sweep"]["datasets"],
+        training=STUDY.config["training"],
+        factors=STUDY.config["sweep"]["factors"],
+        concurrent=CONCURRENT,
+        engine=[ENGINES["design_card"], ENGINES["training"], ENGINES["evaluation"]],
+    threads: CONCURRENT
+    resources:
+        gpu=STUDY.config["gpus_per_run"] * CONCURRENT,
+    conda:
+        "../../envs/finetune.yaml"
+    script:
+        "../../scripts/time_pilot.py"
+
+
+# What a study costs and what it can find, before any of its runs: snakemake design_card --cores all.
+rule design_card:
+    input:
+        design=get_design_table(),
+        pilot=rules.time_pilot.output.pilot,
+    output:
+        html=f"results/{STUDY.config['study']}/design_card.html",
+    log:
+        f"results/logs/design_card/{STUDY.config['study']}.log",
+    benchmark:
+        f"results/benchmarks/design_card/{STUDY.config['study']}.tsv"
+    params:
+        config=STUDY.config,
+        finished=lambda _: get_finished_files("metrics.parquet"),
+        engine=ENGINES["design_card"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/design_card.py"
