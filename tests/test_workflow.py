@@ -270,6 +270,24 @@ def test_snakemakes_own_report_works(finished):
     assert (finished / "snakemake-report.html").stat().st_size > 100_000
 
 
+def test_the_example_of_ones_own_data_runs_to_its_report(tmp_path):
+    """As it stands in the repository, but for a smaller model, which needs no network, and a seed less."""
+    config = yaml.safe_load((ROOT / "config/studies/own_data.yaml").read_text(encoding="utf-8"))
+    tiny.make_model(tmp_path / "model", classes=3)
+    config["sources"]["minilm"] = {"kind": "local", "path": "model"}
+    config["sources"]["mine"]["path"] = str(ROOT / config["sources"]["mine"]["path"])
+    config["training"]["max_length"] = 64
+    config["sweep"]["seeds"].pop()
+    write_config(tmp_path, config)
+    told = snakemake(tmp_path, "--cores", "2")
+    assert told.returncode == 0, told.stdout
+    metrics = pd.read_parquet(tmp_path / "results/own_data/metrics.parquet")
+    assert (metrics["status"] == "ok").sum() == 3 * 2 * 2
+    assert set(metrics["classes"]) == {3}
+    assert set(metrics["f1_average"]) == {"macro"}
+    assert "macro F1" in (tmp_path / "results/own_data/report.html").read_text(encoding="utf-8")
+
+
 def test_the_recommended_model_loads_with_transformers_and_predicts_what_was_evaluated(copied):
     """In float32, so that Hugging Face's own forward has the same arithmetic."""
     write_config(copied, STUDY | {"training": STUDY["training"] | {"dtype": "float32"}})
