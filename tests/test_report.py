@@ -162,6 +162,13 @@ def test_every_figure_has_a_drawing_for_pages_without_scripts(complete):
     assert html.count("<noscript><svg") == len(CENTRE) + 8
 
 
+def test_every_caption_says_how_many_runs_it_rests_on(complete):
+    html, _ = complete
+    captions = re.findall(r"</script>\s*<figcaption>(.*?)</figcaption>", html, re.DOTALL)
+    assert len(captions) == len(CENTRE) + 8
+    assert [text for text in captions if "54 runs" not in text and "27 tried points" not in text] == []
+
+
 def test_the_answer_stands_first(complete):
     _, page = complete
     words = page.words

@@ -207,3 +207,25 @@ def test_no_sentence_says_what_must_not_be_said():
         assert "significan" not in sentence
         assert "no influence" not in sentence
         assert "nan" not in sentence.lower()
+
+
+def test_the_factor_that_moves_a_metric_most_is_named_and_a_metric_that_none_moves():
+    rows = [
+        row(),
+        row(factor="epochs", from_level=1, to_level=3, change=-0.3),
+        row(factor="batch_size", change=0.9, verdict="undecided"),
+        small(),
+    ]
+    assert wording.largest_sentence(pd.DataFrame(rows), {"loss": "loss", "f1": "binary F1"}) == minus(
+        "Loss moves most along epochs (-0.300 from 1 to 3). No factor is shown to move binary F1."
+    )
+
+
+def test_terms_are_counted_once_in_coded_units_of_the_absolute_fits():
+    kinds = ["effect", "negligible", "undecided", "effect", None]
+    rows = [{"framework": "absolute", "units": "coded", "verdict": kind} for kind in kinds]
+    rows += [{"framework": "relative", "units": "coded", "verdict": "effect"}]
+    rows += [{"framework": "absolute", "units": "natural", "verdict": "effect"}]
+    assert wording.terms_sentence(pd.DataFrame(rows)) == (
+        "Of 4 terms over all metrics 2 have an effect, 1 is negligible and 1 is undecided."
+    )

@@ -268,6 +268,8 @@ def effects(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     absolute = fits[(fits["framework"] == "absolute") & fits["gate"].isna()]
     fitted = fitted_names(tables, facts)
     return {
+        "finding": wording.terms_sentence(coefficients),
+        "largest": wording.largest_sentence(tables["effects"], fitted, confidence),
         "table": report_tables.effects_table(tables["effects"], labels, confidence),
         "coded": [
             report_tables.coefficients_table(coefficients, response, labels[response], "coded") for response in fitted
@@ -313,7 +315,7 @@ def words(kind: str, label: str, tables: Tables, facts: Mapping[str, Any]) -> di
         chart, tell = captions[kind]
         return {"caption": tell(chart), "alternative": chart.ALTERNATIVE}
     return {
-        "caption": wording.figure_caption(kind, label, confidence, list(facts["factors"])),
+        "caption": wording.figure_caption(kind, label, confidence, list(facts["factors"]), runs),
         "alternative": wording.figure_alternative(kind, label),
     }
 

@@ -33,6 +33,11 @@ from finevar.formatting import (
 from finevar.records import LOWER_IS_BETTER
 
 VERDICTS = ("effect", "undecided", "negligible")
+VERDICT_WORDS = {  # of one term, and of several
+    "effect": ("has an effect", "have an effect"),
+    "negligible": ("is negligible", "are negligible"),
+    "undecided": ("is undecided", "are undecided"),
+}
 UNITS_WORTH_TELLING = (1, 20)  # a slope per unit says little where the levels span less than one or very many units
 
 Row = Mapping[str, Any]
@@ -190,6 +195,35 @@ def verdict_sentence(rows: pd.DataFrame, kind: str, labels: Mapping[str, str]) -
     return f"{sentence_case(opening + '; '.join(parts))}."
 
 
+def largest_sentence(effects: pd.DataFrame, labels: Mapping[str, str], confidence: float = 0.95) -> str:
+    """Say along which factor each response moves most, of those that are shown to move it."""
+    parts, still = [], []
+    for response, label in labels.items():
+        rows = effects[(effects["response"] == response) & (effects["verdict"] == "effect")]
+        if rows.empty:
+            still.append(label)
+            continue
+        most = rows.loc[rows["change"].abs().idxmax()].to_dict()
+        change, _ = shown_change(most, confidence)
+        parts.append(f"{label} moves most along {factor_label(most['factor'])} ({change} {ends_text(most)})")
+    moves = f"{sentence_case('; '.join(parts))}." if parts else ""
+    return f"{moves} No factor is shown to move {joined(still, 'or')}.".strip() if still else moves
+
+
+def ends_text(row: Row) -> str:
+    """Print the levels between which a change is told."""
+    return f"from {level(row['from_level'])} to {level(row['to_level'])}"
+
+
+def terms_sentence(coefficients: pd.DataFrame) -> str:
+    """Count the terms of the absolute fits by verdict."""
+    rows = coefficients[(coefficients["framework"] == "absolute") & (coefficients["units"] == "coded")]
+    counts = rows["verdict"].value_counts()
+    parts = [f"{counts[kind]} {words[int(counts[kind] > 1)]}" for kind, words in VERDICT_WORDS.items() if kind in counts]
+    total = int(counts.sum())
+    return f"Of {counted(total, 'term')} over all metrics {joined(parts)}." if total else ""
+
+
 # The fits -------------------------------------------------------------------------------------------------------------
 
 
@@ -292,8 +326,8 @@ def extreme_sentence(surface: pd.DataFrame, response: str, label: str, confidenc
 # Figures --------------------------------------------------------------------------------------------------------------
 
 
-def figure_caption(kind: str, label: str, confidence: float, factors: Sequence[str]) -> str:
-    """Say what a figure draws."""
+def figure_caption(kind: str, label: str, confidence: float, factors: Sequence[str], runs: int) -> str:
+    """Say what a figure draws, from how many runs, and what its intervals are."""
     first = factor_label(factors[0])
     captions = {
         "effects": (
@@ -316,14 +350,15 @@ def figure_caption(kind: str, label: str, confidence: float, factors: Sequence[s
         ),
         "surface": (
             f"Predicted {label} over each pair of factors, the others held as stated; yellow is better. Rings mark the "
-            "design's points and the diamond the baseline's own settings, as seen from above."
+            "design's points and the diamond the baseline's own settings, as seen from above. Intervals of these "
+            "predictions are in the explorer."
         ),
         "learning_curves": (
             f"Training loss by epoch, coloured by {first}: a thin line for each run, a bold one for their mean. Where "
             "epochs is a factor, runs of different length have means of their own."
         ),
     }
-    return captions[kind]
+    return f"{captions[kind]} From {counted(runs, 'run')}."
 
 
 def figure_alternative(kind: str, label: str) -> str:

@@ -2,7 +2,12 @@ rule write_design:
     input:
         table=get_design_table(),
     output:
-        design=report("results/{study}/design.csv", caption="../report/design.rst", category="Tables"),
+        design=report(
+            "results/{study}/design.csv",
+            caption="../report/design.rst",
+            category="Tables",
+            labels={"table": "design"},
+        ),
     log:
         "results/logs/write_design/{study}.log",
     benchmark:
@@ -28,6 +33,7 @@ rule aggregate_metrics:
             "results/{study}/metrics.parquet",
             caption="../report/metrics.rst",
             category="Tables",
+            labels={"table": "metrics"},
         ),
         curves="results/{study}/learning_curves.parquet",
     log:
@@ -88,6 +94,7 @@ rule fit_regressions:
             ),
             caption="../report/regressions.rst",
             category="Tables",
+            labels={"table": "fits"},
         ),
     log:
         "results/logs/fit_regressions/{study}.log",
@@ -119,6 +126,7 @@ rule check_regressions:
             ),
             caption="../report/checks.rst",
             category="Tables",
+            labels={"table": "checks"},
         ),
     log:
         "results/logs/check_regressions/{study}.log",
@@ -162,6 +170,7 @@ rule analyse_surface:
             ),
             caption="../report/analyse_surface.rst",
             category="Tables",
+            labels={"table": "slopes and optimum"},
         ),
     log:
         "results/logs/analyse_surface/{study}.log",
@@ -191,6 +200,7 @@ rule compare_baselines:
             ),
             caption="../report/baselines.rst",
             category="Tables",
+            labels={"table": "baselines"},
         ),
     log:
         "results/logs/compare_baselines/{study}.log",
@@ -225,6 +235,7 @@ rule compare_predictions:
             ),
             caption="../report/predictions.rst",
             category="Tables",
+            labels={"table": "predictions"},
         ),
     log:
         "results/logs/compare_predictions/{study}.log",
@@ -256,6 +267,7 @@ rule analyse_variability:
             ),
             caption="../report/variability.rst",
             category="Tables",
+            labels={"table": "variability"},
         ),
     log:
         "results/logs/analyse_variability/{study}.log",
@@ -289,6 +301,7 @@ rule analyse_tradeoffs:
             ),
             caption="../report/tradeoffs.rst",
             category="Tables",
+            labels={"table": "trade-offs"},
         ),
     log:
         "results/logs/analyse_tradeoffs/{study}.log",
@@ -318,6 +331,7 @@ rule judge_claims:
             ),
             caption="../report/claims.rst",
             category="Tables",
+            labels={"table": "claims"},
         ),
     log:
         "results/logs/judge_claims/{study}.log",
