@@ -1,18 +1,10 @@
 """Trade metrics off; in: the study's metrics; out: Pareto set, disagreements, prices, desirability, tuning curves."""
 
-from finevar.jobs import JobLog
-from finevar.readings import Plan
-from finevar.tables import read_metrics, write_tables
-from finevar.tradeoffs import tradeoff_rows
-from finevar.tuning import tuning_rows
+from finevar.warm import run_rule
 
 
 def main(snakemake) -> None:
-    with JobLog(snakemake.log[0]):
-        metrics = read_metrics(snakemake.input.metrics)
-        plan = Plan.of(snakemake.params)
-        tables = tradeoff_rows(metrics, plan) | {"tuning_curves": tuning_rows(metrics, plan)}
-        write_tables(tables, snakemake.output)
+    run_rule("finevar.analysis_jobs.analyse_tradeoffs", snakemake)
 
 
 if __name__ == "__main__":

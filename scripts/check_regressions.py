@@ -1,15 +1,10 @@
 """Check the fitted surfaces; in: the study's metrics; out: checks, influence, sensitivity, robustness."""
 
-from finevar.analyses import check_study
-from finevar.jobs import JobLog
-from finevar.readings import Plan
-from finevar.tables import read_metrics, write_tables
+from finevar.warm import run_rule
 
 
 def main(snakemake) -> None:
-    with JobLog(snakemake.log[0]):
-        metrics = read_metrics(snakemake.input.metrics)
-        write_tables(check_study(metrics, Plan.of(snakemake.params)), snakemake.output)
+    run_rule("finevar.analysis_jobs.check_regressions", snakemake)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,10 @@
 """Draw tuning curves; in: tuning_curves, fits (Parquet); out: svg, png, json (Vega-Lite)."""
 
-from finevar.drawing import save_chart
-from finevar.jobs import JobLog
-from finevar.records import FITS, TUNING_CURVES, read_table
-from finevar.tuning_chart import tuning_chart
+from finevar.warm import run_rule
 
 
 def main(snakemake) -> None:
-    with JobLog(snakemake.log[0]):
-        curves = read_table(snakemake.input.tuning_curves, TUNING_CURVES).to_pandas()
-        fits = read_table(snakemake.input.fits, FITS).to_pandas()
-        chart = tuning_chart(curves, fits)
-        save_chart(chart, svg=snakemake.output.svg, png=snakemake.output.png, json=snakemake.output.json)
+    run_rule("finevar.figure_jobs.plot_tuning_curves", snakemake)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,10 @@
 """Write the paper kit; in: as the report's; out: a folder of tables, figures, methods and references."""
 
-from pathlib import Path
-
-from finevar.jobs import JobLog
-from finevar.paper import write_paper
-from finevar.report_files import read_study
+from finevar.warm import run_rule
 
 
 def main(snakemake) -> None:
-    with JobLog(snakemake.log[0]):
-        write_paper(*read_study(snakemake.input, snakemake.params, interim=False), Path(snakemake.output.folder))
+    run_rule("finevar.report_jobs.write_paper", snakemake)
 
 
 if __name__ == "__main__":

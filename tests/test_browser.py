@@ -35,10 +35,10 @@ def tables() -> dict:
 @pytest.fixture(scope="module")
 def report(tables, tmp_path_factory) -> Path:
     """Return a report's file."""
-    from finevar.report import render_report
+    from finevar.report import render_page
 
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(render_report(tables | {"baselines": baseline_metrics()}, figures(tables), facts()))
+    path.write_text(render_page(tables | {"baselines": baseline_metrics()}, figures(tables), facts()))
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -11,9 +12,10 @@ import warnings
 from pathlib import Path
 
 import pytest
+from snakemake.iocontainers import Namedlist
 
 from finevar.errors import InputError
-from finevar.jobs import LOGGER, JobLog, check_writable
+from finevar.jobs import LOGGER, Job, JobLog, check_writable, describe
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 MISTAKE = InputError("data.csv, line 3", found="'x'", allowed="a number", remedy="Correct it.")
@@ -182,3 +184,26 @@ def test_a_folder_without_permission_is_named(tmp_path):
     done = run_python(script, tmp_path)
     assert done.stderr == ""
     assert done.stdout.startswith(f"results: found {tmp_path / 'results'} is not writable. Allowed: a folder")
+
+
+class Snakemake:
+    """What Snakemake gives to a rule's script, as far as the work of a rule asks for it."""
+
+    input = Namedlist(["m.parquet", "a.parquet", "b.parquet"])
+    input._set_name("metrics", 0)
+    input._set_name("runs", 1, end=3)
+    output = Namedlist(["t.csv"])
+    output._set_name("csv", 0, end=1)
+    params = Namedlist(fromdict={"factors": {"epochs": {"levels": [1, 2]}}, "engine": "3"})
+    wildcards = Namedlist(fromdict={"study": "toy"})
+
+
+def test_a_rules_job_is_the_same_after_a_journey_as_json():
+    job = Job.of(json.loads(json.dumps(describe(Snakemake))))
+    assert job.input.metrics == job.input["metrics"] == "m.parquet"
+    assert job.input.runs == ["a.parquet", "b.parquet"]
+    assert list(job.output) == ["t.csv"] == job.output.csv
+    assert job.params.factors["epochs"]["levels"] == [1, 2]
+    assert job.wildcards.study == "toy"
+    with pytest.raises(AttributeError, match="no file is named metric; there are metrics, runs"):
+        _ = job.input.metric

@@ -23,7 +23,7 @@ def kit(tables, tmp_path_factory):
     """Return the folder of a simulated study's paper kit."""
     folder = tmp_path_factory.mktemp("paper")
     spec = drawing.specification(coefficients_chart(tables["coefficients"]))
-    paper.write_paper(tables, {"coefficients": spec}, facts(), folder)
+    paper.write_kit(tables, {"coefficients": spec}, facts(), folder)
     return folder
 
 
@@ -100,5 +100,5 @@ def test_clustered_errors_are_told_and_cited(tables):
 
 def test_a_study_that_a_gate_stopped_still_has_its_design(tmp_path):
     stopped = explore(simulate(gate=dict.fromkeys(CENTRE, "too few levels"))) | {"baselines": baseline_metrics()}
-    paper.write_paper(stopped, {}, facts(), tmp_path)
+    paper.write_kit(stopped, {}, facts(), tmp_path)
     assert sorted(path.stem for path in (tmp_path / "tables").glob("*.md")) == ["factors", "points"]

@@ -18,7 +18,7 @@ from finevar import (
     tuning_chart,
     variability_chart,
 )
-from finevar.report import render_report
+from finevar.report import render_page
 from report_fixtures import BASELINE, CENTRE, FACTORS, baseline_metrics, explore, facts, simulate
 
 GATE = "The terms learning_rate^2 and epochs^2 are aliased: three levels are needed"
@@ -98,7 +98,7 @@ def figures(tables, study=FACTORS):
 
 def render(tables, known=None, drawn=None):
     """Return the page of some tables, and what a parser makes of it; without figures unless they are given."""
-    html = render_report(tables | {"baselines": baseline_metrics()}, drawn or {}, known or facts())
+    html = render_page(tables | {"baselines": baseline_metrics()}, drawn or {}, known or facts())
     page = Page()
     page.feed(html)
     page.close()

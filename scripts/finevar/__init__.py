@@ -10,8 +10,8 @@ paired, prediction_analyses, analyses, pareto, disagreements, tradeoffs; power, 
 export, claims, wording, findings, caveats, completeness, comparisons, drawing, charts, effects_chart, interplay_chart,
 variability_chart, tuning_chart, tradeoffs_chart, calibration_chart, planes, report_tables, analysis_tables, sections,
 summary, explorer, variability_section, claims_section, failures_section, tuning_section, robustness_section,
-conflicts_section, tradeoffs_section, reliability_groups, calibration_section, paired_section, report, report_files,
-paper; card_facts, card_sections, card_power, design_card.
+conflicts_section, tradeoffs_section, reliability_groups, calibration_section, paired_section, report, paper,
+analysis_jobs, figure_jobs, report_jobs; card_facts, card_sections, card_power, design_card.
 
 What a dry run imports (errors, jobs, coding, consistency, schemas, claim_files, config, design) never imports torch.
 """

@@ -7,9 +7,11 @@ import errno
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
+from typing import Any
 
 from finevar.errors import InputError, Interruption
 
@@ -27,6 +29,48 @@ MACHINE_ERRORS = {  # by number: what to do
     errno.ESTALE: "The network file system lost the file: see to it",
     errno.EMFILE: "Too many files are open: raise ulimit -n",
 }
+
+
+class Files(list):
+    """A rule's files: a list of paths, some of which have a name; a name may stand for several."""
+
+    def __init__(self, paths: Iterable[str], named: Mapping[str, Any]) -> None:
+        super().__init__(paths)
+        self.named = dict(named)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["named"][name]
+        except KeyError:
+            raise AttributeError(f"no file is named {name}; there are {', '.join(self.__dict__['named'])}") from None
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.named[key] if isinstance(key, str) else super().__getitem__(key)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a rule gives to its work, as Snakemake's own object has it, but made of plain values."""
+
+    input: Files
+    output: Files
+    params: SimpleNamespace
+    wildcards: SimpleNamespace
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Job:
+        """Return the job that `describe` told of."""
+        files = {part: Files(*told[part]) for part in ("input", "output")}
+        return cls(**files, **{part: SimpleNamespace(**told[part]) for part in ("params", "wildcards")})
+
+
+def describe(snakemake: Any) -> dict[str, Any]:
+    """Return what a rule gives to its script as values that JSON holds."""
+    files = {
+        part: (list(found), {name: value if isinstance(value, str) else list(value) for name, value in found.items()})
+        for part, found in (("input", snakemake.input), ("output", snakemake.output))
+    }
+    return files | {"params": dict(snakemake.params.items()), "wildcards": dict(snakemake.wildcards.items())}
 
 
 class JobLog:

@@ -42,7 +42,7 @@ SURFACES = {
 }
 
 
-def write_paper(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts: Facts, folder: Path) -> None:
+def write_kit(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts: Facts, folder: Path) -> None:
     """Write tables (LaTeX, Markdown), figures (PDF, SVG), methods (LaTeX, Markdown) and references.bib to a folder."""
     for part in ("tables", "figures"):
         (folder / part).mkdir(parents=True, exist_ok=True)

@@ -96,7 +96,7 @@ ANALYSES = (
 Tables = Mapping[str, pd.DataFrame]
 
 
-def render_report(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
+def render_page(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
     """Return the report as one HTML page that loads nothing from elsewhere.
 
     tables: metrics, those of ANALYSES, and baselines, with one row per evaluation data set.

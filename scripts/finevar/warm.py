@@ -1,6 +1,7 @@
-"""One process that has imported PyTorch, from which the process of each job is forked.
+"""A process that has imported what jobs need, from which the process of each job is forked.
 
-A short run spends longer on imports than on training. The first job starts a warm process; each job asks it, over a
+A short run spends longer on imports than on training, and so does an analysis or a figure; there is one such process
+for PyTorch and one for statistics and charts. The first job starts a warm process; each job asks it, over a
 socket that only its user can open, for a fork that does the job's work in the job's directory and environment, and
 waits for it. So a run still has a process of its own: what it computes is the same alone or in company, and what
 crashes is that run alone. The warm process ends when nobody has asked for a while, and its forks end with it; where it
@@ -29,13 +30,17 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from finevar.memory import memory_kills
 
+NEEDED = {  # by kind: the modules that import all that its jobs need
+    "training": ("finevar.training", "finevar.evaluation"),
+    "analysis": ("finevar.analysis_jobs", "finevar.figure_jobs", "finevar.report_jobs"),
+}
 IDLE_SECONDS = 20.0  # without a job before the warm process ends
 START_SECONDS = 60.0  # that a job waits for the warm process to come up
 GRACE_SECONDS = 20.0  # between asking a fork to end and killing it
@@ -60,34 +65,43 @@ PR_SET_PDEATHSIG = 1
 
 
 def perform(function: str, arguments: dict[str, Any], log: str) -> None:
-    """Call a function of the package, named with its module, and log what it returns."""
-    from finevar.jobs import JobLog
+    """Call a function of the package, named with its module, and log what it returns; `job` is what `describe` told."""
+    from finevar.jobs import Job, JobLog
 
     module, _, name = function.rpartition(".")
     with JobLog(log) as told:
+        if "job" in arguments:
+            arguments |= {"job": Job.of(arguments["job"])}
         result = getattr(importlib.import_module(module), name)(**arguments)
-        told.info("%s: %s", name, result)
+        told.info("%s: %s", name, "done" if result is None else result)
 
 
 # The job's side -------------------------------------------------------------------------------------------------------
 
 
-def run_job(function: str, *, log: str, **arguments: Any) -> None:
-    """Do a job's work in a fork of the warm process, or here where there is none to be had.
+def run_rule(function: str, snakemake: Any) -> None:
+    """Do the work of an analysis or a figure in a fork of its own kind of warm process; function: takes a jobs.Job."""
+    from finevar.jobs import describe
 
-    function: its full name; arguments: as JSON. One of them may be micro_batches, the parts that a batch is worked in:
-    they are doubled for as long as the kernel kills the fork for want of memory; the function itself must refuse more
-    than there are sentences. Raises SystemExit with the fork's exit status if it is not zero.
+    run_job(function, log=snakemake.log[0], kind="analysis", job=describe(snakemake))
+
+
+def run_job(work: str, *, log: str, kind: str = "training", **arguments: Any) -> None:
+    """Do a job's work in a fork of the warm process of a kind, or here where there is none to be had.
+
+    work: a function's full name; arguments: as JSON. One of them may be micro_batches, the parts that a batch is worked
+    in: they are doubled for as long as the kernel kills the fork for want of memory; the function itself must refuse
+    more than there are sentences. Raises SystemExit with the fork's exit status if it is not zero.
     """
     kills = memory_kills()
-    status = ask(function, arguments, log) if usable() else None
+    status = ask(work, arguments, log, kind) if usable() else None
     while status == -signal.SIGKILL and memory_kills() > kills and "micro_batches" in arguments:
         arguments["micro_batches"] *= 2
         print(f"Memory ran out: each batch is now worked in {arguments['micro_batches']} parts.", file=sys.stderr)
         kills = memory_kills()
-        status = ask(function, arguments, log)
+        status = ask(work, arguments, log, kind)
     if status is None:
-        perform(function, arguments, log)
+        perform(work, arguments, log)
     elif status < 0:
         raise SystemExit(
             f"The job's process was ended by {signal.Signals(-status).name}."
@@ -103,15 +117,15 @@ def usable() -> bool:
     return sys.platform == "linux" and not off
 
 
-def ask(function: str, arguments: dict[str, Any], log: str) -> int | None:
+def ask(function: str, arguments: dict[str, Any], log: str, kind: str) -> int | None:
     """Have a fork do the work; return its exit status, negative for a signal, or None if it was never begun."""
-    folder = private_folder()
+    folder = private_folder(kind)
     if folder is None:
         return None
     request = json.dumps(
         {"function": function, "arguments": arguments, "log": log, "cwd": str(Path.cwd()), "environ": dict(os.environ)}
     ).encode()
-    with connect(folder) as server:
+    with connect(folder, kind) as server:
         if server is None:
             return None
         try:
@@ -125,11 +139,11 @@ def ask(function: str, arguments: dict[str, Any], log: str) -> int | None:
     return struct.unpack("!i", answer)[0]
 
 
-def private_folder() -> Path | None:
-    """Return the folder of the socket, for this user, interpreter, code and environment; None if it is not safe."""
+def private_folder(kind: str = "training") -> Path | None:
+    """Return the folder of the socket, for this kind, user, interpreter, code and environment; None if not safe."""
     code = sorted((file.name, file.stat().st_mtime_ns) for file in Path(__file__).parent.glob("*.py"))
     read = sorted(pair for pair in os.environ.items() if pair[0].startswith(READ_AT_IMPORT))
-    identity = hashlib.sha256(repr((sys.executable, str(Path(__file__).parent), code, read)).encode()).hexdigest()
+    identity = hashlib.sha256(repr((kind, sys.executable, str(Path(__file__).parent), code, read)).encode()).hexdigest()
     folder = Path(tempfile.gettempdir()) / f"finevar-{os.getuid()}-{identity[:16]}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -141,12 +155,12 @@ def private_folder() -> Path | None:
 
 
 @contextlib.contextmanager
-def connect(folder: Path) -> Iterator[socket.socket | None]:
+def connect(folder: Path, kind: str) -> Iterator[socket.socket | None]:
     """Connect to the warm process, starting it if need be; None if it does not come up."""
     with socket.socket(socket.AF_UNIX) as server:
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # one job starts it, the others wait
-            up = reach(server, folder) or (start(folder) and reach(server, folder))
+            up = reach(server, folder) or (start(folder, kind) and reach(server, folder))
         yield server if up else None
 
 
@@ -159,12 +173,12 @@ def reach(server: socket.socket, folder: Path) -> bool:
     return True
 
 
-def start(folder: Path) -> bool:
+def start(folder: Path, kind: str) -> bool:
     """Start the warm process and wait until it listens."""
     ready = folder / "socket"
     ready.unlink(missing_ok=True)  # of one that was killed
     process = subprocess.Popen(
-        [sys.executable, "-m", "finevar.warm", str(folder), str(IDLE_SECONDS)],
+        [sys.executable, "-m", "finevar.warm", str(folder), str(IDLE_SECONDS), *NEEDED[kind]],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path[1:]])},
         stdin=subprocess.DEVNULL,
@@ -193,9 +207,9 @@ class Fork:
     deadline: float | None = None
 
 
-def serve(folder: Path, idle: float) -> None:
-    """Import what jobs need, then fork for whoever asks, until nobody has for `idle` seconds."""
-    for module in ("finevar.training", "finevar.evaluation"):
+def serve(folder: Path, idle: float, modules: Sequence[str]) -> None:
+    """Import modules, then fork for whoever asks, until nobody has for `idle` seconds."""
+    for module in modules:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()  # so that no fork writes to these objects' pages
@@ -314,4 +328,4 @@ def work(request: dict[str, Any], streams: list[int], parent: int, others: list[
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), float(sys.argv[2]))
+    serve(Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3:])

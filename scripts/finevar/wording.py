@@ -219,7 +219,9 @@ def terms_sentence(coefficients: pd.DataFrame) -> str:
     """Count the terms of the absolute fits by verdict."""
     rows = coefficients[(coefficients["framework"] == "absolute") & (coefficients["units"] == "coded")]
     counts = rows["verdict"].value_counts()
-    parts = [f"{counts[kind]} {words[int(counts[kind] > 1)]}" for kind, words in VERDICT_WORDS.items() if kind in counts]
+    parts = [
+        f"{counts[kind]} {words[int(counts[kind] > 1)]}" for kind, words in VERDICT_WORDS.items() if kind in counts
+    ]
     total = int(counts.sum())
     return f"Of {counted(total, 'term')} over all metrics {joined(parts)}." if total else ""
 

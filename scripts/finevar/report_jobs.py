@@ -1,4 +1,4 @@
-"""What the report and the paper kit are made of, read from a rule's files."""
+"""The work of the rules that write the report and the paper kit."""
 
 from __future__ import annotations
 
@@ -9,16 +9,30 @@ import pandas as pd
 import pyarrow as pa
 
 from finevar import records
-from finevar.files import read_facts, read_json
-from finevar.report import ANALYSES, Tables
+from finevar.files import read_facts, read_json, write_bytes
+from finevar.jobs import Job
+from finevar.paper import write_kit
+from finevar.report import ANALYSES, Tables, render_page
 
 
-def read_study(inputs: Any, params: Any, *, interim: bool) -> tuple[Tables, dict[str, Any], dict[str, Any]]:
+def render_report(job: Job) -> None:
+    """Write the report."""
+    html = render_page(*read_study(job, interim=job.wildcards.study.endswith("/interim")))
+    write_bytes(html.encode(), job.output.html)
+
+
+def write_paper(job: Job) -> None:
+    """Write the paper kit."""
+    write_kit(*read_study(job, interim=False), Path(job.output.folder))
+
+
+def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Any], dict[str, Any]]:
     """Return a study's tables, its figures' Vega-Lite specifications by name, and the facts beside them.
 
-    inputs: the rule's named files: metrics, a table for each of ANALYSES, baselines (one for each evaluation data set),
+    The rule's named inputs: metrics, a table for each of ANALYSES, baselines (one for each evaluation data set),
     datasets (a dataset.json for each name in params.datasets, in that order) and figures (JSON).
     """
+    inputs, params = job.input, job.params
     schemas = {"metrics": records.STUDY_METRICS} | {name: getattr(records, name.upper()) for name in ANALYSES}
     tables = {name: read(inputs[name], columns) for name, columns in schemas.items()}
     tables["baselines"] = pd.concat([read(path, records.METRICS) for path in inputs.baselines], ignore_index=True)

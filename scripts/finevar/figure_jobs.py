@@ -1,0 +1,80 @@
+"""The work of the rules that draw: from tables to a figure as SVG, PNG and Vega-Lite specification."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from finevar import charts, records
+from finevar.calibration_chart import calibration_chart
+from finevar.drawing import save_chart
+from finevar.effects_chart import effects_chart
+from finevar.interplay_chart import interplay_chart
+from finevar.jobs import Job
+from finevar.planes import surface_chart
+from finevar.tables import read_metrics
+from finevar.tradeoffs_chart import tradeoffs_chart
+from finevar.tuning_chart import tuning_chart
+from finevar.variability_chart import variability_chart
+
+
+def read(job: Job, name: str) -> pd.DataFrame:
+    """Return an analysis table among a rule's inputs, checked."""
+    return records.read_table(job.input[name], getattr(records, name.upper())).to_pandas()
+
+
+def save(chart: alt.TopLevelMixin, job: Job) -> None:
+    """Write a figure to a rule's outputs."""
+    save_chart(chart, svg=job.output.svg, png=job.output.png, json=job.output.json)
+
+
+def plot_effects(job: Job) -> None:
+    """Draw the effects against what is negligible."""
+    save(effects_chart(read(job, "effects")), job)
+
+
+def plot_coefficients(job: Job) -> None:
+    """Draw the coefficients with their intervals."""
+    save(charts.coefficients_chart(read(job, "coefficients")), job)
+
+
+def plot_main_effects(job: Job) -> None:
+    """Draw predicted profiles over the observed runs."""
+    save(charts.main_effects_chart(read(job, "profiles"), read_metrics(job.input.metrics), job.params.factors), job)
+
+
+def plot_interplay(job: Job) -> None:
+    """Draw slopes over other factors."""
+    save(interplay_chart(read(job, "interplay"), read(job, "coefficients"), job.params.factors), job)
+
+
+def plot_surface(job: Job) -> None:
+    """Draw one response's surface over each pair of factors."""
+    metrics, params = read_metrics(job.input.metrics), job.params
+    save(surface_chart(read(job, "surface"), metrics, job.wildcards.response, params.factors, params.baseline), job)
+
+
+def plot_learning_curves(job: Job) -> None:
+    """Draw training loss against epoch."""
+    save(charts.learning_curves_chart(read(job, "learning_curves"), job.params.factors), job)
+
+
+def plot_calibration(job: Job) -> None:
+    """Draw what the loss is made of."""
+    save(calibration_chart(read(job, "calibration_effects"), read(job, "reliability"), job.params.factors), job)
+
+
+def plot_variability(job: Job) -> None:
+    """Draw where the variance between runs comes from."""
+    save(variability_chart(read(job, "variability")), job)
+
+
+def plot_tradeoffs(job: Job) -> None:
+    """Draw metrics against each other."""
+    metrics = read_metrics(job.input.metrics)
+    save(tradeoffs_chart(read(job, "pareto"), read(job, "pareto_points"), metrics, job.params.factors), job)
+
+
+def plot_tuning_curves(job: Job) -> None:
+    """Draw tuning curves."""
+    save(tuning_chart(read(job, "tuning_curves"), read(job, "fits")), job)
