@@ -41,7 +41,7 @@ from safetensors.numpy import load_file
 from conftest import STUDY
 from finevar import files
 from finevar.coding import model_matrix, terms
-from finevar.config import FACTORS, read_config
+from finevar.config import read_config
 from finevar.conversion import convert_model
 from finevar.corpus import prepare
 from finevar.design import Study, design_rows, factor_codings, plan_study
@@ -50,6 +50,7 @@ from finevar.encoding import Encoded, encode, load_encoded, save_encoded
 from finevar.errors import InputError
 from finevar.packages import archive_member, unpack
 from finevar.records import DESIGN, EXAMPLES, read_table, write_table
+from finevar.schemas import factors as known_factors
 from finevar.sources import check_model
 from tiny import make_model
 
@@ -136,7 +137,18 @@ ODD_TEXTS = (
     "x" * 300,
 )
 NUMBERS = (0, -1, 1, 2, 0.5, 1e-320, 1e308, -1e308, 2**31, 2**63, 10**9, 10**30, 1e300, 0.1 + 2e-17)
-WORDS = (*FACTORS, "levels", "coding", "log2", "kind", "latin_hypercube", "table", "box_behnken", "hub", "points")
+WORDS = (
+    *known_factors(),
+    "levels",
+    "coding",
+    "log2",
+    "kind",
+    "latin_hypercube",
+    "table",
+    "box_behnken",
+    "hub",
+    "points",
+)
 DATES = (datetime.date(2024, 2, 29), datetime.datetime(1, 1, 1, tzinfo=datetime.UTC))
 
 
@@ -331,7 +343,7 @@ SUITED = {
 def factors(draw: st.DrawFn) -> dict[str, Any]:
     """Return factors of which most have levels that are allowed, at and between the limits, in any coding."""
     chosen, size = {}, draw(st.sampled_from([2, 3, 3, 4]))
-    for name in draw(st.lists(st.sampled_from(FACTORS), min_size=1, max_size=5, unique=True)):
+    for name in draw(st.lists(st.sampled_from(known_factors()), min_size=1, max_size=5, unique=True)):
         levels = draw(st.lists(st.sampled_from(SUITED[name]), min_size=size, max_size=size, unique=True))
         if name not in ("learning_rate", "weight_decay", "dropout") and draw(st.integers(0, 9)) == 0:
             levels = [*range(8, 200)]

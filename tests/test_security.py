@@ -18,12 +18,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from finevar import warm
+from finevar import records, warm
 from finevar.checkpoint import load_model
 from finevar.encoding import encode
 from finevar.errors import InputError
 from finevar.sources import fetch_model, find_model
-from report_fixtures import explore, facts, simulate
+from report_fixtures import CENTRE, explore, facts, fitting, simulate
 from test_report import figures, render
 from test_warm import folder as warm_folder  # noqa: F401  a fixture
 from test_warm import fork_of, pause
@@ -101,7 +101,7 @@ def test_only_what_the_report_makes_itself_is_put_into_it_as_markup():
     markup = [
         word for path in templates for word in re.findall(r"{{([^}]*)\|\s*safe", path.read_text(encoding="utf-8"))
     ]
-    assert sorted(word.strip() for word in markup) == ["figure.spec", "figure.svg", "program"]
+    assert sorted(word.strip() for word in markup) == ["explorer", "figure.spec", "figure.svg", "program"]
     assert not any("autoescape" in path.read_text(encoding="utf-8") for path in templates)
 
 
@@ -220,8 +220,12 @@ MARKUP = [
 def with_text(text: str) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """Return a study's tables and facts with a text wherever a config, a data set or a failed run could put one."""
     tables, known = explore(simulate(diverged=2)), copy.deepcopy(facts())
-    for name in ("metrics", "learning_curves"):
-        tables[name]["dataset"] = text
+    for table in tables.values():
+        if "dataset" in table:
+            table["dataset"] = table["dataset"].mask(table["dataset"] != "", text)
+    claim = {"name": text, "statement": text, "source": text, "reason": text, "verdict": "undecided"}
+    claim |= {"response": "loss", "framework": "absolute", "term": "epochs", "finding": "effect"}
+    tables["claims"] = fitting(records.CLAIMS, [claim])
     lost = tables["metrics"]["status"] != "ok"
     tables["metrics"].loc[lost, "reason"] = text
     for column in ("device", "python", "torch", "engine", "dtype_used"):
@@ -259,8 +263,9 @@ def test_texts_of_others_are_no_markup_in_the_report(plain, text):
     assert tags == plain
     assert words.count(" ".join(text.split())) >= 10
     specs = re.findall(r'<script type="application/json" class="spec"[^>]*>(.*?)</script>', html, re.DOTALL)
-    assert len(specs) == 7
-    assert not any("<" in spec for spec in specs)
+    assert len(specs) == len(CENTRE) + 8
+    explorer = re.search(r'<script type="application/json" id="explorer-data">(.*?)</script>', html, re.DOTALL)[1]
+    assert not any("<" in spec for spec in (*specs, explorer))
     assert any(text in json.dumps(json.loads(spec), ensure_ascii=False).replace('\\"', '"') for spec in specs)
 
 

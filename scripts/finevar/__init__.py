@@ -1,9 +1,9 @@
 """finevar: how fine-tuning hyperparameters move a classifier's metrics, and how sure one can be.
 
 Modules, lowest first; a module imports only from those before it:
-errors, files, jobs, memory, warm, launch, finished; slurm, doctor; coding, consistency, schemas, claim_files, config,
-design; packages, conversion, sources; records, tables, corpus, encoding; packing, dropout, attention, encoder,
-vocabulary, optimiser, state, keeping, randomness, checkpoint, machine, probe, training, scores, evaluation, timing,
+errors, files, jobs, memory, warm, launch, finished; slurm, doctor; scores, coding, consistency, schemas, claim_files,
+designs, config, design; packages, conversion, sources; records, tables, corpus, encoding; packing, dropout, attention,
+encoder, vocabulary, optimiser, state, keeping, randomness, checkpoint, machine, probe, training, evaluation, timing,
 pilot; aggregation, predictions, covariance, gates, regression, verdicts, ladder, checks, slopes, optimum, noise,
 baselines, sensitivity, readings, anova, ledger, legendre, variability, failures, tuning, robustness, calibration,
 paired, prediction_analyses, analyses, pareto, disagreements, tradeoffs; power, forecast, variants; formatting, status,
@@ -13,7 +13,7 @@ summary, explorer, variability_section, claims_section, failures_section, tuning
 conflicts_section, tradeoffs_section, reliability_groups, calibration_section, paired_section, report, paper,
 analysis_jobs, figure_jobs, report_jobs; card_facts, card_sections, card_power, design_card.
 
-What a dry run imports (errors, jobs, coding, consistency, schemas, claim_files, config, design) never imports torch.
+What a dry run imports (errors, jobs, and scores to design) never imports torch.
 """
 
 # Raised with every change that changes what a module computes. Each is a param of the rules that run the module, since

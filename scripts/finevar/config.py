@@ -8,9 +8,11 @@ from typing import Any
 
 from finevar.claim_files import read_claims
 from finevar.consistency import Config, cross_check
+from finevar.designs import DESIGNS, design_problems, size_problems
 from finevar.schemas import (
     HARMLESS,
     drop_unknown_keys,
+    factors,
     fill_defaults,
     raise_problems,
     read_schema,
@@ -18,20 +20,9 @@ from finevar.schemas import (
     shape_problems,
     tell,
     to_numbers,
+    whole_numbers,
 )
 
-FACTORS = (
-    "learning_rate",
-    "batch_size",
-    "epochs",
-    "warmup",
-    "weight_decay",
-    "dropout",
-    "max_length",
-    "train_examples",
-    "frozen_layers",
-)
-INTEGERS = ("batch_size", "epochs", "max_length", "train_examples", "frozen_layers")
 TRAINING_DEFAULTS: Config = {
     "learning_rate": 5e-5,
     "batch_size": 32,
@@ -51,17 +42,18 @@ TRAINING_DEFAULTS: Config = {
 def read_config(raw: Mapping[str, Any]) -> Config:
     """Return the config with every default filled in; raise InputError with all of its problems."""
     raise_problems(itertools.islice(shape_problems(raw), 1))
-    config, schema = to_numbers(raw), read_schema("config")
+    config, schema = to_numbers(raw), study_schema()
     errors = schema_errors(config, schema)
     problems = [tell(error) for error in errors]
     if any(error.validator not in HARMLESS for error in errors):
         raise_problems(problems)
     drop_unknown_keys(errors)
     config = fill_defaults(config, schema, schema)
-    config["analysis"]["claims"], wrong = read_claims(config, FACTORS)
+    config["analysis"]["claims"], wrong = read_claims(config, factors())
     training = TRAINING_DEFAULTS | config["training"]
     baseline = training | config["baseline"]["settings"]
-    raise_problems([*problems, *wrong, *cross_check(config, set(config["training"]), baseline)])
+    wrong = [*wrong, *cross_check(config, set(config["training"]), baseline)]
+    raise_problems([*problems, *wrong, *design_problems(config["sweep"]), *size_problems(config["sweep"])])
     config["training"] = normalise(training)
     config["baseline"]["settings"] = normalise(baseline)
     for name, factor in config["sweep"]["factors"].items():
@@ -69,9 +61,17 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     return config
 
 
+def study_schema() -> Config:
+    """Return the config's schema with the kinds of design that there are."""
+    schema = read_schema("config")
+    schema["$defs"]["design"]["properties"]["kind"]["enum"] = list(DESIGNS)
+    return schema
+
+
 def normalise(settings: Mapping[str, Any]) -> Config:
     """Return settings with integers as int and other numbers as float, so that 1 and 1.0 are one value."""
+    whole = whole_numbers()
     return {
-        name: value if value is None or isinstance(value, str) else int(value) if name in INTEGERS else float(value)
+        name: value if value is None or isinstance(value, str) else int(value) if name in whole else float(value)
         for name, value in settings.items()
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -17,8 +16,6 @@ Config = dict[str, Any]
 FILE_KEYS = ("file", "eval_file", "format", "columns")
 HUB_KEYS = ("train_split", "eval_split", "subset")
 PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==.+")  # what pip could not take for an option
-MOST_RUNS = 100_000  # that Snakemake and the tables still hold
-MOST_SAMPLES = 5_000  # of a Latin hypercube, whose distances are compared in pairs: a second and 300 MB
 
 
 def cut(text: str, most: int = 80) -> str:
@@ -47,8 +44,6 @@ def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) ->
     for name, factor in config["sweep"]["factors"].items():
         yield from factor_problems(name, factor, given)
         yield from level_problems(name, factor, baseline[name])
-    yield from design_problems(config["sweep"])
-    yield from size_problems(config["sweep"])
     yield from tradeoff_problems(config["analysis"])
 
 
@@ -212,65 +207,6 @@ def level_problems(name: str, factor: Config, baseline: float | None) -> Iterato
 def mixes_warmups(levels: list[float]) -> bool:
     """Tell whether some levels are shares of a run's steps and others numbers of steps."""
     return any(0 < level < 1 for level in levels) and any(level >= 1 for level in levels)
-
-
-def design_problems(sweep: Config) -> Iterator[InputError]:
-    """Yield what a kind of design needs and lacks."""
-    design, kind = sweep["design"], sweep["design"]["kind"]
-    needs = {"latin_hypercube": "points", "table": "file"}
-    if kind in needs and needs[kind] not in design:
-        yield InputError(
-            "config: sweep.design", found=f"no key {needs[kind]!r}", allowed=f"it for {kind}", remedy="Add it."
-        )
-    for key, owner in {"points": "latin_hypercube", "seed": "latin_hypercube", "file": "table"}.items():
-        if key in design and kind != owner:
-            yield InputError(
-                f"config: sweep.design.{key}", found=f"kind {kind}", allowed=f"kind {owner}", remedy="Remove the key."
-            )
-    if kind in ("central_composite", "box_behnken"):
-        for name, factor in sweep["factors"].items():
-            if len(factor["levels"]) != 3:
-                yield InputError(
-                    f"config: sweep.factors.{name}.levels",
-                    found=f"{len(factor['levels'])} levels",
-                    allowed=f"three (low, centre, high) for {kind}",
-                    remedy="Give three levels, or use full_factorial.",
-                )
-    smallest = {"central_composite": 2, "box_behnken": 3}.get(kind, 1)
-    if len(sweep["factors"]) < smallest:
-        yield InputError(
-            "config: sweep.factors",
-            found=f"{len(sweep['factors'])} factors",
-            allowed=f"{smallest} or more for {kind}",
-            remedy="Add a factor, or use full_factorial.",
-        )
-
-
-def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputError]:
-    """Yield that a design is too large to be planned; points: how many it has, where that is known already."""
-    points = planned_points(sweep) if points is None else points
-    runs = points * len(sweep["seeds"]) * len(sweep["datasets"])
-    if runs > MOST_RUNS:
-        yield InputError(
-            "config: sweep",
-            found=f"{runs:.4g} runs, of {points:.4g} points at every seed and on every data set",
-            allowed=f"{MOST_RUNS:,} at most",
-            remedy="Give fewer levels or seeds, or a design of fewer points than all combinations.",
-        )
-    elif sweep["design"]["kind"] == "latin_hypercube" and points > MOST_SAMPLES:
-        yield InputError(
-            "config: sweep.design.points", found=str(points), allowed=f"{MOST_SAMPLES:,} at most", remedy="Lower it."
-        )
-
-
-def planned_points(sweep: Config) -> int:
-    """Return the number of points of a design before they are made; 0 where it is small, or a file that tells it."""
-    match sweep["design"]["kind"]:
-        case "full_factorial":
-            return math.prod(len(factor["levels"]) for factor in sweep["factors"].values())
-        case "latin_hypercube":
-            return int(sweep["design"].get("points", 0))
-    return 0
 
 
 def tradeoff_problems(analysis: Config) -> Iterator[InputError]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import itertools
 import json
@@ -10,10 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from finevar.coding import (
     LEVELS_NEEDED,
@@ -25,12 +21,13 @@ from finevar.coding import (
     terms,
     too_few_levels,
 )
-from finevar.config import INTEGERS, Config, normalise, raise_problems
-from finevar.consistency import cut, listed, size_problems
+from finevar.config import normalise
+from finevar.consistency import Config
+from finevar.designs import DESIGNS, Point, size_problems
 from finevar.errors import InputError
+from finevar.schemas import raise_problems
 
 Settings = dict[str, Any]
-Point = dict[str, Any]  # level of each factor
 
 
 @dataclass(frozen=True)
@@ -88,117 +85,11 @@ def factor_codings(config: Config) -> dict[str, Coding]:
 def design_points(config: Config) -> list[Point]:
     """Return the design's points in a fixed order, without repeats."""
     sweep, codings = config["sweep"], factor_codings(config)
-    makers = {
-        "full_factorial": full_factorial,
-        "central_composite": central_composite,
-        "box_behnken": box_behnken,
-        "latin_hypercube": latin_hypercube,
-        "table": table,
-    }
-    points = makers[sweep["design"]["kind"]](sweep["design"], codings)
+    points = DESIGNS[sweep["design"]["kind"]].points(sweep["design"], codings)
     points = [normalise(point) for point in points]
     if sweep["design"]["include_baseline"]:
         points.append(baseline_levels(config))
     return [dict(pairs) for pairs in dict.fromkeys(tuple(point.items()) for point in points)]
-
-
-def full_factorial(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
-    """Return every combination of levels."""
-    combinations = itertools.product(*(coding.levels for coding in codings.values()))
-    return [dict(zip(codings, levels, strict=True)) for levels in combinations]
-
-
-def central_composite(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
-    """Return the face-centred central composite design: corners, face centres and one centre.
-
-    The centre is run once per seed like every other point; replicates come from seeds.
-    """
-    from pydoe import ccdesign  # imported here: 1.4 s that most studies need not pay
-
-    return at_three_levels(ccdesign(len(codings), center=(0, 1), face="faced"), codings)
-
-
-def box_behnken(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
-    """Return the Box-Behnken design: edge midpoints and one centre."""
-    from pydoe import bbdesign
-
-    return at_three_levels(bbdesign(len(codings), center=1), codings)
-
-
-def at_three_levels(coded: np.ndarray, codings: Mapping[str, Coding]) -> list[Point]:
-    """Replace -1, 0 and 1 by each factor's low, centre and high level."""
-    levels = [sorted(coding.levels) for coding in codings.values()]
-    return [
-        {name: levels[column][int(x) + 1] for column, (name, x) in enumerate(zip(codings, row, strict=True))}
-        for row in coded
-    ]
-
-
-def latin_hypercube(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
-    """Return a maximin Latin hypercube between the extreme levels, evenly spread in coded units, integers rounded."""
-    from pydoe import lhs
-
-    sample = lhs(len(codings), samples=design["points"], criterion="maximin", seed=design.get("seed", 0))
-    points = []
-    for row in 2 * sample - 1:
-        point = {name: coding.natural(x) for (name, coding), x in zip(codings.items(), row, strict=True)}
-        points.append({name: round(x) if name in INTEGERS else float(f"{x:.4g}") for name, x in point.items()})
-    return points
-
-
-def table(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
-    """Return the points that a CSV file lists, one column per factor."""
-    path = Path(design["file"])
-    try:
-        if path.exists() and not path.is_file():
-            raise ValueError("a directory or a device")
-        reader = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(), restkey="")
-        rows = [(reader.line_num, row) for row in reader]
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(
-            f"config: sweep.design.file: {cut(str(path))}",
-            found=cut(str(error), 200),
-            allowed="a readable CSV file in UTF-8",
-            remedy="Correct the path, which is relative to where Snakemake runs, or the file.",
-        ) from None
-    raise_problems(table_problems(path, reader.fieldnames or [], rows, codings))
-    return [{name: float(row[name]) for name in codings} for _, row in rows]
-
-
-def table_problems(
-    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, str]]], codings: Mapping[str, Coding]
-) -> Iterator[InputError]:
-    """Yield what is wrong with a design table, whose rows go by their line."""
-    if sorted(columns) != sorted(codings):
-        yield InputError(
-            f"{path}",
-            found=f"columns {listed(columns) or 'none'}",
-            allowed=f"one for each factor: {', '.join(codings)}",
-            remedy="Make the header name the factors.",
-        )
-        return
-    for number, row in rows:
-        if "" in row:
-            yield InputError(
-                f"{path}, line {number}",
-                found=f"{len(columns) + len(row[''])} cells",
-                allowed=f"{len(columns)}, one for each column",
-                remedy="Correct the line.",
-            )
-        for name, coding in codings.items():
-            try:
-                legal = min(coding.levels) <= float(row[name]) <= max(coding.levels)
-                legal = legal and (name not in INTEGERS or float(row[name]).is_integer())
-            except (TypeError, ValueError):
-                legal = False
-            if not legal:
-                kind = "a whole number" if name in INTEGERS else "a number"
-                yield InputError(
-                    f"{path}, line {number}, column {name}",
-                    found=cut(repr(row[name])),
-                    allowed=f"{kind} from {min(coding.levels):g} to {max(coding.levels):g}, the extremes of its levels",
-                    remedy="Correct the cell, or widen sweep.factors.",
-                )
 
 
 def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputError]:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.scores import RESPONSES
+
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 
-RESPONSE_WORDS = {"f1": "F1", "mcc": "MCC", "roc_auc": "ROC AUC", "ece": "ECE", "brier": "Brier score"}
 FACTOR_WORDS = {"warmup": "warm-up", "max_length": "maximum length", "train_examples": "training examples"}
 FACTOR_UNITS = {"batch_size": "sentences a step", "max_length": "tokens"}
 
@@ -142,7 +143,7 @@ def response_label(response: str, averages: Iterable[Any] = ()) -> str:
     known = {average for average in averages if not is_missing(average)}
     if response == "f1" and len(known) == 1:
         return f"{known.pop()} F1"
-    return RESPONSE_WORDS.get(response, response)
+    return RESPONSES[response].words if response in RESPONSES else response
 
 
 def response_labels(metrics: pd.DataFrame, responses: Iterable[str]) -> dict[str, str]:

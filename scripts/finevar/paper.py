@@ -10,6 +10,7 @@ from typing import Any
 import vl_convert
 
 from finevar import report, report_tables, sections
+from finevar.designs import DESIGNS
 from finevar.drawing import vega_lite_version
 from finevar.files import write_bytes
 from finevar.formatting import counted, factor_label, joined, level, percent, response_label
@@ -144,7 +145,7 @@ def design_text(tables: Tables, facts: Facts) -> str:
     config, metrics = facts["config"], tables["metrics"]
     varied = joined([f"{factor_label(name)} ({', '.join(map(level, spec['levels']))})" for name, spec in
                      facts["factors"].items()])  # fmt: skip
-    design = report.DESIGN_WORDS[config["sweep"]["design"]["kind"]].partition(":")[0]
+    design = DESIGNS[config["sweep"]["design"]["kind"]].words.partition(":")[0]
     points = len(metrics[["dataset", "point_id"]].drop_duplicates())
     states = metrics["status"].value_counts()
     lost = joined([f"{states[name]} {name}" for name in ("diverged", "missing") if name in states])

@@ -11,10 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from finevar import scores
 from finevar.files import blank_seal, damaged, read_sealed, sealed, write_bytes
 
-RESPONSES = ("accuracy", "f1", "loss", "precision", "recall", "mcc", "roc_auc", "ece", "brier")
-LOWER_IS_BETTER = frozenset({"loss", "ece", "brier"})
+RESPONSES = tuple(scores.RESPONSES)
+LOWER_IS_BETTER = frozenset(name for name, response in scores.RESPONSES.items() if response.lower_is_better)
 
 
 def schema(**columns: pa.DataType) -> pa.Schema:

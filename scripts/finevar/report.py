@@ -32,19 +32,12 @@ from finevar import (
     variability_section,
     wording,
 )
+from finevar.designs import DESIGNS
 from finevar.drawing import vega_lite_version
 from finevar.explorer import explorer_data
 from finevar.summary import summary
 
 TEMPLATES = Path(__file__).parent / "templates"
-DESIGN_WORDS = {
-    "full_factorial": "full factorial: every combination of levels",
-    "central_composite": "face-centred central composite: corners, face centres and the centre",
-    "box_behnken": "Box-Behnken: midpoints of edges and the centre",
-    "latin_hypercube": "Latin hypercube between the extreme levels",
-    "table": "points read from a file",
-}
-
 # Sections of their own module, by the name that the page has for them.
 SECTIONS = {
     "failures": failures_section.section,
@@ -216,7 +209,7 @@ def design(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     fixed = {name: value for name, value in config["training"].items() if name not in facts["factors"]}
     spread = {formatting.factor_label(name): formatting.level(value) for name, value in fixed.items()}
     return {
-        "kind": DESIGN_WORDS.get(config["sweep"]["design"]["kind"], config["sweep"]["design"]["kind"]),
+        "kind": DESIGNS[config["sweep"]["design"]["kind"]].words,
         "runs": wording.runs_sentence(metrics),
         "seeds": formatting.joined([str(seed) for seed in sorted(metrics["seed"].unique())]),
         "factors": report_tables.factors_table(facts["factors"], config["baseline"]["settings"]),

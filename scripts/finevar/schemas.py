@@ -17,6 +17,7 @@ import yaml
 
 from finevar.consistency import Config, cut, listed
 from finevar.errors import InputError
+from finevar.scores import RESPONSES
 
 SCHEMAS = Path(__file__).parents[2] / "workflow" / "schemas"
 SCIENTIFIC = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)[eE][+-]?\d+")
@@ -39,11 +40,48 @@ HARMLESS = (
 
 @functools.cache
 def read_schema(name: str) -> Config:
-    """Read the schema of a config or of a claims file; the former holds the latter, which it refers to."""
+    """Read the schema of a config or of a claims file; the former holds the latter, and each factor's schema."""
     schema = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+    schema["$defs"]["response"]["enum"] = list(RESPONSES)
     if name == "config":
+        schema["$defs"]["objective"]["enum"] = [*RESPONSES, "seconds"]
         schema["$defs"]["claims"] = {"$id": "claims.schema.yaml"} | read_schema("claims")
+        schema["properties"]["sweep"]["properties"]["factors"]["properties"] = factor_schemas(schema["$defs"])
     return schema
+
+
+def factor_schemas(known: Config) -> Config:
+    """Return the schema of each setting that may be a factor: the setting's own, for every level; null is none."""
+    marked = {name: spec for name, spec in known["settings"]["properties"].items() if spec.get("factor")}
+    levels = {name: known[name] if "$ref" in spec else never_null(spec) for name, spec in marked.items()}
+    return {
+        name: {
+            "description": f"As a factor: {spec['description']}",
+            "$ref": "#/$defs/factor",
+            "properties": {"levels": {"items": levels[name]}},
+        }
+        for name, spec in marked.items()
+    }
+
+
+def never_null(spec: Config) -> Config:
+    """Return a setting's schema without null among its types."""
+    types = [spec["type"]] if isinstance(spec["type"], str) else spec["type"]
+    (kept,) = (name for name in types if name != "null")
+    return spec | {"type": kept}
+
+
+@functools.cache
+def factors() -> tuple[str, ...]:
+    """Return the settings that may be factors."""
+    return tuple(read_schema("config")["properties"]["sweep"]["properties"]["factors"]["properties"])
+
+
+@functools.cache
+def whole_numbers() -> frozenset[str]:
+    """Return the factors whose levels are whole numbers."""
+    found = read_schema("config")["properties"]["sweep"]["properties"]["factors"]["properties"]
+    return frozenset(name for name, spec in found.items() if spec["properties"]["levels"]["items"]["type"] == "integer")
 
 
 def raise_problems(problems: Iterable[InputError]) -> None:

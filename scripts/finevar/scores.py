@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,24 +14,67 @@ ECE_BINS = 15
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """What a model said of some examples."""
+
+    logits: np.ndarray  # [examples, classes]
+    labels: np.ndarray  # [examples]
+
+    @functools.cached_property
+    def predicted(self) -> np.ndarray:
+        """Return the class of largest logit [examples]."""
+        return self.logits.argmax(1)
+
+    @functools.cached_property
+    def probabilities(self) -> np.ndarray:
+        """Return probabilities, float64 [examples, classes]."""
+        return softmax(self.logits)
+
+    @functools.cached_property
+    def confusion(self) -> np.ndarray:
+        """Return the counts of true and predicted classes [classes, classes]."""
+        return confusion_matrix(self.predicted, self.labels, self.logits.shape[1])
+
+
+@dataclass(frozen=True)
+class Response:
+    """A metric that a study may fit: its score, None where it is not defined, and what the analyses know of it."""
+
+    score: Callable[[Evaluated], float | None]
+    words: str
+    lower_is_better: bool = False
+    bounds: tuple[float, float] = (0.0, 1.0)
+
+
+# A further metric is one more entry here. Raise ENGINES["evaluation"] with it, so that runs that are done are evaluated
+# anew; none is trained again.
+RESPONSES = {
+    "accuracy": Response(lambda told: float((told.predicted == told.labels).mean()), "accuracy"),
+    "f1": Response(lambda told: averaged(told.confusion)["f1"], "F1"),
+    "loss": Response(
+        lambda told: float(cross_entropies(told.logits, told.labels).mean()),
+        "loss",
+        lower_is_better=True,
+        bounds=(0.0, np.inf),
+    ),
+    "precision": Response(lambda told: averaged(told.confusion)["precision"], "precision"),
+    "recall": Response(lambda told: averaged(told.confusion)["recall"], "recall"),
+    "mcc": Response(lambda told: matthews(told.confusion), "MCC", bounds=(-1.0, 1.0)),
+    "roc_auc": Response(lambda told: roc_auc(told.probabilities, told.labels), "ROC AUC"),
+    "ece": Response(lambda told: calibration_error(told.probabilities, told.labels), "ECE", lower_is_better=True),
+    "brier": Response(lambda told: brier(told.probabilities, told.labels), "Brier score", lower_is_better=True),
+}
+
+
 def metrics(logits: np.ndarray, labels: np.ndarray) -> Row:
     """Return every response from logits [examples, classes] and labels [examples].
 
     One that is not defined (a precision where nothing was predicted positive) is None, with the reason under `reason`.
     """
-    classes = logits.shape[1]
-    probabilities, predicted = softmax(logits), logits.argmax(1)
-    confusion = confusion_matrix(predicted, labels, classes)
-    values: Row = {
-        "accuracy": float((predicted == labels).mean()),
-        "loss": float(cross_entropies(logits, labels).mean()),
-        **averaged(confusion),
-        "mcc": matthews(confusion),
-        "roc_auc": roc_auc(probabilities, labels),
-        "ece": calibration_error(probabilities, labels),
-        "brier": brier(probabilities, labels),
-    }
-    values |= sampling_errors(logits, labels, confusion)
+    told, classes = Evaluated(logits, labels), logits.shape[1]
+    values: Row = {name: response.score(told) for name, response in RESPONSES.items()}
+    values |= sampling_errors(logits, labels, told.confusion)
     undefined = [name for name, value in values.items() if value is None]
     return values | {
         "reason": f"not defined for these predictions: {', '.join(undefined)}" if undefined else None,

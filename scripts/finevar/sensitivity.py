@@ -15,6 +15,7 @@ from scipy import stats
 from finevar.coding import aliased_terms, design_matrix, leverages
 from finevar.covariance import Errors, cluster_sums, clustered_by, fit_ols, jackknife_weights, jackknifes
 from finevar.regression import Surface
+from finevar.scores import RESPONSES
 
 PERMUTATIONS = 999
 PERMUTATION_SEED = 20250102
@@ -136,7 +137,7 @@ def mixed_model(surface: Surface, numbers: Sequence[int], unequal: str | None) -
 
 
 def transformed(surface: Surface, numbers: Sequence[int]) -> Rows:
-    """Return p-values on a scale without bounds: logit of shares, logarithm of loss, Fisher's z of a correlation."""
+    """Return p-values on a scale without bounds: the logit, or the logarithm of a metric without an upper bound."""
     values = unbounded(surface)
     if values is None:
         return without("transformed", numbers, f"{surface.response} reaches a bound of its scale")
@@ -145,14 +146,15 @@ def transformed(surface: Surface, numbers: Sequence[int]) -> Rows:
 
 
 def unbounded(surface: Surface) -> np.ndarray | None:
-    """Return the response on its unbounded scale, or None where a run lies on a bound."""
+    """Return the response on its unbounded scale, the logarithm or the logit, or None where a run lies on a bound."""
     values = surface.fit.values
-    low, high = {"loss": (0, np.inf), "mcc": (-1, 1)}.get(surface.response, (0, 1))
+    low, high = RESPONSES[surface.response].bounds
     if values.min() <= low or values.max() >= high:
         return None
-    if surface.response == "loss":
-        return np.log(values)
-    return np.arctanh(values) if surface.response == "mcc" else np.log(values / (1 - values))
+    if high == np.inf:
+        return np.log(values - low)
+    share = (values - low) / (high - low)
+    return np.log(share / (1 - share))
 
 
 # Permutation ----------------------------------------------------------------------------------------------------------

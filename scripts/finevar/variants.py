@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from finevar.coding import Coding
-from finevar.config import INTEGERS
 from finevar.forecast import forecast_study
 from finevar.power import detectable_effects, planned_design, planned_gate, term_rows
+from finevar.schemas import whole_numbers
 
 MORE_SEEDS = 2
 
@@ -88,4 +88,4 @@ def next_level(name: str, coding: Coding) -> float:
 
 def rounded(name: str, level: float) -> float:
     """Return a level as a config would have it: a whole number where it must be one, else three digits."""
-    return round(level) if name in INTEGERS else float(f"{level:.3g}")
+    return round(level) if name in whole_numbers() else float(f"{level:.3g}")

@@ -1,0 +1,88 @@
+"""What config/README.md says of adding a metric, a factor and a design: done on a copy, word for word, and run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+import tiny
+
+ROOT = Path(__file__).parents[1]
+STUDY = {
+    "study": "more",
+    "sources": {"model": {"kind": "local", "path": "model"}, "texts": {"kind": "local", "path": "texts"}},
+    "model": "model",
+    "datasets": {
+        "texts": {"source": "texts", "file": "texts.csv", "text": "sentence", "label": "label", "eval_examples": 40}
+    },
+    "baseline": {
+        "dataset": "texts",
+        "settings": {"learning_rate": 1e-3, "batch_size": 8, "epochs": 1, "clip_norm": 1.0},
+    },
+    "sweep": {
+        "datasets": ["texts"],
+        "design": {"kind": "star", "include_baseline": False},
+        "factors": {
+            "learning_rate": {"levels": ["1e-3", "3e-3", "9e-3"], "coding": "log2"},
+            "clip_norm": {"levels": [0.5, 1, 2], "coding": "log2"},
+        },
+        "seeds": [0, 1],
+    },
+    "training": {"max_length": 32, "train_examples": 48, "epochs": 1, "batch_size": 8},
+    "analysis": {"responses": ["balanced_accuracy"], "model": "first_order"},
+}
+
+
+def snippets() -> list[str]:
+    """Return what the manual shows: the metric, the factor, the design."""
+    manual = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    section = manual.split("## Adding to finevar")[1].split("\n## ")[0]
+    return re.findall(r"```\w+\n(.*?)```", section, re.DOTALL)
+
+
+def change(path: Path, old: str, new: str) -> None:
+    """Replace the one place in a file."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, old
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_metric_a_factor_and_a_design_are_one_change_each(tmp_path):
+    for part in ("Snakefile", "workflow", "scripts", "config", "envs"):
+        source = ROOT / part
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / part)
+    metric, factor, design = snippets()
+    package = tmp_path / "scripts" / "finevar"
+    change(package / "scores.py", "RESPONSES = {\n", f"RESPONSES = {{\n{metric}")
+    change(package / "designs.py", "DESIGNS = {\n", f"DESIGNS = {{\n{design}")
+    change(tmp_path / "workflow/schemas/config.schema.yaml", factor.splitlines(keepends=True)[0], factor)
+    tiny.make_model(tmp_path / "model")
+    (tmp_path / "texts").mkdir()
+    tiny.write_csv(tmp_path / "texts" / "texts.csv", tiny.make_sentences(120))
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY), encoding="utf-8")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    told = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "study.yaml"],
+        cwd=tmp_path, env=os.environ | {"PATH": path, "PYTHONPATH": ""}, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stdout
+    metrics = pd.read_parquet(tmp_path / "results/more/metrics.parquet")
+    tried = set(zip(metrics["learning_rate"], metrics["clip_norm"], strict=True))
+    assert tried == {(3e-3, 1), (9e-3, 1), (1e-3, 1), (3e-3, 2), (3e-3, 0.5)}
+    run = metrics.iloc[0]
+    saved = pd.read_parquet(tmp_path / "results/runs/texts" / run["run_id"] / "predictions.parquet")
+    predicted = saved["logits"].map(lambda row: row.argmax())
+    by_class = [(predicted[saved["label"] == k] == k).mean() for k in (0, 1)]
+    assert abs(run["balanced_accuracy"] - sum(by_class) / 2) < 1e-12
+    page = (tmp_path / "results/more/report.html").read_text(encoding="utf-8")
+    assert "star: the centre, and each factor at its ends in turn" in page
+    assert "balanced accuracy" in page
+    assert "clip norm" in page
