@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 import report_fixtures as fx
 from finevar import records, scores
 from finevar.prediction_analyses import compare_predictions
+from finevar.readings import fit_study
 
 SENTENCES = 240
 BASELINE = "movies-seed0"
@@ -39,14 +41,19 @@ def model_logits(labels: np.ndarray, skill: float, heat: float, draw: np.random.
 
 
 def write_study(
-    folder: Path, *, seeds: tuple[int, ...] = (0, 1), datasets: tuple[str, ...] = ("amazon",), diverged: int = 0
+    folder: Path,
+    *,
+    study: dict[str, dict[str, Any]] | None = None,
+    seeds: tuple[int, ...] = (0, 1),
+    datasets: tuple[str, ...] = ("amazon",),
+    diverged: int = 0,
 ) -> tuple[pd.DataFrame, list[Path], Path]:
     """Write a study's predictions; return its metrics, the baseline's files and the folder of the runs.
 
     Learning rate heats logits, epochs add skill: loss parts along the one by calibration, along the other by
     refinement.
     """
-    metrics = fx.simulate_metrics(fx.FACTORS, seeds, datasets, diverged)
+    metrics = fx.simulate_metrics(study or fx.FACTORS, seeds, datasets, diverged)
     draw = np.random.default_rng(3)
     root, files = folder / "runs", []
     baseline = {}
@@ -75,3 +82,13 @@ def compared(folder: Path, **options) -> dict[str, pd.DataFrame]:
     metrics, files, root = write_study(folder, **options)
     plan = fx.plan_of(fx.FACTORS, ["accuracy", "loss"])
     return {"metrics": metrics} | fx.as_read(compare_predictions(metrics, plan, files, root))
+
+
+def explored_study(
+    folder: Path, *, study: dict[str, dict[str, Any]], seeds: tuple[int, ...]
+) -> dict[str, pd.DataFrame]:
+    """Return all tables of a written study, as a reader of their files would hold them."""
+    metrics, files, root = write_study(folder, study=study, seeds=seeds)
+    plan = fx.plan_of(study, list(fx.CENTRE))
+    tables = {"metrics": metrics, "learning_curves": fx.simulate_curves(metrics)} | fx.as_read(fit_study(metrics, plan))
+    return fx.explore(tables, study) | fx.as_read(compare_predictions(metrics, plan, files, root))

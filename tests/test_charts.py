@@ -130,6 +130,22 @@ def test_many_levels_become_a_gradient(tables, tmp_path):
     assert texts(charts.learning_curves_chart(curves, FACTORS), tmp_path)
 
 
+def test_many_points_are_thinned_and_each_run_keeps_its_last():
+    rows = pd.DataFrame({"run_id": ["a"] * 9_000 + ["b"] * 3_000, "epoch": [*range(9_000), *range(3_000)], "loss": 0.5})
+    found = charts.thinned(rows)
+    assert len(found) == 4_000
+    assert found.groupby("run_id")["epoch"].max().to_dict() == {"a": 8_999, "b": 2_999}
+    assert charts.thinned(rows[:100]).equals(rows[:100])
+
+
+def test_the_lines_of_very_many_runs_become_their_means():
+    runs = [f"run{number}" for number in range(1_001)]
+    rows = pd.DataFrame({"run_id": runs * 2, "epochs": 1, "epoch": [1] * 1_001 + [2] * 1_001})
+    rows["loss"] = [*range(1_001)] * 2
+    found = charts.thinned(rows)
+    assert found.to_dict("records") == [{"epochs": 1, "epoch": epoch, "loss": 500.0} for epoch in (1, 2)]
+
+
 def test_the_same_table_gives_the_same_files(tables, tmp_path):
     written = []
     for _ in range(2):

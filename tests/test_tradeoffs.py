@@ -45,6 +45,29 @@ def shaped(slopes: dict[str, tuple[float, ...]], noise: float = 1e-6) -> pd.Data
     return metrics
 
 
+def test_runs_that_all_take_the_same_time_are_drawn_within_the_figure(tables):
+    chart = tradeoffs_chart.tradeoffs_chart(tables["pareto"], tables["pareto_points"], tables["metrics"], FACTORS)
+    assert tables["metrics"]["train_seconds"].nunique() == 1
+    low, high = seconds_domain(drawing.specification(chart))
+    assert high > 1.05 * low
+
+
+def seconds_domain(spec: object) -> list[float]:
+    """Return the ends of the axis of seconds, found anywhere in a specification."""
+    found: list[list[float]] = []
+
+    def search(value: object) -> None:
+        if isinstance(value, dict):
+            if value.get("type") == "log" and "domain" in value:
+                found.append(value["domain"])
+            value = list(value.values())
+        for part in value if isinstance(value, list) else []:
+            search(part)
+
+    search(spec)
+    return found[0]
+
+
 # The front
 
 

@@ -40,7 +40,8 @@ VERDICT_COLOURS = [BLUE, VERMILION, GREY]
 VERDICT_SHAPES = ["circle", "triangle-up", "square"]
 RAMP = ["#4ac16d", "#1fa187", "#277f8e", "#365c8d", "#46327e", "#440154"]  # viridis without what is too pale for a line
 FEW_LEVELS = 6  # beyond, levels become a gradient instead of facets or separate colours
-MOST_LINE_ROWS = 20_000  # beyond, single runs' lines would only make the file large
+MOST_LINES = 1_000  # beyond, single runs' lines would only be a cloud
+MOST_LINE_ROWS = 4_000  # beyond, lines are of fewer points, which no eye can tell
 
 
 # Forest plot ----------------------------------------------------------------------------------------------------------
@@ -193,7 +194,7 @@ def learning_curves_chart(learning_curves: pd.DataFrame, factors: Factors) -> al
     several = rows["dataset"].nunique() > 1
     kept = ["run_id", first, "epoch", "loss", *([facet] if facet else []), *(["dataset"] if several else [])]
     apart = ["epochs"] if "epochs" in names and "epochs" not in kept else []
-    rows = rows[[*kept, *apart]].assign(epoch=rows["epoch"].round(3))
+    rows = thinned(rows[[*kept, *apart]].assign(epoch=rows["epoch"].round(3)))
     columns = rows[facet].nunique() if facet else 1
     panel = curves_panel(rows, first, factors[first], apart)
     panel = panel.properties(width=min((WIDTH - 60) // columns - 20, 560), height=230)
@@ -209,6 +210,18 @@ def learning_curves_chart(learning_curves: pd.DataFrame, factors: Factors) -> al
     return styled(chart)
 
 
+def thinned(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return curves of fewer points where they are many: every second, third, ... of a run, or means over runs alone.
+
+    The last point of a run is always among them.
+    """
+    if rows["run_id"].nunique() > MOST_LINES:
+        return rows.groupby([name for name in rows if name not in ("run_id", "loss")], as_index=False)["loss"].mean()
+    every = -(-len(rows) // MOST_LINE_ROWS)
+    from_end = rows.groupby("run_id", sort=False).cumcount(ascending=False)
+    return rows[from_end % every == 0]
+
+
 def curves_panel(rows: pd.DataFrame, first: str, spec: Mapping[str, Any], apart: Sequence[str]) -> alt.LayerChart:
     """Draw the lines of one panel; its data come from the facet around it."""
     colour = level_colour(first, spec, sorted(rows[first].dropna().unique()))
@@ -216,7 +229,7 @@ def curves_panel(rows: pd.DataFrame, first: str, spec: Mapping[str, Any], apart:
     detail = [alt.Detail(f"{name}:N") for name in (first, *apart)]
     tips = [level_tip(first, first, spec)]
     layers = []
-    if len(rows) <= MOST_LINE_ROWS:
+    if "run_id" in rows:
         lines = alt.Chart().mark_line(strokeWidth=0.7, opacity=0.4, aria=False)
         layers.append(
             lines.encode(x=x, y=alt.Y("loss:Q"), color=colour, detail="run_id:N", tooltip=[*tips, "run_id:N"])

@@ -83,9 +83,9 @@ def padded(values: pd.Series) -> tuple[float, float]:
 
 
 def lean(rows: pd.DataFrame) -> pd.DataFrame:
-    """Round numbers to six digits, more than any figure can show, so that a file stays small."""
+    """Round numbers to five digits, more than any figure can show, so that a file stays small."""
     floats = rows.select_dtypes("float").columns
-    rounded = {name: [value if pd.isna(value) else float(f"{value:.6g}") for value in rows[name]] for name in floats}
+    rounded = {name: [value if pd.isna(value) else float(f"{value:.5g}") for value in rows[name]] for name in floats}
     return rows.assign(**rounded).reset_index(drop=True)
 
 

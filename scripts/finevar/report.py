@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ from finevar.drawing import vega_lite_version
 from finevar.explorer import explorer_data
 from finevar.summary import summary
 
+LARGEST_SVG = 100_000  # characters of a figure's drawing for pages without scripts; a larger one becomes an image
 TEMPLATES = Path(__file__).parent / "templates"
 # Sections of their own module, by the name that the page has for them.
 SECTIONS = {
@@ -284,12 +286,19 @@ def figure(name: str, spec: Mapping[str, Any], tables: Tables, facts: Mapping[st
     response = name.removeprefix("surface_")
     label = names(tables, facts).get(response, formatting.response_label(response))
     kind = "surface" if name.startswith("surface_") else name
+    svg = vl_convert.vegalite_to_svg(dict(spec), vl_version=vega_lite_version())
     return {
         "name": name,
         "spec": json.dumps(spec, separators=(",", ":")).replace("<", "\\u003c"),
-        "svg": vl_convert.vegalite_to_svg(dict(spec), vl_version=vega_lite_version()),
+        "still": svg if len(svg) <= LARGEST_SVG else picture(spec),
         **words(kind, label, tables, facts),
     }
+
+
+def picture(spec: Mapping[str, Any]) -> str:
+    """Return a figure as an image that stands in the page itself."""
+    data = vl_convert.vegalite_to_png(dict(spec), vl_version=vega_lite_version(), scale=0.8)
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
 
 
 def words(kind: str, label: str, tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:

@@ -30,6 +30,7 @@ PLACES = ("on the front", "beaten on the means", "shown to be dominated")
 PLACE_COLOURS = [BLUE, GREY, VERMILION]
 PLACE_SHAPES = ["circle", "square", "triangle-up"]
 FIRST_PAIR = ["accuracy", "loss"]  # drawn against each other where both are traded off
+LEAST_ROOM = 1.05  # beside the seconds, as a factor, where all runs take the same
 ALTERNATIVE = "Every tried point in two metrics, marked by whether another one beats it; the tables list the same."
 
 
@@ -136,7 +137,7 @@ def axis(shown: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
     ends = pd.concat([shown[name], shown[f"{name}_low"], shown[f"{name}_high"]]).dropna()
     title = sentence_case(title) + (" (nats)" if name == "loss" else "")
     if name == SECONDS:
-        room = (ends.max() / ends.min()) ** 0.05
+        room = max((ends.max() / ends.min()) ** 0.05, LEAST_ROOM)
         scale = alt.Scale(type="log", domain=[ends.min() / room, ends.max() * room], nice=False)
     else:
         scale = alt.Scale(domain=list(padded(ends)), nice=False, zero=False)

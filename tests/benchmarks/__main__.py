@@ -1,4 +1,4 @@
-"""Run all benchmarks one after the other, or those named: python -m tests.benchmarks [step rivals scale analysis]."""
+"""Run all benchmarks one after the other, or those named: python -m tests.benchmarks [step rivals scale ...]."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "rivals": "a study beside what one would loop otherwise",
     "scale": "dry run and aggregation of 10,000 runs",
     "analysis": "regressions of 10,000 runs",
+    "report": "size and opening of a report of 500 runs",
 }
 
 
