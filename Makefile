@@ -47,7 +47,7 @@ report: $(STAMP) ## write Snakemake's own report of a finished study: provenance
 	@$(RUN) snakemake $(OPTIONS) --report "results/$$($(STUDY))/snakemake-report.html" $(ARGS)
 
 test: $(STAMP) ## run the tests that need no network
-	@$(RUN) pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 calibrate: $(STAMP) ## simulate studies of known truth: how often p-values and intervals are wrong (half an hour)
 	@$(RUN) tests.calibration $(ARGS)

@@ -45,6 +45,15 @@ training: {train_examples: 256, warmup: 0.1, weight_decay: 0.01}
 """
 
 
+LONGEST = ("test_slurm", "test_workflow", "test_faults", "test_browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes, so that no process is left alone with one in the end."""
+    order = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Hide scontrol, by which each start of Snakemake would wait ten seconds for a controller that there is not.

@@ -503,7 +503,7 @@ def test_shipped_studies_have_names_of_their_own():
     assert len(set(names)) == len(names)
 
 
-CLAIMS_EXAMPLE = re.search(r"```yml\n(.*?)```", MANUAL.read_text(encoding="utf-8"), flags=re.DOTALL)[1]
+CLAIMS_EXAMPLE = re.search(r"```yml\n([^`]*claims:[^`]*)```", MANUAL.read_text(encoding="utf-8"), flags=re.DOTALL)[1]
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", MANUAL.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 

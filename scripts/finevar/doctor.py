@@ -32,8 +32,8 @@ from finevar.slurm import Answer, Partition, Site, ask, first_number
 ROOT = Path(__file__).resolve().parents[2]
 PROFILE = ROOT / "workflow" / "profiles" / "slurm" / "config.v9+.yaml"
 DISK_GB, GRACE_SECONDS = 5, 15  # what a study wants, and what a run wants to save its state
-# Both rules of each group, as all of a group must name one partition.
-GPU_RULES = ("train_baseline", "evaluate_baseline", "finetune_run", "evaluate_run")
+# With both rules of a group, as all of a group must name one partition.
+GPU_RULES = ("train_baseline", "evaluate_baseline", "finetune_run", "evaluate_run", "time_pilot", "export_model")
 FLOOR_MB = 500  # of a SLURM job, as the two Snakemakes around its script take 300
 IMPORT_SECONDS, QUEUE_SECONDS, SIGHT_SECONDS = 120, 60, 60  # for torch, for a free node, for a file to be seen
 SHARED = "this folder and its .venv must be on a file system that the compute nodes share"
