@@ -44,7 +44,11 @@ PLAIN: dict[str, Any] = {
     },
     "training": {"max_length": 32, "batch_size": 8, "train_examples": 48, "epochs": 12},
     # Seconds, which no two studies have in common, are no part of what is compared.
-    "analysis": {"responses": ["loss"], "model": "first_order", "tradeoffs": {"responses": ["loss"]}},
+    "analysis": {
+        "responses": ["loss", "accuracy"],
+        "model": "first_order",
+        "tradeoffs": {"responses": ["loss", "accuracy"]},
+    },
 }
 SHARED = copy.deepcopy(PLAIN)  # longer runs go on from the states of shorter ones
 SHARED["sweep"] |= {
