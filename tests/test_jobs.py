@@ -186,6 +186,22 @@ def test_a_folder_without_permission_is_named(tmp_path):
     assert done.stdout.startswith(f"results: found {tmp_path / 'results'} is not writable. Allowed: a folder")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_log_that_does_not_fit_on_the_disk_is_told_on_the_terminal(tmp_path):
+    script = """
+        from finevar.errors import InputError
+        from finevar.jobs import JobLog
+        with JobLog("/dev/full") as log:
+            log.info("something")
+            raise InputError("data.csv", found="x", allowed="y", remedy="Correct it.")
+    """
+    done = run_python(script, tmp_path)
+    assert done.returncode == 1
+    assert "data.csv: found x. Allowed: y. Correct it." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Logging error" not in done.stderr
+
+
 class Snakemake:
     """What Snakemake gives to a rule's script, as far as the work of a rule asks for it."""
 

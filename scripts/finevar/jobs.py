@@ -73,6 +73,13 @@ def describe(snakemake: Any) -> dict[str, Any]:
     return files | {"params": dict(snakemake.params.items()), "wildcards": dict(snakemake.wildcards.items())}
 
 
+class LogFile(logging.FileHandler):
+    """A log file; where the disk is full, it goes without what does not fit, and the terminal tells it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """Do nothing: what could not be written is told on the terminal by the other handler."""
+
+
 class JobLog:
     """Log to a rule's log file while a job runs; tell an InputError in its own words, without a traceback.
 
@@ -84,7 +91,7 @@ class JobLog:
 
     def __enter__(self) -> logging.Logger:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handlers = [logging.FileHandler(self.path, mode="w", encoding="utf-8"), logging.StreamHandler()]
+        handlers = [LogFile(self.path, mode="w", encoding="utf-8"), logging.StreamHandler()]
         handlers[1].setLevel(FOUND)
         logging.addLevelName(FOUND, "FOUND")
         for handler in handlers:
@@ -105,7 +112,8 @@ class JobLog:
             LOGGER.error("the job stopped", exc_info=(kind, error, traceback))
         logging.captureWarnings(False)
         for handler in LOGGER.handlers:
-            handler.close()
+            with contextlib.suppress(OSError):
+                handler.close()
         LOGGER.handlers = logging.getLogger("py.warnings").handlers = []
         if told:
             raise SystemExit(INTERRUPTED if isinstance(error, Interruption) else 1)
