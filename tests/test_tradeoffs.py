@@ -15,7 +15,17 @@ from statsmodels.stats.multitest import multipletests
 from tests.calibration import simulate as studies
 from tests.calibration import tradeoffs as calibration
 
-from finevar import disagreements, drawing, pareto, readings, regression, tradeoffs, tradeoffs_chart, tradeoffs_section
+from finevar import (
+    disagreements,
+    drawing,
+    optimum,
+    pareto,
+    readings,
+    regression,
+    tradeoffs,
+    tradeoffs_chart,
+    tradeoffs_section,
+)
 from finevar.coding import terms
 from report_fixtures import CENTRE, FACTORS, as_read, plan_of, simulate, simulate_metrics
 from test_regression import CODINGS, study
@@ -89,8 +99,15 @@ def test_front_by_hand():
 
 
 def test_holm_is_that_of_statsmodels():
-    p = np.random.default_rng(2).uniform(size=25) ** 4
-    assert pareto.holm(p) == pytest.approx(multipletests(p, method="holm")[1], rel=1e-12)
+    draw, points = np.random.default_rng(2), [f"p{number}" for number in range(25)]
+    runs = pd.DataFrame(
+        [{"point": point, "seed": seed, "trajectory_id": f"{point}-{seed}"} for point in points for seed in range(3)]
+    )
+    values = np.repeat(draw.normal(size=(2, 25)), 3, axis=1) + draw.normal(scale=0.4, size=(2, 75))
+    means = [pareto.seed_means(runs.assign(value=value), points, None) for value in values]
+    found = pd.DataFrame(pareto.judged_points(means, points, 0.05))
+    assert found["p_value"].nunique() > 10
+    assert found["p_adjusted"].to_numpy() == pytest.approx(multipletests(found["p_value"], method="holm")[1], rel=1e-12)
 
 
 def unbalanced() -> pd.DataFrame:
@@ -292,7 +309,7 @@ def test_one_setting_that_is_best_for_both_costs_nothing():
 def test_many_points_take_scheffes_quantile(monkeypatch):
     """Scheffe's is sqrt(p F), and larger than that of the pairs alone."""
     surface = fitted(study(seeds=6), "loss")
-    weights = tradeoffs.point_contrasts(surface)
+    weights = optimum.point_contrasts(surface, optimum.design_points(surface)[1])
     pairs = tradeoffs.largest_difference_t(surface, weights)
     monkeypatch.setattr(tradeoffs, "MOST_PAIRS", 0)
     count = len(surface.names)

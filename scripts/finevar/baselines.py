@@ -20,7 +20,7 @@ from finevar.checks import saturated_cells
 from finevar.coding import Codings, aliased_terms, design_matrix, leverages, model_matrix
 from finevar.covariance import errors_of, fit_ols
 from finevar.noise import has_own_noise, noise_at
-from finevar.optimum import DRAW_SEED, DRAWS, design_points, joint_df, normal_draws
+from finevar.optimum import DRAW_SEED, DRAWS, design_points, joint_df, normal_draws, point_contrasts
 from finevar.regression import Surface
 
 NO_B1 = "no finished run of this study has the baseline's own hyperparameters (B1)"
@@ -39,7 +39,7 @@ def against_baseline_rows(surface: Surface, baseline: Mapping[str, float]) -> Ro
     the baseline's own. The simultaneous interval holds at all tried points at once.
     """
     points, coded = design_points(surface)
-    weights = surface.padded(model_matrix(dict(zip(surface.codings, coded.T, strict=True)), surface.columns))
+    weights = point_contrasts(surface, coded)
     rows = []
     for name, found in (("B0", frozen(surface, baseline)), ("B1", retrained(surface, baseline))):
         who = {"response": surface.response, "baseline": name}

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from finevar.covariance import jackknife_weights
-from finevar.optimum import DRAW_SEED, DRAWS, design_points, joint_df, normal_draws, region_limit, region_statistic
-from finevar.pareto import towards
+from finevar.optimum import design_points, joint_df, region_limit, region_statistic, t_draws
+from finevar.records import towards
 from finevar.regression import Surface, contrast
 from finevar.slopes import gradient, sign
 
@@ -47,9 +47,7 @@ def joint_draws(surfaces: Sequence[Surface]) -> list[np.ndarray]:
     nothing to it.
     """
     together = pd.concat([scores(surface) for surface in surfaces], axis=1).fillna(0.0).to_numpy()
-    df, generator = min(joint_df(surface) for surface in surfaces), np.random.default_rng(DRAW_SEED)
-    normal = normal_draws(together.T @ together, generator)
-    draws = normal * np.sqrt(df / generator.chisquare(df, DRAWS))[:, None]
+    draws = t_draws(together.T @ together, min(joint_df(surface) for surface in surfaces))
     ends = np.cumsum([len(surface.names) for surface in surfaces])[:-1]
     parts = np.split(draws, ends, axis=1)
     return [surface.fit.params + part for surface, part in zip(surfaces, parts, strict=True)]

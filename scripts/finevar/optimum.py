@@ -13,7 +13,7 @@ from scipy.stats import qmc
 
 from finevar.checks import unequal_noise
 from finevar.coding import model_matrix
-from finevar.records import LOWER_IS_BETTER
+from finevar.records import towards
 from finevar.regression import Surface, contrasts, predicted
 from finevar.slopes import gradient
 
@@ -158,8 +158,8 @@ def ridge_rows(surface: Surface) -> Rows:
     if form is None:
         return []
     slopes, curves = form
-    towards = -1 if surface.response in LOWER_IS_BETTER else 1
-    path = np.stack([best_at_radius(towards * slopes, towards * curves, radius) for radius in RADII])
+    sign = towards(surface.response)
+    path = np.stack([best_at_radius(sign * slopes, sign * curves, radius) for radius in RADII])
     coded = dict(zip(surface.codings, path.T, strict=True))
     rows = []
     for number, at in enumerate(predicted(surface, coded)):
@@ -198,6 +198,11 @@ def design_points(surface: Surface) -> tuple[pd.DataFrame, np.ndarray]:
     return points, np.column_stack(coded)
 
 
+def point_contrasts(surface: Surface, coded: np.ndarray) -> np.ndarray:
+    """Return the contrasts [points, parameters] of the predictions at coded points [points, factors]."""
+    return surface.padded(model_matrix(dict(zip(surface.codings, coded.T, strict=True)), surface.columns))
+
+
 def largest_t(weights: np.ndarray, surface: Surface, *, two_sided: bool) -> float:
     """Return the quantile of the largest t among contrasts [rows, parameters], by simulation from a fixed seed."""
     draws = parameter_draws(surface)
@@ -214,9 +219,13 @@ def largest_t(weights: np.ndarray, surface: Surface, *, two_sided: bool) -> floa
 
 def parameter_draws(surface: Surface) -> np.ndarray:
     """Return draws [draws, parameters] of the estimates' errors: multivariate t with the fit's covariance."""
-    df = joint_df(surface)
+    return t_draws(surface.fit.cov, joint_df(surface))
+
+
+def t_draws(cov: np.ndarray, df: float) -> np.ndarray:
+    """Return multivariate t draws [draws, parameters] of mean zero, from a fixed seed."""
     generator = np.random.default_rng(DRAW_SEED)
-    normal = normal_draws(surface.fit.cov, generator)
+    normal = normal_draws(cov, generator)
     return normal * np.sqrt(df / generator.chisquare(df, DRAWS))[:, None]
 
 
@@ -246,17 +255,17 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     confidence.
     """
     points, coded = design_points(surface)
-    towards = -1 if surface.response in LOWER_IS_BETTER else 1
-    weights = surface.padded(model_matrix(dict(zip(surface.codings, coded.T, strict=True)), surface.columns))
+    sign = towards(surface.response)
+    weights = point_contrasts(surface, coded)
     values = weights @ surface.fit.params
-    chosen = int(np.argmax(towards * values))
+    chosen = int(np.argmax(sign * values))
     at = next(contrasts(surface, weights[chosen : chosen + 1]))
     reach = largest_t(weights, surface, two_sided=True) * at.std_error
     others = np.delete(weights, chosen, axis=0) - weights[chosen]
-    gaps = towards * others @ surface.fit.params
+    gaps = sign * others @ surface.fit.params
     errors = np.sqrt(np.maximum(((others @ surface.fit.cov) * others).sum(1), 0))
-    rival = gaps + largest_t(towards * others, surface, two_sided=False) * errors
-    drawn = gaps + towards * parameter_draws(surface) @ others.T if len(others) else np.zeros((1, 1))
+    rival = gaps + largest_t(sign * others, surface, two_sided=False) * errors
+    drawn = gaps + sign * parameter_draws(surface) @ others.T if len(others) else np.zeros((1, 1))
     alike = np.append(np.flatnonzero(np.insert(rival > 0, chosen, False)), chosen)
     cell = surface.runs[list(surface.codings)].eq(points.loc[chosen, list(surface.codings)]).all(axis=1)
     row = {

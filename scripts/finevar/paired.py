@@ -12,7 +12,7 @@ from scipy import special, stats
 from finevar.baselines import NO_SEEDS
 from finevar.noise import noise_at
 from finevar.predictions import Predictions, example_contributions
-from finevar.records import LOWER_IS_BETTER
+from finevar.records import towards
 from finevar.regression import Surface
 from finevar.verdicts import adjust_families, columns_key
 
@@ -173,10 +173,9 @@ def winning_chances(
         return [{"reason": f"no noise between seeds to compare with: {gate}"} for _ in names]
     if surface.pure_error_sd is None:
         return [{"reason": NO_SEEDS} for _ in names]
-    towards = -1 if response in LOWER_IS_BETTER else 1
     cells = surface.runs.groupby(["dataset", "point_id"], sort=False)
     places = cells[[*surface.codings, f"baseline_{response}"]].first()
-    places["gap"] = towards * (cells[response].mean() - places[f"baseline_{response}"])
+    places["gap"] = towards(response) * (cells[response].mean() - places[f"baseline_{response}"])
     own = places.loc[[(name["dataset"], name["point_id"]) for name in names]]
     noise = noise_at(surface, own[list(surface.codings)].to_dict("records"))
     told = zip(own["gap"], noise, names, strict=True)

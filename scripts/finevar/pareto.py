@@ -14,24 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from finevar.noise import has_own_noise, modelled_noise
 from finevar.readings import Plan
-from finevar.records import LOWER_IS_BETTER
+from finevar.records import SECONDS, towards
 from finevar.regression import Surface
 
-SECONDS = "seconds"  # of training a run; compared on the log scale
-TURNED = LOWER_IS_BETTER | {SECONDS}
 ALL_DATASETS = ""  # the mean over data sets
 ONE_SEED = "without a second seed it is unknown how much a mean would move"
 
 Rows = list[dict[str, Any]]
 Noise = tuple[np.ndarray, np.ndarray]  # variance between seeds and its degrees of freedom, each [points]
-
-
-def towards(name: str) -> float:
-    """Return the sign that makes more of a metric better."""
-    return -1.0 if name in TURNED else 1.0
 
 
 def wanted_metrics(plan: Plan) -> list[str]:
@@ -146,15 +140,6 @@ def dominance_p(means: Sequence[Means]) -> np.ndarray:
     return largest
 
 
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Return p-values adjusted so that any false finding among them is as rare as one (Holm 1979)."""
-    order = np.argsort(p_values, kind="stable")
-    steps = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
-    adjusted = np.empty_like(p_values)
-    adjusted[order] = np.minimum(steps, 1.0)
-    return adjusted
-
-
 def judged_points(means: Sequence[Means], points: Sequence[str], alpha: float) -> Rows:
     """Return each point's place: efficient on the observed means, shown to be dominated, or open.
 
@@ -170,7 +155,7 @@ def judged_points(means: Sequence[Means], points: Sequence[str], alpha: float) -
     single = dominance_p(means)
     best = single.argmin(1)
     p_values = np.minimum(single.min(1) * (len(points) - 1), 1.0)
-    adjusted = holm(p_values)
+    adjusted = multipletests(p_values, method="holm")[1]
     for number, row in enumerate(rows):
         shown = bool(adjusted[number] < alpha)
         verdict = "dominated" if shown else "efficient" if row["efficient"] else "open"

@@ -16,6 +16,12 @@ from finevar.files import blank_seal, damaged, read_sealed, sealed, write_bytes
 
 RESPONSES = tuple(scores.RESPONSES)
 LOWER_IS_BETTER = frozenset(name for name, response in scores.RESPONSES.items() if response.lower_is_better)
+SECONDS = "seconds"  # of training a run
+
+
+def towards(metric: str) -> float:
+    """Return the sign that makes more of a metric, a response or seconds, better."""
+    return -1.0 if metric in LOWER_IS_BETTER or metric == SECONDS else 1.0
 
 
 def schema(**columns: pa.DataType) -> pa.Schema:

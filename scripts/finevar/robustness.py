@@ -25,14 +25,13 @@ from finevar.coding import (
     aliased_terms,
     design_matrix,
     leverages,
-    model_matrix,
     terms,
 )
 from finevar.covariance import Errors, Fit, fit_ols
 from finevar.gates import flat_squares
-from finevar.optimum import design_points
+from finevar.optimum import design_points, point_contrasts
 from finevar.readings import change_weights, effect_rows
-from finevar.records import LOWER_IS_BETTER
+from finevar.records import towards
 from finevar.regression import Surface, contrast
 from finevar.sensitivity import agreement, as_trajectories, estimable, unbounded
 from finevar.verdicts import adjust_families, columns_key, judge
@@ -193,7 +192,7 @@ def change_row(each: Specification, reported: Specification, factor: str) -> dic
     below the error rate.
     """
     row, default = (
-        {"estimate": towards(found.surface) * change.estimate, "p_value": change.p_value}
+        {"estimate": towards(found.surface.response) * change.estimate, "p_value": change.p_value}
         for found in (each, reported)
         for change in [contrast(found.surface, change_weights(found.surface, factor))]
     )
@@ -210,18 +209,12 @@ def setting_row(each: Specification, best: int) -> dict[str, Any]:
     own = int(np.argmax(values))
     if own == best:
         return {"estimate": 0.0, "agrees": True}
-    gap = contrast(each.surface, towards(each.surface) * (weights[own] - weights[best]))
+    gap = contrast(each.surface, towards(each.surface.response) * (weights[own] - weights[best]))
     p_value = min(1.0, gap.p_value / 2 * (len(values) - 1))
     return {"estimate": gap.estimate, "p_value": p_value, "agrees": p_value >= each.surface.alpha}
 
 
 def oriented_values(surface: Surface) -> tuple[np.ndarray, np.ndarray]:
     """Return the predictions at the tried settings, higher being better, and their weights [settings, parameters]."""
-    coded = dict(zip(surface.codings, design_points(surface)[1].T, strict=True))
-    weights = surface.padded(model_matrix(coded, surface.columns))
-    return towards(surface) * weights @ surface.fit.params, weights
-
-
-def towards(surface: Surface) -> int:
-    """Return 1 where more of a response is better, else -1."""
-    return -1 if surface.response in LOWER_IS_BETTER else 1
+    weights = point_contrasts(surface, design_points(surface)[1])
+    return towards(surface.response) * weights @ surface.fit.params, weights

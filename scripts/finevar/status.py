@@ -25,7 +25,7 @@ from finevar.config import read_config
 from finevar.design import Run, Study, plan_study
 from finevar.errors import InputError
 from finevar.formatting import counted, number, response_label, settings_text
-from finevar.records import LOWER_IS_BETTER, METRICS, read_tables
+from finevar.records import METRICS, read_tables, towards
 
 DEFAULT_CONFIG = "config/config.yaml"
 RUNS, LOGS = Path("results/runs"), Path("results/logs")
@@ -152,8 +152,8 @@ def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:
                 points.setdefault((row["dataset"], row["point_id"]), []).append(row)
         if not points:
             continue
-        towards = -1 if response in LOWER_IS_BETTER else 1
-        best = max(points.values(), key=lambda found: towards * float(np.mean([row[response] for row in found])))
+        sign = towards(response)
+        best = max(points.values(), key=lambda found: sign * float(np.mean([row[response] for row in found])))
         mean = float(np.mean([row[response] for row in best]))
         where = settings_text({name: best[0][name] for name in study.config["sweep"]["factors"]})
         where += f" on {best[0]['dataset']}" if len(study.config["sweep"]["datasets"]) > 1 else ""

@@ -10,20 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finevar.coding import model_matrix
 from finevar.disagreements import disagreement_rows, joint_draws
-from finevar.optimum import design_points, largest_t, parameter_draws
+from finevar.optimum import design_points, largest_t, parameter_draws, point_contrasts
 from finevar.pareto import (
-    SECONDS,
     incomparable_seconds,
     metric_means,
     own_points,
     pareto_tables,
     shared_names,
-    towards,
     wanted_metrics,
 )
 from finevar.readings import Plan, study_surfaces
+from finevar.records import SECONDS, towards
 from finevar.regression import Surface
 
 MOST_PAIRS = 20_000  # of tried points; beyond, all contrasts there are stand in for their differences
@@ -51,12 +49,6 @@ def tradeoff_rows(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
     }
 
 
-def point_contrasts(surface: Surface) -> np.ndarray:
-    """Return the contrasts [points, parameters] of the predictions at the tried points."""
-    coded = dict(zip(surface.codings, design_points(surface)[1].T, strict=True))
-    return surface.padded(model_matrix(coded, surface.columns))
-
-
 # Prices ---------------------------------------------------------------------------------------------------------------
 
 
@@ -68,7 +60,7 @@ def price_rows(surfaces: Sequence[Surface]) -> Rows:
     """
     if len(surfaces) < 2:
         return []
-    weights = {surface.response: point_contrasts(surface) for surface in surfaces}
+    weights = {surface.response: point_contrasts(surface, design_points(surface)[1]) for surface in surfaces}
     best = {
         surface.response: int(np.argmax(towards(surface.response) * weights[surface.response] @ surface.fit.params))
         for surface in surfaces
@@ -167,7 +159,7 @@ def goals_of(
     """Return the predictions of every surface, and the observed seconds of training where they can be compared."""
     found = {}
     for surface, drawn in zip(surfaces, draws, strict=True):
-        weights = point_contrasts(surface)
+        weights = point_contrasts(surface, design_points(surface)[1])
         found[surface.response] = weights @ surface.fit.params, drawn @ weights.T
     if SECONDS in wanted_metrics(plan) and incomparable_seconds(metrics) is None:
         seconds = mean_seconds(metrics, plan, points)

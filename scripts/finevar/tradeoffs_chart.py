@@ -24,7 +24,8 @@ from finevar.drawing import (
     styled,
 )
 from finevar.formatting import counted, is_missing, percent, response_labels, sentence_case
-from finevar.pareto import ALL_DATASETS, SECONDS, nondominated, towards
+from finevar.pareto import ALL_DATASETS, nondominated
+from finevar.records import SECONDS, towards
 
 PLACES = ("on the front", "beaten on the means", "shown to be dominated")
 PLACE_COLOURS = [BLUE, GREY, VERMILION]

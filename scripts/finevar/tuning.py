@@ -12,7 +12,7 @@ from opda.nonparametric import EmpiricalDistribution
 from scipy import stats
 
 from finevar.readings import Plan
-from finevar.records import LOWER_IS_BETTER
+from finevar.records import LOWER_IS_BETTER, towards
 
 MOST_DRAWS = 60  # numbers of draws in a curve
 BAND_SEED = 20250104
@@ -43,18 +43,18 @@ def curve_rows(runs: pd.DataFrame, response: str, confidence: float) -> Rows:
     if runs[response].notna().sum() < 2:
         return [{"reason": f"fewer than two finished runs with a value of {response}"}]
     worst = runs[response].max() if response in LOWER_IS_BETTER else runs[response].min()
-    towards = -1 if response in LOWER_IS_BETTER else 1
-    values = towards * runs[response].fillna(worst).to_numpy(float)
+    sign = towards(response)
+    values = sign * runs[response].fillna(worst).to_numpy(float)
     settings = runs["point_id"].nunique()
     draws = np.unique(np.geomspace(1, settings, MOST_DRAWS).round().astype(int))
     weights = best_weights(values, draws)
     low, high, method = band(values, draws, confidence)
-    ends = (low, high) if towards > 0 else (-high, -low)
+    ends = (low, high) if sign > 0 else (-high, -low)
     again = other_seeds(values, runs["point_id"])
     diverged = int((runs["status"] == "diverged").sum())
     told = {"settings": settings, "runs": len(runs), "method": method, "reason": reason(again, diverged)}
-    columns = {"expected": towards * weights @ values, "ci_low": ends[0], "ci_high": ends[1]}
-    columns |= {"expected_again": towards * weights @ again} if np.isfinite(again).all() else {}
+    columns = {"expected": sign * weights @ values, "ci_low": ends[0], "ci_high": ends[1]}
+    columns |= {"expected_again": sign * weights @ again} if np.isfinite(again).all() else {}
     return [
         {"draws": int(count)} | {name: float(column[number]) for name, column in columns.items()} | told
         for number, count in enumerate(draws)
