@@ -14,18 +14,34 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/evaluate.smk"
+
+# A study's runs are trained, or found: either way they become results/<study>/metrics.parquet.
+if TRAINS:
+
+    include: "workflow/rules/data.smk"
+    include: "workflow/rules/train.smk"
+    include: "workflow/rules/evaluate.smk"
+    include: "workflow/rules/aggregate.smk"
+
+else:
+
+    include: "workflow/rules/found.smk"
+
+
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/export.smk"
-include: "workflow/rules/design_card.smk"
+
+if TRAINS:
+
+    include: "workflow/rules/export.smk"
+    include: "workflow/rules/design_card.smk"
+
 
 
 onerror:
-    Path(".snakemake/jobs-failed").touch()
-    print(told_after_failure())
+    if TRAINS:
+        Path(".snakemake/jobs-failed").touch()
+        print(told_after_failure())
 
 
 # On the login node: compute nodes often have no way out, and the rest is too short to queue for.
@@ -34,9 +50,14 @@ localrules:
     interim,
     fetch_model,
     fetch_data,
+    fetch_cards,
+    read_cards,
     write_design,
     aggregate_metrics,
     aggregate_finished,
+    aggregate_cards,
+    compare_pooling,
+    compare_studies,
     fit_regressions,
     check_regressions,
     analyse_surface,
@@ -67,9 +88,3 @@ rule all:
     input:
         get_targets(),
         expand(rules.render_report.input, study=STUDY.config["study"]),
-
-
-# What there is so far, in a report of its own that says what is missing; trains nothing.
-rule interim:
-    input:
-        f"results/{STUDY.config['study']}/interim/report.html",

@@ -13,7 +13,7 @@ from finevar.jobs import FOUND, LOGGER, Job
 from finevar.predictions import read_contributions
 from finevar.readings import Plan, finished_runs, fit_study
 from finevar.records import read_table, write_table
-from finevar.tables import as_table, read_metrics, write_tables
+from finevar.tables import are_found, as_table, read_metrics, write_tables
 from finevar.tradeoffs import tradeoff_rows
 from finevar.tuning import tuning_rows
 from finevar.variability import variability_rows
@@ -94,7 +94,8 @@ def compare_predictions(job: Job) -> None:
 def analyse_variability(job: Job) -> None:
     """Divide the variance between runs, and count those that diverged."""
     metrics, plan = read_metrics(job.input.metrics), Plan.of(job.params)
-    contributions = {name: read_contributions(finished_runs(metrics, name), name) for name in plan.responses}
+    known = [] if are_found(metrics) else plan.responses  # nobody publishes predictions
+    contributions = {name: read_contributions(finished_runs(metrics, name), name) for name in known}
     tables = variability_rows(metrics, plan, contributions) | {"failures": failure_rows(metrics, plan)}
     write_tables(tables, job.output)
 

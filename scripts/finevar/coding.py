@@ -133,12 +133,18 @@ def design_matrix(
         coded = {name: x - codings[name].coded(origin[name]) for name, x in coded.items()}
     parts, names = [model_matrix(coded, columns)], [term_name(term) for term in columns]
     for block in ("seed", "dataset"):
-        levels = sorted(runs[block].unique())
-        last = (runs[block] == levels[-1]).to_numpy(float)
-        for level in levels[:-1]:
-            parts.append((runs[block] == level).to_numpy(float) - last)
-            names.append(f"{block}[{level}]")
+        columns_of, levels = block_columns(runs[block])
+        parts.append(columns_of)
+        names += [f"{block}[{level}]" for level in levels]
     return np.column_stack(parts), names
+
+
+def block_columns(labels: pd.Series) -> tuple[np.ndarray, list[Any]]:
+    """Return the columns [runs, blocks - 1] that let each block have an effect, coded to sum to zero, and their blocks."""
+    levels = sorted(labels.unique())
+    last = (labels == levels[-1]).to_numpy(float)
+    columns = [(labels == level).to_numpy(float) - last for level in levels[:-1]]
+    return np.column_stack([np.empty((len(labels), 0)), *columns]), levels[:-1]
 
 
 def aliased_terms(matrix: np.ndarray, names: Sequence[str]) -> list[str]:

@@ -9,18 +9,19 @@ from typing import Any
 from finevar.claim_files import read_claims
 from finevar.consistency import Config, cross_check
 from finevar.designs import DESIGNS, design_problems, size_problems
+from finevar.found_config import is_found, read_found_config
 from finevar.schemas import (
     HARMLESS,
     drop_unknown_keys,
     factors,
     fill_defaults,
+    normalise,
     raise_problems,
     read_schema,
     schema_errors,
     shape_problems,
     tell,
     to_numbers,
-    whole_numbers,
 )
 
 TRAINING_DEFAULTS: Config = {
@@ -41,6 +42,8 @@ TRAINING_DEFAULTS: Config = {
 
 def read_config(raw: Mapping[str, Any]) -> Config:
     """Return the config with every default filled in; raise InputError with all of its problems."""
+    if is_found(raw):
+        return read_found_config(raw)
     raise_problems(itertools.islice(shape_problems(raw), 1))
     config, schema = to_numbers(raw), study_schema()
     errors = schema_errors(config, schema)
@@ -66,12 +69,3 @@ def study_schema() -> Config:
     schema = read_schema("config")
     schema["$defs"]["design"]["properties"]["kind"]["enum"] = list(DESIGNS)
     return schema
-
-
-def normalise(settings: Mapping[str, Any]) -> Config:
-    """Return settings with integers as int and other numbers as float, so that 1 and 1.0 are one value."""
-    whole = whole_numbers()
-    return {
-        name: value if value is None or isinstance(value, str) else int(value) if name in whole else float(value)
-        for name, value in settings.items()
-    }

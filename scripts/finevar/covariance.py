@@ -17,6 +17,8 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
+from finevar.tables import are_found
+
 
 @dataclass(frozen=True)
 class Errors:
@@ -72,6 +74,11 @@ class Fit:
 
 def errors_of(runs: pd.DataFrame) -> Errors:
     """Choose the covariance from the runs, and say why."""
+    if are_found(runs):
+        return clustered_by(
+            runs["trajectory_id"].to_numpy(),
+            "models of one owner share code, data and habits, so their errors go together",
+        )
     trajectories = runs["trajectory_id"]
     if not trajectories.duplicated().any():
         return Errors("HC3", None, "every run is trained by itself, so runs are independent given their seed's block")

@@ -21,11 +21,11 @@ from finevar.coding import (
     terms,
     too_few_levels,
 )
-from finevar.config import normalise
 from finevar.consistency import Config
 from finevar.designs import DESIGNS, Point, size_problems
 from finevar.errors import InputError
-from finevar.schemas import raise_problems
+from finevar.found_config import is_found
+from finevar.schemas import normalise, raise_problems
 
 Settings = dict[str, Any]
 
@@ -56,7 +56,15 @@ class Study:
 
 
 def plan_study(config: Config) -> Study:
-    """Expand a checked config into its points and runs; raise InputError with all that stands in their way."""
+    """Expand a checked config into its points and runs; raise InputError with all that stands in their way.
+
+    A study of found models has neither, before its cards are read.
+    """
+    if is_found(config):
+        baseline = f"{config['study']}-baseline"
+        fetched = config["cards"].get("hub")
+        source_ids = {"cards": f"cards-{digest(fetched)}"} if fetched else {}
+        return Study(config, [], {}, {}, baseline, baseline, dataset_ids={}, source_ids=source_ids)
     points = design_points(config)
     raise_problems(size_problems(config["sweep"], len(points)))
     raise_problems(point_problems(config, points))
@@ -238,5 +246,5 @@ def digest(identity: Any) -> str:
 
 
 def any_of(names: Sequence[str]) -> str:
-    """Return the pattern that matches exactly these names, for a wildcard."""
-    return "|".join(map(re.escape, names))
+    """Return the pattern that matches exactly these names, for a wildcard; nothing where there are none."""
+    return "|".join(map(re.escape, names)) or r"(?!)"

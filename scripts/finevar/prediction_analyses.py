@@ -14,6 +14,7 @@ from finevar.paired import COMPARED, paired_point_rows, paired_rows
 from finevar.predictions import RUNS, read_predictions, run_file
 from finevar.readings import Plan, study_surfaces
 from finevar.records import CALIBRATION
+from finevar.tables import are_found
 
 Rows = list[dict[str, Any]]
 
@@ -24,8 +25,10 @@ def compare_predictions(
     """Return rows of the tables calibration, calibration_effects, reliability, paired and paired_points.
 
     metrics: a study's runs (records.STUDY_METRICS); those that finished have predictions below `root`. baselines: the
-    baseline's predictions, a file a data set in a folder of its name.
+    baseline's predictions, a file a data set in a folder of its name. Models that were found have none, nor rows.
     """
+    if are_found(metrics):
+        return {name: [] for name in ("calibration", "calibration_effects", "reliability", "paired", "paired_points")}
     models = models_of(metrics, baselines, root)
     found = {
         str(dataset): read_predictions(who["path"].tolist()) for dataset, who in models.groupby("dataset", sort=False)

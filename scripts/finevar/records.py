@@ -94,6 +94,87 @@ STUDY_METRICS = pa.schema(
         ("trajectory_id", pa.string()),
     ]
 )
+# A model card as it was found: what it states of a training and its evaluation. A CSV of facts has these columns, too.
+STATED = {
+    "card_id": pa.string(),
+    "owner": pa.string(),
+    "revision": pa.string(),
+    "source": pa.string(),
+    "kind": pa.string(),  # what wrote the card: trainer, keras, autotrain or other
+    "base_model": pa.string(),
+    "task": pa.string(),
+    "dataset": pa.string(),
+    "subset": pa.string(),
+    "split": pa.string(),
+    "learning_rate": pa.float64(),
+    "train_batch_size": pa.int64(),  # sentences a device works at once
+    "eval_batch_size": pa.int64(),
+    "gradient_accumulation_steps": pa.int64(),
+    "num_devices": pa.int64(),
+    "total_train_batch_size": pa.int64(),
+    "epochs_asked": pa.float64(),
+    "steps_asked": pa.int64(),
+    "epochs_run": pa.float64(),  # at the last evaluation of the card's table
+    "steps_run": pa.int64(),
+    "eval_interval": pa.float64(),  # epochs between the last two evaluations
+    "seed_stated": pa.int64(),
+    "schedule": pa.string(),
+    "warmup_steps": pa.float64(),
+    "warmup_ratio": pa.float64(),
+    "mixed_precision": pa.string(),
+    **{name: pa.float64() for name in ("loss", "accuracy", "f1")},  # the headline
+    "f1_average": pa.string(),
+    "headline": pa.string(),  # the row of the table that it is: last, best, last and best, another row, no row
+    "evaluated": pa.string(),  # where it stands: text or metadata
+    **{f"{place}_{name}": pa.float64() for place in ("last", "best") for name in ("loss", "accuracy", "f1")},
+    "transformers": pa.string(),
+    "notes": pa.string(),
+}
+MODEL_CARDS = schema(
+    **STATED,
+    batch_size=pa.int64(),  # effective: sentences an optimiser step
+    data=pa.string(),  # data set and part of it, "" where the card names none
+    card_sha256=pa.string(),
+    reason=pa.string(),  # why it states too little to be used
+)
+CARDS = pa.schema(
+    [
+        *MODEL_CARDS,
+        ("duplicate_of", pa.string()),  # the first card with the same metrics
+        ("complete", pa.bool_()),  # of the study's task and base models, with every factor and metric
+        ("set_aside", pa.string()),  # why it is not among the study's runs; null where it is
+    ]
+)
+# The columns that only a study of found models has; its batches and epochs need not be whole.
+FOUND_METRICS = pa.schema(
+    [
+        *(pa.field(field.name, pa.float64()) if field.name == "epochs" else field for field in STUDY_METRICS),
+        *(
+            (name, STATED[name])
+            for name in (
+                "owner",
+                "revision",
+                "source",
+                "kind",
+                "base_model",
+                "task",
+                "subset",
+                "split",
+                "train_batch_size",
+                "gradient_accumulation_steps",
+                "total_train_batch_size",
+                "epochs_asked",
+                "epochs_run",
+                "steps_run",
+                "seed_stated",
+                "headline",
+                "evaluated",
+            )
+        ),
+        *((f"{place}_{name}", pa.float64()) for place in ("last", "best") for name in ("loss", "accuracy", "f1")),
+        ("gate", pa.string()),  # why no p-value may be had from these rows, the same in all; null where it may
+    ]
+)
 LEARNING_CURVES = schema(
     run_id=pa.string(),
     dataset=pa.string(),
@@ -380,6 +461,50 @@ PAIRED_POINTS = schema(
 )
 
 
+FOUND_GATES = schema(
+    gate=pa.string(),
+    verdict=pa.string(),  # passed, noted, set aside, or stopped
+    cards=pa.int64(),  # looked at
+    flagged=pa.int64(),
+    finding=pa.string(),
+    consequence=pa.string(),
+)
+POOLING = schema(
+    response=pa.string(),
+    factor=pa.string(),
+    pool=pa.string(),  # which cards
+    specification=pa.string(),
+    errors=pa.string(),
+    cards=pa.int64(),
+    datasets=pa.int64(),
+    clusters=pa.int64(),
+    **ESTIMATE,
+    df=pa.float64(),
+    **INTERVAL,
+    **TEST,
+)
+BESIDE = schema(
+    name=pa.string(),
+    response=pa.string(),
+    term=pa.string(),
+    framework=pa.string(),
+    source=pa.string(),
+    finding=pa.string(),
+    sign=pa.string(),
+    p_published=pa.float64(),
+    study=pa.string(),
+    kind=pa.string(),  # found or designed
+    **ESTIMATE,
+    **INTERVAL,
+    p_value=pa.float64(),
+    p_adjusted=pa.float64(),
+    from_level=pa.float64(),
+    to_level=pa.float64(),
+    verdict=pa.string(),
+    reason=pa.string(),
+)
+
+
 CLAIMS = schema(
     name=pa.string(),
     response=pa.string(),
@@ -539,15 +664,15 @@ def read_tables(paths: Iterable[str | Path], columns: pa.Schema) -> list[pa.Tabl
         return list(threads.map(lambda path: read_table(path, columns), paths))
 
 
-def read_table(path: str | Path, columns: pa.Schema) -> pa.Table:
-    """Read a Parquet file that another job wrote.
+def read_table(path: str | Path, columns: pa.Schema, *others: pa.Schema) -> pa.Table:
+    """Read a Parquet file that another job wrote, which has these columns or, where more are given, those of one other.
 
     Raises InputError, and sets the file aside, where it is damaged or has the columns of another version.
     """
     data = read_sealed(path, what="a complete Parquet file of this workflow")
     with pq.ParquetFile(pa.BufferReader(data)) as file:
         table = file.read(use_threads=False)
-    if table.schema.remove_metadata() != columns.remove_metadata():
+    if table.schema.remove_metadata() not in [known.remove_metadata() for known in (columns, *others)]:
         wrong = sorted(set(table.schema.names) ^ set(columns.names))
         found = f"other columns or types than this version writes{': ' + ', '.join(wrong) if wrong else ''}"
         raise damaged(path, found=found, what=", ".join(columns.names))

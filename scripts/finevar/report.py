@@ -21,6 +21,7 @@ from finevar import (
     completeness,
     failures_section,
     formatting,
+    found_section,
     paired_section,
     report_tables,
     robustness_section,
@@ -37,6 +38,7 @@ from finevar.designs import DESIGNS
 from finevar.drawing import vega_lite_version
 from finevar.explorer import explorer_data
 from finevar.summary import summary
+from finevar.tables import are_found
 
 LARGEST_SVG = 100_000  # characters of a figure's drawing for pages without scripts; a larger one becomes an image
 TEMPLATES = Path(__file__).parent / "templates"
@@ -88,6 +90,8 @@ ANALYSES = (
     "claims",
 )
 
+FOUND_TABLES = ("found_gates", "pooling", "beside")  # that only a study of found models has
+
 Tables = Mapping[str, pd.DataFrame]
 
 
@@ -111,8 +115,9 @@ def render_page(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts:
         "interim": facts["interim"],
         "answer": answer(tables, facts),
         "explorer": explorer_data(tables, labels, facts),
-        "design": design(tables, facts),
-        "baseline": baseline(tables, facts),
+        "found": found_section.page(tables, names(tables, facts), facts) if are_found(tables["metrics"]) else None,
+        "design": None if are_found(tables["metrics"]) else design(tables, facts),
+        "baseline": None if are_found(tables["metrics"]) else baseline(tables, facts),
         "effects": effects(tables, facts),
         "figures": {name: figure(name, spec, tables, facts) for name, spec in figures.items()},
         "surfaces": surfaces(tables, figures, facts),
@@ -164,7 +169,9 @@ def answer(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def scope(metrics: pd.DataFrame) -> str:
-    """Say what the answer rests on."""
+    """Say what the answer rests on; of models that were found, found_section does."""
+    if are_found(metrics):
+        return ""
     where = formatting.joined(sorted(metrics["dataset"].unique()))
     return f"Evaluated on {where}. {formatting.sentence_case(wording.runs_sentence(metrics))}"
 
@@ -357,14 +364,14 @@ def points(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def provenance(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the results were made with and from."""
-    metrics = tables["metrics"]
+    metrics, config = tables["metrics"], facts["config"]
     seconds = float(metrics["train_seconds"].sum() + metrics["eval_seconds"].sum())
     return {
         "seconds": formatting.duration(seconds),
         "software": report_tables.software_table(metrics),
         "datasets": [report_tables.dataset_facts(name, found) for name, found in facts["datasets"].items()],
-        "sources": report_tables.sources_table(facts["config"]["sources"]),
-        "config": yaml.safe_dump(plain(facts["config"]), sort_keys=False, allow_unicode=True, width=100),
+        "sources": report_tables.sources_table(config.get("sources", {})),
+        "config": yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True, width=100),
     }
 
 

@@ -12,7 +12,8 @@ from finevar import records
 from finevar.files import read_facts, read_json, write_bytes
 from finevar.jobs import Job
 from finevar.paper import write_kit
-from finevar.report import ANALYSES, Tables, render_page
+from finevar.report import ANALYSES, FOUND_TABLES, Tables, render_page
+from finevar.tables import read_metrics
 
 
 def render_report(job: Job) -> None:
@@ -29,12 +30,14 @@ def write_paper(job: Job) -> None:
 def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Any], dict[str, Any]]:
     """Return a study's tables, its figures' Vega-Lite specifications by name, and the facts beside them.
 
-    The rule's named inputs: metrics, a table for each of ANALYSES, baselines (one for each evaluation data set),
+    The rule's named inputs: metrics, a table for each of ANALYSES (and of FOUND_TABLES for models found), baselines (one for each evaluation data set),
     datasets (a dataset.json for each name in params.datasets, in that order) and figures (JSON).
     """
     inputs, params = job.input, job.params
-    schemas = {"metrics": records.STUDY_METRICS} | {name: getattr(records, name.upper()) for name in ANALYSES}
+    found = [name for name in FOUND_TABLES if name in inputs.named]
+    schemas = {name: getattr(records, name.upper()) for name in (*ANALYSES, *found)}
     tables = {name: read(inputs[name], columns) for name, columns in schemas.items()}
+    tables["metrics"] = read_metrics(inputs.metrics)
     tables["baselines"] = pd.concat([read(path, records.METRICS) for path in inputs.baselines], ignore_index=True)
     facts = {
         "config": params.config,

@@ -23,6 +23,7 @@ SCHEMAS = Path(__file__).parents[2] / "workflow" / "schemas"
 SCIENTIFIC = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)[eE][+-]?\d+")
 # Far above any study, and low enough for every check to be done in seconds.
 DEEPEST, MOST_VALUES, LONGEST_TEXT = 20, 3_000, 10_000
+FOUND_FACTORS = ("learning_rate", "batch_size", "epochs")  # settings that model cards state
 MOST_TOLD = 20  # problems in one message
 LARGEST = 2**63 - 1  # that a column of whole numbers holds
 # Violations that leave every value in its place, so that the other checks can go on and all is told at once.
@@ -40,14 +41,30 @@ HARMLESS = (
 
 @functools.cache
 def read_schema(name: str) -> Config:
-    """Read the schema of a config or of a claims file; the former holds the latter, and each factor's schema."""
+    """Read the schema of a config, of a claims file or of a found study's config.
+
+    The first holds the second, and each factor's schema; the third takes its factors and its analysis from the first.
+    """
     schema = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+    if name == "found":
+        return with_parts_of(schema, copy.deepcopy(read_schema("config")))
     schema["$defs"]["response"]["enum"] = list(RESPONSES)
     if name == "config":
         schema["$defs"]["objective"]["enum"] = [*RESPONSES, "seconds"]
         schema["$defs"]["claims"] = {"$id": "claims.schema.yaml"} | read_schema("claims")
         schema["properties"]["sweep"]["properties"]["factors"]["properties"] = factor_schemas(schema["$defs"])
     return schema
+
+
+def with_parts_of(found: Config, trained: Config) -> Config:
+    """Return the schema of a found study's config with the factors and the analysis of one that trains."""
+    keys, known = found["properties"], trained["properties"]["sweep"]["properties"]["factors"]["properties"]
+    keys["sweep"]["properties"]["factors"]["properties"] = {name: known[name] for name in FOUND_FACTORS}
+    keys["baseline"]["properties"]["settings"]["properties"] = {
+        name: {"$ref": f"#/$defs/{name}"} for name in FOUND_FACTORS
+    }
+    keys["analysis"] = trained["properties"]["analysis"] | keys["analysis"]
+    return found | {"$defs": trained["$defs"]}
 
 
 def factor_schemas(known: Config) -> Config:
@@ -75,6 +92,15 @@ def never_null(spec: Config) -> Config:
 def factors() -> tuple[str, ...]:
     """Return the settings that may be factors."""
     return tuple(read_schema("config")["properties"]["sweep"]["properties"]["factors"]["properties"])
+
+
+def normalise(settings: Mapping[str, Any]) -> Config:
+    """Return settings with integers as int and other numbers as float, so that 1 and 1.0 are one value."""
+    whole = whole_numbers()
+    return {
+        name: value if value is None or isinstance(value, str) else int(value) if name in whole else float(value)
+        for name, value in settings.items()
+    }
 
 
 @functools.cache

@@ -17,8 +17,13 @@ Rows = list[dict[str, Any]]
 
 
 def read_metrics(path: str | Path) -> pd.DataFrame:
-    """Return a study's runs."""
-    return records.read_table(path, records.STUDY_METRICS).to_pandas()
+    """Return a study's runs: those that it trained, or those that it found."""
+    return records.read_table(path, records.STUDY_METRICS, records.FOUND_METRICS).to_pandas()
+
+
+def are_found(runs: pd.DataFrame) -> bool:
+    """Tell whether runs were found, as model cards, and not trained here."""
+    return "owner" in runs
 
 
 def as_table(name: str, rows: Rows) -> pa.Table:

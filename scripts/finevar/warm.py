@@ -39,7 +39,7 @@ from finevar.memory import memory_kills
 
 NEEDED = {  # by kind: the modules that import all that its jobs need
     "training": ("finevar.training", "finevar.evaluation"),
-    "analysis": ("finevar.analysis_jobs", "finevar.figure_jobs", "finevar.report_jobs"),
+    "analysis": ("finevar.analysis_jobs", "finevar.found_jobs", "finevar.figure_jobs", "finevar.report_jobs"),
 }
 IDLE_SECONDS = 20.0  # without a job before the warm process ends
 START_SECONDS = 60.0  # that a job waits for the warm process to come up

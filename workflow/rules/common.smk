@@ -10,6 +10,7 @@ from finevar import ENGINES
 from finevar.config import read_config
 from finevar.design import any_of, baseline_levels, plan_study
 from finevar.errors import InputError
+from finevar.found_config import is_found
 from finevar.jobs import check_writable
 
 try:
@@ -17,6 +18,8 @@ try:
     STUDY = plan_study(read_config(config))
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+TRAINS = not is_found(STUDY.config)
 
 
 wildcard_constraints:
@@ -160,13 +163,17 @@ def get_finished_files(file):
 
 
 def get_baseline_metrics():
-    """Return the baseline's metrics on every data set of the sweep."""
+    """Return the baseline's metrics on every data set of the sweep; of found models, those that are published."""
+    if not TRAINS:
+        return [f"results/{STUDY.config['study']}/baseline.parquet"]
     folder = f"results/baselines/{STUDY.baseline_id}"
     return [f"{folder}/{name}/metrics.parquet" for name in STUDY.config["sweep"]["datasets"]]
 
 
 def get_baseline_predictions():
-    """Return the baseline's predictions on every data set of the sweep."""
+    """Return the baseline's predictions on every data set of the sweep; nobody publishes theirs."""
+    if not TRAINS:
+        return []
     return [path.replace("metrics.parquet", "predictions.parquet") for path in get_baseline_metrics()]
 
 
@@ -176,7 +183,9 @@ def get_predictions(wildcards):
 
 
 def get_dataset_names():
-    """Return the names of the data sets that the study uses."""
+    """Return the names of the data sets that the study trains on."""
+    if not TRAINS:
+        return []
     names = dict.fromkeys([*STUDY.config["sweep"]["datasets"], STUDY.config["baseline"].get("dataset")])
     return [name for name in names if name]
 
@@ -195,8 +204,9 @@ def get_figures():
     """Return the names of the study's figures, in the report's order."""
     surfaces = [f"surface_{response}" for response in STUDY.config["analysis"]["responses"]]
     joint = ["interplay", *surfaces] if len(STUDY.config["sweep"]["factors"]) > 1 else []
-    told = ["calibration", "variability", "tradeoffs", "tuning_curves"]
-    return ["effects", "coefficients", "main_effects", *joint, "learning_curves", *told]
+    trained = ["learning_curves", "calibration"] if TRAINS else []  # model cards hold neither steps nor predictions
+    told = [*trained, "variability", "tradeoffs", "tuning_curves"]
+    return ["effects", "coefficients", "main_effects", *joint, *told]
 
 
 def told_after_failure():
@@ -204,6 +214,12 @@ def told_after_failure():
     done, planned = len(get_finished_files("metrics.parquet")), len(STUDY.runs)
     told = f"{done} of {planned} runs are done and kept. The reasons are above and in results/logs."
     return f"{told} Start again to go on; `snakemake interim --cores 1` makes a report of what there is."
+
+
+def get_found_tables():
+    """Return the tables that only a study of found models has, by name."""
+    names = [] if TRAINS else ["found_gates", "pooling", "beside"]
+    return {name: f"results/{{study}}/analysis/{name}.parquet" for name in names}
 
 
 def of_the_study(files):
@@ -214,5 +230,5 @@ def of_the_study(files):
 
 def get_targets():
     """Return what a finished study consists of."""
-    kept = get_run_files("model") if STUDY.config["keep_weights"] == "all" else []
+    kept = get_run_files("model") if STUDY.config.get("keep_weights") == "all" else []
     return [f"results/{STUDY.config['study']}/report.html", *get_run_files("metrics.parquet"), *kept]

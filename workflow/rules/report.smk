@@ -291,6 +291,7 @@ rule render_report:
         desirability="results/{study}/analysis/desirability.parquet",
         tuning_curves="results/{study}/analysis/tuning_curves.parquet",
         claims="results/{study}/analysis/claims.parquet",
+        **get_found_tables(),
         baselines=get_baseline_metrics(),
         datasets=get_dataset_facts(),
         figures=expand("results/{{study}}/figures/{figure}.json", figure=get_figures()),

@@ -1,0 +1,350 @@
+"""Which model cards can be compared, and what stands between them and a p-value.
+
+Cards are no experiment: nobody chose their settings apart from their data, their owners and each other. So they are
+looked at before any regression. Some cards are set aside, each with its reason; what then still forbids a p-value stops
+all regressions with a sentence, and what only has to be known is noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from finevar.coding import Coding, Codings, aliased_terms, model_matrix, term_name, terms
+from finevar.formatting import counted, factor_label, joined, level, percent
+
+METRICS = ("loss", "accuracy", "f1")
+STATES = {"learning_rate": "learning_rate", "batch_size": "batch_size", "epochs": "epochs_asked"}  # of a factor
+SLACK = 0.01  # of an evaluation interval: epochs are rounded
+CAREFUL = 0.5  # share of one value of a factor, or of one owner, that is worth a note
+PASSED, NOTED, SET_ASIDE, STOPPED = "passed", "noted", "set aside", "stopped"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a study of found models asks of the cards."""
+
+    codings: Codings
+    responses: Sequence[str]
+    order: str
+    task: str | None
+    base_models: Sequence[str]
+    cards_per_dataset: int
+    largest_owner_share: float
+
+    @classmethod
+    def of(cls, params: Any) -> Question:
+        """Read a rule's params: factors, analysis and cards."""
+        return cls(
+            codings={name: Coding.of(factor) for name, factor in params.factors.items()},
+            responses=params.analysis["responses"],
+            order=params.analysis["model"],
+            task=params.cards["task"],
+            base_models=params.cards["base_models"],
+            cards_per_dataset=params.cards["cards_per_dataset"],
+            largest_owner_share=params.cards["largest_owner_share"],
+        )
+
+
+def judge_cards(cards: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, list[Row], str | None]:
+    """Return the cards (records.CARDS), the gates (records.FOUND_GATES), and what stops every p-value, or None.
+
+    cards: as they were read (records.MODEL_CARDS).
+    """
+    cards = cards.assign(duplicate_of=duplicates(cards), complete=is_complete(cards, question))
+    cards["data"] = blocks(cards, question)
+    cards["set_aside"] = set_aside(cards, question)
+    gates = [*gates_of(cards, question)]
+    stops = [gate["finding"] for gate in gates if gate["verdict"] == STOPPED]
+    return cards, gates, " ".join(stops) or None
+
+
+# Which cards ----------------------------------------------------------------------------------------------------------
+
+
+def blocks(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Return what an effect of its own is given to: the data set, within its task where tasks are mixed; "" unknown."""
+    if question.task is not None:
+        return cards["data"]
+    return (cards["task"].fillna("unknown task") + ", " + cards["data"]).where(cards["data"] != "", "")
+
+
+def duplicates(cards: pd.DataFrame) -> pd.Series:
+    """Return, for each card, the first one that states exactly the same metrics, None for none.
+
+    To four decimal places, as cards give them, two trainings do not agree in loss and another metric. A card with a
+    single metric is compared by its settings, too.
+    """
+    first: dict[tuple, str] = {}
+    copies = []
+    for row in cards.to_dict("records"):
+        metrics = tuple(None if pd.isna(row[name]) else round(row[name], 6) for name in METRICS)
+        stated = sum(value is not None for value in metrics)
+        key = metrics if stated > 1 else (*metrics, *(str(row[name]) for name in STATES.values()))
+        known = first.setdefault(key, row["card_id"]) if stated else row["card_id"]
+        copies.append(known if known != row["card_id"] else None)
+    return pd.Series(copies, index=cards.index, dtype=object)
+
+
+def is_complete(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Tell which cards are of the study's task and base models and state every factor and every metric of it."""
+    states = [STATES[name] for name in question.codings]
+    whole = cards[[*states, *question.responses]].notna().all(axis=1) & cards["reason"].isna()
+    return whole & of_task(cards, question) & of_base(cards, question)
+
+
+def of_task(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Tell which cards are of the study's task."""
+    if question.task is None:
+        return pd.Series(True, index=cards.index)
+    return cards["task"].fillna("").str.lower().str.replace(" ", "-") == question.task.lower().replace(" ", "-")
+
+
+def of_base(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Tell which cards start from one of the study's base models; of a card that names none, that is not known."""
+    return cards["base_model"].isin(question.base_models) if question.base_models else pd.Series(True, cards.index)
+
+
+def stopped_early(cards: pd.DataFrame) -> pd.Series:
+    """Tell which cards' tables end a whole evaluation interval, one epoch where it is not told, before their epochs."""
+    interval = cards["eval_interval"].fillna(1.0)
+    return cards["epochs_run"] + interval <= cards["epochs_asked"] + SLACK * interval
+
+
+def beyond(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Return which factors of each card lie beyond the levels compared, joined; "" for none."""
+    told = pd.Series("", index=cards.index)
+    for name, coding in question.codings.items():
+        low, high = min(coding.levels), max(coding.levels)
+        outside = ~cards[STATES[name]].between(low * (1 - 1e-9), high * (1 + 1e-9))
+        told = told.mask(outside & cards[STATES[name]].notna(), told + f" {factor_label(name)}")
+    return told.str.strip()
+
+
+def set_aside(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Return, for each card, the first reason why it is not compared; None where it is."""
+    usable = cards[cards["reason"].isna()]
+    copies = duplicates(usable).reindex(cards.index)  # of a usable card: an unusable one does not take its place
+    reasons = cards["reason"].astype(object).where(cards["reason"].notna(), None)
+    outside = beyond(cards, question)
+    lacks = cards[[STATES[name] for name in question.codings]].isna().any(axis=1)
+    for flag, text in (
+        (lacks, "it does not state every factor"),
+        (copies.notna(), "same metrics as " + copies.fillna("").astype(str)),
+        (~of_task(cards, question), "another task: " + cards["task"].fillna("unknown").astype(str)),
+        (~of_base(cards, question), "another base model: " + cards["base_model"].fillna("unknown").astype(str)),
+        (stopped_early(cards), "stopped early, and when was decided by its metrics"),
+        (outside != "", "beyond the levels compared: " + outside),
+        (cards["data"] == "", "data set unknown"),
+    ):
+        reasons = reasons.where(reasons.notna() | ~flag, text)
+    left = cards["data"].where(reasons.isna())
+    rare = left.map(left.value_counts()) < question.cards_per_dataset
+    text = "fewer than " + counted(question.cards_per_dataset, "card") + " on its data set"
+    return reasons.where(reasons.notna() | ~rare, text).astype(object).where(lambda found: found.notna(), None)
+
+
+# Gates ----------------------------------------------------------------------------------------------------------------
+
+
+def gates_of(cards: pd.DataFrame, question: Question) -> Iterator[Row]:
+    """Yield a row a gate: what was looked at, what was found, and what follows."""
+    used = cards[cards["set_aside"].isna()]
+    yield unusable_gate(cards)
+    yield duplicate_gate(cards)
+    yield owner_gate(cards, used, question)
+    yield dataset_gate(cards, used, question)
+    yield task_gate(cards, used, question)
+    yield base_gate(cards, used, question)
+    yield averaging_gate(used)
+    yield headline_gate(used)
+    yield early_gate(cards)
+    for name in question.codings:
+        yield range_gate(cards, name, question)
+    yield alias_gate(cards, used, question)
+
+
+def gate(name: str, verdict: str, looked: int, flagged: int, finding: str, consequence: str = "") -> Row:
+    """Return the row of a gate."""
+    return {
+        "gate": name,
+        "verdict": verdict,
+        "cards": int(looked),
+        "flagged": int(flagged),
+        "finding": finding,
+        "consequence": consequence,
+    }
+
+
+def unusable_gate(cards: pd.DataFrame) -> Row:
+    """Count the cards that state too little."""
+    reasons = cards["reason"].dropna()
+    if reasons.empty:
+        return gate("unusable", PASSED, len(cards), 0, "Every card states its settings and a metric.")
+    most = reasons.value_counts()
+    told = f"{counted(len(reasons), 'card')} of {len(cards)} cannot be used, mostly since {most.index[0]}."
+    return gate("unusable", SET_ASIDE, len(cards), len(reasons), told, "They are left out, each with its reason.")
+
+
+def duplicate_gate(cards: pd.DataFrame) -> Row:
+    """Count the cards that repeat another one's metrics exactly."""
+    count = cards["duplicate_of"].notna().sum()
+    if not count:
+        return gate("duplicates", PASSED, len(cards), 0, "No two cards state the same metrics.")
+    told = f"{counted(count, 'card')} of {len(cards)} repeat another card's metrics to the last digit."
+    return gate("duplicates", SET_ASIDE, len(cards), count, told, "A training counts once: the first card is kept.")
+
+
+def owner_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
+    """Find the owner of most cards, and whether too many of those that are compared are one owner's."""
+    everywhere = cards["owner"].value_counts()
+    if everywhere.empty:
+        return gate("owners", NOTED, len(cards), 0, "No card names its owner.", "Whether owners matter cannot be seen.")
+    told = f"{everywhere.iloc[0]} of all {len(cards)} cards are {everywhere.index[0]}'s"
+    among = used["owner"].value_counts()
+    if among.empty:
+        return gate("owners", NOTED, len(cards), everywhere.iloc[0], f"{told}.")
+    share = among.iloc[0] / len(used)
+    told += f"; of the {len(used)} compared, {among.iloc[0]} are {among.index[0]}'s ({percent(share)})."
+    if share > question.largest_owner_share:
+        stop = "No p-value: it would tell of that owner's code and data as much as of the settings."
+        return gate("owners", STOPPED, len(cards), everywhere.iloc[0], told, stop)
+    verdict = NOTED if everywhere.iloc[0] / len(cards) > CAREFUL else PASSED
+    return gate("owners", verdict, len(cards), everywhere.iloc[0], told, "Errors are clustered by owner.")
+
+
+def dataset_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
+    """Count the cards whose data set is unknown, or too rare for an effect of its own."""
+    unknown = (cards["data"] == "").sum()
+    rare = cards["set_aside"].fillna("").str.startswith("fewer than").sum()
+    told = f"{counted(unknown, 'card')} of {len(cards)} name no data set"
+    told += f", and {rare} more are on one with fewer than {question.cards_per_dataset} cards" if rare else ""
+    left = used["data"].nunique()
+    what = f"{counted(left, 'data set')} {'is' if left == 1 else 'are'} left, each with an effect of its own"
+    if used.empty:
+        return gate("data sets", STOPPED, len(cards), unknown + rare, f"{told}.", "No card is left to compare.")
+    single = used.groupby("data")["owner"].nunique()
+    alone = int((single <= 1).sum())
+    if alone:
+        what += f"; {alone} of them {'is' if alone == 1 else 'are'} told of by one owner only"
+    verdict = SET_ASIDE if unknown + rare else PASSED
+    return gate("data sets", verdict, len(cards), unknown + rare, f"{told}.", f"{what}.")
+
+
+def task_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
+    """Count tasks: a metric of sentences and one of tokens have their name in common, and no more."""
+    counts = cards["task"].fillna("unknown").value_counts()
+    told = f"The cards are of {joined([f'{name} ({count})' for name, count in counts.items()])}."
+    other = int((~of_task(cards, question)).sum())
+    if used["task"].fillna("unknown").nunique() > 1:
+        stop = "No p-value: one task's accuracy is not the other's. Name one as cards.task."
+        return gate("tasks", STOPPED, len(cards), len(used), told, stop)
+    verdict = SET_ASIDE if other else PASSED
+    return gate("tasks", verdict, len(cards), other, told, f"Only {question.task} is compared." if other else "")
+
+
+def base_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
+    """Count base models among the cards compared."""
+    counts = cards["base_model"].fillna("unknown").value_counts()
+    told = f"{counts.iloc[0]} of {len(cards)} cards started from {counts.index[0]}"
+    told += f", the rest from {counted(len(counts) - 1, 'other')}." if len(counts) > 1 else "."
+    other = int((~of_base(cards, question)).sum())
+    if used["base_model"].fillna("unknown").nunique() > 1:
+        what = "Several are compared as if they were one: cards.base_models can name which."
+        return gate("base models", NOTED, len(cards), other, told, what)
+    return gate("base models", SET_ASIDE if other else PASSED, len(cards), other, told)
+
+
+def averaging_gate(used: pd.DataFrame) -> Row:
+    """Count the cards that do not say how their F1 is averaged."""
+    stated = used[used["f1"].notna()]
+    unknown = stated["f1_average"].isna().sum()
+    if not unknown:
+        return gate("averaging of F1", PASSED, len(stated), 0, "Every F1 says how it is averaged.")
+    told = f"{unknown} of {len(stated)} cards with an F1 do not say how it is averaged over classes."
+    what = "Within a data set of two classes that hardly matters; between data sets, F1 is not one metric."
+    return gate("averaging of F1", NOTED, len(stated), unknown, told, what)
+
+
+def headline_gate(used: pd.DataFrame) -> Row:
+    """Count which evaluation the headlines are."""
+    known = used["headline"].dropna()
+    other = int((~known.isin(["last", "last and best"])).sum())
+    if known.empty:
+        return gate("headline", NOTED, len(used), 0, "No card has a table to find its headline metrics in.")
+    counts = known.value_counts()
+    words = {
+        "no row": "no row of the card's table",
+        "best": "the row of lowest loss",
+        "last and best": "the last and best row",
+    }
+    told = joined(
+        [f"{words.get(name, f'the {name} row'.replace('row row', 'row'))} in {count}" for name, count in counts.items()]
+    )
+    what = (
+        "A headline that is no row was measured on other data than the table was, or by another call." if other else ""
+    )
+    verdict = NOTED if other else PASSED
+    return gate(
+        "headline", verdict, len(used), other, f"The headline is {told} of {len(known)} cards with a table.", what
+    )
+
+
+def early_gate(cards: pd.DataFrame) -> Row:
+    """Count the trainings that stopped before the epochs that they were asked for, and those of which it is unknown."""
+    early, unknown = int(stopped_early(cards).sum()), int(cards["epochs_run"].isna().sum())
+    told = f"{counted(early, 'card')} of {len(cards)} stopped before the epochs asked for; of {unknown} it is not told."
+    what = "When a training stops is decided by its metrics, so its epochs cannot explain them." if early else ""
+    return gate("early stops", SET_ASIDE if early else PASSED, len(cards), early, told, what)
+
+
+def range_gate(cards: pd.DataFrame, name: str, question: Question) -> Row:
+    """Say over which values a factor ranges, and whether most cards have the same one."""
+    stated = cards[STATES[name]].dropna()
+    title = f"range of {factor_label(name)}"
+    if stated.empty:
+        return gate(title, STOPPED, len(cards), len(cards), f"No card states {factor_label(name)}.")
+    low, high = min(question.codings[name].levels), max(question.codings[name].levels)
+    outside = int((~stated.between(low * (1 - 1e-9), high * (1 + 1e-9))).sum())
+    counts = stated.value_counts()
+    share = counts.iloc[0] / len(stated)
+    spread = (
+        "one value" if len(counts) == 1 else f"{level(stated.min())} to {level(stated.max())}, {len(counts)} values"
+    )
+    told = f"{spread}; {level(counts.index[0])} in {counts.iloc[0]} of {len(stated)} cards that state it."
+    told = f"{factor_label(name).capitalize()}: {told}"
+    if outside:
+        what = f"{counted(outside, 'card')} beyond {level(low)} to {level(high)}: set aside."
+        return gate(title, SET_ASIDE, len(stated), outside, told, what)
+    what = "One habitual value says little about the others." if share > CAREFUL else ""
+    return gate(title, NOTED if share > CAREFUL else PASSED, len(stated), 0, told, what)
+
+
+def alias_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
+    """Name the terms that the cards cannot tell from others, among those that state everything and those compared."""
+    whole = cards[cards["complete"]]
+    found = [f"among the {len(whole)} complete cards {joined(names)}" for names in [aliased(whole, question)] if names]
+    among = aliased(used, question)
+    if among:
+        found.append(f"among the {len(used)} compared {joined(among)}")
+    if not found:
+        told = f"All terms of the {question.order} model can be told apart among the {len(whole)} complete cards."
+        return gate("aliasing", PASSED, len(whole), 0, told)
+    told = f"Exact combinations of the terms before them: {'; '.join(found)}."
+    if among:
+        return gate("aliasing", STOPPED, len(whole), len(among), told, "No p-value: there is no estimate of them.")
+    return gate("aliasing", NOTED, len(whole), len(aliased(whole, question)), told)
+
+
+def aliased(cards: pd.DataFrame, question: Question) -> list[str]:
+    """Return the terms of the study's model that are linear combinations of those before them, by name."""
+    if cards.empty:
+        return []
+    columns = terms(list(question.codings), question.order)
+    coded = {name: coding.coded(cards[STATES[name]].to_numpy(float)) for name, coding in question.codings.items()}
+    return aliased_terms(model_matrix(coded, columns), [term_name(term) for term in columns])

@@ -1,0 +1,82 @@
+rule write_design:
+    input:
+        table=get_design_table(),
+    output:
+        design=report(
+            "results/{study}/design.csv",
+            caption="../report/design.rst",
+            category="Tables",
+            labels={"table": "design"},
+        ),
+    log:
+        "results/logs/write_design/{study}.log",
+    benchmark:
+        "results/benchmarks/write_design/{study}.tsv"
+    params:
+        config={
+            key: part for key, part in STUDY.config.items() if key not in ("analysis", "keep_weights", "gpus_per_run")
+        },
+    conda:
+        "../../envs/workflow.yaml"
+    script:
+        "../../scripts/write_design.py"
+
+
+rule aggregate_metrics:
+    input:
+        design="results/{study}/design.csv",
+        metrics=get_run_files("metrics.parquet"),
+        trainings=get_run_files("training.parquet"),
+        baselines=get_baseline_metrics(),
+    output:
+        metrics=report(
+            "results/{study}/metrics.parquet",
+            caption="../report/metrics.rst",
+            category="Tables",
+            labels={"table": "metrics"},
+        ),
+        curves="results/{study}/learning_curves.parquet",
+    log:
+        "results/logs/aggregate_metrics/{study}.log",
+    benchmark:
+        "results/benchmarks/aggregate_metrics/{study}.tsv"
+    params:
+        baseline=baseline_levels(STUDY.config),
+        engine=ENGINES["aggregation"],
+    wildcard_constraints:
+        study=any_of([STUDY.config["study"]]),
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/aggregate_metrics.py"
+
+
+# The runs that are done, told by their files alone: as inputs, Snakemake would first make those that are not.
+rule aggregate_finished:
+    input:
+        design="results/{study}/design.csv",
+        baselines=get_baseline_metrics(),
+    output:
+        metrics="results/{study}/interim/metrics.parquet",
+        curves="results/{study}/interim/learning_curves.parquet",
+    log:
+        "results/logs/aggregate_finished/{study}.log",
+    benchmark:
+        "results/benchmarks/aggregate_finished/{study}.tsv"
+    params:
+        metrics=lambda _: get_finished_files("metrics.parquet"),
+        trainings=lambda _: get_finished_files("training.parquet"),
+        baseline=baseline_levels(STUDY.config),
+        engine=ENGINES["aggregation"],
+    wildcard_constraints:
+        study=any_of([STUDY.config["study"]]),
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/aggregate_finished.py"
+
+
+# What there is so far, in a report of its own that says what is missing; trains nothing.
+rule interim:
+    input:
+        f"results/{STUDY.config['study']}/interim/report.html",

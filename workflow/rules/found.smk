@@ -1,0 +1,140 @@
+# A study of found models: model cards in the place of trainings, up to the metrics that all analyses begin with.
+CARDS = STUDY.config["cards"]
+
+
+def get_card_files():
+    """Return the files that hold the cards, so that an edit of one is seen: the CSV, the folder's, or those fetched."""
+    if "facts" in CARDS:
+        return CARDS["facts"]
+    if "folder" in CARDS:
+        return [str(path) for path in sorted(Path(CARDS["folder"]).rglob("*.md"))]
+    return f"results/sources/{STUDY.source_ids['cards']}"
+
+
+def get_designed_claims():
+    """Return the claims of the study that trained over the same factors, where they are there."""
+    path = Path(f"results/{STUDY.config['beside']}/analysis/claims.parquet")
+    return str(path) if path.exists() else []
+
+
+if "hub" in CARDS:
+
+    rule fetch_cards:
+        output:
+            cards=directory("results/sources/{source}"),
+        log:
+            "results/logs/fetch_cards/{source}.log",
+        benchmark:
+            "results/benchmarks/fetch_cards/{source}.tsv"
+        params:
+            models=CARDS["hub"],
+        conda:
+            "../../envs/finetune.yaml"
+        script:
+            "../../scripts/fetch_cards.py"
+
+
+rule read_cards:
+    input:
+        files=get_card_files(),
+    output:
+        cards="results/{study}/model_cards.parquet",
+    log:
+        "results/logs/read_cards/{study}.log",
+    benchmark:
+        "results/benchmarks/read_cards/{study}.tsv"
+    params:
+        cards=CARDS,
+        folder=CARDS.get("folder", get_card_files()),
+        engine=ENGINES["cards"],
+    conda:
+        "../../envs/finetune.yaml"
+    script:
+        "../../scripts/read_cards.py"
+
+
+rule aggregate_cards:
+    input:
+        cards="results/{study}/model_cards.parquet",
+    output:
+        metrics=report(
+            "results/{study}/metrics.parquet",
+            caption="../report/found_metrics.rst",
+            category="Tables",
+            labels={"table": "metrics"},
+        ),
+        cards="results/{study}/cards.parquet",
+        baseline="results/{study}/baseline.parquet",
+        curves="results/{study}/learning_curves.parquet",
+        gates="results/{study}/analysis/found_gates.parquet",
+        csv=report(
+            ["results/{study}/cards.csv", "results/{study}/analysis/found_gates.csv"],
+            caption="../report/found_gates.rst",
+            category="Tables",
+            labels={"table": "cards"},
+        ),
+    log:
+        "results/logs/aggregate_cards/{study}.log",
+    benchmark:
+        "results/benchmarks/aggregate_cards/{study}.tsv"
+    params:
+        cards=CARDS,
+        factors=STUDY.config["sweep"]["factors"],
+        analysis=STUDY.config["analysis"],
+        baseline=STUDY.config["baseline"],
+        engine=ENGINES["cards"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/aggregate_cards.py"
+
+
+rule compare_pooling:
+    input:
+        cards="results/{study}/model_cards.parquet",
+    output:
+        pooling="results/{study}/analysis/pooling.parquet",
+        csv=report(
+            "results/{study}/analysis/pooling.csv",
+            caption="../report/pooling.rst",
+            category="Tables",
+            labels={"table": "pooling"},
+        ),
+    log:
+        "results/logs/compare_pooling/{study}.log",
+    benchmark:
+        "results/benchmarks/compare_pooling/{study}.tsv"
+    params:
+        cards=CARDS,
+        factors=STUDY.config["sweep"]["factors"],
+        analysis=STUDY.config["analysis"],
+        engine=ENGINES["cards"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/compare_pooling.py"
+
+
+rule compare_studies:
+    input:
+        claims="results/{study}/analysis/claims.parquet",
+        designed=get_designed_claims(),
+    output:
+        beside="results/{study}/analysis/beside.parquet",
+        csv=report(
+            "results/{study}/analysis/beside.csv",
+            caption="../report/beside.rst",
+            category="Tables",
+            labels={"table": "claims beside each other"},
+        ),
+    log:
+        "results/logs/compare_studies/{study}.log",
+    benchmark:
+        "results/benchmarks/compare_studies/{study}.tsv"
+    params:
+        beside=STUDY.config["beside"],
+        engine=ENGINES["cards"],
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/compare_studies.py"
