@@ -140,7 +140,7 @@ def design_matrix(
 
 
 def block_columns(labels: pd.Series) -> tuple[np.ndarray, list[Any]]:
-    """Return the columns [runs, blocks - 1] that let each block have an effect, coded to sum to zero, and their blocks."""
+    """Return columns [runs, blocks - 1] of the blocks' effects, coded to sum to zero, and which block each is of."""
     levels = sorted(labels.unique())
     last = (labels == levels[-1]).to_numpy(float)
     columns = [(labels == level).to_numpy(float) - last for level in levels[:-1]]

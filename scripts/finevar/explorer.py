@@ -12,6 +12,7 @@ from scipy import stats
 from finevar.coding import Coding, Term, term_name, terms
 from finevar.formatting import factor_label, is_missing, response_label, sentence_case
 from finevar.records import LOWER_IS_BETTER
+from finevar.tables import are_found
 
 DIGITS = 6  # more than any view shows
 
@@ -27,7 +28,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
     codings = {name: Coding.of(spec) for name, spec in facts["factors"].items()}
     columns = terms(list(codings), facts["config"]["analysis"]["model"])
     metrics = tables["metrics"]
-    shown = run_columns(metrics, facts)
+    shown = model_columns(metrics, facts) if are_found(metrics) else run_columns(metrics, facts)
     document = {
         "factors": [factor(name, coding) for name, coding in codings.items()],
         "terms": [[list(codings).index(name) for name in term] for term in columns],
@@ -92,6 +93,14 @@ def run_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
     return [*columns, {"name": "train_seconds", "label": "Training s", "kind": "number"}]
 
 
+def model_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
+    """Return the columns of the table of found models: whose each is, its data set, its levels, its metrics."""
+    kept = [column for column in run_columns(metrics, facts) if column["kind"] in ("factor", "metric")]
+    kept = [column for column in kept if metrics[column["name"]].notna().any()]
+    texts = {"run_id": "Model", "owner": "Owner", "dataset": "Data set"}
+    return [*({"name": name, "label": label, "kind": "text"} for name, label in texts.items()), *kept]
+
+
 def plain(value: Any) -> Any:
     """Return a table's value as JSON holds it: rounded, and null where it is missing."""
     if is_missing(value):
@@ -100,5 +109,8 @@ def plain(value: Any) -> Any:
 
 
 def log_of(row: Mapping[str, Any], *, interim: bool) -> str:
-    """Return where a run's log lies, relative to the report."""
+    """Return where a run's log lies, relative to the report; of a model that was found, its card."""
+    if "owner" in row:
+        source = "" if is_missing(row["source"]) else str(row["source"])
+        return source if source.startswith("https://") else "#cards"
     return f"{'../..' if interim else '..'}/logs/finetune_run/{row['dataset']}/{row['run_id']}.log"

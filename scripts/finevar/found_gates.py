@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.coding import Coding, Codings, aliased_terms, model_matrix, term_name, terms
-from finevar.formatting import counted, factor_label, joined, level, percent
+from finevar.formatting import counted, factor_label, joined, level, percent, response_label, sentence_case, term_label
 
 METRICS = ("loss", "accuracy", "f1")
 STATES = {"learning_rate": "learning_rate", "batch_size": "batch_size", "epochs": "epochs_asked"}  # of a factor
@@ -59,6 +59,7 @@ def judge_cards(cards: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, 
     cards = cards.assign(duplicate_of=duplicates(cards), complete=is_complete(cards, question))
     cards["data"] = blocks(cards, question)
     cards["set_aside"] = set_aside(cards, question)
+    cards["rare"] = rare_metrics(cards, question)
     gates = [*gates_of(cards, question)]
     stops = [gate["finding"] for gate in gates if gate["verdict"] == STOPPED]
     return cards, gates, " ".join(stops) or None
@@ -149,6 +150,16 @@ def set_aside(cards: pd.DataFrame, question: Question) -> pd.Series:
     return reasons.where(reasons.notna() | ~rare, text).astype(object).where(lambda found: found.notna(), None)
 
 
+def rare_metrics(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Return which metrics of each card that is compared too few cards on its data set state, joined; "" for none."""
+    used, told = cards["set_aside"].isna(), pd.Series("", index=cards.index)
+    for name in METRICS:
+        stated = cards["data"].where(used & cards[name].notna())
+        rare = stated.map(stated.value_counts()) < question.cards_per_dataset
+        told = told.mask(rare, told + f" {name}")
+    return told.str.strip()
+
+
 # Gates ----------------------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +172,7 @@ def gates_of(cards: pd.DataFrame, question: Question) -> Iterator[Row]:
     yield dataset_gate(cards, used, question)
     yield task_gate(cards, used, question)
     yield base_gate(cards, used, question)
+    yield metrics_gate(used, question)
     yield averaging_gate(used)
     yield headline_gate(used)
     yield early_gate(cards)
@@ -260,9 +272,22 @@ def base_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Ro
     return gate("base models", SET_ASIDE if other else PASSED, len(cards), other, told)
 
 
+def metrics_gate(used: pd.DataFrame, question: Question) -> Row:
+    """Count the cards with a metric that too few others on their data set state."""
+    rare = used[used["rare"] != ""]
+    if rare.empty:
+        return gate(
+            "metrics", PASSED, len(used), 0, "Each metric is stated by enough cards of its data set, or by none."
+        )
+    counts = rare["rare"].str.split().explode().value_counts()
+    told = joined([f"{response_label(name)} of {counted(count, 'card')}" for name, count in counts.items()])
+    told = f"{told}: fewer than {counted(question.cards_per_dataset, 'card')} on the data set state it."
+    return gate("metrics", SET_ASIDE, len(used), len(rare), sentence_case(told), "That metric of theirs is left out.")
+
+
 def averaging_gate(used: pd.DataFrame) -> Row:
     """Count the cards that do not say how their F1 is averaged."""
-    stated = used[used["f1"].notna()]
+    stated = used[used["f1"].notna() & ~used["rare"].str.split().apply(lambda names: "f1" in names)]
     unknown = stated["f1_average"].isna().sum()
     if not unknown:
         return gate("averaging of F1", PASSED, len(stated), 0, "Every F1 says how it is averaged.")
@@ -328,10 +353,10 @@ def range_gate(cards: pd.DataFrame, name: str, question: Question) -> Row:
 def alias_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
     """Name the terms that the cards cannot tell from others, among those that state everything and those compared."""
     whole = cards[cards["complete"]]
-    found = [f"among the {len(whole)} complete cards {joined(names)}" for names in [aliased(whole, question)] if names]
+    found = [f"among the {len(whole)} complete cards {shown(names)}" for names in [aliased(whole, question)] if names]
     among = aliased(used, question)
     if among:
-        found.append(f"among the {len(used)} compared {joined(among)}")
+        found.append(f"among the {len(used)} compared {shown(among)}")
     if not found:
         told = f"All terms of the {question.order} model can be told apart among the {len(whole)} complete cards."
         return gate("aliasing", PASSED, len(whole), 0, told)
@@ -339,6 +364,11 @@ def alias_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> R
     if among:
         return gate("aliasing", STOPPED, len(whole), len(among), told, "No p-value: there is no estimate of them.")
     return gate("aliasing", NOTED, len(whole), len(aliased(whole, question)), told)
+
+
+def shown(names: Sequence[str]) -> str:
+    """Print terms."""
+    return joined([term_label(name) for name in names])
 
 
 def aliased(cards: pd.DataFrame, question: Question) -> list[str]:

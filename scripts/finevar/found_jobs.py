@@ -44,7 +44,7 @@ def nothing_left(study: str, gates: Sequence[dict[str, Any]]) -> InputError:
         f"study {study}: cards",
         found=f"none that can be compared. {' '.join(told)}",
         allowed="one card or more",
-        remedy="Look at results/logs/read_cards for each card's reason, and widen cards.task, the levels or base_models.",
+        remedy="results/logs/read_cards has each card's reason; widen cards.task, cards.base_models or the levels.",
     )
 
 

@@ -28,7 +28,7 @@ def found_runs(cards: pd.DataFrame, baseline: Mapping[str, Any], gate: str | Non
         stated = {name: None if pd.isna(value) else value for name, value in card.items()}
         settings = {name: stated[column] for name, column in STATES.items()}
         rows.append(
-            {name: stated[name] for name in names}
+            {name: None if name in stated["rare"].split() else stated[name] for name in names}
             | settings
             | {f"baseline_{name}": baseline["metrics"].get(name) for name in RESPONSES}
             | {

@@ -30,8 +30,8 @@ from finevar.report_tables import Table, cell, ranged, table
 
 MARKS = {"passed": "negligible", "noted": "undecided", "set aside": "undecided", "stopped": "effect"}
 NO_EXPERIMENT = (
-    "Nobody assigned these settings: each owner chose them for a data set and a purpose, so settings, data and owners go "
-    "together, and only what differs within a data set can be told apart."
+    "Nobody assigned these settings: each owner chose them for a data set and a purpose, so settings, data and owners "
+    "go together, and only what differs within a data set can be told apart."
 )
 
 Tables = Mapping[str, pd.DataFrame]
@@ -49,6 +49,7 @@ def page(tables: Tables, labels: Labels, facts: Mapping[str, Any]) -> dict[str, 
     confidence = facts["config"]["analysis"]["confidence"]
     return {
         "scope": scope(tables),
+        "caution": NO_EXPERIMENT,
         "support": support(tables, confidence),
         "cards": cards_section(tables, facts),
         "pooling": pooling_section(tables["pooling"], labels, confidence),
@@ -64,7 +65,7 @@ def scope(tables: Tables) -> str:
     owners, data = runs["owner"].dropna().nunique(), runs["dataset"].nunique()
     return (
         f"{counted(len(runs), 'model')} of {counted(owners, 'owner')} on {counted(data, 'data set')}, out of "
-        f"{counted(looked, 'model card')}. {NO_EXPERIMENT}"
+        f"{counted(looked, 'model card')}."
     )
 
 
@@ -98,29 +99,39 @@ def support_sentence(row: Row, tables: Tables, confidence: float) -> str:
             f"{interval(row['ci_low'], row['ci_high'])}; {p_equals(row['p_adjusted'], 'adjusted p')})"
         )
         return f"{name}: {row['verdict']}, {found}, if owners who chose alike are alike otherwise."
-    reasons = [*obstacles(row, tables)]
+    reasons = [*obstacles(row, tables, 1 - confidence)]
     if not reasons:
         reasons = [str(row["reason"]).partition(": ")[2].rstrip(".") or "there is no estimate"]
     return f"{name}: cannot be carried. {sentence_case('; '.join(reasons))}."
 
 
-def obstacles(row: Row, tables: Tables) -> Iterator[str]:
-    """Yield what stands between the cards and a claim: an aliased term, a factor that does not vary, one owner."""
+def obstacles(row: Row, tables: Tables, alpha: float) -> Iterator[str]:
+    """Yield what stands between the cards and a claim: an aliased term, a factor that does not vary, one owner.
+
+    Last, what a regression of the pooled cards takes for it where that is gone within data sets.
+    """
     gates = tables["found_gates"].set_index("gate")
     names = row["term"].partition("^")[0].split(":")
     alias = str(gates.loc["aliasing", "finding"]) if "aliasing" in gates.index else ""
     complete = alias.partition("among the ")[2].partition(" complete cards ")
-    if ":" in row["term"] and row["term"] in complete[2].partition(";")[0]:
+    if ":" in row["term"] and term_label(row["term"]) in complete[2].partition(";")[0]:
         yield f"among the {complete[0]} complete cards {term_label(row['term'])} is an exact combination of other terms"
-    apart = tables["pooling"].query(
-        "pool == 'compared' and specification == 'data-set effects' and errors == 'HC3' and response == @row['response']"
-    )
-    for factor in apart.to_dict("records"):
+    apart = tables["pooling"].query("pool == 'compared' and specification == 'data-set effects' and errors == 'HC3'")
+    for factor in apart[apart["response"] == row["response"]].to_dict("records"):
         if factor["factor"] in names and not is_missing(factor["reason"]):
-            yield f"among the {factor['cards']} cards compared, {factor_label(factor['factor'])} is not told apart: {factor['reason']}"
+            which = factor_label(factor["factor"])
+            yield f"among the {factor['cards']} cards compared, {which} is not told apart: {factor['reason']}"
     owners = gates.loc["owners"] if "owners" in gates.index else None
     if owners is not None and owners["verdict"] == "stopped":
         yield str(owners["finding"]).partition("; ")[2].rstrip(".") or str(owners["finding"]).rstrip(".")
+    everywhere = tables["pooling"].query("errors == 'HC3'")
+    for pool in POOLS if len(names) == 1 else ():
+        chosen = everywhere[(everywhere["pool"] == pool) & (everywhere["factor"] == names[0])]
+        both = chosen[chosen["response"] == row["response"]].set_index("specification")
+        if len(both) and both["estimate"].notna().all():
+            kind, words = pooled_or_apart(both, alpha)
+            if kind == "confounded":
+                yield f"{POOLS[pool]}, {words}"
 
 
 # Cards and gates ------------------------------------------------------------------------------------------------------
@@ -237,14 +248,23 @@ def pooling_sentences(rows: pd.DataFrame, labels: Labels, confidence: float) -> 
         both = pair.set_index("specification")
         if both["estimate"].isna().any():
             continue
-        pooled, apart = both.loc["pooled"], both.loc["data-set effects"]
-        kind, words = compared(pooled, apart, 1 - confidence)
-        seen, left = (
-            f"{estimate(row['estimate'], (row['ci_high'] - row['ci_low']) / 2)}, {p_equals(row['p_value'])}"
-            for row in (pooled, apart)
-        )
-        text = f"{sentence_case(factor_label(factor))} on {labels[response]}: {words.format(seen=seen, left=left)}."
+        kind, words = pooled_or_apart(both, 1 - confidence)
+        text = f"{sentence_case(factor_label(factor))} on {labels[response]}: {words}."
         yield {"text": text, "verdict": {"holds": "effect"}.get(kind, "undecided"), "kind": kind}
+
+
+def pooled_or_apart(both: pd.DataFrame, alpha: float) -> tuple[str, str]:
+    """Return how a pooled estimate fares within data sets, and that in words with both estimates.
+
+    both: a response's and a factor's rows by specification.
+    """
+    pooled, apart = both.loc["pooled"], both.loc["data-set effects"]
+    kind, words = compared(pooled, apart, alpha)
+    seen, left = (
+        f"{estimate(row['estimate'], (row['ci_high'] - row['ci_low']) / 2)}, {p_equals(row['p_value'])}"
+        for row in (pooled, apart)
+    )
+    return kind, words.format(seen=seen, left=left)
 
 
 def compared(pooled: Row, apart: Row, alpha: float) -> tuple[str, str]:
@@ -281,7 +301,7 @@ def pooling_table(rows: pd.DataFrame, label: str, confidence: float) -> Table:
     heads = [part for factor in factors for part in (f"{sentence_case(factor_label(factor))}#", "p#")]
     sets = rows["datasets"].max()
     caption = (
-        f"{sentence_case(label)}: change from the lowest to the highest level compared, {percent(confidence)} intervals, "
+        f"{sentence_case(label)}: change from the lowest to the highest level, {percent(confidence)} intervals, "
         f"{counted(int(rows['cards'].max()), 'card')} on {counted(int(sets), 'data set')}. First-order terms; these p "
         "are what such a regression prints, not adjusted, and no evidence where a gate stops them."
     )
@@ -302,7 +322,8 @@ def beside_group(rows: pd.DataFrame, confidence: float) -> dict[str, Any] | None
     finding = f"Of the same claims, study {study}, which trained its models, has {told}."
     missing = designed["reason"].fillna("").str.endswith("has no results here yet")
     if missing.all():
-        finding = f"Study {study} has no results here yet: run it, then this study again, and both stand side by side."
+        told = "has no results here yet: run it, then this study again, and both stand side by side"
+        return {"finding": f"Study {study} {told}.", "table": None}
     printed = []
     for ours, theirs in zip(found.to_dict("records"), designed.to_dict("records"), strict=True):
         printed.append(
@@ -314,8 +335,8 @@ def beside_group(rows: pd.DataFrame, confidence: float) -> dict[str, Any] | None
         )
     heads = ["Claim", "Published p", "Found models", "p#", f"Study {study}", "p#"]
     caption = (
-        f"The same claims on found models and in study {study}: the change over the whole range of each study's levels, "
-        f"with {percent(confidence)} interval, and p with all claims of the study counted. The two ranges may differ."
+        f"The same claims on found models and in study {study}: the change over the whole range of each study's "
+        f"levels, with {percent(confidence)} interval, and p with all claims counted. The two ranges may differ."
     )
     return {"finding": finding, "table": table(caption, heads, printed)}
 

@@ -49,8 +49,8 @@ Facts = dict[str, Any]
 def fetch_cards(models: Sequence[str], output: Path) -> None:
     """Make the folder output of models' cards, each as owner/name/README.md, and index.json with their commits.
 
-    models: owner/name, or owner/name@revision. Offline, what is in the Hub's cache is taken from there. A model that has
-    no card is in the index with the reason. Raises InputError where the Hub cannot be reached.
+    models: owner/name, or owner/name@revision. Offline, what is in the Hub's cache is taken from there. A model without
+    a card is in the index with the reason. Raises InputError where the Hub cannot be reached.
     """
     disable_progress_bars()
     with building(output) as scratch:

@@ -22,19 +22,21 @@ def gate_sentence(
     if np.ptp(used[response]) == 0:
         return f"{response} is {used[response].iloc[0]:g} in every run: there is nothing to explain."
     few = flat_squares(used, columns)
+    who, more = ("cards", "cards that differ") if are_found(metrics) else ("design", "points or levels")
+    seeds = "other cards" if are_found(metrics) else "seeds or points"
     if few:
         return f"{few}. Add levels, or choose a smaller analysis.model."
     matrix, names = design_matrix(used, codings, columns)
     aliased = aliased_terms(matrix, names)
     if aliased:
         return (
-            f"the design cannot tell these terms from the ones before them: {', '.join(aliased)}. "
-            "Add points or levels, or choose a smaller analysis.model."
+            f"the {who} cannot tell these terms from the ones before them: {', '.join(aliased)}. "
+            f"Add {more}, or choose a smaller analysis.model."
         )
     if len(used) <= len(names):
-        return f"{len(used)} runs leave no residual degree of freedom for {len(names)} parameters. Add seeds or points."
+        return f"{len(used)} runs leave no residual degree of freedom for {len(names)} parameters. Add {seeds}."
     if leverages(matrix).max() > 1 - 1e-8:
-        return "one run alone decides a parameter (leverage 1), so its error cannot be estimated. Add seeds or points."
+        return f"one run alone decides a parameter (leverage 1), so its error cannot be estimated. Add {seeds}."
     return cluster_sentence(used, matrix, names)
 
 

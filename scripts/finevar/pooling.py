@@ -46,7 +46,8 @@ def pooling_rows(cards: pd.DataFrame, question: Question, confidence: float) -> 
         judged = judge_cards(cards, asked)[0]
         used = judged[judged["set_aside"].isna()]
         for response in question.responses:
-            stated = used[used[response].notna()].reset_index(drop=True)
+            rare = used["rare"].str.split().apply(lambda names, response=response: response in names)
+            stated = used[used[response].notna() & ~rare].reset_index(drop=True)
             rows += [{"pool": pool} | row for row in response_rows(stated, response, asked, confidence)]
     return rows
 

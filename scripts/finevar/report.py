@@ -151,7 +151,7 @@ def answer(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
         ]
         groups.append({"verdict": verdict, "title": title, "sentences": told})
     open_rows = effect_rows[effect_rows["verdict"].isna()].to_dict("records")
-    stopped = [wording.gate_sentence(row, labels[row["response"]]) for row in gates(fits)]
+    stopped = gate_sentences(fits, labels)
     stopped += [wording.effect_sentence(row, labels[row["response"]], confidence) for row in open_rows]
     groups.insert(
         1, {"verdict": "joint", "title": "Interactions and curvature", "sentences": joint(tables, labels, confidence)}
@@ -210,6 +210,17 @@ def fitted_names(tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
 def gates(fits: pd.DataFrame) -> list[dict[str, Any]]:
     """Return one row for each response that a gate stopped."""
     return fits[fits["gate"].notna()].drop_duplicates("response").to_dict("records")
+
+
+def gate_sentences(fits: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
+    """Return a sentence on each gate; responses that the same one stopped together."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in gates(fits):
+        rows.setdefault((row["framework"], row["gate"]), []).append(labels[row["response"]])
+    return [
+        wording.gate_sentence({"framework": framework, "gate": gate}, formatting.joined(names))
+        for (framework, gate), names in rows.items()
+    ]
 
 
 def design(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -282,7 +293,7 @@ def effects(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
         "fits": report_tables.fits_table(absolute, labels),
         "identity": wording.identity_sentence(fits) if fitted else "",
         "floors": [wording.floor_sentence(row, labels[row["response"]]) for row in absolute.to_dict("records")],
-        "gates": [wording.gate_sentence(row, labels[row["response"]]) for row in gates(fits)],
+        "gates": gate_sentences(fits, labels),
         "families": caveats.families_sentence(coefficients, tables["effects"]),
         "covariances": caveats.covariance_sentences(fits, labels),
     }
@@ -353,9 +364,10 @@ def points(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     labels, metrics = names(tables, facts), tables["metrics"]
     everything = report_tables.point_means(metrics, list(labels), list(facts["factors"]))
     several = metrics["dataset"].nunique() > 1
-    shown = {"labels": labels, "factors": list(facts["factors"]), "several": several}
+    known = labels if are_found(metrics) else report_tables.with_calibration(labels)
+    shown = {"labels": known, "factors": list(facts["factors"]), "several": several}
     return {
-        "extremes": report_tables.extreme_points(everything, **shown),
+        "extremes": report_tables.extreme_points(everything, labels, **shown),
         "all": report_tables.all_points(everything, **shown),
         "runs": report_tables.all_runs(metrics, **shown),
         "count": len(everything),

@@ -30,8 +30,9 @@ def write_paper(job: Job) -> None:
 def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Any], dict[str, Any]]:
     """Return a study's tables, its figures' Vega-Lite specifications by name, and the facts beside them.
 
-    The rule's named inputs: metrics, a table for each of ANALYSES (and of FOUND_TABLES for models found), baselines (one for each evaluation data set),
-    datasets (a dataset.json for each name in params.datasets, in that order) and figures (JSON).
+    The rule's named inputs: metrics, a table for each of ANALYSES (and, of models found, FOUND_TABLES), baselines (one
+    for each evaluation data set), datasets (a dataset.json for each name in params.datasets, in that order) and
+    figures (JSON).
     """
     inputs, params = job.input, job.params
     found = [name for name in FOUND_TABLES if name in inputs.named]

@@ -249,14 +249,14 @@ def point_means(metrics: pd.DataFrame, responses: Sequence[str], factors: Sequen
 
 
 def extreme_points(
-    points: pd.DataFrame, *, labels: Mapping[str, str], factors: Sequence[str], several: bool
+    points: pd.DataFrame, ranked: Mapping[str, str], *, labels: Mapping[str, str], factors: Sequence[str], several: bool
 ) -> list[Table]:
-    """Return for each data set the best and the worst point by each response."""
+    """Return for each data set the best and the worst point by each ranked response; labels: all that are shown."""
     found = []
     for dataset, rows in points.groupby("dataset", sort=False):
         roles: dict[str, list[str]] = {}
         for which in ("best", "worst"):
-            for response, label in labels.items():
+            for response, label in ranked.items():
                 values = rows[response].dropna()
                 if len(values):
                     lowest = (which == "best") == (response in LOWER_IS_BETTER)
@@ -264,21 +264,21 @@ def extreme_points(
                     roles.setdefault(place, []).append(f"{which} {label}")
         printed = [[", ".join(told), *point_cells(rows.loc[at], labels, factors)] for at, told in roles.items()]
         where = f" on {dataset}" if several else ""
-        caption = f"Observed best and worst points{where}: mean over seeds, standard deviation below."
+        caption = f"Observed best and worst points{where}: mean over the runs, standard deviation below."
         found.append(table(caption, ["Point", *point_columns(labels, factors)], printed))
     return found
 
 
 def point_columns(labels: Mapping[str, str], factors: Sequence[str]) -> list[str]:
     """Return the titles of a point's columns."""
-    names = with_calibration(labels).values()
-    return [*(f"{sentence_case(factor_label(name))}#" for name in factors), *(f"{sentence_case(n)}#" for n in names)]
+    names = [*map(factor_label, factors), *labels.values()]
+    return [f"{sentence_case(name)}#" for name in names]
 
 
 def point_cells(row: pd.Series, labels: Mapping[str, str], factors: Sequence[str]) -> list[Any]:
     """Return a point's levels and its responses' means and standard deviations."""
     cells: list[Any] = [level(row[name]) for name in factors]
-    for response in with_calibration(labels):
+    for response in labels:
         sd = row[f"{response}_sd"]
         cells.append(cell(number(row[response]), note="" if is_missing(sd) else f"{PLUS_MINUS} {number(sd)}"))
     return cells
@@ -292,7 +292,6 @@ def all_points(points: pd.DataFrame, *, labels: Mapping[str, str], factors: Sequ
 
 def all_runs(metrics: pd.DataFrame, *, labels: Mapping[str, str], factors: Sequence[str], several: bool) -> Table:
     """Return every run."""
-    responses = with_calibration(labels)
     rows = [
         [
             row["run_id"],
@@ -300,7 +299,7 @@ def all_runs(metrics: pd.DataFrame, *, labels: Mapping[str, str], factors: Seque
             *(level(row[name]) for name in factors),
             whole(row["seed"]),
             row["status"],
-            *(number(row[response]) for response in responses),
+            *(number(row[response]) for response in labels),
             number(row["train_seconds"], 1),
         ]
         for row in metrics.to_dict("records")
@@ -310,7 +309,7 @@ def all_runs(metrics: pd.DataFrame, *, labels: Mapping[str, str], factors: Seque
         *(["Data set"] if several else []),
         *(f"{sentence_case(factor_label(name))}#" for name in factors),
     ]
-    columns += ["Seed#", "Status", *(f"{sentence_case(name)}#" for name in responses.values()), "Training s#"]
+    columns += ["Seed#", "Status", *(f"{sentence_case(name)}#" for name in labels.values()), "Training s#"]
     return table("All runs", columns, rows)
 
 
