@@ -15,6 +15,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 
+
 # A study's runs are trained, or found: either way they become results/<study>/metrics.parquet.
 if TRAINS:
 
@@ -31,11 +32,11 @@ else:
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 
+
 if TRAINS:
 
     include: "workflow/rules/export.smk"
     include: "workflow/rules/design_card.smk"
-
 
 
 onerror:

@@ -491,8 +491,12 @@ SHIPPED = [ROOT / "config" / "config.yaml", *sorted((ROOT / "config" / "studies"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=[path.name for path in SHIPPED])
-def test_shipped_configs_are_sound(path):
+def test_shipped_configs_are_sound(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
     study = plan_study(read_config(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.FullLoader)))
+    if "source" in study.config:
+        assert not study.runs
+        return
     assert len(study.runs) == len(study.points) * len(study.config["sweep"]["seeds"]) * len(
         study.config["sweep"]["datasets"]
     )

@@ -261,6 +261,6 @@ def test_extreme_points_know_which_way_is_better():
     points = pd.DataFrame({"dataset": "a", "epochs": [1, 2, 3], "accuracy": [0.8, 0.9, 0.7], "loss": [0.5, 0.6, 0.4]})
     points = points.assign(ece=0.1, brier=0.2, accuracy_sd=None, loss_sd=None, ece_sd=None, brier_sd=None)
     labels = {"accuracy": "accuracy", "loss": "loss"}
-    (table,) = report_tables.extreme_points(points, labels=labels, factors=["epochs"], several=False)
+    (table,) = report_tables.extreme_points(points, labels, labels=labels, factors=["epochs"], several=False)
     roles = {row[0]["text"]: row[1]["text"] for row in table["rows"]}
     assert roles == {"best accuracy, worst loss": "2", "best loss, worst accuracy": "3"}

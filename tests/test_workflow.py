@@ -90,6 +90,12 @@ def snakemake(folder: Path, *options: str, env: dict[str, str] | None = None) ->
     )
 
 
+def rules_of(folder: Path) -> set[str]:
+    """Return the names of the rules that a folder's study has."""
+    told = snakemake(folder, "--list-rules", "--quiet", "all").stdout
+    return set(re.findall(r"^(?:[a-z]+_[a-z_]+)$", told, re.MULTILINE))
+
+
 def planned(output: str) -> dict[str, int]:
     """Return how many jobs of each rule a dry run lists."""
     table = output.rsplit("Job stats:", 1)[1].split("\n\n")[0].splitlines()[3:]
@@ -134,10 +140,15 @@ def test_the_default_study_is_planned_without_torch(fresh):
 
 
 def test_the_readme_draws_the_rules_that_there_are(fresh):
-    told = snakemake(fresh, "--list-rules", "--quiet", "all").stdout
-    rules = set(re.findall(r"^(?:[a-z]+_[a-z_]+)$", told, re.MULTILINE))
-    drawn = (ROOT / "README.md").read_text(encoding="utf-8").split("```mermaid")[1].split("```")[0]
-    assert rules == set(re.findall(r"[a-z]+_[a-z_]+", drawn))
+    rules = rules_of(fresh)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    trained, found = (set(re.findall(r"[a-z]+_[a-z_]+", part.split("```")[0])) for part in text.split("```mermaid")[1:])
+    assert rules == trained
+    config = yaml.safe_load((ROOT / "config" / "studies" / "found_models.yaml").read_text(encoding="utf-8"))
+    write_config(fresh, config | {"cards": {"hub": ["owner/model"]}})
+    others = rules_of(fresh)
+    assert others - rules == found - rules
+    rules |= others
     assert rules == {path.stem for path in (ROOT / "scripts").glob("*.py")}, "a rule and its script share a name"
 
 

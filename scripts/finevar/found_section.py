@@ -131,7 +131,7 @@ def obstacles(row: Row, tables: Tables, alpha: float) -> Iterator[str]:
         if len(both) and both["estimate"].notna().all():
             kind, words = pooled_or_apart(both, alpha)
             if kind == "confounded":
-                yield f"{POOLS[pool]}, {words}"
+                yield f"over {POOLS[pool]} {words}"
 
 
 # Cards and gates ------------------------------------------------------------------------------------------------------

@@ -33,8 +33,8 @@ from finevar.sources import building
 INDEX = "index.json"  # of a fetched folder: each model's commit, or why there is no card
 MOST_FACTS = 100_000  # rows of a CSV
 NO_CARD = {
+    GatedRepoError: "the model is gated",  # a kind of the next one
     RepositoryNotFoundError: "the Hub has no such model, or it is private",
-    GatedRepoError: "the model is gated",
     RevisionNotFoundError: "the model has no such revision",
     EntryNotFoundError: "the model has no card",
     HFValidationError: "that cannot be a model's name",

@@ -256,6 +256,7 @@ rule plot_tuning_curves:
 
 rule render_report:
     input:
+        **get_found_tables(),
         metrics="results/{study}/metrics.parquet",
         coefficients="results/{study}/analysis/coefficients.parquet",
         covariances="results/{study}/analysis/covariances.parquet",
@@ -291,7 +292,6 @@ rule render_report:
         desirability="results/{study}/analysis/desirability.parquet",
         tuning_curves="results/{study}/analysis/tuning_curves.parquet",
         claims="results/{study}/analysis/claims.parquet",
-        **get_found_tables(),
         baselines=get_baseline_metrics(),
         datasets=get_dataset_facts(),
         figures=expand("results/{{study}}/figures/{figure}.json", figure=get_figures()),
