@@ -66,6 +66,7 @@ lint: $(STAMP) ## check style, format and rules
 	@$(RUN) ruff format --check .
 	@$(RUN) snakefmt --check Snakefile workflow/rules
 	@$(RUN) snakemake --lint
+	@$(RUN) snakemake --lint --configfile config/studies/found_models.yaml
 
 env: $(STAMP) ## set up .venv from requirements.lock; the other targets do so by themselves
 

@@ -31,6 +31,7 @@ else:
 
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/paper.smk"
 
 
 if TRAINS:
@@ -39,47 +40,14 @@ if TRAINS:
     include: "workflow/rules/design_card.smk"
 
 
+localrules:
+    all,
+
+
 onerror:
     if TRAINS:
         Path(".snakemake/jobs-failed").touch()
         print(told_after_failure())
-
-
-# On the login node: compute nodes often have no way out, and the rest is too short to queue for.
-localrules:
-    all,
-    interim,
-    fetch_model,
-    fetch_data,
-    fetch_cards,
-    read_cards,
-    write_design,
-    aggregate_metrics,
-    aggregate_finished,
-    aggregate_cards,
-    compare_pooling,
-    compare_studies,
-    fit_regressions,
-    check_regressions,
-    analyse_surface,
-    compare_baselines,
-    compare_predictions,
-    analyse_variability,
-    analyse_tradeoffs,
-    judge_claims,
-    plot_effects,
-    plot_coefficients,
-    plot_main_effects,
-    plot_interplay,
-    plot_surface,
-    plot_learning_curves,
-    plot_calibration,
-    plot_variability,
-    plot_tradeoffs,
-    plot_tuning_curves,
-    write_paper,
-    design_card,
-    render_report,
 
 
 # All that the report was made of, too: of files that are missing (damaged and set aside, or deleted) Snakemake makes

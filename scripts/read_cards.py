@@ -9,7 +9,7 @@ from finevar.jobs import JobLog
 def main(snakemake: Any) -> None:
     """Read the cards that the rule's params name."""
     with JobLog(snakemake.log[0]):
-        read_cards(dict(snakemake.params.cards), str(snakemake.params.folder), snakemake.output[0])
+        read_cards(dict(snakemake.params.cards), str(snakemake.input.files), snakemake.output[0])
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def test_each_card_that_cannot_be_used_has_its_line_in_the_log(tmp_path, caplog)
     put(tmp_path / "cards", "ann/first/README.md")
     put(tmp_path / "cards", "bob/empty/README.md", "")
     with caplog.at_level(logging.INFO, logger="finevar"):
-        read_cards({}, str(tmp_path / "cards"), tmp_path / "out.parquet")
+        read_cards({"folder": str(tmp_path / "cards")}, "", tmp_path / "out.parquet")
     assert "bob/empty: the card is empty" in caplog.messages
     assert "2 model cards read, 1 of use." in caplog.messages
     assert read_table(tmp_path / "out.parquet", MODEL_CARDS)["card_id"].to_pylist() == ["ann/first", "bob/empty"]

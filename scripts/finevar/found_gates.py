@@ -199,7 +199,7 @@ def unusable_gate(cards: pd.DataFrame) -> Row:
     if reasons.empty:
         return gate("unusable", PASSED, len(cards), 0, "Every card states its settings and a metric.")
     most = reasons.value_counts()
-    told = f"{counted(len(reasons), 'card')} of {len(cards)} cannot be used, mostly since {most.index[0]}."
+    told = f"{counted(len(reasons), 'card')} of {len(cards)} cannot be used; most often {most.index[0]}."
     return gate("unusable", SET_ASIDE, len(cards), len(reasons), told, "They are left out, each with its reason.")
 
 

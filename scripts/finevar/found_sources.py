@@ -89,12 +89,12 @@ def unreachable(model: str) -> InputError:
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
-def read_cards(place: Mapping[str, Any], folder: str, output: str | Path) -> None:
+def read_cards(place: Mapping[str, Any], fetched: str, output: str | Path) -> None:
     """Write a row (records.MODEL_CARDS) of each card, and log of each that cannot be used why, in a line.
 
-    place: the config's `cards`. folder: the cards' own, where they are no CSV of facts.
+    place: the config's `cards`. fetched: the folder of those that come from the Hub.
     """
-    rows = read_facts(Path(place["facts"])) if "facts" in place else read_folder(Path(folder))
+    rows = read_facts(Path(place["facts"])) if "facts" in place else read_folder(Path(place.get("folder", fetched)))
     write_rows([{"data": ""} | row for row in rows], output, MODEL_CARDS)
     for row in rows:
         if row["reason"]:

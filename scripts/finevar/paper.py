@@ -16,6 +16,7 @@ from finevar.files import write_bytes
 from finevar.formatting import counted, factor_label, joined, level, percent, response_label
 from finevar.report import Tables
 from finevar.report_tables import Table
+from finevar.tables import are_found
 from finevar.verdicts import METHODS
 
 Facts = Mapping[str, Any]
@@ -135,9 +136,32 @@ def latex(text: str) -> str:
 
 def methods(tables: Tables, facts: Facts) -> Iterator[str]:
     """Yield the paragraphs of a methods section; `@key` stands for a citation."""
-    yield design_text(tables, facts)
-    yield training_text(tables, facts)
+    if are_found(tables["metrics"]):
+        yield cards_text(tables, facts)
+    else:
+        yield design_text(tables, facts)
+        yield training_text(tables, facts)
     yield analysis_text(tables, facts)
+
+
+def cards_text(tables: Tables, facts: Facts) -> str:
+    """Say which published models were compared, what their cards' gates found, and against what."""
+    config, metrics = facts["config"], tables["metrics"]
+    baseline, gates = config["baseline"], tables["found_gates"]
+    found = " ".join(gates.loc[gates["verdict"].isin(["set aside", "stopped", "noted"]), "finding"])
+    ranges = joined(
+        [
+            f"{factor_label(name)} ({level(min(spec['levels']))} to {level(max(spec['levels']))})"
+            for name, spec in facts["factors"].items()
+        ]
+    )
+    return (
+        f"We read {counted(int(gates['cards'].max()), 'model card')} and compared {counted(len(metrics), 'model')} of "
+        f"{counted(metrics['owner'].nunique(), 'owner')} on {counted(metrics['dataset'].nunique(), 'data set')} by "
+        f"{ranges}, as the cards state them; nobody assigned these settings, so what goes together need not be an "
+        f"effect. {found} The question and its metrics follow @lorenzoni2025variability. Relative figures are taken "
+        f"against {baseline['name']}, as published."
+    )
 
 
 def design_text(tables: Tables, facts: Facts) -> str:
@@ -192,28 +216,34 @@ def training_text(tables: Tables, facts: Facts) -> str:
 
 
 def analysis_text(tables: Tables, facts: Facts) -> str:
-    """Say what was fitted and how it was judged."""
+    """Say what was fitted and how it was judged, or that nothing could be."""
+    if tables["fits"]["gate"].notna().all():
+        return f"No regression was fitted and no p-value is given: {tables['fits']['gate'].iloc[0]}"
     analysis, fits = facts["config"]["analysis"], tables["fits"]
     confidence, alpha = percent(analysis["confidence"]), percent(1 - analysis["confidence"])
     responses = joined([response_label(name, tables["metrics"]["f1_average"].unique()) for name in
                         analysis["responses"]])  # fmt: skip
     clustered = (fits["covariance"] == "CR3").any()
+    found = are_found(tables["metrics"])
     errors = (
-        "clustered by training trajectory (CR3, @bell2002bias)"
+        f"clustered by {'owner' if found else 'training trajectory'} (CR3, @bell2002bias)"
         if clustered
         else "robust to unequal noise (HC3, @mackinnon1985heteroskedasticity)"
     )
     codings = joined(dict.fromkeys(f"{factor_label(name)} on a {scale_word(spec)} scale" for name, spec in
                                    facts["factors"].items()).keys())  # fmt: skip
+    several = tables["metrics"]["dataset"].nunique() > 1
+    blocks = "data sets" if found else "seeds and data sets" if several else "seeds"
+    among = "models" if found else "seeds"
     return (
         f"To each of {responses} we fitted {SURFACES[analysis['model']]} in coded units @box1951attainment, {codings}, "
-        f"with seeds{' and data sets' if tables['metrics']['dataset'].nunique() > 1 else ''} as fixed blocks. Standard "
+        f"with {blocks} as fixed blocks. Standard "
         f"errors are {errors}; intervals are {confidence} by Student's t. Absolute and relative coefficients are two "
         "readings of one fit. The smallest effect of interest is the larger of twice the standard deviation between "
-        "seeds of a point and the standard error that the number of evaluation sentences leaves. An effect is called "
-        f"negligible where two one-sided tests @schuirmann1987comparison reject it at {alpha}, else an effect where "
-        f"its p-value, adjusted over all terms and metrics by {METHODS['fdr_bh']} @benjamini1995controlling, is below "
-        f"{alpha}; otherwise it is undecided."
+        f"{among} of a point and the standard error that the number of evaluation sentences leaves. An effect is "
+        f"called negligible where two one-sided tests @schuirmann1987comparison reject it at {alpha}, else an effect "
+        f"where its p-value, adjusted over all terms and metrics by {METHODS['fdr_bh']} @benjamini1995controlling, is "
+        f"below {alpha}; otherwise it is undecided."
     )
 
 
@@ -233,11 +263,13 @@ def references(tables: Tables, facts: Facts) -> str:
     points = len(metrics[["dataset", "point_id"]].drop_duplicates())
     varied = joined([factor_label(factor) for factor in facts["factors"]])
     where = joined(sorted(set(metrics["dataset"])))
+    noun = "models" if are_found(metrics) else "runs"
     engine = ", ".join(sorted(set(metrics["engine"].dropna())))
+    seeds = "" if are_found(metrics) else f" at {metrics['seed'].nunique()} seeds; engine {engine}"
     own = [
         f"@misc{{finevar_{name},",
         f"  title = {{finevar study {name}: {varied} of fine-tuned {{DistilBERT}} on {where}}},",
-        f"  note = {{{len(metrics)} runs of {points} points at {metrics['seed'].nunique()} seeds; engine {engine}}},",
+        f"  note = {{{len(metrics)} {noun} of {points} points{seeds}}},",
         "}\n",
     ]
     used = set(re.findall(r"@(\w+)", " ".join(methods(tables, facts))))

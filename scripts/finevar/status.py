@@ -25,6 +25,7 @@ from finevar.config import read_config
 from finevar.design import Run, Study, plan_study
 from finevar.errors import InputError
 from finevar.formatting import counted, number, response_label, settings_text
+from finevar.found_config import is_found
 from finevar.records import METRICS, read_tables, towards
 
 DEFAULT_CONFIG = "config/config.yaml"
@@ -125,7 +126,10 @@ def spell(seconds: float) -> str:
 
 
 def told(study: Study) -> list[str]:
-    """Return the lines that tell a study's state."""
+    """Return the lines that tell a study's state; one whose models are found has no runs to wait for."""
+    if is_found(study.config):
+        report = Path("results") / study.config["study"] / "report.html"
+        return [f"Report: {report}" if report.exists() else "No report yet; `make study` makes it in seconds."]
     progress, name = look(study.runs.values()), study.config["study"]
     tables = read_tables(progress.done.values(), METRICS)
     rows = [row for table in tables for row in table.to_pylist()]

@@ -1,3 +1,11 @@
+# Too short to queue for: on the login node.
+localrules:
+    write_design,
+    aggregate_metrics,
+    aggregate_finished,
+    interim,
+
+
 rule write_design:
     input:
         table=get_design_table(),

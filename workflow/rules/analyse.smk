@@ -1,3 +1,15 @@
+# Too short to queue for: on the login node.
+localrules:
+    fit_regressions,
+    check_regressions,
+    analyse_surface,
+    compare_baselines,
+    compare_predictions,
+    analyse_variability,
+    analyse_tradeoffs,
+    judge_claims,
+
+
 rule fit_regressions:
     input:
         metrics="results/{study}/metrics.parquet",

@@ -216,6 +216,22 @@ def told_after_failure():
     return f"{told} Start again to go on; `snakemake interim --cores 1` makes a report of what there is."
 
 
+def get_card_files():
+    """Return the files that hold model cards, so that an edit of one is seen: a CSV, a folder's, or those fetched."""
+    cards = STUDY.config["cards"]
+    if "facts" in cards:
+        return cards["facts"]
+    if "folder" in cards:
+        return [str(path) for path in sorted(Path(cards["folder"]).rglob("*.md"))]
+    return f"results/sources/{STUDY.source_ids['cards']}"
+
+
+def get_designed_claims():
+    """Return the claims of the study that trained over the factors of a found one, where they are there."""
+    path = Path(f"results/{STUDY.config['beside']}/analysis/claims.parquet")
+    return str(path) if path.exists() else []
+
+
 def get_found_tables():
     """Return the tables that only a study of found models has, by name."""
     names = [] if TRAINS else ["found_gates", "pooling", "beside"]

@@ -1,3 +1,9 @@
+# On the login node: compute nodes often have no way out, and the rest is too short to queue for.
+localrules:
+    fetch_model,
+    fetch_data,
+
+
 rule fetch_model:
     input:
         local=get_local_model,

@@ -1,3 +1,8 @@
+# Too short to queue for: on the login node.
+localrules:
+    design_card,
+
+
 # Runs that go on at once: one a core, as far as GPUs allow, and one where each is a job of a cluster.
 CONCURRENT = workflow.resource_settings.cores or 1
 if STUDY.config["gpus_per_run"] and "gpu" in workflow.global_resources:

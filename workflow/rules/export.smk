@@ -1,24 +1,4 @@
-# What leaves the study, made when asked for: `snakemake write_paper export_model --cores 1`.
-rule write_paper:
-    input:
-        **{name: of_the_study(files) for name, files in rules.render_report.input.items()},
-    output:
-        folder=directory(f"results/{STUDY.config['study']}/paper"),
-    log:
-        f"results/logs/write_paper/{STUDY.config['study']}.log",
-    benchmark:
-        f"results/benchmarks/write_paper/{STUDY.config['study']}.tsv"
-    params:
-        config=STUDY.config,
-        factors=STUDY.config["sweep"]["factors"],
-        datasets=get_dataset_names(),
-        engine=ENGINES["report"],
-    conda:
-        "../../envs/analyse.yaml"
-    script:
-        "../../scripts/write_paper.py"
-
-
+# The model that leaves the study, made when asked for.
 rule export_model:
     input:
         metrics=f"results/{STUDY.config['study']}/metrics.parquet",

@@ -1,37 +1,26 @@
 # A study of found models: model cards in the place of trainings, up to the metrics that all analyses begin with.
-CARDS = STUDY.config["cards"]
+# On the login node: compute nodes often have no way out, and the rest is too short to queue for.
+localrules:
+    fetch_cards,
+    read_cards,
+    aggregate_cards,
+    compare_pooling,
+    compare_studies,
 
 
-def get_card_files():
-    """Return the files that hold the cards, so that an edit of one is seen: the CSV, the folder's, or those fetched."""
-    if "facts" in CARDS:
-        return CARDS["facts"]
-    if "folder" in CARDS:
-        return [str(path) for path in sorted(Path(CARDS["folder"]).rglob("*.md"))]
-    return f"results/sources/{STUDY.source_ids['cards']}"
-
-
-def get_designed_claims():
-    """Return the claims of the study that trained over the same factors, where they are there."""
-    path = Path(f"results/{STUDY.config['beside']}/analysis/claims.parquet")
-    return str(path) if path.exists() else []
-
-
-if "hub" in CARDS:
-
-    rule fetch_cards:
-        output:
-            cards=directory("results/sources/{source}"),
-        log:
-            "results/logs/fetch_cards/{source}.log",
-        benchmark:
-            "results/benchmarks/fetch_cards/{source}.tsv"
-        params:
-            models=CARDS["hub"],
-        conda:
-            "../../envs/finetune.yaml"
-        script:
-            "../../scripts/fetch_cards.py"
+rule fetch_cards:
+    output:
+        cards=directory("results/sources/{source}"),
+    log:
+        "results/logs/fetch_cards/{source}.log",
+    benchmark:
+        "results/benchmarks/fetch_cards/{source}.tsv"
+    params:
+        models=STUDY.config["cards"].get("hub", []),
+    conda:
+        "../../envs/finetune.yaml"
+    script:
+        "../../scripts/fetch_cards.py"
 
 
 rule read_cards:
@@ -44,8 +33,7 @@ rule read_cards:
     benchmark:
         "results/benchmarks/read_cards/{study}.tsv"
     params:
-        cards=CARDS,
-        folder=CARDS.get("folder", get_card_files()),
+        cards=STUDY.config["cards"],
         engine=ENGINES["cards"],
     conda:
         "../../envs/finetune.yaml"
@@ -78,7 +66,7 @@ rule aggregate_cards:
     benchmark:
         "results/benchmarks/aggregate_cards/{study}.tsv"
     params:
-        cards=CARDS,
+        cards=STUDY.config["cards"],
         factors=STUDY.config["sweep"]["factors"],
         analysis=STUDY.config["analysis"],
         baseline=STUDY.config["baseline"],
@@ -105,7 +93,7 @@ rule compare_pooling:
     benchmark:
         "results/benchmarks/compare_pooling/{study}.tsv"
     params:
-        cards=CARDS,
+        cards=STUDY.config["cards"],
         factors=STUDY.config["sweep"]["factors"],
         analysis=STUDY.config["analysis"],
         engine=ENGINES["cards"],

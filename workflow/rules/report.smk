@@ -1,3 +1,18 @@
+# Too short to queue for: on the login node.
+localrules:
+    plot_effects,
+    plot_coefficients,
+    plot_main_effects,
+    plot_interplay,
+    plot_surface,
+    plot_learning_curves,
+    plot_variability,
+    plot_tradeoffs,
+    plot_calibration,
+    plot_tuning_curves,
+    render_report,
+
+
 rule plot_effects:
     input:
         effects="results/{study}/analysis/effects.parquet",
