@@ -15,30 +15,23 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from transformers.modelcard import TrainingSummary
 
 from finevar import records
 from finevar.beside import beside_rows
-from finevar.claims import judge_claims
 from finevar.coding import Coding
 from finevar.config import read_config
 from finevar.errors import InputError
-from finevar.found_gates import judge_cards
-from finevar.found_metrics import baseline_row, found_runs
-from finevar.found_sources import read_folder
-from finevar.pooling import pooling_rows
-from finevar.readings import Plan, fit_study
 from finevar.records import read_table
-from finevar.report import render_page
-from report_fixtures import as_read, explore
-from test_found_gates import as_cards, question
+from test_browser import CHROMIUM, browser  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[1]
 CONFIG = "config/studies/found_models.yaml"
 
 
-def snakemake(folder: Path, *options: str) -> subprocess.CompletedProcess:
-    """Run Snakemake on the shipped study, with every way to a network closed."""
+def snakemake(folder: Path, *options: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+    """Run Snakemake on a folder's study, with every way to a network closed."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     closed = dict.fromkeys(
@@ -46,7 +39,8 @@ def snakemake(folder: Path, *options: str) -> subprocess.CompletedProcess:
     )
     return subprocess.run(
         [*command, "--configfile", str(folder / CONFIG), "--scheduler", "greedy", "--cores", "2", *options],
-        cwd=folder, env=os.environ | closed | {"PATH": path}, capture_output=True, text=True, timeout=600, check=False,
+        cwd=folder, env=os.environ | closed | {"PATH": path} | (env or {}), capture_output=True, text=True, timeout=600,
+        check=False,
     )  # fmt: skip
 
 
@@ -139,17 +133,16 @@ BASELINE = {
 }
 SLOPE = {"learning_rate": 0.02, "batch_size": -0.01}  # of accuracy, per coded unit
 SHIFT = {"imdb": 0.0, "emotion": 0.08}
-CLAIMS = [
-    {
-        "name": "batch size on accuracy", "response": "accuracy", "framework": "absolute", "term": "batch_size",
-        "finding": "effect", "sign": "negative", "p": 0.01, "statement": "", "source": "a paper",
-    }
-]  # fmt: skip
+CLAIM = {"response": "accuracy", "framework": "absolute", "term": "batch_size", "sign": "negative", "p": 0.01}
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def write_cards(folder: Path) -> None:
-    """Write cards of 40 owners on two data sets; owners of the second, easier one like large batches."""
-    random = np.random.default_rng(5)
+def write_cards(cache: Path) -> list[str]:
+    """Put cards of 40 owners on two data sets into a Hub cache; return the models.
+
+    Owners of the second, easier data set like large batches.
+    """
+    random, models = np.random.default_rng(5), []
     for number in range(80):
         data = "emotion" if number % 2 else "imdb"
         batches = [16, 32, 64, 64] if data == "emotion" else [8, 8, 16, 32]
@@ -169,33 +162,49 @@ def write_cards(folder: Path) -> None:
                 "eval_batch_size": 8, "seed": 42, "num_epochs": float(point["epochs"]),
             },
         )  # fmt: skip
-        path = folder / f"owner{number // 2}" / f"model{number}" / "README.md"
-        path.parent.mkdir(parents=True)
-        path.write_text(summary.to_model_card(), encoding="utf-8")
+        owner, name = f"owner{number // 2}", f"model{number}"
+        folder = cache / "hub" / f"models--{owner}--{name}"
+        for path, text in ((f"snapshots/{COMMIT}/README.md", summary.to_model_card()), ("refs/main", COMMIT)):
+            (folder / path).parent.mkdir(parents=True)
+            (folder / path).write_text(text, encoding="utf-8")
+        models.append(f"{owner}/{name}")
+    return models
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory) -> dict[str, pd.DataFrame]:
-    """Return every table of a study of those cards."""
-    folder = tmp_path_factory.mktemp("cards")
-    write_cards(folder)
-    codings = {name: Coding.of(factor) for name, factor in FACTORS.items()}
-    asked = question(codings=codings, responses=("accuracy", "loss"), order="quadratic")
-    cards = as_cards(read_folder(folder))
-    judged, gates, stop = judge_cards(cards, asked)
-    assert stop is None
-    metrics = found_runs(judged, BASELINE, stop).to_pandas()
-    plan = Plan(codings, BASELINE["settings"], ["accuracy", "loss"], "quadratic", 0.95, claims=CLAIMS)
-    found = {"metrics": metrics, "baselines": baseline_row("published", BASELINE).to_pandas()}
-    found |= as_read(fit_study(metrics, plan)) | as_read(
-        {"found_gates": gates, "pooling": pooling_rows(cards, asked, 0.95)}
-    )
-    found = explore(found, FACTORS)
-    claims = judge_claims(
-        found["coefficients"], found["fits"], CLAIMS, factors=FACTORS, model="quadratic", confidence=0.95
-    )
-    both = pa.Table.from_pylist(claims, schema=records.CLAIMS)
-    return found | as_read({"claims": claims, "beside": beside_rows(both, both, "found", "designed")})
+def fetched(tmp_path_factory) -> Path:
+    """Return the results of a study of those models, from the Hub's cache alone, as a user runs it."""
+    folder = tmp_path_factory.mktemp("fetched")
+    config = {
+        "study": "known",
+        "source": "model_cards",
+        "cards": {"hub": write_cards(folder / "cache"), "task": "text-classification"},
+        "baseline": BASELINE,
+        "sweep": {"factors": FACTORS},
+        "beside": "designed",
+        "analysis": {"responses": ["accuracy", "loss"], "model": "quadratic", "claims": [CLAIM]},
+    }
+    (folder / CONFIG).parent.mkdir(parents=True)
+    (folder / CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
+    done = snakemake(folder, env={"HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "results" / "known"
+
+
+@pytest.fixture(scope="module")
+def tables(fetched) -> dict[str, pd.DataFrame]:
+    """Return the tables that it made, by name."""
+    names = ("coefficients", "effects", "fits", "pooling", "against_baseline", "claims", "beside")
+    read = {name: fetched / "analysis" / f"{name}.parquet" for name in names}
+    return {name: read_table(path, getattr(records, name.upper())).to_pandas() for name, path in read.items()}
+
+
+def test_the_cards_commits_are_recorded(fetched):
+    runs = read_table(fetched / "metrics.parquet", records.FOUND_METRICS).to_pandas()
+    assert len(runs) == 80
+    assert set(runs["revision"]) == {COMMIT}
+    assert set(runs["seed_stated"]) == {42}
+    assert runs["source"].str.startswith("https://huggingface.co/owner").all()
 
 
 def test_effects_within_data_sets_are_the_true_ones(tables):
@@ -223,32 +232,71 @@ def test_errors_are_clustered_by_owner_and_the_relative_analysis_is_against_the_
 
 
 @pytest.fixture(scope="module")
-def page(tables) -> str:
-    config = {
-        "study": "found",
-        "source": "model_cards",
-        "cards": {"folder": "cards"},
-        "baseline": BASELINE,
-        "sweep": {"factors": FACTORS},
-        "beside": "designed",
-        "analysis": {"responses": ["accuracy", "loss"], "model": "quadratic", "confidence": 0.95},
-    }
-    facts = {"config": config, "factors": FACTORS, "datasets": {}, "interim": False}
-    return render_page(tables, {}, facts)
+def report(fetched) -> Path:
+    return fetched / "report.html"
 
 
-def test_the_report_tells_confounding_claims_and_the_other_study(page):
-    told = str(Text(page))
+def test_the_report_tells_confounding_and_claims(report):
+    told = str(Text(report.read_text(encoding="utf-8")))
     for words in (
         "80 models of 40 owners on 2 data sets, out of 80 model cards.",
         "within data sets it turns round",
-        "Read “moved” as “went together with”.",
+        "Read \N{LEFT DOUBLE QUOTATION MARK}moved\N{RIGHT DOUBLE QUOTATION MARK} as",
         "These cards can carry 1 of the 1 claim stated before the study.",
-        "Of the same claims, study designed, which trained its models, has 1 replicated.",
+        "Study designed has no results here yet",
         "models of one owner share code, data and habits",
     ):
         assert words in told
     assert not re.search(r"\bnan\b|\bNone\b", told)
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
+def test_the_report_opens_offline_and_can_be_read_by_everyone(browser, report, finished):  # noqa: F811
+    for path in (report, finished / "results" / "found_models" / "report.html"):
+        context = browser.new_context(offline=True)
+        page, wrong = context.new_page(), []
+        page.on("console", lambda told, wrong=wrong: wrong.append(told.text) if told.type == "error" else None)
+        page.on("pageerror", lambda error, wrong=wrong: wrong.append(str(error)))
+        page.goto(path.as_uri())
+        page.wait_for_function("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg'))")
+        found = [one for one in Axe().run(page).response["violations"] if one["impact"] in ("serious", "critical")]
+        assert (wrong, found) == ([], [])
+        context.close()
+
+
+# Beside a study that trained ------------------------------------------------------------------------------------------
+
+
+def judged(verdict: str, estimate: float, term: str = "batch_size") -> pa.Table:
+    row = {"name": "a claim", "response": "accuracy", "framework": "absolute", "term": term, "verdict": verdict}
+    return pa.Table.from_pylist([row | {"estimate": estimate, "p_value": 0.01}], schema=records.CLAIMS)
+
+
+def test_claims_stand_beside_those_of_the_other_study():
+    found, designed = beside_rows(judged("undecided", 0.1), judged("replicated", 0.2), "ours", "theirs")
+    assert (found["study"], found["kind"], found["verdict"], found["estimate"]) == ("ours", "found", "undecided", 0.1)
+    assert (designed["study"], designed["kind"], designed["verdict"]) == ("theirs", "designed", "replicated")
+
+
+def test_an_interaction_is_the_same_in_any_order():
+    ours, theirs = judged("undecided", 0.1, "batch_size:epochs"), judged("replicated", 0.2, "epochs:batch_size")
+    assert beside_rows(ours, theirs, "ours", "theirs")[1]["verdict"] == "replicated"
+
+
+@pytest.mark.parametrize(
+    ("designed", "reason"),
+    [
+        (None, "study: theirs has no results here yet"),
+        (judged("replicated", 1, "epochs"), "study: theirs does not test this claim"),
+    ],
+)
+def test_what_the_other_study_does_not_say_has_a_reason(designed, reason):
+    row = beside_rows(judged("undecided", 0.1), designed, "ours", "theirs")[1]
+    assert (row["verdict"], row["reason"], row.get("estimate")) == ("undecided", reason, None)
+
+
+def test_without_another_study_there_is_one_row_a_claim():
+    assert len(beside_rows(judged("undecided", 0.1), None, "ours", None)) == 1
 
 
 # Mistakes in the config -----------------------------------------------------------------------------------------------

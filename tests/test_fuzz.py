@@ -48,6 +48,7 @@ from finevar.design import Study, design_rows, factor_codings, plan_study
 from finevar.encoder import Architecture
 from finevar.encoding import Encoded, encode, load_encoded, save_encoded
 from finevar.errors import InputError
+from finevar.found_config import is_found
 from finevar.packages import archive_member, unpack
 from finevar.records import DESIGN, EXAMPLES, read_table, write_table
 from finevar.schemas import factors as known_factors
@@ -403,6 +404,9 @@ def check_study(study: Study) -> None:
         assert name.isascii()
         assert name.isprintable()
         assert " " not in name
+    if is_found(study.config):
+        assert not study.runs
+        return
     assert 0 < len(study.runs) <= 100_000
     pa.Table.from_pylist(list(design_rows(study.runs.values())), schema=pa.schema([*DESIGN, ("path", pa.string())]))
     coded = {
