@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from tests.calibration import found as calibration
 
 from finevar.pooling import pooling_rows
 from test_found_gates import published, question, sound  # noqa: F401 - a fixture
@@ -98,6 +99,14 @@ def test_errors_clustered_by_data_set_are_the_jackknifes_within_data_sets():
     )  # fmt: skip
     assert found["estimate"] == pytest.approx(full.params["batch_size"] * 56, rel=1e-8)
     assert found["std_error"] == pytest.approx(56 * jackknife(data, formula, "batch_size", "data"), rel=1e-6)
+
+
+def test_of_settings_by_habit_only_data_set_effects_and_owners_tell_the_truth():
+    """Of 40 studies without effects 5 % would be 2; eight or more would come by chance in 0.1 % of such tests."""
+    found = dict(calibration.rates(40, 3))
+    assert found["settings by habit: pooled, HC3"] > 80
+    assert found["settings by habit: data-set effects, clustered by owner"] <= 100 * 7 / 40
+    assert found["settings at random: data-set effects, clustered by owner"] <= 100 * 7 / 40
 
 
 def test_what_cannot_be_estimated_has_a_reason_and_no_number():

@@ -12,7 +12,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import numpy as np
-from tests.calibration import claims, paired, power, simulate, tradeoffs, variability
+from tests.calibration import claims, found, paired, power, simulate, tradeoffs, variability
 
 STUDIES = 2000
 CHUNK = 50
@@ -24,6 +24,7 @@ BOUNDS = {"type I error": (3.0, 6.0), "coverage": (94.0, 97.0)}  # per cent; bey
 
 TOPICS = {
     "claims": claims.rates,
+    "found models": found.rates,
     "pairs": paired.rates,
     "power": power.rates,
     "trade-offs": tradeoffs.rates,
