@@ -20,7 +20,8 @@ from finevar.formatting import (
     percent,
     significant,
 )
-from finevar.reliability_groups import BESIDE_TITLES, geometric_mean, group, mean_cells, places_group, reliability_group
+from finevar.groups import group
+from finevar.reliability_groups import BESIDE_TITLES, geometric_mean, mean_cells, places_group, reliability_group
 from finevar.report_tables import Table, cell, ranged, table
 
 PART_WORDS = {"loss": "loss", "refinement": "refinement", "calibration_loss": "calibration loss"}

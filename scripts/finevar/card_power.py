@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from finevar import power
 from finevar.card_facts import Facts
-from finevar.card_sections import Section, Sentences, about, group, section
+from finevar.card_sections import Section, Sentences, about, section
 from finevar.covariance import errors_of
 from finevar.formatting import (
     factor_label,
@@ -19,6 +19,7 @@ from finevar.formatting import (
     term_label,
     unit_label,
 )
+from finevar.groups import group
 from finevar.power import Noise
 from finevar.report_tables import Table, cell, table
 from finevar.variants import Variant
@@ -101,7 +102,7 @@ def power_section(facts: Facts) -> Section:
     )
     told = [*sentences, *cautions(facts)]
     tables = [detected_table(facts, response) for response in facts.noise if facts.rows(response)]
-    return section(finding, group("", told, tables[:1], tables[1:]))
+    return section(finding, group("", told, tables=tables[:1], folded=tables[1:]))
 
 
 def cautions(facts: Facts) -> Sentences:
@@ -179,7 +180,7 @@ def more_section(facts: Facts) -> Section:
     first = next(iter(facts.noise))
     folded = [variants_table(facts, first)] if facts.rows(first) else []
     levels.append("Only the new runs are trained; those that are done count as done.")
-    return section(seeds, group("", levels, folded))
+    return section(seeds, group("", levels, tables=folded))
 
 
 def variants_table(facts: Facts, response: str) -> Table:

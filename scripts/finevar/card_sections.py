@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from finevar.card_facts import Facts
@@ -16,6 +16,7 @@ from finevar.formatting import (
     significant,
     term_label,
 )
+from finevar.groups import group
 from finevar.report_tables import Table, table
 
 PARTS = {
@@ -31,14 +32,6 @@ Sentences = list[str]
 def section(finding: str, *groups: dict[str, Any]) -> Section:
     """Return a section of the page."""
     return {"finding": finding, "groups": list(groups)}
-
-
-def group(
-    title: str, sentences: Sequence[str] = (), tables: Sequence[Table] = (), folded: Sequence[Table] = ()
-) -> dict[str, Any]:
-    """Return a group of sentences and tables."""
-    told = [{"text": text, "verdict": None} for text in sentences]
-    return {"title": title, "sentences": told, "figures": [], "tables": list(tables), "folded": list(folded)}
 
 
 # Cost -----------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from finevar.formatting import (
     significant,
     term_label,
 )
+from finevar.groups import group, sentence
 from finevar.report_tables import Table, cell, ranged, table
 
 NO_CLAIMS = "No claim was stated before this study; analysis.claims of its config takes them."
@@ -39,9 +40,9 @@ def section(
     if not rows:
         return {"finding": NO_CLAIMS, "groups": []}
     names = {row["response"]: labels.get(row["response"], response_label(row["response"])) for row in rows}
-    told = [{"text": claim_sentence(row, names, confidence), "verdict": mark(row)} for row in rows]
-    group = {"title": "", "sentences": told, "figures": [], "tables": [claims_table(rows, names, confidence)]}
-    return {"finding": finding_sentence(rows), "groups": [group | {"folded": []}]}
+    told = [sentence(claim_sentence(row, names, confidence), mark(row)) for row in rows]
+    part = group("", told, tables=[claims_table(rows, names, confidence)])
+    return {"finding": finding_sentence(rows), "groups": [part]}
 
 
 def mark(row: Row) -> str:

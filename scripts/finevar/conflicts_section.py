@@ -21,24 +21,14 @@ from finevar.formatting import (
     settings_text,
     significant,
 )
+from finevar.groups import Group, group, sentence
 from finevar.report_tables import Table, cell, ranged, table, verdict_cell, whole
 from finevar.sections import Labels, Tables, rows_of
 
 MOST_PAIRS = 6  # told in sentences and in tables point by point; beyond, one table tells the rest
 WAYS = ("agree", "disagree", "open")
 
-Group = dict[str, Any]
 Levels = Mapping[str, Mapping[str, float]]  # by point, of each factor
-
-
-def plain(text: str, verdict: str | None = None) -> dict[str, str | None]:
-    """Return a sentence with its mark."""
-    return {"text": text, "verdict": verdict}
-
-
-def group(title: str, sentences: list[dict], *, tables: Sequence[Table] = (), folded: Sequence[Table] = ()) -> Group:
-    """Return a part of the section without a figure."""
-    return {"title": title, "sentences": sentences, "figures": [], "tables": list(tables), "folded": list(folded)}
 
 
 # Directions -----------------------------------------------------------------------------------------------------------
@@ -49,13 +39,13 @@ def directions(tables: Tables, names: Labels, levels: Levels, confidence: float)
     title = "Where metrics pull apart"
     rows = tables["disagreements"]
     if rows.empty:
-        return group(title, [plain("It takes two fitted metrics.")])
+        return group(title, [sentence("It takes two fitted metrics.")])
     found = [part for _, part in rows.groupby(["response_a", "response_b"], sort=False)]
     found.sort(key=lambda part: pair_verdict(rows_of(part, place="summary")[0]) != "effect")
     totals = [rows_of(part, place="summary")[0] for part in found]
-    sentences = [plain(pair_sentence(row, names), pair_verdict(row)) for row in totals[:MOST_PAIRS]]
+    sentences = [sentence(pair_sentence(row, names), pair_verdict(row)) for row in totals[:MOST_PAIRS]]
     sentences.append(
-        plain(
+        sentence(
             "The cosine of two fitted gradients, in coded units and turned so that up is better, is 1 where one "
             f"direction is the best for both metrics and {MINUS}1 where it is the best for one and the worst for the "
             f"other. A point counts where its own {percent(confidence)} interval excludes zero; where a gradient "
@@ -143,15 +133,15 @@ def prices(tables: Tables, names: Labels, levels: Levels, confidence: float) -> 
     title = "What the best setting of one metric costs in another"
     rows = tables["prices"].to_dict("records")
     if not rows:
-        return group(title, [plain("It takes two fitted metrics.")])
+        return group(title, [sentence("It takes two fitted metrics.")])
     told = [row for row in rows if not is_missing(row["verdict"])]
     told.sort(key=lambda row: ("effect", "negligible", "undecided").index(row["verdict"]))
-    sentences = [plain(price_sentence(row, names, levels, confidence), row["verdict"]) for row in told[:MOST_PAIRS]]
+    sentences = [sentence(price_sentence(row, names, levels, confidence), row["verdict"]) for row in told[:MOST_PAIRS]]
     same = [row for row in rows if row["point_id"] == row["own_best"]]
     if same:
         pairs = {frozenset((row["best_for"], row["response"])): row for row in same}.values()
         shared = joined([f"{names[row['best_for']]} and {names[row['response']]}" for row in pairs])
-        sentences.append(plain(f"One tried point is predicted best for both, and costs nothing: {shared}."))
+        sentences.append(sentence(f"One tried point is predicted best for both, and costs nothing: {shared}."))
     how = (
         f"Prices are differences of the fitted surface between two tried points; the {percent(confidence)} intervals "
         "hold for all pairs of tried points at once, so that having chosen the best does not flatter them."
@@ -168,7 +158,7 @@ def prices(tables: Tables, names: Labels, levels: Levels, confidence: float) -> 
     ]
     columns = ["Best setting for", "Costs in", "Price#", "Smallest effect#", "Verdict"]
     caption = "Prices: positive is worse than that metric's own best setting, in its units."
-    return group(title, [*sentences, plain(how)], tables=[table(caption, columns, printed)])
+    return group(title, [*sentences, sentence(how)], tables=[table(caption, columns, printed)])
 
 
 def price_sentence(row: Mapping[str, Any], names: Labels, levels: Levels, confidence: float) -> str:

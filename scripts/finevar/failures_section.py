@@ -18,6 +18,7 @@ from finevar.formatting import (
     percent,
     sentence_case,
 )
+from finevar.groups import group, sentence
 from finevar.report_tables import Table, cell, table, whole
 
 Row = Mapping[str, Any]
@@ -63,17 +64,10 @@ def percent_text(share: float) -> str:
 def dataset_group(rows: pd.DataFrame, dataset: str, confidence: float) -> dict[str, Any]:
     """Return one data set's sentences, or those of all, and the counts at each level."""
     by_factor = [part.to_dict("records") for name, part in rows.groupby("factor", sort=False) if name]
-    told = [
-        {"text": trend_sentence(part, alpha=1 - confidence), "verdict": verdict(part, 1 - confidence)}
-        for part in by_factor
-    ]
-    return {
-        "title": f"On {dataset}" if dataset else "",
-        "sentences": told,
-        "figures": [],
-        "tables": [],
-        "folded": [levels_table([row for part in by_factor for row in part], dataset, confidence)],
-    }
+    alpha = 1 - confidence
+    told = [sentence(trend_sentence(part, alpha=alpha), verdict(part, alpha)) for part in by_factor]
+    levels = levels_table([row for part in by_factor for row in part], dataset, confidence)
+    return group(f"On {dataset}" if dataset else "", told, folded=[levels])
 
 
 def verdict(part: Sequence[Row], alpha: float) -> str:

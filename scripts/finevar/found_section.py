@@ -25,6 +25,7 @@ from finevar.formatting import (
     settings_text,
     term_label,
 )
+from finevar.groups import group, sentence
 from finevar.pooling import ERRORS, POOLS, SPECIFICATIONS
 from finevar.report_tables import Table, cell, ranged, table
 
@@ -37,7 +38,6 @@ NO_EXPERIMENT = (
 Tables = Mapping[str, pd.DataFrame]
 Labels = Mapping[str, str]
 Row = Mapping[str, Any]
-Group = dict[str, Any]
 
 
 def page(tables: Tables, labels: Labels, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def support(tables: Tables, confidence: float) -> dict[str, Any]:
     """Return which claims these cards can carry, and why they cannot carry the others."""
     rows = tables["claims"].to_dict("records")
     carried = [row for row in rows if row["verdict"] in ("replicated", "contradicted")]
-    told = [{"text": support_sentence(row, tables, confidence), "verdict": support_mark(row)} for row in rows]
+    told = [sentence(support_sentence(row, tables, confidence), support_mark(row)) for row in rows]
     if not rows:
         return {"finding": "", "sentences": []}
     count = f"{len(carried) or 'none'} of the {counted(len(rows), 'claim')}"
@@ -144,14 +144,9 @@ def cards_section(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     finding = scope(tables)
     if stopped:
         finding += f" No p-value is given, for {joined([str(gate['gate']) for gate in stopped])}."
-    group = {
-        "title": "Gates before any p-value",
-        "sentences": [],
-        "figures": [],
-        "tables": [gates_table(gates), factors_table(facts)],
-        "folded": [models_table(tables["metrics"], list(facts["factors"]))],
-    }
-    return {"finding": finding, "groups": [group]}
+    models = models_table(tables["metrics"], list(facts["factors"]))
+    grids = [gates_table(gates), factors_table(facts)]
+    return {"finding": finding, "groups": [group("Gates before any p-value", [], tables=grids, folded=[models])]}
 
 
 def gates_table(gates: Sequence[Row]) -> Table:
@@ -217,19 +212,11 @@ def pooling_section(rows: pd.DataFrame, labels: Labels, confidence: float) -> di
         if found.empty:
             continue
         told = [*pooling_sentences(found, labels, confidence)]
-        moved += sum(sentence["kind"] == "confounded" for sentence in told)
+        moved += sum(one["kind"] == "confounded" for one in told)
         total += len(told)
         cards = found["cards"].max()
-        tables = [pooling_table(found[found["response"] == name], labels[name], confidence) for name in labels]
-        groups.append(
-            {
-                "title": f"{sentence_case(title)} ({cards})",
-                "sentences": told,
-                "figures": [],
-                "tables": [],
-                "folded": tables,
-            }
-        )
+        grids = [pooling_table(found[found["response"] == name], labels[name], confidence) for name in labels]
+        groups.append(group(f"{sentence_case(title)} ({cards})", told, folded=grids))
     if not total:
         return {"finding": "No factor varies enough to be pooled or kept apart.", "groups": groups}
     finding = (
@@ -250,7 +237,7 @@ def pooling_sentences(rows: pd.DataFrame, labels: Labels, confidence: float) -> 
             continue
         kind, words = pooled_or_apart(both, 1 - confidence)
         text = f"{sentence_case(factor_label(factor))} on {labels[response]}: {words}."
-        yield {"text": text, "verdict": {"holds": "effect"}.get(kind, "undecided"), "kind": kind}
+        yield sentence(text, {"holds": "effect"}.get(kind, "undecided")) | {"kind": kind}
 
 
 def pooled_or_apart(both: pd.DataFrame, alpha: float) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from finevar.formatting import (
     sentence_case,
     settings_text,
 )
+from finevar.groups import group
 from finevar.paired import COMPARED
 from finevar.records import LOWER_IS_BETTER
 from finevar.report_tables import Table, cell, ranged, table
@@ -44,12 +45,6 @@ def section(tables: Tables, labels: Mapping[str, str], factors: Sequence[str], c
     if surfaces:
         groups.append(group("By the fitted surfaces", surfaces))
     return {"finding": runs_sentence(tables["paired"], confidence), "groups": groups}
-
-
-def group(title: str, told: Sequence[str], **more: Any) -> dict[str, Any]:
-    """Return a group of sentences without verdicts, with its tables."""
-    sentences = [{"text": text, "verdict": None} for text in told if text]
-    return {"title": title, "sentences": sentences, "figures": [], "tables": [], "folded": []} | more
 
 
 # Runs -----------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pandas as pd
 
 from finevar.calibration import BINS, PARTS
 from finevar.formatting import number, percent, settings_text
+from finevar.groups import group
 from finevar.report_tables import Table, cell, table
 
 BESIDE = ("accuracy", *PARTS, "temperature", "ece", "brier")
@@ -17,12 +18,6 @@ BESIDE_TITLES = ("Accuracy#", "Loss#", "Refinement#", "Calibration loss#", "Best
 MOST_TOLD = 3  # data sets that have sentences of their own
 
 Row = Mapping[str, Any]
-
-
-def group(title: str, told: Sequence[str], **more: Any) -> dict[str, Any]:
-    """Return a group of sentences without verdicts, with its figures and tables."""
-    sentences = [{"text": text, "verdict": None} for text in told if text]
-    return {"title": title, "sentences": sentences, "figures": [], "tables": [], "folded": []} | more
 
 
 def geometric_mean(values: pd.Series) -> float:

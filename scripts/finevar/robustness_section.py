@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.formatting import NOTHING, counted, factor_label, joined, number, p_text, sentence_case, significant
+from finevar.groups import group, sentence
 from finevar.report_tables import Table, cell, table
 from finevar.sections import STOPPED
 
@@ -37,7 +38,7 @@ def section(
         "tables": [shares_table(conclusions, labels)],
         "folded": [dissent_table(tried[~tried["agrees"].astype(bool)], labels)],
     }
-    groups[-1]["sentences"] += [{"text": text, "verdict": None} for text in untried_sentences(rows)]
+    groups[-1]["sentences"] += map(sentence, untried_sentences(rows))
     return {"finding": finding_sentence(conclusions, labels), "groups": groups}
 
 
@@ -76,13 +77,10 @@ def response_group(conclusions: Sequence[pd.DataFrame], response: str, label: st
     """Return one response's sentences: a conclusion each."""
     parts = [part for part in conclusions if part["response"].iloc[0] == response]
     told = [
-        {
-            "text": conclusion_sentence(part, alpha),
-            "verdict": part["conclusion"].iloc[0] if part["factor"].iloc[0] else None,
-        }
+        sentence(conclusion_sentence(part, alpha), part["conclusion"].iloc[0] if part["factor"].iloc[0] else None)
         for part in parts
     ]
-    return {"title": sentence_case(label), "sentences": told, "figures": [], "tables": [], "folded": []}
+    return group(sentence_case(label), told)
 
 
 def conclusion_sentence(part: pd.DataFrame, alpha: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.conflicts_section import Group, Levels, directions, group, pair_of, parted_by, plain, prices
+from finevar.conflicts_section import Levels, directions, pair_of, parted_by, prices
 from finevar.formatting import (
     counted,
     factor_label,
@@ -21,6 +21,7 @@ from finevar.formatting import (
     settings_text,
     significant,
 )
+from finevar.groups import Group, group, sentence
 from finevar.pareto import ALL_DATASETS, SECONDS
 from finevar.report_tables import Table, cell, table
 from finevar.sections import STOPPED, Labels, Section, Tables, rows_of
@@ -76,20 +77,20 @@ def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> G
     points, pareto = tables["pareto_points"], tables["pareto"]
     left_out = pareto[pareto["point_id"].isna()].to_dict("records")
     sentences = [
-        plain(f"{sentence_case(names[row['response']])} is left out: {row['reason']}.")
+        sentence(f"{sentence_case(names[row['response']])} is left out: {row['reason']}.")
         for row in left_out
         if row["response"] in names
     ]
     if points.empty:
-        return group(title, [plain("It takes two metrics that passed the gates."), *sentences])
+        return group(title, [sentence("It takes two metrics that passed the gates."), *sentences])
     compared = list(dict.fromkeys(pareto.dropna(subset="point_id")["response"]))
     what = joined([names.get(name, response_label(name)) for name in compared])
-    sentences.insert(0, plain(f"Points are compared in {what}, each by its mean over seeds."))
+    sentences.insert(0, sentence(f"Points are compared in {what}, each by its mean over seeds."))
     found = [(dataset, rows.to_dict("records")) for dataset, rows in points.groupby("dataset", sort=False)]
-    sentences += [plain(front_sentence(dataset, rows)) for dataset, rows in found]
+    sentences += [sentence(front_sentence(dataset, rows)) for dataset, rows in found]
     if points["verdict"].notna().any():
         sentences.append(
-            plain(
+            sentence(
                 "Beaten on the means alone, a point may belong to the front for all that seeds tell. In at least "
                 f"{percent(confidence)} of studies no point of the true front is called dominated."
             )
@@ -98,7 +99,7 @@ def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> G
     best = [row for row in rows_of(points, dataset=drawn) if row["efficient"]]
     main = points_table(f"Points on the observed front {where(drawn)}", best, pareto, levels, names)
     folded = [points_table(f"All points {where(dataset)}", rows, pareto, levels, names) for dataset, rows in found]
-    return group(title, sentences, tables=[main], folded=folded) | {"figures": [FIGURE]}
+    return group(title, sentences, figures=[FIGURE], tables=[main], folded=folded)
 
 
 def where(dataset: str) -> str:
@@ -159,7 +160,7 @@ def compromise(tables: Tables, names: Labels, levels: Levels, confidence: float)
     title = "One point for all metrics"
     rows = tables["desirability"]
     if rows.empty:
-        return group(title, [plain("It takes two metrics that passed the gates.")])
+        return group(title, [sentence("It takes two metrics that passed the gates.")])
     single, whole_rows = rows[rows["response"] != ""], rows_of(rows, response="")
     weights = dict(zip(single["response"], single["weight"], strict=True))
     ranked = sorted(whole_rows, key=lambda row: -row["desirability"])
@@ -171,12 +172,12 @@ def compromise(tables: Tables, names: Labels, levels: Levels, confidence: float)
         [f"{settings_text(levels[row['point_id']])} in {percent(round(row['best_share'], 2))}" for row in likely]
     )
     sentences = [
-        plain(
+        sentence(
             f"With weights of {used}, the most desirable tried point is {settings_text(levels[best['point_id']])}: "
             f"{number(best['desirability'], 2)} ({span})."
         ),
-        plain(f"Of the draws from the fits' uncertainty, the most desirable point is {shares}."),
-        plain(
+        sentence(f"Of the draws from the fits' uncertainty, the most desirable point is {shares}."),
+        sentence(
             "Desirability (Derringer and Suich 1980) is 0 at a metric's worst predicted value over the tried points "
             "and 1 at its best (of seconds of training, the observed means), ends that intervals take as given; "
             "together it is the weighted geometric mean, so that a point worst in any metric has 0."

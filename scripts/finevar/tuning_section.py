@@ -18,6 +18,7 @@ from finevar.formatting import (
     sentence_case,
     significant,
 )
+from finevar.groups import group
 from finevar.report_tables import Table, cell, ranged, table, whole
 from finevar.sections import STOPPED
 from finevar.tuning import enough_draws, smallest_effects
@@ -36,18 +37,13 @@ def section(
     smallest = smallest_effects(tables["fits"])
     several = curves["dataset"].nunique() > 1
     parts = [curve for _, curve in curves.groupby(["response", "dataset"], sort=False)]
-    told = [
-        {"text": curve_sentence(curve, labels, smallest, confidence, several=several), "verdict": None}
-        for curve in parts
-    ]
-    group = {
-        "title": "",
-        "sentences": told,
-        "figures": ["tuning_curves"] if curves["expected"].notna().any() else [],
-        "tables": [],
-        "folded": [curves_table(parts, labels, confidence)],
-    }
-    return {"finding": finding_sentence(parts, labels, smallest), "groups": [group]}
+    part = group(
+        "",
+        [curve_sentence(curve, labels, smallest, confidence, several=several) for curve in parts],
+        figures=["tuning_curves"] if curves["expected"].notna().any() else [],
+        folded=[curves_table(parts, labels, confidence)],
+    )
+    return {"finding": finding_sentence(parts, labels, smallest), "groups": [part]}
 
 
 def finding_sentence(parts: Sequence[pd.DataFrame], labels: Mapping[str, str], smallest: Mapping[str, float]) -> str:

@@ -16,6 +16,7 @@ from finevar.formatting import (
     sentence_case,
     significant,
 )
+from finevar.groups import group
 from finevar.report_tables import Table, cell, table
 from finevar.sections import STOPPED, Labels, Section, Tables, rows_of
 from finevar.variability_chart import source_label
@@ -50,23 +51,17 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     return {
         "finding": " ".join(largest_sentence(found[name], label, confidence) for name, label in told.items()),
         "groups": [
-            group("Sources of variance", [*divided, NOISE_MEANT if exact_limits else ""])
-            | {
-                "figures": ["variability"],
-                "tables": [share_table(found, told, confidence)],
-                "folded": [variance_table(found, told, confidence)],
-            },
+            group(
+                "Sources of variance",
+                [*divided, NOISE_MEANT if exact_limits else ""],
+                figures=["variability"],
+                tables=[share_table(found, told, confidence)],
+                folded=[variance_table(found, told, confidence)],
+            ),
             group("Other seeds, other test sentences", [*shift_sentences(found, told, confidence), REPEATS]),
-            group("What each factor is worth", important)
-            | {"tables": [importance_table(worth, told, factors, confidence)]},
+            group("What each factor is worth", important, tables=[importance_table(worth, told, factors, confidence)]),
         ],
     }
-
-
-def group(title: str, texts: Sequence[str]) -> dict[str, Any]:
-    """Return a group of sentences that carry no verdict."""
-    sentences = [{"text": text, "verdict": None} for text in texts if text]
-    return {"title": title, "sentences": sentences, "figures": [], "tables": [], "folded": []}
 
 
 # Sentences ------------------------------------------------------------------------------------------------------------
