@@ -46,8 +46,9 @@ localrules:
 
 onerror:
     if TRAINS:
-        Path(".snakemake/jobs-failed").touch()
         print(told_after_failure())
+        if get_finished_files("metrics.parquet"):
+            Path(".snakemake/jobs-failed").touch()
 
 
 # All that the report was made of, too: of files that are missing (damaged and set aside, or deleted) Snakemake makes

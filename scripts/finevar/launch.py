@@ -44,7 +44,7 @@ HANG_SECONDS = 240.0  # and otherwise: under SLURM it looks after its jobs every
 PASSES = 5  # a damaged file can hide another one behind it
 SNAKEMAKE = r"^([^ ]*/)?snakemake$"
 JOBS = r"\.snakemake/scripts/|^finevar\.warm$"
-FAILED = Path(".snakemake/jobs-failed")  # written by the Snakefile where jobs, and not the config, are at fault
+FAILED = Path(".snakemake/jobs-failed")  # written by the Snakefile where jobs failed, but not all
 SLURM_NAME = "finevar_"  # of the jobs of workflow/profiles/slurm
 
 
@@ -88,7 +88,7 @@ def run(options: Sequence[str], lock: int) -> int:
             print(f"Damaged, set aside and now made anew: {', '.join(sorted(found))}.", file=sys.stderr)
         if not date_back() and not found:
             break
-    if status > 0 and FAILED.exists() and any(Path("results/runs").glob("*/*/metrics.parquet")):
+    if status > 0 and FAILED.exists():
         print("Some jobs failed, as told above. Making a report of the runs that there are.", file=sys.stderr)
         if not snakemake([*without_targets(options), "--quiet", "all", "--", "interim"], lock):
             newest = max(Path("results").glob("*/interim/report.html"), key=lambda path: path.stat().st_mtime)

@@ -30,7 +30,8 @@ from finevar.records import METRICS, read_tables, towards
 
 DEFAULT_CONFIG = "config/config.yaml"
 RUNS, LOGS = Path("results/runs"), Path("results/logs")
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 2.0  # between looks at the runs, at least
+LOOK_SHARE = 20.0  # and at least so many times as long as a look takes
 STRETCH = 5.0  # a pause of more than so many runs' time begins a new stretch of work
 MOST_NAMED = 5  # failed runs
 
@@ -172,9 +173,12 @@ def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:
 def follow(study: Study, parent: int) -> None:
     """Print a line whenever more runs are done, until all are or the process that started this one has ended."""
     before = len(look(study.runs.values()).done)
+    took = 0.0
     while os.getppid() == parent and before < len(study.runs):
-        time.sleep(LOOK_SECONDS)
+        time.sleep(max(LOOK_SECONDS, LOOK_SHARE * took))
+        started = time.monotonic()
         progress = look(study.runs.values())
+        took = time.monotonic() - started
         if len(progress.done) > before:
             before = len(progress.done)
             tables = read_tables(list(progress.done.values())[-200:], METRICS)
