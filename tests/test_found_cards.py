@@ -248,6 +248,32 @@ def test_metrics_as_people_and_programs_write_them(lines, expected):
     assert (row["loss"], row["accuracy"], row["f1"]) == expected
 
 
+def test_raw_keys_tell_when_their_evaluation_was():
+    row = read(f"{OPENING}- eval_loss: 0.25\n- eval_runtime: 3.2\n- epoch: 1.5\n- step: 150\n{SETTINGS}")
+    assert (row["epochs_run"], row["steps_run"], row["eval_interval"]) == (1.5, 150, None)
+    assert read(f"{OPENING}- eval_loss: 0.25\n- step: 0\n{SETTINGS}")["steps_run"] is None  # nothing was trained
+    assert read(f"{OPENING}- Validation Loss: 0.25\n- Epoch: 2\n{SETTINGS}")["epochs_run"] is None  # counted from 0
+
+
+@pytest.mark.parametrize("name", ["None", "csv", "generator", "/content/custom_data", "imagefolder"])
+def test_what_is_no_data_set_is_none(name):
+    head = f"---\ndatasets:\n- {name}\n---\n"
+    assert read(f"{head}{OPENING.replace('imdb', name)}- Loss: 0.25\n{SETTINGS}")["data"] == ""
+
+
+@pytest.mark.parametrize(
+    ("head", "task"),
+    [
+        ("pipeline_tag: text-classification", "text-classification"),
+        ("tags: [generated_from_trainer, token-classification]", "token-classification"),
+        ("tags: [text-classification, token-classification]", None),
+        ("license: mit", None),
+    ],
+)
+def test_a_task_is_known_where_it_is_named(head, task):
+    assert read(f"---\n{head}\n---\n{OPENING}- Loss: 0.25\n{SETTINGS}")["task"] == task
+
+
 @pytest.mark.parametrize(
     ("lines", "average"),
     [
@@ -288,9 +314,15 @@ def test_a_setting_that_is_stated_twice_is_unknown():
     assert "epochs_asked is stated as 3.0 and as 5.0" in row["notes"]
 
 
-def test_hand_written_settings():
-    text = f"{OPENING}- Loss: 0.25\n\n## Training Procedure\n\n**Learning Rate:** 5e-5\n* Batch size: 16\n- Epochs: 5\n"
-    row = read(text)
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "## Training Procedure\n\n**Learning Rate:** 5e-5\n* Batch size: 16\n- Epochs: 5\n",
+        "###### Fine-tuning hyper-parameters\n\n- learning_rate = 5e-5\n- batch_size = 16\n- num_train_epochs = 5.0\n",
+    ],
+)
+def test_hand_written_settings(lines):
+    row = read(f"{OPENING}- Loss: 0.25\n\n{lines}")
     assert (row["learning_rate"], row["batch_size"], row["epochs_asked"], row["kind"]) == (5e-5, 16, 5, "other")
 
 
@@ -348,12 +380,21 @@ It achieves the following results on the evaluation set:
 ### Training hyperparameters
 
 The following hyperparameters were used during training:
-- optimizer: {'name': 'Adam', 'learning_rate': {'class_name': 'PolynomialDecay', 'config': {'rate': 2e-05}}}
+- optimizer: {'name': 'Adam', 'learning_rate': {'class_name': 'Decay', 'config': {'initial_learning_rate': 2e-05}}}
 - training_precision: float32
+
+### Training results
+
+| Train Loss | Validation Loss | Epoch |
+|:----------:|:---------------:|:-----:|
+| 0.1        | 0.3             | 0     |
+| 0.07       | 0.2             | 1     |
+| 0.05       | 0.25            | 2     |
 """
     row = read(text)
     assert (row["kind"], row["loss"], row["data"]) == ("keras", 0.25, "")
-    assert row["reason"] == "it does not state learning_rate, batch_size, epochs_asked"
+    assert (row["learning_rate"], row["epochs_run"], row["headline"], row["best_loss"]) == (2e-5, 3, "last", 0.2)
+    assert row["reason"] == "it does not state batch_size, epochs_asked"
 
 
 def test_an_autotrain_card_is_recognised_and_used_as_far_as_it_goes():

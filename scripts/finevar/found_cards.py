@@ -30,7 +30,10 @@ HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 BASE = re.compile(r"fine-?tuned (?:version|variant) of \[?`?([\w./-]{1,150})`?\]?", re.IGNORECASE)
 ON_DATA = re.compile(r"(?:fine-?tuned version of|trained from scratch) .{0,300}? on (?:the )?(.{1,120}?) datasets?\.")
 FROM_SCRATCH = "trained from scratch on"
-NO_DATASET = ("unknown", "none", "an unknown", "")
+# What stands in the place of a data set's name where there is none: nothing, or the format that a file was read in.
+NO_DATASET = ("", "unknown", "an unknown", "none", "null", "custom", "arrow", "audiofolder", "csv", "generator")
+NO_DATASET += ("image_folder", "imagefolder", "json", "pandas", "parquet", "text", "webdataset")
+TASKS = ("fill-mask", "question-answering", "text-classification", "token-classification", "text-generation")
 # Names of settings, as Trainer and people write them, by the fact that they state.
 SETTINGS = {
     "learning_rate": "learning_rate",
@@ -130,7 +133,7 @@ def read_card(card: Card) -> Facts:
     for part in parts:
         notes += part.pop("notes", [])
         facts |= part
-    evaluation, noted = read_evaluation(body, results)
+    evaluation, noted = read_evaluation(body, results, behind=1 if kind == "keras" else 0)
     notes += noted
     told |= {"kind": kind} | facts | evaluation | {"transformers": version_of(body), "notes": "; ".join(notes) or None}
     return complete(told)
@@ -193,6 +196,8 @@ def read_settings(body: Sequence[str]) -> tuple[Facts, list[str]]:
     found: dict[str, Any] = {}
     notes: list[str] = []
     for name, value in facts_below(body, ("hyperparameter", "training procedure", "training parameters")):
+        if name == "optimizer" and (rate := keras_rate(value)):
+            name, value = "learning_rate", rate
         key = SETTINGS.get(name.lower().strip().replace(" ", "_").replace("-", "_"))
         if key is None:
             continue
@@ -208,12 +213,23 @@ def read_settings(body: Sequence[str]) -> tuple[Facts, list[str]]:
     return found, notes
 
 
+def keras_rate(text: str) -> str | None:
+    """Return the learning rate of an optimizer that is written as Keras' callback does, as a dictionary; else None."""
+    found = from_dictionary(text)
+    rate = found.get("learning_rate") if isinstance(found, dict) else None
+    if isinstance(rate, dict):  # a schedule, by its highest rate, which it begins with
+        inner = rate.get("config")
+        rate = inner.get("initial_learning_rate") if isinstance(inner, dict) else None
+    return repr(rate) if isinstance(rate, float) else None
+
+
 def facts_below(body: Sequence[str], titles: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield the `name: value` lines below headings with one of some words, down to the next heading without."""
     inside = False
     for line in outside_code(body):
         if heading := HEADING.match(line):
-            inside = any(title in heading[2].lower() for title in titles)
+            words = heading[2].lower().replace("hyper-", "hyper").replace("hyper ", "hyper")
+            inside = any(title in words for title in titles)
         elif inside and (fact := fact_of(line)):
             yield fact
 
@@ -293,9 +309,11 @@ def bare(name: str) -> str:
 
 
 def read_task(results: Sequence[EvalResult], data: ModelCardData) -> Facts:
-    """Return the task that the results are of; the page's own where they name none."""
+    """Return the task that the results are of; where they name none, the page's own, or the one that is tagged."""
     page = texts(data.get("pipeline_tag"))
-    return {"task": one_of(results, "task_type") or (short(page[0]) if len(page) == 1 else None)}
+    tagged = [tag for tag in texts(data.get("tags")) if tag in TASKS]
+    named = page or tagged
+    return {"task": one_of(results, "task_type") or (short(named[0]) if len(named) == 1 else None)}
 
 
 def read_results(data: ModelCardData) -> list[EvalResult]:
@@ -316,11 +334,16 @@ def read_dataset(results: Sequence[EvalResult], data: ModelCardData, body: Seque
     names = sorted({name for result in results for name in texts(result.dataset_type)}) or texts(data.get("datasets"))
     if not names and (match := ON_DATA.search(" ".join(opening(body).split()))):
         names = [match[1]]
-    known = [name for name in dict.fromkeys(names) if name.strip().lower() not in NO_DATASET]
+    known = [name for name in dict.fromkeys(names) if is_dataset(name)]
     if len(known) > 1:
         return {"dataset": None, "notes": [f"it names {len(known)} data sets: {cut(', '.join(known))}"]}
     subset = one_of(results, "dataset_config") or one_of(results, "dataset_args")
     return {"dataset": short(known[0]) if known else None, "subset": subset, "split": one_of(results, "dataset_split")}
+
+
+def is_dataset(name: str) -> bool:
+    """Tell whether a name is a data set's: none that stands for no data set, and no path on somebody's machine."""
+    return name.strip().lower() not in NO_DATASET and not name.strip().startswith(("/", "./", "../", "~"))
 
 
 def version_of(body: Sequence[str]) -> str | None:
@@ -332,10 +355,14 @@ def version_of(body: Sequence[str]) -> str | None:
 # Metrics --------------------------------------------------------------------------------------------------------------
 
 
-def read_evaluation(body: Sequence[str], results: Sequence[EvalResult]) -> tuple[Facts, list[str]]:
-    """Return the headline metrics, those of the last and of the best row of the table, and what training ran."""
+def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behind: int = 0) -> tuple[Facts, list[str]]:
+    """Return the headline metrics, those of the last and of the best row of the table, and what training ran.
+
+    behind: by how much the table counts epochs too low: Keras calls the first one 0, Trainer tells the epochs gone.
+    """
     lines = list(outside_code(body))
     listed, rows = listed_values(lines), table_rows(lines)
+    rows = [row | {"epoch": row["epoch"] + behind} if "epoch" in row else row for row in rows]
     measured = metadata_values(results)
     headline, notes = agreed(listed, measured)
     told: Facts = {name: headline.get(name) for name in METRICS}
@@ -345,8 +372,15 @@ def read_evaluation(body: Sequence[str], results: Sequence[EvalResult]) -> tuple
         told |= {f"{place}_{name}": row.get(name) for name in METRICS}
     told["headline"] = which_row(headline, last, best, rows)
     told["evaluated"] = "text" if listed.found else "metadata" if measured.found else None
-    told |= {"epochs_run": last.get("epoch"), "steps_run": whole(last.get("step")), "eval_interval": interval_of(rows)}
+    end = last or listed_end(lines)
+    told |= {"epochs_run": end.get("epoch"), "steps_run": whole(end.get("step")), "eval_interval": interval_of(rows)}
     return told, [*listed.notes, *measured.notes, *notes]
+
+
+def listed_end(lines: Sequence[str]) -> dict[str, float]:
+    """Return epoch and step of a list of raw `eval_*` keys, which are those of its evaluation."""
+    found = {name: plain_number(value) for name, value in results_list(lines) if name in ("epoch", "step")}
+    return {name: value for name, value in found.items() if value is not None and 0 < value <= MOST_STEPS}
 
 
 def listed_values(lines: Sequence[str]) -> Values:
@@ -439,7 +473,7 @@ def metric_value(name: str, value: Any) -> tuple[float | None, str | None]:
     if isinstance(value, bool):
         return None, f"{name} reads {value}"
     if isinstance(value, str) and value.strip().startswith("{"):
-        value = from_dictionary(name, value)
+        value = from_dictionary(value)
     if isinstance(value, Mapping):
         same = [inner for key, inner in value.items() if isinstance(key, str) and metric_of(key)[0] == name]
         value = same[0] if len(same) == 1 else None
@@ -455,7 +489,7 @@ def metric_value(name: str, value: Any) -> tuple[float | None, str | None]:
     return number, None
 
 
-def from_dictionary(name: str, text: str) -> Any:
+def from_dictionary(text: str) -> Any:
     """Return a dictionary that is written as Python writes it; the text where it is none."""
     try:
         return ast.literal_eval(text.strip()) if len(text) < 1000 else text
