@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,19 +9,7 @@ from finevar.claim_files import read_claims
 from finevar.consistency import Config, cross_check
 from finevar.designs import DESIGNS, design_problems, size_problems
 from finevar.found_config import is_found, read_found_config
-from finevar.schemas import (
-    HARMLESS,
-    drop_unknown_keys,
-    factors,
-    fill_defaults,
-    normalise,
-    raise_problems,
-    read_schema,
-    schema_errors,
-    shape_problems,
-    tell,
-    to_numbers,
-)
+from finevar.schemas import factors, normalise, raise_problems, read_against, read_schema
 
 TRAINING_DEFAULTS: Config = {
     "learning_rate": 5e-5,
@@ -44,14 +31,7 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     """Return the config with every default filled in; raise InputError with all of its problems."""
     if is_found(raw):
         return read_found_config(raw)
-    raise_problems(itertools.islice(shape_problems(raw), 1))
-    config, schema = to_numbers(raw), study_schema()
-    errors = schema_errors(config, schema)
-    problems = [tell(error) for error in errors]
-    if any(error.validator not in HARMLESS for error in errors):
-        raise_problems(problems)
-    drop_unknown_keys(errors)
-    config = fill_defaults(config, schema, schema)
+    config, problems = read_against(raw, study_schema())
     config["analysis"]["claims"], wrong = read_claims(config, factors())
     training = TRAINING_DEFAULTS | config["training"]
     baseline = training | config["baseline"]["settings"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,7 @@ from typing import Any
 from finevar.claim_files import read_claims
 from finevar.consistency import Config, cut, factor_problems, level_problems, listed, tradeoff_problems
 from finevar.errors import InputError
-from finevar.schemas import (
-    HARMLESS,
-    drop_unknown_keys,
-    factors,
-    fill_defaults,
-    normalise,
-    raise_problems,
-    read_schema,
-    schema_errors,
-    shape_problems,
-    tell,
-    to_numbers,
-)
+from finevar.schemas import factors, normalise, raise_problems, read_against, read_schema
 
 PLACES = ("folder", "hub", "facts")
 KIND = "model_cards"  # of `source`
@@ -35,14 +22,7 @@ def is_found(raw: Any) -> bool:
 
 def read_found_config(raw: Mapping[str, Any]) -> Config:
     """Return the config with every default filled in; raise InputError with all of its problems."""
-    raise_problems(itertools.islice(shape_problems(raw), 1))
-    config, schema = to_numbers(raw), read_schema("found")
-    errors = schema_errors(config, schema)
-    problems = [tell(error) for error in errors]
-    if any(error.validator not in HARMLESS for error in errors):
-        raise_problems(problems)
-    drop_unknown_keys(errors)
-    config = fill_defaults(config, schema, schema)
+    config, problems = read_against(raw, read_schema("found"))
     config["analysis"]["claims"], wrong = read_claims(config, factors())
     raise_problems([*problems, *wrong, *place_problems(config["cards"]), *found_problems(config)])
     for name, factor in config["sweep"]["factors"].items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import functools
+import itertools
 import json
 import re
 import sys
@@ -125,6 +126,21 @@ class InputErrors(InputError):
         lines = [f"  {number}. {problem}" for number, problem in enumerate(told[:MOST_TOLD], 1)]
         lines += [f"  and {len(told) - MOST_TOLD} more."] if len(told) > MOST_TOLD else []
         Exception.__init__(self, "\n".join([f"the config has {len(told)} {noun}; nothing was run.", *lines]))
+
+
+def read_against(raw: Any, schema: Config) -> tuple[Config, list[InputError]]:
+    """Return a config as its schema understands it, with every default, and the problems that leave it readable.
+
+    Raises InputError where others do not.
+    """
+    raise_problems(itertools.islice(shape_problems(raw), 1))
+    config = to_numbers(raw)
+    errors = schema_errors(config, schema)
+    problems = [tell(error) for error in errors]
+    if any(error.validator not in HARMLESS for error in errors):
+        raise_problems(problems)
+    drop_unknown_keys(errors)
+    return fill_defaults(config, schema, schema), problems
 
 
 def shape_problems(raw: Any, file: str = "config") -> Iterator[InputError]:
