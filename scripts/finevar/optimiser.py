@@ -31,11 +31,12 @@ class Moments:
 
 @torch.no_grad()
 def update(
-    weights: Sequence[Tensor], moments: Moments, *, learning_rate: float, weight_decay: float, clip_norm: float
+    weights: Sequence[Tensor], moments: Moments, *, learning_rate: float | Tensor, weight_decay: float, clip_norm: float
 ) -> Tensor:
     """Take one step of AdamW in place, drop the gradients, return their norm (Loshchilov and Hutter 2019).
 
-    Gradients of a larger norm than clip_norm are scaled down to it, by the kernel itself rather than in a pass before.
+    learning_rate: a number, or one on the weights' device. Gradients of a larger norm than clip_norm are scaled down to
+    it, by the kernel itself rather than in a pass before.
     Matrices decay; biases and LayerNorms never do, whatever their names. PyTorch's fused kernel does the arithmetic;
     its optimiser class would import a compiler first, which takes longer than a short run's training.
     """

@@ -27,6 +27,7 @@ from finevar.keeping import keeping
 from finevar.machine import choose_dtype, is_out_of_memory, machine_facts, peak_memory_mb, provenance, set_up
 from finevar.optimiser import Moments, update
 from finevar.packing import collate
+from finevar.padded import PaddedSteps
 from finevar.randomness import generator
 from finevar.records import TRAINING, write_rows
 from finevar.state import State, load_state, save_state
@@ -176,16 +177,22 @@ def fine_tune(
     """Train from a state to the end, in place; return the reason where it diverged."""
     per_epoch = math.ceil(len(examples) / settings["batch_size"])
     total = per_epoch * settings["epochs"]
-    device, length = str(trainable[0].device), settings["max_length"]
+    device = str(trainable[0].device)
     weights, rows = state.weights, state.rows
     if rows and (reason := divergence(rows[-1])):
         return reason
     parts = max(micro_batches, rows[-1]["micro_batches"] if rows else 1)
+    padded = None
+    if pads(device):
+        padded = PaddedSteps(weights, trainable, state.moments, architecture, examples, settings, dtype)
     progress = Progress(name, total, settings["epochs"])
     started = time.monotonic() - (rows[-1]["seconds"] if rows else 0)
     for epoch in range(len(rows) // per_epoch, settings["epochs"]):
         masks = generator(seed, "dropout", epoch, device=device)
         taken = len(rows) - epoch * per_epoch
+        if padded:
+            padded.masks.set_state(masks.get_state())
+            masks = padded.masks
         if taken:
             masks.set_state(state.draws)
         for numbers in epoch_batches(len(examples), settings["batch_size"], seed, epoch, skip=taken):
@@ -193,28 +200,30 @@ def fine_tune(
             rate = settings["learning_rate"] * schedule_factor(step, total, settings["warmup"], settings["schedule"])
 
             before = masks.get_state()
-            while (
-                done := backpropagate(numbers, parts, weights, architecture, examples, masks, length, dtype)
-            ) is None:
-                for weight in trainable:
-                    weight.grad = None
+            done = padded.attempt(numbers, rate) if padded and parts == 1 else None
+            if done is None:
+                padded = None  # it needs more memory than what is laid end to end
                 masks.set_state(before)
-                parts = smaller(parts, len(numbers))
-            loss, tokens = done
-            norm = update(
-                trainable,
-                state.moments,
-                learning_rate=rate,
-                weight_decay=settings["weight_decay"],
-                clip_norm=settings["clip_norm"],
-            )
+                parts, *done = end_to_end(
+                    state,
+                    trainable,
+                    architecture,
+                    examples,
+                    settings,
+                    numbers,
+                    masks,
+                    rate=rate,
+                    parts=parts,
+                    dtype=dtype,
+                )
+            loss, tokens, norm = done
 
             row = {
                 "step": step + 1,
                 "epoch": (step + 1) / per_epoch,
                 "learning_rate": rate,
                 "loss": loss,
-                "grad_norm": norm.item(),
+                "grad_norm": norm,
                 "tokens": tokens,
                 "micro_batches": parts,
                 "seconds": time.monotonic() - started,
@@ -228,6 +237,44 @@ def fine_tune(
                 keep(state, masks)
     progress.clear()
     return divergence_of(weights)
+
+
+def end_to_end(
+    state: State,
+    trainable: Sequence[Tensor],
+    architecture: Architecture,
+    examples: Encoded,
+    settings: Settings,
+    numbers: Sequence[int],
+    masks: torch.Generator,
+    *,
+    rate: float,
+    parts: int,
+    dtype: torch.dtype,
+) -> tuple[int, float, int, float]:
+    """Take a step on a batch laid end to end, in more parts where memory runs out.
+
+    Return the parts, the batch's mean loss, the tokens read and the gradient's norm.
+    """
+    before, length = masks.get_state(), settings["max_length"]
+    while (done := backpropagate(numbers, parts, state.weights, architecture, examples, masks, length, dtype)) is None:
+        for weight in trainable:
+            weight.grad = None
+        masks.set_state(before)
+        parts = smaller(parts, len(numbers))
+    norm = update(
+        trainable,
+        state.moments,
+        learning_rate=rate,
+        weight_decay=settings["weight_decay"],
+        clip_norm=settings["clip_norm"],
+    )
+    return parts, *done, norm.item()
+
+
+def pads(device: str) -> bool:
+    """Tell whether a device takes batches of a few fixed shapes: a GPU, on which a step costs its launches."""
+    return device.startswith("cuda")
 
 
 def backpropagate(
