@@ -46,8 +46,9 @@ dry-run: $(STAMP) ## list the jobs that `make study` would run
 report: $(STAMP) ## write Snakemake's own report of a finished study: provenance, run times, all results in one page
 	@$(RUN) snakemake $(OPTIONS) --report "results/$$($(STUDY))/snakemake-report.html" $(ARGS)
 
+# Three processes on two cores: those with a cluster of their own mostly wait.
 test: $(STAMP) ## run the tests that need no network
-	@$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN) pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 calibrate: $(STAMP) ## simulate studies of known truth: how often p-values and intervals are wrong (half an hour)
 	@$(RUN) tests.calibration $(ARGS)
