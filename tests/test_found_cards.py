@@ -18,7 +18,9 @@ from transformers import (
 )
 from transformers.modelcard import TrainingSummary
 
-from finevar.found_cards import METRICS, Card, plain_number, read_card
+from finevar.found_cards import Card, read_card
+from finevar.found_lines import plain_number
+from finevar.found_values import METRICS
 from finevar.records import MODEL_CARDS
 
 BASE = "distilbert-base-uncased-finetuned-sst-2-english"

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from finevar.coding import Coding
-from finevar.found_gates import Question, duplicates, judge_cards, stopped_early
+from finevar.found_choice import Question, duplicates, stopped_early
+from finevar.found_gates import judge_cards
 from finevar.found_metrics import found_runs
 from finevar.found_sources import read_facts
 from finevar.readings import Plan, fit_study

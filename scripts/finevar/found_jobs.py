@@ -9,7 +9,8 @@ from finevar import records
 from finevar.beside import beside_rows
 from finevar.errors import InputError
 from finevar.formatting import counted
-from finevar.found_gates import Question, judge_cards
+from finevar.found_choice import Question
+from finevar.found_gates import judge_cards
 from finevar.found_metrics import baseline_row, found_runs, no_curves
 from finevar.jobs import FOUND, LOGGER, Job
 from finevar.pooling import pooling_rows

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from finevar.found_gates import STATES
+from finevar.found_choice import STATES
 from finevar.records import CARDS, FOUND_METRICS, LEARNING_CURVES, METRICS, RESPONSES, SETTINGS
 
 SEED = 0  # of every row: what a card calls its seed has nothing in common with another owner's

@@ -25,7 +25,8 @@ from pyarrow import csv
 from finevar.consistency import cut, listed
 from finevar.errors import InputError
 from finevar.files import read_json, write_json
-from finevar.found_cards import LARGEST_CARD, METRICS, SPANS, WHOLE, Card, complete, read_card, same_row
+from finevar.found_cards import LARGEST_CARD, SPANS, WHOLE, Card, complete, read_card
+from finevar.found_values import METRICS, same_row
 from finevar.jobs import FOUND, LOGGER
 from finevar.records import MODEL_CARDS, STATED, write_rows
 from finevar.sources import building

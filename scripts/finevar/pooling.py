@@ -23,7 +23,8 @@ from scipy import stats
 from finevar.coding import aliased_terms, block_columns, leverages
 from finevar.covariance import Errors, Fit, clustered_by, fit_ols, jackknifes
 from finevar.formatting import counted
-from finevar.found_gates import STATES, Question, judge_cards
+from finevar.found_choice import STATES, Question
+from finevar.found_gates import judge_cards
 
 POOLS = {"all tasks": "the cards of every task", "compared": "the cards that are compared"}
 SPECIFICATIONS = ("pooled", "data-set effects")

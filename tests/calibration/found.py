@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.coding import Coding
-from finevar.found_gates import Question
+from finevar.found_choice import Question
 from finevar.pooling import pooling_rows
 
 OWNERS, CARDS, DATASETS = 30, 120, 5

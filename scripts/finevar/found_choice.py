@@ -1,0 +1,134 @@
+"""Which model cards a study of found models compares: every other one is set aside, with the first reason for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from finevar.coding import Coding, Codings
+from finevar.formatting import counted, factor_label
+
+METRICS = ("loss", "accuracy", "f1")
+STATES = {"learning_rate": "learning_rate", "batch_size": "batch_size", "epochs": "epochs_asked"}  # of a factor
+SLACK = 0.01  # of an evaluation interval: epochs are rounded
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a study of found models asks of the cards."""
+
+    codings: Codings
+    responses: Sequence[str]
+    order: str
+    task: str | None
+    base_models: Sequence[str]
+    cards_per_dataset: int
+    largest_owner_share: float
+
+    @classmethod
+    def of(cls, params: Any) -> Question:
+        """Read a rule's params: factors, analysis and cards."""
+        return cls(
+            codings={name: Coding.of(factor) for name, factor in params.factors.items()},
+            responses=params.analysis["responses"],
+            order=params.analysis["model"],
+            task=params.cards["task"],
+            base_models=params.cards["base_models"],
+            cards_per_dataset=params.cards["cards_per_dataset"],
+            largest_owner_share=params.cards["largest_owner_share"],
+        )
+
+
+def blocks(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Return what an effect of its own is given to: the data set, within its task where tasks are mixed; "" unknown."""
+    if question.task is not None:
+        return cards["data"]
+    return (cards["task"].fillna("unknown task") + ", " + cards["data"]).where(cards["data"] != "", "")
+
+
+def duplicates(cards: pd.DataFrame) -> pd.Series:
+    """Return, for each card, the first one that states exactly the same metrics, None for none.
+
+    To four decimal places, as cards give them, two trainings do not agree in loss and another metric. A card with a
+    single metric is compared by its settings, too.
+    """
+    first: dict[tuple, str] = {}
+    copies = []
+    for row in cards.to_dict("records"):
+        metrics = tuple(None if pd.isna(row[name]) else round(row[name], 6) for name in METRICS)
+        stated = sum(value is not None for value in metrics)
+        key = metrics if stated > 1 else (*metrics, *(str(row[name]) for name in STATES.values()))
+        known = first.setdefault(key, row["card_id"]) if stated else row["card_id"]
+        copies.append(known if known != row["card_id"] else None)
+    return pd.Series(copies, index=cards.index, dtype=object)
+
+
+def is_complete(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Tell which cards are of the study's task and base models and state every factor and every metric of it."""
+    states = [STATES[name] for name in question.codings]
+    whole = cards[[*states, *question.responses]].notna().all(axis=1) & cards["reason"].isna()
+    return whole & of_task(cards, question) & of_base(cards, question)
+
+
+def of_task(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Tell which cards are of the study's task."""
+    if question.task is None:
+        return pd.Series(True, index=cards.index)
+    return cards["task"].fillna("").str.lower().str.replace(" ", "-") == question.task.lower().replace(" ", "-")
+
+
+def of_base(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Tell which cards start from one of the study's base models; of a card that names none, that is not known."""
+    return cards["base_model"].isin(question.base_models) if question.base_models else pd.Series(True, cards.index)
+
+
+def stopped_early(cards: pd.DataFrame) -> pd.Series:
+    """Tell which cards' tables end a whole evaluation interval, one epoch where it is not told, before their epochs."""
+    interval = cards["eval_interval"].fillna(1.0)
+    return cards["epochs_run"] + interval <= cards["epochs_asked"] + SLACK * interval
+
+
+def beyond(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Return which factors of each card lie beyond the levels compared, joined; "" for none."""
+    told = pd.Series("", index=cards.index)
+    for name, coding in question.codings.items():
+        low, high = min(coding.levels), max(coding.levels)
+        outside = ~cards[STATES[name]].between(low * (1 - 1e-9), high * (1 + 1e-9))
+        told = told.mask(outside & cards[STATES[name]].notna(), told + f" {factor_label(name)}")
+    return told.str.strip()
+
+
+def set_aside(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Return, for each card, the first reason why it is not compared; None where it is."""
+    usable = cards[cards["reason"].isna()]
+    copies = duplicates(usable).reindex(cards.index)  # of a usable card: an unusable one does not take its place
+    reasons = cards["reason"].astype(object).where(cards["reason"].notna(), None)
+    outside = beyond(cards, question)
+    lacks = cards[[STATES[name] for name in question.codings]].isna().any(axis=1)
+    for flag, text in (
+        (lacks, "it does not state every factor"),
+        (copies.notna(), "same metrics as " + copies.fillna("").astype(str)),
+        (~of_task(cards, question), "another task: " + cards["task"].fillna("unknown").astype(str)),
+        (~of_base(cards, question), "another base model: " + cards["base_model"].fillna("unknown").astype(str)),
+        (stopped_early(cards), "stopped early, and when was decided by its metrics"),
+        (outside != "", "beyond the levels compared: " + outside),
+        (cards["data"] == "", "data set unknown"),
+    ):
+        reasons = reasons.where(reasons.notna() | ~flag, text)
+    left = cards["data"].where(reasons.isna())
+    rare = left.map(left.value_counts()) < question.cards_per_dataset
+    text = "fewer than " + counted(question.cards_per_dataset, "card") + " on its data set"
+    return reasons.where(reasons.notna() | ~rare, text).astype(object).where(lambda found: found.notna(), None)
+
+
+def rare_metrics(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Return which metrics of each card that is compared too few cards on its data set state, joined; "" for none."""
+    used, told = cards["set_aside"].isna(), pd.Series("", index=cards.index)
+    for name in METRICS:
+        stated = cards["data"].where(used & cards[name].notna())
+        rare = stated.map(stated.value_counts()) < question.cards_per_dataset
+        told = told.mask(rare, told + f" {name}")
+    return told.str.strip()

@@ -1,0 +1,79 @@
+"""The lines of a model card's text: facts as `name: value`, numbers, and texts that are safe to print."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+LONGEST_NAME, LONGEST_LINE = 120, 2_000
+FACT = re.compile(r"(?:[-*+] )?(?:\*\*)?([A-Za-z][\w .@/()-]{0,60}?) ?(?:\*\*)? ?[:=] ?(?:\*\*)? ?(\S.*)")
+NUMBER = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,3})?")
+HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
+
+
+def fact_of(line: str) -> tuple[str, str] | None:
+    """Return name and value of a line `name: value`, in a list or not, bold or not."""
+    match = FACT.fullmatch(" ".join(line[:LONGEST_LINE].split()))
+    return (match[1], match[2]) if match else None
+
+
+def facts_below(body: Sequence[str], titles: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the `name: value` lines below headings with one of some words, down to the next heading without."""
+    inside = False
+    for line in outside_code(body):
+        if heading := HEADING.match(line):
+            words = heading[2].lower().replace("hyper-", "hyper").replace("hyper ", "hyper")
+            inside = any(title in words for title in titles)
+        elif inside and (fact := fact_of(line)):
+            yield fact
+
+
+def outside_code(body: Sequence[str]) -> Iterator[str]:
+    """Yield the lines that do not stand in a block of code, where a `#` is a comment and a value an example."""
+    fenced = False
+    for line in body:
+        if line.lstrip().startswith(("```", "~~~")):
+            fenced = not fenced
+        elif not fenced:
+            yield line
+
+
+def plain_number(text: str) -> float | None:
+    """Return the number that a text is, alone or in bold; a share where it ends with %."""
+    word = text.strip().strip("*`").strip().rstrip(".,;").strip()
+    share = word.removesuffix("%").strip()
+    if not NUMBER.fullmatch(share):
+        return None
+    value = float(share) if share == word else float(Decimal(share).scaleb(-2))
+    return value if math.isfinite(value) else None
+
+
+def from_dictionary(text: str) -> Any:
+    """Return a dictionary that is written as Python writes it; the text where it is none."""
+    try:
+        return ast.literal_eval(text.strip()) if len(text) < 1000 else text
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text
+
+
+def texts(value: Any) -> list[str]:
+    """Return the texts that a value of the metadata is, alone or in a list; anything else in it is left out."""
+    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str) and item.strip()]
+
+
+def short(text: str | None) -> str | None:
+    """Return a name without what could not be printed, cut where it is long; None for none."""
+    if text is None:
+        return None
+    words = "".join(letter if letter.isprintable() else " " for letter in text.strip().strip("`*"))
+    return words[:LONGEST_NAME].strip() or None
+
+
+def cut(text: str) -> str:
+    """Return a text to quote in a note."""
+    words = short(text) or ""
+    return words if len(words) <= 60 else f"{words[:57]}..."
