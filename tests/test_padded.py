@@ -102,6 +102,35 @@ def test_a_step_that_waits_would_be_seen(start, examples, monkeypatch):  # noqa:
         steps.work((8, 16))
 
 
+class Replayed:
+    """What a graph would be to the loop: the step of a shape, done when it is replayed."""
+
+    def __init__(self, steps: PaddedSteps, shape: padded.Shape, replays: list[padded.Shape]) -> None:
+        self.steps, self.shape, self.replays = steps, shape, replays
+
+    def replay(self) -> None:
+        self.replays.append(self.shape)
+        self.steps.work(self.shape)
+
+
+def test_a_shape_is_captured_once_it_has_come_often_enough(start, examples, monkeypatch):  # noqa: F811
+    settings = SETTINGS | {"dropout": 0.1, "epochs": 4}  # of 44 examples: five batches of eight and one of four
+    eager = trained(start, examples, monkeypatch, settings, pads=True)
+    replays: list[padded.Shape] = []
+    built = PaddedSteps.__init__
+
+    def capturing(steps, *arguments) -> None:
+        built(steps, *arguments)
+        steps.captures = True
+
+    monkeypatch.setattr(PaddedSteps, "__init__", capturing)
+    monkeypatch.setattr(PaddedSteps, "captured", lambda steps, shape: Replayed(steps, shape, replays))
+    replayed = trained(start, examples, monkeypatch, settings, pads=True)
+    assert [row["loss"] for row in eager.steps] == [row["loss"] for row in replayed.steps]
+    assert replays.count((8, 16)) == 4 * 5 - padded.BEFORE
+    assert replays.count((4, 16)) == 4 - padded.BEFORE
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_captured_step_is_the_step(start, examples, monkeypatch):  # noqa: F811
     settings = SETTINGS | {"dropout": 0.1, "epochs": 4}

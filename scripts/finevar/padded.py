@@ -83,7 +83,7 @@ class PaddedSteps:
         self.numbers[: len(numbers)].copy_(torch.as_tensor(numbers), non_blocking=True)
         self.rate.fill_(learning_rate)
         if self.stream is None:
-            self.work(shape)
+            self.work_or_replay(shape)
         else:
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
