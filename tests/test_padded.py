@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.benchmarks import gpu
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import tiny
 from finevar import checkpoint, padded, training
+from finevar.encoder import Architecture
 from finevar.encoding import Encoded, encode
 from finevar.optimiser import Moments, update
 from finevar.packing import collate
@@ -139,6 +141,12 @@ def test_a_captured_step_is_the_step(start, examples, monkeypatch):  # noqa: F81
     captured = train(start, examples, settings)
     assert [row["loss"] for row in eager.steps] == [row["loss"] for row in captured.steps]
     assert all(torch.equal(eager.weights[name], captured.weights[name]) for name in eager.weights)
+
+
+@pytest.mark.parametrize("way", gpu.WAYS)
+def test_the_benchmark_for_a_gpu_runs(way):
+    tiny_one = Architecture(3000, 128, 16, 16, 2, 2, "gelu", 0.1, 0.1, 0.2)
+    assert gpu.tokens_per_second(tiny_one, 8, way, "cpu", count=16, epochs=2) > 0
 
 
 def test_the_examples_lie_on_the_device_once_and_cut(start):  # noqa: F811

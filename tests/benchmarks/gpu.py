@@ -1,0 +1,92 @@
+"""Time training steps on a GPU by the way they are taken: python -m tests.benchmarks.gpu; from the repository's root.
+
+On random sentences as long as those of the default study, for the sizes of `step`: batches laid end to end, padded to a
+few fixed shapes, and those shapes captured as CUDA graphs; then the last with several runs at once on the one card.
+Prints real tokens a second. Without a GPU it says so and does nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+import numpy as np
+import torch
+from tests.benchmarks.step import LENGTHS, SHARES, SIZES, WORDS, random_weights
+
+from finevar.encoder import Architecture
+from finevar.encoding import Encoded
+from finevar.machine import choose_dtype, set_up
+from finevar.optimiser import Moments
+from finevar.padded import PaddedSteps
+from finevar.randomness import generator
+from finevar.state import State
+from finevar.training import end_to_end, epoch_batches
+
+WAYS = ("end to end", "padded", "captured")
+EXAMPLES, EPOCHS = 2048, 3  # the first epoch is not timed: it loads kernels and captures shapes
+AT_ONCE = (1, 2, 4)
+SETTINGS = {"max_length": 128, "weight_decay": 0.01, "clip_norm": 1.0}
+
+
+def main() -> None:
+    """Time each way at each size and batch size, then several runs at once."""
+    if not torch.cuda.is_available():
+        print("skipped: needs a CUDA device")
+        return
+    print(f"{torch.cuda.get_device_name()}, matrices in {choose_dtype('auto', 'cuda')}")
+    print(f"| | batch | {' | '.join(f'{way}, tokens/s' for way in WAYS)} |")
+    print(f"|{(2 + len(WAYS)) * '---|'}")
+    for name, architecture in SIZES.items():
+        for size in (16, 32, 64):
+            found = [tokens_per_second(architecture, size, way, "cuda") for way in WAYS]
+            print(f"| {name} | {size} | {' | '.join(f'{speed:,.0f}' for speed in found)} |", flush=True)
+    print("\n| runs at once, batch 32, captured | tokens/s of all |\n|---|---|")
+    for count in AT_ONCE:
+        with get_context("spawn").Pool(count) as pool:
+            jobs = [(SIZES["MiniLM, 22.7 M"], 32, "captured", "cuda")] * count
+            print(f"| {count} | {sum(pool.starmap(tokens_per_second, jobs, chunksize=1)):,.0f} |", flush=True)
+
+
+def tokens_per_second(
+    architecture: Architecture, size: int, way: str, device: str, *, count: int = EXAMPLES, epochs: int = EPOCHS
+) -> float:
+    """Return the real tokens a second of training by a way, after its first epoch."""
+    set_up(1)
+    dtype = choose_dtype("auto", device)
+    examples, settings = random_examples(count), SETTINGS | {"batch_size": size}
+    drawn = random_weights(architecture)
+    weights = {name: tensor.detach().to(device).requires_grad_() for name, tensor in drawn.items()}
+    trainable = list(weights.values())
+    state, masks = State(weights, Moments.zero(trainable), []), generator(0, "dropout", device=device)
+    steps = PaddedSteps(weights, trainable, state.moments, architecture, examples, settings, dtype)
+    steps.masks.set_state(masks.get_state())
+    steps.captures = way == "captured" and device == "cuda"
+    begun, tokens = 0.0, 0
+    for epoch in range(epochs):
+        if epoch == 1:
+            begun, tokens = time.perf_counter(), 0
+        for numbers in epoch_batches(count, size, 0, epoch):
+            if way == "end to end":
+                model = (state, trainable, architecture)
+                _, _, read, _ = end_to_end(*model, examples, settings, numbers, masks, rate=2e-5, parts=1, dtype=dtype)
+            else:
+                _, read, _ = steps.take(numbers, 2e-5)
+            tokens += read
+    return tokens / (time.perf_counter() - begun)
+
+
+def random_examples(count: int) -> Encoded:
+    """Return random sentences as long as those of the default study."""
+    draw = np.random.default_rng(0)
+    sizes = np.interp(draw.uniform(size=count), SHARES, LENGTHS).astype(int)
+    tokens = draw.integers(0, WORDS, sizes.sum()).astype(np.int32)
+    return Encoded(tokens, np.concatenate([[0], np.cumsum(sizes)]), draw.integers(0, 2, count))
+
+
+if __name__ == "__main__":
+    main()
