@@ -243,11 +243,14 @@ def test_the_report_tells_confounding_and_claims(report):
         "within data sets it turns round",
         "Read \N{LEFT DOUBLE QUOTATION MARK}moved\N{RIGHT DOUBLE QUOTATION MARK} as",
         "These cards can carry 1 of the 1 claim stated before the study.",
+        "a difference holds what the test sets differ in, too",
+        "Best predicted",
         "Study designed has no results here yet",
         "models of one owner share code, data and habits",
     ):
         assert words in told
     assert not re.search(r"\bnan\b|\bNone\b", told)
+    assert "It buys" not in told
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")

@@ -27,6 +27,6 @@ ENGINES = {
     "evaluation": "3",
     "aggregation": "3",
     "regression": "3",
-    "report": "2",
+    "report": "3",
     "design_card": "1",
 }
