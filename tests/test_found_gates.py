@@ -170,6 +170,21 @@ def test_one_card_with_one_thing_wrong(changes, name, verdict, reason):
     assert reason is None or aside[20].startswith(reason)
 
 
+@pytest.mark.parametrize("evaluation", ["last", "best"])
+def test_a_row_of_the_table_is_compared_where_it_is_asked_for(evaluation):
+    cards = sound()
+    for name in ("loss", "accuracy", "f1"):
+        cards[f"{evaluation}_{name}"] = cards[name] / 2
+    cards.loc[5, [f"{evaluation}_{name}" for name in ("loss", "accuracy", "f1")]] = None
+    judged, gates, stop = judge_cards(cards, question(evaluation=evaluation))
+    assert f"the {evaluation} row" in gate(gates, "headline")["finding"]
+    assert gate(gates, "headline")["flagged"] == 1
+    runs = found_runs(judged, BASELINE, stop).to_pandas().set_index("run_id")
+    assert runs.loc[cards.loc[3, "card_id"], "accuracy"] == cards.loc[3, "accuracy"] / 2
+    assert judged.loc[5, "set_aside"] == f"no metric of its {evaluation} evaluation"
+    assert cards.loc[5, "card_id"] not in runs.index
+
+
 def test_one_owner_of_most_cards_stops_every_p():
     cards = sound()
     cards.loc[:29, "owner"] = "busy"

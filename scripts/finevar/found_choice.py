@@ -27,6 +27,7 @@ class Question:
     base_models: Sequence[str]
     cards_per_dataset: int
     largest_owner_share: float
+    evaluation: str = "headline"  # or last, best: a row of the cards' tables
 
     @classmethod
     def of(cls, params: Any) -> Question:
@@ -39,7 +40,15 @@ class Question:
             base_models=params.cards["base_models"],
             cards_per_dataset=params.cards["cards_per_dataset"],
             largest_owner_share=params.cards["largest_owner_share"],
+            evaluation=params.cards["evaluation"],
         )
+
+
+def evaluated(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """Return the cards with the metrics of the evaluation that is compared in the place of the headline's."""
+    if question.evaluation == "headline":
+        return cards
+    return cards.assign(**{name: cards[f"{question.evaluation}_{name}"] for name in METRICS})
 
 
 def blocks(cards: pd.DataFrame, question: Question) -> pd.Series:
@@ -110,6 +119,7 @@ def set_aside(cards: pd.DataFrame, question: Question) -> pd.Series:
     lacks = cards[[STATES[name] for name in question.codings]].isna().any(axis=1)
     for flag, text in (
         (lacks, "it does not state every factor"),
+        (cards[list(METRICS)].isna().all(axis=1), f"no metric of its {question.evaluation} evaluation"),
         (copies.notna(), "same metrics as " + copies.fillna("").astype(str)),
         (~of_task(cards, question), "another task: " + cards["task"].fillna("unknown").astype(str)),
         (~of_base(cards, question), "another base model: " + cards["base_model"].fillna("unknown").astype(str)),

@@ -15,10 +15,12 @@ import pandas as pd
 from finevar.coding import aliased_terms, model_matrix, term_name, terms
 from finevar.formatting import counted, factor_label, joined, level, percent, response_label, sentence_case, term_label
 from finevar.found_choice import (
+    METRICS,
     STATES,
     Question,
     blocks,
     duplicates,
+    evaluated,
     is_complete,
     of_base,
     of_task,
@@ -38,6 +40,7 @@ def judge_cards(cards: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, 
 
     cards: as they were read (records.MODEL_CARDS).
     """
+    cards = evaluated(cards, question)
     cards = cards.assign(duplicate_of=duplicates(cards), complete=is_complete(cards, question))
     cards["data"] = blocks(cards, question)
     cards["set_aside"] = set_aside(cards, question)
@@ -61,7 +64,7 @@ def gates_of(cards: pd.DataFrame, question: Question) -> Iterator[Row]:
     yield base_gate(cards, used, question)
     yield metrics_gate(used, question)
     yield averaging_gate(used)
-    yield headline_gate(used)
+    yield headline_gate(used) if question.evaluation == "headline" else row_gate(cards, question)
     yield early_gate(cards)
     for name in question.codings:
         yield range_gate(cards, name, question)
@@ -205,6 +208,18 @@ def headline_gate(used: pd.DataFrame) -> Row:
     return gate(
         "headline", verdict, len(used), other, f"The headline is {told} of {len(known)} cards with a table.", what
     )
+
+
+def row_gate(cards: pd.DataFrame, question: Question) -> Row:
+    """Say that a row of each card's table is compared, and count the cards that have no table."""
+    none = int(cards[list(METRICS)].isna().all(axis=1).sum())
+    told = f"Compared is the {question.evaluation} row of each card's table; {none} of {len(cards)} have none."
+    what = (
+        "The lowest of several losses is lower the more often a training was evaluated."
+        if question.evaluation == "best"
+        else ""
+    )
+    return gate("headline", NOTED if none or what else PASSED, len(cards), none, told, what)
 
 
 def early_gate(cards: pd.DataFrame) -> Row:
