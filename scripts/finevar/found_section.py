@@ -99,9 +99,11 @@ def support_sentence(row: Row, tables: Tables, confidence: float) -> str:
             f"{interval(row['ci_low'], row['ci_high'])}; {p_equals(row['p_adjusted'], 'adjusted p')})"
         )
         return f"{name}: {row['verdict']}, {found}, if owners who chose alike are alike otherwise."
-    reasons = [*obstacles(row, tables, 1 - confidence)]
-    if not reasons:
-        reasons = [str(row["reason"]).partition(": ")[2].rstrip(".") or "there is no estimate"]
+    stopped = (
+        tables["found_gates"]["verdict"].eq("stopped").any()
+    )  # what a claim's own reason repeats, all gates at once
+    own = "" if stopped else str(row["reason"]).partition(": ")[2].rstrip(".")
+    reasons = [*([own] if own else []), *obstacles(row, tables, 1 - confidence)] or ["there is no estimate"]
     return f"{name}: cannot be carried. {sentence_case('; '.join(reasons))}."
 
 
