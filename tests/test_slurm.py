@@ -80,9 +80,9 @@ def training_jobs(slurm: Cluster, folder: Path) -> dict[str, str]:
     """Return the SLURM job that trains each run of a folder just now, as its attempts tell."""
     found = {}
     for log in folder.glob("results/runs/*/*/attempts.log"):
-        last = log.read_text().splitlines()[-1]
-        if " started at step " in last:
-            found[log.parent.name] = re.search(r"SLURM job (\d+)", last)[1]
+        lines = log.read_text().splitlines()  # none in the moment between its opening and its first line
+        if lines and " started at step " in lines[-1]:
+            found[log.parent.name] = re.search(r"SLURM job (\d+)", lines[-1])[1]
     running = {job.id for job in slurm.jobs() if job.state == "RUNNING"}
     return {run: job for run, job in found.items() if job in running}
 
