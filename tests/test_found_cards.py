@@ -20,8 +20,8 @@ from transformers.modelcard import TrainingSummary
 
 from finevar.found_cards import Card, read_card
 from finevar.found_lines import plain_number
-from finevar.found_values import METRICS
 from finevar.records import MODEL_CARDS
+from finevar.scores import ON_CARDS
 
 BASE = "distilbert-base-uncased-finetuned-sst-2-english"
 
@@ -488,7 +488,7 @@ FRAGMENTS = st.sampled_from(
 @given(st.lists(st.one_of(FRAGMENTS, st.text(max_size=20)), max_size=40).map("".join))
 def test_any_text_gives_a_row_with_a_reason_or_with_facts(text):
     row = read(text)
-    assert all(row.get(name) is None or 0 <= row[name] < math.inf for name in METRICS)
+    assert all(row.get(name) is None or 0 <= row[name] < math.inf for name in ON_CARDS)
     assert row["reason"] or (row["learning_rate"] > 0 and row["batch_size"] >= 1 and row["epochs_asked"] > 0)
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 Rows = list[dict[str, Any]]
 
 SAID = ("name", "response", "term", "framework", "source", "finding", "sign", "p_published")
+NO_RESULTS, NO_TEST = "has no results here yet", "does not test this claim"
 FINDINGS = ("estimate", "ci_low", "ci_high", "p_value", "p_adjusted", "from_level", "to_level", "verdict", "reason")
 
 
@@ -29,9 +30,9 @@ def beside_rows(found: pa.Table, designed: pa.Table | None, study: str, other: s
         if match:
             told = {name: match[name] for name in FINDINGS}
         elif designed is None:
-            told = {"verdict": "undecided", "reason": f"study: {other} has no results here yet"}
+            told = {"verdict": "undecided", "reason": f"study: {other} {NO_RESULTS}"}
         else:
-            told = {"verdict": "undecided", "reason": f"study: {other} does not test this claim"}
+            told = {"verdict": "undecided", "reason": f"study: {other} {NO_TEST}"}
         rows.append(said | {"study": other, "kind": "designed"} | told)
     return rows
 

@@ -12,6 +12,7 @@ from scipy import special, stats
 from finevar.coding import term_name, terms
 from finevar.formatting import counted, factor_label, joined, percent, significant
 from finevar.readings import SPAN
+from finevar.tables import as_rows
 
 POWER = 0.8
 UNITS = {  # of an estimate: the change of the response that a term's verdict is about, see readings.SPAN
@@ -55,8 +56,7 @@ def judge_claims(
 
 def keyed(table: pd.DataFrame, *columns: str) -> dict[tuple[Any, ...], Row]:
     """Return the rows of a table by their values in some columns, missing values as None."""
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    return {tuple(row[name] for name in columns): row for row in rows}
+    return {tuple(row[name] for name in columns): row for row in as_rows(table)}
 
 
 def judge_claim(

@@ -73,11 +73,7 @@ def claim_sentence(row: Row, labels: Mapping[str, str], confidence: float) -> st
 
 def found_sentence(row: Row, label: str, confidence: float) -> str:
     """Say what this study estimates of a claim's term, over which levels and where."""
-    half = (row["ci_high"] - row["ci_low"]) / 2
-    value = (
-        f"{estimate(row['estimate'], half)} ({percent(confidence)} interval {interval(row['ci_low'], row['ci_high'])}; "
-        f"{p_equals(row['p_adjusted'], 'adjusted p')})"
-    )
+    value = estimated(row, confidence)
     if is_missing(row["from_level"]):
         first, second = (factor_label(name) for name in row["term"].split(":"))
         return (
@@ -89,6 +85,15 @@ def found_sentence(row: Row, label: str, confidence: float) -> str:
         return f"Here the {row['unit']} of {term_label(row['term'])}, {span}, is {value} of {label}."
     where = "by the slope that it has at the baseline" if row["framework"] == "relative" else "the rest at the centre"
     return f"Here {label} changes by {value} along {factor_label(row['term'])}, {span}, {where}."
+
+
+def estimated(row: Row, confidence: float) -> str:
+    """Return a claim's estimate with its interval and adjusted p-value."""
+    half = (row["ci_high"] - row["ci_low"]) / 2
+    return (
+        f"{estimate(row['estimate'], half)} ({percent(confidence)} interval {interval(row['ci_low'], row['ci_high'])}; "
+        f"{p_equals(row['p_adjusted'], 'adjusted p')})"
+    )
 
 
 def reason_text(reason: str) -> str:

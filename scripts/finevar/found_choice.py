@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from finevar.coding import Coding, Codings
 from finevar.formatting import counted, factor_label
+from finevar.scores import ON_CARDS
 
-METRICS = ("loss", "accuracy", "f1")
 STATES = {"learning_rate": "learning_rate", "batch_size": "batch_size", "epochs": "epochs_asked"}  # of a factor
 SLACK = 0.01  # of an evaluation interval: epochs are rounded
 
@@ -44,11 +45,46 @@ class Question:
         )
 
 
+def choose(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """Return the cards (records.CARDS) with what is said of each: copy of another, complete, set aside, rare metrics.
+
+    cards: as they were read (records.MODEL_CARDS).
+    """
+    cards = evaluated(cards, question)
+    cards = cards.assign(duplicate_of=duplicates(cards), complete=is_complete(cards, question))
+    cards["data"] = blocks(cards, question)
+    cards["set_aside"] = set_aside(cards, question)
+    cards["rare"] = rare_metrics(cards, question)
+    return cards
+
+
+def compared(cards: pd.DataFrame) -> pd.DataFrame:
+    """Return those of chosen cards that are not set aside."""
+    return cards[cards["set_aside"].isna()]
+
+
+def stating(cards: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return those of chosen cards with a metric that enough others on their data set state."""
+    rare = [metric in names.split() for names in cards["rare"]]
+    return cards[cards[metric].notna() & ~np.array(rare, dtype=bool)]
+
+
+def coded(cards: pd.DataFrame, question: Question) -> dict[str, np.ndarray]:
+    """Return each factor of the cards [cards] in coded units."""
+    return {name: coding.coded(cards[STATES[name]].to_numpy(float)) for name, coding in question.codings.items()}
+
+
+def outside(values: pd.Series, coding: Coding) -> pd.Series:
+    """Tell which stated values of a factor lie beyond the levels compared."""
+    low, high = min(coding.levels), max(coding.levels)
+    return values.notna() & ~values.between(low * (1 - 1e-9), high * (1 + 1e-9))
+
+
 def evaluated(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
     """Return the cards with the metrics of the evaluation that is compared in the place of the headline's."""
     if question.evaluation == "headline":
         return cards
-    return cards.assign(**{name: cards[f"{question.evaluation}_{name}"] for name in METRICS})
+    return cards.assign(**{name: cards[f"{question.evaluation}_{name}"] for name in ON_CARDS})
 
 
 def blocks(cards: pd.DataFrame, question: Question) -> pd.Series:
@@ -67,7 +103,7 @@ def duplicates(cards: pd.DataFrame) -> pd.Series:
     first: dict[tuple, str] = {}
     copies = []
     for row in cards.to_dict("records"):
-        metrics = tuple(None if pd.isna(row[name]) else round(row[name], 6) for name in METRICS)
+        metrics = tuple(None if pd.isna(row[name]) else round(row[name], 6) for name in ON_CARDS)
         stated = sum(value is not None for value in metrics)
         key = metrics if stated > 1 else (*metrics, *(str(row[name]) for name in STATES.values()))
         known = first.setdefault(key, row["card_id"]) if stated else row["card_id"]
@@ -104,9 +140,7 @@ def beyond(cards: pd.DataFrame, question: Question) -> pd.Series:
     """Return which factors of each card lie beyond the levels compared, joined; "" for none."""
     told = pd.Series("", index=cards.index)
     for name, coding in question.codings.items():
-        low, high = min(coding.levels), max(coding.levels)
-        outside = ~cards[STATES[name]].between(low * (1 - 1e-9), high * (1 + 1e-9))
-        told = told.mask(outside & cards[STATES[name]].notna(), told + f" {factor_label(name)}")
+        told = told.mask(outside(cards[STATES[name]], coding), told + f" {factor_label(name)}")
     return told.str.strip()
 
 
@@ -115,16 +149,16 @@ def set_aside(cards: pd.DataFrame, question: Question) -> pd.Series:
     usable = cards[cards["reason"].isna()]
     copies = duplicates(usable).reindex(cards.index)  # of a usable card: an unusable one does not take its place
     reasons = cards["reason"].astype(object).where(cards["reason"].notna(), None)
-    outside = beyond(cards, question)
+    factors = beyond(cards, question)
     lacks = cards[[STATES[name] for name in question.codings]].isna().any(axis=1)
     for flag, text in (
         (lacks, "it does not state every factor"),
-        (cards[list(METRICS)].isna().all(axis=1), f"no metric of its {question.evaluation} evaluation"),
+        (cards[list(ON_CARDS)].isna().all(axis=1), f"no metric of its {question.evaluation} evaluation"),
         (copies.notna(), "same metrics as " + copies.fillna("").astype(str)),
         (~of_task(cards, question), "another task: " + cards["task"].fillna("unknown").astype(str)),
         (~of_base(cards, question), "another base model: " + cards["base_model"].fillna("unknown").astype(str)),
         (stopped_early(cards), "stopped early, and when was decided by its metrics"),
-        (outside != "", "beyond the levels compared: " + outside),
+        (factors != "", "beyond the levels compared: " + factors),
         (cards["data"] == "", "data set unknown"),
     ):
         reasons = reasons.where(reasons.notna() | ~flag, text)
@@ -137,7 +171,7 @@ def set_aside(cards: pd.DataFrame, question: Question) -> pd.Series:
 def rare_metrics(cards: pd.DataFrame, question: Question) -> pd.Series:
     """Return which metrics of each card that is compared too few cards on its data set state, joined; "" for none."""
     used, told = cards["set_aside"].isna(), pd.Series("", index=cards.index)
-    for name in METRICS:
+    for name in ON_CARDS:
         stated = cards["data"].where(used & cards[name].notna())
         rare = stated.map(stated.value_counts()) < question.cards_per_dataset
         told = told.mask(rare, told + f" {name}")

@@ -10,6 +10,7 @@ from finevar.claim_files import read_claims
 from finevar.consistency import Config, cut, factor_problems, level_problems, listed, tradeoff_problems
 from finevar.errors import InputError
 from finevar.schemas import factors, normalise, raise_problems, read_against, read_schema
+from finevar.scores import ON_CARDS
 
 PLACES = ("folder", "hub", "facts")
 KIND = "model_cards"  # of `source`
@@ -29,6 +30,11 @@ def read_found_config(raw: Mapping[str, Any]) -> Config:
         factor["levels"] = [normalise({name: level})[name] for level in factor["levels"]]
     config["baseline"]["settings"] = normalise(config["baseline"]["settings"])
     return config
+
+
+def card_files(folder: str | Path) -> list[Path]:
+    """Return the files of a folder that are cards."""
+    return sorted(path for path in Path(folder).rglob("*.md") if path.is_file())
 
 
 def place_problems(cards: Config) -> Iterator[InputError]:
@@ -66,11 +72,11 @@ def found_problems(config: Config) -> Iterator[InputError]:
                 remedy=f"State the baseline's {name}.",
             )
     yield from tradeoff_problems(config["analysis"])
-    unknown = [name for name in config["analysis"]["responses"] if name not in ("accuracy", "f1", "loss")]
+    unknown = [name for name in config["analysis"]["responses"] if name not in ON_CARDS]
     if unknown:
         yield InputError(
             "config: analysis.responses",
             found=listed(unknown),
-            allowed="accuracy, f1, loss: what model cards state",
+            allowed=f"{listed(sorted(ON_CARDS))}: what model cards state",
             remedy="Leave it out.",
         )

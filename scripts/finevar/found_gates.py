@@ -15,22 +15,29 @@ import pandas as pd
 from finevar.coding import aliased_terms, model_matrix, term_name, terms
 from finevar.formatting import counted, factor_label, joined, level, percent, response_label, sentence_case, term_label
 from finevar.found_choice import (
-    METRICS,
     STATES,
     Question,
-    blocks,
-    duplicates,
-    evaluated,
-    is_complete,
+    choose,
+    coded,
+    compared,
     of_base,
     of_task,
-    rare_metrics,
-    set_aside,
+    outside,
+    stating,
     stopped_early,
 )
+from finevar.scores import ON_CARDS
 
 CAREFUL = 0.5  # share of one value of a factor, or of one owner, that is worth a note
 PASSED, NOTED, SET_ASIDE, STOPPED = "passed", "noted", "set aside", "stopped"
+
+HEADLINES = {  # by what a card says of its own
+    "last": "the last row",
+    "best": "the row of lowest loss",
+    "last and best": "the last and best row",
+    "another row": "another row",
+    "no row": "no row of the card's table",
+}
 
 Row = dict[str, Any]
 
@@ -40,11 +47,7 @@ def judge_cards(cards: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, 
 
     cards: as they were read (records.MODEL_CARDS).
     """
-    cards = evaluated(cards, question)
-    cards = cards.assign(duplicate_of=duplicates(cards), complete=is_complete(cards, question))
-    cards["data"] = blocks(cards, question)
-    cards["set_aside"] = set_aside(cards, question)
-    cards["rare"] = rare_metrics(cards, question)
+    cards = choose(cards, question)
     gates = [*gates_of(cards, question)]
     stops = [gate["finding"] for gate in gates if gate["verdict"] == STOPPED]
     return cards, gates, " ".join(stops) or None
@@ -55,7 +58,7 @@ def judge_cards(cards: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, 
 
 def gates_of(cards: pd.DataFrame, question: Question) -> Iterator[Row]:
     """Yield a row a gate: what was looked at, what was found, and what follows."""
-    used = cards[cards["set_aside"].isna()]
+    used = compared(cards)
     yield unusable_gate(cards)
     yield duplicate_gate(cards)
     yield owner_gate(cards, used, question)
@@ -111,13 +114,19 @@ def owner_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> R
     among = used["owner"].value_counts()
     if among.empty:
         return gate("owners", NOTED, len(cards), everywhere.iloc[0], f"{told}.")
-    share = among.iloc[0] / len(used)
-    told += f"; of the {len(used)} compared, {among.iloc[0]} are {among.index[0]}'s ({percent(share)})."
-    if share > question.largest_owner_share:
+    told += f"; {largest_owner(used)}."
+    if among.iloc[0] / len(used) > question.largest_owner_share:
         stop = "No p-value: it would tell of that owner's code and data as much as of the settings."
         return gate("owners", STOPPED, len(cards), everywhere.iloc[0], told, stop)
     verdict = NOTED if everywhere.iloc[0] / len(cards) > CAREFUL else PASSED
     return gate("owners", verdict, len(cards), everywhere.iloc[0], told, "Errors are clustered by owner.")
+
+
+def largest_owner(used: pd.DataFrame) -> str:
+    """Say whose most of the models compared are, and how many."""
+    among = used["owner"].value_counts()
+    count, share = among.iloc[0], among.iloc[0] / len(used)
+    return f"of the {len(used)} compared, {count} are {among.index[0]}'s ({percent(share)})"
 
 
 def dataset_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
@@ -177,7 +186,7 @@ def metrics_gate(used: pd.DataFrame, question: Question) -> Row:
 
 def averaging_gate(used: pd.DataFrame) -> Row:
     """Count the cards that do not say how their F1 is averaged."""
-    stated = used[used["f1"].notna() & ~used["rare"].str.split().apply(lambda names: "f1" in names)]
+    stated = stating(used, "f1")
     unknown = stated["f1_average"].isna().sum()
     if not unknown:
         return gate("averaging of F1", PASSED, len(stated), 0, "Every F1 says how it is averaged.")
@@ -193,14 +202,7 @@ def headline_gate(used: pd.DataFrame) -> Row:
     if known.empty:
         return gate("headline", NOTED, len(used), 0, "No card has a table to find its headline metrics in.")
     counts = known.value_counts()
-    words = {
-        "no row": "no row of the card's table",
-        "best": "the row of lowest loss",
-        "last and best": "the last and best row",
-    }
-    told = joined(
-        [f"{words.get(name, f'the {name} row'.replace('row row', 'row'))} in {count}" for name, count in counts.items()]
-    )
+    told = joined([f"{HEADLINES[name]} in {count}" for name, count in counts.items()])
     what = (
         "A headline that is no row was measured on other data than the table was, or by another call." if other else ""
     )
@@ -212,7 +214,7 @@ def headline_gate(used: pd.DataFrame) -> Row:
 
 def row_gate(cards: pd.DataFrame, question: Question) -> Row:
     """Say that a row of each card's table is compared, and count the cards that have no table."""
-    none = int(cards[list(METRICS)].isna().all(axis=1).sum())
+    none = int(cards[list(ON_CARDS)].isna().all(axis=1).sum())
     told = f"Compared is the {question.evaluation} row of each card's table; {none} of {len(cards)} have none."
     what = (
         "The lowest of several losses is lower the more often a training was evaluated."
@@ -236,8 +238,8 @@ def range_gate(cards: pd.DataFrame, name: str, question: Question) -> Row:
     title = f"range of {factor_label(name)}"
     if stated.empty:
         return gate(title, STOPPED, len(cards), len(cards), f"No card states {factor_label(name)}.")
-    low, high = min(question.codings[name].levels), max(question.codings[name].levels)
-    outside = int((~stated.between(low * (1 - 1e-9), high * (1 + 1e-9))).sum())
+    coding = question.codings[name]
+    beyond = int(outside(stated, coding).sum())
     counts = stated.value_counts()
     share = counts.iloc[0] / len(stated)
     spread = (
@@ -245,9 +247,10 @@ def range_gate(cards: pd.DataFrame, name: str, question: Question) -> Row:
     )
     told = f"{spread}; {level(counts.index[0])} in {counts.iloc[0]} of {len(stated)} cards that state it."
     told = f"{factor_label(name).capitalize()}: {told}"
-    if outside:
-        what = f"{counted(outside, 'card')} beyond {level(low)} to {level(high)}: set aside."
-        return gate(title, SET_ASIDE, len(stated), outside, told, what)
+    if beyond:
+        ends = f"{level(min(coding.levels))} to {level(max(coding.levels))}"
+        what = f"{counted(beyond, 'card')} beyond {ends}: set aside."
+        return gate(title, SET_ASIDE, len(stated), beyond, told, what)
     what = "One habitual value says little about the others." if share > CAREFUL else ""
     return gate(title, NOTED if share > CAREFUL else PASSED, len(stated), 0, told, what)
 
@@ -255,17 +258,16 @@ def range_gate(cards: pd.DataFrame, name: str, question: Question) -> Row:
 def alias_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
     """Name the terms that the cards cannot tell from others, among those that state everything and those compared."""
     whole = cards[cards["complete"]]
-    found = [f"among the {len(whole)} complete cards {shown(names)}" for names in [aliased(whole, question)] if names]
-    among = aliased(used, question)
-    if among:
-        found.append(f"among the {len(used)} compared {shown(among)}")
-    if not found:
+    complete, among = aliased(whole, question), aliased(used, question)
+    if not complete and not among:
         told = f"All terms of the {question.order} model can be told apart among the {len(whole)} complete cards."
         return gate("aliasing", PASSED, len(whole), 0, told)
+    found = [f"among the {len(whole)} complete cards {shown(complete)}"] if complete else []
+    found += [f"among the {len(used)} compared {shown(among)}"] if among else []
     told = f"Exact combinations of the terms before them: {'; '.join(found)}."
     if among:
         return gate("aliasing", STOPPED, len(whole), len(among), told, "No p-value: there is no estimate of them.")
-    return gate("aliasing", NOTED, len(whole), len(aliased(whole, question)), told)
+    return gate("aliasing", NOTED, len(whole), len(complete), told)
 
 
 def shown(names: Sequence[str]) -> str:
@@ -278,5 +280,4 @@ def aliased(cards: pd.DataFrame, question: Question) -> list[str]:
     if cards.empty:
         return []
     columns = terms(list(question.codings), question.order)
-    coded = {name: coding.coded(cards[STATES[name]].to_numpy(float)) for name, coding in question.codings.items()}
-    return aliased_terms(model_matrix(coded, columns), [term_name(term) for term in columns])
+    return aliased_terms(model_matrix(coded(cards, question), columns), [term_name(term) for term in columns])

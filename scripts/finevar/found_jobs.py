@@ -11,11 +11,11 @@ from finevar.errors import InputError
 from finevar.formatting import counted
 from finevar.found_choice import Question
 from finevar.found_gates import judge_cards
-from finevar.found_metrics import baseline_row, found_runs, no_curves
+from finevar.found_metrics import baseline_row, found_runs
 from finevar.jobs import FOUND, LOGGER, Job
 from finevar.pooling import pooling_rows
 from finevar.records import read_table, write_table
-from finevar.tables import write_tables
+from finevar.tables import as_rows, write_tables
 
 
 def aggregate_cards(job: Job) -> None:
@@ -26,11 +26,11 @@ def aggregate_cards(job: Job) -> None:
     runs = found_runs(cards, baseline, stop)
     if not len(runs):
         raise nothing_left(study, gates)
-    tables = {"cards": cards.astype(object).where(cards.notna(), None).to_dict("records"), "found_gates": gates}
+    tables = {"cards": as_rows(cards), "found_gates": gates}
     write_tables(tables, [job.output.cards, job.output.gates, *job.output.csv])
     write_table(runs, job.output.metrics)
     write_table(baseline_row(baseline["name"], baseline), job.output.baseline)
-    write_table(no_curves(), job.output.curves)
+    write_table(records.LEARNING_CURVES.empty_table(), job.output.curves)  # cards hold no steps
     for gate in gates:
         LOGGER.info("%s, %s: %s %s", gate["gate"], gate["verdict"], gate["finding"], gate["consequence"])
     LOGGER.log(FOUND, "%d of %s can be compared.", len(runs), counted(len(cards), "card"))

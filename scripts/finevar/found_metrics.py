@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from finevar.found_choice import STATES
-from finevar.records import CARDS, FOUND_METRICS, LEARNING_CURVES, METRICS, RESPONSES, SETTINGS
+from finevar.found_choice import STATES, compared
+from finevar.records import CARDS, FOUND_METRICS, METRICS, RESPONSES
+from finevar.tables import as_rows
 
 SEED = 0  # of every row: what a card calls its seed has nothing in common with another owner's
 PUBLISHED = "as published"  # data set of the baseline's figures
@@ -24,8 +25,7 @@ def found_runs(cards: pd.DataFrame, baseline: Mapping[str, Any], gate: str | Non
     """
     names = set(FOUND_METRICS.names) & set(CARDS.names) - {"dataset", "epochs"}
     rows = []
-    for card in cards[cards["set_aside"].isna()].astype(object).to_dict("records"):
-        stated = {name: None if pd.isna(value) else value for name, value in card.items()}
+    for stated in as_rows(compared(cards)):
         settings = {name: stated[column] for name, column in STATES.items()}
         rows.append(
             {name: None if name in stated["rare"].split() else stated[name] for name in names}
@@ -63,11 +63,5 @@ def point_name(settings: Mapping[str, float | None]) -> str:
 
 def baseline_row(name: str, baseline: Mapping[str, Any]) -> pa.Table:
     """Return the published baseline as the row (records.METRICS) that a trained one has."""
-    settings = {key: value for key, value in baseline["settings"].items() if key in SETTINGS}
-    row = settings | baseline["metrics"] | {"run_id": name, "point_id": name, "dataset": PUBLISHED, "status": "ok"}
-    return pa.Table.from_pylist([row], schema=METRICS)
-
-
-def no_curves() -> pa.Table:
-    """Return the learning curves of models of which only the end is known: none."""
-    return LEARNING_CURVES.empty_table()
+    row = {"run_id": name, "point_id": name, "dataset": PUBLISHED, "status": "ok"}
+    return pa.Table.from_pylist([row | baseline["settings"] | baseline["metrics"]], schema=METRICS)

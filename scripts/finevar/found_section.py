@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.beside import NO_RESULTS
+from finevar.claims_section import estimated
 from finevar.formatting import (
     NOTHING,
     counted,
@@ -25,6 +27,7 @@ from finevar.formatting import (
     settings_text,
     term_label,
 )
+from finevar.found_gates import largest_owner
 from finevar.groups import group, sentence
 from finevar.pooling import ERRORS, POOLS, SPECIFICATIONS
 from finevar.report_tables import Table, cell, ranged, table
@@ -61,12 +64,14 @@ def page(tables: Tables, labels: Labels, facts: Mapping[str, Any]) -> dict[str, 
 
 def scope(tables: Tables) -> str:
     """Say what the answer rests on."""
-    runs, looked = tables["metrics"], int(tables["found_gates"]["cards"].max())
-    owners, data = runs["owner"].dropna().nunique(), runs["dataset"].nunique()
-    return (
-        f"{counted(len(runs), 'model')} of {counted(owners, 'owner')} on {counted(data, 'data set')}, out of "
-        f"{counted(looked, 'model card')}."
-    )
+    looked = int(tables["found_gates"]["cards"].max())
+    return f"{models_compared(tables['metrics'])}, out of {counted(looked, 'model card')}."
+
+
+def models_compared(runs: pd.DataFrame) -> str:
+    """Say how many models are compared, whose they are and on how much data."""
+    owners, data = runs["owner"].nunique(), runs["dataset"].nunique()
+    return f"{counted(len(runs), 'model')} of {counted(owners, 'owner')} on {counted(data, 'data set')}"
 
 
 # The claims -----------------------------------------------------------------------------------------------------------
@@ -93,15 +98,9 @@ def support_sentence(row: Row, tables: Tables, confidence: float) -> str:
     """Say what these cards make of a claim, or all that keeps them from making anything of it."""
     name = sentence_case(row["name"])
     if not is_missing(row["estimate"]):
-        half = (row["ci_high"] - row["ci_low"]) / 2
-        found = (
-            f"{estimate(row['estimate'], half)} ({percent(confidence)} interval "
-            f"{interval(row['ci_low'], row['ci_high'])}; {p_equals(row['p_adjusted'], 'adjusted p')})"
-        )
-        return f"{name}: {row['verdict']}, {found}, if owners who chose alike are alike otherwise."
-    stopped = (
-        tables["found_gates"]["verdict"].eq("stopped").any()
-    )  # what a claim's own reason repeats, all gates at once
+        return f"{name}: {row['verdict']}, {estimated(row, confidence)}, if owners who chose alike are alike otherwise."
+    # Where a gate stops all, a claim's own reason repeats the gates, all at once.
+    stopped = tables["found_gates"]["verdict"].eq("stopped").any()
     own = "" if stopped else str(row["reason"]).partition(": ")[2].rstrip(".")
     reasons = [*([own] if own else []), *obstacles(row, tables, 1 - confidence)] or ["there is no estimate"]
     return f"{name}: cannot be carried. {sentence_case('; '.join(reasons))}."
@@ -125,7 +124,7 @@ def obstacles(row: Row, tables: Tables, alpha: float) -> Iterator[str]:
             yield f"among the {factor['cards']} cards compared, {which} is not told apart: {factor['reason']}"
     owners = gates.loc["owners"] if "owners" in gates.index else None
     if owners is not None and owners["verdict"] == "stopped":
-        yield str(owners["finding"]).partition("; ")[2].rstrip(".") or str(owners["finding"]).rstrip(".")
+        yield largest_owner(tables["metrics"])
     everywhere = tables["pooling"].query("errors == 'HC3'")
     for pool in POOLS if len(names) == 1 else ():
         chosen = everywhere[(everywhere["pool"] == pool) & (everywhere["factor"] == names[0])]
@@ -309,10 +308,10 @@ def beside_group(rows: pd.DataFrame, confidence: float) -> dict[str, Any] | None
     counts = designed["verdict"].value_counts()
     told = joined([f"{count} {verdict}" for verdict, count in counts.items()])
     finding = f"Of the same claims, study {study}, which trained its models, has {told}."
-    missing = designed["reason"].fillna("").str.endswith("has no results here yet")
+    missing = designed["reason"].fillna("").str.endswith(NO_RESULTS)
     if missing.all():
-        told = "has no results here yet: run it, then this study again, and both stand side by side"
-        return {"finding": f"Study {study} {told}.", "table": None}
+        told = "run it, then this study again, and both stand side by side"
+        return {"finding": f"Study {study} {NO_RESULTS}: {told}.", "table": None}
     printed = []
     for ours, theirs in zip(found.to_dict("records"), designed.to_dict("records"), strict=True):
         printed.append(
@@ -362,7 +361,7 @@ def sources(runs: pd.DataFrame, cards: Mapping[str, Any]) -> Table:
     kinds = runs["kind"].fillna("unknown").value_counts()
     rows = [
         ["Cards", place],
-        ["Revisions", counted(runs["revision"].dropna().nunique(), "commit recorded").replace("recordeds", "recorded")],
+        ["Revisions", f"{counted(runs['revision'].dropna().nunique(), 'commit')} recorded"],
         ["Written by", ", ".join(f"{name} ({count})" for name, count in kinds.items())],
     ]
     return table("Where the cards come from; each is named in cards.csv with its source.", ["What", "Value"], rows)

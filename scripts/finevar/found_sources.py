@@ -26,9 +26,11 @@ from finevar.consistency import cut, listed
 from finevar.errors import InputError
 from finevar.files import read_json, write_json
 from finevar.found_cards import LARGEST_CARD, SPANS, WHOLE, Card, complete, read_card
-from finevar.found_values import METRICS, same_row
+from finevar.found_config import card_files
+from finevar.found_values import same_row
 from finevar.jobs import FOUND, LOGGER
 from finevar.records import MODEL_CARDS, STATED, write_rows
+from finevar.scores import ON_CARDS
 from finevar.sources import building
 
 INDEX = "index.json"  # of a fetched folder: each model's commit, or why there is no card
@@ -140,11 +142,6 @@ def cards_in(folder: Path, revisions: Mapping[str, str]) -> Iterator[Card]:
         yield Card(name, text, owner, revisions.get(name), source)
 
 
-def card_files(folder: Path) -> list[Path]:
-    """Return the files of a folder that are cards."""
-    return sorted(path for path in Path(folder).rglob("*.md") if path.is_file())
-
-
 def read_facts(path: Path) -> list[Facts]:
     """Return a row (records.MODEL_CARDS) of each card that a CSV tells of, in its order.
 
@@ -166,17 +163,16 @@ def read_facts(path: Path) -> list[Facts]:
             )
         seen[row["card_id"]] = number
         check_numbers(row, where)
-        stated = {name: row.get(name) for name in STATED if name in row}
-        row["card_sha256"] = hashlib.sha256(json.dumps(stated, sort_keys=True, default=str).encode()).hexdigest()
+        row["card_sha256"] = hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()
     return [complete({"kind": "other", "headline": headline_of(row)} | row) for row in rows]
 
 
 def headline_of(row: Facts) -> str | None:
     """Say whether the headline is the last row of the card's table, where that row is told."""
-    last = {name: row[f"last_{name}"] for name in METRICS if f"last_{name}" in row}
+    last = {name: row[f"last_{name}"] for name in ON_CARDS if f"last_{name}" in row}
     if not last:
         return None
-    return "last" if same_row({name: row[name] for name in METRICS if name in row}, last) else "no row"
+    return "last" if same_row({name: row[name] for name in ON_CARDS if name in row}, last) else "no row"
 
 
 def facts_table(path: Path) -> pa.Table:
@@ -194,7 +190,7 @@ def facts_table(path: Path) -> pa.Table:
             remedy="Correct that cell.",
         ) from error
     unknown = [name for name in table.column_names if name not in STATED]
-    lacks = [name for name in ("card_id", *METRICS[:1]) if name not in table.column_names]
+    lacks = [name for name in ("card_id", "loss") if name not in table.column_names]
     repeated = len(set(table.column_names)) < len(table.column_names)
     if unknown or lacks or repeated or not 0 < len(table) <= MOST_FACTS:
         found = [f"unknown columns {listed(unknown)}"] if unknown else []

@@ -11,9 +11,9 @@ from typing import Any
 from huggingface_hub import EvalResult
 
 from finevar.found_lines import HEADING, cut, fact_of, from_dictionary, outside_code, plain_number, texts
+from finevar.scores import ON_CARDS
 
 MOST_STEPS = 2**53
-METRICS = ("loss", "accuracy", "f1")
 AVERAGES = ("macro", "micro", "weighted", "binary")
 NAMES = {
     "loss": ("loss", "eval loss", "validation loss", "val loss", "evaluation loss"),
@@ -46,11 +46,11 @@ def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behin
     rows = [row | {"epoch": row["epoch"] + behind} if "epoch" in row else row for row in rows]
     measured = metadata_values(results)
     headline, notes = agreed(listed, measured)
-    told: Facts = {name: headline.get(name) for name in METRICS}
+    told: Facts = {name: headline.get(name) for name in ON_CARDS}
     told["f1_average"] = listed.f1_average or measured.f1_average
     last, best = (rows[-1], best_row(rows)) if rows else ({}, {})
     for place, row in (("last", last), ("best", best)):
-        told |= {f"{place}_{name}": row.get(name) for name in METRICS}
+        told |= {f"{place}_{name}": row.get(name) for name in ON_CARDS}
     told["headline"] = which_row(headline, last, best, rows)
     told["evaluated"] = "text" if listed.found else "metadata" if measured.found else None
     end = last or listed_end(lines)
@@ -178,7 +178,7 @@ def agreed(listed: Values, measured: Values) -> tuple[dict[str, float], list[str
     if not listed.found:
         return dict(measured.found), []
     found, notes = {}, []
-    for name in METRICS:
+    for name in ON_CARDS:
         ours, other = listed.found.get(name), measured.found.get(name)
         if ours is None:
             continue
@@ -249,7 +249,7 @@ def which_row(
 
 def same_row(headline: Mapping[str, float], row: Mapping[str, float]) -> bool:
     """Tell whether all metrics that a row shares with the headline agree, and there is one."""
-    shared = [name for name in METRICS if name in headline and name in row]
+    shared = [name for name in ON_CARDS if name in headline and name in row]
     return bool(shared) and all(math.isclose(headline[name], row[name], abs_tol=5.01e-5) for name in shared)
 
 

@@ -66,7 +66,8 @@ class PaddedSteps:
         self.captures = device.type == "cuda" and os.environ.get("FINEVAR_GRAPHS") == "1"
 
     def attempt(self, numbers: Sequence[int], learning_rate: float) -> tuple[float, int, float] | None:
-        """Take one step as `take` does; None, with nothing changed but the masks' state, where memory ran out."""
+        """Take one step as `take` does; None, with nothing changed, where memory ran out."""
+        before = self.masks.get_state()
         try:
             return self.take(numbers, learning_rate)
         except (MemoryError, RuntimeError) as error:
@@ -74,6 +75,7 @@ class PaddedSteps:
                 raise
         for weight in self.trainable:
             weight.grad = None
+        self.masks.set_state(before)
         return None
 
     def take(self, numbers: Sequence[int], learning_rate: float) -> tuple[float, int, float]:

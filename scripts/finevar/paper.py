@@ -14,6 +14,7 @@ from finevar.designs import DESIGNS
 from finevar.drawing import vega_lite_version
 from finevar.files import write_bytes
 from finevar.formatting import counted, factor_label, joined, level, percent, response_label
+from finevar.found_section import models_compared
 from finevar.report import Tables
 from finevar.report_tables import Table
 from finevar.tables import are_found
@@ -156,8 +157,7 @@ def cards_text(tables: Tables, facts: Facts) -> str:
         ]
     )
     return (
-        f"We read {counted(int(gates['cards'].max()), 'model card')} and compared {counted(len(metrics), 'model')} of "
-        f"{counted(metrics['owner'].nunique(), 'owner')} on {counted(metrics['dataset'].nunique(), 'data set')} by "
+        f"We read {counted(int(gates['cards'].max()), 'model card')} and compared {models_compared(metrics)} by "
         f"{ranges}, as the cards state them; nobody assigned these settings, so what goes together need not be an "
         f"effect. {found} The question and its metrics follow @lorenzoni2025variability. Relative figures are taken "
         f"against {baseline['name']}, as published."

@@ -23,8 +23,7 @@ from scipy import stats
 from finevar.coding import aliased_terms, block_columns, leverages
 from finevar.covariance import Errors, Fit, clustered_by, fit_ols, jackknifes
 from finevar.formatting import counted
-from finevar.found_choice import STATES, Question
-from finevar.found_gates import judge_cards
+from finevar.found_choice import STATES, Question, choose, coded, compared, stating
 
 POOLS = {"all tasks": "the cards of every task", "compared": "the cards that are compared"}
 SPECIFICATIONS = ("pooled", "data-set effects")
@@ -44,11 +43,9 @@ def pooling_rows(cards: pd.DataFrame, question: Question, confidence: float) -> 
         pools = {"all tasks": dataclasses.replace(question, task=None)} | pools
     rows: Rows = []
     for pool, asked in pools.items():
-        judged = judge_cards(cards, asked)[0]
-        used = judged[judged["set_aside"].isna()]
+        used = compared(choose(cards, asked))
         for response in question.responses:
-            rare = used["rare"].str.split().apply(lambda names, response=response: response in names)
-            stated = used[used[response].notna() & ~rare].reset_index(drop=True)
+            stated = stating(used, response).reset_index(drop=True)
             rows += [{"pool": pool} | row for row in response_rows(stated, response, asked, confidence)]
     return rows
 
@@ -81,16 +78,12 @@ def estimable(cards: pd.DataFrame, blocks: np.ndarray, question: Question) -> tu
         return [], dict.fromkeys(question.codings, "no card is left")
     flat = {name: "it has one value only" for name in question.codings if cards[STATES[name]].nunique() < 2}
     names = [name for name in question.codings if name not in flat]
-    matrix = np.column_stack([np.ones(len(cards)), blocks, *(coded(cards, name, question) for name in names)])
+    x = coded(cards, question)
+    matrix = np.column_stack([np.ones(len(cards)), blocks, *(x[name] for name in names)])
     labels = ["", *[""] * blocks.shape[1], *names]
     where = "within data sets it does not vary, or only with" if blocks.shape[1] else "it varies only with"
     aliased = {name: f"{where} what stands before it" for name in aliased_terms(matrix, labels) if name}
     return [name for name in names if name not in aliased], flat | aliased
-
-
-def coded(cards: pd.DataFrame, name: str, question: Question) -> np.ndarray:
-    """Return a factor of the cards in coded units."""
-    return question.codings[name].coded(cards[STATES[name]].to_numpy(float))
 
 
 def fitted(
@@ -99,7 +92,8 @@ def fitted(
     """Return the first-order fit with one kind of errors, its factors behind the intercept; or why there is none."""
     if not factors:
         return "no factor can be estimated"
-    columns = np.column_stack([coded(cards, name, question) for name in factors])
+    x = coded(cards, question)
+    columns = np.column_stack([x[name] for name in factors])
     ones, values = np.ones((len(cards), 1)), cards[response].to_numpy(float)
     if np.ptp(values) == 0:
         return "every card states the same value"

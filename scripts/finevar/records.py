@@ -122,11 +122,11 @@ STATED = {
     "warmup_steps": pa.float64(),
     "warmup_ratio": pa.float64(),
     "mixed_precision": pa.string(),
-    **{name: pa.float64() for name in ("loss", "accuracy", "f1")},  # the headline
+    **{name: pa.float64() for name in scores.ON_CARDS},  # the headline
     "f1_average": pa.string(),
     "headline": pa.string(),  # the row of the table that it is: last, best, last and best, another row, no row
     "evaluated": pa.string(),  # where it stands: text or metadata
-    **{f"{place}_{name}": pa.float64() for place in ("last", "best") for name in ("loss", "accuracy", "f1")},
+    **{f"{place}_{name}": pa.float64() for place in ("last", "best") for name in scores.ON_CARDS},
     "transformers": pa.string(),
     "notes": pa.string(),
 }
@@ -172,7 +172,7 @@ FOUND_METRICS = pa.schema(
                 "evaluated",
             )
         ),
-        *((f"{place}_{name}", pa.float64()) for place in ("last", "best") for name in ("loss", "accuracy", "f1")),
+        *((f"{place}_{name}", pa.float64()) for place in ("last", "best") for name in scores.ON_CARDS),
         ("gate", pa.string()),  # why no p-value may be had from these rows, the same in all; null where it may
     ]
 )

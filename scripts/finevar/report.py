@@ -110,14 +110,15 @@ def render_page(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts:
     )  # fmt: skip
     labels, analysis = fitted_names(tables, facts), facts["config"]["analysis"]
     confidence, model = analysis["confidence"], analysis["model"]
+    found = are_found(tables["metrics"])
     context = {
         "study": facts["config"]["study"],
         "interim": facts["interim"],
         "answer": answer(tables, facts),
         "explorer": explorer_data(tables, labels, facts),
-        "found": found_section.page(tables, names(tables, facts), facts) if are_found(tables["metrics"]) else None,
-        "design": None if are_found(tables["metrics"]) else design(tables, facts),
-        "baseline": None if are_found(tables["metrics"]) else baseline(tables, facts),
+        "found": found_section.page(tables, names(tables, facts), facts) if found else None,
+        "design": None if found else design(tables, facts),
+        "baseline": None if found else baseline(tables, facts),
         "effects": effects(tables, facts),
         "figures": {name: figure(name, spec, tables, facts) for name, spec in figures.items()},
         "surfaces": surfaces(tables, figures, facts),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 ECE_BINS = 15
+ON_CARDS = ("loss", "accuracy", "f1")  # responses that model cards state
 
 Row = dict[str, Any]
 

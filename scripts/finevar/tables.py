@@ -31,6 +31,11 @@ def as_table(name: str, rows: Rows) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=getattr(records, name.upper()))
 
 
+def as_rows(table: pd.DataFrame) -> Rows:
+    """Return a table's rows, missing values as None."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
+
+
 def write_tables(tables: Mapping[str, Rows], paths: Iterable[str]) -> None:
     """Write tables to the paths named after them, as Parquet or as CSV by suffix."""
     for path in paths:

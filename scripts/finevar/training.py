@@ -199,11 +199,9 @@ def fine_tune(
             step = len(rows)
             rate = settings["learning_rate"] * schedule_factor(step, total, settings["warmup"], settings["schedule"])
 
-            before = masks.get_state()
             done = padded.attempt(numbers, rate) if padded and parts == 1 else None
             if done is None:
                 padded = None  # it needs more memory than what is laid end to end
-                masks.set_state(before)
                 parts, *done = end_to_end(
                     state,
                     trainable,

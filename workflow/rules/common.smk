@@ -10,7 +10,7 @@ from finevar import ENGINES
 from finevar.config import read_config
 from finevar.design import any_of, baseline_levels, plan_study
 from finevar.errors import InputError
-from finevar.found_config import is_found
+from finevar.found_config import card_files, is_found
 from finevar.jobs import check_writable
 
 try:
@@ -222,7 +222,7 @@ def get_card_files():
     if "facts" in cards:
         return cards["facts"]
     if "folder" in cards:
-        return [str(path) for path in sorted(Path(cards["folder"]).rglob("*.md"))]
+        return [str(path) for path in card_files(cards["folder"])]
     return f"results/sources/{STUDY.source_ids['cards']}"
 
 
