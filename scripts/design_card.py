@@ -11,13 +11,12 @@ from finevar.card_facts import gather
 from finevar.design_card import card_text, render_card
 from finevar.files import read_facts, write_bytes
 from finevar.jobs import JobLog
-from finevar.records import METRICS, read_tables
+from finevar.run_metrics import read_run_metrics
 
 
 def read_finished(paths: Sequence[str]) -> pd.DataFrame:
     """Return the metrics of the runs that are done; no columns where none is."""
-    tables = [table.to_pandas() for table in read_tables(paths, METRICS)]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return pd.DataFrame(read_run_metrics(paths))
 
 
 def main(snakemake) -> None:

@@ -3,14 +3,21 @@
 from pathlib import Path
 from typing import Any
 
+from finevar.config import read_config
+from finevar.identity import model_identity, require_planned
 from finevar.jobs import JobLog
 from finevar.sources import fetch_model
 
 
 def main(snakemake: Any) -> None:
-    """Fetch the model that the rule's params name."""
+    """Fetch the model that the rule's params name, or take the local one that is its input."""
     with JobLog(snakemake.log[0]):
-        fetch_model(dict(snakemake.params.source), Path(snakemake.output[0]))
+        source, own = dict(snakemake.params.source), snakemake.input.local
+        if own:
+            source["path"] = str(Path(own[0]).parent)
+        fetch_model(source, Path(snakemake.output[0]))
+        if own:  # the id was made of what the files held when the study was planned
+            require_planned(model_identity(read_config(snakemake.config)), snakemake.wildcards.model, *own)
 
 
 if __name__ == "__main__":

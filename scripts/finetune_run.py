@@ -11,6 +11,7 @@ def main(snakemake) -> None:
         begin=snakemake.input.begin if snakemake.input.begin != snakemake.input.train else None,
         train=snakemake.input.train,
         facts=snakemake.input.facts,
+        evaluation=snakemake.input.evaluation,
         settings=snakemake.params.settings,
         seed=snakemake.params.seed,
         micro_batches=1,

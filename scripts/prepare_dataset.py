@@ -1,22 +1,32 @@
-"""Prepare a data set; in: its source's folder; out: train.parquet, eval.parquet, dataset.json."""
+"""Prepare a data set; in: its source's folder, or the user's own files; out: training and evaluation part, facts."""
 
 from pathlib import Path
 
 import pyarrow as pa
 
+from finevar.config import read_config
 from finevar.corpus import prepare
 from finevar.files import check_sums, write_facts
+from finevar.identity import dataset_identity, require_planned
 from finevar.jobs import JobLog
 from finevar.records import EXAMPLES, write_table
 
 
 def main(snakemake) -> None:
     with JobLog(snakemake.log[0]) as log:
-        if snakemake.params.kind != "local":
+        spec, kind, name = snakemake.params.dataset, snakemake.params.kind, snakemake.wildcards.data.rpartition("-")[0]
+        if kind == "local":
+            own = {"file": snakemake.input.file, "eval_file": snakemake.input.eval_file}
+            train, evaluation, facts = prepare(
+                spec | {key: path for key, path in own.items() if path}, Path(), hub=False
+            )
+            # The id was made of what the files held when the study was planned.
+            require_planned(
+                dataset_identity(read_config(snakemake.config), name), snakemake.wildcards.data, *own.values()
+            )
+        else:
             check_sums(Path(snakemake.input.source))
-        train, evaluation, facts = prepare(
-            snakemake.params.dataset, Path(snakemake.input.source), hub=snakemake.params.kind == "hub"
-        )
+            train, evaluation, facts = prepare(spec, Path(snakemake.input.source), hub=kind == "hub")
         for examples, path in ((train, snakemake.output.train), (evaluation, snakemake.output.evaluation)):
             write_table(pa.Table.from_pandas(examples, schema=EXAMPLES, preserve_index=False), path)
         write_facts(facts, snakemake.output.facts)

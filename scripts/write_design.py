@@ -3,14 +3,16 @@
 import csv
 from pathlib import Path
 
-from finevar.design import design_points, design_rows, plan_runs
+from finevar.config import read_config
+from finevar.design import design_rows, plan_study
+from finevar.identity import require_planned
 from finevar.jobs import JobLog
 
 
 def main(snakemake) -> None:
     with JobLog(snakemake.log[0]) as log:
-        config = snakemake.params.config
-        rows = design_rows(plan_runs(config, design_points(config)).values())
+        rows = design_rows(plan_study(read_config(snakemake.config)).runs.values())
+        require_planned(rows, snakemake.params.design, "the design")
         with Path(snakemake.output.design).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()

@@ -13,6 +13,7 @@ from finevar.config import read_config
 from finevar.design import baseline_levels, design_rows, plan_study
 from finevar.errors import InputError
 from finevar.records import LEARNING_CURVES, METRICS, RESPONSES, STUDY_METRICS, TRAINING, write_rows
+from finevar.run_metrics import engine
 
 Row = dict[str, Any]
 
@@ -33,7 +34,7 @@ def write_metrics(folder: Path, runs: list[Row], **values: Any) -> list[Path]:
     paths = []
     for number, run in enumerate(runs):
         paths.append(folder / f"{len(list(folder.iterdir()))}.parquet")
-        own = {"status": "ok", "accuracy": 0.8 + number / 100, "loss": 0.4} | values
+        own = {"status": "ok", "accuracy": 0.8 + number / 100, "loss": 0.4, "engine": engine()} | values
         write_rows([run | own], paths[-1], METRICS)
     return paths
 
@@ -41,6 +42,7 @@ def write_metrics(folder: Path, runs: list[Row], **values: Any) -> list[Path]:
 def write_baseline(folder: Path, dataset: str = "amazon", **values: Any) -> Path:
     path = folder / f"baseline-{dataset}.parquet"
     names = {"run_id": "movies-x", "point_id": "movies-x", "dataset": dataset, "seed": 0, "status": "ok"}
+    names["engine"] = engine()
     write_rows([names | dict.fromkeys(RESPONSES, 0.75) | values], path, METRICS)
     return path
 
@@ -99,7 +101,8 @@ def test_a_missing_runs_reason_is_the_last_error_of_its_logs(tmp_path, expected,
 
 @pytest.mark.parametrize("column", ["data_sha256", "model_sha256", "engine", "eval_examples"])
 def test_what_must_not_be_mixed_is_refused_by_name(tmp_path, expected, levels, column):
-    usual, other = (880, 881) if column == "eval_examples" else ("one", "other")
+    versions = (engine(), f"another.{engine().split('.', 1)[1]}")
+    usual, other = {"eval_examples": (880, 881), "engine": versions}.get(column, ("one", "other"))
     paths = write_metrics(tmp_path, expected[:4], **{column: usual})
     paths += write_metrics(tmp_path, expected[4:], **{column: other})
     message = refusal(expected, paths, [write_baseline(tmp_path, **{column: usual})], levels)

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from finevar.config import TRAINING_DEFAULTS, read_config
-from finevar.design import Study, any_of, design_rows, digest, plan_study
+from finevar.design import Study, any_of, design_rows, plan_study
 from finevar.errors import InputError
+from finevar.identity import VERSION, digest
 
 LEARNING_RATES, BATCH_SIZES, EPOCHS = (2.5e-5, 1e-4, 4e-4), (8, 16, 32), (1, 2, 3)
 NAMES = ("learning_rate", "batch_size", "epochs")
@@ -235,19 +236,27 @@ def changed(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 def test_a_digest_is_the_start_of_the_sha256_of_canonical_json():
-    canonical = '{"a":[1,2.5e-05,null],"b":{"c":"d","e":true}}'
+    canonical = f'[{VERSION},{{"a":[1,2.5e-05,null],"b":{{"c":"d","e":true}}}}]'
     expected = hashlib.sha256(canonical.encode()).hexdigest()[:8]
     assert digest({"b": {"e": True, "c": "d"}, "a": [1, 2.5e-5, None]}) == expected
+
+
+def unlike_defaults(settings: dict) -> dict:
+    return {name: value for name, value in settings.items() if value != TRAINING_DEFAULTS[name]}
 
 
 def test_a_run_id_hashes_all_that_decides_the_run(raw_config):
     study = plan(raw_config)
     config = read_config(raw_config)
-    data = {name: spec | {"source": config["sources"]["ratings"]} for name, spec in config["datasets"].items()}
+    source = {"source": config["sources"]["ratings"]}
+    data = {name: spec | source for name, spec in config["datasets"].items()}
+    for spec in data.values():
+        if spec["margin"] == 0:  # the default
+            del spec["margin"]
     baseline = {"model": config["sources"]["minilm"], "dataset": data["movies"], "seed": 0}
-    baseline["settings"] = config["baseline"]["settings"]
+    baseline["settings"] = unlike_defaults(config["baseline"]["settings"])
     settings = config["training"] | {"learning_rate": 2.5e-5, "batch_size": 8, "epochs": 1}
-    identity = {"dataset": data["amazon"], "baseline": baseline, "settings": settings}
+    identity = {"dataset": data["amazon"], "baseline": baseline, "settings": unlike_defaults(settings)}
     run = study.runs[f"lr2.5e-05-bs8-ep1-seed1-{digest(identity | {'seed': 1})}"]
     assert run.point_id == f"lr2.5e-05-bs8-ep1-{digest(identity)}"
     assert (run.dataset, run.seed, run.settings) == ("amazon", 1, settings)

@@ -79,7 +79,7 @@ def test_a_metrics_file_says_where_it_comes_from(job):
 
 
 def test_a_diverged_run_has_a_row_without_metrics(job, tmp_path):
-    summary = {"status": "diverged", "reason": "loss is nan at step 3 (epoch 0.30)", "steps": 3}
+    summary = {"status": "diverged", "reason": "loss is nan at step 3 (epoch 0.30)", "steps": 3, "identity": {}}
     files.write_facts(summary, tmp_path / "training.json")
     evaluation.evaluate_files(**job | {"summary": str(tmp_path / "training.json"), "model": str(tmp_path / "none")})
     (row,) = records.read_table(job["metrics"], records.METRICS).to_pylist()

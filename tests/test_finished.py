@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 import tiny
-from finevar import ENGINES, evaluation, finished, training
+from finevar import ENGINES, evaluation, finished, keeping, run_metrics, scores, training
 from finevar.config import TRAINING_DEFAULTS
-from finevar.encoding import encode, save_encoded
-from finevar.files import check_sums, is_whole, write_facts
+from finevar.encoding import encode, load_encoded, save_encoded
+from finevar.errors import InputError, Interruption
+from finevar.files import check_sums, is_whole, write_facts, write_sums
 from finevar.records import EXAMPLES, write_table
 
 CLASSES = ["negative", "positive"]
@@ -35,12 +38,20 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 
 def train(inputs: dict, run: Path, *, seed: int = 0, weights_kept: bool = False, state: bool = False) -> dict:
+    outputs = {"model": "model", "training": "training.parquet", "summary": "training.json"}
+    outputs |= {"state": "state.safetensors"} if state else {}
     return training.train_files(
-        start=inputs["start"], train=inputs["encoded.safetensors"], facts=inputs["dataset.json"], settings=SETTINGS,
-        seed=seed, threads=1, name="run", model=str(run / "model"), training=str(run / "training.parquet"),
-        summary=str(run / "training.json"), weights_kept=weights_kept,
-        state=str(run / "state.safetensors") if state else None,
-    )  # fmt: skip
+        start=inputs["start"],
+        train=inputs["encoded.safetensors"],
+        evaluation=inputs["encoded.safetensors"],
+        facts=inputs["dataset.json"],
+        settings=SETTINGS,
+        seed=seed,
+        threads=1,
+        name="run",
+        weights_kept=weights_kept,
+        **{name: str(run / file) for name, file in outputs.items()},
+    )
 
 
 def evaluate(inputs: dict, run: Path, *, weights_kept: bool = False) -> dict:
@@ -119,6 +130,170 @@ def test_what_another_version_has_finished_is_done_again(inputs, tmp_path, monke
     assert evaluate(inputs, tmp_path)["status"] == "ok"
 
 
+@pytest.fixture
+def own(inputs, tmp_path) -> dict:
+    """Return inputs of a test's own, to be changed."""
+    shutil.copytree(Path(inputs["start"]).parent, tmp_path / "inputs")
+    return {name: str(tmp_path / "inputs" / name) for name in inputs}
+
+
+def change_config(own: dict, **values: object) -> None:
+    path = Path(own["start"], "config.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    write_sums(path.parent)
+
+
+def change_heads(own: dict) -> None:
+    change_config(own, n_heads=2)
+
+
+def change_head_dropout(own: dict) -> None:
+    change_config(own, seq_classif_dropout=0.5)
+
+
+def change_names_in_the_head(own: dict) -> None:
+    change_config(own, id2label={"0": "positive", "1": "negative"})
+
+
+def change_weights(own: dict) -> None:
+    path = Path(own["start"], "model.safetensors")
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    write_sums(path.parent)
+
+
+def change_tokens(own: dict) -> None:
+    encoded = load_encoded(own["encoded.safetensors"])
+    tokens = np.where(encoded.tokens > 4, 29 - encoded.tokens, encoded.tokens).astype(np.int32)
+    save_encoded(replace(encoded, tokens=tokens), own["encoded.safetensors"])
+
+
+def change_labels(own: dict) -> None:
+    encoded = load_encoded(own["encoded.safetensors"])
+    save_encoded(replace(encoded, labels=1 - np.array(encoded.labels)), own["encoded.safetensors"])
+
+
+def change_classes(own: dict) -> None:
+    write_facts({"classes": CLASSES[::-1], "data_sha256": "d"}, own["dataset.json"])
+
+
+CHANGES = [
+    change_heads,
+    change_head_dropout,
+    change_names_in_the_head,
+    change_weights,
+    change_tokens,
+    change_labels,
+    change_classes,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_was_finished_before_an_input_changed_is_not_given_back(own, tmp_path, change):
+    train(own, tmp_path)
+    evaluate(own, tmp_path)
+    remove_outputs(tmp_path)
+    change(own)
+    train(own, tmp_path)
+    row = evaluate(own, tmp_path)
+    fresh = tmp_path / "fresh"
+    train(own, fresh)
+    true = evaluate(own, fresh)
+    assert trainings(tmp_path) == 2
+    assert [row[name] for name in ("loss", "accuracy")] == [true[name] for name in ("loss", "accuracy")]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_training_that_was_interrupted_before_an_input_changed_begins_anew(own, tmp_path, monkeypatch, change):
+    def interrupt(keeper, state, draws):
+        if len(state.rows) == 4:
+            keeper.asked.append("SIGTERM")
+        keep(keeper, state, draws)
+
+    keep = keeping.Keeper.keep
+    monkeypatch.setattr(keeping.Keeper, "keep", interrupt)
+    with pytest.raises(Interruption):
+        train(own, tmp_path)
+    monkeypatch.setattr(keeping.Keeper, "keep", keep)
+    change(own)
+    train(own, tmp_path)
+    train(own, tmp_path / "fresh")
+    assert check_sums(tmp_path / "model") == check_sums(tmp_path / "fresh/model")
+    assert "started at step 0" in (tmp_path / "attempts.log").read_text().splitlines()[-2]
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [{"device": "another kind of node"}, {"torch": "9.9"}, {"python": "3.99"}, {"threads": 7}],
+)
+def test_what_one_machine_has_finished_another_one_is_given(inputs, tmp_path, monkeypatch, machine):
+    train(inputs, tmp_path)
+    row = evaluate(inputs, tmp_path)
+    remove_outputs(tmp_path)
+    train(inputs, tmp_path)
+    for module in (training, evaluation):  # the evaluation, and every training from now on, lands elsewhere
+        facts = module.machine_facts
+        monkeypatch.setattr(module, "machine_facts", lambda *given, facts=facts: facts(*given) | machine)
+    assert evaluate(inputs, tmp_path) == row
+    remove_outputs(tmp_path)
+    train(inputs, tmp_path)
+    assert evaluate(inputs, tmp_path) == row
+    assert trainings(tmp_path) == 1
+
+
+def test_a_training_without_weights_whose_evaluation_is_outdated_is_quarantined_and_trained_again(own, tmp_path):
+    train(own, tmp_path)
+    evaluate(own, tmp_path)
+    remove_outputs(tmp_path)
+    train(own, tmp_path)
+    write_facts({"classes": CLASSES, "data_sha256": "other"}, own["dataset.json"])
+    with pytest.raises(InputError):
+        evaluate(own, tmp_path)
+    assert not (tmp_path / "model").exists()
+    train(own, tmp_path)
+    assert evaluate(own, tmp_path)["status"] == "ok"
+    assert trainings(tmp_path) == 2
+
+
+def test_another_version_of_the_metrics_scores_what_was_predicted_again(inputs, tmp_path, monkeypatch):
+    train(inputs, tmp_path)
+    row = evaluate(inputs, tmp_path)
+    predictions = (tmp_path / "predictions.parquet").read_bytes()
+    monkeypatch.setitem(ENGINES, "metrics", "another")
+    score = scores.Response(lambda told: 0.123, "accuracy")
+    monkeypatch.setitem(scores.RESPONSES, "accuracy", score)
+    for _ in range(2):
+        remove_outputs(tmp_path)
+        train(inputs, tmp_path)
+        again = evaluate(inputs, tmp_path)
+        assert again == row | {"accuracy": 0.123, "engine": run_metrics.engine()}
+    assert (tmp_path / "predictions.parquet").read_bytes() == predictions
+    assert trainings(tmp_path) == 1
+
+
+def test_a_setting_that_is_new_and_at_its_default_gives_back_what_was_finished_without_it(
+    inputs, tmp_path, monkeypatch
+):
+    train(inputs, tmp_path)
+    remove_outputs(tmp_path)
+    monkeypatch.setattr("finevar.identity.TRAINING_DEFAULTS", TRAINING_DEFAULTS | {"label_smoothing": 0.0})
+    monkeypatch.setitem(SETTINGS, "label_smoothing", 0.0)
+    train(inputs, tmp_path)
+    assert trainings(tmp_path) == 1
+
+
+def test_a_training_that_is_given_back_has_the_tokenizer_that_its_start_has_now(own, tmp_path):
+    train(own, tmp_path, weights_kept=True)
+    remove_outputs(tmp_path)
+    path = Path(own["start"], "tokenizer_config.json")
+    path.write_text(path.read_text().replace("64", "32"))
+    write_sums(path.parent)
+    train(own, tmp_path, weights_kept=True)
+    assert (tmp_path / "model/tokenizer_config.json").read_bytes() == path.read_bytes()
+    assert is_whole(tmp_path / "model")
+    assert is_whole(tmp_path / "finished/training/model")
+    assert trainings(tmp_path) == 1
+
+
 def test_another_seed_is_another_run(inputs, tmp_path):
     train(inputs, tmp_path)
     train(inputs, tmp_path, seed=1)
@@ -139,19 +314,14 @@ def test_what_is_damaged_is_not_given_back(inputs, tmp_path, name):
     assert is_whole(tmp_path / "model")
 
 
-def test_nothing_is_kept_where_there_are_no_hard_links(inputs, tmp_path, monkeypatch):
+def test_copies_are_kept_where_there_are_no_hard_links(inputs, tmp_path, monkeypatch):
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("os.link", refuse)
     train(inputs, tmp_path)
-    assert evaluate(inputs, tmp_path)["status"] == "ok"
-    assert list((tmp_path / "finished").iterdir()) == []
-
-
-def test_what_snakemake_has_in_its_books_is_forgotten(inputs, tmp_path):
+    row = evaluate(inputs, tmp_path)
+    remove_outputs(tmp_path)
     train(inputs, tmp_path)
-    finished.forget_finished(tmp_path)
-    assert not (tmp_path / "finished").exists()
-    assert is_whole(tmp_path / "model")
-    finished.forget_finished(tmp_path)
+    assert evaluate(inputs, tmp_path) == row
+    assert trainings(tmp_path) == 1

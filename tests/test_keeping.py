@@ -38,6 +38,7 @@ def make_job(folder: Path, settings: dict, *, sentences: int = 45, **shape: int)
     return {
         "start": str(folder / "start"),
         "train": str(folder / "train.safetensors"),
+        "evaluation": str(folder / "train.safetensors"),
         "facts": str(folder / "dataset.json"),
         "settings": settings,
         "seed": 0,

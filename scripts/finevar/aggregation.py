@@ -18,20 +18,19 @@ from finevar.errors import InputError
 from finevar.records import (
     DESIGN,
     LEARNING_CURVES,
-    METRICS,
     RESPONSES,
     SETTINGS,
     STUDY_METRICS,
     TRAINING,
-    read_table,
     read_tables,
 )
+from finevar.run_metrics import read_run_metrics
 
 BINS_PER_EPOCH = 10
 ALIKE = {  # columns in which all runs on a data set must agree, and what they are
     "data_sha256": "prepared data (data_sha256)",
     "model_sha256": "starting models (model_sha256)",
-    "engine": "versions of training and evaluation (engine)",
+    "engine": "versions of training, evaluation and metrics (engine)",
     "eval_examples": "numbers of evaluation sentences (eval_examples)",
     "f1_average": "ways of averaging F1 (f1_average)",
 }
@@ -61,11 +60,10 @@ def aggregate_metrics(
     log gives. Raises InputError for a damaged file, for a run that the design does not have, for one that occurs twice,
     and for runs that must not stand in one table.
     """
-    tables = read_tables([path for path in metrics if Path(path).exists()], METRICS)
-    found = pa.concat_tables(tables).to_pylist() if tables else []
+    found = read_run_metrics([path for path in metrics if Path(path).exists()])
     check_runs(expected, found)
     by_id = {row["run_id"]: row for row in found}
-    frozen = {row["dataset"]: row for path in baselines for row in read_table(path, METRICS).to_pylist()}
+    frozen = {row["dataset"]: row for row in read_run_metrics(list(baselines))}
     check_alike(found, frozen)
     rows = []
     for run in expected:

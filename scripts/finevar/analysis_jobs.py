@@ -7,7 +7,6 @@ from pathlib import Path
 from finevar import aggregation, analyses, claims, prediction_analyses, records
 from finevar.failures import failure_rows
 from finevar.findings import recommended_sentence
-from finevar.finished import forget_finished
 from finevar.formatting import response_labels
 from finevar.jobs import FOUND, LOGGER, Job
 from finevar.predictions import read_contributions
@@ -24,14 +23,11 @@ RANGES_TOLD = ("accuracy", "f1", "loss")
 
 
 def aggregate_metrics(job: Job) -> None:
-    """Gather all runs; what was kept of their jobs for a restart is then not needed any more."""
+    """Gather all runs."""
     runs = aggregation.read_design(job.input.design)
     metrics = aggregation.aggregate_metrics(runs, job.input.metrics, job.input.baselines, job.params.baseline)
     write_table(metrics, job.output.metrics)
     write_table(aggregation.aggregate_curves(runs, job.input.trainings), job.output.curves)
-    folders = {Path(path).parent for path in (*job.input.metrics, *job.input.baselines)}
-    for folder in folders | {Path(path).parents[1] for path in job.input.baselines}:
-        forget_finished(folder)
     table = metrics.to_pandas()
     for run, reason in aggregation.named_runs(table, "diverged").items():
         LOGGER.warning("run %s diverged: %s", run, reason)

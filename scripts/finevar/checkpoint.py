@@ -84,7 +84,13 @@ def write_config(folder: Path, *, start: Path, classes: Sequence[str]) -> None:
     config["id2label"] = {str(number): name for number, name in enumerate(classes)}
     config["label2id"] = {name: number for number, name in enumerate(classes)}
     write_json(config | {"architectures": ["DistilBertForSequenceClassification"]}, folder / "config.json")
+    copy_tokenizer(start, folder)
+
+
+def copy_tokenizer(start: Path, folder: Path) -> None:
+    """Give a model's folder the tokenizer of another, and new sums."""
     for name in TOKENISER:
+        (folder / name).unlink(missing_ok=True)  # it may be a hard link to a file that is kept
         if (start / name).exists():
             shutil.copyfile(start / name, folder / name)
     write_sums(folder)

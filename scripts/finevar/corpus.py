@@ -20,9 +20,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from finevar.consistency import cut, listed
+from finevar.content import SUFFIXES, format_of
 from finevar.errors import InputError
-
-SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 Facts = dict[str, Any]
 
@@ -95,7 +94,7 @@ def read_file(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.Dat
     if name is None:
         return None
     path, where = source / name, cut(str(source / name), 300)
-    form = spec.get("format") or SUFFIXES.get(path.suffix.lower())
+    form = format_of(spec, path)
     if form is None:
         raise InputError(
             where,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from finevar.coding import (
@@ -25,6 +24,7 @@ from finevar.consistency import Config
 from finevar.designs import DESIGNS, Point, size_problems
 from finevar.errors import InputError
 from finevar.found_config import is_found
+from finevar.identity import baseline_identity, chosen, dataset_identity, digest, model_identity, source_ids, tag
 from finevar.schemas import normalise, raise_problems
 
 Settings = dict[str, Any]
@@ -63,23 +63,38 @@ def plan_study(config: Config) -> Study:
     if is_found(config):
         baseline = f"{config['study']}-baseline"
         fetched = config["cards"].get("hub")
-        source_ids = {"cards": f"cards-{digest(fetched)}"} if fetched else {}
-        return Study(config, [], {}, {}, baseline, baseline, dataset_ids={}, source_ids=source_ids)
+        ids = {"cards": f"cards-{digest(fetched)}"} if fetched else {}
+        return Study(config, [], {}, {}, baseline, baseline, dataset_ids={}, source_ids=ids)
     points = design_points(config)
     raise_problems(size_problems(config["sweep"], len(points)))
-    raise_problems(point_problems(config, points))
-    source_ids = {name: f"{name}-{digest(source)}" for name, source in config["sources"].items()}
-    runs = plan_runs(config, points)
+    raise_problems([*point_problems(config, points), *content_problems(config)])
+    ids, runs = source_ids(config), plan_runs(config, points)
     return Study(
         config=config,
         points=points,
         runs=runs,
         shorter=shorter_runs(runs.values()),
-        model_id=source_ids[config["model"]],
-        baseline_id=baseline_name(config, source_ids),
-        dataset_ids={name: f"{name}-{digest(dataset_identity(config, name))}" for name in config["datasets"]},
-        source_ids=source_ids,
+        model_id=ids[config["model"]],
+        baseline_id=baseline_name(config, ids),
+        dataset_ids={name: f"{name}-{digest(dataset_identity(config, name))}" for name in used_datasets(config)},
+        source_ids=ids,
     )
+
+
+def used_datasets(config: Config) -> list[str]:
+    """Return the names of the data sets that runs or the baseline are trained on."""
+    names = dict.fromkeys([*config["sweep"]["datasets"], config["baseline"].get("dataset")])
+    return [name for name in names if name]
+
+
+def content_problems(config: Config) -> Iterator[InputError]:
+    """Yield which local files cannot be read."""
+    identities = [partial(dataset_identity, config, name) for name in used_datasets(config)]
+    for identity in (partial(model_identity, config), *identities):
+        try:
+            identity()
+        except InputError as error:
+            yield error
 
 
 def factor_codings(config: Config) -> dict[str, Coding]:
@@ -149,23 +164,7 @@ def shown_point(point: Point) -> str:
     return ", ".join(f"{name} {level:g}" for name, level in point.items())
 
 
-# Identities -----------------------------------------------------------------------------------------------------------
-
-
-def dataset_identity(config: Config, name: str) -> Config:
-    """Return all that decides a data set's content: its own keys and its source's."""
-    spec = config["datasets"][name]
-    return spec | {"source": config["sources"][spec["source"]]}
-
-
-def baseline_identity(config: Config) -> Config:
-    """Return all that decides the baseline's weights: the source model and, where it is trained, how."""
-    identity = {"model": config["sources"][config["model"]]}
-    baseline = config["baseline"]
-    if "dataset" in baseline:
-        identity["dataset"] = dataset_identity(config, baseline["dataset"])
-        identity |= {"settings": baseline["settings"], "seed": baseline["seed"]}
-    return identity
+# Runs -----------------------------------------------------------------------------------------------------------------
 
 
 def baseline_name(config: Config, source_ids: Mapping[str, str]) -> str:
@@ -180,9 +179,10 @@ def plan_runs(config: Config, points: Sequence[Point]) -> dict[str, Run]:
     """Return every run of the study by its id."""
     runs = []
     baseline = baseline_identity(config)
-    for dataset, point in itertools.product(config["sweep"]["datasets"], points):
+    data = {name: dataset_identity(config, name) for name in config["sweep"]["datasets"]}
+    for dataset, point in itertools.product(data, points):
         settings = config["training"] | point
-        where = {"dataset": dataset_identity(config, dataset), "baseline": baseline, "settings": settings}
+        where = {"dataset": data[dataset], "baseline": baseline, "settings": chosen(settings)}
         for seed in config["sweep"]["seeds"]:
             run_id = f"{tag(settings, seed)}-{digest(where | {'seed': seed})}"
             runs.append(Run(run_id, f"{tag(settings)}-{digest(where)}", dataset, settings, seed))
@@ -231,18 +231,6 @@ def design_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
         }
         for run in runs
     ]
-
-
-def tag(settings: Settings, seed: int | None = None) -> str:
-    """Return the readable part of an id, such as lr2e-05-bs16-ep2-seed0."""
-    readable = f"lr{settings['learning_rate']:g}-bs{settings['batch_size']}-ep{settings['epochs']}"
-    return readable if seed is None else f"{readable}-seed{seed}"
-
-
-def digest(identity: Any) -> str:
-    """Return eight hexadecimal digits of the SHA-256 of a value's canonical JSON."""
-    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
 def any_of(names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from finevar.files import blank_seal, damaged, is_sealed_file, missing, sealed, write_bytes
+from finevar.files import SEAL, blank_seal, damaged, is_sealed_file, missing, sealed, write_bytes
 
 TYPES = {"I32": np.int32, "I64": np.int64}
 
@@ -52,6 +52,13 @@ def save_encoded(encoded: Encoded, path: str | Path) -> None:
     """Write token ids, offsets and labels to one safetensors file."""
     arrays = {"tokens": encoded.tokens, "offsets": encoded.offsets, "labels": encoded.labels}
     write_bytes(sealed(save(arrays, metadata={"seal": blank_seal()})), path)
+
+
+def encoded_sha256(path: str | Path) -> str:
+    """Return the SHA-256 that a file of token ids was sealed with; what it holds now is not compared with it."""
+    with Path(path).open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return header["__metadata__"]["seal"].removeprefix(SEAL.decode())
 
 
 def load_encoded(path: str | Path) -> Encoded:

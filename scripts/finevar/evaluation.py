@@ -11,19 +11,18 @@ import numpy as np
 import torch
 
 from finevar import ENGINES, checkpoint
-from finevar.checkpoint import weights_sha256
 from finevar.encoder import classify, multiplied
-from finevar.encoding import Encoded, load_encoded
+from finevar.encoding import Encoded, encoded_sha256, load_encoded
 from finevar.errors import InputError
-from finevar.files import read_facts
+from finevar.files import check_sums, damaged, read_facts
 from finevar.finished import drop_weights, keep_finished, kept_identity, restore_finished
 from finevar.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
 from finevar.packing import collate
-from finevar.records import EXAMPLES, METRICS, PREDICTIONS, RESPONSES, read_table, write_rows
+from finevar.records import EXAMPLES, METRICS, PREDICTIONS, read_table, write_rows
+from finevar.run_metrics import UNDEFINED, engine, read_run_metrics
 from finevar.scores import cross_entropies, f1_average, metrics
 
 BATCH = 64  # sentences; of no effect on any metric beyond rounding
-STANDARD_ERRORS = ("accuracy_se", "f1_se", "loss_se")
 
 Row = dict[str, Any]
 
@@ -48,31 +47,63 @@ def evaluate_files(
     evaluation that was finished are given back. weights_kept: whether the model stays as long as this one's outputs.
     """
     told = read_facts(facts)
-    trained = read_facts(summary) if summary else {"status": "ok", "model_sha256": weights_sha256(Path(model))}
-    device = set_up(threads)
-    dtype = choose_dtype(record["dtype"], device)
-    identity = {"training": trained.pop("identity", trained.get("model_sha256")), "engine": ENGINES["evaluation"]}
-    identity |= {"record": dict(record), "data_sha256": told["data_sha256"], **machine_facts(threads, dtype)}
+    trained = read_facts(summary) if summary else untrained(Path(model))
+    identity = evaluation_identity(trained.pop("identity"), encoded, told, record)
     folder, outputs = Path(metrics).parent, [predictions, metrics]
     if kept_identity(folder, "evaluation") == identity and restore_finished(folder, "evaluation", outputs):
-        return read_table(metrics, METRICS).to_pylist()[0]
-    ids = read_table(examples, EXAMPLES).column("example_id").to_pylist()
-    if trained["status"] == "ok":
-        data = load_encoded(encoded)
-        rows, measured = evaluate_model(
-            Path(model), data, ids, told["classes"], dtype, max_length=record["max_length"], device=device
-        )
+        row = read_run_metrics([metrics])[0] | dict(record)
     else:
-        rows, measured = [], diverged_metrics(told["classes"], len(ids)) | {"reason": trained["reason"]}
-    versions = machine_facts(threads, dtype) | provenance()
-    row = {name: (versions | trained | measured | dict(record)).get(name) for name in METRICS.names}
-    row["data_sha256"] = told["data_sha256"]
-    write_rows(rows, predictions, PREDICTIONS)
+        rows, row = evaluate_trained(Path(model), trained, examples, encoded, told, record, threads)
+        write_rows(rows, predictions, PREDICTIONS)
     write_rows([row], metrics, METRICS)
     keep_finished(folder, "evaluation", outputs, identity)
     if not weights_kept:
         drop_weights(folder)
     return row
+
+
+def untrained(model: Path) -> Row:
+    """Return what there is to say of a model that was not trained here, as a training's summary has it."""
+    sums = check_sums(model)
+    weights = sums.get(checkpoint.WEIGHTS)
+    identity = {"weights": weights, "config": sums["config.json"]}
+    return {"status": "ok", "model_sha256": weights, "identity": identity}
+
+
+def evaluation_identity(
+    model: Mapping[str, Any], encoded: str, facts: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Row:
+    """Return all that decides a model's predictions but for the machine; model: the identity of its training."""
+    return {
+        "engine": ENGINES["evaluation"],
+        "model": dict(model),
+        "encoded": encoded_sha256(encoded),
+        "data_sha256": facts["data_sha256"],
+        "classes": facts["classes"],
+        "max_length": settings["max_length"],
+        "dtype": settings["dtype"],
+    }
+
+
+def evaluate_trained(
+    model: Path, trained: Row, examples: str, encoded: str, facts: Row, record: Mapping[str, Any], threads: int
+) -> tuple[list[Row], Row]:
+    """Return a prediction per example and the row of metrics of a training's model; of one that diverged, neither."""
+    device = set_up(threads)
+    dtype = choose_dtype(record["dtype"], device)
+    ids = read_table(examples, EXAMPLES).column("example_id").to_pylist()
+    if trained["status"] == "ok":
+        if not (model / checkpoint.WEIGHTS).exists():
+            raise damaged(model, found="no weights, as they were evaluated once", what="a model with its weights")
+        data = load_encoded(encoded)
+        rows, measured = evaluate_model(
+            model, data, ids, facts["classes"], dtype, max_length=record["max_length"], device=device
+        )
+    else:
+        rows, measured = [], diverged_metrics(facts["classes"], len(ids)) | {"reason": trained["reason"]}
+    versions = machine_facts(threads, dtype) | provenance()
+    row = {name: (versions | trained | measured | dict(record)).get(name) for name in METRICS.names}
+    return rows, row | {"data_sha256": facts["data_sha256"]}
 
 
 def evaluate_model(
@@ -123,17 +154,15 @@ def evaluate_model(
     return predictions, measured
 
 
-def engine() -> str:
-    """Return the versions that decide a metric: the training's and the evaluation's."""
-    return f"{ENGINES['training']}.{ENGINES['evaluation']}"
-
-
 def diverged_metrics(classes: Sequence[str], examples: int) -> Row:
     """Return the metrics of a run that diverged: none."""
-    nothing = dict.fromkeys((*RESPONSES, *STANDARD_ERRORS, "eval_seconds", "eval_peak_memory_mb"))
-    return nothing | {
-        "f1_average": f1_average(len(classes)),
-        "classes": len(classes),
-        "eval_examples": examples,
-        "engine": engine(),
-    }
+    return (
+        UNDEFINED
+        | dict.fromkeys(("eval_seconds", "eval_peak_memory_mb"))
+        | {
+            "f1_average": f1_average(len(classes)),
+            "classes": len(classes),
+            "eval_examples": examples,
+            "engine": engine(),
+        }
+    )

@@ -1,8 +1,10 @@
-"""Finished jobs, kept beside their outputs until Snakemake has them in its books.
+"""Finished jobs, kept beside their outputs for as long as the run's folder is there.
 
-Snakemake removes the outputs of a job whose submission failed, for all that the job itself was done, and of one whose
-end it did not live to see. So their files have a second name, a hard link, in the folder `finished` that it does not
-know, and a job that finds itself finished gives them back: nothing is trained twice.
+Snakemake removes a job's outputs before it starts the job again, for whatever reason it does so (`--forcerun`, dates
+that a copy changed, an end that it did not live to see), and those of a job whose submission failed. So they have a
+second name, a hard link, in the folder `finished` that Snakemake does not know. A job that finds there what it is to
+make gives it back: nothing is trained twice. What a job is to make is its identity, which holds all that decides the
+result but the machine: data, model, settings and the version of the code (ENGINES).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from finevar.jobs import LOGGER
 def keep_finished(folder: Path, job: str, outputs: Sequence[str], identity: Mapping[str, Any]) -> None:
     """Link a finished job's outputs where Snakemake does not remove them.
 
-    identity: all that decides what is in the outputs. Does nothing on file systems without hard links.
+    identity: all that decides what is in the outputs. On file systems without hard links they are copied.
     """
     kept = folder / "finished" / job
     beside = name_beside(kept)
@@ -32,7 +34,7 @@ def keep_finished(folder: Path, job: str, outputs: Sequence[str], identity: Mapp
         shutil.rmtree(kept, ignore_errors=True)
         beside.replace(kept)
     except OSError as error:
-        LOGGER.info("%s cannot be kept beside the outputs (%s)", job, error)
+        LOGGER.info("the finished %s cannot be kept beside its outputs (%s)", job, error)
         shutil.rmtree(beside, ignore_errors=True)
 
 
@@ -65,14 +67,17 @@ def drop_weights(folder: Path) -> None:
     (folder / "finished" / "training" / "state.safetensors").unlink(missing_ok=True)
 
 
-def forget_finished(folder: Path) -> None:
-    """Forget what was kept of finished jobs, once Snakemake has them in its books."""
-    shutil.rmtree(folder / "finished", ignore_errors=True)
-
-
 def link(source: Path, target: Path) -> None:
-    """Link a file, or the files of a folder."""
+    """Link a file, or the files of a folder; copy where the file system has no hard links."""
     if source.is_dir():
-        shutil.copytree(source, target, copy_function=os.link)
+        shutil.copytree(source, target, copy_function=link_file)
     else:
+        link_file(source, target)
+
+
+def link_file(source: str | Path, target: str | Path) -> None:
+    """Link a file, or copy it."""
+    try:
         os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -660,9 +660,14 @@ def write_table(table: pa.Table, path: str | Path) -> None:
 
 
 def read_tables(paths: Iterable[str | Path], columns: pa.Schema) -> list[pa.Table]:
-    """Read many small Parquet files, in order, on as many threads as there are cores."""
+    """Read many small Parquet files of these columns, in order."""
+    return [checked(table, path, columns) for table, path in zip(read_sealed_tables(paths), paths, strict=True)]
+
+
+def read_sealed_tables(paths: Iterable[str | Path]) -> list[pa.Table]:
+    """Read many small Parquet files of whatever columns, in order, on as many threads as there are cores."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return list(threads.map(lambda path: read_table(path, columns), paths))
+        return list(threads.map(read_sealed_table, paths))
 
 
 def read_table(path: str | Path, columns: pa.Schema, *others: pa.Schema) -> pa.Table:
@@ -670,10 +675,19 @@ def read_table(path: str | Path, columns: pa.Schema, *others: pa.Schema) -> pa.T
 
     Raises InputError, and sets the file aside, where it is damaged or has the columns of another version.
     """
+    return checked(read_sealed_table(path), path, columns, *others)
+
+
+def read_sealed_table(path: str | Path) -> pa.Table:
+    """Read a Parquet file that another job wrote, perhaps of another version; raise InputError where it is damaged."""
     data = read_sealed(path, what="a complete Parquet file of this workflow")
     with pq.ParquetFile(pa.BufferReader(data)) as file:
-        table = file.read(use_threads=False)
-    if table.schema.remove_metadata() not in [known.remove_metadata() for known in (columns, *others)]:
+        return file.read(use_threads=False).replace_schema_metadata()
+
+
+def checked(table: pa.Table, path: str | Path, columns: pa.Schema, *others: pa.Schema) -> pa.Table:
+    """Return a file's table; raise InputError, and set the file aside, where it has the columns of another version."""
+    if table.schema not in [known.remove_metadata() for known in (columns, *others)]:
         wrong = sorted(set(table.schema.names) ^ set(columns.names))
         found = f"other columns or types than this version writes{': ' + ', '.join(wrong) if wrong else ''}"
         raise damaged(path, found=found, what=", ".join(columns.names))

@@ -48,8 +48,8 @@ class Response:
     bounds: tuple[float, float] = (0.0, 1.0)
 
 
-# A further metric is one more entry here. Raise ENGINES["evaluation"] with it, so that runs that are done are evaluated
-# anew; none is trained again.
+# A further metric is one more entry here. Raise ENGINES["metrics"] with it, so that the predictions of finished runs
+# are scored again: in seconds, without a training or an evaluation.
 RESPONSES = {
     "accuracy": Response(lambda told: float((told.predicted == told.labels).mean()), "accuracy"),
     "f1": Response(lambda told: averaged(told.confusion)["f1"], "F1"),

@@ -18,10 +18,12 @@ from torch.nn import functional as F
 
 from finevar import ENGINES, checkpoint
 from finevar.encoder import Architecture, Weights, classify, multiplied
-from finevar.encoding import Encoded, load_encoded
+from finevar.encoding import Encoded, encoded_sha256, load_encoded
 from finevar.errors import InputError
-from finevar.files import read_facts, write_facts
+from finevar.evaluation import evaluation_identity
+from finevar.files import check_sums, read_facts, write_facts
 from finevar.finished import keep_finished, kept_identity, restore_finished
+from finevar.identity import chosen
 from finevar.jobs import LOGGER
 from finevar.keeping import keeping
 from finevar.machine import choose_dtype, is_out_of_memory, machine_facts, peak_memory_mb, provenance, set_up
@@ -42,6 +44,7 @@ def train_files(
     start: str,
     train: str,
     facts: str,
+    evaluation: str,
     settings: Settings,
     seed: int,
     threads: int,
@@ -56,23 +59,26 @@ def train_files(
 ) -> dict[str, Any]:
     """Train from the files of one job to the files of another; return the summary.
 
-    In: folder of the starting model, encoded training examples, the data set's facts; perhaps the state of a shorter
-    run to go on from. Out: folder of the trained model, Parquet of steps, JSON summary; perhaps the state at the end.
-    Goes on from where an earlier attempt was cut short, and gives the outputs back of one that was finished: without
-    weights if they are evaluated and not to be kept. Raises Interruption where this one is cut short.
+    In: folder of the starting model, encoded training and evaluation examples, the data set's facts; perhaps the state
+    of a shorter run to go on from. Out: folder of the trained model, Parquet of steps, JSON summary; perhaps the state
+    at the end. Goes on from where an earlier attempt was cut short, and gives the outputs of a finished one back:
+    without weights if they are not to be kept and the evaluation that would read them is finished, too. Raises
+    Interruption where this one is cut short.
     """
-    told = read_facts(facts)
-    model_sha256 = checkpoint.weights_sha256(Path(start))
+    told, folder = read_facts(facts), Path(summary).parent
+    identity = training_identity(Path(start), train, told["classes"], settings, seed)
     dtype = choose_dtype(settings["dtype"], set_up(threads))
-    trajectory = {key: value for key, value in settings.items() if key != "epochs"}
-    trajectory |= {"seed": seed, "data_sha256": told["data_sha256"], "model_sha256": model_sha256}
-    trajectory |= {"engine": ENGINES["training"], **machine_facts(threads, dtype)}
-    identity, folder = trajectory | {"epochs": settings["epochs"]}, Path(summary).parent
+    course = identity | machine_facts(threads, dtype)  # all that decides the bytes of a state
     outputs = [model, training, summary, *([state] if state else [])]
-    with keeping(folder, identity) as keeper:
+    with keeping(folder, course) as keeper:
         if kept_identity(folder, "training") == identity and (
-            restore_finished(folder, "training", outputs)
-            or (not weights_kept and restore_evaluated(folder, outputs, start=Path(start), classes=told["classes"]))
+            restore_trained(folder, outputs, start=Path(start))
+            or (
+                not weights_kept
+                and restore_evaluated(
+                    folder, outputs, evaluation_identity(identity, evaluation, told, settings), Path(start)
+                )
+            )
         ):
             keeper.restored()
             return read_facts(summary)
@@ -84,15 +90,15 @@ def train_files(
             seed=seed,
             threads=threads,
             name=name,
-            begin=keeper.load() or (load_state(begin, trajectory) if begin else None),
+            begin=keeper.load() or (load_state(begin, without_epochs(course)) if begin else None),
             keep=keeper.keep,
             micro_batches=micro_batches,
         )
         save_trained(trained, Path(model), start=Path(start), classes=told["classes"])
         write_rows(trained.steps, training, TRAINING)
         if state:
-            save_state(trained.state, state, trajectory)
-        written = trained.summary | {"model_sha256": model_sha256, **provenance()}
+            save_state(trained.state, state, without_epochs(course))
+        written = trained.summary | {"model_sha256": identity["weights"], **provenance()}
         write_facts(written | {"identity": identity}, summary)
         keep_finished(folder, "training", outputs, identity)
         keeper.done(written["steps"], written["status"])
@@ -411,20 +417,48 @@ def divergence_of(weights: Weights) -> str | None:
     return None
 
 
-def restore_evaluated(folder: Path, outputs: Sequence[str], *, start: Path, classes: Sequence[str]) -> bool:
+def training_identity(
+    start: Path, encoded: str, classes: Sequence[str], settings: Settings, seed: int
+) -> dict[str, Any]:
+    """Return all that decides what a training gives but for the machine; start: the folder of the model it begins with.
+
+    Data by their token ids and labels; settings that are at their defaults are left out.
+    """
+    sums = check_sums(start)
+    return {
+        "engine": ENGINES["training"],
+        "weights": sums[checkpoint.WEIGHTS],
+        "config": sums["config.json"],
+        "encoded": encoded_sha256(encoded),
+        "classes": list(classes),
+        "settings": chosen(settings),
+        "seed": seed,
+    }
+
+
+def without_epochs(course: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what runs of one trajectory have in common: all but how long they follow it."""
+    return {**course, "settings": {key: value for key, value in course["settings"].items() if key != "epochs"}}
+
+
+def restore_trained(folder: Path, outputs: Sequence[str], *, start: Path) -> bool:
+    """Give the outputs of a kept training back, with the tokenizer that its start has now; False where one is gone."""
+    if not restore_finished(folder, "training", outputs):
+        return False
+    checkpoint.copy_tokenizer(start, Path(outputs[0]))
+    return True
+
+
+def restore_evaluated(folder: Path, outputs: Sequence[str], identity: Mapping[str, Any], start: Path) -> bool:
     """Give the outputs back of a training whose weights are gone because they are evaluated; False if they are not.
 
-    In place of weights there is a model's config alone, which the evaluation, finished as well, does not read.
+    identity: that of the evaluation that will read them. In place of weights there is a model's config alone, which
+    that evaluation, finished as well, does not read.
     """
-    evaluated = kept_identity(folder, "evaluation")
-    if not evaluated or evaluated["engine"] != ENGINES["evaluation"]:
-        return False
     model, training, summary, *state = outputs
-    if evaluated["training"] != kept_identity(folder, "training"):
+    if kept_identity(folder, "evaluation") != identity or not restore_finished(folder, "training", [training, summary]):
         return False
-    if not restore_finished(folder, "training", [training, summary]):
-        return False
-    checkpoint.write_config(Path(model), start=start, classes=classes)
+    checkpoint.write_config(Path(model), start=start, classes=identity["classes"])
     for path in state:
         Path(path).touch()  # no state: what would go on from it begins anew
     return True

@@ -7,8 +7,6 @@ localrules:
 
 
 rule write_design:
-    input:
-        table=get_design_table(),
     output:
         design=report(
             "results/{study}/design.csv",
@@ -21,9 +19,7 @@ rule write_design:
     benchmark:
         "results/benchmarks/write_design/{study}.tsv"
     params:
-        config={
-            key: part for key, part in STUDY.config.items() if key not in ("analysis", "keep_weights", "gpus_per_run")
-        },
+        design=DESIGN,
     conda:
         "../../envs/workflow.yaml"
     script:
@@ -50,7 +46,7 @@ rule aggregate_metrics:
         "results/benchmarks/aggregate_metrics/{study}.tsv"
     params:
         baseline=baseline_levels(STUDY.config),
-        engine=ENGINES["aggregation"],
+        engine=[ENGINES["aggregation"], ENGINES["metrics"]],
     wildcard_constraints:
         study=any_of([STUDY.config["study"]]),
     conda:
@@ -75,7 +71,7 @@ rule aggregate_finished:
         metrics=lambda _: get_finished_files("metrics.parquet"),
         trainings=lambda _: get_finished_files("training.parquet"),
         baseline=baseline_levels(STUDY.config),
-        engine=ENGINES["aggregation"],
+        engine=[ENGINES["aggregation"], ENGINES["metrics"]],
     wildcard_constraints:
         study=any_of([STUDY.config["study"]]),
     conda:

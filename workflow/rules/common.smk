@@ -1,17 +1,23 @@
+import contextlib
+import os
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import flag
+from snakemake.io import ancient, flag
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from finevar import ENGINES
 from finevar.config import read_config
-from finevar.design import any_of, baseline_levels, plan_study
+from finevar.content import file_sha256
+from finevar.design import any_of, baseline_levels, design_rows, plan_study, used_datasets
 from finevar.errors import InputError
 from finevar.found_config import card_files, is_found
+from finevar.identity import digest, local_model_files
 from finevar.jobs import check_writable
+
+SCRIPTS_DATE = 946684800  # 2000-01-01
 
 try:
     check_writable(Path("results"))
@@ -20,6 +26,16 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 TRAINS = not is_found(STUDY.config)
+DESIGN = digest(design_rows(STUDY.runs.values()))  # stands for the runs of the study, which a table may list
+
+
+# Results outlive code. Snakemake reruns what is older than its script, but a clone or a checkout dates every script anew,
+# which says nothing of what a job computes: ENGINES says that, as a param of each rule. So scripts have one old date. In
+# a clone that may not be written to they keep theirs, and jobs that run again give back what they had finished.
+for script in Path(workflow.basedir, "scripts").glob("*.py"):
+    if script.stat().st_mtime != SCRIPTS_DATE:
+        with contextlib.suppress(OSError):
+            os.utime(script, (SCRIPTS_DATE, SCRIPTS_DATE))
 
 
 wildcard_constraints:
@@ -38,40 +54,55 @@ def named(ids, name_or_id):
     return next(name for name, made in ids.items() if made == name_or_id)
 
 
+def known_by_content(path):
+    """Mark a file of the user's own as an input whose name and date say nothing: its content is part of an id or a param.
+
+    Snakemake records the same name for wherever it lies, by the flag with which it does so for files that it fetches.
+    """
+    return flag(ancient(str(path)), "sourcecache_entry", "known by content")
+
+
 def get_source(wildcards):
-    """Return the config of the source that a wildcard names."""
-    return STUDY.config["sources"][named(STUDY.source_ids, wildcards.get("source", wildcards.get("model")))]
+    """Return the config of the source that a wildcard names, without the place where a local one lies."""
+    source = STUDY.config["sources"][named(STUDY.source_ids, wildcards.get("source", wildcards.get("model")))]
+    return {"kind": "local"} if source["kind"] == "local" else source
 
 
 def get_local_model(wildcards):
-    """Return the model's own files where it lies on this machine, so that an edit of them is seen."""
-    source = get_source(wildcards)
-    return [f"{source['path']}/config.json", f"{source['path']}/model.safetensors"] if source["kind"] == "local" else []
+    """Return the model's own files where it lies on this machine."""
+    source = STUDY.config["sources"][STUDY.config["model"]]
+    return list(map(known_by_content, local_model_files(source))) if source["kind"] == "local" else []
 
 
 def get_dataset(wildcards):
-    """Return the config of the data set that a wildcard names."""
-    return STUDY.config["datasets"][named(STUDY.dataset_ids, wildcards.data)]
+    """Return the config of the data set that a wildcard names, without the places where local files lie."""
+    dataset = STUDY.config["datasets"][named(STUDY.dataset_ids, wildcards.data)]
+    local = get_dataset_kind(wildcards) == "local"
+    return {key: value for key, value in dataset.items() if not (local and key in ("source", "file", "eval_file"))}
 
 
 def get_dataset_kind(wildcards):
     """Return the kind of a data set's source."""
-    return STUDY.config["sources"][get_dataset(wildcards)["source"]]["kind"]
+    dataset = STUDY.config["datasets"][named(STUDY.dataset_ids, wildcards.data)]
+    return STUDY.config["sources"][dataset["source"]]["kind"]
 
 
 def get_dataset_source(wildcards):
-    """Return the folder that holds a data set's files: where they were fetched to, or where the user has them."""
-    name = get_dataset(wildcards)["source"]
-    source = STUDY.config["sources"][name]
-    return source["path"] if source["kind"] == "local" else f"results/sources/{STUDY.source_ids[name]}"
+    """Return the folder that a data set's files were fetched to; none where the user has them."""
+    name = STUDY.config["datasets"][named(STUDY.dataset_ids, wildcards.data)]["source"]
+    return [] if get_dataset_kind(wildcards) == "local" else f"results/sources/{STUDY.source_ids[name]}"
 
 
-def get_local_files(wildcards):
-    """Return a data set's own files where they lie on this machine, so that an edit of them is seen."""
-    dataset = get_dataset(wildcards)
-    source = STUDY.config["sources"][dataset["source"]]
-    names = [dataset[key] for key in ("file", "eval_file") if key in dataset]
-    return [f"{source['path']}/{name}" for name in names] if source["kind"] == "local" else []
+def get_local_file(key):
+    """Return the function that gives a data set's own file of a key where it lies on this machine."""
+
+    def get_file(wildcards):
+        dataset = STUDY.config["datasets"][named(STUDY.dataset_ids, wildcards.data)]
+        source = STUDY.config["sources"][dataset["source"]]
+        local = source["kind"] == "local" and key in dataset
+        return known_by_content(Path(source["path"], dataset[key])) if local else []
+
+    return get_file
 
 
 def get_prepared(name, file):
@@ -88,12 +119,6 @@ def get_start():
     """Return the folder of the model that every run starts from: the trained baseline, or the source model."""
     trained = "dataset" in STUDY.config["baseline"]
     return f"results/baselines/{STUDY.baseline_id}/model" if trained else f"results/models/{STUDY.model_id}"
-
-
-def get_design_table():
-    """Return the file that lists the points of a table design, so that an edit of it is seen."""
-    design = STUDY.config["sweep"]["design"]
-    return design["file"] if design["kind"] == "table" else []
 
 
 def get_run(wildcards):
@@ -184,10 +209,7 @@ def get_predictions(wildcards):
 
 def get_dataset_names():
     """Return the names of the data sets that the study trains on."""
-    if not TRAINS:
-        return []
-    names = dict.fromkeys([*STUDY.config["sweep"]["datasets"], STUDY.config["baseline"].get("dataset")])
-    return [name for name in names if name]
+    return used_datasets(STUDY.config) if TRAINS else []
 
 
 def get_dataset_facts():
@@ -217,13 +239,29 @@ def told_after_failure():
 
 
 def get_card_files():
-    """Return the files that hold model cards, so that an edit of one is seen: a CSV, a folder's, or those fetched."""
+    """Return the files that hold model cards: a CSV, a folder's, or those fetched."""
     cards = STUDY.config["cards"]
-    if "facts" in cards:
-        return cards["facts"]
-    if "folder" in cards:
-        return [str(path) for path in card_files(cards["folder"])]
-    return f"results/sources/{STUDY.source_ids['cards']}"
+    if "hub" in cards:
+        return f"results/sources/{STUDY.source_ids['cards']}"
+    return list(map(known_by_content, local_cards()))
+
+
+def local_cards():
+    """Return the files of the user's own that hold model cards."""
+    cards = STUDY.config["cards"]
+    return [cards["facts"]] if "facts" in cards else card_files(cards["folder"]) if "folder" in cards else []
+
+
+def get_cards_content():
+    """Return what the user's own files of model cards hold, as far as it decides what is read from them."""
+    cards = STUDY.config["cards"]
+    place = Path(cards.get("folder", ""))
+    return digest(
+        [
+            ["facts" if "facts" in cards else str(Path(path).relative_to(place)), file_sha256(path)]
+            for path in local_cards()
+        ]
+    )
 
 
 def get_designed_claims():

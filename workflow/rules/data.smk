@@ -15,6 +15,7 @@ rule fetch_model:
         "results/benchmarks/fetch_model/{model}.tsv"
     params:
         source=get_source,
+        engine=ENGINES["model"],
     conda:
         "../../envs/finetune.yaml"
     script:
@@ -39,7 +40,8 @@ rule fetch_data:
 rule prepare_dataset:
     input:
         source=get_dataset_source,
-        local=get_local_files,
+        file=get_local_file("file"),
+        eval_file=get_local_file("eval_file"),
     output:
         train="results/data/{data}/train.parquet",
         evaluation="results/data/{data}/eval.parquet",

@@ -41,7 +41,6 @@ rule time_pilot:
 # What a study costs and what it can find, before any of its runs: snakemake design_card --cores all.
 rule design_card:
     input:
-        design=get_design_table(),
         pilot=rules.time_pilot.output.pilot,
     output:
         html=f"results/{STUDY.config['study']}/design_card.html",
@@ -51,6 +50,7 @@ rule design_card:
         f"results/benchmarks/design_card/{STUDY.config['study']}.tsv"
     params:
         config=STUDY.config,
+        design=DESIGN,
         finished=lambda _: get_finished_files("metrics.parquet"),
         engine=ENGINES["design_card"],
     conda:

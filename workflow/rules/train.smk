@@ -2,6 +2,7 @@ rule train_baseline:
     input:
         start=f"results/models/{STUDY.model_id}",
         train=lambda _: get_encoded(STUDY.config["baseline"]["dataset"], "train"),
+        evaluation=lambda _: get_encoded(STUDY.config["baseline"]["dataset"], "eval"),
         facts=lambda _: get_prepared(STUDY.config["baseline"]["dataset"], "dataset.json"),
     output:
         model=directory("results/baselines/{baseline}/model"),
@@ -29,6 +30,7 @@ rule finetune_run:
         start=get_start(),
         begin=get_begin,
         train=lambda wildcards: get_encoded(wildcards.dataset, "train"),
+        evaluation=lambda wildcards: get_encoded(wildcards.dataset, "eval"),
         facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
     output:
         model=transient(directory("results/runs/{dataset}/{run}/model")),

@@ -1,0 +1,70 @@
+"""A run's row of metrics, whichever version of finevar scored it.
+
+Metrics are a function of predictions. Where a run's file was scored by another version than this one, perhaps before a
+metric was added, its predictions beside it are scored again as the file is read: nothing is trained or predicted anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from finevar import ENGINES
+from finevar.files import damaged
+from finevar.records import METRICS, PREDICTIONS, RESPONSES, read_sealed_tables, read_table
+from finevar.scores import metrics
+
+STANDARD_ERRORS = ("accuracy_se", "f1_se", "loss_se")
+UNDEFINED = dict.fromkeys((*RESPONSES, *STANDARD_ERRORS))  # the scores of a run that has none
+
+Row = dict[str, Any]
+
+
+def engine() -> str:
+    """Return the versions that decide a row: the training's, the evaluation's and the metrics'."""
+    return ".".join(ENGINES[part] for part in ("training", "evaluation", "metrics"))
+
+
+def is_trained_and_evaluated_alike(row: Row) -> bool:
+    """Tell whether this version would train and evaluate a run as the one did that made its row."""
+    return row["engine"].split(".")[:2] == engine().split(".")[:2]
+
+
+def read_run_metrics(paths: Sequence[str | Path]) -> list[Row]:
+    """Return the row of each file of metrics, in order, with this version's metrics.
+
+    Raises InputError, and quarantines the file, where one is damaged or lacks what no predictions tell.
+    """
+    tables = read_sealed_tables(paths)
+    current = [table.schema.equals(METRICS) and is_scored_alike(table["engine"][0].as_py()) for table in tables]
+    alike = [table for table, is_current in zip(tables, current, strict=True) if is_current]
+    rows = iter(pa.concat_tables(alike).to_pylist() if alike else [])
+    return [
+        next(rows) if is_current else scored_again(path, table.to_pylist()[0])
+        for path, table, is_current in zip(paths, tables, current, strict=True)
+    ]
+
+
+def is_scored_alike(versions: str) -> bool:
+    """Tell whether this version would score predictions as the one did that a row's `engine` names."""
+    return versions.split(".")[2:] == [ENGINES["metrics"]]
+
+
+def scored_again(path: str | Path, row: Row) -> Row:
+    """Return a run's row with the metrics of its predictions, which lie beside its file."""
+    lacking = [name for name in METRICS.names if name not in row and name not in UNDEFINED]
+    if lacking:
+        raise damaged(path, found=f"no column {', '.join(lacking)}", what=", ".join(METRICS.names))
+    scored = UNDEFINED
+    if row["status"] == "ok":
+        table = read_table(Path(path).with_name("predictions.parquet"), PREDICTIONS)
+        logits = table["logits"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
+        scored = metrics(logits, np.asarray(table["label"]))
+    versions = row["engine"].split(".")[:2]
+    return {name: (row | scored).get(name) for name in METRICS.names} | {
+        "engine": ".".join([*versions, ENGINES["metrics"]])
+    }
