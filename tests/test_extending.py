@@ -36,7 +36,6 @@ STUDY = {
         "seeds": [0, 1],
     },
     "training": {"max_length": 32, "train_examples": 48, "epochs": 1, "batch_size": 8},
-    "analysis": {"responses": ["balanced_accuracy"], "model": "first_order"},
 }
 
 
@@ -54,26 +53,38 @@ def change(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
+def run_study(folder: Path, response: str) -> set[str]:
+    """Run the study with Snakemake alone, no profile; return the rules whose jobs ran."""
+    study = STUDY | {"analysis": {"responses": [response], "model": "first_order"}}
+    (folder / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "study.yaml"],
+        cwd=folder, env=os.environ | {"PATH": path, "PYTHONPATH": ""}, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE))
+
+
 def test_a_metric_a_factor_and_a_design_are_one_change_each(tmp_path):
     for part in ("Snakefile", "workflow", "scripts", "config", "envs"):
         source = ROOT / part
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / part)
     metric, factor, design = snippets()
     package = tmp_path / "scripts" / "finevar"
-    change(package / "scores.py", "RESPONSES = {\n", f"RESPONSES = {{\n{metric}")
     change(package / "designs.py", "DESIGNS = {\n", f"DESIGNS = {{\n{design}")
     change(tmp_path / "workflow/schemas/config.schema.yaml", factor.splitlines(keepends=True)[0], factor)
     tiny.make_model(tmp_path / "model")
     (tmp_path / "texts").mkdir()
     tiny.write_csv(tmp_path / "texts" / "texts.csv", tiny.make_sentences(120))
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY), encoding="utf-8")
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    told = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "study.yaml"],
-        cwd=tmp_path, env=os.environ | {"PATH": path, "PYTHONPATH": ""}, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert told.returncode == 0, told.stdout
+    assert {"finetune_run", "evaluate_run"} <= run_study(tmp_path, "accuracy")
+    (name,) = re.findall(r'"metrics": "(\d+)"', (package / "__init__.py").read_text())
+    change(package / "scores.py", "RESPONSES = {\n", f"RESPONSES = {{\n{metric}")
+    change(package / "__init__.py", f'"metrics": "{name}"', f'"metrics": "{int(name) + 1}"')
+    assert not {"train_baseline", "finetune_run", "evaluate_baseline", "evaluate_run"} & run_study(
+        tmp_path, "balanced_accuracy"
+    )
     metrics = pd.read_parquet(tmp_path / "results/more/metrics.parquet")
     tried = set(zip(metrics["learning_rate"], metrics["clip_norm"], strict=True))
     assert tried == {(3e-3, 1), (9e-3, 1), (1e-3, 1), (3e-3, 2), (3e-3, 0.5)}

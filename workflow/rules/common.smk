@@ -32,10 +32,10 @@ DESIGN = digest(design_rows(STUDY.runs.values()))  # stands for the runs of the 
 # Results outlive code. Snakemake reruns what is older than its script, but a clone or a checkout dates every script anew,
 # which says nothing of what a job computes: ENGINES says that, as a param of each rule. So scripts have one old date. In
 # a clone that may not be written to they keep theirs, and jobs that run again give back what they had finished.
-for script in Path(workflow.basedir, "scripts").glob("*.py"):
-    if script.stat().st_mtime != SCRIPTS_DATE:
+for entry in Path(workflow.basedir, "scripts").glob("*.py"):
+    if entry.stat().st_mtime != SCRIPTS_DATE:
         with contextlib.suppress(OSError):
-            os.utime(script, (SCRIPTS_DATE, SCRIPTS_DATE))
+            os.utime(entry, (SCRIPTS_DATE, SCRIPTS_DATE))
 
 
 wildcard_constraints:
