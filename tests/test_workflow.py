@@ -518,6 +518,10 @@ def test_where_runs_fail_a_report_of_the_others_says_what_is_missing(copied):
     page = (copied / "results/toy/interim/report.html").read_text(encoding="utf-8")
     assert "<strong>Interim report.</strong> 12 runs of 26 gave no metrics" in page
     assert "6 points of 13 without any run" in page
+    cause = "12 runs will fail again until the cause is mended: setting train_examples: found 121. Allowed: at most 120"
+    assert cause in page
+    assert cause.replace("runs", "jobs") in " ".join(told.stdout.split())
+    assert "again to go on" not in page + told.stdout.split("runs are done and kept")[1]
 
 
 def test_a_damaged_file_is_made_anew_in_one_start(copied):
