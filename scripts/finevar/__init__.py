@@ -11,8 +11,9 @@ tradeoffs; power, forecast, variants; formatting, status, found_choice, found_ga
 export, claims, wording, findings, caveats, completeness, comparisons, drawing, charts, effects_chart, interplay_chart,
 variability_chart, tuning_chart, tradeoffs_chart, calibration_chart, planes, report_tables, groups, analysis_tables,
 sections, summary, explorer, variability_section, claims_section, failures_section, tuning_section, robustness_section,
-conflicts_section, tradeoffs_section, reliability_groups, calibration_section, paired_section, found_section, report,
-paper, analysis_jobs, found_jobs, figure_jobs, report_jobs; card_facts, card_sections, card_power, design_card.
+conflicts_section, tradeoffs_section, reliability_groups, calibration_section, paired_section, found_section,
+leftovers, report, paper, analysis_jobs, found_jobs, figure_jobs, report_jobs; card_facts, card_sections, card_power,
+design_card.
 
 What a dry run imports (errors, jobs, and scores to design) never imports torch.
 """

@@ -90,8 +90,6 @@ ANALYSES = (
     "claims",
 )
 
-FOUND_TABLES = ("found_gates", "pooling", "beside")  # that only a study of found models has
-
 Tables = Mapping[str, pd.DataFrame]
 
 

@@ -10,16 +10,20 @@ import pyarrow as pa
 
 from finevar import records
 from finevar.files import read_facts, read_json, write_bytes
-from finevar.jobs import Job
+from finevar.jobs import LOGGER, Job
+from finevar.leftovers import FOUND_TABLES, remove_leftovers
 from finevar.paper import write_kit
-from finevar.report import ANALYSES, FOUND_TABLES, Tables, render_page
+from finevar.report import ANALYSES, Tables, render_page
 from finevar.tables import read_metrics
 
 
 def render_report(job: Job) -> None:
-    """Write the report."""
+    """Write the report, and remove the figures and tables of an earlier config of the study."""
     html = render_page(*read_study(job, interim=job.wildcards.study.endswith("/interim")))
     write_bytes(html.encode(), job.output.html)
+    figures = [Path(path).stem for path in job.input.figures]
+    if removed := remove_leftovers(Path(job.output.html).parent, figures=figures, tables=job.input.named):
+        LOGGER.info("removed what an earlier config had made: %s", ", ".join(removed))
 
 
 def write_paper(job: Job) -> None:
