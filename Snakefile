@@ -48,7 +48,7 @@ onerror:
     if TRAINS:
         print(told_after_failure())
         if get_finished_files("metrics.parquet"):
-            Path(".snakemake/jobs-failed").touch()
+            Path(".snakemake/jobs-failed").write_text(f"results/{STUDY.config['study']}/interim/report.html")
 
 
 # All that the report was made of, too: of files that are missing (damaged and set aside, or deleted) Snakemake makes

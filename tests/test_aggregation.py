@@ -78,10 +78,10 @@ def test_a_run_without_a_file_is_a_row_of_its_own(tmp_path, expected, levels):
     paths[2].unlink()
     table = aggregate_metrics(expected, paths, [write_baseline(tmp_path)], levels)
     row = table.to_pylist()[2]
-    assert (row["status"], row["reason"], row["accuracy"]) == ("missing", "no metrics file", None)
+    assert (row["status"], row["reason"], row["accuracy"]) == ("missing", "not begun", None)
     assert {name: row[name] for name in expected[2]} == expected[2]
     assert row["baseline_accuracy"] == 0.75
-    assert named_runs(table.to_pandas(), "missing") == {expected[2]["run_id"]: "no metrics file"}
+    assert named_runs(table.to_pandas(), "missing") == {expected[2]["run_id"]: "not begun"}
 
 
 def test_a_missing_runs_reason_is_the_last_error_of_its_logs(tmp_path, expected, levels):
@@ -95,8 +95,8 @@ def test_a_missing_runs_reason_is_the_last_error_of_its_logs(tmp_path, expected,
     baseline = [write_baseline(tmp_path)]
     rows = aggregate_metrics(expected, [], baseline, levels, logs=tmp_path / "logs").to_pylist()
     assert [row["reason"] for row in rows[:2]] == ["second", "third"]
-    assert rows[2]["reason"].startswith("begun but not finished, see ")
-    assert rows[3]["reason"] == "no metrics file"
+    assert rows[2]["reason"].startswith("begun, not finished; see ")
+    assert [row["ending"] for row in rows[:4]] == ["error", "error", "begun", "not begun"]
 
 
 @pytest.mark.parametrize("column", ["data_sha256", "model_sha256", "engine", "eval_examples"])

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from snakemake.iocontainers import Namedlist
 
+from finevar.endings import read_ending
 from finevar.errors import InputError
 from finevar.jobs import LOGGER, Job, JobLog, check_writable, describe
 
@@ -139,6 +140,38 @@ def test_a_job_that_was_asked_to_end_is_to_be_tried_again(tmp_path):
     done = run_python(script, tmp_path)
     assert done.returncode == 75
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("Interruption('Interrupted by SIGTERM; goes on from step 3.')", "interrupted"),
+        ("KeyboardInterrupt()", "interrupted"),
+        ("missing('a.parquet', what='a table')", "damaged"),
+        ("InputError('a.csv', found='x', allowed='y', remedy='z.')", "input error"),
+        ("OSError(28, 'No space left on device', 'a')", "machine error"),
+        ("ValueError('of two\\nlines')", "error"),
+    ],
+)
+def test_a_log_tells_by_its_last_level_how_the_job_ended(tmp_path, error, code):
+    script = f"""
+        from finevar.errors import InputError, Interruption
+        from finevar.files import missing
+        from finevar.jobs import JobLog
+        with JobLog("job.log") as log:
+            log.info("no ERROR yet")
+            raise {error}
+    """
+    done = run_python(script, tmp_path)
+    assert done.returncode == (75 if code == "interrupted" else 1)
+    ending = read_ending(tmp_path / "job.log")
+    assert ending.code == code
+    assert len(ending.sentence) > 10
+
+
+def test_a_log_without_an_end_is_of_a_job_that_was_begun(tmp_path):
+    (tmp_path / "job.log").write_text("12:00:00 INFO step 3\n12:00:01 ERRO")
+    assert read_ending(tmp_path / "job.log").code == "begun"
 
 
 # Folders

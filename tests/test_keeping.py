@@ -98,7 +98,7 @@ def test_a_training_that_is_asked_to_end_goes_on_to_the_same_bytes(
 
     with monkeypatch.context() as patch:
         patch.setattr(keeping.Keeper, "keep", keep_and_signal)
-        with pytest.raises(Interruption, match=rf"asked to end \({number.name}\). Its state is saved at step {step}"):
+        with pytest.raises(Interruption, match=rf"Interrupted by {number.name}; goes on from step {step} at"):
             training.train_files(**job, **to(tmp_path))
     assert not (tmp_path / "model").exists()
     training.train_files(**job, **to(tmp_path))

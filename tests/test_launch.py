@@ -84,17 +84,23 @@ def test_snakemake_runs_again_where_files_were_dated_in_the_future_meanwhile(run
     assert len(starts) == 2
 
 
-def test_targets_stand_behind_the_options_of_the_launcher_itself(run, monkeypatch):
+def test_targets_stand_behind_the_options_of_the_launcher_itself(run, monkeypatch, capsys):
     calls = []
-    monkeypatch.setattr(launch, "snakemake", lambda options, _: calls.append(options) or int("--unlock" not in options))
     monkeypatch.setattr(launch, "cancel_jobs", lambda: None)
     Path(".snakemake/locks").mkdir(parents=True)
     Path(".snakemake/locks/0.input.lock").touch()
     (run / "metrics.parquet").touch()
     monkeypatch.setattr(launch, "FAILED", run / "metrics.parquet.failed")
     monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
-    (run / "metrics.parquet.failed").touch()
+    (run / "metrics.parquet.failed").write_text("results/mine/interim/report.html")
+    other = Path("results/other/interim/report.html")  # newer, of another study
+    other.parent.mkdir(parents=True)
+    other.touch()
+    monkeypatch.setattr(
+        launch, "snakemake", lambda options, _: calls.append(options) or int(options[-1] not in ("--unlock", "interim"))
+    )
     assert launch.main(["--cores", "1", "--", "target"]) == 1
+    assert capsys.readouterr().out == "Interim report: results/mine/interim/report.html\n"
     assert calls == [
         ["--cores", "1", "--unlock"],
         ["--cores", "1", "--", "target"],

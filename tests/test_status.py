@@ -11,7 +11,7 @@ import yaml
 from finevar import status
 from finevar.config import read_config
 from finevar.design import plan_study
-from finevar.records import METRICS, write_rows
+from finevar.records import METRICS, STUDY_METRICS, write_rows
 
 STUDY = {
     "study": "toy",
@@ -47,19 +47,88 @@ def by_epochs(study, epochs: int) -> list:
     return [run for run in study.runs.values() if run.settings["epochs"] == epochs]
 
 
+def begin(run, line: str, rule: str = "finetune_run", *, at: float | None = None) -> None:
+    """Leave a run begun, with the last line of its log."""
+    Path("results/runs", run.dataset, run.run_id).mkdir(parents=True, exist_ok=True)
+    log = Path("results/logs", rule, run.dataset, f"{run.run_id}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(f"11:59:59 INFO step 3\n{line}\n")
+    if at:
+        os.utime(log, (at, at))
+
+
 def test_runs_are_counted_by_what_became_of_them(study):
     runs = list(study.runs.values())
     finish(runs[0], at=1000, seconds=5)
     finish(runs[1], at=1005, seconds=5, kept=True)
-    for run, line in ((runs[2], "12:00:00 ERROR no memory for it"), (runs[3], "12:00:00 INFO step 3")):
-        Path("results/runs", run.dataset, run.run_id).mkdir(parents=True)
-        log = Path("results/logs/finetune_run", run.dataset, f"{run.run_id}.log")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(line)
+    begin(runs[2], "12:00:00 ERROR no memory for it")
+    begin(runs[3], "12:00:00 INFO step 4")
+    begin(runs[4], "12:00:00 INTERRUPTED Interrupted by SIGTERM; goes on from step 12 at the next start.")
     progress = status.look(runs)
-    assert (len(progress.done), progress.begun, progress.left) == (2, 1, 3)
+    assert (len(progress.done), len(progress.ended("begun")), progress.left) == (2, 1, 3)
     assert progress.failed == {runs[2].run_id: "no memory for it"}
-    assert progress.line(None) == "2 of 6 runs done, 1 failed, 3 left"
+    assert progress.line(None) == "2 of 6 runs done, 1 failed, 3 left (1 interrupted)"
+    lines = status.told(study)
+    assert f"  {runs[4].run_id}: Interrupted by SIGTERM; goes on from step 12 at the next start." in lines
+    assert "  begun, not finished: 1" in lines
+
+
+@pytest.mark.parametrize(
+    ("line", "failed"),
+    [
+        ("12:00:00 INPUT ERROR setting train_examples: found 121.", True),
+        ("12:00:00 MACHINE ERROR a: No space left on device.", True),
+        ("12:00:00 ERROR the job stopped: ValueError: x", True),
+        ("12:00:00 DAMAGED results/a: found a file that is damaged.", False),
+        ("12:00:00 INTERRUPTED Interrupted by SIGINT.", False),
+        ("12:00:00 WARNING memory ran out: an INPUT ERROR is something else", False),
+    ],
+)
+def test_only_what_failed_is_called_failed(study, line, failed):
+    run = next(iter(study.runs.values()))
+    begin(run, line)
+    assert bool(status.look([run]).failed) == failed
+
+
+def test_the_newest_log_tells_how_a_run_ended(study):
+    """A failed evaluation, then a training once more, cut short; and the other way round."""
+    one, two = list(study.runs.values())[:2]
+    for run, trained, evaluated in ((one, 2000, 1000), (two, 1000, 2000)):
+        begin(run, "12:00:00 INTERRUPTED Interrupted by SIGTERM.", at=trained)
+        begin(run, "12:00:00 INPUT ERROR it does not fit.", "evaluate_run", at=evaluated)
+    assert list(status.look([one, two]).failed) == [two.run_id]
+
+
+def test_a_failure_before_all_runs_is_named(study):
+    log = Path("results/logs/train_baseline", f"{study.baseline_id}.log")
+    for path, line in ((log, "no such luck"), (log.with_name("of-another-study.log"), "not mine")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"12:00:00 INPUT ERROR {line}\n")
+    lines = "\n".join(status.told(study))
+    assert f"failed: {log}: no such luck" in lines
+    assert "not mine" not in lines
+
+
+def test_an_interim_report_is_named_until_a_newer_final_one_is_there(study):
+    runs = list(study.runs.values())
+    folder = Path("results/toy")
+    (folder / "interim").mkdir(parents=True)
+    rows = [{"run_id": run.run_id, "status": "ok" if run in runs[:2] else "missing"} for run in runs]
+    write_rows(rows, folder / "interim/metrics.parquet", STUDY_METRICS)
+    for number, run in enumerate(runs[:3]):
+        finish(run, at=1000 + number, seconds=5)
+    assert status.told(study)[-1].startswith("No report yet")
+    (folder / "interim/report.html").touch()
+    interim = "Interim report: results/toy/interim/report.html of 2 of 6 runs; now 3 are done"
+    assert status.told(study)[-1] == interim
+    (folder / "report.html").touch()
+    os.utime(folder / "report.html", (1000, 1000))
+    assert status.told(study)[-2:] == ["Report: results/toy/report.html", interim]
+    os.utime(folder / "interim/report.html", (500, 500))
+    assert status.told(study)[-1] == "Report: results/toy/report.html"
+    (folder / "report.html").unlink()
+    (folder / "interim/metrics.parquet").write_bytes(b"cut")
+    assert status.told(study)[-1] == "Interim report: results/toy/interim/report.html"
 
 
 def test_the_time_left_is_that_of_the_runs_left_at_the_pace_so_far(study):

@@ -267,6 +267,27 @@ def test_an_edit_of_the_analysis_runs_no_training(copied):
     assert not {"finetune_run", "evaluate_run", "aggregate_metrics"} & set(counts)
 
 
+def test_figures_of_a_factor_and_a_metric_that_are_dropped_leave_the_disk_and_the_page(copied):
+    figures, page = copied / "results/toy/figures", copied / "results/toy/report.html"
+    assert {"interplay.json", "surface_loss.png", "surface_f1.svg"} <= {path.name for path in figures.iterdir()}
+    joint = re.compile(r"chart-(interplay|surface_\w+)")
+    assert joint.search(page.read_text(encoding="utf-8"))
+    (figures / "mine.png").touch()
+    config = copy.deepcopy(STUDY)
+    config["analysis"] |= {"responses": ["accuracy", "loss"]}
+    del config["sweep"]["factors"]["batch_size"]
+    config["training"]["batch_size"] = 8  # a level of before
+    write_config(copied, config)
+    told = snakemake(copied, "--cores", "2")
+    assert told.returncode == 0, told.stdout
+    kinds = ["effects", "coefficients", "main_effects", "learning_curves", "calibration", "variability"]
+    made = {f"{kind}.{suffix}" for kind in [*kinds, "tradeoffs", "tuning_curves"] for suffix in ("svg", "png", "json")}
+    assert {path.name for path in figures.iterdir()} == made | {"mine.png"}
+    assert not joint.search(page.read_text(encoding="utf-8"))
+    write_config(copied, STUDY)
+    assert planned(snakemake(copied, "--dry-run").stdout)["plot_interplay"] == 1
+
+
 def test_an_edit_of_local_data_is_seen(copied):
     texts = copied / "mine/texts/train.csv"
     tiny.write_csv(texts, tiny.make_sentences(130, seed=3))
@@ -518,6 +539,10 @@ def test_where_runs_fail_a_report_of_the_others_says_what_is_missing(copied):
     page = (copied / "results/toy/interim/report.html").read_text(encoding="utf-8")
     assert "<strong>Interim report.</strong> 12 runs of 26 gave no metrics" in page
     assert "6 points of 13 without any run" in page
+    cause = "12 runs will fail again until the cause is mended: setting train_examples: found 121. Allowed: at most 120"
+    assert cause in page
+    assert cause.replace("runs", "jobs") in " ".join(told.stdout.split())
+    assert "again to go on" not in page + told.stdout.split("runs are done and kept")[1]
 
 
 def test_a_damaged_file_is_made_anew_in_one_start(copied):

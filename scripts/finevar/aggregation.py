@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from finevar.design import shares_trajectory
+from finevar.endings import run_ending
 from finevar.errors import InputError
 from finevar.records import (
     DESIGN,
@@ -24,7 +25,7 @@ from finevar.records import (
     TRAINING,
     read_tables,
 )
-from finevar.run_metrics import read_run_metrics
+from finevar.run_metrics import is_trained_and_evaluated_alike, read_run_metrics
 
 BINS_PER_EPOCH = 10
 ALIKE = {  # columns in which all runs on a data set must agree, and what they are
@@ -56,32 +57,30 @@ def aggregate_metrics(
     """Return a row per expected run, in the design's order.
 
     expected: run_id, point_id, dataset, seed and settings of each run. baseline_settings: the baseline's level of each
-    factor. logs: folder of the rules' logs. A run without a file is a row of status missing, with the reason that its
-    log gives. Raises InputError for a damaged file, for a run that the design does not have, for one that occurs twice,
-    and for runs that must not stand in one table.
+    factor. logs: of a study under way, folder of the rules' logs. A run without a file is a row of status missing, with
+    the reason that its log gives, and so is one of a study under way that another version of finevar made. Raises
+    InputError for a damaged file, for a run that the design does not have, for one that occurs twice, and for runs that
+    must not stand in one table.
     """
     found = read_run_metrics([path for path in metrics if Path(path).exists()])
+    found = [row for row in found if not logs or is_trained_and_evaluated_alike(row)]
     check_runs(expected, found)
     by_id = {row["run_id"]: row for row in found}
     frozen = {row["dataset"]: row for row in read_run_metrics(list(baselines))}
     check_alike(found, frozen)
     rows = []
     for run in expected:
-        row = by_id.get(run["run_id"], run | {"status": "missing", "reason": why_missing(run, logs)})
+        row = by_id.get(run["run_id"]) or missing_row(run, logs)
         beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in RESPONSES}
         at_baseline = all(run[name] == level for name, level in baseline_settings.items())
         rows.append(row | beside | {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)})
     return pa.Table.from_pylist(rows, schema=STUDY_METRICS)
 
 
-def why_missing(run: Row, logs: Path | None) -> str:
-    """Return the error that a run's last attempt ended with, as its logs tell it."""
-    names = [logs / rule / run["dataset"] / f"{run['run_id']}.log" for rule in ("finetune_run", "evaluate_run") if logs]
-    texts = [name.read_text(encoding="utf-8", errors="replace") for name in names if name.exists()]
-    errors = [line.split(" ERROR ", 1)[1] for text in texts for line in text.splitlines() if " ERROR " in line]
-    if errors:
-        return errors[-1]
-    return f"begun but not finished, see {names[0]}" if texts else "no metrics file"
+def missing_row(run: Row, logs: Path | None) -> Row:
+    """Return the row of a run without metrics, with how its last attempt ended, as its logs tell it."""
+    ending = run_ending(run["dataset"], run["run_id"], logs)
+    return run | {"status": "missing", "reason": ending.sentence, "ending": ending.code}
 
 
 def trajectory_id(run: Row) -> str:

@@ -12,16 +12,8 @@ import yaml
 from finevar.coding import term_name, terms
 from finevar.consistency import Config, cut, listed
 from finevar.errors import InputError
-from finevar.schemas import (
-    HARMLESS,
-    drop_unknown_keys,
-    fill_defaults,
-    read_schema,
-    schema_errors,
-    shape_problems,
-    tell,
-    to_numbers,
-)
+from finevar.schema_values import fill_defaults, read_numbers
+from finevar.schemas import HARMLESS, drop_unknown_keys, read_schema, schema_errors, shape_problems, tell
 
 ROOT = Path(__file__).parents[2]
 LARGEST_FILE = 1_000_000  # bytes, far above any list of claims
@@ -58,8 +50,9 @@ def file_claims(name: str, where: str) -> tuple[Placed, list[InputError]]:
             raise problem
     except InputError as problem:
         return [], [problem]
-    content = to_numbers(raw)
-    errors = schema_errors(content, read_schema("claims"))
+    schema = read_schema("claims")
+    content = read_numbers(raw, schema)
+    errors = schema_errors(content, schema)
     problems = [tell(error, cut(name)) for error in errors]
     if any(error.validator not in HARMLESS for error in errors):
         return [], problems

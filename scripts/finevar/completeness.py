@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.coding import Coding, Codings, Term, aliased_terms, design_matrix, term_name, terms
+from finevar.endings import NOT_BEGUN, Ending, next_sentences
 from finevar.formatting import counted, joined, term_label
 
 CELLS = ["dataset", "point_id"]
@@ -31,6 +32,15 @@ def completeness_sentences(metrics: pd.DataFrame, factors: Mapping[str, Any], or
         codings = {name: Coding.of(factor) for name, factor in factors.items()}
         told.append(precision_sentence(metrics, done, codings, terms(list(factors), order)))
     return told
+
+
+def next_start_sentences(metrics: pd.DataFrame) -> list[str]:
+    """Say what would give the missing runs their metrics: another start, or first an edit of what stopped them."""
+    missing = metrics[metrics["status"] == "missing"]
+    codes, reasons = missing["ending"].fillna(NOT_BEGUN), missing["reason"].fillna("")
+    if missing.empty:
+        return ["Start again for the final report."]
+    return next_sentences(map(Ending, codes, reasons), "run")
 
 
 def cells_sentence(metrics: pd.DataFrame, done: pd.DataFrame) -> str:

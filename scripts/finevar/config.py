@@ -9,7 +9,7 @@ from finevar.claim_files import read_claims
 from finevar.consistency import Config, cross_check
 from finevar.designs import DESIGNS, design_problems, size_problems
 from finevar.found_config import is_found, read_found_config
-from finevar.schemas import factors, normalise, raise_problems, read_against, read_schema
+from finevar.schemas import factors, raise_problems, read_against, read_schema
 
 TRAINING_DEFAULTS: Config = {
     "learning_rate": 5e-5,
@@ -37,10 +37,7 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     baseline = training | config["baseline"]["settings"]
     wrong = [*wrong, *cross_check(config, set(config["training"]), baseline)]
     raise_problems([*problems, *wrong, *design_problems(config["sweep"]), *size_problems(config["sweep"])])
-    config["training"] = normalise(training)
-    config["baseline"]["settings"] = normalise(baseline)
-    for name, factor in config["sweep"]["factors"].items():
-        factor["levels"] = [normalise({name: level})[name] for level in factor["levels"]]
+    config["training"], config["baseline"]["settings"] = training, baseline
     return config
 
 

@@ -31,6 +31,11 @@ def listed(values: Iterable[Any], most: int = 20) -> str:
     return ", ".join([*(cut(str(value)) for value in values[:most]), *more])
 
 
+def plain(number: float) -> str:
+    """Return a number as people write it, a whole one without its fraction of 0."""
+    return str(number).removesuffix(".0")
+
+
 def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) -> Iterator[InputError]:
     """Yield what does not fit together.
 
@@ -158,7 +163,7 @@ def factor_problems(name: str, factor: Config, given: set[str]) -> Iterator[Inpu
     if factor["coding"] != "identity" and min(levels) <= 0:
         yield InputError(
             f"{where}.coding",
-            found=f"{factor['coding']} with the level {min(levels)}",
+            found=f"{factor['coding']} with the level {plain(min(levels))}",
             allowed="levels above 0 under a logarithm",
             remedy="Use coding: identity, or drop that level.",
         )
@@ -172,7 +177,7 @@ def factor_problems(name: str, factor: Config, given: set[str]) -> Iterator[Inpu
     if name == "warmup" and mixes_warmups(levels):
         yield InputError(
             f"{where}.levels",
-            found=listed(levels),
+            found=listed(map(plain, levels)),
             allowed="all shares (below 1) or all step counts (1 or more); 0 goes with both",
             remedy="Use one kind of warm-up.",
         )
@@ -193,12 +198,12 @@ def level_problems(name: str, factor: Config, baseline: float | None) -> Iterato
     elif factor["coding"] != "identity" and baseline <= 0:
         allowed = f"a number above 0, since the factor's coding is {factor['coding']}"
     elif name == "warmup" and mixes_warmups([*levels, baseline]) and not mixes_warmups(levels):
-        allowed = f"the kind of the factor's levels, {listed(levels)}"
+        allowed = f"the kind of the factor's levels, {listed(map(plain, levels))}"
     else:
         return
     yield InputError(
         f"config: baseline.settings.{name}",
-        found="null" if baseline is None else str(baseline),
+        found="null" if baseline is None else plain(baseline),
         allowed=allowed,
         remedy="State there what the baseline was trained with.",
     )

@@ -10,5 +10,9 @@ class InputError(Exception):
         super().__init__(f"{where}: found {found}. Allowed: {allowed}. {remedy}")
 
 
+class Damage(InputError):
+    """A file that is damaged or gone, and that Snakemake makes again at its next start."""
+
+
 class Interruption(Exception):
     """A job was asked to end, and has kept what its next start goes on from."""

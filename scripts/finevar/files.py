@@ -20,7 +20,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from finevar.errors import InputError
+from finevar.errors import Damage
 
 SEAL = b"sealed-sha256="
 BLANK = b"0" * 64
@@ -229,14 +229,14 @@ def is_whole(path: Path) -> bool:
 # Damage ---------------------------------------------------------------------------------------------------------------
 
 
-def damaged(path: str | Path, *, what: str, found: str = "a file that is damaged") -> InputError:
+def damaged(path: str | Path, *, what: str, found: str = "a file that is damaged") -> Damage:
     """Set a damaged file or folder aside and return the error that says so."""
     aside = Path(f"{path}{DAMAGED}")
     if aside.is_dir():
         shutil.rmtree(aside)
     with contextlib.suppress(FileNotFoundError):  # another job has found it, too
         Path(path).rename(aside)
-    return InputError(
+    return Damage(
         str(path),
         found=found,
         allowed=what,
@@ -244,9 +244,9 @@ def damaged(path: str | Path, *, what: str, found: str = "a file that is damaged
     )
 
 
-def missing(path: str | Path, *, what: str) -> InputError:
+def missing(path: str | Path, *, what: str) -> Damage:
     """Return the error of a file that was there when the job was planned."""
-    return InputError(
+    return Damage(
         str(path),
         found="nothing, or a file that another job has just set aside as damaged",
         allowed=what,

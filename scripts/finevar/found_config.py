@@ -9,7 +9,7 @@ from typing import Any
 from finevar.claim_files import read_claims
 from finevar.consistency import Config, cut, factor_problems, level_problems, listed, tradeoff_problems
 from finevar.errors import InputError
-from finevar.schemas import factors, normalise, raise_problems, read_against, read_schema
+from finevar.schemas import factors, raise_problems, read_against, read_schema
 from finevar.scores import ON_CARDS
 
 PLACES = ("folder", "hub", "facts")
@@ -26,9 +26,6 @@ def read_found_config(raw: Mapping[str, Any]) -> Config:
     config, problems = read_against(raw, read_schema("found"))
     config["analysis"]["claims"], wrong = read_claims(config, factors())
     raise_problems([*problems, *wrong, *place_problems(config["cards"]), *found_problems(config)])
-    for name, factor in config["sweep"]["factors"].items():
-        factor["levels"] = [normalise({name: level})[name] for level in factor["levels"]]
-    config["baseline"]["settings"] = normalise(config["baseline"]["settings"])
     return config
 
 

@@ -13,11 +13,14 @@ from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Any
 
-from finevar.errors import InputError, Interruption
+from finevar.errors import Damage, InputError, Interruption
 
 LOGGER = logging.getLogger("finevar")
 FOUND = 25  # level of the one line that a stage tells of what it found, in the terminal too
+# Levels of the last line of a job's log where it did not succeed; an error that nobody foresaw is a plain ERROR.
+ENDINGS = {41: "INTERRUPTED", 42: "DAMAGED", 43: "MACHINE ERROR", 44: "INPUT ERROR"}
 INTERRUPTED = 75  # exit status of a job that was asked to end: EX_TEMPFAIL, try again
+LONGEST_CAUSE = 300  # characters of an unforeseen error in the log's line; its traceback follows
 # Ctrl-C; preemption, a time limit, scancel, a shutdown; SLURM's warning before its time limit (--signal=USR1@60).
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 MACHINE_ERRORS = {  # by number: what to do
@@ -93,7 +96,8 @@ class JobLog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handlers = [LogFile(self.path, mode="w", encoding="utf-8"), logging.StreamHandler()]
         handlers[1].setLevel(FOUND)
-        logging.addLevelName(FOUND, "FOUND")
+        for level, name in (ENDINGS | {FOUND: "FOUND"}).items():
+            logging.addLevelName(level, name)
         for handler in handlers:
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
         LOGGER.setLevel(logging.INFO)
@@ -105,11 +109,14 @@ class JobLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            error = Interruption("Interrupted by SIGINT; starts again at the next start.")
         told = sentence(error)
         if told:
-            LOGGER.error(told)
+            LOGGER.log(level_of(error), told)
         elif error is not None:
-            LOGGER.error("the job stopped", exc_info=(kind, error, traceback))
+            cause = " ".join(f"{type(error).__name__}: {error}".split())
+            LOGGER.error("the job stopped: %s", cause[:LONGEST_CAUSE], exc_info=(kind, error, traceback))
         logging.captureWarnings(False)
         for handler in LOGGER.handlers:
             with contextlib.suppress(OSError):
@@ -117,6 +124,12 @@ class JobLog:
         LOGGER.handlers = logging.getLogger("py.warnings").handlers = []
         if told:
             raise SystemExit(INTERRUPTED if isinstance(error, Interruption) else 1)
+
+
+def level_of(error: BaseException) -> int:
+    """Return the level at which a log tells of an error that has a sentence."""
+    kinds = (Interruption, Damage, OSError, InputError)  # in the order of ENDINGS; damage is an InputError, too
+    return next(level for level, kind in zip(ENDINGS, kinds, strict=True) if isinstance(error, kind))
 
 
 def sentence(error: BaseException | None) -> str | None:

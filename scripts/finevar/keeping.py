@@ -66,10 +66,7 @@ class Keeper:
         step = len(state.rows)
         if self.asked:
             self.note(f"ended by {self.asked[0]} with its state saved at step {step}")
-            raise Interruption(
-                f"The job was asked to end ({self.asked[0]}). Its state is saved at step {step}: "
-                "start Snakemake again, and it goes on from there."
-            )
+            raise Interruption(f"Interrupted by {self.asked[0]}; goes on from step {step} at the next start.")
         self.note(f"saved at step {step}")
 
     def every(self) -> float:

@@ -44,7 +44,7 @@ HANG_SECONDS = 240.0  # and otherwise: under SLURM it looks after its jobs every
 PASSES = 5  # a damaged file can hide another one behind it
 SNAKEMAKE = r"^([^ ]*/)?snakemake$"
 JOBS = r"\.snakemake/scripts/|^finevar\.warm$"
-FAILED = Path(".snakemake/jobs-failed")  # written by the Snakefile where jobs failed, but not all
+FAILED = Path(".snakemake/jobs-failed")  # the interim report to make, named by the Snakefile where some runs are done
 SLURM_NAME = "finevar_"  # of the jobs of workflow/profiles/slurm
 
 
@@ -89,10 +89,10 @@ def run(options: Sequence[str], lock: int) -> int:
         if not date_back() and not found:
             break
     if status > 0 and FAILED.exists():
-        print("Some jobs failed, as told above. Making a report of the runs that there are.", file=sys.stderr)
+        report = FAILED.read_text(encoding="utf-8")
+        print("Some jobs failed, as reported above. Making a report of the runs that there are.", file=sys.stderr)
         if not snakemake([*without_targets(options), "--quiet", "all", "--", "interim"], lock):
-            newest = max(Path("results").glob("*/interim/report.html"), key=lambda path: path.stat().st_mtime)
-            print(f"Interim report: {newest}")
+            print(f"Interim report: {report}")
     return abs(status)
 
 

@@ -8,6 +8,11 @@ import torch
 
 
 def generator(seed: int, purpose: str, epoch: int = 0, *, device: str = "cpu") -> torch.Generator:
-    """Return a generator for one purpose (head, order, dropout) in one epoch of a run's seed."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
+    """Return a generator for one purpose (head, order, dropout) in one epoch of a run's seed, however that is written.
+
+    Raises ValueError for a seed that is no whole number.
+    """
+    if seed != int(seed):
+        raise ValueError(f"seed {seed} is no whole number")
+    digest = hashlib.sha256(f"{int(seed)}/{purpose}/{epoch}".encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big", signed=True))

@@ -90,8 +90,6 @@ ANALYSES = (
     "claims",
 )
 
-FOUND_TABLES = ("found_gates", "pooling", "beside")  # that only a study of found models has
-
 Tables = Mapping[str, pd.DataFrame]
 
 
@@ -236,6 +234,7 @@ def design(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
         "factors": report_tables.factors_table(facts["factors"], config["baseline"]["settings"]),
         "fixed": ", ".join(f"{name} {value}" for name, value in spread.items()),
         "lost": report_tables.lost_runs(metrics),
+        "next_start": completeness.next_start_sentences(metrics) if facts["interim"] else [],
         "losses": completeness.completeness_sentences(metrics, facts["factors"], config["analysis"]["model"]),
     }
 

@@ -10,16 +10,21 @@ import pyarrow as pa
 
 from finevar import records
 from finevar.files import read_facts, read_json, write_bytes
-from finevar.jobs import Job
+from finevar.jobs import LOGGER, Job
+from finevar.leftovers import FOUND_TABLES, remove_leftovers
 from finevar.paper import write_kit
-from finevar.report import ANALYSES, FOUND_TABLES, Tables, render_page
+from finevar.report import ANALYSES, Tables, render_page
+from finevar.run_metrics import read_run_metrics
 from finevar.tables import read_metrics
 
 
 def render_report(job: Job) -> None:
-    """Write the report."""
+    """Write the report, and remove the figures and tables of an earlier config of the study."""
     html = render_page(*read_study(job, interim=job.wildcards.study.endswith("/interim")))
     write_bytes(html.encode(), job.output.html)
+    figures = [Path(path).stem for path in job.input.figures]
+    if removed := remove_leftovers(Path(job.output.html).parent, figures=figures, tables=job.input.named):
+        LOGGER.info("removed what an earlier config had made: %s", ", ".join(removed))
 
 
 def write_paper(job: Job) -> None:
@@ -39,7 +44,7 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Any], dict
     schemas = {name: getattr(records, name.upper()) for name in (*ANALYSES, *found)}
     tables = {name: read(inputs[name], columns) for name, columns in schemas.items()}
     tables["metrics"] = read_metrics(inputs.metrics)
-    tables["baselines"] = pd.concat([read(path, records.METRICS) for path in inputs.baselines], ignore_index=True)
+    tables["baselines"] = pd.DataFrame(read_run_metrics(list(inputs.baselines)))
     facts = {
         "config": params.config,
         "factors": params.factors,

@@ -1,4 +1,4 @@
-"""Values as people write them, held against a JSON Schema: numbers, sizes, and every violation told in words."""
+"""Values as people write them, held against a JSON Schema: sizes, and every violation in words."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ import yaml
 
 from finevar.consistency import Config, cut, listed
 from finevar.errors import InputError
+from finevar.schema_values import fill_defaults, read_numbers
 from finevar.scores import RESPONSES
 
 SCHEMAS = Path(__file__).parents[2] / "workflow" / "schemas"
-SCIENTIFIC = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)[eE][+-]?\d+")
 # Far above any study, and low enough for every check to be done in seconds.
 DEEPEST, MOST_VALUES, LONGEST_TEXT = 20, 3_000, 10_000
 FOUND_FACTORS = ("learning_rate", "batch_size", "epochs")  # settings that model cards state
@@ -96,12 +96,9 @@ def factors() -> tuple[str, ...]:
 
 
 def normalise(settings: Mapping[str, Any]) -> Config:
-    """Return settings with integers as int and other numbers as float, so that 1 and 1.0 are one value."""
-    whole = whole_numbers()
-    return {
-        name: value if value is None or isinstance(value, str) else int(value) if name in whole else float(value)
-        for name, value in settings.items()
-    }
+    """Return settings, each of the type that the schema states, so that 1 and 1.0 are one value."""
+    schema = read_schema("config")
+    return fill_defaults(settings, schema["$defs"]["settings"], schema)
 
 
 @functools.cache
@@ -134,7 +131,7 @@ def read_against(raw: Any, schema: Config) -> tuple[Config, list[InputError]]:
     Raises InputError where others do not.
     """
     raise_problems(itertools.islice(shape_problems(raw), 1))
-    config = to_numbers(raw)
+    config = read_numbers(raw, schema)
     errors = schema_errors(config, schema)
     problems = [tell(error) for error in errors]
     if any(error.validator not in HARMLESS for error in errors):
@@ -175,29 +172,6 @@ def place(trail: Iterable[Any], file: str = "config") -> str:
     """Name a place in a file."""
     words = [cut(part) if isinstance(part, str) else shown(part) for part in trail]
     return f"{cut(file)}: " + (".".join(words[:DEEPEST]) or "top level")
-
-
-def to_numbers(value: Any) -> Any:
-    """Return a copy of value with every string such as 2e-5, no number to YAML 1.1, as a float."""
-    if isinstance(value, Mapping):
-        return {key: copy.deepcopy(item) if key == "sources" else to_numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [to_numbers(item) for item in value]
-    return float(value) if isinstance(value, str) and SCIENTIFIC.fullmatch(value) else value
-
-
-def fill_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
-    """Return a copy of value with the schema's defaults wherever a key is missing."""
-    if not isinstance(value, Mapping):
-        return value
-    referred = root["$defs"][schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else {}
-    properties = referred.get("properties", {}) | schema.get("properties", {})
-    defaults = {key: sub["default"] for key, sub in properties.items() if "default" in sub}
-    other = (referred | schema).get("additionalProperties")
-    return {
-        key: fill_defaults(item, properties.get(key, other if isinstance(other, Mapping) else {}), root)
-        for key, item in {**json.loads(json.dumps(defaults)), **value}.items()
-    }
 
 
 def schema_errors(config: Config, schema: Config) -> list[jsonschema.ValidationError]:

@@ -18,15 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
-from finevar.aggregation import why_missing
 from finevar.config import read_config
 from finevar.design import Run, Study, plan_study
+from finevar.endings import BEGUN, DAMAGED, INTERRUPTED, NOT_BEGUN, Ending, read_ending, run_ending
 from finevar.errors import InputError
 from finevar.formatting import counted, number, response_label, settings_text
 from finevar.found_config import is_found
-from finevar.records import METRICS, read_tables, towards
+from finevar.records import towards
+from finevar.run_metrics import read_run_metrics
 
 DEFAULT_CONFIG = "config/config.yaml"
 RUNS, LOGS = Path("results/runs"), Path("results/logs")
@@ -34,6 +37,8 @@ LOOK_SECONDS = 2.0  # between looks at the runs, at least
 LOOK_SHARE = 20.0  # and at least so many times as long as a look takes
 STRETCH = 5.0  # a pause of more than so many runs' time begins a new stretch of work
 MOST_NAMED = 5  # failed runs
+BEFORE_RUNS = ("fetch_model", "fetch_data", "prepare_dataset", "encode_dataset", "train_baseline", "evaluate_baseline")
+UNFAILED = (NOT_BEGUN, BEGUN, INTERRUPTED, DAMAGED)  # endings that the next start mends by itself
 
 Row = dict[str, Any]
 
@@ -44,8 +49,16 @@ class Progress:
 
     planned: int
     done: dict[str, Path]  # metrics file by run
-    failed: dict[str, str]  # reason by run
-    begun: int
+    endings: dict[str, Ending]  # of the last attempt, by run that was begun and is not done
+
+    def ended(self, *codes: str) -> dict[str, str]:
+        """Return the runs whose last attempt ended in one of these ways, with the sentence."""
+        return {run: ending.sentence for run, ending in self.endings.items() if ending.code in codes}
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Return the runs that failed, with the reason; one that was interrupted or met damage did not."""
+        return {run: ending.sentence for run, ending in self.endings.items() if ending.code not in UNFAILED}
 
     @property
     def left(self) -> int:
@@ -56,14 +69,15 @@ class Progress:
         """Return the counts and the time left in a line."""
         parts = [f"{len(self.done)} of {self.planned} runs done"]
         parts += [f"{len(self.failed)} failed"] if self.failed else []
-        parts += [f"{self.left} left"] if self.left else []
+        interrupted = len(self.ended(INTERRUPTED))
+        parts += [f"{self.left} left{f' ({interrupted} interrupted)' if interrupted else ''}"] if self.left else []
         rest = "" if seconds is None or not self.left else f"; about {spell(seconds)} of training and evaluation to go"
         return ", ".join(parts) + rest
 
 
 def look(runs: Iterable[Run]) -> Progress:
     """Return how far these runs are, by the files that there are."""
-    done, failed, begun, planned = {}, {}, 0, 0
+    done, endings, planned = {}, {}, 0
     for run in runs:
         planned += 1
         folder = RUNS / run.dataset / run.run_id
@@ -71,12 +85,8 @@ def look(runs: Iterable[Run]) -> Progress:
         if found := next((path for path in places if path.exists()), None):
             done[run.run_id] = found
         elif folder.exists():
-            reason = why_missing({"dataset": run.dataset, "run_id": run.run_id}, LOGS)
-            if reason.startswith("begun") or reason == "no metrics file":
-                begun += 1
-            else:
-                failed[run.run_id] = reason
-    return Progress(planned, done, failed, begun)
+            endings[run.run_id] = run_ending(run.dataset, run.run_id, LOGS)
+    return Progress(planned, done, endings)
 
 
 # Time left ------------------------------------------------------------------------------------------------------------
@@ -132,19 +142,52 @@ def told(study: Study) -> list[str]:
         report = Path("results") / study.config["study"] / "report.html"
         return [f"Report: {report}" if report.exists() else "No report yet; `make study` makes it in seconds."]
     progress, name = look(study.runs.values()), study.config["study"]
-    tables = read_tables(progress.done.values(), METRICS)
-    rows = [row for table in tables for row in table.to_pylist()]
+    rows = read_run_metrics([*progress.done.values()])
     lines = [f"Study {name}: {progress.line(seconds_left(study, progress, rows))}."]
     diverged = [row["run_id"] for row in rows if row["status"] == "diverged"]
     lines += [f"  diverged, a result of its own: {', '.join(diverged)}"] if diverged else []
-    lines += [f"  begun, not finished: {progress.begun}"] if progress.begun else []
-    failed = list(progress.failed.items())
-    lines += [f"  failed: {run}: {reason}" for run, reason in failed[:MOST_NAMED]]
-    lines += [f"  and {len(failed) - MOST_NAMED} more; see {LOGS}"] if len(failed) > MOST_NAMED else []
+    begun = len(progress.ended(BEGUN, NOT_BEGUN, DAMAGED))
+    lines += [f"  begun, not finished: {begun}"] if begun else []
+    lines += named_lines(progress.ended(INTERRUPTED), "")
+    lines += named_lines(progress.failed, "failed: ")
+    lines += [f"  failed: {log}: {ending.sentence}" for log, ending in failed_before(study).items()]
     lines += best_lines(study, rows)
-    report = Path("results") / name / "report.html"
-    lines.append(f"Report: {report}" if report.exists() else "No report yet; `snakemake interim --cores 1` makes one.")
-    return lines
+    return [*lines, *report_lines(Path("results") / name, len(progress.done), progress.planned)]
+
+
+def named_lines(runs: dict[str, str], before: str) -> list[str]:
+    """Return a line for each of the first runs with its sentence, and how many more there are."""
+    lines = [f"  {before}{run}: {sentence}" for run, sentence in [*runs.items()][:MOST_NAMED]]
+    return lines + ([f"  and {len(runs) - MOST_NAMED} more; see {LOGS}"] if len(runs) > MOST_NAMED else [])
+
+
+def failed_before(study: Study) -> dict[Path, Ending]:
+    """Return how those jobs failed that all runs wait for: the model, the data, the baseline; by their logs."""
+    names = {study.model_id, study.baseline_id, *study.source_ids.values(), *study.dataset_ids.values()}
+    names |= {f"{data}--{study.model_id}" for data in study.dataset_ids.values()}
+    logs = [log for rule in BEFORE_RUNS for log in sorted((LOGS / rule).rglob("*.log"))]
+    found = {log: read_ending(log) for log in logs if names & set(log.with_suffix("").parts)}
+    return {log: ending for log, ending in found.items() if ending.code not in UNFAILED}
+
+
+def report_lines(folder: Path, done: int, planned: int) -> list[str]:
+    """Return where the study's reports are: the final one, and an interim one that is newer or alone."""
+    final, interim = folder / "report.html", folder / "interim" / "report.html"
+    lines = [f"Report: {final}"] if final.exists() else []
+    if interim.exists() and (not lines or interim.stat().st_mtime > final.stat().st_mtime):
+        covered = runs_of(folder / "interim" / "metrics.parquet")
+        of_what = "" if covered is None else f" of {covered} of {planned} runs; now {done} are done"
+        lines.append(f"Interim report: {interim}{of_what}")
+    return lines or ["No report yet; `snakemake interim --cores 1` makes one of the runs so far."]
+
+
+def runs_of(metrics: Path) -> int | None:
+    """Return how many runs with metrics a study's table has, None where it cannot be read just now."""
+    try:
+        status = pq.read_table(metrics, columns=["status"]).column("status").to_pylist()
+    except (OSError, pa.ArrowException):
+        return None
+    return len(status) - status.count("missing")
 
 
 def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:
@@ -181,8 +224,7 @@ def follow(study: Study, parent: int) -> None:
         took = time.monotonic() - started
         if len(progress.done) > before:
             before = len(progress.done)
-            tables = read_tables(list(progress.done.values())[-200:], METRICS)
-            rows = [row for table in tables for row in table.to_pylist()]
+            rows = read_run_metrics([*progress.done.values()][-200:])
             print(f"finevar: {progress.line(seconds_left(study, progress, rows))}", file=sys.stderr, flush=True)
 
 

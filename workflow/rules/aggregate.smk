@@ -70,6 +70,7 @@ rule aggregate_finished:
     params:
         metrics=lambda _: get_finished_files("metrics.parquet"),
         trainings=lambda _: get_finished_files("training.parquet"),
+        endings=lambda _: get_endings(),
         baseline=baseline_levels(STUDY.config),
         engine=[ENGINES["aggregation"], ENGINES["metrics"]],
     wildcard_constraints:

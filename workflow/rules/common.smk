@@ -1,6 +1,7 @@
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -12,6 +13,7 @@ from finevar import ENGINES
 from finevar.config import read_config
 from finevar.content import file_sha256
 from finevar.design import any_of, baseline_levels, design_rows, plan_study, used_datasets
+from finevar.endings import endings_since, next_sentences, run_ending
 from finevar.errors import InputError
 from finevar.found_config import card_files, is_found
 from finevar.identity import digest, local_model_files
@@ -25,6 +27,7 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+STARTED = time.time()
 TRAINS = not is_found(STUDY.config)
 DESIGN = digest(design_rows(STUDY.runs.values()))  # stands for the runs of the study, which a table may list
 
@@ -187,6 +190,14 @@ def get_finished_files(file):
     return [str(place / file) for place in places if place]
 
 
+def get_endings():
+    """Return a digest of how the runs that are not done have ended, so that a new reason makes a new interim report."""
+    done = {Path(path).parts[3] for path in get_finished_files("metrics.parquet")}
+    left = [run for name, run in STUDY.runs.items() if name not in done]
+    endings = [run_ending(run.dataset, run.run_id, Path("results/logs")) for run in left]
+    return digest([[ending.code, ending.sentence] for ending in endings])
+
+
 def get_baseline_metrics():
     """Return the baseline's metrics on every data set of the sweep; of found models, those that are published."""
     if not TRAINS:
@@ -234,8 +245,9 @@ def get_figures():
 def told_after_failure():
     """Return what to tell when jobs have failed, after Snakemake has told of each."""
     done, planned = len(get_finished_files("metrics.parquet")), len(STUDY.runs)
-    told = f"{done} of {planned} runs are done and kept. The reasons are above and in results/logs."
-    return f"{told} Start again to go on; `snakemake interim --cores 1` makes a report of what there is."
+    told = [f"{done} of {planned} runs are done and kept. The reasons are above and in results/logs."]
+    told += next_sentences(endings_since(Path("results/logs"), STARTED), "job")
+    return " ".join([*told, "`snakemake interim --cores 1` makes a report of what there is."])
 
 
 def get_card_files():
