@@ -1,9 +1,10 @@
 """finevar: how fine-tuning hyperparameters move a classifier's metrics, and how sure one can be.
 
-Modules, lowest first; a module imports only from those before it: errors, files, jobs, memory, warm, launch, finished;
-slurm, doctor; scores, coding, consistency, schemas, claim_files, designs, found_config, config, design; packages,
-conversion; records, tables, sources, found_lines, found_values, found_cards, found_sources; corpus, encoding; packing,
-dropout, attention, encoder, vocabulary, optimiser, state, keeping, randomness, checkpoint, machine, padded, probe,
+Modules, lowest first; a module imports only from those before it: errors, files, jobs, stall, memory, warm, launch,
+finished; slurm, doctor; scores, coding, consistency, schemas, claim_files, designs, found_config, config, design;
+packages, conversion; records, tables, sources, found_lines, found_values, found_cards, found_sources; corpus, encoding;
+packing, dropout, kernels, attention, encoder, vocabulary, optimiser, state, keeping, randomness, checkpoint, machine,
+padded, probe,
 training, evaluation, timing, pilot; aggregation, predictions, covariance, gates, regression, verdicts, ladder, checks,
 slopes, optimum, noise, baselines, sensitivity, readings, anova, ledger, legendre, variability, failures, tuning,
 robustness, calibration, paired, prediction_analyses, analyses, pareto, disagreements, tradeoffs; power, forecast,

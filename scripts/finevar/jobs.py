@@ -7,11 +7,12 @@ import errno
 import logging
 import os
 import signal
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from finevar.errors import InputError, Interruption
 
@@ -117,6 +118,12 @@ class JobLog:
         LOGGER.handlers = logging.getLogger("py.warnings").handlers = []
         if told:
             raise SystemExit(INTERRUPTED if isinstance(error, Interruption) else 1)
+
+
+def log_stream() -> TextIO:
+    """Return the job's open log file; standard error where work is done without one."""
+    files = (handler.stream for handler in LOGGER.handlers if isinstance(handler, LogFile))
+    return next(files, sys.__stderr__)
 
 
 def sentence(error: BaseException | None) -> str | None:

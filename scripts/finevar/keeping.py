@@ -46,7 +46,7 @@ class Keeper:
 
     def load(self) -> State | None:
         """Return the state that an earlier attempt left, if one did."""
-        state = load_state(self.path, self.trajectory) if self.path.exists() else None
+        state = load_state(self.path, self.trajectory, own=True) if self.path.exists() else None
         self.note(f"started at step {len(state.rows) if state else 0}")
         return state
 

@@ -108,7 +108,19 @@ def run_job(work: str, *, log: str, kind: str = "training", **arguments: Any) ->
             + (" Often that means that memory ran out: run fewer jobs at once." if status == -signal.SIGKILL else "")
         )
     elif status > 0:
-        raise SystemExit(status)
+        raise SystemExit(ending_of(log) or status)
+
+
+def ending_of(log: str) -> str | None:
+    """Return what to say of a fork that ended itself since it made no progress; it could say nothing but its stacks."""
+    from finevar.stall import VARIABLE, has_stalled
+
+    if not has_stalled(log):
+        return None
+    return (
+        f"The job made no progress for too long and was ended; {log} shows where each of its threads was. Start "
+        f"Snakemake again: the job goes on from its last saved state. If a step really takes so long, raise {VARIABLE}."
+    )
 
 
 def usable() -> bool:
