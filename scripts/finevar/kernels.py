@@ -57,14 +57,14 @@ def adamw(
 def check_alike(tensors: Mapping[str, tuple[Tensor, ...]]) -> None:
     """Raise ValueError unless each weight, its gradient and its moments have one shape, type, device and order."""
     for name, (weight, *others) in tensors.items():
-        shape, dtype, device = weight.shape, weight.dtype, weight.get_device()
+        shape, dtype, device = weight.shape, weight.dtype, weight.device
         alike = weight.is_contiguous()
         for other in others:
             alike = alike and other is not None and other.shape == shape and other.dtype == dtype
-            alike = alike and other.get_device() == device and other.is_contiguous()
+            alike = alike and other.device == device and other.is_contiguous()
         if not alike:
-            told = ", ".join(f"{kind} {layout(one)}" for kind, one in zip(KINDS, (weight, *others), strict=True))
-            raise ValueError(f"{name}: its tensors do not go together: {told}")
+            layouts = ", ".join(f"{kind} {layout(one)}" for kind, one in zip(KINDS, (weight, *others), strict=True))
+            raise ValueError(f"{name}: its tensors do not go together: {layouts}")
 
 
 def layout(tensor: Tensor | None) -> str:

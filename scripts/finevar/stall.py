@@ -41,7 +41,7 @@ def ending_if_stalled(unit: str) -> Iterator[Callable[[], None]]:
         return
     LOGGER.info(
         "If no %s ends within %g seconds, this job ends itself and the stacks of its threads follow here. Then start "
-        "Snakemake again: the job goes on from its last saved state. If a %s really takes longer, raise %s.",
+        "Snakemake again: the job goes on from its last saved state, if it has one. If a %s needs longer, raise %s.",
         *(unit, limit, unit, VARIABLE),
     )
     armed = -math.inf
