@@ -118,8 +118,8 @@ def ending_of(log: str) -> str | None:
     if not has_stalled(log):
         return None
     return (
-        f"The job made no progress for too long and has ended itself; {log} shows where each of its threads was. "
-        f"Start Snakemake again: the job goes on from its last saved state, if it has one. If a step needs longer, raise "
+        f"The job made no progress for too long and has ended itself; {log} shows where each of its threads was. Start "
+        f"Snakemake again: the job goes on from its last saved state, if it has one. If a step needs longer, raise "
         f"{VARIABLE}."
     )
 
