@@ -12,7 +12,7 @@ import tiny
 from finevar import checkpoint, padded, training
 from finevar.encoder import Architecture
 from finevar.encoding import Encoded, encode
-from finevar.optimiser import Moments, update
+from finevar.optimiser import update
 from finevar.packing import collate
 from finevar.padded import PaddedSteps, block_places
 from test_training import CLASSES, SETTINGS, examples, start, train  # noqa: F401 - two fixtures
@@ -80,9 +80,8 @@ def test_places_are_those_of_full_sentences_laid_end_to_end(count, length, heads
 def steps_of(start, examples, settings, device="cpu"):  # noqa: F811
     """Return steps of a model on a device, whose tensors may be fake."""
     full, architecture = checkpoint.load_model(start)
-    weights = {name: tensor.to(device) for name, tensor in full.items()}
-    trainable = training.choose_trainable(weights, 0)
-    return PaddedSteps(weights, trainable, Moments.zero(trainable), architecture, examples, settings, torch.float32)
+    state = training.first_state(full, 0).to(device)
+    return PaddedSteps(state, architecture, examples, settings, torch.float32)
 
 
 def test_a_step_never_waits_for_its_device(start, examples):  # noqa: F811

@@ -204,23 +204,23 @@ def test_frozen_layers_keep_their_weights(start, examples):
 
 @pytest.mark.parametrize("clip", [0.5, 1e6])
 def test_updates_are_those_of_pytorch_and_only_matrices_decay(start, clip):
-    weights = list(checkpoint.load_model(start)[0].values())
-    theirs = [weight.clone().requires_grad_() for weight in weights]
+    weights = checkpoint.load_model(start)[0]
+    theirs = [weight.clone().requires_grad_() for weight in weights.values()]
     matrices, vectors = ([weight for weight in theirs if (weight.ndim >= 2) is wanted] for wanted in (True, False))
     groups = [{"params": matrices, "weight_decay": 0.3}, {"params": vectors, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=0.01)
     moments = Moments.zero(weights)
     draw = torch.Generator().manual_seed(0)
     for _ in range(3):
-        for weight, other in zip(weights, theirs, strict=True):
+        for weight, other in zip(weights.values(), theirs, strict=True):
             weight.grad = torch.randn(weight.shape, generator=draw)
             other.grad = weight.grad.clone()
         theirs_norm = torch.nn.utils.clip_grad_norm_(theirs, clip)
         optimiser.step()
         norm = update(weights, moments, learning_rate=0.01, weight_decay=0.3, clip_norm=clip)
         assert norm == pytest.approx(float(theirs_norm), rel=1e-6)
-    assert all(weight.grad is None for weight in weights)
-    for weight, other in zip(weights, theirs, strict=True):
+    assert all(weight.grad is None for weight in weights.values())
+    for weight, other in zip(weights.values(), theirs, strict=True):
         torch.testing.assert_close(weight, other.data, rtol=1e-6, atol=1e-7)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from finevar.dropout import keep_bits, kept_scale, zero_out
+from finevar.kernels import softmax_gradient
 from finevar.packing import Batch, Block
 
 
@@ -58,7 +59,7 @@ class BlockAttention(torch.autograd.Function):
         ):
             torch.bmm(dropped.transpose(1, 2), d_context, out=d_value)
             d_shares = zero_out(torch.bmm(d_context, value.transpose(1, 2)), bits).float()
-            d_scores = torch._softmax_backward_data(d_shares, shares, -1, torch.float32).mul_(width**-0.5)
+            d_scores = softmax_gradient(d_shares, shares).mul_(width**-0.5)
             d_scores = d_scores.to(rows.dtype)
             torch.bmm(d_scores, key, out=d_query)
             torch.bmm(d_scores.transpose(1, 2), query, out=d_key)

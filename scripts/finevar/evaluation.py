@@ -21,6 +21,7 @@ from finevar.packing import collate
 from finevar.records import EXAMPLES, METRICS, PREDICTIONS, read_table, write_rows
 from finevar.run_metrics import UNDEFINED, engine, read_run_metrics
 from finevar.scores import cross_entropies, f1_average, metrics
+from finevar.stall import ending_if_stalled
 
 BATCH = 64  # sentences; of no effect on any metric beyond rounding
 
@@ -135,11 +136,12 @@ def evaluate_model(
     weights = multiplied({name: tensor.to(device) for name, tensor in weights.items()}, dtype)
     logits = np.empty((len(examples), len(classes)), dtype=np.float32)
     by_length = np.argsort(np.diff(examples.offsets), kind="stable")
-    with torch.inference_mode():
+    with torch.inference_mode(), ending_if_stalled("batch") as progressed:
         for numbers in np.array_split(by_length, max(1, round(len(examples) / BATCH))):
             sentences = [examples.sentence(number, max_length) for number in numbers]
             batch = collate(sentences, examples.labels[numbers], heads=architecture.heads).to(device)
             logits[numbers] = classify(weights, architecture, batch).cpu().numpy()
+            progressed()
     losses = cross_entropies(logits, examples.labels)
     predictions = [
         {"example_id": example_id, "label": int(label), "logits": row.tolist(), "loss": float(loss)}

@@ -7,11 +7,12 @@ import errno
 import logging
 import os
 import signal
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from finevar.errors import Damage, InputError, Interruption
 
@@ -130,6 +131,12 @@ def level_of(error: BaseException) -> int:
     """Return the level at which a log tells of an error that has a sentence."""
     kinds = (Interruption, Damage, OSError, InputError)  # in the order of ENDINGS; damage is an InputError, too
     return next(level for level, kind in zip(ENDINGS, kinds, strict=True) if isinstance(error, kind))
+
+
+def log_stream() -> TextIO:
+    """Return the job's open log file; standard error where work is done without one."""
+    files = (handler.stream for handler in LOGGER.handlers if isinstance(handler, LogFile))
+    return next(files, sys.__stderr__)
 
 
 def sentence(error: BaseException | None) -> str | None:

@@ -43,11 +43,13 @@ class Keeper:
     asked: list[str]
     last: float = field(default_factory=time.monotonic)
     cost: float = 0.0  # seconds that the last save took
+    begun: int = 0  # the step of the state that was found
 
     def load(self) -> State | None:
         """Return the state that an earlier attempt left, if one did."""
-        state = load_state(self.path, self.trajectory) if self.path.exists() else None
-        self.note(f"started at step {len(state.rows) if state else 0}")
+        state = load_state(self.path, self.trajectory, own=True) if self.path.exists() else None
+        self.begun = len(state.rows) if state else 0
+        self.note(f"started at step {self.begun}")
         return state
 
     def restored(self) -> None:
@@ -57,6 +59,9 @@ class Keeper:
 
     def keep(self, state: State, draws: torch.Generator) -> None:
         """Save the state after a step if it is time; raise Interruption, with the state saved, if the job is to end."""
+        if len(state.rows) <= self.begun:
+            self.note("started again at step 0: the saved state does not fit this training")
+            self.begun = 0
         if not self.asked and time.monotonic() - self.last < self.every():
             return
         begun = time.monotonic()

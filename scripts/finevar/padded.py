@@ -22,11 +22,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from finevar.encoder import Architecture, Weights, classify, multiplied
+from finevar.encoder import Architecture, classify, multiplied
 from finevar.encoding import Encoded
 from finevar.machine import is_out_of_memory
-from finevar.optimiser import Moments, update
+from finevar.optimiser import update
 from finevar.packing import Batch, Block
+from finevar.state import State
 
 ROUND = 16  # tokens that a shape's length is a multiple of: few shapes, little padding
 BEFORE = 2  # steps of a shape before it is captured: they load its kernels, and a short run ends with them
@@ -35,20 +36,18 @@ Shape = tuple[int, int]  # sentences, tokens of each
 
 
 class PaddedSteps:
-    """The steps of one training on one device; weights and moments change in place."""
+    """The steps of one training on its state's device; its weights and moments change in place."""
 
     def __init__(
         self,
-        weights: Weights,
-        trainable: Sequence[Tensor],
-        moments: Moments,
+        state: State,
         architecture: Architecture,
         examples: Encoded,
         settings: Mapping[str, Any],
         dtype: torch.dtype,
     ) -> None:
-        device = trainable[0].device
-        self.weights, self.trainable, self.moments = weights, trainable, moments
+        self.weights, self.moments = state.weights, state.moments
+        device = self.moments.steps.device
         self.architecture, self.settings, self.dtype = architecture, settings, dtype
         self.sizes = np.minimum(np.diff(examples.offsets), settings["max_length"])
         self.tokens = torch.from_numpy(padded_tokens(examples, self.sizes)).to(device)
@@ -73,7 +72,7 @@ class PaddedSteps:
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-        for weight in self.trainable:
+        for weight in self.weights.values():
             weight.grad = None
         self.masks.set_state(before)
         return None
@@ -120,7 +119,7 @@ class PaddedSteps:
         loss = F.cross_entropy(logits, batch.labels)
         loss.backward()
         norm = update(
-            self.trainable,
+            self.weights,
             self.moments,
             learning_rate=self.rate,
             weight_decay=self.settings["weight_decay"],

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from finevar import ENGINES, checkpoint
@@ -32,7 +31,8 @@ from finevar.packing import collate
 from finevar.padded import PaddedSteps
 from finevar.randomness import generator
 from finevar.records import TRAINING, write_rows
-from finevar.state import State, load_state, save_state
+from finevar.stall import ending_if_stalled
+from finevar.state import State, load_state, misfit, save_state
 from finevar.vocabulary import EMBEDDING, compact, decay_factor, expand
 
 Settings = Mapping[str, Any]
@@ -130,10 +130,11 @@ def train_model(
 ) -> Trained:
     """Fine-tune the model in folder `start` on the first `train_examples` examples.
 
-    begin: an earlier state on the same trajectory, to go on from; it is changed in place. keep: called after each step.
-    micro_batches: parts that a step's batch is worked in at first; more where memory runs out.
-    Deterministic for one machine, thread count and set of versions. A loss or gradient that is not finite ends the
-    training as diverged. Raises InputError where the settings do not fit the data, the model or the memory.
+    begin: an earlier state on the same trajectory, to go on from if it fits; it is changed in place. keep: called after
+    each step. micro_batches: parts that a step's batch is worked in at first; more where memory runs out.
+    Deterministic for one machine, thread count and set of versions, whatever the order of the checkpoint's tensors. A
+    loss or gradient that is not finite ends the training as diverged. Raises InputError where the settings do not fit
+    the data, the model or the memory.
     """
     started = time.monotonic()
     device = set_up(threads)
@@ -144,12 +145,11 @@ def train_model(
     architecture = replace(architecture, dropout=settings["dropout"], attention_dropout=settings["dropout"])
     dtype = choose_dtype(settings["dtype"], device)
     weights, examples, vocabulary = compact(full, examples)
-    taken = len(begin.rows) if begin else 0
-    state = (begin or first_state(weights, settings["frozen_layers"])).to(device)
-    trainable = choose_trainable(state.weights, settings["frozen_layers"])
+    state = state_to_go_on_from(begin, weights, settings, len(examples)).to(device)
+    earlier = state.rows[-1]["seconds"] if state.rows else 0
     course = {"dtype": dtype, "seed": seed, "name": name, "keep": keep, "micro_batches": micro_batches}
-    reason = fine_tune(state, trainable, architecture, examples, settings, **course)
-    rates = [row["learning_rate"] for row in state.rows] if state.weights[EMBEDDING].requires_grad else []
+    reason = fine_tune(state, architecture, examples, settings, **course)
+    rates = [row["learning_rate"] for row in state.rows] if EMBEDDING in state.moments.first else []
     weights = expand(state.weights, full, vocabulary, decay_factor(rates, settings["weight_decay"]))
     summary = {
         "status": "diverged" if reason else "ok",
@@ -157,19 +157,28 @@ def train_model(
         "head": head,
         "train_examples_used": len(examples),
         "steps": len(state.rows),
-        "steps_of_shorter_run": taken,
+        "steps_of_shorter_run": state.taken_over,
         "tokens": sum(row["tokens"] for row in state.rows),
         "micro_batches": max(row["micro_batches"] for row in state.rows),
-        "train_seconds": time.monotonic() - started + (state.rows[taken - 1]["seconds"] if taken else 0),
+        "train_seconds": time.monotonic() - started + earlier,
         "train_peak_memory_mb": peak_memory_mb(),
         **machine_facts(threads, dtype),
     }
-    return Trained(None if reason else weights, state.rows, summary, state)
+    return Trained(None if reason else weights, state.rows, summary, replace(state, draws=None))
+
+
+def state_to_go_on_from(begin: State | None, weights: Weights, settings: Settings, examples: int) -> State:
+    """Return an earlier state if there is one that fits, else the first; the log says why one does not fit."""
+    steps = {"per_epoch": math.ceil(examples / settings["batch_size"]), "epochs": settings["epochs"]}
+    learning = choose_trainable(weights, settings["frozen_layers"])
+    if begin and (why := misfit(begin, weights, learning, **steps)):
+        LOGGER.warning("the saved state does not fit this training (%s): training starts from the beginning", why)
+        begin = None
+    return begin or first_state(weights, settings["frozen_layers"])
 
 
 def fine_tune(
     state: State,
-    trainable: Sequence[Tensor],
     architecture: Architecture,
     examples: Encoded,
     settings: Settings,
@@ -181,93 +190,79 @@ def fine_tune(
     micro_batches: int,
 ) -> str | None:
     """Train from a state to the end, in place; return the reason where it diverged."""
-    per_epoch = math.ceil(len(examples) / settings["batch_size"])
-    total = per_epoch * settings["epochs"]
-    device = str(trainable[0].device)
-    weights, rows = state.weights, state.rows
+    rows, epochs = state.rows, settings["epochs"]
     if rows and (reason := divergence(rows[-1])):
         return reason
+    per_epoch = math.ceil(len(examples) / settings["batch_size"])
+    total, schedule = per_epoch * epochs, (settings["warmup"], settings["schedule"])
+    device = str(state.weights[EMBEDDING].device)
     parts = max(micro_batches, rows[-1]["micro_batches"] if rows else 1)
-    padded = None
-    if pads(device):
-        padded = PaddedSteps(weights, trainable, state.moments, architecture, examples, settings, dtype)
-    progress = Progress(name, total, settings["epochs"])
+    padded = PaddedSteps(state, architecture, examples, settings, dtype) if pads(device) else None
     started = time.monotonic() - (rows[-1]["seconds"] if rows else 0)
-    for epoch in range(len(rows) // per_epoch, settings["epochs"]):
-        masks = generator(seed, "dropout", epoch, device=device)
-        taken = len(rows) - epoch * per_epoch
-        if padded:
-            padded.masks.set_state(masks.get_state())
-            masks = padded.masks
-        if taken:
-            masks.set_state(state.draws)
-        for numbers in epoch_batches(len(examples), settings["batch_size"], seed, epoch, skip=taken):
-            step = len(rows)
-            rate = settings["learning_rate"] * schedule_factor(step, total, settings["warmup"], settings["schedule"])
+    with Progress(name, total, epochs) as progress, ending_if_stalled("training step") as progressed:
+        for epoch in range(len(rows) // per_epoch, epochs):
+            taken = len(rows) - epoch * per_epoch
+            masks = generator(seed, "dropout", epoch, device=device)
+            if padded:
+                padded.masks.set_state(masks.get_state())
+                masks = padded.masks
+            if taken:
+                masks.set_state(state.draws)
+            for numbers in epoch_batches(len(examples), settings["batch_size"], seed, epoch, skip=taken):
+                step = len(rows)
+                rate = settings["learning_rate"] * schedule_factor(step, total, *schedule)
 
-            done = padded.attempt(numbers, rate) if padded and parts == 1 else None
-            if done is None:
-                padded = None  # it needs more memory than what is laid end to end
-                parts, *done = end_to_end(
-                    state,
-                    trainable,
-                    architecture,
-                    examples,
-                    settings,
-                    numbers,
-                    masks,
-                    rate=rate,
-                    parts=parts,
-                    dtype=dtype,
-                )
-            loss, tokens, norm = done
+                done = padded.attempt(numbers, rate) if padded and parts == 1 else None
+                if done is None:
+                    padded = None  # it needs more memory than what is laid end to end
+                    batch = (numbers, masks, parts)
+                    parts, *done = end_to_end(state, architecture, examples, settings, *batch, rate=rate, dtype=dtype)
+                loss, tokens, norm = done
 
-            row = {
-                "step": step + 1,
-                "epoch": (step + 1) / per_epoch,
-                "learning_rate": rate,
-                "loss": loss,
-                "grad_norm": norm,
-                "tokens": tokens,
-                "micro_batches": parts,
-                "seconds": time.monotonic() - started,
-            }
-            rows.append(row)
-            progress.show(row)
-            if reason := divergence(row):
-                progress.clear()
-                return reason
-            if keep:
-                keep(state, masks)
-    progress.clear()
-    return divergence_of(weights)
+                row = {
+                    "step": step + 1,
+                    "epoch": (step + 1) / per_epoch,
+                    "learning_rate": rate,
+                    "loss": loss,
+                    "grad_norm": norm,
+                    "tokens": tokens,
+                    "micro_batches": parts,
+                    "seconds": time.monotonic() - started,
+                }
+                rows.append(row)
+                progressed()
+                progress.show(row)
+                if reason := divergence(row):
+                    return reason
+                if keep:
+                    keep(state, masks)
+    return divergence_of(state.weights)
 
 
 def end_to_end(
     state: State,
-    trainable: Sequence[Tensor],
     architecture: Architecture,
     examples: Encoded,
     settings: Settings,
     numbers: Sequence[int],
     masks: torch.Generator,
+    parts: int,
     *,
     rate: float,
-    parts: int,
     dtype: torch.dtype,
 ) -> tuple[int, float, int, float]:
-    """Take a step on a batch laid end to end, in more parts where memory runs out.
+    """Take a step on a batch laid end to end, in so many parts, or more where memory runs out.
 
     Return the parts, the batch's mean loss, the tokens read and the gradient's norm.
     """
-    before, length = masks.get_state(), settings["max_length"]
-    while (done := backpropagate(numbers, parts, state.weights, architecture, examples, masks, length, dtype)) is None:
-        for weight in trainable:
+    before, length, weights = masks.get_state(), settings["max_length"], state.weights
+    while (done := backpropagate(numbers, parts, weights, architecture, examples, masks, length, dtype)) is None:
+        for weight in weights.values():
             weight.grad = None
         masks.set_state(before)
         parts = smaller(parts, len(numbers))
     norm = update(
-        trainable,
+        weights,
         state.moments,
         learning_rate=rate,
         weight_decay=settings["weight_decay"],
@@ -364,14 +359,12 @@ def check_fit(settings: Settings, architecture: Architecture, available: int) ->
     return used
 
 
-def choose_trainable(weights: Weights, frozen_layers: int) -> list[Tensor]:
-    """Mark the weights that learn and return them; frozen layers count from the first, with the embeddings."""
+def choose_trainable(weights: Weights, frozen_layers: int) -> Weights:
+    """Return the weights that learn; frozen layers count from the first, with the embeddings."""
     frozen = [f"distilbert.transformer.layer.{layer}." for layer in range(frozen_layers)]
     if frozen_layers:
         frozen.append("distilbert.embeddings.")
-    for name, tensor in weights.items():
-        tensor.requires_grad_(not name.startswith(tuple(frozen)))
-    return [tensor for tensor in weights.values() if tensor.requires_grad]
+    return {name: tensor for name, tensor in weights.items() if not name.startswith(tuple(frozen))}
 
 
 def epoch_batches(examples: int, batch_size: int, seed: int, epoch: int, *, skip: int = 0) -> Iterator[list[int]]:
@@ -474,13 +467,16 @@ def save_trained(trained: Trained, folder: Path, *, start: Path, classes: Sequen
 
 
 class Progress:
-    """One line on a terminal that tells how far a training is; nothing elsewhere."""
+    """One line on a terminal that shows how far a training is, until the block ends; nothing elsewhere."""
 
     def __init__(self, name: str, total: int, epochs: int) -> None:
         self.name, self.total, self.epochs = name, total, epochs
         self.on = sys.stderr.isatty()
         self.started = self.shown = time.monotonic()
         self.tokens = 0
+
+    def __enter__(self) -> Progress:
+        return self
 
     def show(self, row: Mapping[str, Any]) -> None:
         """Show a step, at most twice a second."""
@@ -497,7 +493,7 @@ class Progress:
         )
         print(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}", end="", file=sys.stderr, flush=True)
 
-    def clear(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave the terminal's line empty for what comes next."""
         if self.on:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -21,11 +21,9 @@ from tests.benchmarks.step import LENGTHS, SHARES, SIZES, WORDS, random_weights
 from finevar.encoder import Architecture
 from finevar.encoding import Encoded
 from finevar.machine import choose_dtype, set_up
-from finevar.optimiser import Moments
 from finevar.padded import PaddedSteps
 from finevar.randomness import generator
-from finevar.state import State
-from finevar.training import end_to_end, epoch_batches
+from finevar.training import end_to_end, epoch_batches, first_state
 
 WAYS = ("end to end", "padded", "captured")
 EXAMPLES, EPOCHS = 2048, 3  # the first epoch is not timed: it loads kernels and captures shapes
@@ -59,11 +57,8 @@ def tokens_per_second(
     set_up(1)
     dtype = choose_dtype("auto", device)
     examples, settings = random_examples(count), SETTINGS | {"batch_size": size}
-    drawn = random_weights(architecture)
-    weights = {name: tensor.detach().to(device).requires_grad_() for name, tensor in drawn.items()}
-    trainable = list(weights.values())
-    state, masks = State(weights, Moments.zero(trainable), []), generator(0, "dropout", device=device)
-    steps = PaddedSteps(weights, trainable, state.moments, architecture, examples, settings, dtype)
+    state, masks = first_state(random_weights(architecture), 0).to(device), generator(0, "dropout", device=device)
+    steps = PaddedSteps(state, architecture, examples, settings, dtype)
     steps.masks.set_state(masks.get_state())
     steps.captures = way == "captured" and device == "cuda"
     begun, tokens = 0.0, 0
@@ -72,8 +67,8 @@ def tokens_per_second(
             begun, tokens = time.perf_counter(), 0
         for numbers in epoch_batches(count, size, 0, epoch):
             if way == "end to end":
-                model = (state, trainable, architecture)
-                _, _, read, _ = end_to_end(*model, examples, settings, numbers, masks, rate=2e-5, parts=1, dtype=dtype)
+                batch = (numbers, masks, 1)
+                _, _, read, _ = end_to_end(state, architecture, examples, settings, *batch, rate=2e-5, dtype=dtype)
             else:
                 _, read, _ = steps.take(numbers, 2e-5)
             tokens += read

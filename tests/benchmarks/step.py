@@ -66,8 +66,7 @@ def time_steps(architecture: Architecture, size: int, seed: int) -> Times:
     dtype = choose_dtype("auto", "cpu")
     draw = np.random.default_rng(seed)
     weights = random_weights(architecture)
-    trainable = list(weights.values())
-    moments, masks = Moments.zero(trainable), generator(seed, "dropout")
+    moments, masks = Moments.zero(weights), generator(seed, "dropout")
     times: dict[str, list[float]] = defaultdict(list)
     for step in range(WARM + STEPS):
         lengths = np.interp(draw.uniform(size=size), SHARES, LENGTHS).astype(int)
@@ -81,7 +80,7 @@ def time_steps(architecture: Architecture, size: int, seed: int) -> Times:
         marks.append(time.perf_counter())
         loss.backward()
         marks.append(time.perf_counter())
-        update(trainable, moments, learning_rate=1e-5, weight_decay=0.01, clip_norm=1.0)
+        update(weights, moments, learning_rate=1e-5, weight_decay=0.01, clip_norm=1.0)
         marks.append(time.perf_counter())
         if step >= WARM:
             for part, (begin, end) in zip(PARTS, itertools.pairwise(marks), strict=True):
