@@ -2,17 +2,17 @@
 
 Modules, lowest first; a module imports only from those before it: errors, files, jobs, memory, warm, launch, finished;
 slurm, doctor; scores, coding, consistency, schemas, claim_files, designs, found_config, config, design; packages,
-conversion; records, tables, sources, found_lines, found_values, found_cards, found_sources; corpus, encoding; packing,
-dropout, attention, encoder, vocabulary, optimiser, state, keeping, randomness, checkpoint, machine, padded, probe,
-training, evaluation, timing, pilot; aggregation, predictions, covariance, gates, regression, verdicts, ladder, checks,
-slopes, optimum, noise, baselines, sensitivity, readings, anova, ledger, legendre, variability, failures, tuning,
-robustness, calibration, paired, prediction_analyses, analyses, pareto, disagreements, tradeoffs; power, forecast,
-variants; formatting, status, found_choice, found_gates, found_metrics, pooling, beside, export, claims, wording,
-findings, caveats, completeness, comparisons, drawing, charts, effects_chart, interplay_chart, variability_chart,
-tuning_chart, tradeoffs_chart, calibration_chart, planes, report_tables, groups, analysis_tables, sections, summary,
-explorer, variability_section, claims_section, failures_section, tuning_section, robustness_section, conflicts_section,
-tradeoffs_section, reliability_groups, calibration_section, paired_section, found_section, report, paper,
-analysis_jobs, found_jobs, figure_jobs, report_jobs; card_facts, card_sections, card_power, design_card.
+encoding, tokenization, conversion; records, tables, sources, found_lines, found_values, found_cards, found_sources;
+corpus; packing, dropout, attention, encoder, vocabulary, optimiser, state, keeping, randomness, checkpoint, machine,
+padded, probe, training, evaluation, timing, pilot; aggregation, predictions, covariance, gates, regression, verdicts,
+ladder, checks, slopes, optimum, noise, baselines, sensitivity, readings, anova, ledger, legendre, variability,
+failures, tuning, robustness, calibration, paired, prediction_analyses, analyses, pareto, disagreements, tradeoffs;
+power, forecast, variants; formatting, status, found_choice, found_gates, found_metrics, pooling, beside, export,
+claims, wording, findings, caveats, completeness, comparisons, drawing, charts, effects_chart, interplay_chart,
+variability_chart, tuning_chart, tradeoffs_chart, calibration_chart, planes, report_tables, groups, analysis_tables,
+sections, summary, explorer, variability_section, claims_section, failures_section, tuning_section, robustness_section,
+conflicts_section, tradeoffs_section, reliability_groups, calibration_section, paired_section, found_section, report,
+paper, analysis_jobs, found_jobs, figure_jobs, report_jobs; card_facts, card_sections, card_power, design_card.
 
 What a dry run imports (errors, jobs, and scores to design) never imports torch.
 """

@@ -16,7 +16,7 @@ from finevar.files import check_sums, read_json, write_bytes, write_json, write_
 from finevar.randomness import generator
 
 WEIGHTS = "model.safetensors"
-TOKENISER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+TOKENISER = ("tokenizer.json", "tokenizer_config.json")
 HEAD_STD = 0.02  # standard deviation of a new head's weights, Hugging Face's initializer_range
 
 
