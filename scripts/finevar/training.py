@@ -137,7 +137,7 @@ def train_model(
     head = checkpoint.fit_head(full, architecture, checkpoint.own_labels(start), classes, seed)
     architecture = replace(architecture, dropout=settings["dropout"], attention_dropout=settings["dropout"])
     dtype = choose_dtype(settings["dtype"], device)
-    weights, examples, vocabulary = compact(full, examples)
+    weights, architecture, examples, vocabulary = compact(full, architecture, examples)
     taken = len(begin.rows) if begin else 0
     state = (begin or first_state(weights, settings["frozen_layers"])).to(device)
     trainable = choose_trainable(state.weights, settings["frozen_layers"])
