@@ -7,8 +7,8 @@ corpus; packing, dropout, attention, encoder, vocabulary, optimiser, state, keep
 padded, probe, training, evaluation, timing, pilot; aggregation, predictions, covariance, gates, regression, verdicts,
 ladder, checks, slopes, optimum, noise, baselines, sensitivity, readings, anova, ledger, legendre, variability,
 failures, tuning, robustness, calibration, paired, prediction_analyses, analyses, pareto, disagreements, tradeoffs;
-power, forecast, variants; formatting, status, found_choice, found_gates, found_metrics, pooling, beside, export,
-claims, wording, findings, caveats, completeness, comparisons, drawing, charts, effects_chart, interplay_chart,
+power, forecast, variants; formatting, status, found_choice, found_gates, found_metrics, pooling, beside, exported,
+export, claims, wording, findings, caveats, completeness, comparisons, drawing, charts, effects_chart, interplay_chart,
 variability_chart, tuning_chart, tradeoffs_chart, calibration_chart, planes, report_tables, groups, analysis_tables,
 sections, summary, explorer, variability_section, claims_section, failures_section, tuning_section, robustness_section,
 conflicts_section, tradeoffs_section, reliability_groups, calibration_section, paired_section, found_section, report,
