@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import tokenizers
 from tokenizers import AddedToken, BertWordPieceTokenizer, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoTokenizer
 
+from finevar import tokenization
 from finevar.encoding import encode
 from finevar.errors import InputError
 from finevar.tokenization import PROBES, convert_tokenizer
@@ -267,3 +271,33 @@ def test_code_beside_a_tokenizer_of_a_known_class_is_ignored(tmp_path):
     (path / "own.py").write_text("raise SystemExit('run')")
     assert_same_ids(path)
     assert "auto_map" not in (path.with_name("converted") / "tokenizer_config.json").read_text()
+
+
+def test_a_machine_that_fails_is_no_fault_of_the_tokenizer(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tokenization, "write_json", full)
+    with pytest.raises(OSError, match="No space left"):
+        converted(source(tmp_path))
+
+
+@pytest.mark.parametrize("module", ["sources", "training", "evaluation", "config"])
+def test_transformers_is_imported_only_where_a_model_is_fetched_or_exported(module):
+    """It takes seconds, which neither a dry run nor a training is to pay."""
+    code = f"import sys, finevar.{module}; print('transformers' in sys.modules)"
+    scripts = Path(tokenization.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=scripts, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_vocabulary_of_many_languages_is_read_without_a_network(tmp_path):
+    """Of more than 100,000 words transformers would ask the Hub whose they are."""
+    words = [*VOCABULARY, *(f"w{number}" for number in range(100_001))]
+    path = source(tmp_path, settings={"do_lower_case": False})
+    (path / "vocab.txt").write_text("\n".join(words))
+    output = tmp_path / "converted"
+    output.mkdir()
+    convert_tokenizer(path, output, DISTILBERT | {"vocab_size": len(words)}, where="source tiny")
+    encoded = encode(["The w100000"], [0], output)
+    assert encoded.tokens.tolist() == [2, VOCABULARY.index("The"), len(words) - 1, 3]

@@ -49,7 +49,9 @@ def check_exported(
     examples = examples.head(len(texts))
     check_tokens(folder, texts, examples, max_length)
     ids = [str(number) for number in range(len(texts))]
-    ours, _ = evaluate_model(folder, examples, ids, classes, torch.float32, max_length=max_length, device="cpu")
+    ours, measured = evaluate_model(folder, examples, ids, classes, torch.float32, max_length=max_length, device="cpu")
+    if not ours:
+        raise disagreement(folder, found=f"{measured['reason']} in float32", allowed="finite logits, as were evaluated")
     theirs = pipeline_logits(folder, texts, classes, max_length)
     exact = np.array([row["logits"] for row in ours])
     gap = float(np.abs(theirs - exact).max())
@@ -84,7 +86,9 @@ def check_tokens(folder: Path, texts: Sequence[str], examples: Encoded, max_leng
 def pipeline_logits(folder: Path, texts: Sequence[str], classes: Sequence[str], max_length: int) -> np.ndarray:
     """Return the logits [sentences, classes] of a pipeline made as the model card says."""
     from transformers import pipeline
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     classify = pipeline(
         "text-classification", model=str(folder), device="cpu", truncation=True, max_length=max_length, top_k=None
     )

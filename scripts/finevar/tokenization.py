@@ -19,6 +19,7 @@ from finevar.consistency import cut
 from finevar.encoding import encode
 from finevar.errors import InputError
 from finevar.files import write_json
+from finevar.jobs import MACHINE_ERRORS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -97,7 +98,8 @@ def readable(where: str, name: str) -> Iterator[None]:
     except InputError:
         raise
     except BaseException as error:  # plain Exception at times, and where Rust panics not even that
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        panicked = type(error).__name__ == "PanicException"
+        if not (panicked or isinstance(error, Exception)) or getattr(error, "errno", None) in MACHINE_ERRORS:
             raise
         raise InputError(
             f"{where}, {name}",
