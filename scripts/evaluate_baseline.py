@@ -5,7 +5,7 @@ from finevar.warm import run_job
 
 def main(snakemake) -> None:
     run_job(
-        "finevar.evaluation.evaluate_files",
+        "finevar.evaluation.evaluate_baseline",
         log=snakemake.log[0],
         model=snakemake.input.model,
         summary=snakemake.input.summary or None,

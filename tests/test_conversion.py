@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import (
+    AutoConfig,
     AutoTokenizer,
     BertConfig,
     BertForMaskedLM,
@@ -23,6 +24,7 @@ from transformers import (
     DistilBertModel,
 )
 
+from finevar import conversion
 from finevar.conversion import convert_model
 from finevar.errors import InputError
 
@@ -242,11 +244,47 @@ def test_activation_of_a_distilbert_is_checked(tmp_path):
     assert 'config.json: activation: found "silu"' in refusal(source)
 
 
-def test_config_without_a_size_is_refused(tmp_path):
+@pytest.mark.parametrize("kind", [bert, distilbert])
+def test_a_config_is_read_as_transformers_reads_it(tmp_path, kind):
+    """What is left out, as older checkpoints do, is at the library's default; other names of a key count as it does."""
+    source = kind(tmp_path / "model")
+    config = json.loads((source / "config.json").read_text())
+    left_out = {"hidden_act", "activation", "initializer_range", "pad_token_id", "hidden_dropout_prob", "dropout"}
+    left_out |= {"attention_dropout", "attention_probs_dropout_prob", "layer_norm_eps", "seq_classif_dropout"}
+    others = {"dim": "hidden_size", "n_layers": "num_hidden_layers", "n_heads": "num_attention_heads"}
+    bare = {others.get(key, key): value for key, value in config.items() if key not in left_out}
+    (source / "config.json").write_text(json.dumps(bare))
+    expected = AutoConfig.from_pretrained(source)
+    found = DistilBertConfig.from_pretrained(converted(source)[0])
+    assert (found.dim, found.n_layers, found.n_heads) == (16, 2, 4)
+    for key, name in conversion.BERT_KEYS.items():
+        assert getattr(found, key) == getattr(expected, name if kind is bert else key)
+    assert (found.pad_token_id, found.initializer_range) == (expected.pad_token_id, expected.initializer_range)
+
+
+def test_a_size_that_is_not_stated_and_not_the_default_is_refused(tmp_path):
     source = distilbert(tmp_path / "model")
     config = json.loads((source / "config.json").read_text())
     (source / "config.json").write_text(json.dumps({key: config[key] for key in config if key != "dim"}))
-    assert "found no key 'dim'" in refusal(source)
+    assert "of shape (40, 16) instead of (40, 768)" in refusal(source)
+
+
+@pytest.mark.parametrize(("stated", "kept"), [(None, None), (0, 0), (7, 7), (-1, 39)])
+def test_the_padding_token_is_kept(tmp_path, stated, kept):
+    """As torch.nn.Embedding counts it: from the end where it is negative."""
+    source = bert(tmp_path / "bert")
+    edit_config(source, pad_token_id=stated)
+    output = converted(source)[0]
+    assert json.loads((output / "config.json").read_text())["pad_token_id"] == kept
+    theirs = torch.nn.Embedding(40, 16, padding_idx=stated)
+    assert DistilBertModel.from_pretrained(output).embeddings.word_embeddings.padding_idx == theirs.padding_idx
+
+
+@pytest.mark.parametrize("stated", [40, -41, 1.0, True, "[PAD]", [0]])
+def test_a_padding_token_that_is_none_is_refused(tmp_path, stated):
+    source = bert(tmp_path / "bert")
+    edit_config(source, pad_token_id=stated)
+    assert f"config.json: pad_token_id: found {json.dumps(stated)}. Allowed: null or a whole number" in refusal(source)
 
 
 @pytest.mark.parametrize(("text", "found"), [("{", "no valid JSON"), ("[1]", "JSON of type list")])
@@ -291,6 +329,28 @@ def test_bert_without_token_types_is_refused(tmp_path):
     del tensors["embeddings.token_type_embeddings.weight"]
     save_file(tensors, source / "model.safetensors")
     assert "found no tensor embeddings.token_type_embeddings.weight" in refusal(source)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value, dtype):
+    if value == 1e300 and dtype != torch.float64:
+        pytest.skip("which that type does not hold")
+    source = distilbert(tmp_path / "model", DistilBertForSequenceClassification)
+    tensors = load_file(source / "model.safetensors")
+    name = "distilbert.transformer.layer.1.ffn.lin1.bias"
+    tensors[name] = tensors[name].to(dtype)
+    tensors[name][3] = value
+    save_file(tensors, source / "model.safetensors")
+    assert f"found 1 of 24 weights of tensor {name} that are not finite in float32" in refusal(source)
+
+
+def test_a_tensor_that_is_dropped_may_hold_anything(tmp_path):
+    source = bert(tmp_path / "bert")
+    tensors = load_file(source / "model.safetensors")
+    tensors["pooler.dense.bias"][0] = float("nan")
+    save_file(tensors, source / "model.safetensors")
+    assert "dropped: pooler" in converted(source)[1]
 
 
 def test_damaged_weights_are_refused(tmp_path):

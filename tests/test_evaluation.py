@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import tiny
 from finevar import checkpoint, evaluation, files, records
@@ -86,6 +87,42 @@ def test_a_diverged_run_has_a_row_without_metrics(job, tmp_path):
     assert (row["status"], row["reason"], row["steps"]) == ("diverged", "loss is nan at step 3 (epoch 0.30)", 3)
     assert {row[name] for name in records.RESPONSES} == {None}
     assert len(records.read_table(job["predictions"], records.PREDICTIONS)) == 0
+
+
+def spoil(folder: Path, name: str, place: tuple[int, ...], value: float) -> None:
+    """Change one weight of a model, whose sums hold again."""
+    weights = load_file(folder / "model.safetensors")
+    weights[name][place] = value
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    files.write_sums(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [("classifier.bias", (0,)), ("distilbert.embeddings.word_embeddings.weight", (5, 0))],  # of all, of one word
+)
+def test_logits_that_are_not_finite_are_a_diverged_run_with_the_reason(job, name, place, value):
+    spoil(Path(job["model"]), name, place, value)
+    texts = records.read_table(job["examples"], records.EXAMPLES)["text"].to_pylist()
+    odd = 150 if name == "classifier.bias" else sum("good" in text.split() for text in texts)  # token 5 is "good"
+    row = evaluation.evaluate_files(**job)
+    reason = f"logits of {odd} of 150 evaluation examples are not finite"
+    assert 0 < odd <= 150
+    assert (row["status"], row["reason"], row["eval_examples"], row["classes"]) == ("diverged", reason, 150, 2)
+    assert {row[name] for name in (*records.RESPONSES, *evaluation.STANDARD_ERRORS)} == {None}
+    assert records.read_table(job["metrics"], records.METRICS).to_pylist() == [row]
+    assert len(records.read_table(job["predictions"], records.PREDICTIONS)) == 0
+
+
+def test_a_baseline_whose_logits_are_not_finite_is_refused_each_time(job):
+    assert evaluation.evaluate_baseline(**job)["status"] == "ok"
+    spoil(Path(job["model"]), "classifier.bias", (1,), float("nan"))
+    for _ in range(2):  # the second finds the first one's work
+        with pytest.raises(
+            InputError, match=r"the baseline: found a model without finite outputs \(logits of 150 of 150"
+        ):
+            evaluation.evaluate_baseline(**job)
 
 
 def test_a_model_with_another_number_of_classes_is_refused(job):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -46,6 +47,42 @@ def test_metrics_equal_scikit_learn(classes, seed):
     assert found["reason"] is None
 
 
+def exact_area(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return scikit-learn's area, of the ranks that the classes' odds have to 100 digits."""
+    areas = []
+    with localcontext(prec=200):
+        for k in range(1, 2) if logits.shape[1] == 2 else range(logits.shape[1]):
+            powers = [[Decimal(value).exp() for value in row] for row in logits.tolist()]
+            odds = [(row[k] / (sum(row) - row[k])).ln().quantize(Decimal("1e-100")) for row in powers]
+            order = sorted(set(odds))
+            areas.append(sk.roc_auc_score(labels == k, [order.index(value) for value in odds]))
+    return float(np.mean(areas))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("scale", [1, 10, 30])
+def test_roc_auc_of_saturated_logits_is_exact(classes, scale):
+    """Beyond a margin of 37 probabilities round to 1, and would tie."""
+    draw = np.random.default_rng(scale)
+    labels = draw.integers(0, classes, 60)
+    logits = (draw.normal(size=(60, classes)) * scale).astype(np.float32)
+    logits[np.arange(60), labels] += scale
+    swapped = logits[:20, [*range(classes - 2), classes - 1, classes - 2]]  # equal odds of all classes but two
+    logits, labels = np.concatenate([logits, swapped]), np.concatenate([labels, labels[:20]])
+    assert scores.metrics(logits, labels)["roc_auc"] == pytest.approx(exact_area(logits, labels), abs=1e-12)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_perfect_ranking_of_saturated_logits_has_an_area_of_one(classes):
+    labels = np.array([0, 1, 1, 0] if classes == 2 else [0, 1, 2, 3] * 3)
+    logits = np.zeros((len(labels), classes), dtype=np.float32)
+    logits[np.arange(len(labels)), labels] = 1e4
+    logits[0] = np.linspace(9e3, 0, classes)
+    assert scores.metrics(logits, labels)["roc_auc"] == 1
+    margins = np.array([[0, 40], [0, 50], [0, 60], [0, 45]], dtype=np.float32)
+    assert scores.metrics(margins, np.array([0, 1, 1, 0]))["roc_auc"] == 1
+
+
 def test_calibration_error_by_hand():
     # Confidences 0.9 (right), 0.9 (wrong), 0.6 (right): bins hold gaps |1.8 - 1| and |0.6 - 1|, over three examples.
     p = np.array([[0.1, 0.9], [0.1, 0.9], [0.6, 0.4]])
@@ -70,6 +107,24 @@ def test_what_is_not_defined_is_null_with_the_reason():
     found = scores.metrics(logits, np.array([0, 1, 0, 1]))
     assert (found["precision"], found["mcc"], found["recall"], found["f1"]) == (None, None, 0.0, 0.0)
     assert found["reason"] == "not defined for these predictions: precision, mcc"
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "missing"),
+    [
+        ([[1, 0], [1, 0]], [0, 0], {"f1", "f1_se"}),  # no positive, predicted or true
+        ([[1, 0, 0], [0, 1, 0]], [0, 1], {"f1", "f1_se"}),  # a class that is not there
+        ([[0, 1]], [1], {"loss_se"}),  # one example has no spread
+        ([[1, 0]], [0], {"f1", "f1_se", "loss_se"}),
+        ([[1, 0], [0, 1]], [0, 1], set()),
+    ],
+)
+def test_a_standard_error_is_null_with_its_metric(logits, labels, missing):
+    found = scores.metrics(np.array(logits, dtype=np.float32), np.array(labels))
+    named = {"accuracy", "f1", "loss", "accuracy_se", "f1_se", "loss_se"}
+    assert {name for name in named if found[name] is None} == missing
+    assert ("loss_se" in (found["reason"] or "")) == ("loss_se" in missing)
+    assert "f1_se" not in (found["reason"] or "")
 
 
 def test_huge_logits_give_a_finite_loss():

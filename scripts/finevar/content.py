@@ -21,15 +21,15 @@ MEMORY = Path("results/.content")  # a small file for each file that was read; o
 SETTLED_SECONDS = 2.0  # a file changed within them may change once more at the same date, as file systems tell time
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
 LINES = ("csv", "tsv", "jsonl")  # formats whose examples are lines, the order of which decides nothing
-MODEL_FILES = {  # of a checkpoint, all that is read of it but its licence; whether it must be there
-    "config.json": True,
-    "model.safetensors": True,
-    "tokenizer.json": False,
-    "tokenizer_config.json": False,
-    "special_tokens_map.json": False,
-    "added_tokens.json": False,
-    "vocab.txt": False,
-}
+# Of a checkpoint, all that is read of it but its licence: what must be there, and what there may be of a tokenizer.
+MODEL_FILES = ("config.json", "model.safetensors")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+)
 
 
 def format_of(spec: Mapping[str, Any], path: str | Path) -> str | None:

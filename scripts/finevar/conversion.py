@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import safetensors
 import safetensors.numpy
-from tokenizers import BertWordPieceTokenizer, Tokenizer
 
 from finevar.consistency import cut, listed
 from finevar.errors import InputError
 from finevar.files import write_json
+from finevar.tokenization import convert_tokenizer, read_object
 
 Config = dict[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -38,7 +38,6 @@ BERT_KEYS = {
 SIZES = ("vocab_size", "max_position_embeddings", *BERT_KEYS)  # in DistilBERT's words
 RATES = ("dropout", "attention_dropout")
 MOST_LAYERS = 1_000  # far above any model
-DEFAULTS = {"initializer_range": 0.02, "pad_token_id": 0}
 HEAD_DROPOUT = 0.2  # DistilBERT's own default, for a head that a BERT does not have
 ACTIVATIONS = ("gelu", "relu")
 # What DistilBERT fixes and a BERT may set otherwise.
@@ -60,7 +59,6 @@ POSITIONS = "embeddings.position_embeddings.weight"
 TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 ENCODER = ("embeddings.", "encoder.", "transformer.")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 
 def convert_model(folder: Path, output: Path, *, where: str) -> list[str]:
@@ -93,30 +91,25 @@ def convert(config: Mapping[str, Any], arrays: Arrays, *, where: str) -> tuple[C
     notes += [f"dropped: {', '.join(dropped)}"] if dropped else []
     converted = {f"distilbert.{name}": array for name, array in encoder.items()} | head
     check_shapes(converted, distilbert, where=where)
-    described = describe_head(distilbert, config, head)
-    return described, {name: to_float32(array) for name, array in converted.items()}, notes
+    exact = {name: to_float32(array) for name, array in converted.items()}
+    check_finite(exact, where=where)
+    return describe_head(distilbert, config, head), exact, notes
 
 
 def convert_config(config: Mapping[str, Any], *, where: str) -> Config:
-    """Return the DistilBERT config of the same encoder, without a head."""
+    """Return the DistilBERT config of the same encoder, without a head; defaults are those of transformers."""
     model_type = config.get("model_type")
     require(where, "model_type", model_type, MODEL_TYPES)
     keys = {key: BERT_KEYS.get(key, key) if model_type == "bert" else key for key in SIZES}
-    for key in keys.values():
-        if key not in config:
-            raise InputError(
-                f"{where}, config.json",
-                found=f"no key {key!r}",
-                allowed="every size of the model",
-                remedy="Save the model again with its full config.",
-            )
-    distilbert = {key: config[source] for key, source in keys.items()}
-    distilbert |= {key: config.get(key, default) for key, default in DEFAULTS.items()}
+    stated = with_defaults(config)
+    distilbert = {key: stated[source] for key, source in keys.items()}
+    distilbert["initializer_range"] = stated["initializer_range"]
     require(where, keys["activation"], distilbert["activation"], ACTIVATIONS)
     check_sizes(distilbert, keys, where=where)
+    distilbert["pad_token_id"] = check_padding(stated["pad_token_id"], distilbert["vocab_size"], where=where)
     if model_type == "bert":
         for key, value in FIXED.items():
-            require(where, key, config.get(key, value), (value,))
+            require(where, key, stated.get(key, value), (value,))
     if distilbert["dim"] % distilbert["n_heads"]:
         raise InputError(
             f"{where}, config.json",
@@ -124,9 +117,30 @@ def convert_config(config: Mapping[str, Any], *, where: str) -> Config:
             allowed="a number of heads that divides the width",
             remedy="Use another model.",
         )
-    head_dropout = config.get("classifier_dropout" if model_type == "bert" else "seq_classif_dropout")
+    head_dropout = stated.get("classifier_dropout" if model_type == "bert" else "seq_classif_dropout")
     distilbert["seq_classif_dropout"] = head_dropout if is_rate(head_dropout) else HEAD_DROPOUT
     return {"model_type": "distilbert", "architectures": ["DistilBertModel"], **distilbert}
+
+
+def with_defaults(config: Mapping[str, Any]) -> Config:
+    """Return a config as transformers reads it: its defaults, the keys stated, then those stated by another name."""
+    from transformers import AutoConfig
+
+    known = AutoConfig.for_model(config["model_type"])
+    others = {key: config[other] for other, key in known.attribute_map.items() if other in config}
+    return known.to_dict() | dict(config) | others
+
+
+def check_padding(token: Any, vocab_size: int, *, where: str) -> int | None:
+    """Return the number of the token whose embedding does not learn, counted from 0; None for none."""
+    if token is None or (type(token) is int and -vocab_size <= token < vocab_size):
+        return None if token is None else token % vocab_size
+    raise InputError(
+        f"{where}, config.json: pad_token_id",
+        found=cut(json.dumps(token)),
+        allowed=f"null or a whole number below the vocabulary of {vocab_size}",
+        remedy="Set it to the number of the tokenizer's padding token.",
+    )
 
 
 def check_sizes(distilbert: Mapping[str, Any], keys: Mapping[str, str], *, where: str) -> None:
@@ -252,6 +266,18 @@ def check_shapes(arrays: Arrays, distilbert: Mapping[str, Any], *, where: str) -
         raise tensor_error(where, "; ".join(problems[:3]) + more)
 
 
+def check_finite(arrays: Arrays, *, where: str) -> None:
+    """Raise InputError where a weight is no number, or none that float32 holds."""
+    for name, array in arrays.items():
+        if odd := int(array.size - np.isfinite(array).sum()):
+            raise InputError(
+                f"{where}, model.safetensors",
+                found=f"{odd:,} of {array.size:,} weights of tensor {name} that are not finite in float32",
+                allowed="finite weights alone",
+                remedy="Use an earlier checkpoint of the training that gave it, or another model.",
+            )
+
+
 def tensor_error(where: str, found: str) -> InputError:
     """Return the error of weights that do not fit their config."""
     return InputError(
@@ -266,7 +292,8 @@ def to_float32(array: np.ndarray) -> np.ndarray:
     """Return an array as float32; exact from float16, and from bfloat16 which arrives as its upper 16 bits."""
     if array.dtype == np.uint16:
         return (array.astype(np.uint32) << 16).view(np.float32)
-    return array.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # of a float64 beyond float32, which is then refused
+        return array.astype(np.float32, copy=False)
 
 
 def read_arrays(path: Path, *, where: str) -> Arrays:
@@ -292,98 +319,3 @@ def read_arrays(path: Path, *, where: str) -> Arrays:
     return {
         name: np.frombuffer(entry["data"], types[entry["dtype"]]).reshape(entry["shape"]) for name, entry in entries
     }
-
-
-def convert_tokenizer(folder: Path, output: Path, distilbert: Mapping[str, Any], *, where: str) -> list[str]:
-    """Write the tokenizer's files, tokenizer.json always and without cutting or padding; return notes."""
-    settings = (
-        read_object(folder / "tokenizer_config.json", where=where) if has(folder, "tokenizer_config.json") else {}
-    )
-    tokenizer, notes = read_tokenizer(folder, settings, where=where)
-    check_vocabulary(tokenizer, distilbert, where=where)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.save(str(output / "tokenizer.json"))
-    for name in TOKENIZER_FILES[2:]:
-        if has(folder, name):
-            (output / name).write_bytes((folder / name).read_bytes())
-    # DistilBERT's own class, since BERT's hands over token types, which the model does not take.
-    settings = {"model_max_length": distilbert["max_position_embeddings"], **settings}
-    settings.pop("auto_map", None)  # which names code
-    write_json(settings | {"tokenizer_class": "DistilBertTokenizer"}, output / "tokenizer_config.json")
-    return notes
-
-
-def read_tokenizer(folder: Path, settings: Mapping[str, Any], *, where: str) -> tuple[Tokenizer, list[str]]:
-    """Return the tokenizer of tokenizer.json, or one of vocab.txt, and notes."""
-    name = next((name for name in ("tokenizer.json", "vocab.txt") if has(folder, name)), None)
-    if name is None:
-        raise InputError(
-            where,
-            found="no tokenizer.json and no vocab.txt",
-            allowed="a model with its tokenizer",
-            remedy="Save the tokenizer beside the model.",
-        )
-    try:
-        if name == "vocab.txt":
-            tokenizer, notes = wordpiece(folder / name, settings), ["tokenizer.json built from vocab.txt"]
-        else:
-            tokenizer, notes = Tokenizer.from_str((folder / name).read_text(encoding="utf-8")), []
-        tokenizer.encode("\N{SNOWMAN} a")  # so that one without a token for the unknown is found now
-        return tokenizer, notes
-    except BaseException as error:  # the library raises plain Exception, and where its Rust panics not even that
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        raise InputError(
-            f"{where}, {name}",
-            found=f"a tokenizer that cannot be read ({cut(str(error), 200)})",
-            allowed="a tokenizer as `save_pretrained` writes it",
-            remedy="Save it again.",
-        ) from error
-
-
-def wordpiece(vocabulary: Path, settings: Mapping[str, Any]) -> Tokenizer:
-    """Build BERT's tokenizer from its vocabulary, one token a line, and tokenizer_config.json's settings."""
-    built = BertWordPieceTokenizer(
-        str(vocabulary),
-        lowercase=settings.get("do_lower_case", True),
-        strip_accents=settings.get("strip_accents"),
-        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
-    )
-    return Tokenizer.from_str(built.to_str())
-
-
-def check_vocabulary(tokenizer: Tokenizer, distilbert: Mapping[str, Any], *, where: str) -> None:
-    """Raise InputError unless every token has a number of its own for which the model has an embedding."""
-    vocabulary = tokenizer.get_vocab()
-    numbers = [*vocabulary.values(), *tokenizer.encode("").ids]  # the latter stand around every sentence
-    if max(numbers, default=-1) >= distilbert["vocab_size"]:
-        found = f"token number {max(numbers)}"
-    elif len(set(vocabulary.values())) < len(vocabulary):
-        found = "tokens that share a number"
-    else:
-        return
-    raise InputError(
-        f"{where}, tokenizer",
-        found=found,
-        allowed=f"numbers below the model's vocabulary of {distilbert['vocab_size']}, each of one token",
-        remedy="Check that tokenizer and model belong together.",
-    )
-
-
-def has(folder: Path, name: str) -> bool:
-    """Tell whether a folder holds a file of that name."""
-    return (folder / name).is_file()
-
-
-def read_object(path: Path, *, where: str) -> Config:
-    """Read a JSON object that somebody else wrote; raise InputError where it is none."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        value, reason = None, f"no valid JSON ({cut(str(error), 200)})"
-    else:
-        reason = f"JSON of type {type(value).__name__}"
-    if not isinstance(value, dict):
-        raise InputError(f"{where}, {path.name}", found=reason, allowed="a JSON object", remedy="Save it again.")
-    return value

@@ -25,13 +25,17 @@ from finevar.packing import Batch
 Weights = dict[str, Tensor]
 
 EPSILON = 1e-12  # of every LayerNorm in DistilBERT
+PADDING = 0  # pad_token_id of a config that states none, as in transformers
 LINEAR = re.compile(r"transformer\.layer\.\d+\.(attention|ffn)\.")
 ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu}
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Sizes and dropout rates of one DistilBERT, as its `config.json` states them."""
+    """Sizes and dropout rates of one DistilBERT, as its `config.json` states them.
+
+    padding: the row of the word embedding that gets no gradient, torch.nn.Embedding's `padding_idx`.
+    """
 
     vocab_size: int
     positions: int
@@ -43,6 +47,7 @@ class Architecture:
     dropout: float
     attention_dropout: float
     head_dropout: float
+    padding: int | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Architecture:
@@ -58,6 +63,7 @@ class Architecture:
             dropout=config["dropout"],
             attention_dropout=config["attention_dropout"],
             head_dropout=config["seq_classif_dropout"],
+            padding=config.get("pad_token_id", PADDING),
         )
 
 
@@ -95,7 +101,8 @@ def classify(
 
 def embed(weights: Weights, architecture: Architecture, batch: Batch, generator: torch.Generator | None) -> Tensor:
     """Return the embeddings [T, dim] of a batch's tokens."""
-    words = F.embedding(batch.tokens, weights["distilbert.embeddings.word_embeddings.weight"])
+    table = weights["distilbert.embeddings.word_embeddings.weight"]
+    words = F.embedding(batch.tokens, table, padding_idx=architecture.padding)
     places = F.embedding(batch.positions, weights["distilbert.embeddings.position_embeddings.weight"])
     normed = normalise(weights, "distilbert.embeddings.LayerNorm", words + places)
     return dropout(normed, architecture.dropout, generator)

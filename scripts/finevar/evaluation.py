@@ -107,6 +107,19 @@ def evaluate_trained(
     return rows, row | {"data_sha256": facts["data_sha256"]}
 
 
+def evaluate_baseline(**job: Any) -> Row:
+    """Evaluate as `evaluate_files` does; raise InputError where the model gives no metrics to compare runs with."""
+    row = evaluate_files(**job)
+    if row["status"] != "ok":
+        raise InputError(
+            "the baseline",
+            found=f"a model without finite outputs ({row['reason']})",
+            allowed="a starting model whose outputs are finite, since every relative figure is taken against it",
+            remedy="Use another model; if the baseline was trained here, lower the learning rate in its settings.",
+        )
+    return row
+
+
 def evaluate_model(
     folder: Path,
     examples: Encoded,
@@ -120,6 +133,7 @@ def evaluate_model(
     """Return a prediction per example and one row of metrics for the model in a folder.
 
     dtype: what the transformer's matrices are multiplied in, as in training; all else is float32, metrics float64.
+    Where logits are not finite there are no predictions, and the row is that of a run that diverged, with the reason.
     Raises InputError where the model's head does not fit the classes.
     """
     started = time.monotonic()
@@ -142,6 +156,9 @@ def evaluate_model(
             batch = collate(sentences, examples.labels[numbers], heads=architecture.heads).to(device)
             logits[numbers] = classify(weights, architecture, batch).cpu().numpy()
             progressed()
+    if odd := int((~np.isfinite(logits)).any(1).sum()):
+        reason = f"logits of {odd:,} of {len(examples):,} evaluation examples are not finite"
+        return [], diverged_metrics(classes, len(examples)) | {"status": "diverged", "reason": reason}
     losses = cross_entropies(logits, examples.labels)
     predictions = [
         {"example_id": example_id, "label": int(label), "logits": row.tolist(), "loss": float(loss)}

@@ -16,7 +16,8 @@ from finevar import checkpoint
 from finevar.encoding import load_encoded
 from finevar.errors import InputError
 from finevar.evaluation import evaluate_model
-from finevar.files import read_facts, write_bytes
+from finevar.exported import Agreement, check_exported
+from finevar.files import read_facts, write_bytes, write_sums
 from finevar.formatting import (
     factor_label,
     interval,
@@ -93,6 +94,8 @@ def export_files(
 ) -> float:
     """Write the recommended run's model and card; return how far its logits are from those that were evaluated.
 
+    Raises InputError, without a card, where transformers reads another model from the folder.
+
     In: the study's metrics and recommendations, what the run was trained and evaluated from, and `runs`, the folder of
     the data set's runs. Weights that were not kept are trained once more: on the same kind of processor to the same
     bytes, which the comparison shows.
@@ -104,21 +107,26 @@ def export_files(
         shutil.copytree(own / "model", folder, dirs_exist_ok=True)
     else:
         train_again(choice, folder, start=Path(start), train=train, classes=told["classes"], threads=threads)
-    ids = read_table(examples, EXAMPLES).column("example_id").to_pylist()
+    table, data, length = read_table(examples, EXAMPLES), load_encoded(encoded), choice.run["max_length"]
     device = set_up(threads)
     found, measured = evaluate_model(
         folder,
-        load_encoded(encoded),
-        ids,
+        data,
+        table["example_id"].to_pylist(),
         told["classes"],
         choose_dtype(choice.run["dtype"], device),
-        max_length=choice.run["max_length"],
+        max_length=length,
         device=device,
     )
-    saved = read_table(own / "predictions.parquet", PREDICTIONS).column("logits").to_pylist()
-    gap = float(np.abs(np.array([row["logits"] for row in found]) - np.array(saved)).max())
-    card = card_text(choice, measured, told, gap=gap, confidence=confidence)
+    if not found:
+        raise not_as_it_was(choice, measured["reason"])
+    logits = np.array([row["logits"] for row in found])
+    saved = read_table(own / "predictions.parquet", PREDICTIONS)["logits"].to_pylist()
+    gap = float(np.abs(logits - np.array(saved)).max())
+    agreement = check_exported(folder, table["text"].to_pylist(), data, logits, told["classes"], max_length=length)
+    card = card_text(choice, measured, told, gap=gap, agreement=agreement, confidence=confidence)
     write_bytes(card.encode(), folder / "README.md")
+    write_sums(folder)
     return gap
 
 
@@ -134,19 +142,26 @@ def train_again(choice: Choice, folder: Path, *, start: Path, train: str, classe
         name=choice.run["run_id"],
     )
     if trained.weights is None:
-        raise InputError(
-            f"run {choice.run['run_id']}, trained once more",
-            found=str(trained.summary["reason"]),
-            allowed="a training that ends well, as it did in the study",
-            remedy="Export on a machine of the kind that ran the study.",
-        )
+        raise not_as_it_was(choice, trained.summary["reason"])
     checkpoint.save_model(trained.weights, folder, start=start, classes=classes)
+
+
+def not_as_it_was(choice: Choice, reason: str | None) -> InputError:
+    """Return the error of a run that ended well in the study and does not now."""
+    return InputError(
+        f"run {choice.run['run_id']}, once more",
+        found=str(reason),
+        allowed="a training and evaluation that end well, as they did in the study",
+        remedy="Export on a machine of the kind that ran the study.",
+    )
 
 
 # The card -------------------------------------------------------------------------------------------------------------
 
 
-def card_text(choice: Choice, measured: Row, facts: Mapping[str, Any], *, gap: float, confidence: float) -> str:
+def card_text(
+    choice: Choice, measured: Row, facts: Mapping[str, Any], *, gap: float, agreement: Agreement, confidence: float
+) -> str:
     """Return the model card: metadata as the Hub reads it, then what the model is and how it was chosen."""
     run = choice.run
     values = {name: measured[name] for name in RESPONSES if measured[name] is not None}
@@ -176,8 +191,7 @@ def card_text(choice: Choice, measured: Row, facts: Mapping[str, Any], *, gap: f
         + metrics_table(values, run),
         "## Hyperparameters\n\n" + settings_list(choice),
         "## Data\n\n" + data_text(facts),
-        "## Use\n\n```python\nfrom transformers import pipeline\n\n"
-        'classify = pipeline("text-classification", model="path/to/this/folder")\n```',
+        "## Use\n\n" + use_text(run["max_length"], agreement, run["dtype_used"]),
         "## Made with\n\n" + made_text(choice, gap),
     ]
     return "\n\n".join(parts) + "\n"
@@ -223,6 +237,18 @@ def data_text(facts: Mapping[str, Any]) -> str:
         f"{facts['train']:,} training and {facts['eval']:,} evaluation sentences after repeats and sentences with two "
         f"labels were dropped; classes {', '.join(facts['classes'])}. SHA-256 of texts and labels: "
         f"`{facts['data_sha256']}`."
+    )
+
+
+def use_text(max_length: int, agreement: Agreement, dtype: str) -> str:
+    """Give the code that does what was evaluated, and say how nearly it does so."""
+    return (
+        "```python\nfrom transformers import pipeline\n\n"
+        'classify = pipeline("text-classification", model="path/to/this/folder", truncation=True, '
+        f"max_length={max_length})\n```\n\n"
+        f"With transformers {agreement.version}, in float32, this gives the evaluated class for {agreement.same:,} of "
+        f"{agreement.sentences:,} evaluation sentences, and logits that differ from those evaluated, in {dtype}, by "
+        f"{agreement.gap:.1e} at most."
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from finevar.config import TRAINING_DEFAULTS
 from finevar.consistency import Config
-from finevar.content import MODEL_FILES, examples_sha256, file_sha256, format_of
+from finevar.content import MODEL_FILES, TOKENIZER_FILES, examples_sha256, file_sha256, format_of
 from finevar.errors import InputError
 from finevar.schemas import read_schema
 
@@ -68,15 +68,15 @@ def model_identity(config: Config) -> Config:
 def local_model_files(source: Config) -> list[Path]:
     """Return a local model's files that decide what is made of it; raise InputError where it lacks one it needs."""
     folder = Path(source["path"])
-    for name, needed in MODEL_FILES.items():
-        if needed and not (folder / name).is_file():
+    for name in MODEL_FILES:
+        if not (folder / name).is_file():
             raise InputError(
                 f"config: sources, the local model {folder}"[:300],
                 found=f"no {name}" if folder.is_dir() else "no such folder",
-                allowed=f"a folder with {', '.join(name for name, needed in MODEL_FILES.items() if needed)}",
+                allowed=f"a folder with {' and '.join(MODEL_FILES)}",
                 remedy="Correct `path`; a model in another format is saved so by transformers' save_pretrained.",
             )
-    return [folder / name for name in MODEL_FILES if (folder / name).is_file()]
+    return [folder / name for name in (*MODEL_FILES, *TOKENIZER_FILES) if (folder / name).is_file()]
 
 
 def baseline_identity(config: Config) -> Config:

@@ -2,9 +2,9 @@
 
 A processor pays for padding, a GPU for launches: a step of DistilBERT is some hundred small kernels, and a batch laid
 end to end brings a dozen index arrays of its own to the device. So here sentences are padded to a multiple of `ROUND`
-tokens. A batch of B sentences of L tokens is then one block, whose index arrays depend on B and L alone and stay on the
-device; the encoder is the same. Where the shape has come `BEFORE` times already and FINEVAR_GRAPHS=1 asks for it, the
-step, optimiser included, is captured as a CUDA graph and from then on replayed.
+tokens, or to all positions of the model. A batch of B sentences of L tokens is then one block, whose index arrays
+depend on B and L alone and stay on the device; the encoder is the same. Where the shape has come `BEFORE` times already
+and FINEVAR_GRAPHS=1 asks for it, the step, optimiser included, is captured as a CUDA graph and from then on replayed.
 
 Loss and gradients are those of the batch laid end to end, to rounding; dropout draws other numbers, as its masks cover
 the padding too.
@@ -29,7 +29,7 @@ from finevar.optimiser import update
 from finevar.packing import Batch, Block
 from finevar.state import State
 
-ROUND = 16  # tokens that a shape's length is a multiple of: few shapes, little padding
+ROUND = 16  # tokens that a shape's length is a multiple of, where positions allow: few shapes, little padding
 BEFORE = 2  # steps of a shape before it is captured: they load its kernels, and a short run ends with them
 
 Shape = tuple[int, int]  # sentences, tokens of each
@@ -50,7 +50,7 @@ class PaddedSteps:
         device = self.moments.steps.device
         self.architecture, self.settings, self.dtype = architecture, settings, dtype
         self.sizes = np.minimum(np.diff(examples.offsets), settings["max_length"])
-        self.tokens = torch.from_numpy(padded_tokens(examples, self.sizes)).to(device)
+        self.tokens = torch.from_numpy(padded_tokens(examples, self.sizes, architecture.positions)).to(device)
         self.lengths = torch.from_numpy(self.sizes.astype(np.int64)).to(device)
         self.labels = torch.from_numpy(np.array(examples.labels)).to(device)
         # What changes from step to step lies in these, so that a captured step finds it.
@@ -80,7 +80,7 @@ class PaddedSteps:
     def take(self, numbers: Sequence[int], learning_rate: float) -> tuple[float, int, float]:
         """Take one step on some examples; return the batch's mean loss, the tokens read and the gradient's norm."""
         chosen = self.sizes[numbers]
-        shape = (len(numbers), -(-int(chosen.max()) // ROUND) * ROUND)
+        shape = (len(numbers), padded_length(int(chosen.max()), self.architecture.positions))
         self.numbers[: len(numbers)].copy_(torch.as_tensor(numbers), non_blocking=True)
         self.rate.fill_(learning_rate)
         if self.stream is None:
@@ -144,10 +144,14 @@ class PaddedSteps:
         )
 
 
-def padded_tokens(examples: Encoded, sizes: np.ndarray) -> np.ndarray:
+def padded_length(size: int, positions: int) -> int:
+    """Return the length to which a sentence is padded: a multiple of ROUND, or all the positions that a model has."""
+    return min(-(-size // ROUND) * ROUND, positions)
+
+
+def padded_tokens(examples: Encoded, sizes: np.ndarray, positions: int) -> np.ndarray:
     """Return every example's tokens, cut to its size [examples, longest], int64; the rest is the token of number 0."""
-    longest = -(-int(sizes.max()) // ROUND) * ROUND
-    tokens = np.zeros((len(examples), longest), dtype=np.int64)
+    tokens = np.zeros((len(examples), padded_length(int(sizes.max()), positions)), dtype=np.int64)
     for number, size in enumerate(sizes):
         tokens[number, :size] = examples.sentence(number, int(size))
     return tokens

@@ -62,7 +62,7 @@ RESPONSES = {
     "precision": Response(lambda told: averaged(told.confusion)["precision"], "precision"),
     "recall": Response(lambda told: averaged(told.confusion)["recall"], "recall"),
     "mcc": Response(lambda told: matthews(told.confusion), "MCC", bounds=(-1.0, 1.0)),
-    "roc_auc": Response(lambda told: roc_auc(told.probabilities, told.labels), "ROC AUC"),
+    "roc_auc": Response(lambda told: roc_auc(told.logits, told.labels), "ROC AUC"),
     "ece": Response(lambda told: calibration_error(told.probabilities, told.labels), "ECE", lower_is_better=True),
     "brier": Response(lambda told: brier(told.probabilities, told.labels), "Brier score", lower_is_better=True),
 }
@@ -75,13 +75,18 @@ def metrics(logits: np.ndarray, labels: np.ndarray) -> Row:
     """
     told, classes = Evaluated(logits, labels), logits.shape[1]
     values: Row = {name: response.score(told) for name, response in RESPONSES.items()}
-    values |= sampling_errors(logits, labels, told.confusion)
-    undefined = [name for name, value in values.items() if value is None]
-    return values | {
-        "reason": f"not defined for these predictions: {', '.join(undefined)}" if undefined else None,
-        "f1_average": f1_average(classes),
-        "classes": classes,
-    }
+    errors = sampling_errors(logits, labels, told.confusion)
+    undefined = [name for name, value in (values | errors).items() if value is None]
+    errors = {name: error if values[name.removesuffix("_se")] is not None else None for name, error in errors.items()}
+    return (
+        values
+        | errors
+        | {
+            "reason": f"not defined for these predictions: {', '.join(undefined)}" if undefined else None,
+            "f1_average": f1_average(classes),
+            "classes": classes,
+        }
+    )
 
 
 def f1_average(classes: int) -> str:
@@ -190,11 +195,16 @@ def matthews(confusion: np.ndarray) -> float | None:
     return float((hits * total - predicted @ true) / scale) if scale > 0 else None
 
 
-def roc_auc(probabilities: np.ndarray, labels: np.ndarray) -> float | None:
+def roc_auc(logits: np.ndarray, labels: np.ndarray) -> float | None:
     """Return the area under the ROC curve; for more than two classes, the mean of each class against the rest."""
-    classes = probabilities.shape[1]
-    areas = [rank_area(probabilities[:, k], labels == k) for k in averaged_classes(classes)]
+    areas = [rank_area(log_odds(logits, k), labels == k) for k in averaged_classes(logits.shape[1])]
     return None if None in areas else float(np.mean(areas))
+
+
+def log_odds(logits: np.ndarray, k: int) -> np.ndarray:
+    """Return the log-odds of class k, float64 [examples]: in the order of its probability, which rounds to 1 early."""
+    others = np.sort(np.delete(logits.astype(np.float64), k, axis=1), axis=1)  # so that equal odds stay equal
+    return (logits[:, k] - others[:, -1]) - np.log(np.exp(others - others[:, -1:]).sum(1))
 
 
 def rank_area(scores: np.ndarray, positive: np.ndarray) -> float | None:

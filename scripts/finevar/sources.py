@@ -24,7 +24,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import disable_progress_bars
 
-from finevar.conversion import TOKENIZER_FILES, convert_model
+from finevar.content import MODEL_FILES, TOKENIZER_FILES
+from finevar.conversion import convert_model
 from finevar.errors import InputError
 from finevar.files import sha256_of, write_json, write_sums
 from finevar.jobs import LOGGER
@@ -86,7 +87,7 @@ def building(output: Path) -> Iterator[Path]:
 
 def hub_snapshot(source: Source, *, repo_type: str) -> Path:
     """Return the cached snapshot of a Hub repository at its pinned commit, downloading data files only, never code."""
-    models = ["config.json", WEIGHTS, "README.md", *TOKENIZER_FILES]
+    models = [*MODEL_FILES, *TOKENIZER_FILES, "README.md"]
     patterns = models if repo_type == "model" else [*(f"*{suffix}" for suffix in DATA_SUFFIXES), "README.md"]
     disable_progress_bars()
     try:

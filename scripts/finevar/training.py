@@ -144,7 +144,7 @@ def train_model(
     head = checkpoint.fit_head(full, architecture, checkpoint.own_labels(start), classes, seed)
     architecture = replace(architecture, dropout=settings["dropout"], attention_dropout=settings["dropout"])
     dtype = choose_dtype(settings["dtype"], device)
-    weights, examples, vocabulary = compact(full, examples)
+    weights, architecture, examples, vocabulary = compact(full, architecture, examples)
     state = state_to_go_on_from(begin, weights, settings, len(examples)).to(device)
     earlier = state.rows[-1]["seconds"] if state.rows else 0
     course = {"dtype": dtype, "seed": seed, "name": name, "keep": keep, "micro_batches": micro_batches}

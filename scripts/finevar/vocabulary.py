@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from finevar.encoder import Weights
+from finevar.encoder import Architecture, Weights
 from finevar.encoding import Encoded
 
 EMBEDDING = "distilbert.embeddings.word_embeddings.weight"
 
 
-def compact(weights: Weights, examples: Encoded) -> tuple[Weights, Encoded, np.ndarray]:
-    """Return weights with a row for each word that occurs, examples whose token ids count these rows, and the rows."""
+def compact(
+    weights: Weights, architecture: Architecture, examples: Encoded
+) -> tuple[Weights, Architecture, Encoded, np.ndarray]:
+    """Return weights with a row for each word that occurs, what else counts these rows, and the rows.
+
+    What counts them: the architecture, for the row that does not learn, and the examples' token ids.
+    """
     rows, tokens = np.unique(examples.tokens, return_inverse=True)
     kept = weights[EMBEDDING][torch.from_numpy(rows).long()]
-    return weights | {EMBEDDING: kept}, Encoded(tokens.astype(np.int32), examples.offsets, examples.labels), rows
+    padding = next(iter(np.flatnonzero(rows == architecture.padding).tolist()), None)
+    fewer = Encoded(tokens.astype(np.int32), examples.offsets, examples.labels)
+    return weights | {EMBEDDING: kept}, replace(architecture, padding=padding), fewer, rows
 
 
 def expand(weights: Weights, full: Weights, rows: np.ndarray, shrunk: float) -> Weights:

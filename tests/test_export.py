@@ -1,0 +1,167 @@
+"""The exported folder and its card, judged by transformers: the card's own code does what was evaluated."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tiny
+from finevar import checkpoint, exported, training
+from finevar.config import TRAINING_DEFAULTS
+from finevar.conversion import convert_model
+from finevar.encoding import encode, load_encoded, save_encoded
+from finevar.errors import InputError
+from finevar.evaluation import evaluate_files
+from finevar.export import export_files
+from finevar.files import check_sums, write_facts, write_sums
+from finevar.records import EXAMPLES, PREDICTIONS, RECOMMENDATIONS, STUDY_METRICS, read_table, write_rows
+
+CLASSES = ["negative", "positive"]
+LENGTH = 8  # at which some sentences are cut
+SETTINGS = {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2, "max_length": LENGTH}
+COUNT = 60
+
+
+def make_study(folder: Path, dtype: str) -> dict:
+    """Train and evaluate one run of a cased tokenizer; return the arguments of its export."""
+    tiny.make_model(folder / "source")
+    path = folder / "source" / "tokenizer.json"
+    path.write_text(json.dumps(change_case(json.loads(path.read_text()))))
+    (folder / "start").mkdir()
+    convert_model(folder / "source", folder / "start", where="source tiny")
+    write_sums(folder / "start")
+    texts, labels = zip(*tiny.make_sentences(COUNT), strict=True)
+    texts = [text.title() if number % 3 == 0 else text for number, text in enumerate(texts)]
+    numbers = [CLASSES.index(label) for label in labels]
+    save_encoded(encode(texts, numbers, folder / "start"), folder / "encoded.safetensors")
+    rows = [{"example_id": f"{k}", "text": text, "label": numbers[k]} for k, text in enumerate(texts)]
+    write_rows(rows, folder / "eval.parquet", EXAMPLES)
+    facts = {"classes": CLASSES, "data_sha256": "d", "train": COUNT, "eval": COUNT}
+    write_facts(facts, folder / "dataset.json")
+    settings, run = TRAINING_DEFAULTS | SETTINGS | {"dtype": dtype}, folder / "runs" / "r"
+    trained = training.train_files(
+        start=str(folder / "start"), train=str(folder / "encoded.safetensors"), facts=str(folder / "dataset.json"),
+        settings=settings, seed=0, threads=1, name="r", model=str(run / "model"), summary=str(run / "training.json"),
+        training=str(run / "training.parquet"),
+    )  # fmt: skip
+    assert trained["status"] == "ok"
+    row = evaluate_files(
+        model=str(run / "model"), summary=str(run / "training.json"), examples=str(folder / "eval.parquet"),
+        encoded=str(folder / "encoded.safetensors"), facts=str(folder / "dataset.json"), threads=1,
+        record={"run_id": "r", "point_id": "p", "dataset": "toy", "seed": 0, **settings},
+        predictions=str(run / "predictions.parquet"), metrics=str(run / "metrics.parquet"),
+    )  # fmt: skip
+    write_rows([row], folder / "metrics.parquet", STUDY_METRICS)
+    numbers = dict.fromkeys(("predicted", "ci_low", "ci_high", "expected_regret"), 0.5)
+    best = {"response": "accuracy", "point_id": "p", "candidates": 4, "rivals": 1, **numbers}
+    write_rows([best], folder / "recommendations.parquet", RECOMMENDATIONS)
+    return {
+        "metrics": str(folder / "metrics.parquet"), "recommendations": str(folder / "recommendations.parquet"),
+        "start": str(folder / "start"), "train": str(folder / "encoded.safetensors"),
+        "examples": str(folder / "eval.parquet"), "encoded": str(folder / "encoded.safetensors"),
+        "facts": str(folder / "dataset.json"), "response": "accuracy", "dataset": "toy", "factors": ["learning_rate"],
+        "confidence": 0.95, "runs": str(folder / "runs"), "threads": 1, "model": str(folder / "exported"),
+    }  # fmt: skip
+
+
+def change_case(tokenizer: dict) -> dict:
+    """Return a tokenizer that keeps case and knows half of the words with a capital, too."""
+    words = tokenizer["model"]["vocab"]
+    capital = {word.title(): number for word, number in words.items() if number in (5, 10, 15, 16, 17)}
+    lower = {word: number for word, number in words.items() if word.title() not in capital}
+    return tokenizer | {"normalizer": None, "model": tokenizer["model"] | {"vocab": lower | capital}}
+
+
+@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+def study(request, tmp_path_factory) -> dict:
+    return make_study(tmp_path_factory.mktemp(request.param), request.param)
+
+
+def test_the_cards_own_code_does_what_was_evaluated(study, tmp_path):
+    folder = tmp_path / "model"
+    assert export_files(**study | {"model": str(folder)}) == 0
+    card = (folder / "README.md").read_text()
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
+    names: dict = {}
+    exec(code.replace("path/to/this/folder", str(folder)), names)
+    texts = read_table(study["examples"], EXAMPLES)["text"].to_pylist()
+    saved = np.array(read_table(Path(study["runs"]) / "r" / "predictions.parquet", PREDICTIONS)["logits"].to_pylist())
+    found = names["classify"](texts, top_k=None, function_to_apply="none")
+    logits = np.array([[{one["label"]: one["score"] for one in row}[name] for name in CLASSES] for row in found])
+    lengths = np.diff(load_encoded(study["encoded"]).offsets)
+    assert (lengths > LENGTH).sum() > 5
+    exact = "in float32, by" in card
+    np.testing.assert_allclose(logits, saved, rtol=0, atol=1e-5 if exact else 0.1)
+    same = int((logits.argmax(1) == saved.argmax(1)).sum())
+    assert f"the evaluated class for {same} of {COUNT} evaluation sentences" in card
+    stated = float(re.search(r"by (\S+) at most", card)[1])
+    assert stated == pytest.approx(np.abs(logits - saved).max(), rel=0.1, abs=2e-7)
+    assert same == COUNT or not exact
+    assert check_sums(folder)  # of every file, the card too
+
+
+def test_without_cutting_the_code_would_do_something_else(study):
+    """What the card's max_length is for."""
+    from transformers import pipeline
+
+    folder = Path(study["runs"]) / "r" / "model"
+    texts = read_table(study["examples"], EXAMPLES)["text"].to_pylist()
+    whole = pipeline("text-classification", model=str(folder), device="cpu", top_k=None, function_to_apply="none")
+    cut = exported.pipeline_logits(folder, texts, CLASSES, LENGTH)
+    uncut = np.array([[{one["label"]: one["score"] for one in row}[name] for name in CLASSES] for row in whole(texts)])
+    assert np.abs(cut - uncut).max() > 1e-3
+
+
+def edit_json(path: Path, **changes) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    write_sums(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "found"),
+    [
+        (
+            lambda folder: edit_json(folder / "tokenizer_config.json", tokenizer_class="DistilBertTokenizer"),
+            r"read by transformers: found other token ids than were evaluated, of \d+ of 60 sentences",
+        ),
+        (
+            lambda folder: edit_json(folder / "tokenizer.json", normalizer={"type": "Lowercase"}),
+            r"read by transformers: found other token ids than were evaluated, of \d+ of 60 sentences",
+        ),
+        (
+            lambda folder: edit_json(folder / "config.json", id2label={"0": "LABEL_0", "1": "LABEL_1"}),
+            r"read by transformers: found classes LABEL_0, LABEL_1\. Allowed: negative, positive",
+        ),
+        (
+            lambda folder: (folder / "tokenizer_config.json").unlink() or write_sums(folder),
+            r"read by transformers: found other token ids than were evaluated",
+        ),
+    ],
+)
+def test_a_folder_that_transformers_reads_otherwise_is_not_exported(tmp_path, spoil, found):
+    """Whatever made it so: a class of the tokenizer, its pipeline, names of the classes."""
+    study = make_study(tmp_path, "float32")
+    spoil(Path(study["runs"]) / "r" / "model")
+    with pytest.raises(InputError, match=found):
+        export_files(**study)
+    assert not (Path(study["model"]) / "README.md").exists()
+
+
+def test_logits_that_differ_are_not_exported(study, tmp_path, monkeypatch):
+    theirs = exported.pipeline_logits
+    monkeypatch.setattr(exported, "pipeline_logits", lambda *arguments: theirs(*arguments) + 1e-3)
+    with pytest.raises(InputError, match=r"found logits that differ by 1\.0e-03 from those evaluated, in float32"):
+        export_files(**study | {"model": str(tmp_path / "model")})
+
+
+def test_a_model_trained_once_more_is_checked_as_well(tmp_path):
+    study = make_study(tmp_path, "float32")
+    (Path(study["runs"]) / "r" / "model").rename(tmp_path / "elsewhere")
+    assert export_files(**study) == 0
+    ours, theirs = (checkpoint.load_model(path)[0] for path in (tmp_path / "elsewhere", Path(study["model"])))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
