@@ -534,7 +534,13 @@ def test_the_manuals_examples_are_sound(default_study, tmp_path, monkeypatch, nu
     grid = itertools.product(*(factor["levels"] for factor in factors.values()))
     rows = [",".join(map(str, point)) for point in grid]
     Path("points.csv").write_text("\n".join(["learning_rate,batch_size,epochs", *rows]))
-    Path("my").mkdir()
+    for name in (
+        "data/reviews.csv",
+        "model/config.json",
+        "model/model.safetensors",
+    ):  # whose content alone is asked for
+        Path("my", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("my", name).touch()
     Path("my/claims.yaml").write_text(CLAIMS_EXAMPLE)
     example = yaml.load(EXAMPLES[number], Loader=yaml.FullLoader)
     study = overlay(default_study, example)

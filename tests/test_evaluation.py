@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import tiny
-from finevar import checkpoint, evaluation, files, records
+from finevar import checkpoint, evaluation, files, records, run_metrics
 from finevar.config import TRAINING_DEFAULTS
 from finevar.encoding import encode, save_encoded
 from finevar.errors import InputError
@@ -110,7 +110,7 @@ def test_logits_that_are_not_finite_are_a_diverged_run_with_the_reason(job, name
     reason = f"logits of {odd} of 150 evaluation examples are not finite"
     assert 0 < odd <= 150
     assert (row["status"], row["reason"], row["eval_examples"], row["classes"]) == ("diverged", reason, 150, 2)
-    assert {row[name] for name in (*records.RESPONSES, *evaluation.STANDARD_ERRORS)} == {None}
+    assert {row[name] for name in (*records.RESPONSES, *run_metrics.STANDARD_ERRORS)} == {None}
     assert records.read_table(job["metrics"], records.METRICS).to_pylist() == [row]
     assert len(records.read_table(job["predictions"], records.PREDICTIONS)) == 0
 

@@ -12,6 +12,7 @@ from finevar import status
 from finevar.config import read_config
 from finevar.design import plan_study
 from finevar.records import METRICS, STUDY_METRICS, write_rows
+from finevar.run_metrics import engine
 
 STUDY = {
     "study": "toy",
@@ -30,6 +31,9 @@ def study(tmp_path, monkeypatch):
     """Return a study of six runs, in a folder where none is done."""
     monkeypatch.chdir(tmp_path)
     Path("config.yaml").write_text(yaml.safe_dump(STUDY))
+    Path("mine").mkdir()
+    for name in ("config.json", "model.safetensors", "a.csv"):  # whose content alone is asked for
+        Path("mine", name).touch()
     return plan_study(read_config(STUDY))
 
 
@@ -38,7 +42,8 @@ def finish(run, *, at: float, seconds: float, kept: bool = False, **values) -> N
     folder = Path("results/runs", run.dataset, run.run_id, *(["finished", "evaluation"] if kept else []))
     folder.mkdir(parents=True)
     row = {"run_id": run.run_id, "point_id": run.point_id, "dataset": run.dataset, "seed": run.seed, **run.settings}
-    row |= {"status": "ok", "train_seconds": seconds - 1, "eval_seconds": 1.0, "f1_average": "binary"} | values
+    row |= {"status": "ok", "train_seconds": seconds - 1, "eval_seconds": 1.0, "f1_average": "binary"}
+    row |= {"engine": engine()} | values
     write_rows([row], folder / "metrics.parquet", METRICS)
     os.utime(folder / "metrics.parquet", (at, at))
 
@@ -140,7 +145,7 @@ def test_the_time_left_is_that_of_the_runs_left_at_the_pace_so_far(study):
     for number, run in enumerate(by_epochs(study, 1)):
         finish(run, at=1000 + 5.5 * number, seconds=11)
     progress = status.look(study.runs.values())
-    rows = [row for path in progress.done.values() for row in status.read_tables([path], METRICS)[0].to_pylist()]
+    rows = [row for path in progress.done.values() for row in status.read_run_metrics([path])]
     assert status.seconds_left(study, progress, rows) == pytest.approx(62)
 
 
