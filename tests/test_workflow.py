@@ -172,15 +172,21 @@ def test_a_named_config_replaces_the_default_one(fresh):
     assert planned(told.stdout)["finetune_run"] == 12
 
 
-def test_the_table_of_a_design_is_an_input_of_the_list_of_runs(tmp_path):
-    folder = make_folder(tmp_path / "table")
-    (folder / "points.csv").write_text("learning_rate,batch_size\n1e-3,8\n9e-3,8\n1e-3,16\n9e-3,16\n")
+def test_a_table_design_is_known_by_its_rows_whatever_its_date(tmp_path):
+    folder, points = make_folder(tmp_path / "table"), tmp_path / "table" / "points.csv"
+    rows = "learning_rate,batch_size\n1e-3,8\n9e-3,8\n1e-3,16\n9e-3,16\n"
+    points.write_text(rows)
     config = copy.deepcopy(STUDY)
-    config["sweep"]["design"] = {"kind": "table", "file": str(folder / "points.csv")}
+    config["sweep"]["design"] = {"kind": "table", "file": str(points)}
     write_config(folder, config)
-    told = snakemake(folder, "--dry-run")
-    assert planned(told.stdout)["finetune_run"] == 8
-    assert f"input: {folder / 'points.csv'}" in told.stdout
+    assert planned(snakemake(folder, "--dry-run").stdout)["finetune_run"] == 8
+    assert snakemake(folder, "--cores", "1", "results/toy/design.csv").returncode == 0
+    again = ("--dry-run", "results/toy/design.csv")
+    os.utime(points)
+    assert "Nothing to be done" in snakemake(folder, *again).stdout
+    points.write_text(rows.replace("9e-3,16", "5e-3,16"))
+    os.utime(points, (1e9, 1e9))
+    assert planned(snakemake(folder, *again).stdout)["write_design"] == 1
 
 
 # A finished study -----------------------------------------------------------------------------------------------------
@@ -218,8 +224,12 @@ def test_every_run_says_what_it_was_made_with(finished):
         assert table[column].nunique() == 1, column
 
 
-def test_nothing_is_kept_twice_once_all_is_aggregated(finished):
-    assert not list(finished.glob("results/*/**/finished"))
+def test_what_is_kept_of_finished_jobs_takes_no_room_of_its_own(finished):
+    for run in (finished / "results/runs").glob("*/*"):
+        for job, names in (("training", ("training.parquet", "training.json")), ("evaluation", ("metrics.parquet",))):
+            for name in names:
+                assert (run / "finished" / job / name).samefile(run / name)
+        assert not (run / "finished/training/model").exists()
     assert not list(finished.glob("results/*/**/resume.safetensors"))
 
 
