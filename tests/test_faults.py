@@ -26,18 +26,20 @@ def place() -> Iterator[Place]:
 
 
 @pytest.mark.parametrize(
-    ("stage", "blow"),
+    ("kind", "stage", "blow"),
     [
-        ("fresh", Blow(0.3, "all", signal.SIGKILL)),
-        ("baseline", Blow(0.4, "Snakemake", signal.SIGKILL)),
-        ("baseline", Blow(0.3, "job", signal.SIGKILL)),
-        ("baseline", Blow(0.5, "fork", signal.SIGTERM)),
-        ("baseline", Blow(0.5, "warm", signal.SIGKILL)),
-        ("baseline", Blow(0.6, "terminal", signal.SIGINT)),
+        ("plain", "fresh", Blow(0.3, "all", signal.SIGKILL)),
+        ("plain", "baseline", Blow(0.4, "Snakemake", signal.SIGKILL)),
+        ("plain", "baseline", Blow(0.3, "job", signal.SIGKILL)),
+        ("plain", "baseline", Blow(0.5, "fork", signal.SIGTERM)),
+        ("plain", "baseline", Blow(0.5, "warm", signal.SIGKILL)),
+        ("plain", "baseline", Blow(0.6, "terminal", signal.SIGINT)),
+        ("headless", "fresh", Blow(0.2, "all", signal.SIGKILL, baseline=True)),
     ],
 )
-def test_a_start_after_a_kill_ends_as_if_nothing_had_been(place, stage, blow):
-    outcome = kills.trial(place, f"kill-{blow.name}".replace(" ", "-"), "plain", stage, [blow], random.Random(0))
+def test_a_start_after_a_kill_ends_as_if_nothing_had_been(place, kind, stage, blow):
+    name = f"kill-{kind}-{blow.name}".replace(" ", "-")
+    outcome = kills.trial(place, name, kind, stage, [blow], random.Random(0))
     assert not outcome.wrong, outcome.line("")
     assert outcome.repeated == 0
 

@@ -9,13 +9,14 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 from tests.faults import accidents, damage, kills
 from tests.faults.kills import Outcome
-from tests.faults.study import Place, clear, make_place
+from tests.faults.study import LIMIT, Place, clear, make_place
 
 COLUMNS = ("trials", "ok", "resumed", "repeated")
 
@@ -46,10 +47,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=f"Names: {', '.join(names)}")
     parser.add_argument("--kills", type=int, default=200, help="how many studies are killed")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds that a start may take before it is hung")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", choices=names, help="which; all by default")
     chosen = parser.parse_args()
     begun, groups = time.monotonic(), defaultdict(list)
-    place = make_place(Path(tempfile.mkdtemp(prefix="faults")))
+    place = replace(make_place(Path(tempfile.mkdtemp(prefix="faults"))), limit=chosen.limit)
     for group, label, outcome in campaign(place, chosen.kills, chosen.seed, chosen.only):
         print(outcome.line(label), flush=True)
         groups[group].append(outcome)
