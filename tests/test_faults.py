@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from tests.faults import accidents, damage, kills
 from tests.faults.kills import Blow
-from tests.faults.study import Place, clear, make_place
+from tests.faults.study import GOAL, Place, clear, make_place
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
-GOAL = "results/toy/metrics.parquet"  # the analyses take twice as long and are left to the long campaign
 
 
 @pytest.fixture(scope="module")

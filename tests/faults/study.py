@@ -25,6 +25,7 @@ from tests.faults.processes import candidates, end_all, left, processes, rules_u
 ROOT = Path(__file__).parents[2]
 LIMIT = 400.0  # seconds that a start may take: more than the launcher gives a Snakemake that hangs
 HUNG = 124  # the status of a start that took longer, as timeout(1) has it
+GOAL = "results/toy/metrics.parquet"  # of short campaigns: the analyses take twice as long
 SAVE_SECONDS = "0.05"  # between saves of a training's state, so that kills meet them
 HISTORY = re.compile(r"seconds|memory_mb|tokens_per_second|steps_of_shorter_run|^seal$")  # how it came about
 HALF_WRITTEN = re.compile(r"\.tmp$|^\..+\.\d+$|^\..+-\w{8}$|^finished$|^resume\.safetensors$|^state\.safetensors$")
@@ -110,12 +111,12 @@ class Place:
         """Return the folder for temporary files; a short name, since a socket's is limited."""
         return self.root / "t"
 
-    def environment(self, temporary: Path | None = None) -> dict[str, str]:
+    def environment(self, temporary: Path | None = None, project: Path = ROOT) -> dict[str, str]:
         """Return the variables of a start: this environment's programs, no cluster, a warm process of its own."""
         strange = ("FINEVAR", "SLURM", "SNAKEMAKE", "PYTEST")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
         path = os.pathsep.join([str(self.root / "bin"), str(Path(sys.executable).parent), kept["PATH"]])
-        own = {"TMPDIR": str(temporary or self.temporary), "PYTHONPATH": str(ROOT / "scripts")}
+        own = {"TMPDIR": str(temporary or self.temporary), "PYTHONPATH": str(project / "scripts")}
         calm = {"OMP_WAIT_POLICY": "passive"}  # threads that wait in a loop take a busy machine's processors
         return kept | own | calm | {"PATH": path, "FINEVAR_SAVE_SECONDS": SAVE_SECONDS}
 
@@ -194,12 +195,12 @@ def measure(place: Place, kind: str, stage: str) -> float:
 # Starts ---------------------------------------------------------------------------------------------------------------
 
 
-def options() -> list[str]:
-    """Return the options of Snakemake that `make study` gives."""
-    profile = ROOT / "workflow" / "profiles" / "local"
+def options(project: Path = ROOT) -> list[str]:
+    """Return the options of Snakemake that `make study` gives; project: the clone that it is called in."""
+    profile = project / "workflow" / "profiles" / "local"
     return [
         "--snakefile",
-        str(ROOT / "Snakefile"),
+        str(project / "Snakefile"),
         "--cores",
         "2",
         "--profile",
@@ -210,7 +211,12 @@ def options() -> list[str]:
 
 
 def start(
-    place: Place, folder: Path, *more: str, module: str = "finevar.launch", temporary: Path | None = None
+    place: Place,
+    folder: Path,
+    *more: str,
+    module: str = "finevar.launch",
+    temporary: Path | None = None,
+    project: Path = ROOT,
 ) -> tuple[subprocess.Popen, Path]:
     """Start a study in a process group of its own; return the process and the file that holds what it says."""
     goals = ["--", *place.goals] if place.goals and "--" not in more else []
@@ -218,9 +224,9 @@ def start(
     told.parent.mkdir(parents=True, exist_ok=True)
     with told.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *options(), *more, *goals],
+            [sys.executable, "-m", module, *options(project), *more, *goals],
             cwd=folder,
-            env=place.environment(temporary),
+            env=place.environment(temporary, project),
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -268,9 +274,9 @@ def settle(folder: Path, limit: float = LIMIT) -> None:
 # Comparison -----------------------------------------------------------------------------------------------------------
 
 
-def differences(folder: Path, reference: Path) -> list[str]:
+def differences(folder: Path, reference: Path, study: str = "toy") -> list[str]:
     """Return the files of a study that are not as in the undisturbed one, and what is left that should not be."""
-    folders = ("runs/*/*", "baselines/*", "baselines/*/*", "toy", "toy/analysis", "toy/figures")
+    folders = ("runs/*/*", "baselines/*", "baselines/*/*", study, f"{study}/analysis", f"{study}/figures")
     patterns = [f"results/{name}/*.{suffix}" for name in folders for suffix in ("parquet", "csv", "json", "html")]
     names = [name for pattern in patterns for name in targets(reference, pattern)]
     compared = [(name, difference(folder / name, reference / name)) for name in names]
