@@ -10,11 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.faults import accidents, damage, kills
+from tests.faults import accidents, damage, kills, sequence
 from tests.faults.kills import Blow
 from tests.faults.study import GOAL, Place, clear, make_place
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+EDITS = (
+    "labels changed, older file",
+    "note beside the data",
+    "level added or removed",
+    "tokenizer edited, older",
+    "data file renamed",
+    "trainings forced",
+    "dated ahead, then labels",
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +57,11 @@ def test_damage_is_mended_by_one_start(place, name):
     outcome = damage.trial(place, name, damage.TARGETS[name], "bit flipped", True, random.Random(0))
     assert not outcome.wrong, outcome.line("")
     assert outcome.notes[-1] == "told"
+
+
+def test_an_edit_gives_what_a_study_made_from_nothing_gives_and_reruns_no_more_than_it_must(place):
+    outcomes = [outcome for _, outcome in sequence.sequence(place, EDITS)]
+    assert not any(outcome.wrong for outcome in outcomes), "\n".join(outcome.line("") for outcome in outcomes)
 
 
 @pytest.mark.parametrize("name", ["lock", "half-written", "company"])

@@ -147,7 +147,8 @@ def add_row(desk: Desk) -> None:
 
 def remove_row(desk: Desk) -> None:
     """Remove a sentence."""
-    edit_rows(desk, lambda rows: [row for row in rows if row != gone] if (gone := desk.draw.choice(rows)) else rows)
+    place = desk.draw.random()
+    edit_rows(desk, lambda rows: rows[: int(place * len(rows))] + rows[int(place * len(rows)) + 1 :])
 
 
 def shuffle_rows(desk: Desk) -> None:
@@ -372,9 +373,9 @@ def clone_anew(desk: Desk) -> None:
     """Start from a new clone of the project, all of its files dated now, over what the old one has made."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     desk.project = desk.folder.with_name(f"clone-{desk.draw.randrange(10**6)}")
-    for name in filter(None, listed.split("\0")):
+    for name in filter(lambda name: (ROOT / name).is_file(), listed.split("\0")):
         (desk.project / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, desk.project / name, follow_symlinks=True) if (ROOT / name).is_file() else None
+        shutil.copyfile(ROOT / name, desk.project / name)
 
 
 def force_trainings(desk: Desk) -> None:
