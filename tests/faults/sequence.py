@@ -20,6 +20,8 @@ from tests.faults.kills import Outcome
 from tests.faults.processes import left
 from tests.faults.study import HUNG, ROOT, Place, Told, differences, run
 
+# Weights that are kept, finished work, and the file in which a tokenizer says, beside all else, where it came from.
+NO_RESULT = re.compile(r"^left: .*/(model|finished)$|/tokenizer_config\.json has other bytes$")
 UNREAD = (".swp", ".txt")  # notes beside the data
 CHEAP = {"fetch_model", "fetch_data", "prepare_dataset", "encode_dataset", "write_design"}
 GIVEN_BACK = {"train_baseline", "finetune_run", "evaluate_baseline", "evaluate_run"}
@@ -143,7 +145,7 @@ def judge(told: Told, desk: Desk, reference: Path) -> list[str]:
     wrong = [f"exit status {told.status}"] if told.status else []
     wrong += ["traceback"] if "Traceback (most recent call last)" in told.text else []
     found = differences(desk.folder, reference, study)
-    wrong += [line for line in found if not re.search(r"^left: .*/(model|finished)$", line)]
+    wrong += [line for line in found if not NO_RESULT.search(line)]
     wrong += left_behind(desk.folder / "results" / study, reference / "results" / study)
     return wrong + [f"still runs: {words}" for words in left(desk.folder, within=5)]
 
