@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tests.faults.study import HUNG, STUDIES, Place, Told, differences, measure,
 
 FORKS = 0.5  # share of a study in which there are forks: trainings and evaluations
 STARTS = {"fresh": 4, "baseline": 5, "runs": 2}  # stages that a study is in before, and how often
+INTERRUPTING = ("job", "fork", "all", "terminal")  # victims whose end is that of a training under way
 BASELINE = 0.4  # share of the kills of a fresh study that fall into its baseline's training
 TRAINED = "results/baselines/*/training.json"
 BASELINE_SECONDS = 1.0  # between that training's first save and the latest kill
@@ -71,9 +72,9 @@ def draw_blows(draw: random.Random) -> list[Blow]:
     return [draw_blow(draw) for _ in range(count)]
 
 
-def draw_blow(draw: random.Random) -> Blow:
+def draw_blow(draw: random.Random, victims: Sequence[str] = VICTIMS) -> Blow:
     """Draw a kill."""
-    victim = draw.choice(VICTIMS)
+    victim = draw.choice(victims)
     number = signal.SIGINT if victim == "terminal" else draw.choice(SIGNALS)
     return Blow(draw.random() * (FORKS if victim == "fork" else 1), victim, number)
 
@@ -86,7 +87,7 @@ def trials(place: Place, count: int, seed: int) -> Iterator[tuple[str, Outcome]]
         stages = [stage for stage in STARTS if stage != "runs" or all(blow.victim != "fork" for blow in blows)]
         stage = draw.choices(stages, [STARTS[stage] for stage in stages])[0]
         if stage == "fresh" and draw.random() < BASELINE:
-            blows = [replace(blow, baseline=True) for blow in blows]
+            blows = [replace(draw_blow(draw, INTERRUPTING), baseline=True) for _ in blows]
         yield str(number), trial(place, f"kill-{number}", kind, stage, blows, draw)
 
 
