@@ -59,7 +59,7 @@ bench: $(STAMP) ## time a step, the study beside its rivals, 10,000 runs; ARGS="
 doctor: $(STAMP) ## look at this machine and its SLURM, and print the profile lines to use; ARGS=--submit tries each partition
 	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.doctor $(ARGS)
 
-faults: $(STAMP) ## kill a small study 200 times at random moments and damage each kind of file (half an hour)
+faults: $(STAMP) ## kill, damage and edit small studies, then compare (an hour); ARGS="--only edits --short" picks
 	@$(RUN) tests.faults $(ARGS)
 
 lint: $(STAMP) ## check style, format and rules

@@ -10,12 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.faults import accidents, damage, kills
+from tests.faults import accidents, damage, kills, sequence
 from tests.faults.kills import Blow
-from tests.faults.study import Place, clear, make_place
+from tests.faults.study import GOAL, Place, clear, make_place
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
-GOAL = "results/toy/metrics.parquet"  # the analyses take twice as long and are left to the long campaign
+EDITS = (
+    "labels changed, older file",
+    "note beside the data",
+    "level added or removed",
+    "tokenizer edited, older",
+    "data file renamed",
+    "trainings forced",
+    "dated ahead, then labels",
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +34,20 @@ def place() -> Iterator[Place]:
 
 
 @pytest.mark.parametrize(
-    ("stage", "blow"),
+    ("kind", "stage", "blow"),
     [
-        ("fresh", Blow(0.3, "all", signal.SIGKILL)),
-        ("baseline", Blow(0.4, "Snakemake", signal.SIGKILL)),
-        ("baseline", Blow(0.3, "job", signal.SIGKILL)),
-        ("baseline", Blow(0.5, "fork", signal.SIGTERM)),
-        ("baseline", Blow(0.5, "warm", signal.SIGKILL)),
-        ("baseline", Blow(0.6, "terminal", signal.SIGINT)),
+        ("plain", "fresh", Blow(0.3, "all", signal.SIGKILL)),
+        ("plain", "baseline", Blow(0.4, "Snakemake", signal.SIGKILL)),
+        ("plain", "baseline", Blow(0.3, "job", signal.SIGKILL)),
+        ("plain", "baseline", Blow(0.5, "fork", signal.SIGTERM)),
+        ("plain", "baseline", Blow(0.5, "warm", signal.SIGKILL)),
+        ("plain", "baseline", Blow(0.6, "terminal", signal.SIGINT)),
+        ("headless", "fresh", Blow(0.2, "all", signal.SIGKILL, baseline=True)),
     ],
 )
-def test_a_start_after_a_kill_ends_as_if_nothing_had_been(place, stage, blow):
-    outcome = kills.trial(place, f"kill-{blow.name}".replace(" ", "-"), "plain", stage, [blow], random.Random(0))
+def test_a_start_after_a_kill_ends_as_if_nothing_had_been(place, kind, stage, blow):
+    name = f"kill-{kind}-{blow.name}".replace(" ", "-")
+    outcome = kills.trial(place, name, kind, stage, [blow], random.Random(0))
     assert not outcome.wrong, outcome.line("")
     assert outcome.repeated == 0
 
@@ -47,6 +57,11 @@ def test_damage_is_mended_by_one_start(place, name):
     outcome = damage.trial(place, name, damage.TARGETS[name], "bit flipped", True, random.Random(0))
     assert not outcome.wrong, outcome.line("")
     assert outcome.notes[-1] == "told"
+
+
+def test_an_edit_gives_what_a_study_made_from_nothing_gives_and_reruns_no_more_than_it_must(place):
+    outcomes = [outcome for _, outcome in sequence.sequence(place, EDITS)]
+    assert not any(outcome.wrong for outcome in outcomes), "\n".join(outcome.line("") for outcome in outcomes)
 
 
 @pytest.mark.parametrize("name", ["lock", "half-written", "company"])

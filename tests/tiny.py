@@ -8,7 +8,13 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import DistilBertConfig, DistilBertForSequenceClassification
+from transformers import (
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    PreTrainedModel,
+)
 
 from finevar.files import write_sums
 
@@ -16,6 +22,7 @@ GOOD = ["good", "great", "fine", "lovely", "superb"]
 BAD = ["bad", "poor", "awful", "dull", "weak"]
 NEUTRAL = ["film", "plot", "cast", "the", "a", "was", "with", "and", "story", "music"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = len(SPECIAL) + len(GOOD) + len(BAD) + len(NEUTRAL)
 
 
 def make_tokeniser(folder: Path) -> None:
@@ -34,12 +41,19 @@ def make_tokeniser(folder: Path) -> None:
 
 
 def make_model(
-    folder: Path, *, layers: int = 2, dim: int = 32, heads: int = 4, classes: int = 2, dropout: float = 0.1
+    folder: Path,
+    *,
+    layers: int = 2,
+    dim: int = 32,
+    heads: int = 4,
+    classes: int = 2,
+    dropout: float = 0.1,
+    seed: int = 7,
 ) -> DistilBertForSequenceClassification:
     """Write a DistilBERT of random weights in Hugging Face's layout; return it."""
-    torch.manual_seed(7)
+    torch.manual_seed(seed)
     config = DistilBertConfig(
-        vocab_size=len(SPECIAL) + len(GOOD) + len(BAD) + len(NEUTRAL),
+        vocab_size=WORDS,
         max_position_embeddings=64,
         dim=dim,
         hidden_dim=2 * dim,
@@ -51,12 +65,37 @@ def make_model(
         num_labels=classes,
     )
     model = DistilBertForSequenceClassification(config)
+    save(model, folder)
+    return model
+
+
+def make_headless(folder: Path) -> None:
+    """Write the encoder alone of such a model, under the names that a pretrained one has."""
+    make_model(folder).distilbert.save_pretrained(folder)
+    write_sums(folder)
+
+
+def make_bert(folder: Path) -> None:
+    """Write a BERT of random weights without a head."""
+    torch.manual_seed(7)
+    config = BertConfig(
+        vocab_size=WORDS,
+        max_position_embeddings=64,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+    )
+    save(BertModel(config), folder)
+
+
+def save(model: PreTrainedModel, folder: Path) -> None:
+    """Widen a model's weights and write it with a tokeniser."""
     with torch.no_grad():  # the stock initialisation is nearly symmetric: widen it so that gradients tell layers apart
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)
     model.eval().save_pretrained(folder)
     make_tokeniser(folder)
-    return model
 
 
 def make_sentences(count: int, *, seed: int = 0) -> list[tuple[str, str]]:

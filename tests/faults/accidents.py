@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import platform
+import random
 import re
 import signal
 import subprocess
@@ -13,9 +14,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import yaml
+from tests.faults.edits import Desk, flip_labels
 from tests.faults.kills import Outcome, start_once_more
 from tests.faults.processes import candidates, end_all
-from tests.faults.study import Place, Told, finish, run, settle, start
+from tests.faults.study import GOAL, Place, Told, differences, finish, run, settle, start
 
 HOUR = 3600
 NOBODY = 2**22 + 1  # above the numbers that Linux gives to processes
@@ -23,6 +26,7 @@ DISK_MB = 64
 FULL = "No space left on device. The disk is full"
 READ_ONLY = re.compile(r"is not writable|Read-only file system")
 ACTIVE = "Another run is active"
+OTHER = "other"  # the name of a second study
 LOCKED = re.compile(r"cannot be locked", re.IGNORECASE)
 
 
@@ -171,6 +175,34 @@ def orphan(place: Place) -> Outcome:
     return outcome
 
 
+def shared_results(place: Place) -> Outcome:
+    """Let two folders share their results by a link, with other data under the same name; compare either with its own.
+
+    The first one starts again after the second: what the second has trained is not to become the first one's.
+    """
+    one, two, shared = place.copy("plain", "finished", "shared-one"), place.root / "shared-two", place.root / "shared"
+    alone = second_folder(place, "shared-alone")
+    subprocess.run(["cp", "-a", str(alone), str(two)], check=True)
+    (one / "results").rename(shared)
+    for folder in (one, two):
+        (folder / "results").symlink_to(shared)
+    goals = ["--", GOAL.replace("toy", OTHER)] if place.goals else []
+    statuses = [run(place, folder, *goals).status for folder in (alone, two)]
+    wrong = [f"the second: {line}" for line in differences(two, alone, OTHER)]
+    outcome = start_once_more(place, one, "plain", "shared results", [], remove_ok=False)
+    outcome.wrong += wrong + [f"the second: exit status {status}" for status in statuses if status]
+    return outcome
+
+
+def second_folder(place: Place, name: str) -> Path:
+    """Return a study of its own name that has not been started, with other labels in the same place."""
+    folder = place.copy("plain", "fresh", name)
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")) | {"study": OTHER}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    flip_labels(Desk(folder, config, random.Random(0)))
+    return folder
+
+
 # Disks ----------------------------------------------------------------------------------------------------------------
 
 
@@ -253,6 +285,7 @@ TRIALS: dict[str, list[Callable[[Place], Outcome]]] = {
         functools.partial(company, first=SNAKEMAKE, second=LAUNCHER),
         orphan,
     ],
+    "shared": [shared_results],
     "full-disk": [
         functools.partial(full_disk, where=where, free_kb=free_kb)
         for where, free_kb in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from typing import Any
 import pandas as pd
 import yaml
 from tests import tiny
-from tests.faults.processes import candidates, left, processes, send
+from tests.faults.processes import candidates, end_all, left, processes, rules_under_way, send
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 600.0  # seconds that a start may take
+LIMIT = 400.0  # seconds that a start may take: more than the launcher gives a Snakemake that hangs
+HUNG = 124  # the status of a start that took longer, as timeout(1) has it
+GOAL = "results/toy/metrics.parquet"  # of short campaigns: the analyses take twice as long
 SAVE_SECONDS = "0.05"  # between saves of a training's state, so that kills meet them
 HISTORY = re.compile(r"seconds|memory_mb|tokens_per_second|steps_of_shorter_run|^seal$")  # how it came about
 HALF_WRITTEN = re.compile(r"\.tmp$|^\..+\.\d+$|^\..+-\w{8}$|^finished$|^resume\.safetensors$|^state\.safetensors$")
@@ -56,7 +59,26 @@ SHARED["sweep"] |= {
     "seeds": [0],
 }
 SHARED["training"] = {"max_length": 32, "batch_size": 8, "train_examples": 48, "schedule": "constant"}
-STUDIES = {"plain": PLAIN, "shared": SHARED}
+LONG = copy.deepcopy(PLAIN)  # a baseline that is long enough to be interrupted between two saves
+LONG["baseline"]["settings"]["epochs"] = 30
+LONG["training"]["epochs"] = 6
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of study: its config, and what writes the model that it starts from."""
+
+    config: dict[str, Any]
+    make_model: Callable[[Path], object] = tiny.make_model
+
+
+STUDIES = {
+    "plain": Kind(PLAIN),
+    "shared": Kind(SHARED),
+    "headless": Kind(LONG, tiny.make_headless),
+    "reheaded": Kind(LONG, functools.partial(tiny.make_model, classes=3)),
+    "converted": Kind(LONG, tiny.make_bert),
+}
 STAGES = {  # of an undisturbed study: what is asked for, from the stage before
     "fresh": (),
     "baseline": ("results/baselines/*/texts/metrics.parquet",),
@@ -81,6 +103,7 @@ class Place:
 
     root: Path
     goals: tuple[str, ...] = ()  # what every start is asked for; by default the whole study
+    limit: float = LIMIT  # seconds that a start may take
     seconds: dict[tuple[str, str], float] = field(default_factory=dict)  # that each stage took to make
 
     @property
@@ -88,13 +111,14 @@ class Place:
         """Return the folder for temporary files; a short name, since a socket's is limited."""
         return self.root / "t"
 
-    def environment(self, temporary: Path | None = None) -> dict[str, str]:
+    def environment(self, temporary: Path | None = None, project: Path = ROOT) -> dict[str, str]:
         """Return the variables of a start: this environment's programs, no cluster, a warm process of its own."""
         strange = ("FINEVAR", "SLURM", "SNAKEMAKE", "PYTEST")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
         path = os.pathsep.join([str(self.root / "bin"), str(Path(sys.executable).parent), kept["PATH"]])
-        own = {"TMPDIR": str(temporary or self.temporary), "PYTHONPATH": str(ROOT / "scripts")}
-        return kept | own | {"PATH": path, "FINEVAR_SAVE_SECONDS": SAVE_SECONDS}
+        own = {"TMPDIR": str(temporary or self.temporary), "PYTHONPATH": str(project / "scripts")}
+        calm = {"OMP_WAIT_POLICY": "passive"}  # threads that wait in a loop take a busy machine's processors
+        return kept | own | calm | {"PATH": path, "FINEVAR_SAVE_SECONDS": SAVE_SECONDS}
 
     def reference(self, kind: str) -> Path:
         """Return the folder of a kind's undisturbed study."""
@@ -135,7 +159,7 @@ def clear(place: Place) -> None:
 def make_stage(place: Place, kind: str, stage: str, folder: Path) -> None:
     """Lead a study to a stage from the one before, undisturbed."""
     if stage == "fresh":
-        return make_fresh(folder, STUDIES[kind])
+        return make_fresh(folder, STUDIES[kind].config, STUDIES[kind].make_model)
     before = {"baseline": "fresh", "trained": "baseline", "runs": "baseline", "finished": "fresh"}[stage]
     beside = Path(shutil.copytree(place.stage(kind, before), folder.with_suffix(".made"), symlinks=True))
     wanted = [path for pattern in STAGES[stage] for path in targets(place.reference(kind), pattern)]
@@ -147,10 +171,10 @@ def make_stage(place: Place, kind: str, stage: str, folder: Path) -> None:
     return None
 
 
-def make_fresh(folder: Path, config: dict[str, Any]) -> None:
+def make_fresh(folder: Path, config: dict[str, Any], make_model: Callable[[Path], object] = tiny.make_model) -> None:
     """Fill a folder with a tiny model, a tiny data set and a study's config."""
     (folder / "mine" / "texts").mkdir(parents=True)
-    tiny.make_model(folder / "mine" / "model")
+    make_model(folder / "mine" / "model")
     tiny.write_csv(folder / "mine" / "texts" / "texts.csv", tiny.make_sentences(120))
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
@@ -171,12 +195,12 @@ def measure(place: Place, kind: str, stage: str) -> float:
 # Starts ---------------------------------------------------------------------------------------------------------------
 
 
-def options() -> list[str]:
-    """Return the options of Snakemake that `make study` gives."""
-    profile = ROOT / "workflow" / "profiles" / "local"
+def options(project: Path = ROOT) -> list[str]:
+    """Return the options of Snakemake that `make study` gives; project: the clone that it is called in."""
+    profile = project / "workflow" / "profiles" / "local"
     return [
         "--snakefile",
-        str(ROOT / "Snakefile"),
+        str(project / "Snakefile"),
         "--cores",
         "2",
         "--profile",
@@ -187,7 +211,12 @@ def options() -> list[str]:
 
 
 def start(
-    place: Place, folder: Path, *more: str, module: str = "finevar.launch", temporary: Path | None = None
+    place: Place,
+    folder: Path,
+    *more: str,
+    module: str = "finevar.launch",
+    temporary: Path | None = None,
+    project: Path = ROOT,
 ) -> tuple[subprocess.Popen, Path]:
     """Start a study in a process group of its own; return the process and the file that holds what it says."""
     goals = ["--", *place.goals] if place.goals and "--" not in more else []
@@ -195,9 +224,9 @@ def start(
     told.parent.mkdir(parents=True, exist_ok=True)
     with told.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *options(), *more, *goals],
+            [sys.executable, "-m", module, *options(project), *more, *goals],
             cwd=folder,
-            env=place.environment(temporary),
+            env=place.environment(temporary, project),
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -208,38 +237,46 @@ def start(
 
 
 def run(place: Place, folder: Path, *more: str, **how: Any) -> Told:
-    """Start a study and wait for its end; status None where it takes too long."""
+    """Start a study and wait for its end; all of one that takes too long is killed."""
     begun = time.monotonic()
     process, told = start(place, folder, *more, **how)
-    return finish(process, told, begun)
+    done = finish(process, told, begun, place.limit)
+    if done.status == HUNG:
+        text = f"{done.text}\nhung in {' and '.join(rules_under_way(folder)) or 'no job'}\n"
+        end_all(folder, how.get("temporary") or place.temporary, signal.SIGKILL)
+        return Told(HUNG, text, done.seconds)
+    return done
 
 
-def finish(process: subprocess.Popen, told: Path, begun: float) -> Told:
-    """Wait for a start's end; one that takes too long is ended, and its status is that of timeout(1)."""
+def finish(process: subprocess.Popen, told: Path, begun: float, limit: float = LIMIT) -> Told:
+    """Wait for a start's end; one that takes too long is ended."""
     try:
-        status = process.wait(timeout=LIMIT)
+        status = process.wait(timeout=limit)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        status = 124
+        status = HUNG
     return Told(status, told.read_text(errors="replace"), time.monotonic() - begun)
 
 
-def settle(folder: Path) -> None:
-    """Wait until no launcher and no Snakemake of a study is left; jobs that lost theirs are the next start's affair."""
-    deadline = time.monotonic() + LIMIT
+def settle(folder: Path, limit: float = LIMIT) -> None:
+    """Wait until no launcher and no Snakemake of a study is left; jobs that lost theirs are the next start's affair.
+
+    Raises TimeoutError where that takes too long.
+    """
+    deadline = time.monotonic() + limit
     while any(candidates(folder, folder, part) for part in ("launcher", "Snakemake")):
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{folder}: what was left alone does not end")
+            raise TimeoutError(f"{folder}: what was left alone does not end")
         time.sleep(0.05)
 
 
 # Comparison -----------------------------------------------------------------------------------------------------------
 
 
-def differences(folder: Path, reference: Path) -> list[str]:
+def differences(folder: Path, reference: Path, study: str = "toy") -> list[str]:
     """Return the files of a study that are not as in the undisturbed one, and what is left that should not be."""
-    folders = ("runs/*/*", "baselines/*", "baselines/*/*", "toy", "toy/analysis", "toy/figures")
+    folders = ("runs/*/*", "baselines/*", "baselines/*/*", study, f"{study}/analysis", f"{study}/figures")
     patterns = [f"results/{name}/*.{suffix}" for name in folders for suffix in ("parquet", "csv", "json", "html")]
     names = [name for pattern in patterns for name in targets(reference, pattern)]
     compared = [(name, difference(folder / name, reference / name)) for name in names]
