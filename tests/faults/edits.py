@@ -260,7 +260,7 @@ def swap_words_older(desk: Desk) -> None:
 
 
 def edit_tokenizer_config(desk: Desk) -> None:
-    """Change in the tokenizer's config what nothing depends on."""
+    """Change in the tokenizer's config what nothing depends on; all of its content is in the model's id."""
     name = f"someone/model-{desk.draw.randrange(10**6)}"
     edit_json(desk.model / "tokenizer_config.json", lambda config: config.update(name_or_path=name))
 
@@ -419,7 +419,7 @@ EDITS = (
     Edit("weights replaced, older", ALL, replace_weights),
     Edit("tokenizer edited", ALL, swap_words),
     Edit("tokenizer edited, older", ALL, swap_words_older),
-    Edit("tokenizer config", ANALYSIS, edit_tokenizer_config),
+    Edit("tokenizer config", ALL, edit_tokenizer_config),
     Edit("model folder moved", ANALYSIS, move_model),
     Edit("level added or removed", NEW, lambda desk: toggle(desk.factors["learning_rate"]["levels"], 3e-3)),
     Edit("seed added or removed", NEW, lambda desk: toggle(desk.config["sweep"]["seeds"], 2)),

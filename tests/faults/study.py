@@ -28,7 +28,7 @@ HUNG = 124  # the status of a start that took longer, as timeout(1) has it
 GOAL = "results/toy/metrics.parquet"  # of short campaigns: the analyses take twice as long
 SAVE_SECONDS = "0.05"  # between saves of a training's state, so that kills meet them
 HISTORY = re.compile(r"seconds|memory_mb|tokens_per_second|steps_of_shorter_run|^seal$")  # how it came about
-HALF_WRITTEN = re.compile(r"\.tmp$|^\..+\.\d+$|^\..+-\w{8}$|^finished$|^resume\.safetensors$|^state\.safetensors$")
+HALF_WRITTEN = re.compile(r"\.tmp$|^\..+\.\d+$|^\..+-\w{8}$|^resume\.safetensors$|^state\.safetensors$")
 PLAIN: dict[str, Any] = {
     "study": "toy",
     "sources": {"model": {"kind": "local", "path": "mine/model"}, "texts": {"kind": "local", "path": "mine/texts"}},
@@ -310,11 +310,9 @@ def same(one: Any, two: Any) -> bool:
 
 def leftovers(folder: Path) -> list[str]:
     """Return what a study leaves that is half-written or was meant to go: partial files, states, weights of runs."""
-    ours = [
-        path for path in (folder / "results").rglob("*") if "baselines" not in path.parts or path.name != "finished"
-    ]
-    found = [path for path in ours if HALF_WRITTEN.search(path.name)]
-    found += (folder / "results" / "runs").glob("*/*/model")
+    results = folder / "results"
+    found = [path for path in results.rglob("*") if HALF_WRITTEN.search(path.name)]
+    found += [path for place in ("*/*/model", "*/*/finished/training/model") for path in (results / "runs").glob(place)]
     return [f"left: {path.relative_to(folder)}" for path in found]
 
 
