@@ -62,6 +62,15 @@ def begin(run, line: str, rule: str = "finetune_run", *, at: float | None = None
         os.utime(log, (at, at))
 
 
+def test_runs_of_another_version_are_to_be_trained_again(study):
+    one, two, *_ = study.runs.values()
+    finish(one, at=1000, seconds=5)
+    finish(two, at=1005, seconds=5, engine=f"0.{engine().split('.', 1)[1]}")
+    lines = status.told(study)
+    assert lines[0].startswith("Study toy: 1 of 6 runs done, 5 left")
+    assert lines[1].endswith("again: 1")
+
+
 def test_runs_are_counted_by_what_became_of_them(study):
     runs = list(study.runs.values())
     finish(runs[0], at=1000, seconds=5)

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from finevar.errors import InputError
 from finevar.formatting import counted, number, response_label, settings_text
 from finevar.found_config import is_found
 from finevar.records import towards
-from finevar.run_metrics import read_run_metrics
+from finevar.run_metrics import is_trained_and_evaluated_alike, read_run_metrics
 
 DEFAULT_CONFIG = "config/config.yaml"
 RUNS, LOGS = Path("results/runs"), Path("results/logs")
@@ -143,7 +143,11 @@ def told(study: Study) -> list[str]:
         return [f"Report: {report}" if report.exists() else "No report yet; `make study` makes it in seconds."]
     progress, name = look(study.runs.values()), study.config["study"]
     rows = read_run_metrics([*progress.done.values()])
+    outdated = {row["run_id"] for row in rows if not is_trained_and_evaluated_alike(row)}
+    rows = [row for row in rows if row["run_id"] not in outdated]
+    progress = replace(progress, done={run: path for run, path in progress.done.items() if run not in outdated})
     lines = [f"Study {name}: {progress.line(seconds_left(study, progress, rows))}."]
+    lines += [f"  made by another version of finevar, to be trained again: {len(outdated)}"] if outdated else []
     diverged = [row["run_id"] for row in rows if row["status"] == "diverged"]
     lines += [f"  diverged, a result of its own: {', '.join(diverged)}"] if diverged else []
     begun = len(progress.ended(BEGUN, NOT_BEGUN, DAMAGED))

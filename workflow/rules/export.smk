@@ -20,7 +20,7 @@ rule export_model:
         factors=list(STUDY.config["sweep"]["factors"]),
         confidence=STUDY.config["analysis"]["confidence"],
         runs=f"results/runs/{STUDY.config['sweep']['datasets'][0]}",
-        engine=ENGINES["training"],
+        engine=[ENGINES["training"], ENGINES["evaluation"]],
     threads: 1
     resources:
         gpu=STUDY.config["gpus_per_run"],
