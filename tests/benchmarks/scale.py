@@ -22,6 +22,7 @@ from finevar.aggregation import aggregate_curves, aggregate_metrics
 from finevar.config import read_config
 from finevar.design import Study, baseline_levels, design_rows, plan_study
 from finevar.records import METRICS, RESPONSES, TRAINING, write_rows
+from finevar.run_metrics import engine
 
 ROOT = Path(__file__).parents[2]
 FACTORS = {
@@ -80,7 +81,7 @@ def write_files(folder: Path, study: Study) -> None:
         values = {name: float(draw.uniform(0.5, 0.9)) for name in RESPONSES}
         path = folder / row.get("path", "baseline")
         path.mkdir(parents=True)
-        write_rows([nothing | known | values | {"status": "ok"}], path / "metrics.parquet", METRICS)
+        write_rows([nothing | known | values | {"status": "ok", "engine": engine()}], path / "metrics.parquet", METRICS)
         write_rows(STEPS, path / "training.parquet", TRAINING)
     (folder / "runs.json").write_text(json.dumps(design_rows(study.runs.values())), encoding="utf-8")
 

@@ -29,6 +29,7 @@ except InputError as error:
 
 STARTED = time.time()
 TRAINS = not is_found(STUDY.config)
+RESULTS_CONFIG = {key: part for key, part in STUDY.config.items() if key not in ("keep_weights", "gpus_per_run")}
 DESIGN = digest(design_rows(STUDY.runs.values()))  # stands for the runs of the study, which a table may list
 
 

@@ -14,7 +14,7 @@ rule write_paper:
     benchmark:
         f"results/benchmarks/write_paper/{STUDY.config['study']}.tsv"
     params:
-        config=STUDY.config,
+        config=RESULTS_CONFIG,
         factors=STUDY.config["sweep"]["factors"],
         datasets=get_dataset_names(),
         engine=ENGINES["report"],

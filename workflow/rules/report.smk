@@ -322,7 +322,7 @@ rule render_report:
     benchmark:
         "results/benchmarks/render_report/{study}.tsv"
     params:
-        config=STUDY.config,
+        config=RESULTS_CONFIG,
         factors=STUDY.config["sweep"]["factors"],
         datasets=get_dataset_names(),
         engine=ENGINES["report"],
