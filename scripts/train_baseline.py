@@ -10,7 +10,6 @@ def main(snakemake) -> None:
         start=snakemake.input.start,
         train=snakemake.input.train,
         facts=snakemake.input.facts,
-        evaluation=snakemake.input.evaluation,
         settings=snakemake.params.settings,
         seed=snakemake.params.seed,
         micro_batches=1,

@@ -173,3 +173,10 @@ def test_cells_meet_half_way_on_a_logarithmic_scale():
 )
 def test_round_steps(low, high, expected):
     assert planes.round_steps(low, high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("values", [[0.5 - 2**-54, 0.5], [2 / 3 - 1e-16, 2 / 3], [0.0, 0.0], [1e9, 1e9 + 1e-7]])
+def test_values_that_differ_by_rounding_alone_have_an_axis_with_room(values):
+    low, high = drawing.padded(pd.Series(values))
+    assert low < min(values) - 0.009
+    assert high > max(values) + 0.009

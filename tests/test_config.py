@@ -20,7 +20,8 @@ from finevar.design import plan_study
 from finevar.designs import DESIGNS
 from finevar.errors import InputError
 from finevar.records import RESPONSES, SETTINGS
-from finevar.schemas import SCHEMAS, factors, fill_defaults, read_schema, whole_numbers
+from finevar.schema_values import fill_defaults
+from finevar.schemas import SCHEMAS, factors, read_schema, whole_numbers
 
 ROOT = Path(__file__).parents[1]
 MANUAL = ROOT / "config" / "README.md"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from finevar.encoding import encode, load_encoded, save_encoded
+from finevar.encoding import encode, encoded_sha256, load_encoded, save_encoded
 from finevar.errors import InputError
 
 PIECES = [
@@ -112,3 +113,23 @@ def test_token_ids_that_are_not_whole_are_named(model, tmp_path, kept):
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(InputError, match=r"encoded\.safetensors: found a file that is damaged"):
         load_encoded(path)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\0" * 8, b"\xff" * 200, b"\x02" + b"\0" * 7 + b"{}", b"\x02" + b"\0" * 7 + b"\xff{"]
+)
+def test_a_file_without_a_header_of_token_ids_is_quarantined_before_its_hash_is_believed(tmp_path, data):
+    path = tmp_path / "encoded.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(InputError):
+        encoded_sha256(path)
+    assert not path.exists()
+    with pytest.raises(InputError):
+        encoded_sha256(path)
+
+
+def test_the_hash_of_token_ids_is_that_of_their_file_with_its_seal_blank(model, tmp_path):
+    path = tmp_path / "encoded.safetensors"
+    save_encoded(encode(TEXTS, [0] * len(TEXTS), model), path)
+    found = encoded_sha256(path)
+    assert hashlib.sha256(path.read_bytes().replace(found.encode(), b"0" * 64)).hexdigest() == found

@@ -72,7 +72,7 @@ def test_a_metrics_file_says_where_it_comes_from(job):
     evaluation.evaluate_files(**job)
     (row,) = records.read_table(job["metrics"], records.METRICS).to_pylist()
     assert (row["run_id"], row["status"], row["data_sha256"], row["threads"]) == ("r", "ok", "d", 1)
-    assert row["model_sha256"] == checkpoint.weights_sha256(Path(job["model"]))
+    assert row["model_sha256"] == checkpoint.content_of(Path(job["model"]))["weights"]
     assert row["torch"] == torch.__version__
     assert row["eval_examples"] == 150
     assert row["eval_seconds"] > 0

@@ -53,13 +53,13 @@ def change(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def run_study(folder: Path, response: str) -> set[str]:
-    """Run the study with Snakemake alone, no profile; return the rules whose jobs ran."""
+def run_study(folder: Path, response: str, *targets: str) -> set[str]:
+    """Run the study with Snakemake alone, no profile, up to some files; return the rules whose jobs ran."""
     study = STUDY | {"analysis": {"responses": [response], "model": "first_order"}}
     (folder / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "study.yaml"],
+        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "study.yaml", "--", *targets],
         cwd=folder, env=os.environ | {"PATH": path, "PYTHONPATH": ""}, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
     )  # fmt: skip
@@ -78,7 +78,7 @@ def test_a_metric_a_factor_and_a_design_are_one_change_each(tmp_path):
     tiny.make_model(tmp_path / "model")
     (tmp_path / "texts").mkdir()
     tiny.write_csv(tmp_path / "texts" / "texts.csv", tiny.make_sentences(120))
-    assert {"finetune_run", "evaluate_run"} <= run_study(tmp_path, "accuracy")
+    assert {"finetune_run", "evaluate_run"} <= run_study(tmp_path, "accuracy", "results/more/metrics.parquet")
     (name,) = re.findall(r'"metrics": "(\d+)"', (package / "__init__.py").read_text())
     change(package / "scores.py", "RESPONSES = {\n", f"RESPONSES = {{\n{metric}")
     change(package / "__init__.py", f'"metrics": "{name}"', f'"metrics": "{int(name) + 1}"')

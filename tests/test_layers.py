@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import finevar
@@ -30,3 +32,13 @@ def test_no_module_imports_a_higher_one():
     for name, path in modules.items():
         higher = {other for other in imported(path) & set(order) if order.index(other) >= order.index(name)}
         assert not higher, f"{name} imports {higher}"
+
+
+def test_a_dry_run_imports_no_library_that_takes_seconds():
+    rules = (PACKAGE.parents[1] / "workflow" / "rules" / "common.smk").read_text(encoding="utf-8")
+    imports = re.findall(r"^from finevar[\w.]* import .*$", rules, re.MULTILINE)
+    slow = ("torch", "transformers", "datasets", "pandas", "statsmodels", "altair")
+    code = "\n".join([*imports, "import sys", f"print([name for name in {slow} if name in sys.modules])"])
+    done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
+    assert len(imports) > 8
+    assert done.stdout.strip() == "[]"

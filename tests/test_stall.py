@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 import tiny
 from finevar import evaluation, stall, training
 from finevar.encoding import encode
+from finevar.endings import BEGUN, ERROR, read_ending
 from finevar.errors import InputError
 from test_keeping import SETTINGS, attempts, make_job, same, to
 from test_warm import SCRIPTS, folder, pytestmark  # noqa: F401 - a fixture, and Linux only
@@ -163,8 +163,10 @@ def test_what_is_no_number_of_seconds_is_said(monkeypatch, value):
         stall.stall_seconds()
 
 
-def test_the_module_needs_no_pytorch():
-    script = "import sys, json, finevar.stall; print(json.dumps('torch' in sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(SCRIPTS)}, text=True,
-                          capture_output=True, check=True)  # fmt: skip
-    assert json.loads(done.stdout) is False
+def test_a_job_that_stalled_is_one_that_failed(tmp_path):
+    log = tmp_path / "run.log"
+    log.write_text("12:00:00 INFO step 3\n")
+    assert read_ending(log).code == BEGUN
+    log.write_text("12:00:00 INFO step 3\nTimeout (0:30:01)!\nThread 0x1 (most recent call first):\n")
+    assert read_ending(log).code == ERROR
+    assert str(log) in read_ending(log).sentence

@@ -16,7 +16,7 @@ conflicts_section, tradeoffs_section, reliability_groups, calibration_section, p
 leftovers, report, paper, analysis_jobs, found_jobs, figure_jobs, report_jobs; card_facts, card_sections, card_power,
 design_card.
 
-What a dry run imports (errors, jobs, and scores to design) never imports torch.
+What a dry run imports (errors to endings, scores to design, leftovers) never imports torch, transformers or pandas.
 """
 
 # Raised with every change that changes what a module computes. Each is a param of the rules that run the module, since

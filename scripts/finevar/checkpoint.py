@@ -16,7 +16,7 @@ from finevar.files import check_sums, read_json, write_bytes, write_json, write_
 from finevar.randomness import generator
 
 WEIGHTS = "model.safetensors"
-TOKENISER = ("tokenizer.json", "tokenizer_config.json")
+OWN_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 HEAD_STD = 0.02  # standard deviation of a new head's weights, Hugging Face's initializer_range
 
 
@@ -103,16 +103,17 @@ def write_config(folder: Path, *, start: Path, classes: Sequence[str]) -> None:
 
 def copy_tokenizer(start: Path, folder: Path) -> None:
     """Give a model's folder the tokenizer of another, and new sums."""
-    for name in TOKENISER:
+    for name in OWN_TOKENIZER_FILES:
         (folder / name).unlink(missing_ok=True)  # it may be a hard link to a file that is kept
         if (start / name).exists():
             shutil.copyfile(start / name, folder / name)
     write_sums(folder)
 
 
-def weights_sha256(folder: Path) -> str:
-    """Return the SHA-256 of a model's weights, as the folder's sums have it."""
-    return check_sums(folder)[WEIGHTS]
+def content_of(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of what decides a model's outputs: its weights and its config, as the folder's sums say."""
+    sums = check_sums(folder)
+    return {"weights": sums[WEIGHTS], "config": sums["config.json"]}
 
 
 def require_positions(architecture: Architecture, max_length: int) -> None:

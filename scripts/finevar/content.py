@@ -102,10 +102,10 @@ def remembered(path: Path, kind: str, compute: Callable[[Path], str]) -> str:
             if known["stamp"] == stamp:
                 return known["sha256"]
         digest = compute(path)
-        settled = time.time() - max(stamp[2:]) / 1e9 > SETTLED_SECONDS
+        settled = time.time() - max(stamp[2:]) / 1e9 > SETTLED_SECONDS and stamp_of(path) == stamp
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
-    if settled and stamp_of(path) == stamp:
+    if settled:
         with contextlib.suppress(OSError):  # a full or read-only disk costs time, not the answer
             note.parent.mkdir(parents=True, exist_ok=True)
             write_json({"path": str(path), "stamp": stamp, "sha256": digest}, note)

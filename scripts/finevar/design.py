@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from finevar.coding import (
@@ -24,7 +23,7 @@ from finevar.consistency import Config
 from finevar.designs import DESIGNS, Point, size_problems
 from finevar.errors import InputError
 from finevar.found_config import is_found
-from finevar.identity import baseline_identity, chosen, dataset_identity, digest, model_identity, source_ids, tag
+from finevar.identity import Identities, baseline_identity, chosen, digest, read_identities, source_ids, tag
 from finevar.schemas import normalise, raise_problems
 
 Settings = dict[str, Any]
@@ -67,34 +66,19 @@ def plan_study(config: Config) -> Study:
         return Study(config, [], {}, {}, baseline, baseline, dataset_ids={}, source_ids=ids)
     points = design_points(config)
     raise_problems(size_problems(config["sweep"], len(points)))
-    raise_problems([*point_problems(config, points), *content_problems(config)])
-    ids, runs = source_ids(config), plan_runs(config, points)
+    known, unreadable = read_identities(config)
+    raise_problems([*point_problems(config, points), *unreadable])
+    ids, runs = source_ids(config, known), plan_runs(config, points, known)
     return Study(
         config=config,
         points=points,
         runs=runs,
         shorter=shorter_runs(runs.values()),
         model_id=ids[config["model"]],
-        baseline_id=baseline_name(config, ids),
-        dataset_ids={name: f"{name}-{digest(dataset_identity(config, name))}" for name in used_datasets(config)},
+        baseline_id=baseline_name(config, known, ids),
+        dataset_ids={name: f"{name}-{digest(identity)}" for name, identity in known.datasets.items()},
         source_ids=ids,
     )
-
-
-def used_datasets(config: Config) -> list[str]:
-    """Return the names of the data sets that runs or the baseline are trained on."""
-    names = dict.fromkeys([*config["sweep"]["datasets"], config["baseline"].get("dataset")])
-    return [name for name in names if name]
-
-
-def content_problems(config: Config) -> Iterator[InputError]:
-    """Yield which local files cannot be read."""
-    identities = [partial(dataset_identity, config, name) for name in used_datasets(config)]
-    for identity in (partial(model_identity, config), *identities):
-        try:
-            identity()
-        except InputError as error:
-            yield error
 
 
 def factor_codings(config: Config) -> dict[str, Coding]:
@@ -167,22 +151,23 @@ def shown_point(point: Point) -> str:
 # Runs -----------------------------------------------------------------------------------------------------------------
 
 
-def baseline_name(config: Config, source_ids: Mapping[str, str]) -> str:
+def baseline_name(config: Config, known: Identities, source_ids: Mapping[str, str]) -> str:
     """Return the baseline's id; the model's own where the baseline is not trained."""
     baseline = config["baseline"]
     if "dataset" not in baseline:
         return source_ids[config["model"]]
-    return f"{baseline['dataset']}-{tag(baseline['settings'], baseline['seed'])}-{digest(baseline_identity(config))}"
+    hashed = digest(baseline_identity(config, known))
+    return f"{baseline['dataset']}-{tag(baseline['settings'], baseline['seed'])}-{hashed}"
 
 
-def plan_runs(config: Config, points: Sequence[Point]) -> dict[str, Run]:
-    """Return every run of the study by its id."""
+def plan_runs(config: Config, points: Sequence[Point], known: Identities | None = None) -> dict[str, Run]:
+    """Return every run of the study by its id; known: the identities of its model and data, read where not given."""
     runs = []
-    baseline = baseline_identity(config)
-    data = {name: dataset_identity(config, name) for name in config["sweep"]["datasets"]}
-    for dataset, point in itertools.product(data, points):
+    known = known or read_identities(config)[0]
+    baseline = baseline_identity(config, known)
+    for dataset, point in itertools.product(config["sweep"]["datasets"], points):
         settings = config["training"] | point
-        where = {"dataset": data[dataset], "baseline": baseline, "settings": chosen(settings)}
+        where = {"dataset": known.datasets[dataset], "baseline": baseline, "settings": chosen(settings)}
         for seed in config["sweep"]["seeds"]:
             run_id = f"{tag(settings, seed)}-{digest(where | {'seed': seed})}"
             runs.append(Run(run_id, f"{tag(settings)}-{digest(where)}", dataset, settings, seed))

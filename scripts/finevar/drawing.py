@@ -75,10 +75,13 @@ def number_tips(**titles: str) -> list[alt.Tooltip]:
 
 
 def padded(values: pd.Series) -> tuple[float, float]:
-    """Return the range of finite values with a twentieth of room at both ends."""
+    """Return the range of finite values with a twentieth of room at both ends.
+
+    Values that differ by rounding alone are one: an axis of that range has ticks beyond number.
+    """
     finite = values[np.isfinite(values.astype(float))].astype(float)
     low, high = float(finite.min()), float(finite.max())
-    room = 0.05 * (high - low) or 0.01
+    room = 0.01 if np.isclose(low, high, rtol=1e-9, atol=1e-12) else 0.05 * (high - low)
     return low - room, high + room
 
 

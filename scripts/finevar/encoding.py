@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
 
 from finevar.files import SEAL, blank_seal, damaged, is_sealed_file, missing, sealed, write_bytes
 
+WHAT = "the token ids of a data set, as the rule encode_dataset writes them"
 TYPES = {"I32": np.int32, "I64": np.int64}
 
 
@@ -55,29 +58,41 @@ def save_encoded(encoded: Encoded, path: str | Path) -> None:
 
 
 def encoded_sha256(path: str | Path) -> str:
-    """Return the SHA-256 that a file of token ids was sealed with; what it holds now is not compared with it."""
-    with Path(path).open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    """Return the SHA-256 that a file of token ids was sealed with; only `load_encoded` compares it with the arrays."""
+    _, header = read_header(path)
     return header["__metadata__"]["seal"].removeprefix(SEAL.decode())
+
+
+def read_header(path: str | Path) -> tuple[int, dict[str, Any]]:
+    """Return where a file's arrays begin and what its header says of them; raise InputError where it says nothing.
+
+    Source of the layout: the safetensors format, a length of 8 bytes, a header in JSON and the arrays.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            start = 8 + int.from_bytes(file.read(8), "little")
+            if start > os.fstat(file.fileno()).st_size:
+                raise damaged(path, what=WHAT)
+            header = json.loads(file.read(start - 8))
+        if set(header) != {"tokens", "offsets", "labels", "__metadata__"}:
+            raise damaged(path, what=WHAT)
+    except FileNotFoundError:
+        raise missing(path, what=WHAT) from None
+    except ValueError:
+        raise damaged(path, what=WHAT) from None
+    return start, header
 
 
 def load_encoded(path: str | Path) -> Encoded:
     """Map what `save_encoded` wrote: pages are read as they are used, and all jobs of a machine share them.
 
-    Raises InputError, and sets the file aside, where it is damaged. Source of the layout: the safetensors format, a
-    length, a header in JSON and the arrays.
+    Raises InputError, and quarantines the file, where it is damaged.
     """
-    what = "the token ids of a data set, as the rule encode_dataset writes them"
-    try:
-        if not is_sealed_file(path):
-            raise damaged(path, what=what)
-        with Path(path).open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size))
-    except FileNotFoundError:
-        raise missing(path, what=what) from None
+    start, header = read_header(path)
+    if not is_sealed_file(path):
+        raise damaged(path, what=WHAT)
     places = {name: header[name] for name in ("tokens", "offsets", "labels")}
-    starts = {name: 8 + size + place["data_offsets"][0] for name, place in places.items()}
+    starts = {name: start + place["data_offsets"][0] for name, place in places.items()}
     return Encoded(
         **{
             name: np.memmap(path, TYPES[place["dtype"]], "r", offset=starts[name], shape=tuple(place["shape"]))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finevar.jobs import ENDINGS
+from finevar.stall import has_stalled
 
 NOT_BEGUN, BEGUN = "not begun", "begun"  # beside those of ENDINGS, without a line of their own
 LEVELS = (*ENDINGS.values(), "ERROR")
@@ -28,6 +29,8 @@ class Ending:
 def read_ending(log: Path) -> Ending:
     """Return how the attempt that wrote a log ended; one that was killed wrote no end, nor did one under way."""
     found = LAST.findall(log.read_text(encoding="utf-8", errors="replace"))
+    if not found and has_stalled(log):
+        return Ending(ERROR, f"It made no progress and ended itself; {log} has the stacks of its threads")
     if not found:
         return Ending(BEGUN, f"begun, not finished; see {log}")
     level, sentence = found[-1]

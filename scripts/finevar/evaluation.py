@@ -14,7 +14,7 @@ from finevar import ENGINES, checkpoint
 from finevar.encoder import classify, multiplied
 from finevar.encoding import Encoded, encoded_sha256, load_encoded
 from finevar.errors import InputError
-from finevar.files import check_sums, damaged, read_facts
+from finevar.files import damaged, read_facts
 from finevar.finished import drop_weights, keep_finished, kept_identity, restore_finished
 from finevar.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
 from finevar.packing import collate
@@ -65,10 +65,8 @@ def evaluate_files(
 
 def untrained(model: Path) -> Row:
     """Return what there is to say of a model that was not trained here, as a training's summary has it."""
-    sums = check_sums(model)
-    weights = sums.get(checkpoint.WEIGHTS)
-    identity = {"weights": weights, "config": sums["config.json"]}
-    return {"status": "ok", "model_sha256": weights, "identity": identity}
+    content = checkpoint.content_of(model)
+    return {"status": "ok", "model_sha256": content["weights"], "identity": content}
 
 
 def evaluation_identity(

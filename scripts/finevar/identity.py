@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,20 +80,44 @@ def local_model_files(source: Config) -> list[Path]:
     return [folder / name for name in (*MODEL_FILES, *TOKENIZER_FILES) if (folder / name).is_file()]
 
 
-def baseline_identity(config: Config) -> Config:
+@dataclass(frozen=True)
+class Identities:
+    """What decides the results of a study's parts; of a part whose files cannot be read, None."""
+
+    model: Config | None
+    datasets: dict[str, Config | None]  # by name, of those that runs or the baseline are trained on
+
+
+def read_identities(config: Config) -> tuple[Identities, list[InputError]]:
+    """Return the identities of a study's model and data, each made once, and which files cannot be read."""
+    problems: list[InputError] = []
+
+    def attempt(identity: Callable[..., Config], *of: Any) -> Config | None:
+        try:
+            return identity(config, *of)
+        except InputError as error:
+            problems.append(error)
+            return None
+
+    names = dict.fromkeys([*config["sweep"]["datasets"], config["baseline"].get("dataset")])
+    datasets = {name: attempt(dataset_identity, name) for name in names if name}
+    return Identities(attempt(model_identity), datasets), problems
+
+
+def baseline_identity(config: Config, known: Identities) -> Config:
     """Return all that decides the baseline's weights: the source model and, where it is trained, how."""
-    identity = {"model": model_identity(config)}
+    identity = {"model": known.model}
     baseline = config["baseline"]
     if "dataset" in baseline:
-        identity["dataset"] = dataset_identity(config, baseline["dataset"])
+        identity["dataset"] = known.datasets[baseline["dataset"]]
         identity |= {"settings": chosen(baseline["settings"]), "seed": baseline["seed"]}
     return identity
 
 
-def source_ids(config: Config) -> dict[str, str]:
+def source_ids(config: Config, known: Identities) -> dict[str, str]:
     """Return the id of each source that is fetched, and of the pretrained model wherever it is."""
     fetched = {name: source for name, source in config["sources"].items() if source["kind"] != "local"}
-    fetched[config["model"]] = model_identity(config)
+    fetched[config["model"]] = known.model
     return {name: f"{name}-{digest(identity)}" for name, identity in fetched.items()}
 
 

@@ -149,7 +149,6 @@ class Bench:
         shared = str(own / "state.safetensors") if settings["schedule"] == "constant" else None
         outputs = {"training": own / "training.parquet", "summary": own / "training.json", "model": own / "model"}
         read = {"start": self.start, "train": self.data.train, "facts": self.data.facts}
-        read |= {"evaluation": self.data.evaluation}
         told = {"settings": settings, "seed": 0, "threads": self.threads, "name": "pilot", "state": shared}
         return read | told | {name: str(path) for name, path in outputs.items()}
 

@@ -64,7 +64,7 @@ def different(path: str | Path, first: str | Path, *, found: str, what: str) -> 
         str(path),
         found=f"{found} {first}",
         allowed=f"the same {what} in the same order, for all runs and the baseline on a data set",
-        remedy="Delete both files and start Snakemake again: the runs are evaluated anew, and not trained again.",
+        remedy="Delete both files and start Snakemake again: they are given back or made again, without a training.",
     )
 
 

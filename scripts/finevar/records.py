@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -660,7 +660,7 @@ def write_table(table: pa.Table, path: str | Path) -> None:
     write_bytes(sealed(buffer.getvalue().to_pybytes()), path)
 
 
-def read_tables(paths: Iterable[str | Path], columns: pa.Schema) -> list[pa.Table]:
+def read_tables(paths: Sequence[str | Path], columns: pa.Schema) -> list[pa.Table]:
     """Read many small Parquet files of these columns, in order."""
     return [checked(table, path, columns) for table, path in zip(read_sealed_tables(paths), paths, strict=True)]
 

@@ -1,7 +1,7 @@
 """A run's row of metrics, whichever version of finevar scored it.
 
 Metrics are a function of predictions. Where a run's file was scored by another version than this one, perhaps before a
-metric was added, its predictions beside it are scored again as the file is read: nothing is trained or predicted anew.
+metric was added, its predictions beside it are scored again as the file is read: nothing is trained or predicted again.
 """
 
 from __future__ import annotations

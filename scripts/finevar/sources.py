@@ -185,7 +185,7 @@ def check_model(folder: Path, *, where: str) -> Path:
     """Return folder; raise InputError unless it has config and weights."""
     if not folder.is_dir():
         raise InputError(where, found="no such folder", allowed="a folder with a model", remedy="Correct `path`.")
-    for name in ("config.json", WEIGHTS):
+    for name in MODEL_FILES:
         if not (folder / name).is_file():
             raise InputError(
                 where,

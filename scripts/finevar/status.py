@@ -89,6 +89,13 @@ def look(runs: Iterable[Run]) -> Progress:
     return Progress(planned, done, endings)
 
 
+def of_this_version(progress: Progress) -> tuple[Progress, list[Row]]:
+    """Return how far a study is without the runs that another version of finevar made, and the rows of those done."""
+    rows = [row for row in read_run_metrics([*progress.done.values()]) if is_trained_and_evaluated_alike(row)]
+    known = {row["run_id"] for row in rows}
+    return replace(progress, done={run: path for run, path in progress.done.items() if run in known}), rows
+
+
 # Time left ------------------------------------------------------------------------------------------------------------
 
 
@@ -142,12 +149,11 @@ def told(study: Study) -> list[str]:
         report = Path("results") / study.config["study"] / "report.html"
         return [f"Report: {report}" if report.exists() else "No report yet; `make study` makes it in seconds."]
     progress, name = look(study.runs.values()), study.config["study"]
-    rows = read_run_metrics([*progress.done.values()])
-    outdated = {row["run_id"] for row in rows if not is_trained_and_evaluated_alike(row)}
-    rows = [row for row in rows if row["run_id"] not in outdated]
-    progress = replace(progress, done={run: path for run, path in progress.done.items() if run not in outdated})
+    seen = len(progress.done)
+    progress, rows = of_this_version(progress)
+    outdated = seen - len(progress.done)
     lines = [f"Study {name}: {progress.line(seconds_left(study, progress, rows))}."]
-    lines += [f"  made by another version of finevar, to be trained again: {len(outdated)}"] if outdated else []
+    lines += [f"  made by another version of finevar, to be trained again: {outdated}"] if outdated else []
     diverged = [row["run_id"] for row in rows if row["status"] == "diverged"]
     lines += [f"  diverged, a result of its own: {', '.join(diverged)}"] if diverged else []
     begun = len(progress.ended(BEGUN, NOT_BEGUN, DAMAGED))

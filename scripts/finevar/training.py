@@ -20,7 +20,7 @@ from finevar.encoder import Architecture, Weights, classify, multiplied
 from finevar.encoding import Encoded, encoded_sha256, load_encoded
 from finevar.errors import InputError
 from finevar.evaluation import evaluation_identity
-from finevar.files import check_sums, read_facts, write_facts
+from finevar.files import read_facts, write_facts
 from finevar.finished import keep_finished, kept_identity, restore_finished
 from finevar.identity import chosen
 from finevar.jobs import LOGGER
@@ -44,7 +44,6 @@ def train_files(
     start: str,
     train: str,
     facts: str,
-    evaluation: str,
     settings: Settings,
     seed: int,
     threads: int,
@@ -56,14 +55,15 @@ def train_files(
     state: str | None = None,
     micro_batches: int = 1,
     weights_kept: bool = True,
+    evaluation: str | None = None,
 ) -> dict[str, Any]:
     """Train from the files of one job to the files of another; return the summary.
 
-    In: folder of the starting model, encoded training and evaluation examples, the data set's facts; perhaps the state
-    of a shorter run to go on from. Out: folder of the trained model, Parquet of steps, JSON summary; perhaps the state
-    at the end. Goes on from where an earlier attempt was cut short, and gives the outputs of a finished one back:
-    without weights if they are not to be kept and the evaluation that would read them is finished, too. Raises
-    Interruption where this one is cut short.
+    In: folder of the starting model, encoded training examples, the data set's facts; perhaps the state of a shorter
+    run to go on from, and, where weights are not kept, the encoded evaluation examples. Out: folder of the trained
+    model, Parquet of steps, JSON summary; perhaps the state at the end. Goes on from where an earlier attempt was cut
+    short, and gives the outputs of a finished one back: without weights if they are not to be kept and the evaluation
+    that would read them is finished, too. Raises Interruption where this one is cut short.
     """
     told, folder = read_facts(facts), Path(summary).parent
     identity = training_identity(Path(start), train, told["classes"], settings, seed)
@@ -74,7 +74,8 @@ def train_files(
         if kept_identity(folder, "training") == identity and (
             restore_trained(folder, outputs, start=Path(start))
             or (
-                not weights_kept
+                evaluation
+                and not weights_kept
                 and restore_evaluated(
                     folder, outputs, evaluation_identity(identity, evaluation, told, settings), Path(start)
                 )
@@ -417,11 +418,8 @@ def training_identity(
 
     Data by their token ids and labels; settings that are at their defaults are left out.
     """
-    sums = check_sums(start)
-    return {
+    return checkpoint.content_of(start) | {
         "engine": ENGINES["training"],
-        "weights": sums[checkpoint.WEIGHTS],
-        "config": sums["config.json"],
         "encoded": encoded_sha256(encoded),
         "classes": list(classes),
         "settings": chosen(settings),

@@ -19,7 +19,7 @@ rule write_design:
     benchmark:
         "results/benchmarks/write_design/{study}.tsv"
     params:
-        design=DESIGN,
+        design=get_design,
     conda:
         "../../envs/workflow.yaml"
     script:

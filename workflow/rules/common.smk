@@ -12,12 +12,13 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from finevar import ENGINES
 from finevar.config import read_config
 from finevar.content import file_sha256
-from finevar.design import any_of, baseline_levels, design_rows, plan_study, used_datasets
+from finevar.design import any_of, baseline_levels, design_rows, plan_study
 from finevar.endings import endings_since, next_sentences, run_ending
 from finevar.errors import InputError
 from finevar.found_config import card_files, is_found
 from finevar.identity import digest, local_model_files
 from finevar.jobs import check_writable
+from finevar.leftovers import FOUND_TABLES
 
 SCRIPTS_DATE = 946684800  # 2000-01-01
 
@@ -30,10 +31,9 @@ except InputError as error:
 STARTED = time.time()
 TRAINS = not is_found(STUDY.config)
 RESULTS_CONFIG = {key: part for key, part in STUDY.config.items() if key not in ("keep_weights", "gpus_per_run")}
-DESIGN = digest(design_rows(STUDY.runs.values()))  # stands for the runs of the study, which a table may list
 
 
-# Results outlive code. Snakemake reruns what is older than its script, but a clone or a checkout dates every script anew,
+# Results outlive code. Snakemake reruns what is older than its script, but a clone or a checkout dates every script as of now,
 # which says nothing of what a job computes: ENGINES says that, as a param of each rule. So scripts have one old date. In
 # a clone that may not be written to they keep theirs, and jobs that run again give back what they had finished.
 for entry in Path(workflow.basedir, "scripts").glob("*.py"):
@@ -78,22 +78,31 @@ def get_local_model(wildcards):
     return list(map(known_by_content, local_model_files(source))) if source["kind"] == "local" else []
 
 
+def get_design(wildcards):
+    """Return a digest of the study's runs, which a table may list."""
+    return digest(design_rows(STUDY.runs.values()))
+
+
+def dataset_of(wildcards):
+    """Return the config of the data set that a wildcard names."""
+    return STUDY.config["datasets"][named(STUDY.dataset_ids, wildcards.data)]
+
+
 def get_dataset(wildcards):
     """Return the config of the data set that a wildcard names, without the places where local files lie."""
-    dataset = STUDY.config["datasets"][named(STUDY.dataset_ids, wildcards.data)]
+    dataset = dataset_of(wildcards)
     local = get_dataset_kind(wildcards) == "local"
     return {key: value for key, value in dataset.items() if not (local and key in ("source", "file", "eval_file"))}
 
 
 def get_dataset_kind(wildcards):
     """Return the kind of a data set's source."""
-    dataset = STUDY.config["datasets"][named(STUDY.dataset_ids, wildcards.data)]
-    return STUDY.config["sources"][dataset["source"]]["kind"]
+    return STUDY.config["sources"][dataset_of(wildcards)["source"]]["kind"]
 
 
 def get_dataset_source(wildcards):
     """Return the folder that a data set's files were fetched to; none where the user has them."""
-    name = STUDY.config["datasets"][named(STUDY.dataset_ids, wildcards.data)]["source"]
+    name = dataset_of(wildcards)["source"]
     return [] if get_dataset_kind(wildcards) == "local" else f"results/sources/{STUDY.source_ids[name]}"
 
 
@@ -101,7 +110,7 @@ def get_local_file(key):
     """Return the function that gives a data set's own file of a key where it lies on this machine."""
 
     def get_file(wildcards):
-        dataset = STUDY.config["datasets"][named(STUDY.dataset_ids, wildcards.data)]
+        dataset = dataset_of(wildcards)
         source = STUDY.config["sources"][dataset["source"]]
         local = source["kind"] == "local" and key in dataset
         return known_by_content(Path(source["path"], dataset[key])) if local else []
@@ -221,7 +230,7 @@ def get_predictions(wildcards):
 
 def get_dataset_names():
     """Return the names of the data sets that the study trains on."""
-    return used_datasets(STUDY.config) if TRAINS else []
+    return list(STUDY.dataset_ids)
 
 
 def get_dataset_facts():
@@ -285,7 +294,7 @@ def get_designed_claims():
 
 def get_found_tables():
     """Return the tables that only a study of found models has, by name."""
-    names = [] if TRAINS else ["found_gates", "pooling", "beside"]
+    names = [] if TRAINS else FOUND_TABLES
     return {name: f"results/{{study}}/analysis/{name}.parquet" for name in names}
 
 

@@ -50,9 +50,9 @@ rule design_card:
         f"results/benchmarks/design_card/{STUDY.config['study']}.tsv"
     params:
         config=STUDY.config,
-        design=DESIGN,
+        design=get_design,
         finished=lambda _: get_finished_files("metrics.parquet"),
-        engine=ENGINES["design_card"],
+        engine=[ENGINES["design_card"], ENGINES["metrics"]],
     conda:
         "../../envs/analyse.yaml"
     script:

@@ -2,7 +2,6 @@ rule train_baseline:
     input:
         start=f"results/models/{STUDY.model_id}",
         train=lambda _: get_encoded(STUDY.config["baseline"]["dataset"], "train"),
-        evaluation=lambda _: get_encoded(STUDY.config["baseline"]["dataset"], "eval"),
         facts=lambda _: get_prepared(STUDY.config["baseline"]["dataset"], "dataset.json"),
     output:
         model=directory("results/baselines/{baseline}/model"),
