@@ -3,13 +3,16 @@
 from typing import Any
 
 from finevar.found_sources import read_cards
+from finevar.identity import cards_identity, require_planned
 from finevar.jobs import JobLog
 
 
 def main(snakemake: Any) -> None:
     """Read the cards that the rule's params name."""
     with JobLog(snakemake.log[0]):
-        read_cards(dict(snakemake.params.cards), str(snakemake.input.files), snakemake.output[0])
+        cards = dict(snakemake.params.cards)
+        read_cards(cards, str(snakemake.input.files), snakemake.output[0])
+        require_planned(cards_identity(cards), snakemake.params.content, "the model cards")
 
 
 if __name__ == "__main__":

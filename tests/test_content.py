@@ -46,6 +46,7 @@ def test_a_file_is_known_by_its_sha256():
         "text,label\r\na,0\r\nb,1\r\nc,1\r\n",
         "text,label\na,0\nb,1\nc,1",
         "text,label\n\na,0\n\n\nb,1\nc,1\n\n",
+        "  \ntext,label\na,0\n \nb,1\nc,1\n",
     ],
 )
 def test_the_order_and_the_ends_of_lines_say_nothing(other):

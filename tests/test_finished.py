@@ -254,6 +254,47 @@ def test_a_training_without_weights_whose_evaluation_is_outdated_is_quarantined_
     assert trainings(tmp_path) == 2
 
 
+def test_weights_that_are_wanted_now_are_missed_although_the_evaluation_is_finished(inputs, tmp_path):
+    train(inputs, tmp_path)
+    row = evaluate(inputs, tmp_path)
+    remove_outputs(tmp_path)
+    train(inputs, tmp_path)
+    with pytest.raises(InputError):
+        evaluate(inputs, tmp_path, weights_kept=True)
+    assert not (tmp_path / "model").exists()
+    train(inputs, tmp_path, weights_kept=True)
+    assert evaluate(inputs, tmp_path, weights_kept=True)["loss"] == row["loss"]
+    assert (tmp_path / "model/model.safetensors").exists()
+
+
+def test_what_is_given_back_unchanged_is_not_written_again(inputs, tmp_path):
+    train(inputs, tmp_path)
+    evaluate(inputs, tmp_path)
+    kept = (tmp_path / "finished/evaluation").stat().st_ino
+    remove_outputs(tmp_path)
+    train(inputs, tmp_path)
+    evaluate(inputs, tmp_path)
+    assert (tmp_path / "finished/evaluation").stat().st_ino == kept
+
+
+def test_a_row_that_is_given_back_names_the_versions_of_now(inputs, tmp_path, monkeypatch):
+    train(inputs, tmp_path)
+    evaluate(inputs, tmp_path)
+    remove_outputs(tmp_path)
+    monkeypatch.setitem(ENGINES, "encoding", "another")  # which gave the same token ids
+    train(inputs, tmp_path)
+    assert evaluate(inputs, tmp_path)["engine"] == run_metrics.engine()
+    assert trainings(tmp_path) == 1
+
+
+def test_a_file_that_a_file_system_leaves_among_what_is_kept_is_none_of_it(inputs, tmp_path):
+    train(inputs, tmp_path)
+    (tmp_path / "finished/training/.nfs0001").write_text("x")
+    remove_outputs(tmp_path)
+    train(inputs, tmp_path)
+    assert trainings(tmp_path) == 1
+
+
 def test_another_version_of_the_metrics_scores_what_was_predicted_again(inputs, tmp_path, monkeypatch):
     train(inputs, tmp_path)
     row = evaluate(inputs, tmp_path)

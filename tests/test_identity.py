@@ -126,6 +126,36 @@ def test_a_default_written_out_and_a_setting_that_is_new_change_no_id(raw, monke
     assert not set(before[3:]) & set(ids(raw)[3:])
 
 
+def test_another_name_for_the_models_source_changes_no_id(raw):
+    before = ids(raw)
+    raw["sources"]["bert"] = raw["sources"].pop("model")
+    raw["model"] = "bert"
+    assert ids(raw) == before
+
+
+def test_cards_are_known_by_what_they_hold(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("cards", "others"):
+        Path(folder, "a").mkdir(parents=True)
+        Path(folder, "a", "README.md").write_text("card")
+    Path("facts.csv").write_text("card_id,loss\n")
+    known = identity.cards_identity({"folder": "cards"})
+    assert identity.cards_identity({"folder": "others"}) == known
+    Path("others/a/README.md").write_text("another")
+    assert identity.cards_identity({"folder": "others"}) != known
+    facts = identity.cards_identity({"facts": "facts.csv"})
+    Path("facts.csv").rename("moved.csv")
+    assert identity.cards_identity({"facts": "moved.csv"}) == facts
+    assert identity.cards_identity({"hub": ["a/b"]}) == []
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "a\0b"])
+def test_a_path_that_is_none_is_an_error_of_the_config(raw, path):
+    raw["sources"]["model"]["path"] = path
+    with pytest.raises(InputError, match=r"config\.json"):
+        plan(raw)
+
+
 def test_all_files_that_are_not_there_are_named_before_anything_runs(raw):
     raw["sources"]["model"]["path"], raw["datasets"]["texts"]["file"] = "nowhere", "none.csv"
     with pytest.raises(InputError) as caught:

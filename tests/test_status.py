@@ -71,6 +71,18 @@ def test_runs_of_another_version_are_to_be_trained_again(study):
     assert lines[1].endswith("again: 1")
 
 
+def test_a_damaged_file_is_counted_and_left_where_it_is(study):
+    one, two, *_ = study.runs.values()
+    finish(one, at=1000, seconds=5)
+    finish(two, at=1005, seconds=5)
+    path = Path("results/runs", two.dataset, two.run_id, "metrics.parquet")
+    path.write_bytes(path.read_bytes()[:-1])
+    lines = status.told(study)
+    assert lines[0].startswith("Study toy: 1 of 6 runs done, 5 left")
+    assert lines[1].endswith("again: 1")
+    assert path.exists()
+
+
 def test_runs_are_counted_by_what_became_of_them(study):
     runs = list(study.runs.values())
     finish(runs[0], at=1000, seconds=5)

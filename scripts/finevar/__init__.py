@@ -2,7 +2,7 @@
 
 Modules, lowest first; a module imports only from those before it: errors, files, jobs, stall, endings, memory, warm,
 launch, finished; slurm, doctor; scores, coding, consistency, schema_values, schemas, claim_files, designs,
-found_config, content, config, identity, design; packages, encoding, tokenization, conversion; records, run_metrics,
+content, found_config, config, identity, design; packages, encoding, tokenization, conversion; records, run_metrics,
 tables, sources, found_lines, found_values, found_cards, found_sources; corpus; packing, dropout, kernels, attention,
 encoder, vocabulary, optimiser, state, keeping, randomness, checkpoint, machine, padded, probe, evaluation, training,
 timing, pilot; aggregation, predictions, covariance, gates, regression, verdicts, ladder, checks, slopes, optimum,

@@ -31,7 +31,7 @@ BINS_PER_EPOCH = 10
 ALIKE = {  # columns in which all runs on a data set must agree, and what they are
     "data_sha256": "prepared data (data_sha256)",
     "model_sha256": "starting models (model_sha256)",
-    "engine": "versions of training, evaluation and metrics (engine)",
+    "engine": "versions of what made them (engine)",
     "eval_examples": "numbers of evaluation sentences (eval_examples)",
     "f1_average": "ways of averaging F1 (f1_average)",
 }
@@ -128,7 +128,7 @@ def check_alike(found: Sequence[Row], frozen: Mapping[str, Row]) -> None:
                     found=f"{len(counts)} different {what}; another than most have {', '.join(odd[:5])}"
                     f"{f' and {len(odd) - 5} more' if len(odd) > 5 else ''}",
                     allowed="the same for all runs and the baseline",
-                    remedy="Delete the metrics.parquet of those under results/ and start Snakemake again.",
+                    remedy="Delete the folders of those under results/ and start Snakemake again.",
                 )
 
 

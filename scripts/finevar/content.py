@@ -18,7 +18,7 @@ from finevar.errors import InputError
 from finevar.files import sha256_of, write_json
 
 MEMORY = Path("results/.content")  # a small file for each file that was read; of no other effect than time
-SETTLED_SECONDS = 2.0  # a file changed within them may change once more at the same date, as file systems tell time
+SETTLED_SECONDS = 10.0  # a file changed within them may change again at the same date: clocks are coarse and differ
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
 LINES = ("csv", "tsv", "jsonl")  # formats whose examples are lines, the order of which decides nothing
 # Of a checkpoint, all that is read of it but its licence: what must be there, and what there may be of a tokenizer.
@@ -35,6 +35,22 @@ TOKENIZER_FILES = (
 def format_of(spec: Mapping[str, Any], path: str | Path) -> str | None:
     """Return the format of a data set's file: the stated one or, by its suffix, a known one."""
     return spec.get("format") or SUFFIXES.get(Path(path).suffix.lower())
+
+
+def is_file(path: Path) -> bool:
+    """Say whether a path is that of a file; a text that is no path at all, or leads where nobody may look, is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether a path is that of a folder that may be looked into."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def file_sha256(path: str | Path) -> str:
@@ -71,11 +87,11 @@ def records_sha256(path: Path, *, header: bool, quoted: bool) -> str:
 
 
 def record_digests(file: BinaryIO, *, quoted: bool) -> Iterator[bytes]:
-    """Yield the SHA-256 of each line but the empty ones; quoted: of lines that quotation marks span, as of one."""
+    """Yield the SHA-256 of each line but blank ones; quoted: of lines that quotation marks span, as of one."""
     record, size, inside = hashlib.sha256(), 0, False
     for line in file:
         content = line.rstrip(b"\r\n")
-        size += len(content)
+        size += len(content.strip(b" "))
         record.update(content + b"\n")
         inside ^= quoted and content.count(b'"') % 2 == 1
         if not inside:
@@ -102,7 +118,7 @@ def remembered(path: Path, kind: str, compute: Callable[[Path], str]) -> str:
             if known["stamp"] == stamp:
                 return known["sha256"]
         digest = compute(path)
-        settled = time.time() - max(stamp[2:]) / 1e9 > SETTLED_SECONDS and stamp_of(path) == stamp
+        settled = time.time() - stamp[3] / 1e9 > SETTLED_SECONDS and stamp_of(path) == stamp
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     if settled:

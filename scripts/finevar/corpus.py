@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from finevar.consistency import cut, listed
-from finevar.content import SUFFIXES, format_of
+from finevar.content import SUFFIXES, format_of, is_file
 from finevar.errors import InputError
 
 Facts = dict[str, Any]
@@ -123,14 +123,6 @@ def read_file(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.Dat
             remedy="Correct the file, or give its `format`.",
         ) from None
     return require_columns(table, spec, where)
-
-
-def is_file(path: Path) -> bool:
-    """Tell whether a path is that of a file; a text that is no path at all is none."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long, or with a character that no path has
-        return False
 
 
 def reason(error: Exception) -> str:

@@ -23,7 +23,16 @@ from finevar.consistency import Config
 from finevar.designs import DESIGNS, Point, size_problems
 from finevar.errors import InputError
 from finevar.found_config import is_found
-from finevar.identity import Identities, baseline_identity, chosen, digest, read_identities, source_ids, tag
+from finevar.identity import (
+    Identities,
+    baseline_identity,
+    chosen,
+    digest,
+    model_id,
+    read_identities,
+    source_ids,
+    tag,
+)
 from finevar.schemas import normalise, raise_problems
 
 Settings = dict[str, Any]
@@ -68,16 +77,16 @@ def plan_study(config: Config) -> Study:
     raise_problems(size_problems(config["sweep"], len(points)))
     known, unreadable = read_identities(config)
     raise_problems([*point_problems(config, points), *unreadable])
-    ids, runs = source_ids(config, known), plan_runs(config, points, known)
+    runs = plan_runs(config, points, known)
     return Study(
         config=config,
         points=points,
         runs=runs,
         shorter=shorter_runs(runs.values()),
-        model_id=ids[config["model"]],
-        baseline_id=baseline_name(config, known, ids),
+        model_id=model_id(known),
+        baseline_id=baseline_name(config, known),
         dataset_ids={name: f"{name}-{digest(identity)}" for name, identity in known.datasets.items()},
-        source_ids=ids,
+        source_ids=source_ids(config),
     )
 
 
@@ -151,11 +160,11 @@ def shown_point(point: Point) -> str:
 # Runs -----------------------------------------------------------------------------------------------------------------
 
 
-def baseline_name(config: Config, known: Identities, source_ids: Mapping[str, str]) -> str:
+def baseline_name(config: Config, known: Identities) -> str:
     """Return the baseline's id; the model's own where the baseline is not trained."""
     baseline = config["baseline"]
     if "dataset" not in baseline:
-        return source_ids[config["model"]]
+        return model_id(known)
     hashed = digest(baseline_identity(config, known))
     return f"{baseline['dataset']}-{tag(baseline['settings'], baseline['seed'])}-{hashed}"
 

@@ -51,8 +51,12 @@ def evaluate_files(
     trained = read_facts(summary) if summary else untrained(Path(model))
     identity = evaluation_identity(trained.pop("identity"), encoded, told, record)
     folder, outputs = Path(metrics).parent, [predictions, metrics]
+    if weights_kept and trained["status"] == "ok":
+        require_weights(Path(model))
     if kept_identity(folder, "evaluation") == identity and restore_finished(folder, "evaluation", outputs):
-        row = read_run_metrics([metrics])[0] | dict(record)
+        row = read_run_metrics([metrics])[0] | dict(record) | {"engine": engine()}
+        if read_table(metrics, METRICS).to_pylist() == [row]:
+            return row
     else:
         rows, row = evaluate_trained(Path(model), trained, examples, encoded, told, record, threads)
         write_rows(rows, predictions, PREDICTIONS)
@@ -61,6 +65,12 @@ def evaluate_files(
     if not weights_kept:
         drop_weights(folder)
     return row
+
+
+def require_weights(model: Path) -> None:
+    """Raise InputError, and quarantine the model's folder, where its weights went once they were evaluated."""
+    if not (model / checkpoint.WEIGHTS).exists():
+        raise damaged(model, found="no weights, as they were evaluated once", what="a model with its weights")
 
 
 def untrained(model: Path) -> Row:
@@ -92,8 +102,7 @@ def evaluate_trained(
     dtype = choose_dtype(record["dtype"], device)
     ids = read_table(examples, EXAMPLES).column("example_id").to_pylist()
     if trained["status"] == "ok":
-        if not (model / checkpoint.WEIGHTS).exists():
-            raise damaged(model, found="no weights, as they were evaluated once", what="a model with its weights")
+        require_weights(model)
         data = load_encoded(encoded)
         rows, measured = evaluate_model(
             model, data, ids, facts["classes"], dtype, max_length=record["max_length"], device=device

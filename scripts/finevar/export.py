@@ -103,7 +103,7 @@ def export_files(
     tables = read_table(metrics, STUDY_METRICS), read_table(recommendations, RECOMMENDATIONS)
     choice = choose_run(*tables, response, dataset, factors)
     told, folder, own = read_facts(facts), Path(model), Path(runs) / choice.run["run_id"]
-    if (own / "model").exists():
+    if (own / "model" / checkpoint.WEIGHTS).exists():
         shutil.copytree(own / "model", folder, dirs_exist_ok=True)
     else:
         train_again(choice, folder, start=Path(start), train=train, classes=told["classes"], threads=threads)

@@ -31,8 +31,11 @@ def keep_finished(folder: Path, job: str, outputs: Sequence[str], identity: Mapp
         for output in map(Path, outputs):
             link(output, beside / output.name)
         write_facts({"identity": identity}, beside / "identity.json")
-        shutil.rmtree(kept, ignore_errors=True)
+        before = name_beside(kept.with_name(f"{job}.before"))
+        if kept.exists():
+            kept.replace(before)
         beside.replace(kept)
+        shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
         LOGGER.info("the finished %s cannot be kept beside its outputs (%s)", job, error)
         shutil.rmtree(beside, ignore_errors=True)
@@ -41,7 +44,8 @@ def keep_finished(folder: Path, job: str, outputs: Sequence[str], identity: Mapp
 def kept_identity(folder: Path, job: str) -> dict[str, Any] | None:
     """Return the identity of a job that is kept, if one is and all that is left of its outputs is whole."""
     kept = folder / "finished" / job
-    if not (kept / "identity.json").exists() or not all(map(is_whole, kept.iterdir())):
+    files = [path for path in kept.glob("*") if not path.name.startswith(".")]  # but for those of a file system
+    if kept / "identity.json" not in files or not all(map(is_whole, files)):
         return None
     return read_facts(kept / "identity.json")["identity"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from finevar.claim_files import read_claims
 from finevar.consistency import Config, cut, factor_problems, level_problems, listed, tradeoff_problems
+from finevar.content import is_file, is_folder
 from finevar.errors import InputError
 from finevar.schemas import factors, raise_problems, read_against, read_schema
 from finevar.scores import ON_CARDS
@@ -44,7 +45,7 @@ def place_problems(cards: Config) -> Iterator[InputError]:
             allowed="exactly one of them",
             remedy="Say where the model cards are.",
         )
-    for key, exists in (("folder", Path.is_dir), ("facts", Path.is_file)):
+    for key, exists in (("folder", is_folder), ("facts", is_file)):
         if key in cards and not exists(Path(cards[key])):
             yield InputError(
                 f"config: cards.{key}",

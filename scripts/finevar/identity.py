@@ -15,8 +15,9 @@ from typing import Any
 
 from finevar.config import TRAINING_DEFAULTS
 from finevar.consistency import Config
-from finevar.content import MODEL_FILES, TOKENIZER_FILES, examples_sha256, file_sha256, format_of
+from finevar.content import MODEL_FILES, TOKENIZER_FILES, examples_sha256, file_sha256, format_of, is_file
 from finevar.errors import InputError
+from finevar.found_config import card_files
 from finevar.schemas import read_schema
 
 # Part of every id. Raised where a default changes its value, as ids leave defaults out: all results then get new ids.
@@ -70,14 +71,27 @@ def local_model_files(source: Config) -> list[Path]:
     """Return a local model's files that decide what is made of it; raise InputError where it lacks one it needs."""
     folder = Path(source["path"])
     for name in MODEL_FILES:
-        if not (folder / name).is_file():
+        if not is_file(folder / name):
             raise InputError(
                 f"config: sources, the local model {folder}"[:300],
-                found=f"no {name}" if folder.is_dir() else "no such folder",
+                found=f"no {name} that can be read",
                 allowed=f"a folder with {' and '.join(MODEL_FILES)}",
                 remedy="Correct `path`; a model in another format is saved so by transformers' save_pretrained.",
             )
-    return [folder / name for name in (*MODEL_FILES, *TOKENIZER_FILES) if (folder / name).is_file()]
+    return [folder / name for name in (*MODEL_FILES, *TOKENIZER_FILES) if is_file(folder / name)]
+
+
+def cards_identity(cards: Config) -> list[list[str]]:
+    """Return what the user's own files of model cards hold: of a folder by their names in it, of a CSV its content."""
+    names = {path: str(path.relative_to(cards["folder"])) if "folder" in cards else "" for path in local_cards(cards)}
+    return [[name, file_sha256(path)] for path, name in names.items()]
+
+
+def local_cards(cards: Config) -> list[Path]:
+    """Return the user's own files that hold model cards; of cards on the Hub none."""
+    if "facts" in cards:
+        return [Path(cards["facts"])]
+    return card_files(cards["folder"]) if "folder" in cards else []
 
 
 @dataclass(frozen=True)
@@ -114,11 +128,15 @@ def baseline_identity(config: Config, known: Identities) -> Config:
     return identity
 
 
-def source_ids(config: Config, known: Identities) -> dict[str, str]:
-    """Return the id of each source that is fetched, and of the pretrained model wherever it is."""
+def source_ids(config: Config) -> dict[str, str]:
+    """Return the id of each source that is fetched."""
     fetched = {name: source for name, source in config["sources"].items() if source["kind"] != "local"}
-    fetched[config["model"]] = known.model
-    return {name: f"{name}-{digest(identity)}" for name, identity in fetched.items()}
+    return {name: f"{name}-{digest(source)}" for name, source in fetched.items()}
+
+
+def model_id(known: Identities) -> str:
+    """Return the id of the pretrained model, whatever the config calls its source."""
+    return f"model-{digest(known.model)}"
 
 
 def tag(settings: Settings, seed: int | None = None) -> str:

@@ -25,13 +25,13 @@ Row = dict[str, Any]
 
 
 def engine() -> str:
-    """Return the versions that decide a row: the training's, the evaluation's and the metrics'."""
-    return ".".join(ENGINES[part] for part in ("training", "evaluation", "metrics"))
+    """Return the versions of all that decides a row, that of the metrics last."""
+    return ".".join(ENGINES[part] for part in ("model", "corpus", "encoding", "training", "evaluation", "metrics"))
 
 
 def is_trained_and_evaluated_alike(row: Row) -> bool:
-    """Tell whether this version would train and evaluate a run as the one did that made its row."""
-    return row["engine"].split(".")[:2] == engine().split(".")[:2]
+    """Say whether this version would prepare, train and evaluate a run as the one did that made its row."""
+    return row["engine"].rpartition(".")[0] == engine().rpartition(".")[0]
 
 
 def read_run_metrics(paths: Sequence[str | Path]) -> list[Row]:
@@ -49,9 +49,10 @@ def read_run_metrics(paths: Sequence[str | Path]) -> list[Row]:
     ]
 
 
-def is_scored_alike(versions: str) -> bool:
-    """Tell whether this version would score predictions as the one did that a row's `engine` names."""
-    return versions.split(".")[2:] == [ENGINES["metrics"]]
+def is_scored_alike(versions: str | None) -> bool:
+    """Say whether this version would score as the one that a row's `engine` names; a published row has none."""
+    parts = (versions or engine()).split(".")
+    return len(parts) == len(engine().split(".")) and parts[-1] == ENGINES["metrics"]
 
 
 def scored_again(path: str | Path, row: Row) -> Row:
@@ -64,7 +65,5 @@ def scored_again(path: str | Path, row: Row) -> Row:
         table = read_table(Path(path).with_name("predictions.parquet"), PREDICTIONS)
         logits = table["logits"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
         scored = metrics(logits, np.asarray(table["label"]))
-    versions = row["engine"].split(".")[:2]
-    return {name: (row | scored).get(name) for name in METRICS.names} | {
-        "engine": ".".join([*versions, ENGINES["metrics"]])
-    }
+    versions = f"{row['engine'].rpartition('.')[0]}.{ENGINES['metrics']}"
+    return {name: (row | scored).get(name) for name in METRICS.names} | {"engine": versions}

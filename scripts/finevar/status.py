@@ -9,10 +9,11 @@ until the process that started it ends; `make study` does so.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from finevar.config import read_config
 from finevar.design import Run, Study, plan_study
 from finevar.endings import BEGUN, DAMAGED, INTERRUPTED, NOT_BEGUN, Ending, read_ending, run_ending
 from finevar.errors import InputError
+from finevar.files import is_whole
 from finevar.formatting import counted, number, response_label, settings_text
 from finevar.found_config import is_found
 from finevar.records import towards
@@ -90,10 +92,21 @@ def look(runs: Iterable[Run]) -> Progress:
 
 
 def of_this_version(progress: Progress) -> tuple[Progress, list[Row]]:
-    """Return how far a study is without the runs that another version of finevar made, and the rows of those done."""
-    rows = [row for row in read_run_metrics([*progress.done.values()]) if is_trained_and_evaluated_alike(row)]
+    """Return how far a study is without the runs that will be made again, and the rows of those done.
+
+    Made again are those of another version of finevar, and those with damage, which the next start quarantines.
+    """
+    whole = [path for path in progress.done.values() if is_whole(path)]
+    rows = [row for row in readable_rows(whole) if is_trained_and_evaluated_alike(row)]
     known = {row["run_id"] for row in rows}
     return replace(progress, done={run: path for run, path in progress.done.items() if run in known}), rows
+
+
+def readable_rows(paths: Sequence[Path]) -> Iterator[Row]:
+    """Yield the rows of those files of metrics that can be read, or scored again."""
+    for path in paths:
+        with contextlib.suppress(InputError):
+            yield from read_run_metrics([path])
 
 
 # Time left ------------------------------------------------------------------------------------------------------------
@@ -153,7 +166,7 @@ def told(study: Study) -> list[str]:
     progress, rows = of_this_version(progress)
     outdated = seen - len(progress.done)
     lines = [f"Study {name}: {progress.line(seconds_left(study, progress, rows))}."]
-    lines += [f"  made by another version of finevar, to be trained again: {outdated}"] if outdated else []
+    lines += [f"  damaged, or made by another version of finevar, to be made again: {outdated}"] if outdated else []
     diverged = [row["run_id"] for row in rows if row["status"] == "diverged"]
     lines += [f"  diverged, a result of its own: {', '.join(diverged)}"] if diverged else []
     begun = len(progress.ended(BEGUN, NOT_BEGUN, DAMAGED))

@@ -11,12 +11,11 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from finevar import ENGINES
 from finevar.config import read_config
-from finevar.content import file_sha256
 from finevar.design import any_of, baseline_levels, design_rows, plan_study
 from finevar.endings import endings_since, next_sentences, run_ending
 from finevar.errors import InputError
-from finevar.found_config import card_files, is_found
-from finevar.identity import digest, local_model_files
+from finevar.found_config import is_found
+from finevar.identity import cards_identity, digest, local_cards, local_model_files
 from finevar.jobs import check_writable
 from finevar.leftovers import FOUND_TABLES
 
@@ -67,8 +66,9 @@ def known_by_content(path):
 
 
 def get_source(wildcards):
-    """Return the config of the source that a wildcard names, without the place where a local one lies."""
-    source = STUDY.config["sources"][named(STUDY.source_ids, wildcards.get("source", wildcards.get("model")))]
+    """Return the config of the source that a wildcard names, or of the model's without the place of a local one."""
+    data = wildcards.get("source")
+    source = STUDY.config["sources"][named(STUDY.source_ids, data) if data else STUDY.config["model"]]
     return {"kind": "local"} if source["kind"] == "local" else source
 
 
@@ -265,25 +265,7 @@ def get_card_files():
     cards = STUDY.config["cards"]
     if "hub" in cards:
         return f"results/sources/{STUDY.source_ids['cards']}"
-    return list(map(known_by_content, local_cards()))
-
-
-def local_cards():
-    """Return the files of the user's own that hold model cards."""
-    cards = STUDY.config["cards"]
-    return [cards["facts"]] if "facts" in cards else card_files(cards["folder"]) if "folder" in cards else []
-
-
-def get_cards_content():
-    """Return what the user's own files of model cards hold, as far as it decides what is read from them."""
-    cards = STUDY.config["cards"]
-    place = Path(cards.get("folder", ""))
-    return digest(
-        [
-            ["facts" if "facts" in cards else str(Path(path).relative_to(place)), file_sha256(path)]
-            for path in local_cards()
-        ]
-    )
+    return list(map(known_by_content, local_cards(cards)))
 
 
 def get_designed_claims():

@@ -34,7 +34,7 @@ rule read_cards:
         "results/benchmarks/read_cards/{study}.tsv"
     params:
         cards=STUDY.config["cards"],
-        content=get_cards_content(),
+        content=digest(cards_identity(STUDY.config["cards"])),
         engine=ENGINES["cards"],
     conda:
         "../../envs/finetune.yaml"
