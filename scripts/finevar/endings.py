@@ -59,17 +59,17 @@ def next_sentences(endings: Iterable[Ending], noun: str) -> list[str]:
     by_code: dict[str, list[str]] = {}
     for ending in endings:
         by_code.setdefault(ending.code, []).append(ending.sentence)
-    told = []
+    sentences = []
     if found := by_code.pop(INPUT, []):
-        told.append(f"{counted(found, noun)} will fail again until the cause is mended: {causes(found)}")
+        sentences.append(f"{counted(found, noun)} will fail again until the cause is mended: {causes(found)}")
     if found := by_code.pop(MACHINE, []):
-        told.append(f"{counted(found, noun)} met a limit of this machine: {causes(found)}")
+        sentences.append(f"{counted(found, noun)} met a limit of this machine: {causes(found)}")
     if found := by_code.pop(ERROR, []):
-        told.append(f"{counted(found, noun)} ended with an unexpected error, see results/logs: {causes(found)}")
+        sentences.append(f"{counted(found, noun)} ended with an unexpected error, see results/logs: {causes(found)}")
     rest = [sentence for found in by_code.values() for sentence in found]
-    if rest or not told:
-        told.append(f"Start again to go on{f' with the other {counted(rest, noun)}' if told else ''}.")
-    return told
+    if rest or not sentences:
+        sentences.append(f"Start again to go on{f' with the other {counted(rest, noun)}' if sentences else ''}.")
+    return sentences
 
 
 def counted(found: list[str], noun: str) -> str:

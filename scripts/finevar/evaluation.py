@@ -47,9 +47,9 @@ def evaluate_files(
     examples as text and encoded, the data set's facts, and what identifies the run. Out: two Parquet files; those of an
     evaluation that was finished are given back. weights_kept: whether the model stays as long as this one's outputs.
     """
-    told = read_facts(facts)
+    data = read_facts(facts)
     trained = read_facts(summary) if summary else untrained(Path(model))
-    identity = evaluation_identity(trained.pop("identity"), encoded, told, record)
+    identity = evaluation_identity(trained.pop("identity"), encoded, data, record)
     folder, outputs = Path(metrics).parent, [predictions, metrics]
     if weights_kept and trained["status"] == "ok":
         require_weights(Path(model))
@@ -58,7 +58,7 @@ def evaluate_files(
         if read_table(metrics, METRICS).to_pylist() == [row]:
             return row
     else:
-        rows, row = evaluate_trained(Path(model), trained, examples, encoded, told, record, threads)
+        rows, row = evaluate_trained(Path(model), trained, examples, encoded, data, record, threads)
         write_rows(rows, predictions, PREDICTIONS)
     write_rows([row], metrics, METRICS)
     keep_finished(folder, "evaluation", outputs, identity)

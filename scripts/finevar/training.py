@@ -65,8 +65,8 @@ def train_files(
     short, and gives the outputs of a finished one back: without weights if they are not to be kept and the evaluation
     that would read them is finished, too. Raises Interruption where this one is cut short.
     """
-    told, folder = read_facts(facts), Path(summary).parent
-    identity = training_identity(Path(start), train, told["classes"], settings, seed)
+    data, folder = read_facts(facts), Path(summary).parent
+    identity = training_identity(Path(start), train, data["classes"], settings, seed)
     dtype = choose_dtype(settings["dtype"], set_up(threads))
     course = identity | machine_facts(threads, dtype)  # all that decides the bytes of a state
     outputs = [model, training, summary, *([state] if state else [])]
@@ -77,7 +77,7 @@ def train_files(
                 evaluation
                 and not weights_kept
                 and restore_evaluated(
-                    folder, outputs, evaluation_identity(identity, evaluation, told, settings), Path(start)
+                    folder, outputs, evaluation_identity(identity, evaluation, data, settings), Path(start)
                 )
             )
         ):
@@ -86,7 +86,7 @@ def train_files(
         trained = train_model(
             Path(start),
             load_encoded(train),
-            told["classes"],
+            data["classes"],
             settings,
             seed=seed,
             threads=threads,
@@ -95,7 +95,7 @@ def train_files(
             keep=keeper.keep,
             micro_batches=micro_batches,
         )
-        save_trained(trained, Path(model), start=Path(start), classes=told["classes"])
+        save_trained(trained, Path(model), start=Path(start), classes=data["classes"])
         write_rows(trained.steps, training, TRAINING)
         if state:
             save_state(trained.state, state, without_epochs(course))

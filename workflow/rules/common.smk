@@ -255,9 +255,9 @@ def get_figures():
 def told_after_failure():
     """Return what to tell when jobs have failed, after Snakemake has told of each."""
     done, planned = len(get_finished_files("metrics.parquet")), len(STUDY.runs)
-    told = [f"{done} of {planned} runs are done and kept. The reasons are above and in results/logs."]
-    told += next_sentences(endings_since(Path("results/logs"), STARTED), "job")
-    return " ".join([*told, "`snakemake interim --cores 1` makes a report of what there is."])
+    sentences = [f"{done} of {planned} runs are done and kept. The reasons are above and in results/logs."]
+    sentences += next_sentences(endings_since(Path("results/logs"), STARTED), "job")
+    return " ".join([*sentences, "`snakemake interim --cores 1` makes a report of what there is."])
 
 
 def get_card_files():
