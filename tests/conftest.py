@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+# Of several processes on few cores, threads that wait in a loop for each other take what the others need.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 STUDY = """
 study: toy
 sources:

@@ -18,11 +18,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are f
 EDITS = (
     "labels changed, older file",
     "note beside the data",
-    "level added or removed",
     "tokenizer edited, older",
     "data file renamed",
     "trainings forced",
-    "dated ahead, then labels",
 )
 
 
@@ -36,11 +34,8 @@ def place() -> Iterator[Place]:
 @pytest.mark.parametrize(
     ("kind", "stage", "blow"),
     [
-        ("plain", "fresh", Blow(0.3, "all", signal.SIGKILL)),
         ("plain", "baseline", Blow(0.4, "Snakemake", signal.SIGKILL)),
-        ("plain", "baseline", Blow(0.3, "job", signal.SIGKILL)),
         ("plain", "baseline", Blow(0.5, "fork", signal.SIGTERM)),
-        ("plain", "baseline", Blow(0.5, "warm", signal.SIGKILL)),
         ("plain", "baseline", Blow(0.6, "terminal", signal.SIGINT)),
         ("headless", "fresh", Blow(0.2, "all", signal.SIGKILL, baseline=True)),
     ],

@@ -179,8 +179,8 @@ def test_a_table_design_is_known_by_its_rows_whatever_its_date(tmp_path):
     config = copy.deepcopy(STUDY)
     config["sweep"]["design"] = {"kind": "table", "file": str(points)}
     write_config(folder, config)
-    assert planned(snakemake(folder, "--dry-run").stdout)["finetune_run"] == 8
     assert snakemake(folder, "--cores", "1", "results/toy/design.csv").returncode == 0
+    assert len((folder / "results/toy/design.csv").read_text().splitlines()) == 1 + 8
     again = ("--dry-run", "results/toy/design.csv")
     os.utime(points)
     assert "Nothing to be done" in snakemake(folder, *again).stdout
