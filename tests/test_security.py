@@ -54,7 +54,8 @@ def offences(code: str) -> list[str]:
         elif isinstance(node, ast.Call):
             name = ast.unparse(node.func)
             found += [name] if CALLS.fullmatch(name) else []
-            found += [str(word.arg) for word in node.keywords if word.arg in KEYWORDS]
+            asked = (word for word in node.keywords if ast.unparse(word.value) != "False")
+            found += [str(word.arg) for word in asked if word.arg in KEYWORDS]
             words = node.args[0] if name.startswith("subprocess.") and node.args else None
             found += [name] if isinstance(words, ast.Constant | ast.JoinedStr | ast.BinOp) else []
     return found
@@ -72,7 +73,7 @@ def test_no_module_runs_what_it_reads_or_calls_a_shell(path):
         "from joblib import load",
         "import torch; torch.load('x')",
         "np.load('x', allow_pickle=True)",
-        "AutoModel.from_pretrained('x', trust_remote_code=False)",
+        "AutoModel.from_pretrained('x', trust_remote_code=trusted)",
         "eval('1')",
         "yaml.load(text)",
         "os.system('ls')",

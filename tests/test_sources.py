@@ -669,7 +669,8 @@ def test_answers_of_the_hub_are_told(tmp_path, server, status, code, found, reme
 
 def job(tmp_path: Path, source: dict[str, str]) -> SimpleNamespace:
     log, output = [str(tmp_path / "logs" / "job.log")], [str(tmp_path / "output")]
-    return SimpleNamespace(params=SimpleNamespace(source=source), output=output, log=log)
+    own = SimpleNamespace(local=[])
+    return SimpleNamespace(params=SimpleNamespace(source=source), input=own, output=output, log=log)
 
 
 def test_scripts_fetch(index, tmp_path):
