@@ -18,7 +18,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are f
 EDITS = (
     "labels changed, older file",
     "note beside the data",
-    "tokenizer edited, older",
     "data file renamed",
     "trainings forced",
 )
