@@ -35,7 +35,6 @@ def place() -> Iterator[Place]:
     [
         ("plain", "baseline", Blow(0.4, "Snakemake", signal.SIGKILL)),
         ("plain", "baseline", Blow(0.5, "fork", signal.SIGTERM)),
-        ("plain", "baseline", Blow(0.6, "terminal", signal.SIGINT)),
         ("headless", "fresh", Blow(0.2, "all", signal.SIGKILL, baseline=True)),
     ],
 )
