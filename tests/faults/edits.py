@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import tiny
-from tests.faults.study import ROOT, make_fresh
+from tests.faults.study import PLAIN, ROOT, make_fresh
 
 DAY = 86400
 NOTHING = "nothing"
@@ -24,32 +24,13 @@ ANALYSIS = "analysis"  # no training and no evaluation
 NEW = "new runs only"  # runs of which there were no results, and what is analysed
 ALL = "all"
 GRID = [("0.001", "8"), ("0.001", "16"), ("0.009", "8"), ("0.009", "16")]
-CONFIG: dict[str, Any] = {
-    "study": "toy",
-    "sources": {"model": {"kind": "local", "path": "mine/model"}, "texts": {"kind": "local", "path": "mine/texts"}},
-    "model": "model",
-    "datasets": {
-        "texts": {"source": "texts", "file": "texts.csv", "text": "sentence", "label": "label", "eval_examples": 40}
-    },
-    "baseline": {
-        "dataset": "texts",
-        "settings": {"learning_rate": 1e-3, "batch_size": 8, "epochs": 2, "train_examples": 48},
-    },
-    "sweep": {
-        "datasets": ["texts"],
-        "factors": {
-            "learning_rate": {"levels": [1e-3, 9e-3], "coding": "log10"},
-            "batch_size": {"levels": [8, 16]},
-        },
-        "seeds": [0, 1],
-    },
-    "training": {"max_length": 32, "train_examples": 32, "epochs": 2},
-    "analysis": {
-        "responses": ["loss", "accuracy"],
-        "model": "first_order",
-        "tradeoffs": {"responses": ["loss", "accuracy"]},
-    },
+CONFIG = copy.deepcopy(PLAIN)  # with few short runs, and two factors
+CONFIG["baseline"]["settings"] |= {"epochs": 2, "train_examples": 48}
+CONFIG["sweep"]["factors"] = {
+    "learning_rate": {"levels": [1e-3, 9e-3], "coding": "log10"},
+    "batch_size": {"levels": [8, 16]},
 }
+CONFIG["training"] = {"max_length": 32, "train_examples": 32, "epochs": 2}
 DEFAULTS = {"weight_decay": 0.0, "clip_norm": 1.0, "warmup": 0.0, "schedule": "linear", "frozen_layers": 0}
 
 

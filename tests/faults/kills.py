@@ -14,7 +14,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.faults.processes import VICTIMS, end_all, left, processes, rules_under_way, send, strike
-from tests.faults.study import HUNG, STUDIES, Place, Told, differences, measure, run, settle, start, trainings
+from tests.faults.study import (
+    STUDIES,
+    Place,
+    Told,
+    differences,
+    measure,
+    run,
+    settle,
+    start,
+    trainings,
+    wrong_ending,
+)
 
 FORKS = 0.5  # share of a study in which there are forks: trainings and evaluations
 STARTS = {"fresh": 4, "baseline": 5, "runs": 2}  # stages that a study is in before, and how often
@@ -176,12 +187,7 @@ def start_once_more(
 
 def judge(told: Told, folder: Path, reference: Path) -> list[str]:
     """Return all that is wrong with a study that has been started once more."""
-    if told.status == HUNG:
-        wrong = [told.text.rstrip().rpartition("\n")[2]]
-    else:
-        wrong = [f"exit status {told.status}"] if told.status else []
-    wrong += ["traceback"] if "Traceback (most recent call last)" in told.text else []
-    wrong += differences(folder, reference)
+    wrong = wrong_ending(told) + differences(folder, reference)
     wrong += [f"still runs: {words}" for words in left(folder, within=5)]
     for number in processes(folder):  # a fault found and told: the next trial is not to suffer from it
         send(number, signal.SIGKILL)

@@ -18,7 +18,7 @@ import yaml
 from tests.faults.edits import ALL, EDITS, NEW, NOTHING, PREPARATION, Desk, Edit, lay_out, make_desk, toggle_factor
 from tests.faults.kills import Outcome
 from tests.faults.processes import left
-from tests.faults.study import HUNG, ROOT, Place, Told, differences, run
+from tests.faults.study import HUNG, ROOT, Place, Told, differences, run, wrong_ending
 
 # Weights that are kept, and the file in which a tokenizer says, beside all else, where it came from.
 NO_RESULT = re.compile(r"^left: .*/model$|/tokenizer_config\.json has other bytes$")
@@ -139,11 +139,10 @@ def too_much(most: str, trained: int, evaluated: int, jobs: Counter[str], allowe
 
 def judge(told: Told, desk: Desk, reference: Path) -> list[str]:
     """Return all that is wrong with a study that was started after an edit."""
+    wrong = wrong_ending(told)
     if told.status == HUNG:
-        return [told.text.rstrip().rpartition("\n")[2]]
+        return wrong
     study = desk.config["study"]
-    wrong = [f"exit status {told.status}"] if told.status else []
-    wrong += ["traceback"] if "Traceback (most recent call last)" in told.text else []
     found = differences(desk.folder, reference, study)
     wrong += [line for line in found if not NO_RESULT.search(line)]
     wrong += left_behind(desk.folder / "results" / study, reference / "results" / study)

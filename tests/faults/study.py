@@ -259,6 +259,15 @@ def finish(process: subprocess.Popen, told: Path, begun: float, limit: float = L
     return Told(status, told.read_text(errors="replace"), time.monotonic() - begun)
 
 
+def wrong_ending(told: Told) -> list[str]:
+    """Return what is wrong with how a start ended, and with what it said."""
+    if told.status == HUNG:
+        wrong = [told.text.rstrip().rpartition("\n")[2]]
+    else:
+        wrong = [f"exit status {told.status}"] if told.status else []
+    return wrong + (["traceback"] if "Traceback (most recent call last)" in told.text else [])
+
+
 def settle(folder: Path, limit: float = LIMIT) -> None:
     """Wait until no launcher and no Snakemake of a study is left; jobs that lost theirs are the next start's affair.
 

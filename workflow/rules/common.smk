@@ -32,9 +32,9 @@ TRAINS = not is_found(STUDY.config)
 RESULTS_CONFIG = {key: part for key, part in STUDY.config.items() if key not in ("keep_weights", "gpus_per_run")}
 
 
-# Results outlive code. Snakemake reruns what is older than its script, but a clone or a checkout dates every script as of now,
-# which says nothing of what a job computes: ENGINES says that, as a param of each rule. So scripts have one old date. In
-# a clone that may not be written to they keep theirs, and jobs that run again give back what they had finished.
+# Results outlive code. Snakemake reruns what is older than its script, but a clone or a checkout dates every script as
+# of now, which says nothing of what a job computes: ENGINES says that, as a param of each rule. So scripts have one old
+# date. In a clone that may not be written to they keep theirs, and jobs that run again give back what they had finished.
 for entry in Path(workflow.basedir, "scripts").glob("*.py"):
     if entry.stat().st_mtime != SCRIPTS_DATE:
         with contextlib.suppress(OSError):
