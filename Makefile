@@ -23,7 +23,7 @@ STAMP := $(VENV)/.complete
 # launchers, which hold an absolute path and break when the clone moves.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 RUN := $(IN_VENV) python -m
-LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.launch
+LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.launch
 OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile "$$CONFIG"
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' "$$CONFIG"
 
@@ -38,7 +38,7 @@ study: $(STAMP) ## run the study of CONFIG, or what is left of it, and say where
 	@echo "Report: results/$$($(STUDY))/report.html"
 
 status: $(STAMP) ## tell how far the study is, how long it will take, and the best points so far
-	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.status --configfile "$$CONFIG" $(ARGS)
+	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.status --configfile "$$CONFIG" $(ARGS)
 
 dry-run: $(STAMP) ## list the jobs that `make study` would run
 	@$(RUN) snakemake $(OPTIONS) --dry-run $(ARGS)
@@ -57,7 +57,7 @@ bench: $(STAMP) ## time a step, the study beside its rivals, 10,000 runs; ARGS="
 	@$(RUN) tests.benchmarks $(ARGS)
 
 doctor: $(STAMP) ## look at this machine and its SLURM, and print the profile lines to use; ARGS=--submit tries each partition
-	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.doctor $(ARGS)
+	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.doctor $(ARGS)
 
 faults: $(STAMP) ## kill, damage and edit small studies, then compare (an hour); ARGS="--only edits --short" picks
 	@$(RUN) tests.faults $(ARGS)

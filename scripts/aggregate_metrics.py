@@ -1,10 +1,10 @@
 """Gather all runs; in: design.csv, every run's metrics and steps, the baseline's metrics; out: two tables."""
 
-from finevar.warm import run_rule
+from finevar.jobs.worker import run_rule
 
 
 def main(snakemake) -> None:
-    run_rule("finevar.analysis_jobs.aggregate_metrics", snakemake)
+    run_rule("finevar.commands.analysis_jobs.aggregate_metrics", snakemake)
 
 
 if __name__ == "__main__":

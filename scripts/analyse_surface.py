@@ -1,10 +1,10 @@
 """Read the fitted surfaces; in: the study's metrics; out: slopes, interplay, optimum, recommendation."""
 
-from finevar.warm import run_rule
+from finevar.jobs.worker import run_rule
 
 
 def main(snakemake) -> None:
-    run_rule("finevar.analysis_jobs.analyse_surface", snakemake)
+    run_rule("finevar.commands.analysis_jobs.analyse_surface", snakemake)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Divide the variance between runs, count failures; in: the study's metrics, runs' predictions; out: three tables."""
 
-from finevar.warm import run_rule
+from finevar.jobs.worker import run_rule
 
 
 def main(snakemake) -> None:
-    run_rule("finevar.analysis_jobs.analyse_variability", snakemake)
+    run_rule("finevar.commands.analysis_jobs.analyse_variability", snakemake)
 
 
 if __name__ == "__main__":

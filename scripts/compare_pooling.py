@@ -1,10 +1,10 @@
 """Regress the same cards pooled and apart; in: a row per card; out: estimates side by side."""
 
-from finevar.warm import run_rule
+from finevar.jobs.worker import run_rule
 
 
 def main(snakemake) -> None:
-    run_rule("finevar.found_jobs.compare_pooling", snakemake)
+    run_rule("finevar.commands.found_jobs.compare_pooling", snakemake)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from finevar.card_facts import gather
-from finevar.design_card import card_text, render_card
 from finevar.files import read_facts, write_bytes
-from finevar.jobs import JobLog
-from finevar.run_metrics import read_run_metrics
+from finevar.jobs.log import JobLog
+from finevar.planning.card import gather
+from finevar.report.design_card import card_text, render_card
+from finevar.results.run_metrics import read_run_metrics
 
 
 def read_finished(paths: Sequence[str]) -> pd.DataFrame:

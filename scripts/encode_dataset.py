@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from finevar.encoding import encode, save_encoded
+from finevar.columns import EXAMPLES
+from finevar.data.encoding import encode, save_encoded
 from finevar.files import check_sums
-from finevar.jobs import JobLog
-from finevar.records import EXAMPLES, read_table
+from finevar.jobs.log import JobLog
+from finevar.parquet import read_table
 
 
 def main(snakemake) -> None:

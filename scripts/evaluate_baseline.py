@@ -1,11 +1,11 @@
 """Evaluate the baseline on one data set of the sweep; in: model, evaluation data; out: predictions, metrics."""
 
-from finevar.warm import run_job
+from finevar.jobs.worker import run_job
 
 
 def main(snakemake) -> None:
     run_job(
-        "finevar.evaluation.evaluate_baseline",
+        "finevar.evaluation.evaluation.evaluate_baseline",
         log=snakemake.log[0],
         model=snakemake.input.model,
         summary=snakemake.input.summary or None,

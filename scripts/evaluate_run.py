@@ -1,11 +1,11 @@
 """Evaluate one run; in: its model, evaluation data; out: predictions, metrics."""
 
-from finevar.warm import run_job
+from finevar.jobs.worker import run_job
 
 
 def main(snakemake) -> None:
     run_job(
-        "finevar.evaluation.evaluate_files",
+        "finevar.evaluation.evaluation.evaluate_files",
         log=snakemake.log[0],
         model=snakemake.input.model,
         summary=snakemake.input.summary,

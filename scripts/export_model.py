@@ -1,7 +1,7 @@
 """Export the recommended run's model; in: metrics, recommendations, what the run was made from; out: a model folder."""
 
-from finevar.export import export_files
-from finevar.jobs import JobLog
+from finevar.commands.export import export_files
+from finevar.jobs.log import JobLog
 
 
 def main(snakemake) -> None:

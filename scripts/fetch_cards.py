@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from finevar.found_sources import fetch_cards
-from finevar.jobs import JobLog
+from finevar.found.sources import fetch_cards
+from finevar.jobs.log import JobLog
 
 
 def main(snakemake: Any) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from finevar.jobs import JobLog
-from finevar.sources import fetch_data
+from finevar.data.sources import fetch_data
+from finevar.jobs.log import JobLog
 
 
 def main(snakemake: Any) -> None:

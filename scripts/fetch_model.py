@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from finevar.config import read_config
-from finevar.identity import model_identity, require_planned
-from finevar.jobs import JobLog
-from finevar.sources import fetch_model
+from finevar.jobs.log import JobLog
+from finevar.models.fetch import fetch_model
+from finevar.study.config import read_config
+from finevar.study.identity import model_identity, require_planned
 
 
 def main(snakemake: Any) -> None:

@@ -1,11 +1,11 @@
 """Fine-tune one run; in: baseline, encoded data, perhaps a shorter run's state; out: model, steps, summary, state."""
 
-from finevar.warm import run_job
+from finevar.jobs.worker import run_job
 
 
 def main(snakemake) -> None:
     run_job(
-        "finevar.training.train_files",
+        "finevar.training.training.train_files",
         log=snakemake.log[0],
         start=snakemake.input.start,
         begin=snakemake.input.begin if snakemake.input.begin != snakemake.input.train else None,

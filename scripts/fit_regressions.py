@@ -1,10 +1,10 @@
 """Fit the response surfaces; in: the study's metrics; out: coefficients, effects, fits, ladder, profiles, surface."""
 
-from finevar.warm import run_rule
+from finevar.jobs.worker import run_rule
 
 
 def main(snakemake) -> None:
-    run_rule("finevar.analysis_jobs.fit_regressions", snakemake)
+    run_rule("finevar.commands.analysis_jobs.fit_regressions", snakemake)
 
 
 if __name__ == "__main__":

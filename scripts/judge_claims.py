@@ -1,10 +1,10 @@
 """Judge what was claimed before the study; in: coefficients, fits (Parquet); out: claims."""
 
-from finevar.warm import run_rule
+from finevar.jobs.worker import run_rule
 
 
 def main(snakemake) -> None:
-    run_rule("finevar.analysis_jobs.judge_claims", snakemake)
+    run_rule("finevar.commands.analysis_jobs.judge_claims", snakemake)
 
 
 if __name__ == "__main__":

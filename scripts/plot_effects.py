@@ -1,10 +1,10 @@
 """Draw the effects against what is negligible; in: effects (Parquet); out: svg, png, json (Vega-Lite)."""
 
-from finevar.warm import run_rule
+from finevar.jobs.worker import run_rule
 
 
 def main(snakemake) -> None:
-    run_rule("finevar.figure_jobs.plot_effects", snakemake)
+    run_rule("finevar.commands.figure_jobs.plot_effects", snakemake)
 
 
 if __name__ == "__main__":

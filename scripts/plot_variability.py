@@ -1,10 +1,10 @@
 """Draw where the variance between runs comes from; in: variability (Parquet); out: svg, png, json (Vega-Lite)."""
 
-from finevar.warm import run_rule
+from finevar.jobs.worker import run_rule
 
 
 def main(snakemake) -> None:
-    run_rule("finevar.figure_jobs.plot_variability", snakemake)
+    run_rule("finevar.commands.figure_jobs.plot_variability", snakemake)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from finevar.config import read_config
-from finevar.corpus import prepare
+from finevar.columns import EXAMPLES
+from finevar.data.corpus import prepare
 from finevar.files import check_sums, write_facts
-from finevar.identity import dataset_identity, require_planned
-from finevar.jobs import JobLog
-from finevar.records import EXAMPLES, write_table
+from finevar.jobs.log import JobLog
+from finevar.parquet import write_table
+from finevar.study.config import read_config
+from finevar.study.identity import dataset_identity, require_planned
 
 
 def main(snakemake) -> None:

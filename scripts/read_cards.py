@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from finevar.found_sources import read_cards
-from finevar.identity import cards_identity, require_planned
-from finevar.jobs import JobLog
+from finevar.found.sources import read_cards
+from finevar.jobs.log import JobLog
+from finevar.study.identity import cards_identity, require_planned
 
 
 def main(snakemake: Any) -> None:

@@ -1,10 +1,10 @@
 """Write the report; in: metrics, the analysis tables, baselines (Parquet), datasets, figures (JSON); out: HTML."""
 
-from finevar.warm import run_rule
+from finevar.jobs.worker import run_rule
 
 
 def main(snakemake) -> None:
-    run_rule("finevar.report_jobs.render_report", snakemake)
+    run_rule("finevar.commands.report_jobs.render_report", snakemake)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Time the parts of a run, as many at once as in the study; in: baseline, encoded data; out: seconds, memory, disk."""
 
 from finevar.files import write_facts
-from finevar.jobs import JobLog
-from finevar.pilot import Data, pilot_settings, time_pilot
+from finevar.jobs.log import JobLog
+from finevar.planning.pilot import Data, pilot_settings, time_pilot
 
 
 def main(snakemake) -> None:

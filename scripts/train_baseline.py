@@ -1,11 +1,11 @@
 """Train the baseline that every run starts from; in: source model, encoded data; out: model, steps, summary."""
 
-from finevar.warm import run_job
+from finevar.jobs.worker import run_job
 
 
 def main(snakemake) -> None:
     run_job(
-        "finevar.training.train_files",
+        "finevar.training.training.train_files",
         log=snakemake.log[0],
         start=snakemake.input.start,
         train=snakemake.input.train,

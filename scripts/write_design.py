@@ -3,10 +3,10 @@
 import csv
 from pathlib import Path
 
-from finevar.config import read_config
-from finevar.design import design_rows, plan_study
-from finevar.identity import require_planned
-from finevar.jobs import JobLog
+from finevar.jobs.log import JobLog
+from finevar.study.config import read_config
+from finevar.study.design import design_rows, plan_study
+from finevar.study.identity import require_planned
 
 
 def main(snakemake) -> None:

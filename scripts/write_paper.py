@@ -1,10 +1,10 @@
 """Write the paper kit; in: as the report's; out: a folder of tables, figures, methods and references."""
 
-from finevar.warm import run_rule
+from finevar.jobs.worker import run_rule
 
 
 def main(snakemake) -> None:
-    run_rule("finevar.report_jobs.write_paper", snakemake)
+    run_rule("finevar.commands.report_jobs.write_paper", snakemake)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 
 import report_fixtures as fx
-from finevar import records, scores
-from finevar.prediction_analyses import compare_predictions
-from finevar.readings import fit_study
+from finevar import metrics as scores
+from finevar.analyses.fits import fit_study
+from finevar.analyses.predictions import compare_predictions
+from finevar.columns import PREDICTIONS
+from finevar.metrics import RESPONSES
+from finevar.parquet import write_rows
 
 SENTENCES = 240
 BASELINE = "movies-seed0"
@@ -27,7 +30,7 @@ def write_predictions(path: Path, logits: np.ndarray, labels: np.ndarray, ids: l
         )
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    records.write_rows(rows, path, records.PREDICTIONS)
+    write_rows(rows, path, PREDICTIONS)
 
 
 def model_logits(labels: np.ndarray, skill: float, heat: float, draw: np.random.Generator) -> np.ndarray:
@@ -69,10 +72,10 @@ def write_study(
         if run["status"] == "ok":
             logits = model_logits(labels, 1.2 + 0.1 * run["epochs"], (run["learning_rate"] / 1e-4) ** 0.5, draw)
             measured = scores.metrics(logits, labels)
-            for name in (*records.RESPONSES, "accuracy_se", "f1_se", "loss_se"):
+            for name in (*RESPONSES, "accuracy_se", "f1_se", "loss_se"):
                 metrics.loc[number, name] = measured[name]
         write_predictions(path, logits if run["status"] == "ok" else np.empty((0, 2)), labels)
-        for name in records.RESPONSES:
+        for name in RESPONSES:
             metrics.loc[number, f"baseline_{name}"] = frozen[name]
     return metrics.assign(eval_examples=SENTENCES), files, root
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from finevar.coding import Coding
+from finevar.study.coding import Coding
 
 SCRIPT = Path(__file__).with_name("reference.R")
 LIBRARIES = ("sandwich", "emmeans", "lme4")

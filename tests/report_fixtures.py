@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from finevar import records
-from finevar.analyses import check_study, compare_study, explore_study
-from finevar.coding import Coding
-from finevar.failures import failure_rows
-from finevar.readings import Plan, fit_study, stopped_fit
-from finevar.tradeoffs import tradeoff_rows
-from finevar.tuning import tuning_rows
-from finevar.variability import variability_rows
+from finevar.analyses.failures import failure_rows
+from finevar.analyses.fits import Plan, fit_study, stopped_fit
+from finevar.analyses.surfaces import check_study, compare_study, explore_study
+from finevar.analyses.tradeoffs import tradeoff_rows
+from finevar.analyses.tuning import tuning_rows
+from finevar.analyses.variability import variability_rows
+from finevar.columns import LEARNING_CURVES, METRICS, SETTINGS, STUDY_METRICS
+from finevar.study.coding import Coding
+from finevar.tables import TABLES
 
 FACTORS: dict[str, dict[str, Any]] = {
     "learning_rate": {"levels": [2.5e-5, 1e-4, 4e-4], "coding": "log2"},
@@ -107,7 +108,7 @@ def plan_of(study: dict[str, dict[str, Any]], responses: list[str], order: str =
 
 def as_read(rows: dict[str, list[dict[str, Any]]]) -> dict[str, pd.DataFrame]:
     """Return rows as the tables that a reader of their Parquet files would hold."""
-    return {name: fitting(getattr(records, name.upper()), found) for name, found in rows.items()}
+    return {name: fitting(TABLES[name], found) for name, found in rows.items()}
 
 
 def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd.DataFrame:
@@ -149,7 +150,7 @@ def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd
     for row in rows[:: -len(seeds)][:diverged]:
         row |= dict.fromkeys([*CENTRE, "ece", "brier", "precision", "recall"])
         row |= {"status": "diverged", "reason": "the loss was not finite at step 12"}
-    return fitting(records.STUDY_METRICS, rows)
+    return fitting(STUDY_METRICS, rows)
 
 
 def simulate_curves(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -160,11 +161,11 @@ def simulate_curves(metrics: pd.DataFrame) -> pd.DataFrame:
         speed = 1 + 0.5 * np.log10(run["learning_rate"] / 2.5e-5)
         for place in np.arange(1, 10 * int(run["epochs"]) + 1) / 10:
             loss = 0.15 + 0.5 * np.exp(-speed * place) + rng.normal(0, 0.015)
-            kept = {name: run[name] for name in ("run_id", "dataset", "seed", *records.SETTINGS)}
+            kept = {name: run[name] for name in ("run_id", "dataset", "seed", *SETTINGS)}
             rows.append(kept | {"epoch": float(place), "loss": float(loss), "tokens_per_second": 5200.0})
     for row in rows:
         row["train_examples"] = int(row["train_examples"])
-    return fitting(records.LEARNING_CURVES, rows)
+    return fitting(LEARNING_CURVES, rows)
 
 
 def baseline_metrics(datasets: tuple[str, ...] = ("amazon",)) -> pd.DataFrame:
@@ -174,7 +175,7 @@ def baseline_metrics(datasets: tuple[str, ...] = ("amazon",)) -> pd.DataFrame:
         row = {"run_id": "movies-lr0.0001-bs32-ep1-seed0", "dataset": dataset, "seed": 0, "status": "ok"}
         row |= {"accuracy": 0.84, "f1": 0.86, "loss": 0.45, "ece": 0.041, "brier": 0.23, "f1_average": "binary"}
         rows.append(row)
-    return fitting(records.METRICS, rows)
+    return fitting(METRICS, rows)
 
 
 def facts(study: dict[str, dict[str, Any]] | None = None, datasets: tuple[str, ...] = ("amazon",)) -> dict[str, Any]:

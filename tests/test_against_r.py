@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 import reference
-from finevar import checks, ladder, regression, sensitivity, slopes
-from finevar.coding import terms
-from finevar.covariance import clustered_by
+from finevar.statistics import checks, ladder, regression, sensitivity, slopes
+from finevar.statistics.covariance import clustered_by
+from finevar.study.coding import terms
 
 CODINGS, PLACE = reference.CODINGS, reference.PLACE
 

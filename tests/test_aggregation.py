@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from finevar.aggregation import aggregate_curves, aggregate_metrics, named_runs, read_design
-from finevar.config import read_config
-from finevar.design import baseline_levels, design_rows, plan_study
+from finevar.columns import LEARNING_CURVES, METRICS, STUDY_METRICS, TRAINING
 from finevar.errors import InputError
-from finevar.records import LEARNING_CURVES, METRICS, RESPONSES, STUDY_METRICS, TRAINING, write_rows
-from finevar.run_metrics import engine
+from finevar.metrics import RESPONSES
+from finevar.parquet import write_rows
+from finevar.results.aggregation import aggregate_curves, aggregate_metrics, named_runs, read_design
+from finevar.results.run_metrics import engine
+from finevar.study.config import read_config
+from finevar.study.design import baseline_levels, design_rows, plan_study
 
 Row = dict[str, Any]
 

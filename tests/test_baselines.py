@@ -8,8 +8,9 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from finevar import baselines, checks, noise, regression
-from finevar.coding import Coding, terms
+from finevar.analyses import baselines
+from finevar.statistics import checks, noise, regression
+from finevar.study.coding import Coding, terms
 from test_regression import BASELINE, CODINGS, study
 
 

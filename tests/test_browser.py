@@ -12,8 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from finevar.readings import study_surfaces
-from finevar.regression import predicted
+from finevar.analyses.fits import study_surfaces
+from finevar.statistics.regression import predicted
 from report_fixtures import CENTRE, FACTORS, baseline_metrics, explore, facts, plan_of, simulate
 from test_report import figures
 
@@ -35,7 +35,7 @@ def tables() -> dict:
 @pytest.fixture(scope="module")
 def report(tables, tmp_path_factory) -> Path:
     """Return a report's file."""
-    from finevar.report import render_page
+    from finevar.report.page import render_page
 
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(render_page(tables | {"baselines": baseline_metrics()}, figures(tables), facts()))

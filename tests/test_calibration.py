@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from tests.calibration import simulate
 
-from finevar import covariance, regression
-from finevar.coding import terms
+from finevar.statistics import covariance, regression
+from finevar.study.coding import terms
 
 STUDIES = 100
 REACH = 3 * (0.05 * 0.95 / STUDIES) ** 0.5

@@ -11,9 +11,11 @@ from scipy import special, stats
 from scipy.optimize import minimize_scalar
 
 import report_fixtures as fx
-from finevar import calibration, calibration_chart, calibration_section
-from finevar.prediction_analyses import compare_predictions
-from finevar.predictions import Predictions
+from finevar.analyses import calibration
+from finevar.analyses.predictions import compare_predictions
+from finevar.figures import calibration as calibration_chart
+from finevar.report.sections import calibration as calibration_section
+from finevar.results.predictions import Predictions
 from prediction_fixtures import compared, model_logits, write_study
 
 LABELS = {"accuracy": "accuracy", "loss": "loss"}

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finevar import charts, drawing, planes
+from finevar.figures import charts, drawing
+from finevar.figures import surface as planes
 from report_fixtures import BASELINE, CENTRE, FACTORS, factors, simulate
 
 

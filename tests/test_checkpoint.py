@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from finevar import checkpoint
+from finevar.models import checkpoint
 
 SIZES = SimpleNamespace(dim=2)
 

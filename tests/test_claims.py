@@ -12,9 +12,13 @@ import yaml
 from statsmodels.stats.power import TTestPower
 from tests.calibration import claims as calibration
 
-from finevar import claim_files, claims, claims_section, readings, records
-from finevar.config import read_config
+from finevar.analyses import claims
+from finevar.analyses import fits as readings
 from finevar.errors import InputError
+from finevar.report.sections import claims as claims_section
+from finevar.study import claim_files
+from finevar.study.config import read_config
+from finevar.tables import TABLES
 from report_fixtures import FACTORS, as_read, fitting, plan_of, simulate_metrics
 
 SHIPPED = "config/claims/distilbert_variability.yaml"
@@ -169,7 +173,7 @@ def judged(stated: list[dict[str, Any]], *, seeds: tuple[int, ...] = (0, 1), res
     tables = as_read({name: rows[name] for name in ("coefficients", "effects", "fits")})
     facts = {"factors": FACTORS, "model": "quadratic", "confidence": 0.95}
     found = claims.judge_claims(tables["coefficients"], tables["fits"], stated, **facts)
-    return fitting(records.CLAIMS, found), tables
+    return fitting(TABLES["claims"], found), tables
 
 
 def test_a_simulated_study_judges_the_claims_by_its_own_truth(stated):
@@ -220,7 +224,7 @@ def test_the_section_tells_every_claim(stated):
 
 
 def test_a_section_without_claims_says_so():
-    empty = fitting(records.CLAIMS, [])
+    empty = fitting(TABLES["claims"], [])
     assert claims_section.section({"claims": empty}, {}, [], 0.95)["finding"].startswith("No claim was stated")
 
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from finevar.coding import Coding, model_matrix, step_unit, term_group, term_name, terms
+from finevar.study.coding import Coding, model_matrix, step_unit, term_group, term_name, terms
 
 SCALES = {"identity": (1.0, 2.0, 4.0), "log2": (8.0, 16.0, 64.0), "log10": (1e-5, 1e-4, 1e-2)}
 

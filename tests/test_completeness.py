@@ -7,8 +7,8 @@ import itertools
 import pandas as pd
 import pytest
 
-from finevar.coding import Coding, terms
-from finevar.completeness import completeness_sentences, next_start_sentences, variances
+from finevar.study.coding import Coding, terms
+from finevar.words.completeness import completeness_sentences, next_start_sentences, variances
 
 FACTORS = {
     "learning_rate": {"levels": [1.0, 2.0], "coding": "identity"},

@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 import yaml
 
-from finevar.config import TRAINING_DEFAULTS, read_config
-from finevar.design import plan_study
-from finevar.designs import DESIGNS
+from finevar.columns import SETTINGS
 from finevar.errors import InputError
-from finevar.records import RESPONSES, SETTINGS
-from finevar.schema_values import fill_defaults
-from finevar.schemas import SCHEMAS, factors, read_schema, whole_numbers
+from finevar.metrics import RESPONSES
+from finevar.study.config import TRAINING_DEFAULTS, read_config
+from finevar.study.design import plan_study
+from finevar.study.designs import DESIGNS
+from finevar.study.schema_values import fill_defaults
+from finevar.study.schemas import SCHEMAS, factors, read_schema, whole_numbers
 
 ROOT = Path(__file__).parents[1]
 MANUAL = ROOT / "config" / "README.md"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from finevar import content
-from finevar.content import examples_sha256, file_sha256
 from finevar.errors import InputError
+from finevar.study import content
+from finevar.study.content import examples_sha256, file_sha256
 
 PAST = time.time() - 1000
 

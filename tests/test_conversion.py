@@ -24,9 +24,9 @@ from transformers import (
     DistilBertModel,
 )
 
-from finevar import conversion
-from finevar.conversion import convert_model
 from finevar.errors import InputError
+from finevar.models import conversion
+from finevar.models.conversion import convert_model
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good", "bad", "film", "##s", "!"]
 SIZES = {"vocab_size": 40, "max_position_embeddings": 24}

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finevar.corpus import apportion, prepare
+from finevar.data.corpus import apportion, prepare
 from finevar.errors import InputError
 
 PAIRS = [(f"sentence number {number}", "ab"[number % 2]) for number in range(20)]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finevar.config import TRAINING_DEFAULTS, read_config
-from finevar.design import Study, any_of, design_rows, plan_study
 from finevar.errors import InputError
-from finevar.identity import VERSION, digest
+from finevar.study.config import TRAINING_DEFAULTS, read_config
+from finevar.study.design import Study, any_of, design_rows, plan_study
+from finevar.study.identity import VERSION, digest
 
 LEARNING_RATES, BATCH_SIZES, EPOCHS = (2.5e-5, 1e-4, 4e-4), (8, 16, 32), (1, 2, 3)
 NAMES = ("learning_rate", "batch_size", "epochs")

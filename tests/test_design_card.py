@@ -14,12 +14,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from finevar.card_facts import Facts, gather
-from finevar.coding import Coding
-from finevar.config import read_config
-from finevar.design import plan_study
-from finevar.design_card import card_text, render_card
-from finevar.variants import next_level, with_level, with_seeds
+from finevar.planning.alternatives import next_level, with_level, with_seeds
+from finevar.planning.card import Facts, gather
+from finevar.report.design_card import card_text, render_card
+from finevar.study.coding import Coding
+from finevar.study.config import read_config
+from finevar.study.design import plan_study
 from pilot_facts import PILOT
 
 ROOT = Path(__file__).parents[1]

@@ -16,8 +16,8 @@ import pytest
 import yaml
 from tests.cluster import cluster, require
 
-from finevar import doctor, slurm
-from finevar.slurm import Answer, Partition, Site
+from finevar.commands import doctor, slurm
+from finevar.commands.slurm import Answer, Partition, Site
 
 ROOT = Path(__file__).parents[1]
 
@@ -89,7 +89,7 @@ def run_doctor(*options: str, seconds: float = 120, **environment: str) -> subpr
     """Run the doctor as a person does."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
     return subprocess.run(
-        [sys.executable, "-m", "finevar.doctor", *options],
+        [sys.executable, "-m", "finevar.commands.doctor", *options],
         env={**variables, "PYTHONPATH": str(ROOT / "scripts"), **environment},
         cwd=ROOT,
         capture_output=True,

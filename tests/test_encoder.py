@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
-from finevar.conversion import convert_model
-from finevar.dropout import dropout
-from finevar.encoder import Architecture, classify, multiplied
-from finevar.packing import collate
+from finevar.models.conversion import convert_model
+from finevar.models.dropout import dropout
+from finevar.models.encoder import Architecture, classify, multiplied
+from finevar.models.packing import collate
 
 SIZES = {
     "one layer": {"n_layers": 1, "dim": 32, "n_heads": 4, "hidden_dim": 48, "num_labels": 2},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from finevar.encoding import encode, encoded_sha256, load_encoded, save_encoded
+from finevar.data.encoding import encode, encoded_sha256, load_encoded, save_encoded
 from finevar.errors import InputError
 
 PIECES = [

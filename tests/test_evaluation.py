@@ -10,10 +10,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import tiny
-from finevar import checkpoint, evaluation, files, records, run_metrics
-from finevar.config import TRAINING_DEFAULTS
-from finevar.encoding import encode, save_encoded
+from finevar import files
+from finevar.columns import EXAMPLES, METRICS, PREDICTIONS
+from finevar.data.encoding import encode, save_encoded
 from finevar.errors import InputError
+from finevar.evaluation import evaluation
+from finevar.metrics import RESPONSES
+from finevar.models import checkpoint
+from finevar.parquet import read_table, write_rows
+from finevar.results import run_metrics
+from finevar.study.config import TRAINING_DEFAULTS
 
 CLASSES = ["negative", "positive"]
 
@@ -28,7 +34,7 @@ def job(tmp_path: Path) -> dict:
     save_encoded(encoded, tmp_path / "eval.safetensors")
     ids = [f"{n:016x}" for n in range(150)]
     rows = [{"example_id": i, "text": t, "label": n} for i, t, n in zip(ids, texts, numbers, strict=True)]
-    records.write_rows(rows, tmp_path / "eval.parquet", records.EXAMPLES)
+    write_rows(rows, tmp_path / "eval.parquet", EXAMPLES)
     files.write_facts({"classes": CLASSES, "data_sha256": "d"}, tmp_path / "dataset.json")
     identity = {"run_id": "r", "point_id": "p", "dataset": "toy", "seed": 0, **TRAINING_DEFAULTS, "max_length": 16}
     identity["dtype"] = "float32"
@@ -49,8 +55,8 @@ def test_predictions_equal_hugging_face(job):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     evaluation.evaluate_files(**job)
-    rows = records.read_table(job["predictions"], records.PREDICTIONS).to_pandas()
-    texts = records.read_table(job["examples"], records.EXAMPLES)["text"].to_pylist()
+    rows = read_table(job["predictions"], PREDICTIONS).to_pandas()
+    texts = read_table(job["examples"], EXAMPLES)["text"].to_pylist()
     tokens = AutoTokenizer.from_pretrained(job["model"])(texts, padding=True, return_tensors="pt")
     model = AutoModelForSequenceClassification.from_pretrained(job["model"]).eval()
     with torch.no_grad():
@@ -70,7 +76,7 @@ def test_evaluation_multiplies_in_the_type_of_the_training(job):
 
 def test_a_metrics_file_says_where_it_comes_from(job):
     evaluation.evaluate_files(**job)
-    (row,) = records.read_table(job["metrics"], records.METRICS).to_pylist()
+    (row,) = read_table(job["metrics"], METRICS).to_pylist()
     assert (row["run_id"], row["status"], row["data_sha256"], row["threads"]) == ("r", "ok", "d", 1)
     assert row["model_sha256"] == checkpoint.content_of(Path(job["model"]))["weights"]
     assert row["torch"] == torch.__version__
@@ -83,10 +89,10 @@ def test_a_diverged_run_has_a_row_without_metrics(job, tmp_path):
     summary = {"status": "diverged", "reason": "loss is nan at step 3 (epoch 0.30)", "steps": 3, "identity": {}}
     files.write_facts(summary, tmp_path / "training.json")
     evaluation.evaluate_files(**job | {"summary": str(tmp_path / "training.json"), "model": str(tmp_path / "none")})
-    (row,) = records.read_table(job["metrics"], records.METRICS).to_pylist()
+    (row,) = read_table(job["metrics"], METRICS).to_pylist()
     assert (row["status"], row["reason"], row["steps"]) == ("diverged", "loss is nan at step 3 (epoch 0.30)", 3)
-    assert {row[name] for name in records.RESPONSES} == {None}
-    assert len(records.read_table(job["predictions"], records.PREDICTIONS)) == 0
+    assert {row[name] for name in RESPONSES} == {None}
+    assert len(read_table(job["predictions"], PREDICTIONS)) == 0
 
 
 def spoil(folder: Path, name: str, place: tuple[int, ...], value: float) -> None:
@@ -104,15 +110,15 @@ def spoil(folder: Path, name: str, place: tuple[int, ...], value: float) -> None
 )
 def test_logits_that_are_not_finite_are_a_diverged_run_with_the_reason(job, name, place, value):
     spoil(Path(job["model"]), name, place, value)
-    texts = records.read_table(job["examples"], records.EXAMPLES)["text"].to_pylist()
+    texts = read_table(job["examples"], EXAMPLES)["text"].to_pylist()
     odd = 150 if name == "classifier.bias" else sum("good" in text.split() for text in texts)  # token 5 is "good"
     row = evaluation.evaluate_files(**job)
     reason = f"logits of {odd} of 150 evaluation examples are not finite"
     assert 0 < odd <= 150
     assert (row["status"], row["reason"], row["eval_examples"], row["classes"]) == ("diverged", reason, 150, 2)
-    assert {row[name] for name in (*records.RESPONSES, *run_metrics.STANDARD_ERRORS)} == {None}
-    assert records.read_table(job["metrics"], records.METRICS).to_pylist() == [row]
-    assert len(records.read_table(job["predictions"], records.PREDICTIONS)) == 0
+    assert {row[name] for name in (*RESPONSES, *run_metrics.STANDARD_ERRORS)} == {None}
+    assert read_table(job["metrics"], METRICS).to_pylist() == [row]
+    assert len(read_table(job["predictions"], PREDICTIONS)) == 0
 
 
 def test_a_baseline_whose_logits_are_not_finite_is_refused_each_time(job):
@@ -133,4 +139,4 @@ def test_a_model_with_another_number_of_classes_is_refused(job):
 
 def test_the_same_evaluation_twice_gives_the_same_metrics(job):
     one, two = evaluation.evaluate_files(**job), evaluation.evaluate_files(**job)
-    assert {name: one[name] for name in records.RESPONSES} == {name: two[name] for name in records.RESPONSES}
+    assert {name: one[name] for name in RESPONSES} == {name: two[name] for name in RESPONSES}

@@ -11,15 +11,19 @@ import pytest
 import torch
 
 import tiny
-from finevar import checkpoint, exported, training
-from finevar.config import TRAINING_DEFAULTS
-from finevar.conversion import convert_model
-from finevar.encoding import encode, load_encoded, save_encoded
+from finevar.columns import EXAMPLES, PREDICTIONS, STUDY_METRICS
+from finevar.commands import exported
+from finevar.commands.export import export_files
+from finevar.data.encoding import encode, load_encoded, save_encoded
 from finevar.errors import InputError
-from finevar.evaluation import evaluate_files
-from finevar.export import export_files
+from finevar.evaluation.evaluation import evaluate_files
 from finevar.files import check_sums, write_facts, write_sums
-from finevar.records import EXAMPLES, PREDICTIONS, RECOMMENDATIONS, STUDY_METRICS, read_table, write_rows
+from finevar.models import checkpoint
+from finevar.models.conversion import convert_model
+from finevar.parquet import read_table, write_rows
+from finevar.study.config import TRAINING_DEFAULTS
+from finevar.tables import TABLES
+from finevar.training import training
 
 CLASSES = ["negative", "positive"]
 LENGTH = 8  # at which some sentences are cut
@@ -59,7 +63,7 @@ def make_study(folder: Path, dtype: str) -> dict:
     write_rows([row], folder / "metrics.parquet", STUDY_METRICS)
     numbers = dict.fromkeys(("predicted", "ci_low", "ci_high", "expected_regret"), 0.5)
     best = {"response": "accuracy", "point_id": "p", "candidates": 4, "rivals": 1, **numbers}
-    write_rows([best], folder / "recommendations.parquet", RECOMMENDATIONS)
+    write_rows([best], folder / "recommendations.parquet", TABLES["recommendations"])
     return {
         "metrics": str(folder / "metrics.parquet"), "recommendations": str(folder / "recommendations.parquet"),
         "start": str(folder / "start"), "train": str(folder / "encoded.safetensors"),

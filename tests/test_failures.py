@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from finevar import failures, failures_section, records
-from finevar.coding import Coding
-from finevar.readings import Plan
+from finevar.analyses import failures
+from finevar.analyses.fits import Plan
+from finevar.report.sections import failures as failures_section
+from finevar.study.coding import Coding
+from finevar.tables import TABLES
 from report_fixtures import fitting
 
 CODINGS = {"learning_rate": Coding((1.0, 2.0, 4.0), "log2"), "epochs": Coding((1, 2), "identity")}
@@ -30,7 +32,7 @@ def study(diverged: dict[tuple[float, int], int], seeds: int = 4, datasets: tupl
 
 
 def table(metrics: pd.DataFrame) -> pd.DataFrame:
-    return fitting(records.FAILURES, failures.failure_rows(metrics, PLAN))
+    return fitting(TABLES["failures"], failures.failure_rows(metrics, PLAN))
 
 
 def test_none_of_n_has_the_exact_upper_bound():

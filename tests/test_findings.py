@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from finevar import caveats, comparisons, findings
+from finevar.words import caveats, comparisons, findings
 
 LABELS = {"accuracy": "accuracy", "loss": "loss"}
 UNEQUAL = "noise differs between settings"

@@ -12,12 +12,19 @@ import pyarrow as pa
 import pytest
 
 import tiny
-from finevar import ENGINES, evaluation, finished, keeping, run_metrics, scores, training
-from finevar.config import TRAINING_DEFAULTS
-from finevar.encoding import encode, load_encoded, save_encoded
+from finevar import ENGINES
+from finevar import metrics as scores
+from finevar.columns import EXAMPLES
+from finevar.data.encoding import encode, load_encoded, save_encoded
 from finevar.errors import InputError, Interruption
+from finevar.evaluation import evaluation
 from finevar.files import check_sums, is_whole, write_facts, write_sums
-from finevar.records import EXAMPLES, write_table
+from finevar.jobs import cache as finished
+from finevar.parquet import write_table
+from finevar.results import run_metrics
+from finevar.study.config import TRAINING_DEFAULTS
+from finevar.training import saving as keeping
+from finevar.training import training
 
 CLASSES = ["negative", "positive"]
 SETTINGS = TRAINING_DEFAULTS | {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2, "max_length": 16}
@@ -316,7 +323,7 @@ def test_a_setting_that_is_new_and_at_its_default_gives_back_what_was_finished_w
 ):
     train(inputs, tmp_path)
     remove_outputs(tmp_path)
-    monkeypatch.setattr("finevar.identity.TRAINING_DEFAULTS", TRAINING_DEFAULTS | {"label_smoothing": 0.0})
+    monkeypatch.setattr("finevar.study.identity.TRAINING_DEFAULTS", TRAINING_DEFAULTS | {"label_smoothing": 0.0})
     monkeypatch.setitem(SETTINGS, "label_smoothing", 0.0)
     train(inputs, tmp_path)
     assert trainings(tmp_path) == 1

@@ -11,14 +11,24 @@ from typing import Any
 import pytest
 
 import tiny
-from finevar import checkpoint, pilot, timing, training
-from finevar.config import TRAINING_DEFAULTS, read_config
-from finevar.design import plan_study
-from finevar.encoding import encode, save_encoded
+from finevar.columns import EXAMPLES
+from finevar.data.encoding import encode, save_encoded
 from finevar.errors import InputError
 from finevar.files import read_facts, write_facts
-from finevar.forecast import ANALYSIS_SECONDS, BOOKS_BYTES, SNAKEMAKE_MB, forecast_study, step_seconds, tokens_of
-from finevar.records import EXAMPLES, write_rows
+from finevar.models import checkpoint
+from finevar.parquet import write_rows
+from finevar.planning import pilot
+from finevar.planning.forecast import (
+    ANALYSIS_SECONDS,
+    BOOKS_BYTES,
+    SNAKEMAKE_MB,
+    forecast_study,
+    step_seconds,
+    tokens_of,
+)
+from finevar.study.config import TRAINING_DEFAULTS, read_config
+from finevar.study.design import plan_study
+from finevar.training import timing, training
 from pilot_facts import PILOT
 
 # Of a run of 256 sentences, an epoch takes 32, 16 or 8 steps of 0.18, 0.26 or 0.42 s.

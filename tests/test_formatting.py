@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from finevar import formatting
+from finevar.words import formatting
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from transformers import (
 )
 from transformers.modelcard import TrainingSummary
 
-from finevar.found_cards import Card, read_card
-from finevar.found_lines import plain_number
-from finevar.records import MODEL_CARDS
-from finevar.scores import ON_CARDS
+from finevar.columns import MODEL_CARDS
+from finevar.found.cards import Card, read_card
+from finevar.found.lines import plain_number
+from finevar.metrics import ON_CARDS
 
 BASE = "distilbert-base-uncased-finetuned-sst-2-english"
 

@@ -9,13 +9,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from finevar.coding import Coding
-from finevar.found_choice import Question, duplicates, stopped_early
-from finevar.found_gates import judge_cards
-from finevar.found_metrics import found_runs
-from finevar.found_sources import read_facts
-from finevar.readings import Plan, fit_study
-from finevar.records import MODEL_CARDS
+from finevar.analyses.fits import Plan, fit_study
+from finevar.columns import MODEL_CARDS
+from finevar.found.choice import Question, duplicates, stopped_early
+from finevar.found.gates import judge_cards
+from finevar.found.metrics import found_runs
+from finevar.found.sources import read_facts
+from finevar.study.coding import Coding
 
 ROOT = Path(__file__).parents[1]
 FACTORS = {

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from finevar import records
+from finevar.columns import CARDS, MODEL_CARDS, STATED
 from finevar.errors import InputError
-from finevar.found_sources import read_cards, read_facts, read_folder
-from finevar.records import MODEL_CARDS, STATED, read_table
+from finevar.found.sources import read_cards, read_facts, read_folder
+from finevar.parquet import read_table
 
 ROOT = Path(__file__).parents[1]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -222,4 +222,4 @@ def test_a_model_without_a_card_has_its_reason_and_the_others_are_fetched(tmp_pa
 
 def test_every_stated_fact_is_a_column_of_the_cards_and_none_twice():
     assert len(set(MODEL_CARDS.names)) == len(MODEL_CARDS.names)
-    assert set(STATED) < set(MODEL_CARDS.names) < set(records.CARDS.names)
+    assert set(STATED) < set(MODEL_CARDS.names) < set(CARDS.names)

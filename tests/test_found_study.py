@@ -18,12 +18,13 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 from transformers.modelcard import TrainingSummary
 
-from finevar import records
-from finevar.beside import beside_rows
-from finevar.coding import Coding
-from finevar.config import read_config
+from finevar.columns import CARDS, FOUND_METRICS
 from finevar.errors import InputError
-from finevar.records import read_table
+from finevar.found.beside import beside_rows
+from finevar.parquet import read_table
+from finevar.study.coding import Coding
+from finevar.study.config import read_config
+from finevar.tables import TABLES
 from test_browser import CHROMIUM, browser  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[1]
@@ -79,14 +80,14 @@ class Text(HTMLParser):
 
 def test_the_shipped_study_runs_from_the_facts_in_the_repository(finished):
     results = finished / "results" / "found_models"
-    runs = read_table(results / "metrics.parquet", records.FOUND_METRICS).to_pandas()
-    cards = read_table(results / "cards.parquet", records.CARDS).to_pandas()
+    runs = read_table(results / "metrics.parquet", FOUND_METRICS).to_pandas()
+    cards = read_table(results / "cards.parquet", CARDS).to_pandas()
     assert len(cards) == 130
     assert set(runs["run_id"]) == set(cards.loc[cards["set_aside"].isna(), "card_id"])
     assert cards["duplicate_of"].notna().sum() == 42
-    fits = read_table(results / "analysis" / "fits.parquet", records.FITS).to_pandas()
+    fits = read_table(results / "analysis" / "fits.parquet", TABLES["fits"]).to_pandas()
     assert fits["gate"].notna().all()
-    claims = read_table(results / "analysis" / "claims.parquet", records.CLAIMS).to_pandas()
+    claims = read_table(results / "analysis" / "claims.parquet", TABLES["claims"]).to_pandas()
     assert claims["p_value"].isna().all()
 
 
@@ -196,11 +197,11 @@ def tables(fetched) -> dict[str, pd.DataFrame]:
     """Return the tables that it made, by name."""
     names = ("coefficients", "effects", "fits", "pooling", "against_baseline", "claims", "beside")
     read = {name: fetched / "analysis" / f"{name}.parquet" for name in names}
-    return {name: read_table(path, getattr(records, name.upper())).to_pandas() for name, path in read.items()}
+    return {name: read_table(path, TABLES[name]).to_pandas() for name, path in read.items()}
 
 
 def test_the_cards_commits_are_recorded(fetched):
-    runs = read_table(fetched / "metrics.parquet", records.FOUND_METRICS).to_pandas()
+    runs = read_table(fetched / "metrics.parquet", FOUND_METRICS).to_pandas()
     assert len(runs) == 80
     assert set(runs["revision"]) == {COMMIT}
     assert set(runs["seed_stated"]) == {42}
@@ -272,7 +273,7 @@ def test_the_report_opens_offline_and_can_be_read_by_everyone(browser, report, f
 
 def judged(verdict: str, estimate: float, term: str = "batch_size") -> pa.Table:
     row = {"name": "a claim", "response": "accuracy", "framework": "absolute", "term": term, "verdict": verdict}
-    return pa.Table.from_pylist([row | {"estimate": estimate, "p_value": 0.01}], schema=records.CLAIMS)
+    return pa.Table.from_pylist([row | {"estimate": estimate, "p_value": 0.01}], schema=TABLES["claims"])
 
 
 def test_claims_stand_beside_those_of_the_other_study():

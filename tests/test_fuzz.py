@@ -40,19 +40,20 @@ from safetensors.numpy import load_file
 
 from conftest import STUDY
 from finevar import files
-from finevar.coding import model_matrix, terms
-from finevar.config import read_config
-from finevar.conversion import convert_model
-from finevar.corpus import prepare
-from finevar.design import Study, design_rows, factor_codings, plan_study
-from finevar.encoder import Architecture
-from finevar.encoding import Encoded, encode, load_encoded, save_encoded
+from finevar.columns import DESIGN, EXAMPLES
+from finevar.data.corpus import prepare
+from finevar.data.encoding import Encoded, encode, load_encoded, save_encoded
+from finevar.data.packages import archive_member, unpack
 from finevar.errors import InputError
-from finevar.found_config import is_found
-from finevar.packages import archive_member, unpack
-from finevar.records import DESIGN, EXAMPLES, read_table, write_table
-from finevar.schemas import factors as known_factors
-from finevar.sources import check_model
+from finevar.models.conversion import convert_model
+from finevar.models.encoder import Architecture
+from finevar.models.fetch import check_model
+from finevar.parquet import read_table, write_table
+from finevar.study.coding import model_matrix, terms
+from finevar.study.config import read_config
+from finevar.study.design import Study, design_rows, factor_codings, plan_study
+from finevar.study.found_config import is_found
+from finevar.study.schemas import factors as known_factors
 from tiny import make_model
 
 ROOT = Path(__file__).parents[1]

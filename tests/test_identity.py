@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 import tiny
-from finevar import config as config_module
-from finevar import identity
-from finevar.config import read_config
-from finevar.design import Study, plan_study
 from finevar.errors import InputError
+from finevar.study import config as config_module
+from finevar.study import identity
+from finevar.study.config import read_config
+from finevar.study.design import Study, plan_study
 
 RAW: dict[str, Any] = {
     "study": "toy",

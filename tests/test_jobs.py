@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from snakemake.iocontainers import Namedlist
 
-from finevar.endings import read_ending
 from finevar.errors import InputError
-from finevar.jobs import LOGGER, Job, JobLog, check_writable, describe
+from finevar.jobs.endings import read_ending
+from finevar.jobs.log import LOGGER, Job, JobLog, check_writable, describe
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 MISTAKE = InputError("data.csv, line 3", found="'x'", allowed="a number", remedy="Correct it.")
@@ -91,7 +91,7 @@ def test_a_job_leaves_no_open_file_behind(tmp_path):
 def test_a_failed_script_ends_with_an_error_code(tmp_path, mistake, code):
     script = f"""
         from finevar.errors import InputError
-        from finevar.jobs import JobLog
+        from finevar.jobs.log import JobLog
         with JobLog("job.log"):
             raise {mistake}
     """
@@ -119,7 +119,7 @@ def test_a_failed_script_ends_with_an_error_code(tmp_path, mistake, code):
 )
 def test_what_a_machine_lacks_is_told_in_a_sentence(tmp_path, error, told):
     script = f"""
-        from finevar.jobs import JobLog
+        from finevar.jobs.log import JobLog
         with JobLog("job.log"):
             raise {error}
     """
@@ -133,7 +133,7 @@ def test_what_a_machine_lacks_is_told_in_a_sentence(tmp_path, error, told):
 def test_a_job_that_was_asked_to_end_is_to_be_tried_again(tmp_path):
     script = """
         from finevar.errors import Interruption
-        from finevar.jobs import JobLog
+        from finevar.jobs.log import JobLog
         with JobLog("job.log"):
             raise Interruption("asked to end")
     """
@@ -157,7 +157,7 @@ def test_a_log_tells_by_its_last_level_how_the_job_ended(tmp_path, error, code):
     script = f"""
         from finevar.errors import InputError, Interruption
         from finevar.files import missing
-        from finevar.jobs import JobLog
+        from finevar.jobs.log import JobLog
         with JobLog("job.log") as log:
             log.info("no ERROR yet")
             raise {error}
@@ -206,7 +206,7 @@ def test_a_folder_without_permission_is_named(tmp_path):
         import os
         from pathlib import Path
         from finevar.errors import InputError
-        from finevar.jobs import check_writable
+        from finevar.jobs.log import check_writable
         if os.getuid() == 0:
             os.setuid(65534)
         try:
@@ -223,7 +223,7 @@ def test_a_folder_without_permission_is_named(tmp_path):
 def test_a_log_that_does_not_fit_on_the_disk_is_told_on_the_terminal(tmp_path):
     script = """
         from finevar.errors import InputError
-        from finevar.jobs import JobLog
+        from finevar.jobs.log import JobLog
         with JobLog("/dev/full") as log:
             log.info("something")
             raise InputError("data.csv", found="x", allowed="y", remedy="Correct it.")

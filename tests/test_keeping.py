@@ -17,10 +17,13 @@ import pandas as pd
 import pytest
 
 import tiny
-from finevar import files, keeping, memory, training
-from finevar.config import TRAINING_DEFAULTS
-from finevar.encoding import encode, save_encoded
+from finevar import files
+from finevar.data.encoding import encode, save_encoded
 from finevar.errors import InputError, Interruption
+from finevar.jobs import memory
+from finevar.study.config import TRAINING_DEFAULTS
+from finevar.training import saving as keeping
+from finevar.training import training
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 CLASSES = ["negative", "positive"]
@@ -120,7 +123,7 @@ def test_signals_mean_again_what_they_did_before(job, tmp_path):
 
 def spawn(job: dict, folder: Path, **environment: str) -> subprocess.Popen:
     """Start a training in a process of its own."""
-    script = f"from finevar.training import train_files; train_files(**{job | to(folder)!r})"
+    script = f"from finevar.training.training import train_files; train_files(**{job | to(folder)!r})"
     variables = os.environ | {"PYTHONPATH": str(SCRIPTS)} | environment
     return subprocess.Popen([sys.executable, "-c", script], env=variables, stderr=subprocess.PIPE, text=True)
 
@@ -284,8 +287,8 @@ def test_a_run_that_the_kernel_kills_for_memory_is_repeated_in_smaller_parts(tmp
         script = f"""
 import os, pathlib
 pathlib.Path({str(group)!r}, "cgroup.procs").write_text(str(os.getpid()))
-from finevar.warm import run_job
-run_job("finevar.training.train_files", log={str(tmp_path / "job.log")!r}, **{job!r})
+from finevar.jobs.worker import run_job
+run_job("finevar.training.training.train_files", log={str(tmp_path / "job.log")!r}, **{job!r})
 """
         variables = {name: value for name, value in os.environ.items() if not name.startswith(("FINEVAR", "SLURM"))}
         variables |= {"PYTHONPATH": str(SCRIPTS), "TMPDIR": place}

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import finevar
-from finevar import kernels
-from finevar.optimiser import BETAS, EPSILON, Moments, update
+from finevar.models import kernels
+from finevar.training.optimiser import BETAS, EPSILON, Moments, update
 
 SHAPES = {"w": (7, 5), "a.bias": (7,), "long": (3, 1000), "one": (1,), "e": (33, 2), "vector": (129,)}
 

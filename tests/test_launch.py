@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from finevar import launch
+from finevar.commands import launch
 from finevar.files import name_beside
 
 HOUR = 3600

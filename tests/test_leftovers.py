@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from finevar.leftovers import FIGURES, remove_leftovers
-from finevar.scores import RESPONSES
+from finevar.commands.leftovers import FIGURES, remove_leftovers
+from finevar.metrics import RESPONSES
 
 
 @pytest.fixture

@@ -9,12 +9,13 @@ from tests.benchmarks import gpu
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import tiny
-from finevar import checkpoint, padded, training
-from finevar.encoder import Architecture
-from finevar.encoding import Encoded, encode
-from finevar.optimiser import update
-from finevar.packing import collate
-from finevar.padded import PaddedSteps, block_places
+from finevar.data.encoding import Encoded, encode
+from finevar.models import checkpoint
+from finevar.models.encoder import Architecture
+from finevar.models.packing import collate
+from finevar.training import padded, training
+from finevar.training.optimiser import update
+from finevar.training.padded import PaddedSteps, block_places
 from test_training import CLASSES, SETTINGS, examples, start, train  # noqa: F401 - two fixtures
 
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
-from finevar import training
-from finevar.config import TRAINING_DEFAULTS
-from finevar.encoder import Architecture
-from finevar.encoding import Encoded
+from finevar.data.encoding import Encoded
 from finevar.files import write_sums
-from finevar.padded import padded_length
-from finevar.vocabulary import EMBEDDING, compact
+from finevar.models.encoder import Architecture
+from finevar.models.vocabulary import EMBEDDING, compact
+from finevar.study.config import TRAINING_DEFAULTS
+from finevar.training import training
+from finevar.training.padded import padded_length
 
 CLASSES = ["negative", "positive"]
 SETTINGS = TRAINING_DEFAULTS | {"dtype": "float32", "dropout": 0.0, "learning_rate": 5e-3, "schedule": "constant"}

@@ -11,12 +11,13 @@ from statsmodels.stats.multitest import multipletests
 from tests.calibration import paired as simulation
 
 import report_fixtures as fx
-from finevar import paired, paired_section
-from finevar.baselines import NO_SEEDS, Value, largest_difference
-from finevar.coding import Coding, terms
-from finevar.noise import has_own_noise, noise_at
-from finevar.predictions import Predictions
-from finevar.regression import fit_surface
+from finevar.analyses import paired
+from finevar.analyses.baselines import NO_SEEDS, Value, largest_difference
+from finevar.report.sections import paired as paired_section
+from finevar.results.predictions import Predictions
+from finevar.statistics.noise import has_own_noise, noise_at
+from finevar.statistics.regression import fit_surface
+from finevar.study.coding import Coding, terms
 from prediction_fixtures import compared
 
 LABELS = {"accuracy": "accuracy", "loss": "loss"}

@@ -6,8 +6,10 @@ import re
 
 import pytest
 
-from finevar import drawing, paper, report
-from finevar.charts import coefficients_chart
+from finevar.figures import drawing
+from finevar.figures.charts import coefficients_chart
+from finevar.report import page as report
+from finevar.report import paper
 from report_fixtures import CENTRE, baseline_metrics, explore, facts, simulate
 
 MINUS = "\N{MINUS SIGN}"

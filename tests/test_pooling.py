@@ -8,7 +8,7 @@ import pytest
 import statsmodels.formula.api as smf
 from tests.calibration import found as calibration
 
-from finevar.pooling import pooling_rows
+from finevar.found.pooling import pooling_rows
 from test_found_gates import published, question, sound  # noqa: F401 - a fixture
 
 

@@ -14,10 +14,10 @@ from scipy import stats
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 from statsmodels.stats.power import FTestPowerF2, TTestIndPower, TTestPower
 
-from finevar import power
-from finevar.coding import Coding
-from finevar.config import read_config
-from finevar.covariance import errors_of, fit_ols
+from finevar.planning import power
+from finevar.statistics.covariance import errors_of, fit_ols
+from finevar.study.coding import Coding
+from finevar.study.config import read_config
 
 STUDIES = 20_000
 REACH = 4 * (0.8 * 0.2 / STUDIES) ** 0.5  # four binomial standard errors

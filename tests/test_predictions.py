@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finevar import predictions
 from finevar.errors import InputError
+from finevar.results import predictions
 from prediction_fixtures import write_predictions
 
 LABELS = np.array([0, 1, 1, 0])

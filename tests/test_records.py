@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finevar import records
+from finevar.columns import EXAMPLES, METRICS, PREDICTIONS, STUDY_METRICS, TRAINING
 from finevar.errors import InputError
 from finevar.files import write_bytes
-from finevar.records import EXAMPLES, METRICS, PREDICTIONS, STUDY_METRICS, TRAINING, read_table, write_rows, write_table
+from finevar.metrics import RESPONSES
+from finevar.parquet import read_table, write_rows, write_table
 
 ROWS = [{"example_id": f"{number:016x}", "text": f"té{number}" * 40, "label": number % 2} for number in range(300)]
 
@@ -149,5 +150,5 @@ def test_what_pandas_writes_into_metadata_does_not_matter(tmp_path):
 
 def test_the_study_table_holds_the_run_table_and_the_baseline_beside():
     assert STUDY_METRICS.names[: len(METRICS.names)] == METRICS.names
-    beside = [f"baseline_{response}" for response in records.RESPONSES]
+    beside = [f"baseline_{response}" for response in RESPONSES]
     assert STUDY_METRICS.names[len(METRICS.names) :] == [*beside, "is_baseline_point", "trajectory_id", "ending"]

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from finevar import analyses, readings, regression
-from finevar.coding import Coding, aliased_terms, design_matrix, model_matrix, terms
+from finevar.analyses import fits as readings
+from finevar.analyses import surfaces as analyses
+from finevar.statistics import regression
+from finevar.study.coding import Coding, aliased_terms, design_matrix, model_matrix, terms
 
 # ChemReact: Myers, Montgomery & Anderson-Cook (2009), table 7.6, as distributed with R's rsm.
 CHEMREACT = [

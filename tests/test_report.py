@@ -6,19 +6,16 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from finevar import (
-    calibration_chart,
-    charts,
-    drawing,
-    effects_chart,
-    interplay_chart,
-    planes,
-    report_tables,
-    tradeoffs_chart,
-    tuning_chart,
-    variability_chart,
-)
-from finevar.report import render_page
+from finevar.figures import calibration as calibration_chart
+from finevar.figures import charts, drawing
+from finevar.figures import effects as effects_chart
+from finevar.figures import interplay as interplay_chart
+from finevar.figures import surface as planes
+from finevar.figures import tradeoffs as tradeoffs_chart
+from finevar.figures import tuning as tuning_chart
+from finevar.figures import variability as variability_chart
+from finevar.report import tables as report_tables
+from finevar.report.page import render_page
 from report_fixtures import BASELINE, CENTRE, FACTORS, baseline_metrics, explore, facts, simulate
 
 GATE = "The terms learning_rate^2 and epochs^2 are aliased: three levels are needed"

@@ -21,14 +21,15 @@ from transformers import (
     DistilBertModel,
 )
 
-from finevar import checkpoint, files, training
-from finevar.config import TRAINING_DEFAULTS
-from finevar.conversion import convert_model
-from finevar.encoding import Encoded
+from finevar import files
+from finevar.data.encoding import Encoded
 from finevar.errors import Interruption
-from finevar.keeping import keeping
-from finevar.state import State, load_state, save_state
-from finevar.training import Trained
+from finevar.models import checkpoint
+from finevar.models.conversion import convert_model
+from finevar.study.config import TRAINING_DEFAULTS
+from finevar.training.saving import keeping
+from finevar.training.state import State, load_state, save_state
+from finevar.training.training import Trained, training
 
 LAYERS, WORDS, POSITIONS = 2, 60, 32
 CLASSES = ["bad", "fair", "good"]

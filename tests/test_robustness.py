@@ -8,8 +8,11 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
-from finevar import readings, records, robustness, robustness_section
-from finevar.coding import Coding
+from finevar.analyses import fits as readings
+from finevar.analyses import robustness
+from finevar.report.sections import robustness as robustness_section
+from finevar.study.coding import Coding
+from finevar.tables import TABLES
 from report_fixtures import FACTORS, fitting, plan_of, simulate_metrics
 
 LABELS = {"accuracy": "accuracy", "loss": "loss"}
@@ -18,7 +21,7 @@ LABELS = {"accuracy": "accuracy", "loss": "loss"}
 def analysed(metrics: pd.DataFrame, responses: str = "accuracy loss", order: str = "quadratic") -> pd.DataFrame:
     plan = plan_of(FACTORS, responses.split(), order)
     surfaces, _ = readings.study_surfaces(metrics, plan)
-    return fitting(records.ROBUSTNESS, robustness.robustness_rows(surfaces))
+    return fitting(TABLES["robustness"], robustness.robustness_rows(surfaces))
 
 
 @pytest.fixture(scope="module")
@@ -175,5 +178,5 @@ def test_what_disagreeing_specifications_share_is_told(rows, told):
 
 
 def test_stopped_responses_are_told():
-    empty = {"robustness": fitting(records.ROBUSTNESS, robustness.robustness_rows([]))}
+    empty = {"robustness": fitting(TABLES["robustness"], robustness.robustness_rows([]))}
     assert robustness_section.section(empty, {}, [], 0.95)["finding"].startswith("Nothing to tell")

@@ -12,10 +12,11 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss, matthews_corrcoef
 
 from finevar import ENGINES
+from finevar.columns import METRICS, PREDICTIONS
 from finevar.errors import InputError
 from finevar.files import blank_seal, sealed
-from finevar.records import METRICS, PREDICTIONS, write_rows
-from finevar.run_metrics import engine, read_run_metrics
+from finevar.parquet import write_rows
+from finevar.results.run_metrics import engine, read_run_metrics
 
 LABELS = np.array([0, 1, 1, 0, 1])
 LOGITS = np.array([[2.0, -1.0], [0.5, 1.5], [1.0, 0.0], [0.0, 3.0], [-1.0, 1.0]], dtype=np.float32)

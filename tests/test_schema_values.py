@@ -14,11 +14,11 @@ import yaml
 from hypothesis import HealthCheck
 from hypothesis import strategies as st
 
-from finevar.config import TRAINING_DEFAULTS, read_config
-from finevar.design import plan_study
-from finevar.randomness import generator
-from finevar.schema_values import SCIENTIFIC, fill_defaults
-from finevar.schemas import normalise, read_schema
+from finevar.models.randomness import generator
+from finevar.study.config import TRAINING_DEFAULTS, read_config
+from finevar.study.design import plan_study
+from finevar.study.schema_values import SCIENTIFIC, fill_defaults
+from finevar.study.schemas import normalise, read_schema
 
 ROOT = Path(__file__).parents[1]
 RAW = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))

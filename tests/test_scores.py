@@ -11,7 +11,7 @@ import pytest
 from scipy import special
 from sklearn import metrics as sk
 
-from finevar import scores
+from finevar import metrics as scores
 
 
 def random_case(classes: int, *, examples: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -178,6 +178,6 @@ def test_what_is_no_mean_or_not_defined_has_no_contributions():
 
 def test_no_metric_needs_torch():
     told = (
-        "import sys; sys.path.insert(0, 'scripts'); import finevar.prediction_analyses; print('torch' in sys.modules)"
+        "import sys; sys.path.insert(0, 'scripts'); import finevar.analyses.predictions; print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", told], capture_output=True, text=True).stdout.strip() == "False"

@@ -18,11 +18,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from finevar import records, warm
-from finevar.checkpoint import load_model
-from finevar.encoding import encode
+from finevar.data.encoding import encode
 from finevar.errors import InputError
-from finevar.sources import fetch_model, find_model
+from finevar.jobs import worker as warm
+from finevar.models.checkpoint import load_model
+from finevar.models.fetch import fetch_model, find_model
+from finevar.tables import TABLES
 from report_fixtures import CENTRE, explore, facts, fitting, simulate
 from test_report import figures, render
 from test_warm import folder as warm_folder  # noqa: F401  a fixture
@@ -226,7 +227,7 @@ def with_text(text: str) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
             table["dataset"] = table["dataset"].mask(table["dataset"] != "", text)
     claim = {"name": text, "statement": text, "source": text, "reason": text, "verdict": "undecided"}
     claim |= {"response": "loss", "framework": "absolute", "term": "epochs", "finding": "effect"}
-    tables["claims"] = fitting(records.CLAIMS, [claim])
+    tables["claims"] = fitting(TABLES["claims"], [claim])
     lost = tables["metrics"]["status"] != "ok"
     tables["metrics"].loc[lost, "reason"] = text
     for column in ("device", "python", "torch", "engine", "dtype_used"):

@@ -52,7 +52,7 @@ def environment(slurm: Cluster, **more: str) -> dict[str, str]:
 
 def start(slurm: Cluster, folder: Path, *options: str, launcher: bool = False, **more: str) -> subprocess.Popen[str]:
     """Start a study in its folder: Snakemake by itself, or as `make study PROFILE=slurm` does."""
-    module = "finevar.launch" if launcher else "snakemake"
+    module = "finevar.commands.launch" if launcher else "snakemake"
     command = [sys.executable, "-m", module, "--snakefile", str(ROOT / "Snakefile"), "--profile", str(ROOT / "slurm")]
     command += ["--configfile", "config.yaml", *OPTIONS, *options]
     variables = environment(slurm, PYTHONPATH=str(ROOT / "scripts"), **more)

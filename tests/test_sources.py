@@ -23,10 +23,11 @@ import safetensors.numpy
 
 import fetch_data as fetch_data_script
 import fetch_model as fetch_model_script
-from finevar import packages
+from finevar.data import packages
+from finevar.data.sources import fetch_data
 from finevar.errors import InputError
 from finevar.files import SUMS
-from finevar.sources import fetch_data, fetch_model
+from finevar.models.fetch import fetch_model
 
 SCRIPTS = Path(packages.__file__).parents[1]
 REVISION = "0123456789abcdef0123456789abcdef01234567"

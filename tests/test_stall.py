@@ -12,16 +12,18 @@ from pathlib import Path
 import pytest
 
 import tiny
-from finevar import evaluation, stall, training
-from finevar.encoding import encode
-from finevar.endings import BEGUN, ERROR, read_ending
+from finevar.data.encoding import encode
 from finevar.errors import InputError
+from finevar.evaluation import evaluation
+from finevar.jobs import stall
+from finevar.jobs.endings import BEGUN, ERROR, read_ending
+from finevar.training import training
 from test_keeping import SETTINGS, attempts, make_job, same, to
 from test_warm import SCRIPTS, folder, pytestmark  # noqa: F401 - a fixture, and Linux only
 
 WORK = """
 import ctypes, time
-from finevar.stall import ending_if_stalled
+from finevar.jobs.stall import ending_if_stalled
 def hang():
     ctypes.PyDLL(None).sleep(60)  # keeps Python's lock: no other thread of Python runs meanwhile
 def work():
@@ -52,7 +54,7 @@ def assert_says_where(log: str) -> None:
 
 
 def test_a_job_that_hangs_in_c_ends_with_its_stacks_in_its_log(tmp_path):
-    script = "from finevar.warm import perform; perform('hanging.work', {}, 'job.log')"
+    script = "from finevar.jobs.worker import perform; perform('hanging.work', {}, 'job.log')"
     done, seconds = start(script, tmp_path, FINEVAR_STALL_SECONDS="1")
     assert done.returncode == 1
     assert seconds < 20
@@ -60,7 +62,7 @@ def test_a_job_that_hangs_in_c_ends_with_its_stacks_in_its_log(tmp_path):
 
 
 def test_a_fork_of_the_warm_process_that_hangs_ends_and_its_job_says_so(folder, tmp_path):  # noqa: F811
-    script = "from finevar.warm import run_job; run_job('hanging.work', log='job.log', kind='analysis')"
+    script = "from finevar.jobs.worker import run_job; run_job('hanging.work', log='job.log', kind='analysis')"
     done, seconds = start(script, tmp_path, FINEVAR_STALL_SECONDS="1")
     assert done.returncode == 1
     assert seconds < 40  # of which most goes to starting the warm process
@@ -69,7 +71,7 @@ def test_a_fork_of_the_warm_process_that_hangs_ends_and_its_job_says_so(folder, 
 
 
 def test_a_job_that_fails_otherwise_is_not_taken_for_one_that_hangs(folder, tmp_path):  # noqa: F811
-    script = "from finevar.warm import run_job; run_job('hanging.absent', log='job.log', kind='analysis')"
+    script = "from finevar.jobs.worker import run_job; run_job('hanging.absent', log='job.log', kind='analysis')"
     done, _ = start(script, tmp_path)
     assert done.returncode == 1
     assert "made no progress" not in done.stderr
@@ -81,8 +83,8 @@ def test_a_training_that_hung_goes_on_to_the_same_bytes(tmp_path):
     training.train_files(**job, **to(tmp_path / "undisturbed"))
     script = f"""
 import hanging
-from finevar import training
-from finevar.warm import perform
+from finevar.training import training
+from finevar.jobs.worker import perform
 classify, calls = training.classify, []
 def hang_at_the_fifth(*arguments):
     calls.append(1)
@@ -90,7 +92,7 @@ def hang_at_the_fifth(*arguments):
         hanging.hang()
     return classify(*arguments)
 training.classify = hang_at_the_fifth
-perform("finevar.training.train_files", {job | to(tmp_path)!r}, "job.log")
+perform("finevar.training.training.train_files", {job | to(tmp_path)!r}, "job.log")
 """
     done, _ = start(script, tmp_path, FINEVAR_STALL_SECONDS="1", FINEVAR_SAVE_SECONDS="0")
     assert done.returncode == 1
@@ -105,7 +107,7 @@ perform("finevar.training.train_files", {job | to(tmp_path)!r}, "job.log")
 def test_progress_keeps_a_job_alive_and_its_end_ends_the_watch(tmp_path):
     script = """
 import time
-from finevar import stall
+from finevar.jobs import stall
 stall.ARMED_SECONDS = 0.05
 with stall.ending_if_stalled("step") as progressed:
     for _ in range(20):

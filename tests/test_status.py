@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from finevar import status
-from finevar.config import read_config
-from finevar.design import plan_study
-from finevar.records import METRICS, STUDY_METRICS, write_rows
-from finevar.run_metrics import engine
+from finevar.columns import METRICS, STUDY_METRICS
+from finevar.commands import status
+from finevar.parquet import write_rows
+from finevar.results.run_metrics import engine
+from finevar.study.config import read_config
+from finevar.study.design import plan_study
 
 STUDY = {
     "study": "toy",

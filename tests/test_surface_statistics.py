@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from scipy import optimize, stats
 
-from finevar import checks, covariance, ladder, optimum, regression, sensitivity, slopes, verdicts
-from finevar.coding import Coding, model_matrix, terms
+from finevar.statistics import checks, covariance, ladder, optimum, regression, sensitivity, slopes, verdicts
+from finevar.study.coding import Coding, model_matrix, terms
 from test_regression import BASELINE, CHEM_CODINGS, CODINGS, chemreact, study
 
 

@@ -14,10 +14,10 @@ import tokenizers
 from tokenizers import AddedToken, BertWordPieceTokenizer, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoTokenizer
 
-from finevar import tokenization
-from finevar.encoding import encode
+from finevar.data.encoding import encode
 from finevar.errors import InputError
-from finevar.tokenization import PROBES, convert_tokenizer
+from finevar.models import tokenization
+from finevar.models.tokenization import PROBES, convert_tokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = [*SPECIAL, "the", "The", "cafe", "caf\u00e9", "Caf\u00e9", "\u4e2d", "\u56fd", "##\u56fd", "\u4e2d\u56fd"]
@@ -284,7 +284,7 @@ def test_a_machine_that_fails_is_no_fault_of_the_tokenizer(tmp_path, monkeypatch
 
 def test_transformers_is_imported_only_where_a_model_is_fetched_or_exported():
     """It takes seconds, which a training is not to pay."""
-    code = "import sys, finevar.sources, finevar.training; print('transformers' in sys.modules)"
+    code = "import sys, finevar.models.fetch, finevar.training.training; print('transformers' in sys.modules)"
     scripts = Path(tokenization.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=scripts, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

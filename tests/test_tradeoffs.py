@@ -15,18 +15,13 @@ from statsmodels.stats.multitest import multipletests
 from tests.calibration import simulate as studies
 from tests.calibration import tradeoffs as calibration
 
-from finevar import (
-    disagreements,
-    drawing,
-    optimum,
-    pareto,
-    readings,
-    regression,
-    tradeoffs,
-    tradeoffs_chart,
-    tradeoffs_section,
-)
-from finevar.coding import terms
+from finevar.analyses import disagreements, pareto, tradeoffs
+from finevar.analyses import fits as readings
+from finevar.figures import drawing
+from finevar.figures import tradeoffs as tradeoffs_chart
+from finevar.report.sections import tradeoffs as tradeoffs_section
+from finevar.statistics import optimum, regression
+from finevar.study.coding import terms
 from report_fixtures import CENTRE, FACTORS, as_read, plan_of, simulate, simulate_metrics
 from test_regression import CODINGS, study
 

@@ -11,12 +11,13 @@ import torch
 from transformers import Trainer, TrainingArguments, get_scheduler
 
 import tiny
-from finevar import checkpoint, machine, training
-from finevar.config import TRAINING_DEFAULTS
-from finevar.encoding import Encoded, encode
+from finevar.data.encoding import Encoded, encode
 from finevar.errors import InputError
-from finevar.optimiser import Moments, update
-from finevar.state import load_state, save_state
+from finevar.models import checkpoint, machine
+from finevar.study.config import TRAINING_DEFAULTS
+from finevar.training import training
+from finevar.training.optimiser import Moments, update
+from finevar.training.state import load_state, save_state
 
 CLASSES = ["negative", "positive"]
 SETTINGS = TRAINING_DEFAULTS | {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2, "dropout": 0.0, "max_length": 16}

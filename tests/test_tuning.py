@@ -10,7 +10,12 @@ import pandas as pd
 import pytest
 from opda.nonparametric import EmpiricalDistribution
 
-from finevar import drawing, readings, records, tuning, tuning_chart, tuning_section
+from finevar.analyses import fits as readings
+from finevar.analyses import tuning
+from finevar.figures import drawing
+from finevar.figures import tuning as tuning_chart
+from finevar.report.sections import tuning as tuning_section
+from finevar.tables import TABLES
 from report_fixtures import FACTORS, as_read, fitting, plan_of, simulate_metrics
 
 LABELS = {"accuracy": "accuracy", "loss": "loss"}
@@ -152,10 +157,10 @@ def test_a_study_has_a_section_and_a_figure(options, tmp_path):
 
 def test_a_study_without_metrics_says_so():
     tables = study()
-    empty = {"tuning_curves": fitting(records.TUNING_CURVES, []), "fits": tables["fits"]}
+    empty = {"tuning_curves": fitting(TABLES["tuning_curves"], []), "fits": tables["fits"]}
     assert tuning_section.section(empty, LABELS, [], 0.95)["groups"] == []
     stopped = [{"response": "accuracy", "dataset": "a", "reason": "fewer than two finished runs"}]
-    tables["tuning_curves"] = fitting(records.TUNING_CURVES, stopped)
+    tables["tuning_curves"] = fitting(TABLES["tuning_curves"], stopped)
     found = tuning_section.section(tables, LABELS, [], 0.95)
     assert found["groups"][0]["sentences"][0]["text"] == (
         "There is no tuning curve of accuracy: fewer than two finished runs."

@@ -16,11 +16,16 @@ from scipy import stats
 from statsmodels.stats.anova import anova_lm
 from tests.calibration import variability as simulated
 
-from finevar import drawing, ledger, legendre, readings, variability_chart, variability_section
-from finevar.anova import Grid, factor_shares
-from finevar.coding import Coding, model_matrix, terms
-from finevar.regression import fit_surface
-from finevar.variability import variability_rows
+from finevar.analyses import fits as readings
+from finevar.analyses.variability import variability_rows
+from finevar.figures import drawing
+from finevar.figures import variability as variability_chart
+from finevar.report.sections import variability as variability_section
+from finevar.statistics import ledger
+from finevar.statistics import surface_ledger as legendre
+from finevar.statistics.anova import Grid, factor_shares
+from finevar.statistics.regression import fit_surface
+from finevar.study.coding import Coding, model_matrix, terms
 from report_fixtures import FACTORS, as_read, factors, plan_of, simulate_metrics
 
 STUDIES = 80

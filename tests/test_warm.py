@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from finevar import warm
+from finevar.jobs import worker as warm
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are asked for on Linux only")
@@ -45,7 +45,7 @@ def warm_processes(place: str | Path) -> list[int]:
             words = (process / "cmdline").read_bytes().decode().split("\0")
         except OSError:
             continue
-        if "finevar.warm" in words and any(word.startswith(str(place)) for word in words):
+        if "finevar.jobs.worker" in words and any(word.startswith(str(place)) for word in words):
             found.append(int(process.name))
     return sorted(found)
 
@@ -65,7 +65,7 @@ def wait_for(found: Callable[[], object]) -> object:
 
 def pause(folder: Path) -> subprocess.Popen[str]:
     """Start a job that waits for a signal."""
-    script = f"from finevar.warm import run_job; run_job('signal.pause', log={str(folder / 'pause.log')!r})"
+    script = f"from finevar.jobs.worker import run_job; run_job('signal.pause', log={str(folder / 'pause.log')!r})"
     return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
 
 
@@ -178,7 +178,7 @@ def test_a_warm_process_that_is_asked_to_end_has_its_forks_end_first(folder, tmp
     """As at a shutdown; the job, which is not asked here, then does its work itself."""
     (tmp_path / "slow.py").write_text(
         "import os, time\n"
-        "from finevar.jobs import asked_to_end\n"
+        "from finevar.jobs.log import asked_to_end\n"
         "def work(path):\n"
         "    with asked_to_end() as asked, open(path, 'a') as file:\n"
         "        print(os.getpid(), 'begun', file=file, flush=True)\n"
@@ -187,7 +187,9 @@ def test_a_warm_process_that_is_asked_to_end_has_its_forks_end_first(folder, tmp
         "        time.sleep(0.5)\n"
         "        print(os.getpid(), 'saved', file=file, flush=True)\n"
     )
-    script = f"from finevar.warm import run_job; run_job('slow.work', log={str(tmp_path / 'job.log')!r}, path='told')"
+    script = (
+        f"from finevar.jobs.worker import run_job; run_job('slow.work', log={str(tmp_path / 'job.log')!r}, path='told')"
+    )
     path = os.pathsep.join([os.environ["PYTHONPATH"], str(tmp_path)])
     variables = os.environ | {"PYTHONPATH": path, "JOBS_PARENT": str(os.getpid())}
     job = subprocess.Popen([sys.executable, "-c", script], env=variables, cwd=tmp_path)

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from finevar import wording
+from finevar.words import wording
 from report_fixtures import simulate
 
 LABELS = {"accuracy": "accuracy", "f1": "binary F1", "loss": "loss"}

@@ -525,7 +525,7 @@ def launch(folder: Path, *options: str) -> subprocess.CompletedProcess:
     profile = ["--profile", str(ROOT / "workflow/profiles/local")]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
-        [sys.executable, "-m", "finevar.launch", *base, *profile, *options],
+        [sys.executable, "-m", "finevar.commands.launch", *base, *profile, *options],
         cwd=folder, env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT / "scripts")}, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
     )  # fmt: skip

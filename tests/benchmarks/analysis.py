@@ -13,8 +13,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import numpy as np
 import pandas as pd
 
-from finevar import analyses, readings
-from finevar.coding import Coding
+from finevar.analyses import fits as readings
+from finevar.analyses import surfaces as analyses
+from finevar.study.coding import Coding
 
 RESPONSES = ("accuracy", "f1", "loss", "precision", "recall", "mcc", "roc_auc", "brier")
 CODINGS = {

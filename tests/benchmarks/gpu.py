@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from tests.benchmarks.step import LENGTHS, SHARES, SIZES, WORDS, random_weights
 
-from finevar.encoder import Architecture
-from finevar.encoding import Encoded
-from finevar.machine import choose_dtype, set_up
-from finevar.padded import PaddedSteps
-from finevar.randomness import generator
-from finevar.training import end_to_end, epoch_batches, first_state
+from finevar.data.encoding import Encoded
+from finevar.models.encoder import Architecture
+from finevar.models.machine import choose_dtype, set_up
+from finevar.models.randomness import generator
+from finevar.training.padded import PaddedSteps
+from finevar.training.training import end_to_end, epoch_batches, first_state
 
 WAYS = ("end to end", "padded", "captured")
 EXAMPLES, EPOCHS = 2048, 3  # the first epoch is not timed: it loads kernels and captures shapes

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-from finevar.report import render_page
+from finevar.report.page import render_page
 from prediction_fixtures import explored_study
 from report_fixtures import baseline_metrics, facts
 from test_report import figures

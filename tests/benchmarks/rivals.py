@@ -26,10 +26,10 @@ import pandas as pd
 import torch
 import yaml
 
-from finevar.config import read_config
-from finevar.design import Run, plan_study
-from finevar.encoder import Architecture
-from finevar.machine import CPUINFO, has_bfloat16
+from finevar.models.encoder import Architecture
+from finevar.models.machine import CPUINFO, has_bfloat16
+from finevar.study.config import read_config
+from finevar.study.design import Run, plan_study
 
 ROOT = Path(__file__).parents[2]
 CORNERS = {

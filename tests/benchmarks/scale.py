@@ -18,11 +18,13 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import numpy as np
 import yaml
 
-from finevar.aggregation import aggregate_curves, aggregate_metrics
-from finevar.config import read_config
-from finevar.design import Study, baseline_levels, design_rows, plan_study
-from finevar.records import METRICS, RESPONSES, TRAINING, write_rows
-from finevar.run_metrics import engine
+from finevar.columns import METRICS, TRAINING
+from finevar.metrics import RESPONSES
+from finevar.parquet import write_rows
+from finevar.results.aggregation import aggregate_curves, aggregate_metrics
+from finevar.results.run_metrics import engine
+from finevar.study.config import read_config
+from finevar.study.design import Study, baseline_levels, design_rows, plan_study
 
 ROOT = Path(__file__).parents[2]
 FACTORS = {

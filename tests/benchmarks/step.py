@@ -24,11 +24,11 @@ import torch
 from tests.benchmarks.rivals import ceiling, step_flops
 from torch.nn import functional as F
 
-from finevar.encoder import Architecture, Weights, classify, multiplied
-from finevar.machine import choose_dtype, set_up
-from finevar.optimiser import Moments, update
-from finevar.packing import collate
-from finevar.randomness import generator
+from finevar.models.encoder import Architecture, Weights, classify, multiplied
+from finevar.models.machine import choose_dtype, set_up
+from finevar.models.packing import collate
+from finevar.models.randomness import generator
+from finevar.training.optimiser import Moments, update
 
 SIZES = {
     "MiniLM, 22.7 M": Architecture(30522, 512, 384, 1536, 6, 12, "gelu", 0.1, 0.1, 0.2),

@@ -80,7 +80,7 @@ def fine_tune(
 def native_bfloat16() -> bool:
     """Tell whether the processor multiplies bfloat16 natively, as finevar asks it."""
     sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-    from finevar.machine import CPUINFO, has_bfloat16
+    from finevar.models.machine import CPUINFO, has_bfloat16
 
     return has_bfloat16(CPUINFO)
 

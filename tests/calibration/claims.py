@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from tests.calibration import simulate
 
-from finevar import claims, readings
-from finevar.coding import model_matrix, term_group, term_name
+from finevar.analyses import claims
+from finevar.analyses import fits as readings
+from finevar.study.coding import model_matrix, term_group, term_name
 
 TERMS = [("learning_rate",), ("batch_size",), ("epochs",), ("learning_rate", "epochs"), ("batch_size", "epochs")]
 SIZES = {"no effect": 0.0, "effect at the bound": 2.0, "large effect": 6.0}  # in standard deviations between seeds

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from finevar.coding import Coding
-from finevar.found_choice import Question
-from finevar.pooling import pooling_rows
+from finevar.found.choice import Question
+from finevar.found.pooling import pooling_rows
+from finevar.study.coding import Coding
 
 OWNERS, CARDS, DATASETS = 30, 120, 5
 SPREADS = {"data sets": 0.03, "owners": 0.005, "repetitions": 0.005}  # standard deviations

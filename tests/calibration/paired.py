@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from finevar import paired, regression
-from finevar.covariance import Errors
+from finevar.analyses import paired
+from finevar.statistics import regression
+from finevar.statistics.covariance import Errors
 
 CONFIDENCE = 0.95
 POINTS = 9

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from tests.calibration import simulate
 
-from finevar import power
-from finevar.coding import design_matrix, term_name, terms
+from finevar.planning import power
+from finevar.study.coding import design_matrix, term_name, terms
 
 
 def planned(shape: simulate.Design, noise: str) -> power.Design:

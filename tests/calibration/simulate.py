@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from finevar import baselines, checks, ladder, optimum, readings, regression, sensitivity, slopes
-from finevar.coding import Coding, model_matrix, term_name, terms
+from finevar.analyses import baselines
+from finevar.analyses import fits as readings
+from finevar.statistics import checks, ladder, optimum, regression, sensitivity, slopes
+from finevar.study.coding import Coding, model_matrix, term_name, terms
 
 NOISES = ("independent", "shared_seeds", "growing", "trajectories")
 ALPHA = 0.05

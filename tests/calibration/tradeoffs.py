@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 from tests.calibration import simulate
 
-from finevar import disagreements, pareto, readings, records, tradeoffs
-from finevar.coding import model_matrix, terms
+from finevar.analyses import disagreements, pareto, tradeoffs
+from finevar.analyses import fits as readings
+from finevar.metrics import towards
+from finevar.study.coding import model_matrix, terms
 
 TOGETHER = 0.6  # correlation of the two metrics' noise
 # The truth of loss, in the order of a quadratic's terms: it rises with learning rate and epochs, where accuracy gains.
@@ -113,7 +115,7 @@ def intervals(shape: simulate.Design, noise: str, generator: np.random.Generator
         yield "cosine has the sign that is told", row["verdict"] != ("agree" if cosine < 0 else "disagree")
     held = []
     for row in tradeoffs.price_rows(fitted):
-        values = truth[row["response"]] * records.towards(row["response"])
+        values = truth[row["response"]] * towards(row["response"])
         price = values[row["own_best"]] - values[row["point_id"]]
         held.append(row["ci_low"] <= price <= row["ci_high"])
     yield "prices, all at once", all(held)
@@ -127,7 +129,7 @@ def intervals(shape: simulate.Design, noise: str, generator: np.random.Generator
 def true_desirability(rows: list[dict], response: str, truth: pd.Series) -> np.ndarray:
     """Return the true values between the worst and the best prediction, which the study takes for the scale's ends."""
     values = [row["value"] for row in rows if row["response"] == response]
-    ends = (min(values), max(values)) if records.towards(response) > 0 else (max(values), min(values))
+    ends = (min(values), max(values)) if towards(response) > 0 else (max(values), min(values))
     return np.clip((truth.to_numpy() - ends[0]) / (ends[1] - ends[0]), 0, 1)
 
 

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from finevar.anova import Grid, factor_shares, source_of
-from finevar.coding import Coding, terms
-from finevar.ledger import grid_ledger, sentence_columns
-from finevar.legendre import surface_ledger
-from finevar.regression import fit_surface
+from finevar.statistics.anova import Grid, factor_shares, source_of
+from finevar.statistics.ledger import grid_ledger, sentence_columns
+from finevar.statistics.regression import fit_surface
+from finevar.statistics.surface_ledger import surface_ledger
+from finevar.study.coding import Coding, terms
 
 CONFIDENCE = 0.95
 NOISE = 0.8  # variance of a run about its source's effects

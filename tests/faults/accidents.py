@@ -151,7 +151,7 @@ def company(place: Place, first: str, second: str) -> Outcome:
     early = process.poll() is None
     done = finish(process, file, begun)
     outcome = start_once_more(place, folder, "plain", "two at once", [f"{second} beside {first}"])
-    sentence = ACTIVE in told.text if second == "finevar.launch" else LOCKED.search(told.text)
+    sentence = ACTIVE in told.text if second == "finevar.commands.launch" else LOCKED.search(told.text)
     outcome.wrong += [] if told.status and sentence and early else [f"the second: {told.status}, {told.text[-300:]}"]
     outcome.wrong += [f"the first: {done.status}"] if done.status else []
     return outcome
@@ -265,7 +265,7 @@ def read_only(place: Place, where: str) -> Outcome:
     return outcome
 
 
-LAUNCHER, SNAKEMAKE = "finevar.launch", "snakemake"
+LAUNCHER, SNAKEMAKE = "finevar.commands.launch", "snakemake"
 TRIALS: dict[str, list[Callable[[Place], Outcome]]] = {
     "lock": [functools.partial(lock, content=content) for content in ("", "results/toy/a\nresults/toy/b\n")],
     "half-written": [half_written],

@@ -10,7 +10,7 @@ import signal
 import time
 from pathlib import Path
 
-from finevar.launch import JOBS, SNAKEMAKE
+from finevar.commands.launch import JOBS, SNAKEMAKE
 
 VICTIMS = ("launcher", "Snakemake", "job", "fork", "warm", "all", "terminal")
 
@@ -29,9 +29,9 @@ def processes(folder: Path) -> dict[int, list[str]]:
 
 def part(words: list[str]) -> str:
     """Tell which part of a study a process of its folder is."""
-    if "finevar.launch" in words:
+    if "finevar.commands.launch" in words:
         return "launcher"
-    if "finevar.warm" in words:
+    if "finevar.jobs.worker" in words:
         return "fork"
     if any(re.search(JOBS, word) for word in words):
         return "job"
@@ -47,7 +47,7 @@ def rules_under_way(folder: Path) -> list[str]:
 def candidates(folder: Path, temporary: Path, victim: str) -> list[int]:
     """Return the processes that a victim's name stands for; temporary: where the warm process lives."""
     if victim == "warm":
-        return [number for number, words in processes(temporary).items() if "finevar.warm" in words]
+        return [number for number, words in processes(temporary).items() if "finevar.jobs.worker" in words]
     if victim == "all":
         return [*processes(folder), *candidates(folder, temporary, "warm")]
     return [number for number, words in processes(folder).items() if part(words) == victim]

@@ -214,7 +214,7 @@ def start(
     place: Place,
     folder: Path,
     *more: str,
-    module: str = "finevar.launch",
+    module: str = "finevar.commands.launch",
     temporary: Path | None = None,
     project: Path = ROOT,
 ) -> tuple[subprocess.Popen, Path]:

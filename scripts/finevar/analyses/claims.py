@@ -1,0 +1,140 @@
+"""Whether statements made before a study are replicated, contradicted or undecided on its runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from scipy import special, stats
+
+from finevar.analyses.fits import SPAN
+from finevar.study.coding import term_name, terms
+from finevar.tables import as_rows
+from finevar.words.formatting import counted, factor_label, joined, percent, significant
+
+POWER = 0.8
+UNITS = {  # of an estimate: the change of the response that a term's verdict is about, see readings.SPAN
+    "first_order": "change from the lowest to the highest level",
+    "two_way": "change along one factor at the other's highest level, less that at its middle",
+    "quadratic": "change from the middle to the ends",
+    "cubic": "change from the lowest to the highest level",
+}
+
+Row = Mapping[str, Any]
+Claim = Mapping[str, Any]
+
+
+def judge_claims(
+    coefficients: pd.DataFrame,
+    fits: pd.DataFrame,
+    claims: Sequence[Claim],
+    *,
+    factors: Mapping[str, Mapping[str, Any]],
+    model: str,
+    confidence: float,
+) -> list[dict[str, Any]]:
+    """Return a row a claim (the table claims), in order.
+
+    coefficients, fits: of the study (its tables). factors: the study's, with levels. model: its terms.
+    Holm's correction over all claims is in the coefficients already.
+    """
+    rows = keyed(coefficients[coefficients["units"] == "coded"], "response", "framework", "term")
+    stands = keyed(fits, "response", "framework")
+    judged = []
+    for claim in claims:
+        place = claim["response"], claim["framework"] or "absolute"
+        fit = stands.get(place)
+        reason = untested_reason(claim["term"], fit, factors, model)
+        found = {} if reason else judge_claim(claim, rows[*place, claim["term"]], fit, factors, 1 - confidence)
+        said = {name: claim[name] for name in ("name", "response", "term", "statement", "source", "finding", "sign")}
+        said |= {"framework": place[1], "p_published": claim["p"], "verdict": "undecided", "reason": reason}
+        judged.append(said | found)
+    return judged
+
+
+def keyed(table: pd.DataFrame, *columns: str) -> dict[tuple[Any, ...], Row]:
+    """Return the rows of a table by their values in some columns, missing values as None."""
+    return {tuple(row[name] for name in columns): row for row in as_rows(table)}
+
+
+def judge_claim(
+    claim: Claim, found: Row, fit: Row, factors: Mapping[str, Mapping[str, Any]], alpha: float
+) -> dict[str, Any]:
+    """Return what this study finds of a claim: the estimate of its term, and the verdict."""
+    row = measured(found, factors) | {"found": found["verdict"], "smallest_effect": fit["smallest_effect"]}
+    row["minimum_detectable"] = SPAN[found["group"]] * detectable(found, alpha)
+    row["verdict"] = verdict_on(claim, found)
+    row["reason"] = undecided_reason(row, fit, alpha) if row["verdict"] == "undecided" else None
+    return row
+
+
+def untested_reason(term: str, fit: Row | None, factors: Mapping[str, Mapping[str, Any]], model: str) -> str | None:
+    """Say why this study has no estimate of a term: its factors, its model, or the gate that stopped the fit."""
+    fixed = [name for name in factors_of(term) if name not in factors]
+    if fixed:
+        return f"range: this study does not vary {joined([factor_label(name) for name in fixed])}"
+    if term not in {term_name(known) for known in terms(list(factors), model)}:
+        return f"range: the model of this study ({model}) has no such term"
+    if fit is None:
+        return "range: this study has no fit of the metric"
+    return f"range: {fit['gate']}" if fit["gate"] else None
+
+
+def factors_of(term: str) -> list[str]:
+    """Return the factors of a term by its name."""
+    return term.partition("^")[0].split(":")
+
+
+def measured(found: Row, factors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a coefficient as the change over the levels that its verdict is about, with the levels of one factor."""
+    scaled = {name: SPAN[found["group"]] * found[name] for name in ("estimate", "std_error", "ci_low", "ci_high")}
+    row = scaled | {"p_value": found["p_value"], "p_adjusted": found["p_adjusted"], "unit": UNITS[found["group"]]}
+    names = factors_of(found["term"])
+    if len(names) == 1:
+        levels = factors[names[0]]["levels"]
+        row |= {"from_level": float(min(levels)), "to_level": float(max(levels))}
+    return row
+
+
+def detectable(found: Row, alpha: float) -> float:
+    """Return the smallest coefficient that a two-sided t test at this study's error finds with a power of 80 %.
+
+    By the noncentral t distribution; that the test finds it with the wrong sign is left out, being below 1 in 10,000.
+    """
+    critical = stats.t.ppf(1 - alpha / 2, found["df"])
+    return found["std_error"] * float(special.nctdtrinc(found["df"], 1 - POWER, critical))
+
+
+def verdict_on(claim: Claim, found: Row) -> str:
+    """Return replicated, contradicted or undecided.
+
+    That a term has no effect is replicated only where it is shown to be negligible.
+    """
+    ours = found["verdict"]
+    if ours not in ("effect", "negligible"):
+        return "undecided"
+    if claim["finding"] == "none":
+        return "replicated" if ours == "negligible" else "contradicted"
+    if ours == "negligible":
+        return "contradicted"
+    sign = "positive" if found["estimate"] > 0 else "negative"
+    return "replicated" if claim["sign"] in (None, sign) else "contradicted"
+
+
+def undecided_reason(row: Row, fit: Row, alpha: float) -> str:
+    """Say why a claim is undecided although its term was estimated: noise, the count of claims, or power."""
+    smallest = row["smallest_effect"]
+    if row["p_value"] < alpha:
+        return f"claims: p is below {alpha:.2g}, but no longer once all claims are counted"
+    if smallest is None or fit["pure_error_sd"] is None:
+        return "noise: with one seed there is no noise to measure an effect against"
+    if row["minimum_detectable"] <= smallest:
+        return "power: neither a change of the size of interest nor its absence is shown, although it could have been"
+    seeds = math.ceil(fit["seeds"] * (row["minimum_detectable"] / smallest) ** 2)
+    return (
+        f"power: with {counted(int(fit['seeds']), 'seed')} a change is found with a probability of {percent(POWER)} "
+        f"only from {significant(row['minimum_detectable'])} on, and the smallest effect of interest is "
+        f"{significant(smallest)}; that takes about {counted(seeds, 'seed')}"
+    )

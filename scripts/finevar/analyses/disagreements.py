@@ -1,0 +1,148 @@
+"""Where two metrics pull apart: the angle between their fitted gradients, each turned so that up is better.
+
+The surfaces of a study share their design matrix and their runs, so that their errors go together; how much is told by
+the products of their residuals, run by run, as the covariance of one surface is by its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from finevar.metrics import towards
+from finevar.statistics.covariance import jackknife_weights
+from finevar.statistics.optimum import design_points, joint_df, region_limit, region_statistic, t_draws
+from finevar.statistics.regression import Surface, contrast
+from finevar.statistics.slopes import gradient, sign
+
+UNTOLD = "the gradient of {} cannot be told from zero here, so it may point anywhere"
+VERDICTS = {"positive": "agree", "negative": "disagree", "open": "open"}
+
+Rows = list[dict[str, Any]]
+
+
+# Joint errors ---------------------------------------------------------------------------------------------------------
+
+
+def scores(surface: Surface) -> pd.DataFrame:
+    """Return what each independent run, or trajectory, adds to the parameters' errors [clusters, parameters].
+
+    Their cross products are the fit's covariance (HC3 or CR3).
+    """
+    fit, count = surface.fit, surface.errors.count
+    rows = jackknife_weights(fit.matrix, fit.bread, surface.errors.clusters) * fit.resid[:, None]
+    rows = rows if count is None else rows * math.sqrt((count - 1) / count)
+    return pd.DataFrame(rows).groupby(surface.runs["trajectory_id"].to_numpy()).sum()
+
+
+def joint_draws(surfaces: Sequence[Surface]) -> list[np.ndarray]:
+    """Return draws [draws, parameters] about the estimates of each surface, drawn together.
+
+    Multivariate t, with cross products of scores as the covariance between surfaces; a run that one of them lacks adds
+    nothing to it.
+    """
+    together = pd.concat([scores(surface) for surface in surfaces], axis=1).fillna(0.0).to_numpy()
+    draws = t_draws(together.T @ together, min(joint_df(surface) for surface in surfaces))
+    ends = np.cumsum([len(surface.names) for surface in surfaces])[:-1]
+    parts = np.split(draws, ends, axis=1)
+    return [surface.fit.params + part for surface, part in zip(surfaces, parts, strict=True)]
+
+
+# Angles ---------------------------------------------------------------------------------------------------------------
+
+
+def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) -> Rows:
+    """Return for each pair of responses the cosine of their gradients at every tried point and at the centre.
+
+    draws: of joint_draws(). The last row of a pair counts the tried points, and names the factors whose average slope
+    is better for one response and worse for the other.
+    """
+    if len(surfaces) < 2:
+        return []
+    points, coded = design_points(surfaces[0])
+    places = np.vstack([coded, np.zeros(coded.shape[1])])
+    names = [("cell", point) for point in points["point_id"]] + [("centre", None)]
+    told = [region_statistic(surface, places) > region_limit(surface) for surface in surfaces]
+    weights = [place_gradients(surface, places) for surface in surfaces]
+    found: dict[tuple[int, int], Rows] = {pair: [] for pair in itertools.combinations(range(len(surfaces)), 2)}
+    for number, (place, point) in enumerate(names):
+        slopes = [oriented(surface, at[number]) for surface, at in zip(surfaces, weights, strict=True)]
+        drawn = [part @ slope.T for part, slope in zip(draws, slopes, strict=True)]
+        at_best = [slope @ surface.fit.params for surface, slope in zip(surfaces, slopes, strict=True)]
+        for (a, b), rows in found.items():
+            untold = [surfaces[which].response for which in (a, b) if not told[which][number]]
+            row = angle(at_best[a], at_best[b], drawn[a], drawn[b], surfaces[a].alpha, untold)
+            rows.append({"place": place, "point_id": point} | row)
+    return [
+        {"response_a": surfaces[a].response, "response_b": surfaces[b].response} | row
+        for (a, b), rows in found.items()
+        for row in [*rows, summary(rows, surfaces[a], surfaces[b])]
+    ]
+
+
+def place_gradients(surface: Surface, places: np.ndarray) -> np.ndarray:
+    """Return the contrasts [places, factors, parameters] of the slopes at coded places [places, factors]."""
+    where = dict(zip(surface.codings, places.T, strict=True))
+    return np.stack([surface.padded(gradient(surface.columns, where, name)) for name in surface.codings], axis=1)
+
+
+def oriented(surface: Surface, weights: np.ndarray) -> np.ndarray:
+    """Return contrasts turned so that more is better."""
+    return towards(surface.response) * weights
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the cosine of the angle between vectors along the last axis; not a number where one has no length."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (a * b).sum(-1) / np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
+
+
+def angle(
+    a: np.ndarray, b: np.ndarray, drawn_a: np.ndarray, drawn_b: np.ndarray, alpha: float, untold: Sequence[str]
+) -> dict[str, Any]:
+    """Return the cosine of two gradients [factors] with its percentile interval over draws [draws, factors].
+
+    untold: the responses whose gradient cannot be told from zero; the interval is then every cosine (Fieller 1954).
+    Noise turns parallel gradients apart but never together, so that draws stay short of a cosine of 1, or of -1: it
+    belongs to the interval where the angle's basic bootstrap interval (Davison & Hinkley 1997, ch. 5) reaches it.
+    """
+    value = float(cosine(a, b))
+    if not math.isfinite(value):
+        return {"reason": "a fitted gradient is zero here"}
+    if untold:
+        why = UNTOLD.format(" and that of ".join(untold))
+        return {"cosine": value, "ci_low": -1.0, "ci_high": 1.0, "verdict": "open", "reason": why}
+    here, drawn = math.acos(np.clip(value, -1, 1)), np.arccos(np.clip(cosine(drawn_a, drawn_b), -1, 1))
+    near, far = np.quantile(drawn, [alpha / 2, 1 - alpha / 2]).tolist()
+    low = math.cos(far) if 2 * here - near < math.pi else -1.0
+    high = math.cos(near) if 2 * here - far > 0 else 1.0
+    return {"cosine": value, "ci_low": low, "ci_high": high, "verdict": VERDICTS[sign(low, high)]}
+
+
+def summary(rows: Rows, first: Surface, second: Surface) -> dict[str, Any]:
+    """Return the shares of tried points where two responses agree, disagree or leave it open, and what parts them."""
+    verdicts = [row.get("verdict") for row in rows if row["place"] == "cell"]
+    shares = {f"share_{name}": verdicts.count(name) / len(verdicts) for name in VERDICTS.values()}
+    return {"place": "summary", "cells": len(verdicts), "factors": ", ".join(parting(first, second))} | shares
+
+
+def parting(first: Surface, second: Surface) -> list[str]:
+    """Return the factors that make one response better and the other worse on average, both told from zero."""
+    ways = [average_ways(surface) for surface in (first, second)]
+    return [name for name in first.codings if {ways[0][name], ways[1][name]} == {"positive", "negative"}]
+
+
+def average_ways(surface: Surface) -> Mapping[str, str]:
+    """Return which way each factor's slope, averaged over the runs, points; positive is better."""
+    everywhere = {name: coding.coded(surface.runs[name]) for name, coding in surface.codings.items()}
+    ways = {}
+    for name in surface.codings:
+        weights = surface.padded(gradient(surface.columns, everywhere, name).mean(0))
+        slope = contrast(surface, oriented(surface, weights))
+        ways[name] = sign(slope.ci_low, slope.ci_high)
+    return ways

@@ -1,0 +1,95 @@
+"""Where runs diverge: shares by level of each factor with exact intervals, and tests of a trend along the levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from finevar.analyses.fits import Plan
+
+DRAWS = 99_999
+DRAW_SEED = 20250103
+
+Rows = list[dict[str, Any]]
+
+
+def failure_rows(metrics: pd.DataFrame, plan: Plan) -> Rows:
+    """Return rows of the table failures: all runs (factor ""), then each level of each factor.
+
+    metrics: a study's runs (columns.STUDY_METRICS). Data sets are pooled (""), and where there are several, told apart
+    as well. A diverged run is a result; a missing one is not, and is in no share.
+    """
+    parts = [("", metrics)]
+    if metrics["dataset"].nunique() > 1:
+        parts += list(metrics.groupby("dataset", sort=False))
+    return [row for dataset, runs in parts for row in dataset_rows(runs, dataset, plan)]
+
+
+def dataset_rows(runs: pd.DataFrame, dataset: str, plan: Plan) -> Rows:
+    """Return the rows of one data set, or of all; each factor's trend stands at all of its levels."""
+    rows = [{"factor": "", "reason": "there is no trend over all runs"} | counted(runs, plan.confidence)]
+    tests = trend_tests(runs, plan)
+    for factor in plan.codings:
+        for level, found in runs.groupby(factor):
+            place = {"factor": factor, "level": float(level)}
+            rows.append(place | counted(found, plan.confidence) | tests[factor])
+    return [{"dataset": dataset} | row for row in rows]
+
+
+def counted(runs: pd.DataFrame, confidence: float) -> dict[str, Any]:
+    """Count runs by their end, with the share that diverged and its interval (Clopper & Pearson 1934)."""
+    diverged, missing = (int((runs["status"] == status).sum()) for status in ("diverged", "missing"))
+    ended = len(runs) - missing
+    row = {"runs": ended, "diverged": diverged, "missing": missing}
+    if not ended:
+        return row
+    low, high = proportion_confint(diverged, ended, alpha=1 - confidence, method="beta")
+    return row | {"share": diverged / ended, "ci_low": float(low), "ci_high": float(high)}
+
+
+def trend_tests(runs: pd.DataFrame, plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return by factor the p-value of a trend, and that adjusted by Holm over the factors, or why there is none."""
+    ended = runs[runs["status"] != "missing"]
+    diverged = int((ended["status"] == "diverged").sum())
+    if diverged in (0, len(ended)):
+        reason = "no run diverged" if not diverged else "every run diverged"
+        return {factor: {"reason": reason} for factor in plan.codings}
+    # One draw for all factors would do as well; a generator each keeps a factor's p apart from the others'.
+    p_values = [trend_p(ended, coding.coded(ended[factor])) for factor, coding in plan.codings.items()]
+    adjusted = multipletests(p_values, method="holm")[1]
+    return {
+        factor: {"p_value": p, "p_adjusted": float(p_holm)}
+        for factor, p, p_holm in zip(plan.codings, p_values, adjusted, strict=True)
+    }
+
+
+def trend_p(runs: pd.DataFrame, coded: np.ndarray) -> float:
+    """Return the p-value of a trend of divergence along a factor's coded levels [runs], within data sets.
+
+    The statistic is Cochran's (1954) and Armitage's (1955), the sum of the coded levels of the diverged runs; its
+    distribution is that of which runs diverge at random, as many on each data set as did, by simulation. So the test
+    holds however few they are.
+    """
+    generator = np.random.default_rng(DRAW_SEED)
+    observed, drawn = 0.0, np.zeros(DRAWS)
+    for levels, counts, failed in strata(runs, coded):
+        centred = levels - np.average(levels, weights=counts)
+        observed += float(centred @ failed)
+        drawn += generator.multivariate_hypergeometric(counts, int(failed.sum()), DRAWS) @ centred
+    larger = int((np.abs(drawn) >= abs(observed) - 1e-9).sum())
+    return (larger + 1) / (DRAWS + 1)
+
+
+def strata(runs: pd.DataFrame, coded: Sequence[float]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield for each data set the coded levels, and at each the number of runs and of diverged ones."""
+    table = pd.DataFrame(
+        {"dataset": runs["dataset"].to_numpy(), "level": coded, "failed": (runs["status"] == "diverged").to_numpy()}
+    )
+    for _, part in table.groupby("dataset"):
+        found = part.groupby("level")["failed"].agg(["size", "sum"])
+        yield found.index.to_numpy(), found["size"].to_numpy(), found["sum"].to_numpy()

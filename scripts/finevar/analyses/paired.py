@@ -1,0 +1,202 @@
+"""Runs against the frozen baseline, sentence by sentence: what was gained and lost, and whether a run would win."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import special, stats
+
+from finevar.analyses.baselines import NO_SEEDS
+from finevar.metrics import towards
+from finevar.results.predictions import Predictions, example_contributions
+from finevar.statistics.noise import noise_at
+from finevar.statistics.regression import Surface
+from finevar.statistics.verdicts import adjust_families, columns_key
+
+COMPARED = ("accuracy", "loss")
+DRAWS = 2_000  # of the sentences: the standard error of a tail probability of 5 % is 0.5 %
+DRAW_SEED = 20250102
+CHUNK = 4_000_000  # sentences drawn at a time
+FEW_DIFFERENCES = 10  # with fewer, one draw in e^10 or more would hold no sentence that tells models apart
+TOO_ALIKE = f"runs and baseline differ on fewer than {FEW_DIFFERENCES} sentences, too few to draw from"
+NO_NOISE = "seeds do not differ here"
+
+Rows = list[dict[str, Any]]
+
+
+# Single runs ----------------------------------------------------------------------------------------------------------
+
+
+def paired_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> Rows:
+    """Return for each run how many sentences it gained and lost against the baseline, and McNemar's exact p.
+
+    The p-values are adjusted over all runs of the study. models: run_id, dataset, point_id, seed and role, the baseline
+    first in each data set, in the order of the predictions.
+    """
+    rows: Rows = []
+    for dataset, who in models.groupby("dataset", sort=False):
+        right = example_contributions(found[dataset], "accuracy").astype(bool)
+        gained, lost = (right[1:] & ~right[0]).sum(1), (~right[1:] & right[0]).sum(1)
+        names = who[["run_id", "dataset", "point_id", "seed"]].iloc[1:].astype({"seed": int}).to_dict("records")
+        told = zip(names, gained.tolist(), lost.tolist(), mcnemar(gained, lost).tolist(), strict=True)
+        size = {"sentences": right.shape[1]}
+        rows += [name | size | {"gained": up, "lost": down, "p_value": p} for name, up, down, p in told]
+    if rows:
+        adjust_families(rows, columns_key(()), "fdr_bh", "McNemar test")
+    return rows
+
+
+def mcnemar(gained: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """Return the exact two-sided p [runs] of as many gains as losses (McNemar 1947; binomial)."""
+    return np.minimum(2 * stats.binom.cdf(np.minimum(gained, lost), gained + lost, 0.5), 1.0)
+
+
+# Points ---------------------------------------------------------------------------------------------------------------
+
+
+def paired_point_rows(
+    models: pd.DataFrame,
+    found: Mapping[str, Predictions],
+    surfaces: Mapping[str, Surface],
+    stopped: Mapping[str, str],
+    confidence: float,
+) -> Rows:
+    """Return, for accuracy and loss at each tried point, the mean over seeds of run minus baseline, and who would win.
+
+    Two intervals by bootstrap over sentences: one for the point alone, one for all points and data sets at once. They
+    are about these trained models on other such sentences. The probability is about other seeds on these sentences.
+    surfaces: fitted, by response; stopped: the gates' sentences of the others.
+    """
+    rows: Rows = []
+    for response in COMPARED:
+        names, differences = point_differences(models, found, response)
+        bands = bootstrap_bands(differences, confidence)
+        chances = winning_chances(names, surfaces.get(response), stopped.get(response), response, confidence)
+        for name, band, chance in zip(names, bands, chances, strict=True):
+            reasons = [part.pop("reason") for part in (band, chance) if "reason" in part]
+            rows.append(name | {"response": response} | band | chance | {"reason": "; ".join(reasons) or None})
+    return rows
+
+
+def point_differences(
+    models: pd.DataFrame, found: Mapping[str, Predictions], response: str
+) -> tuple[Rows, list[np.ndarray]]:
+    """Return the tried points, and by data set the mean over seeds of run minus baseline [points, sentences]."""
+    names: Rows = []
+    differences = []
+    for dataset, who in models.groupby("dataset", sort=False):
+        each = example_contributions(found[dataset], response)
+        codes, points = pd.factorize(who["point_id"].iloc[1:])
+        members = np.eye(len(points))[codes].T
+        seeds = members.sum(1)
+        differences.append(members / seeds[:, None] @ (each[1:] - each[0]))
+        size = {"dataset": dataset, "sentences": each.shape[1]}
+        names += [{"point_id": point, "seeds": int(count)} | size for point, count in zip(points, seeds, strict=True)]
+    return names, differences
+
+
+def bootstrap_bands(differences: Sequence[np.ndarray], confidence: float) -> Rows:
+    """Return means over sentences with an interval for each point alone and one for all at once, a row a point.
+
+    differences: by data set [points, sentences]. Symmetric bootstrap-t over sentences (Hall 1988), drawn for all points
+    together, so that the largest |t| of a draw gives the simultaneous interval (Romano and Wolf 2005). A point where
+    models hardly differ has a reason instead.
+    """
+    means = np.concatenate([part.mean(1) for part in differences]) if differences else np.empty(0)
+    errors = np.concatenate([standard_errors(part) for part in differences]) if differences else np.empty(0)
+    told = np.concatenate([(part != 0).sum(1) >= FEW_DIFFERENCES for part in differences]) if differences else []
+    if not np.any(told):
+        return [{"estimate": float(mean), "reason": TOO_ALIKE} for mean in means]
+    t = np.concatenate([drawn_t(part) for part in differences], axis=1)
+    alone = np.quantile(t, confidence, axis=0)
+    at_once = float(np.quantile(t[:, told].max(1), confidence))
+    return [
+        {"estimate": mean} | (spans(mean, error, own, at_once) if enough else {"reason": TOO_ALIKE})
+        for mean, error, own, enough in zip(means.tolist(), errors.tolist(), alone.tolist(), told, strict=True)
+    ]
+
+
+def spans(mean: float, error: float, alone: float, at_once: float) -> dict[str, float]:
+    """Return an interval for one point alone and one for all at once, from the quantiles of their t."""
+    wider = max(alone, at_once)
+    return {
+        "ci_low": mean - alone * error,
+        "ci_high": mean + alone * error,
+        "simultaneous_low": mean - wider * error,
+        "simultaneous_high": mean + wider * error,
+    }
+
+
+def standard_errors(values: np.ndarray) -> np.ndarray:
+    """Return the standard error of each row's mean [points]; values [points, sentences]."""
+    return values.std(1) / np.sqrt(values.shape[1] - 1) if values.shape[1] > 1 else np.zeros(len(values))
+
+
+def drawn_t(values: np.ndarray) -> np.ndarray:
+    """Return |t| of the means of drawn sentences about the true ones [draws, points]; values [points, sentences].
+
+    Infinite where a draw holds nothing but equal values.
+    """
+    generator, count = np.random.default_rng(DRAW_SEED), values.shape[1]
+    centred = (values - values.mean(1, keepdims=True)).T
+    parts = []
+    for size in chunk_sizes(max(1, CHUNK // count)):
+        weights = generator.multinomial(count, np.full(count, 1 / count), size=size) / count
+        shift, square = weights @ centred, weights @ centred**2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.abs(shift) / np.sqrt(np.maximum(square - shift**2, 0) / (count - 1))
+        parts.append(np.where(np.isnan(t), np.inf, t))
+    return np.concatenate(parts)
+
+
+def chunk_sizes(most: int) -> list[int]:
+    """Return sizes of at most so many that add up to DRAWS."""
+    whole, rest = divmod(DRAWS, most)
+    return [most] * whole + [rest] * (rest > 0)
+
+
+# Who would win --------------------------------------------------------------------------------------------------------
+
+
+def winning_chances(
+    names: Rows, surface: Surface | None, gate: str | None, response: str, confidence: float
+) -> list[dict[str, Any]]:
+    """Return for each tried point the probability that a run of another seed beats the baseline on this test set.
+
+    The noise is that between all seeds of a point, what a seed does to all of its runs included, for another seed has a
+    shift of its own. Where noise differs between settings it is the point's own, which leaves such shifts out.
+    """
+    if surface is None:
+        return [{"reason": f"no noise between seeds to compare with: {gate}"} for _ in names]
+    if surface.pure_error_sd is None:
+        return [{"reason": NO_SEEDS} for _ in names]
+    cells = surface.runs.groupby(["dataset", "point_id"], sort=False)
+    places = cells[[*surface.codings, f"baseline_{response}"]].first()
+    places["gap"] = towards(response) * (cells[response].mean() - places[f"baseline_{response}"])
+    own = places.loc[[(name["dataset"], name["point_id"]) for name in names]]
+    noise = noise_at(surface, own[list(surface.codings)].to_dict("records"))
+    told = zip(own["gap"], noise, names, strict=True)
+    return [winning_chance(gap, *spread, name["seeds"], confidence) for gap, spread, name in told]
+
+
+def winning_chance(gap: float, variance: float, df: float, seeds: int, confidence: float) -> dict[str, Any]:
+    """Return the probability of a gain by a new seed, with its interval.
+
+    gap: mean over seeds minus baseline, up is better. With normal noise between seeds the probability is the normal
+    distribution function at delta = (mean - baseline) / sd, and sqrt(seeds) gap / s follows the noncentral t with
+    noncentrality sqrt(seeds) delta, which is inverted: exact where the variance has these degrees of freedom (Owen
+    1968, one-sided tolerance limits read the other way round).
+    """
+    if variance <= 0:
+        return {"reason": NO_NOISE}
+    root = np.sqrt(seeds)
+    t, tail = root * gap / np.sqrt(variance), (1 - confidence) / 2
+    low, high = (special.nctdtrinc(df, p, t) / root for p in (1 - tail, tail))
+    return {
+        "probability": float(special.ndtr(t / root)),
+        "probability_low": float(special.ndtr(low)),
+        "probability_high": float(special.ndtr(high)),
+    }

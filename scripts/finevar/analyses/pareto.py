@@ -1,0 +1,267 @@
+"""Which tried settings no other one beats in every metric: on the observed means, and as far as noise lets one tell.
+
+A setting's mean over seeds is compared with every other setting's in every metric at once. What all runs of a seed have
+in common cancels in a difference of two settings, so noise is what cell means and seeds together leave.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from finevar.analyses.fits import Plan
+from finevar.metrics import SECONDS, towards
+from finevar.statistics.noise import has_own_noise, modelled_noise
+from finevar.statistics.regression import Surface
+
+ALL_DATASETS = ""  # the mean over data sets
+ONE_SEED = "without a second seed it is unknown how much a mean would move"
+
+Rows = list[dict[str, Any]]
+Noise = tuple[np.ndarray, np.ndarray]  # variance between seeds and its degrees of freedom, each [points]
+
+
+def wanted_metrics(plan: Plan) -> list[str]:
+    """Return the metrics to trade off, as the config names them; without a choice all responses and seconds."""
+    return list(plan.tradeoffs.get("responses") or [*plan.responses, SECONDS])
+
+
+# Means and their noise ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Means:
+    """Means over seeds at the tried points, and the noise of each and of every difference of two."""
+
+    values: np.ndarray  # [points]
+    runs: np.ndarray  # [points]
+    variances: np.ndarray | None  # [points]; None with one seed
+    gap_variances: np.ndarray | None  # [points, points]
+    gap_df: np.ndarray | None  # [points, points]: the degrees of freedom that each of those is worth
+
+    def scaled(self, factor: float) -> Means:
+        """Return the means times a factor."""
+        if self.variances is None:
+            return Means(self.values * factor, self.runs, None, None, None)
+        square = factor**2
+        return Means(self.values * factor, self.runs, self.variances * square, self.gap_variances * square, self.gap_df)
+
+
+def seed_means(runs: pd.DataFrame, points: Sequence[str], noise: Noise | None) -> Means:
+    """Return the points' means over seeds in an additive model of points and seeds.
+
+    runs: columns point, seed, trajectory_id and value. noise: the variance between seeds at each point and its degrees
+    of freedom; None pools it over the points. Where several runs share a trajectory, errors that go together count
+    once: the pooled variance and its degrees of freedom are those of that many fewer points.
+    """
+    values = runs["value"].to_numpy(float)
+    cells, seeds = pd.Categorical(runs["point"], categories=points).codes, pd.factorize(runs["seed"])[0]
+    members = np.eye(len(points))[cells].T
+    counts = members.sum(1)
+    average = members / counts[:, None]
+    shifts = np.eye(seeds.max() + 1)[seeds] - 1 / (seeds.max() + 1)
+    within = shifts - members.T @ (average @ shifts)
+    to_shifts = np.linalg.pinv(within)
+    weights = average - (average @ shifts) @ to_shifts
+    alike = len(runs) / runs["trajectory_id"].nunique()
+    rest = len(runs) - len(points) - np.linalg.matrix_rank(within) * alike
+    if rest < 1:
+        return Means(weights @ values, counts, None, None, None)
+    if noise is None:
+        left = values - members.T @ (average @ values)
+        left = left - within @ (to_shifts @ left)
+        pooled = float((left**2).sum()) / rest
+        noise = np.full(len(points), pooled), np.full(len(points), rest / alike)
+    cov = (weights * noise[0][cells]) @ weights.T
+    return Means(weights @ values, counts, np.diag(cov), gap_variances(cov), gap_df(np.diag(cov), noise[1]))
+
+
+def gap_variances(cov: np.ndarray) -> np.ndarray:
+    """Return the variances of all differences of two values with this covariance."""
+    own = np.diag(cov)
+    return np.maximum(own[:, None] + own - 2 * cov, 0)
+
+
+def gap_df(variances: np.ndarray, df: np.ndarray) -> np.ndarray:
+    """Return the degrees of freedom that estimated variances' sums, two by two, are worth.
+
+    The least there can be: variances of one model err together, so their standard errors, each sqrt(2 / df) of its
+    variance, are added.
+    """
+    errors = variances / np.sqrt(df)
+    with np.errstate(invalid="ignore"):  # no noise at all
+        return ((variances[:, None] + variances) / (errors[:, None] + errors)) ** 2
+
+
+def averaged(parts: Sequence[Means]) -> Means:
+    """Return the means over data sets, each with noise of its own (degrees of freedom after Satterthwaite 1946)."""
+    values = np.mean([part.values for part in parts], axis=0)
+    runs = np.sum([part.runs for part in parts], axis=0)
+    if any(part.variances is None for part in parts):
+        return Means(values, runs, None, None, None)
+    square = len(parts) ** 2
+    gaps = np.stack([part.gap_variances for part in parts]) / square
+    with np.errstate(invalid="ignore"):  # a point against itself
+        df = gaps.sum(0) ** 2 / (gaps**2 / np.stack([part.gap_df for part in parts])).sum(0)
+    return Means(values, runs, np.sum([part.variances for part in parts], axis=0) / square, gaps.sum(0), df)
+
+
+# Dominance ------------------------------------------------------------------------------------------------------------
+
+
+def nondominated(values: np.ndarray) -> np.ndarray:
+    """Say of each point of values [points, metrics], more being better, whether no other one is at least as good.
+
+    As good in every metric and better in one: points that tie in all are both kept.
+    """
+    found = [(values >= row).all(1) & (values > row).any(1) for row in values]
+    return ~np.array([better.any() for better in found])
+
+
+def dominance_p(means: Sequence[Means]) -> np.ndarray:
+    """Return p-values [points, points] of the hypothesis that the second point does not beat the first in every metric.
+
+    means: of each metric, more being better. It is beaten only where every single metric shows it, so the largest of
+    the one-sided p-values is that of all (intersection-union; Berger 1982).
+    """
+    largest = np.zeros_like(means[0].gap_variances)
+    for metric in means:
+        gaps = metric.values - metric.values[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p = stats.t.sf(gaps / np.sqrt(metric.gap_variances), metric.gap_df)
+        largest = np.maximum(largest, np.where(metric.gap_variances > 0, p, 1.0))
+    return largest
+
+
+def judged_points(means: Sequence[Means], points: Sequence[str], alpha: float) -> Rows:
+    """Return each point's place: efficient on the observed means, shown to be dominated, or open.
+
+    Bonferroni over the others that may dominate a point, Holm over the points: in at least 1 - alpha of studies no
+    point of the true front is called dominated.
+    """
+    efficient = nondominated(np.column_stack([metric.values for metric in means]))
+    rows = [{"point_id": point, "efficient": bool(kept)} for point, kept in zip(points, efficient, strict=True)]
+    if any(metric.variances is None for metric in means):
+        return [row | {"reason": ONE_SEED} for row in rows]
+    if len(points) < 2:
+        return [row | {"verdict": "efficient"} for row in rows]
+    single = dominance_p(means)
+    best = single.argmin(1)
+    p_values = np.minimum(single.min(1) * (len(points) - 1), 1.0)
+    adjusted = multipletests(p_values, method="holm")[1]
+    for number, row in enumerate(rows):
+        shown = bool(adjusted[number] < alpha)
+        verdict = "dominated" if shown else "efficient" if row["efficient"] else "open"
+        row |= {"p_value": float(p_values[number]), "p_adjusted": float(adjusted[number]), "verdict": verdict}
+        row["dominated_by"] = points[best[number]] if shown else None
+    return rows
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+
+
+def pareto_tables(metrics: pd.DataFrame, surfaces: Sequence[Surface], plan: Plan) -> dict[str, Rows]:
+    """Return rows of the tables pareto and pareto_points: of each data set, and of the mean over several.
+
+    surfaces: of the responses that passed the gates; the others are left out, with seconds that cannot be compared.
+    """
+    tables: dict[str, Rows] = {"pareto": [], "pareto_points": []}
+    known = {surface.response: surface for surface in surfaces}
+    names = [name for name in wanted_metrics(plan) if name in known]
+    if names and SECONDS in wanted_metrics(plan):
+        why = incomparable_seconds(metrics)
+        tables["pareto"] += [{"response": SECONDS, "reason": why}] if why else []
+        names += [] if why else [SECONDS]
+    if len(names) < 2:
+        return tables
+    own = own_points(metrics, list(plan.codings))
+    by_metric = {name: metric_means(metrics, known.get(name), plan, own) for name in names}
+    for dataset, ids in own.items():
+        means = {name: found[dataset] for name, found in by_metric.items()}
+        tables["pareto"] += mean_rows(means, dataset, list(ids.values()))
+        better = [metric.scaled(towards(name)) for name, metric in means.items()]
+        judged = judged_points(better, list(ids.values()), 1 - plan.confidence)
+        tables["pareto_points"] += [{"dataset": dataset} | row for row in judged]
+    return tables
+
+
+def incomparable_seconds(metrics: pd.DataFrame) -> str | None:
+    """Return why the seconds of training cannot be compared, or None."""
+    done = metrics[metrics["status"] == "ok"]
+    if not (done["train_seconds"] > 0).all():
+        return "not every run has its seconds of training"
+    if len(done[["device", "threads"]].drop_duplicates()) > 1:
+        return "runs were trained on different devices or numbers of threads, so their seconds do not compare"
+    return None
+
+
+def own_points(metrics: pd.DataFrame, factors: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return, for each data set, the points by a name that data sets share: that of the first with the same levels.
+
+    With several data sets that have the same points, the mean over them comes last.
+    """
+    cells = metrics.assign(point=shared_names(metrics, factors)).drop_duplicates(["dataset", "point"])
+    points = list(dict.fromkeys(cells["point"]))
+    own = {}
+    for dataset, found in cells.groupby("dataset", sort=False):
+        ids = dict(zip(found["point"], found["point_id"], strict=True))
+        own[dataset] = {point: ids[point] for point in points if point in ids}
+    if len(own) > 1 and all(len(ids) == len(points) for ids in own.values()):
+        own[ALL_DATASETS] = {point: point for point in points}
+    return own
+
+
+def shared_names(runs: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
+    """Return for each run the first id of a point with its levels."""
+    return runs.groupby(list(factors), sort=False)["point_id"].transform("first")
+
+
+def metric_means(
+    metrics: pd.DataFrame, surface: Surface | None, plan: Plan, own: Mapping[str, Mapping[str, str]]
+) -> dict[str, Means]:
+    """Return a metric's means by data set; seconds, as logarithms, where there is no surface."""
+    if surface is None:
+        runs = metrics[metrics["status"] == "ok"]
+        runs = runs.assign(value=np.log(runs["train_seconds"].to_numpy(float)))
+    else:
+        runs = surface.runs.assign(value=surface.fit.values)
+    shared = metrics.assign(point=shared_names(metrics, list(plan.codings))).set_index("run_id")["point"]
+    runs = runs.assign(point=runs["run_id"].map(shared))
+    points = {dataset: list(ids) for dataset, ids in own.items() if dataset != ALL_DATASETS}
+    found = {
+        dataset: seed_means(runs[runs["dataset"] == dataset], names, setting_noise(surface, runs, names))
+        for dataset, names in points.items()
+    }
+    return found | ({ALL_DATASETS: averaged(list(found.values()))} if ALL_DATASETS in own else {})
+
+
+def setting_noise(surface: Surface | None, runs: pd.DataFrame, points: Sequence[str]) -> Noise | None:
+    """Return each point's own noise, where the noise between seeds differs between settings."""
+    if surface is None or surface.pure_error_sd is None or not has_own_noise(surface):
+        return None
+    levels = runs.drop_duplicates("point").set_index("point").loc[list(points), list(surface.codings)]
+    variances, df = np.array(modelled_noise(surface, levels.to_dict("records"))).T
+    return variances, df
+
+
+def mean_rows(means: Mapping[str, Means], dataset: str, points: Sequence[str]) -> Rows:
+    """Return a row a point and metric; seconds as geometric means."""
+    rows = []
+    for name, metric in means.items():
+        for number, point in enumerate(points):
+            value = float(metric.values[number])
+            error = None if metric.variances is None else math.sqrt(metric.variances[number])
+            if name == SECONDS:
+                value = math.exp(value)
+                error = None if error is None else value * error
+            row = {"dataset": dataset, "point_id": point, "response": name, "mean": value, "std_error": error}
+            row |= {"runs": int(metric.runs[number])} | ({"reason": ONE_SEED} if error is None else {})
+            rows.append(row)
+    return rows

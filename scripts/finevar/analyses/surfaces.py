@@ -1,0 +1,64 @@
+"""What follows from the fitted surfaces, as tidy rows: checks and sensitivity, slopes and optimum, baselines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from finevar.analyses.baselines import against_baseline_rows, matched_rows
+from finevar.analyses.fits import Plan, study_surfaces
+from finevar.analyses.robustness import robustness_rows
+from finevar.statistics.checks import check_rows, influence_table, unequal_noise
+from finevar.statistics.optimum import optimum_rows, recommendation, ridge_rows
+from finevar.statistics.sensitivity import sensitivity_rows
+from finevar.statistics.slopes import interplay_rows, johnson_neyman_rows, slope_rows
+from finevar.statistics.verdicts import adjust_families, columns_key
+
+Rows = list[dict[str, Any]]
+
+
+def check_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
+    """Return rows of the tables checks, influence, sensitivity and robustness."""
+    surfaces = study_surfaces(metrics, plan)[0]
+    tables: dict[str, Rows] = {"checks": [], "influence": [], "sensitivity": []}
+    for surface in surfaces:
+        tables["checks"] += check_rows(surface)
+        tables["influence"] += influence_table(surface).to_dict("records")
+        tables["sensitivity"] += sensitivity_rows(surface, unequal_noise(surface))
+    return tables | {"robustness": robustness_rows(surfaces)}
+
+
+def explore_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
+    """Return rows of the tables slopes, interplay, johnson_neyman, optima and those beside it, and recommendations."""
+    names = ("slopes", "interplay", "johnson_neyman", "ridge", "recommendations")
+    tables: dict[str, Rows] = {name: [] for name in (*names, "optima", "optimum_factors", "canonical")}
+    for surface in study_surfaces(metrics, plan)[0]:
+        tables["slopes"] += slope_rows(surface, plan.baseline)
+        tables["interplay"] += interplay_rows(surface)
+        tables["johnson_neyman"] += johnson_neyman_rows(surface)
+        tables["ridge"] += ridge_rows(surface)
+        found = optimum_rows(surface)
+        best, levels = recommendation(surface)
+        tables["recommendations"].append(best)
+        tables["optimum_factors"] += [row | levels[row["factor"]] for row in found.pop("optimum_factors")]
+        for name, rows in found.items():
+            tables[name] += rows
+    # A slope has one p in both units, so only coded rows are counted.
+    key = columns_key(("response", "factor", "place", "moderator", "moderator_level"))
+    padded = [{"moderator": "", "moderator_level": 0.0} | row for row in tables["slopes"]]
+    coded = [row for row in padded if row["units"] == "coded"]
+    adjust_families(coded, columns_key(("place",)), "fdr_bh", "slope")
+    found_p = {key(row): {name: row[name] for name in ("p_adjusted", "family")} for row in coded}
+    for row, full in zip(tables["slopes"], padded, strict=True):
+        row |= found_p[key(full)]
+    return tables
+
+
+def compare_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
+    """Return rows of the tables against_baseline and matched."""
+    tables: dict[str, Rows] = {"against_baseline": [], "matched": []}
+    for surface in study_surfaces(metrics, plan)[0]:
+        tables["against_baseline"] += against_baseline_rows(surface, plan.baseline)
+        tables["matched"] += matched_rows(surface)
+    return tables

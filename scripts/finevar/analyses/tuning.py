@@ -1,0 +1,132 @@
+"""Tuning curves: how good the best of some runs is expected to be, and what is left of that at a fresh seed."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from opda.nonparametric import EmpiricalDistribution
+from scipy import stats
+
+from finevar.analyses.fits import Plan
+from finevar.metrics import LOWER_IS_BETTER, towards
+
+MOST_DRAWS = 60  # numbers of draws in a curve
+BAND_SEED = 20250104
+MOST_FOR_TIGHT = 60  # runs; beyond, the simulation behind the tighter band takes seconds
+TIGHT, WIDE = "Learned-Miller and DeStefano", "Kolmogorov-Smirnov"
+OPDA = {TIGHT: "ld_equal_tailed", WIDE: "ks"}
+
+Rows = list[dict[str, Any]]
+
+
+def tuning_rows(metrics: pd.DataFrame, plan: Plan) -> Rows:
+    """Return rows of the table tuning_curves: for each response and data set, a row a number of draws.
+
+    metrics: a study's runs (columns.STUDY_METRICS). A draw is one of these runs, each as likely, with replacement: a
+    setting that was tried, at a seed that was tried.
+    """
+    return [
+        {"response": response, "dataset": dataset} | row
+        for response in plan.responses
+        for dataset, runs in metrics.groupby("dataset", sort=False)
+        for row in curve_rows(runs, response, plan.confidence)
+    ]
+
+
+def curve_rows(runs: pd.DataFrame, response: str, confidence: float) -> Rows:
+    """Return one curve; a diverged run counts as the worst finished one."""
+    runs = runs[runs[response].notna() | (runs["status"] == "diverged")]
+    if runs[response].notna().sum() < 2:
+        return [{"reason": f"fewer than two finished runs with a value of {response}"}]
+    worst = runs[response].max() if response in LOWER_IS_BETTER else runs[response].min()
+    sign = towards(response)
+    values = sign * runs[response].fillna(worst).to_numpy(float)
+    settings = runs["point_id"].nunique()
+    draws = np.unique(np.geomspace(1, settings, MOST_DRAWS).round().astype(int))
+    weights = best_weights(values, draws)
+    low, high, method = band(values, draws, confidence)
+    ends = (low, high) if sign > 0 else (-high, -low)
+    again = other_seeds(values, runs["point_id"])
+    diverged = int((runs["status"] == "diverged").sum())
+    told = {"settings": settings, "runs": len(runs), "method": method, "reason": reason(again, diverged)}
+    columns = {"expected": sign * weights @ values, "ci_low": ends[0], "ci_high": ends[1]}
+    columns |= {"expected_again": sign * weights @ again} if np.isfinite(again).all() else {}
+    return [
+        {"draws": int(count)} | {name: float(column[number]) for name, column in columns.items()} | told
+        for number, count in enumerate(draws)
+    ]
+
+
+def reason(again: np.ndarray, diverged: int) -> str | None:
+    """Say why there is no value at a fresh seed, and how diverged runs were counted."""
+    parts = [] if np.isfinite(again).all() else ["a setting has one run only, so nothing tells of a fresh seed"]
+    parts += [f"{diverged} diverged, counted as the worst finished run"] if diverged else []
+    return "; ".join(parts) or None
+
+
+def best_weights(values: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Return the probability [draws, runs] that each run is the best of so many drawn with replacement.
+
+    The run of rank i of n is with (i / n)^k - ((i - 1) / n)^k (the V-statistic; Dodge, Gururangan, Card, Schwartz &
+    Smith 2019); runs of equal value share theirs.
+    """
+    last = stats.rankdata(values, "max")
+    first = stats.rankdata(values, "min") - 1
+    powers = draws[:, None]
+    return ((last / len(values)) ** powers - (first / len(values)) ** powers) / (last - first)
+
+
+def other_seeds(values: np.ndarray, points: pd.Series) -> np.ndarray:
+    """Return for each run [runs] the mean of the other runs at its setting; NaN where it is the only one."""
+    grouped = pd.Series(values).groupby(points.to_numpy())
+    others = grouped.transform("size").to_numpy() - 1
+    rest = grouped.transform("sum").to_numpy() - values
+    return np.divide(rest, others, out=np.full(len(values), np.nan), where=others > 0)
+
+
+def band(values: np.ndarray, draws: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return a band [draws] that holds at all numbers of draws at once, and its method.
+
+    It is that of all distributions of runs that the values are compatible with (Lourie, Cho & He 2024): what other
+    seeds of the same settings would change, as if each run were drawn afresh. Settings that are fixed, as they are
+    here, and values that repeat only make it cautious; a shift that all runs of a seed share makes it bold. What lies
+    beyond the values is not known, so a run that is better than the best or worse than the worst of them counts as that
+    one.
+    """
+    method = TIGHT if len(values) <= MOST_FOR_TIGHT else WIDE
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Duplicates detected")
+        below, _, above = EmpiricalDistribution.confidence_bands(
+            values,
+            confidence,
+            values.min(),
+            values.max(),
+            method=OPDA[method],
+            generator=generator(len(values)),
+            n_jobs=1,
+        )
+    return above.average_tuning_curve(draws), below.average_tuning_curve(draws), method
+
+
+@functools.cache
+def generator(runs: int) -> np.random.Generator:
+    """Return the generator of the bands of so many runs; the same one, so that opda simulates them once."""
+    return np.random.default_rng([BAND_SEED, runs])
+
+
+def enough_draws(curve: pd.DataFrame, smallest_effect: float | None) -> pd.Series | None:
+    """Return the first row of a curve that is within the smallest effect of interest of its last, if that is known."""
+    if smallest_effect is None or pd.isna(smallest_effect) or curve["expected"].isna().all():
+        return None
+    short = (curve["expected"] - curve["expected"].iloc[-1]).abs()
+    return curve[short <= smallest_effect].iloc[0]
+
+
+def smallest_effects(fits: pd.DataFrame) -> dict[str, float]:
+    """Return the smallest effect of interest of each response that has one."""
+    known = fits[fits["framework"] == "absolute"].dropna(subset="smallest_effect")
+    return dict(zip(known["response"], known["smallest_effect"], strict=True))

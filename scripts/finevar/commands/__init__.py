@@ -1,0 +1,1 @@
+"""What rules and people call: each reads files, calls the packages below, and writes files."""

@@ -1,0 +1,63 @@
+"""The work of the rules that choose and compare found models, from their input files to their output files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from finevar.columns import LEARNING_CURVES, MODEL_CARDS
+from finevar.errors import InputError
+from finevar.found.beside import beside_rows
+from finevar.found.choice import Question
+from finevar.found.gates import judge_cards
+from finevar.found.metrics import baseline_row, found_runs
+from finevar.found.pooling import pooling_rows
+from finevar.jobs.log import FOUND, LOGGER, Job
+from finevar.parquet import read_table, write_table
+from finevar.tables import TABLES, as_rows, write_tables
+from finevar.words.formatting import counted
+
+
+def aggregate_cards(job: Job) -> None:
+    """Choose the cards that can be compared and write them as a study's runs."""
+    baseline, study = job.params.baseline, job.wildcards.study
+    found = read_table(job.input.cards, MODEL_CARDS).to_pandas()
+    cards, gates, stop = judge_cards(found, Question.of(job.params))
+    runs = found_runs(cards, baseline, stop)
+    if not len(runs):
+        raise nothing_left(study, gates)
+    tables = {"cards": as_rows(cards), "found_gates": gates}
+    write_tables(tables, [job.output.cards, job.output.gates, *job.output.csv])
+    write_table(runs, job.output.metrics)
+    write_table(baseline_row(baseline["name"], baseline), job.output.baseline)
+    write_table(LEARNING_CURVES.empty_table(), job.output.curves)  # cards hold no steps
+    for gate in gates:
+        LOGGER.info("%s, %s: %s %s", gate["gate"], gate["verdict"], gate["finding"], gate["consequence"])
+    LOGGER.log(FOUND, "%d of %s can be compared.", len(runs), counted(len(cards), "card"))
+    if stop:
+        LOGGER.log(FOUND, "No p-value: %s", stop)
+
+
+def nothing_left(study: str, gates: Sequence[dict[str, Any]]) -> InputError:
+    """Return the error of a study whose cards are all set aside."""
+    told = [gate["finding"] for gate in gates if gate["verdict"] in ("set aside", "stopped")]
+    return InputError(
+        f"study {study}: cards",
+        found=f"none that can be compared. {' '.join(told)}",
+        allowed="one card or more",
+        remedy="results/logs/read_cards has each card's reason; widen cards.task, cards.base_models or the levels.",
+    )
+
+
+def compare_pooling(job: Job) -> None:
+    """Regress the same cards pooled, with data-set effects and with clustered errors."""
+    cards = read_table(job.input.cards, MODEL_CARDS).to_pandas()
+    rows = pooling_rows(cards, Question.of(job.params), job.params.analysis["confidence"])
+    write_tables({"pooling": rows}, job.output)
+
+
+def compare_studies(job: Job) -> None:
+    """Set the claims as found models bear them out beside those of a study that trained."""
+    found = read_table(job.input.claims, TABLES["claims"])
+    other = read_table(job.input.designed, TABLES["claims"]) if job.input.named.get("designed") else None
+    write_tables({"beside": beside_rows(found, other, job.wildcards.study, job.params.beside)}, job.output)

@@ -1,0 +1,316 @@
+"""Run Snakemake in this directory so that nothing done is lost, whatever broke before or breaks now.
+
+usage: python -m finevar.commands.launch [OPTION OF SNAKEMAKE ...]
+
+A Snakemake that is killed (kill -9, out of memory, power cut) leaves its lock, which stops the next one, and
+perhaps jobs, here or on a cluster, with nobody to wait for them. Both are cleared here, but only once it is certain
+that no Snakemake lives in the directory, since unlocking beneath a live one lets two write the same files:
+
+1. flock(2) on a file of our own keeps a second start out. The kernel drops it with the last process that holds it,
+   whatever way that ends, so it cannot go stale. Snakemake inherits it, its jobs do not.
+2. A Snakemake that was started otherwise (`snakemake --cores 2`) holds no flock, so /proc is asked for one, too.
+3. Jobs that still run have lost their Snakemake: they are asked to end, and a training saves its state. What others
+   had half written is removed.
+4. Then Snakemake runs. Where a job has found a damaged file and set it aside, Snakemake runs again, to make it anew.
+   So it does where files were dated in the future, by a clock that was wrong, beside which it takes nothing for new.
+5. Where runs failed, a report of the others is made, and says what is missing.
+
+/proc and flock see one machine. Where several share the directory (a cluster), start from one of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from finevar.files import DAMAGED, is_abandoned
+from finevar.jobs.log import sentence
+
+GRACE_SECONDS = 60  # for a job to save its state
+CLOCKS_DIFFER_SECONDS = 60
+LOOK_SECONDS = 5.0  # between looks at whether Snakemake hangs
+ENDING_SECONDS = 20.0  # that a Snakemake without jobs here may do nothing after it was asked to end
+HANG_SECONDS = 240.0  # and otherwise: under SLURM it looks after its jobs every 180
+PASSES = 5  # a damaged file can hide another one behind it
+SNAKEMAKE = r"^([^ ]*/)?snakemake$"
+JOBS = r"\.snakemake/scripts/|^finevar\.warm$"
+FAILED = Path(".snakemake/jobs-failed")  # the interim report to make, named by the Snakefile where some runs are done
+SLURM_NAME = "finevar_"  # of the jobs of workflow/profiles/slurm
+
+
+def main(options: Sequence[str]) -> int:
+    """Start Snakemake with these options and return its exit status; tell of a disk that is full or read-only."""
+    try:
+        return start(options)
+    except OSError as error:
+        if not (told := sentence(error)):
+            raise
+        print(told, file=sys.stderr)
+        return 1
+
+
+def start(options: Sequence[str]) -> int:
+    """Start Snakemake once nothing else is active here, and return its exit status."""
+    with alone() as lock:
+        locked = any(Path(".snakemake/locks").glob("*"))
+        end_jobs()
+        if locked:
+            cancel_jobs()
+            print("Removing the lock of an interrupted run.", file=sys.stderr)
+            status = snakemake([*without_targets(options), "--unlock"], lock)
+            if status:
+                return status
+        remove_half_written()
+        with progress_told(options):
+            return run(options, lock)
+
+
+def run(options: Sequence[str], lock: int) -> int:
+    """Run Snakemake until it has nothing left to mend; make a report of what there is where runs failed."""
+    date_back()
+    for _ in range(PASSES):
+        known = damaged_files()
+        FAILED.unlink(missing_ok=True)
+        status = snakemake(options, lock)
+        if status <= 0:
+            break
+        if found := damaged_files() - known:
+            print(f"Damaged, set aside and now made anew: {', '.join(sorted(found))}.", file=sys.stderr)
+        if not date_back() and not found:
+            break
+    if status > 0 and FAILED.exists():
+        report = FAILED.read_text(encoding="utf-8")
+        print("Some jobs failed, as reported above. Making a report of the runs that there are.", file=sys.stderr)
+        if not snakemake([*without_targets(options), "--quiet", "all", "--", "interim"], lock):
+            print(f"Interim report: {report}")
+    return abs(status)
+
+
+@contextlib.contextmanager
+def progress_told(options: Sequence[str]) -> Iterator[None]:
+    """Have another process tell of progress while Snakemake runs; not of Ctrl-C's concern, it ends with this one."""
+    if "--configfile" not in options:
+        yield
+        return
+    config = options[options.index("--configfile") + 1]
+    command = [sys.executable, "-m", "finevar.commands.status", "--follow", "--configfile", config]
+    teller = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield
+    finally:
+        teller.kill()
+        teller.wait()
+
+
+def without_targets(options: Sequence[str]) -> list[str]:
+    """Return the options before `--`, behind which only targets can stand."""
+    return [*itertools.takewhile(lambda option: option != "--", options)]
+
+
+def snakemake(options: Sequence[str], lock: int) -> int:
+    """Run Snakemake, which inherits the lock; pass SIGTERM on to it; return its status, negative where it was ended."""
+    process = subprocess.Popen([sys.executable, "-m", "snakemake", *options], pass_fds=[lock])
+    ended: list[int] = []
+
+    def end(number: int, _: object) -> None:
+        ended.append(number)
+        if number == signal.SIGTERM:  # of Ctrl-C the terminal tells it
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        status = wait(process, ended)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return -max(1, abs(status)) if ended else status
+
+
+def wait(process: subprocess.Popen, ended: Sequence[int]) -> int:
+    """Wait for Snakemake's end and return its status; interrupt it, as Ctrl-C does, where it hangs.
+
+    It can when it gets SIGTERM: its handler takes a lock, which may be held by what the signal has interrupted.
+    """
+    since, before = time.monotonic(), None
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=LOOK_SECONDS)
+        now = activity(process.pid)
+        if now is None or now != before:
+            since, before = time.monotonic(), now
+        elif time.monotonic() - since > (ENDING_SECONDS if ended else HANG_SECONDS):
+            print("Snakemake hangs, as it can after SIGTERM: interrupting it.", file=sys.stderr)
+            for _ in range(2):  # the first only ends what it awaits
+                process.send_signal(signal.SIGINT)
+                time.sleep(LOOK_SECONDS / 2)
+            since, before = time.monotonic(), None
+
+
+def activity(process: int) -> int | None:
+    """Return how often the threads of a process have been set going so far; None where it has jobs here to wait for."""
+    try:
+        states = [task.read_text() for task in Path(f"/proc/{process}/task").glob("*/status")]
+    except OSError:  # one has just ended
+        return None
+    switches = re.findall(r"ctxt_switches:\s+(\d+)", "".join(states))
+    return sum(map(int, switches)) if switches and not processes_here(JOBS) else None
+
+
+# One at a time -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[int]:
+    """Hold the directory for this start alone; end the program where another run is active in it."""
+    Path(".snakemake").mkdir(exist_ok=True)
+    with Path(".snakemake/launch.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            refuse(processes_here(SNAKEMAKE))
+        if alive := processes_here(SNAKEMAKE):
+            refuse(alive)
+        yield file.fileno()
+
+
+def refuse(alive: Sequence[int]) -> None:
+    """End the program: another one runs."""
+    numbers = f" (process {', '.join(map(str, alive))})" if alive else ""
+    raise SystemExit(
+        f"Another run is active in {Path.cwd()}{numbers}.\n"
+        "Wait for it, or stop it (Ctrl-C, or 'kill' with that number), then start again; it will go on from there."
+    )
+
+
+def processes_here(pattern: str) -> list[int]:
+    """Return the processes that work in this directory and have an argument that matches; not those of SLURM jobs."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            here = (folder / "cwd").readlink() == Path.cwd()
+            words = (folder / "cmdline").read_text(errors="replace").split("\0") if here else []
+            if any(re.search(pattern, word) for word in words) and not in_other_slurm_job(folder):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def in_other_slurm_job(folder: Path) -> bool:
+    """Tell whether a process belongs to a SLURM job that this one does not belong to."""
+    variables = dict(line.partition("=")[::2] for line in (folder / "environ").read_text(errors="replace").split("\0"))
+    return variables.get("SLURM_JOB_ID", os.environ.get("SLURM_JOB_ID")) != os.environ.get("SLURM_JOB_ID")
+
+
+# What a killed Snakemake left ----------------------------------------------------------------------------------------
+
+
+def end_jobs() -> None:
+    """End this machine's jobs of a Snakemake that is gone, giving them time to save their state."""
+    orphans = processes_here(JOBS)
+    if not orphans:
+        return
+    print(f"Ending what an interrupted run left running: {', '.join(map(str, orphans))}.", file=sys.stderr)
+    send(orphans, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while (orphans := processes_here(JOBS)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    send(orphans, signal.SIGKILL)
+
+
+def send(processes: Sequence[int], number: int) -> None:
+    """Send a signal to those that are still there."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def cancel_jobs() -> None:
+    """Cancel this directory's SLURM jobs of a Snakemake that is gone, and wait until they have ended."""
+    if not shutil.which("squeue"):
+        return
+    jobs = slurm_jobs()
+    if not jobs:
+        return
+    print(f"Cancelling the SLURM jobs of an interrupted run: {', '.join(jobs)}.", file=sys.stderr)
+    subprocess.run(["scancel", *jobs], check=False, timeout=60)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while (jobs := slurm_jobs()) and time.monotonic() < deadline:
+        time.sleep(1)
+    if jobs:
+        raise SystemExit(
+            f"SLURM jobs of an interrupted run do not end: {', '.join(jobs)}.\n"
+            "Look at them with squeue, and start again when they are gone: two jobs of one run must not write at once."
+        )
+
+
+def slurm_jobs() -> list[str]:
+    """Return the numbers of this directory's jobs that wait or run; end the program where SLURM does not say."""
+    command = ["squeue", "--me", "--noheader", "--format", "%i|%j|%Z"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except subprocess.TimeoutExpired:
+        told = None
+    if told is None or told.returncode:
+        print(
+            "Whether SLURM still runs jobs of an interrupted run is unknown: squeue does not answer.", file=sys.stderr
+        )
+        return []
+    rows = (line.split("|", 2) for line in told.stdout.splitlines())
+    return [number for number, name, folder in rows if name.startswith(SLURM_NAME) and Path(folder) == Path.cwd()]
+
+
+def remove_half_written() -> None:
+    """Remove what jobs that were killed had begun to write or to fetch."""
+    written = [path for path in made() if is_abandoned(path)]
+    fetched = [path for kind in ("models", "sources") for path in Path("results", kind).glob(".*-????????")]
+    for path in (*written, *fetched):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def date_back() -> bool:
+    """Date as of now what is dated in the future, and tell whether there was anything."""
+    now = time.time()
+    ahead = [path for path in made() if is_ahead(path, now)]
+    for path in ahead:  # all alike, so that none is newer than what was made of it
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(path, (now, now), follow_symlinks=False)
+    if ahead:
+        print(f"Dated back from the future, where a wrong clock had put them: {len(ahead)} files.", file=sys.stderr)
+    return bool(ahead)
+
+
+def is_ahead(path: Path, now: float) -> bool:
+    """Tell whether a file is dated in the future, by more than clocks of several machines differ."""
+    try:
+        return path.lstat().st_mtime > now + CLOCKS_DIFFER_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+def damaged_files() -> set[str]:
+    """Return what jobs have found damaged and set aside."""
+    return {str(path) for path in made() if path.name.endswith(DAMAGED)}
+
+
+def made() -> Iterator[Path]:
+    """Yield all that lies under results; jobs that still end may remove some of it meanwhile."""
+    for folder, folders, files in os.walk("results"):
+        yield from (Path(folder, name) for name in (*folders, *files))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

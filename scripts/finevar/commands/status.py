@@ -1,0 +1,276 @@
+"""The state of a study at any time, from its files: runs done, failed and left, time left, best points so far.
+
+usage: python -m finevar.commands.status [--configfile FILE] [--follow]
+
+Reads only, so that it may be called beside a study under way. --follow prints a line whenever runs have been done,
+until the process that started it ends; `make study` does so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from finevar.errors import InputError
+from finevar.files import is_whole
+from finevar.jobs.endings import BEGUN, DAMAGED, INTERRUPTED, NOT_BEGUN, Ending, read_ending, run_ending
+from finevar.metrics import towards
+from finevar.results.run_metrics import is_trained_and_evaluated_alike, read_run_metrics
+from finevar.study.config import read_config
+from finevar.study.design import Run, Study, plan_study
+from finevar.study.found_config import is_found
+from finevar.words.formatting import counted, number, response_label, settings_text
+
+DEFAULT_CONFIG = "config/config.yaml"
+RUNS, LOGS = Path("results/runs"), Path("results/logs")
+LOOK_SECONDS = 2.0  # between looks at the runs, at least
+LOOK_SHARE = 20.0  # and at least so many times as long as a look takes
+STRETCH = 5.0  # a pause of more than so many runs' time begins a new stretch of work
+MOST_NAMED = 5  # failed runs
+BEFORE_RUNS = ("fetch_model", "fetch_data", "prepare_dataset", "encode_dataset", "train_baseline", "evaluate_baseline")
+UNFAILED = (NOT_BEGUN, BEGUN, INTERRUPTED, DAMAGED)  # endings that the next start mends by itself
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is."""
+
+    planned: int
+    done: dict[str, Path]  # metrics file by run
+    endings: dict[str, Ending]  # of the last attempt, by run that was begun and is not done
+
+    def ended(self, *codes: str) -> dict[str, str]:
+        """Return the runs whose last attempt ended in one of these ways, with the sentence."""
+        return {run: ending.sentence for run, ending in self.endings.items() if ending.code in codes}
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Return the runs that failed, with the reason; one that was interrupted or met damage did not."""
+        return {run: ending.sentence for run, ending in self.endings.items() if ending.code not in UNFAILED}
+
+    @property
+    def left(self) -> int:
+        """Return how many runs are neither done nor failed."""
+        return self.planned - len(self.done) - len(self.failed)
+
+    def line(self, seconds: float | None) -> str:
+        """Return the counts and the time left in a line."""
+        parts = [f"{len(self.done)} of {self.planned} runs done"]
+        parts += [f"{len(self.failed)} failed"] if self.failed else []
+        interrupted = len(self.ended(INTERRUPTED))
+        parts += [f"{self.left} left{f' ({interrupted} interrupted)' if interrupted else ''}"] if self.left else []
+        rest = "" if seconds is None or not self.left else f"; about {spell(seconds)} of training and evaluation to go"
+        return ", ".join(parts) + rest
+
+
+def look(runs: Iterable[Run]) -> Progress:
+    """Return how far these runs are, by the files that there are."""
+    done, endings, planned = {}, {}, 0
+    for run in runs:
+        planned += 1
+        folder = RUNS / run.dataset / run.run_id
+        places = (folder / "metrics.parquet", folder / "finished" / "evaluation" / "metrics.parquet")
+        if found := next((path for path in places if path.exists()), None):
+            done[run.run_id] = found
+        elif folder.exists():
+            endings[run.run_id] = run_ending(run.dataset, run.run_id, LOGS)
+    return Progress(planned, done, endings)
+
+
+def of_this_version(progress: Progress) -> tuple[Progress, list[Row]]:
+    """Return how far a study is without the runs that will be made again, and the rows of those done.
+
+    Made again are those of another version of finevar, and those with damage, which the next start quarantines.
+    """
+    whole = [path for path in progress.done.values() if is_whole(path)]
+    rows = [row for row in readable_rows(whole) if is_trained_and_evaluated_alike(row)]
+    known = {row["run_id"] for row in rows}
+    return replace(progress, done={run: path for run, path in progress.done.items() if run in known}), rows
+
+
+def readable_rows(paths: Sequence[Path]) -> Iterator[Row]:
+    """Yield the rows of those files of metrics that can be read, or scored again."""
+    for path in paths:
+        with contextlib.suppress(InputError):
+            yield from read_run_metrics([path])
+
+
+# Time left ------------------------------------------------------------------------------------------------------------
+
+
+def seconds_left(study: Study, progress: Progress, rows: Sequence[Row]) -> float | None:
+    """Return how long the runs that are left will take at the pace of the last stretch of work, None if unknown.
+
+    A run's own time is that of the done runs with its batch size, by the sentences that it reads; how many run at once
+    is told by the own time of the last stretch's runs over the time that it took.
+    """
+    timed = [row for row in rows if row["train_seconds"] is not None and row["eval_seconds"] is not None]
+    pace = runs_at_once(progress, {row["run_id"]: row["train_seconds"] + row["eval_seconds"] for row in timed})
+    if pace is None:
+        return None
+    left = [run for run in study.runs.values() if run.run_id not in progress.done and run.run_id not in progress.failed]
+    return sum(own_seconds(run, timed) for run in left) / pace
+
+
+def own_seconds(run: Run, timed: Sequence[Row]) -> float:
+    """Return about how long a run takes, from timed ones, those of its batch size where there are such."""
+    alike = [row for row in timed if row["batch_size"] == run.settings["batch_size"]] or timed
+    epochs = sum(row["epochs"] for row in alike)
+    evaluation = float(np.mean([row["eval_seconds"] for row in alike]))
+    return sum(row["train_seconds"] for row in alike) / epochs * run.settings["epochs"] + evaluation
+
+
+def runs_at_once(progress: Progress, seconds: dict[str, float]) -> float | None:
+    """Return how many runs the last stretch of work did at once; None before two are done."""
+    ends = sorted((path.stat().st_mtime, run) for run, path in progress.done.items() if run in seconds)
+    typical = float(np.median([*seconds.values()])) if seconds else 0.0
+    first = len(ends) - 1
+    while first > 0 and ends[first][0] - ends[first - 1][0] < STRETCH * typical:
+        first -= 1
+    if len(ends) - first < 2 or (took := ends[-1][0] - ends[first][0]) <= 0:
+        return None
+    return sum(seconds[run] for _, run in ends[first + 1 :]) / took
+
+
+def spell(seconds: float) -> str:
+    """Print a time roughly."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+# Words ----------------------------------------------------------------------------------------------------------------
+
+
+def told(study: Study) -> list[str]:
+    """Return the lines that tell a study's state; one whose models are found has no runs to wait for."""
+    if is_found(study.config):
+        report = Path("results") / study.config["study"] / "report.html"
+        return [f"Report: {report}" if report.exists() else "No report yet; `make study` makes it in seconds."]
+    progress, name = look(study.runs.values()), study.config["study"]
+    seen = len(progress.done)
+    progress, rows = of_this_version(progress)
+    outdated = seen - len(progress.done)
+    lines = [f"Study {name}: {progress.line(seconds_left(study, progress, rows))}."]
+    lines += [f"  damaged, or made by another version of finevar, to be made again: {outdated}"] if outdated else []
+    diverged = [row["run_id"] for row in rows if row["status"] == "diverged"]
+    lines += [f"  diverged, a result of its own: {', '.join(diverged)}"] if diverged else []
+    begun = len(progress.ended(BEGUN, NOT_BEGUN, DAMAGED))
+    lines += [f"  begun, not finished: {begun}"] if begun else []
+    lines += named_lines(progress.ended(INTERRUPTED), "")
+    lines += named_lines(progress.failed, "failed: ")
+    lines += [f"  failed: {log}: {ending.sentence}" for log, ending in failed_before(study).items()]
+    lines += best_lines(study, rows)
+    return [*lines, *report_lines(Path("results") / name, len(progress.done), progress.planned)]
+
+
+def named_lines(runs: dict[str, str], before: str) -> list[str]:
+    """Return a line for each of the first runs with its sentence, and how many more there are."""
+    lines = [f"  {before}{run}: {sentence}" for run, sentence in [*runs.items()][:MOST_NAMED]]
+    return lines + ([f"  and {len(runs) - MOST_NAMED} more; see {LOGS}"] if len(runs) > MOST_NAMED else [])
+
+
+def failed_before(study: Study) -> dict[Path, Ending]:
+    """Return how those jobs failed that all runs wait for: the model, the data, the baseline; by their logs."""
+    names = {study.model_id, study.baseline_id, *study.source_ids.values(), *study.dataset_ids.values()}
+    names |= {f"{data}--{study.model_id}" for data in study.dataset_ids.values()}
+    logs = [log for rule in BEFORE_RUNS for log in sorted((LOGS / rule).rglob("*.log"))]
+    found = {log: read_ending(log) for log in logs if names & set(log.with_suffix("").parts)}
+    return {log: ending for log, ending in found.items() if ending.code not in UNFAILED}
+
+
+def report_lines(folder: Path, done: int, planned: int) -> list[str]:
+    """Return where the study's reports are: the final one, and an interim one that is newer or alone."""
+    final, interim = folder / "report.html", folder / "interim" / "report.html"
+    lines = [f"Report: {final}"] if final.exists() else []
+    if interim.exists() and (not lines or interim.stat().st_mtime > final.stat().st_mtime):
+        covered = runs_of(folder / "interim" / "metrics.parquet")
+        of_what = "" if covered is None else f" of {covered} of {planned} runs; now {done} are done"
+        lines.append(f"Interim report: {interim}{of_what}")
+    return lines or ["No report yet; `snakemake interim --cores 1` makes one of the runs so far."]
+
+
+def runs_of(metrics: Path) -> int | None:
+    """Return how many runs with metrics a study's table has, None where it cannot be read just now."""
+    try:
+        status = pq.read_table(metrics, columns=["status"]).column("status").to_pylist()
+    except (OSError, pa.ArrowException):
+        return None
+    return len(status) - status.count("missing")
+
+
+def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:
+    """Return for each response the point with the best mean over its seeds so far."""
+    lines = []
+    for response in study.config["analysis"]["responses"]:
+        points: dict[tuple[str, str], list[Row]] = {}
+        for row in rows:
+            if row[response] is not None:
+                points.setdefault((row["dataset"], row["point_id"]), []).append(row)
+        if not points:
+            continue
+        sign = towards(response)
+        best = max(points.values(), key=lambda found: sign * float(np.mean([row[response] for row in found])))
+        mean = float(np.mean([row[response] for row in best]))
+        where = settings_text({name: best[0][name] for name in study.config["sweep"]["factors"]})
+        where += f" on {best[0]['dataset']}" if len(study.config["sweep"]["datasets"]) > 1 else ""
+        label = response_label(response, [best[0]["f1_average"]])
+        lines.append(f"  best {label} so far: {number(mean)} (mean of {counted(len(best), 'seed')}) at {where}")
+    return [*lines, "  The best of many is partly luck; the report says how much."] if lines else []
+
+
+# Command line ---------------------------------------------------------------------------------------------------------
+
+
+def follow(study: Study, parent: int) -> None:
+    """Print a line whenever more runs are done, until all are or the process that started this one has ended."""
+    before = len(look(study.runs.values()).done)
+    took = 0.0
+    while os.getppid() == parent and before < len(study.runs):
+        time.sleep(max(LOOK_SECONDS, LOOK_SHARE * took))
+        started = time.monotonic()
+        progress = look(study.runs.values())
+        took = time.monotonic() - started
+        if len(progress.done) > before:
+            before = len(progress.done)
+            rows = read_run_metrics([*progress.done.values()][-200:])
+            print(f"finevar: {progress.line(seconds_left(study, progress, rows))}", file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the state of the study that the command line names; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="finevar.commands.status", description="Tell the state of a study from its files."
+    )
+    parser.add_argument("--configfile", default=DEFAULT_CONFIG)
+    parser.add_argument("--follow", action="store_true", help="print a line whenever runs have been done")
+    options, parent = parser.parse_args(arguments), os.getppid()
+    try:
+        study = plan_study(read_config(yaml.safe_load(Path(options.configfile).read_text(encoding="utf-8"))))
+        if options.follow:
+            follow(study, parent)
+        else:
+            print("\n".join(told(study)))
+    except (InputError, OSError, yaml.YAMLError) as error:
+        if not options.follow:  # else Snakemake itself tells of it
+            print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

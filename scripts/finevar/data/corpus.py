@@ -1,0 +1,351 @@
+"""Sentences and labels: read, check, de-duplicate, split by content."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import html
+import io
+import json
+import numbers
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from finevar.errors import InputError
+from finevar.study.consistency import cut, listed
+from finevar.study.content import SUFFIXES, format_of, is_file
+
+Facts = dict[str, Any]
+
+
+def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[pd.DataFrame, pd.DataFrame, Facts]:
+    """Return the training and evaluation examples (columns example_id, text, label) and what was found and done.
+
+    spec: a dataset's part of the config. source: folder of the fetched source. hub: whether the source is a data set
+    repository, read by split, or a folder of files.
+
+    Raises InputError for a file that is missing or damaged, a missing column, an empty text, a single class.
+    """
+    if hub:
+        train, held_out = (read_split(spec, source, spec.get(key)) for key in ("train_split", "eval_split"))
+    else:
+        train, held_out = (read_file(spec, source, spec.get(key)) for key in ("file", "eval_file"))
+    facts: Facts = {"read": len(train) + (0 if held_out is None else len(held_out))}
+    parts = [label_examples(part, spec, facts) for part in (train, held_out) if part is not None]
+    classes = name_classes(parts, spec, source)
+    parts = [clean(part, facts) for part in parts]
+    if len(parts) == 1:
+        train, evaluation = split(parts[0], spec["eval_examples"], spec)
+    else:
+        train, evaluation = without_overlap(*parts, facts)
+    check_classes(train, evaluation, classes, spec)
+    facts |= {"train": len(train), "eval": len(evaluation), "classes": [str(name) for name in classes]}
+    facts["train_share"] = [float((train["label"] == k).mean()) for k in range(len(classes))]
+    facts["data_sha256"] = fingerprint(train, evaluation)
+    return train, evaluation, facts
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+def read_split(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.DataFrame | None:
+    """Read one split of a data set repository's snapshot, its class names as labels."""
+    if name is None:
+        return None
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetsError
+
+    damage = (TypeError, LookupError, AttributeError, yaml.YAMLError)  # what the library makes of a damaged card
+    try:
+        data = load_dataset(str(source), spec.get("subset"), split=name, cache_dir=str(source / ".cache"))
+        data.data.validate(full=True)
+        return name_labels(require_columns(data.to_pandas(), spec, str(source)), spec, data.features)
+    except (ValueError, DatasetsError, OSError, pa.ArrowException, *damage) as error:
+        raise InputError(
+            f"{source}, split {cut(name)}",
+            found=reason(error),
+            allowed="a split (and, where there are several, a subset) that the repository has",
+            remedy="Correct train_split, eval_split or subset.",
+        ) from None
+
+
+def name_labels(table: pd.DataFrame, spec: Mapping[str, Any], features: Mapping[str, Any]) -> pd.DataFrame:
+    """Replace the numbers of classes by the names that a data set repository gives them, where it does."""
+    from datasets import ClassLabel
+
+    feature = features[spec["label"]]
+    if isinstance(feature, ClassLabel):
+        table = table[table[spec["label"]] >= 0]  # -1 marks an unlabelled example on the Hub
+        table[spec["label"]] = [feature.int2str(int(k)) for k in table[spec["label"]]]
+        table.attrs["classes"] = [name.strip() for name in feature.names]
+    return table
+
+
+def read_file(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.DataFrame | None:
+    """Read one file of a source as a table; raise InputError where it is not what its format says."""
+    if name is None:
+        return None
+    path, where = source / name, cut(str(source / name), 300)
+    form = format_of(spec, path)
+    if form is None:
+        raise InputError(
+            where,
+            found=f"suffix {cut(repr(path.suffix))}",
+            allowed=f"one of {', '.join(SUFFIXES)}",
+            remedy="Rename the file, or give `format`.",
+        )
+    if not is_file(path):
+        raise InputError(
+            where, found="no such file", allowed="a file of the source", remedy="Correct the data set's `file`."
+        )
+    try:
+        table = parse(path, form, spec.get("columns"))
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{where}, byte {error.start}",
+            found=f"{error.object[error.start]:#04x}, which is not UTF-8",
+            allowed="text in UTF-8",
+            remedy="Convert the file, for instance with iconv -t UTF-8.",
+        ) from None
+    except (ValueError, OSError, pa.ArrowException, pd.errors.ParserWarning) as error:
+        raise InputError(
+            where,
+            found=f"content that is not {form} ({reason(error)})",
+            allowed=f"a {form} file",
+            remedy="Correct the file, or give its `format`.",
+        ) from None
+    return require_columns(table, spec, where)
+
+
+def reason(error: Exception) -> str:
+    """Return the first line of what a library says is wrong."""
+    return cut(str(error).partition("\n")[0] or type(error).__name__, 200)
+
+
+def parse(path: Path, form: str, columns: list[str] | None) -> pd.DataFrame:
+    """Parse a file of a known format; texts stay as they stand, no word is taken for a missing value."""
+    if form == "parquet":
+        return parse_parquet(path)
+    content = path.read_bytes()
+    if b"\0" in content and not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError("it holds NUL bytes, so it is not text")
+    text = content.decode("utf-8-sig")
+    if form == "jsonl":
+        return pd.DataFrame([parse_line(*line) for line in enumerate(text.split("\n"), 1) if line[1].strip()])
+    # A TSV has one example per line and no quoting, so a lone quotation mark is a character like any other.
+    style = {"sep": "\t", "quoting": 3} if form == "tsv" else {"sep": ","}
+    header = {"header": None, "names": columns} if columns else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # of lines with more cells than columns
+        return pd.read_csv(
+            io.StringIO(text), **style, **header, dtype=str, keep_default_na=False, na_values=[""], index_col=False
+        )
+
+
+def parse_parquet(path: Path) -> pd.DataFrame:
+    """Parse a Parquet file; raise ValueError where its content is not of its columns' types."""
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    table.validate(full=True)  # damage to a text need not be seen by reading it
+    return table.to_pandas(ignore_metadata=True)
+
+
+def parse_line(number: int, line: str) -> dict[str, Any]:
+    """Parse a line of a JSONL file; raise ValueError unless it is an object of whole characters."""
+    try:
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError("no JSON object")
+        if "\\ud" in line.lower():  # half a character, as a JSON escape can write it
+            json.dumps(row, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"line {number}: {error}") from None
+    return row
+
+
+def require_columns(table: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
+    """Return the text and label columns only; raise InputError where one is missing."""
+    for column in (spec["text"], spec["label"]):
+        if list(table.columns).count(column) != 1:
+            raise InputError(
+                where,
+                found=f"columns {listed(table.columns) or 'none'}",
+                allowed=f"a column named {cut(repr(column))}, once",
+                remedy="Correct `text` or `label`, or name the `columns` of a file without a header.",
+            )
+    table = table[[spec["text"], spec["label"]]].copy()
+    table.attrs["where"] = where
+    return table
+
+
+# Labels ---------------------------------------------------------------------------------------------------------------
+
+
+def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.DataFrame:
+    """Return columns text and name (the class's name); ratings become negative and positive."""
+    where, classes = table.attrs["where"], table.attrs.get("classes")
+    named = pd.DataFrame({"text": table[spec["text"]], "name": table[spec["label"]]}).reset_index(drop=True)
+    bad = ~named["text"].map(is_sentence).astype(bool) | ~named["name"].map(is_label).astype(bool)
+    if bad.any():
+        row = int(bad.idxmax())
+        raise InputError(
+            f"{where}, example {row + 1}",
+            found=f"no text or no label ({int(bad.sum())} such examples)",
+            allowed="a text, not empty, and a label in every example",
+            remedy="Remove or mend those examples.",
+        )
+    named = named.astype("str")  # so that 1 in one file and "1" in another are one class
+    named["name"] = named["name"].str.strip()
+    if "threshold" in spec:
+        named = rate(named, spec, facts, where)
+        classes = ["negative", "positive"]
+    named.attrs = {"where": where, "classes": classes}
+    return named
+
+
+def is_sentence(text: Any) -> bool:
+    """Tell whether a cell holds text that something is left of once entities are decoded and spaces folded."""
+    return isinstance(text, str) and bool(fold(text))
+
+
+def is_label(label: Any) -> bool:
+    """Tell whether a cell holds a class's name or number."""
+    return isinstance(label, str | numbers.Number) and not pd.isna(label) and bool(str(label).strip())
+
+
+def fold(text: str) -> str:
+    """Return a text with its HTML entities decoded and every stretch of spaces as one."""
+    return " ".join(html.unescape(text).split())
+
+
+def rate(named: pd.DataFrame, spec: Mapping[str, Any], facts: Facts, where: str) -> pd.DataFrame:
+    """Return examples with a rating as negative or positive ones, without those within the margin."""
+    ratings = pd.to_numeric(named["name"], errors="coerce")
+    if ratings.isna().any():
+        row = int(ratings.isna().idxmax())
+        raise InputError(
+            f"{where}, example {row + 1}, column {cut(spec['label'])}",
+            found=cut(repr(named["name"].iloc[row])),
+            allowed="a number, since `threshold` makes it a rating",
+            remedy="Remove `threshold` for class names, or mend the rating.",
+        )
+    with np.errstate(over="ignore"):  # of a rating next to the largest number
+        distance = (ratings - spec["threshold"]).abs().round(9)  # 0.3 - 0.1 is 0.2 here, as on paper
+    clear = (distance >= spec["margin"]) & (distance > 0)
+    facts["dropped_within_margin"] = facts.get("dropped_within_margin", 0) + int((~clear).sum())
+    positive = ratings > spec["threshold"]
+    return named.assign(name=positive.map({False: "negative", True: "positive"}))[clear].reset_index(drop=True)
+
+
+def name_classes(parts: list[pd.DataFrame], spec: Mapping[str, Any], source: Path) -> list[Any]:
+    """Return the class names in label order: the data set's own order, else sorted; add the column label."""
+    found = pd.unique(pd.concat([part["name"] for part in parts]))
+    classes = parts[0].attrs.get("classes") or sorted(found, key=class_order)
+    if len(found) < 2:
+        raise InputError(
+            f"{source}, column {cut(spec['label'])}",
+            found=f"no other class than {cut(found[0])}" if len(found) else "no example",
+            allowed="two classes or more",
+            remedy="Correct `label`, or add examples of another class.",
+        )
+    numbers = {name: number for number, name in enumerate(classes)}
+    for part in parts:
+        part["label"] = part["name"].map(numbers).astype("int64")
+    return list(classes)
+
+
+def class_order(name: Any) -> tuple[bool, float, str]:
+    """Return a sort key: class names that are numbers first, by value, then the others by letter."""
+    number = pd.to_numeric(str(name), errors="coerce")
+    return bool(pd.isna(number)), 0.0 if pd.isna(number) else float(number), str(name)
+
+
+# Cleaning and splitting -----------------------------------------------------------------------------------------------
+
+
+def clean(part: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+    """Return columns example_id, text, label: entities decoded, spaces folded, repeats dropped.
+
+    A text that occurs twice with one label is kept once; one with different labels tells nothing and goes.
+    """
+    text = part["text"].map(fold)
+    facts["html_decoded"] = facts.get("html_decoded", 0) + int((part["text"].map(html.unescape) != part["text"]).sum())
+    examples = pd.DataFrame({"example_id": text.map(content_id), "text": text, "label": part["label"]})
+    examples = examples.sort_values(["example_id", "text"], ignore_index=True)  # whatever the order of the file
+    labels = examples.groupby("example_id")["label"].transform("nunique")
+    contradictory = labels > 1
+    repeated = examples.duplicated("example_id") & ~contradictory
+    facts["dropped_contradictory"] = facts.get("dropped_contradictory", 0) + int(contradictory.sum())
+    facts["dropped_repeats"] = facts.get("dropped_repeats", 0) + int(repeated.sum())
+    return examples[~contradictory & ~repeated].reset_index(drop=True)
+
+
+def content_id(text: str) -> str:
+    """Return sixteen hexadecimal digits of a text's SHA-256, letter case aside."""
+    return hashlib.sha256(text.casefold().encode()).hexdigest()[:16]
+
+
+def split(examples: pd.DataFrame, eval_examples: int, spec: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split examples, sorted by content hash, into train and eval with each class's share kept.
+
+    The hash decides, so rows in another order split the same, and a new row moves at most one other per class.
+    """
+    if eval_examples >= len(examples):
+        raise InputError(
+            f"config: eval_examples of the data set {cut(spec.get('file') or spec['train_split'])}",
+            found=f"{eval_examples} of {len(examples)} examples",
+            allowed="fewer than there are, so that some are left to train on",
+            remedy="Lower eval_examples.",
+        )
+    share = eval_examples / len(examples)
+    rank = examples.groupby("label").cumcount()
+    size = examples.groupby("label")["label"].transform("size")
+    quota = apportion(examples["label"].value_counts().sort_index() * share, eval_examples)
+    held_out = rank < examples["label"].map(quota).clip(upper=size - 1)
+    return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
+
+
+def apportion(shares: pd.Series, total: int) -> pd.Series:
+    """Round shares to whole numbers that add up to total, by largest remainder."""
+    whole = shares.astype("int64")
+    remainder = (shares - whole).sort_values(ascending=False, kind="stable").index[: total - int(whole.sum())]
+    whole.loc[remainder] += 1
+    return whole
+
+
+def without_overlap(train: pd.DataFrame, evaluation: pd.DataFrame, facts: Facts) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Drop training examples whose text occurs in the evaluation part too."""
+    leaked = train["example_id"].isin(evaluation["example_id"])
+    facts["dropped_in_eval"] = int(leaked.sum())
+    return train[~leaked].reset_index(drop=True), evaluation
+
+
+def check_classes(train: pd.DataFrame, evaluation: pd.DataFrame, classes: list[Any], spec: Mapping[str, Any]) -> None:
+    """Raise InputError unless every class occurs in both parts."""
+    for part, examples in {"training": train, "evaluation": evaluation}.items():
+        absent = [str(name) for number, name in enumerate(classes) if number not in set(examples["label"])]
+        if absent:
+            raise InputError(
+                f"the {part} part of data set {cut(spec.get('file') or spec['train_split'])}",
+                found=f"no example of class {listed(absent)}",
+                allowed="examples of every class in both parts",
+                remedy="Add examples, or raise eval_examples.",
+            )
+
+
+def fingerprint(train: pd.DataFrame, evaluation: pd.DataFrame) -> str:
+    """Return the SHA-256 of both parts' texts and labels."""
+    sha = hashlib.sha256()
+    for part in (train, evaluation):
+        for text, label in zip(part["text"], part["label"], strict=True):
+            sha.update(f"{label}\t{text}\n".encode())
+        sha.update(b"\f")
+    return sha.hexdigest()

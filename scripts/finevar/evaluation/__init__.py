@@ -1,0 +1,1 @@
+"""A trained model's predictions on the evaluation examples, and the metrics made from them."""

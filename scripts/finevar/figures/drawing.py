@@ -1,0 +1,145 @@
+"""What all figures share: palette, type, axes in natural units, and the files that a figure becomes.
+
+Factors are given as {name: {"levels": [...], "coding": "identity" | "log2" | "log10"}}, in the study's order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import vl_convert
+
+from finevar.files import write_bytes
+from finevar.words.formatting import axis_title, factor_label
+
+Factors = Mapping[str, Mapping[str, Any]]
+
+WIDTH = 860  # pixels for the panels of a figure
+FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
+INK, QUIET, FAINT, GRID = "#1b1f24", "#57606a", "#d8dee4", "#eef1f4"
+BLUE, VERMILION, GREY = (
+    "#0072b2",
+    "#d55e00",
+    "#7a7f87",
+)  # Okabe and Ito's blue and vermilion: safe for colour-blind eyes
+TINY = "format(datum.value, '.3~e')"
+PLAIN = "format(datum.value, ',.6~r')"
+READABLE = f"abs(datum.value) > 0 && abs(datum.value) < 0.001 ? {TINY} : {PLAIN}"
+
+
+def scale_type(spec: Mapping[str, Any]) -> str:
+    """Return the axis type that fits a factor's coding."""
+    return "linear" if spec.get("coding", "identity") == "identity" else "log"
+
+
+def factor_scale(spec: Mapping[str, Any], values: Sequence[float]) -> alt.Scale:
+    """Return a factor's scale with a little room at both ends."""
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    low, high = values.min(), values.max()
+    if scale_type(spec) == "log":
+        room = (high / low) ** 0.08
+        return alt.Scale(type="log", domain=[low / room, high * room], nice=False)
+    room = 0.08 * (high - low)
+    return alt.Scale(domain=[low - room, high + room], nice=False, zero=False)
+
+
+def factor_axis(name: str, spec: Mapping[str, Any]) -> alt.Axis:
+    """Return a factor's axis with ticks at its levels."""
+    levels = sorted(float(value) for value in spec["levels"])
+    return alt.Axis(
+        title=axis_title(name, levels),
+        values=levels,
+        labelExpr=READABLE,
+        labelOverlap="greedy",
+        grid=False,
+        labelFlush=False,
+    )
+
+
+def level_tip(field: str, name: str, spec: Mapping[str, Any]) -> alt.Tooltip:
+    """Return a tooltip line with a factor's value, as a power of ten where its levels are tiny."""
+    tiny = 0 < min(abs(float(value)) for value in spec["levels"]) < 0.001
+    return alt.Tooltip(f"{field}:Q", title=factor_label(name), format=".3~e" if tiny else ",.4~r")
+
+
+def number_tips(**titles: str) -> list[alt.Tooltip]:
+    """Return tooltip lines for numbers, by column, each under its title."""
+    return [alt.Tooltip(f"{column}:Q", title=title, format=".4~f") for column, title in titles.items()]
+
+
+def padded(values: pd.Series) -> tuple[float, float]:
+    """Return the range of finite values with a twentieth of room at both ends.
+
+    Values that differ by rounding alone are one: an axis of that range has ticks beyond number.
+    """
+    finite = values[np.isfinite(values.astype(float))].astype(float)
+    low, high = float(finite.min()), float(finite.max())
+    room = 0.01 if np.isclose(low, high, rtol=1e-9, atol=1e-12) else 0.05 * (high - low)
+    return low - room, high + room
+
+
+def lean(rows: pd.DataFrame) -> pd.DataFrame:
+    """Round numbers to five digits, more than any figure can show, so that a file stays small."""
+    floats = rows.select_dtypes("float").columns
+    rounded = {name: [value if pd.isna(value) else float(f"{value:.5g}") for value in rows[name]] for name in floats}
+    return rows.assign(**rounded).reset_index(drop=True)
+
+
+def stacked(panels: Sequence[alt.Chart], columns: int) -> alt.VConcatChart:
+    """Set panels in rows of some columns."""
+    rows = [alt.hconcat(*panels[start : start + columns], spacing=16) for start in range(0, len(panels), columns)]
+    return alt.vconcat(*rows, spacing=20)
+
+
+def note_chart(text: str) -> alt.Chart:
+    """Draw a sentence where there is nothing to plot."""
+    note = alt.Chart(alt.Data(values=[{"text": text}])).mark_text(fontSize=13, color=QUIET).encode(text="text:N")
+    return styled(note.properties(width=WIDTH, height=60))
+
+
+def styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
+    """Give a figure the report's type, ink and spacing."""
+    return (
+        chart.configure(font=FONT, background="white", padding=8)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=QUIET, titleColor=INK, domainColor=FAINT, tickColor=FAINT, gridColor=GRID,
+            labelFontSize=11, titleFontSize=12, titleFontWeight="normal", titlePadding=8,
+        )
+        .configure_legend(
+            orient="top", titleOrient="left", labelFontSize=11, titleFontSize=12, titleFontWeight="normal",
+            labelColor=INK, titleColor=INK,
+        )
+        .configure_title(fontSize=13, fontWeight=600, anchor="start", color=INK, offset=8)
+    )  # fmt: skip
+
+
+def save_chart(chart: alt.TopLevelMixin, *, svg: str | Path, png: str | Path, json: str | Path) -> None:
+    """Write a figure as SVG, as PNG at twice its size, and as the Vega-Lite specification that the report embeds."""
+    spec = specification(chart)
+    write_bytes(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version()).encode(), svg)
+    write_bytes(vl_convert.vegalite_to_png(spec, vl_version=vega_lite_version(), scale=2), png)
+    write_bytes(dump(spec).encode(), json)
+
+
+def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
+    """Return a figure's Vega-Lite specification, however many rows it holds."""
+    with alt.data_transformers.enable("default", max_rows=None):
+        return chart.to_dict()
+
+
+def vega_lite_version() -> str:
+    """Return the version of Vega-Lite that the figures are written for, as major.minor."""
+    return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+
+
+def dump(spec: Mapping[str, Any]) -> str:
+    """Return a specification as compact JSON."""
+    return json.dumps(spec, separators=(",", ":"), sort_keys=True) + "\n"

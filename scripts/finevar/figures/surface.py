@@ -1,0 +1,222 @@
+"""Response surfaces as figures: a filled plane for each pair of factors, with contours and the design on top."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from finevar.figures.drawing import (
+    INK,
+    QUIET,
+    VERMILION,
+    WIDTH,
+    Factors,
+    factor_axis,
+    lean,
+    level_tip,
+    note_chart,
+    number_tips,
+    scale_type,
+    stacked,
+    styled,
+)
+from finevar.metrics import LOWER_IS_BETTER
+from finevar.words.formatting import held_label, response_label, response_labels
+
+
+def surface_chart(
+    surface: pd.DataFrame,
+    metrics: pd.DataFrame,
+    response: str,
+    factors: Factors,
+    baseline: Mapping[str, Any] | None = None,
+) -> alt.Chart:
+    """Draw one response's predicted surface over every pair of factors, design points and baseline on top.
+
+    surface: predictions on a grid for each pair. baseline: the baseline's own settings; drawn where they lie inside.
+    """
+    rows = surface[surface["response"] == response]
+    label = response_labels(metrics, [response])[response]
+    if rows.empty:
+        why = "one factor spans no plane" if len(factors) < 2 else "a gate stopped this response"
+        return note_chart(f"No surface of {label}: {why}.")
+    runs = metrics[metrics["status"] == "ok"]
+    pairs = list(rows[["factor_x", "factor_y"]].drop_duplicates().itertuples(index=False, name=None))
+    columns = min(len(pairs), 3)
+    domain = [float(rows["predicted"].min()), float(rows["predicted"].max())]
+    size = min((WIDTH - 40) // columns - 52, 340)
+    panels = []
+    for x, y in pairs:
+        grid = rows[(rows["factor_x"] == x) & (rows["factor_y"] == y)]
+        layers = [heat_map(grid, factors, label, response, domain), *contours(grid, factors, domain)]
+        layers.append(marks(runs, x, y, response, factors, baseline))
+        held = next((text for text in grid["held"] if text and not pd.isna(text)), None)
+        title = alt.TitleParams(held_label(held) if held else "", fontSize=11, fontWeight="normal", color=QUIET)
+        panels.append(alt.layer(*layers).properties(width=size, height=min(size, 240), title=title))
+    return styled(stacked(panels, columns))
+
+
+def heat_map(grid: pd.DataFrame, factors: Factors, label: str, response: str, domain: Sequence[float]) -> alt.Chart:
+    """Draw one plane as filled cells whose edges lie half-way between grid values on each factor's own scale."""
+    x, y = grid["factor_x"].iloc[0], grid["factor_y"].iloc[0]
+    cells = grid[["value_x", "value_y", "predicted", "ci_low", "ci_high"]].copy()
+    for axis, factor in (("x", x), ("y", y)):
+        edges = cell_edges(grid[f"value_{axis}"].unique(), factors[factor])
+        cells[f"{axis}_low"], cells[f"{axis}_high"] = (cells[f"value_{axis}"].map(side) for side in edges)
+    colour = alt.Scale(scheme="viridis", reverse=response in LOWER_IS_BETTER, domain=list(domain), nice=False)
+    legend = alt.Legend(title=f"predicted {label}", gradientLength=220, tickCount=5)
+    tips = [level_tip("value_x", x, factors[x]), level_tip("value_y", y, factors[y])]
+    tips += number_tips(predicted=f"predicted {label}", ci_low="from", ci_high="to")
+    # Drawn in this order, each cell covers its neighbour's overlap, which closes the hairlines of anti-aliasing.
+    cells = cells.sort_values(["value_y", "value_x"])
+    return (
+        alt.Chart(lean(cells))
+        .mark_rect(aria=False)
+        .encode(
+            x=alt.X("x_low:Q", scale=plane_scale(cells, "x", factors[x]), axis=factor_axis(x, factors[x])),
+            x2="x_high:Q",
+            y=alt.Y("y_low:Q", scale=plane_scale(cells, "y", factors[y]), axis=factor_axis(y, factors[y])),
+            y2="y_high:Q",
+            color=alt.Color("predicted:Q", scale=colour, legend=legend),
+            tooltip=tips,
+        )
+    )
+
+
+def plane_scale(cells: pd.DataFrame, axis: str, spec: Mapping[str, Any]) -> alt.Scale:
+    """Return the scale of one axis of a plane, from edge to edge of its cells."""
+    domain = [float(cells[f"{axis}_low"].min()), float(cells[f"{axis}_high"].max())]
+    return alt.Scale(type=scale_type(spec), domain=domain, nice=False, zero=False)
+
+
+def cell_edges(values: Sequence[float], spec: Mapping[str, Any]) -> tuple[dict[float, float], dict[float, float]]:
+    """Return the lower and upper edge of each grid value: half-way to the next, a little beyond on the upper side.
+
+    The outer cells end at the grid.
+    """
+    values = np.sort(np.asarray(values, dtype=float))
+    there, back = (np.log, np.exp) if scale_type(spec) == "log" else (np.asarray, np.asarray)
+    places = there(values)
+    low = back(np.concatenate([places[:1], (places[:-1] + places[1:]) / 2]))
+    high = back(np.concatenate([places[:-1] + 0.65 * np.diff(places), places[-1:]]))
+    return dict(zip(values, low, strict=True)), dict(zip(values, high, strict=True))
+
+
+def contours(grid: pd.DataFrame, factors: Factors, domain: Sequence[float]) -> list[alt.Chart]:
+    """Draw lines of equal prediction, each labelled once; none on a grid too coarse to show their course."""
+    table = grid.pivot(index="value_y", columns="value_x", values="predicted")
+    if min(table.shape) < 8 or table.isna().any(axis=None) or domain[0] == domain[1]:
+        return []
+    scales = [scale_type(factors[grid[f"factor_{axis}"].iloc[0]]) for axis in "xy"]
+    heights = round_steps(*domain)
+    lines = contour_segments(table, scales, heights)
+    if lines.empty:
+        return []
+    places = label_places(lines, heights)
+    rules = (
+        alt.Chart(lean(lines))
+        .mark_rule(color="white", strokeWidth=0.9, opacity=0.75, aria=False)
+        .encode(x="x:Q", y="y:Q", x2="x2:Q", y2="y2:Q")
+    )
+    named = alt.Chart(lean(places)).encode(x="x:Q", y="y:Q", text="text:N")
+    halo = named.mark_text(fontSize=9, stroke="white", strokeWidth=2.5, strokeJoin="round", opacity=0.85, aria=False)
+    return [rules, halo, named.mark_text(fontSize=9, color=INK, aria=False)]
+
+
+def contour_segments(table: pd.DataFrame, scales: Sequence[str], heights: Sequence[float]) -> pd.DataFrame:
+    """Return the straight pieces of lines of equal height, by cutting each cell's two triangles.
+
+    table: heights [y, x]. Interpolates on the axes' own scales; columns x, y, x2, y2, height.
+    """
+    xs, ys = (
+        np.log(axis) if scale == "log" else np.asarray(axis, dtype=float)
+        for axis, scale in zip((table.columns, table.index), scales, strict=True)
+    )
+    z = table.to_numpy()
+    pieces = []
+    for row, column in itertools.product(range(len(ys) - 1), range(len(xs) - 1)):
+        corners = [(row, column), (row, column + 1), (row + 1, column + 1), (row + 1, column)]
+        for triangle in (corners[:3], [corners[0], *corners[2:]]):
+            vertices = [(xs[j], ys[i], z[i, j]) for i, j in triangle]
+            pieces += [(*cut, height) for height in heights for cut in cut_triangle(vertices, height)]
+    lines = pd.DataFrame(pieces, columns=["x", "y", "x2", "y2", "height"])
+    for axis, scale in zip("xy", scales, strict=True):
+        if scale == "log":
+            lines[[axis, f"{axis}2"]] = np.exp(lines[[axis, f"{axis}2"]])
+    return lines
+
+
+def cut_triangle(vertices: Sequence[tuple[float, float, float]], height: float) -> list[tuple[float, ...]]:
+    """Return the piece x, y, x2, y2 along which a plane over a triangle has a height; none where it stays clear."""
+    ends = []
+    for (x, y, z), (x2, y2, z2) in itertools.combinations(vertices, 2):
+        if (z < height) != (z2 < height):
+            share = (height - z) / (z2 - z)
+            ends.append((x + share * (x2 - x), y + share * (y2 - y)))
+    return [(*ends[0], *ends[1])] if len(ends) == 2 else []
+
+
+def label_places(lines: pd.DataFrame, heights: Sequence[float]) -> pd.DataFrame:
+    """Return where each line of equal height carries its number: two fifths along it, clear of the design's centre."""
+    decimals = max(-math.floor(math.log10(min(np.diff(heights), default=heights[0]) * 1.000001)), 0)
+    span = {axis: np.ptp(lines[[axis, f"{axis}2"]].to_numpy()) or 1.0 for axis in "xy"}
+    rows = []
+    for height, pieces in lines.groupby("height"):
+        along = max("xy", key=lambda axis: np.ptp(pieces[axis]) / span[axis])
+        at = pieces.sort_values(along).iloc[2 * len(pieces) // 5]
+        if len(pieces) > 8:  # a shorter line is a corner, with no room for a number
+            rows.append({"x": at["x"], "y": at["y"], "text": f"{height:.{decimals}f}"})
+    return pd.DataFrame(rows, columns=["x", "y", "text"])
+
+
+def round_steps(low: float, high: float, count: int = 7) -> list[float]:
+    """Return about count round numbers strictly between low and high."""
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough)
+    first, last = math.floor(low / step) + 1, math.ceil(high / step)
+    return [round(step * k, 12) for k in range(first, last)]
+
+
+def marks(
+    runs: pd.DataFrame, x: str, y: str, response: str, factors: Factors, baseline: Mapping[str, Any] | None
+) -> alt.Chart:
+    """Draw the design's points and, where it lies inside them, the baseline."""
+    observed = runs.groupby([x, y], as_index=False).agg(runs=("run_id", "size"), mean=(response, "mean"))
+    points = observed.assign(kind="design point")
+    if baseline is not None and all(
+        low_high(runs[f])[0] <= (baseline.get(f) or math.inf) <= low_high(runs[f])[1] for f in (x, y)
+    ):
+        points = pd.concat([points, pd.DataFrame([{x: baseline[x], y: baseline[y], "kind": "baseline"}])])
+    kinds = ["design point", "baseline"]
+    tips = [alt.Tooltip("kind:N"), level_tip(x, x, factors[x]), level_tip(y, y, factors[y])]
+    tips += [
+        alt.Tooltip("runs:Q"),
+        alt.Tooltip("mean:Q", title=f"mean {response_label(response)} observed", format=".4~f"),
+    ]
+    is_baseline = "datum.kind == 'baseline'"
+    legend = alt.Legend(title=None, symbolSize=70, symbolStrokeWidth=2)
+    return (
+        alt.Chart(lean(points))
+        .mark_point(opacity=1, strokeWidth=1)
+        .encode(
+            x=alt.X(f"{x}:Q"),
+            y=alt.Y(f"{y}:Q"),
+            shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), legend=legend),
+            stroke=alt.Stroke("kind:N", scale=alt.Scale(domain=kinds, range=[INK, VERMILION]), legend=legend),
+            fill=alt.condition(is_baseline, alt.value(VERMILION), alt.value("white")),
+            size=alt.condition(is_baseline, alt.value(110), alt.value(34)),
+            tooltip=tips,
+        )
+    )
+
+
+def low_high(values: pd.Series) -> tuple[float, float]:
+    """Return the extremes of a column."""
+    return float(values.min()), float(values.max())

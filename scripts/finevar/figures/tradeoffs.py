@@ -1,0 +1,164 @@
+"""The figure of trade-offs: every tried point in two metrics, and against the seconds that it takes to train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from finevar.analyses.pareto import ALL_DATASETS, nondominated
+from finevar.figures.drawing import (
+    BLUE,
+    GREY,
+    INK,
+    VERMILION,
+    WIDTH,
+    Factors,
+    lean,
+    level_tip,
+    note_chart,
+    number_tips,
+    padded,
+    styled,
+)
+from finevar.metrics import SECONDS, towards
+from finevar.words.formatting import counted, is_missing, percent, response_labels, sentence_case
+
+PLACES = ("on the front", "beaten on the means", "shown to be dominated")
+PLACE_COLOURS = [BLUE, GREY, VERMILION]
+PLACE_SHAPES = ["circle", "square", "triangle-up"]
+FIRST_PAIR = ["accuracy", "loss"]  # drawn against each other where both are traded off
+LEAST_ROOM = 1.05  # beside the seconds, as a factor, where all runs take the same
+ALTERNATIVE = "Every tried point in two metrics, marked by whether another one beats it; the tables list the same."
+
+
+def tradeoffs_chart(
+    pareto: pd.DataFrame, pareto_points: pd.DataFrame, metrics: pd.DataFrame, factors: Factors
+) -> alt.Chart:
+    """Draw the points' means in two metrics, and the first of them against seconds of training.
+
+    Accuracy and loss where both are traded off, else the config's first two; of several data sets the mean over them.
+    """
+    shown = drawn_points(pareto, pareto_points, metrics, list(factors))
+    if shown.empty:
+        return note_chart("No trade-offs: fewer than two metrics passed the gates.")
+    pairs = drawn_pairs(list(dict.fromkeys(pareto["response"])), shown.columns)
+    titles = response_labels(metrics, [name for pair in pairs for name in pair]) | {SECONDS: "seconds of training"}
+    width = WIDTH // 2 - 75
+    panels = [panel(shown, pair, titles, factors, width) for pair in pairs]
+    return styled(alt.hconcat(*panels, spacing=30))
+
+
+def drawn_dataset(datasets: pd.Series) -> str:
+    """Return whose points are drawn: the mean over data sets where there is one, else the only one's."""
+    known = set(datasets.dropna())
+    return ALL_DATASETS if ALL_DATASETS in known else min(known)
+
+
+def drawn_points(
+    pareto: pd.DataFrame, pareto_points: pd.DataFrame, metrics: pd.DataFrame, factors: Sequence[str]
+) -> pd.DataFrame:
+    """Return one row a point: its levels, its mean and standard error in every metric, and its place."""
+    if pareto_points.empty:
+        return pd.DataFrame()
+    dataset = drawn_dataset(pareto_points["dataset"])
+    rows = pareto[pareto["dataset"] == dataset]
+    means = rows.pivot(index="point_id", columns="response", values="mean")
+    errors = rows.pivot(index="point_id", columns="response", values="std_error").add_suffix("_se")
+    own = pareto_points[pareto_points["dataset"] == dataset].set_index("point_id")
+    levels = metrics.drop_duplicates("point_id").set_index("point_id")[factors]
+    places = [place_of(row) for row in own.to_dict("records")]
+    shown = own.assign(place=places)[["place"]].join([levels, means, errors])
+    return shown.reset_index(drop=True)
+
+
+def place_of(row: Mapping[str, Any]) -> str:
+    """Say in words where a point stands."""
+    if row["efficient"]:
+        return PLACES[0]
+    return PLACES[2] if not is_missing(row["verdict"]) and row["verdict"] == "dominated" else PLACES[1]
+
+
+def drawn_pairs(responses: Sequence[str], known: Sequence[str]) -> list[list[str]]:
+    """Return which metrics are drawn against each other."""
+    others = [name for name in responses if name != SECONDS]
+    first = FIRST_PAIR if set(FIRST_PAIR) <= set(others) else others[:2]
+    pairs = [first] if len(first) == 2 else []
+    return pairs + ([[first[0], SECONDS]] if SECONDS in known else [])
+
+
+def panel(
+    shown: pd.DataFrame, pair: Sequence[str], titles: Mapping[str, str], factors: Factors, width: int
+) -> alt.LayerChart:
+    """Draw the points in two metrics with their standard errors, and the line of those that none beats in the two."""
+    x_name, y_name = pair
+    kept = shown.assign(**{f"{name}_{end}": span for name in pair for end, span in spans(shown, name)})
+    base = alt.Chart(lean(kept))
+    x, y = (axis(kept, name, titles[name]) for name in pair)
+    places = [place for place in PLACES if place in set(kept["place"])]
+    colours, shapes = (
+        alt.Scale(domain=places, range=[full[PLACES.index(place)] for place in places])
+        for full in (PLACE_COLOURS, PLACE_SHAPES)
+    )
+    legend = alt.Legend(title=None, symbolOpacity=1)
+    colour, shape = (
+        alt.Color("place:N", scale=colours, legend=legend),
+        alt.Shape("place:N", scale=shapes, legend=legend),
+    )
+    tips = [level_tip(name, name, spec) for name, spec in factors.items()]
+    tips += [alt.Tooltip("place:N"), *number_tips(**{name: titles[name] for name in pair})]
+    best = nondominated(np.column_stack([towards(name) * shown[name] for name in pair]))
+    front = alt.Chart(lean(shown[best][list(pair)].sort_values(list(pair)))).mark_line(color=INK, strokeWidth=1)
+    layers = [front.encode(x=alt.X(f"{x_name}:Q", **x), y=alt.Y(f"{y_name}:Q", **y), order=f"{x_name}:Q")]
+    if shown[f"{x_name}_se"].notna().all():
+        bars = base.mark_rule(strokeWidth=0.8, opacity=0.25)
+        across = {"x": alt.X(f"{x_name}_low:Q", **x), "x2": f"{x_name}_high:Q", "y": alt.Y(f"{y_name}:Q", **y)}
+        along = {"x": alt.X(f"{x_name}:Q", **x), "y": alt.Y(f"{y_name}_low:Q", **y), "y2": f"{y_name}_high:Q"}
+        layers += [bars.encode(**across, color=colour), bars.encode(**along, color=colour)]
+    points = base.mark_point(filled=True, size=70, opacity=0.9).encode(
+        x=alt.X(f"{x_name}:Q", **x), y=alt.Y(f"{y_name}:Q", **y), color=colour, shape=shape, tooltip=tips
+    )
+    return alt.layer(*layers, points).properties(width=width, height=270)
+
+
+def spans(shown: pd.DataFrame, name: str) -> list[tuple[str, pd.Series]]:
+    """Return the ends of one standard error on either side of a metric's means; of seconds as a factor."""
+    values, errors = shown[name], shown[f"{name}_se"]
+    if name == SECONDS:
+        factor = np.exp(errors / values)
+        return [("low", values / factor), ("high", values * factor)]
+    return [("low", values - errors), ("high", values + errors)]
+
+
+def axis(shown: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
+    """Return scale and axis of a metric; seconds on a logarithmic one."""
+    ends = pd.concat([shown[name], shown[f"{name}_low"], shown[f"{name}_high"]]).dropna()
+    title = sentence_case(title) + (" (nats)" if name == "loss" else "")
+    if name == SECONDS:
+        room = max((ends.max() / ends.min()) ** 0.05, LEAST_ROOM)
+        scale = alt.Scale(type="log", domain=[ends.min() / room, ends.max() * room], nice=False)
+    else:
+        scale = alt.Scale(domain=list(padded(ends)), nice=False, zero=False)
+    return {"scale": scale, "axis": alt.Axis(title=title, tickCount=5, labelOverlap="greedy")}
+
+
+def caption(pareto: pd.DataFrame, pareto_points: pd.DataFrame, confidence: float) -> str:
+    """Say what the figure draws: what a point is a mean of, what the bars and the line are, what is shown."""
+    if pareto_points.empty:
+        return "No trade-offs are drawn."
+    dataset = drawn_dataset(pareto_points["dataset"])
+    rows = pareto[pareto["dataset"] == dataset]
+    names = list(dict.fromkeys(rows["response"]))
+    runs = rows["runs"].agg(["min", "max"]).astype(int).tolist()
+    each = counted(runs[0], "run") if runs[0] == runs[1] else f"{runs[0]} to {runs[1]} runs"
+    where = "over all data sets" if dataset == ALL_DATASETS else f"on {dataset}"
+    bars = "Bars: one standard error of the mean. " if rows["std_error"].notna().all() else ""
+    return (
+        f"The {counted(rows['point_id'].nunique(), 'tried point')} {where}, each the mean of {each}. {bars}"
+        f"The line joins those that none beats in the two metrics of its panel; the marks count all {len(names)} "
+        f"metrics that are traded off. Shown to be dominated: another point is better in every metric, at "
+        f"{percent(confidence)} confidence for all points at once."
+    )

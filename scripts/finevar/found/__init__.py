@@ -1,0 +1,1 @@
+"""Models that others trained: from their cards to runs."""

@@ -1,0 +1,42 @@
+"""Claims as models that were found bear them out, beside what a study that trained over the same factors finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+Rows = list[dict[str, Any]]
+
+SAID = ("name", "response", "term", "framework", "source", "finding", "sign", "p_published")
+NO_RESULTS, NO_TEST = "has no results here yet", "does not test this claim"
+FINDINGS = ("estimate", "ci_low", "ci_high", "p_value", "p_adjusted", "from_level", "to_level", "verdict", "reason")
+
+
+def beside_rows(found: pa.Table, designed: pa.Table | None, study: str, other: str | None) -> Rows:
+    """Return two rows (the table beside) of each claim of a found study: what it finds, and what the other one does.
+
+    found, designed: the table claims. Claims go together by response, framework and term. Without the other study's
+    results its rows are undecided, with the reason.
+    """
+    theirs = {key(row): row for row in designed.to_pylist()} if designed is not None else {}
+    rows: Rows = []
+    for claim in found.to_pylist():
+        said = {name: claim[name] for name in SAID}
+        rows.append(said | {"study": study, "kind": "found"} | {name: claim[name] for name in FINDINGS})
+        if other is None:
+            continue
+        match = theirs.get(key(claim))
+        if match:
+            told = {name: match[name] for name in FINDINGS}
+        elif designed is None:
+            told = {"verdict": "undecided", "reason": f"study: {other} {NO_RESULTS}"}
+        else:
+            told = {"verdict": "undecided", "reason": f"study: {other} {NO_TEST}"}
+        rows.append(said | {"study": other, "kind": "designed"} | told)
+    return rows
+
+
+def key(claim: dict[str, Any]) -> tuple[str, str, str]:
+    """Return what a claim is about; factors of an interaction in any order."""
+    return claim["response"], claim["framework"], ":".join(sorted(claim["term"].split(":")))

@@ -1,0 +1,178 @@
+"""Which model cards a study of found models compares: every other one is set aside, with the first reason for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from finevar.metrics import ON_CARDS
+from finevar.study.coding import Coding, Codings
+from finevar.words.formatting import counted, factor_label
+
+STATES = {"learning_rate": "learning_rate", "batch_size": "batch_size", "epochs": "epochs_asked"}  # of a factor
+SLACK = 0.01  # of an evaluation interval: epochs are rounded
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a study of found models asks of the cards."""
+
+    codings: Codings
+    responses: Sequence[str]
+    order: str
+    task: str | None
+    base_models: Sequence[str]
+    cards_per_dataset: int
+    largest_owner_share: float
+    evaluation: str = "headline"  # or last, best: a row of the cards' tables
+
+    @classmethod
+    def of(cls, params: Any) -> Question:
+        """Read a rule's params: factors, analysis and cards."""
+        return cls(
+            codings={name: Coding.of(factor) for name, factor in params.factors.items()},
+            responses=params.analysis["responses"],
+            order=params.analysis["model"],
+            task=params.cards["task"],
+            base_models=params.cards["base_models"],
+            cards_per_dataset=params.cards["cards_per_dataset"],
+            largest_owner_share=params.cards["largest_owner_share"],
+            evaluation=params.cards["evaluation"],
+        )
+
+
+def choose(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """Return the cards (columns.CARDS) with what is said of each: copy of another, complete, set aside, rare metrics.
+
+    cards: as they were read (columns.MODEL_CARDS).
+    """
+    cards = evaluated(cards, question)
+    cards = cards.assign(duplicate_of=duplicates(cards), complete=is_complete(cards, question))
+    cards["data"] = blocks(cards, question)
+    cards["set_aside"] = set_aside(cards, question)
+    cards["rare"] = rare_metrics(cards, question)
+    return cards
+
+
+def compared(cards: pd.DataFrame) -> pd.DataFrame:
+    """Return those of chosen cards that are not set aside."""
+    return cards[cards["set_aside"].isna()]
+
+
+def stating(cards: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return those of chosen cards with a metric that enough others on their data set state."""
+    rare = [metric in names.split() for names in cards["rare"]]
+    return cards[cards[metric].notna() & ~np.array(rare, dtype=bool)]
+
+
+def coded(cards: pd.DataFrame, question: Question) -> dict[str, np.ndarray]:
+    """Return each factor of the cards [cards] in coded units."""
+    return {name: coding.coded(cards[STATES[name]].to_numpy(float)) for name, coding in question.codings.items()}
+
+
+def outside(values: pd.Series, coding: Coding) -> pd.Series:
+    """Tell which stated values of a factor lie beyond the levels compared."""
+    low, high = min(coding.levels), max(coding.levels)
+    return values.notna() & ~values.between(low * (1 - 1e-9), high * (1 + 1e-9))
+
+
+def evaluated(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """Return the cards with the metrics of the evaluation that is compared in the place of the headline's."""
+    if question.evaluation == "headline":
+        return cards
+    return cards.assign(**{name: cards[f"{question.evaluation}_{name}"] for name in ON_CARDS})
+
+
+def blocks(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Return what an effect of its own is given to: the data set, within its task where tasks are mixed; "" unknown."""
+    if question.task is not None:
+        return cards["data"]
+    return (cards["task"].fillna("unknown task") + ", " + cards["data"]).where(cards["data"] != "", "")
+
+
+def duplicates(cards: pd.DataFrame) -> pd.Series:
+    """Return, for each card, the first one that states exactly the same metrics, None for none.
+
+    To four decimal places, as cards give them, two trainings do not agree in loss and another metric. A card with a
+    single metric is compared by its settings, too.
+    """
+    first: dict[tuple, str] = {}
+    copies = []
+    for row in cards.to_dict("records"):
+        metrics = tuple(None if pd.isna(row[name]) else round(row[name], 6) for name in ON_CARDS)
+        stated = sum(value is not None for value in metrics)
+        key = metrics if stated > 1 else (*metrics, *(str(row[name]) for name in STATES.values()))
+        known = first.setdefault(key, row["card_id"]) if stated else row["card_id"]
+        copies.append(known if known != row["card_id"] else None)
+    return pd.Series(copies, index=cards.index, dtype=object)
+
+
+def is_complete(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Tell which cards are of the study's task and base models and state every factor and every metric of it."""
+    states = [STATES[name] for name in question.codings]
+    whole = cards[[*states, *question.responses]].notna().all(axis=1) & cards["reason"].isna()
+    return whole & of_task(cards, question) & of_base(cards, question)
+
+
+def of_task(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Tell which cards are of the study's task."""
+    if question.task is None:
+        return pd.Series(True, index=cards.index)
+    return cards["task"].fillna("").str.lower().str.replace(" ", "-") == question.task.lower().replace(" ", "-")
+
+
+def of_base(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Tell which cards start from one of the study's base models; of a card that names none, that is not known."""
+    return cards["base_model"].isin(question.base_models) if question.base_models else pd.Series(True, cards.index)
+
+
+def stopped_early(cards: pd.DataFrame) -> pd.Series:
+    """Tell which cards' tables end a whole evaluation interval, one epoch where it is not told, before their epochs."""
+    interval = cards["eval_interval"].fillna(1.0)
+    return cards["epochs_run"] + interval <= cards["epochs_asked"] + SLACK * interval
+
+
+def beyond(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Return which factors of each card lie beyond the levels compared, joined; "" for none."""
+    told = pd.Series("", index=cards.index)
+    for name, coding in question.codings.items():
+        told = told.mask(outside(cards[STATES[name]], coding), told + f" {factor_label(name)}")
+    return told.str.strip()
+
+
+def set_aside(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Return, for each card, the first reason why it is not compared; None where it is."""
+    usable = cards[cards["reason"].isna()]
+    copies = duplicates(usable).reindex(cards.index)  # of a usable card: an unusable one does not take its place
+    reasons = cards["reason"].astype(object).where(cards["reason"].notna(), None)
+    factors = beyond(cards, question)
+    lacks = cards[[STATES[name] for name in question.codings]].isna().any(axis=1)
+    for flag, text in (
+        (lacks, "it does not state every factor"),
+        (cards[list(ON_CARDS)].isna().all(axis=1), f"no metric of its {question.evaluation} evaluation"),
+        (copies.notna(), "same metrics as " + copies.fillna("").astype(str)),
+        (~of_task(cards, question), "another task: " + cards["task"].fillna("unknown").astype(str)),
+        (~of_base(cards, question), "another base model: " + cards["base_model"].fillna("unknown").astype(str)),
+        (stopped_early(cards), "stopped early, and when was decided by its metrics"),
+        (factors != "", "beyond the levels compared: " + factors),
+        (cards["data"] == "", "data set unknown"),
+    ):
+        reasons = reasons.where(reasons.notna() | ~flag, text)
+    left = cards["data"].where(reasons.isna())
+    rare = left.map(left.value_counts()) < question.cards_per_dataset
+    text = "fewer than " + counted(question.cards_per_dataset, "card") + " on its data set"
+    return reasons.where(reasons.notna() | ~rare, text).astype(object).where(lambda found: found.notna(), None)
+
+
+def rare_metrics(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Return which metrics of each card that is compared too few cards on its data set state, joined; "" for none."""
+    used, told = cards["set_aside"].isna(), pd.Series("", index=cards.index)
+    for name in ON_CARDS:
+        stated = cards["data"].where(used & cards[name].notna())
+        rare = stated.map(stated.value_counts()) < question.cards_per_dataset
+        told = told.mask(rare, told + f" {name}")
+    return told.str.strip()

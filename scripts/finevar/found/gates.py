@@ -1,0 +1,292 @@
+"""Which model cards can be compared, and what stands between them and a p-value.
+
+Cards are no experiment: nobody chose their settings apart from their data, their owners and each other. So they are
+looked at before any regression. Some cards are set aside, each with its reason; what then still forbids a p-value stops
+all regressions with a sentence, and what only has to be known is noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from finevar.found.choice import (
+    STATES,
+    Question,
+    choose,
+    coded,
+    compared,
+    of_base,
+    of_task,
+    outside,
+    stating,
+    stopped_early,
+)
+from finevar.metrics import ON_CARDS
+from finevar.study.coding import aliased_terms, model_matrix, term_name, terms
+from finevar.words.formatting import (
+    counted,
+    factor_label,
+    joined,
+    level,
+    percent,
+    response_label,
+    sentence_case,
+    term_label,
+)
+
+CAREFUL = 0.5  # share of one value of a factor, or of one owner, that is worth a note
+PASSED, NOTED, SET_ASIDE, STOPPED = "passed", "noted", "set aside", "stopped"
+
+HEADLINES = {  # by what a card says of its own
+    "last": "the last row",
+    "best": "the row of lowest loss",
+    "last and best": "the last and best row",
+    "another row": "another row",
+    "no row": "no row of the card's table",
+}
+
+Row = dict[str, Any]
+
+
+def judge_cards(cards: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, list[Row], str | None]:
+    """Return the cards (columns.CARDS), the gates (the table found_gates), and what stops every p-value, or None.
+
+    cards: as they were read (columns.MODEL_CARDS).
+    """
+    cards = choose(cards, question)
+    gates = [*gates_of(cards, question)]
+    stops = [gate["finding"] for gate in gates if gate["verdict"] == STOPPED]
+    return cards, gates, " ".join(stops) or None
+
+
+# Gates ----------------------------------------------------------------------------------------------------------------
+
+
+def gates_of(cards: pd.DataFrame, question: Question) -> Iterator[Row]:
+    """Yield a row a gate: what was looked at, what was found, and what follows."""
+    used = compared(cards)
+    yield unusable_gate(cards)
+    yield duplicate_gate(cards)
+    yield owner_gate(cards, used, question)
+    yield dataset_gate(cards, used, question)
+    yield task_gate(cards, used, question)
+    yield base_gate(cards, used, question)
+    yield metrics_gate(used, question)
+    yield averaging_gate(used)
+    yield headline_gate(used) if question.evaluation == "headline" else row_gate(cards, question)
+    yield early_gate(cards)
+    for name in question.codings:
+        yield range_gate(cards, name, question)
+    yield alias_gate(cards, used, question)
+
+
+def gate(name: str, verdict: str, looked: int, flagged: int, finding: str, consequence: str = "") -> Row:
+    """Return the row of a gate."""
+    return {
+        "gate": name,
+        "verdict": verdict,
+        "cards": int(looked),
+        "flagged": int(flagged),
+        "finding": finding,
+        "consequence": consequence,
+    }
+
+
+def unusable_gate(cards: pd.DataFrame) -> Row:
+    """Count the cards that state too little."""
+    reasons = cards["reason"].dropna()
+    if reasons.empty:
+        return gate("unusable", PASSED, len(cards), 0, "Every card states its settings and a metric.")
+    most = reasons.value_counts()
+    told = f"{counted(len(reasons), 'card')} of {len(cards)} cannot be used; most often {most.index[0]}."
+    return gate("unusable", SET_ASIDE, len(cards), len(reasons), told, "They are left out, each with its reason.")
+
+
+def duplicate_gate(cards: pd.DataFrame) -> Row:
+    """Count the cards that repeat another one's metrics exactly."""
+    count = cards["duplicate_of"].notna().sum()
+    if not count:
+        return gate("duplicates", PASSED, len(cards), 0, "No two cards state the same metrics.")
+    told = f"{counted(count, 'card')} of {len(cards)} repeat another card's metrics to the last digit."
+    return gate("duplicates", SET_ASIDE, len(cards), count, told, "A training counts once: the first card is kept.")
+
+
+def owner_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
+    """Find the owner of most cards, and whether too many of those that are compared are one owner's."""
+    everywhere = cards["owner"].value_counts()
+    if everywhere.empty:
+        return gate("owners", NOTED, len(cards), 0, "No card names its owner.", "Whether owners matter cannot be seen.")
+    told = f"{everywhere.iloc[0]} of all {len(cards)} cards are {everywhere.index[0]}'s"
+    among = used["owner"].value_counts()
+    if among.empty:
+        return gate("owners", NOTED, len(cards), everywhere.iloc[0], f"{told}.")
+    told += f"; {largest_owner(used)}."
+    if among.iloc[0] / len(used) > question.largest_owner_share:
+        stop = "No p-value: it would tell of that owner's code and data as much as of the settings."
+        return gate("owners", STOPPED, len(cards), everywhere.iloc[0], told, stop)
+    verdict = NOTED if everywhere.iloc[0] / len(cards) > CAREFUL else PASSED
+    return gate("owners", verdict, len(cards), everywhere.iloc[0], told, "Errors are clustered by owner.")
+
+
+def largest_owner(used: pd.DataFrame) -> str:
+    """Say whose most of the models compared are, and how many."""
+    among = used["owner"].value_counts()
+    count, share = among.iloc[0], among.iloc[0] / len(used)
+    return f"of the {len(used)} compared, {count} are {among.index[0]}'s ({percent(share)})"
+
+
+def dataset_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
+    """Count the cards whose data set is unknown, or too rare for an effect of its own."""
+    unknown = (cards["data"] == "").sum()
+    rare = cards["set_aside"].fillna("").str.startswith("fewer than").sum()
+    told = f"{counted(unknown, 'card')} of {len(cards)} name no data set"
+    told += f", and {rare} more are on one with fewer than {question.cards_per_dataset} cards" if rare else ""
+    left = used["data"].nunique()
+    what = f"{counted(left, 'data set')} {'is' if left == 1 else 'are'} left, each with an effect of its own"
+    if used.empty:
+        return gate("data sets", STOPPED, len(cards), unknown + rare, f"{told}.", "No card is left to compare.")
+    single = used.groupby("data")["owner"].nunique()
+    alone = int((single <= 1).sum())
+    if alone:
+        what += f"; {alone} of them {'is' if alone == 1 else 'are'} told of by one owner only"
+    verdict = SET_ASIDE if unknown + rare else PASSED
+    return gate("data sets", verdict, len(cards), unknown + rare, f"{told}.", f"{what}.")
+
+
+def task_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
+    """Count tasks: a metric of sentences and one of tokens have their name in common, and no more."""
+    counts = cards["task"].fillna("unknown").value_counts()
+    told = f"The cards are of {joined([f'{name} ({count})' for name, count in counts.items()])}."
+    other = int((~of_task(cards, question)).sum())
+    if used["task"].fillna("unknown").nunique() > 1:
+        stop = "No p-value: one task's accuracy is not the other's. Name one as cards.task."
+        return gate("tasks", STOPPED, len(cards), len(used), told, stop)
+    verdict = SET_ASIDE if other else PASSED
+    return gate("tasks", verdict, len(cards), other, told, f"Only {question.task} is compared." if other else "")
+
+
+def base_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
+    """Count base models among the cards compared."""
+    counts = cards["base_model"].fillna("unknown").value_counts()
+    told = f"{counts.iloc[0]} of {len(cards)} cards started from {counts.index[0]}"
+    told += f", the rest from {counted(len(counts) - 1, 'other')}." if len(counts) > 1 else "."
+    other = int((~of_base(cards, question)).sum())
+    if used["base_model"].fillna("unknown").nunique() > 1:
+        what = "Several are compared as if they were one: cards.base_models can name which."
+        return gate("base models", NOTED, len(cards), other, told, what)
+    return gate("base models", SET_ASIDE if other else PASSED, len(cards), other, told)
+
+
+def metrics_gate(used: pd.DataFrame, question: Question) -> Row:
+    """Count the cards with a metric that too few others on their data set state."""
+    rare = used[used["rare"] != ""]
+    if rare.empty:
+        return gate(
+            "metrics", PASSED, len(used), 0, "Each metric is stated by enough cards of its data set, or by none."
+        )
+    counts = rare["rare"].str.split().explode().value_counts()
+    told = joined([f"{response_label(name)} of {counted(count, 'card')}" for name, count in counts.items()])
+    told = f"{told}: fewer than {counted(question.cards_per_dataset, 'card')} on the data set state it."
+    return gate("metrics", SET_ASIDE, len(used), len(rare), sentence_case(told), "That metric of theirs is left out.")
+
+
+def averaging_gate(used: pd.DataFrame) -> Row:
+    """Count the cards that do not say how their F1 is averaged."""
+    stated = stating(used, "f1")
+    unknown = stated["f1_average"].isna().sum()
+    if not unknown:
+        return gate("averaging of F1", PASSED, len(stated), 0, "Every F1 says how it is averaged.")
+    told = f"{unknown} of {len(stated)} cards with an F1 do not say how it is averaged over classes."
+    what = "Within a data set of two classes that hardly matters; between data sets, F1 is not one metric."
+    return gate("averaging of F1", NOTED, len(stated), unknown, told, what)
+
+
+def headline_gate(used: pd.DataFrame) -> Row:
+    """Count which evaluation the headlines are."""
+    known = used["headline"].dropna()
+    other = int((~known.isin(["last", "last and best"])).sum())
+    if known.empty:
+        return gate("headline", NOTED, len(used), 0, "No card has a table to find its headline metrics in.")
+    counts = known.value_counts()
+    told = joined([f"{HEADLINES[name]} in {count}" for name, count in counts.items()])
+    what = (
+        "A headline that is no row was measured on other data than the table was, or by another call." if other else ""
+    )
+    verdict = NOTED if other else PASSED
+    return gate(
+        "headline", verdict, len(used), other, f"The headline is {told} of {len(known)} cards with a table.", what
+    )
+
+
+def row_gate(cards: pd.DataFrame, question: Question) -> Row:
+    """Say that a row of each card's table is compared, and count the cards that have no table."""
+    none = int(cards[list(ON_CARDS)].isna().all(axis=1).sum())
+    told = f"Compared is the {question.evaluation} row of each card's table; {none} of {len(cards)} have none."
+    what = (
+        "The lowest of several losses is lower the more often a training was evaluated."
+        if question.evaluation == "best"
+        else ""
+    )
+    return gate("headline", NOTED if none or what else PASSED, len(cards), none, told, what)
+
+
+def early_gate(cards: pd.DataFrame) -> Row:
+    """Count the trainings that stopped before the epochs that they were asked for, and those of which it is unknown."""
+    early, unknown = int(stopped_early(cards).sum()), int(cards["epochs_run"].isna().sum())
+    told = f"{counted(early, 'card')} of {len(cards)} stopped before the epochs asked for; of {unknown} it is not told."
+    what = "When a training stops is decided by its metrics, so its epochs cannot explain them." if early else ""
+    return gate("early stops", SET_ASIDE if early else PASSED, len(cards), early, told, what)
+
+
+def range_gate(cards: pd.DataFrame, name: str, question: Question) -> Row:
+    """Say over which values a factor ranges, and whether most cards have the same one."""
+    stated = cards[STATES[name]].dropna()
+    title = f"range of {factor_label(name)}"
+    if stated.empty:
+        return gate(title, STOPPED, len(cards), len(cards), f"No card states {factor_label(name)}.")
+    coding = question.codings[name]
+    beyond = int(outside(stated, coding).sum())
+    counts = stated.value_counts()
+    share = counts.iloc[0] / len(stated)
+    spread = (
+        "one value" if len(counts) == 1 else f"{level(stated.min())} to {level(stated.max())}, {len(counts)} values"
+    )
+    told = f"{spread}; {level(counts.index[0])} in {counts.iloc[0]} of {len(stated)} cards that state it."
+    told = f"{factor_label(name).capitalize()}: {told}"
+    if beyond:
+        ends = f"{level(min(coding.levels))} to {level(max(coding.levels))}"
+        what = f"{counted(beyond, 'card')} beyond {ends}: set aside."
+        return gate(title, SET_ASIDE, len(stated), beyond, told, what)
+    what = "One habitual value says little about the others." if share > CAREFUL else ""
+    return gate(title, NOTED if share > CAREFUL else PASSED, len(stated), 0, told, what)
+
+
+def alias_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
+    """Name the terms that the cards cannot tell from others, among those that state everything and those compared."""
+    whole = cards[cards["complete"]]
+    complete, among = aliased(whole, question), aliased(used, question)
+    if not complete and not among:
+        told = f"All terms of the {question.order} model can be told apart among the {len(whole)} complete cards."
+        return gate("aliasing", PASSED, len(whole), 0, told)
+    found = [f"among the {len(whole)} complete cards {shown(complete)}"] if complete else []
+    found += [f"among the {len(used)} compared {shown(among)}"] if among else []
+    told = f"Exact combinations of the terms before them: {'; '.join(found)}."
+    if among:
+        return gate("aliasing", STOPPED, len(whole), len(among), told, "No p-value: there is no estimate of them.")
+    return gate("aliasing", NOTED, len(whole), len(complete), told)
+
+
+def shown(names: Sequence[str]) -> str:
+    """Print terms."""
+    return joined([term_label(name) for name in names])
+
+
+def aliased(cards: pd.DataFrame, question: Question) -> list[str]:
+    """Return the terms of the study's model that are linear combinations of those before them, by name."""
+    if cards.empty:
+        return []
+    columns = terms(list(question.codings), question.order)
+    return aliased_terms(model_matrix(coded(cards, question), columns), [term_name(term) for term in columns])

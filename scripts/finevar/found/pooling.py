@@ -1,0 +1,140 @@
+"""The same cards pooled, with data-set effects, and with clustered errors, side by side.
+
+Owners choose settings with their data in view, so data sets differ in both, and a regression that pools them takes what
+data sets do for what settings do. How far it does is seen where the estimate moves once each data set has an effect of
+its own; how far cards of one data set or owner go together is seen where the interval widens once they are clustered.
+
+Terms are the factors', first order: cards seldom bear more. Where every data set lies within one cluster, data sets are
+taken out by subtracting their means, which leaves every estimate as it is, since without a cluster its own data sets'
+effects would have nothing to be estimated from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from scipy import stats
+
+from finevar.found.choice import STATES, Question, choose, coded, compared, stating
+from finevar.statistics.covariance import Errors, Fit, clustered_by, fit_ols, jackknifes
+from finevar.study.coding import aliased_terms, block_columns, leverages
+from finevar.words.formatting import counted
+
+POOLS = {"all tasks": "the cards of every task", "compared": "the cards that are compared"}
+SPECIFICATIONS = ("pooled", "data-set effects")
+ERRORS = ("classical", "HC3", "clustered by data set", "clustered by owner")
+CLUSTERS = {"clustered by data set": "data", "clustered by owner": "owner"}
+
+Rows = list[dict[str, Any]]
+
+
+def pooling_rows(cards: pd.DataFrame, question: Question, confidence: float) -> Rows:
+    """Return a row (the table pooling) of each response, factor, pool, specification and kind of errors.
+
+    cards: as they were read (columns.MODEL_CARDS). The pool of all tasks is there where the study is of one task only.
+    """
+    pools = {"compared": question}
+    if question.task is not None:
+        pools = {"all tasks": dataclasses.replace(question, task=None)} | pools
+    rows: Rows = []
+    for pool, asked in pools.items():
+        used = compared(choose(cards, asked))
+        for response in question.responses:
+            stated = stating(used, response).reset_index(drop=True)
+            rows += [{"pool": pool} | row for row in response_rows(stated, response, asked, confidence)]
+    return rows
+
+
+def response_rows(
+    cards: pd.DataFrame, response: str, question: Question, confidence: float
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one response and one pool."""
+    for specification in SPECIFICATIONS:
+        blocks = block_columns(cards["data"])[0] if specification != "pooled" else np.empty((len(cards), 0))
+        factors, dropped = estimable(cards, blocks, question)
+        for errors in ERRORS:
+            told = fitted(cards, response, factors, blocks, errors, question)
+            for name in question.codings:
+                row = {"response": response, "factor": name, "specification": specification, "errors": errors}
+                row |= {"cards": len(cards), "datasets": cards["data"].nunique()}
+                if errors in CLUSTERS:
+                    row["clusters"] = cards[CLUSTERS[errors]].nunique()
+                if name in dropped:
+                    yield row | {"reason": dropped[name]}
+                elif isinstance(told, str):
+                    yield row | {"reason": told}
+                else:
+                    yield row | estimate(told, 1 + factors.index(name), confidence)
+
+
+def estimable(cards: pd.DataFrame, blocks: np.ndarray, question: Question) -> tuple[list[str], dict[str, str]]:
+    """Return the factors that can be estimated beside blocks and each other, and why the others cannot."""
+    if cards.empty:
+        return [], dict.fromkeys(question.codings, "no card is left")
+    flat = {name: "it has one value only" for name in question.codings if cards[STATES[name]].nunique() < 2}
+    names = [name for name in question.codings if name not in flat]
+    x = coded(cards, question)
+    matrix = np.column_stack([np.ones(len(cards)), blocks, *(x[name] for name in names)])
+    labels = ["", *[""] * blocks.shape[1], *names]
+    where = "within data sets it does not vary, or only with" if blocks.shape[1] else "it varies only with"
+    aliased = {name: f"{where} what stands before it" for name in aliased_terms(matrix, labels) if name}
+    return [name for name in names if name not in aliased], flat | aliased
+
+
+def fitted(
+    cards: pd.DataFrame, response: str, factors: list[str], blocks: np.ndarray, errors: str, question: Question
+) -> Fit | str:
+    """Return the first-order fit with one kind of errors, its factors behind the intercept; or why there is none."""
+    if not factors:
+        return "no factor can be estimated"
+    x = coded(cards, question)
+    columns = np.column_stack([x[name] for name in factors])
+    ones, values = np.ones((len(cards), 1)), cards[response].to_numpy(float)
+    if np.ptp(values) == 0:
+        return "every card states the same value"
+    matrix = np.column_stack([ones, columns, blocks])
+    if len(cards) <= matrix.shape[1]:
+        return f"{len(cards)} cards for {matrix.shape[1]} parameters"
+    if errors == "classical":
+        return classical(values, matrix)
+    if errors == "HC3":
+        if leverages(matrix).max() > 1 - 1e-8:
+            return "one card alone decides a parameter"
+        return fit_ols(values, matrix, Errors("HC3", None, ""))
+    labels = cards[CLUSTERS[errors]].fillna(cards["card_id"])
+    clusters = clustered_by(labels.to_numpy(), "")
+    if blocks.shape[1] and (labels.groupby(cards["data"]).nunique() == 1).all():
+        means = [pd.Series(column).groupby(cards["data"]).transform("mean") for column in (*columns.T, values)]
+        matrix = np.column_stack([ones, columns - np.column_stack(means[:-1])])
+        values = values - means[-1].to_numpy()
+    what = errors.removeprefix("clustered by ")
+    if (clusters.count or 0) <= len(factors) + 1:
+        return f"{counted(clusters.count or 0, what)}, too few to cluster by"
+    if not jackknifes(matrix, clusters.clusters):
+        return f"one {what} alone decides a parameter"
+    return fit_ols(values, matrix, clusters)
+
+
+def classical(values: np.ndarray, matrix: np.ndarray) -> Fit:
+    """Return least squares with errors that suppose equal, independent noise."""
+    fit = sm.OLS(values, matrix).fit()
+    return Fit(values, matrix, fit.params, fit.cov_params(), fit.normalized_cov_params, fit.df_resid, fit.df_resid)
+
+
+def estimate(fit: Fit, number: int, confidence: float) -> dict[str, float]:
+    """Return the change of the response from a factor's lowest to its highest level."""
+    change, error = 2 * float(fit.params[number]), 2 * float(fit.bse[number])
+    reach = float(stats.t.ppf((1 + confidence) / 2, fit.df)) * error
+    return {
+        "estimate": change,
+        "std_error": error,
+        "df": float(fit.df),
+        "ci_low": change - reach,
+        "ci_high": change + reach,
+        "p_value": float(fit.pvalues[number]),
+    }

@@ -1,0 +1,266 @@
+"""What a model card says of evaluations: the headline metrics, the table, and how the two go together."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from huggingface_hub import EvalResult
+
+from finevar.found.lines import HEADING, cut, fact_of, from_dictionary, outside_code, plain_number, texts
+from finevar.metrics import ON_CARDS
+
+MOST_STEPS = 2**53
+AVERAGES = ("macro", "micro", "weighted", "binary")
+NAMES = {
+    "loss": ("loss", "eval loss", "validation loss", "val loss", "evaluation loss"),
+    "accuracy": ("accuracy", "eval accuracy", "validation accuracy", "val accuracy", "acc", "eval acc"),
+    "f1": ("f1", "eval f1", "validation f1", "val f1", "f1 score", "eval f1 score"),
+}
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Values:
+    """Metrics that stand together in one place of a card."""
+
+    found: Mapping[str, float]
+    f1_average: str | None
+    notes: tuple[str, ...]
+
+
+# Metrics --------------------------------------------------------------------------------------------------------------
+
+
+def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behind: int = 0) -> tuple[Facts, list[str]]:
+    """Return the headline metrics, those of the last and of the best row of the table, and what training ran.
+
+    behind: by how much the table counts epochs too low: Keras calls the first one 0, Trainer tells the epochs gone.
+    """
+    lines = list(outside_code(body))
+    listed, rows = listed_values(lines), table_rows(lines)
+    rows = [row | {"epoch": row["epoch"] + behind} if "epoch" in row else row for row in rows]
+    measured = metadata_values(results)
+    headline, notes = agreed(listed, measured)
+    told: Facts = {name: headline.get(name) for name in ON_CARDS}
+    told["f1_average"] = listed.f1_average or measured.f1_average
+    last, best = (rows[-1], best_row(rows)) if rows else ({}, {})
+    for place, row in (("last", last), ("best", best)):
+        told |= {f"{place}_{name}": row.get(name) for name in ON_CARDS}
+    told["headline"] = which_row(headline, last, best, rows)
+    told["evaluated"] = "text" if listed.found else "metadata" if measured.found else None
+    end = last or listed_end(lines)
+    told |= {"epochs_run": end.get("epoch"), "steps_run": whole(end.get("step")), "eval_interval": interval_of(rows)}
+    return told, [*listed.notes, *measured.notes, *notes]
+
+
+def listed_end(lines: Sequence[str]) -> dict[str, float]:
+    """Return epoch and step of a list of raw `eval_*` keys, which are those of its evaluation."""
+    found = {name: plain_number(value) for name, value in results_list(lines) if name in ("epoch", "step")}
+    return {name: value for name, value in found.items() if value is not None and 0 < value <= MOST_STEPS}
+
+
+def listed_values(lines: Sequence[str]) -> Values:
+    """Return the metrics of a card's list of results."""
+    return named_values(results_list(lines))
+
+
+def results_list(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield name and value of the lines below the sentence, or the heading, that announces an evaluation."""
+    inside, heard = False, False
+    for line in lines:
+        heading = HEADING.match(line)
+        words = line.lower()
+        if "achieves the following results" in words or (heading and announces(heading[2].lower())):
+            if heard:  # a second list is of another evaluation
+                return
+            inside = True
+            continue
+        if heading:
+            inside = False
+        elif inside and (fact := fact_of(line)):
+            heard = True
+            yield fact
+
+
+def announces(title: str) -> bool:
+    """Tell whether a heading stands above results."""
+    return title in ("validation metrics", "evaluation results", "results", "eval results", "evaluation")
+
+
+def metadata_values(results: Sequence[EvalResult]) -> Values:
+    """Return the metrics of the metadata, where they are of one data set."""
+    if len({(*texts(result.dataset_type), *texts(result.dataset_config)) for result in results}) > 1:
+        return Values({}, None, ("its metadata has results on several data sets",))
+    names = ((texts(result.metric_name) or texts(result.metric_type), result.metric_value) for result in results)
+    return named_values((name[0], value) for name, value in names if name)
+
+
+def named_values(pairs: Iterable[tuple[str, Any]]) -> Values:
+    """Return the metrics among pairs of a name and a value as it is written."""
+    found: dict[tuple[str, str | None], list[float]] = {}
+    notes: list[str] = []
+    for written, value in pairs:
+        name, average = metric_of(written)
+        if name is None:
+            continue
+        number, note = metric_value(name, value)
+        if note:
+            notes.append(note)
+        elif number not in (known := found.setdefault((name, average), [])):
+            known.append(number)
+    values = {}
+    for (name, average), numbers in found.items():
+        if len(numbers) > 1:
+            notes.append(f"{name} is stated as {numbers[0]:g} and as {numbers[1]:g}")
+        else:
+            values[name, average] = numbers[0]
+    f1, average, note = one_f1({average: value for (name, average), value in values.items() if name == "f1"})
+    notes += [note] if note else []
+    plain = {name: value for (name, _), value in values.items() if name != "f1"}
+    return Values(plain | ({} if f1 is None else {"f1": f1}), average, tuple(notes))
+
+
+def one_f1(stated: Mapping[str | None, float]) -> tuple[float | None, str | None, str | None]:
+    """Return F1, how it is averaged, and a note where several stand side by side.
+
+    stated: F1 by the average that its name says, None where it says none. Trainer's plain F1 names none.
+    """
+    if None in stated:
+        same = [average for average, value in stated.items() if average and value == stated[None]]
+        return stated[None], same[0] if len(same) == 1 else None, None
+    if len(stated) > 1:
+        return None, None, f"F1 is stated with {len(stated)} averages, none of which is the headline's"
+    average = next(iter(stated), None)
+    return stated.get(average), average, None
+
+
+def metric_of(written: str) -> tuple[str | None, str | None]:
+    """Return the metric that a name stands for, and how F1 is averaged where the name says so."""
+    words = re.sub(r"[\s_-]+", " ", written.strip().strip("*`").lower()).strip()
+    for average in AVERAGES:
+        rest = re.sub(rf"\b{average}\b( avg| average)?", "", words).strip()
+        if rest != words and " ".join(rest.split()) in NAMES["f1"]:
+            return "f1", average
+    return next((name for name, known in NAMES.items() if words in known), None), None
+
+
+def metric_value(name: str, value: Any) -> tuple[float | None, str | None]:
+    """Return a metric's value, or a note on why what stands there is none."""
+    if isinstance(value, bool):
+        return None, f"{name} reads {value}"
+    if isinstance(value, str) and value.strip().startswith("{"):
+        value = from_dictionary(value)
+    if isinstance(value, Mapping):
+        same = [inner for key, inner in value.items() if isinstance(key, str) and metric_of(key)[0] == name]
+        value = same[0] if len(same) == 1 else None
+    if isinstance(value, str):
+        number = plain_number(value)
+    else:
+        number = float(value) if isinstance(value, (int, float)) and abs(value) < 1e300 else None
+    if number is None:
+        read = cut(value) if isinstance(value, str) else f"a {type(value).__name__}"
+        return None, f"{name} reads {read}, which is no single number"
+    if number < 0 or (name != "loss" and number > 1):
+        return None, f"{name} reads {number:g}, which lies outside {'0 to 1' if name != 'loss' else 'what it can be'}"
+    return number, None
+
+
+def agreed(listed: Values, measured: Values) -> tuple[dict[str, float], list[str]]:
+    """Return the headline metrics: the text's, with the metadata's digits where the two agree.
+
+    Where they differ, neither is taken. Trainer rounds to four places in the text.
+    """
+    if not listed.found:
+        return dict(measured.found), []
+    found, notes = {}, []
+    for name in ON_CARDS:
+        ours, other = listed.found.get(name), measured.found.get(name)
+        if ours is None:
+            continue
+        if other is None or math.isclose(ours, other, abs_tol=5.01e-5):
+            found[name] = ours if other is None else other
+        else:
+            notes.append(f"{name} is {ours:g} in the text and {other:g} in the metadata")
+    return found, notes
+
+
+# The table of evaluations ---------------------------------------------------------------------------------------------
+
+
+def table_rows(lines: Sequence[str]) -> list[dict[str, float]]:
+    """Return epoch, step and metrics of the rows of the table of evaluations during training."""
+    for number, line in enumerate(lines):
+        head = [name.lower() for name in cells(line)]
+        if "epoch" in head and any(metric_of(name)[0] == "loss" for name in head) and number + 1 < len(lines):
+            if not set("".join(cells(lines[number + 1]))) <= set(":- "):
+                continue
+            return list(read_rows(head, lines[number + 2 :]))
+    return []
+
+
+def read_rows(head: Sequence[str], lines: Sequence[str]) -> Iterator[dict[str, float]]:
+    """Yield the rows of a table as far as it goes; a cell that is no number is left out."""
+    for line in lines:
+        row = cells(line)
+        if len(row) != len(head):
+            return
+        found: dict[str, float] = {}
+        for name, text in zip(head, row, strict=True):
+            if name in ("epoch", "step"):
+                value = plain_number(text)
+                if value is not None and 0 <= value <= MOST_STEPS:
+                    found[name] = value
+            elif (metric := metric_of(name)[0]) and (value := metric_value(metric, text)[0]) is not None:
+                found.setdefault(metric, value)
+        yield found
+
+
+def cells(line: str) -> list[str]:
+    """Return the cells of a line of a table; none where it is no such line."""
+    text = line.strip()
+    return [cell.strip() for cell in text[1:-1].split("|")] if len(text) > 2 and text[0] == text[-1] == "|" else []
+
+
+def best_row(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    """Return the row of lowest validation loss: Trainer's own choice of the best, unless it is told of another."""
+    return min((row for row in rows if "loss" in row), key=lambda row: row["loss"], default={})
+
+
+def which_row(
+    headline: Mapping[str, float],
+    last: Mapping[str, float],
+    best: Mapping[str, float],
+    rows: Sequence[Mapping[str, float]],
+) -> str | None:
+    """Say which evaluation of the table the headline is: last, best, both in one, another one, or none of them."""
+    if not headline or not rows:
+        return None
+    if same_row(headline, last):
+        return "last and best" if same_row(headline, best) else "last"
+    if same_row(headline, best):
+        return "best"
+    return "another row" if any(same_row(headline, row) for row in rows) else "no row"
+
+
+def same_row(headline: Mapping[str, float], row: Mapping[str, float]) -> bool:
+    """Tell whether all metrics that a row shares with the headline agree, and there is one."""
+    shared = [name for name in ON_CARDS if name in headline and name in row]
+    return bool(shared) and all(math.isclose(headline[name], row[name], abs_tol=5.01e-5) for name in shared)
+
+
+def interval_of(rows: Sequence[Mapping[str, float]]) -> float | None:
+    """Return the epochs between the last two evaluations; those before the only one where there is one."""
+    epochs = [row["epoch"] for row in rows if "epoch" in row]
+    if not epochs or len(epochs) != len(rows):
+        return None
+    return epochs[-1] - (epochs[-2] if len(epochs) > 1 else 0.0)
+
+
+def whole(value: float | None) -> int | None:
+    """Return a number as a whole one where it is."""
+    return int(value) if value is not None and value == int(value) else None

@@ -1,0 +1,1 @@
+"""From a checkpoint to logits: conversion, encoder, tokenizer, machine; what runs share of PyTorch."""

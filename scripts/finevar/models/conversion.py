@@ -1,0 +1,321 @@
+"""Turn a BERT or DistilBERT checkpoint into DistilBERT, exactly, tensor by tensor.
+
+DistilBERT is BERT without token types and pooler. A BERT whose input is always one segment adds row 0 of its token-type
+embeddings at every position, so that row moves into the position embeddings and nothing that the encoder computes
+changes. What cannot be carried over exactly is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from finevar.errors import InputError
+from finevar.files import write_json
+from finevar.models.tokenization import convert_tokenizer, read_object
+from finevar.study.consistency import cut, listed
+
+Config = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+MODEL_TYPES = ("distilbert", "bert")
+BERT_KEYS = {
+    "dim": "hidden_size",
+    "hidden_dim": "intermediate_size",
+    "n_layers": "num_hidden_layers",
+    "n_heads": "num_attention_heads",
+    "activation": "hidden_act",
+    "dropout": "hidden_dropout_prob",
+    "attention_dropout": "attention_probs_dropout_prob",
+}
+SIZES = ("vocab_size", "max_position_embeddings", *BERT_KEYS)  # in DistilBERT's words
+RATES = ("dropout", "attention_dropout")
+MOST_LAYERS = 1_000  # far above any model
+HEAD_DROPOUT = 0.2  # DistilBERT's own default, for a head that a BERT does not have
+ACTIVATIONS = ("gelu", "relu")
+# What DistilBERT fixes and a BERT may set otherwise.
+FIXED = {"layer_norm_eps": 1e-12, "position_embedding_type": "absolute", "is_decoder": False}
+
+BERT_LAYER = re.compile(r"encoder\.layer\.(\d+)\.(.+)\.(weight|bias)")
+BERT_PARTS = {
+    "attention.self.query": "attention.q_lin",
+    "attention.self.key": "attention.k_lin",
+    "attention.self.value": "attention.v_lin",
+    "attention.output.dense": "attention.out_lin",
+    "attention.output.LayerNorm": "sa_layer_norm",
+    "intermediate.dense": "ffn.lin1",
+    "output.dense": "ffn.lin2",
+    "output.LayerNorm": "output_layer_norm",
+}
+NORM_VECTORS = {"gamma": "weight", "beta": "bias"}  # as checkpoints converted from TensorFlow have them
+POSITIONS = "embeddings.position_embeddings.weight"
+TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
+BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
+ENCODER = ("embeddings.", "encoder.", "transformer.")
+
+
+def convert_model(folder: Path, output: Path, *, where: str) -> list[str]:
+    """Write the checkpoint in folder as DistilBERT into the existing folder output; return what was changed.
+
+    where: names the checkpoint in an InputError, which tells of anything that cannot be carried over exactly.
+    """
+    config = read_object(folder / "config.json", where=where)
+    distilbert, arrays, notes = convert(config, read_arrays(folder / "model.safetensors", where=where), where=where)
+    # Not save_file, which leaves a file that its owner alone may read.
+    (output / "model.safetensors").write_bytes(safetensors.numpy.save(arrays, metadata={"format": "pt"}))
+    write_json(distilbert, output / "config.json")
+    return notes + convert_tokenizer(folder, output, distilbert, where=where)
+
+
+def convert(config: Mapping[str, Any], arrays: Arrays, *, where: str) -> tuple[Config, Arrays, list[str]]:
+    """Return DistilBERT's config, its float32 arrays by Hugging Face's names, and notes of what was changed."""
+    distilbert = convert_config(config, where=where)
+    model_type = config["model_type"]
+    plain = {plain_name(name, model_type): array for name, array in arrays.items()}
+    notes = []
+    if model_type == "bert":
+        plain = {bert_name(name): array for name, array in plain.items()}
+        notes = fold_token_types(plain, where=where)
+    head = {name: array for name, array in plain.items() if name.split(".")[0] in ("pre_classifier", "classifier")}
+    if not has_head(config, head):
+        head = {}
+    encoder = {name: array for name, array in plain.items() if name.startswith(ENCODER) and name not in BUFFERS}
+    dropped = sorted({name.split(".")[0] for name in set(plain) - set(encoder) - set(head) - set(BUFFERS)})
+    notes += [f"dropped: {', '.join(dropped)}"] if dropped else []
+    converted = {f"distilbert.{name}": array for name, array in encoder.items()} | head
+    check_shapes(converted, distilbert, where=where)
+    exact = {name: to_float32(array) for name, array in converted.items()}
+    check_finite(exact, where=where)
+    return describe_head(distilbert, config, head), exact, notes
+
+
+def convert_config(config: Mapping[str, Any], *, where: str) -> Config:
+    """Return the DistilBERT config of the same encoder, without a head; defaults are those of transformers."""
+    model_type = config.get("model_type")
+    require(where, "model_type", model_type, MODEL_TYPES)
+    keys = {key: BERT_KEYS.get(key, key) if model_type == "bert" else key for key in SIZES}
+    stated = with_defaults(config)
+    distilbert = {key: stated[source] for key, source in keys.items()}
+    distilbert["initializer_range"] = stated["initializer_range"]
+    require(where, keys["activation"], distilbert["activation"], ACTIVATIONS)
+    check_sizes(distilbert, keys, where=where)
+    distilbert["pad_token_id"] = check_padding(stated["pad_token_id"], distilbert["vocab_size"], where=where)
+    if model_type == "bert":
+        for key, value in FIXED.items():
+            require(where, key, stated.get(key, value), (value,))
+    if distilbert["dim"] % distilbert["n_heads"]:
+        raise InputError(
+            f"{where}, config.json",
+            found=f"{distilbert['n_heads']} attention heads of a width of {distilbert['dim']}",
+            allowed="a number of heads that divides the width",
+            remedy="Use another model.",
+        )
+    head_dropout = stated.get("classifier_dropout" if model_type == "bert" else "seq_classif_dropout")
+    distilbert["seq_classif_dropout"] = head_dropout if is_rate(head_dropout) else HEAD_DROPOUT
+    return {"model_type": "distilbert", "architectures": ["DistilBertModel"], **distilbert}
+
+
+def with_defaults(config: Mapping[str, Any]) -> Config:
+    """Return a config as transformers reads it: its defaults, the keys stated, then those stated by another name."""
+    from transformers import AutoConfig
+
+    known = AutoConfig.for_model(config["model_type"])
+    others = {key: config[other] for other, key in known.attribute_map.items() if other in config}
+    return known.to_dict() | dict(config) | others
+
+
+def check_padding(token: Any, vocab_size: int, *, where: str) -> int | None:
+    """Return the number of the token whose embedding does not learn, counted from 0; None for none."""
+    if token is None or (type(token) is int and -vocab_size <= token < vocab_size):
+        return None if token is None else token % vocab_size
+    raise InputError(
+        f"{where}, config.json: pad_token_id",
+        found=cut(json.dumps(token)),
+        allowed=f"null or a whole number below the vocabulary of {vocab_size}",
+        remedy="Set it to the number of the tokenizer's padding token.",
+    )
+
+
+def check_sizes(distilbert: Mapping[str, Any], keys: Mapping[str, str], *, where: str) -> None:
+    """Raise InputError unless sizes are sizes and rates are rates; keys: their names in the checkpoint's config."""
+    for name, key in keys.items():
+        value, most = distilbert[name], MOST_LAYERS if name == "n_layers" else 2**31 - 1
+        if name in RATES:
+            sound, allowed = is_rate(value), "a number from 0, below 1"
+        else:
+            sound, allowed = type(value) is int and 1 <= value <= most, f"a whole number from 1 to {most}"
+        if name != "activation" and not sound:
+            raise InputError(
+                f"{where}, config.json: {key}",
+                found=cut(json.dumps(value)),
+                allowed=allowed,
+                remedy="Save the model again with its full config.",
+            )
+
+
+def is_rate(value: Any) -> bool:
+    """Tell whether a value is a rate of dropout."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+
+
+def require(where: str, key: str, value: Any, allowed: tuple[Any, ...]) -> None:
+    """Raise InputError unless a value of config.json is one that DistilBERT can express."""
+    if value not in allowed:
+        raise InputError(
+            f"{where}, config.json: {key}",
+            found=cut(json.dumps(value)),
+            allowed=" or ".join(json.dumps(choice) for choice in allowed),
+            remedy="DistilBERT cannot express this model exactly; use another one.",
+        )
+
+
+def plain_name(name: str, model_type: str) -> str:
+    """Return a tensor's name without the model's prefix and with today's words for LayerNorm's two vectors."""
+    name = name.removeprefix(f"{model_type}.")
+    return re.sub(r"LayerNorm\.(gamma|beta)$", lambda old: f"LayerNorm.{NORM_VECTORS[old[1]]}", name)
+
+
+def bert_name(name: str) -> str:
+    """Return DistilBERT's name for a BERT tensor, or the same name where DistilBERT has no such tensor."""
+    match = BERT_LAYER.fullmatch(name)
+    if match is None or match[2] not in BERT_PARTS:
+        # BERT's head reads its pooler, so it is not the head that DistilBERT has under the same name.
+        return f"BERT's {name}" if name.startswith("classifier.") else name
+    return f"transformer.layer.{match[1]}.{BERT_PARTS[match[2]]}.{match[3]}"
+
+
+def fold_token_types(arrays: Arrays, *, where: str) -> list[str]:
+    """Add token-type row 0 to every position embedding, in place; return the note of it."""
+    types, positions = arrays.pop(TOKEN_TYPES, None), arrays.get(POSITIONS)
+    if types is None or positions is None:
+        missing = [name for name, array in ((TOKEN_TYPES, types), (POSITIONS, positions)) if array is None]
+        raise tensor_error(where, f"no tensor {' and no tensor '.join(missing)}")
+    if types.ndim != 2 or len(types) == 0 or types.shape[1:] != positions.shape[1:]:
+        raise tensor_error(where, f"{TOKEN_TYPES} of shape {types.shape} for {POSITIONS} of shape {positions.shape}")
+    arrays[POSITIONS] = to_float32(positions) + to_float32(types)[0]
+    return ["BERT to DistilBERT: token-type row 0 added into the position embeddings"]
+
+
+def has_head(config: Mapping[str, Any], head: Arrays) -> bool:
+    """Tell whether the checkpoint has a complete head trained to tell two or more classes apart."""
+    names = {f"{layer}.{part}" for layer in ("pre_classifier", "classifier") for part in ("weight", "bias")}
+    single_label = config.get("problem_type") in (None, "single_label_classification")
+    return set(head) == names and single_label and head["classifier.bias"].size >= 2
+
+
+def describe_head(distilbert: Config, config: Mapping[str, Any], head: Arrays) -> Config:
+    """Return the config with the classes of the head, where there is one."""
+    if not head:
+        return distilbert
+    classes, stated = head["classifier.bias"].size, config.get("id2label")
+    labels = {str(key): label for key, label in stated.items()} if isinstance(stated, dict) else {}
+    named = all(isinstance(label, str) for label in labels.values())
+    if sorted(labels) != sorted(str(index) for index in range(classes)) or not named:
+        labels = {str(index): f"LABEL_{index}" for index in range(classes)}
+    ids = {label: int(index) for index, label in labels.items()}
+    return distilbert | {
+        "architectures": ["DistilBertForSequenceClassification"],
+        "id2label": labels,
+        "label2id": ids,
+    }
+
+
+def expected_shapes(distilbert: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of the encoder by its name."""
+    dim, hidden = distilbert["dim"], distilbert["hidden_dim"]
+    shapes = {
+        "embeddings.word_embeddings.weight": (distilbert["vocab_size"], dim),
+        POSITIONS: (distilbert["max_position_embeddings"], dim),
+        "embeddings.LayerNorm.weight": (dim,),
+        "embeddings.LayerNorm.bias": (dim,),
+    }
+    linear = {f"attention.{part}_lin": (dim, dim) for part in ("q", "k", "v", "out")}
+    linear |= {"ffn.lin1": (hidden, dim), "ffn.lin2": (dim, hidden)}
+    norms = {"sa_layer_norm": (dim,), "output_layer_norm": (dim,)}
+    for layer in range(distilbert["n_layers"]):
+        for part, shape in (linear | norms).items():
+            shapes[f"transformer.layer.{layer}.{part}.weight"] = shape
+            shapes[f"transformer.layer.{layer}.{part}.bias"] = shape[:1]
+    return {f"distilbert.{name}": shape for name, shape in shapes.items()}
+
+
+def check_shapes(arrays: Arrays, distilbert: Mapping[str, Any], *, where: str) -> None:
+    """Raise InputError unless the encoder's tensors are those that its config asks for, and no others."""
+    wanted = expected_shapes(distilbert)
+    if "classifier.bias" in arrays:
+        dim, classes = distilbert["dim"], arrays["classifier.bias"].size
+        wanted |= {"pre_classifier.weight": (dim, dim), "pre_classifier.bias": (dim,)}
+        wanted |= {"classifier.weight": (classes, dim), "classifier.bias": (classes,)}
+    found = {name: array.shape for name, array in arrays.items()}
+    problems = [f"no tensor {name}" for name in wanted if name not in found]
+    problems += [f"an unknown tensor {cut(name)}" for name in found if name not in wanted]
+    problems += [
+        f"tensor {name} of shape {found[name]} instead of {shape}"
+        for name, shape in wanted.items()
+        if name in found and found[name] != shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more such problems" if len(problems) > 3 else ""
+        raise tensor_error(where, "; ".join(problems[:3]) + more)
+
+
+def check_finite(arrays: Arrays, *, where: str) -> None:
+    """Raise InputError where a weight is no number, or none that float32 holds."""
+    for name, array in arrays.items():
+        if odd := int(array.size - np.isfinite(array).sum()):
+            raise InputError(
+                f"{where}, model.safetensors",
+                found=f"{odd:,} of {array.size:,} weights of tensor {name} that are not finite in float32",
+                allowed="finite weights alone",
+                remedy="Use an earlier checkpoint of the training that gave it, or another model.",
+            )
+
+
+def tensor_error(where: str, found: str) -> InputError:
+    """Return the error of weights that do not fit their config."""
+    return InputError(
+        f"{where}, model.safetensors",
+        found=found,
+        allowed="exactly the tensors that config.json describes",
+        remedy="Check that both files belong together and that the model was saved in full, not as an adapter.",
+    )
+
+
+def to_float32(array: np.ndarray) -> np.ndarray:
+    """Return an array as float32; exact from float16, and from bfloat16 which arrives as its upper 16 bits."""
+    if array.dtype == np.uint16:
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    with np.errstate(over="ignore"):  # of a float64 beyond float32, which is then refused
+        return array.astype(np.float32, copy=False)
+
+
+def read_arrays(path: Path, *, where: str) -> Arrays:
+    """Read the tensors of a safetensors file; bfloat16, which NumPy lacks, as uint16."""
+    types = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16, "I64": np.int64}
+    try:
+        entries = safetensors.deserialize(path.read_bytes())
+    except safetensors.SafetensorError as error:
+        raise InputError(
+            f"{where}, model.safetensors",
+            found=f"a damaged file ({cut(str(error), 200)})",
+            allowed="a complete safetensors file",
+            remedy="Fetch or save it again.",
+        ) from error
+    unknown = {entry["dtype"] for _, entry in entries} - set(types)
+    if unknown:
+        raise InputError(
+            f"{where}, model.safetensors",
+            found=f"tensors of type {listed(sorted(unknown))}",
+            allowed="float32, float16, bfloat16 or float64 weights",
+            remedy="Use a checkpoint that is not quantised.",
+        )
+    return {
+        name: np.frombuffer(entry["data"], types[entry["dtype"]]).reshape(entry["shape"]) for name, entry in entries
+    }

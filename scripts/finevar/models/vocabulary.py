@@ -1,0 +1,49 @@
+"""Only the words that occur: a training changes no other row of the word embedding, so it need not carry them.
+
+The other rows get no gradient; AdamW only shrinks them, by a factor that is known without touching them. To leave them
+out of every step changes no result beyond the order of sums, and spares the optimiser most of a small model's weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from finevar.data.encoding import Encoded
+from finevar.models.encoder import Architecture, Weights
+
+EMBEDDING = "distilbert.embeddings.word_embeddings.weight"
+
+
+def compact(
+    weights: Weights, architecture: Architecture, examples: Encoded
+) -> tuple[Weights, Architecture, Encoded, np.ndarray]:
+    """Return weights with a row for each word that occurs, what else counts these rows, and the rows.
+
+    What counts them: the architecture, for the row that does not learn, and the examples' token ids.
+    """
+    rows, tokens = np.unique(examples.tokens, return_inverse=True)
+    kept = weights[EMBEDDING][torch.from_numpy(rows).long()]
+    padding = next(iter(np.flatnonzero(rows == architecture.padding).tolist()), None)
+    fewer = Encoded(tokens.astype(np.int32), examples.offsets, examples.labels)
+    return weights | {EMBEDDING: kept}, replace(architecture, padding=padding), fewer, rows
+
+
+def expand(weights: Weights, full: Weights, rows: np.ndarray, shrunk: float) -> Weights:
+    """Return trained weights with every row of the word embedding, on the CPU.
+
+    full: the weights before `compact`. shrunk: the factor by which weight decay has shrunk the rows left out.
+    """
+    embedding = full[EMBEDDING] * shrunk
+    trained = {name: tensor.detach().cpu() for name, tensor in weights.items()}
+    embedding[torch.from_numpy(rows).long()] = trained[EMBEDDING]
+    return trained | {EMBEDDING: embedding}
+
+
+def decay_factor(learning_rates: Iterable[float], weight_decay: float) -> float:
+    """Return what decoupled weight decay leaves of a weight without gradient (Loshchilov and Hutter 2019)."""
+    return math.prod(1 - rate * weight_decay for rate in learning_rates)

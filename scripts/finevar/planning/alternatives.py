@@ -1,0 +1,91 @@
+"""What more seeds or one more level would buy: the study a little larger, what it costs and what it would detect."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from finevar.planning.forecast import forecast_study
+from finevar.planning.power import detectable_effects, planned_design, planned_gate, term_rows
+from finevar.study.coding import Coding
+from finevar.study.schemas import whole_numbers
+
+MORE_SEEDS = 2
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A study and what is known of it beforehand."""
+
+    factor: str | None  # the one with a level more
+    level: float | None  # that level
+    seeds: int
+    runs: int
+    seconds: float  # from now to its report
+    detected: dict[str, float] | None  # by factor, per natural step, for noise of 1; None where a gate would stop it
+
+
+def variants(config: Config, pilot: Mapping[str, Any], finished: Collection[str]) -> Iterator[Variant]:
+    """Yield the study as planned, with more seeds, and, of a full factorial, with one more level of each factor."""
+    yield variant_of(config, pilot, finished)
+    yield variant_of(with_seeds(config, MORE_SEEDS), pilot, finished)
+    if config["sweep"]["design"]["kind"] == "full_factorial":
+        for name, factor in config["sweep"]["factors"].items():
+            level = next_level(name, Coding.of(factor))
+            yield variant_of(with_level(config, name, level), pilot, finished, factor=name, level=level)
+
+
+def variant_of(
+    config: Config,
+    pilot: Mapping[str, Any],
+    finished: Collection[str],
+    *,
+    factor: str | None = None,
+    level: float | None = None,
+) -> Variant:
+    """Return what is known of a study beforehand."""
+    design, told = planned_design(config), forecast_study(config, pilot, finished)
+    detected = None
+    if planned_gate(design) is None:
+        rows = term_rows(design, detectable_effects(design, 1 - config["analysis"]["confidence"]), 1.0)
+        detected = {row["term"]: row["natural"] for row in rows if row["group"] == "first_order"}
+    return Variant(factor, level, len(config["sweep"]["seeds"]), told.runs, told.seconds, detected)
+
+
+def with_seeds(config: Config, count: int) -> Config:
+    """Return a config with more seeds: the smallest numbers that it does not use."""
+    larger = copy.deepcopy(dict(config))
+    used = larger["sweep"]["seeds"]
+    larger["sweep"]["seeds"] = used + [seed for seed in range(len(used) + count) if seed not in used][:count]
+    return larger
+
+
+def with_level(config: Config, name: str, level: float) -> Config:
+    """Return a config with one more level of a factor."""
+    larger = copy.deepcopy(dict(config))
+    factor = larger["sweep"]["factors"][name]
+    factor["levels"] = sorted([*factor["levels"], level])
+    return larger
+
+
+def next_level(name: str, coding: Coding) -> float:
+    """Return the level to add: the middle of the widest gap on the factor's scale, so that the range stays.
+
+    Where no whole number lies there, one step beyond the highest level instead.
+    """
+    levels = sorted(coding.levels)
+    coded = coding.coded(levels)
+    widest = int(np.diff(coded).argmax())
+    middle = rounded(name, float(coding.natural((coded[widest] + coded[widest + 1]) / 2)))
+    return middle if middle not in levels else rounded(name, float(coding.natural(2 * coded[-1] - coded[-2])))
+
+
+def rounded(name: str, level: float) -> float:
+    """Return a level as a config would have it: a whole number where it must be one, else three digits."""
+    return round(level) if name in whole_numbers() else float(f"{level:.3g}")

@@ -1,0 +1,59 @@
+"""What is known of a study before its runs, gathered for the design card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from finevar.planning import power
+from finevar.planning.alternatives import Variant, variants
+from finevar.planning.forecast import Forecast, forecast_study
+from finevar.planning.power import Design, Detectable, Diagnosis, Noise
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a study before its runs."""
+
+    config: Mapping[str, Any]
+    pilot: Mapping[str, Any]
+    design: Design
+    diagnosis: Diagnosis
+    gate: str | None
+    detected: Detectable | None  # None where the gate would stop the analysis
+    noise: dict[str, Noise]  # by response
+    forecast: Forecast
+    variants: list[Variant]  # the first is the study as planned
+
+    @property
+    def confidence(self) -> float:
+        """Return the level of the study's intervals."""
+        return self.config["analysis"]["confidence"]
+
+    def rows(self, response: str) -> list[dict[str, Any]]:
+        """Return a row per term of what is detected in a response; none where that is not known."""
+        sd = self.noise[response].sd
+        return [] if self.detected is None or sd is None else power.term_rows(self.design, self.detected, sd)
+
+
+def gather(config: Mapping[str, Any], pilot: Mapping[str, Any], finished: pd.DataFrame) -> Facts:
+    """Work out what the card tells; finished: rows of columns.METRICS of the study's runs that are done."""
+    design = power.planned_design(config)
+    done = set(finished["run_id"]) if len(finished) else set()
+    gate = power.planned_gate(design)
+    examples = min(data["eval_examples"] for data in pilot["data"].values())
+    responses = config["analysis"]["responses"]
+    return Facts(
+        config=config,
+        pilot=pilot,
+        design=design,
+        diagnosis=power.diagnose(design.matrix, design.names),
+        gate=gate,
+        detected=None if gate else power.detectable_effects(design, 1 - config["analysis"]["confidence"]),
+        noise={response: power.expected_noise(response, finished, examples) for response in responses},
+        forecast=forecast_study(config, pilot, done),
+        variants=list(variants(config, pilot, done)),
+    )

@@ -1,0 +1,245 @@
+"""What a design can find, told before any of its runs: how well it tells terms apart, and the effects it would detect.
+
+A coefficient estimated with noise of standard deviation s has the standard error s sqrt(c_jj), C = (X'X)^-1, and its
+t-test the power of a noncentral t whose noncentrality is the coefficient over that error. The study's own errors, HC3
+or CR3, are wider than that in a small design; by how much on average follows from the design alone, and counts here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+
+from finevar.analyses.fits import SPAN, natural_scale, term_unit
+from finevar.analyses.gates import gate_sentence
+from finevar.results.aggregation import trajectory_id
+from finevar.statistics.covariance import errors_of, jackknife_weights
+from finevar.statistics.regression import pure_error
+from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, term_group, term_name, terms
+from finevar.study.design import design_points, factor_codings, plan_runs
+
+POWER = 0.8
+# Standard deviations between two seeds of one setting, for a study that has none of its own yet. Accuracy and F1: the
+# middle of 0.003 to 0.006, within which 88 published runs at identical settings lie (0.0034). Loss: a rule of thumb.
+PRIOR_SD = {"accuracy": 0.0045, "f1": 0.0045, "loss": 0.012}
+PRIOR_ACCURACY = 0.85  # at which a test set's standard error is reckoned beforehand
+ENOUGH_DF = 5  # degrees of freedom from which the study's own noise is taken instead of the prior
+
+Config = Mapping[str, Any]
+
+
+# The design -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Design:
+    """The model matrix of the runs that a config plans."""
+
+    runs: pd.DataFrame  # dataset, point_id, seed, trajectory_id and all settings
+    codings: Codings
+    columns: list[Term]
+    matrix: np.ndarray  # [runs, parameters]
+    names: list[str]  # of all parameters: terms, then blocks
+
+    @property
+    def parameters(self) -> int:
+        """Return the number of parameters: terms and blocks."""
+        return len(self.names)
+
+    @property
+    def df_residual(self) -> int:
+        """Return the residual degrees of freedom of a fit to all runs."""
+        return len(self.runs) - self.parameters
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """How well a design tells its parameters apart."""
+
+    rank: int
+    aliased: list[str]
+    vif: dict[str, float]  # of every parameter but the intercept; infinite for those in an alias
+    condition: float
+    worst_pair: tuple[str, str, float] | None  # the two parameters of largest correlation
+
+
+def planned_design(config: Config) -> Design:
+    """Return the design of a checked config, with everything finished."""
+    rows = [
+        {"run_id": run.run_id, "point_id": run.point_id, "dataset": run.dataset, "seed": run.seed, **run.settings}
+        for run in plan_runs(config, design_points(config)).values()
+    ]
+    runs = pd.DataFrame([row | {"trajectory_id": trajectory_id(row)} for row in rows])
+    codings = factor_codings(config)
+    columns = terms(list(codings), config["analysis"]["model"])
+    return Design(runs, codings, columns, *design_matrix(runs, codings, columns))
+
+
+def diagnose(matrix: np.ndarray, names: list[str]) -> Diagnosis:
+    """Return what a matrix [runs, parameters] tells of its columns, the first of which is the intercept.
+
+    Variance inflation against a column that is orthogonal to all others; condition number of the columns scaled to
+    length 1 (Belsley, Kuh & Welsch 1980).
+    """
+    scaled = matrix / np.linalg.norm(matrix, axis=0)
+    singular = np.linalg.svd(scaled, compute_uv=False)
+    rank = int(np.linalg.matrix_rank(scaled))
+    deviations = matrix[:, 1:] - matrix[:, 1:].mean(0)
+    correlations = np.corrcoef(deviations, rowvar=False).reshape(len(names) - 1, -1)
+    full = rank == len(names)
+    inflation = np.diag(np.linalg.inv(correlations)) if full else np.full(len(names) - 1, math.inf)
+    return Diagnosis(
+        rank=rank,
+        aliased=aliased_terms(matrix, names),
+        vif=dict(zip(names[1:], map(float, inflation), strict=True)),
+        condition=float(singular[0] / singular[-1]) if full else math.inf,
+        worst_pair=worst_pair(correlations, names[1:]),
+    )
+
+
+def worst_pair(correlations: np.ndarray, names: list[str]) -> tuple[str, str, float] | None:
+    """Return the two columns of largest absolute correlation, and that; None of a single column."""
+    if len(names) < 2:
+        return None
+    upper = np.triu(np.abs(correlations), k=1)
+    first, second = np.unravel_index(int(upper.argmax()), upper.shape)
+    return names[first], names[second], float(correlations[first, second])
+
+
+def planned_gate(design: Design) -> str | None:
+    """Return why the study's tables would stop even with every run finished, or None."""
+    runs = design.runs.assign(planned=np.arange(len(design.runs), dtype=float), dtype_used="planned")
+    return gate_sentence(runs, runs, "planned", design.codings, design.columns)
+
+
+# Power ----------------------------------------------------------------------------------------------------------------
+
+
+def t_power(noncentrality: float, df: float, alpha: float, widening: float = 1.0) -> float:
+    """Return the power of a two-sided t-test: the square of a noncentral t is a noncentral F.
+
+    widening: by how much the standard error in use exceeds, on average, the one that the noncentrality is made with.
+    """
+    critical = widening * stats.t.isf(alpha / 2, df)
+    return float(1 - stats.ncf.cdf(critical**2, 1, df, noncentrality**2))  # its sf is wrong at noncentrality 0
+
+
+def detectable(df: float, alpha: float, power: float = POWER, widening: float = 1.0) -> float:
+    """Return the noncentrality, effect over standard error, that a two-sided t-test finds with a power."""
+    high = 1.0
+    while t_power(high, df, alpha, widening) < power:
+        high *= 2
+    return float(optimize.brentq(lambda value: t_power(value, df, alpha, widening) - power, 0, high))
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """The smallest effects that a design finds with a power, in standard deviations of the noise between runs."""
+
+    std_errors: np.ndarray  # [parameters], for noise of standard deviation 1
+    effects: np.ndarray  # [parameters]: coded coefficients, for noise of standard deviation 1
+    df: float
+    alpha: float
+    power: float
+
+
+def detectable_effects(design: Design, alpha: float, power: float = POWER) -> Detectable:
+    """Return what a design that passes its gate detects, if runs' errors are independent and of equal spread.
+
+    Each term is tested with the study's own errors: sum_g W_g' (I - H_gg)^-1 W_g is the mean of HC3 (clusters g of one
+    run) and, times (G - 1) / G, of CR3 for such noise, since Var(e_g) = (I - H_gg) s^2.
+    """
+    bread = np.linalg.inv(design.matrix.T @ design.matrix)
+    clusters = errors_of(design.runs).clusters
+    used = jackknife_weights(design.matrix, bread, clusters).T @ (design.matrix @ bread)
+    df = float(design.df_residual)
+    if clusters is not None:
+        df = float(clusters.max())
+        used *= df / (df + 1)
+    std_errors = np.sqrt(np.diag(bread))
+    widening = np.sqrt(np.diag(used)) / std_errors
+    effects = [
+        error * detectable(df, alpha, power, wide) for error, wide in zip(std_errors, widening.tolist(), strict=True)
+    ]
+    return Detectable(std_errors, np.array(effects), df, alpha, power)
+
+
+def strictness(found: Detectable, tests: int) -> float:
+    """Return how much larger an effect must be where adjusting for several tests asks the strictest p of one."""
+    return detectable(found.df, found.alpha / tests, found.power) / detectable(found.df, found.alpha, found.power)
+
+
+def term_rows(design: Design, found: Detectable, noise_sd: float) -> list[dict[str, Any]]:
+    """Return a row per term: the coefficient detected, coded and natural, and the change that it makes over the range.
+
+    The change is that of the report's verdicts: low to high for a first-order term, centre to edge for a square.
+    """
+    rows = []
+    for number, term in enumerate(design.columns):
+        if not term:
+            continue
+        coded, group = float(found.effects[number]) * noise_sd, term_group(term)
+        rows.append(
+            {
+                "term": term_name(term),
+                "group": group,
+                "coded": coded,
+                "natural": coded * natural_scale(design.codings, term),
+                "unit": term_unit(design.codings, term, "natural"),
+                "change": coded * SPAN[group],
+            }
+        )
+    return rows
+
+
+# Noise ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What is known of the spread between seeds before, or while, a study runs."""
+
+    sd: float | None
+    df: int | None  # degrees of freedom where it is measured; None for a prior
+    test_set_se: float | None
+
+    @property
+    def smallest_effect(self) -> float | None:
+        """Return the smallest effect of interest as the report sets it: twice the noise, or the test set's error."""
+        known = [2 * self.sd] if self.sd is not None else []
+        return max(known + ([self.test_set_se] if self.test_set_se is not None else []), default=None)
+
+    def interval(self, confidence: float) -> tuple[float, float] | None:
+        """Return the chi-squared interval of a measured standard deviation; None for a prior."""
+        if self.sd is None or self.df is None:
+            return None
+        low, high = stats.chi2.interval(confidence, self.df)
+        return self.sd * math.sqrt(self.df / high), self.sd * math.sqrt(self.df / low)
+
+
+def expected_noise(response: str, finished: pd.DataFrame, eval_examples: int) -> Noise:
+    """Return the noise of the study's own finished runs where they have enough seeds in common, else the prior.
+
+    finished: rows of columns.METRICS, perhaps none. eval_examples: of the smallest evaluation set.
+    What a seed shifts all runs by is part of it, though the fits take that out: the power told is then cautious.
+    """
+    used = finished[(finished["status"] == "ok") & finished[response].notna()] if len(finished) else finished
+    error = f"{response}_se"
+    measured_se = used[error].median() if error in used and used[error].notna().any() else None
+    sd, df = pure_error(used, response) if len(used) else (None, 0)
+    if df < ENOUGH_DF:
+        sd, df = PRIOR_SD.get(response), None
+    return Noise(sd, df, prior_test_set_se(response, eval_examples) if measured_se is None else float(measured_se))
+
+
+def prior_test_set_se(response: str, eval_examples: int) -> float | None:
+    """Return the standard error that the test set's size leaves in accuracy, and roughly in F1; None for others."""
+    if response not in ("accuracy", "f1"):
+        return None
+    return math.sqrt(PRIOR_ACCURACY * (1 - PRIOR_ACCURACY) / eval_examples)

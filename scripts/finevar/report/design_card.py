@@ -1,0 +1,48 @@
+"""The design card: what a study costs and what it can find, as one page and as a few lines, before any of its runs."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import jinja2
+
+from finevar.planning import power
+from finevar.planning.card import Facts
+from finevar.report import card_power as findings
+from finevar.report import card_sections as sections
+from finevar.words.formatting import percent
+
+TEMPLATES = Path(__file__).parent / "templates"
+WIDTH = 110  # of printed lines
+
+
+def render_card(facts: Facts) -> str:
+    """Return the card as one HTML page that loads nothing from elsewhere."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    return environment.get_template("design_card.html").render(
+        study=facts.config["study"],
+        runs=sections.runs_sentence(facts),
+        headline=f"{sections.time_sentence(facts)} {findings.first_power_sentence(facts)}",
+        sections=[
+            ("cost", "Cost", sections.cost_section(facts)),
+            ("power", "What it can find", findings.power_section(facts)),
+            ("more", "What more would buy", findings.more_section(facts)),
+            ("design", "The design", sections.design_section(facts)),
+        ],
+        power=percent(power.POWER),
+        error_rate=percent(1 - facts.confidence),
+    )
+
+
+def card_text(facts: Facts, path: str) -> str:
+    """Return the essentials as lines for a terminal; path: where the page is."""
+    told = [sections.runs_sentence(facts), sections.time_sentence(facts), sections.room_sentence(facts)]
+    told += findings.power_sentences(facts)
+    told += [*findings.more_sentences(facts), sections.design_sentences(facts)[0], f"All of it: {path}"]
+    title = f"Design card of study {facts.config['study']}"
+    lines = [title, *(textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ") for text in told)]
+    return "\n".join(lines)

@@ -1,0 +1,116 @@
+"""What the report's explorer knows: the fitted surfaces with their uncertainty, and every run, as one JSON document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from finevar.metrics import LOWER_IS_BETTER
+from finevar.study.coding import Coding, Term, term_name, terms
+from finevar.tables import are_found
+from finevar.words.formatting import factor_label, is_missing, response_label, sentence_case
+
+DIGITS = 6  # more than any view shows
+
+Tables = Mapping[str, pd.DataFrame]
+Facts = Mapping[str, Any]
+
+
+def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> str:
+    """Return the explorer's data as JSON that may stand within a script element.
+
+    labels: names in words of the responses that no gate stopped.
+    """
+    codings = {name: Coding.of(spec) for name, spec in facts["factors"].items()}
+    columns = terms(list(codings), facts["config"]["analysis"]["model"])
+    metrics = tables["metrics"]
+    shown = model_columns(metrics, facts) if are_found(metrics) else run_columns(metrics, facts)
+    document = {
+        "factors": [factor(name, coding) for name, coding in codings.items()],
+        "terms": [[list(codings).index(name) for name in term] for term in columns],
+        "baseline": {name: float(facts["config"]["baseline"]["settings"][name]) for name in codings},
+        "responses": [response(name, label, columns, tables, facts) for name, label in labels.items()],
+        "columns": shown,
+        "runs": [[plain(row[column["name"]]) for column in shown] for row in metrics.to_dict("records")],
+        "logs": [log_of(row, interim=facts["interim"]) for row in metrics.to_dict("records")],
+    }
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def factor(name: str, coding: Coding) -> dict[str, Any]:
+    """Return how a factor's slider works: coded from -1 to 1, told in natural units."""
+    return {
+        "name": name,
+        "label": sentence_case(factor_label(name)),
+        "levels": [float(level) for level in sorted(coding.levels)],
+        "scale": coding.scale,
+        "middle": coding.middle,
+        "half_range": coding.half_range,
+    }
+
+
+def response(name: str, label: str, columns: list[Term], tables: Tables, facts: Facts) -> dict[str, Any]:
+    """Return a response's surface: coefficients and their covariance in the terms' order, and where it is best."""
+    names = [term_name(term) for term in columns]
+    rows = tables["coefficients"]
+    rows = rows[(rows["response"] == name) & (rows["framework"] == "absolute") & (rows["units"] == "coded")]
+    fitted = rows.set_index("term").loc[names]
+    found = tables["covariances"]
+    grid = found[found["response"] == name].pivot(index="term", columns="other", values="covariance").loc[names, names]
+    fit = tables["fits"].query("response == @name and framework == 'absolute'").iloc[0]
+    places = tables["optimum_factors"]
+    places = places[places["response"] == name].dropna(subset="recommended")
+    confidence = facts["config"]["analysis"]["confidence"]
+    return {
+        "name": name,
+        "label": label,
+        "lower_is_better": name in LOWER_IS_BETTER,
+        "params": fitted["estimate"].tolist(),
+        "cov": grid.to_numpy().tolist(),
+        "quantile": float(stats.t.ppf((1 + confidence) / 2, fitted["df"].iloc[0])),
+        "baseline": plain(fit["baseline_value"]),
+        "recommended": dict(zip(places["factor"], places["recommended"].astype(float), strict=True)) or None,
+    }
+
+
+def run_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
+    """Return the columns of the runs' table: what identifies a run, its levels, its metrics, its time."""
+    columns: list[dict[str, Any]] = [{"name": "run_id", "label": "Run", "kind": "text"}]
+    if metrics["dataset"].nunique() > 1:
+        columns.append({"name": "dataset", "label": "Data set", "kind": "text"})
+    for name, spec in facts["factors"].items():
+        label = sentence_case(factor_label(name))
+        columns.append({"name": name, "label": label, "kind": "factor", "scale": spec.get("coding", "identity")})
+    columns.append({"name": "seed", "label": "Seed", "kind": "number"})
+    columns.append({"name": "status", "label": "Status", "kind": "text"})
+    averages = metrics["f1_average"].unique()
+    for name in dict.fromkeys([*facts["config"]["analysis"]["responses"], "ece", "brier"]):
+        columns.append({"name": name, "label": sentence_case(response_label(name, averages)), "kind": "metric"})
+    return [*columns, {"name": "train_seconds", "label": "Training s", "kind": "number"}]
+
+
+def model_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
+    """Return the columns of the table of found models: whose each is, its data set, its levels, its metrics."""
+    kept = [column for column in run_columns(metrics, facts) if column["kind"] in ("factor", "metric")]
+    kept = [column for column in kept if metrics[column["name"]].notna().any()]
+    texts = {"run_id": "Model", "owner": "Owner", "dataset": "Data set"}
+    return [*({"name": name, "label": label, "kind": "text"} for name, label in texts.items()), *kept]
+
+
+def plain(value: Any) -> Any:
+    """Return a table's value as JSON holds it: rounded, and null where it is missing."""
+    if is_missing(value):
+        return None
+    return value if isinstance(value, str) else float(f"{float(value):.{DIGITS}g}")
+
+
+def log_of(row: Mapping[str, Any], *, interim: bool) -> str:
+    """Return where a run's log lies, relative to the report; of a model that was found, its card."""
+    if "owner" in row:
+        source = "" if is_missing(row["source"]) else str(row["source"])
+        return source if source.startswith("https://") else "#cards"
+    return f"{'../..' if interim else '..'}/logs/finetune_run/{row['dataset']}/{row['run_id']}.log"

@@ -1,0 +1,35 @@
+"""The parts that a section of a page is made of: a title, sentences with their marks, figures and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from finevar.report.tables import Table
+
+Sentence = dict[str, Any]  # text and verdict
+Group = dict[str, Any]
+
+
+def sentence(text: str, verdict: str | None = None) -> Sentence:
+    """Return a sentence with the mark of its verdict, or with none."""
+    return {"text": text, "verdict": verdict}
+
+
+def group(
+    title: str,
+    sentences: Iterable[str | Sentence],
+    *,
+    figures: Iterable[str] = (),
+    tables: Iterable[Table] = (),
+    folded: Iterable[Table] = (),
+) -> Group:
+    """Return a part of a section; empty sentences are left out, and folded tables open on a click."""
+    told = [sentence(text) if isinstance(text, str) else text for text in sentences if text]
+    return {
+        "title": title,
+        "sentences": told,
+        "figures": list(figures),
+        "tables": list(tables),
+        "folded": list(folded),
+    }

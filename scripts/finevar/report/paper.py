@@ -1,0 +1,280 @@
+"""What a paper takes from a study: tables and figures in its formats, a methods paragraph, and what to cite."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+
+from finevar.figures.drawing import vega_lite_version
+from finevar.files import write_bytes
+from finevar.report import page as report
+from finevar.report import tables as report_tables
+from finevar.report.page import Tables
+from finevar.report.sections import regressions as sections
+from finevar.report.sections.found import models_compared
+from finevar.report.tables import Table
+from finevar.statistics.verdicts import METHODS
+from finevar.study.designs import DESIGNS
+from finevar.tables import are_found
+from finevar.words.formatting import counted, factor_label, joined, level, percent, response_label
+
+Facts = Mapping[str, Any]
+
+LATEX = {  # what LaTeX reads otherwise, and characters that its default fonts lack
+    "\\": r"\textbackslash{}",
+    **{mark: rf"\{mark}" for mark in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\N{MINUS SIGN}": "$-$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "\N{PLUS-MINUS SIGN}": r"$\pm$",
+    "\N{SUPERSCRIPT TWO}": "$^2$",
+    "\N{EM DASH}": "---",
+    "\N{EN DASH}": "--",
+    "<": r"$<$",
+    ">": r"$>$",
+}
+REFERENCES = Path(__file__).parent / "templates" / "references.bib"  # of the methods that a study may use
+SURFACES = {
+    "first_order": "a plane",
+    "interactions": "a plane with two-factor interactions",
+    "quadratic": "a full quadratic (main effects, two-factor interactions and squares)",
+    "cubic": "a full quadratic with the cube of the learning rate",
+}
+
+
+def write_kit(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts: Facts, folder: Path) -> None:
+    """Write tables (LaTeX, Markdown), figures (PDF, SVG), methods (LaTeX, Markdown) and references.bib to a folder."""
+    for part in ("tables", "figures"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    for name, found in paper_tables(tables, facts):
+        write_bytes(markdown_table(found).encode(), folder / "tables" / f"{name}.md")
+        write_bytes(latex_table(found, name).encode(), folder / "tables" / f"{name}.tex")
+    for name, spec in figures.items():
+        drawn = {"vl_version": vega_lite_version()}
+        write_bytes(vl_convert.vegalite_to_pdf(dict(spec), **drawn), folder / "figures" / f"{name}.pdf")
+        write_bytes(vl_convert.vegalite_to_svg(dict(spec), **drawn).encode(), folder / "figures" / f"{name}.svg")
+    told = list(methods(tables, facts))
+    write_bytes(("# Methods\n\n" + cited("\n\n".join(told), "[@{}]") + "\n").encode(), folder / "methods.md")
+    paragraphs = [cited(latex(text), r"\cite{{{}}}") for text in told]
+    write_bytes(("\\section*{Methods}\n\n" + "\n\n".join(paragraphs) + "\n").encode(), folder / "methods.tex")
+    write_bytes(references(tables, facts).encode(), folder / "references.bib")
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+
+
+def paper_tables(tables: Tables, facts: Facts) -> Iterator[tuple[str, Table]]:
+    """Yield name and content of each table that a paper is likely to print."""
+    labels, confidence = report.fitted_names(tables, facts), facts["config"]["analysis"]["confidence"]
+    yield "factors", report_tables.factors_table(facts["factors"], facts["config"]["baseline"]["settings"])
+    yield "points", report.points(tables, facts)["all"]
+    if not labels:
+        return
+    effects = report.effects(tables, facts)
+    yield "effects", effects["table"]
+    yield "fits", effects["fits"]
+    for response, coded, natural in zip(labels, effects["coded"], effects["natural"], strict=True):
+        yield f"coefficients_{response}", coded
+        yield f"coefficients_{response}_natural", natural
+    yield "slopes", sections.slopes(tables, labels, confidence)["table"]
+    for response, found in zip(labels, sections.optimum(tables, labels, confidence)["responses"], strict=True):
+        yield f"optimum_{response}", found["tables"][0]
+
+
+def markdown_table(found: Table) -> str:
+    """Return a table in Markdown, its caption above it."""
+    titles = [column["title"] for column in found["columns"]]
+    rules = ["--:" if column["kind"] == "number" else "---" for column in found["columns"]]
+    rows = [titles, rules, *([markdown_cell(cell) for cell in row] for row in found["rows"])]
+    return "\n".join([f"**{found['caption']}**", "", *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def markdown_cell(cell: Mapping[str, Any]) -> str:
+    """Return a cell on one line."""
+    return printed(cell).replace("|", r"\|")
+
+
+def printed(cell: Mapping[str, Any]) -> str:
+    """Return a cell's text, its note in parentheses behind it."""
+    text, note = str(cell["text"]), str(cell["note"] or "")
+    return f"{text} ({note})" if text and note else text or note
+
+
+def latex_table(found: Table, name: str) -> str:
+    """Return a table in LaTeX, for booktabs."""
+    shape = "".join("r" if column["kind"] == "number" else "l" for column in found["columns"])
+    titles = " & ".join(latex(column["title"]) for column in found["columns"])
+    rows = [" & ".join(latex(printed(cell)) for cell in row) + r" \\" for row in found["rows"]]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{latex(found['caption'])}}}",
+            rf"  \label{{tab:{name.replace('_', '-')}}}",
+            rf"  \begin{{tabular}}{{{shape}}}",
+            r"    \toprule",
+            rf"    {titles} \\",
+            r"    \midrule",
+            *(f"    {row}" for row in rows),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def latex(text: str) -> str:
+    """Return text as LaTeX prints it."""
+    return "".join(LATEX.get(mark, mark) for mark in text)
+
+
+# Methods --------------------------------------------------------------------------------------------------------------
+
+
+def methods(tables: Tables, facts: Facts) -> Iterator[str]:
+    """Yield the paragraphs of a methods section; `@key` stands for a citation."""
+    if are_found(tables["metrics"]):
+        yield cards_text(tables, facts)
+    else:
+        yield design_text(tables, facts)
+        yield training_text(tables, facts)
+    yield analysis_text(tables, facts)
+
+
+def cards_text(tables: Tables, facts: Facts) -> str:
+    """Say which published models were compared, what their cards' gates found, and against what."""
+    config, metrics = facts["config"], tables["metrics"]
+    baseline, gates = config["baseline"], tables["found_gates"]
+    found = " ".join(gates.loc[gates["verdict"].isin(["set aside", "stopped", "noted"]), "finding"])
+    ranges = joined(
+        [
+            f"{factor_label(name)} ({level(min(spec['levels']))} to {level(max(spec['levels']))})"
+            for name, spec in facts["factors"].items()
+        ]
+    )
+    return (
+        f"We read {counted(int(gates['cards'].max()), 'model card')} and compared {models_compared(metrics)} by "
+        f"{ranges}, as the cards state them; nobody assigned these settings, so what goes together need not be an "
+        f"effect. {found} The question and its metrics follow @lorenzoni2025variability. Relative figures are taken "
+        f"against {baseline['name']}, as published."
+    )
+
+
+def design_text(tables: Tables, facts: Facts) -> str:
+    """Say what was varied, how often, and against what."""
+    config, metrics = facts["config"], tables["metrics"]
+    varied = joined([f"{factor_label(name)} ({', '.join(map(level, spec['levels']))})" for name, spec in
+                     facts["factors"].items()])  # fmt: skip
+    design = DESIGNS[config["sweep"]["design"]["kind"]].words.partition(":")[0]
+    points = len(metrics[["dataset", "point_id"]].drop_duplicates())
+    states = metrics["status"].value_counts()
+    lost = joined([f"{states[name]} {name}" for name in ("diverged", "missing") if name in states])
+    return (
+        f"We varied {varied} in a {design} design of {counted(points, 'point')}, each run at "
+        f"{counted(metrics['seed'].nunique(), 'seed')}: {counted(len(metrics), 'run')}"
+        f"{f' ({lost})' if lost else ', all of them complete'}. A seed decides data order, dropout and the initial "
+        "head, and is the same at every point, so that seeds are blocks. The question and its metrics follow "
+        f"@lorenzoni2025variability. {baseline_text(config)}"
+    )
+
+
+def baseline_text(config: Mapping[str, Any]) -> str:
+    """Say what the baseline is."""
+    spec = config["baseline"]
+    settings = ", ".join(f"{factor_label(name)} {level(value)}" for name, value in spec["settings"].items())
+    how = f"fine-tuned on {spec['dataset']} ({settings})" if "dataset" in spec else f"as published ({settings})"
+    return f"Every run starts from one baseline, {config['model']} {how}, and relative figures are taken against it."
+
+
+def training_text(tables: Tables, facts: Facts) -> str:
+    """Say how a run was trained and evaluated, and on what."""
+    metrics, config = tables["metrics"], facts["config"]
+    ok = metrics[metrics["status"] == "ok"]
+    fixed = ", ".join(
+        f"{factor_label(name)} {'all' if value is None else level(value)}"
+        for name, value in config["training"].items()
+        if name not in facts["factors"]
+    )
+    data = joined(
+        [
+            f"{name} ({facts['datasets'][name]['train']:,} training and {facts['datasets'][name]['eval']:,} evaluation "
+            "sentences)"
+            for name in config["sweep"]["datasets"]
+        ]
+    )
+    made = joined([f"{what} {', '.join(sorted(set(ok[column].dropna())))}" for what, column in
+                   (("Python", "python"), ("PyTorch", "torch"), ("in", "dtype_used"), ("on", "device"))])  # fmt: skip
+    return (
+        f"Each run fine-tunes DistilBERT @sanh2019distilbert on {data} with AdamW @loshchilov2019decoupled; the same "
+        f"in every run: {fixed}. Exact repeats of a sentence, sentences with two labels, and training sentences that "
+        f"occur in the evaluation part were dropped beforehand. Runs were made with {made}."
+    )
+
+
+def analysis_text(tables: Tables, facts: Facts) -> str:
+    """Say what was fitted and how it was judged, or that nothing could be."""
+    if tables["fits"]["gate"].notna().all():
+        return f"No regression was fitted and no p-value is given: {tables['fits']['gate'].iloc[0]}"
+    analysis, fits = facts["config"]["analysis"], tables["fits"]
+    confidence, alpha = percent(analysis["confidence"]), percent(1 - analysis["confidence"])
+    responses = joined([response_label(name, tables["metrics"]["f1_average"].unique()) for name in
+                        analysis["responses"]])  # fmt: skip
+    clustered = (fits["covariance"] == "CR3").any()
+    found = are_found(tables["metrics"])
+    errors = (
+        f"clustered by {'owner' if found else 'training trajectory'} (CR3, @bell2002bias)"
+        if clustered
+        else "robust to unequal noise (HC3, @mackinnon1985heteroskedasticity)"
+    )
+    codings = joined(dict.fromkeys(f"{factor_label(name)} on a {scale_word(spec)} scale" for name, spec in
+                                   facts["factors"].items()).keys())  # fmt: skip
+    several = tables["metrics"]["dataset"].nunique() > 1
+    blocks = "data sets" if found else "seeds and data sets" if several else "seeds"
+    among = "models" if found else "seeds"
+    return (
+        f"To each of {responses} we fitted {SURFACES[analysis['model']]} in coded units @box1951attainment, {codings}, "
+        f"with {blocks} as fixed blocks. Standard "
+        f"errors are {errors}; intervals are {confidence} by Student's t. Absolute and relative coefficients are two "
+        "readings of one fit. The smallest effect of interest is the larger of twice the standard deviation between "
+        f"{among} of a point and the standard error that the number of evaluation sentences leaves. An effect is "
+        f"called negligible where two one-sided tests @schuirmann1987comparison reject it at {alpha}, else an effect "
+        f"where its p-value, adjusted over all terms and metrics by {METHODS['fdr_bh']} @benjamini1995controlling, is "
+        f"below {alpha}; otherwise it is undecided."
+    )
+
+
+def scale_word(spec: Mapping[str, Any]) -> str:
+    """Say on which scale a factor is coded."""
+    return "linear" if spec.get("coding", "identity") == "identity" else "logarithmic"
+
+
+def cited(text: str, style: str) -> str:
+    """Return text with its citations, `@key`, in a style."""
+    return re.sub(r"@(\w+)", lambda found: style.format(found[1]), text)
+
+
+def references(tables: Tables, facts: Facts) -> str:
+    """Return the BibTeX entry of the study, made from its settings, and those of the methods that it cites."""
+    metrics, name = tables["metrics"], facts["config"]["study"]
+    points = len(metrics[["dataset", "point_id"]].drop_duplicates())
+    varied = joined([factor_label(factor) for factor in facts["factors"]])
+    where = joined(sorted(set(metrics["dataset"])))
+    noun = "models" if are_found(metrics) else "runs"
+    engine = ", ".join(sorted(set(metrics["engine"].dropna())))
+    seeds = "" if are_found(metrics) else f" at {metrics['seed'].nunique()} seeds; engine {engine}"
+    own = [
+        f"@misc{{finevar_{name},",
+        f"  title = {{finevar study {name}: {varied} of fine-tuned {{DistilBERT}} on {where}}},",
+        f"  note = {{{len(metrics)} {noun} of {points} points{seeds}}},",
+        "}\n",
+    ]
+    used = set(re.findall(r"@(\w+)", " ".join(methods(tables, facts))))
+    known = REFERENCES.read_text(encoding="utf-8").split("\n\n")
+    cited_entries = [entry for entry in known if re.match(r"@\w+\{(\w+),", entry)[1] in used]
+    return "\n".join(["\n".join(own), "\n\n".join(cited_entries)])

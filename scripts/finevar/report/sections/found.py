@@ -1,0 +1,367 @@
+"""What the report says of models that were found: their cards, the gates, pooled or apart, and the claims beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from finevar.found.beside import NO_RESULTS
+from finevar.found.gates import largest_owner
+from finevar.found.pooling import ERRORS, POOLS, SPECIFICATIONS
+from finevar.report.groups import group, sentence
+from finevar.report.sections.claims import estimated
+from finevar.report.tables import Table, cell, ranged, table
+from finevar.words.formatting import (
+    NOTHING,
+    counted,
+    estimate,
+    factor_label,
+    interval,
+    is_missing,
+    joined,
+    level,
+    number,
+    p_equals,
+    p_text,
+    percent,
+    response_label,
+    sentence_case,
+    settings_text,
+    term_label,
+)
+
+MARKS = {"passed": "negligible", "noted": "undecided", "set aside": "undecided", "stopped": "effect"}
+NO_EXPERIMENT = (
+    "Nobody assigned these settings: each owner chose them for a data set and a purpose, so settings, data and owners "
+    "go together, and only what differs within a data set can be told apart."
+)
+
+Tables = Mapping[str, pd.DataFrame]
+Labels = Mapping[str, str]
+Row = Mapping[str, Any]
+
+
+def page(tables: Tables, labels: Labels, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what only a report on found models says.
+
+    tables: metrics, claims, found_gates, pooling and beside. labels: names in words of all responses. facts: config and
+    factors.
+    """
+    confidence = facts["config"]["analysis"]["confidence"]
+    return {
+        "scope": scope(tables),
+        "caution": NO_EXPERIMENT,
+        "support": support(tables, confidence),
+        "cards": cards_section(tables, facts),
+        "pooling": pooling_section(tables["pooling"], labels, confidence),
+        "beside": beside_group(tables["beside"], confidence),
+        "baseline": baseline(facts["config"]["baseline"], labels),
+        "sources": sources(tables["metrics"], facts["config"]["cards"]),
+    }
+
+
+def scope(tables: Tables) -> str:
+    """Say what the answer rests on."""
+    looked = int(tables["found_gates"]["cards"].max())
+    return f"{models_compared(tables['metrics'])}, out of {counted(looked, 'model card')}."
+
+
+def models_compared(runs: pd.DataFrame) -> str:
+    """Say how many models are compared, whose they are and on how much data."""
+    owners, data = runs["owner"].nunique(), runs["dataset"].nunique()
+    return f"{counted(len(runs), 'model')} of {counted(owners, 'owner')} on {counted(data, 'data set')}"
+
+
+# The claims -----------------------------------------------------------------------------------------------------------
+
+
+def support(tables: Tables, confidence: float) -> dict[str, Any]:
+    """Return which claims these cards can carry, and why they cannot carry the others."""
+    rows = tables["claims"].to_dict("records")
+    carried = [row for row in rows if row["verdict"] in ("replicated", "contradicted")]
+    told = [sentence(support_sentence(row, tables, confidence), support_mark(row)) for row in rows]
+    if not rows:
+        return {"finding": "", "sentences": []}
+    count = f"{len(carried) or 'none'} of the {counted(len(rows), 'claim')}"
+    finding = f"These cards can carry {count} stated before the study."
+    return {"finding": finding, "sentences": told}
+
+
+def support_mark(row: Row) -> str:
+    """Return the mark of a claim: what was found of its term, undecided without an estimate."""
+    return "undecided" if is_missing(row["found"]) else str(row["found"])
+
+
+def support_sentence(row: Row, tables: Tables, confidence: float) -> str:
+    """Say what these cards make of a claim, or all that keeps them from making anything of it."""
+    name = sentence_case(row["name"])
+    if not is_missing(row["estimate"]):
+        return f"{name}: {row['verdict']}, {estimated(row, confidence)}, if owners who chose alike are alike otherwise."
+    # Where a gate stops all, a claim's own reason repeats the gates, all at once.
+    stopped = tables["found_gates"]["verdict"].eq("stopped").any()
+    own = "" if stopped else str(row["reason"]).partition(": ")[2].rstrip(".")
+    reasons = [*([own] if own else []), *obstacles(row, tables, 1 - confidence)] or ["there is no estimate"]
+    return f"{name}: cannot be carried. {sentence_case('; '.join(reasons))}."
+
+
+def obstacles(row: Row, tables: Tables, alpha: float) -> Iterator[str]:
+    """Yield what stands between the cards and a claim: an aliased term, a factor that does not vary, one owner.
+
+    Last, what a regression of the pooled cards takes for it where that is gone within data sets.
+    """
+    gates = tables["found_gates"].set_index("gate")
+    names = row["term"].partition("^")[0].split(":")
+    alias = str(gates.loc["aliasing", "finding"]) if "aliasing" in gates.index else ""
+    complete = alias.partition("among the ")[2].partition(" complete cards ")
+    if ":" in row["term"] and term_label(row["term"]) in complete[2].partition(";")[0]:
+        yield f"among the {complete[0]} complete cards {term_label(row['term'])} is an exact combination of other terms"
+    apart = tables["pooling"].query("pool == 'compared' and specification == 'data-set effects' and errors == 'HC3'")
+    for factor in apart[apart["response"] == row["response"]].to_dict("records"):
+        if factor["factor"] in names and not is_missing(factor["reason"]):
+            which = factor_label(factor["factor"])
+            yield f"among the {factor['cards']} cards compared, {which} is not told apart: {factor['reason']}"
+    owners = gates.loc["owners"] if "owners" in gates.index else None
+    if owners is not None and owners["verdict"] == "stopped":
+        yield largest_owner(tables["metrics"])
+    everywhere = tables["pooling"].query("errors == 'HC3'")
+    for pool in POOLS if len(names) == 1 else ():
+        chosen = everywhere[(everywhere["pool"] == pool) & (everywhere["factor"] == names[0])]
+        both = chosen[chosen["response"] == row["response"]].set_index("specification")
+        if len(both) and both["estimate"].notna().all():
+            kind, words = pooled_or_apart(both, alpha)
+            if kind == "confounded":
+                yield f"over {POOLS[pool]} {words}"
+
+
+# Cards and gates ------------------------------------------------------------------------------------------------------
+
+
+def cards_section(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was found, gate by gate, the factors, and the models compared."""
+    gates = tables["found_gates"].to_dict("records")
+    stopped = [gate for gate in gates if gate["verdict"] == "stopped"]
+    finding = scope(tables)
+    if stopped:
+        finding += f" No p-value is given, for {joined([str(gate['gate']) for gate in stopped])}."
+    models = models_table(tables["metrics"], list(facts["factors"]))
+    grids = [gates_table(gates), factors_table(facts)]
+    return {"finding": finding, "groups": [group("Gates before any p-value", [], tables=grids, folded=[models])]}
+
+
+def gates_table(gates: Sequence[Row]) -> Table:
+    """Return one row a gate: what it found and what follows."""
+    rows = [
+        [
+            sentence_case(str(gate["gate"])),
+            cell(str(gate["verdict"]), verdict=MARKS[gate["verdict"]]),
+            f"{gate['flagged']:,} of {gate['cards']:,}"
+            if gate["gate"] != "aliasing"
+            else counted(gate["flagged"], "term"),
+            cell(str(gate["finding"]), note=gate["consequence"] or ""),
+        ]
+        for gate in gates
+    ]
+    caption = (
+        "What was looked at before any regression. Set aside: those cards are not compared; noted: to be known when "
+        "reading on; stopped: no p-value is given."
+    )
+    return table(caption, ["Gate", "Verdict", "Flagged#", "Found"], rows)
+
+
+def factors_table(facts: Mapping[str, Any]) -> Table:
+    """Return one row a factor: the range that is compared, its coding and the baseline's own level."""
+    own = facts["config"]["baseline"]["settings"]
+    rows = [
+        [
+            factor_label(name),
+            f"{level(min(factor['levels']))} to {level(max(factor['levels']))}",
+            factor.get("coding", "identity"),
+            level(own[name]) if name in own else NOTHING,
+        ]
+        for name, factor in facts["factors"].items()
+    ]
+    return table("What is compared, as the cards state it.", ["Factor", "Range", "Coding", "Baseline's own"], rows)
+
+
+def models_table(runs: pd.DataFrame, factors: Sequence[str]) -> Table:
+    """Return the models that are compared."""
+    rows = [
+        [
+            cell(row["run_id"], note="" if is_missing(row["base_model"]) else f"from {row['base_model']}"),
+            row["dataset"],
+            *(level(row[name]) for name in factors),
+            *(number(row[name]) for name in ("accuracy", "f1", "loss")),
+            "" if is_missing(row["headline"]) else row["headline"],
+        ]
+        for row in runs.to_dict("records")
+    ]
+    heads = ["Model", "Data set", *(f"{sentence_case(factor_label(name))}#" for name in factors)]
+    heads += ["Accuracy#", "F1#", "Loss#", "Headline is row"]
+    return table(f"The {counted(len(runs), 'model')} compared", heads, rows)
+
+
+# Pooled or apart ------------------------------------------------------------------------------------------------------
+
+
+def pooling_section(rows: pd.DataFrame, labels: Labels, confidence: float) -> dict[str, Any]:
+    """Return what each factor seems to do pooled, and what is left of it within data sets."""
+    groups, moved, total = [], 0, 0
+    for pool, title in POOLS.items():
+        found = rows[rows["pool"] == pool]
+        if found.empty:
+            continue
+        told = [*pooling_sentences(found, labels, confidence)]
+        moved += sum(one["kind"] == "confounded" for one in told)
+        total += len(told)
+        cards = found["cards"].max()
+        grids = [pooling_table(found[found["response"] == name], labels[name], confidence) for name in labels]
+        groups.append(group(f"{sentence_case(title)} ({cards})", told, folded=grids))
+    if not total:
+        return {"finding": "No factor varies enough to be pooled or kept apart.", "groups": groups}
+    finding = (
+        f"In {moved} of {total} comparisons a setting that seems to move a metric in pooled cards does not within data "
+        "sets: data sets differ in both."
+        if moved
+        else f"In none of {total} comparisons does a setting move a metric in pooled cards only."
+    )
+    return {"finding": finding, "groups": groups}
+
+
+def pooling_sentences(rows: pd.DataFrame, labels: Labels, confidence: float) -> Iterator[dict[str, str]]:
+    """Yield a sentence on each response and factor with an estimate both ways."""
+    robust = rows[rows["errors"] == "HC3"]
+    for (response, factor), pair in robust.groupby(["response", "factor"], sort=False):
+        both = pair.set_index("specification")
+        if both["estimate"].isna().any():
+            continue
+        kind, words = pooled_or_apart(both, 1 - confidence)
+        text = f"{sentence_case(factor_label(factor))} on {labels[response]}: {words}."
+        yield sentence(text, {"holds": "effect"}.get(kind, "undecided")) | {"kind": kind}
+
+
+def pooled_or_apart(both: pd.DataFrame, alpha: float) -> tuple[str, str]:
+    """Return how a pooled estimate fares within data sets, and that in words with both estimates.
+
+    both: a response's and a factor's rows by specification.
+    """
+    pooled, apart = both.loc["pooled"], both.loc["data-set effects"]
+    kind, words = compared(pooled, apart, alpha)
+    seen, left = (
+        f"{estimate(row['estimate'], (row['ci_high'] - row['ci_low']) / 2)}, {p_equals(row['p_value'])}"
+        for row in (pooled, apart)
+    )
+    return kind, words.format(seen=seen, left=left)
+
+
+def compared(pooled: Row, apart: Row, alpha: float) -> tuple[str, str]:
+    """Return how a pooled estimate fares within data sets, and the words for it."""
+    before, after = pooled["p_value"] < alpha, apart["p_value"] < alpha
+    if before and after:
+        if (pooled["estimate"] > 0) == (apart["estimate"] > 0):
+            return "holds", "pooled {seen}; within data sets, too: {left}"
+        return "confounded", "pooled {seen}; within data sets it turns round: {left}"
+    if before:
+        return "confounded", "pooled {seen}; with an effect of each data set that is gone: {left}"
+    if after:
+        return "hidden", "pooled {seen}; only within data sets is it seen: {left}"
+    return "nothing", "pooled {seen}; within data sets {left}: neither shows an effect or its absence"
+
+
+def pooling_table(rows: pd.DataFrame, label: str, confidence: float) -> Table:
+    """Return one row a specification and kind of errors, one pair of columns a factor."""
+    factors = list(rows["factor"].unique())
+    printed = []
+    for specification in SPECIFICATIONS:
+        for errors in ERRORS:
+            chosen = rows[(rows["specification"] == specification) & (rows["errors"] == errors)].set_index("factor")
+            cells = []
+            for factor in factors:
+                row = chosen.loc[factor]
+                if is_missing(row["estimate"]):
+                    cells += [cell(NOTHING, note=str(row["reason"])), NOTHING]
+                else:
+                    cells += [ranged(row["estimate"], row["ci_low"], row["ci_high"]), p_text(row["p_value"])]
+            clusters = chosen["clusters"].iloc[0]
+            note = "" if is_missing(clusters) else counted(int(clusters), "cluster")
+            printed.append([sentence_case(specification), cell(errors, note=note), *cells])
+    heads = [part for factor in factors for part in (f"{sentence_case(factor_label(factor))}#", "p#")]
+    sets = rows["datasets"].max()
+    caption = (
+        f"{sentence_case(label)}: change from the lowest to the highest level, {percent(confidence)} intervals, "
+        f"{counted(int(rows['cards'].max()), 'card')} on {counted(int(sets), 'data set')}. First-order terms; these p "
+        "are what such a regression prints, not adjusted, and no evidence where a gate stops them."
+    )
+    return table(caption, ["Data sets", "Errors", *heads], printed)
+
+
+# Beside a study that trained ------------------------------------------------------------------------------------------
+
+
+def beside_group(rows: pd.DataFrame, confidence: float) -> dict[str, Any] | None:
+    """Return what a study that trained finds of the same claims, or None where none is named."""
+    designed = rows[rows["kind"] == "designed"]
+    if designed.empty:
+        return None
+    study, found = designed["study"].iloc[0], rows[rows["kind"] == "found"]
+    counts = designed["verdict"].value_counts()
+    told = joined([f"{count} {verdict}" for verdict, count in counts.items()])
+    finding = f"Of the same claims, study {study}, which trained its models, has {told}."
+    missing = designed["reason"].fillna("").str.endswith(NO_RESULTS)
+    if missing.all():
+        told = "run it, then this study again, and both stand side by side"
+        return {"finding": f"Study {study} {NO_RESULTS}: {told}.", "table": None}
+    printed = []
+    for ours, theirs in zip(found.to_dict("records"), designed.to_dict("records"), strict=True):
+        printed.append(
+            [
+                cell(sentence_case(ours["name"]), note=f"{ours['framework']}; {ours['source']}"),
+                cell(p_text(ours["p_published"]), note=ours["finding"] if is_missing(ours["sign"]) else ours["sign"]),
+                *(part for row in (ours, theirs) for part in finding_cells(row)),
+            ]
+        )
+    heads = ["Claim", "Published p", "Found models", "p#", f"Study {study}", "p#"]
+    caption = (
+        f"The same claims on found models and in study {study}: the change over the whole range of each study's "
+        f"levels, with {percent(confidence)} interval, and p with all claims counted. The two ranges may differ."
+    )
+    return {"finding": finding, "table": table(caption, heads, printed)}
+
+
+def finding_cells(row: Row) -> list[Any]:
+    """Return the cells of one study's finding of a claim."""
+    if is_missing(row["estimate"]):
+        reason = str(row["reason"] or "").partition(": ")[2]
+        return [cell("no estimate", verdict="undecided", note=reason if len(reason) < 120 else ""), NOTHING]
+    span = "" if is_missing(row["from_level"]) else f", {level(row['from_level'])} to {level(row['to_level'])}"
+    half = (row["ci_high"] - row["ci_low"]) / 2
+    note = f"{estimate(row['estimate'], half)} ({interval(row['ci_low'], row['ci_high'])}){span}"
+    mark = {"replicated": "effect", "contradicted": "negligible"}.get(row["verdict"], "undecided")
+    return [cell(row["verdict"], verdict=mark, note=note), p_text(row["p_adjusted"])]
+
+
+# Baseline and sources -------------------------------------------------------------------------------------------------
+
+
+def baseline(spec: Mapping[str, Any], labels: Labels) -> dict[str, Any]:
+    """Return what the baseline is and what is published of it."""
+    figures = [f"{labels.get(name, response_label(name))} {number(value)}" for name, value in spec["metrics"].items()]
+    told = joined(figures) if figures else "no figures"
+    return {
+        "sentence": f"Every relative figure is taken against {spec['name']}, as published: {told}.",
+        "settings": settings_text(spec["settings"]),
+        "origin": spec["origin"],
+    }
+
+
+def sources(runs: pd.DataFrame, cards: Mapping[str, Any]) -> Table:
+    """Return where the cards come from and what wrote them."""
+    place = next(str(cards[key]) for key in ("facts", "folder", "hub") if key in cards)
+    kinds = runs["kind"].fillna("unknown").value_counts()
+    rows = [
+        ["Cards", place],
+        ["Revisions", f"{counted(runs['revision'].dropna().nunique(), 'commit')} recorded"],
+        ["Written by", ", ".join(f"{name} ({count})" for name, count in kinds.items())],
+    ]
+    return table("Where the cards come from; each is named in cards.csv with its source.", ["What", "Value"], rows)

@@ -1,0 +1,214 @@
+"""What the report's sections from interplay to sensitivity hold: words and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from finevar.report import analysis_tables
+from finevar.report.tables import Table
+from finevar.words import caveats, comparisons, findings
+from finevar.words.formatting import factor_label, sentence_case
+
+STOPPED = "Nothing to tell: every response was stopped by a gate."
+
+Tables = Mapping[str, pd.DataFrame]
+Labels = Mapping[str, str]  # of the responses that no gate stopped
+Section = dict[str, Any]
+
+
+def rows_of(table: pd.DataFrame, **values: Any) -> list[dict[str, Any]]:
+    """Return a table's rows with these values, in order."""
+    return chosen(table, **values).to_dict("records")
+
+
+def chosen(table: pd.DataFrame, **values: Any) -> pd.DataFrame:
+    """Return the part of a table with these values."""
+    for name, value in values.items():
+        table = table[table[name] == value]
+    return table
+
+
+# Interplay and slopes -------------------------------------------------------------------------------------------------
+
+
+def interplay(tables: Tables, labels: Labels, confidence: float) -> Section:
+    """Return for each pair of factors worth telling its sentences and its tables of simple slopes."""
+    if not labels:
+        return {"finding": STOPPED, "pairs": []}
+    coefficients = tables["coefficients"]
+    pairs = findings.told_pairs(coefficients)
+    told = []
+    for number, pair in enumerate(pairs):
+        sentences = pair_sentences(tables, pair, labels, confidence, every=number == 0)
+        slope, moderator = (factor_label(name) for name in pair)
+        grids = [simple_slopes(tables, way, labels, confidence) for way in (pair, pair[::-1])]
+        title = f"Slope of {slope} over {moderator}"
+        told.append({"title": title, "sentences": sentences, "tables": grids, "drawn": number == 0})
+    return {"finding": findings.interplay_finding(coefficients, labels), "pairs": told}
+
+
+def pair_sentences(
+    tables: Tables, pair: findings.Pair, labels: Labels, confidence: float, *, every: bool
+) -> list[dict[str, Any]]:
+    """Return a sentence a response on a pair of factors; only where they act together unless all are asked for."""
+    rows = findings.interactions(tables["coefficients"], "natural")
+    sentences = []
+    for response, label in labels.items():
+        row = findings.pair_row(rows, response, pair)
+        if row and (every or row["verdict"] == "effect"):
+            line = slope_line(tables, response, pair, label, confidence)
+            change = findings.slope_change_sentence(row, pair[1], confidence)
+            sentences.append({"text": f"{line} {change}", "verdict": row["verdict"]})
+    return sentences
+
+
+def slope_line(tables: Tables, response: str, pair: findings.Pair, label: str, confidence: float) -> str:
+    """Return the sentence on one slope along one moderator."""
+    who = {"response": response, "factor": pair[0], "moderator": pair[1]}
+    simple = chosen(tables["slopes"], place="simple", units="natural", **who).sort_values("moderator_level")
+    ranges = rows_of(tables["johnson_neyman"], **who)
+    return findings.slope_line_sentence(simple.to_dict("records"), ranges, label, confidence)
+
+
+def simple_slopes(tables: Tables, pair: findings.Pair, labels: Labels, confidence: float) -> Table:
+    """Return the table of simple slopes of one direction of a pair."""
+    return analysis_tables.simple_slopes_table(tables["slopes"], *pair, labels=labels, confidence=confidence)
+
+
+def interplay_answer(tables: Tables, labels: Labels, confidence: float) -> list[str]:
+    """Return for the report's answer the lines on epochs over batch size, where both are factors."""
+    if findings.FIRST_PAIR not in findings.told_pairs(tables["coefficients"])[:1]:
+        return []
+    return [slope_line(tables, name, findings.FIRST_PAIR, label, confidence) for name, label in labels.items()]
+
+
+def slopes(tables: Tables, labels: Labels, confidence: float) -> Section:
+    """Return slopes at the baseline, at the centre and on average, and where signs change."""
+    if not labels:
+        return {"finding": STOPPED, "sentences": [], "table": None}
+    same = "The slopes at the baseline are the relative analysis: its first-order terms, with the same p-values."
+    turns = findings.sign_changes_sentence(tables["johnson_neyman"], labels)
+    return {
+        "finding": findings.baseline_slopes_sentence(tables["slopes"], labels, 1 - confidence),
+        "sentences": [text for text in (turns, same) if text],
+        "table": analysis_tables.slopes_table(tables["slopes"], labels, confidence),
+    }
+
+
+# Optimum --------------------------------------------------------------------------------------------------------------
+
+
+def recommended(tables: Tables, labels: Labels) -> dict[str, dict[str, float]]:
+    """Return the recommended level of each factor, by response."""
+    places = tables["optimum_factors"]
+    return {
+        response: {row["factor"]: row["recommended"] for row in rows_of(places, response=response)}
+        for response in labels
+        if response in set(tables["recommendations"]["response"])
+    }
+
+
+def optimum(tables: Tables, labels: Labels, confidence: float) -> Section:
+    """Return for each response which setting to take, what that may cost, and what the surface's optimum is."""
+    if not labels:
+        return {"finding": STOPPED, "responses": []}
+    levels = recommended(tables, labels)
+    told = [optimum_of(tables, name, levels[name], labels[name], confidence) for name in levels]
+    return {"finding": findings.recommended_sentence(levels, labels), "responses": told}
+
+
+def optimum_of(tables: Tables, response: str, levels: Mapping[str, float], label: str, confidence: float) -> Section:
+    """Return one response's sentences and tables."""
+    (best,) = rows_of(tables["recommendations"], response=response)
+    (point,) = rows_of(tables["optima"], response=response)
+    places = chosen(tables["optimum_factors"], response=response)
+    axes, path = (chosen(tables[name], response=response) for name in ("canonical", "ridge"))
+    grids = [analysis_tables.optimum_table(places, confidence)]
+    if len(axes):
+        grids.append(analysis_tables.canonical_table(axes))
+    if len(path):
+        grids.append(analysis_tables.ridge_table(path, label, confidence))
+    sentences = [
+        findings.recommendation_sentence(best, levels, label, confidence),
+        findings.regret_sentence(best, confidence),
+        findings.stationary_sentence(point, places.to_dict("records"), label, confidence),
+    ]
+    return {"title": sentence_case(label), "sentences": sentences, "tables": grids}
+
+
+# Baselines ------------------------------------------------------------------------------------------------------------
+
+
+def baselines(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
+    """Return how the tried points compare with B0 and B1, and what matching by data set and seed buys."""
+    if not labels:
+        return {"against": [], "matching": [], "table": None, "tables": []}
+    against, matched = tables["against_baseline"], tables["matched"]
+    levels = tables["metrics"].drop_duplicates("point_id").set_index("point_id")[list(factors)]
+    counts, matching, grids = [], [], []
+    for response, label in labels.items():
+        rows = chosen(against, response=response)
+        parts = [found for _, found in rows.groupby("baseline", sort=False)]
+        counts += [comparisons.against_baseline_sentence(part, label, confidence) for part in parts]
+        ways = chosen(matched, response=response)
+        matching.append(comparisons.matching_sentence(ways, label))
+        if rows["estimate"].notna().any():
+            grids.append(analysis_tables.against_baseline_table(rows, levels, label, confidence))
+    matching += comparisons.ancova_sentences(matched, labels, alpha=1 - confidence, confidence=confidence)
+    terms = analysis_tables.matched_terms_table(tables["coefficients"], labels, confidence)
+    grids += [terms] if terms["rows"] else []
+    spread = analysis_tables.matched_table(matched, labels)
+    return {"against": counts, "matching": matching, "table": spread, "tables": grids}
+
+
+# Checks and sensitivity -----------------------------------------------------------------------------------------------
+
+
+def checks(tables: Tables, labels: Labels, factors: Sequence[str], model: str, confidence: float) -> Section:
+    """Return whether the fits may be believed: lack of fit first, then ladder, residuals and influential runs."""
+    if not labels:
+        return {"finding": STOPPED, "groups": [], "table": None, "tables": []}
+    alpha = 1 - confidence
+    by_check = {(row["response"], row["check"]): row for row in tables["checks"].to_dict("records")}
+    found = [by_check[name, "lack_of_fit"] for name in labels]
+    lack = caveats.lack_of_fit_sentences(found, labels, model=model, alpha=alpha)
+    unseen = caveats.unseen_cliffs_sentence({name: tables["metrics"][name].nunique() for name in factors}, model)
+    rungs = [
+        caveats.ladder_sentence(chosen(tables["ladder"], response=name), label, alpha) for name, label in labels.items()
+    ]
+    residuals = caveats.residual_sentences(tables["checks"], labels, alpha)
+    groups = [
+        {"title": "The model ladder", "sentences": rungs},
+        {"title": "Noise, shape and residuals", "sentences": residuals},
+    ]
+    moving = [
+        caveats.influence_sentence(by_check[name, "largest_cook"], by_check[name, "largest_leverage"], label)
+        for name, label in labels.items()
+    ]
+    groups.append({"title": "Influential runs", "sentences": moving})
+    return {
+        "finding": " ".join([*lack, unseen]).strip(),
+        "groups": groups,
+        "table": analysis_tables.ladder_table(tables["ladder"], labels),
+        "tables": [
+            analysis_tables.checks_table(tables["checks"], labels),
+            analysis_tables.influence_table(tables["influence"], labels),
+        ],
+    }
+
+
+def sensitivity(tables: Tables, labels: Labels, confidence: float) -> Section:
+    """Return which terms change under other specifications, and all p-values."""
+    if not labels:
+        return {"finding": STOPPED, "sentences": [], "tables": []}
+    rows = tables["sensitivity"]
+    return {
+        "finding": caveats.sensitivity_sentence(rows, labels, confidence),
+        "sentences": caveats.untried_sentences(rows, labels),
+        "tables": [
+            analysis_tables.sensitivity_table(chosen(rows, response=name), label) for name, label in labels.items()
+        ],
+    }

@@ -1,0 +1,1 @@
+"""What runs left, read back: predictions, metrics, the study's aggregate."""

@@ -1,0 +1,166 @@
+"""All runs of a study in one table, the baseline's figures beside each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
+
+from finevar.columns import DESIGN, LEARNING_CURVES, SETTINGS, STUDY_METRICS, TRAINING
+from finevar.errors import InputError
+from finevar.jobs.endings import run_ending
+from finevar.metrics import RESPONSES
+from finevar.parquet import read_tables
+from finevar.results.run_metrics import is_trained_and_evaluated_alike, read_run_metrics
+from finevar.study.design import shares_trajectory
+
+BINS_PER_EPOCH = 10
+ALIKE = {  # columns in which all runs on a data set must agree, and what they are
+    "data_sha256": "prepared data (data_sha256)",
+    "model_sha256": "starting models (model_sha256)",
+    "engine": "versions of what made them (engine)",
+    "eval_examples": "numbers of evaluation sentences (eval_examples)",
+    "f1_average": "ways of averaging F1 (f1_average)",
+}
+ALIKE_WITH_BASELINE = ("data_sha256", "engine", "eval_examples", "f1_average")
+
+Row = dict[str, Any]
+
+
+def read_design(path: str | Path) -> list[Row]:
+    """Return the runs that a design lists, each with its id, data set, seed and settings."""
+    options = csv.ConvertOptions(column_types=DESIGN, include_columns=DESIGN.names)
+    return csv.read_csv(path, convert_options=options).to_pylist()
+
+
+def aggregate_metrics(
+    expected: Sequence[Row],
+    metrics: Iterable[Path],
+    baselines: Iterable[Path],
+    baseline_settings: Row,
+    *,
+    logs: Path | None = None,
+) -> pa.Table:
+    """Return a row per expected run, in the design's order.
+
+    expected: run_id, point_id, dataset, seed and settings of each run. baseline_settings: the baseline's level of each
+    factor. logs: of a study under way, folder of the rules' logs. A run without a file is a row of status missing, with
+    the reason that its log gives, and so is one of a study under way that another version of finevar made. Raises
+    InputError for a damaged file, for a run that the design does not have, for one that occurs twice, and for runs that
+    must not stand in one table.
+    """
+    found = read_run_metrics([path for path in metrics if Path(path).exists()])
+    found = [row for row in found if not logs or is_trained_and_evaluated_alike(row)]
+    check_runs(expected, found)
+    by_id = {row["run_id"]: row for row in found}
+    frozen = {row["dataset"]: row for row in read_run_metrics(list(baselines))}
+    check_alike(found, frozen)
+    rows = []
+    for run in expected:
+        row = by_id.get(run["run_id"]) or missing_row(run, logs)
+        beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in RESPONSES}
+        at_baseline = all(run[name] == level for name, level in baseline_settings.items())
+        rows.append(row | beside | {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)})
+    return pa.Table.from_pylist(rows, schema=STUDY_METRICS)
+
+
+def missing_row(run: Row, logs: Path | None) -> Row:
+    """Return the row of a run without metrics, with how its last attempt ended, as its logs tell it."""
+    ending = run_ending(run["dataset"], run["run_id"], logs)
+    return run | {"status": "missing", "reason": ending.sentence, "ending": ending.code}
+
+
+def trajectory_id(run: Row) -> str:
+    """Name the course of training that a run is a stretch of.
+
+    Where neither schedule nor warm-up depends on the number of steps, a run of more epochs passes through the shorter
+    ones at the same seed, so that they share their errors. Every other run is a trajectory of its own.
+    """
+    if not shares_trajectory(run):
+        return run["run_id"]
+    rest = "|".join(f"{name}={run[name]}" for name in ("dataset", "seed", *SETTINGS) if name != "epochs")
+    return hashlib.sha256(rest.encode()).hexdigest()[:12]
+
+
+def check_runs(expected: Sequence[Row], found: Sequence[Row]) -> None:
+    """Raise InputError where a run occurs twice or belongs to another design."""
+    counts = Counter(row["run_id"] for row in found)
+    twice = [run_id for run_id, count in counts.items() if count > 1]
+    foreign = sorted(set(counts) - {run["run_id"] for run in expected})
+    for runs, what in ((twice, "more than one row"), (foreign, "a row without a place in the design")):
+        if runs:
+            raise InputError(
+                "metrics files",
+                found=f"{what} for run {', '.join(runs[:5])}{' ...' if len(runs) > 5 else ''}",
+                allowed="one row for each run of the design",
+                remedy="Delete the copied or renamed folder under results/runs and start Snakemake again.",
+            )
+
+
+def check_alike(found: Sequence[Row], frozen: Mapping[str, Row]) -> None:
+    """Raise InputError, naming the runs, where some differ from the others in what must be the same for all.
+
+    frozen: the baseline's row on each data set, which must have been evaluated on the same data and by the same code.
+    """
+    for name, what in ALIKE.items():
+        for dataset in frozen:
+            rows = [row for row in found if row["dataset"] == dataset]
+            beside = [frozen[dataset]] if name in ALIKE_WITH_BASELINE else []
+            counts = Counter(row[name] for row in [*beside, *rows])
+            if len(counts) > 1:
+                usual = counts.most_common(1)[0][0]
+                odd = [row["run_id"] for row in [*beside, *rows] if row[name] != usual]
+                raise InputError(
+                    f"metrics on data set {dataset}",
+                    found=f"{len(counts)} different {what}; another than most have {', '.join(odd[:5])}"
+                    f"{f' and {len(odd) - 5} more' if len(odd) > 5 else ''}",
+                    allowed="the same for all runs and the baseline",
+                    remedy="Delete the folders of those under results/ and start Snakemake again.",
+                )
+
+
+def aggregate_curves(expected: Sequence[Row], trainings: Sequence[Path]) -> pa.Table:
+    """Return each run's mean training loss and speed in bins of a tenth of an epoch.
+
+    trainings: a file of each run that has one, below the folder of that name.
+    """
+    folders = {run["run_id"] for run in expected}
+    by_id = {name: path for path in trainings for name in Path(path).parts if name in folders}
+    expected = [run for run in expected if run["run_id"] in by_id]
+    tables = read_tables([by_id[run["run_id"]] for run in expected], TRAINING)
+    steps = pa.concat_tables(tables).to_pandas() if tables else TRAINING.empty_table().to_pandas()
+    run = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    bins = bin_steps(steps.assign(run=run))
+    names = ["run_id", "dataset", "seed", *SETTINGS]
+    runs = pd.DataFrame([{name: row[name] for name in names} for row in expected], columns=names)
+    whole = pd.concat([runs.iloc[bins.pop("run")].reset_index(drop=True), bins], axis=1)[LEARNING_CURVES.names]
+    return pa.Table.from_pandas(whole, schema=LEARNING_CURVES, preserve_index=False)
+
+
+def bin_steps(steps: pd.DataFrame) -> pd.DataFrame:
+    """Return columns run, epoch (of the bin's last step), loss and tokens_per_second of the steps of some runs."""
+    ticks = (steps["epoch"] * BINS_PER_EPOCH - 1e-9).astype(int).rename("tick")
+    step_seconds = steps.groupby("run")["seconds"].diff().fillna(steps["seconds"])
+    grouped = steps.assign(step_seconds=step_seconds).groupby(["run", ticks])
+    sums = grouped[["tokens", "step_seconds"]].sum()
+    bins = pd.DataFrame(
+        {
+            "epoch": grouped["epoch"].max(),
+            "loss": grouped["loss"].mean(),
+            "tokens_per_second": sums["tokens"] / sums["step_seconds"].where(sums["step_seconds"] > 0),
+        }
+    )
+    return bins.reset_index("run").reset_index(drop=True)
+
+
+def named_runs(metrics: pd.DataFrame, status: str) -> Mapping[str, str]:
+    """Return the reason of every run of a status, by run id."""
+    rows = metrics[metrics["status"] == status]
+    return dict(zip(rows["run_id"], rows["reason"], strict=True))

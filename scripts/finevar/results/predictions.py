@@ -1,0 +1,95 @@
+"""The saved predictions of a study's runs and of its baseline, sentence by sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from finevar.columns import PREDICTIONS
+from finevar.errors import InputError
+from finevar.metrics import contributions
+from finevar.parquet import read_tables
+
+RUNS = "results/runs"
+BY_EXAMPLE = ("accuracy", "loss", "brier", "f1", "precision", "recall")  # means over examples, or ratios of two
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What several models said of the same examples."""
+
+    example_ids: np.ndarray  # [examples]
+    labels: np.ndarray  # [examples]
+    logits: np.ndarray  # float32 [models, examples, classes]
+
+
+def run_file(root: str | Path, dataset: str, run_id: str) -> Path:
+    """Return where a run's predictions are: kept beside their place where its submission failed afterwards."""
+    folder = Path(root) / dataset / run_id
+    own, kept = folder / "predictions.parquet", folder / "finished" / "evaluation" / "predictions.parquet"
+    return kept if kept.exists() and not own.exists() else own
+
+
+def read_runs(runs: pd.DataFrame, root: str | Path = RUNS) -> dict[str, Predictions]:
+    """Return the predictions of finished runs by data set, in the runs' order."""
+    return {
+        str(dataset): read_predictions([run_file(root, str(dataset), run_id) for run_id in found["run_id"]])
+        for dataset, found in runs.groupby("dataset", sort=False)
+    }
+
+
+def read_predictions(paths: Sequence[str | Path]) -> Predictions:
+    """Read one or more models' predictions of one data set's examples, and check that they are the same examples.
+
+    Raises InputError where a file has other examples than the first, another order of them or other classes.
+    """
+    tables = read_tables(paths, PREDICTIONS)
+    first = tables[0]
+    for path, table in zip(paths, tables, strict=True):
+        if not (table["example_id"].equals(first["example_id"]) and table["label"].equals(first["label"])):
+            raise different(path, paths[0], found=f"{len(table)} examples that are not those of", what="examples")
+        if classes_of(table) != classes_of(first):
+            raise different(path, paths[0], found="another number of classes than in", what="classes")
+    logits = np.stack([logits_of(table) for table in tables])
+    return Predictions(first["example_id"].to_numpy(), first["label"].to_numpy(), logits)
+
+
+def different(path: str | Path, first: str | Path, *, found: str, what: str) -> InputError:
+    """Return the error of a file of predictions that cannot be set beside another."""
+    return InputError(
+        str(path),
+        found=f"{found} {first}",
+        allowed=f"the same {what} in the same order, for all runs and the baseline on a data set",
+        remedy="Delete both files and start Snakemake again: they are given back or made again, without a training.",
+    )
+
+
+def classes_of(table: pa.Table) -> set[int]:
+    """Return the lengths of a table's logits: one, unless the file is wrong."""
+    return set(table["logits"].combine_chunks().value_lengths().unique().to_pylist())
+
+
+def logits_of(table: pa.Table) -> np.ndarray:
+    """Return a table's logits, float32 [examples, classes]."""
+    return table["logits"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
+
+
+def read_contributions(runs: pd.DataFrame, response: str, root: str | Path = RUNS) -> dict[str, np.ndarray]:
+    """Return what each example contributes to a response, by data set float64 [runs, examples] in the runs' order.
+
+    Their means over examples are the runs' values. runs: those that have a value of the response. Empty for a response
+    that is neither a mean over examples nor a ratio of two.
+    """
+    if response not in BY_EXAMPLE:
+        return {}
+    return {dataset: example_contributions(found, response) for dataset, found in read_runs(runs, root).items()}
+
+
+def example_contributions(found: Predictions, response: str) -> np.ndarray:
+    """Return each model's contributions to a response, float64 [models, examples]."""
+    return np.stack([contributions(response, logits, found.labels) for logits in found.logits])

@@ -1,0 +1,70 @@
+"""A run's row of metrics, whichever version of finevar scored it.
+
+Metrics are a function of predictions. Where a run's file was scored by another version than this one, perhaps before a
+metric was added, its predictions beside it are scored again as the file is read: nothing is trained or predicted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from finevar import ENGINES
+from finevar.columns import METRICS, PREDICTIONS
+from finevar.files import damaged
+from finevar.metrics import RESPONSES, metrics
+from finevar.parquet import read_sealed_tables, read_table
+
+STANDARD_ERRORS = ("accuracy_se", "f1_se", "loss_se")
+UNDEFINED = dict.fromkeys((*RESPONSES, *STANDARD_ERRORS))  # the scores of a run that has none
+
+Row = dict[str, Any]
+
+
+def engine() -> str:
+    """Return the versions of all that decides a row, that of the metrics last."""
+    return ".".join(ENGINES[part] for part in ("model", "corpus", "encoding", "training", "evaluation", "metrics"))
+
+
+def is_trained_and_evaluated_alike(row: Row) -> bool:
+    """Say whether this version would prepare, train and evaluate a run as the one did that made its row."""
+    return row["engine"].rpartition(".")[0] == engine().rpartition(".")[0]
+
+
+def read_run_metrics(paths: Sequence[str | Path]) -> list[Row]:
+    """Return the row of each file of metrics, in order, with this version's metrics.
+
+    Raises InputError, and quarantines the file, where one is damaged or lacks what no predictions tell.
+    """
+    tables = read_sealed_tables(paths)
+    current = [table.schema.equals(METRICS) and is_scored_alike(table["engine"][0].as_py()) for table in tables]
+    alike = [table for table, is_current in zip(tables, current, strict=True) if is_current]
+    rows = iter(pa.concat_tables(alike).to_pylist() if alike else [])
+    return [
+        next(rows) if is_current else scored_again(path, table.to_pylist()[0])
+        for path, table, is_current in zip(paths, tables, current, strict=True)
+    ]
+
+
+def is_scored_alike(versions: str | None) -> bool:
+    """Say whether this version would score as the one that a row's `engine` names; a published row has none."""
+    parts = (versions or engine()).split(".")
+    return len(parts) == len(engine().split(".")) and parts[-1] == ENGINES["metrics"]
+
+
+def scored_again(path: str | Path, row: Row) -> Row:
+    """Return a run's row with the metrics of its predictions, which lie beside its file."""
+    lacking = [name for name in METRICS.names if name not in row and name not in UNDEFINED]
+    if lacking:
+        raise damaged(path, found=f"no column {', '.join(lacking)}", what=", ".join(METRICS.names))
+    scored = UNDEFINED
+    if row["status"] == "ok":
+        table = read_table(Path(path).with_name("predictions.parquet"), PREDICTIONS)
+        logits = table["logits"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
+        scored = metrics(logits, np.asarray(table["label"]))
+    versions = f"{row['engine'].rpartition('.')[0]}.{ENGINES['metrics']}"
+    return {name: (row | scored).get(name) for name in METRICS.names} | {"engine": versions}

@@ -1,0 +1,179 @@
+"""Whether a fitted surface may be believed: lack of fit against pure error, residual diagnostics, influential runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse, stats
+from statsmodels.stats.diagnostic import het_breuschpagan
+
+from finevar.statistics.covariance import fit_ols, wald_test
+from finevar.statistics.regression import Surface
+
+SEEDS_FOR_SIGNS = 6  # with fewer, the sign changes find too much (see make calibrate)
+SIGN_CHANGES = 999
+SIGN_SEED = 20250103
+SHARED = "runs share trajectories, so their errors are not independent"
+
+
+def check_rows(surface: Surface) -> list[dict[str, Any]]:
+    """Return a row per check of a surface; a test whose assumptions do not hold has a reason instead of a p-value."""
+    unequal = unequal_noise(surface)
+    growing = None if surface.errors.clusters is not None else unequal
+    rows = [
+        lack_of_fit(surface, unequal),
+        breusch_pagan(surface),
+        reset(surface) | withheld(growing),
+        normality(surface),
+    ]
+    influence = influence_table(surface)
+    for check, column in (("largest_leverage", "leverage"), ("largest_cook", "cook")):
+        worst = influence.loc[influence[column].idxmax()]
+        rows.append({"check": check, "statistic": float(worst[column]), "run_id": worst["run_id"]})
+    return [{"response": surface.response} | row for row in rows]
+
+
+def withheld(reason: str | None) -> dict[str, Any]:
+    """Return the columns that withhold a p-value, where there is a reason to."""
+    return {"p_value": None, "reason": reason} if reason else {}
+
+
+def unequal_noise(surface: Surface) -> str | None:
+    """Return why tests that need independent errors of one variance cannot be used, or None."""
+    if surface.errors.clusters is not None:
+        return SHARED
+    if breusch_pagan(surface)["p_value"] < surface.alpha:
+        return "noise differs between settings (Breusch-Pagan), which this test does not allow for"
+    return None
+
+
+def saturated_cells(surface: Surface, values: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+    """Return the residual sums of squares of cell means plus seeds [columns], and their degrees of freedom.
+
+    What is left when every cell has its own mean and every seed its own shift: error that no surface could explain.
+    values: responses [runs, columns]; the surface's own without them.
+    """
+    runs = surface.runs
+    values = surface.fit.values[:, None] if values is None else values
+    cells = pd.factorize(runs["dataset"].astype(str) + " " + runs["point_id"].astype(str))[0]
+    seeds = pd.factorize(runs["seed"])[0]
+    members = sparse.csr_array((np.ones(len(cells)), (cells, np.arange(len(cells)))))
+    means = members / members.sum(axis=1)[:, None]
+    shifts = np.eye(seeds.max() + 1)[seeds][:, 1:]
+    shifts = shifts - members.T @ (means @ shifts)
+    within = values - members.T @ (means @ values)
+    rank = int(np.linalg.matrix_rank(shifts)) if shifts.size else 0
+    if rank:
+        within = within - shifts @ np.linalg.lstsq(shifts, within, rcond=None)[0]
+    return (within**2).sum(axis=0), len(runs) - members.shape[0] - rank
+
+
+def lack_of_fit(surface: Surface, unequal: str | None = None) -> dict[str, Any]:
+    """Test whether the surface misses the cell means by more than seeds explain (F; Box & Draper 1987, ch. 3).
+
+    unequal: why errors are not independent of one variance, or None. With SEEDS_FOR_SIGNS seeds the p-value is then
+    that of the same F under random changes of the residuals' signs (Wu 1986), with fewer it is withheld.
+    """
+    row: dict[str, Any] = {"check": "lack_of_fit"}
+    squares, error_df = saturated_cells(surface)
+    error, df = float(squares[0]), surface.fit.df_resid - error_df
+    if error_df < 1:
+        return row | {"reason": "not testable: no cell has two seeds"}
+    if df < 1:
+        return row | {"reason": "not testable: the surface has as many terms as there are cells"}
+    missed = surface.fit.ssr - error
+    f_value = missed / df / (error / error_df)
+    sums = {"sum_sq": missed, "sum_sq_error": error, "df_numerator": df, "df_denominator": float(error_df)}
+    row |= sums | {"statistic": f_value}
+    if not unequal:
+        return row | {"p_value": float(stats.f.sf(f_value, df, error_df))}
+    if surface.runs["seed"].nunique() < SEEDS_FOR_SIGNS:
+        return row | withheld(f"{unequal}; with {SEEDS_FOR_SIGNS} seeds another could be used")
+    return row | {
+        "p_value": sign_change_p(surface),
+        "reason": f"by {SIGN_CHANGES} random sign changes, since {unequal}",
+    }
+
+
+def sign_change_p(surface: Surface) -> float:
+    """Return the share of random sign changes of the residuals, whole clusters at once, with a lack of fit as large."""
+    generator = np.random.default_rng(SIGN_SEED)
+    fit, clusters = surface.fit, surface.errors.clusters
+    clusters = np.arange(len(fit.values)) if clusters is None else clusters
+    residual = (fit.resid / np.sqrt(1 - fit.leverages))[:, None]
+    basis = np.linalg.qr(fit.matrix)[0]
+
+    def statistic(values: np.ndarray) -> np.ndarray:
+        error = saturated_cells(surface, values)[0]
+        return ((values**2).sum(axis=0) - ((basis.T @ values) ** 2).sum(axis=0)) / error
+
+    signs = generator.choice([-1.0, 1.0], (int(clusters.max()) + 1, SIGN_CHANGES))
+    observed = statistic(residual)[0] * (1 - 1e-12)
+    parts = np.array_split(signs, max(1, len(residual) * SIGN_CHANGES // 2_000_000), axis=1)
+    larger = sum(int((statistic(residual * part[clusters]) >= observed).sum()) for part in parts)
+    return (larger + 1) / (SIGN_CHANGES + 1)
+
+
+def breusch_pagan(surface: Surface) -> dict[str, Any]:
+    """Test whether the noise depends on the factors (Koenker's studentised form, F)."""
+    coded = [coding.coded(surface.runs[name]) for name, coding in surface.codings.items()]
+    exog = np.column_stack([np.ones(len(surface.runs)), *coded])
+    row = {"check": "breusch_pagan", "df_numerator": float(exog.shape[1] - 1)}
+    if surface.errors.clusters is not None:
+        squares = surface.fit.resid**2
+        statistic, p = wald_test(fit_ols(squares, exog, surface.errors), list(range(1, exog.shape[1])))
+        return row | {"df_denominator": surface.fit.df, "statistic": statistic, "p_value": p}
+    _, _, statistic, p = het_breuschpagan(surface.fit.resid, exog)
+    return row | {
+        "df_denominator": float(len(exog) - exog.shape[1]),
+        "statistic": float(statistic),
+        "p_value": float(p),
+    }
+
+
+def reset(surface: Surface) -> dict[str, Any]:
+    """Test whether squares and cubes of the surface's fitted values explain what is left (Ramsey 1969)."""
+    fit = surface.fit
+    row: dict[str, Any] = {"check": "reset", "df_numerator": 2.0}
+    count = len(surface.columns)
+    fitted = fit.matrix[:, :count] @ fit.params[:count]
+    scaled = (fitted - fitted.mean()) / np.ptp(fitted)
+    powers = np.column_stack([scaled**2, scaled**3])
+    rest = powers - fit.matrix @ (fit.bread @ (fit.matrix.T @ powers))
+    if len(fit.values) - fit.matrix.shape[1] <= 2 or np.linalg.norm(rest, axis=0).min() < 1e-9:
+        return row | {"reason": "not testable: powers of the fitted values are combinations of the terms"}
+    augmented = fit_ols(fit.values, np.column_stack([fit.matrix, powers]), surface.errors)
+    statistic, p = wald_test(augmented, [fit.matrix.shape[1], fit.matrix.shape[1] + 1])
+    return row | {"df_denominator": augmented.df, "statistic": statistic, "p_value": p}
+
+
+def normality(surface: Surface) -> dict[str, Any]:
+    """Test whether residuals look normal (Shapiro & Wilk 1965); of more than 5,000 runs, 5,000 spread evenly."""
+    residuals = surface.fit.resid / np.sqrt(1 - surface.fit.leverages)
+    kept = residuals[np.linspace(0, len(residuals) - 1, min(len(residuals), 5000)).astype(int)]
+    row = {"check": "normality", "statistic": float(stats.shapiro(kept).statistic)}
+    if surface.errors.clusters is not None:
+        return row | {"reason": SHARED}
+    return row | {"p_value": float(stats.shapiro(kept).pvalue)}
+
+
+def influence_table(surface: Surface) -> pd.DataFrame:
+    """Return fitted value, residual, leverage, externally studentised residual and Cook's distance of every run."""
+    fit = surface.fit
+    residual, leverage, df = fit.resid, fit.leverages, fit.df_resid
+    variance = fit.ssr / df
+    internal = residual / np.sqrt(variance * (1 - leverage))
+    external = internal * np.sqrt((df - 1) / np.maximum(df - internal**2, 1e-12)) if df > 1 else np.nan
+    return pd.DataFrame(
+        {
+            "response": surface.response,
+            "run_id": surface.runs["run_id"].to_numpy(),
+            "fitted": fit.values - residual,
+            "residual": residual,
+            "leverage": leverage,
+            "studentised": external,
+            "cook": internal**2 * leverage / (1 - leverage) / fit.matrix.shape[1],
+        }
+    )

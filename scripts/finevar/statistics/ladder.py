@@ -1,0 +1,105 @@
+"""The model ladder: what each order of terms adds to those before it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from finevar.statistics.covariance import Fit, fit_ols, wald_test
+from finevar.statistics.regression import Surface
+from finevar.study.coding import (
+    TERM_ORDER,
+    Codings,
+    Term,
+    aliased_terms,
+    design_matrix,
+    leverages,
+    term_group,
+    terms,
+    too_few_levels,
+)
+
+GROUP_OF_RUNG = dict(zip(TERM_ORDER, ("first_order", "two_way", "quadratic", "cubic"), strict=True))
+
+
+def ladder_rows(surface: Surface, order: str, unequal: str | None) -> list[dict[str, Any]]:
+    """Return a row per rung: sequential F against the largest rung's residual, Wald F, and the quality of its model.
+
+    unequal: why the sequential F has no p-value, where noise is unequal or runs are not independent.
+    """
+    rungs = climb(surface.runs, surface.response, surface)
+    largest = rungs[-1][2]
+    values = surface.fit.values
+    before = fit_ols(values, design_matrix(surface.runs, surface.codings, [()])[0], surface.errors)
+    rows = []
+    for rung, columns, fit in rungs:
+        row = {"response": surface.response, "rung": rung, "parameters": len(fit.params), "chosen": rung == order}
+        rows.append(row | quality(fit) | sequential(before, fit, largest, unequal) | robust(columns, rung, fit))
+        before = fit
+    return rows
+
+
+def climb(runs: pd.DataFrame, response: str, surface: Surface) -> list[tuple[str, list[Term], Fit]]:
+    """Return the rungs that these runs can tell apart, lowest first: name, terms and fit."""
+    kept: list[tuple[str, list[Term], Fit]] = []
+    for rung in TERM_ORDER:
+        columns = terms(list(surface.codings), rung)
+        added = kept and len(columns) == len(kept[-1][1])
+        if added or not estimable(runs, surface.codings, columns, rung):
+            continue
+        matrix = design_matrix(runs, surface.codings, columns)[0]
+        kept.append((rung, columns, fit_ols(runs[response].to_numpy(float), matrix, surface.errors)))
+    return kept
+
+
+def estimable(runs: pd.DataFrame, codings: Codings, columns: list[Term], rung: str) -> bool:
+    """Say whether the runs can tell all terms apart and leave degrees of freedom."""
+    if too_few_levels({name: runs[name].nunique() for name in codings}, rung):
+        return False
+    matrix, names = design_matrix(runs, codings, columns)
+    if len(matrix) <= len(names) or aliased_terms(matrix, names):
+        return False
+    return bool(leverages(matrix).max() < 1 - 1e-8)
+
+
+def sequential(before: Fit, fit: Fit, largest: Fit, unequal: str | None) -> dict[str, Any]:
+    """Return the sum of squares that a rung adds, and its F against the largest rung's residual mean square."""
+    df = before.df_resid - fit.df_resid
+    sum_sq = before.ssr - fit.ssr
+    f_value = sum_sq / df / (largest.ssr / largest.df_resid)
+    p = None if unequal else float(stats.f.sf(f_value, df, largest.df_resid))
+    tested = {"f_value": f_value, "df_residual": largest.df_resid, "p_value": p, "reason": unequal}
+    return {"df": df, "sum_sq": sum_sq} | tested
+
+
+def robust(columns: list[Term], rung: str, fit: Fit) -> dict[str, float]:
+    """Return the Wald F of a rung's own terms under the fit's covariance."""
+    added = [number for number, term in enumerate(columns) if term_group(term) == GROUP_OF_RUNG[rung]]
+    f_value, p = wald_test(fit, added)
+    return {"f_robust": f_value, "p_robust": p}
+
+
+def quality(fit: Fit) -> dict[str, float]:
+    """Return R2, adjusted and predictive R2, PRESS and AICc of a fit.
+
+    PRESS sums the squared errors of predicting each run from all others. AICc counts the error variance as a parameter
+    (Hurvich & Tsai 1989).
+    """
+    total = float(((fit.values - fit.values.mean()) ** 2).sum())
+    runs, parameters = fit.matrix.shape
+    press = float(((fit.resid / (1 - fit.leverages)) ** 2).sum())
+    k = parameters + 1
+    log_likelihood = -runs / 2 * (math.log(2 * math.pi * fit.ssr / runs) + 1)
+    aicc = 2 * k - 2 * log_likelihood + 2 * k * (k + 1) / (runs - k - 1) if runs > k + 1 else np.nan
+    r2 = 1 - fit.ssr / total
+    return {
+        "r2": r2,
+        "r2_adjusted": 1 - (1 - r2) * (runs - 1) / (runs - parameters),
+        "r2_predicted": 1 - press / total,
+        "press": press,
+        "aicc": aicc,
+    }

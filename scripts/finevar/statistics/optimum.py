@@ -1,0 +1,293 @@
+"""Where a response is best: stationary point and region, canonical analysis, ridge path, and which setting to take."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.optimize import linprog
+from scipy.stats import qmc
+
+from finevar.metrics import towards
+from finevar.statistics.checks import unequal_noise
+from finevar.statistics.regression import Surface, contrasts, predicted
+from finevar.statistics.slopes import gradient
+from finevar.study.coding import model_matrix
+
+RIDGE_SHARE = 0.1  # an axis flatter than this share of the steepest is a ridge (Myers et al. 2009, ch. 6)
+RADII = np.linspace(0, 1, 11)
+DRAWS = 4_000  # for quantiles of the largest of many t values: standard error 0.3 % of a tail probability of 5 %
+DRAW_SEED = 20250101
+PLANE_POINTS = {1: 2001, 2: 101, 3: 25}  # grid points per factor; more factors take a Sobol sequence
+SOBOL_POINTS = 2**13
+
+Rows = list[dict[str, Any]]
+
+
+# Canonical analysis ---------------------------------------------------------------------------------------------------
+
+
+def quadratic_form(surface: Surface) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return b [factors] and symmetric B [factors, factors] of y = b0 + x'b + x'Bx, or None for another model."""
+    names = list(surface.codings)
+    at = {term: surface.fit.params[number] for number, term in enumerate(surface.columns)}
+    if any(len(term) > 2 for term in at) or not all((name, name) in at for name in names):
+        return None
+    slopes = np.array([at[name,] for name in names])
+    curves = np.diag([at[name, name] for name in names])
+    for i, j in itertools.combinations(range(len(names)), 2):
+        curves[i, j] = curves[j, i] = at.get((names[i], names[j]), 0.0) / 2
+    return slopes, curves
+
+
+def canonical_analysis(slopes: np.ndarray, curves: np.ndarray) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+    """Return kind, stationary point [factors], eigenvalues and eigenvectors, the largest absolute value first.
+
+    Axes flatter than RIDGE_SHARE of the steepest are left out of the inversion; the point is then the nearest to the
+    centre.
+    """
+    values, vectors = np.linalg.eigh(curves)
+    order = np.argsort(-np.abs(values), kind="stable")
+    values, vectors = values[order], vectors[:, order]
+    steep = np.abs(values) >= RIDGE_SHARE * np.abs(values).max()
+    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=steep)
+    point = -0.5 * vectors @ (inverse * (vectors.T @ slopes))
+    if not steep.all():
+        kind = "ridge"
+    else:
+        kind = "maximum" if (values < 0).all() else "minimum" if (values > 0).all() else "saddle"
+    return kind, point, values, vectors
+
+
+def optimum_rows(surface: Surface) -> dict[str, Rows]:
+    """Return the rows of optima, optimum_factors and canonical of one response."""
+    who = {"response": surface.response}
+    form = quadratic_form(surface)
+    names = list(surface.codings)
+    if form is None:
+        why = "only a surface with every square and no higher term has one stationary point"
+        return {
+            "optima": [who | {"reason": why}],
+            "optimum_factors": [who | {"factor": name} for name in names],
+            "canonical": [],
+        }
+    kind, point, values, vectors = canonical_analysis(*form)
+    coded = {name: np.array([level]) for name, level in zip(names, point, strict=True)}
+    at = next(predicted(surface, coded))
+    inside_hull = within_hull(design_points(surface)[1], point)
+    region = confidence_region(surface, point)
+    summary = {"kind": kind, "inside": inside_hull, "stationary_predicted": at.pop("predicted"), **at}
+    factors = []
+    for number, (name, coding) in enumerate(surface.codings.items()):
+        ends = (None, None) if region["ends"] is None else coding.natural(region["ends"][number]).tolist()
+        natural = float(coding.natural(point[number]))
+        place = {"stationary_coded": float(point[number]), "stationary": natural if np.isfinite(natural) else None}
+        factors.append(who | {"factor": name} | place | {"region_low": ends[0], "region_high": ends[1]})
+    axes = [
+        who | {"axis": axis + 1, "eigenvalue": float(value), "factor": name, "weight": float(weight)}
+        for axis, value in enumerate(values)
+        for name, weight in zip(names, vectors[:, axis], strict=True)
+    ]
+    noisy = surface.errors.clusters is None and unequal_noise(surface)
+    caveat = {"reason": "noise differs between settings, for which the region is somewhat too small"} if noisy else {}
+    told = who | summary | {"region_share": region["share"], "region_closed": region["closed"]} | caveat
+    return {"optima": [told], "optimum_factors": factors, "canonical": axes}
+
+
+def within_hull(points: np.ndarray, place: np.ndarray) -> bool:
+    """Say whether a place [factors] is a weighted mean of points [points, factors]."""
+    equal = np.vstack([points.T, np.ones(len(points))])
+    found = linprog(np.zeros(len(points)), A_eq=equal, b_eq=np.append(place, 1.0), bounds=(0, None))
+    return bool(found.status == 0)
+
+
+def region_statistic(surface: Surface, places: np.ndarray) -> np.ndarray:
+    """Return g'V^-1 g / k at coded places [places, factors], g the gradient there and V its covariance.
+
+    A place is in the stationary point's confidence region where this is at most region_limit() (Box & Hunter 1954).
+    """
+    names = list(surface.codings)
+    where = dict(zip(names, places.T, strict=True))
+    slopes = np.stack([surface.padded(gradient(surface.columns, where, name)) for name in names], axis=1)
+    values = slopes @ surface.fit.params
+    cov = slopes @ surface.fit.cov @ slopes.transpose(0, 2, 1)
+    return np.einsum("pi,pi->p", values, np.linalg.solve(cov, values[..., None])[..., 0]) / len(names)
+
+
+def region_limit(surface: Surface) -> float:
+    """Return the quantile of region_statistic at the stationary point itself: Hotelling's, as V is estimated."""
+    count = len(surface.codings)
+    rest = surface.fit.df - count + 1
+    return float(stats.f.ppf(surface.confidence, count, rest)) * surface.fit.df / rest
+
+
+def confidence_region(surface: Surface, point: np.ndarray) -> dict[str, Any]:
+    """Return share of the box, extent [factors, 2] in coded units, and closure of the stationary point's region."""
+    count = len(surface.codings)
+    places = box_points(count)
+    inside = region_statistic(surface, places) <= region_limit(surface)
+    kept = places[inside]
+    if np.abs(point).max() <= 1:  # the point itself belongs to its region, however small that is
+        kept = np.vstack([kept, point])
+    if not len(kept):
+        return {"share": 0.0, "ends": None, "closed": False}
+    ends = np.column_stack([kept.min(0), kept.max(0)])
+    return {"share": float(inside.mean()), "ends": ends, "closed": bool(np.abs(kept).max() < 1)}
+
+
+def box_points(count: int) -> np.ndarray:
+    """Return coded places [places, factors] that fill the design's box, its faces among them."""
+    if count in PLANE_POINTS:
+        axis = np.linspace(-1, 1, PLANE_POINTS[count])
+        return np.stack(np.meshgrid(*[axis] * count, indexing="ij"), axis=-1).reshape(-1, count)
+    inner = 2 * qmc.Sobol(count, seed=DRAW_SEED).random(SOBOL_POINTS) - 1
+    faces = []
+    for axis, side in itertools.product(range(count), (-1.0, 1.0)):
+        face = inner[: SOBOL_POINTS // (4 * count)].copy()
+        face[:, axis] = side
+        faces.append(face)
+    return np.vstack([inner, *faces])
+
+
+def ridge_rows(surface: Surface) -> Rows:
+    """Return the best predicted place at each distance from the centre: (B - mu I) x = -b / 2 (Draper 1963)."""
+    form = quadratic_form(surface)
+    if form is None:
+        return []
+    slopes, curves = form
+    sign = towards(surface.response)
+    path = np.stack([best_at_radius(sign * slopes, sign * curves, radius) for radius in RADII])
+    coded = dict(zip(surface.codings, path.T, strict=True))
+    rows = []
+    for number, at in enumerate(predicted(surface, coded)):
+        for name, coding in surface.codings.items():
+            level = float(coded[name][number])
+            place = {"factor": name, "coded": level, "value": float(coding.natural(level))}
+            rows.append({"response": surface.response, "radius": float(RADII[number])} | place | at)
+    return rows
+
+
+def best_at_radius(slopes: np.ndarray, curves: np.ndarray, radius: float) -> np.ndarray:
+    """Return the x of this length with the largest x'b + x'Bx, by bisection of mu above B's largest eigenvalue."""
+    if radius == 0:
+        return np.zeros_like(slopes)
+    values, vectors = np.linalg.eigh(curves)
+    rotated = vectors.T @ slopes / 2
+    scale = np.abs(values).max() + np.linalg.norm(slopes)
+    low, high = values.max() + 1e-12 * scale, values.max() + np.linalg.norm(rotated) / radius + scale
+    for _ in range(200):
+        middle = (low + high) / 2
+        longer = np.linalg.norm(rotated / (middle - values)) > radius
+        low, high = (middle, high) if longer else (low, middle)
+    x = vectors @ (rotated / (high - values))
+    short = radius**2 - float(x @ x)
+    top = vectors[:, np.argmax(values)]
+    return x + top * np.sqrt(short) if short > 1e-9 else x  # no slope along the top axis: either way is as good
+
+
+# Which setting to take ------------------------------------------------------------------------------------------------
+
+
+def design_points(surface: Surface) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the tried points with a finished run, and their coded levels [points, factors]."""
+    points = surface.runs.drop_duplicates(list(surface.codings)).reset_index(drop=True)
+    coded = [coding.coded(points[name]) for name, coding in surface.codings.items()]
+    return points, np.column_stack(coded)
+
+
+def point_contrasts(surface: Surface, coded: np.ndarray) -> np.ndarray:
+    """Return the contrasts [points, parameters] of the predictions at coded points [points, factors]."""
+    return surface.padded(model_matrix(dict(zip(surface.codings, coded.T, strict=True)), surface.columns))
+
+
+def largest_t(weights: np.ndarray, surface: Surface, *, two_sided: bool) -> float:
+    """Return the quantile of the largest t among contrasts [rows, parameters], by simulation from a fixed seed."""
+    draws = parameter_draws(surface)
+    errors = np.sqrt(((weights @ surface.fit.cov) * weights).sum(1))
+    largest = np.full(len(draws), -np.inf)
+    for start in range(0, len(weights), 500):
+        part = slice(start, start + 500)
+        known = errors[part] > 0
+        t = draws @ weights[part][known].T / errors[part][known]
+        if t.size:
+            largest = np.maximum(largest, (np.abs(t) if two_sided else t).max(1))
+    return float(np.quantile(largest, surface.confidence))
+
+
+def parameter_draws(surface: Surface) -> np.ndarray:
+    """Return draws [draws, parameters] of the estimates' errors: multivariate t with the fit's covariance."""
+    return t_draws(surface.fit.cov, joint_df(surface))
+
+
+def t_draws(cov: np.ndarray, df: float) -> np.ndarray:
+    """Return multivariate t draws [draws, parameters] of mean zero, from a fixed seed."""
+    generator = np.random.default_rng(DRAW_SEED)
+    normal = normal_draws(cov, generator)
+    return normal * np.sqrt(df / generator.chisquare(df, DRAWS))[:, None]
+
+
+def joint_df(surface: Surface) -> float:
+    """Return the degrees of freedom of the fit's covariance where many contrasts are read at once.
+
+    Hotelling's, df - p + 1 for p parameters, but no more than there are tried points, and than half the clusters: in
+    many directions at once the covariance's own uncertainty weighs more than in one (see make calibrate).
+    """
+    limits = [surface.fit.df - len(surface.names) + 1, len(surface.runs.drop_duplicates(list(surface.codings)))]
+    limits += [surface.errors.count / 2] if surface.errors.count is not None else []
+    return max(min(limits), 1.0)
+
+
+def normal_draws(cov: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return normal draws [draws, parameters] of mean zero; a covariance that is not quite positive is clipped."""
+    values, vectors = np.linalg.eigh(cov)
+    return generator.standard_normal((DRAWS, len(values))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
+
+
+def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+    """Return the tried point of best prediction, what it would cost to be wrong, and each factor's level and rivals.
+
+    The interval is a band that holds at all tried points at once, so that having chosen the best does not flatter it.
+    A rival is a tried point that cannot be told from the recommended one, all comparisons counted. The regret is how
+    much better the truly best tried point is; it is averaged over the fit's uncertainty, and bounded with the
+    confidence.
+    """
+    points, coded = design_points(surface)
+    sign = towards(surface.response)
+    weights = point_contrasts(surface, coded)
+    values = weights @ surface.fit.params
+    chosen = int(np.argmax(sign * values))
+    at = next(contrasts(surface, weights[chosen : chosen + 1]))
+    reach = largest_t(weights, surface, two_sided=True) * at.std_error
+    others = np.delete(weights, chosen, axis=0) - weights[chosen]
+    gaps = sign * others @ surface.fit.params
+    errors = np.sqrt(np.maximum(((others @ surface.fit.cov) * others).sum(1), 0))
+    rival = gaps + largest_t(sign * others, surface, two_sided=False) * errors
+    drawn = gaps + sign * parameter_draws(surface) @ others.T if len(others) else np.zeros((1, 1))
+    alike = np.append(np.flatnonzero(np.insert(rival > 0, chosen, False)), chosen)
+    cell = surface.runs[list(surface.codings)].eq(points.loc[chosen, list(surface.codings)]).all(axis=1)
+    row = {
+        "response": surface.response,
+        "point_id": points.loc[chosen, "point_id"],
+        "observed": float(surface.runs.loc[cell, surface.response].mean()),
+        "predicted": at.estimate,
+        "std_error": at.std_error,
+        "ci_low": at.estimate - reach,
+        "ci_high": at.estimate + reach,
+        "candidates": len(points),
+        "rivals": int((rival > 0).sum()),
+        "expected_regret": float(np.maximum(drawn, 0).max(1).mean()),
+        "regret_bound": float(np.maximum(rival, 0).max(initial=0.0)),
+        "smallest_effect": surface.smallest_effect,
+    }
+    levels = {
+        name: {
+            "recommended": float(points.loc[chosen, name]),
+            "rival_low": float(points.loc[alike, name].min()),
+            "rival_high": float(points.loc[alike, name].max()),
+        }
+        for name in surface.codings
+    }
+    return row, levels

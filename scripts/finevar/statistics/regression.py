@@ -1,0 +1,183 @@
+"""Response surfaces: one fit per response, read as absolute and as relative to the baseline.
+
+y = Q(x) b + blocks + e, Q the terms of the surface in coded units, seeds and data sets as fixed blocks coded to sum to
+zero, so that every other estimate is a mean over them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from finevar.statistics.covariance import Errors, Fit, errors_of, fit_ols
+from finevar.study.coding import Codings, Term, design_matrix, model_matrix
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A fitted response surface and what its verdicts are measured against."""
+
+    response: str
+    codings: Codings
+    columns: list[Term]
+    names: list[str]  # of all parameters: terms, then blocks
+    fit: Fit
+    errors: Errors
+    runs: pd.DataFrame
+    confidence: float
+    pure_error_sd: float | None
+    pure_error_df: int
+    noise_df: float  # degrees of freedom that the pure error is worth, see noise_df()
+    test_set_se: float | None
+
+    @property
+    def alpha(self) -> float:
+        """Return the error rate that goes with the confidence."""
+        return 1 - self.confidence
+
+    @property
+    def smallest_effect(self) -> float | None:
+        """Return the smallest effect of interest: twice the seeds' noise or the test set's, whichever is larger."""
+        noise = [2 * self.pure_error_sd] if self.pure_error_sd is not None else []
+        noise += [self.test_set_se] if self.test_set_se is not None else []
+        return max(noise, default=None)
+
+    @property
+    def smallest_effect_se(self) -> float:
+        """Return the standard error of the smallest effect, where it is measured from seeds: its share 1/sqrt(2 df)."""
+        measured = self.pure_error_sd is not None and self.smallest_effect == 2 * self.pure_error_sd
+        return 2 * self.pure_error_sd / math.sqrt(2 * self.noise_df) if measured else 0.0
+
+    def quantile(self) -> float:
+        """Return the t quantile of a two-sided interval."""
+        return float(stats.t.ppf((1 + self.confidence) / 2, self.fit.df))
+
+    def padded(self, weights: np.ndarray) -> np.ndarray:
+        """Return weights of the terms [..., terms] as weights of all parameters, blocks averaged."""
+        blocks = np.zeros((*weights.shape[:-1], len(self.names) - len(self.columns)))
+        return np.concatenate([weights, blocks], axis=-1)
+
+
+class Estimate(NamedTuple):
+    """A linear combination of a surface's parameters."""
+
+    estimate: float
+    std_error: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+
+
+def fit_surface(
+    runs: pd.DataFrame,
+    response: str,
+    codings: Codings,
+    columns: list[Term],
+    confidence: float,
+    errors: Errors | None = None,
+) -> Surface:
+    """Fit the absolute surface of a response; errors are read from the runs where they are not given."""
+    errors = errors_of(runs) if errors is None else errors
+    matrix, names = design_matrix(runs, codings, columns)
+    fit = fit_ols(runs[response].to_numpy(float), matrix, errors)
+    error, error_df = pure_error(runs, response)
+    worth = noise_df(runs, response, errors)
+    se = f"{response}_se"
+    test_set = float(runs[se].median()) if se in runs and runs[se].notna().any() else None
+    return Surface(response, codings, columns, names, fit, errors, runs, confidence, error, error_df, worth, test_set)
+
+
+def pure_error(runs: pd.DataFrame, response: str) -> tuple[float | None, int]:
+    """Return the standard deviation among the seeds of one cell, pooled over cells, and its degrees of freedom."""
+    cells = runs.groupby(["dataset", "point_id"])[response]
+    within = runs[response] - cells.transform("mean")
+    df = len(runs) - cells.ngroups
+    return (float(np.sqrt((within**2).sum() / df)) if df > 0 else None), df
+
+
+def noise_df(runs: pd.DataFrame, response: str, errors: Errors) -> float:
+    """Return the degrees of freedom that the pure error is worth (Satterthwaite 1946).
+
+    What all runs of a seed have in common counts once a seed, not once a run; likewise for trajectories.
+    """
+    within = runs[response] - runs.groupby(["dataset", "point_id"])[response].transform("mean")
+    shifts = within.groupby(runs["seed"]).agg(["mean", "size"])
+    common = float((shifts["mean"] ** 2 * shifts["size"]).sum())
+    df = len(runs) - runs.groupby(["dataset", "point_id"]).ngroups
+    shared, own = len(shifts) - 1, df - (len(shifts) - 1)
+    total = float((within**2).sum())
+    if shared < 1 or own < 1 or total == 0:
+        return float(max(df, 1))
+    worth = total**2 / (common**2 / shared + (total - common) ** 2 / own)
+    return worth if errors.count is None else worth * errors.count / len(runs)
+
+
+def contrast(surface: Surface, weights: np.ndarray) -> Estimate:
+    """Return a linear combination [parameters] of the parameters with its t interval and its p against zero."""
+    return next(contrasts(surface, weights[None]))
+
+
+def contrasts(surface: Surface, weights: np.ndarray) -> Iterator[Estimate]:
+    """Yield linear combinations [rows, parameters] of the parameters with t intervals and p-values against zero."""
+    values = weights @ surface.fit.params
+    errors = np.sqrt(np.maximum(((weights @ surface.fit.cov) * weights).sum(1), 0))
+    reach = surface.quantile() * errors
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_values = 2 * stats.t.sf(np.abs(values / errors), surface.fit.df)
+    for row in zip(values, errors, values - reach, values + reach, p_values, strict=True):
+        yield Estimate(*map(float, row))
+
+
+def fit_relative(surface: Surface, baseline: Mapping[str, float]) -> tuple[Surface, float]:
+    """Fit y - y0 about the baseline's levels; return it with the largest deviation from the absolute fit's reading.
+
+    The two are one fit (fitted values, residuals, second-order terms; first-order terms are the absolute surface's
+    slopes at the baseline), which the deviation checks on every quantity: relative to the largest of its kind.
+    """
+    frozen = surface.runs[f"baseline_{surface.response}"].to_numpy(float)
+    change = surface.runs[surface.response].to_numpy(float) - frozen
+    matrix, names = design_matrix(surface.runs, surface.codings, surface.columns, baseline)
+    fit = fit_ols(change, matrix, surface.errors)
+    relative = dataclasses.replace(surface, names=names, fit=fit)
+    kept = [number for number, term in enumerate(surface.columns) if term]
+    read = list(contrasts(surface, slopes_at(surface, baseline)[kept]))
+    pairs = [
+        (fit.resid, surface.fit.resid),
+        (fit.params[kept], np.array([row.estimate for row in read])),
+        (fit.bse[kept], np.array([row.std_error for row in read])),
+    ]
+    return relative, max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
+
+
+def slopes_at(surface: Surface, levels: Mapping[str, float]) -> np.ndarray:
+    """Return the contrasts [terms, parameters] that read each term of the surface about other levels as its origin.
+
+    The slope of x_j at x0 is b_j + 2 b_jj x0_j + sum_k b_jk x0_k; a term of the highest order stays what it is.
+    """
+    x0 = {name: float(coding.coded(levels[name])) for name, coding in surface.codings.items()}
+    weights = [[shift_weight(term, other, x0) for other in surface.columns] for term in surface.columns]
+    return surface.padded(np.array(weights))
+
+
+def shift_weight(term: Term, other: Term, x0: Mapping[str, float]) -> float:
+    """Return the weight of `other`'s coefficient in `term`'s after moving the origin to x0.
+
+    Expand prod((d_k + x0_k)^n_k) over the factors of `other`: the part whose d-product is `term`.
+    """
+    if any(term.count(name) > other.count(name) for name in term):
+        return 0.0
+    powers = [(other.count(name), term.count(name), x0[name]) for name in set(other)]
+    return float(math.prod(math.comb(full, kept) * level ** (full - kept) for full, kept, level in powers))
+
+
+def predicted(surface: Surface, coded: Mapping[str, np.ndarray]) -> Iterator[dict[str, float]]:
+    """Yield prediction, standard error and interval of the mean response at coded points, blocks averaged."""
+    for row in contrasts(surface, surface.padded(model_matrix(coded, surface.columns))):
+        yield {"predicted": row.estimate, "std_error": row.std_error, "ci_low": row.ci_low, "ci_high": row.ci_high}

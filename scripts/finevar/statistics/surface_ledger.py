@@ -1,0 +1,153 @@
+"""The variance ledger of a fitted surface, for designs that are no complete balanced grid.
+
+The surface's polynomial in coded units is rewritten in products of Legendre polynomials, orthonormal for factors that
+are spread evenly and independently over their ranges; then the variance that a set of factors makes is the sum of the
+squared coefficients of the products with exactly these factors (Sudret 2008). The square of an estimate exceeds that
+of its coefficient by its error variance, so that is taken out. Seeds and data sets are the fit's blocks, each level
+equally often. What the surface leaves is counted to seed x point.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.polynomial import legendre
+
+from finevar.statistics.anova import DATASET, SEED, SEED_POINT, source_rank
+from finevar.statistics.covariance import jackknife_weights
+from finevar.statistics.ledger import (
+    DRAWS,
+    DRAWS_SEED,
+    Ledger,
+    Sentences,
+    chi_square,
+    draw_effects,
+    draw_sampling,
+    shares_taken,
+    spread_levels,
+    taken_by,
+)
+from finevar.statistics.regression import Surface
+from finevar.study.coding import Term
+
+
+class Effects(NamedTuple):
+    """The effects whose squares are parts of a surface's variance."""
+
+    matrix: np.ndarray  # [effects, parameters]
+    sources: tuple[str, ...]
+    membership: np.ndarray  # which source an effect is counted to, as zeros and ones [effects, sources]
+    directions: np.ndarray  # of each source's estimated effects [effects, sources], of length 1, or 0 without any
+
+    @classmethod
+    def of(cls, surface: Surface) -> Effects:
+        """Return the effects of a fitted surface."""
+        matrix, names = orthonormal_effects(surface)
+        sources = tuple(sorted(set(names), key=lambda name: source_rank(name, list(surface.codings))))
+        membership = np.array([[float(name == source) for source in sources] for name in names])
+        own = (matrix @ surface.fit.params)[:, None] * membership
+        length = np.linalg.norm(own, axis=0)
+        return cls(matrix, sources, membership, np.divide(own, length, out=np.zeros_like(own), where=length > 0))
+
+
+def surface_ledger(surface: Surface, columns: Sequence[np.ndarray] = (), draws: int = DRAWS) -> Ledger:
+    """Return the ledger of a fitted surface; columns: of test sentences, by data set [sentences, runs].
+
+    Where runs share trajectories the columns must be left out: their errors are taken for independent between runs.
+    """
+    parts, fit = Effects.of(surface), surface.fit
+    errors = np.diag(parts.matrix @ fit.cov @ parts.matrix.T) @ parts.membership
+    squares = (parts.matrix @ fit.params) ** 2 @ parts.membership
+    found = np.append(squares - errors, fit.ssr / fit.df_resid)
+    sentences = [surface_sentences(surface, parts, column) for column in columns]
+    taken = taken_by(sentences, len(found))
+    drawn, cautious, sampling = draw_surface(surface, parts, sentences, draws)
+    sources = (*parts.sources, SEED_POINT)
+    settings = [source for source in parts.sources if source not in (SEED, DATASET)]
+    return Ledger(
+        sources=sources,
+        df=np.append(ranks(parts), fit.df_resid),
+        variances=np.maximum(found - taken, 0),
+        sampling=max(float(taken.sum()), 0.0),
+        sampling_shares=shares_taken(found, taken, bool(columns)),
+        drawn=drawn,
+        cautious=cautious,
+        sampling_drawn=sampling,
+        division=np.array([[float(source == name) for name in settings] for source in sources]),
+        holds=np.array([[float(name in source.split(":")) for name in surface.codings] for source in settings]),
+    )
+
+
+def draw_surface(
+    surface: Surface, parts: Effects, sentences: Sequence[Sentences], draws: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw the variances of each source, as they are and cautious, and of test-set sampling.
+
+    As for a grid, with the covariance of the fit; the noise's scale is a chi-square on the fit's degrees of freedom.
+    """
+    fit, rng = surface.fit, np.random.default_rng(DRAWS_SEED)
+    count = len(parts.sources) + 1
+    sampling, sampling_along = draw_sampling(rng, sentences, draws, count)
+    levels = spread_levels(rng, draws, count)
+    ratio = fit.df / chi_square(levels[:, -1:], fit.df)
+    cov = parts.matrix @ fit.cov @ parts.matrix.T
+    along = np.einsum("is,ij,js->s", parts.directions, cov, parts.directions)
+    errors = np.maximum(np.diag(cov) @ parts.membership * ratio + sampling[:, :-1], 0)
+    unit = np.maximum(along * ratio + sampling_along[:, :-1], 0)
+    rest = np.maximum(fit.ssr / fit.df_resid * ratio - sampling[:, -1:], 0)
+    squares = (parts.matrix @ fit.params) ** 2 @ parts.membership
+    drawn, cautious = (np.hstack([found, rest]) for found in draw_effects(squares, errors, unit, levels[:, :-1]))
+    return drawn, cautious, np.maximum(sampling.sum(1), 0)
+
+
+def surface_sentences(surface: Surface, parts: Effects, columns: np.ndarray) -> Sentences:
+    """Return what test sentences' columns [sentences, runs] add to the effects' squares, the residual variance last.
+
+    The noise in a column is taken out as it is of the runs, by its residuals and HC3 (MacKinnon & White 1985).
+    """
+    fit = surface.fit
+    params = columns @ fit.matrix @ fit.bread
+    effects, residuals = params @ parts.matrix.T, (columns - params @ fit.matrix.T) ** 2
+    weights = jackknife_weights(fit.matrix, fit.bread, None) @ parts.matrix.T
+    squares = effects**2 @ parts.membership - residuals @ (weights**2 @ parts.membership)
+    along = (effects @ parts.directions) ** 2 - residuals @ (weights @ parts.directions) ** 2
+    rest = residuals.sum(1, keepdims=True) / fit.df_resid
+    return Sentences(np.hstack([squares, rest]), np.hstack([along, rest]))
+
+
+def orthonormal_effects(surface: Surface) -> tuple[np.ndarray, list[str]]:
+    """Return the matrix [effects, parameters] whose squared effects are parts of variance, and each part's source."""
+    terms = [term for term in surface.columns if term]
+    rows = [surface.padded(np.array([legendre_weight(other, term) for other in surface.columns])) for term in terms]
+    names = [":".join(dict.fromkeys(term)) for term in terms]
+    for block in (DATASET, SEED):
+        columns = [number for number, name in enumerate(surface.names) if name.startswith(f"{block}[")]
+        levels = np.zeros((len(columns) + 1, len(surface.names)))
+        levels[:-1, columns] = np.eye(len(columns))
+        levels[-1, columns] = -1  # blocks are coded to sum to zero
+        if columns:
+            rows += list(levels / math.sqrt(len(levels)))
+            names += [block] * len(levels)
+    return np.array(rows), names
+
+
+def legendre_weight(term: Term, product: Term) -> float:
+    """Return the coefficient that a term of powers has on a product of orthonormal Legendre polynomials."""
+    return math.prod(power_weights(term.count(name))[product.count(name)] for name in {*term, *product})
+
+
+def power_weights(power: int) -> np.ndarray:
+    """Return x^power in polynomials of degree 0 to 3 that are orthonormal for x uniform on -1 to 1.
+
+    Legendre's P_n has the mean square 1 / (2 n + 1) there.
+    """
+    weights = legendre.poly2leg(np.eye(4)[power])
+    return np.pad(weights, (0, 4 - len(weights))) / np.sqrt(2 * np.arange(4) + 1)
+
+
+def ranks(parts: Effects) -> np.ndarray:
+    """Return the number of independent effects of each source [sources]."""
+    return np.array([np.linalg.matrix_rank(parts.matrix[own > 0]) for own in parts.membership.T], dtype=float)

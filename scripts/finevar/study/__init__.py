@@ -1,0 +1,1 @@
+"""A config checked and planned: factors, design, runs, ids and where their files lie."""

@@ -1,0 +1,146 @@
+"""Claims that a study is to test: read from the config and from claims files, checked, and made complete."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from finevar import ROOT
+from finevar.errors import InputError
+from finevar.study.coding import term_name, terms
+from finevar.study.consistency import Config, cut, listed
+from finevar.study.schema_values import fill_defaults, read_numbers
+from finevar.study.schemas import HARMLESS, drop_unknown_keys, read_schema, schema_errors, shape_problems, tell
+
+LARGEST_FILE = 1_000_000  # bytes, far above any list of claims
+POWERS = {"2": 2, "3": 3}  # as they are written
+
+Claim = dict[str, Any]
+Placed = list[tuple[str, Claim]]  # each claim with the place that it stands at
+
+
+def read_claims(config: Config, known: Sequence[str]) -> tuple[list[Claim], list[InputError]]:
+    """Return a config's claims with every key, those of files in the place of their path, and what is wrong with them.
+
+    known: the names of all settings that can be factors.
+    """
+    placed: Placed = []
+    problems: list[InputError] = []
+    for number, item in enumerate(config["analysis"]["claims"]):
+        where = f"config: analysis.claims[{number}]"
+        found, told = file_claims(item, where) if isinstance(item, str) else ([(where, item)], [])
+        placed += found
+        problems += told
+    # A term is looked up by its name, so its factors stand in the study's order.
+    order = [*config["sweep"]["factors"], *(name for name in known if name not in config["sweep"]["factors"])]
+    placed = [(where, complete(claim, order)) for where, claim in placed]
+    problems += [*name_problems(placed, config, order), *repeated_problems(placed)]
+    return [claim for _, claim in placed], problems
+
+
+def file_claims(name: str, where: str) -> tuple[Placed, list[InputError]]:
+    """Return the claims of a file, each with its place, and what is wrong with the file."""
+    try:
+        raw = read_yaml(name, where)
+        for problem in shape_problems(raw, name):
+            raise problem
+    except InputError as problem:
+        return [], [problem]
+    schema = read_schema("claims")
+    content = read_numbers(raw, schema)
+    errors = schema_errors(content, schema)
+    problems = [tell(error, cut(name)) for error in errors]
+    if any(error.validator not in HARMLESS for error in errors):
+        return [], problems
+    drop_unknown_keys(errors)
+    return [(f"{cut(name)}: claims[{number}]", claim) for number, claim in enumerate(content["claims"])], problems
+
+
+def read_yaml(name: str, where: str) -> Any:
+    """Read a claims file, from the folder that Snakemake runs in or else from finevar's own.
+
+    Raises InputError where there is no such file, or where it is no YAML.
+    """
+    path = next((path for path in (Path(name), ROOT / name) if is_readable(path)), None)
+    if path is None:
+        raise InputError(
+            where,
+            found=f"{cut(repr(name))}, which is no file, or one of more than {LARGEST_FILE:,} bytes",
+            allowed="a claim, or a claims file's path from the folder that Snakemake runs in or from finevar's own",
+            remedy="Correct the path.",
+        )
+    try:
+        return yaml.safe_load(path.read_bytes())
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
+        reason = cut(" ".join(str(error).split()), 200)
+        raise InputError(cut(name), found=reason, allowed="YAML in UTF-8", remedy="Mend the file.") from None
+
+
+def is_readable(path: Path) -> bool:
+    """Say whether a path is that of a file, and of one that is not too large."""
+    try:
+        return path.is_file() and path.stat().st_size <= LARGEST_FILE
+    except OSError:  # a name longer than the file system allows, a folder that one may not enter
+        return False
+
+
+def complete(claim: Mapping[str, Any], order: Sequence[str]) -> Claim:
+    """Return a claim with every key, its term named as the model names it where it is a term."""
+    schema = read_schema("claims")
+    full = fill_defaults(claim, schema["$defs"]["claim"], schema)
+    full["term"] = canonical(full["term"], order) or full["term"]
+    return {"name": f"{full['term']} on {full['response']}"} | full
+
+
+def canonical(text: str, order: Sequence[str]) -> str | None:
+    """Return a term as the model names it, or None where it is no product of factors; order: all factors."""
+    base, _, power = text.partition("^")
+    names = [base] * POWERS[power] if power in POWERS else text.split(":")
+    if len(names) > 3 or not set(names) <= set(order):
+        return None
+    return term_name(tuple(sorted(names, key=order.index)))
+
+
+def name_problems(placed: Placed, config: Config, order: Sequence[str]) -> Iterator[InputError]:
+    """Yield claims about a metric that the study does not analyse, or about what is no term.
+
+    A term of another factor, or beyond the study's model, is sound: the study leaves such a claim undecided.
+    """
+    analysis, factors = config["analysis"], list(config["sweep"]["factors"])
+    own = [term_name(term) for term in terms(factors, analysis["model"]) if term]
+    others = [name for name in order if name not in factors]
+    for where, claim in placed:
+        if claim["response"] not in analysis["responses"]:
+            yield InputError(
+                f"{where}.response",
+                found=cut(repr(claim["response"])),
+                allowed=listed(analysis["responses"]),
+                remedy="Correct the name, or add it to analysis.responses.",
+            )
+        if canonical(claim["term"], order) is None:
+            yield InputError(
+                f"{where}.term",
+                found=cut(repr(claim["term"])),
+                allowed=f"{listed(own, len(own))}; or a term of other factors, which are {listed(others)}",
+                remedy="Correct the name.",
+            )
+
+
+def repeated_problems(placed: Placed) -> Iterator[InputError]:
+    """Yield claims that share their name, or all that they say, with one before."""
+    said = ("response", "term", "framework", "finding", "sign")
+    for what, keys in (("name", ("name",)), ("statement", said)):
+        labels = [tuple(claim[key] for key in keys) for _, claim in placed]
+        first = {label: placed[labels.index(label)][0] for label, count in Counter(labels).items() if count > 1}
+        for (where, claim), label in zip(placed, labels, strict=True):
+            if where != first.get(label, where):
+                yield InputError(
+                    where,
+                    found=f"the {what} of {first[label]} again, {cut(repr(claim['name']))}",
+                    allowed="claims that differ from each other",
+                    remedy=f"Remove one, or give it {'another name' if what == 'name' else 'other content'}.",
+                )

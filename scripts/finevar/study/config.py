@@ -1,0 +1,48 @@
+"""A study's config: check everything at once, fill in defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from finevar.study.claim_files import read_claims
+from finevar.study.consistency import Config, cross_check
+from finevar.study.designs import DESIGNS, design_problems, size_problems
+from finevar.study.found_config import is_found, read_found_config
+from finevar.study.schemas import factors, raise_problems, read_against, read_schema
+
+TRAINING_DEFAULTS: Config = {
+    "learning_rate": 5e-5,
+    "batch_size": 32,
+    "epochs": 3,
+    "warmup": 0.0,
+    "weight_decay": 0.0,
+    "dropout": 0.1,
+    "max_length": 128,
+    "train_examples": None,
+    "frozen_layers": 0,
+    "schedule": "linear",
+    "clip_norm": 1.0,
+    "dtype": "auto",
+}
+
+
+def read_config(raw: Mapping[str, Any]) -> Config:
+    """Return the config with every default filled in; raise InputError with all of its problems."""
+    if is_found(raw):
+        return read_found_config(raw)
+    config, problems = read_against(raw, study_schema())
+    config["analysis"]["claims"], wrong = read_claims(config, factors())
+    training = TRAINING_DEFAULTS | config["training"]
+    baseline = training | config["baseline"]["settings"]
+    wrong = [*wrong, *cross_check(config, set(config["training"]), baseline)]
+    raise_problems([*problems, *wrong, *design_problems(config["sweep"]), *size_problems(config["sweep"])])
+    config["training"], config["baseline"]["settings"] = training, baseline
+    return config
+
+
+def study_schema() -> Config:
+    """Return the config's schema with the kinds of design that there are."""
+    schema = read_schema("config")
+    schema["$defs"]["design"]["properties"]["kind"]["enum"] = list(DESIGNS)
+    return schema

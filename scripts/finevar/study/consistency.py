@@ -1,0 +1,232 @@
+"""What no single key of a config shows: references between keys, and settings that do not fit together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from finevar.errors import InputError
+from finevar.study.coding import Coding
+
+Config = dict[str, Any]
+
+FILE_KEYS = ("file", "eval_file", "format", "columns")
+HUB_KEYS = ("train_split", "eval_split", "subset")
+PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==.+")  # what pip could not take for an option
+
+
+def cut(text: str, most: int = 80) -> str:
+    """Return a text to print within a line: odd characters escaped, its end left out where it is long."""
+    short = text if len(text) <= most else f"{text[: most - 3]}..."
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in short)
+
+
+def listed(values: Iterable[Any], most: int = 20) -> str:
+    """Return values to print within a line, the first ones where there are many."""
+    values = [*values]
+    more = [f"and {len(values) - most} more"] if len(values) > most else []
+    return ", ".join([*(cut(str(value)) for value in values[:most]), *more])
+
+
+def plain(number: float) -> str:
+    """Return a number as people write it, a whole one without its fraction of 0."""
+    return str(number).removesuffix(".0")
+
+
+def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) -> Iterator[InputError]:
+    """Yield what does not fit together.
+
+    config: with the schema's defaults. given: the keys that `training` holds. baseline: all settings of the baseline.
+    """
+    yield from reference_problems(config)
+    for name, dataset in config["datasets"].items():
+        yield from dataset_problems(config, name, dataset)
+    yield from source_problems(config)
+    yield from baseline_problems(config, baseline)
+    for name, factor in config["sweep"]["factors"].items():
+        yield from factor_problems(name, factor, given)
+        yield from level_problems(name, factor, baseline[name])
+    yield from tradeoff_problems(config["analysis"])
+
+
+def reference_problems(config: Config) -> Iterator[InputError]:
+    """Yield names that refer to nothing."""
+    references = [("model", config["model"], "sources")]
+    references += [(f"datasets.{name}.source", spec["source"], "sources") for name, spec in config["datasets"].items()]
+    references += [("sweep.datasets", name, "datasets") for name in config["sweep"]["datasets"]]
+    if "dataset" in config["baseline"]:
+        references.append(("baseline.dataset", config["baseline"]["dataset"], "datasets"))
+    for where, name, section in references:
+        if name not in config[section]:
+            yield InputError(
+                f"config: {where}",
+                found=cut(repr(name)),
+                allowed=f"a name under `{section}`: {listed(config[section])}",
+                remedy="Correct the name, or add it there.",
+            )
+
+
+def dataset_problems(config: Config, name: str, dataset: Config) -> Iterator[InputError]:
+    """Yield what does not fit together within one data set."""
+    where = f"config: datasets.{cut(name)}"
+    kind = config["sources"].get(dataset["source"], {}).get("kind")
+    needed, foreign = ("train_split", FILE_KEYS) if kind == "hub" else ("file", HUB_KEYS)
+    if kind and needed not in dataset:
+        yield InputError(
+            where, found=f"no key {needed!r}", allowed=f"{needed!r} for a {kind} source", remedy=f"Add {needed}."
+        )
+    for key in foreign:
+        if kind and key in dataset:
+            yield superfluous(f"{where}.{key}", f"no such key for a {kind} source")
+    parts = [key for key in ("eval_file", "eval_split", "eval_examples") if key in dataset]
+    if len(parts) != 1:
+        yield InputError(
+            where,
+            found=f"{' and '.join(parts) or 'none'} of eval_file, eval_split, eval_examples",
+            allowed="exactly one of them",
+            remedy="Say where the evaluation sentences come from.",
+        )
+    yield from column_problems(where, dataset)
+
+
+def column_problems(where: str, dataset: Config) -> Iterator[InputError]:
+    """Yield what does not fit together in a data set's columns and labels."""
+    if dataset["text"] == dataset["label"]:
+        yield InputError(
+            f"{where}.label",
+            found=cut(repr(dataset["label"])),
+            allowed="another column than `text`",
+            remedy="Correct one.",
+        )
+    for key in ("text", "label"):
+        if dataset[key] not in dataset.get("columns", [dataset[key]]):
+            yield InputError(
+                f"{where}.{key}",
+                found=cut(repr(dataset[key])),
+                allowed=f"a name under `columns`: {listed(dataset['columns'])}",
+                remedy=f"Correct `{key}` or `columns`.",
+            )
+    if dataset["margin"] and "threshold" not in dataset:
+        yield superfluous(f"{where}.margin", "no margin without a threshold")
+
+
+def source_problems(config: Config) -> Iterator[InputError]:
+    """Yield keys of a source that its use leaves without a meaning."""
+    uses = {spec["source"]: ("data", ("path", "weights_sha256")) for spec in config["datasets"].values()}
+    uses[config["model"]] = ("the model", ("archive", "archive_sha256"))
+    for name, (use, foreign) in uses.items():
+        source = config["sources"].get(name, {})
+        for key in foreign:
+            if source.get("kind") == "package" and key in source:
+                yield superfluous(f"config: sources.{cut(name)}.{key}", f"no such key for a source of {use}")
+    for name, source in config["sources"].items():
+        if source["kind"] == "package" and not PACKAGE.fullmatch(source["package"]):
+            yield InputError(
+                f"config: sources.{cut(name)}.package",
+                found=cut(repr(source["package"])),
+                allowed="name==version, the name with a letter or digit at both ends",
+                remedy="Correct the name.",
+            )
+
+
+def superfluous(where: str, allowed: str) -> InputError:
+    """Return the problem of a key that means nothing where it stands."""
+    return InputError(where, found="a value", allowed=allowed, remedy="Remove it.")
+
+
+def baseline_problems(config: Config, baseline: Mapping[str, Any]) -> Iterator[InputError]:
+    """Yield what does not fit together in the settings of a baseline that is trained."""
+    examples = baseline["train_examples"]
+    if "dataset" in config["baseline"] and examples is not None and baseline["batch_size"] > examples:
+        yield InputError(
+            "config: baseline.settings",
+            found=f"batch_size {baseline['batch_size']} with train_examples {examples}",
+            allowed="a batch no larger than the data",
+            remedy="Lower batch_size or raise train_examples.",
+        )
+
+
+def factor_problems(name: str, factor: Config, given: set[str]) -> Iterator[InputError]:
+    """Yield what is wrong with one factor beyond the schema's reach."""
+    where = f"config: sweep.factors.{name}"
+    levels = factor["levels"]
+    if name in given:
+        yield InputError(
+            where,
+            found="a factor that `training` fixes too",
+            allowed="one place for each setting",
+            remedy=f"Remove training.{name}.",
+        )
+    if factor["coding"] != "identity" and min(levels) <= 0:
+        yield InputError(
+            f"{where}.coding",
+            found=f"{factor['coding']} with the level {plain(min(levels))}",
+            allowed="levels above 0 under a logarithm",
+            remedy="Use coding: identity, or drop that level.",
+        )
+    elif not tells_apart(Coding.of(factor)):
+        yield InputError(
+            f"{where}.levels",
+            found=f"{min(levels):g} to {max(levels):g}, too close or too far apart for the coding {factor['coding']}",
+            allowed="lowest and highest levels that differ by more than a billionth of themselves",
+            remedy="Give other levels.",
+        )
+    if name == "warmup" and mixes_warmups(levels):
+        yield InputError(
+            f"{where}.levels",
+            found=listed(map(plain, levels)),
+            allowed="all shares (below 1) or all step counts (1 or more); 0 goes with both",
+            remedy="Use one kind of warm-up.",
+        )
+
+
+def tells_apart(coding: Coding) -> bool:
+    """Tell whether the levels of a coding have a range that can be computed with."""
+    with np.errstate(over="ignore"):
+        middle, half_range = coding.middle, coding.half_range
+    return np.isfinite([middle, half_range]).all() and half_range > max(1e-9 * abs(middle), 1e-300)
+
+
+def level_problems(name: str, factor: Config, baseline: float | None) -> Iterator[InputError]:
+    """Yield why a factor cannot be set against the baseline's own level of it."""
+    levels = factor["levels"]
+    if baseline is None:
+        allowed = "a number, since it is a factor"
+    elif factor["coding"] != "identity" and baseline <= 0:
+        allowed = f"a number above 0, since the factor's coding is {factor['coding']}"
+    elif name == "warmup" and mixes_warmups([*levels, baseline]) and not mixes_warmups(levels):
+        allowed = f"the kind of the factor's levels, {listed(map(plain, levels))}"
+    else:
+        return
+    yield InputError(
+        f"config: baseline.settings.{name}",
+        found="null" if baseline is None else plain(baseline),
+        allowed=allowed,
+        remedy="State there what the baseline was trained with.",
+    )
+
+
+def mixes_warmups(levels: list[float]) -> bool:
+    """Tell whether some levels are shares of a run's steps and others numbers of steps."""
+    return any(0 < level < 1 for level in levels) and any(level >= 1 for level in levels)
+
+
+def tradeoff_problems(analysis: Config) -> Iterator[InputError]:
+    """Yield metrics that trade-offs are asked for and that are not analysed, and weights of metrics left out."""
+    asked = analysis["tradeoffs"]
+    known = [*analysis["responses"], "seconds"]
+    wanted = known if asked["responses"] is None else asked["responses"]
+    for key, names, allowed in (("responses", wanted, known), ("weights", asked["weights"], wanted)):
+        unknown = [name for name in names if name not in allowed]
+        if unknown:
+            yield InputError(
+                f"config: analysis.tradeoffs.{key}",
+                found=listed(unknown),
+                allowed=listed(allowed),
+                remedy="Add it to analysis.responses, or leave it out."
+                if key == "responses"
+                else "Add it to analysis.tradeoffs.responses, or leave its weight out.",
+            )

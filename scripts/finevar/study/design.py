@@ -1,0 +1,232 @@
+"""From factors to points to runs, each with an id made from everything that decides its result."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from finevar.errors import InputError
+from finevar.study.coding import (
+    LEVELS_NEEDED,
+    TERM_ORDER,
+    Coding,
+    aliased_terms,
+    model_matrix,
+    term_name,
+    terms,
+    too_few_levels,
+)
+from finevar.study.consistency import Config
+from finevar.study.designs import DESIGNS, Point, size_problems
+from finevar.study.found_config import is_found
+from finevar.study.identity import (
+    Identities,
+    baseline_identity,
+    chosen,
+    digest,
+    model_id,
+    read_identities,
+    source_ids,
+    tag,
+)
+from finevar.study.schemas import normalise, raise_problems
+
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fine-tuned model: a point on a data set, at a seed."""
+
+    run_id: str
+    point_id: str
+    dataset: str
+    settings: Settings
+    seed: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that the rules need to know, all of it from the config."""
+
+    config: Config
+    points: list[Point]
+    runs: dict[str, Run]
+    shorter: dict[str, str]  # for a run that another one is the beginning of, that one's id
+    model_id: str
+    baseline_id: str
+    dataset_ids: dict[str, str]
+    source_ids: dict[str, str]
+
+
+def plan_study(config: Config) -> Study:
+    """Expand a checked config into its points and runs; raise InputError with all that stands in their way.
+
+    A study of found models has neither, before its cards are read.
+    """
+    if is_found(config):
+        baseline = f"{config['study']}-baseline"
+        fetched = config["cards"].get("hub")
+        ids = {"cards": f"cards-{digest(fetched)}"} if fetched else {}
+        return Study(config, [], {}, {}, baseline, baseline, dataset_ids={}, source_ids=ids)
+    points = design_points(config)
+    raise_problems(size_problems(config["sweep"], len(points)))
+    known, unreadable = read_identities(config)
+    raise_problems([*point_problems(config, points), *unreadable])
+    runs = plan_runs(config, points, known)
+    return Study(
+        config=config,
+        points=points,
+        runs=runs,
+        shorter=shorter_runs(runs.values()),
+        model_id=model_id(known),
+        baseline_id=baseline_name(config, known),
+        dataset_ids={name: f"{name}-{digest(identity)}" for name, identity in known.datasets.items()},
+        source_ids=source_ids(config),
+    )
+
+
+def factor_codings(config: Config) -> dict[str, Coding]:
+    """Return the coding of each factor."""
+    return {name: Coding.of(factor) for name, factor in config["sweep"]["factors"].items()}
+
+
+# Points ---------------------------------------------------------------------------------------------------------------
+
+
+def design_points(config: Config) -> list[Point]:
+    """Return the design's points in a fixed order, without repeats."""
+    sweep, codings = config["sweep"], factor_codings(config)
+    points = DESIGNS[sweep["design"]["kind"]].points(sweep["design"], codings)
+    points = [normalise(point) for point in points]
+    if sweep["design"]["include_baseline"]:
+        points.append(baseline_levels(config))
+    return [dict(pairs) for pairs in dict.fromkeys(tuple(point.items()) for point in points)]
+
+
+def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputError]:
+    """Yield what is wrong with the points taken together."""
+    codings = factor_codings(config)
+    for point in points:
+        settings = config["training"] | point
+        if settings["train_examples"] is not None and settings["batch_size"] > settings["train_examples"]:
+            yield InputError(
+                f"config: point {shown_point(point)}",
+                found=f"batch_size {settings['batch_size']} with train_examples {settings['train_examples']}",
+                allowed="a batch no larger than the data",
+                remedy="Lower batch_size or raise train_examples.",
+            )
+    order = config["analysis"]["model"]
+    lower = TERM_ORDER[: TERM_ORDER.index(order)]
+    few = too_few_levels({name: len({point[name] for point in points}) for name in codings}, order)
+    if few:
+        yield InputError(
+            "config: sweep.factors",
+            found=few,
+            allowed=", ".join(f"{count} levels or more for {name}" for name, count in LEVELS_NEEDED.items()),
+            remedy=f"Add a level, or set analysis.model to {lower[-1]}." if lower else "Add a level.",
+        )
+    columns = terms(list(codings), order)
+    coded = {name: coding.coded([point[name] for point in points]) for name, coding in codings.items()}
+    aliased = aliased_terms(model_matrix(coded, columns), [term_name(term) for term in columns])
+    if aliased:
+        yield InputError(
+            "config: sweep.design",
+            found=f"{len(points)} points that cannot tell {', '.join(aliased)} from the terms before them",
+            allowed=f"a design that can tell all {len(columns)} terms of analysis.model: {order} apart",
+            remedy=f"Add points or levels{f', or set analysis.model to {lower[-1]}' if lower else ''}.",
+        )
+    sweep = config["sweep"]
+    runs = len(points) * len(sweep["seeds"]) * len(sweep["datasets"])
+    parameters = len(columns) + len(sweep["seeds"]) + len(sweep["datasets"]) - 2
+    if runs <= parameters:
+        yield InputError(
+            "config: sweep",
+            found=f"{runs} runs for {parameters} parameters (terms, seeds and data sets)",
+            allowed="more runs than parameters",
+            remedy="Add seeds or points.",
+        )
+
+
+def shown_point(point: Point) -> str:
+    """Print a point."""
+    return ", ".join(f"{name} {level:g}" for name, level in point.items())
+
+
+# Runs -----------------------------------------------------------------------------------------------------------------
+
+
+def baseline_name(config: Config, known: Identities) -> str:
+    """Return the baseline's id; the model's own where the baseline is not trained."""
+    baseline = config["baseline"]
+    if "dataset" not in baseline:
+        return model_id(known)
+    hashed = digest(baseline_identity(config, known))
+    return f"{baseline['dataset']}-{tag(baseline['settings'], baseline['seed'])}-{hashed}"
+
+
+def plan_runs(config: Config, points: Sequence[Point], known: Identities | None = None) -> dict[str, Run]:
+    """Return every run of the study by its id; known: the identities of its model and data, read where not given."""
+    runs = []
+    known = known or read_identities(config)[0]
+    baseline = baseline_identity(config, known)
+    for dataset, point in itertools.product(config["sweep"]["datasets"], points):
+        settings = config["training"] | point
+        where = {"dataset": known.datasets[dataset], "baseline": baseline, "settings": chosen(settings)}
+        for seed in config["sweep"]["seeds"]:
+            run_id = f"{tag(settings, seed)}-{digest(where | {'seed': seed})}"
+            runs.append(Run(run_id, f"{tag(settings)}-{digest(where)}", dataset, settings, seed))
+    repeated = [run_id for run_id, count in Counter(run.run_id for run in runs).items() if count > 1]
+    if repeated:
+        raise InputError(
+            "config: sweep",
+            found=f"different runs with one id, {', '.join(repeated)}",
+            allowed="an id for each run",
+            remedy="Two data sets say the same under two names, or hashes collide: change one setting slightly.",
+        )
+    return {run.run_id: run for run in runs}
+
+
+def shares_trajectory(settings: Mapping[str, Any]) -> bool:
+    """Tell whether a run of more epochs begins with the shorter ones: nothing in it depends on the number of steps."""
+    return settings["schedule"] == "constant" and not 0 < settings["warmup"] < 1
+
+
+def shorter_runs(runs: Iterable[Run]) -> dict[str, str]:
+    """Return, for each run that begins with others of the study, the id of the longest of them."""
+    trajectories: dict[tuple, list[Run]] = {}
+    for run in runs:
+        if shares_trajectory(run.settings):
+            rest = tuple((name, value) for name, value in run.settings.items() if name != "epochs")
+            trajectories.setdefault((run.dataset, run.seed, rest), []).append(run)
+    ordered = (sorted(members, key=lambda run: run.settings["epochs"]) for members in trajectories.values())
+    return {later.run_id: run.run_id for members in ordered for run, later in itertools.pairwise(members)}
+
+
+def baseline_levels(config: Config) -> Point:
+    """Return the baseline's level of each factor."""
+    return {name: config["baseline"]["settings"][name] for name in config["sweep"]["factors"]}
+
+
+def design_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Return a row per run: ids, data set, seed, settings and folder."""
+    return [
+        {
+            "run_id": run.run_id,
+            "point_id": run.point_id,
+            "dataset": run.dataset,
+            "seed": run.seed,
+            **run.settings,
+            "path": f"results/runs/{run.dataset}/{run.run_id}",
+        }
+        for run in runs
+    ]
+
+
+def any_of(names: Sequence[str]) -> str:
+    """Return the pattern that matches exactly these names, for a wildcard; nothing where there are none."""
+    return "|".join(map(re.escape, names)) or r"(?!)"

@@ -1,0 +1,221 @@
+"""The kinds of design: which points a study tries, from its factors' levels."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finevar.errors import InputError
+from finevar.study.coding import Coding, Codings
+from finevar.study.consistency import Config, cut, listed
+from finevar.study.schemas import raise_problems, whole_numbers
+
+Point = dict[str, Any]  # level of each factor
+
+MOST_RUNS = 100_000  # that Snakemake and the tables still hold
+MOST_SAMPLES = 5_000  # of a Latin hypercube, whose distances are compared in pairs: a second and 300 MB
+
+
+def full_factorial(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+    """Return every combination of levels."""
+    combinations = itertools.product(*(coding.levels for coding in codings.values()))
+    return [dict(zip(codings, levels, strict=True)) for levels in combinations]
+
+
+def central_composite(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+    """Return the face-centred central composite design: corners, face centres and one centre.
+
+    The centre is run once per seed like every other point; replicates come from seeds.
+    """
+    from pydoe import ccdesign  # imported here: 1.4 s that most studies need not pay
+
+    return at_three_levels(ccdesign(len(codings), center=(0, 1), face="faced"), codings)
+
+
+def box_behnken(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+    """Return the Box-Behnken design: edge midpoints and one centre."""
+    from pydoe import bbdesign
+
+    return at_three_levels(bbdesign(len(codings), center=1), codings)
+
+
+def at_three_levels(coded: np.ndarray, codings: Mapping[str, Coding]) -> list[Point]:
+    """Replace -1, 0 and 1 by each factor's low, centre and high level."""
+    levels = [sorted(coding.levels) for coding in codings.values()]
+    return [
+        {name: levels[column][int(x) + 1] for column, (name, x) in enumerate(zip(codings, row, strict=True))}
+        for row in coded
+    ]
+
+
+def latin_hypercube(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+    """Return a maximin Latin hypercube between the extreme levels, evenly spread in coded units, integers rounded."""
+    from pydoe import lhs
+
+    sample = lhs(len(codings), samples=design["points"], criterion="maximin", seed=design.get("seed", 0))
+    points = []
+    for row in 2 * sample - 1:
+        point = {name: coding.natural(x) for (name, coding), x in zip(codings.items(), row, strict=True)}
+        points.append({name: round(x) if name in whole_numbers() else float(f"{x:.4g}") for name, x in point.items()})
+    return points
+
+
+def table(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+    """Return the points that a CSV file lists, one column per factor."""
+    path = Path(design["file"])
+    try:
+        if path.exists() and not path.is_file():
+            raise ValueError("a directory or a device")
+        reader = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(), restkey="")
+        rows = [(reader.line_num, row) for row in reader]
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(
+            f"config: sweep.design.file: {cut(str(path))}",
+            found=cut(str(error), 200),
+            allowed="a readable CSV file in UTF-8",
+            remedy="Correct the path, which is relative to where Snakemake runs, or the file.",
+        ) from None
+    raise_problems(table_problems(path, reader.fieldnames or [], rows, codings))
+    return [{name: float(row[name]) for name in codings} for _, row in rows]
+
+
+def table_problems(
+    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, str]]], codings: Mapping[str, Coding]
+) -> Iterator[InputError]:
+    """Yield what is wrong with a design table, whose rows go by their line."""
+    if sorted(columns) != sorted(codings):
+        yield InputError(
+            f"{path}",
+            found=f"columns {listed(columns) or 'none'}",
+            allowed=f"one for each factor: {', '.join(codings)}",
+            remedy="Make the header name the factors.",
+        )
+        return
+    for number, row in rows:
+        if "" in row:
+            yield InputError(
+                f"{path}, line {number}",
+                found=f"{len(columns) + len(row[''])} cells",
+                allowed=f"{len(columns)}, one for each column",
+                remedy="Correct the line.",
+            )
+        for name, coding in codings.items():
+            try:
+                legal = min(coding.levels) <= float(row[name]) <= max(coding.levels)
+                legal = legal and (name not in whole_numbers() or float(row[name]).is_integer())
+            except (TypeError, ValueError):
+                legal = False
+            if not legal:
+                kind = "a whole number" if name in whole_numbers() else "a number"
+                yield InputError(
+                    f"{path}, line {number}, column {name}",
+                    found=cut(repr(row[name])),
+                    allowed=f"{kind} from {min(coding.levels):g} to {max(coding.levels):g}, the extremes of its levels",
+                    remedy="Correct the cell, or widen sweep.factors.",
+                )
+
+
+# Kinds ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Design:
+    """A kind of design: what to call it, its points, and what it asks of a study's config."""
+
+    words: str
+    points: Callable[[Config, Codings], list[Point]]
+    needs: Sequence[str] = ()  # keys of sweep.design that it must have
+    takes: Sequence[str] = ()  # and that it may have
+    fewest_factors: int = 1
+    three_levels: bool = False  # of every factor
+
+
+# A further kind is one more entry here; a key of its own goes into the config's schema, too.
+DESIGNS = {
+    "full_factorial": Design("full factorial: every combination of levels", full_factorial),
+    "central_composite": Design(
+        "face-centred central composite: corners, face centres and the centre",
+        central_composite,
+        fewest_factors=2,
+        three_levels=True,
+    ),
+    "box_behnken": Design(
+        "Box-Behnken: midpoints of edges and the centre", box_behnken, fewest_factors=3, three_levels=True
+    ),
+    "latin_hypercube": Design(
+        "Latin hypercube between the extreme levels", latin_hypercube, needs=["points"], takes=["seed"]
+    ),
+    "table": Design("points read from a file", table, needs=["file"]),
+}
+
+
+# What a study's config asks of its kind -------------------------------------------------------------------------------
+
+
+def design_problems(sweep: Config) -> Iterator[InputError]:
+    """Yield what a kind of design needs and lacks."""
+    design, kind = sweep["design"], sweep["design"]["kind"]
+    chosen = DESIGNS[kind]
+    for key in chosen.needs:
+        if key not in design:
+            yield InputError(
+                "config: sweep.design", found=f"no key {key!r}", allowed=f"it for {kind}", remedy="Add it."
+            )
+    for key in set(design) - {"kind", "include_baseline", *chosen.needs, *chosen.takes}:
+        owners = [name for name, other in DESIGNS.items() if key in (*other.needs, *other.takes)]
+        yield InputError(
+            f"config: sweep.design.{key}",
+            found=f"kind {kind}",
+            allowed=f"kind {listed(owners)}",
+            remedy="Remove the key.",
+        )
+    if chosen.three_levels:
+        for name, factor in sweep["factors"].items():
+            if len(factor["levels"]) != 3:
+                yield InputError(
+                    f"config: sweep.factors.{name}.levels",
+                    found=f"{len(factor['levels'])} levels",
+                    allowed=f"three (low, centre, high) for {kind}",
+                    remedy="Give three levels, or use full_factorial.",
+                )
+    if len(sweep["factors"]) < chosen.fewest_factors:
+        yield InputError(
+            "config: sweep.factors",
+            found=f"{len(sweep['factors'])} factors",
+            allowed=f"{chosen.fewest_factors} or more for {kind}",
+            remedy="Add a factor, or use full_factorial.",
+        )
+
+
+def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputError]:
+    """Yield that a design is too large to be planned; points: how many it has, where that is known already."""
+    points = planned_points(sweep) if points is None else points
+    runs = points * len(sweep["seeds"]) * len(sweep["datasets"])
+    if runs > MOST_RUNS:
+        yield InputError(
+            "config: sweep",
+            found=f"{runs:.4g} runs, of {points:.4g} points at every seed and on every data set",
+            allowed=f"{MOST_RUNS:,} at most",
+            remedy="Give fewer levels or seeds, or a design of fewer points than all combinations.",
+        )
+    elif sweep["design"]["kind"] == "latin_hypercube" and points > MOST_SAMPLES:
+        yield InputError(
+            "config: sweep.design.points", found=str(points), allowed=f"{MOST_SAMPLES:,} at most", remedy="Lower it."
+        )
+
+
+def planned_points(sweep: Config) -> int:
+    """Return the number of points of a design before they are made; 0 where it is small, or a file that tells it."""
+    match sweep["design"]["kind"]:
+        case "full_factorial":
+            return math.prod(len(factor["levels"]) for factor in sweep["factors"].values())
+        case "latin_hypercube":
+            return int(sweep["design"].get("points", 0))
+    return 0

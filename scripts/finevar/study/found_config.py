@@ -1,0 +1,80 @@
+"""The config of a study of found models: check everything at once, fill in defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from finevar.errors import InputError
+from finevar.metrics import ON_CARDS
+from finevar.study.claim_files import read_claims
+from finevar.study.consistency import Config, cut, factor_problems, level_problems, listed, tradeoff_problems
+from finevar.study.content import is_file, is_folder
+from finevar.study.schemas import factors, raise_problems, read_against, read_schema
+
+PLACES = ("folder", "hub", "facts")
+KIND = "model_cards"  # of `source`
+
+
+def is_found(raw: Any) -> bool:
+    """Tell whether a config is of a study of found models."""
+    return isinstance(raw, Mapping) and raw.get("source") == KIND
+
+
+def read_found_config(raw: Mapping[str, Any]) -> Config:
+    """Return the config with every default filled in; raise InputError with all of its problems."""
+    config, problems = read_against(raw, read_schema("found"))
+    config["analysis"]["claims"], wrong = read_claims(config, factors())
+    raise_problems([*problems, *wrong, *place_problems(config["cards"]), *found_problems(config)])
+    return config
+
+
+def card_files(folder: str | Path) -> list[Path]:
+    """Return the files of a folder that are cards."""
+    return sorted(path for path in Path(folder).rglob("*.md") if path.is_file())
+
+
+def place_problems(cards: Config) -> Iterator[InputError]:
+    """Yield what is wrong with where the cards are."""
+    given = [key for key in PLACES if key in cards]
+    if len(given) != 1:
+        yield InputError(
+            "config: cards",
+            found=f"{' and '.join(given) or 'none'} of {', '.join(PLACES)}",
+            allowed="exactly one of them",
+            remedy="Say where the model cards are.",
+        )
+    for key, exists in (("folder", is_folder), ("facts", is_file)):
+        if key in cards and not exists(Path(cards[key])):
+            yield InputError(
+                f"config: cards.{key}",
+                found=f"no {'folder' if key == 'folder' else 'file'} {cut(repr(cards[key]))}",
+                allowed="one that exists, relative to where Snakemake runs",
+                remedy="Correct the path.",
+            )
+
+
+def found_problems(config: Config) -> Iterator[InputError]:
+    """Yield what does not fit together in factors, baseline and analysis."""
+    settings = config["baseline"]["settings"]
+    for name, factor in config["sweep"]["factors"].items():
+        yield from factor_problems(name, factor, set())
+        if name in settings:
+            yield from level_problems(name, factor, settings[name])
+        else:
+            yield InputError(
+                "config: baseline.settings",
+                found=f"no key {name!r}",
+                allowed="a level of each factor",
+                remedy=f"State the baseline's {name}.",
+            )
+    yield from tradeoff_problems(config["analysis"])
+    unknown = [name for name in config["analysis"]["responses"] if name not in ON_CARDS]
+    if unknown:
+        yield InputError(
+            "config: analysis.responses",
+            found=listed(unknown),
+            allowed=f"{listed(sorted(ON_CARDS))}: what model cards state",
+            remedy="Leave it out.",
+        )

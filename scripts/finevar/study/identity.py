@@ -1,0 +1,162 @@
+"""What decides a result, and the ids made from it: of sources, data sets, the baseline, settings and runs.
+
+An id holds content and choices, never a place or a date: moving data changes none, editing them changes what depends on
+them. Whatever stands at its default is left out, so that a setting that is new in finevar renames no run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finevar.errors import InputError
+from finevar.study.config import TRAINING_DEFAULTS
+from finevar.study.consistency import Config
+from finevar.study.content import MODEL_FILES, TOKENIZER_FILES, examples_sha256, file_sha256, format_of, is_file
+from finevar.study.found_config import card_files
+from finevar.study.schemas import read_schema
+
+# Part of every id. Raised where a default changes its value, as ids leave defaults out: all results then get new ids.
+VERSION = 2
+
+Settings = Mapping[str, Any]
+
+
+def chosen(settings: Settings) -> Config:
+    """Return the settings of a training that are not at their defaults: all that an id or an identity says of them."""
+    return differing(settings, TRAINING_DEFAULTS)
+
+
+def differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Config:
+    """Return the values that are not their key's default."""
+    return {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
+
+
+def dataset_identity(config: Config, name: str) -> Config:
+    """Return all that decides a data set's content: its own keys, and its source's or, of local files, what they hold.
+
+    Raises InputError where a local file is not there.
+    """
+    spec = config["datasets"][name]
+    source = config["sources"][spec["source"]]
+    known = read_schema("config")["$defs"]["dataset"]["properties"]
+    identity = differing(spec, {key: part["default"] for key, part in known.items() if "default" in part})
+    if source["kind"] != "local":
+        return identity | {"source": source}
+    files = {key: Path(source["path"], spec[key]) for key in ("file", "eval_file") if key in spec}
+    formats = {key: format_of(spec, path) for key, path in files.items()}
+    contents = {
+        key: [formats[key], examples_sha256(path, formats[key], header="columns" not in spec)]
+        for key, path in files.items()
+    }
+    return {key: value for key, value in identity.items() if key not in ("source", "format")} | contents
+
+
+def model_identity(config: Config) -> Config:
+    """Return all that decides the pretrained model: its source or, of a local one, what its files hold.
+
+    Raises InputError where a local model lacks its config or its weights.
+    """
+    source = config["sources"][config["model"]]
+    if source["kind"] != "local":
+        return source
+    return {path.name: file_sha256(path) for path in local_model_files(source)}
+
+
+def local_model_files(source: Config) -> list[Path]:
+    """Return a local model's files that decide what is made of it; raise InputError where it lacks one it needs."""
+    folder = Path(source["path"])
+    for name in MODEL_FILES:
+        if not is_file(folder / name):
+            raise InputError(
+                f"config: sources, the local model {folder}"[:300],
+                found=f"no {name} that can be read",
+                allowed=f"a folder with {' and '.join(MODEL_FILES)}",
+                remedy="Correct `path`; a model in another format is saved so by transformers' save_pretrained.",
+            )
+    return [folder / name for name in (*MODEL_FILES, *TOKENIZER_FILES) if is_file(folder / name)]
+
+
+def cards_identity(cards: Config) -> list[list[str]]:
+    """Return what the user's own files of model cards hold: of a folder by their names in it, of a CSV its content."""
+    names = {path: str(path.relative_to(cards["folder"])) if "folder" in cards else "" for path in local_cards(cards)}
+    return [[name, file_sha256(path)] for path, name in names.items()]
+
+
+def local_cards(cards: Config) -> list[Path]:
+    """Return the user's own files that hold model cards; of cards on the Hub none."""
+    if "facts" in cards:
+        return [Path(cards["facts"])]
+    return card_files(cards["folder"]) if "folder" in cards else []
+
+
+@dataclass(frozen=True)
+class Identities:
+    """What decides the results of a study's parts; of a part whose files cannot be read, None."""
+
+    model: Config | None
+    datasets: dict[str, Config | None]  # by name, of those that runs or the baseline are trained on
+
+
+def read_identities(config: Config) -> tuple[Identities, list[InputError]]:
+    """Return the identities of a study's model and data, each made once, and which files cannot be read."""
+    problems: list[InputError] = []
+
+    def attempt(identity: Callable[..., Config], *of: Any) -> Config | None:
+        try:
+            return identity(config, *of)
+        except InputError as error:
+            problems.append(error)
+            return None
+
+    names = dict.fromkeys([*config["sweep"]["datasets"], config["baseline"].get("dataset")])
+    datasets = {name: attempt(dataset_identity, name) for name in names if name}
+    return Identities(attempt(model_identity), datasets), problems
+
+
+def baseline_identity(config: Config, known: Identities) -> Config:
+    """Return all that decides the baseline's weights: the source model and, where it is trained, how."""
+    identity = {"model": known.model}
+    baseline = config["baseline"]
+    if "dataset" in baseline:
+        identity["dataset"] = known.datasets[baseline["dataset"]]
+        identity |= {"settings": chosen(baseline["settings"]), "seed": baseline["seed"]}
+    return identity
+
+
+def source_ids(config: Config) -> dict[str, str]:
+    """Return the id of each source that is fetched."""
+    fetched = {name: source for name, source in config["sources"].items() if source["kind"] != "local"}
+    return {name: f"{name}-{digest(source)}" for name, source in fetched.items()}
+
+
+def model_id(known: Identities) -> str:
+    """Return the id of the pretrained model, whatever the config calls its source."""
+    return f"model-{digest(known.model)}"
+
+
+def tag(settings: Settings, seed: int | None = None) -> str:
+    """Return the readable part of an id, such as lr2e-05-bs16-ep2-seed0."""
+    readable = f"lr{settings['learning_rate']:g}-bs{settings['batch_size']}-ep{settings['epochs']}"
+    return readable if seed is None else f"{readable}-seed{seed}"
+
+
+def digest(identity: Any) -> str:
+    """Return eight hexadecimal digits of the SHA-256 of a value's canonical JSON and the version of ids."""
+    canonical = json.dumps([VERSION, identity], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def require_planned(identity: Any, planned: str, *files: str) -> None:
+    """Raise InputError unless an identity is the one that an id, which ends in its digest, was made from."""
+    if digest(identity) != planned.rpartition("-")[2]:
+        raise InputError(
+            ", ".join(map(str, files)),
+            found="other content than when this study was planned",
+            allowed="files that stay as they are while the jobs that read them run",
+            remedy="Start Snakemake again: it plans the study from the files as they are now.",
+        )

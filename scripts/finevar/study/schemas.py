@@ -1,0 +1,271 @@
+"""Values as people write them, held against a JSON Schema: sizes, and every violation in words."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import functools
+import itertools
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import jsonschema
+import yaml
+
+from finevar import ROOT
+from finevar.errors import InputError
+from finevar.metrics import RESPONSES
+from finevar.study.consistency import Config, cut, listed
+from finevar.study.schema_values import fill_defaults, read_numbers
+
+SCHEMAS = ROOT / "workflow" / "schemas"
+# Far above any study, and low enough for every check to be done in seconds.
+DEEPEST, MOST_VALUES, LONGEST_TEXT = 20, 3_000, 10_000
+FOUND_FACTORS = ("learning_rate", "batch_size", "epochs")  # settings that model cards state
+MOST_TOLD = 20  # problems in one message
+LARGEST = 2**63 - 1  # that a column of whole numbers holds
+# Violations that leave every value in its place, so that the other checks can go on and all is told at once.
+HARMLESS = (
+    "additionalProperties",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "maximum",
+    "minimum",
+    "not",
+    "pattern",
+    "uniqueItems",
+)
+
+
+@functools.cache
+def read_schema(name: str) -> Config:
+    """Read the schema of a config, of a claims file or of a found study's config.
+
+    The first holds the second, and each factor's schema; the third takes its factors and its analysis from the first.
+    """
+    schema = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+    if name == "found":
+        return with_parts_of(schema, copy.deepcopy(read_schema("config")))
+    schema["$defs"]["response"]["enum"] = list(RESPONSES)
+    if name == "config":
+        schema["$defs"]["objective"]["enum"] = [*RESPONSES, "seconds"]
+        schema["$defs"]["claims"] = {"$id": "claims.schema.yaml"} | read_schema("claims")
+        schema["properties"]["sweep"]["properties"]["factors"]["properties"] = factor_schemas(schema["$defs"])
+    return schema
+
+
+def with_parts_of(found: Config, trained: Config) -> Config:
+    """Return the schema of a found study's config with the factors and the analysis of one that trains."""
+    keys, known = found["properties"], trained["properties"]["sweep"]["properties"]["factors"]["properties"]
+    keys["sweep"]["properties"]["factors"]["properties"] = {name: known[name] for name in FOUND_FACTORS}
+    keys["baseline"]["properties"]["settings"]["properties"] = {
+        name: {"$ref": f"#/$defs/{name}"} for name in FOUND_FACTORS
+    }
+    keys["analysis"] = trained["properties"]["analysis"] | keys["analysis"]
+    return found | {"$defs": trained["$defs"]}
+
+
+def factor_schemas(known: Config) -> Config:
+    """Return the schema of each setting that may be a factor: the setting's own, for every level; null is none."""
+    marked = {name: spec for name, spec in known["settings"]["properties"].items() if spec.get("factor")}
+    levels = {name: known[name] if "$ref" in spec else never_null(spec) for name, spec in marked.items()}
+    return {
+        name: {
+            "description": f"As a factor: {spec['description']}",
+            "$ref": "#/$defs/factor",
+            "properties": {"levels": {"items": levels[name]}},
+        }
+        for name, spec in marked.items()
+    }
+
+
+def never_null(spec: Config) -> Config:
+    """Return a setting's schema without null among its types."""
+    types = [spec["type"]] if isinstance(spec["type"], str) else spec["type"]
+    (kept,) = (name for name in types if name != "null")
+    return spec | {"type": kept}
+
+
+@functools.cache
+def factors() -> tuple[str, ...]:
+    """Return the settings that may be factors."""
+    return tuple(read_schema("config")["properties"]["sweep"]["properties"]["factors"]["properties"])
+
+
+def normalise(settings: Mapping[str, Any]) -> Config:
+    """Return settings, each of the type that the schema states, so that 1 and 1.0 are one value."""
+    schema = read_schema("config")
+    return fill_defaults(settings, schema["$defs"]["settings"], schema)
+
+
+@functools.cache
+def whole_numbers() -> frozenset[str]:
+    """Return the factors whose levels are whole numbers."""
+    found = read_schema("config")["properties"]["sweep"]["properties"]["factors"]["properties"]
+    return frozenset(name for name, spec in found.items() if spec["properties"]["levels"]["items"]["type"] == "integer")
+
+
+def raise_problems(problems: Iterable[InputError]) -> None:
+    """Raise one InputError that tells of all problems, each once, if there are any."""
+    told = list(dict.fromkeys(map(str, problems)))
+    if told:
+        raise InputErrors(told)
+
+
+class InputErrors(InputError):
+    """Several problems of one config, told together."""
+
+    def __init__(self, told: list[str]) -> None:
+        noun = "problem" if len(told) == 1 else "problems"
+        lines = [f"  {number}. {problem}" for number, problem in enumerate(told[:MOST_TOLD], 1)]
+        lines += [f"  and {len(told) - MOST_TOLD} more."] if len(told) > MOST_TOLD else []
+        Exception.__init__(self, "\n".join([f"the config has {len(told)} {noun}; nothing was run.", *lines]))
+
+
+def read_against(raw: Any, schema: Config) -> tuple[Config, list[InputError]]:
+    """Return a config as its schema understands it, with every default, and the problems that leave it readable.
+
+    Raises InputError where others do not.
+    """
+    raise_problems(itertools.islice(shape_problems(raw), 1))
+    config = read_numbers(raw, schema)
+    errors = schema_errors(config, schema)
+    problems = [tell(error) for error in errors]
+    if any(error.validator not in HARMLESS for error in errors):
+        raise_problems(problems)
+    drop_unknown_keys(errors)
+    return fill_defaults(config, schema, schema), problems
+
+
+def shape_problems(raw: Any, file: str = "config") -> Iterator[InputError]:
+    """Yield where a file is too large or too deep to be one, as a few lines of YAML with anchors can make it."""
+    for number, (trail, value) in enumerate(values_of(raw)):
+        if number >= MOST_VALUES:
+            found, allowed = f"more than {MOST_VALUES:,} values", f"{MOST_VALUES:,} in all"
+        elif len(trail) > DEEPEST:
+            found, allowed = f"values within each other, {len(trail)} deep", f"{DEEPEST} deep at most"
+        elif isinstance(value, str) and len(value) > LONGEST_TEXT:
+            found, allowed = f"a text of {len(value):,} characters", f"{LONGEST_TEXT:,} at most"
+        elif isinstance(value, int) and abs(value) > LARGEST:
+            found, allowed = f"a whole number of {value.bit_length()} bits", "numbers that 64 bits hold"
+        else:
+            continue
+        yield InputError(place(trail, file), found=found, allowed=allowed, remedy="Write it shorter.")
+
+
+def values_of(value: Any, trail: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield every key and value of a config with the keys on the way to it, one step deeper than a config may be."""
+    yield trail, value
+    if len(trail) > DEEPEST:
+        return
+    if isinstance(value, Mapping):
+        yield from ((trail, key) for key in value)
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from values_of(item, (*trail, key))
+
+
+def place(trail: Iterable[Any], file: str = "config") -> str:
+    """Name a place in a file."""
+    words = [cut(part) if isinstance(part, str) else shown(part) for part in trail]
+    return f"{cut(file)}: " + (".".join(words[:DEEPEST]) or "top level")
+
+
+def schema_errors(config: Config, schema: Config) -> list[jsonschema.ValidationError]:
+    """Return what the schema forbids, by place; a number is a finite one, a pattern is one of the whole text."""
+    standard = jsonschema.Draft202012Validator
+    usual = standard.TYPE_CHECKER
+    types = usual.redefine_many(
+        {
+            "number": lambda _, value: usual.is_type(value, "number") and abs(value) <= sys.float_info.max,
+            "integer": lambda _, value: usual.is_type(value, "integer") and abs(value) <= LARGEST,
+        }
+    )
+    validator = jsonschema.validators.extend(standard, {"pattern": whole_pattern}, type_checker=types)(schema)
+    return sorted(validator.iter_errors(config), key=lambda error: place(error.absolute_path))
+
+
+def whole_pattern(
+    _: jsonschema.Validator, pattern: str, value: Any, __: Config
+) -> Iterator[jsonschema.ValidationError]:
+    """Yield a text that does not match from end to end; to `$`, a line break at the end would be none."""
+    if isinstance(value, str) and not re.fullmatch(pattern, value):
+        yield jsonschema.ValidationError("no match")
+
+
+def unknown_keys(error: jsonschema.ValidationError) -> list[Any]:
+    """Return the keys that a violation of additionalProperties is about."""
+    return [key for key in error.instance if key not in error.schema.get("properties", {})]
+
+
+def drop_unknown_keys(errors: Iterable[jsonschema.ValidationError]) -> None:
+    """Remove the keys that the schema does not know from the config that it was checked against."""
+    for error in errors:
+        if error.validator == "additionalProperties":
+            for key in unknown_keys(error):
+                del error.instance[key]
+
+
+def tell(error: jsonschema.ValidationError, file: str = "config") -> InputError:
+    """Turn one violation of the schema into an error for people."""
+    where = place(error.absolute_path, file)
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = unknown_keys(error)
+        near = {key: difflib.get_close_matches(key, known, n=1) for key in unknown if isinstance(key, str)}
+        hints = [f"Did you mean {match[0]!r} for {cut(repr(key))}?" for key, match in near.items() if match]
+        return InputError(
+            where,
+            found=f"unknown key {listed(repr(key) if isinstance(key, str) else shown(key) for key in unknown)}",
+            allowed=", ".join(known),
+            remedy=" ".join(hints[:MOST_TOLD]) or "Remove it.",
+        )
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return InputError(
+            where,
+            found=f"no key {', '.join(map(repr, missing))}",
+            allowed="a value for each of " + ", ".join(error.validator_value),
+            remedy=f"Add {', '.join(missing)}.",
+        )
+    return InputError(where, found=shown(error.instance), allowed=requirement(error), remedy="Correct the value.")
+
+
+def requirement(error: jsonschema.ValidationError) -> str:
+    """Say what a schema keyword asks for."""
+    value = error.validator_value
+    match error.validator:
+        case "not":
+            return f"a name that is not one of {', '.join(value['enum'])}"
+        case "type":
+            kinds = value if isinstance(value, str) else " or ".join(value)
+            large = isinstance(error.instance, float) and abs(error.instance) > LARGEST and "integer" in kinds
+            return f"a value of type {kinds}{' that 64 bits hold' if large else ''}"
+        case "enum":
+            return f"one of {', '.join('null' if item is None else str(item) for item in value)}"
+        case "const":
+            return str(value)
+        case "pattern":
+            return f"text that matches {value}"
+        case "uniqueItems":
+            return "entries that differ from each other"
+        case "minItems" | "minProperties":
+            return f"{value} or more entries"
+    bounds = {
+        "minimum": "of at least",
+        "maximum": "of at most",
+        "exclusiveMinimum": "above",
+        "exclusiveMaximum": "below",
+    }
+    return f"a number {bounds[error.validator]} {value}" if error.validator in bounds else error.message
+
+
+def shown(value: Any) -> str:
+    """Print a value, cut where it is long."""
+    try:
+        return cut(json.dumps(value, default=str))
+    except (TypeError, ValueError):  # of keys that are no texts, and of numbers of thousands of digits
+        return f"something of type {type(value).__name__}"

@@ -1,0 +1,161 @@
+"""Where a training stands after some steps: all that it needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from finevar.columns import TRAINING
+from finevar.files import appearing, blank_seal, is_sealed_file, seal_file
+from finevar.models.encoder import Weights
+from finevar.models.kernels import layout
+from finevar.training.optimiser import Moments
+
+INTEGERS = ("step", "tokens", "micro_batches")  # columns of a step's row; all of them fit float64 exactly
+KINDS = ("weight", "first", "second", "row")  # of a file's tensors: each is called kind/name, but for `draws`
+
+
+@dataclass(frozen=True)
+class State:
+    """Weights as the loop has them, the moments of those that learn, and a row for each step taken.
+
+    draws: the state of the dropout's generator in the middle of an epoch; each epoch derives a new one from the seed.
+    taken_over: how many of the steps are those of a shorter run, whose state this training began from.
+    """
+
+    weights: Weights
+    moments: Moments
+    rows: list[dict[str, Any]]
+    draws: Tensor | None = None
+    taken_over: int = 0
+
+    def to(self, device: str) -> State:
+        """Return the state on a device, its weights in the order of their names, ready to learn if they have moments.
+
+        One order for all: a checkpoint's own order of tensors may decide nothing that a training computes or reports.
+        """
+        weights = {
+            name: tensor.detach().to(device).requires_grad_(name in self.moments.first)
+            for name, tensor in sorted(self.weights.items())
+        }
+        return replace(self, weights=weights, moments=self.moments.to(device))
+
+
+def save_state(state: State, path: str | Path, trajectory: Mapping[str, Any]) -> None:
+    """Write a state and the trajectory that it lies on: what decides the steps that led to it."""
+    parts = {"weight": state.weights, "first": state.moments.first, "second": state.moments.second}
+    parts["row"] = {
+        name: torch.tensor([row[name] for row in state.rows], dtype=torch.float64) for name in TRAINING.names
+    }
+    tensors = {f"{kind}/{name}": tensor for kind, part in parts.items() for name, tensor in part.items()}
+    if state.draws is not None:
+        tensors["draws"] = state.draws
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    facts = {"trajectory": canonical(trajectory), "taken_over": str(state.taken_over), "seal": blank_seal()}
+    with appearing(path) as beside:
+        save_file(tensors, beside, metadata=facts)
+        seal_file(beside)
+
+
+def load_state(path: str | Path, trajectory: Mapping[str, Any], *, own: bool = False) -> State | None:
+    """Read a state of a trajectory; own: that of the same training, not of a shorter run, all of whose steps it takes.
+
+    None for a file that is damaged, of another trajectory or of another format, and the log says so: training then
+    starts from the beginning, which takes longer and gives the same.
+    """
+    if not is_sealed_file(path):
+        return refuse(path, "is damaged")
+    with safe_open(path, framework="pt") as file:
+        facts = file.metadata() or {}
+        if facts.get("trajectory") != canonical(trajectory):
+            return refuse(path, "is of another trajectory")
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118, it is no mapping
+    draws = tensors.pop("draws", None)
+    parts: dict[str, Weights] = {kind: {} for kind in KINDS}
+    for key, tensor in tensors.items():
+        kind, _, name = key.partition("/")
+        parts.setdefault(kind, {})[name] = tensor
+    if why := unknown_kind(parts) or misfit_of_columns(parts["row"]):
+        return refuse(path, f"does not have the format of a state ({why})")
+    rows = rows_of(parts["row"])
+    moments = Moments(parts["first"], parts["second"], torch.tensor(float(len(rows))))
+    return State(parts["weight"], moments, rows, draws, int(facts["taken_over"]) if own else len(rows))
+
+
+def refuse(path: str | Path, why: str) -> None:
+    """Log why a state is not taken up."""
+    logging.getLogger("finevar").warning("%s %s: training starts from the beginning", path, why)
+
+
+def unknown_kind(parts: Mapping[str, Weights]) -> str | None:
+    """Name the first tensor of a kind that a state does not have."""
+    unknown = sorted(f"{kind}/{name}" for kind, part in parts.items() if kind not in KINDS for name in part)
+    return f"{unknown[0]} is unexpected" if unknown else None
+
+
+def misfit_of_columns(columns: Weights) -> str | None:
+    """Name the first column of steps that is missing or unexpected, or does not have a number for each step."""
+    steps = len(columns["step"]) if "step" in columns and columns["step"].ndim else 0
+    expected = dict.fromkeys(TRAINING.names, torch.zeros(steps, dtype=torch.float64))
+    return first_difference("row", columns, expected)
+
+
+def rows_of(columns: Weights) -> list[dict[str, Any]]:
+    """Return a row for each step from a column of float64 for each quantity."""
+    lists = {name: columns[name].tolist() for name in TRAINING.names}
+    return [
+        {name: int(value) if name in INTEGERS else value for name, value in zip(lists, values, strict=True)}
+        for values in zip(*lists.values(), strict=True)
+    ]
+
+
+def misfit(state: State, weights: Weights, learning: Weights, *, per_epoch: int, epochs: int) -> str | None:
+    """Say by which tensor or step a state does not fit a training that would go on from it; None if it fits.
+
+    weights: those that the training starts with; learning: those of them that learn. A state that does not fit would
+    stop the training at every attempt, or train other weights than it names.
+    """
+    return (
+        first_difference("weight", state.weights, weights)
+        or first_difference("first", state.moments.first, learning)
+        or first_difference("second", state.moments.second, learning)
+        or misfit_of_steps(state, per_epoch=per_epoch, epochs=epochs)
+    )
+
+
+def first_difference(kind: str, found: Weights, expected: Weights) -> str | None:
+    """Name the first tensor that is missing or unexpected, or of another shape or type than expected."""
+    for name in sorted(found.keys() | expected.keys()):
+        if name not in found:
+            return f"{kind}/{name} is missing"
+        if name not in expected:
+            return f"{kind}/{name} is unexpected"
+        if found[name].shape != expected[name].shape or found[name].dtype != expected[name].dtype:
+            return f"{kind}/{name} is {layout(found[name])}, and the training has {layout(expected[name])}"
+    return None
+
+
+def misfit_of_steps(state: State, *, per_epoch: int, epochs: int) -> str | None:
+    """Say how a state's steps do not fit a training of so many steps an epoch and epochs."""
+    steps: Sequence[int] = [row["step"] for row in state.rows]
+    if steps != list(range(1, len(steps) + 1)) or int(state.moments.steps) != len(steps):
+        return "its steps are not counted from 1"
+    if len(steps) > per_epoch * epochs:
+        return f"it has {len(steps)} steps, and the training takes {per_epoch * epochs}"
+    goes_on = len(steps) % per_epoch and all(math.isfinite(state.rows[-1][name]) for name in ("loss", "grad_norm"))
+    return "draws is missing in the middle of an epoch" if goes_on and state.draws is None else None
+
+
+def canonical(trajectory: Mapping[str, Any]) -> str:
+    """Return a trajectory as text that is equal for equal trajectories."""
+    return json.dumps(trajectory, sort_keys=True)

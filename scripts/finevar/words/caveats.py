@@ -1,0 +1,260 @@
+"""Sentences on what the findings rest on: errors, the model ladder, checks, and other specifications."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from finevar.study.coding import levels_needed
+from finevar.words.formatting import (
+    counted,
+    f_text,
+    factor_label,
+    is_missing,
+    joined,
+    number,
+    p_equals,
+    percent,
+    sentence_case,
+    significant,
+    term_label,
+)
+
+COVARIANCES = {
+    "HC3": "Standard errors allow for noise that differs between settings (HC3)",
+    "CR3": "Standard errors allow for errors that go together within a cluster (CR3)",
+}
+RUNGS = {
+    "first_order": "first order",
+    "interactions": "interactions",
+    "quadratic": "squares",
+    "cubic": "cubes",
+}
+MODELS = {
+    "first_order": "first-order",
+    "interactions": "first-order and interaction",
+    "quadratic": "quadratic",
+    "cubic": "cubic",
+}
+SPECIFICATIONS = {
+    "default": "as reported",
+    "classical": "classical errors",
+    "clustered": "errors clustered by trajectory",
+    "mixed_model": "mixed model",
+    "permutation": "permutation",
+    "transformed": "transformed scale",
+    "without_one_cell": "without one cell",
+    "without_one_seed": "without one seed",
+    "without_one_dataset": "without one data set",
+}
+
+RESIDUAL_CHECKS = {  # by check: what to say where nothing is found, where it is not tested, and where it is found
+    "breusch_pagan": (
+        "Noise is not shown to differ between settings for {labels}.",
+        "Whether noise differs between settings for {labels}",
+        "The noise of {label} differs between settings: {tested}. The reported errors stay valid; classical p-values, "
+        "which suppose equal noise, are withheld.",
+    ),
+    "reset": (
+        "Powers of the fitted values are not shown to explain more of {labels}.",
+        "Whether powers of the fitted values explain more of {labels}",
+        "Powers of the fitted {label} explain more ({tested}): the surface's shape is incomplete; the transformed "
+        "scale under Sensitivity shows which terms depend on it.",
+    ),
+    "normality": (
+        "Residuals are not shown to depart from normal for {labels}.",
+        "Normality of the residuals of {labels}",
+        "The residuals of {label} are not normal ({tested}): intervals are approximate; the permutation p-values under "
+        "Sensitivity do not suppose it.",
+    ),
+}
+
+Row = Mapping[str, Any]
+
+
+def plain_reason(row: Row) -> str:
+    """Return a row's reason as the end of a sentence."""
+    return "it could not be computed" if is_missing(row["reason"]) else str(row["reason"]).rstrip(".")
+
+
+def grouped_by_reason(rows: Iterable[Row], labels: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the responses that share a reason, joined, each with that reason."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(plain_reason(row), []).append(labels[row["response"]])
+    return [(joined(names, "or"), reason) for reason, names in found.items()]
+
+
+# Errors and families --------------------------------------------------------------------------------------------------
+
+
+def covariance_sentences(fits: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
+    """Say which covariance the standard errors come from, and why; responses with the same one together."""
+    rows = fits[(fits["framework"] == "absolute") & fits["covariance"].notna()]
+    found = rows.groupby(["covariance", "covariance_reason"], sort=False, dropna=False)
+    told = []
+    for (kind, reason), same in found:
+        opening = COVARIANCES.get(kind, f"Standard errors are {kind}")
+        clusters = same["clusters"].dropna()
+        size = f", {counted(int(clusters.iloc[0]), 'cluster')}" if len(clusters) else ""
+        which = "" if len(found) == 1 else f" for {joined([labels[name] for name in same['response']])}"
+        why = "" if is_missing(reason) else f": {str(reason).rstrip('.')}"
+        told.append(f"{opening}{size}{which}{why}.")
+    return told
+
+
+def families_sentence(coefficients: pd.DataFrame, effects: pd.DataFrame) -> str:
+    """Name the families over which p-values are adjusted."""
+    families = pd.concat([effects["family"], coefficients["family"]]).dropna().unique()
+    if not len(families):
+        return ""
+    return (
+        f"Adjusted p-values count every comparison of their family: {'; '.join(families)}. A relative term that is the "
+        "same as the absolute one counts there."
+    )
+
+
+# Ladder and checks ----------------------------------------------------------------------------------------------------
+
+
+def ladder_sentence(rows: pd.DataFrame, label: str, alpha: float = 0.05) -> str:
+    """Say which rungs of the model ladder add to those below them, and which one AICc prefers."""
+    adds = [
+        f"{RUNGS[row['rung']]} {'add' if row['p_robust'] < alpha else 'are not shown to add'} to it "
+        f"({p_equals(row['p_robust'])})"
+        for row in rows.to_dict("records")[1:]
+        if not is_missing(row["p_robust"])
+    ]
+    best = rows.loc[rows["aicc"].idxmin(), "rung"] if rows["aicc"].notna().any() else None
+    opening = f"{sentence_case(label)}: beyond the first order, {joined(adds)}" if adds else sentence_case(label)
+    if best is None:
+        return f"{opening}."
+    chosen = bool(rows.loc[rows["rung"] == best, "chosen"].iloc[0])
+    which = "the study's own" if chosen else "not the study's own"
+    return f"{opening}; AICc is lowest for the {MODELS[best]} model, {which}."
+
+
+def lack_of_fit_sentences(rows: Iterable[Row], labels: Mapping[str, str], *, model: str, alpha: float) -> list[str]:
+    """Return a sentence on each surface's lack of fit; those left open for the same reason together."""
+    told, left_open = [], {}
+    for row in rows:
+        if is_missing(row["p_value"]) and not is_missing(row["statistic"]):
+            tested = f_text(row["statistic"], row["df_numerator"], row["df_denominator"])
+            left_open.setdefault(plain_reason(row), []).append(f"{labels[row['response']]} ({tested})")
+        else:
+            told.append(lack_of_fit_sentence(row, labels[row["response"]], model=model, alpha=alpha))
+    told += [
+        f"Whether the {MODELS[model]} surface misses the points is left open for {joined(names)}: lack of fit has no "
+        f"p-value, as {reason}."
+        for reason, names in left_open.items()
+    ]
+    return told
+
+
+def lack_of_fit_sentence(row: Row, label: str, *, model: str, alpha: float = 0.05) -> str:
+    """Say whether a surface describes the means of its points, and what to do where it misses them."""
+    surface = f"the {MODELS[model]} surface of {label}"
+    if is_missing(row["statistic"]):
+        return f"Lack of fit of {surface} has no answer: {plain_reason(row)}."
+    tested = f"lack of fit {f_text(row['statistic'], row['df_numerator'], row['df_denominator'])}"
+    how = "" if is_missing(row["reason"]) else f" ({plain_reason(row)})"
+    tested = f"{tested}, {p_equals(row['p_value'])}{how}"
+    if row["p_value"] >= alpha:
+        return f"{sentence_case(surface)} describes the points: {tested}."
+    return (
+        f"{sentence_case(surface)} misses the points: {tested}. Read it as a trend, look "
+        "at the observed points beside it, and try a higher analysis.model or a narrower range of levels."
+    )
+
+
+def unseen_cliffs_sentence(levels: Mapping[str, int], model: str) -> str:
+    """Name the factors along which no lack of fit can show, given how many levels each has."""
+    blind = [factor_label(name) for name, count in levels.items() if count <= levels_needed(name, model)]
+    if not blind:
+        return ""
+    return (
+        f"Along {joined(blind)} the {MODELS[model]} surface passes through the means of its levels wherever they lie, "
+        "so a sudden drop there would not show as lack of fit; one more level would let it."
+    )
+
+
+def residual_sentences(checks: pd.DataFrame, labels: Mapping[str, str], alpha: float = 0.05) -> list[str]:
+    """Say what the tests of noise, shape and normality found and what follows; quiet and untested ones together."""
+    told = []
+    for check, (quiet, untested, loud) in RESIDUAL_CHECKS.items():
+        rows = checks[(checks["check"] == check) & checks["response"].isin(list(labels))].to_dict("records")
+        tested = [row for row in rows if not is_missing(row["p_value"])]
+        found = [row for row in tested if row["p_value"] < alpha]
+        told += [loud.format(label=labels[row["response"]], tested=tested_text(row)) for row in found]
+        silent = [f"{labels[row['response']]} ({p_equals(row['p_value'])})" for row in tested if row not in found]
+        told += [quiet.format(labels=joined(silent, "or"))] if silent else []
+        others = grouped_by_reason([row for row in rows if row not in tested], labels)
+        told += [f"{untested.format(labels=names)} is not tested: {reason}." for names, reason in others]
+    return told
+
+
+def tested_text(row: Row) -> str:
+    """Print a check's statistic and its p-value."""
+    name = {"breusch_pagan": "Breusch-Pagan ", "reset": "RESET ", "normality": "Shapiro-Wilk "}[row["check"]]
+    if is_missing(row["df_numerator"]) or is_missing(row["df_denominator"]):
+        return f"{name}W = {number(row['statistic'], 3)}, {p_equals(row['p_value'])}"
+    return f"{name}{f_text(row['statistic'], row['df_numerator'], row['df_denominator'])}, {p_equals(row['p_value'])}"
+
+
+def influence_sentence(cook: Row, leverage: Row, label: str) -> str:
+    """Name the run that moves a fit most, and the one that is placed to."""
+    told = f"The run that moves the fit of {label} most is {cook['run_id']} (Cook's distance "
+    return (
+        f"{told}{significant(cook['statistic'])}); the highest leverage, {significant(leverage['statistic'])}, "
+        f"{'is its own' if leverage['run_id'] == cook['run_id'] else 'belongs to ' + str(leverage['run_id'])}."
+    )
+
+
+# Sensitivity ----------------------------------------------------------------------------------------------------------
+
+
+def sensitivity_sentence(sensitivity: pd.DataFrame, labels: Mapping[str, str], confidence: float = 0.95) -> str:
+    """Say whether every term keeps its sign and its side of the error rate, or name those that change."""
+    others = sensitivity[sensitivity["specification"] != "default"]
+    tried = others[others["agrees"].notna()]
+    if tried.empty:
+        return "No other specification could be tried." if len(sensitivity) else ""
+    rate = percent(1 - confidence)
+    ways = joined([SPECIFICATIONS[name] for name in tried["specification"].unique()])
+    changed = tried[~tried["agrees"].astype(bool)]
+    if changed.empty:
+        return f"Every verdict survives: each term keeps its sign and its side of p = {rate} under {ways}."
+    return f"These terms change their sign or their side of p = {rate}: {'; '.join(changes(changed, labels))}."
+
+
+def changes(changed: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
+    """Name the terms that change, a response at a time, with the specifications under which they do."""
+    parts = []
+    for response, rows in changed.groupby("response", sort=False):
+        terms = [
+            f"{term_label(term)} ({', '.join(SPECIFICATIONS[name] for name in found['specification'])})"
+            for term, found in rows.groupby("term", sort=False)
+        ]
+        parts.append(f"on {labels[response]}, {joined(terms)}")
+    return parts
+
+
+def untried_sentences(sensitivity: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
+    """Say which specifications could not be tried, for which responses and why."""
+    rows = sensitivity[sensitivity["reason"].notna() & sensitivity["p_value"].isna()]
+    told: dict[tuple[str, str], Sequence[str]] = {}
+    for (name, reason), found in rows.groupby(["specification", "reason"], sort=False):
+        told[name, reason] = list(dict.fromkeys(found["response"]))
+    everywhere = sensitivity["response"].nunique()
+    return [
+        f"Not tried: {SPECIFICATIONS[name]}{where(found, everywhere, labels)}, as {str(reason).rstrip('.')}."
+        for (name, reason), found in told.items()
+    ]
+
+
+def where(responses: Iterable[str], everywhere: int, labels: Mapping[str, str]) -> str:
+    """Name responses where they are not all."""
+    names = [labels[name] for name in responses]
+    return "" if len(names) == everywhere else f" for {joined(names)}"

@@ -1,0 +1,81 @@
+"""What runs without metrics do to the design: which points they leave bare, and which terms become less certain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from finevar.jobs.endings import NOT_BEGUN, Ending, next_sentences
+from finevar.study.coding import Coding, Codings, Term, aliased_terms, design_matrix, term_name, terms
+from finevar.words.formatting import counted, joined, term_label
+
+CELLS = ["dataset", "point_id"]
+NAMED = 5  # points that a sentence names
+
+
+def completeness_sentences(metrics: pd.DataFrame, factors: Mapping[str, Any], order: str) -> list[str]:
+    """Say what the runs without metrics do to the design; nothing where there are none.
+
+    factors: levels and coding of each. order: the surface's terms, see `coding.terms`.
+    """
+    done = metrics[metrics["status"] == "ok"]
+    if len(done) == len(metrics):
+        return []
+    told = [
+        f"{counted(len(metrics) - len(done), 'run')} of {len(metrics):,} gave no metrics; all below rests on the rest."
+    ]
+    told += [cells_sentence(metrics, done)]
+    if not done.empty:
+        codings = {name: Coding.of(factor) for name, factor in factors.items()}
+        told.append(precision_sentence(metrics, done, codings, terms(list(factors), order)))
+    return told
+
+
+def next_start_sentences(metrics: pd.DataFrame) -> list[str]:
+    """Say what would give the missing runs their metrics: another start, or first an edit of what stopped them."""
+    missing = metrics[metrics["status"] == "missing"]
+    codes, reasons = missing["ending"].fillna(NOT_BEGUN), missing["reason"].fillna("")
+    if missing.empty:
+        return ["Start again for the final report."]
+    return next_sentences(map(Ending, codes, reasons), "run")
+
+
+def cells_sentence(metrics: pd.DataFrame, done: pd.DataFrame) -> str:
+    """Say which cells, a point on a data set, have lost all their seeds and how many have lost some."""
+    planned = metrics.groupby(CELLS).size()
+    left = done.groupby(CELLS).size().reindex(planned.index, fill_value=0)
+    bare = [f"{point} on {dataset}" for dataset, point in planned.index[left == 0]]
+    thinner = int(((left < planned) & (left > 0)).sum())
+    parts = []
+    if bare:
+        named = f"{', '.join(bare[:NAMED])}{', ...' if len(bare) > NAMED else ''}"
+        parts.append(f"{counted(len(bare), 'point')} of {len(planned):,} without any run ({named})")
+    if thinner:
+        parts.append(f"{counted(thinner, 'point')} with fewer seeds than planned")
+    return f"That leaves {joined(parts)}."
+
+
+def precision_sentence(metrics: pd.DataFrame, done: pd.DataFrame, codings: Codings, columns: Sequence[Term]) -> str:
+    """Say which terms the remaining runs cannot tell apart, or how much larger standard errors get at equal noise."""
+    matrix, names = design_matrix(done, codings, columns)
+    if aliased := [term_label(name) for name in aliased_terms(matrix, names) if name in map(term_name, columns)]:
+        return f"The remaining runs cannot tell {joined(aliased)} from the terms before: no surface can be fitted."
+    if aliased_terms(matrix, names):
+        return "The remaining runs cannot tell the seeds and data sets apart: no surface can be fitted."
+    before, after = variances(metrics, codings, columns), variances(done, codings, columns)
+    growth = {name: float(np.sqrt(after[name] / before[name])) - 1 for name in before if name != "intercept"}
+    worst = max(growth, key=growth.__getitem__)
+    return (
+        f"At equal noise that makes the standard error of {term_label(worst)} {100 * growth[worst]:.0f} % larger, "
+        "and those of the other terms by less."
+    )
+
+
+def variances(runs: pd.DataFrame, codings: Codings, columns: Sequence[Term]) -> dict[str, float]:
+    """Return the variance of each term's coefficient in units of the noise's: the diagonal of (X'X)^-1."""
+    matrix, names = design_matrix(runs, codings, columns)
+    diagonal = np.diag(np.linalg.pinv(matrix.T @ matrix))
+    return dict(zip(names[: len(columns)], diagonal[: len(columns)], strict=True))

@@ -1,0 +1,292 @@
+"""Sentences on slopes and optima: how factors act together, where a slope holds, which setting to take.
+
+Every sentence names the place or the range that it holds for, and says undecided where the data do not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from finevar.metrics import LOWER_IS_BETTER
+from finevar.words.formatting import (
+    between_levels,
+    counted,
+    estimate,
+    factor_label,
+    interval,
+    is_missing,
+    joined,
+    level,
+    p_equals,
+    percent,
+    sentence_case,
+    settings_text,
+    significant,
+    unit_label,
+)
+from finevar.words.wording import VERDICTS, together_sentence
+
+FIRST_PAIR = ("epochs", "batch_size")  # the slope of the first, told over the second, wherever both are factors
+SIGN_WORDS = {"positive": "above zero", "negative": "below zero"}
+KINDS = {
+    "maximum": "a maximum",
+    "minimum": "a minimum",
+    "saddle": "a saddle, rising in some directions and falling in others",
+    "ridge": "a ridge, nearly flat in some direction",
+}
+LEAST_REGRET = 1e-4  # less is printed as less than this
+
+Row = Mapping[str, Any]
+Pair = tuple[str, str]
+
+
+# Interplay ------------------------------------------------------------------------------------------------------------
+
+
+def interactions(coefficients: pd.DataFrame, units: str = "coded") -> pd.DataFrame:
+    """Return the absolute fits' two-way rows."""
+    rows = coefficients[(coefficients["framework"] == "absolute") & (coefficients["units"] == units)]
+    return rows[rows["group"] == "two_way"]
+
+
+def told_pairs(coefficients: pd.DataFrame) -> list[Pair]:
+    """Return the pairs of factors worth telling, (slope, moderator), the one that is drawn first.
+
+    That is epochs over batch size where the model has their interaction, else the pair with the smallest p; then every
+    other pair that acts together on some response.
+    """
+    rows = interactions(coefficients)
+    if rows.empty:
+        return []
+    known = {term: as_pair(term) for term in rows["term"]}
+    first = FIRST_PAIR if FIRST_PAIR in known.values() else known[rows.sort_values("p_value")["term"].iloc[0]]
+    found = [known[term] for term in rows.loc[rows["verdict"] == "effect", "term"]]
+    return list(dict.fromkeys([first, *found]))
+
+
+def as_pair(term: str) -> Pair:
+    """Return an interaction's factors: the one whose slope is told, and the one that it is told over."""
+    first, second = term.split(":")
+    return FIRST_PAIR if {first, second} == set(FIRST_PAIR) else (first, second)
+
+
+def pair_row(rows: pd.DataFrame, response: str, pair: Pair) -> dict[str, Any] | None:
+    """Return the row of a pair's interaction on a response, or None."""
+    found = rows[(rows["response"] == response) & rows["term"].isin([":".join(pair), ":".join(reversed(pair))])]
+    return found.iloc[0].to_dict() if len(found) else None
+
+
+def interplay_finding(coefficients: pd.DataFrame, labels: Mapping[str, str]) -> str:
+    """Say for the drawn pair on which responses it acts together, and name the other pairs that do."""
+    rows = interactions(coefficients)
+    pairs = told_pairs(coefficients)
+    if not pairs:
+        return "The model has no interactions: it takes each slope to be the same at all levels of the other factors."
+    found = {response: pair_row(rows, response, pairs[0]) for response in labels}
+    verdicts = {response: row["verdict"] for response, row in found.items() if row}
+    kept = {response: kind if kind in VERDICTS else "none" for response, kind in verdicts.items()}
+    names = " and ".join(factor_label(name) for name in pairs[0])
+    sentences = []
+    for kind in (*VERDICTS, "none"):
+        where = joined([labels[response] for response, told in kept.items() if told == kind])
+        if where:
+            sentences.append(pair_verdict(names, where, kind))
+    others = rows[(rows["verdict"] == "effect") & (rows["term"].map(as_pair) != pairs[0])]
+    return " ".join([*sentences, together_sentence(others.to_dict("records"), labels)]).strip()
+
+
+def pair_verdict(names: str, where: str, kind: str) -> str:
+    """Say what is known of two factors' interaction on some responses."""
+    told = {
+        "effect": f"{sentence_case(names)} act together on {where}.",
+        "undecided": f"Whether {names} act together on {where} is undecided.",
+        "negligible": f"On {where} the interaction of {names} is negligible.",
+        "none": f"There is no verdict on whether {names} act together on {where}.",
+    }
+    return told[kind]
+
+
+def slope_line_sentence(simple: Sequence[Row], ranges: Sequence[Row], label: str, confidence: float = 0.95) -> str:
+    """Say what a slope is at the ends of its moderator's levels, and where it can be told from zero.
+
+    simple: simple slopes in natural units, by level. ranges: the Johnson-Neyman ranges of the same pair, in order.
+    """
+    first, last = simple[0], simple[-1]
+    moderator = factor_label(first["moderator"])
+    return (
+        f"{sentence_case(unit_label(first['unit']))}, {label} changes by {slope_text(first)} "
+        f"({percent(confidence)} interval {interval(first['ci_low'], first['ci_high'])}) at {moderator} "
+        f"{level(first['moderator_level'])} and by {slope_text(last)} ({interval(last['ci_low'], last['ci_high'])}) "
+        f"at {level(last['moderator_level'])}; {where_told(ranges)}."
+    )
+
+
+def slope_text(row: Row) -> str:
+    """Print a slope with the decimals that its interval supports."""
+    return estimate(row["estimate"], (row["ci_high"] - row["ci_low"]) / 2)
+
+
+def where_told(ranges: Sequence[Row]) -> str:
+    """Say where along its moderator a slope can be told from zero, and on which side where both occur."""
+    low, high = ranges[0]["value_low"], ranges[-1]["value_high"]
+    ends = f"the whole range of {factor_label(ranges[0]['moderator'])}, {between_levels(low)} to {between_levels(high)}"
+    told = [row for row in ranges if row["sign"] != "open"]
+    if not told:
+        return f"over {ends}, the slope cannot be told from zero"
+    if len(ranges) == 1:
+        return f"the slope is distinguishable from zero over {ends}"
+    several = len({row["sign"] for row in told}) > 1
+    parts = [
+        f"{SIGN_WORDS[row['sign']] if several else 'distinguishable from zero'} {part_of_range(row, low, high)}"
+        for row in told
+    ]
+    return f"the slope is {joined(parts)}"
+
+
+def part_of_range(row: Row, low: float, high: float) -> str:
+    """Print one part of a moderator's range."""
+    moderator = factor_label(row["moderator"])
+    if row["value_low"] == low:
+        return f"below {moderator} {between_levels(row['value_high'])}"
+    if row["value_high"] == high:
+        return f"above {moderator} {between_levels(row['value_low'])}"
+    return f"between {moderator} {between_levels(row['value_low'])} and {between_levels(row['value_high'])}"
+
+
+def slope_change_sentence(row: Row, moderator: str, confidence: float = 0.95) -> str:
+    """Say by how much a slope changes along its moderator, with the verdict.
+
+    row: the interaction's row in natural units, whose unit lists the steps in the term's order.
+    """
+    steps = dict(zip(row["term"].split(":"), str(row["unit"]).split(", "), strict=True))
+    told = {
+        "effect": f"an effect ({p_equals(row['p_adjusted'], 'adjusted p')})",
+        "negligible": "negligible, within the smallest effect of interest over the levels tried",
+        "undecided": (
+            f"undecided ({p_equals(row['p_adjusted'], 'adjusted p')}), for neither a change of the slope nor its "
+            "absence is shown"
+        ),
+    }
+    reason = "it could not be computed" if is_missing(row["reason"]) else str(row["reason"]).rstrip(".")
+    return (
+        f"The slope changes by {slope_text(row)} {unit_label(steps[moderator])} ({percent(confidence)} interval "
+        f"{interval(row['ci_low'], row['ci_high'])}): {told.get(row['verdict'], f'no verdict, as {reason}')}."
+    )
+
+
+# Slopes ---------------------------------------------------------------------------------------------------------------
+
+
+def baseline_slopes_sentence(slopes: pd.DataFrame, labels: Mapping[str, str], alpha: float = 0.05) -> str:
+    """Say which metrics rise or fall with which factors at the baseline's own settings, all comparisons counted."""
+    rows = slopes[(slopes["place"] == "baseline") & (slopes["units"] == "coded")]
+    parts = [rise_and_fall(found, labels[name], alpha) for name, found in rows.groupby("response", sort=False)]
+    return f"At the baseline's own settings {'; '.join(parts)}." if parts else ""
+
+
+def rise_and_fall(rows: pd.DataFrame, label: str, alpha: float) -> str:
+    """Say along which factors a metric rises and falls at one place."""
+    shown = rows[rows["p_adjusted"] < alpha]
+    if shown.empty:
+        return f"no slope of {label} can be told from zero"
+    moves = {
+        "rises": [factor_label(name) for name in shown.loc[shown["estimate"] > 0, "factor"]],
+        "falls": [factor_label(name) for name in shown.loc[shown["estimate"] < 0, "factor"]],
+    }
+    return f"{label} " + " and ".join(f"{verb} with {joined(names)}" for verb, names in moves.items() if names)
+
+
+def sign_changes_sentence(johnson_neyman: pd.DataFrame, labels: Mapping[str, str]) -> str:
+    """Say which slopes are shown to change their sign along another factor, the rest at the centre."""
+    parts = []
+    for (response, factor, _), ranges in johnson_neyman.groupby(["response", "factor", "moderator"], sort=False):
+        if {"positive", "negative"} <= set(ranges["sign"]):
+            where = where_told(ranges.to_dict("records")).removeprefix("the slope is ")
+            parts.append(f"the slope of {labels[response]} along {factor_label(factor)} is {where}")
+    if parts:
+        return f"Within the levels tried {'; '.join(parts)}."
+    return "" if johnson_neyman.empty else "No slope is shown to change its sign along another factor."
+
+
+# Optimum --------------------------------------------------------------------------------------------------------------
+
+
+def recommendation_sentence(row: Row, levels: Mapping[str, float], label: str, confidence: float = 0.95) -> str:
+    """Say which tried setting is predicted best, how good, and how many others cannot be told from it."""
+    spread = (row["ci_high"] - row["ci_low"]) / 2
+    alike = f"{row['rivals']:,.0f} of the other {row['candidates'] - 1:,.0f} cannot be told from it"
+    best = "lowest" if row["response"] in LOWER_IS_BETTER else "highest"
+    return (
+        f"Of {counted(int(row['candidates']), 'setting')} tried, predicted {label} is {best} at "
+        f"{settings_text(levels)}: {estimate(row['predicted'], spread, sign=False)} ({percent(confidence)} band over "
+        f"all tried settings {interval(row['ci_low'], row['ci_high'])}); "
+        f"{alike if row['rivals'] else 'every other one can be told from it'}."
+    )
+
+
+def regret_sentence(row: Row, confidence: float = 0.95) -> str:
+    """Say what the recommended setting costs where the fit is wrong, against the smallest effect of interest."""
+    told = (
+        f"Choosing it costs {regret_text(row['expected_regret'])} on average if the fit is wrong; more than "
+        f"{regret_text(row['regret_bound'])} is excluded at {percent(confidence)}"
+    )
+    smallest = row["smallest_effect"]
+    if is_missing(smallest):
+        return f"{told}."
+    if row["regret_bound"] <= smallest:
+        return f"{told}, which is within the smallest effect of interest, {significant(smallest)}."
+    return (
+        f"{told}. That exceeds the smallest effect of interest, {significant(smallest)}: a setting that is better by "
+        "more than that is not excluded."
+    )
+
+
+def regret_text(value: float) -> str:
+    """Print a regret; one that no metric would show as less than a bound."""
+    return significant(value) if not value or value >= LEAST_REGRET else f"less than {LEAST_REGRET:.4f}"
+
+
+def recommended_sentence(chosen: Mapping[str, Mapping[str, float]], labels: Mapping[str, str]) -> str:
+    """Name the recommended setting of each response, responses that share one together."""
+    together: dict[str, list[str]] = {}
+    for response, levels in chosen.items():
+        together.setdefault(settings_text(levels), []).append(labels[response])
+    parts = [f"{setting} for {joined(names)}" for setting, names in together.items()]
+    return f"Recommended of the settings tried: {'; '.join(parts)}." if parts else ""
+
+
+def stationary_sentence(row: Row, places: Iterable[Row], label: str, confidence: float = 0.95) -> str:
+    """Say what the surface's stationary point is, and whether the data enclose an optimum.
+
+    row: of optima. places: rows of optimum_factors, one a factor.
+    """
+    if is_missing(row["kind"]):
+        return f"No stationary point of {label}: {str(row['reason']).rstrip('.')}."
+    where = joined([f"{factor_label(place['factor'])} {between_levels(place['stationary'])}" for place in places])
+    spread = (row["ci_high"] - row["ci_low"]) / 2
+    span = f"{percent(confidence)} interval {interval(row['ci_low'], row['ci_high'])}"
+    if row["inside"]:
+        predicted = estimate(row["stationary_predicted"], spread, sign=False)
+        found = f"inside the settings tried, at {where}, where {label} is predicted to be {predicted} ({span})"
+    else:
+        found = "outside the settings tried, where the surface is only extrapolated"
+    caveat = "" if is_missing(row["reason"]) else f" Caution: {str(row['reason']).rstrip('.')}."
+    return f"The stationary point of {label} is {KINDS[row['kind']]}; it lies {found}. {region_sentence(row)}{caveat}"
+
+
+def region_sentence(row: Row) -> str:
+    """Say whether the data enclose an optimum: a closed region around a point of the right kind."""
+    part = f"{100 * row['region_share']:.2g} %" if row["region_share"] >= 0.01 else "less than 1 %"
+    share = f"{part} of the range of the levels"
+    wanted = "minimum" if row["response"] in LOWER_IS_BETTER else "maximum"
+    if row["region_closed"] and row["inside"] and row["kind"] == wanted:
+        return f"The data enclose an optimum: its confidence region is closed and covers {share}."
+    opening = "The data do not enclose an optimum"
+    if not row["region_share"]:
+        return f"{opening}: no place within the levels is in the stationary point's confidence region."
+    if not row["region_closed"]:
+        return f"{opening}: the stationary point's confidence region, {share}, is open, for it reaches their edge."
+    return f"{opening}: what they enclose is {KINDS[row['kind']].split(',')[0]}."

@@ -1,0 +1,376 @@
+"""Sentences for people: rows of the tidy tables in, words out.
+
+A verdict comes from the tables and is never made here. A sentence says what moved a response, by how much and how
+surely; it never turns a missing p-value into "no influence".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from finevar.metrics import LOWER_IS_BETTER
+from finevar.words.formatting import (
+    PLUS_MINUS,
+    between_levels,
+    counted,
+    estimate,
+    factor_label,
+    held_label,
+    interval,
+    is_missing,
+    joined,
+    level,
+    number,
+    p_text,
+    percent,
+    response_labels,
+    sentence_case,
+    significant,
+    unit_label,
+)
+
+VERDICTS = ("effect", "undecided", "negligible")
+VERDICT_WORDS = {  # of one term, and of several
+    "effect": ("has an effect", "have an effect"),
+    "negligible": ("is negligible", "are negligible"),
+    "undecided": ("is undecided", "are undecided"),
+}
+UNITS_WORTH_TELLING = (1, 20)  # a slope per unit says little where the levels span less than one or very many units
+
+Row = Mapping[str, Any]
+
+
+# What moved what ------------------------------------------------------------------------------------------------------
+
+
+def effect_sentence(row: Row, label: str, confidence: float = 0.95, partners: Sequence[str] = ()) -> str:
+    """Say what one factor did to one response.
+
+    row: a row of the table of effects. label: the response in words. partners: factors that it acts together with on
+    this response; its own effect is then an average that says little where it is small.
+    """
+    teller = {"effect": moved, "negligible": negligible, "undecided": undecided}.get(row["verdict"])
+    if teller is None:
+        reason = "its effect could not be computed" if is_missing(row["reason"]) else str(row["reason"]).rstrip(".")
+        return f"No verdict for {factor_label(row['factor'])} on {label}: {reason}."
+    told = teller(row, label, confidence)
+    if not partners or row["verdict"] == "effect":
+        return told
+    others = joined([factor_label(name) for name in partners])
+    return f"{told} That is at the centre of the design: it acts together with {others}."
+
+
+def together_sentence(interactions: Sequence[Row], labels: Mapping[str, str]) -> str:
+    """Say which factors act together, so that their separate figures are not the whole story.
+
+    interactions: two-way rows of the coefficients with verdict effect.
+    """
+    pairs: dict[str, list[str]] = {}
+    for row in interactions:
+        names = " and ".join(factor_label(name) for name in row["term"].split(":"))
+        pairs.setdefault(names, []).append(labels[row["response"]])
+    parts = [f"{names} act together on {joined(responses)}" for names, responses in pairs.items()]
+    return f"{sentence_case('; '.join(parts))}." if parts else ""
+
+
+def moved(row: Row, label: str, confidence: float) -> str:
+    """Say by how much a factor moved a response, per natural step where a step means something."""
+    ends = f"{level(row['from_level'])} and {level(row['to_level'])}"
+    subject = f"{sentence_case(factor_label(row['factor']))} moved {label}"
+    if not tells_per_unit(row):
+        change, span = shown_change(row, confidence)
+        return f"{subject}: {change} in all ({span}) between {ends}."
+    low, high = row["per_unit_ci_low"], row["per_unit_ci_high"]
+    slope = estimate(row["per_unit"], (high - low) / 2)
+    unit = unit_label(row["unit"], row["factor"])
+    whole = estimate(row["change"], (row["ci_high"] - row["ci_low"]) / 2)
+    return (
+        f"{subject}: {slope} {unit} ({percent(confidence)} interval {interval(low, high)}) between {ends}, "
+        f"{whole} in all."
+    )
+
+
+def tells_per_unit(row: Row) -> bool:
+    """Say whether the levels span few enough natural steps for a slope per step to be read."""
+    if is_missing(row["per_unit"]) or is_missing(row["per_unit_ci_low"]) or not row["per_unit"]:
+        return False
+    low, high = UNITS_WORTH_TELLING
+    return low <= abs(row["change"] / row["per_unit"]) <= high
+
+
+def shown_change(row: Row, confidence: float) -> tuple[str, str]:
+    """Return the change over all levels and its interval, in words."""
+    spread = (row["ci_high"] - row["ci_low"]) / 2
+    return estimate(row["change"], spread), f"{percent(confidence)} interval {interval(row['ci_low'], row['ci_high'])}"
+
+
+def negligible(row: Row, label: str, confidence: float) -> str:
+    """Say that an effect lies within the smallest effect of interest."""
+    change, span = shown_change(row, confidence)
+    ends = f"from {level(row['from_level'])} to {level(row['to_level'])}"
+    bound = f"{PLUS_MINUS}{significant(row['smallest_effect'])}"
+    return (
+        f"Negligible for {factor_label(row['factor'])} on {label}: {change} {ends} ({span}), "
+        f"equivalent to zero within the smallest effect of interest, {bound}."
+    )
+
+
+def undecided(row: Row, label: str, confidence: float) -> str:
+    """Say why neither an effect nor its absence is shown."""
+    span = f"{interval(row['ci_low'], row['ci_high'])} from {level(row['from_level'])} to {level(row['to_level'])}"
+    return (
+        f"Undecided for {factor_label(row['factor'])} on {label}: the {percent(confidence)} interval, {span}, "
+        f"{why_undecided(row)}."
+    )
+
+
+def why_undecided(row: Row) -> str:
+    """Read from an interval why its verdict is open."""
+    low, high, bound = row["ci_low"], row["ci_high"], row["smallest_effect"]
+    if is_missing(bound):
+        zero = "includes zero" if low <= 0 <= high else "excludes zero"
+        return f"{zero}, and without replicates there is no noise floor to measure it against"
+    if low <= 0 <= high:
+        return f"includes zero and reaches beyond the smallest effect of interest, {significant(bound)}"
+    return (
+        "excludes zero, but the evidence is short once all comparisons are counted "
+        f"(adjusted p = {p_text(row['p_adjusted'])})"
+    )
+
+
+def joint_sentence(row: Row, label: str, confidence: float = 0.95) -> str:
+    """Say that two factors act together, or that a response bends along one.
+
+    row: a second-order row of the coefficients, in coded units, with verdict effect.
+    """
+    span = f"{percent(confidence)} interval {interval(row['ci_low'], row['ci_high'])}"
+    value = estimate(row["estimate"], (row["ci_high"] - row["ci_low"]) / 2)
+    if row["group"] == "quadratic":
+        name = factor_label(row["term"].removesuffix("^2"))
+        return f"{sentence_case(label)} bends along {name}: the squared term is {value} in coded units ({span})."
+    first, second = (factor_label(name) for name in row["term"].split(":"))
+    return (
+        f"On {label}, {first} and {second} act together: the slope along one changes by {value} per coded unit of "
+        f"the other ({span})."
+    )
+
+
+def headline(effects: pd.DataFrame, fits: pd.DataFrame, labels: Mapping[str, str]) -> str:
+    """Return the study's answer in a few sentences: what moved, what is undecided, negligible or without a verdict."""
+    if effects.empty:
+        return (
+            f"No verdict: {joined([labels[name] for name in gated(fits)])} could not be analysed; the reasons stand "
+            "below, and no p-value is given."
+        )
+    kinds = effects["verdict"].fillna("none")
+    if kinds.eq("negligible").all():
+        opening = (
+            "Every factor's effect on every metric is negligible: equivalent to zero within the smallest effect of "
+            "interest."
+        )
+    elif kinds.eq("undecided").all():
+        opening = (
+            "Nothing is decided: every interval reaches beyond what counts as negligible, and none shows an effect. "
+            "More seeds or points would narrow them."
+        )
+    else:
+        opening = " ".join(verdict_sentence(effects[kinds == kind], kind, labels) for kind in (*VERDICTS, "none"))
+    stopped = f"No verdict on {joined([labels[name] for name in gated(fits)])}." if gated(fits) else ""
+    return " ".join(f"{opening} {stopped}".split())
+
+
+def verdict_sentence(rows: pd.DataFrame, kind: str, labels: Mapping[str, str]) -> str:
+    """Name the pairs of factor and response that share a verdict, factors with the same responses together."""
+    if rows.empty:
+        return "No factor is shown to move a metric." if kind == "effect" else ""
+    together: dict[tuple[str, ...], list[str]] = {}
+    for factor, found in rows.groupby("factor", sort=False):
+        together.setdefault(tuple(found["response"]), []).append(factor_label(factor))
+    verb = " moved " if kind == "effect" else " on "
+    parts = [joined(names) + verb + joined([labels[name] for name in found]) for found, names in together.items()]
+    opening = {"effect": "", "none": "Without a verdict: "}.get(kind, f"{sentence_case(kind)}: ")
+    return f"{sentence_case(opening + '; '.join(parts))}."
+
+
+def largest_sentence(effects: pd.DataFrame, labels: Mapping[str, str], confidence: float = 0.95) -> str:
+    """Say along which factor each response moves most, of those that are shown to move it."""
+    parts, still = [], []
+    for response, label in labels.items():
+        rows = effects[(effects["response"] == response) & (effects["verdict"] == "effect")]
+        if rows.empty:
+            still.append(label)
+            continue
+        most = rows.loc[rows["change"].abs().idxmax()].to_dict()
+        change, _ = shown_change(most, confidence)
+        parts.append(f"{label} moves most along {factor_label(most['factor'])} ({change} {ends_text(most)})")
+    moves = f"{sentence_case('; '.join(parts))}." if parts else ""
+    return f"{moves} No factor is shown to move {joined(still, 'or')}.".strip() if still else moves
+
+
+def ends_text(row: Row) -> str:
+    """Print the levels between which a change is told."""
+    return f"from {level(row['from_level'])} to {level(row['to_level'])}"
+
+
+def terms_sentence(coefficients: pd.DataFrame) -> str:
+    """Count the terms of the absolute fits by verdict."""
+    rows = coefficients[(coefficients["framework"] == "absolute") & (coefficients["units"] == "coded")]
+    counts = rows["verdict"].value_counts()
+    parts = [
+        f"{counts[kind]} {words[int(counts[kind] > 1)]}" for kind, words in VERDICT_WORDS.items() if kind in counts
+    ]
+    total = int(counts.sum())
+    return f"Of {counted(total, 'term')} over all metrics {joined(parts)}." if total else ""
+
+
+# The fits -------------------------------------------------------------------------------------------------------------
+
+
+def gated(fits: pd.DataFrame) -> list[str]:
+    """Return the responses whose absolute tables a gate stopped, and with them all others."""
+    return list(dict.fromkeys(fits.loc[fits["gate"].notna() & (fits["framework"] == "absolute"), "response"]))
+
+
+def gate_sentence(row: Row, label: str) -> str:
+    """Say why a response has no p-values, or none relative to the baseline."""
+    which = "relative " if row["framework"] == "relative" else ""
+    return f"No {which}p-values for {label}: {str(row['gate']).rstrip('.')}."
+
+
+def floor_sentence(row: Row, label: str) -> str:
+    """Say what counts as the smallest effect of interest on a response, and where it comes from."""
+    if is_missing(row["smallest_effect"]):
+        return f"For {label} there is no noise floor: seeds were not replicated, and no test-set error is known."
+    known = {
+        "twice the spread between seeds": None if is_missing(row["pure_error_sd"]) else 2 * row["pure_error_sd"],
+        "the test set's standard error": row["test_set_se"],
+    }
+    sources = [f"{name} ({significant(value)})" for name, value in known.items() if not is_missing(value)]
+    source = f", the larger of {joined(sources)}" if len(sources) > 1 else f", {sources[0]}" if sources else ""
+    return f"For {label} the smallest effect of interest is {significant(row['smallest_effect'])}{source}."
+
+
+def identity_sentence(fits: pd.DataFrame) -> str:
+    """Say what the relative tables add to the absolute ones, with the checked identity."""
+    deviations = fits.loc[fits["framework"] == "relative", "largest_identity_deviation"].dropna()
+    meaning = (
+        "Absolute and relative are one fit read at two places: the relative first-order terms are the slopes at the "
+        "baseline instead of at the centre, and every second-order term is the same in both, so its p-value counts "
+        "once."
+    )
+    if deviations.empty:
+        return meaning
+    return f"{meaning} Checked on these data: the two differ from that identity by at most {deviations.max():.1e}."
+
+
+def runs_sentence(metrics: pd.DataFrame) -> str:
+    """Count the planned runs and what became of them."""
+    points = len(metrics[["dataset", "point_id"]].drop_duplicates())
+    counts = metrics["status"].value_counts()
+    told = (
+        f"{counted(len(metrics), 'run')} of {counted(points, 'point')} at {counted(metrics['seed'].nunique(), 'seed')}"
+    )
+    if counts.get("ok", 0) == len(metrics):
+        return f"{told}, all of them complete."
+    parts = [f"{counts[status]:,} {status}" for status in ("ok", "diverged", "missing") if status in counts]
+    return f"{told}: {joined(parts)}."
+
+
+def ranges_sentence(metrics: pd.DataFrame, responses: Sequence[str]) -> str:
+    """Count the runs and tell the range of each response over them."""
+    ok = metrics[metrics["status"] == "ok"]
+    labels = response_labels(metrics, responses)
+    parts = [
+        f"{label} {number(ok[response].min())} to {number(ok[response].max())}"
+        for response, label in labels.items()
+        if ok[response].notna().any()
+    ]
+    told = runs_sentence(metrics)
+    return f"{told} Over them {', '.join(parts)}." if parts else told
+
+
+def baseline_sentence(dataset: str, frozen: float | None, again: pd.Series, label: str) -> str:
+    """Set the frozen baseline beside runs at its own factor levels.
+
+    frozen: the baseline's metric on this evaluation set. again: the metric of the runs at its factor levels.
+    """
+    told = f"On {dataset}, {label} of the frozen baseline (B0) is {number(frozen)}"
+    again = again.dropna()
+    if again.empty:
+        return f"{told}; no run of this study has the baseline's own levels (B1)."
+    spread = f" {PLUS_MINUS} {number(again.std())}" if len(again) > 1 else ""
+    own = f"{number(again.mean())}{spread} over {counted(len(again), 'seed')}"
+    return f"{told}; fine-tuned at its own levels (B1) it is {own}."
+
+
+def extreme_sentence(surface: pd.DataFrame, response: str, label: str, confidence: float = 0.95) -> str:
+    """Say where within the drawn planes a response is predicted to be best, with that prediction's interval."""
+    rows = surface[surface["response"] == response].dropna(subset="predicted")
+    if rows.empty:
+        return ""
+    lowest = response in LOWER_IS_BETTER
+    best = rows.loc[rows["predicted"].idxmin() if lowest else rows["predicted"].idxmax()]
+    place = joined([f"{factor_label(best[f'factor_{axis}'])} {between_levels(best[f'value_{axis}'])}" for axis in "xy"])
+    held = (
+        "" if is_missing(best["held"]) or not best["held"] else f" with {held_label(best['held']).replace(' = ', ' ')}"
+    )
+    spread = (best["ci_high"] - best["ci_low"]) / 2
+    return (
+        f"Within these planes predicted {label} is {'lowest' if lowest else 'highest'} at {place}{held}: "
+        f"{estimate(best['predicted'], spread, sign=False)} ({percent(confidence)} interval for the mean "
+        f"{interval(best['ci_low'], best['ci_high'])})."
+    )
+
+
+# Figures --------------------------------------------------------------------------------------------------------------
+
+
+def figure_caption(kind: str, label: str, confidence: float, factors: Sequence[str], runs: int) -> str:
+    """Say what a figure draws, from how many runs, and what its intervals are."""
+    first = factor_label(factors[0])
+    captions = {
+        "effects": (
+            f"Change of each metric from a factor's lowest to its highest level, the others at their centre, with its "
+            f"{percent(confidence)} interval. Within the grey band it would count as negligible. A verdict shows in "
+            "both colour and shape."
+        ),
+        "coefficients": (
+            f"Coefficients of the absolute fit in coded units with {percent(confidence)} intervals; intercept and "
+            "blocks are left out. A verdict shows in both colour and shape."
+        ),
+        "main_effects": (
+            f"Line and band: the prediction along one factor, the others at their centre, with its "
+            f"{percent(confidence)} interval for the mean. Dots: runs; rings: means over seeds of each point, at all "
+            "levels of the other factors, so they scatter more widely than the band."
+        ),
+        "interplay": (
+            f"The slope of one factor over another, the rest at their centre, with its {percent(confidence)} interval: "
+            "bold where the interval excludes zero, thin and broken where it includes it."
+        ),
+        "surface": (
+            f"Predicted {label} over each pair of factors, the others held as stated; yellow is better. Rings mark the "
+            "design's points and the diamond the baseline's own settings, as seen from above. Intervals of these "
+            "predictions are in the explorer."
+        ),
+        "learning_curves": (
+            f"Training loss by epoch, coloured by {first}: a thin line for each run, a bold one for their mean. Where "
+            "epochs is a factor, runs of different length have means of their own."
+        ),
+    }
+    return f"{captions[kind]} From {counted(runs, 'run')}."
+
+
+def figure_alternative(kind: str, label: str) -> str:
+    """Return a text alternative; the numbers themselves stand in the tables."""
+    alternatives = {
+        "effects": "Change of each metric by each factor, with intervals; the table below it lists the same numbers.",
+        "coefficients": "Forest plot of the coded coefficients by metric; the tables beside it list the same numbers.",
+        "main_effects": "Predicted profiles of each metric along each factor, over the observed runs.",
+        "interplay": "Slope of one factor as a line over another, by metric; the sentences and tables tell the same.",
+        "surface": f"Heat maps with contour lines of predicted {label} for each pair of factors.",
+        "learning_curves": "Training loss of every run by epoch, with mean curves by level.",
+    }
+    return alternatives[kind]
