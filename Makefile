@@ -65,6 +65,7 @@ faults: $(STAMP) ## kill, damage and edit small studies, then compare (an hour);
 lint: $(STAMP) ## check style, format and rules
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
+	@PYTHONPATH="$(CURDIR)/scripts" $(IN_VENV) python -c 'import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())'
 	@$(RUN) snakefmt --check Snakefile workflow/rules
 	@$(RUN) snakemake --lint
 	@$(RUN) snakemake --lint --configfile config/studies/found_models.yaml

@@ -26,12 +26,12 @@ import pandas as pd
 import torch
 import yaml
 
+from finevar import ROOT
 from finevar.models.encoder import Architecture
 from finevar.models.machine import CPUINFO, has_bfloat16
 from finevar.study.config import read_config
 from finevar.study.design import Run, plan_study
 
-ROOT = Path(__file__).parents[2]
 CORNERS = {
     "learning_rate": {"levels": [2.5e-5, 2e-4], "coding": "log2"},
     "batch_size": {"levels": [16, 64], "coding": "log2"},

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import numpy as np
 import yaml
 
+from finevar import ROOT
 from finevar.columns import METRICS, TRAINING
 from finevar.metrics import RESPONSES
 from finevar.parquet import write_rows
@@ -26,7 +27,6 @@ from finevar.results.run_metrics import engine
 from finevar.study.config import read_config
 from finevar.study.design import Study, baseline_levels, design_rows, plan_study
 
-ROOT = Path(__file__).parents[2]
 FACTORS = {
     "learning_rate": {"levels": [round(1e-5 * 1.3**step, 8) for step in range(10)], "coding": "log2"},
     "batch_size": {"levels": [4, 6, 8, 12, 16, 24, 32, 48, 64, 96], "coding": "log2"},

@@ -22,7 +22,8 @@ import yaml
 from tests import tiny
 from tests.faults.processes import candidates, end_all, left, processes, rules_under_way, send
 
-ROOT = Path(__file__).parents[2]
+from finevar import ROOT
+
 LIMIT = 400.0  # seconds that a start may take: more than the launcher gives a Snakemake that hangs
 HUNG = 124  # the status of a start that took longer, as timeout(1) has it
 GOAL = "results/toy/metrics.parquet"  # of short campaigns: the analyses take twice as long

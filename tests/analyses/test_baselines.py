@@ -1,0 +1,162 @@
+"""Differences from the baselines and matched analyses, against closed forms on balanced designs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+from test_regression import BASELINE, CODINGS, study
+
+from finevar.analyses import baselines
+from finevar.statistics import checks, noise, regression
+from finevar.study.coding import Coding, terms
+
+
+def surface(metrics: pd.DataFrame) -> regression.Surface:
+    return regression.fit_surface(metrics, "loss", CODINGS, terms(list(CODINGS), "quadratic"), 0.95)
+
+
+def against(fitted: regression.Surface, baseline: str) -> pd.DataFrame:
+    rows = pd.DataFrame(baselines.against_baseline_rows(fitted, BASELINE))
+    return rows[rows["baseline"] == baseline].reset_index(drop=True)
+
+
+def test_b0_adds_the_variance_of_one_training():
+    fitted = surface(study(seeds=3))
+    row = against(fitted, "B0").iloc[4]
+    point = fitted.runs[fitted.runs["point_id"] == row["point_id"]].iloc[0]
+    at = {name: coding.coded([point[name]]) for name, coding in CODINGS.items()}
+    mean = next(regression.predicted(fitted, at))
+    assert row["estimate"] == pytest.approx(mean["predicted"] - 0.35, abs=1e-12)
+    assert row["std_error"] ** 2 == pytest.approx(mean["std_error"] ** 2 + fitted.pure_error_sd**2, rel=1e-9)
+
+
+def test_b1_allows_for_the_runs_that_it_shares_with_the_fit():
+    fitted = surface(study(seeds=3))
+    own = baselines.at_baseline(fitted.runs)
+    assert own.sum() == 3
+    squares, df = checks.saturated_cells(fitted)
+    error = squares[0] / df
+    row = against(fitted, "B1").iloc[0]
+    point = fitted.runs.iloc[0]
+    q = np.zeros(len(fitted.names))
+    x = {name: float(coding.coded(point[name])) for name, coding in CODINGS.items()}
+    q[: len(fitted.columns)] = [np.prod([x[name] for name in term]) for term in fitted.columns]
+    weights = fitted.fit.matrix @ fitted.fit.bread @ q  # the prediction is weights' y
+    shared = error * weights[own].mean()
+    expected = q @ fitted.fit.cov @ q + error / 3 - 2 * shared
+    assert row["std_error"] ** 2 == pytest.approx(expected, rel=1e-9)
+    assert row["estimate"] == pytest.approx(q @ fitted.fit.params - fitted.runs.loc[own, "loss"].mean(), abs=1e-12)
+
+
+def test_where_noise_is_unequal_the_baselines_own_counts():
+    """With one factor of two levels the regression of variances passes through both: the pooled ones, by hand."""
+    draw = np.random.default_rng(4)
+    rows = [
+        {"epochs": epochs, "batch_size": size, "point_id": f"{epochs} {size}", "seed": seed, "dataset": "amazon",
+         "loss": draw.normal(scale=0.01 * 5**epochs)}
+        for epochs in (0, 1) for size in range(20) for seed in range(4)
+    ]  # fmt: skip
+    runs = pd.DataFrame(rows)
+    runs["run_id"] = runs["trajectory_id"] = [str(number) for number in range(len(runs))]
+    codings = {"epochs": Coding((0, 1), "identity")}
+    fitted = regression.fit_surface(runs, "loss", codings, terms(["epochs"], "first_order"), 0.95)
+    table = runs.pivot(index=["epochs", "point_id"], columns="seed", values="loss")
+    rest = table.sub(table.mean(axis=1), axis=0)
+    squares = ((rest - rest.mean()) ** 2).sum(axis=1).groupby("epochs").sum()
+    for epochs in (0, 1):
+        variance, df = noise.own_noise(fitted, {"epochs": epochs})
+        assert variance == pytest.approx(squares[epochs] / 60 * 120 / (160 - 40 - 3), rel=1e-6)
+        assert df == pytest.approx(60)
+    assert noise.own_noise(fitted, {"epochs": 9}) == noise.own_noise(fitted, {"epochs": 1})
+
+
+def test_where_seeds_shift_all_runs_alike_the_pooled_noise_counts():
+    """Without the seeds' common shifts nothing is left whose logarithm could be regressed."""
+    rows = [
+        {"epochs": epochs, "point_id": str(epochs), "seed": seed, "dataset": "amazon", "loss": epochs + 0.1 * seed}
+        for epochs in (0, 1)
+        for seed in range(2)
+    ]
+    runs = pd.DataFrame(rows)
+    runs["run_id"] = runs["trajectory_id"] = [str(number) for number in range(len(runs))]
+    codings = {"epochs": Coding((0, 1), "identity")}
+    fitted = regression.fit_surface(runs, "loss", codings, terms(["epochs"], "first_order"), 0.95)
+    assert noise.own_noise(fitted, {"epochs": 0})[0] == pytest.approx(0.1**2 / 2)
+
+
+def test_few_seeds_come_with_a_caution_on_b0():
+    few, many = (against(surface(study(seeds=count)), "B0") for count in (2, 10))
+    assert few["reason"].str.startswith("with 2 seeds it is hardly known").all()
+    assert few["estimate"].notna().all()
+    assert "reason" not in many or many["reason"].isna().all()
+
+
+def test_a_shift_of_a_seed_cancels_against_b1():
+    metrics = study(seeds=3)
+    shifted = metrics.assign(loss=metrics["loss"] + 5 * (metrics["seed"] == 2))
+    pd.testing.assert_frame_equal(against(surface(metrics), "B1"), against(surface(shifted), "B1"), rtol=1e-6)
+
+
+def test_without_seeds_or_a_run_of_its_own_a_baseline_has_a_reason_instead():
+    assert against(surface(study(seeds=1)), "B0")["reason"].item() == baselines.NO_SEEDS
+    without = study().assign(is_baseline_point=False)
+    row = against(surface(without), "B1")
+    assert row["reason"].item() == baselines.NO_B1
+    assert "estimate" not in row or row["estimate"].isna().all()
+
+
+def test_matching_by_data_set_removes_what_data_sets_differ_by():
+    metrics = study(datasets=("amazon", "tweets"), seeds=3)  # tweets lie 0.2 higher, their baseline 0.1
+    rows = pd.DataFrame(baselines.matched_rows(surface(metrics))).set_index("analysis")
+    assert rows.loc["absolute", "residual_sd"] == pytest.approx(0.1, abs=0.01), "half of 0.2"
+    assert rows.loc["minus_b0", "residual_sd"] == pytest.approx(0.05, abs=0.006)
+    assert rows.loc["blocks", "residual_sd"] == pytest.approx(0.01, abs=0.0015), "the simulated noise"
+    assert rows.loc["ancova_b0", "reason"].startswith("not testable: there are too few data sets (2)")
+
+
+def test_ancova_is_the_regression_of_block_means_on_their_baselines():
+    metrics = study(seeds=6)
+    draw = np.random.default_rng(4)
+    own = draw.normal(scale=0.1, size=6)
+    metrics["loss"] += 0.5 * own[metrics["seed"]]
+    at = metrics["is_baseline_point"]
+    metrics.loc[at, "loss"] = 0.4 + own[metrics.loc[at, "seed"]]
+    row = next(row for row in baselines.matched_rows(surface(metrics)) if row["analysis"] == "ancova_b1")
+    others = metrics[~at].groupby("seed")["loss"].mean()
+    expected = stats.linregress(metrics[at].sort_values("seed")["loss"], others)
+    assert row["estimate"] == pytest.approx(expected.slope, rel=1e-6)
+    assert row["std_error"] == pytest.approx(expected.stderr, rel=1e-6)
+    p = 2 * stats.t.sf(abs((expected.slope - 1) / expected.stderr), 4)
+    assert row["p_value"] == pytest.approx(p, rel=1e-6)
+
+
+def test_the_matched_fit_reads_changes_from_b1_at_the_baseline():
+    metrics = study(seeds=3, datasets=("amazon", "tweets"), noise=1e-7)
+    matched = baselines.fit_matched(surface(metrics), BASELINE)
+    estimates = dict(zip(matched.names, matched.fit.params, strict=True))
+    assert estimates["intercept"] == pytest.approx(0, abs=1e-6), "at its own levels a run is as good as B1"
+    assert estimates["epochs"] == pytest.approx(0.05, abs=1e-5), "the slope at learning rate 0 in coded units"
+    assert len(matched.runs) == 2 * 3 * 26, "B1's own runs are left out"
+
+
+def test_the_regression_of_variances_is_a_gamma_regression():
+    draw = np.random.default_rng(4)
+    exog = np.column_stack([np.ones(30), draw.uniform(-1, 1, (30, 2))])
+    df = draw.integers(2, 9, 30)
+    variances = np.exp(exog @ [-7.0, 0.8, -0.4]) * draw.chisquare(df) / df
+    theirs = sm.GLM(variances, exog, sm.families.Gamma(sm.families.links.Log()), var_weights=df / 2)
+    theirs = theirs.fit(scale=1.0, tol=1e-14)
+    np.testing.assert_allclose(noise.log_variances(variances, df, exog), theirs.params, rtol=0, atol=1e-6)
+
+
+def test_the_regression_of_variances_stands_variances_of_many_magnitudes():
+    draw = np.random.default_rng(0)
+    for _ in range(200):
+        exog = np.column_stack([np.ones(9), draw.uniform(-1, 1, (9, 3))])
+        variances = 10.0 ** draw.uniform(-12, 3, 9)
+        fitted = np.exp(exog @ noise.log_variances(variances, np.ones(9), exog))
+        score = exog.T @ (variances / fitted - 1)  # zero where the deviance is least
+        np.testing.assert_allclose(score, 0, atol=1e-3)

@@ -1,0 +1,351 @@
+"""A study of found models as a user runs it, and one whose truth is known, from cards to the report."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from test_browser import CHROMIUM, browser  # noqa: F401 - a fixture
+from transformers.modelcard import TrainingSummary
+
+from finevar import ROOT
+from finevar.columns import CARDS, FOUND_METRICS
+from finevar.errors import InputError
+from finevar.found.beside import beside_rows
+from finevar.parquet import read_table
+from finevar.study.coding import Coding
+from finevar.study.config import read_config
+from finevar.tables import TABLES
+
+CONFIG = "config/studies/found_models.yaml"
+
+
+def snakemake(folder: Path, *options: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+    """Run Snakemake on a folder's study, with every way to a network closed."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    closed = dict.fromkeys(
+        ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "HF_ENDPOINT"), "http://127.0.0.1:9"
+    )
+    return subprocess.run(
+        [*command, "--configfile", str(folder / CONFIG), "--scheduler", "greedy", "--cores", "2", *options],
+        cwd=folder, env=os.environ | closed | {"PATH": path} | (env or {}), capture_output=True, text=True, timeout=600,
+        check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """Return a folder in which the shipped study of found models has been run."""
+    folder = tmp_path_factory.mktemp("found")
+    shutil.copytree(ROOT / "config", folder / "config")
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+class Text(HTMLParser):
+    """A page's words."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.hidden = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.hidden += tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self.hidden -= tag in ("script", "style")
+
+    def handle_data(self, data):
+        if not self.hidden:
+            self.words.append(data)
+
+    def __str__(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def test_the_shipped_study_runs_from_the_facts_in_the_repository(finished):
+    results = finished / "results" / "found_models"
+    runs = read_table(results / "metrics.parquet", FOUND_METRICS).to_pandas()
+    cards = read_table(results / "cards.parquet", CARDS).to_pandas()
+    assert len(cards) == 130
+    assert set(runs["run_id"]) == set(cards.loc[cards["set_aside"].isna(), "card_id"])
+    assert cards["duplicate_of"].notna().sum() == 42
+    fits = read_table(results / "analysis" / "fits.parquet", TABLES["fits"]).to_pandas()
+    assert fits["gate"].notna().all()
+    claims = read_table(results / "analysis" / "claims.parquet", TABLES["claims"]).to_pandas()
+    assert claims["p_value"].isna().all()
+
+
+def test_its_report_says_why_the_cards_cannot_carry_the_published_claims(finished):
+    told = str(Text((finished / "results" / "found_models" / "report.html").read_text(encoding="utf-8")))
+    for words in (
+        "These cards can carry none of the 5 claims stated before the study.",
+        "114 of all 130 cards are ali2066's",
+        "42 cards of 130 repeat another card's metrics to the last digit.",
+        "Among the 53 complete cards batch size \N{MULTIPLICATION SIGN} epochs is an exact combination of other terms",
+        "Batch size on F1: pooled +0.78, p < 0.001; with an effect of each data set that is gone: "
+        "\N{MINUS SIGN}0.01, p = 0.943.",
+        "Study quickstart has no results here yet",
+        "accuracy 0.9106, F1 0.9137 and loss 0.3901",
+    ):
+        assert words in told
+    assert not re.search(r"\bnan\b|\bNone\b", told)
+
+
+def test_nothing_is_left_to_do_until_a_fact_or_the_other_study_changes(finished):
+    assert "Nothing to be done" in snakemake(finished, "--dry-run").stdout
+    facts = finished / "config" / "cards" / "distilbert_sst2.csv"
+    facts.write_text(facts.read_text(encoding="utf-8").replace("0.4982", "0.4983"), encoding="utf-8")
+    assert "read_cards" in snakemake(finished, "--dry-run").stdout
+    facts.write_text(facts.read_text(encoding="utf-8").replace("0.4983", "0.4982"), encoding="utf-8")
+    other = finished / "results" / "quickstart" / "analysis"
+    other.mkdir(parents=True)
+    shutil.copy(finished / "results" / "found_models" / "analysis" / "claims.parquet", other)
+    assert "compare_studies" in snakemake(finished, "--dry-run").stdout
+
+
+# Cards of a known truth, written by the installed transformers --------------------------------------------------------
+
+FACTORS = {
+    "learning_rate": {"levels": [1e-5, 1e-4], "coding": "log10"},
+    "batch_size": {"levels": [8, 64], "coding": "log2"},
+    "epochs": {"levels": [1, 4], "coding": "identity"},
+}
+BASELINE = {
+    "name": "published",
+    "settings": {"learning_rate": 2e-5, "batch_size": 16, "epochs": 3},
+    "metrics": {"accuracy": 0.9, "loss": 0.3},
+    "origin": "https://example.org/card",
+}
+SLOPE = {"learning_rate": 0.02, "batch_size": -0.01}  # of accuracy, per coded unit
+SHIFT = {"imdb": 0.0, "emotion": 0.08}
+CLAIM = {"response": "accuracy", "framework": "absolute", "term": "batch_size", "sign": "negative", "p": 0.01}
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def write_cards(cache: Path) -> list[str]:
+    """Put cards of 40 owners on two data sets into a Hub cache; return the models.
+
+    Owners of the second, easier data set like large batches.
+    """
+    random, models = np.random.default_rng(5), []
+    for number in range(80):
+        data = "emotion" if number % 2 else "imdb"
+        batches = [16, 32, 64, 64] if data == "emotion" else [8, 8, 16, 32]
+        point = {
+            "learning_rate": float(random.choice([1e-5, 3e-5, 1e-4])),
+            "batch_size": int(random.choice(batches)),
+            "epochs": int(random.choice([1, 2, 3, 4])),
+        }
+        coded = {name: float(Coding.of(FACTORS[name]).coded(value)) for name, value in point.items()}
+        mean = 0.85 + SHIFT[data] + sum(SLOPE[name] * coded[name] for name in SLOPE)
+        summary = TrainingSummary(
+            "model", license="mit", finetuned_from="distilbert-base-uncased", tasks="text-classification",
+            dataset=data, dataset_tags=data,
+            eval_results={"Loss": float(random.uniform(0.2, 0.5)), "Accuracy": float(mean + random.normal(0, 0.004))},
+            hyperparameters={
+                "learning_rate": point["learning_rate"], "train_batch_size": point["batch_size"],
+                "eval_batch_size": 8, "seed": 42, "num_epochs": float(point["epochs"]),
+            },
+        )  # fmt: skip
+        owner, name = f"owner{number // 2}", f"model{number}"
+        folder = cache / "hub" / f"models--{owner}--{name}"
+        for path, text in ((f"snapshots/{COMMIT}/README.md", summary.to_model_card()), ("refs/main", COMMIT)):
+            (folder / path).parent.mkdir(parents=True)
+            (folder / path).write_text(text, encoding="utf-8")
+        models.append(f"{owner}/{name}")
+    return models
+
+
+@pytest.fixture(scope="module")
+def fetched(tmp_path_factory) -> Path:
+    """Return the results of a study of those models, from the Hub's cache alone, as a user runs it."""
+    folder = tmp_path_factory.mktemp("fetched")
+    config = {
+        "study": "known",
+        "source": "model_cards",
+        "cards": {"hub": write_cards(folder / "cache"), "task": "text-classification"},
+        "baseline": BASELINE,
+        "sweep": {"factors": FACTORS},
+        "beside": "designed",
+        "analysis": {"responses": ["accuracy", "loss"], "model": "quadratic", "claims": [CLAIM]},
+    }
+    (folder / CONFIG).parent.mkdir(parents=True)
+    (folder / CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
+    done = snakemake(folder, env={"HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "results" / "known"
+
+
+@pytest.fixture(scope="module")
+def tables(fetched) -> dict[str, pd.DataFrame]:
+    """Return the tables that it made, by name."""
+    names = ("coefficients", "effects", "fits", "pooling", "against_baseline", "claims", "beside")
+    read = {name: fetched / "analysis" / f"{name}.parquet" for name in names}
+    return {name: read_table(path, TABLES[name]).to_pandas() for name, path in read.items()}
+
+
+def test_the_cards_commits_are_recorded(fetched):
+    runs = read_table(fetched / "metrics.parquet", FOUND_METRICS).to_pandas()
+    assert len(runs) == 80
+    assert set(runs["revision"]) == {COMMIT}
+    assert set(runs["seed_stated"]) == {42}
+    assert runs["source"].str.startswith("https://huggingface.co/owner").all()
+
+
+def test_effects_within_data_sets_are_the_true_ones(tables):
+    effects = tables["effects"].query("response == 'accuracy'").set_index("factor")
+    for factor, slope in {**SLOPE, "epochs": 0.0}.items():
+        assert effects.loc[factor, "ci_low"] - 0.004 < 2 * slope < effects.loc[factor, "ci_high"] + 0.004
+    assert effects.loc["batch_size", "verdict"] == "effect"
+    assert effects.loc["batch_size", "change"] < 0
+
+
+def test_pooled_the_easier_data_set_passes_for_larger_batches(tables):
+    rows = tables["pooling"].query("response == 'accuracy' and factor == 'batch_size' and errors == 'HC3'")
+    pooled, apart = (rows[rows["specification"] == name].iloc[0] for name in ("pooled", "data-set effects"))
+    assert pooled["estimate"] > 0
+    assert apart["estimate"] == pytest.approx(2 * SLOPE["batch_size"], abs=3 * apart["std_error"])
+
+
+def test_errors_are_clustered_by_owner_and_the_relative_analysis_is_against_the_published_figures(tables):
+    fits = tables["fits"].set_index(["response", "framework"])
+    assert fits.loc[("accuracy", "absolute"), ["covariance", "clusters"]].tolist() == ["CR3", 40]
+    assert "models of one owner" in fits.loc[("accuracy", "absolute"), "covariance_reason"]
+    assert fits.loc[("accuracy", "relative"), "baseline_value"] == 0.9
+    assert fits.loc[("accuracy", "relative"), "largest_identity_deviation"] < 1e-8
+    assert (tables["against_baseline"]["baseline"] == "B0").any()
+
+
+@pytest.fixture(scope="module")
+def report(fetched) -> Path:
+    return fetched / "report.html"
+
+
+def test_the_report_tells_confounding_and_claims(report):
+    told = str(Text(report.read_text(encoding="utf-8")))
+    for words in (
+        "80 models of 40 owners on 2 data sets, out of 80 model cards.",
+        "within data sets it turns round",
+        "Read \N{LEFT DOUBLE QUOTATION MARK}moved\N{RIGHT DOUBLE QUOTATION MARK} as",
+        "These cards can carry 1 of the 1 claim stated before the study.",
+        "a difference holds what the test sets differ in, too",
+        "Best predicted",
+        "Study designed has no results here yet",
+        "models of one owner share code, data and habits",
+    ):
+        assert words in told
+    assert not re.search(r"\bnan\b|\bNone\b", told)
+    assert "It buys" not in told
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
+def test_the_report_opens_offline_and_can_be_read_by_everyone(browser, report, finished):  # noqa: F811
+    for path in (report, finished / "results" / "found_models" / "report.html"):
+        context = browser.new_context(offline=True)
+        page, wrong = context.new_page(), []
+        page.on("console", lambda told, wrong=wrong: wrong.append(told.text) if told.type == "error" else None)
+        page.on("pageerror", lambda error, wrong=wrong: wrong.append(str(error)))
+        page.goto(path.as_uri())
+        page.wait_for_function("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg'))")
+        found = [one for one in Axe().run(page).response["violations"] if one["impact"] in ("serious", "critical")]
+        assert (wrong, found) == ([], [])
+        context.close()
+
+
+# Beside a study that trained ------------------------------------------------------------------------------------------
+
+
+def judged(verdict: str, estimate: float, term: str = "batch_size") -> pa.Table:
+    row = {"name": "a claim", "response": "accuracy", "framework": "absolute", "term": term, "verdict": verdict}
+    return pa.Table.from_pylist([row | {"estimate": estimate, "p_value": 0.01}], schema=TABLES["claims"])
+
+
+def test_claims_stand_beside_those_of_the_other_study():
+    found, designed = beside_rows(judged("undecided", 0.1), judged("replicated", 0.2), "ours", "theirs")
+    assert (found["study"], found["kind"], found["verdict"], found["estimate"]) == ("ours", "found", "undecided", 0.1)
+    assert (designed["study"], designed["kind"], designed["verdict"]) == ("theirs", "designed", "replicated")
+
+
+def test_an_interaction_is_the_same_in_any_order():
+    ours, theirs = judged("undecided", 0.1, "batch_size:epochs"), judged("replicated", 0.2, "epochs:batch_size")
+    assert beside_rows(ours, theirs, "ours", "theirs")[1]["verdict"] == "replicated"
+
+
+@pytest.mark.parametrize(
+    ("designed", "reason"),
+    [
+        (None, "study: theirs has no results here yet"),
+        (judged("replicated", 1, "epochs"), "study: theirs does not test this claim"),
+    ],
+)
+def test_what_the_other_study_does_not_say_has_a_reason(designed, reason):
+    row = beside_rows(judged("undecided", 0.1), designed, "ours", "theirs")[1]
+    assert (row["verdict"], row["reason"], row.get("estimate")) == ("undecided", reason, None)
+
+
+def test_without_another_study_there_is_one_row_a_claim():
+    assert len(beside_rows(judged("undecided", 0.1), None, "ours", None)) == 1
+
+
+# Mistakes in the config -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def raw(monkeypatch) -> dict:
+    monkeypatch.chdir(ROOT)
+    return yaml.load((ROOT / CONFIG).read_text(encoding="utf-8"), Loader=yaml.FullLoader)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("cards.facts", "none.csv", "config: cards.facts: found no file 'none.csv'"),
+        (
+            "cards.folder",
+            ".",
+            "config: cards: found folder and facts of folder, hub, facts. Allowed: exactly one of them",
+        ),
+        ("cards.hub", ["a b/c"], "config: cards.hub.0"),
+        ("cards.fold", "x", "unknown key 'fold'"),
+        ("cards.cards_per_dataset", 1, "config: cards.cards_per_dataset: found 1. Allowed: a number of at least 2"),
+        ("cards.largest_owner_share", 0, "a number above 0"),
+        ("baseline.settings", {"learning_rate": 1e-5}, "config: baseline.settings: found no key 'batch_size'"),
+        ("baseline.metrics.accuracy", 91, "a number of at most 1"),
+        ("sweep.factors.dropout", {"levels": [0, 1]}, "unknown key 'dropout'"),
+        ("sweep.factors.epochs.coding", "log3", "one of identity, log2, log10"),
+        ("sweep.seeds", [0], "unknown key 'seeds'"),
+        ("analysis.responses", ["mcc"], "config: analysis.responses: found mcc"),
+        ("source", "cards", "unknown key"),
+        ("study", "runs", "a name that is not one of"),
+        ("beside", "Other study", "text that matches"),
+    ],
+)
+def test_a_mistake_in_the_config_is_told(raw, path, value, told):
+    part = raw
+    for key in path.split(".")[:-1]:
+        part = part[key]
+    part[path.split(".")[-1]] = value
+    with pytest.raises(InputError) as caught:
+        read_config(raw)
+    assert told in str(caught.value)
+
+
+def test_a_config_read_again_is_the_same(raw):
+    once = read_config(raw)
+    assert read_config(once) == once
