@@ -16,6 +16,7 @@ from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
 from finevar.analyses.variability import variability_rows
 from finevar.columns import LEARNING_CURVES, METRICS, SETTINGS, STUDY_METRICS
+from finevar.reasons import Reason, Stop
 from finevar.study.coding import Coding
 from finevar.tables import TABLES
 
@@ -80,7 +81,8 @@ def simulate(
     study, gate = study or FACTORS, gate or {}
     metrics = simulate_metrics(study, seeds, datasets, diverged)
     rows = fit_study(metrics, plan_of(study, [name for name in CENTRE if name not in gate]))
-    rows["fits"] += [stopped_fit(metrics, response, "absolute", told) for response, told in gate.items()]
+    stopped = {response: Reason(Stop.FEW_LEVELS, told) for response, told in gate.items()}
+    rows["fits"] += [stopped_fit(metrics, response, "absolute", reason) for response, reason in stopped.items()]
     return {"metrics": metrics, "learning_curves": simulate_curves(metrics)} | as_read(rows)
 
 

@@ -127,6 +127,7 @@ CARDS = pa.schema(
         ("duplicate_of", pa.string()),  # the first card with the same metrics
         ("complete", pa.bool_()),  # of the study's task and base models, with every factor and metric
         ("set_aside", pa.string()),  # why it is not among the study's runs; null where it is
+        ("set_aside_code", pa.string()),  # reasons.Aside
         ("rare", pa.string()),  # its metrics that too few cards on its data set state, which are left out
     ]
 )

@@ -8,6 +8,7 @@ class InputError(Exception):
 
     def __init__(self, where: str, *, found: str, allowed: str, remedy: str) -> None:
         super().__init__(f"{where}: found {found}. Allowed: {allowed}. {remedy}")
+        self.where, self.found, self.allowed, self.remedy = where, found, allowed, remedy
 
 
 class Damage(InputError):

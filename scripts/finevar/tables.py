@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from finevar.columns import FOUND_METRICS, STUDY_METRICS, schema
+from finevar.columns import CARDS, FOUND_METRICS, STUDY_METRICS, schema
 from finevar.files import write_bytes
 from finevar.parquet import read_table, write_table
 
@@ -82,6 +82,7 @@ TABLES = {
         diverged=pa.int64(),
         missing=pa.int64(),
         gate=pa.string(),
+        gate_code=pa.string(),  # reasons.Stop
     ),
     "profiles": schema(response=pa.string(), factor=pa.string(), value=pa.float64(), **PREDICTED),
     "surface": schema(
@@ -296,6 +297,7 @@ TABLES = {
         probability_high=pa.float64(),
         reason=pa.string(),
     ),
+    "cards": CARDS,
     "found_gates": schema(
         gate=pa.string(),
         verdict=pa.string(),  # passed, noted, set aside, or stopped
@@ -303,6 +305,7 @@ TABLES = {
         flagged=pa.int64(),
         finding=pa.string(),
         consequence=pa.string(),
+        terms=pa.string(),  # of the gate on aliasing: those of complete cards, by name, with spaces between
     ),
     "pooling": schema(
         response=pa.string(),
@@ -337,6 +340,7 @@ TABLES = {
         to_level=pa.float64(),
         verdict=pa.string(),
         reason=pa.string(),
+        reason_code=pa.string(),
     ),
     "claims": schema(
         name=pa.string(),
@@ -351,6 +355,7 @@ TABLES = {
         **ESTIMATE,
         **INTERVAL,
         **TEST,
+        reason_code=pa.string(),  # reasons.Undecided or reasons.Stop
         p_adjusted=pa.float64(),
         unit=pa.string(),
         from_level=pa.float64(),

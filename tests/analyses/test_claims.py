@@ -15,6 +15,7 @@ from tests.calibration import claims as calibration
 from finevar.analyses import claims
 from finevar.analyses import fits as readings
 from finevar.errors import InputError
+from finevar.reasons import Reason, Stop, Undecided
 from finevar.report.sections import claims as claims_section
 from finevar.study import claim_files
 from finevar.study.config import read_config
@@ -168,7 +169,7 @@ def judged(stated: list[dict[str, Any]], *, seeds: tuple[int, ...] = (0, 1), res
     plan = readings.Plan(plan.codings, plan.baseline, plan.responses, plan.order, plan.confidence, stated)
     rows = readings.fit_study(metrics, plan)
     if "loss" not in responses:
-        gate = "loss is 0.4 in every run: there is nothing to explain."
+        gate = Reason(Stop.CONSTANT, "loss is 0.4 in every run")
         rows["fits"] += [readings.stopped_fit(metrics, "loss", name, gate) for name in ("absolute", "relative")]
     tables = as_read({name: rows[name] for name in ("coefficients", "effects", "fits")})
     facts = {"factors": FACTORS, "model": "quadratic", "confidence": 0.95}
@@ -181,8 +182,8 @@ def test_a_simulated_study_judges_the_claims_by_its_own_truth(stated):
     table = table.set_index("name")
     assert table.loc["learning rate on loss, relative to the baseline", "verdict"] == "contradicted", "it raises loss"
     assert table.loc["learning_rate:epochs on loss", "verdict"] == "replicated"
-    assert table.loc["warmup on accuracy", "reason"] == "range: this study does not vary warm-up"
-    assert table.loc["learning_rate^3 on loss", "reason"].startswith("range: the model of this study (quadratic)")
+    assert table.loc["warmup on accuracy", "reason_code"] == Undecided.FIXED_FACTOR
+    assert table.loc["learning_rate^3 on loss", "reason_code"] == Undecided.NO_TERM
     none = ["batch size on accuracy", "batch size on F1", "epochs and batch size together on F1"]
     assert "replicated" not in set(table.loc[none, "verdict"]), "their true terms are 0"
     effect = tables["effects"].set_index(["response", "factor"]).loc[("accuracy", "batch_size")]
@@ -199,13 +200,19 @@ def test_undecided_says_why(stated):
     alone = judged(stated, seeds=(0,))[0]
     undecided = alone[(alone["verdict"] == "undecided") & alone["estimate"].notna()]
     assert len(undecided)
-    assert set(undecided["reason"].str.partition(":")[0]) <= {"noise", "claims"}
+    assert set(undecided["reason_code"]) <= {Undecided.NO_NOISE, Undecided.MULTIPLE_CLAIMS}
     stopped = judged(stated, responses="accuracy f1")[0]
-    assert "range: loss is 0.4 in every run: there is nothing to explain." in set(stopped["reason"])
+    assert set(stopped.loc[stopped["response"] == "loss", "reason_code"]) == {Stop.CONSTANT, Undecided.NO_TERM}
     row = {"p_value": 0.3, "smallest_effect": 0.01, "minimum_detectable": 0.03}
     fit = {"pure_error_sd": 0.005, "seeds": 2}
-    assert "that takes about 18 seeds" in claims.undecided_reason(row, fit, 0.05)  # 2 (0.03 / 0.01)^2
-    assert claims.undecided_reason(row | {"p_value": 0.04}, fit, 0.05).startswith("claims: p is below 0.05")
+    for changes, code in (
+        ({}, Undecided.POWER),
+        ({"minimum_detectable": 0.01}, Undecided.CHANCE),
+        ({"smallest_effect": None}, Undecided.NO_NOISE),
+        ({"p_value": 0.04}, Undecided.MULTIPLE_CLAIMS),
+    ):
+        assert claims.undecided_reason(row | changes, fit, 0.05).code == code
+    assert claims.seeds_needed(2, 0.03, 0.01) == 18  # 2 (0.03 / 0.01)^2
 
 
 def test_the_section_tells_every_claim(stated):
@@ -217,10 +224,11 @@ def test_the_section_tells_every_claim(stated):
         assert (text.format(counts.get(verdict)) in found["finding"]) == (verdict in counts)
     (group,) = found["groups"]
     assert len(group["sentences"]) == len(group["tables"][0]["rows"]) == 9
-    texts = " ".join(part["text"] for part in group["sentences"])
-    assert "(published p = 0.027): contradicted. Here loss changes by +" in texts
-    assert "Undecided, for this study does not vary warm-up." in texts
-    assert not any(word in texts for word in ("nan", "None", "significant"))
+    texts = [part["text"] for part in group["sentences"]]
+    for row, text in zip(table.to_dict("records"), texts, strict=True):
+        assert row["verdict"] in text.lower()
+        assert pd.isna(row["reason"]) or row["reason"] in text
+        assert not any(word in text for word in ("nan", "None", "significant"))
 
 
 def test_a_section_without_claims_says_so():

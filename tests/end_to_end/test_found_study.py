@@ -24,6 +24,7 @@ from finevar.columns import CARDS, FOUND_METRICS
 from finevar.errors import InputError
 from finevar.found.beside import beside_rows
 from finevar.parquet import read_table
+from finevar.reasons import Undecided
 from finevar.study.coding import Coding
 from finevar.study.config import read_config
 from finevar.tables import TABLES
@@ -288,15 +289,13 @@ def test_an_interaction_is_the_same_in_any_order():
 
 
 @pytest.mark.parametrize(
-    ("designed", "reason"),
-    [
-        (None, "study: theirs has no results here yet"),
-        (judged("replicated", 1, "epochs"), "study: theirs does not test this claim"),
-    ],
+    ("designed", "code"),
+    [(None, Undecided.NO_RESULTS), (judged("replicated", 1, "epochs"), Undecided.UNTESTED)],
 )
-def test_what_the_other_study_does_not_say_has_a_reason(designed, reason):
+def test_what_the_other_study_does_not_say_has_a_reason(designed, code):
     row = beside_rows(judged("undecided", 0.1), designed, "ours", "theirs")[1]
-    assert (row["verdict"], row["reason"], row.get("estimate")) == ("undecided", reason, None)
+    assert (row["verdict"], row["reason_code"], row.get("estimate")) == ("undecided", code, None)
+    assert row["reason"].startswith("theirs ")
 
 
 def test_without_another_study_there_is_one_row_a_claim():

@@ -14,7 +14,9 @@ from finevar.found.choice import Question, duplicates, stopped_early
 from finevar.found.gates import judge_cards
 from finevar.found.metrics import found_runs
 from finevar.found.sources import read_facts
+from finevar.reasons import Aside, Stop
 from finevar.study.coding import Coding
+from finevar.tables import as_rows, as_table
 
 FACTORS = {
     "learning_rate": Coding((1e-5, 2e-4), "identity"),
@@ -66,14 +68,12 @@ def test_what_is_wrong_with_the_published_cards_is_found(published):
     }  # fmt: skip
     owners = gate(gates, "owners")
     assert (owners["cards"], owners["flagged"], owners["verdict"]) == (130, 114, "stopped")
-    assert "114 of all 130 cards are ali2066's" in owners["finding"]
+    assert published["owner"].value_counts()["ali2066"] == 114
     assert cards["complete"].sum() == 53
     aliasing = gate(gates, "aliasing")
-    assert aliasing["verdict"] == "stopped"
-    assert "among the 53 complete cards batch size \N{MULTIPLICATION SIGN} epochs" in aliasing["finding"]
-    assert gate(gates, "tasks")["finding"] == "The cards are of text-classification (65) and token-classification (65)."
-    assert "ali2066" in stop
-    assert "batch size \N{MULTIPLICATION SIGN} epochs" in stop
+    assert (aliasing["cards"], aliasing["verdict"], aliasing["terms"]) == (53, "stopped", "batch_size:epochs")
+    assert gate(gates, "tasks")["flagged"] == 65
+    assert stop == f"{owners['finding']} {aliasing['finding']}"
 
 
 def test_no_p_value_is_had_from_them(published):
@@ -82,7 +82,7 @@ def test_no_p_value_is_had_from_them(published):
     plan = Plan(FACTORS, BASELINE["settings"], ["accuracy", "f1", "loss"], "interactions", 0.95)
     tables = fit_study(runs, plan)
     assert tables["coefficients"] == tables["effects"] == []
-    assert {row["gate"] for row in tables["fits"]} == {stop}
+    assert {(row["gate"], row["gate_code"]) for row in tables["fits"]} == {(stop, Stop.CARDS)}
 
 
 def test_duplicates_agree_with_pandas_on_the_raw_table(published):
@@ -125,7 +125,7 @@ def sound(count: int = 48) -> pd.DataFrame:
 def test_sound_cards_pass_and_are_all_compared():
     cards, gates, stop = judge_cards(sound(), question())
     assert stop is None
-    assert cards["set_aside"].isna().all()
+    assert cards[["set_aside", "set_aside_code"]].isna().all(axis=None)
     assert {row["verdict"] for row in gates} == {"passed"}
     runs = found_runs(cards, BASELINE, stop).to_pandas()
     assert list(runs["run_id"]) == list(cards["card_id"])
@@ -135,37 +135,40 @@ def test_sound_cards_pass_and_are_all_compared():
 
 
 @pytest.mark.parametrize(
-    ("changes", "name", "verdict", "reason"),
+    ("changes", "name", "verdict", "code"),
     [
-        ({"task": "token-classification"}, "tasks", "set aside", "another task: token-classification"),
-        ({"task": None}, "tasks", "set aside", "another task: unknown"),
-        ({"data": ""}, "data sets", "set aside", "data set unknown"),
-        ({"data": "rare"}, "data sets", "set aside", "fewer than 5 cards on its data set"),
-        (
-            {"epochs_run": 1.0, "epochs_asked": 5.0},
-            "early stops",
-            "set aside",
-            "stopped early, and when was decided by",
-        ),
-        ({"batch_size": 256}, "range of batch size", "set aside", "beyond the levels compared: batch size"),
-        ({"learning_rate": 1.0}, "range of learning rate", "set aside", "beyond the levels compared: learning rate"),
-        ({"reason": "it states no metric"}, "unusable", "set aside", "it states no metric"),
-        ({"loss": "first", "accuracy": "first", "f1": "first"}, "duplicates", "set aside", "same metrics as owner0/0"),
+        ({"task": "token-classification"}, "tasks", "set aside", Aside.TASK),
+        ({"task": None}, "tasks", "set aside", Aside.TASK),
+        ({"data": ""}, "data sets", "set aside", Aside.NO_DATASET),
+        ({"data": "rare"}, "data sets", "set aside", Aside.RARE_DATASET),
+        ({"epochs_run": 1.0, "epochs_asked": 5.0}, "early stops", "set aside", Aside.STOPPED_EARLY),
+        ({"batch_size": 256}, "range of batch size", "set aside", Aside.RANGE),
+        ({"learning_rate": 1.0}, "range of learning rate", "set aside", Aside.RANGE),
+        ({"reason": "it states no metric"}, "unusable", "set aside", Aside.UNUSABLE),
+        ({"loss": "first", "accuracy": "first", "f1": "first"}, "duplicates", "set aside", Aside.DUPLICATE),
         ({"f1_average": None}, "averaging of F1", "noted", None),
         ({"headline": "no row"}, "headline", "noted", None),
         ({"base_model": "other"}, "base models", "noted", None),
     ],
 )
-def test_one_card_with_one_thing_wrong(changes, name, verdict, reason):
+def test_one_card_with_one_thing_wrong(changes, name, verdict, code):
     cards = sound()
     for column, value in changes.items():
         cards.loc[20, column] = cards.loc[0, column] if value == "first" else value
     judged, gates, stop = judge_cards(cards, question())
     assert gate(gates, name)["verdict"] == verdict
+    assert code is None or gate(gates, name)["flagged"] == 1
     assert stop is None
-    aside = judged["set_aside"].dropna()
-    assert list(aside.index) == ([] if reason is None else [20])
-    assert reason is None or aside[20].startswith(reason)
+    assert judged["set_aside_code"].dropna().to_dict() == ({} if code is None else {20: code})
+    assert judged["set_aside"].notna().equals(judged["set_aside_code"].notna())
+
+
+def test_chosen_cards_and_gates_are_tables():
+    cards = sound()
+    cards.loc[20, "task"] = None
+    judged, gates, _ = judge_cards(cards, question())
+    assert as_table("cards", as_rows(judged))["set_aside_code"].to_pylist().count("task") == 1
+    assert as_table("found_gates", gates)["gate"].to_pylist()[-1] == "aliasing"
 
 
 @pytest.mark.parametrize("evaluation", ["last", "best"])
@@ -175,11 +178,10 @@ def test_a_row_of_the_table_is_compared_where_it_is_asked_for(evaluation):
         cards[f"{evaluation}_{name}"] = cards[name] / 2
     cards.loc[5, [f"{evaluation}_{name}" for name in ("loss", "accuracy", "f1")]] = None
     judged, gates, stop = judge_cards(cards, question(evaluation=evaluation))
-    assert f"the {evaluation} row" in gate(gates, "headline")["finding"]
     assert gate(gates, "headline")["flagged"] == 1
     runs = found_runs(judged, BASELINE, stop).to_pandas().set_index("run_id")
     assert runs.loc[cards.loc[3, "card_id"], "accuracy"] == cards.loc[3, "accuracy"] / 2
-    assert judged.loc[5, "set_aside"] == f"no metric of its {evaluation} evaluation"
+    assert judged.loc[5, "set_aside_code"] == Aside.NO_METRIC
     assert cards.loc[5, "card_id"] not in runs.index
 
 
@@ -188,7 +190,8 @@ def test_one_owner_of_most_cards_stops_every_p():
     cards.loc[:29, "owner"] = "busy"
     _, gates, stop = judge_cards(cards, question())
     assert gate(gates, "owners")["verdict"] == "stopped"
-    assert "of the 48 compared, 30 are busy's" in stop
+    assert (gate(gates, "owners")["cards"], gate(gates, "owners")["flagged"]) == (48, 30)
+    assert stop == gate(gates, "owners")["finding"]
     assert judge_cards(cards, question(largest_owner_share=0.7))[2] is None
 
 
@@ -197,7 +200,7 @@ def test_mixed_tasks_stop_every_p_and_have_data_sets_of_their_own():
     cards.loc[:23, "task"] = "token-classification"
     judged, gates, stop = judge_cards(cards, question(task=None))
     assert gate(gates, "tasks")["verdict"] == "stopped"
-    assert "token-classification (24)" in stop
+    assert stop == gate(gates, "tasks")["finding"]
     tasks, sets = ("text-classification", "token-classification"), ("imdb", "emotion")
     assert set(judged["data"]) == {f"{task}, {data}" for task in tasks for data in sets}
 
@@ -207,15 +210,17 @@ def test_an_aliased_term_is_named_and_stops_every_p():
     cards["epochs_asked"] = np.where(cards["batch_size"] == 8, 1.0, 3.0)
     cards["batch_size"] = np.where(cards["batch_size"] == 8, 8, 16)
     _, gates, stop = judge_cards(cards, question())
-    assert gate(gates, "aliasing")["flagged"] == 3  # epochs, and its two products
-    assert "epochs" in stop
+    aliasing = gate(gates, "aliasing")
+    assert aliasing["flagged"] == 3  # epochs, and its two products
+    assert set(aliasing["terms"].split()) == {"epochs", "learning_rate:epochs", "batch_size:epochs"}
+    assert stop == aliasing["finding"]
 
 
 def test_other_base_models_are_set_aside_where_one_is_named():
     cards = sound()
     cards.loc[3, "base_model"] = "other"
     judged, gates, _ = judge_cards(cards, question(base_models=("base",)))
-    assert judged.loc[3, "set_aside"] == "another base model: other"
+    assert judged["set_aside_code"].dropna().to_dict() == {3: Aside.BASE_MODEL}
     assert gate(gates, "base models")["verdict"] == "set aside"
 
 
@@ -224,7 +229,7 @@ def test_a_metric_that_few_cards_of_a_data_set_state_is_left_out():
     emotion = cards.index[cards["data"] == "emotion"]
     cards.loc[emotion[3:], "f1"] = None
     judged, gates, stop = judge_cards(cards, question())
-    assert gate(gates, "metrics")["finding"] == "F1 of 3 cards: fewer than 5 cards on the data set state it."
+    assert gate(gates, "metrics")["flagged"] == 3
     runs = found_runs(judged, BASELINE, stop).to_pandas()
     assert runs.loc[runs["dataset"] == "emotion", "f1"].isna().all()
     assert runs.loc[runs["dataset"] == "imdb", "f1"].notna().all()

@@ -15,6 +15,7 @@ from statsmodels.stats.outliers_influence import variance_inflation_factor
 from statsmodels.stats.power import FTestPowerF2, TTestIndPower, TTestPower
 
 from finevar.planning import power
+from finevar.reasons import Stop
 from finevar.statistics.covariance import errors_of, fit_ols
 from finevar.study.coding import Coding
 from finevar.study.config import read_config
@@ -198,7 +199,7 @@ def test_one_factor_has_no_pair():
 def test_the_gate_is_told_before_any_run(raw_config):
     assert power.planned_gate(design(raw_config)) is None
     shared = {"training__schedule": "constant", "training__warmup": 0.0, "sweep__seeds": [0]}
-    assert "9 trajectories" in power.planned_gate(design(raw_config, **shared))
+    assert power.planned_gate(design(raw_config, **shared)).code == Stop.FEW_CLUSTERS
 
 
 # Noise ----------------------------------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ def calibration_effect_rows(metrics: pd.DataFrame, plan: Plan, parts: pd.DataFra
     whole = metrics.merge(runs, how="left", on=["dataset", "run_id"])
     surfaces, stopped = study_surfaces(whole, dataclasses.replace(plan, responses=PARTS))
     rows = [{name: row[name] for name in REPORTED} for surface in surfaces for row in effect_rows(surface)]
-    return rows + [{"response": name, "reason": told} for name, told in stopped.items()]
+    return rows + [{"response": name, "reason": reason.sentence} for name, reason in stopped.items()]
 
 
 # Reliability ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import pandas as pd
 from scipy import special, stats
 
 from finevar.analyses.fits import SPAN
-from finevar.study.coding import term_name, terms
+from finevar.reasons import Reason, Undecided
+from finevar.study.coding import factors_of, term_name, terms
 from finevar.tables import as_rows
 from finevar.words.formatting import counted, factor_label, joined, percent, significant
 
@@ -46,12 +47,17 @@ def judge_claims(
     for claim in claims:
         place = claim["response"], claim["framework"] or "absolute"
         fit = stands.get(place)
-        reason = untested_reason(claim["term"], fit, factors, model)
-        found = {} if reason else judge_claim(claim, rows[*place, claim["term"]], fit, factors, 1 - confidence)
+        untested = untested_reason(claim["term"], fit, factors, model)
+        found = {} if untested else judge_claim(claim, rows[*place, claim["term"]], fit, factors, 1 - confidence)
         said = {name: claim[name] for name in ("name", "response", "term", "statement", "source", "finding", "sign")}
-        said |= {"framework": place[1], "p_published": claim["p"], "verdict": "undecided", "reason": reason}
-        judged.append(said | found)
+        said |= {"framework": place[1], "p_published": claim["p"], "verdict": "undecided"}
+        judged.append(said | reason_columns(untested) | found)
     return judged
+
+
+def reason_columns(reason: Reason | None) -> dict[str, str | None]:
+    """Return a reason's sentence and code as columns."""
+    return {"reason": reason and reason.sentence, "reason_code": reason and reason.code}
 
 
 def keyed(table: pd.DataFrame, *columns: str) -> dict[tuple[Any, ...], Row]:
@@ -66,25 +72,19 @@ def judge_claim(
     row = measured(found, factors) | {"found": found["verdict"], "smallest_effect": fit["smallest_effect"]}
     row["minimum_detectable"] = SPAN[found["group"]] * detectable(found, alpha)
     row["verdict"] = verdict_on(claim, found)
-    row["reason"] = undecided_reason(row, fit, alpha) if row["verdict"] == "undecided" else None
-    return row
+    return row | reason_columns(undecided_reason(row, fit, alpha) if row["verdict"] == "undecided" else None)
 
 
-def untested_reason(term: str, fit: Row | None, factors: Mapping[str, Mapping[str, Any]], model: str) -> str | None:
+def untested_reason(term: str, fit: Row | None, factors: Mapping[str, Mapping[str, Any]], model: str) -> Reason | None:
     """Say why this study has no estimate of a term: its factors, its model, or the gate that stopped the fit."""
-    fixed = [name for name in factors_of(term) if name not in factors]
+    fixed = [factor_label(name) for name in factors_of(term) if name not in factors]
     if fixed:
-        return f"range: this study does not vary {joined([factor_label(name) for name in fixed])}"
+        return Reason(Undecided.FIXED_FACTOR, f"this study does not vary {joined(fixed)}")
     if term not in {term_name(known) for known in terms(list(factors), model)}:
-        return f"range: the model of this study ({model}) has no such term"
+        return Reason(Undecided.NO_TERM, f"the model of this study ({model}) has no such term")
     if fit is None:
-        return "range: this study has no fit of the metric"
-    return f"range: {fit['gate']}" if fit["gate"] else None
-
-
-def factors_of(term: str) -> list[str]:
-    """Return the factors of a term by its name."""
-    return term.partition("^")[0].split(":")
+        return Reason(Undecided.NO_FIT, "this study has no fit of the metric")
+    return Reason(fit["gate_code"], fit["gate"]) if fit["gate"] else None
 
 
 def measured(found: Row, factors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -123,18 +123,26 @@ def verdict_on(claim: Claim, found: Row) -> str:
     return "replicated" if claim["sign"] in (None, sign) else "contradicted"
 
 
-def undecided_reason(row: Row, fit: Row, alpha: float) -> str:
+def undecided_reason(row: Row, fit: Row, alpha: float) -> Reason:
     """Say why a claim is undecided although its term was estimated: noise, the count of claims, or power."""
     smallest = row["smallest_effect"]
     if row["p_value"] < alpha:
-        return f"claims: p is below {alpha:.2g}, but no longer once all claims are counted"
+        adjusted = f"p is below {alpha:.2g}, but no longer once all claims are counted"
+        return Reason(Undecided.MULTIPLE_CLAIMS, adjusted)
     if smallest is None or fit["pure_error_sd"] is None:
-        return "noise: with one seed there is no noise to measure an effect against"
+        return Reason(Undecided.NO_NOISE, "with one seed there is no noise to measure an effect against")
     if row["minimum_detectable"] <= smallest:
-        return "power: neither a change of the size of interest nor its absence is shown, although it could have been"
-    seeds = math.ceil(fit["seeds"] * (row["minimum_detectable"] / smallest) ** 2)
-    return (
-        f"power: with {counted(int(fit['seeds']), 'seed')} a change is found with a probability of {percent(POWER)} "
-        f"only from {significant(row['minimum_detectable'])} on, and the smallest effect of interest is "
-        f"{significant(smallest)}; that takes about {counted(seeds, 'seed')}"
+        chance = "neither a change of the size of interest nor its absence is shown, although it could have been"
+        return Reason(Undecided.CHANCE, chance)
+    needed = counted(seeds_needed(int(fit["seeds"]), row["minimum_detectable"], smallest), "seed")
+    return Reason(
+        Undecided.POWER,
+        f"with {counted(int(fit['seeds']), 'seed')} a change is found with a probability of {percent(POWER)} only from "
+        f"{significant(row['minimum_detectable'])} on, and the smallest effect of interest is "
+        f"{significant(smallest)}; that takes about {needed}",
     )
+
+
+def seeds_needed(seeds: int, found: float, wanted: float) -> int:
+    """Return about how many seeds find a change where this many find a larger one: errors fall with their root."""
+    return math.ceil(seeds * (found / wanted) ** 2)

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.baselines import fit_matched
-from finevar.analyses.gates import gate_sentence
+from finevar.analyses.gates import stop_reason
+from finevar.reasons import Reason, Stop
 from finevar.statistics.checks import unequal_noise
 from finevar.statistics.ladder import ladder_rows, quality
 from finevar.statistics.regression import Surface, contrast, fit_relative, fit_surface, predicted
@@ -69,14 +70,13 @@ def finished_runs(metrics: pd.DataFrame, response: str) -> pd.DataFrame:
     return metrics[(metrics["status"] == "ok") & metrics[response].notna()].reset_index(drop=True)
 
 
-def study_surfaces(metrics: pd.DataFrame, plan: Plan) -> tuple[list[Surface], dict[str, str]]:
-    """Return the surface of every response that passes the gates, and the gate's sentence of every other."""
+def study_surfaces(metrics: pd.DataFrame, plan: Plan) -> tuple[list[Surface], dict[str, Reason]]:
+    """Return the surface of every response that passes the gates, and what stopped every other."""
     surfaces, stopped = [], {}
     for response in plan.responses:
         used = finished_runs(metrics, response)
-        gate = gate_sentence(metrics, used, response, plan.codings, plan.columns)
-        if gate:
-            stopped[response] = gate
+        if reason := stop_reason(metrics, used, response, plan.codings, plan.columns):
+            stopped[response] = reason
         else:
             surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence))
     return surfaces, stopped
@@ -91,14 +91,14 @@ def fit_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
     names = ("coefficients", "covariances", "effects", "fits", "ladder", "profiles", "surface")
     tables: dict[str, Rows] = {name: [] for name in names}
     surfaces, stopped = study_surfaces(metrics, plan)
-    for response, gate in stopped.items():
-        tables["fits"] += [stopped_fit(metrics, response, name, gate) for name in ("absolute", "relative")]
+    for response, reason in stopped.items():
+        tables["fits"] += [stopped_fit(metrics, response, name, reason) for name in ("absolute", "relative")]
     for surface in surfaces:
         tables["coefficients"] += coefficient_rows(surface, "absolute")
         tables["fits"].append(fit_row(surface, metrics, "absolute"))
         if surface.runs[f"baseline_{surface.response}"].isna().any():
-            gate = f"the baseline has no {surface.response}."
-            tables["fits"].append(stopped_fit(metrics, surface.response, "relative", gate))
+            lacks = Reason(Stop.NO_BASELINE, f"the baseline has no {surface.response}.")
+            tables["fits"].append(stopped_fit(metrics, surface.response, "relative", lacks))
         else:
             relative, deviation = fit_relative(surface, plan.baseline)
             tables["coefficients"] += coefficient_rows(relative, "relative")
@@ -278,9 +278,9 @@ def caution(surface: Surface) -> str:
     return f"; with so few {what} its tests are cautious, and find something in 2 to 4 % of studies without effects"
 
 
-def stopped_fit(metrics: pd.DataFrame, response: str, framework: str, gate: str) -> dict[str, Any]:
+def stopped_fit(metrics: pd.DataFrame, response: str, framework: str, gate: Reason) -> dict[str, Any]:
     """Return the row of a response that a gate stopped."""
-    return counts(metrics, response, framework) | {"gate": gate}
+    return counts(metrics, response, framework) | {"gate": gate.sentence, "gate_code": gate.code}
 
 
 def counts(metrics: pd.DataFrame, response: str, framework: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from scipy import special, stats
 
 from finevar.analyses.baselines import NO_SEEDS
 from finevar.metrics import towards
+from finevar.reasons import Reason
 from finevar.results.predictions import Predictions, example_contributions
 from finevar.statistics.noise import noise_at
 from finevar.statistics.regression import Surface
@@ -61,14 +62,14 @@ def paired_point_rows(
     models: pd.DataFrame,
     found: Mapping[str, Predictions],
     surfaces: Mapping[str, Surface],
-    stopped: Mapping[str, str],
+    stopped: Mapping[str, Reason],
     confidence: float,
 ) -> Rows:
     """Return, for accuracy and loss at each tried point, the mean over seeds of run minus baseline, and who would win.
 
     Two intervals by bootstrap over sentences: one for the point alone, one for all points and data sets at once. They
     are about these trained models on other such sentences. The probability is about other seeds on these sentences.
-    surfaces: fitted, by response; stopped: the gates' sentences of the others.
+    surfaces: fitted, by response; stopped: what stopped the others.
     """
     rows: Rows = []
     for response in COMPARED:
@@ -162,7 +163,7 @@ def chunk_sizes(most: int) -> list[int]:
 
 
 def winning_chances(
-    names: Rows, surface: Surface | None, gate: str | None, response: str, confidence: float
+    names: Rows, surface: Surface | None, gate: Reason | None, response: str, confidence: float
 ) -> list[dict[str, Any]]:
     """Return for each tried point the probability that a run of another seed beats the baseline on this test set.
 

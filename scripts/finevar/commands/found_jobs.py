@@ -9,7 +9,7 @@ from finevar.columns import LEARNING_CURVES, MODEL_CARDS
 from finevar.errors import InputError
 from finevar.found.beside import beside_rows
 from finevar.found.choice import Question
-from finevar.found.gates import judge_cards
+from finevar.found.gates import SET_ASIDE, STOPPED, judge_cards
 from finevar.found.metrics import baseline_row, found_runs
 from finevar.found.pooling import pooling_rows
 from finevar.jobs.log import FOUND, LOGGER, Job
@@ -40,10 +40,10 @@ def aggregate_cards(job: Job) -> None:
 
 def nothing_left(study: str, gates: Sequence[dict[str, Any]]) -> InputError:
     """Return the error of a study whose cards are all set aside."""
-    told = [gate["finding"] for gate in gates if gate["verdict"] in ("set aside", "stopped")]
+    findings = [gate["finding"] for gate in gates if gate["verdict"] in (SET_ASIDE, STOPPED)]
     return InputError(
         f"study {study}: cards",
-        found=f"none that can be compared. {' '.join(told)}",
+        found=f"none that can be compared. {' '.join(findings)}",
         allowed="one card or more",
         remedy="results/logs/read_cards has each card's reason; widen cards.task, cards.base_models or the levels.",
     )

@@ -6,11 +6,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from finevar.reasons import Undecided
+
 Rows = list[dict[str, Any]]
 
 SAID = ("name", "response", "term", "framework", "source", "finding", "sign", "p_published")
-NO_RESULTS, NO_TEST = "has no results here yet", "does not test this claim"
 FINDINGS = ("estimate", "ci_low", "ci_high", "p_value", "p_adjusted", "from_level", "to_level", "verdict", "reason")
+FINDINGS += ("reason_code",)
+ABSENT = {  # by code: the end of a sentence on the study that trained
+    Undecided.NO_RESULTS: "has no results here yet",
+    Undecided.UNTESTED: "does not test this claim",
+}
 
 
 def beside_rows(found: pa.Table, designed: pa.Table | None, study: str, other: str | None) -> Rows:
@@ -26,14 +32,12 @@ def beside_rows(found: pa.Table, designed: pa.Table | None, study: str, other: s
         rows.append(said | {"study": study, "kind": "found"} | {name: claim[name] for name in FINDINGS})
         if other is None:
             continue
-        match = theirs.get(key(claim))
-        if match:
-            told = {name: match[name] for name in FINDINGS}
-        elif designed is None:
-            told = {"verdict": "undecided", "reason": f"study: {other} {NO_RESULTS}"}
+        if match := theirs.get(key(claim)):
+            finding = {name: match[name] for name in FINDINGS}
         else:
-            told = {"verdict": "undecided", "reason": f"study: {other} {NO_TEST}"}
-        rows.append(said | {"study": other, "kind": "designed"} | told)
+            code = Undecided.NO_RESULTS if designed is None else Undecided.UNTESTED
+            finding = {"verdict": "undecided", "reason": f"{other} {ABSENT[code]}", "reason_code": code}
+        rows.append(said | {"study": other, "kind": "designed"} | finding)
     return rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.metrics import ON_CARDS
+from finevar.reasons import Aside
 from finevar.study.coding import Coding, Codings
 from finevar.words.formatting import counted, factor_label
 
@@ -53,7 +54,7 @@ def choose(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
     cards = evaluated(cards, question)
     cards = cards.assign(duplicate_of=duplicates(cards), complete=is_complete(cards, question))
     cards["data"] = blocks(cards, question)
-    cards["set_aside"] = set_aside(cards, question)
+    cards[["set_aside", "set_aside_code"]] = set_aside(cards, question)
     cards["rare"] = rare_metrics(cards, question)
     return cards
 
@@ -75,7 +76,7 @@ def coded(cards: pd.DataFrame, question: Question) -> dict[str, np.ndarray]:
 
 
 def outside(values: pd.Series, coding: Coding) -> pd.Series:
-    """Tell which stated values of a factor lie beyond the levels compared."""
+    """Say which stated values of a factor lie beyond the levels compared."""
     low, high = min(coding.levels), max(coding.levels)
     return values.notna() & ~values.between(low * (1 - 1e-9), high * (1 + 1e-9))
 
@@ -112,67 +113,83 @@ def duplicates(cards: pd.DataFrame) -> pd.Series:
 
 
 def is_complete(cards: pd.DataFrame, question: Question) -> pd.Series:
-    """Tell which cards are of the study's task and base models and state every factor and every metric of it."""
+    """Say which cards are of the study's task and base models and state every factor and every metric of it."""
     states = [STATES[name] for name in question.codings]
     whole = cards[[*states, *question.responses]].notna().all(axis=1) & cards["reason"].isna()
     return whole & of_task(cards, question) & of_base(cards, question)
 
 
 def of_task(cards: pd.DataFrame, question: Question) -> pd.Series:
-    """Tell which cards are of the study's task."""
+    """Say which cards are of the study's task."""
     if question.task is None:
         return pd.Series(True, index=cards.index)
     return cards["task"].fillna("").str.lower().str.replace(" ", "-") == question.task.lower().replace(" ", "-")
 
 
 def of_base(cards: pd.DataFrame, question: Question) -> pd.Series:
-    """Tell which cards start from one of the study's base models; of a card that names none, that is not known."""
+    """Say which cards start from one of the study's base models; of a card that names none, that is not known."""
     return cards["base_model"].isin(question.base_models) if question.base_models else pd.Series(True, cards.index)
 
 
 def stopped_early(cards: pd.DataFrame) -> pd.Series:
-    """Tell which cards' tables end a whole evaluation interval, one epoch where it is not told, before their epochs."""
+    """Say which cards' tables end a whole evaluation interval, one epoch where it is unknown, before their epochs."""
     interval = cards["eval_interval"].fillna(1.0)
     return cards["epochs_run"] + interval <= cards["epochs_asked"] + SLACK * interval
 
 
 def beyond(cards: pd.DataFrame, question: Question) -> pd.Series:
     """Return which factors of each card lie beyond the levels compared, joined; "" for none."""
-    told = pd.Series("", index=cards.index)
+    names = pd.Series("", index=cards.index)
     for name, coding in question.codings.items():
-        told = told.mask(outside(cards[STATES[name]], coding), told + f" {factor_label(name)}")
-    return told.str.strip()
+        names = names.mask(outside(cards[STATES[name]], coding), names + f" {factor_label(name)}")
+    return names.str.strip()
 
 
-def set_aside(cards: pd.DataFrame, question: Question) -> pd.Series:
-    """Return, for each card, the first reason why it is not compared; None where it is."""
-    usable = cards[cards["reason"].isna()]
-    copies = duplicates(usable).reindex(cards.index)  # of a usable card: an unusable one does not take its place
-    reasons = cards["reason"].astype(object).where(cards["reason"].notna(), None)
-    factors = beyond(cards, question)
-    lacks = cards[[STATES[name] for name in question.codings]].isna().any(axis=1)
-    for flag, text in (
-        (lacks, "it does not state every factor"),
-        (cards[list(ON_CARDS)].isna().all(axis=1), f"no metric of its {question.evaluation} evaluation"),
-        (copies.notna(), "same metrics as " + copies.fillna("").astype(str)),
-        (~of_task(cards, question), "another task: " + cards["task"].fillna("unknown").astype(str)),
-        (~of_base(cards, question), "another base model: " + cards["base_model"].fillna("unknown").astype(str)),
-        (stopped_early(cards), "stopped early, and when was decided by its metrics"),
-        (factors != "", "beyond the levels compared: " + factors),
-        (cards["data"] == "", "data set unknown"),
-    ):
-        reasons = reasons.where(reasons.notna() | ~flag, text)
-    left = cards["data"].where(reasons.isna())
+def set_aside(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """Return, for each card, the first reason why it is not compared and its code; None where it is.
+
+    Columns: set_aside, set_aside_code.
+    """
+    reasons = pd.DataFrame(None, cards.index, ["set_aside", "set_aside_code"], dtype=object)
+    for code, flag, sentence in own_reasons(cards, question):
+        give(reasons, code, flag, sentence)
+    left = cards["data"].where(reasons["set_aside_code"].isna())
     rare = left.map(left.value_counts()) < question.cards_per_dataset
-    text = "fewer than " + counted(question.cards_per_dataset, "card") + " on its data set"
-    return reasons.where(reasons.notna() | ~rare, text).astype(object).where(lambda found: found.notna(), None)
+    few = f"fewer than {counted(question.cards_per_dataset, 'card')} on its data set"
+    give(reasons, Aside.RARE_DATASET, rare, few)
+    return reasons
+
+
+def own_reasons(cards: pd.DataFrame, question: Question) -> Iterator[tuple[Aside, pd.Series, str | pd.Series]]:
+    """Yield each reason that a card gives by itself: its code, the cards that it holds for, and its sentence."""
+    unusable = cards["reason"].notna()
+    copies = duplicates(cards[~unusable]).reindex(cards.index)  # an unusable card does not take a usable one's place
+    lacks = cards[[STATES[name] for name in question.codings]].isna().any(axis=1)
+    factors = beyond(cards, question)
+    yield Aside.UNUSABLE, unusable, cards["reason"]
+    yield Aside.NO_FACTOR, lacks, "it does not state every factor"
+    none = cards[list(ON_CARDS)].isna().all(axis=1)
+    yield Aside.NO_METRIC, none, f"no metric of its {question.evaluation} evaluation"
+    yield Aside.DUPLICATE, copies.notna(), "same metrics as " + copies.fillna("").astype(str)
+    yield Aside.TASK, ~of_task(cards, question), "another task: " + cards["task"].fillna("unknown")
+    yield Aside.BASE_MODEL, ~of_base(cards, question), "another base model: " + cards["base_model"].fillna("unknown")
+    yield Aside.STOPPED_EARLY, stopped_early(cards), "stopped early, and when was decided by its metrics"
+    yield Aside.RANGE, factors != "", "beyond the levels compared: " + factors
+    yield Aside.NO_DATASET, cards["data"] == "", "data set unknown"
+
+
+def give(reasons: pd.DataFrame, code: Aside, flag: pd.Series, sentence: str | pd.Series) -> None:
+    """Write a reason, in place, for the flagged cards that have none yet."""
+    new = flag & reasons["set_aside_code"].isna()
+    reasons.loc[new, "set_aside"] = sentence if isinstance(sentence, str) else sentence[new]
+    reasons.loc[new, "set_aside_code"] = code.value
 
 
 def rare_metrics(cards: pd.DataFrame, question: Question) -> pd.Series:
     """Return which metrics of each card that is compared too few cards on its data set state, joined; "" for none."""
-    used, told = cards["set_aside"].isna(), pd.Series("", index=cards.index)
+    used, names = cards["set_aside"].isna(), pd.Series("", index=cards.index)
     for name in ON_CARDS:
         stated = cards["data"].where(used & cards[name].notna())
         rare = stated.map(stated.value_counts()) < question.cards_per_dataset
-        told = told.mask(rare, told + f" {name}")
-    return told.str.strip()
+        names = names.mask(rare, names + f" {name}")
+    return names.str.strip()

@@ -25,6 +25,7 @@ from finevar.found.choice import (
     stopped_early,
 )
 from finevar.metrics import ON_CARDS
+from finevar.reasons import Aside
 from finevar.study.coding import aliased_terms, model_matrix, term_name, terms
 from finevar.words.formatting import (
     counted,
@@ -39,6 +40,7 @@ from finevar.words.formatting import (
 
 CAREFUL = 0.5  # share of one value of a factor, or of one owner, that is worth a note
 PASSED, NOTED, SET_ASIDE, STOPPED = "passed", "noted", "set aside", "stopped"
+OWNERS, ALIASING = "owners", "aliasing"  # gates that other code asks for
 
 HEADLINES = {  # by what a card says of its own
     "last": "the last row",
@@ -101,8 +103,8 @@ def unusable_gate(cards: pd.DataFrame) -> Row:
     if reasons.empty:
         return gate("unusable", PASSED, len(cards), 0, "Every card states its settings and a metric.")
     most = reasons.value_counts()
-    told = f"{counted(len(reasons), 'card')} of {len(cards)} cannot be used; most often {most.index[0]}."
-    return gate("unusable", SET_ASIDE, len(cards), len(reasons), told, "They are left out, each with its reason.")
+    finding = f"{counted(len(reasons), 'card')} of {len(cards)} cannot be used; most often {most.index[0]}."
+    return gate("unusable", SET_ASIDE, len(cards), len(reasons), finding, "They are left out, each with its reason.")
 
 
 def duplicate_gate(cards: pd.DataFrame) -> Row:
@@ -110,25 +112,25 @@ def duplicate_gate(cards: pd.DataFrame) -> Row:
     count = cards["duplicate_of"].notna().sum()
     if not count:
         return gate("duplicates", PASSED, len(cards), 0, "No two cards state the same metrics.")
-    told = f"{counted(count, 'card')} of {len(cards)} repeat another card's metrics to the last digit."
-    return gate("duplicates", SET_ASIDE, len(cards), count, told, "A training counts once: the first card is kept.")
+    finding = f"{counted(count, 'card')} of {len(cards)} repeat another card's metrics to the last digit."
+    return gate("duplicates", SET_ASIDE, len(cards), count, finding, "A training counts once: the first card is kept.")
 
 
 def owner_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
     """Find the owner of most cards, and whether too many of those that are compared are one owner's."""
     everywhere = cards["owner"].value_counts()
     if everywhere.empty:
-        return gate("owners", NOTED, len(cards), 0, "No card names its owner.", "Whether owners matter cannot be seen.")
-    told = f"{everywhere.iloc[0]} of all {len(cards)} cards are {everywhere.index[0]}'s"
+        return gate(OWNERS, NOTED, len(cards), 0, "No card names its owner.", "Whether owners matter cannot be seen.")
+    finding = f"{everywhere.iloc[0]} of all {len(cards)} cards are {everywhere.index[0]}'s"
     among = used["owner"].value_counts()
     if among.empty:
-        return gate("owners", NOTED, len(cards), everywhere.iloc[0], f"{told}.")
-    told += f"; {largest_owner(used)}."
+        return gate(OWNERS, NOTED, len(cards), everywhere.iloc[0], f"{finding}.")
+    finding += f"; {largest_owner(used)}."
     if among.iloc[0] / len(used) > question.largest_owner_share:
-        stop = "No p-value: it would tell of that owner's code and data as much as of the settings."
-        return gate("owners", STOPPED, len(cards), everywhere.iloc[0], told, stop)
+        stop = "No p-value: it would reflect that owner's code and data as much as the settings."
+        return gate(OWNERS, STOPPED, len(cards), everywhere.iloc[0], finding, stop)
     verdict = NOTED if everywhere.iloc[0] / len(cards) > CAREFUL else PASSED
-    return gate("owners", verdict, len(cards), everywhere.iloc[0], told, "Errors are clustered by owner.")
+    return gate(OWNERS, verdict, len(cards), everywhere.iloc[0], finding, "Errors are clustered by owner.")
 
 
 def largest_owner(used: pd.DataFrame) -> str:
@@ -141,43 +143,43 @@ def largest_owner(used: pd.DataFrame) -> str:
 def dataset_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
     """Count the cards whose data set is unknown, or too rare for an effect of its own."""
     unknown = (cards["data"] == "").sum()
-    rare = cards["set_aside"].fillna("").str.startswith("fewer than").sum()
-    told = f"{counted(unknown, 'card')} of {len(cards)} name no data set"
-    told += f", and {rare} more are on one with fewer than {question.cards_per_dataset} cards" if rare else ""
+    rare = (cards["set_aside_code"] == Aside.RARE_DATASET).sum()
+    finding = f"{counted(unknown, 'card')} of {len(cards)} name no data set"
+    finding += f", and {rare} more are on one with fewer than {question.cards_per_dataset} cards" if rare else ""
     left = used["data"].nunique()
     what = f"{counted(left, 'data set')} {'is' if left == 1 else 'are'} left, each with an effect of its own"
     if used.empty:
-        return gate("data sets", STOPPED, len(cards), unknown + rare, f"{told}.", "No card is left to compare.")
+        return gate("data sets", STOPPED, len(cards), unknown + rare, f"{finding}.", "No card is left to compare.")
     single = used.groupby("data")["owner"].nunique()
     alone = int((single <= 1).sum())
     if alone:
-        what += f"; {alone} of them {'is' if alone == 1 else 'are'} told of by one owner only"
+        what += f"; {alone} of them {'has' if alone == 1 else 'have'} one owner only"
     verdict = SET_ASIDE if unknown + rare else PASSED
-    return gate("data sets", verdict, len(cards), unknown + rare, f"{told}.", f"{what}.")
+    return gate("data sets", verdict, len(cards), unknown + rare, f"{finding}.", f"{what}.")
 
 
 def task_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
     """Count tasks: a metric of sentences and one of tokens have their name in common, and no more."""
     counts = cards["task"].fillna("unknown").value_counts()
-    told = f"The cards are of {joined([f'{name} ({count})' for name, count in counts.items()])}."
+    finding = f"The cards are of {joined([f'{name} ({count})' for name, count in counts.items()])}."
     other = int((~of_task(cards, question)).sum())
     if used["task"].fillna("unknown").nunique() > 1:
         stop = "No p-value: one task's accuracy is not the other's. Name one as cards.task."
-        return gate("tasks", STOPPED, len(cards), len(used), told, stop)
+        return gate("tasks", STOPPED, len(cards), len(used), finding, stop)
     verdict = SET_ASIDE if other else PASSED
-    return gate("tasks", verdict, len(cards), other, told, f"Only {question.task} is compared." if other else "")
+    return gate("tasks", verdict, len(cards), other, finding, f"Only {question.task} is compared." if other else "")
 
 
 def base_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
     """Count base models among the cards compared."""
     counts = cards["base_model"].fillna("unknown").value_counts()
-    told = f"{counts.iloc[0]} of {len(cards)} cards started from {counts.index[0]}"
-    told += f", the rest from {counted(len(counts) - 1, 'other')}." if len(counts) > 1 else "."
+    finding = f"{counts.iloc[0]} of {len(cards)} cards started from {counts.index[0]}"
+    finding += f", the rest from {counted(len(counts) - 1, 'other')}." if len(counts) > 1 else "."
     other = int((~of_base(cards, question)).sum())
     if used["base_model"].fillna("unknown").nunique() > 1:
         what = "Several are compared as if they were one: cards.base_models can name which."
-        return gate("base models", NOTED, len(cards), other, told, what)
-    return gate("base models", SET_ASIDE if other else PASSED, len(cards), other, told)
+        return gate("base models", NOTED, len(cards), other, finding, what)
+    return gate("base models", SET_ASIDE if other else PASSED, len(cards), other, finding)
 
 
 def metrics_gate(used: pd.DataFrame, question: Question) -> Row:
@@ -188,9 +190,10 @@ def metrics_gate(used: pd.DataFrame, question: Question) -> Row:
             "metrics", PASSED, len(used), 0, "Each metric is stated by enough cards of its data set, or by none."
         )
     counts = rare["rare"].str.split().explode().value_counts()
-    told = joined([f"{response_label(name)} of {counted(count, 'card')}" for name, count in counts.items()])
-    told = f"{told}: fewer than {counted(question.cards_per_dataset, 'card')} on the data set state it."
-    return gate("metrics", SET_ASIDE, len(used), len(rare), sentence_case(told), "That metric of theirs is left out.")
+    which = joined([f"{response_label(name)} of {counted(count, 'card')}" for name, count in counts.items()])
+    few = f"fewer than {counted(question.cards_per_dataset, 'card')} on the data set state it"
+    finding = f"{sentence_case(which)}: {few}."
+    return gate("metrics", SET_ASIDE, len(used), len(rare), finding, "That metric of theirs is left out.")
 
 
 def averaging_gate(used: pd.DataFrame) -> Row:
@@ -199,9 +202,9 @@ def averaging_gate(used: pd.DataFrame) -> Row:
     unknown = stated["f1_average"].isna().sum()
     if not unknown:
         return gate("averaging of F1", PASSED, len(stated), 0, "Every F1 says how it is averaged.")
-    told = f"{unknown} of {len(stated)} cards with an F1 do not say how it is averaged over classes."
+    finding = f"{unknown} of {len(stated)} cards with an F1 do not say how it is averaged over classes."
     what = "Within a data set of two classes that hardly matters; between data sets, F1 is not one metric."
-    return gate("averaging of F1", NOTED, len(stated), unknown, told, what)
+    return gate("averaging of F1", NOTED, len(stated), unknown, finding, what)
 
 
 def headline_gate(used: pd.DataFrame) -> Row:
@@ -211,34 +214,34 @@ def headline_gate(used: pd.DataFrame) -> Row:
     if known.empty:
         return gate("headline", NOTED, len(used), 0, "No card has a table to find its headline metrics in.")
     counts = known.value_counts()
-    told = joined([f"{HEADLINES[name]} in {count}" for name, count in counts.items()])
+    rows = joined([f"{HEADLINES[name]} in {count}" for name, count in counts.items()])
     what = (
         "A headline that is no row was measured on other data than the table was, or by another call." if other else ""
     )
     verdict = NOTED if other else PASSED
     return gate(
-        "headline", verdict, len(used), other, f"The headline is {told} of {len(known)} cards with a table.", what
+        "headline", verdict, len(used), other, f"The headline is {rows} of {len(known)} cards with a table.", what
     )
 
 
 def row_gate(cards: pd.DataFrame, question: Question) -> Row:
     """Say that a row of each card's table is compared, and count the cards that have no table."""
     none = int(cards[list(ON_CARDS)].isna().all(axis=1).sum())
-    told = f"Compared is the {question.evaluation} row of each card's table; {none} of {len(cards)} have none."
+    finding = f"Compared is the {question.evaluation} row of each card's table; {none} of {len(cards)} have none."
     what = (
         "The lowest of several losses is lower the more often a training was evaluated."
         if question.evaluation == "best"
         else ""
     )
-    return gate("headline", NOTED if none or what else PASSED, len(cards), none, told, what)
+    return gate("headline", NOTED if none or what else PASSED, len(cards), none, finding, what)
 
 
 def early_gate(cards: pd.DataFrame) -> Row:
     """Count the trainings that stopped before the epochs that they were asked for, and those of which it is unknown."""
     early, unknown = int(stopped_early(cards).sum()), int(cards["epochs_run"].isna().sum())
-    told = f"{counted(early, 'card')} of {len(cards)} stopped before the epochs asked for; of {unknown} it is not told."
+    finding = f"{counted(early, 'card')} of {len(cards)} stopped before the epochs asked for; {unknown} do not say."
     what = "When a training stops is decided by its metrics, so its epochs cannot explain them." if early else ""
-    return gate("early stops", SET_ASIDE if early else PASSED, len(cards), early, told, what)
+    return gate("early stops", SET_ASIDE if early else PASSED, len(cards), early, finding, what)
 
 
 def range_gate(cards: pd.DataFrame, name: str, question: Question) -> Row:
@@ -254,14 +257,14 @@ def range_gate(cards: pd.DataFrame, name: str, question: Question) -> Row:
     spread = (
         "one value" if len(counts) == 1 else f"{level(stated.min())} to {level(stated.max())}, {len(counts)} values"
     )
-    told = f"{spread}; {level(counts.index[0])} in {counts.iloc[0]} of {len(stated)} cards that state it."
-    told = f"{factor_label(name).capitalize()}: {told}"
+    most = f"{level(counts.index[0])} in {counts.iloc[0]} of {len(stated)} cards that state it"
+    finding = f"{factor_label(name).capitalize()}: {spread}; {most}."
     if beyond:
         ends = f"{level(min(coding.levels))} to {level(max(coding.levels))}"
         what = f"{counted(beyond, 'card')} beyond {ends}: set aside."
-        return gate(title, SET_ASIDE, len(stated), beyond, told, what)
+        return gate(title, SET_ASIDE, len(stated), beyond, finding, what)
     what = "One habitual value says little about the others." if share > CAREFUL else ""
-    return gate(title, NOTED if share > CAREFUL else PASSED, len(stated), 0, told, what)
+    return gate(title, NOTED if share > CAREFUL else PASSED, len(stated), 0, finding, what)
 
 
 def alias_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
@@ -269,14 +272,14 @@ def alias_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> R
     whole = cards[cards["complete"]]
     complete, among = aliased(whole, question), aliased(used, question)
     if not complete and not among:
-        told = f"All terms of the {question.order} model can be told apart among the {len(whole)} complete cards."
-        return gate("aliasing", PASSED, len(whole), 0, told)
+        finding = f"All terms of the {question.order} model can be told apart among the {len(whole)} complete cards."
+        return gate(ALIASING, PASSED, len(whole), 0, finding) | {"terms": ""}
     found = [f"among the {len(whole)} complete cards {shown(complete)}"] if complete else []
     found += [f"among the {len(used)} compared {shown(among)}"] if among else []
-    told = f"Exact combinations of the terms before them: {'; '.join(found)}."
-    if among:
-        return gate("aliasing", STOPPED, len(whole), len(among), told, "No p-value: there is no estimate of them.")
-    return gate("aliasing", NOTED, len(whole), len(complete), told)
+    finding = f"Exact combinations of the terms before them: {'; '.join(found)}."
+    verdict, count = (STOPPED, len(among)) if among else (NOTED, len(complete))
+    consequence = "No p-value: there is no estimate of them." if among else ""
+    return gate(ALIASING, verdict, len(whole), count, finding, consequence) | {"terms": " ".join(complete)}
 
 
 def shown(names: Sequence[str]) -> str:

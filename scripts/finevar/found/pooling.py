@@ -25,10 +25,12 @@ from finevar.statistics.covariance import Errors, Fit, clustered_by, fit_ols, ja
 from finevar.study.coding import aliased_terms, block_columns, leverages
 from finevar.words.formatting import counted
 
-POOLS = {"all tasks": "the cards of every task", "compared": "the cards that are compared"}
-SPECIFICATIONS = ("pooled", "data-set effects")
-ERRORS = ("classical", "HC3", "clustered by data set", "clustered by owner")
-CLUSTERS = {"clustered by data set": "data", "clustered by owner": "owner"}
+ALL_TASKS, COMPARED = "all tasks", "compared"
+POOLS = {ALL_TASKS: "the cards of every task", COMPARED: "the cards that are compared"}
+SPECIFICATIONS = POOLED, APART = ("pooled", "data-set effects")
+CLASSICAL, ROBUST = "classical", "HC3"
+CLUSTERS = {"clustered by data set": ("data", "data set"), "clustered by owner": ("owner", "owner")}  # column, in words
+ERRORS = (CLASSICAL, ROBUST, *CLUSTERS)
 
 Rows = list[dict[str, Any]]
 
@@ -38,9 +40,9 @@ def pooling_rows(cards: pd.DataFrame, question: Question, confidence: float) -> 
 
     cards: as they were read (columns.MODEL_CARDS). The pool of all tasks is there where the study is of one task only.
     """
-    pools = {"compared": question}
+    pools = {COMPARED: question}
     if question.task is not None:
-        pools = {"all tasks": dataclasses.replace(question, task=None)} | pools
+        pools = {ALL_TASKS: dataclasses.replace(question, task=None)} | pools
     rows: Rows = []
     for pool, asked in pools.items():
         used = compared(choose(cards, asked))
@@ -55,21 +57,21 @@ def response_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one response and one pool."""
     for specification in SPECIFICATIONS:
-        blocks = block_columns(cards["data"])[0] if specification != "pooled" else np.empty((len(cards), 0))
+        blocks = block_columns(cards["data"])[0] if specification == APART else np.empty((len(cards), 0))
         factors, dropped = estimable(cards, blocks, question)
         for errors in ERRORS:
-            told = fitted(cards, response, factors, blocks, errors, question)
+            fit = fitted(cards, response, factors, blocks, errors, question)
             for name in question.codings:
                 row = {"response": response, "factor": name, "specification": specification, "errors": errors}
                 row |= {"cards": len(cards), "datasets": cards["data"].nunique()}
                 if errors in CLUSTERS:
-                    row["clusters"] = cards[CLUSTERS[errors]].nunique()
+                    row["clusters"] = cards[CLUSTERS[errors][0]].nunique()
                 if name in dropped:
                     yield row | {"reason": dropped[name]}
-                elif isinstance(told, str):
-                    yield row | {"reason": told}
+                elif isinstance(fit, str):
+                    yield row | {"reason": fit}
                 else:
-                    yield row | estimate(told, 1 + factors.index(name), confidence)
+                    yield row | estimate(fit, 1 + factors.index(name), confidence)
 
 
 def estimable(cards: pd.DataFrame, blocks: np.ndarray, question: Question) -> tuple[list[str], dict[str, str]]:
@@ -100,19 +102,19 @@ def fitted(
     matrix = np.column_stack([ones, columns, blocks])
     if len(cards) <= matrix.shape[1]:
         return f"{len(cards)} cards for {matrix.shape[1]} parameters"
-    if errors == "classical":
+    if errors == CLASSICAL:
         return classical(values, matrix)
-    if errors == "HC3":
+    if errors == ROBUST:
         if leverages(matrix).max() > 1 - 1e-8:
             return "one card alone decides a parameter"
         return fit_ols(values, matrix, Errors("HC3", None, ""))
-    labels = cards[CLUSTERS[errors]].fillna(cards["card_id"])
+    column, what = CLUSTERS[errors]
+    labels = cards[column].fillna(cards["card_id"])
     clusters = clustered_by(labels.to_numpy(), "")
     if blocks.shape[1] and (labels.groupby(cards["data"]).nunique() == 1).all():
         means = [pd.Series(column).groupby(cards["data"]).transform("mean") for column in (*columns.T, values)]
         matrix = np.column_stack([ones, columns - np.column_stack(means[:-1])])
         values = values - means[-1].to_numpy()
-    what = errors.removeprefix("clustered by ")
     if (clusters.count or 0) <= len(factors) + 1:
         return f"{counted(clusters.count or 0, what)}, too few to cluster by"
     if not jackknifes(matrix, clusters.clusters):

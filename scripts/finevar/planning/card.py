@@ -12,6 +12,7 @@ from finevar.planning import power
 from finevar.planning.alternatives import Variant, variants
 from finevar.planning.forecast import Forecast, forecast_study
 from finevar.planning.power import Design, Detectable, Diagnosis, Noise
+from finevar.reasons import Reason
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Facts:
     pilot: Mapping[str, Any]
     design: Design
     diagnosis: Diagnosis
-    gate: str | None
+    gate: Reason | None
     detected: Detectable | None  # None where the gate would stop the analysis
     noise: dict[str, Noise]  # by response
     forecast: Forecast

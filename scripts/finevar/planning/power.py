@@ -17,7 +17,8 @@ import pandas as pd
 from scipy import optimize, stats
 
 from finevar.analyses.fits import SPAN, natural_scale, term_unit
-from finevar.analyses.gates import gate_sentence
+from finevar.analyses.gates import stop_reason
+from finevar.reasons import Reason
 from finevar.results.aggregation import trajectory_id
 from finevar.statistics.covariance import errors_of, jackknife_weights
 from finevar.statistics.regression import pure_error
@@ -112,10 +113,10 @@ def worst_pair(correlations: np.ndarray, names: list[str]) -> tuple[str, str, fl
     return names[first], names[second], float(correlations[first, second])
 
 
-def planned_gate(design: Design) -> str | None:
+def planned_gate(design: Design) -> Reason | None:
     """Return why the study's tables would stop even with every run finished, or None."""
     runs = design.runs.assign(planned=np.arange(len(design.runs), dtype=float), dtype_used="planned")
-    return gate_sentence(runs, runs, "planned", design.codings, design.columns)
+    return stop_reason(runs, runs, "planned", design.codings, design.columns)
 
 
 # Power ----------------------------------------------------------------------------------------------------------------

@@ -107,6 +107,11 @@ def term_name(term: Term) -> str:
     return ":".join(term) or "intercept"
 
 
+def factors_of(name: str) -> list[str]:
+    """Return the factors of a term by its name, see `term_name`."""
+    return name.partition("^")[0].split(":")
+
+
 def term_group(term: Term) -> str:
     """Return the group of a term in the model ladder."""
     if len(term) > 1 and len(set(term)) == 1:

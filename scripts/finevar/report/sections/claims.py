@@ -9,6 +9,7 @@ import pandas as pd
 
 from finevar.report.groups import group, sentence
 from finevar.report.tables import Table, cell, ranged, table
+from finevar.study.coding import factors_of
 from finevar.words.formatting import (
     counted,
     estimate,
@@ -40,8 +41,8 @@ def section(
     if not rows:
         return {"finding": NO_CLAIMS, "groups": []}
     names = {row["response"]: labels.get(row["response"], response_label(row["response"])) for row in rows}
-    told = [sentence(claim_sentence(row, names, confidence), mark(row)) for row in rows]
-    part = group("", told, tables=[claims_table(rows, names, confidence)])
+    sentences = [sentence(claim_sentence(row, names, confidence), mark(row)) for row in rows]
+    part = group("", sentences, tables=[claims_table(rows, names, confidence)])
     return {"finding": finding_sentence(rows), "groups": [part]}
 
 
@@ -66,7 +67,7 @@ def claim_sentence(row: Row, labels: Mapping[str, str], confidence: float) -> st
     claim = (row["statement"] or row["name"]).rstrip(".")
     said = "" if is_missing(row["p_published"]) else f" ({p_equals(row['p_published'], 'published p')})"
     here = "" if is_missing(row["estimate"]) else f" {found_sentence(row, labels[row['response']], confidence)}"
-    why = "" if is_missing(row["reason"]) else f" Undecided, for {reason_text(row['reason'])}."
+    why = "" if is_missing(row["reason"]) else f" Undecided, for {row['reason'].rstrip('.')}."
     verdict = f": {row['verdict']}." if is_missing(row["reason"]) else "."
     return f"{sentence_case(claim)}{said}{verdict}{here}{why}"
 
@@ -75,7 +76,7 @@ def found_sentence(row: Row, label: str, confidence: float) -> str:
     """Say what this study estimates of a claim's term, over which levels and where."""
     value = estimated(row, confidence)
     if is_missing(row["from_level"]):
-        first, second = (factor_label(name) for name in row["term"].split(":"))
+        first, second = map(factor_label, factors_of(row["term"]))
         return (
             f"Here the change of {label} along {first}, from lowest to highest, is larger by {value} at the highest "
             f"level of {second} than at the middle."
@@ -94,11 +95,6 @@ def estimated(row: Row, confidence: float) -> str:
         f"{estimate(row['estimate'], half)} ({percent(confidence)} interval {interval(row['ci_low'], row['ci_high'])}; "
         f"{p_equals(row['p_adjusted'], 'adjusted p')})"
     )
-
-
-def reason_text(reason: str) -> str:
-    """Return a reason without the word that it is sorted by, to stand within a sentence."""
-    return reason.partition(": ")[2].rstrip(".")
 
 
 def claims_table(rows: Sequence[Row], labels: Mapping[str, str], confidence: float) -> Table:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.found.beside import NO_RESULTS
-from finevar.found.gates import largest_owner
-from finevar.found.pooling import ERRORS, POOLS, SPECIFICATIONS
+from finevar.found.beside import ABSENT
+from finevar.found.gates import ALIASING, NOTED, OWNERS, PASSED, SET_ASIDE, STOPPED, largest_owner
+from finevar.found.pooling import APART, COMPARED, ERRORS, POOLED, POOLS, ROBUST, SPECIFICATIONS
+from finevar.reasons import Stop, Undecided
 from finevar.report.groups import group, sentence
 from finevar.report.sections.claims import estimated
 from finevar.report.tables import Table, cell, ranged, table
+from finevar.study.coding import factors_of
 from finevar.words.formatting import (
     NOTHING,
     counted,
@@ -32,7 +34,8 @@ from finevar.words.formatting import (
     term_label,
 )
 
-MARKS = {"passed": "negligible", "noted": "undecided", "set aside": "undecided", "stopped": "effect"}
+MARKS = {PASSED: "negligible", NOTED: "undecided", SET_ASIDE: "undecided", STOPPED: "effect"}
+LONGEST_NOTE = 120  # characters of a reason that stands in a cell
 NO_EXPERIMENT = (
     "Nobody assigned these settings: each owner chose them for a data set and a purpose, so settings, data and owners "
     "go together, and only what differs within a data set can be told apart."
@@ -81,12 +84,10 @@ def support(tables: Tables, confidence: float) -> dict[str, Any]:
     """Return which claims these cards can carry, and why they cannot carry the others."""
     rows = tables["claims"].to_dict("records")
     carried = [row for row in rows if row["verdict"] in ("replicated", "contradicted")]
-    told = [sentence(support_sentence(row, tables, confidence), support_mark(row)) for row in rows]
-    if not rows:
-        return {"finding": "", "sentences": []}
+    sentences = [sentence(support_sentence(row, tables, confidence), support_mark(row)) for row in rows]
     count = f"{len(carried) or 'none'} of the {counted(len(rows), 'claim')}"
-    finding = f"These cards can carry {count} stated before the study."
-    return {"finding": finding, "sentences": told}
+    finding = f"These cards can carry {count} stated before the study." if rows else ""
+    return {"finding": finding, "sentences": sentences}
 
 
 def support_mark(row: Row) -> str:
@@ -99,10 +100,10 @@ def support_sentence(row: Row, tables: Tables, confidence: float) -> str:
     name = sentence_case(row["name"])
     if not is_missing(row["estimate"]):
         return f"{name}: {row['verdict']}, {estimated(row, confidence)}, if owners who chose alike are alike otherwise."
-    # Where a gate stops all, a claim's own reason repeats the gates, all at once.
-    stopped = tables["found_gates"]["verdict"].eq("stopped").any()
-    own = "" if stopped else str(row["reason"]).partition(": ")[2].rstrip(".")
-    reasons = [*([own] if own else []), *obstacles(row, tables, 1 - confidence)] or ["there is no estimate"]
+    # Where the cards' gates stop all, a claim's own reason repeats them, all at once.
+    repeated = is_missing(row["reason"]) or row["reason_code"] == Stop.CARDS
+    own = [] if repeated else [row["reason"].rstrip(".")]
+    reasons = [*own, *obstacles(row, tables, 1 - confidence)] or ["there is no estimate"]
     return f"{name}: cannot be carried. {sentence_case('; '.join(reasons))}."
 
 
@@ -111,24 +112,23 @@ def obstacles(row: Row, tables: Tables, alpha: float) -> Iterator[str]:
 
     Last, what a regression of the pooled cards takes for it where that is gone within data sets.
     """
-    gates = tables["found_gates"].set_index("gate")
-    names = row["term"].partition("^")[0].split(":")
-    alias = str(gates.loc["aliasing", "finding"]) if "aliasing" in gates.index else ""
-    complete = alias.partition("among the ")[2].partition(" complete cards ")
-    if ":" in row["term"] and term_label(row["term"]) in complete[2].partition(";")[0]:
-        yield f"among the {complete[0]} complete cards {term_label(row['term'])} is an exact combination of other terms"
-    apart = tables["pooling"].query("pool == 'compared' and specification == 'data-set effects' and errors == 'HC3'")
-    for factor in apart[apart["response"] == row["response"]].to_dict("records"):
+    gates = {gate["gate"]: gate for gate in tables["found_gates"].to_dict("records")}
+    names, aliasing = factors_of(row["term"]), gates[ALIASING]
+    if row["term"] in aliasing["terms"].split():
+        which = term_label(row["term"])
+        yield f"among the {aliasing['cards']} complete cards {which} is an exact combination of other terms"
+    pooling = tables["pooling"]
+    everywhere = pooling[(pooling["response"] == row["response"]) & (pooling["errors"] == ROBUST)]
+    apart = everywhere[(everywhere["pool"] == COMPARED) & (everywhere["specification"] == APART)]
+    for factor in apart.to_dict("records"):
         if factor["factor"] in names and not is_missing(factor["reason"]):
             which = factor_label(factor["factor"])
             yield f"among the {factor['cards']} cards compared, {which} is not told apart: {factor['reason']}"
-    owners = gates.loc["owners"] if "owners" in gates.index else None
-    if owners is not None and owners["verdict"] == "stopped":
+    if gates[OWNERS]["verdict"] == STOPPED:
         yield largest_owner(tables["metrics"])
-    everywhere = tables["pooling"].query("errors == 'HC3'")
     for pool in POOLS if len(names) == 1 else ():
         chosen = everywhere[(everywhere["pool"] == pool) & (everywhere["factor"] == names[0])]
-        both = chosen[chosen["response"] == row["response"]].set_index("specification")
+        both = chosen.set_index("specification")
         if len(both) and both["estimate"].notna().all():
             kind, words = pooled_or_apart(both, alpha)
             if kind == "confounded":
@@ -141,7 +141,7 @@ def obstacles(row: Row, tables: Tables, alpha: float) -> Iterator[str]:
 def cards_section(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was found, gate by gate, the factors, and the models compared."""
     gates = tables["found_gates"].to_dict("records")
-    stopped = [gate for gate in gates if gate["verdict"] == "stopped"]
+    stopped = [gate for gate in gates if gate["verdict"] == STOPPED]
     finding = scope(tables)
     if stopped:
         finding += f" No p-value is given, for {joined([str(gate['gate']) for gate in stopped])}."
@@ -156,9 +156,9 @@ def gates_table(gates: Sequence[Row]) -> Table:
         [
             sentence_case(str(gate["gate"])),
             cell(str(gate["verdict"]), verdict=MARKS[gate["verdict"]]),
-            f"{gate['flagged']:,} of {gate['cards']:,}"
-            if gate["gate"] != "aliasing"
-            else counted(gate["flagged"], "term"),
+            counted(gate["flagged"], "term")
+            if gate["gate"] == ALIASING
+            else f"{gate['flagged']:,} of {gate['cards']:,}",
             cell(str(gate["finding"]), note=gate["consequence"] or ""),
         ]
         for gate in gates
@@ -212,12 +212,12 @@ def pooling_section(rows: pd.DataFrame, labels: Labels, confidence: float) -> di
         found = rows[rows["pool"] == pool]
         if found.empty:
             continue
-        told = [*pooling_sentences(found, labels, confidence)]
-        moved += sum(one["kind"] == "confounded" for one in told)
-        total += len(told)
+        sentences = [*pooling_sentences(found, labels, confidence)]
+        moved += sum(one["kind"] == "confounded" for one in sentences)
+        total += len(sentences)
         cards = found["cards"].max()
         grids = [pooling_table(found[found["response"] == name], labels[name], confidence) for name in labels]
-        groups.append(group(f"{sentence_case(title)} ({cards})", told, folded=grids))
+        groups.append(group(f"{sentence_case(title)} ({cards})", sentences, folded=grids))
     if not total:
         return {"finding": "No factor varies enough to be pooled or kept apart.", "groups": groups}
     finding = (
@@ -231,7 +231,7 @@ def pooling_section(rows: pd.DataFrame, labels: Labels, confidence: float) -> di
 
 def pooling_sentences(rows: pd.DataFrame, labels: Labels, confidence: float) -> Iterator[dict[str, str]]:
     """Yield a sentence on each response and factor with an estimate both ways."""
-    robust = rows[rows["errors"] == "HC3"]
+    robust = rows[rows["errors"] == ROBUST]
     for (response, factor), pair in robust.groupby(["response", "factor"], sort=False):
         both = pair.set_index("specification")
         if both["estimate"].isna().any():
@@ -246,7 +246,7 @@ def pooled_or_apart(both: pd.DataFrame, alpha: float) -> tuple[str, str]:
 
     both: a response's and a factor's rows by specification.
     """
-    pooled, apart = both.loc["pooled"], both.loc["data-set effects"]
+    pooled, apart = both.loc[POOLED], both.loc[APART]
     kind, words = compared(pooled, apart, alpha)
     seen, left = (
         f"{estimate(row['estimate'], (row['ci_high'] - row['ci_low']) / 2)}, {p_equals(row['p_value'])}"
@@ -306,12 +306,11 @@ def beside_group(rows: pd.DataFrame, confidence: float) -> dict[str, Any] | None
         return None
     study, found = designed["study"].iloc[0], rows[rows["kind"] == "found"]
     counts = designed["verdict"].value_counts()
-    told = joined([f"{count} {verdict}" for verdict, count in counts.items()])
-    finding = f"Of the same claims, study {study}, which trained its models, has {told}."
-    missing = designed["reason"].fillna("").str.endswith(NO_RESULTS)
-    if missing.all():
-        told = "run it, then this study again, and both stand side by side"
-        return {"finding": f"Study {study} {NO_RESULTS}: {told}.", "table": None}
+    verdicts = joined([f"{count} {verdict}" for verdict, count in counts.items()])
+    finding = f"Of the same claims, study {study}, which trained its models, has {verdicts}."
+    if (designed["reason_code"] == Undecided.NO_RESULTS).all():
+        absent = f"Study {study} {ABSENT[Undecided.NO_RESULTS]}"
+        return {"finding": f"{absent}: run it, then this study again, and both stand side by side.", "table": None}
     printed = []
     for ours, theirs in zip(found.to_dict("records"), designed.to_dict("records"), strict=True):
         printed.append(
@@ -332,8 +331,8 @@ def beside_group(rows: pd.DataFrame, confidence: float) -> dict[str, Any] | None
 def finding_cells(row: Row) -> list[Any]:
     """Return the cells of one study's finding of a claim."""
     if is_missing(row["estimate"]):
-        reason = str(row["reason"] or "").partition(": ")[2]
-        return [cell("no estimate", verdict="undecided", note=reason if len(reason) < 120 else ""), NOTHING]
+        note = "" if is_missing(row["reason"]) or len(row["reason"]) >= LONGEST_NOTE else row["reason"]
+        return [cell("no estimate", verdict="undecided", note=note), NOTHING]
     span = "" if is_missing(row["from_level"]) else f", {level(row['from_level'])} to {level(row['to_level'])}"
     half = (row["ci_high"] - row["ci_low"]) / 2
     note = f"{estimate(row['estimate'], half)} ({interval(row['ci_low'], row['ci_high'])}){span}"
@@ -347,9 +346,9 @@ def finding_cells(row: Row) -> list[Any]:
 def baseline(spec: Mapping[str, Any], labels: Labels) -> dict[str, Any]:
     """Return what the baseline is and what is published of it."""
     figures = [f"{labels.get(name, response_label(name))} {number(value)}" for name, value in spec["metrics"].items()]
-    told = joined(figures) if figures else "no figures"
+    published = joined(figures) if figures else "no figures"
     return {
-        "sentence": f"Every relative figure is taken against {spec['name']}, as published: {told}.",
+        "sentence": f"Every relative figure is taken against {spec['name']}, as published: {published}.",
         "settings": settings_text(spec["settings"]),
         "origin": spec["origin"],
     }

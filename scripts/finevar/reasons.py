@@ -1,0 +1,68 @@
+"""Why something has no result: a code, which programs compare, beside the sentence, which people read.
+
+Each code's comment says what it stands for. Tables hold codes as text (columns `reason_code`, `gate_code`,
+`set_aside_code`), so a code keeps its text for as long as results with it are read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A code and its sentence, as which it prints."""
+
+    code: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class Stop(StrEnum):
+    """What stops a response's tables before any p-value."""
+
+    CARDS = "cards"  # a gate that all model cards stand before, see found_gates
+    NO_VALUE = "no_value"  # no model card states the response
+    EMPTY_CELLS = "empty_cells"  # points of the design without a finished run
+    REPEATED_RUNS = "repeated_runs"
+    MIXED_DTYPES = "mixed_dtypes"
+    CONSTANT = "constant"  # every run has the same value
+    FEW_LEVELS = "few_levels"  # of a factor, for its highest power
+    ALIASED = "aliased"  # terms that are combinations of those before them
+    NO_RESIDUAL = "no_residual"  # as many parameters as runs
+    LEVERAGE = "leverage"  # one run alone decides a parameter
+    FEW_CLUSTERS = "few_clusters"  # of runs whose errors go together, for the parameters
+    CLUSTER_LEVERAGE = "cluster_leverage"  # one of them alone decides a parameter
+    NO_BASELINE = "no_baseline"  # the baseline has no value of the response
+
+
+class Undecided(StrEnum):
+    """What leaves a claim undecided, besides what stopped its response."""
+
+    FIXED_FACTOR = "fixed_factor"  # the study does not vary it
+    NO_TERM = "no_term"  # the study's model lacks it
+    NO_FIT = "no_fit"  # the study does not analyse the metric
+    MULTIPLE_CLAIMS = "multiple_claims"  # shown alone, but not once all claims are counted
+    NO_NOISE = "no_noise"  # one seed gives nothing to measure an effect against
+    POWER = "power"  # too few seeds for an effect of interest
+    CHANCE = "chance"  # enough seeds, and still neither is shown
+    NO_RESULTS = "no_results"  # the study that trained has none yet
+    UNTESTED = "untested"  # the study that trained does not test the claim
+
+
+class Aside(StrEnum):
+    """What keeps a model card from being compared."""
+
+    UNUSABLE = "unusable"  # it states too little
+    NO_FACTOR = "no_factor"  # it lacks a factor of the study
+    NO_METRIC = "no_metric"  # of the evaluation that is compared
+    DUPLICATE = "duplicate"  # the same metrics as another card
+    TASK = "task"
+    BASE_MODEL = "base_model"
+    STOPPED_EARLY = "stopped_early"
+    RANGE = "range"  # a factor beyond the levels that are compared
+    NO_DATASET = "no_dataset"
+    RARE_DATASET = "rare_dataset"  # too few cards on its data set
