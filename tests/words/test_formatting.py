@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -29,7 +30,7 @@ def test_p_values(p, text):
     assert formatting.p_text(p) == text
 
 
-@pytest.mark.parametrize("value", [None, math.nan, math.inf, pd.NA])
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, np.float64("nan"), np.float32("nan"), pd.NaT])
 def test_missing_numbers_are_a_dash(value):
     assert formatting.number(value) == "\N{EN DASH}"
     assert formatting.estimate(value, 0.1) == "\N{EN DASH}"

@@ -12,12 +12,13 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from finevar import ENGINES
 from finevar.study.config import read_config
 from finevar.study.design import any_of, baseline_levels, design_rows, plan_study
-from finevar.jobs.endings import endings_since, next_sentences, run_ending
+from finevar.jobs.endings import endings_since, run_ending
 from finevar.errors import InputError
 from finevar.study.found_config import is_found
 from finevar.study.identity import cards_identity, digest, local_cards, local_model_files
 from finevar.jobs.log import check_writable
 from finevar.commands.leftovers import FOUND_TABLES
+from finevar.words.next_start import next_sentences
 
 SCRIPTS_DATE = 946684800  # 2000-01-01
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,10 @@ LOGGER = logging.getLogger("finevar")
 FOUND = 25  # level of the one line that a stage tells of what it found, in the terminal too
 # Levels of the last line of a job's log where it did not succeed; an error that nobody foresaw is a plain ERROR.
 ENDINGS = {41: "INTERRUPTED", 42: "DAMAGED", 43: "MACHINE ERROR", 44: "INPUT ERROR"}
+# A line of a log, and the line of how its job ended, to read it again: its level and its sentence.
+LINE, TIME = "%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"
+END_LEVELS = (*ENDINGS.values(), "ERROR")
+END_LINE = re.compile(rf"^\d\d:\d\d:\d\d ({'|'.join(END_LEVELS)}) (.*)$", re.MULTILINE)
 INTERRUPTED = 75  # exit status of a job that was asked to end: EX_TEMPFAIL, try again
 LONGEST_CAUSE = 300  # characters of an unforeseen error in the log's line; its traceback follows
 # Ctrl-C; preemption, a time limit, scancel, a shutdown; SLURM's warning before its time limit (--signal=USR1@60).
@@ -100,7 +105,7 @@ class JobLog:
         for level, name in (ENDINGS | {FOUND: "FOUND"}).items():
             logging.addLevelName(level, name)
         for handler in handlers:
-            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
+            handler.setFormatter(logging.Formatter(LINE, datefmt=TIME))
         LOGGER.setLevel(logging.INFO)
         LOGGER.handlers = handlers
         logging.captureWarnings(True)

@@ -24,6 +24,10 @@ from finevar.jobs.log import LOGGER, log_stream
 VARIABLE = "FINEVAR_STALL_SECONDS"
 STALL_SECONDS = 1800.0  # without progress before a job ends; the variable overrides it, and 0 means never
 ARMED_SECONDS = 1.0  # that a timer serves before progress sets a new one, which costs more than a tiny step would
+REMEDY = (
+    "Start Snakemake again: the job goes on from its last saved state, if it has one. If its steps need longer, raise "
+    f"{VARIABLE}."
+)
 FIRED = re.compile(rb"^Timeout \(\d+:\d\d:\d\d(\.\d+)?\)!$", re.MULTILINE)  # faulthandler's line above the stacks
 
 
@@ -39,11 +43,8 @@ def ending_if_stalled(unit: str) -> Iterator[Callable[[], None]]:
     if not limit:
         yield lambda: None
         return
-    LOGGER.info(
-        "If no %s ends within %g seconds, this job ends itself and the stacks of its threads follow here. Then start "
-        "Snakemake again: the job goes on from its last saved state, if it has one. If a %s needs longer, raise %s.",
-        *(unit, limit, unit, VARIABLE),
-    )
+    ends = "If no %s ends within %g seconds, this job ends itself and the stacks of its threads follow here. %s"
+    LOGGER.info(ends, unit, limit, REMEDY)
     armed = -math.inf
 
     def progressed() -> None:
@@ -76,6 +77,11 @@ def stall_seconds() -> float:
     return seconds
 
 
-def has_stalled(log: str | Path) -> bool:
-    """Tell whether a job ended because it made no progress, by its log."""
-    return Path(log).exists() and bool(FIRED.search(Path(log).read_bytes()))
+def stall_sentence(log: str | Path) -> str | None:
+    """Return what to say of a job that ended itself since it made no progress; None, by its log, for any other.
+
+    Such a job could write nothing but the stacks.
+    """
+    if not (Path(log).exists() and FIRED.search(Path(log).read_bytes())):
+        return None
+    return f"The job made no progress for too long and ended itself; {log} shows where its threads were. {REMEDY}"

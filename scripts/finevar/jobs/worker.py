@@ -114,20 +114,9 @@ def run_job(work: str, *, log: str, kind: str = "training", **arguments: Any) ->
             + (" Often that means that memory ran out: run fewer jobs at once." if status == -signal.SIGKILL else "")
         )
     elif status > 0:
-        raise SystemExit(ending_of(log) or status)
+        from finevar.jobs.stall import stall_sentence
 
-
-def ending_of(log: str) -> str | None:
-    """Return what to say of a fork that ended itself since it made no progress; it could say nothing but its stacks."""
-    from finevar.jobs.stall import VARIABLE, has_stalled
-
-    if not has_stalled(log):
-        return None
-    return (
-        f"The job made no progress for too long and has ended itself; {log} shows where each of its threads was. Start "
-        f"Snakemake again: the job goes on from its last saved state, if it has one. If a step needs longer, raise "
-        f"{VARIABLE}."
-    )
+        raise SystemExit(stall_sentence(log) or status)
 
 
 def usable() -> bool:

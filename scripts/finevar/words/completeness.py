@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finevar.jobs.endings import NOT_BEGUN, Ending, next_sentences
+from finevar.jobs.endings import NOT_BEGUN, Ending
 from finevar.study.coding import Coding, Codings, Term, aliased_terms, design_matrix, term_name, terms
 from finevar.words.formatting import counted, joined, term_label
+from finevar.words.next_start import next_sentences
 
 CELLS = ["dataset", "point_id"]
 NAMED = 5  # points that a sentence names

@@ -1,15 +1,19 @@
-"""Numbers and names as people read them: levels, estimates, intervals, p-values, factors, responses, terms."""
+"""Numbers and names as people read them: levels, estimates, intervals, p-values, factors, responses, terms.
+
+A dry run imports this module, so it imports nothing that takes long.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from finevar.metrics import RESPONSES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -25,7 +29,7 @@ FACTOR_UNITS = {"batch_size": "sentences a step", "max_length": "tokens"}
 
 def is_missing(value: Any) -> bool:
     """Say whether a value is null, or no finite number."""
-    return bool(pd.isna(value)) or (isinstance(value, float) and not math.isfinite(value))
+    return value is None or value != value or (isinstance(value, float) and math.isinf(value))
 
 
 def number(value: float | None, decimals: int = 4, *, sign: bool = False) -> str:
