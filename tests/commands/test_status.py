@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def study(tmp_path, monkeypatch):
 def finish(run, *, at: float, seconds: float, kept: bool = False, **values) -> None:
     """Write a run's metrics as if it had been done at a time."""
     folder = Path("results/runs", run.dataset, run.run_id, *(["finished", "evaluation"] if kept else []))
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     row = {"run_id": run.run_id, "point_id": run.point_id, "dataset": run.dataset, "seed": run.seed, **run.settings}
     row |= {"status": "ok", "train_seconds": seconds - 1, "eval_seconds": 1.0, "f1_average": "binary"}
     row |= {"engine": engine()} | values
@@ -67,7 +68,7 @@ def test_runs_of_another_version_are_to_be_trained_again(study):
     one, two, *_ = study.runs.values()
     finish(one, at=1000, seconds=5)
     finish(two, at=1005, seconds=5, engine=f"0.{engine().split('.', 1)[1]}")
-    lines = status.told(study)
+    lines = status.state_lines(study)
     assert lines[0].startswith("Study toy: 1 of 6 runs done, 5 left")
     assert lines[1].endswith("again: 1")
 
@@ -78,7 +79,7 @@ def test_a_damaged_file_is_counted_and_left_where_it_is(study):
     finish(two, at=1005, seconds=5)
     path = Path("results/runs", two.dataset, two.run_id, "metrics.parquet")
     path.write_bytes(path.read_bytes()[:-1])
-    lines = status.told(study)
+    lines = status.state_lines(study)
     assert lines[0].startswith("Study toy: 1 of 6 runs done, 5 left")
     assert lines[1].endswith("again: 1")
     assert path.exists()
@@ -95,7 +96,7 @@ def test_runs_are_counted_by_what_became_of_them(study):
     assert (len(progress.done), len(progress.ended("begun")), progress.left) == (2, 1, 3)
     assert progress.failed == {runs[2].run_id: "no memory for it"}
     assert progress.line(None) == "2 of 6 runs done, 1 failed, 3 left (1 interrupted)"
-    lines = status.told(study)
+    lines = status.state_lines(study)
     assert f"  {runs[4].run_id}: Interrupted by SIGTERM; goes on from step 12 at the next start." in lines
     assert "  begun, not finished: 1" in lines
 
@@ -131,7 +132,7 @@ def test_a_failure_before_all_runs_is_named(study):
     for path, line in ((log, "no such luck"), (log.with_name("of-another-study.log"), "not mine")):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"12:00:00 INPUT ERROR {line}\n")
-    lines = "\n".join(status.told(study))
+    lines = "\n".join(status.state_lines(study))
     assert f"failed: {log}: no such luck" in lines
     assert "not mine" not in lines
 
@@ -144,18 +145,18 @@ def test_an_interim_report_is_named_until_a_newer_final_one_is_there(study):
     write_rows(rows, folder / "interim/metrics.parquet", STUDY_METRICS)
     for number, run in enumerate(runs[:3]):
         finish(run, at=1000 + number, seconds=5)
-    assert status.told(study)[-1].startswith("No report yet")
+    assert status.state_lines(study)[-1].startswith("No report yet")
     (folder / "interim/report.html").touch()
     interim = "Interim report: results/toy/interim/report.html of 2 of 6 runs; now 3 are done"
-    assert status.told(study)[-1] == interim
+    assert status.state_lines(study)[-1] == interim
     (folder / "report.html").touch()
     os.utime(folder / "report.html", (1000, 1000))
-    assert status.told(study)[-2:] == ["Report: results/toy/report.html", interim]
+    assert status.state_lines(study)[-2:] == ["Report: results/toy/report.html", interim]
     os.utime(folder / "interim/report.html", (500, 500))
-    assert status.told(study)[-1] == "Report: results/toy/report.html"
+    assert status.state_lines(study)[-1] == "Report: results/toy/report.html"
     (folder / "report.html").unlink()
     (folder / "interim/metrics.parquet").write_bytes(b"cut")
-    assert status.told(study)[-1] == "Interim report: results/toy/interim/report.html"
+    assert status.state_lines(study)[-1] == "Interim report: results/toy/interim/report.html"
 
 
 def test_the_time_left_is_that_of_the_runs_left_at_the_pace_so_far(study):
@@ -184,18 +185,18 @@ def test_the_best_point_is_the_best_mean_over_seeds_and_loss_is_best_where_low(s
         epochs, seed = run.settings["epochs"], run.seed
         accuracy = {1: [0.80, 0.90], 2: [0.86, 0.88], 4: [0.99, 0.60]}[epochs][seed]
         finish(run, at=1000, seconds=5, accuracy=accuracy, loss=epochs / 10)
-    lines = "\n".join(status.told(study))
+    lines = "\n".join(status.state_lines(study))
     assert "6 of 6 runs done." in lines
     assert "best accuracy so far: 0.8700 (mean of 2 seeds) at epochs 2" in lines
     assert "best loss so far: 0.1000 (mean of 2 seeds) at epochs 1" in lines
 
 
-def test_a_study_without_files_is_told_too(study, capsys):
+def test_a_study_without_files_has_a_state_too(study, capsys):
     assert status.main(["--configfile", "config.yaml"]) == 0
     assert "0 of 6 runs done, 6 left" in capsys.readouterr().out
 
 
-def test_a_bad_config_is_told_in_its_own_words(study, capsys):
+def test_a_bad_config_is_refused_in_its_own_words(study, capsys):
     Path("config.yaml").write_text(yaml.safe_dump(STUDY | {"model": "nothing"}))
     assert status.main(["--configfile", "config.yaml"]) == 1
     assert "nothing" in capsys.readouterr().err
@@ -210,8 +211,20 @@ def test_progress_is_followed_to_the_last_run(study, capsys, monkeypatch):
 
     monkeypatch.setattr(status.time, "sleep", sleep)
     status.follow(study, os.getppid())
-    told = capsys.readouterr().err.splitlines()
-    assert [line.split(",")[0] for line in told] == [f"finevar: {done} of 6 runs done" for done in range(1, 7)]
+    printed = capsys.readouterr().err.splitlines()
+    assert [re.findall(r"\d+", line)[:2] for line in printed] == [[str(done), "6"] for done in range(1, 7)]
+
+
+def test_runs_to_be_made_again_are_no_progress_until_they_are(study, capsys, monkeypatch):
+    runs, old = list(study.runs.values()), f"0.{engine().split('.', 1)[1]}"
+    for run in runs:
+        finish(run, at=1000, seconds=2, engine=old)
+    redone = iter(runs)
+    monkeypatch.setattr(status.time, "sleep", lambda _: finish(next(redone), at=2000, seconds=2))
+    status.follow(study, os.getppid())
+    printed = capsys.readouterr().err.splitlines()
+    assert [re.findall(r"\d+", line)[:2] for line in printed] == [[str(done), "6"] for done in range(1, 7)]
+    assert next(redone, None) is None
 
 
 def test_following_ends_with_the_process_that_asked_for_it(study):

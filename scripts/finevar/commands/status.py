@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,17 +98,27 @@ def of_this_version(progress: Progress) -> tuple[Progress, list[Row]]:
 
     Made again are those of another version of finevar, and those with damage, which the next start quarantines.
     """
-    whole = [path for path in progress.done.values() if is_whole(path)]
-    rows = [row for row in readable_rows(whole) if is_trained_and_evaluated_alike(row)]
-    known = {row["run_id"] for row in rows}
-    return replace(progress, done={run: path for run, path in progress.done.items() if run in known}), rows
+    found = {run: row for run, path in progress.done.items() if (row := row_of_this_version(path))}
+    return replace(progress, done={run: progress.done[run] for run in found}), [*found.values()]
 
 
-def readable_rows(paths: Sequence[Path]) -> Iterator[Row]:
-    """Yield the rows of those files of metrics that can be read, or scored again."""
-    for path in paths:
-        with contextlib.suppress(InputError):
-            yield from read_run_metrics([path])
+def row_of_this_version(path: Path) -> Row | None:
+    """Return the row of a file of metrics; None where its run will be made again."""
+    try:
+        return remembered_row(path.absolute(), path.stat().st_mtime_ns)
+    except FileNotFoundError:  # its job has begun again
+        return None
+
+
+@functools.cache
+def remembered_row(path: Path, written: int) -> Row | None:
+    """Read a file's row once for as long as it is the same file, by when it was written."""
+    if not is_whole(path):  # which a reader would quarantine
+        return None
+    with contextlib.suppress(InputError):
+        (row,) = read_run_metrics([path])
+        return row if is_trained_and_evaluated_alike(row) else None
+    return None
 
 
 # Time left ------------------------------------------------------------------------------------------------------------
@@ -116,22 +128,23 @@ def seconds_left(study: Study, progress: Progress, rows: Sequence[Row]) -> float
     """Return how long the runs that are left will take at the pace of the last stretch of work, None if unknown.
 
     A run's own time is that of the done runs with its batch size, by the sentences that it reads; how many run at once
-    is told by the own time of the last stretch's runs over the time that it took.
+    is the own time of the last stretch's runs over the time that it took.
     """
     timed = [row for row in rows if row["train_seconds"] is not None and row["eval_seconds"] is not None]
     pace = runs_at_once(progress, {row["run_id"]: row["train_seconds"] + row["eval_seconds"] for row in timed})
     if pace is None:
         return None
-    left = [run for run in study.runs.values() if run.run_id not in progress.done and run.run_id not in progress.failed]
-    return sum(own_seconds(run, timed) for run in left) / pace
+    ended = progress.done.keys() | progress.failed.keys()
+    left = [run.settings for run in study.runs.values() if run.run_id not in ended]
+    kinds = Counter((settings["batch_size"], settings["epochs"]) for settings in left)
+    return sum(count * own_seconds(*kind, timed) for kind, count in kinds.items()) / pace
 
 
-def own_seconds(run: Run, timed: Sequence[Row]) -> float:
+def own_seconds(batch_size: int, epochs: int, timed: Sequence[Row]) -> float:
     """Return about how long a run takes, from timed ones, those of its batch size where there are such."""
-    alike = [row for row in timed if row["batch_size"] == run.settings["batch_size"]] or timed
-    epochs = sum(row["epochs"] for row in alike)
-    evaluation = float(np.mean([row["eval_seconds"] for row in alike]))
-    return sum(row["train_seconds"] for row in alike) / epochs * run.settings["epochs"] + evaluation
+    alike = [row for row in timed if row["batch_size"] == batch_size] or timed
+    an_epoch = sum(row["train_seconds"] for row in alike) / sum(row["epochs"] for row in alike)
+    return an_epoch * epochs + float(np.mean([row["eval_seconds"] for row in alike]))
 
 
 def runs_at_once(progress: Progress, seconds: dict[str, float]) -> float | None:
@@ -156,8 +169,8 @@ def spell(seconds: float) -> str:
 # Words ----------------------------------------------------------------------------------------------------------------
 
 
-def told(study: Study) -> list[str]:
-    """Return the lines that tell a study's state; one whose models are found has no runs to wait for."""
+def state_lines(study: Study) -> list[str]:
+    """Return a study's state; one whose models are found has no runs to wait for."""
     if is_found(study.config):
         report = Path("results") / study.config["study"] / "report.html"
         return [f"Report: {report}" if report.exists() else "No report yet; `make study` makes it in seconds."]
@@ -238,23 +251,22 @@ def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:
 
 def follow(study: Study, parent: int) -> None:
     """Print a line whenever more runs are done, until all are or the process that started this one has ended."""
-    before = len(look(study.runs.values()).done)
-    took = 0.0
+    progress, _ = of_this_version(look(study.runs.values()))
+    before, took = len(progress.done), 0.0
     while os.getppid() == parent and before < len(study.runs):
         time.sleep(max(LOOK_SECONDS, LOOK_SHARE * took))
         started = time.monotonic()
-        progress = look(study.runs.values())
+        progress, rows = of_this_version(look(study.runs.values()))
         took = time.monotonic() - started
         if len(progress.done) > before:
             before = len(progress.done)
-            rows = read_run_metrics([*progress.done.values()][-200:])
             print(f"finevar: {progress.line(seconds_left(study, progress, rows))}", file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the state of the study that the command line names; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="finevar.commands.status", description="Tell the state of a study from its files."
+        prog="finevar.commands.status", description="Print the state of a study from its files."
     )
     parser.add_argument("--configfile", default=DEFAULT_CONFIG)
     parser.add_argument("--follow", action="store_true", help="print a line whenever runs have been done")
@@ -264,9 +276,9 @@ def main(arguments: Sequence[str]) -> int:
         if options.follow:
             follow(study, parent)
         else:
-            print("\n".join(told(study)))
+            print("\n".join(state_lines(study)))
     except (InputError, OSError, yaml.YAMLError) as error:
-        if not options.follow:  # else Snakemake itself tells of it
+        if not options.follow:  # else Snakemake itself says it
             print(error, file=sys.stderr)
         return 1
     return 0
