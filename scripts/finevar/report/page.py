@@ -222,8 +222,9 @@ def design(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     metrics, config = tables["metrics"], facts["config"]
     fixed = {name: value for name, value in config["training"].items() if name not in facts["factors"]}
     spread = {formatting.factor_label(name): formatting.level(value) for name, value in fixed.items()}
+    kind = DESIGNS[config["sweep"]["design"]["kind"]]
     return {
-        "kind": DESIGNS[config["sweep"]["design"]["kind"]].words,
+        "kind": f"{kind.name}: {kind.meaning}",
         "runs": wording.runs_sentence(metrics),
         "seeds": formatting.joined([str(seed) for seed in sorted(metrics["seed"].unique())]),
         "factors": report_tables.factors_table(facts["factors"], config["baseline"]["settings"]),

@@ -171,7 +171,7 @@ def design_text(tables: Tables, facts: Facts) -> str:
     config, metrics = facts["config"], tables["metrics"]
     varied = joined([f"{factor_label(name)} ({', '.join(map(level, spec['levels']))})" for name, spec in
                      facts["factors"].items()])  # fmt: skip
-    design = DESIGNS[config["sweep"]["design"]["kind"]].words.partition(":")[0]
+    design = DESIGNS[config["sweep"]["design"]["kind"]].name
     points = len(metrics[["dataset", "point_id"]].drop_duplicates())
     states = metrics["status"].value_counts()
     lost = joined([f"{states[name]} {name}" for name in ("diverged", "missing") if name in states])

@@ -127,9 +127,10 @@ def table_problems(
 
 @dataclass(frozen=True)
 class Design:
-    """A kind of design: what to call it, its points, and what it asks of a study's config."""
+    """A kind of design: its name and meaning in words, its points, and what it asks of a study's config."""
 
-    words: str
+    name: str
+    meaning: str
     points: Callable[[Config, Codings], list[Point]]
     needs: Sequence[str] = ()  # keys of sweep.design that it must have
     takes: Sequence[str] = ()  # and that it may have
@@ -139,20 +140,21 @@ class Design:
 
 # A further kind is one more entry here; a key of its own goes into the config's schema, too.
 DESIGNS = {
-    "full_factorial": Design("full factorial: every combination of levels", full_factorial),
+    "full_factorial": Design("full factorial", "every combination of levels", full_factorial),
     "central_composite": Design(
-        "face-centred central composite: corners, face centres and the centre",
+        "face-centred central composite",
+        "corners, face centres and the centre",
         central_composite,
         fewest_factors=2,
         three_levels=True,
     ),
     "box_behnken": Design(
-        "Box-Behnken: midpoints of edges and the centre", box_behnken, fewest_factors=3, three_levels=True
+        "Box-Behnken", "midpoints of edges and the centre", box_behnken, fewest_factors=3, three_levels=True
     ),
     "latin_hypercube": Design(
-        "Latin hypercube between the extreme levels", latin_hypercube, needs=["points"], takes=["seed"]
+        "Latin hypercube", "points between the extreme levels", latin_hypercube, needs=["points"], takes=["seed"]
     ),
-    "table": Design("points read from a file", table, needs=["file"]),
+    "table": Design("tabulated", "points read from a file", table, needs=["file"]),
 }
 
 

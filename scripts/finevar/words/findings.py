@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.metrics import LOWER_IS_BETTER
+from finevar.study.coding import factors_of
 from finevar.words.formatting import (
     between_levels,
     counted,
@@ -34,9 +35,10 @@ SIGN_WORDS = {"positive": "above zero", "negative": "below zero"}
 KINDS = {
     "maximum": "a maximum",
     "minimum": "a minimum",
-    "saddle": "a saddle, rising in some directions and falling in others",
-    "ridge": "a ridge, nearly flat in some direction",
+    "saddle": "a saddle",
+    "ridge": "a ridge",
 }
+SHAPES = {"saddle": ", rising in some directions and falling in others", "ridge": ", nearly flat in some direction"}
 LEAST_REGRET = 1e-4  # less is printed as less than this
 
 Row = Mapping[str, Any]
@@ -69,7 +71,7 @@ def told_pairs(coefficients: pd.DataFrame) -> list[Pair]:
 
 def as_pair(term: str) -> Pair:
     """Return an interaction's factors: the one whose slope is told, and the one that it is told over."""
-    first, second = term.split(":")
+    first, second = factors_of(term)
     return FIRST_PAIR if {first, second} == set(FIRST_PAIR) else (first, second)
 
 
@@ -133,22 +135,29 @@ def where_told(ranges: Sequence[Row]) -> str:
     """Say where along its moderator a slope can be told from zero, and on which side where both occur."""
     low, high = ranges[0]["value_low"], ranges[-1]["value_high"]
     ends = f"the whole range of {factor_label(ranges[0]['moderator'])}, {between_levels(low)} to {between_levels(high)}"
-    told = [row for row in ranges if row["sign"] != "open"]
-    if not told:
+    apart = [*filter(is_shown, ranges)]
+    if not apart:
         return f"over {ends}, the slope cannot be told from zero"
     if len(ranges) == 1:
         return f"the slope is distinguishable from zero over {ends}"
-    several = len({row["sign"] for row in told}) > 1
-    parts = [
-        f"{SIGN_WORDS[row['sign']] if several else 'distinguishable from zero'} {part_of_range(row, low, high)}"
-        for row in told
-    ]
-    return f"the slope is {joined(parts)}"
+    if len({row["sign"] for row in apart}) > 1:
+        return f"the slope is {signs_text(ranges)}"
+    return f"the slope is {joined([f'distinguishable from zero {part_of_range(row, ranges)}' for row in apart])}"
 
 
-def part_of_range(row: Row, low: float, high: float) -> str:
+def signs_text(ranges: Sequence[Row]) -> str:
+    """Say on which side of zero a slope is in which parts of its moderator's range, where that is shown."""
+    return joined([f"{SIGN_WORDS[row['sign']]} {part_of_range(row, ranges)}" for row in ranges if is_shown(row)])
+
+
+def is_shown(row: Row) -> bool:
+    """Say whether a slope is shown to differ from zero in a part of its moderator's range."""
+    return row["sign"] in SIGN_WORDS
+
+
+def part_of_range(row: Row, ranges: Sequence[Row]) -> str:
     """Print one part of a moderator's range."""
-    moderator = factor_label(row["moderator"])
+    moderator, low, high = factor_label(row["moderator"]), ranges[0]["value_low"], ranges[-1]["value_high"]
     if row["value_low"] == low:
         return f"below {moderator} {between_levels(row['value_high'])}"
     if row["value_high"] == high:
@@ -161,7 +170,7 @@ def slope_change_sentence(row: Row, moderator: str, confidence: float = 0.95) ->
 
     row: the interaction's row in natural units, whose unit lists the steps in the term's order.
     """
-    steps = dict(zip(row["term"].split(":"), str(row["unit"]).split(", "), strict=True))
+    steps = dict(zip(factors_of(row["term"]), str(row["unit"]).split(", "), strict=True))
     told = {
         "effect": f"an effect ({p_equals(row['p_adjusted'], 'adjusted p')})",
         "negligible": "negligible, within the smallest effect of interest over the levels tried",
@@ -204,7 +213,7 @@ def sign_changes_sentence(johnson_neyman: pd.DataFrame, labels: Mapping[str, str
     parts = []
     for (response, factor, _), ranges in johnson_neyman.groupby(["response", "factor", "moderator"], sort=False):
         if {"positive", "negative"} <= set(ranges["sign"]):
-            where = where_told(ranges.to_dict("records")).removeprefix("the slope is ")
+            where = signs_text(ranges.to_dict("records"))
             parts.append(f"the slope of {labels[response]} along {factor_label(factor)} is {where}")
     if parts:
         return f"Within the levels tried {'; '.join(parts)}."
@@ -274,7 +283,8 @@ def stationary_sentence(row: Row, places: Iterable[Row], label: str, confidence:
     else:
         found = "outside the settings tried, where the surface is only extrapolated"
     caveat = "" if is_missing(row["reason"]) else f" Caution: {str(row['reason']).rstrip('.')}."
-    return f"The stationary point of {label} is {KINDS[row['kind']]}; it lies {found}. {region_sentence(row)}{caveat}"
+    kind = KINDS[row["kind"]] + SHAPES.get(row["kind"], "")
+    return f"The stationary point of {label} is {kind}; it lies {found}. {region_sentence(row)}{caveat}"
 
 
 def region_sentence(row: Row) -> str:
@@ -289,4 +299,4 @@ def region_sentence(row: Row) -> str:
         return f"{opening}: no place within the levels is in the stationary point's confidence region."
     if not row["region_closed"]:
         return f"{opening}: the stationary point's confidence region, {share}, is open, for it reaches their edge."
-    return f"{opening}: what they enclose is {KINDS[row['kind']].split(',')[0]}."
+    return f"{opening}: what they enclose is {KINDS[row['kind']]}."

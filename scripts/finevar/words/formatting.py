@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from finevar.metrics import RESPONSES
+from finevar.study.coding import factors_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,7 @@ MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
+SUPERSCRIPTS = {"2": "\N{SUPERSCRIPT TWO}", "3": "\N{SUPERSCRIPT THREE}"}
 
 FACTOR_WORDS = {"warmup": "warm-up", "max_length": "maximum length", "train_examples": "training examples"}
 FACTOR_UNITS = {"batch_size": "sentences a step", "max_length": "tokens"}
@@ -157,12 +159,10 @@ def response_labels(metrics: pd.DataFrame, responses: Iterable[str]) -> dict[str
 
 def term_label(term: str) -> str:
     """Print a term in words: learning rate x epochs, epochs squared, seed 1."""
-    block = re.fullmatch(r"(seed|dataset)\[(.+)\]", term)
-    if block:
+    if block := re.fullmatch(r"(seed|dataset)\[(.+)\]", term):
         return f"{'seed' if block[1] == 'seed' else 'data set'} {block[2]}"
-    if term.endswith("^2"):
-        return factor_label(term[:-2]) + "\N{SUPERSCRIPT TWO}"
-    return f" {TIMES} ".join(factor_label(name) for name in term.split(":"))
+    power = SUPERSCRIPTS.get(term.partition("^")[2], "")
+    return f" {TIMES} ".join(map(factor_label, factors_of(term))) + power
 
 
 def unit_label(unit: str | None, factor: str | None = None) -> str:
@@ -197,14 +197,13 @@ def percent(confidence: float) -> str:
     return f"{100 * confidence:.4g} %"
 
 
-def held_label(held: str) -> str:
-    """Print what a plane holds fixed in words."""
-    parts = [part.partition("=") for part in str(held).split(",")]
-    return ", ".join(
-        f"{factor_label(name.strip())} {mark} {shown_level(text.strip())}".strip() for name, mark, text in parts
-    )
+def held_levels(held: str | None) -> dict[str, float]:
+    """Return what a plane holds fixed, by factor, of the column `held` of the table of surfaces."""
+    if is_missing(held):
+        return {}
+    return {name: float(value) for name, value in (part.split(" = ") for part in held.split(", ") if part)}
 
 
-def shown_level(text: str) -> str:
-    """Print a level that arrives as text; text that is no number stays as it is."""
-    return level(float(text)) if re.fullmatch(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", text) else text
+def held_label(held: str | None) -> str:
+    """Print what a plane holds fixed."""
+    return ", ".join(f"{factor_label(name)} = {level(value)}" for name, value in held_levels(held).items())

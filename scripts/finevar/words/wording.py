@@ -12,13 +12,14 @@ from typing import Any
 import pandas as pd
 
 from finevar.metrics import LOWER_IS_BETTER
+from finevar.study.coding import factors_of
 from finevar.words.formatting import (
     PLUS_MINUS,
     between_levels,
     counted,
     estimate,
     factor_label,
-    held_label,
+    held_levels,
     interval,
     is_missing,
     joined,
@@ -28,6 +29,7 @@ from finevar.words.formatting import (
     percent,
     response_labels,
     sentence_case,
+    settings_text,
     significant,
     unit_label,
 )
@@ -70,7 +72,7 @@ def together_sentence(interactions: Sequence[Row], labels: Mapping[str, str]) ->
     """
     pairs: dict[str, list[str]] = {}
     for row in interactions:
-        names = " and ".join(factor_label(name) for name in row["term"].split(":"))
+        names = joined([factor_label(name) for name in factors_of(row["term"])])
         pairs.setdefault(names, []).append(labels[row["response"]])
     parts = [f"{names} act together on {joined(responses)}" for names, responses in pairs.items()]
     return f"{sentence_case('; '.join(parts))}." if parts else ""
@@ -148,10 +150,10 @@ def joint_sentence(row: Row, label: str, confidence: float = 0.95) -> str:
     """
     span = f"{percent(confidence)} interval {interval(row['ci_low'], row['ci_high'])}"
     value = estimate(row["estimate"], (row["ci_high"] - row["ci_low"]) / 2)
+    names = [factor_label(name) for name in factors_of(row["term"])]
     if row["group"] == "quadratic":
-        name = factor_label(row["term"].removesuffix("^2"))
-        return f"{sentence_case(label)} bends along {name}: the squared term is {value} in coded units ({span})."
-    first, second = (factor_label(name) for name in row["term"].split(":"))
+        return f"{sentence_case(label)} bends along {names[0]}: the squared term is {value} in coded units ({span})."
+    first, second = names
     return (
         f"On {label}, {first} and {second} act together: the slope along one changes by {value} per coded unit of "
         f"the other ({span})."
@@ -314,9 +316,8 @@ def extreme_sentence(surface: pd.DataFrame, response: str, label: str, confidenc
     lowest = response in LOWER_IS_BETTER
     best = rows.loc[rows["predicted"].idxmin() if lowest else rows["predicted"].idxmax()]
     place = joined([f"{factor_label(best[f'factor_{axis}'])} {between_levels(best[f'value_{axis}'])}" for axis in "xy"])
-    held = (
-        "" if is_missing(best["held"]) or not best["held"] else f" with {held_label(best['held']).replace(' = ', ' ')}"
-    )
+    fixed = held_levels(best["held"])
+    held = f" with {settings_text(fixed)}" if fixed else ""
     spread = (best["ci_high"] - best["ci_low"]) / 2
     return (
         f"Within these planes predicted {label} is {'lowest' if lowest else 'highest'} at {place}{held}: "
