@@ -11,6 +11,7 @@ from finevar.jobs.endings import ERROR, INPUT, MACHINE
 from finevar.study.coding import Coding, terms
 from finevar.words.completeness import completeness_sentences, next_start_sentences, variances
 from finevar.words.next_start import UNMENDED
+from prose import numbers
 
 FACTORS = {
     "learning_rate": {"levels": [1.0, 2.0], "coding": "identity"},
@@ -42,22 +43,24 @@ def test_variances_of_an_orthogonal_design_are_one_over_the_runs():
 
 def test_a_lost_seed_is_counted_and_what_it_costs_said():
     """Without one corner's run: (X'X)^-1 of the main effects, seeds in a block, is 5/32 instead of 4/32 (by hand)."""
-    told = completeness_sentences(design((2.0, 2, 1)), FACTORS, "first_order")
-    assert told[0] == "1 run of 8 gave no metrics; all below rests on the rest."
-    assert told[1] == "That leaves 1 point with fewer seeds than planned."
-    assert "standard error of learning rate 12 % larger" in told[2]  # sqrt(5 / 4) = 1.118
+    runs, points, errors = completeness_sentences(design((2.0, 2, 1)), FACTORS, "first_order")
+    assert (numbers(runs), numbers(points)) == ([1, 8], [1])
+    assert "learning rate" in errors
+    assert numbers(errors) == [12]  # per cent: sqrt(5 / 4) = 1.118
 
 
 def test_a_point_without_runs_is_named():
-    told = completeness_sentences(design((2.0, 2, 0), (2.0, 2, 1)), FACTORS, "first_order")
-    assert told[1] == "That leaves 1 point of 4 without any run (lr2-ep2 on amazon)."
-    assert "cannot tell" not in told[2]
+    _, points, errors = completeness_sentences(design((2.0, 2, 0), (2.0, 2, 1)), FACTORS, "first_order")
+    assert "lr2-ep2 on amazon" in points
+    assert numbers(points) == [1, 4]
+    assert numbers(errors), "a surface can be fitted"
 
 
-def test_terms_that_cannot_be_told_apart_are_named():
+def test_terms_that_cannot_be_separated_are_named():
     lost = [(2.0, epochs, seed) for epochs in (1, 2) for seed in (0, 1)]
-    told = completeness_sentences(design(*lost), FACTORS, "first_order")
-    assert told[2] == "The remaining runs cannot tell learning rate from the terms before: no surface can be fitted."
+    *_, errors = completeness_sentences(design(*lost), FACTORS, "first_order")
+    assert [name in errors for name in ("learning rate", "epochs")] == [True, False]
+    assert not numbers(errors)
 
 
 def test_a_study_without_any_run_says_no_more():

@@ -22,7 +22,7 @@ from finevar.figures.drawing import (
     stacked,
     styled,
 )
-from finevar.words.findings import told_pairs
+from finevar.words.findings import notable_pairs
 from finevar.words.formatting import factor_label, response_label, unit_label
 
 MOST_COLUMNS = 3
@@ -36,7 +36,7 @@ def interplay_chart(interplay: pd.DataFrame, coefficients: pd.DataFrame, factors
     """
     if coefficients.empty:
         return note_chart("No interplay: every response was stopped by a gate.")
-    pairs = told_pairs(coefficients)
+    pairs = notable_pairs(coefficients)
     if not pairs:
         return note_chart("No interplay: the model has no interactions.")
     factor, moderator = pairs[0]

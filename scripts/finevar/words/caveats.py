@@ -94,15 +94,15 @@ def covariance_sentences(fits: pd.DataFrame, labels: Mapping[str, str]) -> list[
     """Say which covariance the standard errors come from, and why; responses with the same one together."""
     rows = fits[(fits["framework"] == "absolute") & fits["covariance"].notna()]
     found = rows.groupby(["covariance", "covariance_reason"], sort=False, dropna=False)
-    told = []
+    sentences = []
     for (kind, reason), same in found:
         opening = COVARIANCES.get(kind, f"Standard errors are {kind}")
         clusters = same["clusters"].dropna()
         size = f", {counted(int(clusters.iloc[0]), 'cluster')}" if len(clusters) else ""
         which = "" if len(found) == 1 else f" for {joined([labels[name] for name in same['response']])}"
         why = "" if is_missing(reason) else f": {str(reason).rstrip('.')}"
-        told.append(f"{opening}{size}{which}{why}.")
-    return told
+        sentences.append(f"{opening}{size}{which}{why}.")
+    return sentences
 
 
 def families_sentence(coefficients: pd.DataFrame, effects: pd.DataFrame) -> str:
@@ -138,19 +138,19 @@ def ladder_sentence(rows: pd.DataFrame, label: str, alpha: float = 0.05) -> str:
 
 def lack_of_fit_sentences(rows: Iterable[Row], labels: Mapping[str, str], *, model: str, alpha: float) -> list[str]:
     """Return a sentence on each surface's lack of fit; those left open for the same reason together."""
-    told, left_open = [], {}
+    sentences, left_open = [], {}
     for row in rows:
         if is_missing(row["p_value"]) and not is_missing(row["statistic"]):
             tested = f_text(row["statistic"], row["df_numerator"], row["df_denominator"])
             left_open.setdefault(plain_reason(row), []).append(f"{labels[row['response']]} ({tested})")
         else:
-            told.append(lack_of_fit_sentence(row, labels[row["response"]], model=model, alpha=alpha))
-    told += [
+            sentences.append(lack_of_fit_sentence(row, labels[row["response"]], model=model, alpha=alpha))
+    sentences += [
         f"Whether the {MODELS[model]} surface misses the points is left open for {joined(names)}: lack of fit has no "
         f"p-value, as {reason}."
         for reason, names in left_open.items()
     ]
-    return told
+    return sentences
 
 
 def lack_of_fit_sentence(row: Row, label: str, *, model: str, alpha: float = 0.05) -> str:
@@ -182,17 +182,17 @@ def unseen_cliffs_sentence(levels: Mapping[str, int], model: str) -> str:
 
 def residual_sentences(checks: pd.DataFrame, labels: Mapping[str, str], alpha: float = 0.05) -> list[str]:
     """Say what the tests of noise, shape and normality found and what follows; quiet and untested ones together."""
-    told = []
+    sentences = []
     for check, (quiet, untested, loud) in RESIDUAL_CHECKS.items():
         rows = checks[(checks["check"] == check) & checks["response"].isin(list(labels))].to_dict("records")
         tested = [row for row in rows if not is_missing(row["p_value"])]
         found = [row for row in tested if row["p_value"] < alpha]
-        told += [loud.format(label=labels[row["response"]], tested=tested_text(row)) for row in found]
+        sentences += [loud.format(label=labels[row["response"]], tested=tested_text(row)) for row in found]
         silent = [f"{labels[row['response']]} ({p_equals(row['p_value'])})" for row in tested if row not in found]
-        told += [quiet.format(labels=joined(silent, "or"))] if silent else []
+        sentences += [quiet.format(labels=joined(silent, "or"))] if silent else []
         others = grouped_by_reason([row for row in rows if row not in tested], labels)
-        told += [f"{untested.format(labels=names)} is not tested: {reason}." for names, reason in others]
-    return told
+        sentences += [f"{untested.format(labels=names)} is not tested: {reason}." for names, reason in others]
+    return sentences
 
 
 def tested_text(row: Row) -> str:
@@ -205,9 +205,9 @@ def tested_text(row: Row) -> str:
 
 def influence_sentence(cook: Row, leverage: Row, label: str) -> str:
     """Name the run that moves a fit most, and the one that is placed to."""
-    told = f"The run that moves the fit of {label} most is {cook['run_id']} (Cook's distance "
+    most = f"The run that moves the fit of {label} most is {cook['run_id']} (Cook's distance "
     return (
-        f"{told}{significant(cook['statistic'])}); the highest leverage, {significant(leverage['statistic'])}, "
+        f"{most}{significant(cook['statistic'])}); the highest leverage, {significant(leverage['statistic'])}, "
         f"{'is its own' if leverage['run_id'] == cook['run_id'] else 'belongs to ' + str(leverage['run_id'])}."
     )
 
@@ -244,13 +244,13 @@ def changes(changed: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
 def untried_sentences(sensitivity: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
     """Say which specifications could not be tried, for which responses and why."""
     rows = sensitivity[sensitivity["reason"].notna() & sensitivity["p_value"].isna()]
-    told: dict[tuple[str, str], Sequence[str]] = {}
+    untried: dict[tuple[str, str], Sequence[str]] = {}
     for (name, reason), found in rows.groupby(["specification", "reason"], sort=False):
-        told[name, reason] = list(dict.fromkeys(found["response"]))
+        untried[name, reason] = list(dict.fromkeys(found["response"]))
     everywhere = sensitivity["response"].nunique()
     return [
         f"Not tried: {SPECIFICATIONS[name]}{where(found, everywhere, labels)}, as {str(reason).rstrip('.')}."
-        for (name, reason), found in told.items()
+        for (name, reason), found in untried.items()
     ]
 
 

@@ -35,9 +35,9 @@ def matching_sentence(rows: pd.DataFrame, label: str) -> str:
     spread = rows.set_index("analysis")["residual_sd"]
     plain, blocks = spread.get("absolute"), spread.get("blocks")
     if is_missing(plain):
-        return f"What matching buys for {label} cannot be told: a data set or seed has no run of the baseline."
-    told = [matching_gain(name, plain, spread.get(name)) for name in ("minus_b0", "minus_b1")]
-    kept = joined([text for text in told if text])
+        return f"What matching buys for {label} is unknown: a data set or seed has no run of the baseline."
+    gains = [matching_gain(name, plain, spread.get(name)) for name in ("minus_b0", "minus_b1")]
+    kept = joined([text for text in gains if text])
     opening = f"Without matching the surface of {label} leaves a residual SD of {significant(plain)}"
     used = "" if is_missing(blocks) else f" The seeds and data sets as blocks, used above, leave {significant(blocks)}."
     return f"{opening}{f'; {kept}' if kept else ''}.{used}"
@@ -60,14 +60,14 @@ def ancova_sentences(
     matched: pd.DataFrame, labels: Mapping[str, str], *, alpha: float = 0.05, confidence: float = 0.95
 ) -> list[str]:
     """Return a sentence on each test that a metric moves one for one with its baseline, untested ones together."""
-    told = []
+    lines = []
     for name in ("ancova_b0", "ancova_b1"):
         rows = matched[(matched["analysis"] == name) & matched["response"].isin(list(labels))].to_dict("records")
         tested = [row for row in rows if not is_missing(row["estimate"])]
-        told += [ancova_sentence(row, labels[row["response"]], alpha=alpha, confidence=confidence) for row in tested]
+        lines += [ancova_sentence(row, labels[row["response"]], alpha=alpha, confidence=confidence) for row in tested]
         untested = grouped_by_reason([row for row in rows if is_missing(row["estimate"])], labels)
-        told += [f"Whether {what} moves one for one with {name[-2:].upper()}: {why}." for what, why in untested]
-    return told
+        lines += [f"Whether {what} moves one for one with {name[-2:].upper()}: {why}." for what, why in untested]
+    return lines
 
 
 def ancova_sentence(row: Row, label: str, *, alpha: float = 0.05, confidence: float = 0.95) -> str:
@@ -96,6 +96,6 @@ def against_baseline_sentence(rows: pd.DataFrame, label: str, confidence: float 
     caution = "" if is_missing(rows.iloc[0]["reason"]) else f" Caution: {plain_reason(rows.iloc[0])}."
     return (
         f"{sentence_case(label)} against {name}: {better:,} of {counted(len(rows), 'tried point')} better, {worse:,} "
-        f"worse, and {len(rows) - better - worse:,} not told from it, by {percent(confidence)} intervals that carry "
-        f"{name}'s own variance.{caution}"
+        f"worse, and {len(rows) - better - worse:,} not significantly different, by {percent(confidence)} intervals "
+        f"that carry {name}'s own variance.{caution}"
     )

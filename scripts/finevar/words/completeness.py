@@ -25,14 +25,14 @@ def completeness_sentences(metrics: pd.DataFrame, factors: Mapping[str, Any], or
     done = metrics[metrics["status"] == "ok"]
     if len(done) == len(metrics):
         return []
-    told = [
+    sentences = [
         f"{counted(len(metrics) - len(done), 'run')} of {len(metrics):,} gave no metrics; all below rests on the rest."
     ]
-    told += [cells_sentence(metrics, done)]
+    sentences += [cells_sentence(metrics, done)]
     if not done.empty:
         codings = {name: Coding.of(factor) for name, factor in factors.items()}
-        told.append(precision_sentence(metrics, done, codings, terms(list(factors), order)))
-    return told
+        sentences.append(precision_sentence(metrics, done, codings, terms(list(factors), order)))
+    return sentences
 
 
 def next_start_sentences(metrics: pd.DataFrame) -> list[str]:
@@ -60,12 +60,12 @@ def cells_sentence(metrics: pd.DataFrame, done: pd.DataFrame) -> str:
 
 
 def precision_sentence(metrics: pd.DataFrame, done: pd.DataFrame, codings: Codings, columns: Sequence[Term]) -> str:
-    """Say which terms the remaining runs cannot tell apart, or how much larger standard errors get at equal noise."""
+    """Say which terms the remaining runs cannot separate, or how much larger standard errors get at equal noise."""
     matrix, names = design_matrix(done, codings, columns)
     if aliased := [term_label(name) for name in aliased_terms(matrix, names) if name in map(term_name, columns)]:
-        return f"The remaining runs cannot tell {joined(aliased)} from the terms before: no surface can be fitted."
+        return f"The remaining runs cannot separate {joined(aliased)} from the terms before: no surface can be fitted."
     if aliased_terms(matrix, names):
-        return "The remaining runs cannot tell the seeds and data sets apart: no surface can be fitted."
+        return "The remaining runs cannot separate the seeds and data sets: no surface can be fitted."
     before, after = variances(metrics, codings, columns), variances(done, codings, columns)
     growth = {name: float(np.sqrt(after[name] / before[name])) - 1 for name in before if name != "intercept"}
     worst = max(growth, key=growth.__getitem__)

@@ -1,6 +1,6 @@
 """Sentences on slopes and optima: how factors act together, where a slope holds, which setting to take.
 
-Every sentence names the place or the range that it holds for, and says undecided where the data do not tell.
+Every sentence names the place or the range that it holds for, and says undecided where the data leave it open.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from finevar.words.formatting import (
 )
 from finevar.words.wording import VERDICTS, together_sentence
 
-FIRST_PAIR = ("epochs", "batch_size")  # the slope of the first, told over the second, wherever both are factors
+FIRST_PAIR = ("epochs", "batch_size")  # the slope of the first, read over the second, wherever both are factors
 SIGN_WORDS = {"positive": "above zero", "negative": "below zero"}
 KINDS = {
     "maximum": "a maximum",
@@ -54,8 +54,8 @@ def interactions(coefficients: pd.DataFrame, units: str = "coded") -> pd.DataFra
     return rows[rows["group"] == "two_way"]
 
 
-def told_pairs(coefficients: pd.DataFrame) -> list[Pair]:
-    """Return the pairs of factors worth telling, (slope, moderator), the one that is drawn first.
+def notable_pairs(coefficients: pd.DataFrame) -> list[Pair]:
+    """Return the pairs of factors worth a sentence, (slope, moderator), the one that is drawn first.
 
     That is epochs over batch size where the model has their interaction, else the pair with the smallest p; then every
     other pair that acts together on some response.
@@ -70,7 +70,7 @@ def told_pairs(coefficients: pd.DataFrame) -> list[Pair]:
 
 
 def as_pair(term: str) -> Pair:
-    """Return an interaction's factors: the one whose slope is told, and the one that it is told over."""
+    """Return an interaction's factors: the one whose slope is read, and the one that it is read over."""
     first, second = factors_of(term)
     return FIRST_PAIR if {first, second} == set(FIRST_PAIR) else (first, second)
 
@@ -84,7 +84,7 @@ def pair_row(rows: pd.DataFrame, response: str, pair: Pair) -> dict[str, Any] | 
 def interplay_finding(coefficients: pd.DataFrame, labels: Mapping[str, str]) -> str:
     """Say for the drawn pair on which responses it acts together, and name the other pairs that do."""
     rows = interactions(coefficients)
-    pairs = told_pairs(coefficients)
+    pairs = notable_pairs(coefficients)
     if not pairs:
         return "The model has no interactions: it takes each slope to be the same at all levels of the other factors."
     found = {response: pair_row(rows, response, pairs[0]) for response in labels}
@@ -93,7 +93,7 @@ def interplay_finding(coefficients: pd.DataFrame, labels: Mapping[str, str]) -> 
     names = " and ".join(factor_label(name) for name in pairs[0])
     sentences = []
     for kind in (*VERDICTS, "none"):
-        where = joined([labels[response] for response, told in kept.items() if told == kind])
+        where = joined([labels[response] for response, verdict in kept.items() if verdict == kind])
         if where:
             sentences.append(pair_verdict(names, where, kind))
     others = rows[(rows["verdict"] == "effect") & (rows["term"].map(as_pair) != pairs[0])]
@@ -102,17 +102,17 @@ def interplay_finding(coefficients: pd.DataFrame, labels: Mapping[str, str]) -> 
 
 def pair_verdict(names: str, where: str, kind: str) -> str:
     """Say what is known of two factors' interaction on some responses."""
-    told = {
+    words = {
         "effect": f"{sentence_case(names)} act together on {where}.",
         "undecided": f"Whether {names} act together on {where} is undecided.",
         "negligible": f"On {where} the interaction of {names} is negligible.",
         "none": f"There is no verdict on whether {names} act together on {where}.",
     }
-    return told[kind]
+    return words[kind]
 
 
 def slope_line_sentence(simple: Sequence[Row], ranges: Sequence[Row], label: str, confidence: float = 0.95) -> str:
-    """Say what a slope is at the ends of its moderator's levels, and where it can be told from zero.
+    """Say what a slope is at the ends of its moderator's levels, and where it differs from zero.
 
     simple: simple slopes in natural units, by level. ranges: the Johnson-Neyman ranges of the same pair, in order.
     """
@@ -122,7 +122,7 @@ def slope_line_sentence(simple: Sequence[Row], ranges: Sequence[Row], label: str
         f"{sentence_case(unit_label(first['unit']))}, {label} changes by {slope_text(first)} "
         f"({percent(confidence)} interval {interval(first['ci_low'], first['ci_high'])}) at {moderator} "
         f"{level(first['moderator_level'])} and by {slope_text(last)} ({interval(last['ci_low'], last['ci_high'])}) "
-        f"at {level(last['moderator_level'])}; {where_told(ranges)}."
+        f"at {level(last['moderator_level'])}; {where_nonzero(ranges)}."
     )
 
 
@@ -131,18 +131,19 @@ def slope_text(row: Row) -> str:
     return estimate(row["estimate"], (row["ci_high"] - row["ci_low"]) / 2)
 
 
-def where_told(ranges: Sequence[Row]) -> str:
-    """Say where along its moderator a slope can be told from zero, and on which side where both occur."""
+def where_nonzero(ranges: Sequence[Row]) -> str:
+    """Say where along its moderator a slope differs from zero, and on which side where both occur."""
     low, high = ranges[0]["value_low"], ranges[-1]["value_high"]
     ends = f"the whole range of {factor_label(ranges[0]['moderator'])}, {between_levels(low)} to {between_levels(high)}"
     apart = [*filter(is_shown, ranges)]
     if not apart:
-        return f"over {ends}, the slope cannot be told from zero"
+        return f"over {ends}, the slope is not significantly different from zero"
     if len(ranges) == 1:
-        return f"the slope is distinguishable from zero over {ends}"
+        return f"the slope is significantly different from zero over {ends}"
     if len({row["sign"] for row in apart}) > 1:
         return f"the slope is {signs_text(ranges)}"
-    return f"the slope is {joined([f'distinguishable from zero {part_of_range(row, ranges)}' for row in apart])}"
+    parts = joined([part_of_range(row, ranges) for row in apart])
+    return f"the slope is significantly different from zero {parts}"
 
 
 def signs_text(ranges: Sequence[Row]) -> str:
@@ -171,7 +172,7 @@ def slope_change_sentence(row: Row, moderator: str, confidence: float = 0.95) ->
     row: the interaction's row in natural units, whose unit lists the steps in the term's order.
     """
     steps = dict(zip(factors_of(row["term"]), str(row["unit"]).split(", "), strict=True))
-    told = {
+    words = {
         "effect": f"an effect ({p_equals(row['p_adjusted'], 'adjusted p')})",
         "negligible": "negligible, within the smallest effect of interest over the levels tried",
         "undecided": (
@@ -182,7 +183,7 @@ def slope_change_sentence(row: Row, moderator: str, confidence: float = 0.95) ->
     reason = "it could not be computed" if is_missing(row["reason"]) else str(row["reason"]).rstrip(".")
     return (
         f"The slope changes by {slope_text(row)} {unit_label(steps[moderator])} ({percent(confidence)} interval "
-        f"{interval(row['ci_low'], row['ci_high'])}): {told.get(row['verdict'], f'no verdict, as {reason}')}."
+        f"{interval(row['ci_low'], row['ci_high'])}): {words.get(row['verdict'], f'no verdict, as {reason}')}."
     )
 
 
@@ -200,7 +201,7 @@ def rise_and_fall(rows: pd.DataFrame, label: str, alpha: float) -> str:
     """Say along which factors a metric rises and falls at one place."""
     shown = rows[rows["p_adjusted"] < alpha]
     if shown.empty:
-        return f"no slope of {label} can be told from zero"
+        return f"no slope of {label} is significantly different from zero"
     moves = {
         "rises": [factor_label(name) for name in shown.loc[shown["estimate"] > 0, "factor"]],
         "falls": [factor_label(name) for name in shown.loc[shown["estimate"] < 0, "factor"]],
@@ -224,31 +225,31 @@ def sign_changes_sentence(johnson_neyman: pd.DataFrame, labels: Mapping[str, str
 
 
 def recommendation_sentence(row: Row, levels: Mapping[str, float], label: str, confidence: float = 0.95) -> str:
-    """Say which tried setting is predicted best, how good, and how many others cannot be told from it."""
+    """Say which tried setting is predicted best, how good, and how many others are not significantly different."""
     spread = (row["ci_high"] - row["ci_low"]) / 2
-    alike = f"{row['rivals']:,.0f} of the other {row['candidates'] - 1:,.0f} cannot be told from it"
+    alike = f"{row['rivals']:,.0f} of the other {row['candidates'] - 1:,.0f} are not significantly different"
     best = "lowest" if row["response"] in LOWER_IS_BETTER else "highest"
     return (
         f"Of {counted(int(row['candidates']), 'setting')} tried, predicted {label} is {best} at "
         f"{settings_text(levels)}: {estimate(row['predicted'], spread, sign=False)} ({percent(confidence)} band over "
         f"all tried settings {interval(row['ci_low'], row['ci_high'])}); "
-        f"{alike if row['rivals'] else 'every other one can be told from it'}."
+        f"{alike if row['rivals'] else 'every other one is significantly different'}."
     )
 
 
 def regret_sentence(row: Row, confidence: float = 0.95) -> str:
     """Say what the recommended setting costs where the fit is wrong, against the smallest effect of interest."""
-    told = (
+    regret = (
         f"Choosing it costs {regret_text(row['expected_regret'])} on average if the fit is wrong; more than "
         f"{regret_text(row['regret_bound'])} is excluded at {percent(confidence)}"
     )
     smallest = row["smallest_effect"]
     if is_missing(smallest):
-        return f"{told}."
+        return f"{regret}."
     if row["regret_bound"] <= smallest:
-        return f"{told}, which is within the smallest effect of interest, {significant(smallest)}."
+        return f"{regret}, which is within the smallest effect of interest, {significant(smallest)}."
     return (
-        f"{told}. That exceeds the smallest effect of interest, {significant(smallest)}: a setting that is better by "
+        f"{regret}. That exceeds the smallest effect of interest, {significant(smallest)}: a setting that is better by "
         "more than that is not excluded."
     )
 

@@ -40,7 +40,7 @@ VERDICT_WORDS = {  # of one term, and of several
     "negligible": ("is negligible", "are negligible"),
     "undecided": ("is undecided", "are undecided"),
 }
-UNITS_WORTH_TELLING = (1, 20)  # a slope per unit says little where the levels span less than one or very many units
+READABLE_UNITS = (1, 20)  # a slope per unit says little where the levels span less than one or very many units
 
 Row = Mapping[str, Any]
 
@@ -54,15 +54,15 @@ def effect_sentence(row: Row, label: str, confidence: float = 0.95, partners: Se
     row: a row of the table of effects. label: the response in words. partners: factors that it acts together with on
     this response; its own effect is then an average that says little where it is small.
     """
-    teller = {"effect": moved, "negligible": negligible, "undecided": undecided}.get(row["verdict"])
-    if teller is None:
+    say = {"effect": moved, "negligible": negligible, "undecided": undecided}.get(row["verdict"])
+    if say is None:
         reason = "its effect could not be computed" if is_missing(row["reason"]) else str(row["reason"]).rstrip(".")
         return f"No verdict for {factor_label(row['factor'])} on {label}: {reason}."
-    told = teller(row, label, confidence)
+    text = say(row, label, confidence)
     if not partners or row["verdict"] == "effect":
-        return told
+        return text
     others = joined([factor_label(name) for name in partners])
-    return f"{told} That is at the centre of the design: it acts together with {others}."
+    return f"{text} That is at the centre of the design: it acts together with {others}."
 
 
 def together_sentence(interactions: Sequence[Row], labels: Mapping[str, str]) -> str:
@@ -82,7 +82,7 @@ def moved(row: Row, label: str, confidence: float) -> str:
     """Say by how much a factor moved a response, per natural step where a step means something."""
     ends = f"{level(row['from_level'])} and {level(row['to_level'])}"
     subject = f"{sentence_case(factor_label(row['factor']))} moved {label}"
-    if not tells_per_unit(row):
+    if not is_readable_per_unit(row):
         change, span = shown_change(row, confidence)
         return f"{subject}: {change} in all ({span}) between {ends}."
     low, high = row["per_unit_ci_low"], row["per_unit_ci_high"]
@@ -95,11 +95,11 @@ def moved(row: Row, label: str, confidence: float) -> str:
     )
 
 
-def tells_per_unit(row: Row) -> bool:
+def is_readable_per_unit(row: Row) -> bool:
     """Say whether the levels span few enough natural steps for a slope per step to be read."""
     if is_missing(row["per_unit"]) or is_missing(row["per_unit_ci_low"]) or not row["per_unit"]:
         return False
-    low, high = UNITS_WORTH_TELLING
+    low, high = READABLE_UNITS
     return low <= abs(row["change"] / row["per_unit"]) <= high
 
 
@@ -213,7 +213,7 @@ def largest_sentence(effects: pd.DataFrame, labels: Mapping[str, str], confidenc
 
 
 def ends_text(row: Row) -> str:
-    """Print the levels between which a change is told."""
+    """Print the levels between which a change is given."""
     return f"from {level(row['from_level'])} to {level(row['to_level'])}"
 
 
@@ -272,17 +272,17 @@ def runs_sentence(metrics: pd.DataFrame) -> str:
     """Count the planned runs and what became of them."""
     points = len(metrics[["dataset", "point_id"]].drop_duplicates())
     counts = metrics["status"].value_counts()
-    told = (
+    runs = (
         f"{counted(len(metrics), 'run')} of {counted(points, 'point')} at {counted(metrics['seed'].nunique(), 'seed')}"
     )
     if counts.get("ok", 0) == len(metrics):
-        return f"{told}, all of them complete."
+        return f"{runs}, all of them complete."
     parts = [f"{counts[status]:,} {status}" for status in ("ok", "diverged", "missing") if status in counts]
-    return f"{told}: {joined(parts)}."
+    return f"{runs}: {joined(parts)}."
 
 
 def ranges_sentence(metrics: pd.DataFrame, responses: Sequence[str]) -> str:
-    """Count the runs and tell the range of each response over them."""
+    """Count the runs and give the range of each response over them."""
     ok = metrics[metrics["status"] == "ok"]
     labels = response_labels(metrics, responses)
     parts = [
@@ -290,8 +290,8 @@ def ranges_sentence(metrics: pd.DataFrame, responses: Sequence[str]) -> str:
         for response, label in labels.items()
         if ok[response].notna().any()
     ]
-    told = runs_sentence(metrics)
-    return f"{told} Over them {', '.join(parts)}." if parts else told
+    runs = runs_sentence(metrics)
+    return f"{runs} Over them {', '.join(parts)}." if parts else runs
 
 
 def baseline_sentence(dataset: str, frozen: float | None, again: pd.Series, label: str) -> str:
@@ -299,13 +299,13 @@ def baseline_sentence(dataset: str, frozen: float | None, again: pd.Series, labe
 
     frozen: the baseline's metric on this evaluation set. again: the metric of the runs at its factor levels.
     """
-    told = f"On {dataset}, {label} of the frozen baseline (B0) is {number(frozen)}"
+    frozen_text = f"On {dataset}, {label} of the frozen baseline (B0) is {number(frozen)}"
     again = again.dropna()
     if again.empty:
-        return f"{told}; no run of this study has the baseline's own levels (B1)."
+        return f"{frozen_text}; no run of this study has the baseline's own levels (B1)."
     spread = f" {PLUS_MINUS} {number(again.std())}" if len(again) > 1 else ""
     own = f"{number(again.mean())}{spread} over {counted(len(again), 'seed')}"
-    return f"{told}; fine-tuned at its own levels (B1) it is {own}."
+    return f"{frozen_text}; fine-tuned at its own levels (B1) it is {own}."
 
 
 def extreme_sentence(surface: pd.DataFrame, response: str, label: str, confidence: float = 0.95) -> str:
@@ -370,7 +370,7 @@ def figure_alternative(kind: str, label: str) -> str:
         "effects": "Change of each metric by each factor, with intervals; the table below it lists the same numbers.",
         "coefficients": "Forest plot of the coded coefficients by metric; the tables beside it list the same numbers.",
         "main_effects": "Predicted profiles of each metric along each factor, over the observed runs.",
-        "interplay": "Slope of one factor as a line over another, by metric; the sentences and tables tell the same.",
+        "interplay": "Slope of one factor as a line over another, by metric; the sentences and tables say the same.",
         "surface": f"Heat maps with contour lines of predicted {label} for each pair of factors.",
         "learning_curves": "Training loss of every run by epoch, with mean curves by level.",
     }

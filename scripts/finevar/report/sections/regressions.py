@@ -39,7 +39,7 @@ def interplay(tables: Tables, labels: Labels, confidence: float) -> Section:
     if not labels:
         return {"finding": STOPPED, "pairs": []}
     coefficients = tables["coefficients"]
-    pairs = findings.told_pairs(coefficients)
+    pairs = findings.notable_pairs(coefficients)
     told = []
     for number, pair in enumerate(pairs):
         sentences = pair_sentences(tables, pair, labels, confidence, every=number == 0)
@@ -80,7 +80,7 @@ def simple_slopes(tables: Tables, pair: findings.Pair, labels: Labels, confidenc
 
 def interplay_answer(tables: Tables, labels: Labels, confidence: float) -> list[str]:
     """Return for the report's answer the lines on epochs over batch size, where both are factors."""
-    if findings.FIRST_PAIR not in findings.told_pairs(tables["coefficients"])[:1]:
+    if findings.FIRST_PAIR not in findings.notable_pairs(tables["coefficients"])[:1]:
         return []
     return [slope_line(tables, name, findings.FIRST_PAIR, label, confidence) for name, label in labels.items()]
 
