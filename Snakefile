@@ -46,7 +46,7 @@ localrules:
 
 onerror:
     if TRAINS:
-        print(told_after_failure())
+        print(failure_message())
         if get_finished_files("metrics.parquet"):
             Path(".snakemake/jobs-failed").write_text(f"results/{STUDY.config['study']}/interim/report.html")
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from finevar.files import read_facts, write_bytes
 from finevar.jobs.log import JobLog
-from finevar.planning.card import gather
-from finevar.report.design_card import card_text, render_card
+from finevar.planning.design_card import gather_design_facts
+from finevar.report.design_card import design_card_text, render_design_card
 from finevar.results.run_metrics import read_run_metrics
 
 
@@ -22,9 +22,9 @@ def read_finished(paths: Sequence[str]) -> pd.DataFrame:
 def main(snakemake) -> None:
     with JobLog(snakemake.log[0]):
         finished = read_finished(snakemake.params.finished)
-        facts = gather(snakemake.params.config, read_facts(snakemake.input.pilot), finished)
-        write_bytes(render_card(facts).encode(), snakemake.output.html)
-        print(card_text(facts, snakemake.output.html), flush=True)
+        facts = gather_design_facts(snakemake.params.config, read_facts(snakemake.input.pilot), finished)
+        write_bytes(render_design_card(facts).encode(), snakemake.output.html)
+        print(design_card_text(facts, snakemake.output.html), flush=True)
 
 
 if __name__ == "__main__":

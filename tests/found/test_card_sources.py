@@ -17,7 +17,7 @@ import pytest
 from finevar import ROOT
 from finevar.columns import CARDS, MODEL_CARDS, STATED
 from finevar.errors import InputError
-from finevar.found.sources import read_cards, read_facts, read_folder
+from finevar.found.sources import read_cards, read_folder, read_stated
 from finevar.parquet import read_table
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -90,7 +90,7 @@ HEAD = "card_id,owner,learning_rate,train_batch_size,gradient_accumulation_steps
 
 def test_facts_are_rows_as_cards_are(tmp_path):
     path = facts(tmp_path, HEAD, "a/x,a,2e-5,16,2,3,0.25,0.91,0.25", "b/y,b,2e-5,16,,,0.3,,0.4", "c/z,,,,,,,,")
-    first, second, third = read_facts(path)
+    first, second, third = read_stated(path)
     assert (first["batch_size"], first["headline"], first["reason"], first["kind"]) == (32, "last", None, "other")
     assert (second["headline"], second["reason"]) == ("no row", "it does not state epochs_asked")
     assert third["reason"].startswith("a card of kind other without metrics")
@@ -114,7 +114,7 @@ def test_facts_are_rows_as_cards_are(tmp_path):
 )
 def test_facts_that_cannot_be_are_told(tmp_path, lines, told):
     with pytest.raises(InputError) as caught:
-        read_facts(facts(tmp_path, *lines))
+        read_stated(facts(tmp_path, *lines))
     assert told in str(caught.value)
 
 
@@ -125,7 +125,7 @@ def test_the_manual_names_every_column_of_the_facts():
 
 @pytest.mark.parametrize("name", ["distilbert_sst2", "distilbert_base"])
 def test_shipped_facts_have_their_sources(name):
-    rows = read_facts(ROOT / "config" / "cards" / f"{name}.csv")
+    rows = read_stated(ROOT / "config" / "cards" / f"{name}.csv")
     assert all(row["source"].startswith("https://huggingface.co/") for row in rows)
     assert len(rows) == {"distilbert_sst2": 130, "distilbert_base": 477}[name]
 

@@ -13,7 +13,7 @@ from finevar.columns import MODEL_CARDS
 from finevar.found.choice import Question, duplicates, stopped_early
 from finevar.found.gates import judge_cards
 from finevar.found.metrics import found_runs
-from finevar.found.sources import read_facts
+from finevar.found.sources import read_stated
 from finevar.reasons import Aside, Stop
 from finevar.study.coding import Coding
 from finevar.tables import as_rows, as_table
@@ -49,7 +49,7 @@ def as_cards(rows: list[dict]) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def published() -> pd.DataFrame:
-    return as_cards(read_facts(ROOT / "config" / "cards" / "distilbert_sst2.csv"))
+    return as_cards(read_stated(ROOT / "config" / "cards" / "distilbert_sst2.csv"))
 
 
 def gate(gates: list[dict], name: str) -> dict:

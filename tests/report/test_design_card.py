@@ -15,8 +15,8 @@ import pytest
 
 from finevar import ROOT
 from finevar.planning.alternatives import next_level, with_level, with_seeds
-from finevar.planning.card import Facts, gather
-from finevar.report.design_card import card_text, render_card
+from finevar.planning.design_card import DesignFacts, gather_design_facts
+from finevar.report.design_card import design_card_text, render_design_card
 from finevar.study.coding import Coding
 from finevar.study.config import read_config
 from finevar.study.design import plan_study
@@ -25,8 +25,8 @@ from pilot_facts import PILOT
 NO_RUNS = pd.DataFrame()
 
 
-def facts(raw: dict[str, Any], finished: pd.DataFrame = NO_RUNS, **pilot: Any) -> Facts:
-    return gather(read_config(copy.deepcopy(raw)), PILOT | pilot, finished)
+def facts(raw: dict[str, Any], finished: pd.DataFrame = NO_RUNS, **pilot: Any) -> DesignFacts:
+    return gather_design_facts(read_config(copy.deepcopy(raw)), PILOT | pilot, finished)
 
 
 def text_of(page: str) -> str:
@@ -66,7 +66,7 @@ def finished_runs(raw: dict[str, Any], spread: float) -> pd.DataFrame:
 
 
 def test_the_essentials_in_a_few_lines(raw_config):
-    told = card_text(facts(raw_config), "results/toy/design_card.html")
+    told = design_card_text(facts(raw_config), "results/toy/design_card.html")
     lines = told.splitlines()
     assert lines[0] == "Design card of study toy"
     assert lines[-1] == "- All of it: results/toy/design_card.html"
@@ -79,7 +79,7 @@ def test_the_essentials_in_a_few_lines(raw_config):
 
 def test_power_in_words(raw_config):
     """At 54 runs, noise 0.0045 and about 3.14 standard errors: 2 x 3.14 x 0.0045 / 6 = 0.0047 for a factor."""
-    told = card_text(facts(raw_config), "x").replace("\n  ", " ")
+    told = design_card_text(facts(raw_config), "x").replace("\n  ", " ")
     assert "Accuracy: with 80 % power the study finds a change of 0.0047 over a factor's range, 0.0058 by" in told
     assert "the smallest effect of interest is 0.016, the test set's standard error, so that is enough" in told
     assert "the smallest effect of interest is 0.024, twice the noise between seeds, so that is enough" in told
@@ -89,14 +89,14 @@ def test_effects_that_would_be_missed_are_told(raw_config):
     """One factor at two seeds: a first-order model of three points does not find what twice the noise would be."""
     raw_config["sweep"]["factors"] = {"epochs": {"levels": [1, 2, 3]}}
     raw_config["analysis"] = {"model": "first_order", "responses": ["loss"]}
-    told = card_text(facts(raw_config), "x").replace("\n  ", " ")
+    told = design_card_text(facts(raw_config), "x").replace("\n  ", " ")
     assert "the smallest effect of interest is 0.024, twice the noise between seeds, so one of that size may" in told
 
 
 def test_the_studys_own_noise_is_used_and_said(raw_config):
     """Seeds 0.02 apart: 0.02 / sqrt 2 = 0.0141, 27 degrees of freedom; chi-squared of 27: 14.573 and 43.195."""
     done = facts(raw_config, finished_runs(raw_config, 0.02))
-    page = text_of(render_card(done))
+    page = text_of(render_design_card(done))
     assert page.count("noise between seeds of 0.0141 (95 % interval 0.0112 to 0.0192") == 3
     assert "with 27 degrees of freedom" in page
     assert "as other studies found it" not in page
@@ -145,7 +145,7 @@ def test_a_gate_is_told_instead_of_power(raw_config):
     raw_config["training"] |= {"schedule": "constant", "warmup": 0.0}
     raw_config["sweep"]["seeds"] = [0]
     stopped = facts(raw_config)
-    for told in (card_text(stopped, "x").replace("\n  ", " "), text_of(render_card(stopped))):
+    for told in (design_card_text(stopped, "x").replace("\n  ", " "), text_of(render_design_card(stopped))):
         assert "As planned, the analysis would stop: runs share 9 trajectories" in told
         assert "with 80 % power" not in told
         assert re.search(r"3 seeds: 54 more runs, .{,20} more, and the analysis would not stop", told)
@@ -153,15 +153,15 @@ def test_a_gate_is_told_instead_of_power(raw_config):
 
 def test_cautions(raw_config):
     raw_config["sweep"]["seeds"] = [0]
-    assert "At one seed the study does not measure its noise" in text_of(render_card(facts(raw_config)))
+    assert "At one seed the study does not measure its noise" in text_of(render_design_card(facts(raw_config)))
     raw_config["sweep"]["seeds"] = [0, 1]
     raw_config["training"] |= {"schedule": "constant", "warmup": 0.0}
-    assert "The runs share 18 trajectories" in text_of(render_card(facts(raw_config)))
+    assert "The runs share 18 trajectories" in text_of(render_design_card(facts(raw_config)))
 
 
 def test_a_metric_without_known_noise_has_no_made_up_power(raw_config):
     raw_config["analysis"] = {"responses": ["mcc"]}
-    page = text_of(render_card(facts(raw_config)))
+    page = text_of(render_design_card(facts(raw_config)))
     assert "Mcc" not in page
     assert "MCC: its noise is not known beforehand" in page
     assert "Smallest effects on" not in page
@@ -169,7 +169,7 @@ def test_a_metric_without_known_noise_has_no_made_up_power(raw_config):
 
 def test_designs_that_are_no_grid_have_no_levels_to_add(raw_config):
     raw_config["sweep"]["design"] = {"kind": "latin_hypercube", "points": 20}
-    page = text_of(render_card(facts(raw_config)))
+    page = text_of(render_design_card(facts(raw_config)))
     assert "The points are not a grid of levels" in page
     assert "one more level" not in page.lower()
 
@@ -178,12 +178,12 @@ def test_many_data_sets(raw_config):
     raw_config["sweep"]["datasets"] = ["amazon", "movies"]
     told = facts(raw_config, data=dict.fromkeys(("amazon", "movies"), PILOT["data"]["amazon"]))
     assert told.forecast.runs == 108
-    assert "on amazon and movies" in card_text(told, "x").replace("\n  ", " ")
-    assert "dataset" not in text_of(render_card(told))
+    assert "on amazon and movies" in design_card_text(told, "x").replace("\n  ", " ")
+    assert "dataset" not in text_of(render_design_card(told))
 
 
 def test_the_page_is_valid_escaped_and_offline(raw_config):
-    page = render_card(facts(raw_config, machine={"device": "<b>A & B</b>", "dtype_used": "float32"}))
+    page = render_design_card(facts(raw_config, machine={"device": "<b>A & B</b>", "dtype_used": "float32"}))
     nesting = Nesting()
     nesting.feed(page)
     assert (nesting.open, nesting.wrong) == ([], [])
@@ -193,7 +193,7 @@ def test_the_page_is_valid_escaped_and_offline(raw_config):
 
 
 def test_no_number_is_missing(raw_config):
-    page = text_of(render_card(facts(raw_config)))
+    page = text_of(render_design_card(facts(raw_config)))
     assert not re.search(r"\bnan\b|\binf\b|None|undefined", page)
 
 

@@ -253,8 +253,8 @@ def get_figures():
     return ["effects", "coefficients", "main_effects", *joint, *told]
 
 
-def told_after_failure():
-    """Return what to tell when jobs have failed, after Snakemake has told of each."""
+def failure_message():
+    """Return what to do when jobs have failed, each of which Snakemake has reported."""
     done, planned = len(get_finished_files("metrics.parquet")), len(STUDY.runs)
     sentences = [f"{done} of {planned} runs are done and kept. The reasons are above and in results/logs."]
     sentences += next_sentences(endings_since(Path("results/logs"), STARTED), "job")

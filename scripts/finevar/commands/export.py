@@ -127,7 +127,7 @@ def export_files(
     saved = read_table(own / "predictions.parquet", PREDICTIONS)["logits"].to_pylist()
     gap = float(np.abs(logits - np.array(saved)).max())
     agreement = check_exported(folder, table["text"].to_pylist(), data, logits, told["classes"], max_length=length)
-    card = card_text(choice, measured, told, gap=gap, agreement=agreement, confidence=confidence)
+    card = model_card_text(choice, measured, told, gap=gap, agreement=agreement, confidence=confidence)
     write_bytes(card.encode(), folder / "README.md")
     write_sums(folder)
     return gap
@@ -162,7 +162,7 @@ def not_as_it_was(choice: Choice, reason: str | None) -> InputError:
 # The card -------------------------------------------------------------------------------------------------------------
 
 
-def card_text(
+def model_card_text(
     choice: Choice, measured: Row, facts: Mapping[str, Any], *, gap: float, agreement: Agreement, confidence: float
 ) -> str:
     """Return the model card: metadata as the Hub reads it, then what the model is and how it was chosen."""

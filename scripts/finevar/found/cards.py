@@ -18,7 +18,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from finevar.found.lines import cut, facts_below, from_dictionary, plain_number, short, texts
-from finevar.found.values import Facts, read_evaluation
+from finevar.found.values import Stated, read_evaluation
 from finevar.metrics import ON_CARDS
 
 LARGEST_CARD = 1_000_000  # characters; Trainer's own have two to twenty thousand
@@ -93,14 +93,14 @@ class Card:
     source: str | None = None
 
 
-def read_card(card: Card) -> Facts:
+def read_card(card: Card) -> Stated:
     """Return a row (columns.MODEL_CARDS) of what a card states; `reason` says why it states too little to be used."""
-    told = {"card_id": card.card_id, "owner": card.owner, "revision": card.revision, "source": card.source}
-    told["card_sha256"] = hashlib.sha256(card.text.encode("utf-8", errors="surrogatepass")).hexdigest()
+    stated = {"card_id": card.card_id, "owner": card.owner, "revision": card.revision, "source": card.source}
+    stated["card_sha256"] = hashlib.sha256(card.text.encode("utf-8", errors="surrogatepass")).hexdigest()
     if len(card.text) > LARGEST_CARD:
-        return told | {"reason": f"the card has {len(card.text):,} characters, more than {LARGEST_CARD:,}"}
+        return stated | {"reason": f"the card has {len(card.text):,} characters, more than {LARGEST_CARD:,}"}
     if not card.text.strip():
-        return told | {"reason": "the card is empty"}
+        return stated | {"reason": "the card is empty"}
     data, body, notes = split(card.text)
     kind = kind_of(data, body)
     results = read_results(data)
@@ -112,22 +112,22 @@ def read_card(card: Card) -> Facts:
         facts |= part
     evaluation, noted = read_evaluation(body, results, behind=1 if kind == "keras" else 0)
     notes += noted
-    told |= {"kind": kind} | facts | evaluation | {"transformers": version_of(body), "notes": "; ".join(notes) or None}
-    return complete(told)
+    stated |= {"kind": kind, **facts, **evaluation}
+    return complete(stated | {"transformers": version_of(body), "notes": "; ".join(notes) or None})
 
 
-def complete(stated: Facts) -> Facts:
+def complete(read: Stated) -> Stated:
     """Return what a card states with what follows from it: effective batch, name of its data, why it cannot be used."""
-    told = stated | {"batch_size": effective_batch(stated), "data": data_name(stated)}
-    return told | {"reason": stated.get("reason") or why_unusable(told)}
+    stated = read | {"batch_size": effective_batch(read), "data": data_name(read)}
+    return stated | {"reason": read.get("reason") or why_unusable(stated)}
 
 
-def data_name(facts: Facts) -> str:
+def data_name(stated: Stated) -> str:
     """Return the data set that a card names, with its part; that of an owner who names a part only; "" for none."""
-    name, part = facts.get("dataset"), facts.get("subset")
+    name, part = stated.get("dataset"), stated.get("subset")
     if name:
         return f"{name}/{part}" if part else name
-    return f"{facts['owner']}: {part}" if part and facts.get("owner") else ""
+    return f"{stated['owner']}: {part}" if part and stated.get("owner") else ""
 
 
 def split(text: str) -> tuple[ModelCardData, list[str], list[str]]:
@@ -163,7 +163,7 @@ def opening(body: Sequence[str]) -> str:
 # Settings -------------------------------------------------------------------------------------------------------------
 
 
-def read_settings(body: Sequence[str]) -> tuple[Facts, list[str]]:
+def read_settings(body: Sequence[str]) -> tuple[Stated, list[str]]:
     """Return the settings that a card states, and notes on those that it states twice or impossibly."""
     found: dict[str, Any] = {}
     notes: list[str] = []
@@ -206,24 +206,25 @@ def setting_number(key: str, text: str) -> float | int | None:
     return float(value)
 
 
-def effective_batch(facts: Facts) -> int | None:
+def effective_batch(stated: Stated) -> int | None:
     """Return the sentences of an optimiser step: the stated total, else the product of what is stated."""
-    if facts.get("total_train_batch_size"):
-        return facts["total_train_batch_size"]
-    if not facts.get("train_batch_size") or unreadable(facts, ("gradient_accumulation_steps", "num_devices")):
+    if stated.get("total_train_batch_size"):
+        return stated["total_train_batch_size"]
+    if not stated.get("train_batch_size") or unreadable(stated, ("gradient_accumulation_steps", "num_devices")):
         return None
-    return facts["train_batch_size"] * (facts.get("gradient_accumulation_steps") or 1) * (facts.get("num_devices") or 1)
+    steps, devices = stated.get("gradient_accumulation_steps") or 1, stated.get("num_devices") or 1
+    return stated["train_batch_size"] * steps * devices
 
 
-def unreadable(facts: Facts, names: Sequence[str]) -> bool:
-    """Tell whether one of some settings is stated, but not as a number that it can have."""
-    return any(name in facts and facts[name] is None for name in names)
+def unreadable(stated: Stated, names: Sequence[str]) -> bool:
+    """Say whether one of some settings is stated, but not as a number that it can have."""
+    return any(name in stated and stated[name] is None for name in names)
 
 
 # What was trained, and on what ----------------------------------------------------------------------------------------
 
 
-def read_base(data: ModelCardData, body: Sequence[str]) -> Facts:
+def read_base(data: ModelCardData, body: Sequence[str]) -> Stated:
     """Return the model that training started from; unknown, with a note, where metadata and text differ."""
     named, text = texts(data.get("base_model")), opening(body)
     stated = named[0] if len(named) == 1 else None
@@ -243,7 +244,7 @@ def bare(name: str) -> str:
     return name.strip().removeprefix("distilbert/").removeprefix("google-bert/").removeprefix("FacebookAI/")
 
 
-def read_task(results: Sequence[EvalResult], data: ModelCardData) -> Facts:
+def read_task(results: Sequence[EvalResult], data: ModelCardData) -> Stated:
     """Return the task that the results are of; where they name none, the page's own, or the one that is tagged."""
     page = texts(data.get("pipeline_tag"))
     tagged = [tag for tag in texts(data.get("tags")) if tag in TASKS]
@@ -264,7 +265,7 @@ def one_of(results: Sequence[EvalResult], name: str) -> str | None:
     return short(values.pop()) if len(values) == 1 else None
 
 
-def read_dataset(results: Sequence[EvalResult], data: ModelCardData, body: Sequence[str]) -> Facts:
+def read_dataset(results: Sequence[EvalResult], data: ModelCardData, body: Sequence[str]) -> Stated:
     """Return the data set that a card names, and its configuration and split; None where it names none, or several."""
     names = sorted({name for result in results for name in texts(result.dataset_type)}) or texts(data.get("datasets"))
     if not names and (match := ON_DATA.search(" ".join(opening(body).split()))):
@@ -277,7 +278,7 @@ def read_dataset(results: Sequence[EvalResult], data: ModelCardData, body: Seque
 
 
 def is_dataset(name: str) -> bool:
-    """Tell whether a name is a data set's: none that stands for no data set, and no path on somebody's machine."""
+    """Say whether a name is a data set's: none that stands for no data set, and no path on somebody's machine."""
     return name.strip().lower() not in NO_DATASET and not name.strip().startswith(("/", "./", "../", "~"))
 
 
@@ -290,14 +291,14 @@ def version_of(body: Sequence[str]) -> str | None:
 # What cannot be used --------------------------------------------------------------------------------------------------
 
 
-def why_unusable(facts: Facts) -> str | None:
+def why_unusable(stated: Stated) -> str | None:
     """Return, in a line, why a card states too little to be used; None where it states enough."""
-    lacks = [name for name in ("learning_rate", "batch_size", "epochs_asked") if facts.get(name) is None]
-    metrics = [name for name in ON_CARDS if facts.get(name) is not None]
-    if lacks and facts.get("steps_asked") and lacks == ["epochs_asked"]:
+    lacks = [name for name in ("learning_rate", "batch_size", "epochs_asked") if stated.get(name) is None]
+    metrics = [name for name in ON_CARDS if stated.get(name) is not None]
+    if lacks and stated.get("steps_asked") and lacks == ["epochs_asked"]:
         return "it states steps in place of epochs"
     if lacks and not metrics:
-        return f"a card of kind {facts['kind']} without metrics and without {', '.join(lacks)}"
+        return f"a card of kind {stated['kind']} without metrics and without {', '.join(lacks)}"
     if lacks:
         return f"it does not state {', '.join(lacks)}"
     return None if metrics else "it states no metric"

@@ -27,7 +27,7 @@ from finevar.data.sources import building
 from finevar.errors import InputError
 from finevar.files import read_json, write_json
 from finevar.found.cards import LARGEST_CARD, SPANS, WHOLE, Card, complete, read_card
-from finevar.found.values import same_row
+from finevar.found.values import Stated, same_row
 from finevar.jobs.log import FOUND, LOGGER
 from finevar.metrics import ON_CARDS
 from finevar.parquet import write_rows
@@ -43,8 +43,6 @@ NO_CARD = {
     EntryNotFoundError: "the model has no card",
     HFValidationError: "that cannot be a model's name",
 }
-
-Facts = dict[str, Any]
 
 
 # The Hub --------------------------------------------------------------------------------------------------------------
@@ -98,7 +96,7 @@ def read_cards(place: Mapping[str, Any], fetched: str, output: str | Path) -> No
 
     place: the config's `cards`. fetched: the folder of those that come from the Hub.
     """
-    rows = read_facts(Path(place["facts"])) if "facts" in place else read_folder(Path(place.get("folder", fetched)))
+    rows = read_stated(Path(place["facts"])) if "facts" in place else read_folder(Path(place.get("folder", fetched)))
     write_rows([{"data": ""} | row for row in rows], output, MODEL_CARDS)
     for row in rows:
         if row["reason"]:
@@ -107,14 +105,14 @@ def read_cards(place: Mapping[str, Any], fetched: str, output: str | Path) -> No
     LOGGER.log(FOUND, "%d model cards read, %d of use.", len(rows), usable)
 
 
-def read_folder(folder: Path) -> list[Facts]:
+def read_folder(folder: Path) -> list[Stated]:
     """Return a row (columns.MODEL_CARDS) of each card in a folder, in the order of their names.
 
     A card that lies as owner/name/README.md is owner/name's; any other .md file is named after itself.
     """
     index = read_json(folder / INDEX) if (folder / INDEX).exists() else {}
     rows = [read_card(card) for card in cards_in(folder, commits(index))]
-    missing = [{"card_id": model, "reason": told["reason"]} for model, told in index.items() if "reason" in told]
+    missing = [{"card_id": model, "reason": entry["reason"]} for model, entry in index.items() if "reason" in entry]
     if not rows and not missing:
         raise InputError(
             str(folder),
@@ -127,7 +125,7 @@ def read_folder(folder: Path) -> list[Facts]:
 
 def commits(index: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Return the commit of each model that was fetched."""
-    return {model.partition("@")[0]: told["revision"] for model, told in index.items() if "revision" in told}
+    return {model.partition("@")[0]: entry["revision"] for model, entry in index.items() if "revision" in entry}
 
 
 def cards_in(folder: Path, revisions: Mapping[str, str]) -> Iterator[Card]:
@@ -143,8 +141,8 @@ def cards_in(folder: Path, revisions: Mapping[str, str]) -> Iterator[Card]:
         yield Card(name, text, owner, revisions.get(name), source)
 
 
-def read_facts(path: Path) -> list[Facts]:
-    """Return a row (columns.MODEL_CARDS) of each card that a CSV tells of, in its order.
+def read_stated(path: Path) -> list[Stated]:
+    """Return a row (columns.MODEL_CARDS) of each card that a CSV lists, in its order.
 
     Raises InputError for unknown or missing columns, values of another type, repeated ids and impossible numbers.
     """
@@ -168,8 +166,8 @@ def read_facts(path: Path) -> list[Facts]:
     return [complete({"kind": "other", "headline": headline_of(row)} | row) for row in rows]
 
 
-def headline_of(row: Facts) -> str | None:
-    """Say whether the headline is the last row of the card's table, where that row is told."""
+def headline_of(row: Stated) -> str | None:
+    """Say whether the headline is the last row of the card's table, where that row is known."""
     last = {name: row[f"last_{name}"] for name in ON_CARDS if f"last_{name}" in row}
     if not last:
         return None

@@ -21,7 +21,7 @@ NAMES = {
     "f1": ("f1", "eval f1", "validation f1", "val f1", "f1 score", "eval f1 score"),
 }
 
-Facts = dict[str, Any]
+Stated = dict[str, Any]  # what a card states, by column
 
 
 @dataclass(frozen=True)
@@ -36,26 +36,26 @@ class Values:
 # Metrics --------------------------------------------------------------------------------------------------------------
 
 
-def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behind: int = 0) -> tuple[Facts, list[str]]:
+def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behind: int = 0) -> tuple[Stated, list[str]]:
     """Return the headline metrics, those of the last and of the best row of the table, and what training ran.
 
-    behind: by how much the table counts epochs too low: Keras calls the first one 0, Trainer tells the epochs gone.
+    behind: by how much the table counts epochs too low: Keras calls the first one 0, Trainer counts the epochs gone.
     """
     lines = list(outside_code(body))
     listed, rows = listed_values(lines), table_rows(lines)
     rows = [row | {"epoch": row["epoch"] + behind} if "epoch" in row else row for row in rows]
     measured = metadata_values(results)
     headline, notes = agreed(listed, measured)
-    told: Facts = {name: headline.get(name) for name in ON_CARDS}
-    told["f1_average"] = listed.f1_average or measured.f1_average
+    stated: Stated = {name: headline.get(name) for name in ON_CARDS}
+    stated["f1_average"] = listed.f1_average or measured.f1_average
     last, best = (rows[-1], best_row(rows)) if rows else ({}, {})
     for place, row in (("last", last), ("best", best)):
-        told |= {f"{place}_{name}": row.get(name) for name in ON_CARDS}
-    told["headline"] = which_row(headline, last, best, rows)
-    told["evaluated"] = "text" if listed.found else "metadata" if measured.found else None
+        stated |= {f"{place}_{name}": row.get(name) for name in ON_CARDS}
+    stated["headline"] = which_row(headline, last, best, rows)
+    stated["evaluated"] = "text" if listed.found else "metadata" if measured.found else None
     end = last or listed_end(lines)
-    told |= {"epochs_run": end.get("epoch"), "steps_run": whole(end.get("step")), "eval_interval": interval_of(rows)}
-    return told, [*listed.notes, *measured.notes, *notes]
+    stated |= {"epochs_run": end.get("epoch"), "steps_run": whole(end.get("step")), "eval_interval": interval_of(rows)}
+    return stated, [*listed.notes, *measured.notes, *notes]
 
 
 def listed_end(lines: Sequence[str]) -> dict[str, float]:
@@ -88,7 +88,7 @@ def results_list(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def announces(title: str) -> bool:
-    """Tell whether a heading stands above results."""
+    """Say whether a heading stands above results."""
     return title in ("validation metrics", "evaluation results", "results", "eval results", "evaluation")
 
 
@@ -227,7 +227,7 @@ def cells(line: str) -> list[str]:
 
 
 def best_row(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
-    """Return the row of lowest validation loss: Trainer's own choice of the best, unless it is told of another."""
+    """Return the row of lowest validation loss: Trainer's own choice of the best, unless another was asked for."""
     return min((row for row in rows if "loss" in row), key=lambda row: row["loss"], default={})
 
 
@@ -248,7 +248,7 @@ def which_row(
 
 
 def same_row(headline: Mapping[str, float], row: Mapping[str, float]) -> bool:
-    """Tell whether all metrics that a row shares with the headline agree, and there is one."""
+    """Say whether all metrics that a row shares with the headline agree, and there is one."""
     shared = [name for name in ON_CARDS if name in headline and name in row]
     return bool(shared) and all(math.isclose(headline[name], row[name], abs_tol=5.01e-5) for name in shared)
 

@@ -1,4 +1,4 @@
-"""What every job shares: its log file, how it tells of an error, and how it is asked to end."""
+"""What every job shares: its log file, how it reports an error, and how it is asked to end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from finevar.errors import Damage, InputError, Interruption
 
 LOGGER = logging.getLogger("finevar")
-FOUND = 25  # level of the one line that a stage tells of what it found, in the terminal too
+FOUND = 25  # level of the one line that says what a stage found, in the terminal too
 # Levels of the last line of a job's log where it did not succeed; an error that nobody foresaw is a plain ERROR.
 ENDINGS = {41: "INTERRUPTED", 42: "DAMAGED", 43: "MACHINE ERROR", 44: "INPUT ERROR"}
 # A line of a log, and the line of how its job ended, to read it again: its level and its sentence.
@@ -67,10 +67,10 @@ class Job:
     wildcards: SimpleNamespace
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Job:
-        """Return the job that `describe` told of."""
-        files = {part: Files(*told[part]) for part in ("input", "output")}
-        return cls(**files, **{part: SimpleNamespace(**told[part]) for part in ("params", "wildcards")})
+    def of(cls, described: Mapping[str, Any]) -> Job:
+        """Return the job that `describe` gave."""
+        files = {part: Files(*described[part]) for part in ("input", "output")}
+        return cls(**files, **{part: SimpleNamespace(**described[part]) for part in ("params", "wildcards")})
 
 
 def describe(snakemake: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class LogFile(logging.FileHandler):
     """A log file; where the disk is full, it goes without what does not fit, and the terminal tells it."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
-        """Do nothing: what could not be written is told on the terminal by the other handler."""
+        """Do nothing: what could not be written the other handler writes to the terminal."""
 
 
 class JobLog:
@@ -117,9 +117,9 @@ class JobLog:
     ) -> None:
         if isinstance(error, KeyboardInterrupt):
             error = Interruption("Interrupted by SIGINT; starts again at the next start.")
-        told = sentence(error)
-        if told:
-            LOGGER.log(level_of(error), told)
+        text = sentence(error)
+        if text:
+            LOGGER.log(level_of(error), text)
         elif error is not None:
             cause = " ".join(f"{type(error).__name__}: {error}".split())
             LOGGER.error("the job stopped: %s", cause[:LONGEST_CAUSE], exc_info=(kind, error, traceback))
@@ -128,7 +128,7 @@ class JobLog:
             with contextlib.suppress(OSError):
                 handler.close()
         LOGGER.handlers = logging.getLogger("py.warnings").handlers = []
-        if told:
+        if text:
             raise SystemExit(INTERRUPTED if isinstance(error, Interruption) else 1)
 
 

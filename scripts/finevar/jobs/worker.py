@@ -71,15 +71,15 @@ PR_SET_PDEATHSIG = 1
 
 
 def perform(function: str, arguments: dict[str, Any], log: str) -> None:
-    """Call a function of the package, named with its module, and log what it returns; `job` is what `describe` told."""
+    """Call a function of the package, named with its module, and log what it returns; `job` is what `describe` gave."""
     from finevar.jobs.log import Job, JobLog
 
     module, _, name = function.rpartition(".")
-    with JobLog(log) as told:
+    with JobLog(log) as logger:
         if "job" in arguments:
             arguments |= {"job": Job.of(arguments["job"])}
         result = getattr(importlib.import_module(module), name)(**arguments)
-        told.info("%s: %s", name, "done" if result is None else result)
+        logger.info("%s: %s", name, "done" if result is None else result)
 
 
 # The job's side -------------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def run_job(work: str, *, log: str, kind: str = "training", **arguments: Any) ->
 
 
 def usable() -> bool:
-    """Tell whether a warm process may be used: on Linux, unless switched off, outside SLURM."""
+    """Say whether a warm process may be used: on Linux, unless switched off, outside SLURM."""
     off = os.environ.get("FINEVAR_WARM") == "0" or "SLURM_JOB_ID" in os.environ
     return sys.platform == "linux" and not off
 
@@ -326,7 +326,7 @@ def work(request: dict[str, Any], streams: list[int], parent: int, others: list[
         status = 0
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else 1
-    except BaseException:  # whatever it was, the job is told by its streams and its status
+    except BaseException:  # whatever it was, the job learns it from its streams and its status
         traceback.print_exc()
     finally:
         with contextlib.suppress(OSError, ValueError):

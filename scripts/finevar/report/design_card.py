@@ -8,17 +8,17 @@ from pathlib import Path
 import jinja2
 
 from finevar.planning import power
-from finevar.planning.card import Facts
-from finevar.report import card_power as findings
-from finevar.report import card_sections as sections
+from finevar.planning.design_card import DesignFacts
+from finevar.report import design_card_power as findings
+from finevar.report import design_card_sections as sections
 from finevar.words.formatting import percent
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDTH = 110  # of printed lines
 
 
-def render_card(facts: Facts) -> str:
-    """Return the card as one HTML page that loads nothing from elsewhere."""
+def render_design_card(facts: DesignFacts) -> str:
+    """Return the design card as one HTML page that loads nothing from elsewhere."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -38,11 +38,11 @@ def render_card(facts: Facts) -> str:
     )
 
 
-def card_text(facts: Facts, path: str) -> str:
+def design_card_text(facts: DesignFacts, path: str) -> str:
     """Return the essentials as lines for a terminal; path: where the page is."""
-    told = [sections.runs_sentence(facts), sections.time_sentence(facts), sections.room_sentence(facts)]
-    told += findings.power_sentences(facts)
-    told += [*findings.more_sentences(facts), sections.design_sentences(facts)[0], f"All of it: {path}"]
+    texts = [sections.runs_sentence(facts), sections.time_sentence(facts), sections.room_sentence(facts)]
+    texts += findings.power_sentences(facts)
+    texts += [*findings.more_sentences(facts), sections.design_sentences(facts)[0], f"All of it: {path}"]
     title = f"Design card of study {facts.config['study']}"
-    lines = [title, *(textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ") for text in told)]
+    lines = [title, *(textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ") for text in texts)]
     return "\n".join(lines)

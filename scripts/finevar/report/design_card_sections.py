@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from finevar.planning.card import Facts
+from finevar.planning.design_card import DesignFacts
 from finevar.planning.forecast import Forecast
 from finevar.report.groups import group
 from finevar.report.tables import Table, table
@@ -37,51 +37,50 @@ def section(finding: str, *groups: dict[str, Any]) -> Section:
 # Cost -----------------------------------------------------------------------------------------------------------------
 
 
-def runs_sentence(facts: Facts) -> str:
+def runs_sentence(facts: DesignFacts) -> str:
     """Say what is planned, and how much of it is done."""
-    sweep, told = facts.config["sweep"], facts.forecast
+    sweep, forecast = facts.config["sweep"], facts.forecast
     points = facts.design.runs[list(facts.design.codings)].drop_duplicates()
     over = joined([factor_label(name) for name in facts.design.codings])
-    done = told.runs - told.left
+    done = forecast.runs - forecast.left
     return (
-        f"{counted(told.runs, 'run')}: {counted(len(points), 'point')} "
+        f"{counted(forecast.runs, 'run')}: {counted(len(points), 'point')} "
         f"({sweep['design']['kind'].replace('_', ' ')} of {over}) at {counted(len(sweep['seeds']), 'seed')} on "
         f"{joined(sweep['datasets'])}{f'; {done:,} of them are done' if done else ''}."
     )
 
 
-def time_sentence(facts: Facts) -> str:
+def time_sentence(facts: DesignFacts) -> str:
     """Say how long the study takes from here."""
-    told = facts.forecast
-    if not told.left:
-        return f"All runs are done; analysis and report take about {about(told.seconds)}."
+    forecast = facts.forecast
+    if not forecast.left:
+        return f"All runs are done; analysis and report take about {about(forecast.seconds)}."
     runs = (
         "The run that is left takes"
-        if told.left == 1
-        else f"The {told.left:,} runs {'that are left ' if told.left < told.runs else ''}take"
+        if forecast.left == 1
+        else f"The {forecast.left:,} runs {'that are left ' if forecast.left < forecast.runs else ''}take"
     )
-    at_once = f", {told.concurrent} at a time" if told.concurrent > 1 else ""
+    at_once = f", {forecast.concurrent} at a time" if forecast.concurrent > 1 else ""
     return (
-        f"{runs} about {about(told.seconds)} on the machine of the pilot{at_once}, from the trained baseline to the "
-        "report."
+        f"{runs} about {about(forecast.seconds)} on the machine of the pilot{at_once}, from the trained baseline to "
+        "the report."
     )
 
 
-def parts_sentence(told: Forecast) -> str:
+def parts_sentence(forecast: Forecast) -> str:
     """Say where the time of the runs goes."""
-    shares = {words: getattr(told.total, part) / told.total.seconds for part, words in PARTS.items()}
+    shares = {words: getattr(forecast.total, part) / forecast.total.seconds for part, words in PARTS.items()}
     return f"Of the runs' time, {joined([f'{100 * share:.0f} % is {words}' for words, share in shares.items()])}."
 
 
-def room_sentence(facts: Facts) -> str:
+def room_sentence(facts: DesignFacts) -> str:
     """Say how much memory and disk the study takes from here."""
-    told = facts.forecast
-    if not told.left:
+    forecast = facts.forecast
+    if not forecast.left:
         return "Analysis and report take less than 1 GB of memory and a few MB of disk."
-    brief = f", and for a while up to {size_text(told.transient)} more" if told.transient else ""
-    return (
-        f"They take about {size_text(told.memory_mb * 2**20)} of memory at most, {size_text(told.disk)} of disk{brief}."
-    )
+    brief = f", and for a while up to {size_text(forecast.transient)} more" if forecast.transient else ""
+    memory, disk = size_text(forecast.memory_mb * 2**20), size_text(forecast.disk)
+    return f"They take about {memory} of memory at most, {disk} of disk{brief}."
 
 
 def about(seconds: float) -> str:
@@ -95,17 +94,17 @@ def size_text(size: float) -> str:
     return f"{value:,.{0 if value >= 10 else 1}f} {unit}"
 
 
-def cost_section(facts: Facts) -> Section:
+def cost_section(facts: DesignFacts) -> Section:
     """Return memory, disk and where the time goes, and what they were reckoned from."""
-    told, pilot = facts.forecast, facts.pilot
+    forecast, pilot = facts.forecast, facts.pilot
     sentences = []
-    if told.left:
+    if forecast.left:
         sentences += [
-            parts_sentence(told),
-            f"One after the other, the runs would take {about(told.total.seconds)}. On a cluster, which may run more "
-            "of them at once, the wait in its queue is not counted.",
+            parts_sentence(forecast),
+            f"One after the other, the runs would take {about(forecast.total.seconds)}. On a cluster, which may run "
+            "more of them at once, the wait in its queue is not counted.",
             "A diverged run ends early, and one with frozen layers takes less time: both make the study shorter than "
-            "told here.",
+            "given here.",
         ]
     sentences.append(
         f"Timed in {about(pilot['pilot_seconds'])} on {pilot['machine']['device']} in "
@@ -135,7 +134,7 @@ def pilot_table(pilot: Mapping[str, Any]) -> Table:
 # Design ---------------------------------------------------------------------------------------------------------------
 
 
-def design_sentences(facts: Facts) -> Sentences:
+def design_sentences(facts: DesignFacts) -> Sentences:
     """Say how well the design tells its terms apart."""
     design, found = facts.design, facts.diagnosis
     blocks = design.parameters - len(design.columns)
@@ -143,21 +142,21 @@ def design_sentences(facts: Facts) -> Sentences:
     apart = (
         f"aliased: {joined([term_label(name) for name in found.aliased])}" if found.aliased else "no term is aliased"
     )
-    told = [
+    sentences = [
         f"{counted(design.parameters, 'parameter')} ({counted(len(design.columns), 'term')}, the intercept among them, "
         f"and {counted(blocks, 'block')} of seeds or data sets), rank {found.rank}, {apart}; "
         f"{counted(design.df_residual, 'residual degree')} of freedom; largest VIF {number(largest, 2)}."
     ]
     if found.worst_pair:
         first, second, r = found.worst_pair
-        told.append(
+        sentences.append(
             f"The most correlated pair is {term_label(first)} with {term_label(second)}, r = {number(r, 2)}; the "
             f"condition number is {number(found.condition, 1)}."
         )
-    return told
+    return sentences
 
 
-def design_section(facts: Facts) -> Section:
+def design_section(facts: DesignFacts) -> Section:
     """Return the design's own quality."""
     finding, *rest = design_sentences(facts)
     rest.append(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from finevar.planning import power
 from finevar.planning.alternatives import Variant
-from finevar.planning.card import Facts
+from finevar.planning.design_card import DesignFacts
 from finevar.planning.power import Noise
-from finevar.report.card_sections import Section, Sentences, about, section
+from finevar.report.design_card_sections import Section, Sentences, about, section
 from finevar.report.groups import group
 from finevar.report.tables import Table, cell, table
 from finevar.statistics.covariance import errors_of
@@ -36,19 +36,19 @@ PRIOR_WORDS = "as other studies found it (0.003 to 0.006 in accuracy and F1; in 
 # Power ----------------------------------------------------------------------------------------------------------------
 
 
-def first_power_sentence(facts: Facts) -> str:
+def first_power_sentence(facts: DesignFacts) -> str:
     """Say what can be found in the first response, or why nothing can."""
     return power_sentences(facts)[0]
 
 
-def power_sentences(facts: Facts) -> Sentences:
+def power_sentences(facts: DesignFacts) -> Sentences:
     """Say what can be found in each response, or why nothing can."""
     if facts.gate:
         return [f"As planned, the analysis would stop: {facts.gate}"]
     return [power_sentence(facts, response) for response in facts.noise]
 
 
-def power_sentence(facts: Facts, response: str) -> str:
+def power_sentence(facts: DesignFacts, response: str) -> str:
     """Say what can be found in a response, and whether that is enough."""
     rows, label = facts.rows(response), response_label(response)
     if not rows:
@@ -71,7 +71,7 @@ def enough(change: float, noise: Noise) -> str:
     return f"{of_interest}, so {'that is enough' if change <= bound else 'one of that size may well stay undecided'}"
 
 
-def noise_sentences(facts: Facts) -> Sentences:
+def noise_sentences(facts: DesignFacts) -> Sentences:
     """Say which noise the power rests on."""
     measured = [
         f"{sentence_case(response_label(response))}: noise between seeds of {number(noise.sd)} "
@@ -88,7 +88,7 @@ def noise_sentences(facts: Facts) -> Sentences:
     return [*measured, f"{rule}Once {power.ENOUGH_DF} finished runs repeat a point, the study's own noise is taken."]
 
 
-def power_section(facts: Facts) -> Section:
+def power_section(facts: DesignFacts) -> Section:
     """Return what can be found in each response."""
     if facts.gate:
         return section(first_power_sentence(facts))
@@ -100,31 +100,31 @@ def power_section(facts: Facts) -> Section:
         f"This is for one test at {percent(1 - facts.confidence)}, with the study's own errors. The report adjusts for "
         f"{tests} tests of terms: where nothing else moves, an effect has to be up to {stricter} times as large."
     )
-    told = [*sentences, *cautions(facts)]
+    lines = [*sentences, *cautions(facts)]
     tables = [detected_table(facts, response) for response in facts.noise if facts.rows(response)]
-    return section(finding, group("", told, tables=tables[:1], folded=tables[1:]))
+    return section(finding, group("", lines, tables=tables[:1], folded=tables[1:]))
 
 
-def cautions(facts: Facts) -> Sentences:
-    """Say where the power is told too high, or a verdict cannot be had."""
-    told = []
+def cautions(facts: DesignFacts) -> Sentences:
+    """Say where the power is overstated, or a verdict cannot be had."""
+    sentences = []
     count = errors_of(facts.design.runs).count
     if count is not None:
         each = len(facts.design.runs) / count
-        told.append(
+        sentences.append(
             f"The runs share {count} trajectories and are reckoned here as if their errors were independent. Where the "
             "errors of one trajectory go together, effects of everything but epochs must be larger, by up to "
             f"{number(each**0.5, 1)} times."
         )
     if len(facts.config["sweep"]["seeds"]) == 1:
-        told.append(
+        sentences.append(
             "At one seed the study does not measure its noise: the report will take the test set's standard error "
             "alone as the smallest effect of interest, and cannot test lack of fit."
         )
-    return told
+    return sentences
 
 
-def detected_table(facts: Facts, response: str) -> Table:
+def detected_table(facts: DesignFacts, response: str) -> Table:
     """Return one row a term: the smallest effect found, in coded and natural units and over the range."""
     bound = facts.noise[response].smallest_effect
     rows = [
@@ -152,7 +152,7 @@ def variant_name(variant: Variant, planned: Variant) -> str:
     return f"{variant.seeds} seeds" if variant.seeds != planned.seeds else "as planned"
 
 
-def more_sentences(facts: Facts) -> Sentences:
+def more_sentences(facts: DesignFacts) -> Sentences:
     """Say what more seeds and more levels would buy."""
     planned, *larger = facts.variants
     return [f"{sentence_case(variant_name(variant, planned))}: {bought(variant, planned)}." for variant in larger]
@@ -172,7 +172,7 @@ def bought(variant: Variant, planned: Variant) -> str:
     return f"{cost}, the smallest slope found of {of_what} {smaller}"
 
 
-def more_section(facts: Facts) -> Section:
+def more_section(facts: DesignFacts) -> Section:
     """Return what more seeds and levels would buy."""
     seeds, *levels = more_sentences(facts)
     if not levels:
@@ -183,7 +183,7 @@ def more_section(facts: Facts) -> Section:
     return section(seeds, group("", levels, tables=folded))
 
 
-def variants_table(facts: Facts, response: str) -> Table:
+def variants_table(facts: DesignFacts, response: str) -> Table:
     """Return one row a variant: runs, time, and the smallest slope found of each factor."""
     sd, planned = facts.noise[response].sd, facts.variants[0]
     names = list(facts.design.codings)

@@ -16,7 +16,7 @@ from finevar.reasons import Reason
 
 
 @dataclass(frozen=True)
-class Facts:
+class DesignFacts:
     """What is known of a study before its runs."""
 
     config: Mapping[str, Any]
@@ -40,14 +40,14 @@ class Facts:
         return [] if self.detected is None or sd is None else power.term_rows(self.design, self.detected, sd)
 
 
-def gather(config: Mapping[str, Any], pilot: Mapping[str, Any], finished: pd.DataFrame) -> Facts:
-    """Work out what the card tells; finished: rows of columns.METRICS of the study's runs that are done."""
+def gather_design_facts(config: Mapping[str, Any], pilot: Mapping[str, Any], finished: pd.DataFrame) -> DesignFacts:
+    """Work out what the design card says; finished: rows of columns.METRICS of the study's runs that are done."""
     design = power.planned_design(config)
     done = set(finished["run_id"]) if len(finished) else set()
     gate = power.planned_gate(design)
     examples = min(data["eval_examples"] for data in pilot["data"].values())
     responses = config["analysis"]["responses"]
-    return Facts(
+    return DesignFacts(
         config=config,
         pilot=pilot,
         design=design,
