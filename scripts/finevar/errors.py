@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+MOST_NAMED = 20  # mistakes, or names, in one message
+
 
 class InputError(Exception):
     """A mistake in a config, a file or a machine's set-up that its user can mend."""
@@ -9,6 +13,17 @@ class InputError(Exception):
     def __init__(self, where: str, *, found: str, allowed: str, remedy: str) -> None:
         super().__init__(f"{where}: found {found}. Allowed: {allowed}. {remedy}")
         self.where, self.found, self.allowed, self.remedy = where, found, allowed, remedy
+
+
+class InputErrors(InputError):
+    """Several mistakes in one config, reported at once."""
+
+    def __init__(self, problems: Sequence[InputError]) -> None:
+        noun = "problem" if len(problems) == 1 else "problems"
+        lines = [f"  {number}. {problem}" for number, problem in enumerate(problems[:MOST_NAMED], 1)]
+        lines += [f"  and {len(problems) - MOST_NAMED} more."] if len(problems) > MOST_NAMED else []
+        Exception.__init__(self, "\n".join([f"the config has {len(problems)} {noun}; nothing was run.", *lines]))
+        self.problems = tuple(problems)
 
 
 class Damage(InputError):

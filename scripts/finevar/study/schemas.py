@@ -16,7 +16,7 @@ import jsonschema
 import yaml
 
 from finevar import ROOT
-from finevar.errors import InputError
+from finevar.errors import MOST_NAMED, InputError, InputErrors
 from finevar.metrics import RESPONSES
 from finevar.study.consistency import Config, cut, listed
 from finevar.study.schema_values import fill_defaults, read_numbers
@@ -25,7 +25,6 @@ SCHEMAS = ROOT / "workflow" / "schemas"
 # Far above any study, and low enough for every check to be done in seconds.
 DEEPEST, MOST_VALUES, LONGEST_TEXT = 20, 3_000, 10_000
 FOUND_FACTORS = ("learning_rate", "batch_size", "epochs")  # settings that model cards state
-MOST_TOLD = 20  # problems in one message
 LARGEST = 2**63 - 1  # that a column of whole numbers holds
 # Violations that leave every value in its place, so that the other checks can go on and all is told at once.
 HARMLESS = (
@@ -109,20 +108,9 @@ def whole_numbers() -> frozenset[str]:
 
 
 def raise_problems(problems: Iterable[InputError]) -> None:
-    """Raise one InputError that tells of all problems, each once, if there are any."""
-    told = list(dict.fromkeys(map(str, problems)))
-    if told:
-        raise InputErrors(told)
-
-
-class InputErrors(InputError):
-    """Several problems of one config, told together."""
-
-    def __init__(self, told: list[str]) -> None:
-        noun = "problem" if len(told) == 1 else "problems"
-        lines = [f"  {number}. {problem}" for number, problem in enumerate(told[:MOST_TOLD], 1)]
-        lines += [f"  and {len(told) - MOST_TOLD} more."] if len(told) > MOST_TOLD else []
-        Exception.__init__(self, "\n".join([f"the config has {len(told)} {noun}; nothing was run.", *lines]))
+    """Raise one InputError of all problems, each once, if there are any."""
+    if different := [*{str(problem): problem for problem in problems}.values()]:
+        raise InputErrors(different)
 
 
 def read_against(raw: Any, schema: Config) -> tuple[Config, list[InputError]]:
@@ -221,7 +209,7 @@ def tell(error: jsonschema.ValidationError, file: str = "config") -> InputError:
             where,
             found=f"unknown key {listed(repr(key) if isinstance(key, str) else shown(key) for key in unknown)}",
             allowed=", ".join(known),
-            remedy=" ".join(hints[:MOST_TOLD]) or "Remove it.",
+            remedy=" ".join(hints[:MOST_NAMED]) or "Remove it.",
         )
     if error.validator == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
