@@ -212,8 +212,8 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("datasets.amazon.threshold", REMOVED, "datasets.amazon.margin", []),
         # factors
         ("training.epochs", 2, "sweep.factors.epochs", []),
-        ("sweep.factors.dropout", {"levels": [0, 0.1], "coding": "log2"}, "sweep.factors.dropout.coding", ["log2", "0"]),
-        ("sweep.factors.dropout", {"levels": [0, 0.1], "coding": "log10"}, "sweep.factors.dropout.coding", ["log10", "0"]),
+        ("sweep.factors.dropout", {"levels": [0, 1e-3], "coding": "log2"}, "sweep.factors.dropout.coding", ["log2"]),
+        ("sweep.factors.frozen_layers", {"levels": [0, 1], "coding": "log2"}, "sweep.factors.frozen_layers.coding", []),
         ("sweep.factors.warmup", {"levels": [0.1, 0.2, 100]}, "sweep.factors.warmup.levels", ["0.1", "0.2", "100"]),
         ("sweep.factors.warmup", {"levels": [1e308, 1.7e308]}, "sweep.factors.warmup.levels", ["1e+308", "1.7e+308"]),
         (LEVELS, [1e-5, math.nextafter(1e-5, 1)], LEVELS, ["1e-05"]),
