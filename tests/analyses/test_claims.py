@@ -20,17 +20,16 @@ from finevar.report.sections import claims as claims_section
 from finevar.study import claim_files
 from finevar.study.config import read_config
 from finevar.tables import TABLES
+from refusals import at, names, refusals
 from report_fixtures import FACTORS, as_read, fitting, plan_of, simulate_metrics
 
 SHIPPED = "config/claims/distilbert_variability.yaml"
 LABELS = {"accuracy": "accuracy", "f1": "F1", "loss": "loss"}
 
 
-def told(raw: dict[str, Any], *items: Any) -> str:
-    """Return the message that these claims are refused with."""
-    with pytest.raises(InputError) as caught:
-        read_config(raw | {"analysis": {"claims": list(items)}})
-    return str(caught.value)
+def refused(raw: dict[str, Any], *items: Any) -> list[InputError]:
+    """Return the mistakes that these claims are refused for."""
+    return refusals(read_config, raw | {"analysis": {"claims": list(items)}})
 
 
 def read(raw: dict[str, Any], *items: Any) -> list[dict[str, Any]]:
@@ -69,61 +68,61 @@ def test_claims_read_again_are_the_same(raw_config):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "where", "data"),
     [
-        ("claims: []", "mine.yaml: claims: found []. Allowed: 1 or more entries"),
-        ("claim: 1", "mine.yaml: top level: found no key 'claims'"),
-        ("[1, 2]", "mine.yaml: top level: found [1, 2]. Allowed: a value of type object"),
-        ("claims: [{response: f1, term: epochs, pp: 1}]", "claims.0: found unknown key 'pp'. Allowed: name, response"),
-        ("claims: [{response: f1, term: epochs, p: 1.5}]", "claims.0.p: found 1.5. Allowed: a number of at most 1"),
-        ("claims: [{response: f1, term: epochs, sign: up}]", 'found "up". Allowed: one of positive, negative, null'),
-        ("claims: [{response: f1, term: epoch}]", "mine.yaml: claims[0].term: found 'epoch'. Allowed: learning_rate, "),
-        ("claims: [{response: f1, term: epochs^4}]", "claims[0].term: found 'epochs^4'"),
-        ("claims: [{response: mcc, term: epochs}]", "claims[0].response: found 'mcc'. Allowed: accuracy, f1, loss"),
-        ("claims: [{response: f1, term: 'a\nb': 2", "mine.yaml: found "),
-        ("[" * 5000, "mine.yaml: found "),
-        ("claims: 2024-02-30", "mine.yaml: found day is out of range for month"),
-        ("a: &a [x, x]\nb: &b [*a, *a]\nclaims: " + "[" * 12 + "*b" + "]" * 12, "mine.yaml: "),
-        ("x" * 2_000_000, "claims[0]: found 'mine.yaml', which is no file, or one of more than 1,000,000 bytes"),
-        ("claims: [{response: f1, term: \udcff}]", "mine.yaml: found "),
+        ("claims: []", "mine.yaml: claims", ["[]", "1"]),
+        ("claim: 1", "mine.yaml: top level", ["'claims'"]),
+        ("[1, 2]", "mine.yaml: top level", ["[1, 2]", "object"]),
+        ("claims: [{response: f1, term: epochs, pp: 1}]", "mine.yaml: claims.0", ["'pp'", "name, response"]),
+        ("claims: [{response: f1, term: epochs, p: 1.5}]", "mine.yaml: claims.0.p", ["1.5", "1"]),
+        ("claims: [{response: f1, term: epochs, sign: up}]", "mine.yaml: claims.0.sign", ['"up"', "positive"]),
+        ("claims: [{response: f1, term: epoch}]", "mine.yaml: claims[0].term", ["'epoch'", "learning_rate"]),
+        ("claims: [{response: f1, term: epochs^4}]", "mine.yaml: claims[0].term", ["'epochs^4'"]),
+        ("claims: [{response: mcc, term: epochs}]", "mine.yaml: claims[0].response", ["'mcc'", "accuracy, f1, loss"]),
+        ("claims: [{response: f1, term: 'a\nb': 2", "mine.yaml", []),
+        ("[" * 5000, "mine.yaml", []),
+        ("claims: 2024-02-30", "mine.yaml", ["day"]),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nclaims: " + "[" * 12 + "*b" + "]" * 12, "mine.yaml: claims.0", []),
+        ("x" * 2_000_000, "config: analysis.claims[0]", ["'mine.yaml'", "1,000,000"]),
+        ("claims: [{response: f1, term: \udcff}]", "mine.yaml", []),
     ],
 )  # fmt: skip
-def test_a_mistake_in_a_claims_file_is_told(raw_config, tmp_path, monkeypatch, text, expected):
+def test_a_mistake_in_a_claims_file_is_named(raw_config, tmp_path, monkeypatch, text, where, data):
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text(text, errors="surrogateescape")
-    message = told(raw_config, "mine.yaml")
-    assert expected in message
-    assert len(message) < 1500
+    assert len(str(at(refused(raw_config, "mine.yaml"), where, *data))) < 1500
 
 
 @pytest.mark.parametrize("name", ["nowhere.yaml", "/dev/zero", "config", "a\0b", "\ud800", "x" * 300, ""])
-def test_a_path_that_is_no_file_is_told(raw_config, name):
-    assert "analysis.claims[0]: found " in told(raw_config, name)
+def test_a_path_that_is_no_file_is_named(raw_config, name):
+    assert at(refused(raw_config, name), "config: analysis.claims[0]")
 
 
-def test_all_mistakes_are_told_at_once(raw_config, tmp_path, monkeypatch):
+def test_all_mistakes_are_named_at_once(raw_config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text("claims: [{response: f1, term: epochs, p: 2}, {response: f1, term: lerning_rate}]")
-    message = told(raw_config | {"model": "bert"}, "mine.yaml", "gone.yaml", {"response": "mcc", "term": "epochs"})
-    for part in ("claims.0.p: found 2", "found 'lerning_rate'", "'gone.yaml'", "found 'mcc'", "model: found 'bert'"):
-        assert part in message
+    claim = {"response": "mcc", "term": "epochs"}
+    found = refused(raw_config | {"model": "bert"}, "mine.yaml", "gone.yaml", claim)
+    assert {error.where for error in found} == {
+        "mine.yaml: claims.0.p", "mine.yaml: claims[1].term", "config: analysis.claims[1]",
+        "config: analysis.claims[2].response", "config: model",
+    }  # fmt: skip
 
 
 def test_terms_of_other_factors_are_sound_but_misspelt_ones_are_not(raw_config):
     assert read(raw_config, {"response": "f1", "term": "warmup:epochs"})[0]["term"] == "epochs:warmup"
-    message = told(raw_config, {"response": "f1", "term": "warm_up"})
-    assert "or a term of other factors, which are warmup, weight_decay" in message
+    (error,) = refused(raw_config, {"response": "f1", "term": "warm_up"})
+    assert "warmup, weight_decay" in error.allowed
 
 
 def test_claims_that_repeat_another_are_refused(raw_config):
-    message = told(raw_config, SHIPPED, {"response": "f1", "term": "batch_size", "framework": "absolute"})
-    assert (
-        "analysis.claims[1]: found the statement of config/claims/distilbert_variability.yaml: claims[2] again"
-        in message
-    )
+    (error,) = refused(raw_config, SHIPPED, {"response": "f1", "term": "batch_size", "framework": "absolute"})
+    assert error.where == "config: analysis.claims[1]"
+    assert f"{SHIPPED}: claims[2]" in error.found
     same = {"response": "f1", "term": "epochs", "name": "twice"}
-    message = told(raw_config, same, same | {"response": "loss"})
-    assert "analysis.claims[1]: found the name of config: analysis.claims[0] again, 'twice'" in message
+    (error,) = refused(raw_config, same, same | {"response": "loss"})
+    assert error.where == "config: analysis.claims[1]"
+    assert names(error, "config: analysis.claims[0]", "'twice'")
 
 
 # Judging --------------------------------------------------------------------------------------------------------------

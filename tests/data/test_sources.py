@@ -29,6 +29,8 @@ from finevar.data.sources import fetch_data
 from finevar.errors import InputError
 from finevar.files import SUMS
 from finevar.models.fetch import fetch_model
+from prose import numbers
+from refusals import names, refusal
 
 SCRIPTS = PACKAGE.parent
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -146,13 +148,16 @@ def contents(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {SUMS}
 
 
-def refusal(fetch, source, output: Path) -> str:
-    """Return the message of the InputError, having seen that nothing is left behind."""
-    with pytest.raises(InputError) as caught:
-        fetch(source, output)
+def refused(fetch, source, tmp_path: Path) -> InputError:
+    """Return the error that a source is refused with, having seen that nothing is left behind."""
+    output = tmp_path / "out" / "fetched"
+    error = refusal(fetch, source, output)
     assert not output.exists()
     assert not list(output.parent.glob(".*"))
-    return str(caught.value)
+    return error
+
+
+SOURCE = "source tiny-pack==1.0"
 
 
 # Packages
@@ -204,24 +209,26 @@ def test_archive_within_a_package(index, tmp_path, inner):
 def test_archive_with_another_hash_is_refused(index, tmp_path):
     archive = zipped({"a": b""})
     source = package(wheel(index, {"data.zip": archive}), archive="data.zip", archive_sha256=WRONG)
-    message = refusal(fetch_data, source, tmp_path / "out" / "data")
-    assert f"source tiny-pack==1.0, data.zip: found SHA-256 {sha256(archive)}" in message
-    assert WRONG in message
+    error = refused(fetch_data, source, tmp_path)
+    assert error.where == f"{SOURCE}, data.zip"
+    assert sha256(archive) in error.found
+    assert WRONG in error.allowed
 
 
 def test_archive_that_is_not_there_is_refused(index, tmp_path):
     source = package(wheel(index, {"deep/data.zip": zipped({"a": b""}), "b.csv": b""}), archive="data.zip")
-    message = refusal(fetch_data, source, tmp_path / "out" / "data")
-    assert "source tiny-pack==1.0: archive: found no file data.zip in the package" in message
-    assert "Allowed: an archive within it: deep/data.zip." in message
+    error = refused(fetch_data, source, tmp_path)
+    assert error.where == f"{SOURCE}: archive"
+    assert "data.zip" in error.found
+    assert error.allowed.endswith(": deep/data.zip")
 
 
 @pytest.mark.parametrize("inner", [zipped, tarred])
 @pytest.mark.parametrize("name", ["../outside", "a/../../outside"])
 def test_archive_that_reaches_outside_is_refused(index, tmp_path, inner, name):
     source = package(wheel(index, {"data.bin": inner({"fine": b"", name: b"evil"})}), archive="data.bin")
-    message = refusal(fetch_data, source, tmp_path / "out" / "data")
-    assert "source tiny-pack==1.0, data.bin: found an archive member that would land outside its folder" in message
+    error = refused(fetch_data, source, tmp_path)
+    assert (error.where, name in error.found) == (f"{SOURCE}, data.bin", True)
     assert not list(tmp_path.rglob("outside"))
 
 
@@ -247,14 +254,12 @@ def test_a_link_in_an_archive_becomes_a_copy(index, tmp_path):
 
 def test_a_link_out_of_an_archive_is_refused(index, tmp_path):
     source = package(wheel(index, {"data.bin": tar_with_link("/etc/passwd")}), archive="data.bin")
-    message = refusal(fetch_data, source, tmp_path / "out" / "data")
-    assert "land outside its folder: folder/link.csv, a link to /etc/passwd" in message
+    assert names(refused(fetch_data, source, tmp_path), "folder/link.csv", "/etc/passwd")
 
 
 def test_a_link_in_a_circle_is_refused(index, tmp_path):
     source = package(wheel(index, {"data.bin": tar_with_link("link.csv")}), archive="data.bin")
-    message = refusal(fetch_data, source, tmp_path / "out" / "data")
-    assert "found a file that cannot be unpacked (maximum recursion depth exceeded" in message
+    assert "recursion" in refused(fetch_data, source, tmp_path).found
 
 
 def test_an_archive_with_a_password_is_refused(index, tmp_path):
@@ -262,22 +267,21 @@ def test_an_archive_with_a_password_is_refused(index, tmp_path):
     for header in (b"PK\x03\x04", b"PK\x01\x02"):
         locked[locked.index(header) + (6 if header[2] == 3 else 8)] |= 1  # the flag of an encrypted member
     source = package(wheel(index, {"data.zip": bytes(locked)}), archive="data.zip")
-    message = refusal(fetch_data, source, tmp_path / "out" / "data")
-    assert "password required" in message
+    assert "password" in refused(fetch_data, source, tmp_path).found
 
 
 @pytest.mark.parametrize("inner", [zipped, tarred])
-@pytest.mark.parametrize("names", [["d" * 300], ["a", "a/b"]], ids=["long", "clash"])
-def test_an_archive_of_names_that_no_files_can_have_is_refused(index, tmp_path, inner, names):
-    source = package(wheel(index, {"data.bin": inner(dict.fromkeys(names, b"text"))}), archive="data.bin")
-    assert "found a file that cannot be unpacked" in refusal(fetch_data, source, tmp_path / "out" / "data")
+@pytest.mark.parametrize("members", [["d" * 300], ["a", "a/b"]], ids=["long", "clash"])
+def test_an_archive_of_names_that_no_files_can_have_is_refused(index, tmp_path, inner, members):
+    source = package(wheel(index, {"data.bin": inner(dict.fromkeys(members, b"text"))}), archive="data.bin")
+    assert refused(fetch_data, source, tmp_path).where == f"{SOURCE}, data.bin"
 
 
 def test_an_archive_whose_content_is_damaged_is_refused(index, tmp_path):
     archive = bytearray(zipped({"a.csv": bytes(range(256)) * 40}))
     archive[60] ^= 255
     source = package(wheel(index, {"data.zip": bytes(archive)}), archive="data.zip")
-    assert "found a file that cannot be unpacked (Bad CRC-32" in refusal(fetch_data, source, tmp_path / "out" / "data")
+    assert "CRC-32" in refused(fetch_data, source, tmp_path).found
 
 
 def test_a_full_disk_is_no_fault_of_the_archive(index, tmp_path, monkeypatch):
@@ -292,7 +296,7 @@ def test_a_full_disk_is_no_fault_of_the_archive(index, tmp_path, monkeypatch):
 
 def test_archive_that_is_none_is_refused(index, tmp_path):
     source = package(wheel(index, {"data.zip": b"no archive"}), archive="data.zip")
-    assert "found a file that cannot be unpacked" in refusal(fetch_data, source, tmp_path / "out" / "data")
+    assert refused(fetch_data, source, tmp_path).where == f"{SOURCE}, data.zip"
 
 
 @pytest.mark.parametrize("also_sdist", [False, True])
@@ -300,58 +304,57 @@ def test_package_with_another_hash_is_refused_and_never_run(index, tmp_path, als
     found = [wheel(index, {"a.csv": b""})]
     if also_sdist:
         found.append(sdist(index, {"a.csv": b""}, marker=tmp_path / "marker"))
-    message = refusal(fetch_data, package(WRONG), tmp_path / "out" / "data")
-    assert f"source tiny-pack==1.0: found SHA-256 {', '.join(sorted(found))}. Allowed: " in message
-    assert WRONG in message
+    error = refused(fetch_data, package(WRONG), tmp_path)
+    assert error.where == SOURCE
+    assert ", ".join(sorted(found)) in error.found
+    assert WRONG in error.allowed
     assert not (tmp_path / "marker").exists()
 
 
-def test_unknown_package_is_told(index, tmp_path):
-    message = refusal(fetch_data, package(WRONG), tmp_path / "out" / "data")
-    assert "source tiny-pack==1.0: found no such package on the index" in message
-    assert "Correct `package`" in message
+def test_unknown_package_is_refused(index, tmp_path):
+    error = refused(fetch_data, package(WRONG), tmp_path)
+    assert (error.where, "no such package" in error.found) == (SOURCE, True)
+    assert "`package`" in error.remedy
 
 
-def test_unknown_version_is_told_with_the_known_ones(index, tmp_path):
+def test_unknown_version_is_refused_with_the_known_ones(index, tmp_path):
     for version in ("0.8", "0.9"):
         wheel(index, {}, version=version)
-    message = refusal(fetch_data, package(WRONG), tmp_path / "out" / "data")
-    assert "found no such version on the index. Allowed: a name==version that it has: 0.8, 0.9." in message
+    error = refused(fetch_data, package(WRONG), tmp_path)
+    assert "no such version" in error.found
+    assert error.allowed.endswith(": 0.8, 0.9")
 
 
 @pytest.mark.parametrize("retries", ["0", "1"])
-def test_unreachable_index_is_told(index, tmp_path, monkeypatch, retries):
+def test_unreachable_index_is_refused(index, tmp_path, monkeypatch, retries):
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", retries)
-    message = refusal(fetch_data, package(WRONG), tmp_path / "out" / "data")
-    assert "found no answer from http://127.0.0.1:9/simple/tiny-pack/" in message
-    assert "Check the network and pip's settings" in message
+    error = refused(fetch_data, package(WRONG), tmp_path)
+    assert "http://127.0.0.1:9/simple/tiny-pack/" in error.found
+    assert "pip config list" in error.remedy
 
 
 def test_index_that_answers_not_found_is_no_network_problem(index, tmp_path, monkeypatch, server):
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", f"{server(404)}/simple")
-    message = refusal(fetch_data, package(WRONG), tmp_path / "out" / "data")
-    assert "found no such package on the index" in message
+    assert "no such package" in refused(fetch_data, package(WRONG), tmp_path).found
 
 
-def test_environment_without_pip_is_told(index, tmp_path, monkeypatch):
+def test_environment_without_pip_is_refused(index, tmp_path, monkeypatch):
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
     python = next(path for path in (bare / "bin" / "python", bare / "Scripts" / "python.exe") if path.exists())
     monkeypatch.setattr(sys, "executable", str(python))
-    message = refusal(fetch_data, package(WRONG), tmp_path / "out" / "data")
-    assert f"found no pip in {python}" in message
-    assert "python -m ensurepip" in message
+    error = refused(fetch_data, package(WRONG), tmp_path)
+    assert str(python) in error.found
+    assert "python -m ensurepip" in error.remedy
 
 
 def test_other_failures_of_pip_are_passed_on(index, tmp_path):
     broken = (index / "tiny_pack-1.0-py3-none-any.whl", b"no wheel")
     broken[0].write_bytes(broken[1])
-    message = refusal(fetch_data, package(sha256(broken[1])), tmp_path / "out" / "data")
-    assert "found pip could not download it (" in message
-    assert "invalid" in message
+    assert "invalid" in refused(fetch_data, package(sha256(broken[1])), tmp_path).found
 
 
 # Models
@@ -399,23 +402,25 @@ def test_licence_of_the_model_card_comes_first(index, tmp_path):
 
 def test_several_models_need_a_path(index, tmp_path):
     sha = wheel(index, tiny_model("small/") | tiny_model("large/"))
-    message = refusal(fetch_model, package(sha), tmp_path / "out" / "model")
-    assert "found 2 models in the package. Allowed: one, named by `path`: large, small." in message
+    error = refused(fetch_model, package(sha), tmp_path)
+    assert numbers(error.found) == [2]
+    assert error.allowed.endswith("`path`: large, small")
     fetch_model(package(sha, path="small"), tmp_path / "model")
     assert (tmp_path / "model" / "config.json").exists()
 
 
 @pytest.mark.parametrize(
-    ("files", "keys", "found"),
+    ("files", "keys", "where", "found"),
     [
-        ({"a.txt": b""}, {}, "source tiny-pack==1.0: found no config.json"),
-        ({"m/config.json": b"{}", "m/pytorch_model.bin": b""}, {}, "source tiny-pack==1.0: found no model.safetensors"),
-        ({"a.txt": b""}, {"path": "m"}, "source tiny-pack==1.0, m: found no such folder"),
-        (tiny_model("m/"), {"weights_sha256": WRONG}, "source tiny-pack==1.0, model.safetensors: found SHA-256"),
+        ({"a.txt": b""}, {}, SOURCE, "config.json"),
+        ({"m/config.json": b"{}", "m/pytorch_model.bin": b""}, {}, SOURCE, "model.safetensors"),
+        ({"a.txt": b""}, {"path": "m"}, f"{SOURCE}, m", "folder"),
+        (tiny_model("m/"), {"weights_sha256": WRONG}, f"{SOURCE}, model.safetensors", sha256(tiny_weights())),
     ],
 )
-def test_package_without_the_model_is_refused(index, tmp_path, files, keys, found):
-    assert found in refusal(fetch_model, package(wheel(index, files), **keys), tmp_path / "out" / "model")
+def test_package_without_the_model_is_refused(index, tmp_path, files, keys, where, found):
+    error = refused(fetch_model, package(wheel(index, files), **keys), tmp_path)
+    assert (error.where, found in error.found) == (where, True)
 
 
 def write_files(folder: Path, files: Files) -> Path:
@@ -433,82 +438,72 @@ def test_local_model(tmp_path):
 
 
 def test_local_model_that_is_not_there_is_refused(tmp_path):
-    message = refusal(fetch_model, {"kind": "local", "path": "no/where"}, tmp_path / "out" / "model")
-    assert message.startswith("source no/where: found no such folder.")
+    assert refused(fetch_model, {"kind": "local", "path": "no/where"}, tmp_path).where == "source no/where"
 
 
 def test_unsupported_model_is_refused_and_leaves_nothing(tmp_path):
     files = tiny_model() | {"config.json": json.dumps(CONFIG | {"model_type": "gpt2"}).encode()}
     source = {"kind": "local", "path": str(write_files(tmp_path / "mine", files))}
-    message = refusal(fetch_model, source, tmp_path / "out" / "model")
-    assert 'config.json: model_type: found "gpt2". Allowed: "distilbert" or "bert".' in message
+    error = refused(fetch_model, source, tmp_path)
+    assert error.where.endswith("config.json: model_type")
+    assert error.found == '"gpt2"'
+    assert '"distilbert"' in error.allowed
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "found", "limits"),
     [
-        ("n_layers", 10**9, "config.json: n_layers: found 1000000000. Allowed: a whole number from 1 to 1000."),
-        ("n_heads", 0, "config.json: n_heads: found 0. Allowed: a whole number from 1 to"),
-        ("dim", "4", 'config.json: dim: found "4". Allowed: a whole number'),
-        ("dropout", float("nan"), "config.json: dropout: found NaN. Allowed: a number from 0, below 1"),
-        ("attention_dropout", True, "config.json: attention_dropout: found true"),
-        ("model_type", ["x" * 500], 'config.json: model_type: found ["xxx'),
-        ("activation", {}, "config.json: activation: found {}"),
+        ("n_layers", 10**9, "1000000000", ["1", "1000"]),
+        ("n_heads", 0, "0", ["1"]),
+        ("dim", "4", '"4"', ["1"]),
+        ("dropout", float("nan"), "NaN", ["0", "1"]),
+        ("attention_dropout", True, "true", ["0", "1"]),
+        ("model_type", ["x" * 500], '["xxx', []),
+        ("activation", {}, "{}", []),
     ],
 )
-def test_a_model_whose_sizes_are_none_is_refused(tmp_path, key, value, told):
+def test_a_model_whose_sizes_are_none_is_refused(tmp_path, key, value, found, limits):
     files = tiny_model() | {"config.json": json.dumps(CONFIG | {key: value}).encode()}
     source = {"kind": "local", "path": str(write_files(tmp_path / "mine", files))}
-    message = refusal(fetch_model, source, tmp_path / "out" / "model")
-    assert told in message
-    assert len(message) < 600
+    error = refused(fetch_model, source, tmp_path)
+    assert error.where.endswith(f"config.json: {key}")
+    assert error.found.startswith(found)
+    assert all(limit in error.allowed for limit in limits)
+    assert len(str(error)) < 600
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "reason"),
     [
-        ("vocab.txt", b"\xff", "vocab.txt: found a tokenizer that cannot be read (Exception: Error while"),
-        ("vocab.txt", b"good\n", "found a tokenizer that cannot be read (Exception: WordPiece error: Missing [UNK]"),
-        ("tokenizer.json", b"\xff", "json: found a tokenizer that cannot be read (UnicodeDecodeError: 'utf-8' codec"),
-        (
-            "tokenizer.json",
-            b'{"version": "9", "added_tokens": []}',
-            "tokenizer.json: found a tokenizer that cannot be read (Exception: Unknown",
-        ),
-        (
-            "tokenizer_config.json",
-            b"[" * 100_000,
-            "tokenizer_config.json: found no valid JSON (maximum recursion",
-        ),
-        (
-            "tokenizer_config.json",
-            b'{"do_lower_case": [1]}',
-            "a tokenizer that cannot be read (TypeError: 'list' object",
-        ),
+        ("vocab.txt", b"\xff", "Exception: Error while"),
+        ("vocab.txt", b"good\n", "Exception: WordPiece error: Missing [UNK]"),
+        ("tokenizer.json", b"\xff", "UnicodeDecodeError: 'utf-8' codec"),
+        ("tokenizer.json", b'{"version": "9", "added_tokens": []}', "Exception: Unknown"),
+        ("tokenizer_config.json", b"[" * 100_000, "maximum recursion"),
+        ("tokenizer_config.json", b'{"do_lower_case": [1]}', "TypeError: 'list' object"),
     ],
     ids=["bytes", "tokens", "not UTF-8", "version", "deep", "type"],
 )
-def test_a_tokenizer_that_cannot_be_read_is_refused(tmp_path, name, content, told):
+def test_a_tokenizer_that_cannot_be_read_is_refused(tmp_path, name, content, reason):
+    """The reason is that of the library which reads it."""
     source = {"kind": "local", "path": str(write_files(tmp_path / "mine", tiny_model() | {name: content}))}
-    assert told in refusal(fetch_model, source, tmp_path / "out" / "model")
+    assert reason in refused(fetch_model, source, tmp_path).found
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda tokenizer: tokenizer["model"]["vocab"].update(good=4), "found tokens that share a number"),
-        (lambda tokenizer: tokenizer["model"]["vocab"].update(good=99), "found token number 99"),
-    ],
+    ("number", "found"),
+    [(4, "share"), (99, "99")],
 )
-def test_a_tokenizer_of_numbers_that_are_none_is_refused(tmp_path, change, told):
+def test_a_tokenizer_of_numbers_that_are_none_is_refused(tmp_path, number, found):
     folder = write_files(tmp_path / "mine", tiny_model())
     fetch_model({"kind": "local", "path": str(folder)}, tmp_path / "made")
     tokenizer = json.loads((tmp_path / "made" / "tokenizer.json").read_text())
-    change(tokenizer)
+    tokenizer["model"]["vocab"]["good"] = number
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
-    message = refusal(fetch_model, {"kind": "local", "path": str(folder)}, tmp_path / "out" / "model")
-    assert f"{told}. Allowed: numbers below the model's vocabulary of 6, each of one token" in message
+    error = refused(fetch_model, {"kind": "local", "path": str(folder)}, tmp_path)
+    assert found in error.found
+    assert numbers(error.allowed) == [6]
 
 
 def test_a_bert_whose_token_types_do_not_fit_is_refused(tmp_path):
@@ -521,8 +516,8 @@ def test_a_bert_whose_token_types_do_not_fit_is_refused(tmp_path):
     files = tiny_model() | {"config.json": json.dumps(config).encode()}
     files["model.safetensors"] = safetensors.numpy.save(tensors)
     source = {"kind": "local", "path": str(write_files(tmp_path / "mine", files))}
-    message = refusal(fetch_model, source, tmp_path / "out" / "model")
-    assert "found embeddings.token_type_embeddings.weight of shape (2, 3) for embeddings.position" in message
+    found = refused(fetch_model, source, tmp_path).found
+    assert "embeddings.token_type_embeddings.weight of shape (2, 3)" in found
 
 
 # The Hugging Face Hub: its client reads the environment when it is imported, so each test is a process
@@ -546,8 +541,8 @@ def fill_cache(home: Path, repo_type: str, files: Files) -> None:
         link.symlink_to(os.path.relpath(blob, link.parent))
 
 
-def fetch_from_hub(function: str, source: dict[str, str], output: Path, **environment: str) -> str:
-    """Call the function in a new process and return its InputError's message, empty if it goes well."""
+def fetch_from_hub(function: str, source: dict[str, str], output: Path, **environment: str) -> InputError | None:
+    """Call the function in a new process and return its InputError, None if it goes well."""
     code = f"""
         import json, pathlib, sys
         from finevar import errors
@@ -556,7 +551,7 @@ def fetch_from_hub(function: str, source: dict[str, str], output: Path, **enviro
         try:
             {function}(json.loads(sys.argv[1]), pathlib.Path(sys.argv[2]))
         except errors.InputError as error:
-            print(error)
+            print(json.dumps(vars(error)))
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     result = subprocess.run(
@@ -568,7 +563,7 @@ def fetch_from_hub(function: str, source: dict[str, str], output: Path, **enviro
     )
     assert result.returncode == 0, result.stderr
     assert bool(result.stdout) != output.exists()
-    return result.stdout
+    return InputError(**json.loads(result.stdout)) if result.stdout else None
 
 
 def test_hub_data_set_from_a_filled_cache(tmp_path):
@@ -590,23 +585,23 @@ def test_hub_model_from_a_filled_cache(tmp_path):
 
 def test_hub_data_set_that_is_only_a_script_is_refused(tmp_path):
     fill_cache(tmp_path, "dataset", {"README.md": b"card", "name.py": b"code"})
-    message = fetch_from_hub("fetch_data", hub(), tmp_path / "data", HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
-    assert "source org/name: found no data file (README.md, name.py)." in message
-    assert "refs/convert/parquet" in message
+    error = fetch_from_hub("fetch_data", hub(), tmp_path / "data", HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
+    assert (error.where, "README.md, name.py" in error.found) == ("source org/name", True)
+    assert "refs/convert/parquet" in error.remedy
 
 
 def test_hub_model_without_safetensors_is_refused(tmp_path):
     fill_cache(tmp_path, "model", {"config.json": b"{}", "pytorch_model.bin": b"pickle"})
-    message = fetch_from_hub("fetch_model", hub(), tmp_path / "model", HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
-    assert "source org/name: found no model.safetensors" in message
-    assert "pytorch_model.bin" in message
+    error = fetch_from_hub("fetch_model", hub(), tmp_path / "model", HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
+    assert error.where == "source org/name"
+    assert names(error, "model.safetensors", "pytorch_model.bin")
 
 
 @pytest.mark.parametrize("repo", ["..", "-name", "org/name.git", "a" * 100])
-def test_a_name_that_no_repository_can_have_is_told(tmp_path, repo):
+def test_a_name_that_no_repository_can_have_is_refused(tmp_path, repo):
     source = hub() | {"repo": repo}
-    message = fetch_from_hub("fetch_data", source, tmp_path / "data", HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
-    assert f"source {repo}: repo: found no data set of that name" in message
+    error = fetch_from_hub("fetch_data", source, tmp_path / "data", HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
+    assert error.where == f"source {repo}: repo"
 
 
 @pytest.mark.parametrize(
@@ -616,10 +611,10 @@ def test_a_name_that_no_repository_can_have_is_told(tmp_path, repo):
         pytest.param({"HF_ENDPOINT": "http://127.0.0.1:9"}, marks=pytest.mark.slow),  # the client tries for long
     ],
 )
-def test_hub_without_network_or_cache_is_told(tmp_path, environment):
-    message = fetch_from_hub("fetch_data", hub(), tmp_path / "data", HF_HOME=str(tmp_path), **environment)
-    assert f"source org/name: found no copy of revision {REVISION} in the cache, and no answer from the Hub" in message
-    assert f"hf download org/name --repo-type dataset --revision {REVISION}" in message
+def test_hub_without_network_or_cache_is_refused(tmp_path, environment):
+    error = fetch_from_hub("fetch_data", hub(), tmp_path / "data", HF_HOME=str(tmp_path), **environment)
+    assert (error.where, REVISION in error.found) == ("source org/name", True)
+    assert f"hf download org/name --repo-type dataset --revision {REVISION}" in error.remedy
 
 
 @pytest.fixture
@@ -653,19 +648,19 @@ def server():
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "found", "remedy"),
+    ("status", "code", "where", "data"),
     [
-        (403, "GatedRepo", "source org/name: found a gated model.", "hf auth login"),
-        (404, "RevisionNotFound", f"source org/name: revision: found {REVISION}", "the page's history"),
-        (404, "RepoNotFound", "source org/name: repo: found no model of that name", "Correct the name"),
-        (418, "Other", "source org/name: found no copy of revision", "hf download org/name --repo-type model"),
+        (403, "GatedRepo", "source org/name", ["hf auth login"]),
+        (404, "RevisionNotFound", "source org/name: revision", [REVISION]),
+        (404, "RepoNotFound", "source org/name: repo", []),
+        (418, "Other", "source org/name", [REVISION, "hf download org/name --repo-type model"]),
     ],
 )
-def test_answers_of_the_hub_are_told(tmp_path, server, status, code, found, remedy):
+def test_each_answer_of_the_hub_has_an_error_of_its_own(tmp_path, server, status, code, where, data):
     address = server(status, X_Error_Code=code)
-    message = fetch_from_hub("fetch_model", hub(), tmp_path / "model", HF_HOME=str(tmp_path), HF_ENDPOINT=address)
-    assert message.startswith(found)
-    assert remedy in message
+    error = fetch_from_hub("fetch_model", hub(), tmp_path / "model", HF_HOME=str(tmp_path), HF_ENDPOINT=address)
+    assert error.where == where
+    assert names(error, *data)
 
 
 # The rules' scripts
@@ -686,7 +681,7 @@ def test_scripts_fetch(index, tmp_path):
     assert "pip download tiny-pack==1.0" in (tmp_path / "data" / "logs" / "job.log").read_text()
 
 
-def test_scripts_tell_a_mistake_in_the_log(index, tmp_path):
+def test_scripts_leave_a_mistake_in_the_log(index, tmp_path):
     with pytest.raises(SystemExit):
         fetch_data_script.main(job(tmp_path, package(WRONG)))
     assert "found no such package on the index" in (tmp_path / "logs" / "job.log").read_text()

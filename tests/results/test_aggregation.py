@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from finevar.columns import LEARNING_CURVES, METRICS, STUDY_METRICS, TRAINING
-from finevar.errors import InputError
+from finevar.jobs.endings import BEGUN, ERROR, NOT_BEGUN
 from finevar.metrics import RESPONSES
 from finevar.parquet import write_rows
 from finevar.results.aggregation import aggregate_curves, aggregate_metrics, named_runs, read_design
 from finevar.results.run_metrics import engine
 from finevar.study.config import read_config
 from finevar.study.design import baseline_levels, design_rows, plan_study
+from refusals import refusal
 
 Row = dict[str, Any]
 
@@ -49,12 +50,6 @@ def write_baseline(folder: Path, dataset: str = "amazon", **values: Any) -> Path
     return path
 
 
-def refusal(*args: Any) -> str:
-    with pytest.raises(InputError) as caught:
-        aggregate_metrics(*args)
-    return str(caught.value)
-
-
 def test_runs_are_in_the_designs_order_with_the_baseline_beside(tmp_path, expected, levels):
     paths = write_metrics(tmp_path, expected)
     baseline = write_baseline(tmp_path, accuracy=0.7, mcc=None)
@@ -80,10 +75,10 @@ def test_a_run_without_a_file_is_a_row_of_its_own(tmp_path, expected, levels):
     paths[2].unlink()
     table = aggregate_metrics(expected, paths, [write_baseline(tmp_path)], levels)
     row = table.to_pylist()[2]
-    assert (row["status"], row["reason"], row["accuracy"]) == ("missing", "not begun", None)
+    assert (row["status"], row["ending"], row["accuracy"]) == ("missing", NOT_BEGUN, None)
     assert {name: row[name] for name in expected[2]} == expected[2]
     assert row["baseline_accuracy"] == 0.75
-    assert named_runs(table.to_pandas(), "missing") == {expected[2]["run_id"]: "not begun"}
+    assert set(named_runs(table.to_pandas(), "missing")) == {expected[2]["run_id"]}
 
 
 def test_a_missing_runs_reason_is_the_last_error_of_its_logs(tmp_path, expected, levels):
@@ -97,8 +92,7 @@ def test_a_missing_runs_reason_is_the_last_error_of_its_logs(tmp_path, expected,
     baseline = [write_baseline(tmp_path)]
     rows = aggregate_metrics(expected, [], baseline, levels, logs=tmp_path / "logs").to_pylist()
     assert [row["reason"] for row in rows[:2]] == ["second", "third"]
-    assert rows[2]["reason"].startswith("begun, not finished; see ")
-    assert [row["ending"] for row in rows[:4]] == ["error", "error", "begun", "not begun"]
+    assert [row["ending"] for row in rows[:4]] == [ERROR, ERROR, BEGUN, NOT_BEGUN]
 
 
 @pytest.mark.parametrize("column", ["data_sha256", "model_sha256", "engine", "eval_examples"])
@@ -107,16 +101,16 @@ def test_what_must_not_be_mixed_is_refused_by_name(tmp_path, expected, levels, c
     usual, other = {"eval_examples": (880, 881), "engine": versions}.get(column, ("one", "other"))
     paths = write_metrics(tmp_path, expected[:4], **{column: usual})
     paths += write_metrics(tmp_path, expected[4:], **{column: other})
-    message = refusal(expected, paths, [write_baseline(tmp_path, **{column: usual})], levels)
-    assert message.startswith("metrics on data set amazon: found 2 different")
-    assert f"another than most have {expected[4]['run_id']}, {expected[5]['run_id']}." in message
-    assert column in message
+    error = refusal(aggregate_metrics, expected, paths, [write_baseline(tmp_path, **{column: usual})], levels)
+    assert "amazon" in error.where
+    assert column in error.found
+    assert error.found.endswith(f"{expected[4]['run_id']}, {expected[5]['run_id']}")
 
 
 def test_a_baseline_evaluated_on_other_data_is_refused(tmp_path, expected, levels):
     paths = write_metrics(tmp_path, expected, data_sha256="one")
-    message = refusal(expected, paths, [write_baseline(tmp_path, data_sha256="other")], levels)
-    assert "another than most have movies-x" in message
+    error = refusal(aggregate_metrics, expected, paths, [write_baseline(tmp_path, data_sha256="other")], levels)
+    assert error.found.endswith(" movies-x")
 
 
 def test_a_diverged_run_stays_with_its_reason(tmp_path, expected, levels):
@@ -131,21 +125,22 @@ def test_a_diverged_run_stays_with_its_reason(tmp_path, expected, levels):
 
 def test_a_run_that_occurs_twice_is_refused(tmp_path, expected, levels):
     paths = write_metrics(tmp_path, [*expected, expected[0]])
-    message = refusal(expected, paths, [write_baseline(tmp_path)], levels)
-    assert f"found more than one row for run {expected[0]['run_id']}" in message
+    error = refusal(aggregate_metrics, expected, paths, [write_baseline(tmp_path)], levels)
+    assert error.found.endswith(expected[0]["run_id"])
 
 
 def test_a_run_of_another_design_is_refused(tmp_path, expected, levels):
     paths = write_metrics(tmp_path, expected)
-    message = refusal(expected[1:], paths, [write_baseline(tmp_path)], levels)
-    assert f"found a row without a place in the design for run {expected[0]['run_id']}" in message
-    assert "Delete the copied or renamed folder" in message
+    error = refusal(aggregate_metrics, expected[1:], paths, [write_baseline(tmp_path)], levels)
+    assert error.found.endswith(expected[0]["run_id"])
+    assert "results/runs" in error.remedy
 
 
 def test_a_damaged_file_is_named(tmp_path, expected, levels):
     paths = write_metrics(tmp_path, expected)
     paths[3].write_bytes(paths[3].read_bytes()[:100])
-    assert str(paths[3]) in refusal(expected, paths, [write_baseline(tmp_path)], levels)
+    error = refusal(aggregate_metrics, expected, paths, [write_baseline(tmp_path)], levels)
+    assert error.where == str(paths[3])
 
 
 def test_the_baselines_own_point_is_marked(tmp_path, raw_config):

@@ -135,9 +135,9 @@ def check_machine(here: Answer) -> Iterator[Finding]:
         yield Finding("problem", f"torch cannot be used: {here.reason}", "run `make env`, then use .venv")
         return
     yield Finding("ok", f"{told['processor']}, {bfloat16(told)}, GPU: {told['gpu'] or 'none'}")
-    cards = ask("nvidia-smi", "--list-gpus", seconds=20)
-    if cards.ok and cards.text.strip() and not told["gpu"]:
-        yield Finding("note", f"torch {told['torch']} does not see {cards.reason}", "install a CUDA build of torch")
+    gpus = ask("nvidia-smi", "--list-gpus", seconds=20)
+    if gpus.ok and gpus.text.strip() and not told["gpu"]:
+        yield Finding("note", f"torch {told['torch']} does not see {gpus.reason}", "install a CUDA build of torch")
 
 
 def bfloat16(told: dict[str, str]) -> str:

@@ -227,13 +227,13 @@ def sign_changes_sentence(johnson_neyman: pd.DataFrame, labels: Mapping[str, str
 def recommendation_sentence(row: Row, levels: Mapping[str, float], label: str, confidence: float = 0.95) -> str:
     """Say which tried setting is predicted best, how good, and how many others are not significantly different."""
     spread = (row["ci_high"] - row["ci_low"]) / 2
-    alike = f"{row['rivals']:,.0f} of the other {row['candidates'] - 1:,.0f} are not significantly different"
+    alike = f"{row['rivals']:,.0f} of the other {row['candidates'] - 1:,.0f} are not significantly different from it"
     best = "lowest" if row["response"] in LOWER_IS_BETTER else "highest"
     return (
         f"Of {counted(int(row['candidates']), 'setting')} tried, predicted {label} is {best} at "
         f"{settings_text(levels)}: {estimate(row['predicted'], spread, sign=False)} ({percent(confidence)} band over "
         f"all tried settings {interval(row['ci_low'], row['ci_high'])}); "
-        f"{alike if row['rivals'] else 'every other one is significantly different'}."
+        f"{alike if row['rivals'] else 'every other one is significantly different from it'}."
     )
 
 
