@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from finevar.metrics import LOWER_IS_BETTER
-from finevar.study.coding import Coding, Term, term_name, terms
+from finevar.study.coding import Coding, Term, codings_of, term_name, terms
 from finevar.tables import are_found
 from finevar.words.formatting import factor_label, is_missing, response_label, sentence_case
 
@@ -25,7 +25,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
 
     labels: names in words of the responses that no gate stopped.
     """
-    codings = {name: Coding.of(spec) for name, spec in facts["factors"].items()}
+    codings = codings_of(facts["factors"])
     columns = terms(list(codings), facts["config"]["analysis"]["model"])
     metrics = tables["metrics"]
     shown = model_columns(metrics, facts) if are_found(metrics) else run_columns(metrics, facts)

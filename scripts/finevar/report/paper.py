@@ -197,7 +197,7 @@ def training_text(tables: Tables, facts: Facts) -> str:
     metrics, config = tables["metrics"], facts["config"]
     ok = metrics[metrics["status"] == "ok"]
     fixed = ", ".join(
-        f"{factor_label(name)} {'all' if value is None else level(value)}"
+        f"{factor_label(name)} {level(value)}"
         for name, value in config["training"].items()
         if name not in facts["factors"]
     )

@@ -6,7 +6,7 @@ A table is {"caption", "columns": [{"title", "kind"}], "rows": [[cell, ...]]}; t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -63,6 +63,11 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -
         {"title": title.removesuffix("#"), "kind": "number" if title.endswith("#") else "text"} for title in columns
     ]
     return {"caption": caption, "columns": heads, "rows": [[as_cell(value) for value in row] for row in rows]}
+
+
+def factor_columns(names: Iterable[str]) -> list[str]:
+    """Return the titles of the columns of factors' levels."""
+    return [f"{sentence_case(factor_label(name))}#" for name in names]
 
 
 def as_cell(value: Any) -> dict[str, Any]:
@@ -271,8 +276,7 @@ def extreme_points(
 
 def point_columns(labels: Mapping[str, str], factors: Sequence[str]) -> list[str]:
     """Return the titles of a point's columns."""
-    names = [*map(factor_label, factors), *labels.values()]
-    return [f"{sentence_case(name)}#" for name in names]
+    return [*factor_columns(factors), *(f"{sentence_case(name)}#" for name in labels.values())]
 
 
 def point_cells(row: pd.Series, labels: Mapping[str, str], factors: Sequence[str]) -> list[Any]:
@@ -307,7 +311,7 @@ def all_runs(metrics: pd.DataFrame, *, labels: Mapping[str, str], factors: Seque
     columns = [
         "Run",
         *(["Data set"] if several else []),
-        *(f"{sentence_case(factor_label(name))}#" for name in factors),
+        *factor_columns(factors),
     ]
     columns += ["Seed#", "Status", *(f"{sentence_case(name)}#" for name in labels.values()), "Training s#"]
     return table("All runs", columns, rows)

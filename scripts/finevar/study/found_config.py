@@ -11,7 +11,8 @@ from finevar.metrics import ON_CARDS
 from finevar.study.claim_files import read_claims
 from finevar.study.consistency import Config, cut, factor_problems, level_problems, listed, tradeoff_problems
 from finevar.study.content import is_file, is_folder
-from finevar.study.schemas import factors, raise_problems, read_against, read_schema
+from finevar.study.schemas import raise_problems, read_against, read_schema
+from finevar.study.settings import FACTORS
 
 PLACES = ("folder", "hub", "facts")
 KIND = "model_cards"  # of `source`
@@ -25,7 +26,7 @@ def is_found(raw: Any) -> bool:
 def read_found_config(raw: Mapping[str, Any]) -> Config:
     """Return the config with every default filled in; raise InputError with all of its problems."""
     config, problems = read_against(raw, read_schema("found"))
-    config["analysis"]["claims"], wrong = read_claims(config, factors())
+    config["analysis"]["claims"], wrong = read_claims(config, FACTORS)
     raise_problems([*problems, *wrong, *place_problems(config["cards"]), *found_problems(config)])
     return config
 

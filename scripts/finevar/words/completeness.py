@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.jobs.endings import NOT_BEGUN, Ending, next_sentences
-from finevar.study.coding import Coding, Codings, Term, aliased_terms, design_matrix, term_name, terms
+from finevar.study.coding import Codings, Term, aliased_terms, codings_of, design_matrix, term_name, terms
 from finevar.words.formatting import counted, joined, term_label
 
 CELLS = ["dataset", "point_id"]
@@ -29,8 +29,7 @@ def completeness_sentences(metrics: pd.DataFrame, factors: Mapping[str, Any], or
     ]
     told += [cells_sentence(metrics, done)]
     if not done.empty:
-        codings = {name: Coding.of(factor) for name, factor in factors.items()}
-        told.append(precision_sentence(metrics, done, codings, terms(list(factors), order)))
+        told.append(precision_sentence(metrics, done, codings_of(factors), terms(list(factors), order)))
     return told
 
 
