@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.metrics import LOWER_IS_BETTER
+from finevar.study.coding import Codings
 from finevar.words.formatting import (
     NOTHING,
     PLUS_MINUS,
@@ -192,16 +193,16 @@ def fits_table(fits: pd.DataFrame, labels: Mapping[str, str]) -> Table:
 # Design, baseline and points ------------------------------------------------------------------------------------------
 
 
-def factors_table(factors: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> Table:
+def factors_table(factors: Codings, own: Mapping[str, Any]) -> Table:
     """Return one row a factor: its levels, its coding and the baseline's own value."""
     rows = [
         [
             factor_label(name),
-            ", ".join(level(value) for value in factor["levels"]),
-            factor.get("coding", "identity"),
+            ", ".join(map(level, coding.levels)),
+            coding.scale,
             level(own[name]) if name in own else NOTHING,
         ]
-        for name, factor in factors.items()
+        for name, coding in factors.items()
     ]
     return table("Factors", ["Factor", "Levels", "Coding", "Baseline's own"], rows)
 

@@ -37,6 +37,11 @@ class Coding:
         return cls(tuple(factor["levels"]), factor["coding"])
 
     @property
+    def logarithmic(self) -> bool:
+        """Say whether the scale is a logarithm."""
+        return self.scale != "identity"
+
+    @property
     def middle(self) -> float:
         """Return the middle of the levels, on the factor's scale."""
         return float(np.mean(self._ends()))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from finevar.errors import InputError
-from finevar.study.coding import Coding
+from finevar.study.coding import Coding, codings_of
 from finevar.study.factors import setting
 
 Config = dict[str, Any]
@@ -48,9 +48,9 @@ def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) ->
     yield from source_problems(config)
     if "dataset" in config["baseline"]:
         yield from batch_problems("baseline.settings", baseline)
-    for name, factor in config["sweep"]["factors"].items():
-        yield from factor_problems(name, factor, given)
-        yield from level_problems(name, factor, baseline[name])
+    for name, coding in codings_of(config["sweep"]["factors"]).items():
+        yield from factor_problems(name, coding, given)
+        yield from level_problems(name, coding, baseline[name])
     yield from tradeoff_problems(config["analysis"])
 
 
@@ -151,10 +151,9 @@ def batch_problems(where: str, settings: Mapping[str, Any]) -> Iterator[InputErr
         )
 
 
-def factor_problems(name: str, factor: Config, given: set[str]) -> Iterator[InputError]:
+def factor_problems(name: str, coding: Coding, given: set[str]) -> Iterator[InputError]:
     """Yield what is wrong with one factor beyond the schema's reach."""
-    where = f"config: sweep.factors.{name}"
-    levels = factor["levels"]
+    where, levels = f"config: sweep.factors.{name}", coding.levels
     if name in given:
         yield InputError(
             where,
@@ -162,17 +161,17 @@ def factor_problems(name: str, factor: Config, given: set[str]) -> Iterator[Inpu
             allowed="one place for each setting",
             remedy=f"Remove training.{name}.",
         )
-    if factor["coding"] != "identity" and min(levels) <= 0:
+    if coding.logarithmic and min(levels) <= 0:
         yield InputError(
             f"{where}.coding",
-            found=f"{factor['coding']} with the level {plain(min(levels))}",
+            found=f"{coding.scale} with the level {plain(min(levels))}",
             allowed="levels above 0 under a logarithm",
             remedy="Use coding: identity, or drop that level.",
         )
-    elif not tells_apart(Coding.of(factor)):
+    elif not tells_apart(coding):
         yield InputError(
             f"{where}.levels",
-            found=f"{min(levels):g} to {max(levels):g}, too close or too far apart for the coding {factor['coding']}",
+            found=f"{min(levels):g} to {max(levels):g}, too close or too far apart for the coding {coding.scale}",
             allowed="lowest and highest levels that differ by more than a billionth of themselves",
             remedy="Give other levels.",
         )
@@ -192,13 +191,13 @@ def tells_apart(coding: Coding) -> bool:
     return np.isfinite([middle, half_range]).all() and half_range > max(1e-9 * abs(middle), 1e-300)
 
 
-def level_problems(name: str, factor: Config, baseline: float | None) -> Iterator[InputError]:
+def level_problems(name: str, coding: Coding, baseline: float | None) -> Iterator[InputError]:
     """Yield why a factor cannot be set against the baseline's own level of it."""
-    levels = factor["levels"]
+    levels = coding.levels
     if baseline is None:
         allowed = "a number, since it is a factor"
-    elif factor["coding"] != "identity" and baseline <= 0:
-        allowed = f"a number above 0, since the factor's coding is {factor['coding']}"
+    elif coding.logarithmic and baseline <= 0:
+        allowed = f"a number above 0, since the factor's coding is {coding.scale}"
     elif setting(name).mixes_units([*levels, baseline]) and not setting(name).mixes_units(levels):
         allowed = f"the kind of the factor's levels, {listed(map(plain, levels))}"
     else:

@@ -20,7 +20,7 @@ class Setting:
     one: str = ""  # what a step of 1 is; "" where it is a unit of the setting
     tag: str = ""  # its letters in the readable part of an id
     card_column: str = ""  # of columns.MODEL_CARDS, which states it
-    costliest: Callable[[Iterable[float]], float] = max  # of its levels, in time and memory
+    costliest: Callable[[Iterable[float]], float] = max  # of its levels, to time; a low rate, as a high one may diverge
     cubic: bool = False  # whether its cube is a term: only where the response turns over within its range
 
     def unit_of(self, levels: Sequence[float]) -> str:
@@ -41,7 +41,7 @@ NOTED = {
     "train_examples": Setting("training examples", one="training example"),
     "frozen_layers": Setting("frozen layers", one="frozen layer", costliest=min),
 }
-CARD_COLUMNS = {name: setting.card_column for name, setting in NOTED.items() if setting.card_column}
+CARD_COLUMNS = {name: known.card_column for name, known in NOTED.items() if known.card_column}
 
 
 def setting(name: str) -> Setting:

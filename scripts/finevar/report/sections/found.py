@@ -176,11 +176,11 @@ def factors_table(facts: Mapping[str, Any]) -> Table:
     rows = [
         [
             factor_label(name),
-            f"{level(min(factor['levels']))} to {level(max(factor['levels']))}",
-            factor.get("coding", "identity"),
+            f"{level(min(coding.levels))} to {level(max(coding.levels))}",
+            coding.scale,
             level(own[name]) if name in own else NOTHING,
         ]
-        for name, factor in facts["factors"].items()
+        for name, coding in facts["factors"].items()
     ]
     return table("What is compared, as the cards state it.", ["Factor", "Range", "Coding", "Baseline's own"], rows)
 
