@@ -172,9 +172,9 @@ def test_one_seed_diverged_runs_and_several_data_sets(tmp_path):
     assert tables["calibration_effects"]["change"].isna().all()
     assert tables["calibration_effects"]["reason"].str.contains("cells have no finished run").all()
     assert set(tables["reliability"]["dataset"]) == {"amazon", "tweets"}
-    told = report_of(tables)
-    assert "2 diverged runs without predictions are left out" in told
-    assert "No change of loss is told: 2 of 54 cells" in told
+    text = report_of(tables)
+    assert "2 diverged runs without predictions are left out" in text
+    assert "No change of loss is told: 2 of 54 cells" in text
 
 
 def test_a_study_without_finished_runs_has_a_sentence(tmp_path):
@@ -192,9 +192,9 @@ def report_of(tables: dict[str, pd.DataFrame]) -> str:
     whole = {"effects": pd.DataFrame(columns=["response", "factor"])} | tables
     found = calibration_section.section(whole, LABELS, list(fx.FACTORS), 0.95)
     sentences = [sentence["text"] for part in found["groups"] for sentence in part["sentences"]]
-    told = " ".join([found["finding"], *sentences])
-    assert "nan" not in told.lower()
-    return told
+    text = " ".join([found["finding"], *sentences])
+    assert "nan" not in text.lower()
+    return text
 
 
 # Words and figure -----------------------------------------------------------------------------------------------------
@@ -204,11 +204,11 @@ def test_the_section_says_which_part_rose(tables):
     changes = tables["calibration_effects"].copy()
     rows = changes["factor"] == "learning_rate"
     changes.loc[rows, ["change", "ci_low", "ci_high"]] = [[0.2, 0.1, 0.3], [0.0, -0.1, 0.1], [0.2, 0.1, 0.3]]
-    told = report_of(tables | {"calibration_effects": changes})
+    text = report_of(tables | {"calibration_effects": changes})
     accuracy = tables["effects"].query("response == 'accuracy' and factor == 'learning_rate'").iloc[0]
     assert accuracy["ci_high"] > 0
-    assert "Loss rose while accuracy was not shown to fall along learning rate (what got worse: confidence)" in told
-    assert "calibration loss by +0.20 (0.10 to 0.30)" in told
+    assert "Loss rose while accuracy was not shown to fall along learning rate (what got worse: confidence)" in text
+    assert "calibration loss by +0.20 (0.10 to 0.30)" in text
 
 
 def test_the_figure_draws_factors_and_every_data_set(tables):
@@ -217,9 +217,9 @@ def test_the_figure_draws_factors_and_every_data_set(tables):
     drawn = chart.to_dict()
     titles = [panel["title"] for row in drawn["vconcat"] for panel in row["hconcat"]]
     assert titles == ["Change of the loss and its parts", "Reliability on amazon", "Reliability on tweets"]
-    told = calibration_chart.caption(several, 54, 0.95)
-    assert "54 runs" in told
-    assert "95 % intervals" in told
+    text = calibration_chart.caption(several, 54, 0.95)
+    assert "54 runs" in text
+    assert "95 % intervals" in text
 
 
 def test_nothing_to_draw_is_said(tables):

@@ -1,6 +1,6 @@
 """DistilBERT for sequence classification on flat tokens: no padding outside attention.
 
-Ours, since the one of transformers computes a batch's padding in every layer: on short sentences, most of the work.
+Ours, since that of transformers computes a batch's padding in every layer.
 
 A batch is the concatenation of its sentences (`packing`). Embeddings, linear layers, normalisation, activation and
 dropout see [tokens, dim]; only attention pads, block by block. The weights are a plain mapping with the names of
