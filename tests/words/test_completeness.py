@@ -13,11 +13,10 @@ from finevar.words.completeness import completeness_sentences, next_start_senten
 from finevar.words.next_start import UNMENDED
 from prose import numbers
 
-FACTORS = {
-    "learning_rate": {"levels": [1.0, 2.0], "coding": "identity"},
-    "epochs": {"levels": [1, 2], "coding": "identity"},
+CODINGS = {
+    "learning_rate": Coding((1.0, 2.0), "identity"),
+    "epochs": Coding((1, 2), "identity"),
 }
-CODINGS = {name: Coding.of(factor) for name, factor in FACTORS.items()}
 
 
 def design(*missing: tuple[float, int, int]) -> pd.DataFrame:
@@ -32,25 +31,25 @@ def design(*missing: tuple[float, int, int]) -> pd.DataFrame:
 
 
 def test_a_complete_design_needs_no_word():
-    assert completeness_sentences(design(), FACTORS, "first_order") == []
+    assert completeness_sentences(design(), CODINGS, "first_order") == []
 
 
 def test_variances_of_an_orthogonal_design_are_one_over_the_runs():
-    assert variances(design(), CODINGS, terms(list(FACTORS), "interactions")) == pytest.approx(
+    assert variances(design(), CODINGS, terms(list(CODINGS), "interactions")) == pytest.approx(
         {"intercept": 1 / 8, "learning_rate": 1 / 8, "epochs": 1 / 8, "learning_rate:epochs": 1 / 8}
     )
 
 
 def test_a_lost_seed_is_counted_and_what_it_costs_said():
     """Without one corner's run: (X'X)^-1 of the main effects, seeds in a block, is 5/32 instead of 4/32 (by hand)."""
-    runs, points, errors = completeness_sentences(design((2.0, 2, 1)), FACTORS, "first_order")
+    runs, points, errors = completeness_sentences(design((2.0, 2, 1)), CODINGS, "first_order")
     assert (numbers(runs), numbers(points)) == ([1, 8], [1])
     assert "learning rate" in errors
     assert numbers(errors) == [12]  # per cent: sqrt(5 / 4) = 1.118
 
 
 def test_a_point_without_runs_is_named():
-    _, points, errors = completeness_sentences(design((2.0, 2, 0), (2.0, 2, 1)), FACTORS, "first_order")
+    _, points, errors = completeness_sentences(design((2.0, 2, 0), (2.0, 2, 1)), CODINGS, "first_order")
     assert "lr2-ep2 on amazon" in points
     assert numbers(points) == [1, 4]
     assert numbers(errors), "a surface can be fitted"
@@ -58,14 +57,14 @@ def test_a_point_without_runs_is_named():
 
 def test_terms_that_cannot_be_separated_are_named():
     lost = [(2.0, epochs, seed) for epochs in (1, 2) for seed in (0, 1)]
-    *_, errors = completeness_sentences(design(*lost), FACTORS, "first_order")
+    *_, errors = completeness_sentences(design(*lost), CODINGS, "first_order")
     assert [name in errors for name in ("learning rate", "epochs")] == [True, False]
     assert not numbers(errors)
 
 
 def test_a_study_without_any_run_says_no_more():
     every = list(itertools.product([1.0, 2.0], [1, 2], [0, 1]))
-    assert len(completeness_sentences(design(*every), FACTORS, "first_order")) == 2
+    assert len(completeness_sentences(design(*every), CODINGS, "first_order")) == 2
 
 
 def after(*endings: tuple[str, str]) -> list[str]:

@@ -11,10 +11,10 @@ import pandas as pd
 
 from finevar.metrics import ON_CARDS
 from finevar.reasons import Aside
-from finevar.study.coding import Coding, Codings
+from finevar.study.coding import Coding, Codings, codings_of
+from finevar.study.factors import CARD_COLUMNS
 from finevar.words.formatting import counted, factor_label
 
-STATES = {"learning_rate": "learning_rate", "batch_size": "batch_size", "epochs": "epochs_asked"}  # of a factor
 SLACK = 0.01  # of an evaluation interval: epochs are rounded
 
 
@@ -35,7 +35,7 @@ class Question:
     def of(cls, params: Any) -> Question:
         """Read a rule's params: factors, analysis and cards."""
         return cls(
-            codings={name: Coding.of(factor) for name, factor in params.factors.items()},
+            codings=codings_of(params.factors),
             responses=params.analysis["responses"],
             order=params.analysis["model"],
             task=params.cards["task"],
@@ -72,7 +72,7 @@ def stating(cards: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def coded(cards: pd.DataFrame, question: Question) -> dict[str, np.ndarray]:
     """Return each factor of the cards [cards] in coded units."""
-    return {name: coding.coded(cards[STATES[name]].to_numpy(float)) for name, coding in question.codings.items()}
+    return {name: coding.coded(cards[CARD_COLUMNS[name]].to_numpy(float)) for name, coding in question.codings.items()}
 
 
 def outside(values: pd.Series, coding: Coding) -> pd.Series:
@@ -106,7 +106,7 @@ def duplicates(cards: pd.DataFrame) -> pd.Series:
     for row in cards.to_dict("records"):
         metrics = tuple(None if pd.isna(row[name]) else round(row[name], 6) for name in ON_CARDS)
         stated = sum(value is not None for value in metrics)
-        key = metrics if stated > 1 else (*metrics, *(str(row[name]) for name in STATES.values()))
+        key = metrics if stated > 1 else (*metrics, *(str(row[name]) for name in CARD_COLUMNS.values()))
         known = first.setdefault(key, row["card_id"]) if stated else row["card_id"]
         copies.append(known if known != row["card_id"] else None)
     return pd.Series(copies, index=cards.index, dtype=object)
@@ -114,7 +114,7 @@ def duplicates(cards: pd.DataFrame) -> pd.Series:
 
 def is_complete(cards: pd.DataFrame, question: Question) -> pd.Series:
     """Say which cards are of the study's task and base models and state every factor and every metric of it."""
-    states = [STATES[name] for name in question.codings]
+    states = [CARD_COLUMNS[name] for name in question.codings]
     whole = cards[[*states, *question.responses]].notna().all(axis=1) & cards["reason"].isna()
     return whole & of_task(cards, question) & of_base(cards, question)
 
@@ -141,7 +141,7 @@ def beyond(cards: pd.DataFrame, question: Question) -> pd.Series:
     """Return which factors of each card lie beyond the levels compared, joined; "" for none."""
     names = pd.Series("", index=cards.index)
     for name, coding in question.codings.items():
-        names = names.mask(outside(cards[STATES[name]], coding), names + f" {factor_label(name)}")
+        names = names.mask(outside(cards[CARD_COLUMNS[name]], coding), names + f" {factor_label(name)}")
     return names.str.strip()
 
 
@@ -164,7 +164,7 @@ def own_reasons(cards: pd.DataFrame, question: Question) -> Iterator[tuple[Aside
     """Yield each reason that a card gives by itself: its code, the cards that it holds for, and its sentence."""
     unusable = cards["reason"].notna()
     copies = duplicates(cards[~unusable]).reindex(cards.index)  # an unusable card does not take a usable one's place
-    lacks = cards[[STATES[name] for name in question.codings]].isna().any(axis=1)
+    lacks = cards[[CARD_COLUMNS[name] for name in question.codings]].isna().any(axis=1)
     factors = beyond(cards, question)
     yield Aside.UNUSABLE, unusable, cards["reason"]
     yield Aside.NO_FACTOR, lacks, "it does not state every factor"

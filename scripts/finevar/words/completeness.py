@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from finevar.jobs.endings import NOT_BEGUN, Ending
-from finevar.study.coding import Coding, Codings, Term, aliased_terms, design_matrix, term_name, terms
+from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, term_name, terms
 from finevar.words.formatting import counted, joined, term_label
 from finevar.words.next_start import next_sentences
 
@@ -17,10 +16,10 @@ CELLS = ["dataset", "point_id"]
 NAMED = 5  # points that a sentence names
 
 
-def completeness_sentences(metrics: pd.DataFrame, factors: Mapping[str, Any], order: str) -> list[str]:
+def completeness_sentences(metrics: pd.DataFrame, factors: Codings, order: str) -> list[str]:
     """Say what the runs without metrics do to the design; nothing where there are none.
 
-    factors: levels and coding of each. order: the surface's terms, see `coding.terms`.
+    order: the surface's terms, see `coding.terms`.
     """
     done = metrics[metrics["status"] == "ok"]
     if len(done) == len(metrics):
@@ -30,8 +29,7 @@ def completeness_sentences(metrics: pd.DataFrame, factors: Mapping[str, Any], or
     ]
     sentences += [cells_sentence(metrics, done)]
     if not done.empty:
-        codings = {name: Coding.of(factor) for name, factor in factors.items()}
-        sentences.append(precision_sentence(metrics, done, codings, terms(list(factors), order)))
+        sentences.append(precision_sentence(metrics, done, factors, terms(list(factors), order)))
     return sentences
 
 
