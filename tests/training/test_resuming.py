@@ -25,12 +25,12 @@ from finevar import files
 from finevar.data.encoding import Encoded
 from finevar.errors import Interruption
 from finevar.models import checkpoint
-from finevar.models.conversion import convert_model
+from finevar.models.distilbert.conversion import convert_model
 from finevar.study.config import TRAINING_DEFAULTS
-from finevar.training import training
-from finevar.training.saving import keeping
+from finevar.training import loop
+from finevar.training.loop import AfterStep, Plan, Trained, train_model
+from finevar.training.saving import saving_states
 from finevar.training.state import State, load_state, save_state
-from finevar.training.training import Trained
 
 LAYERS, WORDS, POSITIONS = 2, 60, 32
 CLASSES = ["bad", "fair", "good"]
@@ -47,10 +47,17 @@ class Case:
     settings: dict[str, Any]
     seed: int
 
-    def train(self, begin: State | None = None, keep: training.Keep | None = None, **options: Any) -> Trained:
-        chosen = {"seed": self.seed, "threads": 1, "name": "x", "begin": begin, "keep": keep}
-        settings = self.settings | options.pop("changes", {})
-        return training.train_model(self.start, self.examples, CLASSES, settings, **chosen | options)
+    def train(
+        self,
+        begin: State | None = None,
+        after_step: AfterStep | None = None,
+        *,
+        changes: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Trained:
+        settings = self.settings | (changes or {})
+        plan = Plan(self.start, self.examples, CLASSES, settings, self.seed, threads=1, name="x", **options)
+        return train_model(plan, begin=begin, after_step=after_step)
 
 
 def make_start(kind: str, folder: Path) -> Path:
@@ -148,25 +155,25 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 def interrupt(case: Case, folder: Path, at: int, **options: Any) -> None:
     """Train, from what an earlier attempt left, until the job is asked to end at a step."""
-    with keeping(folder, PLACE) as keeper:
+    with saving_states(folder, PLACE) as saver:
 
-        def keep(state: State, draws: torch.Generator) -> None:
+        def ask_and_save(state: State, draws: torch.Generator) -> None:
             if len(state.rows) == at:
-                keeper.asked.append("SIGTERM")
-            keeper.keep(state, draws)
+                saver.asked.append("SIGTERM")
+            saver.save_if_due(state, draws)
 
         with pytest.raises(Interruption):
-            case.train(keeper.load(), keep, **options)
+            case.train(saver.load(), ask_and_save, **options)
 
 
 def resume(case: Case, folder: Path, **options: Any) -> Trained:
-    with keeping(folder, PLACE) as keeper:
-        return case.train(keeper.load(), keeper.keep, **options)
+    with saving_states(folder, PLACE) as saver:
+        return case.train(saver.load(), saver.save_if_due, **options)
 
 
 @pytest.mark.parametrize("pads", [False, True])
 def test_resumed_at_random_steps(case, tmp_path, monkeypatch, shuffle, pads):
-    monkeypatch.setattr(training, "pads", lambda _: pads)
+    monkeypatch.setattr(loop, "pads", lambda _: pads)
     draw = random.Random(case.seed)
     whole = case.train()
     for number, at in enumerate(sorted(draw.sample(range(1, len(whole.steps) + 1), 2))):
@@ -210,10 +217,10 @@ def test_steps_of_a_shorter_run_stay_counted_after_an_interruption(start, tmp_pa
     save_state(short.state, tmp_path / "state.safetensors", PLACE)
     taken = len(short.steps)
     begin = load_state(tmp_path / "state.safetensors", PLACE)
-    with keeping(tmp_path, PLACE) as keeper:
-        keeper.asked.append("SIGTERM")
+    with saving_states(tmp_path, PLACE) as saver:
+        saver.asked.append("SIGTERM")
         with pytest.raises(Interruption):
-            case.train(begin, keeper.keep, changes=longer)
+            case.train(begin, saver.save_if_due, changes=longer)
     for at in (taken + 2, taken + 3):
         interrupt(case, tmp_path, at, changes=longer)
     again = resume(case, tmp_path, changes=longer)

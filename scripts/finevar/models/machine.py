@@ -42,8 +42,8 @@ def choose_dtype(name: str, device: str) -> torch.dtype:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that memory ran out: Python's, a GPU's, or that of PyTorch's allocator."""
-    told = "can't allocate memory" in str(error) or "not enough memory" in str(error)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or told
+    stated = "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or stated
 
 
 def has_bfloat16(cpuinfo: Path) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from finevar.columns import TRAINING
 from finevar.files import appearing, blank_seal, is_sealed_file, seal_file
-from finevar.models.encoder import Weights
+from finevar.models.family import Weights
 from finevar.models.kernels import layout
 from finevar.training.optimiser import Moments
 
@@ -38,6 +38,11 @@ class State:
     rows: list[dict[str, Any]]
     draws: Tensor | None = None
     taken_over: int = 0
+
+    @property
+    def device(self) -> str:
+        """Return the name of the device that the state lies on."""
+        return str(self.moments.steps.device)
 
     def to(self, device: str) -> State:
         """Return the state on a device, its weights in the order of their names, ready to learn if they have moments.

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from finevar.models.dropout import keep_bits, kept_scale, zero_out
+from finevar.models.distilbert.dropout import keep_bits, kept_scale, zero_out
+from finevar.models.distilbert.packing import Batch, Block
 from finevar.models.kernels import softmax_gradient
-from finevar.models.packing import Batch, Block
 
 
 class BlockAttention(torch.autograd.Function):

@@ -19,6 +19,7 @@ import safetensors.numpy
 
 from finevar.errors import InputError
 from finevar.files import write_json
+from finevar.models.distilbert.encoder import head_layers
 from finevar.models.tokenization import convert_tokenizer, read_object
 from finevar.study.consistency import cut, listed
 
@@ -64,14 +65,15 @@ ENCODER = ("embeddings.", "encoder.", "transformer.")
 def convert_model(folder: Path, output: Path, *, where: str) -> list[str]:
     """Write the checkpoint in folder as DistilBERT into the existing folder output; return what was changed.
 
-    where: names the checkpoint in an InputError, which tells of anything that cannot be carried over exactly.
+    where: names the checkpoint in an InputError, raised for anything that cannot be carried over exactly.
     """
     config = read_object(folder / "config.json", where=where)
     distilbert, arrays, notes = convert(config, read_arrays(folder / "model.safetensors", where=where), where=where)
     # Not save_file, which leaves a file that its owner alone may read.
     (output / "model.safetensors").write_bytes(safetensors.numpy.save(arrays, metadata={"format": "pt"}))
     write_json(distilbert, output / "config.json")
-    return notes + convert_tokenizer(folder, output, distilbert, where=where)
+    sizes = {"words": distilbert["vocab_size"], "positions": distilbert["max_position_embeddings"]}
+    return notes + convert_tokenizer(folder, output, **sizes, where=where)
 
 
 def convert(config: Mapping[str, Any], arrays: Arrays, *, where: str) -> tuple[Config, Arrays, list[str]]:
@@ -250,9 +252,8 @@ def check_shapes(arrays: Arrays, distilbert: Mapping[str, Any], *, where: str) -
     """Raise InputError unless the encoder's tensors are those that its config asks for, and no others."""
     wanted = expected_shapes(distilbert)
     if "classifier.bias" in arrays:
-        dim, classes = distilbert["dim"], arrays["classifier.bias"].size
-        wanted |= {"pre_classifier.weight": (dim, dim), "pre_classifier.bias": (dim,)}
-        wanted |= {"classifier.weight": (classes, dim), "classifier.bias": (classes,)}
+        for name, shape in head_layers(distilbert["dim"], arrays["classifier.bias"].size).items():
+            wanted |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     found = {name: array.shape for name, array in arrays.items()}
     problems = [f"no tensor {name}" for name in wanted if name not in found]
     problems += [f"an unknown tensor {cut(name)}" for name in found if name not in wanted]
