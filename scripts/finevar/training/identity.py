@@ -1,4 +1,4 @@
-"""What decides a training's outputs, and the outputs given back of one that was finished with the same."""
+"""What decides a training's outputs, and how those of a finished one with the same identity are restored."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def without_epochs(course: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def restore_trained(folder: Path, outputs: Sequence[str], *, start: Path) -> bool:
-    """Give the outputs of a kept training back, with the tokenizer that its start has now; False where one is gone."""
+    """Restore a finished training's outputs, with the tokenizer that its start has now; False where one is gone."""
     if not restore_finished(folder, "training", outputs):
         return False
     checkpoint.copy_tokenizer(start, Path(outputs[0]))
@@ -44,7 +44,7 @@ def restore_trained(folder: Path, outputs: Sequence[str], *, start: Path) -> boo
 
 
 def restore_evaluated(folder: Path, outputs: Sequence[str], identity: Mapping[str, Any], start: Path) -> bool:
-    """Give the outputs back of a training whose weights are gone because they are evaluated; False if they are not.
+    """Restore the outputs of a training whose weights are gone because they are evaluated; False if they are not.
 
     identity: that of the evaluation that will read them. In place of weights there is a model's config alone, which
     that evaluation, finished as well, does not read.

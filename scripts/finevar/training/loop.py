@@ -105,10 +105,11 @@ def fine_tune(
     per_epoch = math.ceil(len(course.examples) / size)
     total = per_epoch * settings["epochs"]
     steps = choose_steps(course, state, max(micro_batches, rows[-1]["micro_batches"] if rows else 1))
-    started = time.monotonic() - (rows[-1]["seconds"] if rows else 0)
+    started = time.monotonic() - (rows[-1]["seconds"] if rows else 0)  # an earlier attempt's seconds count
     with progress_bar(name, total, len(rows)) as bar, ending_if_stalled("training step") as progressed:
         for epoch in range(len(rows) // per_epoch, settings["epochs"]):
             taken = len(rows) - epoch * per_epoch
+            # From the seed alone, so that runs of one trajectory draw alike; within an epoch, from where it stopped.
             fresh = generator(course.seed, "dropout", epoch, device=state.device)
             steps.masks.set_state(state.draws if taken else fresh.get_state())
             for numbers in epoch_batches(len(course.examples), size, course.seed, epoch, skip=taken):
@@ -142,7 +143,7 @@ def choose_steps(course: Course, state: State, parts: int) -> Steps:
 
 
 def pads(device: str) -> bool:
-    """Tell whether a device takes batches of a few fixed shapes: a GPU, on which a step costs its launches."""
+    """Return whether a device takes batches of a few fixed shapes: a GPU, on which a step costs its launches."""
     return device.startswith("cuda")
 
 

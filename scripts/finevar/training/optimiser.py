@@ -1,4 +1,4 @@
-"""AdamW on plain tensors: its state is two tensors for each weight by name, to be saved and taken up as they are."""
+"""AdamW on plain tensors: its state is two tensors for each weight by name, to be saved and restored as they are."""
 
 from __future__ import annotations
 

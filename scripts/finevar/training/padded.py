@@ -38,7 +38,6 @@ class PaddedSteps:
 
     def __init__(self, course: Course, state: State) -> None:
         self.course, self.state = course, state
-        self.weights, self.moments = state.weights, state.moments
         examples, settings, device = course.examples, course.settings, torch.device(state.device)
         self.sizes = np.minimum(np.diff(examples.offsets), settings["max_length"])
         self.tokens = torch.from_numpy(padded_tokens(examples, self.sizes, course.family.positions)).to(device)
@@ -73,7 +72,7 @@ class PaddedSteps:
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-        drop_gradients(self.weights)
+        drop_gradients(self.state.weights)
         self.masks.set_state(before)
         return None
 
@@ -123,16 +122,15 @@ class PaddedSteps:
         family, settings = self.course.family, self.course.settings
         if shape not in self.pads:
             self.pads[shape] = family.padder(*shape, self.tokens.device)
-        numbers = self.numbers[: shape[0]]
-        batch = self.pads[shape](
-            self.tokens.index_select(0, numbers)[:, : shape[1]], self.lengths.index_select(0, numbers)
-        )
-        logits = family.forward(self.weights, self.course.dtype)(batch, self.masks)
+        numbers = self.numbers[: shape[0]]  # [B]
+        tokens = self.tokens.index_select(0, numbers)[:, : shape[1]]  # [B, L]
+        batch = self.pads[shape](tokens, self.lengths.index_select(0, numbers))
+        logits = family.forward(self.state.weights, self.course.dtype)(batch, self.masks)
         loss = F.cross_entropy(logits, self.labels.index_select(0, numbers))
         loss.backward()
         norm = update(
-            self.weights,
-            self.moments,
+            self.state.weights,
+            self.state.moments,
             learning_rate=self.rate,
             weight_decay=settings["weight_decay"],
             clip_norm=settings["clip_norm"],

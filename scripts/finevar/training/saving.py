@@ -34,7 +34,7 @@ SAVE_SHARE = 0.02  # of a training's time that may go to saving
 class StateSaver:
     """Saves one training's state, as time passes and when the job is asked to end.
 
-    trajectory: all that decides the training's course; a state of another one is not taken up.
+    trajectory: all that decides the training's course; a state of another one is not used.
     """
 
     path: Path

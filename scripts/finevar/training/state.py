@@ -98,7 +98,7 @@ def load_state(path: str | Path, trajectory: Mapping[str, Any], *, own: bool = F
 
 
 def refuse(path: str | Path, why: str) -> None:
-    """Log why a state is not taken up."""
+    """Log why a state is not used."""
     logging.getLogger("finevar").warning("%s %s: training starts from the beginning", path, why)
 
 
