@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -33,21 +33,23 @@ Pad = Callable[[Tensor, Tensor], Batch]
 
 
 class Family(Protocol):
-    """A kind of model, at the sizes of one checkpoint; an instance is a frozen dataclass.
-
-    embedding: the name of the word embedding, a weight [words, dim] of which a training carries only the rows in use.
-    transformers_class: the class of transformers that reads what is saved. positions: the most tokens of a sentence.
-    padding: the row of the word embedding that gets no gradient, torch.nn.Embedding's `padding_idx`.
-    """
-
-    embedding: ClassVar[str]
-    transformers_class: ClassVar[str]
+    """A kind of model, at the sizes of one checkpoint; an instance is a frozen dataclass."""
 
     @property
-    def positions(self) -> int: ...  # noqa: D102
+    def embedding(self) -> str:
+        """The name of the word embedding, a weight [words, dim]: a training carries only the rows of words in use."""
 
     @property
-    def padding(self) -> int | None: ...  # noqa: D102
+    def padding(self) -> int | None:
+        """The row of the word embedding that gets no gradient, a field; torch.nn.Embedding's `padding_idx`."""
+
+    @property
+    def positions(self) -> int:
+        """The most tokens of a sentence."""
+
+    @property
+    def transformers_class(self) -> str:
+        """The class of transformers that reads what is saved, as config.json names it."""
 
     @staticmethod
     def convert(folder: Path, output: Path, *, where: str) -> list[str]:
