@@ -1,7 +1,7 @@
 """finevar: how fine-tuning hyperparameters move a classifier's metrics, and how sure one can be.
 
 Packages, each importing only from those before it (`make lint` holds them to it; pyproject.toml has the contracts):
-errors, files, metrics, columns, tables; jobs; study; data; models and words; statistics and results; evaluation;
+errors, files, metrics; jobs; study; columns, tables; data; models and words; statistics and results; evaluation;
 training; analyses and found; planning and figures; report; commands.
 """
 

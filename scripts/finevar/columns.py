@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from finevar.metrics import ON_CARDS, RESPONSES
+from finevar.study.settings import SPECS, kind_of
 
 
 def schema(**columns: pa.DataType) -> pa.Schema:
@@ -12,20 +13,8 @@ def schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema(list(columns.items()))
 
 
-SETTINGS = {
-    "learning_rate": pa.float64(),
-    "batch_size": pa.int64(),
-    "epochs": pa.int64(),
-    "warmup": pa.float64(),
-    "weight_decay": pa.float64(),
-    "dropout": pa.float64(),
-    "max_length": pa.int64(),
-    "train_examples": pa.int64(),
-    "frozen_layers": pa.int64(),
-    "schedule": pa.string(),
-    "clip_norm": pa.float64(),
-    "dtype": pa.string(),
-}
+TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+SETTINGS = {name: TYPES[kind_of(name)] for name in SPECS}
 DESIGN = schema(run_id=pa.string(), point_id=pa.string(), dataset=pa.string(), seed=pa.int64(), **SETTINGS)
 EXAMPLES = schema(example_id=pa.string(), text=pa.string(), label=pa.int64())
 TRAINING = schema(

@@ -227,7 +227,7 @@ def test_the_section_says_which_part_rose(tables):
 
 def test_the_figure_draws_factors_and_every_data_set(tables):
     several = pd.concat([tables["reliability"].assign(dataset=name) for name in ("amazon", "tweets")])
-    chart = calibration_chart.calibration_chart(tables["calibration_effects"], several, fx.FACTORS)
+    chart = calibration_chart.calibration_chart(tables["calibration_effects"], several, fx.CODINGS)
     drawn = chart.to_dict()
     titles = [panel["title"] for row in drawn["vconcat"] for panel in row["hconcat"]]
     assert titles == ["Change of the loss and its parts", "Reliability on amazon", "Reliability on tweets"]
@@ -238,6 +238,6 @@ def test_the_figure_draws_factors_and_every_data_set(tables):
 
 def test_nothing_to_draw_is_said(tables):
     none = tables["calibration_effects"].head(0), tables["reliability"].head(0)
-    chart = calibration_chart.calibration_chart(*none, fx.FACTORS)
+    chart = calibration_chart.calibration_chart(*none, fx.CODINGS)
     assert isinstance(chart, alt.Chart)
     assert "No calibration" in str(chart.to_dict())

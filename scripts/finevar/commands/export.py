@@ -222,8 +222,7 @@ def settings_list(choice: Choice) -> str:
     """Return the hyperparameters as a list, those that the study varied marked."""
     rows = {"seed": choice.run["seed"], **choice.settings}
     return "\n".join(
-        f"- {factor_label(name)}: {level(value) if value is not None else 'all'}"
-        f"{' (varied in the study)' if name in choice.factors else ''}"
+        f"- {factor_label(name)}: {level(value)}{' (varied in the study)' if name in choice.factors else ''}"
         for name, value in rows.items()
     )
 

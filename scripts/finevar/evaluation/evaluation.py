@@ -22,7 +22,7 @@ from finevar.metrics import cross_entropies, f1_average, metrics
 from finevar.models import checkpoint
 from finevar.models.family import Family, Weights
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
-from finevar.parquet import read_table, write_rows
+from finevar.parquet import read_sealed_table, read_table, write_rows
 from finevar.results.run_metrics import UNDEFINED, engine, read_run_metrics
 
 BATCH = 64  # sentences; of no effect on any metric beyond rounding
@@ -70,7 +70,7 @@ def evaluate_files(**arguments: Any) -> Row:
     kept = kept_identity(job.folder, "evaluation") == identity
     if kept and restore_finished(job.folder, "evaluation", outputs):
         row = read_run_metrics([job.metrics])[0] | record | {"engine": engine()}
-        if read_table(job.metrics, METRICS).to_pylist() == [row]:
+        if read_sealed_table(job.metrics).to_pylist() == [row]:
             return row
     else:
         rows, row = evaluate_trained(job, trained, data)

@@ -16,7 +16,6 @@ from finevar.figures.drawing import (
     QUIET,
     VERMILION,
     WIDTH,
-    Factors,
     factor_axis,
     lean,
     level_tip,
@@ -27,6 +26,7 @@ from finevar.figures.drawing import (
     styled,
 )
 from finevar.metrics import LOWER_IS_BETTER
+from finevar.study.coding import Coding, Codings
 from finevar.words.formatting import held_label, response_label, response_labels
 
 
@@ -34,7 +34,7 @@ def surface_chart(
     surface: pd.DataFrame,
     metrics: pd.DataFrame,
     response: str,
-    factors: Factors,
+    factors: Codings,
     baseline: Mapping[str, Any] | None = None,
 ) -> alt.Chart:
     """Draw one response's predicted surface over every pair of factors, design points and baseline on top.
@@ -62,7 +62,7 @@ def surface_chart(
     return styled(stacked(panels, columns))
 
 
-def heat_map(grid: pd.DataFrame, factors: Factors, label: str, response: str, domain: Sequence[float]) -> alt.Chart:
+def heat_map(grid: pd.DataFrame, factors: Codings, label: str, response: str, domain: Sequence[float]) -> alt.Chart:
     """Draw one plane as filled cells whose edges lie half-way between grid values on each factor's own scale."""
     x, y = grid["factor_x"].iloc[0], grid["factor_y"].iloc[0]
     cells = grid[["value_x", "value_y", "predicted", "ci_low", "ci_high"]].copy()
@@ -89,26 +89,26 @@ def heat_map(grid: pd.DataFrame, factors: Factors, label: str, response: str, do
     )
 
 
-def plane_scale(cells: pd.DataFrame, axis: str, spec: Mapping[str, Any]) -> alt.Scale:
+def plane_scale(cells: pd.DataFrame, axis: str, coding: Coding) -> alt.Scale:
     """Return the scale of one axis of a plane, from edge to edge of its cells."""
     domain = [float(cells[f"{axis}_low"].min()), float(cells[f"{axis}_high"].max())]
-    return alt.Scale(type=scale_type(spec), domain=domain, nice=False, zero=False)
+    return alt.Scale(type=scale_type(coding), domain=domain, nice=False, zero=False)
 
 
-def cell_edges(values: Sequence[float], spec: Mapping[str, Any]) -> tuple[dict[float, float], dict[float, float]]:
+def cell_edges(values: Sequence[float], coding: Coding) -> tuple[dict[float, float], dict[float, float]]:
     """Return the lower and upper edge of each grid value: half-way to the next, a little beyond on the upper side.
 
     The outer cells end at the grid.
     """
     values = np.sort(np.asarray(values, dtype=float))
-    there, back = (np.log, np.exp) if scale_type(spec) == "log" else (np.asarray, np.asarray)
+    there, back = (np.log, np.exp) if coding.logarithmic else (np.asarray, np.asarray)
     places = there(values)
     low = back(np.concatenate([places[:1], (places[:-1] + places[1:]) / 2]))
     high = back(np.concatenate([places[:-1] + 0.65 * np.diff(places), places[-1:]]))
     return dict(zip(values, low, strict=True)), dict(zip(values, high, strict=True))
 
 
-def contours(grid: pd.DataFrame, factors: Factors, domain: Sequence[float]) -> list[alt.Chart]:
+def contours(grid: pd.DataFrame, factors: Codings, domain: Sequence[float]) -> list[alt.Chart]:
     """Draw lines of equal prediction, each labelled once; none on a grid too coarse to show their course."""
     table = grid.pivot(index="value_y", columns="value_x", values="predicted")
     if min(table.shape) < 8 or table.isna().any(axis=None) or domain[0] == domain[1]:
@@ -185,7 +185,7 @@ def round_steps(low: float, high: float, count: int = 7) -> list[float]:
 
 
 def marks(
-    runs: pd.DataFrame, x: str, y: str, response: str, factors: Factors, baseline: Mapping[str, Any] | None
+    runs: pd.DataFrame, x: str, y: str, response: str, factors: Codings, baseline: Mapping[str, Any] | None
 ) -> alt.Chart:
     """Draw the design's points and, where it lies inside them, the baseline."""
     observed = runs.groupby([x, y], as_index=False).agg(runs=("run_id", "size"), mean=(response, "mean"))

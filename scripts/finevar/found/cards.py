@@ -20,6 +20,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from finevar.found.lines import cut, facts_below, from_dictionary, plain_number, short, texts
 from finevar.found.values import Facts, read_evaluation
 from finevar.metrics import ON_CARDS
+from finevar.study.factors import CARD_COLUMNS
 
 LARGEST_CARD = 1_000_000  # characters; Trainer's own have two to twenty thousand
 OPENING = 20_000  # characters of the text within which it says what was trained on what
@@ -292,7 +293,7 @@ def version_of(body: Sequence[str]) -> str | None:
 
 def why_unusable(facts: Facts) -> str | None:
     """Return, in a line, why a card states too little to be used; None where it states enough."""
-    lacks = [name for name in ("learning_rate", "batch_size", "epochs_asked") if facts.get(name) is None]
+    lacks = [name for name in CARD_COLUMNS.values() if facts.get(name) is None]
     metrics = [name for name in ON_CARDS if facts.get(name) is not None]
     if lacks and facts.get("steps_asked") and lacks == ["epochs_asked"]:
         return "it states steps in place of epochs"

@@ -25,7 +25,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
 
     labels: names in words of the responses that no gate stopped.
     """
-    codings = {name: Coding.of(spec) for name, spec in facts["factors"].items()}
+    codings = facts["factors"]
     columns = terms(list(codings), facts["config"]["analysis"]["model"])
     metrics = tables["metrics"]
     shown = model_columns(metrics, facts) if are_found(metrics) else run_columns(metrics, facts)
@@ -82,9 +82,9 @@ def run_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
     columns: list[dict[str, Any]] = [{"name": "run_id", "label": "Run", "kind": "text"}]
     if metrics["dataset"].nunique() > 1:
         columns.append({"name": "dataset", "label": "Data set", "kind": "text"})
-    for name, spec in facts["factors"].items():
+    for name, coding in facts["factors"].items():
         label = sentence_case(factor_label(name))
-        columns.append({"name": name, "label": label, "kind": "factor", "scale": spec.get("coding", "identity")})
+        columns.append({"name": name, "label": label, "kind": "factor", "scale": coding.scale})
     columns.append({"name": "seed", "label": "Seed", "kind": "number"})
     columns.append({"name": "status", "label": "Status", "kind": "text"})
     averages = metrics["f1_average"].unique()

@@ -6,12 +6,13 @@ A table is {"caption", "columns": [{"title", "kind"}], "rows": [[cell, ...]]}; t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from finevar.metrics import LOWER_IS_BETTER
+from finevar.study.coding import Codings
 from finevar.words.formatting import (
     NOTHING,
     PLUS_MINUS,
@@ -63,6 +64,11 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -
         {"title": title.removesuffix("#"), "kind": "number" if title.endswith("#") else "text"} for title in columns
     ]
     return {"caption": caption, "columns": heads, "rows": [[as_cell(value) for value in row] for row in rows]}
+
+
+def factor_columns(names: Iterable[str]) -> list[str]:
+    """Return the titles of the columns of factors' levels."""
+    return [f"{sentence_case(factor_label(name))}#" for name in names]
 
 
 def as_cell(value: Any) -> dict[str, Any]:
@@ -187,16 +193,16 @@ def fits_table(fits: pd.DataFrame, labels: Mapping[str, str]) -> Table:
 # Design, baseline and points ------------------------------------------------------------------------------------------
 
 
-def factors_table(factors: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> Table:
+def factors_table(factors: Codings, own: Mapping[str, Any]) -> Table:
     """Return one row a factor: its levels, its coding and the baseline's own value."""
     rows = [
         [
             factor_label(name),
-            ", ".join(level(value) for value in factor["levels"]),
-            factor.get("coding", "identity"),
+            ", ".join(map(level, coding.levels)),
+            coding.scale,
             level(own[name]) if name in own else NOTHING,
         ]
-        for name, factor in factors.items()
+        for name, coding in factors.items()
     ]
     return table("Factors", ["Factor", "Levels", "Coding", "Baseline's own"], rows)
 
@@ -271,8 +277,7 @@ def extreme_points(
 
 def point_columns(labels: Mapping[str, str], factors: Sequence[str]) -> list[str]:
     """Return the titles of a point's columns."""
-    names = [*map(factor_label, factors), *labels.values()]
-    return [f"{sentence_case(name)}#" for name in names]
+    return [*factor_columns(factors), *(f"{sentence_case(name)}#" for name in labels.values())]
 
 
 def point_cells(row: pd.Series, labels: Mapping[str, str], factors: Sequence[str]) -> list[Any]:
@@ -307,7 +312,7 @@ def all_runs(metrics: pd.DataFrame, *, labels: Mapping[str, str], factors: Seque
     columns = [
         "Run",
         *(["Data set"] if several else []),
-        *(f"{sentence_case(factor_label(name))}#" for name in factors),
+        *factor_columns(factors),
     ]
     columns += ["Seed#", "Status", *(f"{sentence_case(name)}#" for name in labels.values()), "Training s#"]
     return table("All runs", columns, rows)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from finevar.study.factors import setting
+
 if TYPE_CHECKING:
     import pandas as pd
 
 TERM_ORDER = ("first_order", "interactions", "quadratic", "cubic")  # the model ladder; each rung holds those before
 LEVELS_NEEDED = {"first_order": 2, "interactions": 2, "quadratic": 3, "cubic": 4}
-CUBIC_FACTOR = "learning_rate"  # the only factor with a cubic term: its response turns over within a decade
 SCALES = {"identity": lambda x: x, "log2": np.log2, "log10": np.log10}
 INVERSES = {"identity": lambda z: z, "log2": np.exp2, "log10": lambda z: 10**z}
 
@@ -34,6 +35,11 @@ class Coding:
     def of(cls, factor: Mapping[str, Any]) -> Coding:
         """Read a factor's levels and scale from its part of the config."""
         return cls(tuple(factor["levels"]), factor["coding"])
+
+    @property
+    def logarithmic(self) -> bool:
+        """Say whether the scale is a logarithm."""
+        return self.scale != "identity"
 
     @property
     def middle(self) -> float:
@@ -65,12 +71,16 @@ class Coding:
         return float(scale(min(self.levels))), float(scale(max(self.levels)))
 
 
+def codings_of(factors: Mapping[str, Mapping[str, Any]]) -> dict[str, Coding]:
+    """Return the coding of each factor from `sweep.factors` of a config."""
+    return {name: Coding.of(factor) for name, factor in factors.items()}
+
+
 def step_unit(name: str, scale: str) -> str:
     """Say what one natural step of a factor is."""
     if scale != "identity":
         return f"per doubling of {name}"
-    singular = {"epochs": "epoch", "frozen_layers": "frozen layer", "train_examples": "training example"}
-    return f"per {singular[name]}" if name in singular else f"per unit of {name}"
+    return f"per {setting(name).one or f'unit of {name}'}"
 
 
 def terms(factors: Sequence[str], order: str) -> list[Term]:
@@ -82,13 +92,13 @@ def terms(factors: Sequence[str], order: str) -> list[Term]:
     if rung >= TERM_ORDER.index("quadratic"):
         kept += [(name, name) for name in factors]
     if rung >= TERM_ORDER.index("cubic"):
-        kept += [(name,) * 3 for name in factors if name == CUBIC_FACTOR]
+        kept += [(name,) * 3 for name in factors if setting(name).cubic]
     return kept
 
 
 def levels_needed(name: str, order: str) -> int:
     """Return how many levels a factor needs for the terms of an order."""
-    return LEVELS_NEEDED[order if name == CUBIC_FACTOR else min(order, "quadratic", key=TERM_ORDER.index)]
+    return LEVELS_NEEDED[order if setting(name).cubic else min(order, "quadratic", key=TERM_ORDER.index)]
 
 
 def too_few_levels(levels: Mapping[str, int], order: str) -> str | None:

@@ -12,7 +12,7 @@ from finevar.found.gates import largest_owner
 from finevar.found.pooling import ERRORS, POOLS, SPECIFICATIONS
 from finevar.report.groups import group, sentence
 from finevar.report.sections.claims import estimated
-from finevar.report.tables import Table, cell, ranged, table
+from finevar.report.tables import Table, cell, factor_columns, ranged, table
 from finevar.words.formatting import (
     NOTHING,
     counted,
@@ -176,11 +176,11 @@ def factors_table(facts: Mapping[str, Any]) -> Table:
     rows = [
         [
             factor_label(name),
-            f"{level(min(factor['levels']))} to {level(max(factor['levels']))}",
-            factor.get("coding", "identity"),
+            f"{level(min(coding.levels))} to {level(max(coding.levels))}",
+            coding.scale,
             level(own[name]) if name in own else NOTHING,
         ]
-        for name, factor in facts["factors"].items()
+        for name, coding in facts["factors"].items()
     ]
     return table("What is compared, as the cards state it.", ["Factor", "Range", "Coding", "Baseline's own"], rows)
 
@@ -197,7 +197,7 @@ def models_table(runs: pd.DataFrame, factors: Sequence[str]) -> Table:
         ]
         for row in runs.to_dict("records")
     ]
-    heads = ["Model", "Data set", *(f"{sentence_case(factor_label(name))}#" for name in factors)]
+    heads = ["Model", "Data set", *factor_columns(factors)]
     heads += ["Accuracy#", "F1#", "Loss#", "Headline is row"]
     return table(f"The {counted(len(runs), 'model')} compared", heads, rows)
 
@@ -286,7 +286,7 @@ def pooling_table(rows: pd.DataFrame, label: str, confidence: float) -> Table:
             clusters = chosen["clusters"].iloc[0]
             note = "" if is_missing(clusters) else counted(int(clusters), "cluster")
             printed.append([sentence_case(specification), cell(errors, note=note), *cells])
-    heads = [part for factor in factors for part in (f"{sentence_case(factor_label(factor))}#", "p#")]
+    heads = [title for column in factor_columns(factors) for title in (column, "p#")]
     sets = rows["datasets"].max()
     caption = (
         f"{sentence_case(label)}: change from the lowest to the highest level, {percent(confidence)} intervals, "
