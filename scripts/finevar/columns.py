@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from finevar.metrics import ON_CARDS, RESPONSES
+from finevar.metrics import ON_CARDS, RESPONSES, STANDARD_ERRORS
 from finevar.study.settings import SPECS, kind_of
 
 
@@ -31,10 +31,7 @@ PREDICTIONS = schema(example_id=pa.string(), label=pa.int64(), logits=pa.list_(p
 MEASURED = {
     "status": pa.string(),
     "reason": pa.string(),
-    **{response: pa.float64() for response in RESPONSES},
-    "accuracy_se": pa.float64(),
-    "f1_se": pa.float64(),
-    "loss_se": pa.float64(),
+    **{name: pa.float64() for name in (*RESPONSES, *STANDARD_ERRORS)},
     "f1_average": pa.string(),
     "classes": pa.int64(),
     "train_examples_used": pa.int64(),

@@ -160,9 +160,27 @@ def test_the_same_table_gives_the_same_files(tables, tmp_path):
 def test_contours_of_a_plane_are_straight():
     xs, ys = np.linspace(0, 1, 9), np.linspace(0, 2, 11)
     table = pd.DataFrame([[2 * x + 3 * y for x in xs] for y in ys], index=ys, columns=xs)
-    lines = planes.contour_segments(table, ["linear", "linear"], [1.7, 4.1])
+    lines = planes.contour_lines(table, ["linear", "linear"], [1.7, 4.1])
     np.testing.assert_allclose(2 * lines["x"] + 3 * lines["y"], lines["height"])
-    np.testing.assert_allclose(2 * lines["x2"] + 3 * lines["y2"], lines["height"])
+    assert lines.groupby("line")["height"].unique().tolist() == [[1.7], [4.1]]
+
+
+def test_a_contour_on_a_logarithmic_scale_is_straight_in_logarithms_and_is_drawn_along_its_course():
+    xs, ys = np.geomspace(1, 16, 9), np.linspace(-1, 1, 9)
+    table = pd.DataFrame([[np.log2(x) + y for x in xs] for y in ys], index=ys, columns=xs)
+    ((_, line),) = planes.contour_lines(table, ["log", "linear"], [2.2]).groupby("line")
+    np.testing.assert_allclose(np.log2(line["x"]) + line["y"], 2.2)
+    assert line["y"].is_monotonic_increasing or line["y"].is_monotonic_decreasing
+
+
+def test_a_height_carries_its_number_on_its_longest_line():
+    x = np.linspace(0, 1, 20)
+    parts = [(x, 0.0, 0.5), (x[:9], 1.0, 0.5), (x[:5], 2.0, 1.0)]  # the last is a corner
+    lines = pd.concat(
+        pd.DataFrame({"x": x, "y": y, "line": line, "height": height}) for line, (x, y, height) in enumerate(parts)
+    )
+    places = planes.label_places(lines, [0.5, 1.0])
+    assert places.to_dict("records") == [{"x": x[8], "y": 0.0, "text": "0.5"}]
 
 
 def test_cells_meet_half_way_on_a_logarithmic_scale():

@@ -32,7 +32,14 @@ from finevar.figures.drawing import (
     styled,
 )
 from finevar.study.coding import Coding, Codings
-from finevar.words.formatting import axis_title, factor_label, response_label, response_labels, term_label
+from finevar.words.formatting import (
+    axis_title,
+    factor_label,
+    response_label,
+    response_labels,
+    response_unit,
+    term_label,
+)
 from finevar.words.wording import VERDICTS
 
 HUES = [VERMILION, "#009e73", "#cc79a7", "#56b4e9", "#8c6d1f", BLUE]  # of data sets
@@ -127,8 +134,9 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: C
 
 def response_axis(response: str, title: str | None, domain: Sequence[float]) -> dict[str, Any]:
     """Return scale and axis of a response; only the first panel of a row is labelled."""
-    unit = " (nats)" if response == "loss" else ""
-    axis = alt.Axis(title=title and title + unit, labels=title is not None, ticks=title is not None, tickCount=5)
+    axis = alt.Axis(
+        title=title and title + response_unit(response), labels=title is not None, ticks=title is not None, tickCount=5
+    )
     return {"scale": alt.Scale(domain=list(domain), zero=False, nice=False), "axis": axis}
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
+import contourpy
 import numpy as np
 import pandas as pd
 
@@ -115,62 +115,49 @@ def contours(grid: pd.DataFrame, factors: Codings, domain: Sequence[float]) -> l
         return []
     scales = [scale_type(factors[grid[f"factor_{axis}"].iloc[0]]) for axis in "xy"]
     heights = round_steps(*domain)
-    lines = contour_segments(table, scales, heights)
+    lines = contour_lines(table, scales, heights)
     if lines.empty:
         return []
     places = label_places(lines, heights)
-    rules = (
-        alt.Chart(lean(lines))
-        .mark_rule(color="white", strokeWidth=0.9, opacity=0.75, aria=False)
-        .encode(x="x:Q", y="y:Q", x2="x2:Q", y2="y2:Q")
+    drawn = (
+        alt.Chart(lean(lines[["x", "y", "line"]].assign(step=range(len(lines)))))
+        .mark_line(color="white", strokeWidth=0.9, opacity=0.75, aria=False)
+        .encode(x="x:Q", y="y:Q", detail="line:N", order="step:Q")
     )
     named = alt.Chart(lean(places)).encode(x="x:Q", y="y:Q", text="text:N")
     halo = named.mark_text(fontSize=9, stroke="white", strokeWidth=2.5, strokeJoin="round", opacity=0.85, aria=False)
-    return [rules, halo, named.mark_text(fontSize=9, color=INK, aria=False)]
+    return [drawn, halo, named.mark_text(fontSize=9, color=INK, aria=False)]
 
 
-def contour_segments(table: pd.DataFrame, scales: Sequence[str], heights: Sequence[float]) -> pd.DataFrame:
-    """Return the straight pieces of lines of equal height, by cutting each cell's two triangles.
+def contour_lines(table: pd.DataFrame, scales: Sequence[str], heights: Sequence[float]) -> pd.DataFrame:
+    """Return the points of lines of equal height, in order along each line; columns x, y, line (its number), height.
 
-    table: heights [y, x]. Interpolates on the axes' own scales; columns x, y, x2, y2, height.
+    table: heights [y, x]. Interpolates on the axes' own scales.
     """
     xs, ys = (
         np.log(axis) if scale == "log" else np.asarray(axis, dtype=float)
         for axis, scale in zip((table.columns, table.index), scales, strict=True)
     )
-    z = table.to_numpy()
-    pieces = []
-    for row, column in itertools.product(range(len(ys) - 1), range(len(xs) - 1)):
-        corners = [(row, column), (row, column + 1), (row + 1, column + 1), (row + 1, column)]
-        for triangle in (corners[:3], [corners[0], *corners[2:]]):
-            vertices = [(xs[j], ys[i], z[i, j]) for i, j in triangle]
-            pieces += [(*cut, height) for height in heights for cut in cut_triangle(vertices, height)]
-    lines = pd.DataFrame(pieces, columns=["x", "y", "x2", "y2", "height"])
+    generator = contourpy.contour_generator(xs, ys, table.to_numpy())
+    found = [(height, line) for height in heights for line in generator.lines(height)]
+    lines = pd.DataFrame(
+        [(*point, number, height) for number, (height, line) in enumerate(found) for point in line],
+        columns=["x", "y", "line", "height"],
+    )
     for axis, scale in zip("xy", scales, strict=True):
         if scale == "log":
-            lines[[axis, f"{axis}2"]] = np.exp(lines[[axis, f"{axis}2"]])
+            lines[axis] = np.exp(lines[axis])
     return lines
 
 
-def cut_triangle(vertices: Sequence[tuple[float, float, float]], height: float) -> list[tuple[float, ...]]:
-    """Return the piece x, y, x2, y2 along which a plane over a triangle has a height; none where it stays clear."""
-    ends = []
-    for (x, y, z), (x2, y2, z2) in itertools.combinations(vertices, 2):
-        if (z < height) != (z2 < height):
-            share = (height - z) / (z2 - z)
-            ends.append((x + share * (x2 - x), y + share * (y2 - y)))
-    return [(*ends[0], *ends[1])] if len(ends) == 2 else []
-
-
 def label_places(lines: pd.DataFrame, heights: Sequence[float]) -> pd.DataFrame:
-    """Return where each line of equal height carries its number: two fifths along it, clear of the design's centre."""
+    """Return where each height carries its number: two fifths along its longest line, clear of the design's centre."""
     decimals = max(-math.floor(math.log10(min(np.diff(heights), default=heights[0]) * 1.000001)), 0)
-    span = {axis: np.ptp(lines[[axis, f"{axis}2"]].to_numpy()) or 1.0 for axis in "xy"}
     rows = []
-    for height, pieces in lines.groupby("height"):
-        along = max("xy", key=lambda axis: np.ptp(pieces[axis]) / span[axis])
-        at = pieces.sort_values(along).iloc[2 * len(pieces) // 5]
-        if len(pieces) > 8:  # a shorter line is a corner, with no room for a number
+    for height, points in lines.groupby("height"):
+        longest = max((line for _, line in points.groupby("line")), key=len)
+        at = longest.iloc[2 * len(longest) // 5]
+        if len(longest) > 8:  # a shorter line is a corner, with no room for a number
             rows.append({"x": at["x"], "y": at["y"], "text": f"{height:.{decimals}f}"})
     return pd.DataFrame(rows, columns=["x", "y", "text"])
 

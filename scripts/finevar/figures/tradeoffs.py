@@ -25,7 +25,7 @@ from finevar.figures.drawing import (
 )
 from finevar.metrics import SECONDS, towards
 from finevar.study.coding import Codings
-from finevar.words.formatting import counted, is_missing, percent, response_labels, sentence_case
+from finevar.words.formatting import counted, is_missing, percent, response_labels, response_unit, sentence_case
 
 PLACES = ("on the front", "beaten on the means", "shown to be dominated")
 PLACE_COLOURS = [BLUE, GREY, VERMILION]
@@ -136,7 +136,7 @@ def spans(shown: pd.DataFrame, name: str) -> list[tuple[str, pd.Series]]:
 def axis(shown: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
     """Return scale and axis of a metric; seconds on a logarithmic one."""
     ends = pd.concat([shown[name], shown[f"{name}_low"], shown[f"{name}_high"]]).dropna()
-    title = sentence_case(title) + (" (nats)" if name == "loss" else "")
+    title = sentence_case(title) + response_unit(name)
     if name == SECONDS:
         room = max((ends.max() / ends.min()) ** 0.05, LEAST_ROOM)
         scale = alt.Scale(type="log", domain=[ends.min() / room, ends.max() * room], nice=False)

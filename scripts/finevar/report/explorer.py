@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from finevar.metrics import LOWER_IS_BETTER
+from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION
 from finevar.study.coding import Coding, Term, term_name, terms
 from finevar.tables import are_found
 from finevar.words.formatting import factor_label, is_missing, response_label, sentence_case
@@ -88,7 +88,7 @@ def run_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
     columns.append({"name": "seed", "label": "Seed", "kind": "number"})
     columns.append({"name": "status", "label": "Status", "kind": "text"})
     averages = metrics["f1_average"].unique()
-    for name in dict.fromkeys([*facts["config"]["analysis"]["responses"], "ece", "brier"]):
+    for name in dict.fromkeys([*facts["config"]["analysis"]["responses"], *OF_CALIBRATION]):
         columns.append({"name": name, "label": sentence_case(response_label(name, averages)), "kind": "metric"})
     return [*columns, {"name": "train_seconds", "label": "Training s", "kind": "number"}]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.metrics import LOWER_IS_BETTER
+from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION
 from finevar.study.coding import Codings
 from finevar.words.formatting import (
     NOTHING,
@@ -31,7 +31,6 @@ from finevar.words.formatting import (
     unit_label,
 )
 
-CALIBRATION = ("ece", "brier")
 FACT_WORDS = {
     "read": "examples read",
     "dropped_within_margin": "dropped: rating within the margin",
@@ -233,7 +232,7 @@ def baselines_table(frozen: pd.DataFrame, again: pd.DataFrame, labels: Mapping[s
 
 def with_calibration(labels: Mapping[str, str]) -> dict[str, str]:
     """Return the responses' names with ECE and Brier beside them."""
-    return dict(labels) | {name: response_label(name) for name in CALIBRATION}
+    return dict(labels) | {name: response_label(name) for name in OF_CALIBRATION}
 
 
 def spread(values: pd.Series) -> str:
@@ -248,7 +247,7 @@ def point_means(metrics: pd.DataFrame, responses: Sequence[str], factors: Sequen
     """Return one row a point and data set: levels, and mean, sd and number of runs of each response."""
     ok = metrics[metrics["status"] == "ok"]
     grouped = ok.groupby(["dataset", "point_id"], sort=False)
-    shown = list(dict.fromkeys([*responses, *CALIBRATION]))
+    shown = list(dict.fromkeys([*responses, *OF_CALIBRATION]))
     parts = [grouped[list(factors)].first(), grouped.size().rename("runs")]
     parts += [grouped[shown].mean(), grouped[shown].std().add_suffix("_sd")]
     return pd.concat(parts, axis=1).reset_index()

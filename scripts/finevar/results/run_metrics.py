@@ -17,11 +17,10 @@ import pyarrow as pa
 from finevar import ENGINES
 from finevar.columns import METRICS, PREDICTIONS
 from finevar.files import damaged
-from finevar.metrics import RESPONSES, metrics
+from finevar.metrics import RESPONSES, STANDARD_ERRORS, metrics
 from finevar.parquet import read_sealed_tables, read_table
 from finevar.study.settings import TRAINING_DEFAULTS
 
-STANDARD_ERRORS = ("accuracy_se", "f1_se", "loss_se")
 UNDEFINED = dict.fromkeys((*RESPONSES, *STANDARD_ERRORS))  # the scores of a run that has none
 
 Row = dict[str, Any]
@@ -40,7 +39,7 @@ def is_trained_and_evaluated_alike(row: Row) -> bool:
 def read_run_metrics(paths: Sequence[str | Path]) -> list[Row]:
     """Return the row of each file of metrics, in order, with this version's metrics.
 
-    Raises InputError, and quarantines the file, where one is damaged or lacks what no predictions tell.
+    Raises InputError, and quarantines the file, where one is damaged or lacks what its predictions cannot give.
     """
     tables = read_sealed_tables(paths)
     current = [table.schema.equals(METRICS) and is_scored_alike(table["engine"][0].as_py()) for table in tables]

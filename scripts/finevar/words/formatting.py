@@ -137,11 +137,18 @@ def axis_title(name: str, levels: Sequence[float]) -> str:
 
 
 def response_label(response: str, averages: Iterable[Any] = ()) -> str:
-    """Return a response's name in words; F1 with the average that was used, where all runs share one."""
+    """Return a response's name in words, with the average over classes that was used where all runs share one."""
     known = {average for average in averages if not is_missing(average)}
-    if response == "f1" and len(known) == 1:
-        return f"{known.pop()} F1"
-    return RESPONSES[response].words if response in RESPONSES else response
+    if response not in RESPONSES:
+        return response
+    words = RESPONSES[response].words
+    return f"{known.pop()} {words}" if RESPONSES[response].is_averaged and len(known) == 1 else words
+
+
+def response_unit(response: str) -> str:
+    """Return a response's unit as an axis title ends with it; nothing where it has none."""
+    unit = RESPONSES[response].unit if response in RESPONSES else ""
+    return f" ({unit})" if unit else ""
 
 
 def response_labels(metrics: pd.DataFrame, responses: Iterable[str]) -> dict[str, str]:

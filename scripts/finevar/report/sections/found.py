@@ -10,6 +10,7 @@ import pandas as pd
 from finevar.found.beside import NO_RESULTS
 from finevar.found.gates import largest_owner
 from finevar.found.pooling import ERRORS, POOLS, SPECIFICATIONS
+from finevar.metrics import ON_CARDS
 from finevar.report.groups import group, sentence
 from finevar.report.sections.claims import estimated
 from finevar.report.tables import Table, cell, factor_columns, ranged, table
@@ -192,13 +193,13 @@ def models_table(runs: pd.DataFrame, factors: Sequence[str]) -> Table:
             cell(row["run_id"], note="" if is_missing(row["base_model"]) else f"from {row['base_model']}"),
             row["dataset"],
             *(level(row[name]) for name in factors),
-            *(number(row[name]) for name in ("accuracy", "f1", "loss")),
+            *(number(row[name]) for name in ON_CARDS),
             "" if is_missing(row["headline"]) else row["headline"],
         ]
         for row in runs.to_dict("records")
     ]
     heads = ["Model", "Data set", *factor_columns(factors)]
-    heads += ["Accuracy#", "F1#", "Loss#", "Headline is row"]
+    heads += [*(f"{sentence_case(response_label(name))}#" for name in ON_CARDS), "Headline is row"]
     return table(f"The {counted(len(runs), 'model')} compared", heads, rows)
 
 
