@@ -5,7 +5,7 @@ from finevar.jobs.worker import run_job
 
 def main(snakemake) -> None:
     run_job(
-        "finevar.training.training.train_files",
+        "finevar.training.job.train_files",
         log=snakemake.log[0],
         start=snakemake.input.start,
         begin=snakemake.input.begin if snakemake.input.begin != snakemake.input.train else None,

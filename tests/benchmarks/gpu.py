@@ -19,11 +19,13 @@ import torch
 from tests.benchmarks.step import LENGTHS, SHARES, SIZES, WORDS, random_weights
 
 from finevar.data.encoding import Encoded
-from finevar.models.encoder import Architecture
+from finevar.models.distilbert.family import FlatDistilBert
 from finevar.models.machine import choose_dtype, set_up
 from finevar.models.randomness import generator
 from finevar.training.padded import PaddedSteps
-from finevar.training.training import end_to_end, epoch_batches, first_state
+from finevar.training.schedule import epoch_batches
+from finevar.training.start import first_state
+from finevar.training.steps import Course, FlatSteps
 
 WAYS = ("end to end", "padded", "captured")
 EXAMPLES, EPOCHS = 2048, 3  # the first epoch is not timed: it loads kernels and captures shapes
@@ -39,9 +41,9 @@ def main() -> None:
     print(f"{torch.cuda.get_device_name()}, matrices in {choose_dtype('auto', 'cuda')}")
     print(f"| | batch | {' | '.join(f'{way}, tokens/s' for way in WAYS)} |")
     print(f"|{(2 + len(WAYS)) * '---|'}")
-    for name, architecture in SIZES.items():
+    for name, family in SIZES.items():
         for size in (16, 32, 64):
-            found = [tokens_per_second(architecture, size, way, "cuda") for way in WAYS]
+            found = [tokens_per_second(family, size, way, "cuda") for way in WAYS]
             print(f"| {name} | {size} | {' | '.join(f'{speed:,.0f}' for speed in found)} |", flush=True)
     print("\n| runs at once, batch 32, captured | tokens/s of all |\n|---|---|")
     for count in AT_ONCE:
@@ -51,27 +53,23 @@ def main() -> None:
 
 
 def tokens_per_second(
-    architecture: Architecture, size: int, way: str, device: str, *, count: int = EXAMPLES, epochs: int = EPOCHS
+    family: FlatDistilBert, size: int, way: str, device: str, *, count: int = EXAMPLES, epochs: int = EPOCHS
 ) -> float:
     """Return the real tokens a second of training by a way, after its first epoch."""
     set_up(1)
     dtype = choose_dtype("auto", device)
-    examples, settings = random_examples(count), SETTINGS | {"batch_size": size}
-    state, masks = first_state(random_weights(architecture), 0).to(device), generator(0, "dropout", device=device)
-    steps = PaddedSteps(state, architecture, examples, settings, dtype)
-    steps.masks.set_state(masks.get_state())
-    steps.captures = way == "captured" and device == "cuda"
+    course = Course(family, random_examples(count), SETTINGS | {"batch_size": size}, seed=0, dtype=dtype)
+    state = first_state(random_weights(family), family, 0).to(device)
+    steps = FlatSteps(course, state, 1) if way == "end to end" else PaddedSteps(course, state)
+    steps.masks.set_state(generator(0, "dropout", device=device).get_state())
+    if isinstance(steps, PaddedSteps):
+        steps.captures = way == "captured" and device == "cuda"
     begun, tokens = 0.0, 0
     for epoch in range(epochs):
         if epoch == 1:
             begun, tokens = time.perf_counter(), 0
         for numbers in epoch_batches(count, size, 0, epoch):
-            if way == "end to end":
-                batch = (numbers, masks, 1)
-                _, _, read, _ = end_to_end(state, architecture, examples, settings, *batch, rate=2e-5, dtype=dtype)
-            else:
-                _, read, _ = steps.take(numbers, 2e-5)
-            tokens += read
+            tokens += steps.take(numbers, 2e-5).tokens
     return tokens / (time.perf_counter() - begun)
 
 

@@ -27,7 +27,7 @@ import torch
 import yaml
 
 from finevar import ROOT
-from finevar.models.encoder import Architecture
+from finevar.models.distilbert.encoder import Architecture
 from finevar.models.machine import CPUINFO, has_bfloat16
 from finevar.study.config import read_config
 from finevar.study.design import Run, plan_study

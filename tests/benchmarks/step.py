@@ -24,15 +24,17 @@ import torch
 from tests.benchmarks.rivals import ceiling, step_flops
 from torch.nn import functional as F
 
-from finevar.models.encoder import Architecture, Weights, classify, multiplied
+from finevar.models.distilbert.encoder import classify, multiplied
+from finevar.models.distilbert.family import FlatDistilBert
+from finevar.models.distilbert.packing import collate
+from finevar.models.family import Weights
 from finevar.models.machine import choose_dtype, set_up
-from finevar.models.packing import collate
 from finevar.models.randomness import generator
 from finevar.training.optimiser import Moments, update
 
 SIZES = {
-    "MiniLM, 22.7 M": Architecture(30522, 512, 384, 1536, 6, 12, "gelu", 0.1, 0.1, 0.2),
-    "DistilBERT-base, 66 M": Architecture(30522, 512, 768, 3072, 6, 12, "gelu", 0.1, 0.1, 0.2),
+    "MiniLM, 22.7 M": FlatDistilBert(30522, 512, 384, 1536, 6, 12, "gelu", 0.1, 0.1, 0.2),
+    "DistilBERT-base, 66 M": FlatDistilBert(30522, 512, 768, 3072, 6, 12, "gelu", 0.1, 0.1, 0.2),
 }
 WORDS = 3000  # that occur in 256 to 512 sentences
 # The lengths of the Amazon sentences in tokens, at shares of them.
@@ -60,7 +62,7 @@ def main() -> None:
             print(f"| {name} | {size} | {parts} | {mean['tokens']:.0f} | {share:.0f} % |", flush=True)
 
 
-def time_steps(architecture: Architecture, size: int, seed: int) -> Times:
+def time_steps(architecture: FlatDistilBert, size: int, seed: int) -> Times:
     """Return the median seconds of each part of a step, and its mean tokens, on one thread."""
     set_up(1)
     dtype = choose_dtype("auto", "cpu")
@@ -72,11 +74,11 @@ def time_steps(architecture: Architecture, size: int, seed: int) -> Times:
         lengths = np.interp(draw.uniform(size=size), SHARES, LENGTHS).astype(int)
         sentences = [draw.integers(0, WORDS, length) for length in lengths]
         marks = [time.perf_counter()]
-        batch = collate(sentences, draw.integers(0, 2, size), heads=architecture.heads)
+        batch, labels = collate(sentences, heads=architecture.heads), torch.from_numpy(draw.integers(0, 2, size))
         marks.append(time.perf_counter())
         ready = multiplied(weights, dtype)
         marks.append(time.perf_counter())
-        loss = F.cross_entropy(classify(ready, architecture, batch, masks), batch.labels)
+        loss = F.cross_entropy(classify(ready, architecture, batch, masks), labels)
         marks.append(time.perf_counter())
         loss.backward()
         marks.append(time.perf_counter())
@@ -91,7 +93,7 @@ def time_steps(architecture: Architecture, size: int, seed: int) -> Times:
     return typical | {"tokens": statistics.mean(times["tokens"])}
 
 
-def random_weights(architecture: Architecture) -> Weights:
+def random_weights(architecture: FlatDistilBert) -> Weights:
     """Return weights of a model's sizes, of the words that occur alone, as training has them."""
     draw = torch.Generator().manual_seed(0)
     dim, wide = architecture.dim, architecture.hidden_dim

@@ -21,11 +21,11 @@ from finevar.evaluation.evaluation import evaluate_files
 from finevar.files import check_sums, write_facts, write_sums
 from finevar.metrics import RESPONSES
 from finevar.models import checkpoint
-from finevar.models.conversion import convert_model
+from finevar.models.distilbert.conversion import convert_model
 from finevar.parquet import read_table, write_rows
 from finevar.study.config import TRAINING_DEFAULTS
 from finevar.tables import TABLES
-from finevar.training import training
+from finevar.training.job import train_files
 
 CLASSES = ["negative", "positive"]
 LENGTH = 8  # at which some sentences are cut
@@ -50,7 +50,7 @@ def make_study(folder: Path, dtype: str) -> dict:
     facts = {"classes": CLASSES, "data_sha256": "d", "train": COUNT, "eval": COUNT}
     write_facts(facts, folder / "dataset.json")
     settings, run = TRAINING_DEFAULTS | SETTINGS | {"dtype": dtype}, folder / "runs" / "r"
-    trained = training.train_files(
+    trained = train_files(
         start=str(folder / "start"), train=str(folder / "encoded.safetensors"), facts=str(folder / "dataset.json"),
         settings=settings, seed=0, threads=1, name="r", model=str(run / "model"), summary=str(run / "training.json"),
         training=str(run / "training.parquet"),

@@ -15,7 +15,7 @@ import yaml
 import tiny
 from finevar import ROOT
 
-FACTOR_OF_RATE = "schedule_factor(step, total, *schedule)"
+FACTOR_OF_RATE = "share"
 STUDY = {
     "study": "more",
     "sources": {"model": {"kind": "local", "path": "model"}, "texts": {"kind": "local", "path": "texts"}},
@@ -76,7 +76,7 @@ def test_a_metric_a_setting_and_a_design_are_one_change_each(tmp_path):
     package = tmp_path / "scripts" / "finevar"
     change(package / "study" / "designs.py", "DESIGNS = {\n", f"DESIGNS = {{\n{design}")
     change(tmp_path / "workflow/schemas/config.schema.yaml", "      clip_norm:\n", f"{setting}      clip_norm:\n")
-    change(package / "training" / "training.py", f"{use.partition(' * ')[0]} * {FACTOR_OF_RATE}\n", use)
+    change(package / "training" / "loop.py", f"{use.partition(' * ')[0]} * {FACTOR_OF_RATE}\n", use)
     tiny.make_model(tmp_path / "model")
     (tmp_path / "texts").mkdir()
     tiny.write_csv(tmp_path / "texts" / "texts.csv", tiny.make_sentences(120))

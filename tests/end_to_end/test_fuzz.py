@@ -45,8 +45,8 @@ from finevar.data.corpus import prepare
 from finevar.data.encoding import Encoded, encode, load_encoded, save_encoded
 from finevar.data.packages import archive_member, unpack
 from finevar.errors import InputError
-from finevar.models.conversion import convert_model
-from finevar.models.encoder import Architecture
+from finevar.models.distilbert.conversion import convert_model
+from finevar.models.distilbert.encoder import Architecture
 from finevar.models.fetch import check_model
 from finevar.parquet import read_table, write_table
 from finevar.study.coding import model_matrix, terms

@@ -23,8 +23,8 @@ from finevar.jobs import cache as finished
 from finevar.parquet import read_sealed_table, read_table, write_table
 from finevar.results import run_metrics
 from finevar.study.config import TRAINING_DEFAULTS
-from finevar.training import saving as keeping
-from finevar.training import training
+from finevar.training import job, loop, saving
+from finevar.training.job import train_files
 
 CLASSES = ["negative", "positive"]
 SETTINGS = TRAINING_DEFAULTS | {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2, "max_length": 16}
@@ -47,7 +47,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict:
 def train(inputs: dict, run: Path, *, seed: int = 0, weights_kept: bool = False, state: bool = False) -> dict:
     outputs = {"model": "model", "training": "training.parquet", "summary": "training.json"}
     outputs |= {"state": "state.safetensors"} if state else {}
-    return training.train_files(
+    return train_files(
         start=inputs["start"],
         train=inputs["encoded.safetensors"],
         evaluation=inputs["encoded.safetensors"],
@@ -211,16 +211,16 @@ def test_what_was_finished_before_an_input_changed_is_not_given_back(own, tmp_pa
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_training_that_was_interrupted_before_an_input_changed_begins_anew(own, tmp_path, monkeypatch, change):
-    def interrupt(keeper, state, draws):
+    def interrupt(saver, state, draws):
         if len(state.rows) == 4:
-            keeper.asked.append("SIGTERM")
-        keep(keeper, state, draws)
+            saver.asked.append("SIGTERM")
+        save(saver, state, draws)
 
-    keep = keeping.Keeper.keep
-    monkeypatch.setattr(keeping.Keeper, "keep", interrupt)
+    save = saving.StateSaver.save_if_due
+    monkeypatch.setattr(saving.StateSaver, "save_if_due", interrupt)
     with pytest.raises(Interruption):
         train(own, tmp_path)
-    monkeypatch.setattr(keeping.Keeper, "keep", keep)
+    monkeypatch.setattr(saving.StateSaver, "save_if_due", save)
     change(own)
     train(own, tmp_path)
     train(own, tmp_path / "fresh")
@@ -237,7 +237,7 @@ def test_what_one_machine_has_finished_another_one_is_given(inputs, tmp_path, mo
     row = evaluate(inputs, tmp_path)
     remove_outputs(tmp_path)
     train(inputs, tmp_path)
-    for module in (training, evaluation):  # the evaluation, and every training from now on, lands elsewhere
+    for module in (job, loop, evaluation):  # the evaluation, and every training from now on, lands elsewhere
         facts = module.machine_facts
         monkeypatch.setattr(module, "machine_facts", lambda *given, facts=facts: facts(*given) | machine)
     assert evaluate(inputs, tmp_path) == row

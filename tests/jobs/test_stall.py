@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from test_saving import SETTINGS, attempts, make_job, same, to
 from test_worker import SCRIPTS, folder, pytestmark  # noqa: F401 - a fixture, and Linux only
 
@@ -19,7 +20,7 @@ from finevar.errors import InputError
 from finevar.evaluation import evaluation
 from finevar.jobs import stall
 from finevar.jobs.endings import BEGUN, ERROR, read_ending
-from finevar.training import training
+from finevar.training.job import train_files
 
 WORK = """
 import ctypes, time
@@ -80,26 +81,26 @@ def test_a_job_that_fails_otherwise_is_not_taken_for_one_that_hangs(folder, tmp_
 
 def test_a_training_that_hung_goes_on_to_the_same_bytes(tmp_path):
     job = make_job(tmp_path, SETTINGS | {"dtype": "float32"})
-    training.train_files(**job, **to(tmp_path / "undisturbed"))
+    train_files(**job, **to(tmp_path / "undisturbed"))
     script = f"""
 import hanging
-from finevar.training import training
+from finevar.models.distilbert import family
 from finevar.jobs.worker import perform
-classify, calls = training.classify, []
+classify, calls = family.classify, []
 def hang_at_the_fifth(*arguments):
     calls.append(1)
     if len(calls) == 5:
         hanging.hang()
     return classify(*arguments)
-training.classify = hang_at_the_fifth
-perform("finevar.training.training.train_files", {job | to(tmp_path)!r}, "job.log")
+family.classify = hang_at_the_fifth
+perform("finevar.training.job.train_files", {job | to(tmp_path)!r}, "job.log")
 """
     done, _ = start(script, tmp_path, FINEVAR_STALL_SECONDS="1", FINEVAR_SAVE_SECONDS="0")
     assert done.returncode == 1
     log = (tmp_path / "job.log").read_text()
     assert "If no training step ends within 1 seconds" in log
     assert "in backpropagate" in log.partition("Timeout (0:00:02)!\n")[2]
-    training.train_files(**job, **to(tmp_path))
+    train_files(**job, **to(tmp_path))
     assert same(tmp_path, tmp_path / "undisturbed")
     assert "started at step 4" in attempts(tmp_path)
 
@@ -139,8 +140,7 @@ def test_each_batch_of_an_evaluation_is_progress(tmp_path, monkeypatch):
     texts, labels = zip(*tiny.make_sentences(150), strict=True)
     encoded = encode(texts, [int(label == "positive") for label in labels], tmp_path)
     options = {"max_length": 16, "device": "cpu"}
-    float32 = training.choose_dtype("float32", "cpu")
-    evaluation.evaluate_model(tmp_path, encoded, texts, ["negative", "positive"], float32, **options)
+    evaluation.evaluate_model(tmp_path, encoded, texts, ["negative", "positive"], torch.float32, **options)
     assert calls == ["batch", 1, 1]
 
 

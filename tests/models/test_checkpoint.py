@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from finevar.models import checkpoint
+from finevar.models.distilbert.family import FlatDistilBert
 
-SIZES = SimpleNamespace(dim=2)
+SIZES = FlatDistilBert(9, 8, 2, 2, 1, 1, "gelu", 0.1, 0.1, 0.1)  # two wide
 
 
 def rows_of(labels: list[str] | None, classes: list[str]) -> tuple[list[int], str]:

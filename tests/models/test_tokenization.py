@@ -25,7 +25,7 @@ VOCABULARY = [*SPECIAL, "the", "The", "cafe", "caf\u00e9", "Caf\u00e9", "\u4e2d"
 VOCABULARY += ["film", "##s", "Film", "un", "##aff", "##able", "!", "[", "]", "sep", "SEP", "x", "##x", "y", "i", "'"]
 VOCABULARY += ["t", "don", "NEW", "new", "<", ">", "e", "##e", "a", "##a", "A", "##A", "pad"]
 VOCABULARY += ["\u0301", "hello", "Hello"]
-DISTILBERT = {"vocab_size": len(VOCABULARY) + 4, "max_position_embeddings": 24}
+WORDS, POSITIONS = len(VOCABULARY) + 4, 24
 TEXTS = ["the film", "The Film", "caf\u00e9 Caf\u00e9 cafe", "\u4e2d\u56fd film", "[SEP] the", "the [PAD] x", "[sep] x"]
 TEXTS += ["don't", "NEW new hello Hello", "<e> the", "the<e>film", "NEWfilm", "e\u0301 \u00e9", "\u0130i", "x" * 101]
 TEXTS += ["films AAA aaa", "\U0001f600 film", "x\u0000y", "x\ufffdy", "\u00a0x\u3000y", "[CLS]", " \u200b ", ""]
@@ -73,8 +73,10 @@ def source(folder: Path, *, tokenizer: Tokenizer | None = None, settings=None, m
 def converted(path: Path) -> Path:
     output = path.with_name("converted")
     output.mkdir()
-    convert_tokenizer(path, output, DISTILBERT, where="source tiny")
-    (output / "config.json").write_text(json.dumps({"model_type": "distilbert"} | DISTILBERT))
+    convert_tokenizer(path, output, words=WORDS, positions=POSITIONS, where="source tiny")
+    (output / "config.json").write_text(
+        json.dumps({"model_type": "distilbert", "vocab_size": WORDS, "max_position_embeddings": POSITIONS})
+    )
     return output
 
 
@@ -96,7 +98,7 @@ def assert_same_ids(path: Path) -> list[list[int]]:
     assert loaded(TEXTS, truncation=True, max_length=7)["input_ids"] == cut
     assert [encoded.sentence(number, 7).tolist() for number in range(len(TEXTS))] == cut
     assert set(loaded("x")) == {"input_ids", "attention_mask"}
-    assert loaded.model_max_length == DISTILBERT["max_position_embeddings"]
+    assert loaded.model_max_length == POSITIONS
     assert type(loaded).__name__ in ("PreTrainedTokenizerFast", "TokenizersBackend")
     assert json.loads((output / "tokenizer_config.json").read_text())["tokenizer_class"] == "PreTrainedTokenizerFast"
     return expected
@@ -285,7 +287,7 @@ def test_a_machine_that_fails_is_no_fault_of_the_tokenizer(tmp_path, monkeypatch
 
 def test_transformers_is_imported_only_where_a_model_is_fetched_or_exported():
     """It takes seconds, which a training is not to pay."""
-    code = "import sys, finevar.models.fetch, finevar.training.training; print('transformers' in sys.modules)"
+    code = "import sys, finevar.models.fetch, finevar.training.job; print('transformers' in sys.modules)"
     scripts = PACKAGE.parent
     done = subprocess.run([sys.executable, "-c", code], cwd=scripts, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
@@ -298,6 +300,6 @@ def test_a_vocabulary_of_many_languages_is_read_without_a_network(tmp_path):
     (path / "vocab.txt").write_text("\n".join(words))
     output = tmp_path / "converted"
     output.mkdir()
-    convert_tokenizer(path, output, DISTILBERT | {"vocab_size": len(words)}, where="source tiny")
+    convert_tokenizer(path, output, words=len(words), positions=POSITIONS, where="source tiny")
     encoded = encode(["The w100000"], [0], output)
     assert encoded.tokens.tolist() == [2, VOCABULARY.index("The"), len(words) - 1, 3]

@@ -28,7 +28,7 @@ from finevar.planning.forecast import (
 )
 from finevar.study.config import TRAINING_DEFAULTS, read_config
 from finevar.study.design import plan_study
-from finevar.training import timing, training
+from finevar.training import steps, timing
 from pilot_facts import PILOT
 
 # Of a run of 256 sentences, an epoch takes 32, 16 or 8 steps of 0.18, 0.26 or 0.42 s.
@@ -163,13 +163,13 @@ def data(tmp_path: Path) -> pilot.Data:
 
 def paced(monkeypatch: pytest.MonkeyPatch, seconds: list[float]) -> None:
     """Make each step take so many seconds more, the last of them from then on."""
-    taken, update = iter(seconds[:-1]), training.update
+    taken, update = iter(seconds[:-1]), steps.update
 
     def slow(*args: Any, **options: Any):
         time.sleep(next(taken, seconds[-1]))
         return update(*args, **options)
 
-    monkeypatch.setattr(training, "update", slow)
+    monkeypatch.setattr(steps, "update", slow)
 
 
 def time_steps(data: pilot.Data, folder: Path, **settings: Any) -> dict[str, Any]:

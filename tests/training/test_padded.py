@@ -12,15 +12,17 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import tiny
 from finevar.data.encoding import Encoded, encode
 from finevar.models import checkpoint
-from finevar.models.encoder import Architecture
-from finevar.models.packing import collate
-from finevar.training import padded, training
+from finevar.models.distilbert.family import FlatDistilBert
+from finevar.models.distilbert.packing import block_places, collate
+from finevar.training import loop, padded
 from finevar.training.optimiser import update
-from finevar.training.padded import PaddedSteps, block_places
+from finevar.training.padded import PaddedSteps
+from finevar.training.start import first_state
+from finevar.training.steps import Course
 
 
 def trained(start, examples, monkeypatch, settings=SETTINGS, *, pads: bool):  # noqa: F811
-    monkeypatch.setattr(training, "pads", lambda _: pads)
+    monkeypatch.setattr(loop, "pads", lambda _: pads)
     return train(start, examples, settings)
 
 
@@ -52,7 +54,7 @@ def test_the_same_run_twice_is_the_same_to_the_byte(start, examples, monkeypatch
 
 
 def test_going_on_from_a_state_gives_the_same_bytes(start, examples, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(training, "pads", lambda _: True)
+    monkeypatch.setattr(loop, "pads", lambda _: True)
     settings = SETTINGS | {"dropout": 0.1, "schedule": "constant"}
     whole = train(start, examples, settings)
     half = train(start, examples, settings | {"epochs": 1})
@@ -72,17 +74,17 @@ def test_where_memory_runs_out_it_goes_on_end_to_end(start, examples, monkeypatc
 @pytest.mark.parametrize(("count", "length", "heads"), [(3, 16, 2), (8, 32, 4), (1, 16, 12)])
 def test_places_are_those_of_full_sentences_laid_end_to_end(count, length, heads):
     sentences = [np.arange(length, dtype=np.int32)] * count
-    batch = collate(sentences, np.zeros(count, dtype=np.int64), heads=heads)
+    batch = collate(sentences, heads=heads)
     assert len(batch.blocks) == 1
     for name, places in block_places(count, length, heads, torch.device("cpu")).items():
         assert torch.equal(places, getattr(batch, name)), name
 
 
-def steps_of(start, examples, settings, device="cpu"):  # noqa: F811
-    """Return steps of a model on a device, whose tensors may be fake."""
-    full, architecture = checkpoint.load_model(start)
-    state = training.first_state(full, 0).to(device)
-    return PaddedSteps(state, architecture, examples, settings, torch.float32)
+def steps_of(start, examples, settings):  # noqa: F811
+    """Return steps of a model, whose tensors may be fake."""
+    full, family = checkpoint.load_model(start)
+    state = first_state(full, family, 0).to("cpu")
+    return PaddedSteps(Course(family, examples, settings, seed=0, dtype=torch.float32), state)
 
 
 def test_a_step_never_waits_for_its_device(start, examples):  # noqa: F811
@@ -95,7 +97,7 @@ def test_a_step_never_waits_for_its_device(start, examples):  # noqa: F811
 def test_a_step_that_waits_would_be_seen(start, examples, monkeypatch):  # noqa: F811
     steps = steps_of(start, examples, SETTINGS)
     monkeypatch.setattr(
-        padded, "update", lambda *arguments, **options: update(*arguments, **options) * steps.told.sum().item()
+        padded, "update", lambda *arguments, **options: update(*arguments, **options) * steps.loss_and_norm.sum().item()
     )
     with (
         FakeTensorMode(allow_non_fake_inputs=True),
@@ -145,7 +147,7 @@ def test_a_captured_step_is_the_step(start, examples, monkeypatch):  # noqa: F81
 
 @pytest.mark.parametrize("way", gpu.WAYS)
 def test_the_benchmark_for_a_gpu_runs(way):
-    tiny_one = Architecture(3000, 128, 16, 16, 2, 2, "gelu", 0.1, 0.1, 0.2)
+    tiny_one = FlatDistilBert(3000, 128, 16, 16, 2, 2, "gelu", 0.1, 0.1, 0.2)
     assert gpu.tokens_per_second(tiny_one, 8, way, "cpu", count=16, epochs=2) > 0
 
 

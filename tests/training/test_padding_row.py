@@ -12,11 +12,14 @@ from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from finevar.data.encoding import Encoded
 from finevar.files import write_sums
-from finevar.models.encoder import Architecture
-from finevar.models.vocabulary import EMBEDDING, compact
+from finevar.models.distilbert.encoder import WORDS
+from finevar.models.distilbert.family import FlatDistilBert
+from finevar.models.vocabulary import compact
 from finevar.study.config import TRAINING_DEFAULTS
-from finevar.training import training
+from finevar.training import loop
+from finevar.training.loop import Plan, Trained, train_model
 from finevar.training.padded import padded_length
+from finevar.training.schedule import epoch_batches
 
 CLASSES = ["negative", "positive"]
 SETTINGS = TRAINING_DEFAULTS | {"dtype": "float32", "dropout": 0.0, "learning_rate": 5e-3, "schedule": "constant"}
@@ -53,7 +56,7 @@ def theirs(start: Path, sentences: list[list[int]], settings: dict) -> tuple[lis
     optimiser = torch.optim.AdamW(groups, lr=settings["learning_rate"], weight_decay=settings["weight_decay"])
     labels, losses = torch.arange(len(sentences)) % 2, []
     for epoch in range(settings["epochs"]):
-        for numbers in training.epoch_batches(len(sentences), settings["batch_size"], 0, epoch):
+        for numbers in epoch_batches(len(sentences), settings["batch_size"], 0, epoch):
             rows = [torch.tensor(sentences[number]) for number in numbers]
             tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
             mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
@@ -66,9 +69,9 @@ def theirs(start: Path, sentences: list[list[int]], settings: dict) -> tuple[lis
     return losses, model.state_dict()
 
 
-def ours(start: Path, sentences: list[list[int]], settings: dict, monkeypatch, *, pads: bool) -> training.Trained:
-    monkeypatch.setattr(training, "pads", lambda _: pads)
-    return training.train_model(start, flat(sentences), CLASSES, settings, seed=0, threads=1, name="test")
+def ours(start: Path, sentences: list[list[int]], settings: dict, monkeypatch, *, pads: bool) -> Trained:
+    monkeypatch.setattr(loop, "pads", lambda _: pads)
+    return train_model(Plan(start, flat(sentences), CLASSES, settings, seed=0, threads=1, name="test"))
 
 
 @pytest.mark.parametrize("pads", [False, True])
@@ -81,29 +84,29 @@ def test_the_row_of_the_padding_token_learns_as_in_transformers(tmp_path, monkey
     trained = ours(start, SENTENCES, settings, monkeypatch, pads=pads)
     assert len(losses) == 30
     np.testing.assert_allclose([row["loss"] for row in trained.steps], losses, rtol=0, atol=1e-5)
-    torch.testing.assert_close(trained.weights[EMBEDDING], weights[EMBEDDING], rtol=0, atol=1e-4)
+    torch.testing.assert_close(trained.weights[WORDS], weights[WORDS], rtol=0, atol=1e-4)
     if padding is not None:
-        before = DistilBertForSequenceClassification.from_pretrained(start).state_dict()[EMBEDDING][padding]
-        torch.testing.assert_close(trained.weights[EMBEDDING][padding], before * (1 - 5e-3 * 0.1) ** 30)
+        before = DistilBertForSequenceClassification.from_pretrained(start).state_dict()[WORDS][padding]
+        torch.testing.assert_close(trained.weights[WORDS][padding], before * (1 - 5e-3 * 0.1) ** 30)
 
 
 @pytest.mark.parametrize(("stated", "padding"), [({}, 0), ({"pad_token_id": None}, None), ({"pad_token_id": 7}, 7)])
 def test_the_padding_token_is_that_of_the_config_or_of_transformers(tmp_path, stated, padding):
     config = json.loads((make_model(tmp_path / "start") / "config.json").read_text())
     del config["pad_token_id"]
-    assert Architecture.from_config(config | stated).padding == padding
+    assert FlatDistilBert.from_config(config | stated).padding == padding
     assert DistilBertConfig.from_dict(config | stated).pad_token_id == padding
 
 
 @pytest.mark.parametrize(("padding", "row"), [(0, 0), (7, 4), (4, None), (29, None), (None, None)])
 def test_the_padding_row_is_found_among_the_words_that_occur(padding, row):
-    weights = {EMBEDDING: torch.arange(60.0).view(30, 2)}
-    whole = Architecture(30, 32, 2, 2, 1, 1, "gelu", 0.1, 0.1, 0.1, padding)
-    fewer, architecture, _, rows = compact(weights, whole, flat([[2, 5, 0, 6, 3], [2, 7, 3]]))
+    weights = {WORDS: torch.arange(60.0).view(30, 2)}
+    whole = FlatDistilBert(30, 32, 2, 2, 1, 1, "gelu", 0.1, 0.1, 0.1, padding)
+    fewer, family, _, rows = compact(weights, whole, flat([[2, 5, 0, 6, 3], [2, 7, 3]]))
     assert rows.tolist() == [0, 2, 3, 5, 6, 7]
     expected = rows.tolist().index(padding) if padding in rows.tolist() else None
-    assert architecture.padding == expected
-    assert row is None or fewer[EMBEDDING][expected, 0] == 2 * padding
+    assert family.padding == expected
+    assert row is None or fewer[WORDS][expected, 0] == 2 * padding
 
 
 # Positions ------------------------------------------------------------------------------------------------------------

@@ -21,9 +21,11 @@ from finevar import PACKAGE, files
 from finevar.data.encoding import encode, save_encoded
 from finevar.errors import InputError, Interruption
 from finevar.jobs import memory
+from finevar.models.distilbert import family
 from finevar.study.config import TRAINING_DEFAULTS
-from finevar.training import saving as keeping
-from finevar.training import training
+from finevar.training import job as training_job
+from finevar.training import saving
+from finevar.training.job import train_files
 
 SCRIPTS = PACKAGE.parent
 CLASSES = ["negative", "positive"]
@@ -83,7 +85,7 @@ def attempts(folder: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def undisturbed(job, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
-    training.train_files(**job, **to(folder))
+    train_files(**job, **to(folder))
     return folder
 
 
@@ -92,19 +94,19 @@ def undisturbed(job, tmp_path_factory) -> Path:
 def test_a_training_that_is_asked_to_end_goes_on_to_the_same_bytes(
     job, undisturbed, tmp_path, monkeypatch, number, step
 ):
-    keep = keeping.Keeper.keep
+    save = saving.StateSaver.save_if_due
 
-    def keep_and_signal(keeper, state, draws):
+    def signal_and_save(saver, state, draws):
         if len(state.rows) == step:
             os.kill(os.getpid(), number)
-        keep(keeper, state, draws)
+        save(saver, state, draws)
 
     with monkeypatch.context() as patch:
-        patch.setattr(keeping.Keeper, "keep", keep_and_signal)
+        patch.setattr(saving.StateSaver, "save_if_due", signal_and_save)
         with pytest.raises(Interruption, match=rf"Interrupted by {number.name}; goes on from step {step} at"):
-            training.train_files(**job, **to(tmp_path))
+            train_files(**job, **to(tmp_path))
     assert not (tmp_path / "model").exists()
-    training.train_files(**job, **to(tmp_path))
+    train_files(**job, **to(tmp_path))
     assert same(tmp_path, undisturbed)
     assert attempts(tmp_path) == [
         "started at step 0",
@@ -117,20 +119,20 @@ def test_a_training_that_is_asked_to_end_goes_on_to_the_same_bytes(
 
 def test_signals_mean_again_what_they_did_before(job, tmp_path):
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)]
-    training.train_files(**job, **to(tmp_path))
+    train_files(**job, **to(tmp_path))
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)] == before
 
 
 def spawn(job: dict, folder: Path, **environment: str) -> subprocess.Popen:
     """Start a training in a process of its own."""
-    script = f"from finevar.training.training import train_files; train_files(**{job | to(folder)!r})"
+    script = f"from finevar.training.job import train_files; train_files(**{job | to(folder)!r})"
     variables = os.environ | {"PYTHONPATH": str(SCRIPTS)} | environment
     return subprocess.Popen([sys.executable, "-c", script], env=variables, stderr=subprocess.PIPE, text=True)
 
 
 def test_kills_between_and_within_writes_change_no_byte(tmp_path):
     job = make_job(tmp_path, SETTINGS | {"epochs": 100, "dtype": "float32"})
-    training.train_files(**job, **to(tmp_path / "undisturbed"))
+    train_files(**job, **to(tmp_path / "undisturbed"))
     for kill in range(3):
         process = spawn(job, tmp_path, FINEVAR_SAVE_SECONDS="0")  # so that it writes most of the time
         deadline = time.monotonic() + 60
@@ -140,7 +142,7 @@ def test_kills_between_and_within_writes_change_no_byte(tmp_path):
             time.sleep(0.001)
         process.kill()
         process.communicate()
-    training.train_files(**job, **to(tmp_path))
+    train_files(**job, **to(tmp_path))
     assert same(tmp_path, tmp_path / "undisturbed")
     starts = [line for line in attempts(tmp_path) if line.startswith("started")]
     assert starts[0] == "started at step 0"
@@ -153,49 +155,49 @@ def attempts_of(folder: Path) -> list[str]:
 
 def test_a_state_is_saved_as_time_passes_but_not_so_often_that_it_costs(job, tmp_path, monkeypatch):
     monkeypatch.setenv("FINEVAR_SAVE_SECONDS", "0")
-    training.train_files(**job, **to(tmp_path / "often"))
+    train_files(**job, **to(tmp_path / "often"))
     assert [line for line in attempts(tmp_path / "often") if line.startswith("saved")] == [
         f"saved at step {step}" for step in range(1, 19)
     ]
     monkeypatch.delenv("FINEVAR_SAVE_SECONDS")
-    training.train_files(**job, **to(tmp_path / "seldom"))
+    train_files(**job, **to(tmp_path / "seldom"))
     assert attempts(tmp_path / "seldom") == ["started at step 0", "finished at step 18, ok"]
-    monkeypatch.setattr(keeping, "SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(keeping, "SAVE_SHARE", 1e-6)
-    training.train_files(**job, **to(tmp_path / "dear"))  # a save costs a million times itself: the first is the last
+    monkeypatch.setattr(saving, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(saving, "SAVE_SHARE", 1e-6)
+    train_files(**job, **to(tmp_path / "dear"))  # a save costs a million times itself: the first is the last
     assert attempts(tmp_path / "dear") == ["started at step 0", "saved at step 1", "finished at step 18, ok"]
 
 
 @pytest.mark.parametrize("other", ["seed", "epochs", "machine"])
 def test_a_state_of_another_training_is_not_taken_up(job, tmp_path, monkeypatch, other):
-    def stop(keeper, state, draws):
-        keeper.asked.append("SIGTERM")
-        original(keeper, state, draws)
+    def stop(saver, state, draws):
+        saver.asked.append("SIGTERM")
+        save(saver, state, draws)
 
-    original = keeping.Keeper.keep
+    save = saving.StateSaver.save_if_due
     with monkeypatch.context() as patch:
-        patch.setattr(keeping.Keeper, "keep", stop)
+        patch.setattr(saving.StateSaver, "save_if_due", stop)
         with pytest.raises(Interruption):
-            training.train_files(**job, **to(tmp_path))
+            train_files(**job, **to(tmp_path))
     changed = job | {"seed": 1 if other == "seed" else 0}
     changed["settings"] = job["settings"] | {"epochs": 4 if other == "epochs" else 3}
     if other == "machine":
-        facts = training.machine_facts
-        monkeypatch.setattr(training, "machine_facts", lambda *of: facts(*of) | {"device": "another processor"})
-    training.train_files(**changed, **to(tmp_path))
+        facts = training_job.machine_facts
+        monkeypatch.setattr(training_job, "machine_facts", lambda *of: facts(*of) | {"device": "another processor"})
+    train_files(**changed, **to(tmp_path))
     assert attempts(tmp_path)[2] == "started at step 0"
 
 
 def test_two_processes_never_train_one_run_at_once(tmp_path):
     job = make_job(tmp_path, SETTINGS)
-    with keeping.keeping(tmp_path, {}):
+    with saving.saving_states(tmp_path, {}):
         process = spawn(job, tmp_path)
         with pytest.raises(subprocess.TimeoutExpired):
             process.communicate(timeout=6)
         assert not (tmp_path / "model").exists()
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 0, told
-    assert "waiting until it has ended" in told
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "waiting until it has ended" in said
     assert attempts(tmp_path) == ["started at step 0", "finished at step 18, ok"]
 
 
@@ -207,17 +209,17 @@ def test_two_processes_never_train_one_run_at_once(tmp_path):
 )
 def test_a_batch_that_needs_too_much_memory_is_worked_in_parts(tmp_path, monkeypatch, caplog, error):
     job = make_job(tmp_path, SETTINGS | {"dropout": 0.0, "dtype": "float32"})
-    training.train_files(**job, **to(tmp_path / "whole"))
-    classify, calls = training.classify, []
+    train_files(**job, **to(tmp_path / "whole"))
+    classify, calls = family.classify, []
 
     def scarce(weights, architecture, batch, masks):
-        calls.append(len(batch.labels))
-        if len(calls) > 4 and len(batch.labels) > 3:
+        calls.append(len(batch.first))
+        if len(calls) > 4 and len(batch.first) > 3:
             raise error
         return classify(weights, architecture, batch, masks)
 
-    monkeypatch.setattr(training, "classify", scarce)
-    summary = training.train_files(**job, **to(tmp_path / "parts"))
+    monkeypatch.setattr(family, "classify", scarce)
+    summary = train_files(**job, **to(tmp_path / "parts"))
     assert summary["micro_batches"] == 4  # of 8 sentences: 4 at a time are still too many
     assert "each batch is now worked in 4 parts" in caplog.text
     (_, whole), (_, parts) = results(tmp_path / "whole"), results(tmp_path / "parts")
@@ -229,34 +231,34 @@ def test_a_batch_that_needs_too_much_memory_is_worked_in_parts(tmp_path, monkeyp
 
 def test_dropout_draws_begin_anew_where_memory_ran_out(tmp_path, monkeypatch):
     job = make_job(tmp_path, SETTINGS | {"dtype": "float32"})
-    classify, failed = training.classify, []
+    classify, failed = family.classify, []
 
     def scarce(weights, architecture, batch, masks):
         result = classify(weights, architecture, batch, masks)
-        if len(batch.labels) == 8 and not failed:
+        if len(batch.first) == 8 and not failed:
             failed.append(True)
             raise MemoryError
         return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "classify", scarce)
-        training.train_files(**job, **to(tmp_path / "ran out"))
-    training.train_files(**job, **to(tmp_path / "at once"), micro_batches=2)
+        patch.setattr(family, "classify", scarce)
+        train_files(**job, **to(tmp_path / "ran out"))
+    train_files(**job, **to(tmp_path / "at once"), micro_batches=2)
     assert same(tmp_path / "ran out", tmp_path / "at once")
 
 
 def test_too_little_memory_for_one_sentence_is_told(tmp_path, monkeypatch):
     job = make_job(tmp_path, SETTINGS)
-    monkeypatch.setattr(training, "classify", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr(family, "classify", lambda *_: (_ for _ in ()).throw(MemoryError()))
     with pytest.raises(InputError, match="memory: found too little for a single sentence at a time"):
-        training.train_files(**job, **to(tmp_path))
+        train_files(**job, **to(tmp_path))
 
 
 def test_another_error_of_the_loop_is_not_taken_for_want_of_memory(tmp_path, monkeypatch):
     job = make_job(tmp_path, SETTINGS)
-    monkeypatch.setattr(training, "classify", lambda *_: (_ for _ in ()).throw(RuntimeError("shapes differ")))
+    monkeypatch.setattr(family, "classify", lambda *_: (_ for _ in ()).throw(RuntimeError("shapes differ")))
     with pytest.raises(RuntimeError, match="shapes differ"):
-        training.train_files(**job, **to(tmp_path))
+        train_files(**job, **to(tmp_path))
 
 
 @contextlib.contextmanager
@@ -288,7 +290,7 @@ def test_a_run_that_the_kernel_kills_for_memory_is_repeated_in_smaller_parts(tmp
 import os, pathlib
 pathlib.Path({str(group)!r}, "cgroup.procs").write_text(str(os.getpid()))
 from finevar.jobs.worker import run_job
-run_job("finevar.training.training.train_files", log={str(tmp_path / "job.log")!r}, **{job!r})
+run_job("finevar.training.job.train_files", log={str(tmp_path / "job.log")!r}, **{job!r})
 """
         variables = {name: value for name, value in os.environ.items() if not name.startswith(("FINEVAR", "SLURM"))}
         variables |= {"PYTHONPATH": str(SCRIPTS), "TMPDIR": place}

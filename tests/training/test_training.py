@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,11 @@ from finevar.data.encoding import Encoded, encode
 from finevar.errors import InputError
 from finevar.models import checkpoint, machine
 from finevar.study.config import TRAINING_DEFAULTS
-from finevar.training import training
+from finevar.training import progress
+from finevar.training.job import save_trained
+from finevar.training.loop import Plan, train_model
 from finevar.training.optimiser import Moments, update
+from finevar.training.schedule import epoch_batches, schedule_factor
 from finevar.training.state import load_state, save_state
 
 CLASSES = ["negative", "positive"]
@@ -37,8 +39,7 @@ def examples(start: Path) -> Encoded:
 
 
 def train(start: Path, examples: Encoded, settings: dict = SETTINGS, *, seed: int = 0, threads: int = 1, begin=None):
-    chosen = {"seed": seed, "threads": threads, "begin": begin}
-    return training.train_model(start, examples, CLASSES, settings, name="test", **chosen)
+    return train_model(Plan(start, examples, CLASSES, settings, seed, threads, name="test"), begin=begin)
 
 
 class OrderedTrainer(Trainer):
@@ -83,7 +84,7 @@ def test_losses_follow_hugging_face_trainer(start, examples, tmp_path, schedule,
         labels = [row["labels"] for row in batch]
         return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask), "labels": torch.tensor(labels)}
 
-    orders = [[n for batch in training.epoch_batches(44, 8, 5, epoch) for n in batch] for epoch in range(2)]
+    orders = [[n for batch in epoch_batches(44, 8, 5, epoch) for n in batch] for epoch in range(2)]
     arguments = TrainingArguments(
         output_dir=str(tmp_path / "trainer"),
         use_cpu=True,
@@ -119,13 +120,13 @@ def test_schedules_equal_hugging_face(schedule, warm):
     theirs = get_scheduler(schedule, optimiser, num_warmup_steps=warm, num_training_steps=30)
     name = schedule.removesuffix("_with_warmup")
     for step in range(30):
-        assert training.schedule_factor(step, 30, warm, name) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
+        assert schedule_factor(step, 30, warm, name) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
         optimiser.step()
         theirs.step()
 
 
 def test_warm_up_below_one_is_a_share_of_the_steps():
-    assert [training.schedule_factor(step, 21, 0.1, "constant") for step in range(4)] == [0, 1 / 3, 2 / 3, 1]
+    assert [schedule_factor(step, 21, 0.1, "constant") for step in range(4)] == [0, 1 / 3, 2 / 3, 1]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -180,10 +181,10 @@ def test_a_shorter_run_that_diverged_ends_the_longer_one_alike(start, examples):
 
 
 def test_every_epoch_is_a_new_permutation_of_all_examples():
-    first, second = ([n for batch in training.epoch_batches(10, 4, 0, epoch) for n in batch] for epoch in range(2))
+    first, second = ([n for batch in epoch_batches(10, 4, 0, epoch) for n in batch] for epoch in range(2))
     assert sorted(first) == sorted(second) == list(range(10))
     assert first != second
-    assert [len(batch) for batch in training.epoch_batches(10, 4, 0, 0)] == [4, 4, 2]
+    assert [len(batch) for batch in epoch_batches(10, 4, 0, 0)] == [4, 4, 2]
 
 
 def test_divergence_is_a_result_and_not_a_failure(start, examples, tmp_path):
@@ -191,7 +192,7 @@ def test_divergence_is_a_result_and_not_a_failure(start, examples, tmp_path):
     assert trained.summary["status"] == "diverged"
     assert "at step" in trained.summary["reason"] or "not finite" in trained.summary["reason"]
     assert trained.weights is None
-    training.save_trained(trained, tmp_path / "model", start=start, classes=CLASSES)
+    save_trained(trained, tmp_path / "model", start=start, classes=CLASSES)
     assert not (tmp_path / "model" / "model.safetensors").exists()
 
 
@@ -229,7 +230,7 @@ def test_the_trained_folder_is_a_hugging_face_model(start, examples, tmp_path):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     trained = train(start, examples)
-    training.save_trained(trained, tmp_path / "model", start=start, classes=CLASSES)
+    save_trained(trained, tmp_path / "model", start=start, classes=CLASSES)
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model")
     assert model.config.id2label == {0: "negative", 1: "positive"}
     assert torch.equal(model.state_dict()["classifier.weight"], trained.weights["classifier.weight"])
@@ -242,9 +243,9 @@ def test_a_head_of_another_size_is_replaced_from_the_seed(start):
     drawn = []
     for seed in (0, 0, 1):
         weights, architecture = checkpoint.load_model(start)
-        told = checkpoint.fit_head(weights, architecture, CLASSES, ["a", "b", "c"], seed)
+        said = checkpoint.fit_head(weights, architecture, CLASSES, ["a", "b", "c"], seed)
         drawn.append(weights["classifier.weight"])
-    assert "had one of 2 classes" in told
+    assert "had one of 2 classes" in said
     assert drawn[0].shape == (3, 32)
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
@@ -271,13 +272,13 @@ def test_progress_shows_on_a_terminal_only(start, examples, capsys, monkeypatch)
     train(start, examples)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    progress = training.Progress("run", total=10, epochs=2)
-    progress.shown = -math.inf
-    progress.show({"step": 5, "epoch": 1.0, "loss": 0.5, "tokens": 100})
-    line = capsys.readouterr().err
-    assert "epoch 1.0/2  step 5/10  loss 0.5000" in line
-    assert "tokens/s" in line
-    assert "s left" in line
+    monkeypatch.setattr(progress, "SECONDS", 0.0)
+    train(start, examples)
+    *_, last, emptied = capsys.readouterr().err.rstrip("\r").split("\r")
+    assert last.startswith("test: 100%")
+    assert "12/12" in last
+    assert "step/s, epoch=2.0, loss=0." in last
+    assert not emptied.strip()  # the line is left to what comes next
 
 
 def test_bfloat16_follows_float32_and_keeps_float32_weights(start, examples):

@@ -24,7 +24,7 @@ from finevar.models import checkpoint
 from finevar.models.machine import choose_dtype, set_up
 from finevar.parquet import read_table
 from finevar.tables import TABLES
-from finevar.training.training import train_model
+from finevar.training.loop import Plan, train_model
 from finevar.words.formatting import (
     factor_label,
     interval,
@@ -138,15 +138,9 @@ def export_files(
 
 def train_again(choice: Choice, folder: Path, *, start: Path, train: str, classes: list[str], threads: int) -> None:
     """Train the chosen run once more and write its model."""
-    trained = train_model(
-        start,
-        load_encoded(train),
-        classes,
-        choice.settings,
-        seed=choice.run["seed"],
-        threads=threads,
-        name=choice.run["run_id"],
-    )
+    run = choice.run
+    plan = Plan(start, load_encoded(train), classes, choice.settings, run["seed"], threads, run["run_id"])
+    trained = train_model(plan)
     if trained.weights is None:
         raise not_as_it_was(choice, trained.summary["reason"])
     checkpoint.save_model(trained.weights, folder, start=start, classes=classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,8 @@ from finevar.jobs.cache import drop_weights, keep_finished, kept_identity, resto
 from finevar.jobs.stall import ending_if_stalled
 from finevar.metrics import cross_entropies, f1_average, metrics
 from finevar.models import checkpoint
-from finevar.models.encoder import classify, multiplied
+from finevar.models.family import Family, Weights
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
-from finevar.models.packing import collate
 from finevar.parquet import read_sealed_table, read_table, write_rows
 from finevar.results.run_metrics import UNDEFINED, engine, read_run_metrics
 
@@ -30,42 +30,55 @@ BATCH = 64  # sentences; of no effect on any metric beyond rounding
 Row = dict[str, Any]
 
 
-def evaluate_files(
-    *,
-    model: str,
-    summary: str | None,
-    examples: str,
-    encoded: str,
-    facts: str,
-    record: Mapping[str, Any],
-    threads: int,
-    predictions: str,
-    metrics: str,
-    weights_kept: bool = True,
-) -> Row:
-    """Evaluate from the files of other jobs to the files of this one; return the row of metrics.
+@dataclass(frozen=True)
+class EvaluationJob:
+    """The files of an evaluation, and what is said of the run.
 
     In: folder of the model, JSON summary of its training (None for a model that was not trained here), evaluation
-    examples as text and encoded, the data set's facts, and what identifies the run. Out: two Parquet files; those of an
-    evaluation that was finished are given back. weights_kept: whether the model stays as long as this one's outputs.
+    examples as text and encoded, the data set's facts; record: what identifies the run. Out: two Parquet files.
+    weights_kept: whether the model stays as long as these.
     """
-    data = read_facts(facts)
-    trained = read_facts(summary) if summary else untrained(Path(model))
-    identity = evaluation_identity(trained.pop("identity"), encoded, data, record)
-    folder, outputs = Path(metrics).parent, [predictions, metrics]
-    if weights_kept and trained["status"] == "ok":
-        require_weights(Path(model))
-    if kept_identity(folder, "evaluation") == identity and restore_finished(folder, "evaluation", outputs):
-        row = read_run_metrics([metrics])[0] | dict(record) | {"engine": engine()}
-        if read_sealed_table(metrics).to_pylist() == [row]:
+
+    model: str
+    summary: str | None
+    examples: str
+    encoded: str
+    facts: str
+    record: Mapping[str, Any]
+    threads: int
+    predictions: str
+    metrics: str
+    weights_kept: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """Return the run's folder."""
+        return Path(self.metrics).parent
+
+
+def evaluate_files(**arguments: Any) -> Row:
+    """Do an evaluation's job; return the row of metrics; arguments: those of an EvaluationJob.
+
+    The outputs of an evaluation that was finished are given back.
+    """
+    job = EvaluationJob(**arguments)
+    data, record, outputs = read_facts(job.facts), dict(job.record), [job.predictions, job.metrics]
+    trained = read_facts(job.summary) if job.summary else untrained(Path(job.model))
+    identity = evaluation_identity(trained.pop("identity"), job.encoded, data, record)
+    if job.weights_kept and trained["status"] == "ok":
+        require_weights(Path(job.model))
+    kept = kept_identity(job.folder, "evaluation") == identity
+    if kept and restore_finished(job.folder, "evaluation", outputs):
+        row = read_run_metrics([job.metrics])[0] | record | {"engine": engine()}
+        if read_sealed_table(job.metrics).to_pylist() == [row]:
             return row
     else:
-        rows, row = evaluate_trained(Path(model), trained, examples, encoded, data, record, threads)
-        write_rows(rows, predictions, PREDICTIONS)
-    write_rows([row], metrics, METRICS)
-    keep_finished(folder, "evaluation", outputs, identity)
-    if not weights_kept:
-        drop_weights(folder)
+        rows, row = evaluate_trained(job, trained, data)
+        write_rows(rows, job.predictions, PREDICTIONS)
+    write_rows([row], job.metrics, METRICS)
+    keep_finished(job.folder, "evaluation", outputs, identity)
+    if not job.weights_kept:
+        drop_weights(job.folder)
     return row
 
 
@@ -96,29 +109,26 @@ def evaluation_identity(
     }
 
 
-def evaluate_trained(
-    model: Path, trained: Row, examples: str, encoded: str, facts: Row, record: Mapping[str, Any], threads: int
-) -> tuple[list[Row], Row]:
+def evaluate_trained(job: EvaluationJob, trained: Row, facts: Row) -> tuple[list[Row], Row]:
     """Return a prediction per example and the row of metrics of a training's model; of one that diverged, neither."""
-    device = set_up(threads)
+    device, record = set_up(job.threads), job.record
     dtype = choose_dtype(record["dtype"], device)
-    ids = read_table(examples, EXAMPLES).column("example_id").to_pylist()
+    ids = read_table(job.examples, EXAMPLES).column("example_id").to_pylist()
     if trained["status"] == "ok":
-        require_weights(model)
-        data = load_encoded(encoded)
-        rows, measured = evaluate_model(
-            model, data, ids, facts["classes"], dtype, max_length=record["max_length"], device=device
-        )
+        require_weights(Path(job.model))
+        options = {"max_length": record["max_length"], "device": device}
+        data = load_encoded(job.encoded)
+        rows, measured = evaluate_model(Path(job.model), data, ids, facts["classes"], dtype, **options)
     else:
         rows, measured = [], diverged_metrics(facts["classes"], len(ids)) | {"reason": trained["reason"]}
-    versions = machine_facts(threads, dtype) | provenance()
+    versions = machine_facts(job.threads, dtype) | provenance()
     row = {name: (versions | trained | measured | dict(record)).get(name) for name in METRICS.names}
     return rows, row | {"data_sha256": facts["data_sha256"]}
 
 
-def evaluate_baseline(**job: Any) -> Row:
+def evaluate_baseline(**arguments: Any) -> Row:
     """Evaluate as `evaluate_files` does; raise InputError where the model gives no metrics to compare runs with."""
-    row = evaluate_files(**job)
+    row = evaluate_files(**arguments)
     if row["status"] != "ok":
         raise InputError(
             "the baseline",
@@ -146,25 +156,8 @@ def evaluate_model(
     Raises InputError where the model's head does not fit the classes.
     """
     started = time.monotonic()
-    weights, architecture = checkpoint.load_model(folder)
-    checkpoint.require_positions(architecture, max_length)
-    if len(weights.get("classifier.weight", ())) != len(classes):
-        raise InputError(
-            f"{folder}",
-            found=f"a head of {len(weights.get('classifier.weight', ()))} classes",
-            allowed=f"one of {len(classes)}, as the data set has ({', '.join(classes)})",
-            remedy="Use a model with a trained head for these classes, or give `baseline` a dataset to train it on.",
-        )
-    checkpoint.fit_head(weights, architecture, checkpoint.own_labels(folder), classes, seed=0)
-    weights = multiplied({name: tensor.to(device) for name, tensor in weights.items()}, dtype)
-    logits = np.empty((len(examples), len(classes)), dtype=np.float32)
-    by_length = np.argsort(np.diff(examples.offsets), kind="stable")
-    with torch.inference_mode(), ending_if_stalled("batch") as progressed:
-        for numbers in np.array_split(by_length, max(1, round(len(examples) / BATCH))):
-            sentences = [examples.sentence(number, max_length) for number in numbers]
-            batch = collate(sentences, examples.labels[numbers], heads=architecture.heads).to(device)
-            logits[numbers] = classify(weights, architecture, batch).cpu().numpy()
-            progressed()
+    weights, family = load_classifier(folder, classes, max_length)
+    logits = predict(weights, family, examples, len(classes), dtype, max_length=max_length, device=device)
     if odd := int((~np.isfinite(logits)).any(1).sum()):
         reason = f"logits of {odd:,} of {len(examples):,} evaluation examples are not finite"
         return [], diverged_metrics(classes, len(examples)) | {"status": "diverged", "reason": reason}
@@ -180,6 +173,46 @@ def evaluate_model(
         "engine": engine(),
     }
     return predictions, measured
+
+
+def load_classifier(folder: Path, classes: Sequence[str], max_length: int) -> tuple[Weights, Family]:
+    """Return a folder's weights, the rows of their head in the order of the classes, and their family.
+
+    Raises InputError where the model's positions do not do for the length, or its head does not fit the classes.
+    """
+    weights, family = checkpoint.load_model(folder)
+    checkpoint.require_positions(family, max_length)
+    if (found := checkpoint.head_classes(weights, family)) != len(classes):
+        raise InputError(
+            f"{folder}",
+            found=f"a head of {found} classes",
+            allowed=f"one of {len(classes)}, as the data set has ({', '.join(classes)})",
+            remedy="Use a model with a trained head for these classes, or give `baseline` a dataset to train it on.",
+        )
+    checkpoint.fit_head(weights, family, checkpoint.own_labels(folder), classes, seed=0)
+    return weights, family
+
+
+def predict(
+    weights: Weights,
+    family: Family,
+    examples: Encoded,
+    classes: int,
+    dtype: torch.dtype,
+    *,
+    max_length: int,
+    device: str,
+) -> np.ndarray:
+    """Return logits, float32 [examples, classes]; sentences of like length go through the model together."""
+    forward = family.forward({name: tensor.to(device) for name, tensor in weights.items()}, dtype)
+    logits = np.empty((len(examples), classes), dtype=np.float32)
+    by_length = np.argsort(np.diff(examples.offsets), kind="stable")
+    with torch.inference_mode(), ending_if_stalled("batch") as progressed:
+        for numbers in np.array_split(by_length, max(1, round(len(examples) / BATCH))):
+            sentences = [examples.sentence(number, max_length) for number in numbers]
+            logits[numbers] = forward(family.batch(sentences).to(device), None).cpu().numpy()
+            progressed()
+    return logits
 
 
 def diverged_metrics(classes: Sequence[str], examples: int) -> Row:

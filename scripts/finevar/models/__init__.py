@@ -1,1 +1,1 @@
-"""From a checkpoint to logits: conversion, encoder, tokenizer, machine; what runs share of PyTorch."""
+"""From a checkpoint to logits: the seam for a model, the families, tokenizer, machine; what runs share of PyTorch."""

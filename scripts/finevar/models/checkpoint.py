@@ -1,4 +1,4 @@
-"""A model's folder: DistilBERT in Hugging Face's layout, read into plain weights and written back."""
+"""A model's folder: a checkpoint in Hugging Face's layout, read into plain weights and written back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save
 
 from finevar.errors import InputError
 from finevar.files import check_sums, read_json, write_bytes, write_json, write_sums
-from finevar.models.encoder import Architecture, Weights
+from finevar.models.families import read_family
+from finevar.models.family import Family, Weights
 from finevar.models.randomness import generator
 
 WEIGHTS = "model.safetensors"
@@ -20,34 +21,39 @@ OWN_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 HEAD_STD = 0.02  # standard deviation of a new head's weights, Hugging Face's initializer_range
 
 
-def load_model(folder: Path) -> tuple[Weights, Architecture]:
-    """Return the weights and architecture that a folder holds.
+def load_model(folder: Path) -> tuple[Weights, Family]:
+    """Return the weights that a folder holds, and their family.
 
-    Raises InputError, and sets the folder aside, where a file is not as it was written.
+    Raises InputError, and quarantines the folder, where a file is not as it was written.
     """
     check_sums(folder)
-    return load_file(folder / WEIGHTS), Architecture.from_config(read_json(folder / "config.json"))
+    return load_file(folder / WEIGHTS), read_family(folder)
 
 
-def fit_head(
-    weights: Weights, architecture: Architecture, labels: Sequence[str] | None, classes: Sequence[str], seed: int
-) -> str:
+def head_classes(weights: Weights, family: Family) -> int:
+    """Return how many classes the weights' head has; 0 where they have none."""
+    *_, output = family.head(0)
+    return len(weights.get(f"{output}.weight", ()))
+
+
+def fit_head(weights: Weights, family: Family, labels: Sequence[str] | None, classes: Sequence[str], seed: int) -> str:
     """Give weights, in place, a head for these classes, and say how.
 
     labels: the checkpoint's own class names in order, if it has a head. A head of the right size is kept, its rows put
     in the order of the classes where all names agree; another is replaced by one drawn from the seed.
     """
-    draw = generator(seed, "head")
-    if "pre_classifier.weight" not in weights:
-        new_linear(weights, "pre_classifier", architecture.dim, architecture.dim, draw)
-    if "classifier.weight" not in weights or len(weights["classifier.weight"]) != len(classes):
-        had = f"one of {len(weights['classifier.weight'])} classes" if "classifier.weight" in weights else "none"
-        new_linear(weights, "classifier", len(classes), architecture.dim, draw)
-        return f"new head of {len(classes)} classes from the seed (the checkpoint had {had})"
-    rows = match_names(labels or [], classes)
-    if rows and rows != sorted(rows):
+    draw, had, layers = generator(seed, "head"), head_classes(weights, family), family.head(len(classes))
+    for name, (rows, columns) in layers.items():
+        if len(weights.get(f"{name}.weight", ())) != rows:
+            new_linear(weights, name, rows, columns, draw)
+    if had != len(classes):
+        before = f"one of {had} classes" if had else "none"
+        return f"new head of {len(classes)} classes from the seed (the checkpoint had {before})"
+    order = match_names(labels or [], classes)
+    if order and order != sorted(order):
+        *_, output = layers
         for part in ("weight", "bias"):
-            weights[f"classifier.{part}"] = weights[f"classifier.{part}"][rows].contiguous()
+            weights[f"{output}.{part}"] = weights[f"{output}.{part}"][order].contiguous()
         return "the checkpoint's head, its rows put in the order of the data's classes"
     return f"the checkpoint's head, its classes ({', '.join(labels or ['unnamed'])}) taken in order"
 
@@ -97,7 +103,8 @@ def write_config(folder: Path, *, start: Path, classes: Sequence[str]) -> None:
     config: dict[str, Any] = read_json(start / "config.json")
     config["id2label"] = {str(number): name for number, name in enumerate(classes)}
     config["label2id"] = {name: number for number, name in enumerate(classes)}
-    write_json(config | {"architectures": ["DistilBertForSequenceClassification"]}, folder / "config.json")
+    config["architectures"] = [read_family(start).transformers_class]
+    write_json(config, folder / "config.json")
     copy_tokenizer(start, folder)
 
 
@@ -116,12 +123,12 @@ def content_of(folder: Path) -> dict[str, str]:
     return {"weights": sums[WEIGHTS], "config": sums["config.json"]}
 
 
-def require_positions(architecture: Architecture, max_length: int) -> None:
+def require_positions(family: Family, max_length: int) -> None:
     """Raise InputError where sentences may be longer than the model's positions."""
-    if max_length > architecture.positions:
+    if max_length > family.positions:
         raise InputError(
             "config: training.max_length",
             found=str(max_length),
-            allowed=f"at most {architecture.positions}, the model's positions",
+            allowed=f"at most {family.positions}, the model's positions",
             remedy="Lower max_length.",
         )

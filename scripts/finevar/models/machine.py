@@ -41,13 +41,13 @@ def choose_dtype(name: str, device: str) -> torch.dtype:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory ran out: Python's, a GPU's, or that of PyTorch's allocator."""
-    told = "can't allocate memory" in str(error) or "not enough memory" in str(error)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or told
+    """Return whether an error says that memory ran out: Python's, a GPU's, or that of PyTorch's allocator."""
+    stated = "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or stated
 
 
 def has_bfloat16(cpuinfo: Path) -> bool:
-    """Tell whether a Linux processor multiplies bfloat16 natively."""
+    """Return whether a Linux processor multiplies bfloat16 natively."""
     words = set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
     return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})  # x86 twice, then Arm
 

@@ -42,19 +42,19 @@ PROBES = (
 ADDED = 50  # of a tokenizer's added tokens that are probed, too
 
 
-def convert_tokenizer(folder: Path, output: Path, distilbert: Mapping[str, Any], *, where: str) -> list[str]:
+def convert_tokenizer(folder: Path, output: Path, *, words: int, positions: int, where: str) -> list[str]:
     """Write the tokenizer of the checkpoint in folder into output, as files that are read without its class.
 
-    distilbert: the converted config. Returns notes. Raises InputError for a tokenizer that cannot be read or that the
-    files do not reproduce, one whose numbers do not fit the model, and one that does not frame a text by two tokens.
+    words, positions: how many the model has. Returns notes. Raises InputError for a tokenizer that cannot be read or
+    that the files do not reproduce, whose numbers do not fit the model, or that does not frame a text by two tokens.
     """
     source = read_tokenizer(folder, where=where)
-    check_vocabulary(source, distilbert, where=where)
+    check_vocabulary(source, words, where=where)
     with readable(where, "tokenizer"):
         probes = [*PROBES, *(f"a{token}b {token} c" for token in list(source.added_tokens_encoder)[:ADDED])]
         ids = call(source, probes)
         check_frame(source, probes, ids, where=where)
-        write_tokenizer(source, output, positions=distilbert["max_position_embeddings"])
+        write_tokenizer(source, output, positions=positions)
         check_ids(output, probes, ids, where=where)
     return [] if (folder / "tokenizer.json").is_file() else ["tokenizer.json built from vocab.txt"]
 
@@ -168,12 +168,12 @@ def write_tokenizer(source: PreTrainedTokenizerFast, output: Path, *, positions:
 # Checks ---------------------------------------------------------------------------------------------------------------
 
 
-def check_vocabulary(tokenizer: PreTrainedTokenizerFast, distilbert: Mapping[str, Any], *, where: str) -> None:
+def check_vocabulary(tokenizer: PreTrainedTokenizerFast, words: int, *, where: str) -> None:
     """Raise InputError unless every token has a number of its own for which the model has an embedding."""
     with readable(where, "tokenizer"):
         vocabulary = tokenizer.get_vocab()
         numbers = [*vocabulary.values(), *call(tokenizer, [""])[0]]  # the latter stand around every sentence
-    if max(numbers, default=-1) >= distilbert["vocab_size"]:
+    if max(numbers, default=-1) >= words:
         found = f"token number {max(numbers)}"
     elif len(set(vocabulary.values())) < len(vocabulary):
         found = "tokens that share a number"
@@ -182,7 +182,7 @@ def check_vocabulary(tokenizer: PreTrainedTokenizerFast, distilbert: Mapping[str
     raise InputError(
         f"{where}, tokenizer",
         found=found,
-        allowed=f"numbers below the model's vocabulary of {distilbert['vocab_size']}, each of one token",
+        allowed=f"numbers below the model's vocabulary of {words}, each of one token",
         remedy="Check that tokenizer and model belong together.",
     )
 
@@ -209,7 +209,7 @@ def check_frame(
         raise InputError(
             f"{where}, tokenizer",
             found="tokens of another segment than the first",
-            allowed="token types of 0 alone, as DistilBERT has no others",
+            allowed="token types of 0 alone, as the model gets no others",
             remedy="Give the `single` template of its post_processor type 0 everywhere.",
         )
 

@@ -14,34 +14,30 @@ import numpy as np
 import torch
 
 from finevar.data.encoding import Encoded
-from finevar.models.encoder import Architecture, Weights
-
-EMBEDDING = "distilbert.embeddings.word_embeddings.weight"
+from finevar.models.family import Family, Weights
 
 
-def compact(
-    weights: Weights, architecture: Architecture, examples: Encoded
-) -> tuple[Weights, Architecture, Encoded, np.ndarray]:
+def compact(weights: Weights, family: Family, examples: Encoded) -> tuple[Weights, Family, Encoded, np.ndarray]:
     """Return weights with a row for each word that occurs, what else counts these rows, and the rows.
 
-    What counts them: the architecture, for the row that does not learn, and the examples' token ids.
+    What counts them: the family, for the row that does not learn, and the examples' token ids.
     """
     rows, tokens = np.unique(examples.tokens, return_inverse=True)
-    kept = weights[EMBEDDING][torch.from_numpy(rows).long()]
-    padding = next(iter(np.flatnonzero(rows == architecture.padding).tolist()), None)
+    kept = weights[family.embedding][torch.from_numpy(rows).long()]
+    padding = next(iter(np.flatnonzero(rows == family.padding).tolist()), None)
     fewer = Encoded(tokens.astype(np.int32), examples.offsets, examples.labels)
-    return weights | {EMBEDDING: kept}, replace(architecture, padding=padding), fewer, rows
+    return weights | {family.embedding: kept}, replace(family, padding=padding), fewer, rows
 
 
-def expand(weights: Weights, full: Weights, rows: np.ndarray, shrunk: float) -> Weights:
+def expand(weights: Weights, full: Weights, rows: np.ndarray, *, embedding: str, shrunk: float) -> Weights:
     """Return trained weights with every row of the word embedding, on the CPU.
 
     full: the weights before `compact`. shrunk: the factor by which weight decay has shrunk the rows left out.
     """
-    embedding = full[EMBEDDING] * shrunk
+    words = full[embedding] * shrunk
     trained = {name: tensor.detach().cpu() for name, tensor in weights.items()}
-    embedding[torch.from_numpy(rows).long()] = trained[EMBEDDING]
-    return trained | {EMBEDDING: embedding}
+    words[torch.from_numpy(rows).long()] = trained[embedding]
+    return trained | {embedding: words}
 
 
 def decay_factor(learning_rates: Iterable[float], weight_decay: float) -> float:

@@ -142,7 +142,7 @@ class Bench:
     def training(self, settings: Settings) -> Facts:
         """Return what a whole training of one step takes, from the job's request to its last file."""
         chosen = {**settings, "epochs": 1, "train_examples": settings["batch_size"]}
-        seconds = self.timed("finevar.training.training.train_files", lambda slot: self.training_files(slot, chosen))
+        seconds = self.timed("finevar.training.job.train_files", lambda slot: self.training_files(slot, chosen))
         return {"seconds": seconds, "tokens": read_facts(self.own(0) / "training.json")["tokens"]}
 
     def training_files(self, slot: int, settings: Settings) -> Facts:

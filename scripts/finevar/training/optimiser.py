@@ -1,4 +1,4 @@
-"""AdamW on plain tensors: its state is two tensors for each weight by name, to be saved and taken up as they are."""
+"""AdamW on plain tensors: its state is two tensors for each weight by name, to be saved and restored as they are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from finevar.models.encoder import Weights
+from finevar.models.family import Weights
 from finevar.models.kernels import adamw
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # Hugging Face's and PyTorch's defaults

@@ -1,10 +1,10 @@
 """Training steps for a GPU: the data on the device, batches of a few fixed shapes, each step perhaps one launch.
 
-A processor pays for padding, a GPU for launches: a step of DistilBERT is some hundred small kernels, and a batch laid
-end to end brings a dozen index arrays of its own to the device. So here sentences are padded to a multiple of `ROUND`
-tokens, or to all positions of the model. A batch of B sentences of L tokens is then one block, whose index arrays
-depend on B and L alone and stay on the device; the encoder is the same. Where the shape has come `BEFORE` times already
-and FINEVAR_GRAPHS=1 asks for it, the step, optimiser included, is captured as a CUDA graph and from then on replayed.
+A processor pays for padding, a GPU for launches: a step of a small encoder is some hundred small kernels, and a batch
+laid end to end brings a dozen index arrays of its own to the device. So here sentences are padded to a multiple of
+`ROUND` tokens, or to all positions of the model. What lays out a batch of B sentences of L tokens depends on B and L
+alone and stays on the device. Where the shape has come `BEFORE` times already and FINEVAR_GRAPHS=1 asks for it, the
+step, optimiser included, is captured as a CUDA graph and from then on replayed.
 
 Loss and gradients are those of the batch laid end to end, to rounding; dropout draws other numbers, as its masks cover
 the padding too.
@@ -14,20 +14,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from finevar.data.encoding import Encoded
-from finevar.models.encoder import Architecture, classify, multiplied
+from finevar.models.family import Pad
 from finevar.models.machine import is_out_of_memory
-from finevar.models.packing import Batch, Block
 from finevar.training.optimiser import update
 from finevar.training.state import State
+from finevar.training.steps import Course, FlatSteps, Step, drop_gradients
 
 ROUND = 16  # tokens that a shape's length is a multiple of, where positions allow: few shapes, little padding
 BEFORE = 2  # steps of a shape before it is captured: they load its kernels, and a short run ends with them
@@ -36,51 +34,58 @@ Shape = tuple[int, int]  # sentences, tokens of each
 
 
 class PaddedSteps:
-    """The steps of one training on its state's device; its weights and moments change in place."""
+    """Steps of few shapes on the state's device; from when memory runs out, steps laid end to end."""
 
-    def __init__(
-        self,
-        state: State,
-        architecture: Architecture,
-        examples: Encoded,
-        settings: Mapping[str, Any],
-        dtype: torch.dtype,
-    ) -> None:
-        self.weights, self.moments = state.weights, state.moments
-        device = self.moments.steps.device
-        self.architecture, self.settings, self.dtype = architecture, settings, dtype
+    def __init__(self, course: Course, state: State) -> None:
+        self.course, self.state = course, state
+        examples, settings, device = course.examples, course.settings, torch.device(state.device)
         self.sizes = np.minimum(np.diff(examples.offsets), settings["max_length"])
-        self.tokens = torch.from_numpy(padded_tokens(examples, self.sizes, architecture.positions)).to(device)
+        self.tokens = torch.from_numpy(padded_tokens(examples, self.sizes, course.family.positions)).to(device)
         self.lengths = torch.from_numpy(self.sizes.astype(np.int64)).to(device)
         self.labels = torch.from_numpy(np.array(examples.labels)).to(device)
         # What changes from step to step lies in these, so that a captured step finds it.
         self.numbers = torch.zeros(settings["batch_size"], dtype=torch.int64, device=device)
         self.rate = torch.zeros((), device=device)
-        self.told = torch.zeros(2, device=device)  # loss and norm
+        self.loss_and_norm = torch.zeros(2, device=device)
         self.masks = torch.Generator(device)
-        self.places: dict[Shape, dict[str, Tensor]] = {}
+        self.pads: dict[Shape, Pad] = {}
         self.seen: Counter[Shape] = Counter()
         self.graphs: dict[Shape, torch.cuda.CUDAGraph] = {}
         self.stream = torch.cuda.Stream() if device.type == "cuda" else None
         self.captures = device.type == "cuda" and os.environ.get("FINEVAR_GRAPHS") == "1"
+        self.flat: FlatSteps | None = None  # takes over when memory runs out
 
-    def attempt(self, numbers: Sequence[int], learning_rate: float) -> tuple[float, int, float] | None:
-        """Take one step as `take` does; None, with nothing changed, where memory ran out."""
+    def take(self, numbers: Sequence[int], learning_rate: float) -> Step:
+        """Take one step on the examples of these numbers."""
+        if self.flat is None and (step := self.attempt(numbers, learning_rate)):
+            return step
+        if self.flat is None:
+            self.free()
+            self.flat = FlatSteps(self.course, self.state, 1, self.masks)
+        return self.flat.take(numbers, learning_rate)
+
+    def attempt(self, numbers: Sequence[int], learning_rate: float) -> Step | None:
+        """Take one step padded; None, with nothing changed, where memory ran out."""
         before = self.masks.get_state()
         try:
-            return self.take(numbers, learning_rate)
+            return self.take_padded(numbers, learning_rate)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-        for weight in self.weights.values():
-            weight.grad = None
+        drop_gradients(self.state.weights)
         self.masks.set_state(before)
         return None
 
-    def take(self, numbers: Sequence[int], learning_rate: float) -> tuple[float, int, float]:
-        """Take one step on some examples; return the batch's mean loss, the tokens read and the gradient's norm."""
+    def free(self) -> None:
+        """Leave the device's memory to batches laid end to end, which need less."""
+        self.graphs.clear()
+        self.pads.clear()
+        self.tokens = self.tokens.new_empty(0)
+
+    def take_padded(self, numbers: Sequence[int], learning_rate: float) -> Step:
+        """Take one step padded."""
         chosen = self.sizes[numbers]
-        shape = (len(numbers), padded_length(int(chosen.max()), self.architecture.positions))
+        shape = (len(numbers), padded_length(int(chosen.max()), self.course.family.positions))
         self.numbers[: len(numbers)].copy_(torch.as_tensor(numbers), non_blocking=True)
         self.rate.fill_(learning_rate)
         if self.stream is None:
@@ -91,8 +96,8 @@ class PaddedSteps:
                 self.work_or_replay(shape)
             torch.cuda.current_stream().wait_stream(self.stream)
         self.seen[shape] += 1
-        loss, norm = self.told.tolist()
-        return loss, int(chosen.sum()), norm
+        loss, norm = self.loss_and_norm.tolist()
+        return Step(loss, norm, int(chosen.sum()), 1)
 
     def work_or_replay(self, shape: Shape) -> None:
         """Do a step of a shape, by its graph where there is one, or is to be one from now on."""
@@ -114,34 +119,23 @@ class PaddedSteps:
 
     def work(self, shape: Shape) -> None:
         """Do a step of a shape: forward, backward, update; nothing in it waits for the device or depends on values."""
-        batch = self.batch(shape)
-        logits = classify(multiplied(self.weights, self.dtype), self.architecture, batch, self.masks)
-        loss = F.cross_entropy(logits, batch.labels)
+        family, settings = self.course.family, self.course.settings
+        if shape not in self.pads:
+            self.pads[shape] = family.padder(*shape, self.tokens.device)
+        numbers = self.numbers[: shape[0]]  # [B]
+        tokens = self.tokens.index_select(0, numbers)[:, : shape[1]]  # [B, L]
+        batch = self.pads[shape](tokens, self.lengths.index_select(0, numbers))
+        logits = family.forward(self.state.weights, self.course.dtype)(batch, self.masks)
+        loss = F.cross_entropy(logits, self.labels.index_select(0, numbers))
         loss.backward()
         norm = update(
-            self.weights,
-            self.moments,
+            self.state.weights,
+            self.state.moments,
             learning_rate=self.rate,
-            weight_decay=self.settings["weight_decay"],
-            clip_norm=self.settings["clip_norm"],
+            weight_decay=settings["weight_decay"],
+            clip_norm=settings["clip_norm"],
         )
-        self.told.copy_(torch.stack([loss.detach().float(), norm]))
-
-    def batch(self, shape: Shape) -> Batch:
-        """Return the batch of the examples that `numbers` holds, each padded to the shape's length."""
-        count, length = shape
-        if shape not in self.places:
-            self.places[shape] = block_places(count, length, self.architecture.heads, self.tokens.device)
-        numbers = self.numbers[:count]
-        real = torch.arange(length, device=self.tokens.device) < self.lengths.index_select(0, numbers)[:, None]
-        bias = torch.zeros(real.shape, device=real.device).masked_fill(~real, float("-inf"))[:, None, None, :]
-        return Batch(
-            tokens=self.tokens.index_select(0, numbers)[:, :length].reshape(-1),
-            labels=self.labels.index_select(0, numbers),
-            blocks=(Block(count, length, bias),),
-            cell_bias=bias,
-            **self.places[shape],
-        )
+        self.loss_and_norm.copy_(torch.stack([loss.detach().float(), norm]))
 
 
 def padded_length(size: int, positions: int) -> int:
@@ -155,22 +149,3 @@ def padded_tokens(examples: Encoded, sizes: np.ndarray, positions: int) -> np.nd
     for number, size in enumerate(sizes):
         tokens[number, :size] = examples.sentence(number, int(size))
     return tokens
-
-
-def block_places(count: int, length: int, heads: int, device: torch.device) -> dict[str, Tensor]:
-    """Return the parts of a batch (packing.Batch) that follow from its shape: where each row of each head belongs."""
-    size = count * length
-    token = torch.arange(size, device=device).view(count, length)
-    kind, head = torch.arange(3, device=device), torch.arange(heads, device=device)
-    rows = (token[None, :, None, :] * 3 + kind[:, None, None, None]) * heads + head[None, None, :, None]
-    sentence, place = token // length, token % length
-    within = ((sentence[..., None] * heads + head) * length + place[..., None]).view(size, heads)
-    return {
-        "positions": place.reshape(-1),
-        "first": torch.arange(count, device=device) * length,
-        "block_rows": rows.reshape(-1),
-        "token_rows": (kind[:, None] * size * heads + within[:, None, :]).reshape(-1),
-        "context_rows": within.reshape(-1),
-        "cell_tokens": token.reshape(-1),
-        "token_cells": token.reshape(-1),
-    }

@@ -31,10 +31,10 @@ SAVE_SHARE = 0.02  # of a training's time that may go to saving
 
 
 @dataclass
-class Keeper:
-    """Keeps one training's state, as time passes and when the job is asked to end.
+class StateSaver:
+    """Saves one training's state, as time passes and when the job is asked to end.
 
-    trajectory: all that decides the training's course; a state of another one is not taken up.
+    trajectory: all that decides the training's course; a state of another one is not used.
     """
 
     path: Path
@@ -57,7 +57,7 @@ class Keeper:
         self.path.unlink(missing_ok=True)
         self.note("found it finished")
 
-    def keep(self, state: State, draws: torch.Generator) -> None:
+    def save_if_due(self, state: State, draws: torch.Generator) -> None:
         """Save the state after a step if it is time; raise Interruption, with the state saved, if the job is to end."""
         if len(state.rows) <= self.begun:
             self.note("started again at step 0: the saved state does not fit this training")
@@ -94,15 +94,15 @@ class Keeper:
 
 
 @contextlib.contextmanager
-def keeping(folder: Path, trajectory: Mapping[str, Any]) -> Iterator[Keeper]:
-    """Keep the training whose outputs lie in a folder, after waiting for any other process that still trains it.
+def saving_states(folder: Path, trajectory: Mapping[str, Any]) -> Iterator[StateSaver]:
+    """Save the states of the training whose outputs lie in a folder, once no other process trains it any more.
 
     Such a process is what a killed Snakemake left behind: two at once would write the same files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "attempts.log").open("a", encoding="utf-8") as attempts, asked_to_end() as asked:
         lock(attempts)
-        yield Keeper(folder / "resume.safetensors", trajectory, attempts, asked)
+        yield StateSaver(folder / "resume.safetensors", trajectory, attempts, asked)
 
 
 def lock(file: TextIO) -> None:

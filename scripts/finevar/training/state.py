@@ -17,7 +17,7 @@ from torch import Tensor
 
 from finevar.columns import TRAINING
 from finevar.files import appearing, blank_seal, is_sealed_file, seal_file
-from finevar.models.encoder import Weights
+from finevar.models.family import Weights
 from finevar.models.kernels import layout
 from finevar.training.optimiser import Moments
 
@@ -38,6 +38,11 @@ class State:
     rows: list[dict[str, Any]]
     draws: Tensor | None = None
     taken_over: int = 0
+
+    @property
+    def device(self) -> str:
+        """Return the name of the device that the state lies on."""
+        return str(self.moments.steps.device)
 
     def to(self, device: str) -> State:
         """Return the state on a device, its weights in the order of their names, ready to learn if they have moments.
@@ -93,7 +98,7 @@ def load_state(path: str | Path, trajectory: Mapping[str, Any], *, own: bool = F
 
 
 def refuse(path: str | Path, why: str) -> None:
-    """Log why a state is not taken up."""
+    """Log why a state is not used."""
     logging.getLogger("finevar").warning("%s %s: training starts from the beginning", path, why)
 
 

@@ -12,8 +12,8 @@ from torch import Generator
 from finevar.data.encoding import load_encoded
 from finevar.files import read_facts, write_facts
 from finevar.models.machine import peak_memory_mb
+from finevar.training.loop import Plan, train_model
 from finevar.training.state import State
-from finevar.training.training import train_model
 
 FEWEST, MOST, ENOUGH_SECONDS = 4, 13, 3.0  # steps, the first of them not counted, and when they are enough
 
@@ -37,11 +37,17 @@ def time_steps(*, start: str, train: str, facts: str, settings: Mapping[str, Any
         if len(rows) == MOST or (len(rows) >= FEWEST and rows[-1]["seconds"] - rows[0]["seconds"] > ENOUGH_SECONDS):
             raise EnoughTimed
 
-    told, chosen = read_facts(facts), {**settings, "epochs": MOST}
+    plan = Plan(
+        start=Path(start),
+        examples=load_encoded(train),
+        classes=read_facts(facts)["classes"],
+        settings={**settings, "epochs": MOST},
+        seed=0,
+        threads=threads,
+        name="pilot",
+    )
     with contextlib.suppress(EnoughTimed):
-        train_model(
-            Path(start), load_encoded(train), told["classes"], chosen, seed=0, threads=threads, name="pilot", keep=note
-        )
+        train_model(plan, after_step=note)
     counted = rows[1:]
     measured = {
         "batch_size": settings["batch_size"],

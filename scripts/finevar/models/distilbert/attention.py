@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from finevar.models.dropout import keep_bits, kept_scale, zero_out
+from finevar.models.distilbert.dropout import keep_bits, kept_scale, zero_out
+from finevar.models.distilbert.packing import Batch, Block
 from finevar.models.kernels import softmax_gradient
-from finevar.models.packing import Batch, Block
 
 
 class BlockAttention(torch.autograd.Function):
@@ -28,13 +28,15 @@ class BlockAttention(torch.autograd.Function):
         ctx, projected: Tensor, batch: Batch, heads: int, rate: float, generator: torch.Generator | None
     ) -> Tensor:
         """Return contexts, and keep what the gradient needs."""
-        width = projected.shape[-1] // (3 * heads)
-        rows = projected.view(-1, width).index_select(0, batch.block_rows)
+        width = projected.shape[-1] // (3 * heads)  # d
+        # One copy puts each head's rows side by side, so that all products of a block are one batched product.
+        rows = projected.view(-1, width).index_select(0, batch.block_rows)  # [3 * cells * heads, d]
         scale = kept_scale(rate, generator)
         contexts, shares_of = [], []
         for block, (query, key, value) in zip(batch.blocks, split_rows(rows, batch, heads, 3), strict=True):
+            # query, key, value: [sentences * heads, length, d]; scores, shares: [sentences * heads, length, length].
             scores = torch.baddbmm(spread(block, heads, rows.dtype), query, key.transpose(1, 2), alpha=width**-0.5)
-            shares = scores.softmax(-1, dtype=torch.float32)
+            shares = scores.softmax(-1, dtype=torch.float32)  # in bfloat16 they would not add up to 1
             bits = keep_bits(shares.shape, rate, generator, rows.dtype)
             dropped = zero_out(shares.to(rows.dtype), bits)
             contexts.append(torch.bmm(dropped, value).view(-1, width))
@@ -47,9 +49,10 @@ class BlockAttention(torch.autograd.Function):
         """Return the gradient of queries, keys and values [T, 3 * heads * d]."""
         batch, heads, rows = ctx.batch, ctx.heads, ctx.rows
         width = rows.shape[-1]
-        arrived = rows.new_zeros(len(rows) // 3, width)
+        # The gradient of each context in its block's place; zero where no token is, so that padding adds nothing.
+        arrived = rows.new_zeros(len(rows) // 3, width)  # [cells * heads, d]
         arrived.index_copy_(0, batch.context_rows, (gradient * ctx.scale).view(-1, width))
-        d_rows = torch.empty_like(rows)
+        d_rows = torch.empty_like(rows)  # of it `split_rows` gives views, filled one by one below
         for (query, key, value), (d_query, d_key, d_value), (d_context,), (shares, bits, dropped) in zip(
             split_rows(rows, batch, heads, 3),
             split_rows(d_rows, batch, heads, 3),
@@ -57,10 +60,12 @@ class BlockAttention(torch.autograd.Function):
             ctx.shares_of,
             strict=True,
         ):
+            # context = dropped @ value, so d_value = dropped' @ d_context and d_dropped = d_context @ value'.
             torch.bmm(dropped.transpose(1, 2), d_context, out=d_value)
             d_shares = zero_out(torch.bmm(d_context, value.transpose(1, 2)), bits).float()
             d_scores = softmax_gradient(d_shares, shares).mul_(width**-0.5)
             d_scores = d_scores.to(rows.dtype)
+            # scores = query @ key' / sqrt(d); the root is in d_scores already.
             torch.bmm(d_scores, key, out=d_query)
             torch.bmm(d_scores.transpose(1, 2), query, out=d_key)
         return d_rows.index_select(0, batch.token_rows).view(len(gradient), -1), None, None, None, None

@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
-from finevar.models.conversion import convert_model
-from finevar.models.dropout import dropout
-from finevar.models.encoder import Architecture, classify, multiplied
-from finevar.models.packing import collate
+from finevar.models.distilbert.conversion import convert_model
+from finevar.models.distilbert.dropout import dropout
+from finevar.models.distilbert.encoder import Architecture, classify, multiplied
+from finevar.models.distilbert.packing import collate
 
 SIZES = {
     "one layer": {"n_layers": 1, "dim": 32, "n_heads": 4, "hidden_dim": 48, "num_labels": 2},
@@ -53,8 +53,8 @@ def load_converted(folder, output):
     return weights, Architecture.from_config(DistilBertConfig.from_pretrained(output).to_dict())
 
 
-def logits_of(weights, architecture, sentences, labels, generator=None):
-    batch = collate(sentences, labels, heads=architecture.heads)
+def logits_of(weights, architecture, sentences, generator=None):
+    batch = collate(sentences, heads=architecture.heads)
     return classify(multiplied(weights, torch.float32), architecture, batch, generator)
 
 
@@ -75,7 +75,7 @@ def test_logits_and_gradients_are_those_of_hugging_face(tmp_path, sizes, lengths
     mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(sentence) for sentence in sentences], batch_first=True)
     expected = model(input_ids=padded, attention_mask=mask, labels=labels)
     expected.loss.backward()
-    logits = logits_of(weights, architecture, sentences, labels)
+    logits = logits_of(weights, architecture, sentences)
     torch.nn.functional.cross_entropy(logits, labels).backward()
 
     torch.testing.assert_close(logits, expected.logits, rtol=0, atol=1e-5)
@@ -92,19 +92,17 @@ def test_a_sentence_does_not_see_its_batch(tmp_path):
     save_model(tmp_path / "model", SIZES["one layer"])
     weights, architecture = load_converted(tmp_path / "model", tmp_path / "converted")
     sentences = sentences_of([5, 1, 17, 9])
-    labels = torch.zeros(4, dtype=torch.int64)
-    together = logits_of(weights, architecture, sentences, labels)
-    alone = [logits_of(weights, architecture, [sentence], labels[:1]) for sentence in sentences]
+    together = logits_of(weights, architecture, sentences)
+    alone = [logits_of(weights, architecture, [sentence]) for sentence in sentences]
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-6)
 
 
 def test_dropout_follows_its_generator(tmp_path):
     save_model(tmp_path / "model", SIZES["one layer"])
     weights, architecture = load_converted(tmp_path / "model", tmp_path / "converted")
-    labels = torch.zeros(2, dtype=torch.int64)
 
     def logits(seed):
-        return logits_of(weights, architecture, sentences_of([5, 9]), labels, torch.Generator().manual_seed(seed))
+        return logits_of(weights, architecture, sentences_of([5, 9]), torch.Generator().manual_seed(seed))
 
     torch.testing.assert_close(logits(1), logits(1), rtol=0, atol=0)
     assert not torch.allclose(logits(1), logits(2))

@@ -25,8 +25,8 @@ from transformers import (
 )
 
 from finevar.errors import InputError
-from finevar.models import conversion
-from finevar.models.conversion import convert_model
+from finevar.models.distilbert import conversion
+from finevar.models.distilbert.conversion import convert_model
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good", "bad", "film", "##s", "!"]
 SIZES = {"vocab_size": 40, "max_position_embeddings": 24}

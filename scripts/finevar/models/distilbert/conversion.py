@@ -13,17 +13,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors
 import safetensors.numpy
 
 from finevar.errors import InputError
 from finevar.files import write_json
+from finevar.models.distilbert.tensors import (
+    POSITIONS,
+    Arrays,
+    check_finite,
+    check_shapes,
+    read_arrays,
+    tensor_error,
+    to_float32,
+)
 from finevar.models.tokenization import convert_tokenizer, read_object
-from finevar.study.consistency import cut, listed
+from finevar.study.consistency import cut
 
 Config = dict[str, Any]
-Arrays = dict[str, np.ndarray]
 
 MODEL_TYPES = ("distilbert", "bert")
 BERT_KEYS = {
@@ -55,7 +62,6 @@ BERT_PARTS = {
     "output.LayerNorm": "output_layer_norm",
 }
 NORM_VECTORS = {"gamma": "weight", "beta": "bias"}  # as checkpoints converted from TensorFlow have them
-POSITIONS = "embeddings.position_embeddings.weight"
 TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 ENCODER = ("embeddings.", "encoder.", "transformer.")
@@ -64,14 +70,15 @@ ENCODER = ("embeddings.", "encoder.", "transformer.")
 def convert_model(folder: Path, output: Path, *, where: str) -> list[str]:
     """Write the checkpoint in folder as DistilBERT into the existing folder output; return what was changed.
 
-    where: names the checkpoint in an InputError, which tells of anything that cannot be carried over exactly.
+    where: names the checkpoint in an InputError, raised for anything that cannot be carried over exactly.
     """
     config = read_object(folder / "config.json", where=where)
     distilbert, arrays, notes = convert(config, read_arrays(folder / "model.safetensors", where=where), where=where)
     # Not save_file, which leaves a file that its owner alone may read.
     (output / "model.safetensors").write_bytes(safetensors.numpy.save(arrays, metadata={"format": "pt"}))
     write_json(distilbert, output / "config.json")
-    return notes + convert_tokenizer(folder, output, distilbert, where=where)
+    sizes = {"words": distilbert["vocab_size"], "positions": distilbert["max_position_embeddings"]}
+    return notes + convert_tokenizer(folder, output, **sizes, where=where)
 
 
 def convert(config: Mapping[str, Any], arrays: Arrays, *, where: str) -> tuple[Config, Arrays, list[str]]:
@@ -161,7 +168,7 @@ def check_sizes(distilbert: Mapping[str, Any], keys: Mapping[str, str], *, where
 
 
 def is_rate(value: Any) -> bool:
-    """Tell whether a value is a rate of dropout."""
+    """Return whether a value is a rate of dropout."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
 
 
@@ -204,7 +211,7 @@ def fold_token_types(arrays: Arrays, *, where: str) -> list[str]:
 
 
 def has_head(config: Mapping[str, Any], head: Arrays) -> bool:
-    """Tell whether the checkpoint has a complete head trained to tell two or more classes apart."""
+    """Return whether the checkpoint has a complete head that gives a text one of two or more classes."""
     names = {f"{layer}.{part}" for layer in ("pre_classifier", "classifier") for part in ("weight", "bias")}
     single_label = config.get("problem_type") in (None, "single_label_classification")
     return set(head) == names and single_label and head["classifier.bias"].size >= 2
@@ -224,98 +231,4 @@ def describe_head(distilbert: Config, config: Mapping[str, Any], head: Arrays) -
         "architectures": ["DistilBertForSequenceClassification"],
         "id2label": labels,
         "label2id": ids,
-    }
-
-
-def expected_shapes(distilbert: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor of the encoder by its name."""
-    dim, hidden = distilbert["dim"], distilbert["hidden_dim"]
-    shapes = {
-        "embeddings.word_embeddings.weight": (distilbert["vocab_size"], dim),
-        POSITIONS: (distilbert["max_position_embeddings"], dim),
-        "embeddings.LayerNorm.weight": (dim,),
-        "embeddings.LayerNorm.bias": (dim,),
-    }
-    linear = {f"attention.{part}_lin": (dim, dim) for part in ("q", "k", "v", "out")}
-    linear |= {"ffn.lin1": (hidden, dim), "ffn.lin2": (dim, hidden)}
-    norms = {"sa_layer_norm": (dim,), "output_layer_norm": (dim,)}
-    for layer in range(distilbert["n_layers"]):
-        for part, shape in (linear | norms).items():
-            shapes[f"transformer.layer.{layer}.{part}.weight"] = shape
-            shapes[f"transformer.layer.{layer}.{part}.bias"] = shape[:1]
-    return {f"distilbert.{name}": shape for name, shape in shapes.items()}
-
-
-def check_shapes(arrays: Arrays, distilbert: Mapping[str, Any], *, where: str) -> None:
-    """Raise InputError unless the encoder's tensors are those that its config asks for, and no others."""
-    wanted = expected_shapes(distilbert)
-    if "classifier.bias" in arrays:
-        dim, classes = distilbert["dim"], arrays["classifier.bias"].size
-        wanted |= {"pre_classifier.weight": (dim, dim), "pre_classifier.bias": (dim,)}
-        wanted |= {"classifier.weight": (classes, dim), "classifier.bias": (classes,)}
-    found = {name: array.shape for name, array in arrays.items()}
-    problems = [f"no tensor {name}" for name in wanted if name not in found]
-    problems += [f"an unknown tensor {cut(name)}" for name in found if name not in wanted]
-    problems += [
-        f"tensor {name} of shape {found[name]} instead of {shape}"
-        for name, shape in wanted.items()
-        if name in found and found[name] != shape
-    ]
-    if problems:
-        more = f" and {len(problems) - 3} more such problems" if len(problems) > 3 else ""
-        raise tensor_error(where, "; ".join(problems[:3]) + more)
-
-
-def check_finite(arrays: Arrays, *, where: str) -> None:
-    """Raise InputError where a weight is no number, or none that float32 holds."""
-    for name, array in arrays.items():
-        if odd := int(array.size - np.isfinite(array).sum()):
-            raise InputError(
-                f"{where}, model.safetensors",
-                found=f"{odd:,} of {array.size:,} weights of tensor {name} that are not finite in float32",
-                allowed="finite weights alone",
-                remedy="Use an earlier checkpoint of the training that gave it, or another model.",
-            )
-
-
-def tensor_error(where: str, found: str) -> InputError:
-    """Return the error of weights that do not fit their config."""
-    return InputError(
-        f"{where}, model.safetensors",
-        found=found,
-        allowed="exactly the tensors that config.json describes",
-        remedy="Check that both files belong together and that the model was saved in full, not as an adapter.",
-    )
-
-
-def to_float32(array: np.ndarray) -> np.ndarray:
-    """Return an array as float32; exact from float16, and from bfloat16 which arrives as its upper 16 bits."""
-    if array.dtype == np.uint16:
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    with np.errstate(over="ignore"):  # of a float64 beyond float32, which is then refused
-        return array.astype(np.float32, copy=False)
-
-
-def read_arrays(path: Path, *, where: str) -> Arrays:
-    """Read the tensors of a safetensors file; bfloat16, which NumPy lacks, as uint16."""
-    types = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16, "I64": np.int64}
-    try:
-        entries = safetensors.deserialize(path.read_bytes())
-    except safetensors.SafetensorError as error:
-        raise InputError(
-            f"{where}, model.safetensors",
-            found=f"a damaged file ({cut(str(error), 200)})",
-            allowed="a complete safetensors file",
-            remedy="Fetch or save it again.",
-        ) from error
-    unknown = {entry["dtype"] for _, entry in entries} - set(types)
-    if unknown:
-        raise InputError(
-            f"{where}, model.safetensors",
-            found=f"tensors of type {listed(sorted(unknown))}",
-            allowed="float32, float16, bfloat16 or float64 weights",
-            remedy="Use a checkpoint that is not quantised.",
-        )
-    return {
-        name: np.frombuffer(entry["data"], types[entry["dtype"]]).reshape(entry["shape"]) for name, entry in entries
     }

@@ -20,11 +20,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from finevar.models.attention import BlockAttention, Gather
-from finevar.models.dropout import dropout
-from finevar.models.packing import Batch
+from finevar.models.distilbert.attention import BlockAttention, Gather
+from finevar.models.distilbert.dropout import dropout
+from finevar.models.distilbert.packing import Batch
+from finevar.models.family import Weights
 
-Weights = dict[str, Tensor]
+EMBEDDINGS = "distilbert.embeddings"
+WORDS = f"{EMBEDDINGS}.word_embeddings.weight"
+LAYER = "distilbert.transformer.layer.{}"  # of a number from 0
 
 EPSILON = 1e-12  # of every LayerNorm in DistilBERT
 PADDING = 0  # pad_token_id of a config that states none, as in transformers
@@ -69,6 +72,11 @@ class Architecture:
         )
 
 
+def head_layers(dim: int, classes: int) -> dict[str, tuple[int, int]]:
+    """Return the rows and columns of the head's linear layers by name; the last of them gives the logits."""
+    return {"pre_classifier": (dim, dim), "classifier": (classes, dim)}
+
+
 def multiplied(weights: Weights, dtype: torch.dtype) -> Weights:
     """Return the weights as `classify` multiplies them; gradients flow back to the originals.
 
@@ -89,7 +97,7 @@ def classify(
     weights: as `multiplied` returns them.
     """
     hidden = embed(weights, architecture, batch, generator)
-    *lower, last = (f"distilbert.transformer.layer.{layer}" for layer in range(architecture.layers))
+    *lower, last = map(LAYER.format, range(architecture.layers))
     for name in lower:
         attended = attend(weights, architecture, batch, f"{name}.attention", hidden, generator)
         hidden = feed_forward(weights, architecture, name, attended + hidden, generator)
@@ -103,10 +111,9 @@ def classify(
 
 def embed(weights: Weights, architecture: Architecture, batch: Batch, generator: torch.Generator | None) -> Tensor:
     """Return the embeddings [T, dim] of a batch's tokens."""
-    table = weights["distilbert.embeddings.word_embeddings.weight"]
-    words = F.embedding(batch.tokens, table, padding_idx=architecture.padding)
-    places = F.embedding(batch.positions, weights["distilbert.embeddings.position_embeddings.weight"])
-    normed = normalise(weights, "distilbert.embeddings.LayerNorm", words + places)
+    words = F.embedding(batch.tokens, weights[WORDS], padding_idx=architecture.padding)
+    places = F.embedding(batch.positions, weights[f"{EMBEDDINGS}.position_embeddings.weight"])
+    normed = normalise(weights, f"{EMBEDDINGS}.LayerNorm", words + places)
     return dropout(normed, architecture.dropout, generator)
 
 
@@ -146,10 +153,12 @@ def attend_first(
 ) -> Tensor:
     """Apply multi-head self-attention for each sentence's first token [B, dim] over its hidden states of [T, dim]."""
     dim, heads = architecture.dim, architecture.heads
+    # Rows of the joined projection: dim for the query, which first tokens alone have, then dim each for key and value.
     weight, bias = weights[f"{name}.qkv_lin.weight"], weights[f"{name}.qkv_lin.bias"]
     query = F.linear(first.to(weight.dtype), weight[:dim], bias[:dim]).view(len(first), heads, 1, -1)
     projected = F.linear(hidden.to(weight.dtype), weight[dim:], bias[dim:])
-    cells = Gather.apply(projected, batch.cell_tokens, batch.token_cells)
+    cells = Gather.apply(projected, batch.cell_tokens, batch.token_cells)  # [B * longest, 2 * dim]
+    # Key and value: [B, heads, longest, dim / heads]; scores and shares: [B, heads, 1, longest].
     key, value = cells.view(len(first), -1, 2, heads, dim // heads).permute(2, 0, 3, 1, 4).unbind(0)
     scores = query @ key.transpose(2, 3) * (dim // heads) ** -0.5 + batch.cell_bias
     shares = dropout(scores.softmax(-1).to(weight.dtype), architecture.attention_dropout, generator)

@@ -1,0 +1,1 @@
+"""Flat DistilBERT: a BERT or DistilBERT converted to one encoder that computes no padding outside attention."""

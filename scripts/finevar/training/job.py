@@ -1,0 +1,123 @@
+"""One training as a job: from the files of other jobs to its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finevar.columns import TRAINING
+from finevar.data.encoding import load_encoded
+from finevar.evaluation.evaluation import evaluation_identity
+from finevar.files import read_facts, write_facts
+from finevar.jobs.cache import keep_finished, kept_identity
+from finevar.models import checkpoint
+from finevar.models.machine import choose_dtype, machine_facts, provenance, set_up
+from finevar.parquet import write_rows
+from finevar.training.identity import restore_evaluated, restore_trained, training_identity, without_epochs
+from finevar.training.loop import Plan, Trained, train_model
+from finevar.training.saving import saving_states
+from finevar.training.state import load_state, save_state
+from finevar.training.steps import Settings
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """The files of a training and how it trains.
+
+    In: folder of the starting model, encoded training examples, the data set's facts; perhaps, as `begin`, the state of
+    a shorter run to go on from, and, where weights are not kept, the encoded evaluation examples. Out: folder of the
+    trained model, Parquet of steps, JSON summary; perhaps the state at the end.
+    """
+
+    start: str
+    train: str
+    facts: str
+    settings: Settings
+    seed: int
+    threads: int
+    name: str
+    model: str
+    training: str
+    summary: str
+    begin: str | None = None
+    state: str | None = None
+    micro_batches: int = 1
+    weights_kept: bool = True
+    evaluation: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Return the run's folder."""
+        return Path(self.summary).parent
+
+    @property
+    def outputs(self) -> list[str]:
+        """Return the files that the job leaves."""
+        return [self.model, self.training, self.summary, *([self.state] if self.state else [])]
+
+    def plan(self, classes: Sequence[str]) -> Plan:
+        """Return the training itself, its examples read."""
+        return Plan(
+            start=Path(self.start),
+            examples=load_encoded(self.train),
+            classes=classes,
+            settings=self.settings,
+            seed=self.seed,
+            threads=self.threads,
+            name=self.name,
+            micro_batches=self.micro_batches,
+        )
+
+
+def train_files(**arguments: Any) -> dict[str, Any]:
+    """Do a training's job; return the summary; arguments: those of a TrainingJob.
+
+    Goes on from where an earlier attempt was cut short, and gives the outputs of a finished one back: without weights
+    if they are not to be kept and the evaluation that would read them is finished, too. Raises Interruption where this
+    one is cut short.
+    """
+    job = TrainingJob(**arguments)
+    data = read_facts(job.facts)
+    identity = training_identity(Path(job.start), job.train, data["classes"], job.settings, job.seed)
+    dtype = choose_dtype(job.settings["dtype"], set_up(job.threads))
+    trajectory = identity | machine_facts(job.threads, dtype)  # all that decides the bytes of a state
+    with saving_states(job.folder, trajectory) as saver:
+        if restore(job, identity, data):
+            saver.restored()
+            return read_facts(job.summary)
+        shorter = without_epochs(trajectory)
+        begin = saver.load() or (load_state(job.begin, shorter) if job.begin else None)
+        trained = train_model(job.plan(data["classes"]), begin=begin, after_step=saver.save_if_due)
+        save_trained(trained, Path(job.model), start=Path(job.start), classes=data["classes"])
+        write_rows(trained.steps, job.training, TRAINING)
+        if job.state:
+            save_state(trained.state, job.state, shorter)
+        written = trained.summary | {"model_sha256": identity["weights"], **provenance()}
+        write_facts(written | {"identity": identity}, job.summary)
+        keep_finished(job.folder, "training", job.outputs, identity)
+        saver.done(written["steps"], written["status"])
+    return written
+
+
+def restore(job: TrainingJob, identity: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Give the outputs of a finished training of this identity back; False if there are none, or not enough."""
+    if kept_identity(job.folder, "training") != identity:
+        return False
+    if restore_trained(job.folder, job.outputs, start=Path(job.start)):
+        return True
+    if job.weights_kept or not job.evaluation:
+        return False
+    reader = evaluation_identity(identity, job.evaluation, data, job.settings)
+    return restore_evaluated(job.folder, job.outputs, reader, Path(job.start))
+
+
+def save_trained(trained: Trained, folder: Path, *, start: Path, classes: Sequence[str]) -> None:
+    """Write the model's folder; a diverged run leaves its config only."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if trained.weights is None:
+        checkpoint.write_config(folder, start=start, classes=classes)
+    else:
+        checkpoint.save_model(trained.weights, folder, start=start, classes=classes)

@@ -1,0 +1,163 @@
+"""Fine-tuning of one model: one visible loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from finevar.data.encoding import Encoded
+from finevar.jobs.stall import ending_if_stalled
+from finevar.models import checkpoint
+from finevar.models.family import Weights
+from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
+from finevar.models.randomness import generator
+from finevar.models.vocabulary import compact, decay_factor, expand
+from finevar.training.padded import PaddedSteps
+from finevar.training.progress import progress_bar
+from finevar.training.schedule import epoch_batches, schedule_factor
+from finevar.training.start import check_fit, state_to_go_on_from
+from finevar.training.state import State
+from finevar.training.steps import Course, FlatSteps, Settings, Steps, check_parts
+
+AfterStep = Callable[[State, torch.Generator], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training as it is asked for.
+
+    start: the folder of the model that it begins with. micro_batches: parts that a step's batch is worked in at first;
+    more where memory runs out. name: what a terminal shows.
+    """
+
+    start: Path
+    examples: Encoded
+    classes: Sequence[str]
+    settings: Settings
+    seed: int
+    threads: int
+    name: str
+    micro_batches: int = 1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gives: weights, or None where it diverged; a row per step; a summary; the state at its end."""
+
+    weights: Weights | None
+    steps: list[dict[str, Any]]
+    summary: dict[str, Any]
+    state: State
+
+
+def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep | None = None) -> Trained:
+    """Fine-tune a model on the first `train_examples` examples.
+
+    begin: an earlier state on the same trajectory, to go on from if it fits; it is changed in place.
+    Deterministic for one machine, thread count and set of versions, whatever the order of the checkpoint's tensors. A
+    loss or gradient that is not finite ends the training as diverged. Raises InputError where the settings do not fit
+    the data, the model or the memory.
+    """
+    started, settings = time.monotonic(), plan.settings
+    device = set_up(plan.threads)
+    full, family = checkpoint.load_model(plan.start)
+    examples = plan.examples.head(check_fit(settings, family, len(plan.examples)))
+    check_parts(plan.micro_batches, settings["batch_size"])
+    head = checkpoint.fit_head(full, family, checkpoint.own_labels(plan.start), plan.classes, plan.seed)
+    dtype = choose_dtype(settings["dtype"], device)
+    weights, family, examples, words = compact(full, family.with_dropout(settings["dropout"]), examples)
+    course = Course(family, examples, settings, plan.seed, dtype)
+    state = state_to_go_on_from(begin, weights, course).to(device)
+    earlier = state.rows[-1]["seconds"] if state.rows else 0
+    reason = fine_tune(course, state, name=plan.name, micro_batches=plan.micro_batches, after_step=after_step)
+    rates = [row["learning_rate"] for row in state.rows] if family.embedding in state.moments.first else []
+    shrunk = decay_factor(rates, settings["weight_decay"])
+    weights = expand(state.weights, full, words, embedding=family.embedding, shrunk=shrunk)
+    summary = {
+        "status": "diverged" if reason else "ok",
+        "reason": reason,
+        "head": head,
+        "train_examples_used": len(examples),
+        "steps": len(state.rows),
+        "steps_of_shorter_run": state.taken_over,
+        "tokens": sum(row["tokens"] for row in state.rows),
+        "micro_batches": max(row["micro_batches"] for row in state.rows),
+        "train_seconds": time.monotonic() - started + earlier,
+        "train_peak_memory_mb": peak_memory_mb(),
+        **machine_facts(plan.threads, dtype),
+    }
+    return Trained(None if reason else weights, state.rows, summary, replace(state, draws=None))
+
+
+def fine_tune(
+    course: Course, state: State, *, name: str, micro_batches: int, after_step: AfterStep | None
+) -> str | None:
+    """Train from a state to the end, in place; return the reason where it diverged."""
+    rows, settings, size = state.rows, course.settings, course.settings["batch_size"]
+    if rows and (reason := divergence(rows[-1])):
+        return reason
+    per_epoch = math.ceil(len(course.examples) / size)
+    total = per_epoch * settings["epochs"]
+    steps = choose_steps(course, state, max(micro_batches, rows[-1]["micro_batches"] if rows else 1))
+    started = time.monotonic() - (rows[-1]["seconds"] if rows else 0)  # an earlier attempt's seconds count
+    with progress_bar(name, total, len(rows)) as bar, ending_if_stalled("training step") as progressed:
+        for epoch in range(len(rows) // per_epoch, settings["epochs"]):
+            taken = len(rows) - epoch * per_epoch
+            # From the seed alone, so that runs of one trajectory draw alike; within an epoch, from where it stopped.
+            fresh = generator(course.seed, "dropout", epoch, device=state.device)
+            steps.masks.set_state(state.draws if taken else fresh.get_state())
+            for numbers in epoch_batches(len(course.examples), size, course.seed, epoch, skip=taken):
+                step = len(rows)
+                share = schedule_factor(step, total, settings["warmup"], settings["schedule"])
+                rate = settings["learning_rate"] * share
+
+                done = steps.take(numbers, rate)
+
+                row = {
+                    "step": step + 1,
+                    "epoch": (step + 1) / per_epoch,
+                    "learning_rate": rate,
+                    **done._asdict(),
+                    "seconds": time.monotonic() - started,
+                }
+                rows.append(row)
+                bar.set_postfix(epoch=f"{row['epoch']:.1f}", loss=f"{row['loss']:.4f}", refresh=False)
+                bar.update()
+                progressed()
+                if reason := divergence(row):
+                    return reason
+                if after_step:
+                    after_step(state, steps.masks)
+    return divergence_of(state.weights)
+
+
+def choose_steps(course: Course, state: State, parts: int) -> Steps:
+    """Return the device's way to take steps; a batch that needed more than one part before is laid end to end."""
+    return PaddedSteps(course, state) if pads(state.device) and parts == 1 else FlatSteps(course, state, parts)
+
+
+def pads(device: str) -> bool:
+    """Return whether a device takes batches of a few fixed shapes: a GPU, on which a step costs its launches."""
+    return device.startswith("cuda")
+
+
+def divergence(row: Mapping[str, Any]) -> str | None:
+    """Say why a step's loss or gradient ends the training, if it does."""
+    for quantity in ("loss", "grad_norm"):
+        if not math.isfinite(row[quantity]):
+            return f"{quantity} is {row[quantity]} at step {row['step']} (epoch {row['epoch']:.2f})"
+    return None
+
+
+def divergence_of(weights: Weights) -> str | None:
+    """Name a weight that is not finite after the last step, if there is one."""
+    for name, tensor in weights.items():
+        if not bool(tensor.isfinite().all()):
+            return f"{name} is not finite after the last step"
+    return None

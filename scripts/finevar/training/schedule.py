@@ -1,0 +1,37 @@
+"""What each step learns from and how fast: examples shuffled anew each epoch, and the learning rate's course."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+
+from finevar.models.randomness import generator
+
+
+def epoch_batches(examples: int, batch_size: int, seed: int, epoch: int, *, skip: int = 0) -> Iterator[list[int]]:
+    """Yield the example numbers of each step of an epoch, shuffled anew from (seed, epoch); the last may be shorter.
+
+    skip: the steps of it that have been taken.
+    """
+    order = torch.randperm(examples, generator=generator(seed, "order", epoch)).tolist()
+    for first in range(skip * batch_size, examples, batch_size):
+        yield order[first : first + batch_size]
+
+
+def schedule_factor(step: int, total: int, warmup: float, schedule: str) -> float:
+    """Return the share of the peak learning rate at a step counted from 0.
+
+    warmup: steps, or below 1 a share of all steps, rounded up. As Hugging Face's schedules of the same names.
+    """
+    warm = math.ceil(total * warmup) if warmup < 1 else int(warmup)
+    if step < warm:
+        return step / max(1, warm)
+    gone = (step - warm) / max(1, total - warm)
+    match schedule:
+        case "linear":
+            return max(0.0, 1.0 - gone)
+        case "cosine":
+            return max(0.0, 0.5 * (1.0 + math.cos(math.pi * gone)))
+    return 1.0
