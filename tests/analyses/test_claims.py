@@ -166,7 +166,7 @@ def judged(stated: list[dict[str, Any]], *, seeds: tuple[int, ...] = (0, 1), res
     metrics = simulate_metrics(FACTORS, seeds, ("amazon",), 0)
     plan = plan_of(FACTORS, responses.split())
     plan = readings.Plan(plan.codings, plan.baseline, plan.responses, plan.order, plan.confidence, stated)
-    rows = readings.fit_study(metrics, plan)
+    rows = readings.fit_study(readings.FittedStudy.of(metrics, plan))
     if "loss" not in responses:
         gate = "loss is 0.4 in every run: there is nothing to explain."
         rows["fits"] += [readings.stopped_fit(metrics, "loss", name, gate) for name in ("absolute", "relative")]

@@ -129,9 +129,8 @@ def test_where_more_runs_no_longer_matter():
 
 def study(**options) -> dict[str, pd.DataFrame]:
     metrics = simulate_metrics(FACTORS, **({"seeds": (0, 1), "datasets": ("amazon",), "diverged": 0} | options))
-    plan = plan_of(FACTORS, list(LABELS))
-    rows = {"tuning_curves": tuning.tuning_rows(metrics, plan), "fits": readings.fit_study(metrics, plan)["fits"]}
-    return as_read(rows)
+    found = readings.FittedStudy.of(metrics, plan_of(FACTORS, list(LABELS)))
+    return as_read(tuning.tuning_rows(found) | {"fits": readings.fit_study(found)["fits"]})
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from finevar.metrics import towards
-from finevar.statistics.covariance import jackknife_weights
-from finevar.statistics.optimum import design_points, joint_df, region_limit, region_statistic, t_draws
+from finevar.statistics.covariance import scores
+from finevar.statistics.optimum import coded_points, joint_df, region_limit, region_statistic, t_draws, tried_points
 from finevar.statistics.regression import Surface, contrast
-from finevar.statistics.slopes import gradient, sign
+from finevar.statistics.slopes import gradient, gradients, sign
 
 UNTOLD = "the gradient of {} cannot be told from zero here, so it may point anywhere"
 VERDICTS = {"positive": "agree", "negative": "disagree", "open": "open"}
@@ -29,15 +29,11 @@ Rows = list[dict[str, Any]]
 # Joint errors ---------------------------------------------------------------------------------------------------------
 
 
-def scores(surface: Surface) -> pd.DataFrame:
-    """Return what each independent run, or trajectory, adds to the parameters' errors [clusters, parameters].
-
-    Their cross products are the fit's covariance (HC3 or CR3).
-    """
-    fit, count = surface.fit, surface.errors.count
-    rows = jackknife_weights(fit.matrix, fit.bread, surface.errors.clusters) * fit.resid[:, None]
-    rows = rows if count is None else rows * math.sqrt((count - 1) / count)
-    return pd.DataFrame(rows).groupby(surface.runs["trajectory_id"].to_numpy()).sum()
+def named_scores(surface: Surface) -> pd.DataFrame:
+    """Return what each independent run, or trajectory, adds to the parameters' errors [clusters, parameters], by id."""
+    fit = surface.fit
+    added = scores(fit.matrix, fit.bread, fit.resid, surface.errors.clusters)
+    return pd.DataFrame(added, index=pd.unique(surface.runs["trajectory_id"]))
 
 
 def joint_draws(surfaces: Sequence[Surface]) -> list[np.ndarray]:
@@ -46,7 +42,7 @@ def joint_draws(surfaces: Sequence[Surface]) -> list[np.ndarray]:
     Multivariate t, with cross products of scores as the covariance between surfaces; a run that one of them lacks adds
     nothing to it.
     """
-    together = pd.concat([scores(surface) for surface in surfaces], axis=1).fillna(0.0).to_numpy()
+    together = pd.concat([named_scores(surface) for surface in surfaces], axis=1).fillna(0.0).to_numpy()
     draws = t_draws(together.T @ together, min(joint_df(surface) for surface in surfaces))
     ends = np.cumsum([len(surface.names) for surface in surfaces])[:-1]
     parts = np.split(draws, ends, axis=1)
@@ -64,11 +60,12 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
     """
     if len(surfaces) < 2:
         return []
-    points, coded = design_points(surfaces[0])
+    points = tried_points(surfaces[0])
+    coded = coded_points(surfaces[0], points)
     places = np.vstack([coded, np.zeros(coded.shape[1])])
     names = [("cell", point) for point in points["point_id"]] + [("centre", None)]
     told = [region_statistic(surface, places) > region_limit(surface) for surface in surfaces]
-    weights = [place_gradients(surface, places) for surface in surfaces]
+    weights = [gradients(surface, places) for surface in surfaces]
     found: dict[tuple[int, int], Rows] = {pair: [] for pair in itertools.combinations(range(len(surfaces)), 2)}
     for number, (place, point) in enumerate(names):
         slopes = [oriented(surface, at[number]) for surface, at in zip(surfaces, weights, strict=True)]
@@ -83,12 +80,6 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
         for (a, b), rows in found.items()
         for row in [*rows, summary(rows, surfaces[a], surfaces[b])]
     ]
-
-
-def place_gradients(surface: Surface, places: np.ndarray) -> np.ndarray:
-    """Return the contrasts [places, factors, parameters] of the slopes at coded places [places, factors]."""
-    where = dict(zip(surface.codings, places.T, strict=True))
-    return np.stack([surface.padded(gradient(surface.columns, where, name)) for name in surface.codings], axis=1)
 
 
 def oriented(surface: Surface, weights: np.ndarray) -> np.ndarray:
@@ -139,10 +130,9 @@ def parting(first: Surface, second: Surface) -> list[str]:
 
 def average_ways(surface: Surface) -> Mapping[str, str]:
     """Return which way each factor's slope, averaged over the runs, points; positive is better."""
-    everywhere = {name: coding.coded(surface.runs[name]) for name, coding in surface.codings.items()}
     ways = {}
     for name in surface.codings:
-        weights = surface.padded(gradient(surface.columns, everywhere, name).mean(0))
+        weights = surface.padded(gradient(surface.columns, surface.coded(), name).mean(0))
         slope = contrast(surface, oriented(surface, weights))
         ways[name] = sign(slope.ci_low, slope.ci_high)
     return ways

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import special, stats
 
 from finevar.analyses.baselines import NO_SEEDS
+from finevar.analyses.fits import FittedStudy
 from finevar.metrics import towards
 from finevar.results.predictions import Predictions, example_contributions
 from finevar.statistics.noise import noise_at
@@ -57,24 +58,23 @@ def mcnemar(gained: np.ndarray, lost: np.ndarray) -> np.ndarray:
 # Points ---------------------------------------------------------------------------------------------------------------
 
 
-def paired_point_rows(
-    models: pd.DataFrame,
-    found: Mapping[str, Predictions],
-    surfaces: Mapping[str, Surface],
-    stopped: Mapping[str, str],
-    confidence: float,
-) -> Rows:
+def paired_point_rows(models: pd.DataFrame, found: Mapping[str, Predictions], study: FittedStudy) -> Rows:
     """Return, for accuracy and loss at each tried point, the mean over seeds of run minus baseline, and who would win.
 
     Two intervals by bootstrap over sentences: one for the point alone, one for all points and data sets at once. They
     are about these trained models on other such sentences. The probability is about other seeds on these sentences.
-    surfaces: fitted, by response; stopped: the gates' sentences of the others.
+    study: fitted to these two metrics.
     """
     rows: Rows = []
+    surfaces = {surface.response: surface for surface in study.surfaces}
     for response in COMPARED:
         names, differences = point_differences(models, found, response)
-        bands = bootstrap_bands(differences, confidence)
-        chances = winning_chances(names, surfaces.get(response), stopped.get(response), response, confidence)
+        bands = bootstrap_bands(differences, study.plan.confidence)
+        if response in surfaces:
+            chances = winning_chances(names, surfaces[response])
+        else:
+            gate = f"no noise between seeds to compare with: {study.stopped[response]}"
+            chances = [{"reason": gate} for _ in names]
         for name, band, chance in zip(names, bands, chances, strict=True):
             reasons = [part.pop("reason") for part in (band, chance) if "reason" in part]
             rows.append(name | {"response": response} | band | chance | {"reason": "; ".join(reasons) or None})
@@ -161,16 +161,13 @@ def chunk_sizes(most: int) -> list[int]:
 # Who would win --------------------------------------------------------------------------------------------------------
 
 
-def winning_chances(
-    names: Rows, surface: Surface | None, gate: str | None, response: str, confidence: float
-) -> list[dict[str, Any]]:
+def winning_chances(names: Rows, surface: Surface) -> Rows:
     """Return for each tried point the probability that a run of another seed beats the baseline on this test set.
 
     The noise is that between all seeds of a point, what a seed does to all of its runs included, for another seed has a
     shift of its own. Where noise differs between settings it is the point's own, which leaves such shifts out.
     """
-    if surface is None:
-        return [{"reason": f"no noise between seeds to compare with: {gate}"} for _ in names]
+    response = surface.response
     if surface.pure_error_sd is None:
         return [{"reason": NO_SEEDS} for _ in names]
     cells = surface.runs.groupby(["dataset", "point_id"], sort=False)
@@ -179,7 +176,7 @@ def winning_chances(
     own = places.loc[[(name["dataset"], name["point_id"]) for name in names]]
     noise = noise_at(surface, own[list(surface.codings)].to_dict("records"))
     told = zip(own["gap"], noise, names, strict=True)
-    return [winning_chance(gap, *spread, name["seeds"], confidence) for gap, spread, name in told]
+    return [winning_chance(gap, *spread, name["seeds"], surface.confidence) for gap, spread, name in told]
 
 
 def winning_chance(gap: float, variance: float, df: float, seeds: int, confidence: float) -> dict[str, Any]:

@@ -16,9 +16,9 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from finevar.analyses.fits import Plan
+from finevar.analyses.fits import FittedStudy, Plan
 from finevar.metrics import SECONDS, towards
-from finevar.statistics.noise import has_own_noise, modelled_noise
+from finevar.statistics.noise import modelled_noise
 from finevar.statistics.regression import Surface
 
 ALL_DATASETS = ""  # the mean over data sets
@@ -167,13 +167,14 @@ def judged_points(means: Sequence[Means], points: Sequence[str], alpha: float) -
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 
-def pareto_tables(metrics: pd.DataFrame, surfaces: Sequence[Surface], plan: Plan) -> dict[str, Rows]:
+def pareto_tables(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables pareto and pareto_points: of each data set, and of the mean over several.
 
-    surfaces: of the responses that passed the gates; the others are left out, with seconds that cannot be compared.
+    Responses that a gate stops are left out, and seconds that cannot be compared.
     """
     tables: dict[str, Rows] = {"pareto": [], "pareto_points": []}
-    known = {surface.response: surface for surface in surfaces}
+    metrics, plan = study.metrics, study.plan
+    known = {surface.response: surface for surface in study.surfaces}
     names = [name for name in wanted_metrics(plan) if name in known]
     if names and SECONDS in wanted_metrics(plan):
         why = incomparable_seconds(metrics)
@@ -244,7 +245,7 @@ def metric_means(
 
 def setting_noise(surface: Surface | None, runs: pd.DataFrame, points: Sequence[str]) -> Noise | None:
     """Return each point's own noise, where the noise between seeds differs between settings."""
-    if surface is None or surface.pure_error_sd is None or not has_own_noise(surface):
+    if surface is None or surface.pure_error_sd is None or not surface.has_own_noise:
         return None
     levels = runs.drop_duplicates("point").set_index("point").loc[list(points), list(surface.codings)]
     variances, df = np.array(modelled_noise(surface, levels.to_dict("records"))).T

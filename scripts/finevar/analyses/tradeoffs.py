@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.disagreements import disagreement_rows, joint_draws
-from finevar.analyses.fits import Plan, study_surfaces
+from finevar.analyses.fits import FittedStudy, Plan
 from finevar.analyses.pareto import (
     incomparable_seconds,
     metric_means,
@@ -21,7 +21,7 @@ from finevar.analyses.pareto import (
     wanted_metrics,
 )
 from finevar.metrics import SECONDS, towards
-from finevar.statistics.optimum import design_points, largest_t, parameter_draws, point_contrasts
+from finevar.statistics.optimum import largest_t, parameter_draws, point_contrasts, tried_points
 from finevar.statistics.regression import Surface
 
 MOST_PAIRS = 20_000  # of tried points; beyond, all contrasts there are stand in for their differences
@@ -29,16 +29,15 @@ MOST_PAIRS = 20_000  # of tried points; beyond, all contrasts there are stand in
 Rows = list[dict[str, Any]]
 
 
-def tradeoff_rows(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
+def tradeoff_rows(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables pareto, pareto_points, disagreements, prices and desirability.
 
-    metrics: a study's runs (columns.STUDY_METRICS). Responses that a gate stops, or that the config leaves out, have no
-    rows.
+    Responses that a gate stops, or that the config leaves out, have no rows.
     """
-    wanted = wanted_metrics(plan)
-    fitted = {surface.response: surface for surface in study_surfaces(metrics, plan)[0]}
-    surfaces = [fitted[name] for name in wanted if name in fitted]
-    tables = pareto_tables(metrics, surfaces, plan)
+    metrics, plan = study.metrics, study.plan
+    fitted = {surface.response: surface for surface in study.surfaces}
+    surfaces = [fitted[name] for name in wanted_metrics(plan) if name in fitted]
+    tables = pareto_tables(study)
     if not surfaces:
         return tables | {"disagreements": [], "prices": [], "desirability": []}
     draws = joint_draws(surfaces)
@@ -60,12 +59,12 @@ def price_rows(surfaces: Sequence[Surface]) -> Rows:
     """
     if len(surfaces) < 2:
         return []
-    weights = {surface.response: point_contrasts(surface, design_points(surface)[1]) for surface in surfaces}
+    weights = {surface.response: point_contrasts(surface, tried_points(surface)) for surface in surfaces}
     best = {
         surface.response: int(np.argmax(towards(surface.response) * weights[surface.response] @ surface.fit.params))
         for surface in surfaces
     }
-    points = design_points(surfaces[0])[0]["point_id"]
+    points = tried_points(surfaces[0])["point_id"]
     rows = []
     for surface in surfaces:
         name = surface.response
@@ -97,7 +96,7 @@ def price(surface: Surface, change: np.ndarray, quantile: float) -> dict[str, An
     excludes zero.
     """
     value = float(change @ surface.fit.params)
-    error = math.sqrt(max(float(change @ surface.fit.cov @ change), 0.0))
+    error = float(surface.fit.std_errors(change[None])[0])
     reach = quantile * error
     row = {"price": value, "std_error": error, "ci_low": value - reach, "ci_high": value + reach}
     row["smallest_effect"] = surface.smallest_effect
@@ -131,7 +130,7 @@ def desirability_rows(
     Intervals are percentiles of draws that take the worst and the best prediction, the ends of the scale, as given. The
     share best counts the draws in which a point is the most desirable of all, on that draw's own scale.
     """
-    points = list(design_points(surfaces[0])[0]["point_id"])
+    points = list(tried_points(surfaces[0])["point_id"])
     goals = goals_of(surfaces, draws, metrics, plan, points)
     if len(goals) < 2:
         return []
@@ -159,7 +158,7 @@ def goals_of(
     """Return the predictions of every surface, and the observed seconds of training where they can be compared."""
     found = {}
     for surface, drawn in zip(surfaces, draws, strict=True):
-        weights = point_contrasts(surface, design_points(surface)[1])
+        weights = point_contrasts(surface, tried_points(surface))
         found[surface.response] = weights @ surface.fit.params, drawn @ weights.T
     if SECONDS in wanted_metrics(plan) and incomparable_seconds(metrics) is None:
         seconds = mean_seconds(metrics, plan, points)

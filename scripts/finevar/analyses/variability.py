@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from finevar.analyses.fits import Plan, study_surfaces
+from finevar.analyses.fits import FittedStudy
 from finevar.statistics.anova import DATASET, DATASET_SETTINGS, HIGHER_ORDER, SEED, SEED_POINT, Grid
 from finevar.statistics.ledger import Ledger, grid_ledger, seed_shift, sentence_columns, sentence_shift
 from finevar.statistics.regression import Surface
@@ -35,14 +35,15 @@ Rows = list[dict[str, Any]]
 Contributions = Mapping[str, np.ndarray]  # data set to [its runs in their order, test sentences]
 
 
-def variability_rows(metrics: pd.DataFrame, plan: Plan, contributions: Mapping[str, Contributions]) -> dict[str, Rows]:
+def variability_rows(study: FittedStudy, contributions: Mapping[str, Contributions]) -> dict[str, Rows]:
     """Return rows of the tables variability and importance, of every response that passes the gates.
 
     contributions: by response, numbers whose mean over a data set's test sentences is a run's metric up to a constant
-    that all runs share; runs in the order of readings.finished_runs. Responses may lack.
+    that all runs share; runs in the order of fits.finished_runs. Responses may lack.
     """
     tables: dict[str, Rows] = {"variability": [], "importance": []}
-    for surface in study_surfaces(metrics, plan)[0]:
+    plan = study.plan
+    for surface in study.surfaces:
         known = usable(contributions.get(surface.response, {}), surface.runs)
         ledger, method, shifts = ledger_of(surface, known)
         rows = source_rows(ledger, plan.confidence, method) + unknown_seed_rows(ledger)

@@ -8,13 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from finevar.statistics.checks import saturated_cells, unequal_noise
+from finevar.statistics.checks import saturated_cells
 from finevar.statistics.regression import Surface
-
-
-def has_own_noise(surface: Surface) -> bool:
-    """Say whether noise between seeds differs between settings, and can be told for each: no runs share a course."""
-    return unequal_noise(surface) is not None and surface.errors.clusters is None
 
 
 def noise_at(surface: Surface, places: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
@@ -22,7 +17,7 @@ def noise_at(surface: Surface, places: Sequence[Mapping[str, float]]) -> list[tu
 
     Pooled over all cells, unless noise differs between settings. The surface has a second seed.
     """
-    if has_own_noise(surface):
+    if surface.has_own_noise:
         return modelled_noise(surface, places)
     return [(surface.pure_error_sd**2, surface.noise_df)] * len(places)
 
@@ -56,11 +51,6 @@ def noise_model(surface: Surface) -> NoiseModel | None:
     variances = np.maximum(variances, 1e-6 * variances.mean())  # seeds may tie, and a variance of zero has no logarithm
     exog = coded_rows(surface, cells[list(surface.codings)].first()[kept].to_dict("list"))
     return NoiseModel(log_variances(variances, df, exog), np.linalg.inv(exog.T @ (exog * df[:, None] / 2)))
-
-
-def own_noise(surface: Surface, levels: Mapping[str, float]) -> tuple[float, float]:
-    """Return the variance between seeds at some levels and its degrees of freedom, where noise is unequal."""
-    return modelled_noise(surface, [levels])[0]
 
 
 def modelled_noise(surface: Surface, places: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:

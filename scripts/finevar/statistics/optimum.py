@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
-from scipy.optimize import linprog
+from scipy.optimize import brentq, linprog
 from scipy.stats import qmc
 
 from finevar.metrics import towards
-from finevar.statistics.checks import unequal_noise
 from finevar.statistics.regression import Surface, contrasts, predicted
-from finevar.statistics.slopes import gradient
+from finevar.statistics.slopes import gradients
 from finevar.study.coding import model_matrix
 
 RIDGE_SHARE = 0.1  # an axis flatter than this share of the steepest is a ridge (Myers et al. 2009, ch. 6)
@@ -23,6 +22,7 @@ DRAWS = 4_000  # for quantiles of the largest of many t values: standard error 0
 DRAW_SEED = 20250101
 PLANE_POINTS = {1: 2001, 2: 101, 3: 25}  # grid points per factor; more factors take a Sobol sequence
 SOBOL_POINTS = 2**13
+SMALL_REGION = "noise differs between settings, for which the region is somewhat too small"
 
 Rows = list[dict[str, Any]]
 
@@ -77,7 +77,7 @@ def optimum_rows(surface: Surface) -> dict[str, Rows]:
     kind, point, values, vectors = canonical_analysis(*form)
     coded = {name: np.array([level]) for name, level in zip(names, point, strict=True)}
     at = next(predicted(surface, coded))
-    inside_hull = within_hull(design_points(surface)[1], point)
+    inside_hull = within_hull(coded_points(surface, tried_points(surface)), point)
     region = confidence_region(surface, point)
     summary = {"kind": kind, "inside": inside_hull, "stationary_predicted": at.pop("predicted"), **at}
     factors = []
@@ -91,8 +91,7 @@ def optimum_rows(surface: Surface) -> dict[str, Rows]:
         for axis, value in enumerate(values)
         for name, weight in zip(names, vectors[:, axis], strict=True)
     ]
-    noisy = surface.errors.clusters is None and unequal_noise(surface)
-    caveat = {"reason": "noise differs between settings, for which the region is somewhat too small"} if noisy else {}
+    caveat = {"reason": SMALL_REGION} if surface.has_own_noise else {}
     told = who | summary | {"region_share": region["share"], "region_closed": region["closed"]} | caveat
     return {"optima": [told], "optimum_factors": factors, "canonical": axes}
 
@@ -109,12 +108,10 @@ def region_statistic(surface: Surface, places: np.ndarray) -> np.ndarray:
 
     A place is in the stationary point's confidence region where this is at most region_limit() (Box & Hunter 1954).
     """
-    names = list(surface.codings)
-    where = dict(zip(names, places.T, strict=True))
-    slopes = np.stack([surface.padded(gradient(surface.columns, where, name)) for name in names], axis=1)
+    slopes = gradients(surface, places)
     values = slopes @ surface.fit.params
     cov = slopes @ surface.fit.cov @ slopes.transpose(0, 2, 1)
-    return np.einsum("pi,pi->p", values, np.linalg.solve(cov, values[..., None])[..., 0]) / len(names)
+    return np.einsum("pi,pi->p", values, np.linalg.solve(cov, values[..., None])[..., 0]) / len(surface.codings)
 
 
 def region_limit(surface: Surface) -> float:
@@ -171,18 +168,19 @@ def ridge_rows(surface: Surface) -> Rows:
 
 
 def best_at_radius(slopes: np.ndarray, curves: np.ndarray, radius: float) -> np.ndarray:
-    """Return the x of this length with the largest x'b + x'Bx, by bisection of mu above B's largest eigenvalue."""
+    """Return the x [factors] of this length with the largest x'b + x'Bx: the mu above B's largest eigenvalue."""
     if radius == 0:
         return np.zeros_like(slopes)
     values, vectors = np.linalg.eigh(curves)
     rotated = vectors.T @ slopes / 2
     scale = np.abs(values).max() + np.linalg.norm(slopes)
     low, high = values.max() + 1e-12 * scale, values.max() + np.linalg.norm(rotated) / radius + scale
-    for _ in range(200):
-        middle = (low + high) / 2
-        longer = np.linalg.norm(rotated / (middle - values)) > radius
-        low, high = (middle, high) if longer else (low, middle)
-    x = vectors @ (rotated / (high - values))
+
+    def excess(mu: float) -> float:
+        return float(np.linalg.norm(rotated / (mu - values))) - radius
+
+    mu = brentq(excess, low, high, xtol=1e-15 * scale) if excess(low) > 0 else low
+    x = vectors @ (rotated / (mu - values))
     short = radius**2 - float(x @ x)
     top = vectors[:, np.argmax(values)]
     return x + top * np.sqrt(short) if short > 1e-9 else x  # no slope along the top axis: either way is as good
@@ -191,22 +189,25 @@ def best_at_radius(slopes: np.ndarray, curves: np.ndarray, radius: float) -> np.
 # Which setting to take ------------------------------------------------------------------------------------------------
 
 
-def design_points(surface: Surface) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the tried points with a finished run, and their coded levels [points, factors]."""
-    points = surface.runs.drop_duplicates(list(surface.codings)).reset_index(drop=True)
-    coded = [coding.coded(points[name]) for name, coding in surface.codings.items()]
-    return points, np.column_stack(coded)
+def tried_points(surface: Surface) -> pd.DataFrame:
+    """Return the tried points with a finished run."""
+    return surface.runs.drop_duplicates(list(surface.codings)).reset_index(drop=True)
 
 
-def point_contrasts(surface: Surface, coded: np.ndarray) -> np.ndarray:
-    """Return the contrasts [points, parameters] of the predictions at coded points [points, factors]."""
-    return surface.padded(model_matrix(dict(zip(surface.codings, coded.T, strict=True)), surface.columns))
+def coded_points(surface: Surface, points: pd.DataFrame) -> np.ndarray:
+    """Return the coded levels [points, factors] of points with natural ones."""
+    return np.column_stack([*surface.coded(points).values()])
+
+
+def point_contrasts(surface: Surface, points: pd.DataFrame) -> np.ndarray:
+    """Return the contrasts [points, parameters] of the predictions at points with natural levels."""
+    return surface.padded(model_matrix(surface.coded(points), surface.columns))
 
 
 def largest_t(weights: np.ndarray, surface: Surface, *, two_sided: bool) -> float:
     """Return the quantile of the largest t among contrasts [rows, parameters], by simulation from a fixed seed."""
     draws = parameter_draws(surface)
-    errors = np.sqrt(((weights @ surface.fit.cov) * weights).sum(1))
+    errors = surface.fit.std_errors(weights)
     largest = np.full(len(draws), -np.inf)
     for start in range(0, len(weights), 500):
         part = slice(start, start + 500)
@@ -254,16 +255,16 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     much better the truly best tried point is; it is averaged over the fit's uncertainty, and bounded with the
     confidence.
     """
-    points, coded = design_points(surface)
+    points = tried_points(surface)
+    weights = point_contrasts(surface, points)
     sign = towards(surface.response)
-    weights = point_contrasts(surface, coded)
     values = weights @ surface.fit.params
     chosen = int(np.argmax(sign * values))
     at = next(contrasts(surface, weights[chosen : chosen + 1]))
     reach = largest_t(weights, surface, two_sided=True) * at.std_error
     others = np.delete(weights, chosen, axis=0) - weights[chosen]
     gaps = sign * others @ surface.fit.params
-    errors = np.sqrt(np.maximum(((others @ surface.fit.cov) * others).sum(1), 0))
+    errors = surface.fit.std_errors(others)
     rival = gaps + largest_t(sign * others, surface, two_sided=False) * errors
     drawn = gaps + sign * parameter_draws(surface) @ others.T if len(others) else np.zeros((1, 1))
     alike = np.append(np.flatnonzero(np.insert(rival > 0, chosen, False)), chosen)

@@ -1,0 +1,51 @@
+"""Whether runs can estimate a model's parameters and their errors: one check, which each caller puts in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from finevar.statistics.covariance import CLASSICAL, Errors, jackknifes
+from finevar.study.coding import Codings, Shortfall, Term, aliased_terms, design_matrix, leverages, too_few_levels
+
+LEVELS, ALIASED, NO_DF = "levels", "aliased", "no residual df"  # the parameters themselves
+LEVERAGE, FEW_CLUSTERS, CLUSTER_LEVERAGE = "leverage", "few clusters", "cluster leverage"  # their errors
+
+
+class Obstacle(NamedTuple):
+    """The first thing that keeps a model from being estimated."""
+
+    kind: str
+    parameters: int = 0  # how many there are, but for LEVELS
+    levels: Shortfall | None = None  # of LEVELS
+    aliased: tuple[str, ...] = ()  # names of the parameters, of ALIASED
+
+
+def model_obstacle(runs: pd.DataFrame, codings: Codings, columns: Sequence[Term], errors: Errors) -> Obstacle | None:
+    """Return what first keeps runs from estimating a surface of these terms, or None."""
+    short = too_few_levels({name: runs[name].nunique() for name in codings}, columns)
+    return Obstacle(LEVELS, levels=short) if short else obstacle(*design_matrix(runs, codings, columns), errors)
+
+
+def obstacle(matrix: np.ndarray, names: Sequence[str], errors: Errors, *, tested: int | None = None) -> Obstacle | None:
+    """Return what first keeps the parameters of a matrix [runs, parameters] from being estimated, or None.
+
+    HC3 and CR3 are jackknives: each parameter must be estimable without any one run or cluster, and clusters must
+    outnumber the parameters that are tested (all of them unless told how many).
+    """
+    if aliased := aliased_terms(matrix, names):
+        return Obstacle(ALIASED, len(names), aliased=tuple(aliased))
+    if len(matrix) <= len(names):
+        return Obstacle(NO_DF, len(names))
+    if errors.kind == CLASSICAL.kind:
+        return None
+    if errors.clusters is not None and errors.count <= (tested or len(names)):
+        return Obstacle(FEW_CLUSTERS, len(names))
+    if leverages(matrix).max() > 1 - 1e-8:
+        return Obstacle(LEVERAGE, len(names))
+    if errors.clusters is not None and not jackknifes(matrix, errors.clusters):
+        return Obstacle(CLUSTER_LEVERAGE, len(names))
+    return None
