@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from statsmodels.stats.power import TTestPower
 from tests.calibration import claims as calibration
 
 from finevar.analyses import claims
@@ -144,13 +143,6 @@ def test_claims_that_repeat_another_are_refused(raw_config):
 )
 def test_the_verdict_on_a_claim_follows_from_ours(finding, sign, ours, estimate, verdict):
     assert claims.verdict_on({"finding": finding, "sign": sign}, {"verdict": ours, "estimate": estimate}) == verdict
-
-
-@pytest.mark.parametrize("runs", [3, 12, 60, 400])
-def test_the_smallest_change_found_with_a_power_of_80_per_cent(runs):
-    """Against statsmodels: the mean of runs of SD 1 has the standard error 1 / sqrt(runs)."""
-    found = claims.detectable({"std_error": runs**-0.5, "df": runs - 1}, 0.05)
-    assert found == pytest.approx(TTestPower().solve_power(nobs=runs, alpha=0.05, power=0.8), rel=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -307,7 +307,7 @@ def test_one_setting_that_is_best_for_both_costs_nothing():
 def test_many_points_take_scheffes_quantile(monkeypatch):
     """Scheffe's is sqrt(p F), and larger than that of the pairs alone."""
     surface = fitted(study(seeds=6), "loss")
-    weights = optimum.point_contrasts(surface, optimum.tried_points(surface))
+    weights = optimum.point_contrasts(surface, surface.points)
     pairs = tradeoffs.largest_difference_t(surface, weights)
     monkeypatch.setattr(tradeoffs, "MOST_PAIRS", 0)
     count = len(surface.names)

@@ -265,7 +265,7 @@ def predictions(surface: regression.Surface, runs: pd.DataFrame, shape: Design) 
 
     A prediction is a mean over the study's own seeds, so their shifts are part of its truth.
     """
-    points = optimum.tried_points(surface)
+    points = surface.points
     places = surface.coded(points)
     truth = model_matrix(places, surface.columns) @ shape.truth + runs["shift"].iloc[0]
     told = list(regression.predicted(surface, places))

@@ -19,7 +19,7 @@ from finevar.statistics.checks import saturated_cells
 from finevar.statistics.covariance import CLASSICAL, Fit, contrasts, errors_of, fit_ols
 from finevar.statistics.estimability import obstacle
 from finevar.statistics.noise import noise_at
-from finevar.statistics.optimum import DRAW_SEED, DRAWS, joint_df, normal_draws, point_contrasts, tried_points
+from finevar.statistics.optimum import DRAW_SEED, DRAWS, joint_df, normal_draws, point_contrasts
 from finevar.statistics.regression import Surface
 from finevar.study.coding import design_matrix, model_matrix
 
@@ -38,7 +38,7 @@ def against_baseline_rows(surface: Surface, baseline: Mapping[str, float]) -> Ro
     common shifts cancel, and s2 is what cell means and seeds leave. Where noise differs between settings, s2 is that of
     the baseline's own. The simultaneous interval holds at all tried points at once.
     """
-    points = tried_points(surface)
+    points = surface.points
     weights = point_contrasts(surface, points)
     rows = []
     for name, found in (("B0", frozen(surface, baseline)), ("B1", retrained(surface, baseline))):

@@ -16,7 +16,7 @@ import pandas as pd
 
 from finevar.metrics import towards
 from finevar.statistics.covariance import scores
-from finevar.statistics.optimum import coded_points, joint_df, region_limit, region_statistic, t_draws, tried_points
+from finevar.statistics.optimum import coded_points, joint_df, region_limit, region_statistic, t_draws
 from finevar.statistics.regression import Surface, contrast
 from finevar.statistics.slopes import gradient, gradients, sign
 
@@ -60,7 +60,7 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
     """
     if len(surfaces) < 2:
         return []
-    points = tried_points(surfaces[0])
+    points = surfaces[0].points
     coded = coded_points(surfaces[0], points)
     places = np.vstack([coded, np.zeros(coded.shape[1])])
     names = [("cell", point) for point in points["point_id"]] + [("centre", None)]

@@ -16,7 +16,7 @@ from finevar.analyses.fits import FittedStudy, change_weights, judged_effects
 from finevar.analyses.gates import levels_text
 from finevar.metrics import towards
 from finevar.statistics.estimability import ALIASED, FEW_CLUSTERS, LEVELS, Obstacle
-from finevar.statistics.optimum import point_contrasts, tried_points
+from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface, contrast
 from finevar.statistics.sensitivity import sensitivity_rows
 from finevar.statistics.specifications import Specification, agreement, specifications
@@ -39,7 +39,7 @@ def response_rows(surface: Surface, verdicts: Mapping[tuple[str, str], str]) -> 
     verdicts: by response and factor.
     """
     tried, untried = specifications(surface)
-    points = tried_points(surface)
+    points = surface.points
     best = int(np.argmax(oriented_values(surface, points)[0]))
     left_out = [
         {"coding": coding, "degree": degree, "reported": False, "reason": unsupported_text(found)}

@@ -21,7 +21,7 @@ from finevar.analyses.pareto import (
     wanted_metrics,
 )
 from finevar.metrics import SECONDS, towards
-from finevar.statistics.optimum import largest_t, parameter_draws, point_contrasts, tried_points
+from finevar.statistics.optimum import largest_t, parameter_draws, point_contrasts
 from finevar.statistics.regression import Surface
 
 MOST_PAIRS = 20_000  # of tried points; beyond, all contrasts there are stand in for their differences
@@ -59,12 +59,12 @@ def price_rows(surfaces: Sequence[Surface]) -> Rows:
     """
     if len(surfaces) < 2:
         return []
-    weights = {surface.response: point_contrasts(surface, tried_points(surface)) for surface in surfaces}
+    weights = {surface.response: point_contrasts(surface, surface.points) for surface in surfaces}
     best = {
         surface.response: int(np.argmax(towards(surface.response) * weights[surface.response] @ surface.fit.params))
         for surface in surfaces
     }
-    points = tried_points(surfaces[0])["point_id"]
+    points = surfaces[0].points["point_id"]
     rows = []
     for surface in surfaces:
         name = surface.response
@@ -130,7 +130,7 @@ def desirability_rows(
     Intervals are percentiles of draws that take the worst and the best prediction, the ends of the scale, as given. The
     share best counts the draws in which a point is the most desirable of all, on that draw's own scale.
     """
-    points = list(tried_points(surfaces[0])["point_id"])
+    points = list(surfaces[0].points["point_id"])
     goals = goals_of(surfaces, draws, metrics, plan, points)
     if len(goals) < 2:
         return []
@@ -158,7 +158,7 @@ def goals_of(
     """Return the predictions of every surface, and the observed seconds of training where they can be compared."""
     found = {}
     for surface, drawn in zip(surfaces, draws, strict=True):
-        weights = point_contrasts(surface, tried_points(surface))
+        weights = point_contrasts(surface, surface.points)
         found[surface.response] = weights @ surface.fit.params, drawn @ weights.T
     if SECONDS in wanted_metrics(plan) and incomparable_seconds(metrics) is None:
         seconds = mean_seconds(metrics, plan, points)

@@ -14,17 +14,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import stats
 
 from finevar.analyses.fits import SPAN, natural_scale, term_unit
 from finevar.analyses.gates import gate_sentence
 from finevar.results.aggregation import trajectory_id
 from finevar.statistics.covariance import errors_of, jackknife_weights
-from finevar.statistics.regression import pure_error
+from finevar.statistics.detectable import POWER, detectable
+from finevar.statistics.regression import pure_error, smallest_effect
 from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, term_group, term_name, terms
 from finevar.study.design import design_points, factor_codings, plan_runs
 
-POWER = 0.8
 # Standard deviations between two seeds of one setting, for a study that has none of its own yet. Accuracy and F1: the
 # middle of 0.003 to 0.006, within which 88 published runs at identical settings lie (0.0034). Loss: a rule of thumb.
 PRIOR_SD = {"accuracy": 0.0045, "f1": 0.0045, "loss": 0.012}
@@ -89,16 +89,15 @@ def diagnose(matrix: np.ndarray, names: list[str]) -> Diagnosis:
     """
     scaled = matrix / np.linalg.norm(matrix, axis=0)
     singular = np.linalg.svd(scaled, compute_uv=False)
-    rank = int(np.linalg.matrix_rank(scaled))
+    aliased = aliased_terms(matrix, names)
     deviations = matrix[:, 1:] - matrix[:, 1:].mean(0)
     correlations = np.corrcoef(deviations, rowvar=False).reshape(len(names) - 1, -1)
-    full = rank == len(names)
-    inflation = np.diag(np.linalg.inv(correlations)) if full else np.full(len(names) - 1, math.inf)
+    inflation = np.diag(np.linalg.inv(correlations)) if not aliased else np.full(len(names) - 1, math.inf)
     return Diagnosis(
-        rank=rank,
-        aliased=aliased_terms(matrix, names),
+        rank=len(names) - len(aliased),
+        aliased=aliased,
         vif=dict(zip(names[1:], map(float, inflation), strict=True)),
-        condition=float(singular[0] / singular[-1]) if full else math.inf,
+        condition=math.inf if aliased else float(singular[0] / singular[-1]),
         worst_pair=worst_pair(correlations, names[1:]),
     )
 
@@ -121,23 +120,6 @@ def planned_gate(design: Design) -> str | None:
 # Power ----------------------------------------------------------------------------------------------------------------
 
 
-def t_power(noncentrality: float, df: float, alpha: float, widening: float = 1.0) -> float:
-    """Return the power of a two-sided t-test: the square of a noncentral t is a noncentral F.
-
-    widening: by how much the standard error in use exceeds, on average, the one that the noncentrality is made with.
-    """
-    critical = widening * stats.t.isf(alpha / 2, df)
-    return float(1 - stats.ncf.cdf(critical**2, 1, df, noncentrality**2))  # its sf is wrong at noncentrality 0
-
-
-def detectable(df: float, alpha: float, power: float = POWER, widening: float = 1.0) -> float:
-    """Return the noncentrality, effect over standard error, that a two-sided t-test finds with a power."""
-    high = 1.0
-    while t_power(high, df, alpha, widening) < power:
-        high *= 2
-    return float(optimize.brentq(lambda value: t_power(value, df, alpha, widening) - power, 0, high))
-
-
 @dataclass(frozen=True)
 class Detectable:
     """The smallest effects that a design finds with a power, in standard deviations of the noise between runs."""
@@ -155,13 +137,12 @@ def detectable_effects(design: Design, alpha: float, power: float = POWER) -> De
     Each term is tested with the study's own errors: sum_g W_g' (I - H_gg)^-1 W_g is the mean of HC3 (clusters g of one
     run) and, times (G - 1) / G, of CR3 for such noise, since Var(e_g) = (I - H_gg) s^2.
     """
-    bread = np.linalg.inv(design.matrix.T @ design.matrix)
-    clusters = errors_of(design.runs).clusters
-    used = jackknife_weights(design.matrix, bread, clusters).T @ (design.matrix @ bread)
+    bread, errors = np.linalg.inv(design.matrix.T @ design.matrix), errors_of(design.runs)
+    used = jackknife_weights(design.matrix, bread, errors.clusters).T @ (design.matrix @ bread)
     df = float(design.df_residual)
-    if clusters is not None:
-        df = float(clusters.max())
-        used *= df / (df + 1)
+    if errors.clusters is not None:
+        df = errors.count - 1.0
+        used *= df / errors.count
     std_errors = np.sqrt(np.diag(bread))
     widening = np.sqrt(np.diag(used)) / std_errors
     effects = [
@@ -211,9 +192,8 @@ class Noise:
 
     @property
     def smallest_effect(self) -> float | None:
-        """Return the smallest effect of interest as the report sets it: twice the noise, or the test set's error."""
-        known = [2 * self.sd] if self.sd is not None else []
-        return max(known + ([self.test_set_se] if self.test_set_se is not None else []), default=None)
+        """Return the smallest effect of interest, as the report sets it."""
+        return smallest_effect(self.sd, self.test_set_se)
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """Return the chi-squared interval of a measured standard deviation; None for a prior."""

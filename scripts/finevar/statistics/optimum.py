@@ -77,7 +77,7 @@ def optimum_rows(surface: Surface) -> dict[str, Rows]:
     kind, point, values, vectors = canonical_analysis(*form)
     coded = {name: np.array([level]) for name, level in zip(names, point, strict=True)}
     at = next(predicted(surface, coded))
-    inside_hull = within_hull(coded_points(surface, tried_points(surface)), point)
+    inside_hull = within_hull(coded_points(surface, surface.points), point)
     region = confidence_region(surface, point)
     summary = {"kind": kind, "inside": inside_hull, "stationary_predicted": at.pop("predicted"), **at}
     factors = []
@@ -189,11 +189,6 @@ def best_at_radius(slopes: np.ndarray, curves: np.ndarray, radius: float) -> np.
 # Which setting to take ------------------------------------------------------------------------------------------------
 
 
-def tried_points(surface: Surface) -> pd.DataFrame:
-    """Return the tried points with a finished run."""
-    return surface.runs.drop_duplicates(list(surface.codings)).reset_index(drop=True)
-
-
 def coded_points(surface: Surface, points: pd.DataFrame) -> np.ndarray:
     """Return the coded levels [points, factors] of points with natural ones."""
     return np.column_stack([*surface.coded(points).values()])
@@ -236,7 +231,7 @@ def joint_df(surface: Surface) -> float:
     Hotelling's, df - p + 1 for p parameters, but no more than there are tried points, and than half the clusters: in
     many directions at once the covariance's own uncertainty weighs more than in one (see make calibrate).
     """
-    limits = [surface.fit.df - len(surface.names) + 1, len(surface.runs.drop_duplicates(list(surface.codings)))]
+    limits = [surface.fit.df - len(surface.names) + 1, len(surface.points)]
     limits += [surface.errors.count / 2] if surface.errors.count is not None else []
     return max(min(limits), 1.0)
 
@@ -255,7 +250,7 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     much better the truly best tried point is; it is averaged over the fit's uncertainty, and bounded with the
     confidence.
     """
-    points = tried_points(surface)
+    points = surface.points
     weights = point_contrasts(surface, points)
     sign = towards(surface.response)
     values = weights @ surface.fit.params

@@ -46,6 +46,11 @@ class Surface:
         return {name: coding.coded(places[name]) for name, coding in self.codings.items()}
 
     @cached_property
+    def points(self) -> pd.DataFrame:
+        """Return the tried points with a finished run, a row each."""
+        return self.runs.drop_duplicates(list(self.codings)).reset_index(drop=True)
+
+    @cached_property
     def breusch_pagan(self) -> tuple[float, float, float]:
         """Return F, denominator df and p of the test whether noise depends on the factors."""
         exog = np.column_stack([np.ones(len(self.runs)), *self.coded().values()])

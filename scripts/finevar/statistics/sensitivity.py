@@ -196,7 +196,7 @@ def most_influential(surface: Surface, labels: np.ndarray, levels: np.ndarray) -
 
 def p_without(surface: Surface, kept: np.ndarray) -> np.ndarray | None:
     """Return the terms' p-values of a fit on some of the runs [runs], or None where it cannot be made."""
-    runs = surface.runs[kept]
+    runs = surface.runs.loc[kept, [*surface.codings, "seed", "dataset"]]
     matrix, names = design_matrix(runs, surface.codings, surface.columns)
     clusters = surface.errors.clusters
     errors = surface.errors if clusters is None else clustered_by(clusters[kept], "")
