@@ -19,8 +19,9 @@ from finevar.statistics.checks import saturated_cells
 from finevar.statistics.covariance import CLASSICAL, Fit, contrasts, errors_of, fit_ols
 from finevar.statistics.estimability import obstacle
 from finevar.statistics.noise import noise_at
-from finevar.statistics.optimum import DRAW_SEED, DRAWS, joint_df, normal_draws, point_contrasts
+from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface
+from finevar.statistics.simultaneous import DRAW_SEED, DRAWS, joint_df, normal_draws
 from finevar.study.coding import design_matrix, model_matrix
 
 NO_B1 = "no finished run of this study has the baseline's own hyperparameters (B1)"
@@ -178,7 +179,7 @@ def fit_matched(surface: Surface, baseline: Mapping[str, float]) -> Surface | No
     joint = runs.assign(dataset=runs["dataset"] + " seed " + runs["seed"].astype(str), seed=0)
     matrix, names = design_matrix(joint, surface.codings, surface.columns, baseline)
     errors = errors_of(runs)
-    if obstacle(matrix, names, errors):
+    if obstacle(matrix, errors):
         return None
     change = runs[surface.response] - runs["retrained"]
     fit = fit_ols(change.to_numpy(float), matrix, errors)
@@ -213,7 +214,7 @@ def ancova(surface: Surface, runs: pd.DataFrame, covariate: str, block: list[str
 
     Subtracting a baseline supposes a slope of one. A baseline is the same for all runs of its block (data set, or data
     set and seed), so blocks are what counts: their means, adjusted for the terms, are regressed on their baselines,
-    within data sets where seeds tell blocks apart.
+    within data sets where blocks are seeds.
     """
     if runs[covariate].isna().any():
         return {"reason": "a data set or seed has no run of this baseline"}
@@ -224,7 +225,7 @@ def ancova(surface: Surface, runs: pd.DataFrame, covariate: str, block: list[str
     groups = runs.assign(block=labels).drop_duplicates("block").sort_values("block")
     within = pd.factorize(groups["dataset"])[0] if "seed" in block else np.zeros(len(groups), dtype=int)
     exog = np.column_stack([groups[covariate].to_numpy(float), np.eye(within.max() + 1)[within]])
-    if obstacle(exog, [""] * exog.shape[1], CLASSICAL):
+    if obstacle(exog, CLASSICAL):
         what = "pairs of data set and seed" if "seed" in block else "data sets"
         return {"reason": f"not testable: there are too few {what} ({len(exog)}) to leave a degree of freedom"}
     fit = fit_ols(means[: len(exog)], exog, CLASSICAL)

@@ -1,6 +1,6 @@
 """Where two metrics pull apart: the angle between their fitted gradients, each turned so that up is better.
 
-The surfaces of a study share their design matrix and their runs, so that their errors go together; how much is told by
+The surfaces of a study share their design matrix and their runs, so that their errors go together; how much follows from
 the products of their residuals, run by run, as the covariance of one surface is by its own.
 """
 
@@ -16,11 +16,12 @@ import pandas as pd
 
 from finevar.metrics import towards
 from finevar.statistics.covariance import scores
-from finevar.statistics.optimum import coded_points, joint_df, region_limit, region_statistic, t_draws
+from finevar.statistics.optimum import coded_points, region_limit, region_statistic
 from finevar.statistics.regression import Surface, contrast
+from finevar.statistics.simultaneous import joint_df, t_draws
 from finevar.statistics.slopes import gradient, gradients, sign
 
-UNTOLD = "the gradient of {} cannot be told from zero here, so it may point anywhere"
+FLAT = "the gradient of {} does not differ significantly from zero here, so it may point anywhere"
 VERDICTS = {"positive": "agree", "negative": "disagree", "open": "open"}
 
 Rows = list[dict[str, Any]]
@@ -64,7 +65,7 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
     coded = coded_points(surfaces[0], points)
     places = np.vstack([coded, np.zeros(coded.shape[1])])
     names = [("cell", point) for point in points["point_id"]] + [("centre", None)]
-    told = [region_statistic(surface, places) > region_limit(surface) for surface in surfaces]
+    steep = [region_statistic(surface, places) > region_limit(surface) for surface in surfaces]
     weights = [gradients(surface, places) for surface in surfaces]
     found: dict[tuple[int, int], Rows] = {pair: [] for pair in itertools.combinations(range(len(surfaces)), 2)}
     for number, (place, point) in enumerate(names):
@@ -72,8 +73,8 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
         drawn = [part @ slope.T for part, slope in zip(draws, slopes, strict=True)]
         at_best = [slope @ surface.fit.params for surface, slope in zip(surfaces, slopes, strict=True)]
         for (a, b), rows in found.items():
-            untold = [surfaces[which].response for which in (a, b) if not told[which][number]]
-            row = angle(at_best[a], at_best[b], drawn[a], drawn[b], surfaces[a].alpha, untold)
+            flat = [surfaces[which].response for which in (a, b) if not steep[which][number]]
+            row = angle(at_best[a], at_best[b], drawn[a], drawn[b], surfaces[a].alpha, flat)
             rows.append({"place": place, "point_id": point} | row)
     return [
         {"response_a": surfaces[a].response, "response_b": surfaces[b].response} | row
@@ -94,19 +95,20 @@ def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def angle(
-    a: np.ndarray, b: np.ndarray, drawn_a: np.ndarray, drawn_b: np.ndarray, alpha: float, untold: Sequence[str]
+    a: np.ndarray, b: np.ndarray, drawn_a: np.ndarray, drawn_b: np.ndarray, alpha: float, flat: Sequence[str]
 ) -> dict[str, Any]:
     """Return the cosine of two gradients [factors] with its percentile interval over draws [draws, factors].
 
-    untold: the responses whose gradient cannot be told from zero; the interval is then every cosine (Fieller 1954).
+    flat: the responses whose gradient does not differ significantly from zero; the interval is then every cosine
+    (Fieller 1954).
     Noise turns parallel gradients apart but never together, so that draws stay short of a cosine of 1, or of -1: it
     belongs to the interval where the angle's basic bootstrap interval (Davison & Hinkley 1997, ch. 5) reaches it.
     """
     value = float(cosine(a, b))
     if not math.isfinite(value):
         return {"reason": "a fitted gradient is zero here"}
-    if untold:
-        why = UNTOLD.format(" and that of ".join(untold))
+    if flat:
+        why = FLAT.format(" and that of ".join(flat))
         return {"cosine": value, "ci_low": -1.0, "ci_high": 1.0, "verdict": "open", "reason": why}
     here, drawn = math.acos(np.clip(value, -1, 1)), np.arccos(np.clip(cosine(drawn_a, drawn_b), -1, 1))
     near, far = np.quantile(drawn, [alpha / 2, 1 - alpha / 2]).tolist()
@@ -123,7 +125,7 @@ def summary(rows: Rows, first: Surface, second: Surface) -> dict[str, Any]:
 
 
 def parting(first: Surface, second: Surface) -> list[str]:
-    """Return the factors that make one response better and the other worse on average, both told from zero."""
+    """Return the factors that make one response better and the other worse on average, both significantly."""
     ways = [average_ways(surface) for surface in (first, second)]
     return [name for name in first.codings if {ways[0][name], ways[1][name]} == {"positive", "negative"}]
 

@@ -21,7 +21,7 @@ Rows = list[dict[str, Any]]
 def failure_rows(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the table failures: all runs (factor ""), then each level of each factor.
 
-    Data sets are pooled (""), and where there are several, told apart as well. A diverged run is a result; a missing
+    Data sets are pooled (""), and where there are several, also apart. A diverged run is a result; a missing
     one is not, and is in no share.
     """
     metrics = study.metrics

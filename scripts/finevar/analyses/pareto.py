@@ -1,4 +1,4 @@
-"""Which tried settings no other one beats in every metric: on the observed means, and as far as noise lets one tell.
+"""Which tried settings no other one beats in every metric: on the observed means, and as far as noise allows.
 
 A setting's mean over seeds is compared with every other setting's in every metric at once. What all runs of a seed have
 in common cancels in a difference of two settings, so noise is what cell means and seeds together leave.

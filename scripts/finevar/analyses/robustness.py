@@ -78,7 +78,7 @@ def change_row(surface: Surface, factor: str) -> dict[str, Any]:
 
 
 def setting_row(each: Specification, points: pd.DataFrame, best: int) -> dict[str, Any]:
-    """Return by how much another tried setting is better than the recommended one, and whether it is told from it.
+    """Return by how much another tried setting is better than the recommended one, and whether that is significant.
 
     best: the number of the recommended one. Its p is one-sided and counts all other settings (Bonferroni), since the
     best of them is looked at; there is none where the specification recommends the same setting.

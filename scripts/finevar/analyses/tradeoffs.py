@@ -21,8 +21,9 @@ from finevar.analyses.pareto import (
     wanted_metrics,
 )
 from finevar.metrics import SECONDS, towards
-from finevar.statistics.optimum import largest_t, parameter_draws, point_contrasts
+from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface
+from finevar.statistics.simultaneous import largest_t, parameter_draws
 
 MOST_PAIRS = 20_000  # of tried points; beyond, all contrasts there are stand in for their differences
 

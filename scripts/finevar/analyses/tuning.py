@@ -53,18 +53,18 @@ def curve_rows(runs: pd.DataFrame, response: str, confidence: float) -> Rows:
     ends = (low, high) if sign > 0 else (-high, -low)
     again = other_seeds(values, runs["point_id"])
     diverged = int((runs["status"] == "diverged").sum())
-    told = {"settings": settings, "runs": len(runs), "method": method, "reason": reason(again, diverged)}
+    shared = {"settings": settings, "runs": len(runs), "method": method, "reason": reason(again, diverged)}
     columns = {"expected": sign * weights @ values, "ci_low": ends[0], "ci_high": ends[1]}
     columns |= {"expected_again": sign * weights @ again} if np.isfinite(again).all() else {}
     return [
-        {"draws": int(count)} | {name: float(column[number]) for name, column in columns.items()} | told
+        {"draws": int(count)} | {name: float(column[number]) for name, column in columns.items()} | shared
         for number, count in enumerate(draws)
     ]
 
 
 def reason(again: np.ndarray, diverged: int) -> str | None:
     """Say why there is no value at a fresh seed, and how diverged runs were counted."""
-    parts = [] if np.isfinite(again).all() else ["a setting has one run only, so nothing tells of a fresh seed"]
+    parts = [] if np.isfinite(again).all() else ["a setting has one run only, so its value at a fresh seed is unknown"]
     parts += [f"{diverged} diverged, counted as the worst finished run"] if diverged else []
     return "; ".join(parts) or None
 

@@ -106,7 +106,7 @@ def fitted(
     if np.ptp(values) == 0:
         return "every card states the same value"
     matrix = np.column_stack([ones, columns, blocks])
-    if found := obstacle(matrix, [""] * matrix.shape[1], CLASSICAL):
+    if found := obstacle(matrix, CLASSICAL):
         return obstacle_text(found, CLASSICAL, errors, len(cards))
     used = UNCLUSTERED.get(errors)
     if used is None:
@@ -116,7 +116,7 @@ def fitted(
             means = [pd.Series(column).groupby(cards["data"]).transform("mean") for column in (*columns.T, values)]
             matrix = np.column_stack([ones, columns - np.column_stack(means[:-1])])
             values = values - means[-1].to_numpy()
-    found = obstacle(matrix, [""] * matrix.shape[1], used, tested=1 + len(factors))
+    found = obstacle(matrix, used, tested=1 + len(factors))
     return obstacle_text(found, used, errors, len(cards)) if found else fit_ols(values, matrix, used)
 
 

@@ -1,4 +1,4 @@
-"""What a design can find, told before any of its runs: how well it tells terms apart, and the effects it would detect.
+"""What a design can find, before any of its runs: how well it separates its terms, and the effects it would detect.
 
 A coefficient estimated with noise of standard deviation s has the standard error s sqrt(c_jj), C = (X'X)^-1, and its
 t-test the power of a noncentral t whose noncentrality is the coefficient over that error. The study's own errors, HC3
@@ -60,7 +60,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """How well a design tells its parameters apart."""
+    """How well a design separates its parameters."""
 
     rank: int
     aliased: list[str]
@@ -82,7 +82,7 @@ def planned_design(config: Config) -> Design:
 
 
 def diagnose(matrix: np.ndarray, names: list[str]) -> Diagnosis:
-    """Return what a matrix [runs, parameters] tells of its columns, the first of which is the intercept.
+    """Return how well a matrix [runs, parameters] separates its columns, the first of which is the intercept.
 
     Variance inflation against a column that is orthogonal to all others; condition number of the columns scaled to
     length 1 (Belsley, Kuh & Welsch 1980).
@@ -207,7 +207,7 @@ def expected_noise(response: str, finished: pd.DataFrame, eval_examples: int) ->
     """Return the noise of the study's own finished runs where they have enough seeds in common, else the prior.
 
     finished: rows of columns.METRICS, perhaps none. eval_examples: of the smallest evaluation set.
-    What a seed shifts all runs by is part of it, though the fits take that out: the power told is then cautious.
+    What a seed shifts all runs by is part of it, though the fits take that out: the power is then cautious.
     """
     used = finished[(finished["status"] == "ok") & finished[response].notna()] if len(finished) else finished
     error = f"{response}_se"

@@ -27,25 +27,31 @@ class Obstacle(NamedTuple):
 def model_obstacle(runs: pd.DataFrame, codings: Codings, columns: Sequence[Term], errors: Errors) -> Obstacle | None:
     """Return what first keeps runs from estimating a surface of these terms, or None."""
     short = too_few_levels({name: runs[name].nunique() for name in codings}, columns)
-    return Obstacle(LEVELS, levels=short) if short else obstacle(*design_matrix(runs, codings, columns), errors)
+    if short:
+        return Obstacle(LEVELS, levels=short)
+    matrix, names = design_matrix(runs, codings, columns)
+    return obstacle(matrix, errors, names=names)
 
 
-def obstacle(matrix: np.ndarray, names: Sequence[str], errors: Errors, *, tested: int | None = None) -> Obstacle | None:
+def obstacle(
+    matrix: np.ndarray, errors: Errors, *, names: Sequence[str] | None = None, tested: int | None = None
+) -> Obstacle | None:
     """Return what first keeps the parameters of a matrix [runs, parameters] from being estimated, or None.
 
     HC3 and CR3 are jackknives: each parameter must be estimable without any one run or cluster, and clusters must
-    outnumber the parameters that are tested (all of them unless told how many).
+    outnumber the parameters that are tested; without a number, all of them are.
     """
-    if aliased := aliased_terms(matrix, names):
-        return Obstacle(ALIASED, len(names), aliased=tuple(aliased))
-    if len(matrix) <= len(names):
-        return Obstacle(NO_DF, len(names))
+    runs, parameters = matrix.shape
+    if aliased := aliased_terms(matrix, names or [""] * parameters):
+        return Obstacle(ALIASED, parameters, aliased=tuple(aliased))
+    if runs <= parameters:
+        return Obstacle(NO_DF, parameters)
     if errors.kind == CLASSICAL.kind:
         return None
-    if errors.clusters is not None and errors.count <= (tested or len(names)):
-        return Obstacle(FEW_CLUSTERS, len(names))
+    if errors.clusters is not None and errors.count <= (tested or parameters):
+        return Obstacle(FEW_CLUSTERS, parameters)
     if leverages(matrix).max() > 1 - 1e-8:
-        return Obstacle(LEVERAGE, len(names))
+        return Obstacle(LEVERAGE, parameters)
     if errors.clusters is not None and not jackknifes(matrix, errors.clusters):
-        return Obstacle(CLUSTER_LEVERAGE, len(names))
+        return Obstacle(CLUSTER_LEVERAGE, parameters)
     return None

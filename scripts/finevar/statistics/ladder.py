@@ -34,13 +34,13 @@ def ladder_rows(surface: Surface, order: str, unequal: str | None) -> list[dict[
 
 
 def climb(surface: Surface) -> list[tuple[str, list[Term], Fit]]:
-    """Return the rungs that the surface's runs can tell apart, lowest first: name, terms and fit."""
+    """Return the rungs that the surface's runs can estimate, lowest first: name, terms and fit."""
     kept: list[tuple[str, list[Term], Fit]] = []
     for rung in TERM_ORDER:
         columns = terms(list(surface.codings), rung)
-        matrix, names = design_matrix(surface.runs, surface.codings, columns)
+        matrix, _ = design_matrix(surface.runs, surface.codings, columns)
         nothing_new = kept and len(columns) == len(kept[-1][1])
-        if not nothing_new and not obstacle(matrix, names, surface.errors):
+        if not nothing_new and not obstacle(matrix, surface.errors):
             kept.append((rung, columns, fit_ols(surface.fit.values, matrix, surface.errors)))
     return kept
 

@@ -36,7 +36,7 @@ FAR = 300.0  # from here a noncentral chi-square's root is as good as normal
 
 @dataclass(frozen=True)
 class Ledger:
-    """Estimated variances by source, and draws from their confidence distributions where noise could be told apart.
+    """Estimated variances by source, and draws from their confidence distributions where seeds measure noise.
 
     A variance itself may be drawn below zero, see noncentralities().
     """
@@ -62,7 +62,7 @@ class Ledger:
         return np.append(self.variances, self.sampling) / self.total
 
     def share_limits(self, confidence: float) -> np.ndarray | None:
-        """Return lower and upper limits of those shares [2, sources + 1]; None where noise could not be told apart."""
+        """Return lower and upper limits of those shares [2, sources + 1]; None where there is one seed."""
         if self.drawn is None:
             return None
         parts, cautious = (np.column_stack([drawn, self.sampling_drawn]) for drawn in (self.drawn, self.cautious))

@@ -56,7 +56,7 @@ def without(reason: str, numbers: Sequence[int]) -> Rows:
 def refits(surface: Surface, numbers: Sequence[int]) -> dict[str, Rows]:
     """Return the rows of the same fit with other errors."""
     fit, found = surface.fit, {}
-    for name, errors in other_errors(surface, fit.matrix, surface.names, as_trajectories(surface)).items():
+    for name, errors in other_errors(surface, fit.matrix, as_trajectories(surface)).items():
         if isinstance(errors, str):
             found[name] = without(errors, numbers)
         else:
@@ -197,7 +197,7 @@ def most_influential(surface: Surface, labels: np.ndarray, levels: np.ndarray) -
 def p_without(surface: Surface, kept: np.ndarray) -> np.ndarray | None:
     """Return the terms' p-values of a fit on some of the runs [runs], or None where it cannot be made."""
     runs = surface.runs.loc[kept, [*surface.codings, "seed", "dataset"]]
-    matrix, names = design_matrix(runs, surface.codings, surface.columns)
+    matrix, _ = design_matrix(runs, surface.codings, surface.columns)
     clusters = surface.errors.clusters
     errors = surface.errors if clusters is None else clustered_by(clusters[kept], "")
-    return None if obstacle(matrix, names, errors) else fit_ols(surface.fit.values[kept], matrix, errors).pvalues
+    return None if obstacle(matrix, errors) else fit_ols(surface.fit.values[kept], matrix, errors).pvalues

@@ -111,7 +111,7 @@ def sign(low: float, high: float) -> str:
 
 
 def johnson_neyman_rows(surface: Surface) -> Rows:
-    """Return where along its partner a factor's slope can be told from zero (Johnson & Neyman 1936), exactly.
+    """Return where along its partner a factor's slope differs significantly from zero (Johnson & Neyman 1936), exactly.
 
     The slope is a + b x with a variance quadratic in x, so its interval touches zero at the roots of a quadratic.
     """

@@ -66,7 +66,7 @@ def specifications(surface: Surface) -> tuple[list[Specification], list[Unsuppor
         matrix, names = design_matrix(surface.runs, codings, columns)
         form = dataclasses.replace(surface, codings=codings, columns=columns, names=names)
         same = codings == surface.codings and columns == surface.columns
-        others = other_errors(surface, matrix, names, trajectories).values()
+        others = other_errors(surface, matrix, trajectories).values()
         covariances = [surface.errors, *(errors for errors in others if isinstance(errors, Errors))]
         for (scale, values), errors in itertools.product(scales.items(), covariances):
             fitted = dataclasses.replace(form, fit=fit_ols(values, matrix, errors), errors=errors)
@@ -120,15 +120,13 @@ def degrees_of(factors: Sequence[str]) -> dict[str, list[Term]]:
     return found
 
 
-def other_errors(
-    surface: Surface, matrix: np.ndarray, names: Sequence[str], trajectories: Errors | None
-) -> dict[str, Errors | str]:
+def other_errors(surface: Surface, matrix: np.ndarray, trajectories: Errors | None) -> dict[str, Errors | str]:
     """Return the errors to try beside the surface's own for a matrix [runs, parameters], or why each is left out.
 
     trajectories: of as_trajectories().
     """
     clustered: Errors | str = trajectories or "clusters are the default's, or epochs are no factor"
-    if trajectories and obstacle(matrix, names, trajectories):
+    if trajectories and obstacle(matrix, trajectories):
         clustered = "too few clusters"
     return {"classical": surface.unequal or CLASSICAL, "clustered": clustered}
 
