@@ -21,7 +21,7 @@ ENGINES = {
     "evaluation": "4",
     "metrics": "1",
     "aggregation": "4",
-    "regression": "3",
+    "regression": "4",
     "report": "3",
     "design_card": "1",
 }

@@ -1,7 +1,7 @@
 """Where two metrics pull apart: the angle between their fitted gradients, each turned so that up is better.
 
-The surfaces of a study share their design matrix and their runs, so that their errors go together; how much follows from
-the products of their residuals, run by run, as the covariance of one surface is by its own.
+The surfaces of a study share their design matrix and their runs, so that their errors go together; how much follows
+from the products of their residuals, run by run, as the covariance of one surface does from its own.
 """
 
 from __future__ import annotations

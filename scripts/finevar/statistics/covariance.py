@@ -78,7 +78,7 @@ class Fit:
         return self.p_values(self.params, self.bse)
 
     def p_values(self, estimates: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Return the two-sided p-values of estimates with these standard errors against zero; nan where both are 0."""
+        """Return the two-sided p-values of estimates with these standard errors against zero; NaN where both are 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return 2 * stats.t.sf(np.abs(estimates / errors), self.df)
 

@@ -14,7 +14,8 @@ Fouladi 1997). Its unit is the error variance in the direction of the observed e
 total error variance over that: the usual count without test sentences, with them Satterthwaite's (1946). Sentences are
 resampled. For its upper limit, a source that varies less than noise alone does at the median is taken at that median,
 so that luck does not exclude what the study could not see (power-constrained limits, Cowan, Cranmer, Gross & Vitells
-2011). A bootstrap of runs is no substitute: near zero its percentiles miss what they should hold.
+2011). A bootstrap of runs is no substitute: near zero its percentiles miss what they should hold; and libraries for
+sensitivity indices (SALib) take a function to call, where here are runs with noise.
 """
 
 from __future__ import annotations

@@ -76,8 +76,8 @@ def coded_rows(surface: Surface, levels: Mapping[str, Sequence[float]]) -> np.nd
 def log_variances(variances: np.ndarray, df: np.ndarray, exog: np.ndarray) -> np.ndarray:
     """Return the coefficients of a log-linked gamma regression of variances [cells] on exog [cells, terms].
 
-    The deviance is convex, so that a search by trust region finds its minimum where reweighted least squares, the usual
-    way, may overflow: variances of one degree of freedom each differ by orders of magnitude.
+    The deviance is convex, so that a search by trust region finds its minimum where reweighted least squares, which
+    statsmodels' GLM uses, may overflow: variances of one degree of freedom each differ by orders of magnitude.
     """
     scale = variances.mean()
 
