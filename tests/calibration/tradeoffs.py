@@ -104,7 +104,8 @@ def intervals(shape: simulate.Design, noise: str, generator: np.random.Generator
     """Yield kind and success of every interval on a study of two known surfaces."""
     plan, truth = plan_of(shape), surfaces(shape)
     runs = study(shape, noise, truth, generator)
-    fitted = readings.FittedStudy.of(runs, plan).surfaces
+    analysed = readings.FittedStudy.of(runs, plan)
+    fitted = analysed.surfaces
     draws = disagreements.joint_draws(fitted)
     slopes = true_gradients(shape)
     cosines = (slopes["accuracy"] * slopes["loss"]).sum(1)
@@ -119,7 +120,7 @@ def intervals(shape: simulate.Design, noise: str, generator: np.random.Generator
         price = values[row["own_best"]] - values[row["point_id"]]
         held.append(row["ci_low"] <= price <= row["ci_high"])
     yield "prices, all at once", all(held)
-    found = tradeoffs.desirability_rows(fitted, draws, runs, plan)
+    found = tradeoffs.desirability_rows(fitted, draws, analysed)
     own = {name: truth[name] + runs[f"{name}_shift"].iloc[0] for name in truth}  # of the study's seeds
     together = np.sqrt(np.prod([true_desirability(found, name, own[name]) for name in own], axis=0))
     for row, value in zip([row for row in found if row["response"] == ""], together, strict=True):

@@ -182,8 +182,8 @@ def pareto_tables(study: FittedStudy) -> dict[str, Rows]:
         names += [] if why else [SECONDS]
     if len(names) < 2:
         return tables
-    own = own_points(metrics, list(plan.codings))
-    by_metric = {name: metric_means(metrics, known.get(name), plan, own) for name in names}
+    own = own_points(study)
+    by_metric = {name: metric_means(study, known.get(name), own) for name in names}
     for dataset, ids in own.items():
         means = {name: found[dataset] for name, found in by_metric.items()}
         tables["pareto"] += mean_rows(means, dataset, list(ids.values()))
@@ -203,12 +203,12 @@ def incomparable_seconds(metrics: pd.DataFrame) -> str | None:
     return None
 
 
-def own_points(metrics: pd.DataFrame, factors: Sequence[str]) -> dict[str, dict[str, str]]:
+def own_points(study: FittedStudy) -> dict[str, dict[str, str]]:
     """Return, for each data set, the points by a name that data sets share: that of the first with the same levels.
 
     With several data sets that have the same points, the mean over them comes last.
     """
-    cells = metrics.assign(point=shared_names(metrics, factors)).drop_duplicates(["dataset", "point"])
+    cells = study.metrics.assign(point=shared_names(study)).drop_duplicates(["dataset", "point"])
     points = list(dict.fromkeys(cells["point"]))
     own = {}
     for dataset, found in cells.groupby("dataset", sort=False):
@@ -219,21 +219,21 @@ def own_points(metrics: pd.DataFrame, factors: Sequence[str]) -> dict[str, dict[
     return own
 
 
-def shared_names(runs: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
+def shared_names(study: FittedStudy) -> pd.Series:
     """Return for each run the first id of a point with its levels."""
-    return runs.groupby(list(factors), sort=False)["point_id"].transform("first")
+    return study.metrics.groupby(list(study.plan.codings), sort=False)["point_id"].transform("first")
 
 
 def metric_means(
-    metrics: pd.DataFrame, surface: Surface | None, plan: Plan, own: Mapping[str, Mapping[str, str]]
+    study: FittedStudy, surface: Surface | None, own: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Means]:
     """Return a metric's means by data set; seconds, as logarithms, where there is no surface."""
     if surface is None:
-        runs = metrics[metrics["status"] == "ok"]
+        runs = study.metrics[study.metrics["status"] == "ok"]
         runs = runs.assign(value=np.log(runs["train_seconds"].to_numpy(float)))
     else:
         runs = surface.runs.assign(value=surface.fit.values)
-    shared = metrics.assign(point=shared_names(metrics, list(plan.codings))).set_index("run_id")["point"]
+    shared = dict(zip(study.metrics["run_id"], shared_names(study), strict=True))
     runs = runs.assign(point=runs["run_id"].map(shared))
     points = {dataset: list(ids) for dataset, ids in own.items() if dataset != ALL_DATASETS}
     found = {
