@@ -48,7 +48,7 @@ training: {train_examples: 256, warmup: 0.1, weight_decay: 0.01}
 """
 
 
-LONGEST = ("test_slurm", "test_workflow", "test_faults", "test_browser")
+LONGEST = ("test_slurm", "test_slurm_losses", "test_workflow", "test_faults", "test_browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

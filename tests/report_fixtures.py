@@ -16,7 +16,7 @@ from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
 from finevar.analyses.variability import variability_rows
 from finevar.columns import LEARNING_CURVES, METRICS, SETTINGS, STUDY_METRICS
-from finevar.study.coding import Coding
+from finevar.study.coding import codings_of
 from finevar.tables import TABLES
 
 FACTORS: dict[str, dict[str, Any]] = {
@@ -24,6 +24,7 @@ FACTORS: dict[str, dict[str, Any]] = {
     "batch_size": {"levels": [16, 32, 64], "coding": "log2"},
     "epochs": {"levels": [1, 2, 3], "coding": "identity"},
 }
+CODINGS = codings_of(FACTORS)
 BASELINE = {"learning_rate": 1e-4, "batch_size": 32, "epochs": 1}
 FIXED = {
     "warmup": 0.1,
@@ -101,8 +102,8 @@ def explore(
 
 def plan_of(study: dict[str, dict[str, Any]], responses: list[str], order: str = "quadratic") -> Plan:
     """Return what to fit."""
-    codings = {name: Coding.of(factor) for name, factor in study.items()}
-    return Plan(codings, {name: (BASELINE | FIXED)[name] for name in study}, responses, order, confidence=0.95)
+    baseline = {name: (BASELINE | FIXED)[name] for name in study}
+    return Plan(codings_of(study), baseline, responses, order, confidence=0.95)
 
 
 def as_read(rows: dict[str, list[dict[str, Any]]]) -> dict[str, pd.DataFrame]:
@@ -113,7 +114,7 @@ def as_read(rows: dict[str, list[dict[str, Any]]]) -> dict[str, pd.DataFrame]:
 def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd.DataFrame:
     """Return the aggregate of a full grid; the last points lost a seed each."""
     rng = np.random.default_rng(7)
-    codings = {name: Coding.of(factor) for name, factor in study.items()}
+    codings = codings_of(study)
     grid = list(itertools.product(*(factor["levels"] for factor in study.values())))
     rows = []
     for dataset, levels, seed in itertools.product(datasets, grid, seeds):
@@ -200,4 +201,4 @@ def facts(study: dict[str, dict[str, Any]] | None = None, datasets: tuple[str, .
     found = {"read": 3708, "dropped_within_margin": 723, "dropped_repeats": 9, "train": 2176, "eval": 800}
     found |= {"classes": ["negative", "positive"], "train_share": [0.41, 0.59], "data_sha256": "0badcafe" * 8}
     prepared = {name: dict(found) for name in datasets}
-    return {"config": config, "factors": study, "datasets": prepared, "interim": False}
+    return {"config": config, "factors": codings_of(study), "datasets": prepared, "interim": False}

@@ -20,7 +20,7 @@ def test_imports_keep_the_contracts_between_packages():
 def test_a_dry_run_imports_no_library_that_takes_seconds():
     rules = (ROOT / "workflow" / "rules" / "common.smk").read_text(encoding="utf-8")
     imports = re.findall(r"^from finevar[\w.]* import .*$", rules, re.MULTILINE)
-    slow = ("torch", "transformers", "datasets", "pandas", "statsmodels", "altair")
+    slow = ("torch", "transformers", "datasets", "pandas", "statsmodels", "sklearn", "altair")
     code = "\n".join([*imports, "import sys", f"print([name for name in {slow} if name in sys.modules])"])
     done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
     assert len(imports) > 8

@@ -1,4 +1,8 @@
-"""Every metric against scikit-learn, and what an example contributes to it; the undefined stays undefined."""
+"""Every metric by its definition, by hand or by a library that it is not computed with, and what examples contribute.
+
+Precision, recall, F1, Matthews' coefficient and the area are scikit-learn's: here they are counted. Accuracy, loss and
+Brier score are means of our own: here they are scikit-learn's.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 from sklearn import metrics as sk
 
 from finevar import metrics as scores
@@ -22,40 +26,79 @@ def random_case(classes: int, *, examples: int = 200, seed: int = 0) -> tuple[np
     return logits, labels
 
 
+def by_definition(labels: np.ndarray, predicted: np.ndarray, classes: int) -> dict[str, float]:
+    """Return precision, recall and F1 of the second of two classes, or their means over more, as they are defined."""
+    rows = []
+    for k in [1] if classes == 2 else range(classes):
+        hits, said, true = ((predicted == k) & (labels == k)).sum(), (predicted == k).sum(), (labels == k).sum()
+        rows.append((hits / said, hits / true, 2 / (said / hits + true / hits)))
+    return dict(zip(("precision", "recall", "f1"), np.mean(rows, axis=0), strict=True))
+
+
+def area(scores_of_class: np.ndarray, positive: np.ndarray) -> float:
+    """Return the Mann-Whitney statistic as a share of all pairs, which is the area under the ROC curve."""
+    statistic = stats.mannwhitneyu(scores_of_class[positive], scores_of_class[~positive], method="asymptotic").statistic
+    return float(statistic / (positive.sum() * (~positive).sum()))
+
+
+def correlation(labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
+    """Return the correlation of two categorical variables: covariances of their indicators, summed (Gorodkin 2004)."""
+    own, other = np.eye(classes)[labels], np.eye(classes)[predicted]
+
+    def covariance(x: np.ndarray, y: np.ndarray) -> float:
+        return float(((x - x.mean(0)) * (y - y.mean(0))).sum())
+
+    return covariance(own, other) / np.sqrt(covariance(own, own) * covariance(other, other))
+
+
 @pytest.mark.parametrize("classes", [2, 3, 5])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_metrics_equal_scikit_learn(classes, seed):
+def test_metrics_are_what_they_are_defined_as(classes, seed):
     logits, labels = random_case(classes, seed=seed)
     probabilities = special.softmax(logits.astype(float), axis=1)
     predicted = logits.argmax(1)
-    average = "binary" if classes == 2 else "macro"
-    expected = {
+    ranked = [1] if classes == 2 else range(classes)
+    expected = by_definition(labels, predicted, classes) | {
         "accuracy": sk.accuracy_score(labels, predicted),
-        "f1": sk.f1_score(labels, predicted, average=average),
-        "precision": sk.precision_score(labels, predicted, average=average),
-        "recall": sk.recall_score(labels, predicted, average=average),
         "loss": sk.log_loss(labels, probabilities),
-        "mcc": sk.matthews_corrcoef(labels, predicted),
-        "roc_auc": sk.roc_auc_score(labels, probabilities[:, 1])
-        if classes == 2
-        else sk.roc_auc_score(labels, probabilities, multi_class="ovr", average="macro"),
         "brier": sk.brier_score_loss(labels, probabilities, labels=range(classes)),
+        "mcc": correlation(labels, predicted, classes),
+        "roc_auc": np.mean([area(probabilities[:, k], labels == k) for k in ranked]),
     }
     found = scores.metrics(logits, labels)
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
-    assert found["f1_average"] == average
+    assert found["f1_average"] == ("binary" if classes == 2 else "macro")
     assert found["reason"] is None
 
 
+def test_three_classes_by_hand():
+    confusion = np.array([[5, 2, 1], [1, 6, 3], [0, 2, 4]])  # rows are true classes
+    labels, predicted = (np.repeat(side.ravel(), confusion.ravel()) for side in np.indices((3, 3)))
+    found = scores.metrics(np.eye(3, dtype=np.float32)[predicted], labels)
+    assert found["accuracy"] == pytest.approx(15 / 24)
+    assert found["precision"] == pytest.approx((5 / 6 + 6 / 10 + 4 / 8) / 3)
+    assert found["recall"] == pytest.approx((5 / 8 + 6 / 10 + 4 / 6) / 3)
+    assert found["f1"] == pytest.approx((10 / 14 + 12 / 20 + 8 / 14) / 3)
+    # 15 x 24 less the products of margins, 6 x 8 + 10 x 10 + 8 x 6; both scales are 24 squared less 36 + 100 + 64.
+    assert found["mcc"] == pytest.approx(164 / 376)
+
+
+def test_an_area_by_hand():
+    """Of 2 x 3 pairs four are in order and one is tied."""
+    margins = np.array([0.1, 0.4, 0.4, 0.8, 0.9], dtype=np.float32)
+    found = scores.metrics(np.stack([-margins, margins], axis=1), np.array([0, 0, 1, 0, 1]))
+    assert found["roc_auc"] == (4 + 1 / 2) / 6
+
+
 def exact_area(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return scikit-learn's area, of the ranks that the classes' odds have to 100 digits."""
+    """Return the area of the ranks that the classes' odds have to 100 digits."""
     areas = []
     with localcontext(prec=200):
         for k in range(1, 2) if logits.shape[1] == 2 else range(logits.shape[1]):
             powers = [[Decimal(value).exp() for value in row] for row in logits.tolist()]
             odds = [(row[k] / (sum(row) - row[k])).ln().quantize(Decimal("1e-100")) for row in powers]
             order = sorted(set(odds))
-            areas.append(sk.roc_auc_score(labels == k, [order.index(value) for value in odds]))
+            areas.append(area(np.array([order.index(value) for value in odds]), labels == k))
     return float(np.mean(areas))
 
 
@@ -85,8 +128,8 @@ def test_a_perfect_ranking_of_saturated_logits_has_an_area_of_one(classes):
 
 def test_calibration_error_by_hand():
     # Confidences 0.9 (right), 0.9 (wrong), 0.6 (right): bins hold gaps |1.8 - 1| and |0.6 - 1|, over three examples.
-    p = np.array([[0.1, 0.9], [0.1, 0.9], [0.6, 0.4]])
-    assert scores.calibration_error(p, np.array([1, 0, 0])) == pytest.approx((0.8 + 0.4) / 3)
+    logits = np.log([[0.1, 0.9], [0.1, 0.9], [0.6, 0.4]])
+    assert scores.metrics(logits, np.array([1, 0, 0]))["ece"] == pytest.approx((0.8 + 0.4) / 3)
 
 
 def test_standard_errors_agree_with_the_bootstrap():
@@ -96,7 +139,7 @@ def test_standard_errors_agree_with_the_bootstrap():
     samples = [draw.integers(0, 600, 600) for _ in range(1500)]
     for name, metric in {
         "accuracy": lambda n: sk.accuracy_score(labels[n], logits[n].argmax(1)),
-        "f1": lambda n: sk.f1_score(labels[n], logits[n].argmax(1), average="macro"),
+        "f1": lambda n: by_definition(labels[n], logits[n].argmax(1), 3)["f1"],
         "loss": lambda n: scores.cross_entropies(logits[n], labels[n]).mean(),
     }.items():
         assert found[f"{name}_se"] == pytest.approx(np.std([metric(n) for n in samples]), rel=0.08)
@@ -131,33 +174,32 @@ def test_huge_logits_give_a_finite_loss():
     assert scores.metrics(np.array([[1e4, -1e4], [0, 1]], dtype=np.float32), np.array([1, 1]))["loss"] > 9999
 
 
+def contributions(response: str, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return scores.RESPONSES[response].each(scores.Evaluated(logits, labels))
+
+
 @pytest.mark.parametrize("classes", [2, 4])
 @pytest.mark.parametrize("response", ["accuracy", "loss", "brier", "f1", "precision", "recall"])
 def test_contributions_average_to_the_metric(response, classes):
     logits, labels = random_case(classes)
-    each = scores.contributions(response, logits, labels)
+    each = contributions(response, logits, labels)
     assert each.shape == (200,)
-    average = "binary" if classes == 2 else "macro"
     probabilities = special.softmax(logits.astype(float), axis=1)
-    expected = {
-        "accuracy": lambda: sk.accuracy_score(labels, logits.argmax(1)),
-        "loss": lambda: sk.log_loss(labels, probabilities),
-        "brier": lambda: sk.brier_score_loss(labels, probabilities, labels=range(classes)),
-        "f1": lambda: sk.f1_score(labels, logits.argmax(1), average=average),
-        "precision": lambda: sk.precision_score(labels, logits.argmax(1), average=average),
-        "recall": lambda: sk.recall_score(labels, logits.argmax(1), average=average),
+    expected = by_definition(labels, logits.argmax(1), classes) | {
+        "accuracy": sk.accuracy_score(labels, logits.argmax(1)),
+        "loss": sk.log_loss(labels, probabilities),
+        "brier": sk.brier_score_loss(labels, probabilities, labels=range(classes)),
     }
-    assert each.mean() == pytest.approx(expected[response](), abs=1e-12)
+    assert each.mean() == pytest.approx(expected[response], abs=1e-12)
 
 
 @pytest.mark.parametrize("response", ["f1", "precision", "recall"])
 def test_contributions_spread_as_the_bootstrap_says(response):
     logits, labels = random_case(3, examples=600)
-    each = scores.contributions(response, logits, labels)
+    each = contributions(response, logits, labels)
     draw = np.random.default_rng(0)
-    metric = getattr(sk, f"{response}_score")
     samples = (draw.integers(0, 600, 600) for _ in range(1000))
-    drawn = [metric(labels[n], logits[n].argmax(1), average="macro") for n in samples]
+    drawn = [by_definition(labels[n], logits[n].argmax(1), 3)[response] for n in samples]
     assert each.std() / np.sqrt(600) == pytest.approx(np.std(drawn), rel=0.08)
 
 
@@ -165,19 +207,25 @@ def test_precision_contributions_by_hand():
     # Predicted positive: examples 0 and 1, of which 0 is right: precision 1/2. Their influences are (1 - 1/2) / 2 and
     # (0 - 1/2) / 2; times 4 examples, 1/2 + 1 and 1/2 - 1. The others contribute 1/2.
     logits = np.array([[0, 1], [0, 1], [1, 0], [1, 0]], dtype=np.float32)
-    np.testing.assert_allclose(scores.contributions("precision", logits, np.array([1, 0, 1, 0])), [1.5, -0.5, 0.5, 0.5])
+    np.testing.assert_allclose(contributions("precision", logits, np.array([1, 0, 1, 0])), [1.5, -0.5, 0.5, 0.5])
 
 
 def test_what_is_no_mean_or_not_defined_has_no_contributions():
-    logits, labels = random_case(2)
-    assert scores.contributions("mcc", logits, labels) is None
+    assert scores.RESPONSES["mcc"].each is None
     never = np.array([[2.0, 0.0]] * 4, dtype=np.float32)
-    assert scores.contributions("precision", never, np.array([0, 1, 0, 1])) is None
-    np.testing.assert_array_equal(scores.contributions("recall", never, np.array([0, 1, 0, 1])), 0)
+    assert np.isnan(contributions("precision", never, np.array([0, 1, 0, 1]))).all()
+    np.testing.assert_array_equal(contributions("recall", never, np.array([0, 1, 0, 1])), 0)
 
 
-def test_no_metric_needs_torch():
-    told = (
-        "import sys; sys.path.insert(0, 'scripts'); import finevar.analyses.predictions; print('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", told], capture_output=True, text=True).stdout.strip() == "False"
+def test_what_is_known_of_a_metric_follows_from_its_record():
+    assert list(scores.STANDARD_ERRORS) == ["accuracy_se", "f1_se", "loss_se"]
+    assert scores.ON_CARDS == ("accuracy", "f1", "loss")
+    assert scores.OF_CALIBRATION == ("ece", "brier")
+    assert sorted(scores.LOWER_IS_BETTER) == ["brier", "ece", "loss"]
+
+
+def test_no_metric_needs_torch_and_names_need_no_scikit_learn():
+    code = "import sys; sys.path.insert(0, 'scripts'); import finevar.{}; print('{}' in sys.modules)"
+    for module, library in (("analyses.predictions", "torch"), ("metrics", "sklearn")):
+        done = subprocess.run([sys.executable, "-c", code.format(module, library)], capture_output=True, text=True)
+        assert done.stdout.strip() == "False"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from finevar.metrics import ON_CARDS, RESPONSES
+from finevar.metrics import ON_CARDS, RESPONSES, STANDARD_ERRORS
+from finevar.study.settings import SPECS, kind_of
 
 
 def schema(**columns: pa.DataType) -> pa.Schema:
@@ -12,20 +13,8 @@ def schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema(list(columns.items()))
 
 
-SETTINGS = {
-    "learning_rate": pa.float64(),
-    "batch_size": pa.int64(),
-    "epochs": pa.int64(),
-    "warmup": pa.float64(),
-    "weight_decay": pa.float64(),
-    "dropout": pa.float64(),
-    "max_length": pa.int64(),
-    "train_examples": pa.int64(),
-    "frozen_layers": pa.int64(),
-    "schedule": pa.string(),
-    "clip_norm": pa.float64(),
-    "dtype": pa.string(),
-}
+TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+SETTINGS = {name: TYPES[kind_of(name)] for name in SPECS}
 DESIGN = schema(run_id=pa.string(), point_id=pa.string(), dataset=pa.string(), seed=pa.int64(), **SETTINGS)
 EXAMPLES = schema(example_id=pa.string(), text=pa.string(), label=pa.int64())
 TRAINING = schema(
@@ -42,10 +31,7 @@ PREDICTIONS = schema(example_id=pa.string(), label=pa.int64(), logits=pa.list_(p
 MEASURED = {
     "status": pa.string(),
     "reason": pa.string(),
-    **{response: pa.float64() for response in RESPONSES},
-    "accuracy_se": pa.float64(),
-    "f1_se": pa.float64(),
-    "loss_se": pa.float64(),
+    **{name: pa.float64() for name in (*RESPONSES, *STANDARD_ERRORS)},
     "f1_average": pa.string(),
     "classes": pa.int64(),
     "train_examples_used": pa.int64(),

@@ -40,7 +40,7 @@ def test_the_best_temperature_is_that_of_scipys_search(classes):
     heats = np.array([0.2, 1.0, 7.0])
     own = draw.normal(size=(3, 300, classes)) + 1.5 * np.eye(classes)[labels]
     logits = (heats[:, None, None] * own).astype(np.float32)
-    found = calibration.best_temperatures(logits, labels)
+    found = [calibration.best_temperature(own, labels) for own in logits]
 
     def loss(log_temperature: float, z: np.ndarray) -> float:
         scaled = z.astype(float) / np.exp(log_temperature)
@@ -56,35 +56,23 @@ def test_with_two_classes_it_is_a_logistic_regression_without_a_constant():
     labels = draw.integers(0, 2, 400)
     logits = model_logits(labels, 1.0, 3.0, draw)
     slope = sm.Logit(labels, logits[:, 1].astype(float) - logits[:, 0]).fit(disp=False).params[0]
-    assert calibration.best_temperatures(logits[None], labels)[0] == pytest.approx(1 / slope, rel=1e-6)
+    assert calibration.best_temperature(logits, labels) == pytest.approx(1 / slope, rel=1e-6)
 
 
-def test_many_models_at_once_are_as_one_by_one(monkeypatch):
-    draw = np.random.default_rng(1)
-    labels = draw.integers(0, 2, 50)
-    logits = np.stack([model_logits(labels, 1.0, heat, draw) for heat in (0.5, 1, 2, 4, 8)])
-    whole = calibration.best_temperatures(logits, labels)
-    monkeypatch.setattr(calibration, "CHUNK", 200)  # two models
-    np.testing.assert_allclose(calibration.best_temperatures(logits, labels), whole, rtol=1e-9)
-
-
-def test_where_no_temperature_is_best_the_nearer_end_is_told():
+def test_where_no_temperature_is_best_it_is_the_nearer_end():
     labels = np.array([0, 1, 1])
     right = np.array([[2, 0], [0, 1], [0, 3]], dtype=np.float32)  # the colder the better
-    told = calibration.best_temperatures(np.stack([right, -right]), labels)
-    np.testing.assert_allclose(told, [calibration.LOWEST, calibration.HIGHEST], rtol=1e-9)
-    parts = calibration.loss_parts(right, labels, told[0])
+    ends = [calibration.best_temperature(logits, labels) for logits in (right, -right)]
+    np.testing.assert_allclose(ends, [calibration.LOWEST, calibration.HIGHEST], rtol=1e-9)
+    parts = calibration.loss_parts(right, labels)
     assert parts["reason"].startswith("the best temperature lies beyond 0.01 to 100")
     assert parts["refinement"] == pytest.approx(0, abs=1e-20)
 
 
 def test_a_model_that_says_nothing_keeps_its_temperature():
     """Logits that are equal everywhere have the loss log 2 at every temperature."""
-    flat = np.ones((1, 4, 2), dtype=np.float32)
-    labels = np.array([0, 1, 0, 0])
-    temperature = calibration.best_temperatures(flat, labels)[0]
-    parts = calibration.loss_parts(flat[0], labels, temperature)
-    assert (temperature, parts["reason"]) == (1.0, None)
+    parts = calibration.loss_parts(np.ones((4, 2), dtype=np.float32), np.array([0, 1, 0, 0]))
+    assert (parts["temperature"], parts["reason"]) == (1.0, None)
     assert parts["loss"] == parts["refinement"] == pytest.approx(np.log(2))
 
 
@@ -92,11 +80,10 @@ def test_parts_by_hand():
     """With logits +-2 in favour, 3 of 4 right: the best odds are 3 to 1, so T = 2 / log 3 and refinement is entropy."""
     logits = np.array([[2, 0], [2, 0], [2, 0], [2, 0]], dtype=np.float32)
     labels = np.array([0, 0, 0, 1])
-    (temperature,) = calibration.best_temperatures(logits[None], labels)
-    parts = calibration.loss_parts(logits, labels, temperature)
+    parts = calibration.loss_parts(logits, labels)
     entropy = stats.entropy([0.75, 0.25])
     loss = np.log1p(np.exp(-2)) + 2 / 4
-    assert temperature == pytest.approx(2 / np.log(3))
+    assert parts["temperature"] == pytest.approx(2 / np.log(3))
     assert (parts["refinement"], parts["loss"]) == (pytest.approx(entropy), pytest.approx(loss))
     assert parts["calibration_loss"] == pytest.approx(loss - entropy)
     assert parts["ece"] == pytest.approx(1 / (1 + np.exp(-2)) - 0.75)
@@ -109,8 +96,7 @@ def test_a_calibrated_model_shows_one_over_twice_its_sentences():
     for _ in range(400):
         labels = draw.integers(0, 2, 400)
         logits = model_logits(labels, 1.0, 1.0, draw)
-        (temperature,) = calibration.best_temperatures(logits[None], labels)
-        gains.append(calibration.loss_parts(logits, labels, temperature)["calibration_loss"])
+        gains.append(calibration.loss_parts(logits, labels)["calibration_loss"])
     assert 2 * 400 * np.mean(gains) == pytest.approx(1, abs=3 * np.sqrt(2 / 400))
 
 
@@ -188,9 +174,9 @@ def test_one_seed_diverged_runs_and_several_data_sets(tmp_path):
     assert tables["calibration_effects"]["change"].isna().all()
     assert tables["calibration_effects"]["reason"].str.contains("cells have no finished run").all()
     assert set(tables["reliability"]["dataset"]) == {"amazon", "tweets"}
-    told = report_of(tables)
-    assert "2 diverged runs without predictions are left out" in told
-    assert "No change of loss is told: 2 of 54 cells" in told
+    text = report_of(tables)
+    assert "2 diverged runs without predictions are left out" in text
+    assert "No change of loss is told: 2 of 54 cells" in text
 
 
 def test_a_study_without_finished_runs_has_a_sentence(tmp_path):
@@ -208,9 +194,9 @@ def report_of(tables: dict[str, pd.DataFrame]) -> str:
     whole = {"effects": pd.DataFrame(columns=["response", "factor"])} | tables
     found = calibration_section.section(whole, LABELS, list(fx.FACTORS), 0.95)
     sentences = [sentence["text"] for part in found["groups"] for sentence in part["sentences"]]
-    told = " ".join([found["finding"], *sentences])
-    assert "nan" not in told.lower()
-    return told
+    text = " ".join([found["finding"], *sentences])
+    assert "nan" not in text.lower()
+    return text
 
 
 # Words and figure -----------------------------------------------------------------------------------------------------
@@ -220,26 +206,26 @@ def test_the_section_says_which_part_rose(tables):
     changes = tables["calibration_effects"].copy()
     rows = changes["factor"] == "learning_rate"
     changes.loc[rows, ["change", "ci_low", "ci_high"]] = [[0.2, 0.1, 0.3], [0.0, -0.1, 0.1], [0.2, 0.1, 0.3]]
-    told = report_of(tables | {"calibration_effects": changes})
+    text = report_of(tables | {"calibration_effects": changes})
     accuracy = tables["effects"].query("response == 'accuracy' and factor == 'learning_rate'").iloc[0]
     assert accuracy["ci_high"] > 0
-    assert "Loss rose while accuracy was not shown to fall along learning rate (what got worse: confidence)" in told
-    assert "calibration loss by +0.20 (0.10 to 0.30)" in told
+    assert "Loss rose while accuracy was not shown to fall along learning rate (what got worse: confidence)" in text
+    assert "calibration loss by +0.20 (0.10 to 0.30)" in text
 
 
 def test_the_figure_draws_factors_and_every_data_set(tables):
     several = pd.concat([tables["reliability"].assign(dataset=name) for name in ("amazon", "tweets")])
-    chart = calibration_chart.calibration_chart(tables["calibration_effects"], several, fx.FACTORS)
+    chart = calibration_chart.calibration_chart(tables["calibration_effects"], several, fx.CODINGS)
     drawn = chart.to_dict()
     titles = [panel["title"] for row in drawn["vconcat"] for panel in row["hconcat"]]
     assert titles == ["Change of the loss and its parts", "Reliability on amazon", "Reliability on tweets"]
-    told = calibration_chart.caption(several, 54, 0.95)
-    assert "54 runs" in told
-    assert "95 % intervals" in told
+    text = calibration_chart.caption(several, 54, 0.95)
+    assert "54 runs" in text
+    assert "95 % intervals" in text
 
 
 def test_nothing_to_draw_is_said(tables):
     none = tables["calibration_effects"].head(0), tables["reliability"].head(0)
-    chart = calibration_chart.calibration_chart(*none, fx.FACTORS)
+    chart = calibration_chart.calibration_chart(*none, fx.CODINGS)
     assert isinstance(chart, alt.Chart)
     assert "No calibration" in str(chart.to_dict())

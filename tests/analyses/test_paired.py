@@ -21,7 +21,6 @@ from finevar.study.coding import Coding, terms
 from prediction_fixtures import compared
 
 LABELS = {"accuracy": "accuracy", "loss": "loss"}
-CODINGS = {name: Coding.of(factor) for name, factor in fx.FACTORS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +155,7 @@ def test_the_chance_is_about_seeds_that_shift_all_their_runs_too():
 
 
 def test_the_chance_is_the_gap_in_units_of_the_noise_at_the_point(tables):
-    surface = fit_surface(tables["metrics"], "loss", CODINGS, terms(list(CODINGS), "quadratic"), 0.95)
+    surface = fit_surface(tables["metrics"], "loss", fx.CODINGS, terms(list(fx.CODINGS), "quadratic"), 0.95)
     rows = tables["paired_points"].query("response == 'loss'").set_index(["dataset", "point_id"])
     assert ((rows["probability"] > 0.5) == (rows["estimate"] < 0)).all(), "a lower loss is better"
     assert rows["probability"].between(rows["probability_low"], rows["probability_high"]).all()

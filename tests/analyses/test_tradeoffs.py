@@ -22,9 +22,10 @@ from finevar.figures import drawing
 from finevar.figures import tradeoffs as tradeoffs_chart
 from finevar.report.sections import tradeoffs as tradeoffs_section
 from finevar.statistics import optimum, regression
-from finevar.study.coding import terms
+from finevar.study.coding import codings_of, terms
 from report_fixtures import CENTRE, FACTORS, as_read, plan_of, simulate, simulate_metrics
 
+STUDIED = codings_of(FACTORS)
 LABELS = {"accuracy": "accuracy", "f1": "binary F1", "loss": "loss"}
 STUDIES = 25
 REACH = 3 * (0.05 * 0.95 / STUDIES) ** 0.5  # of a rate of 5 %
@@ -54,7 +55,9 @@ def shaped(slopes: dict[str, tuple[float, ...]], noise: float = 1e-6) -> pd.Data
 
 
 def test_runs_that_all_take_the_same_time_are_drawn_within_the_figure(tables):
-    chart = tradeoffs_chart.tradeoffs_chart(tables["pareto"], tables["pareto_points"], tables["metrics"], FACTORS)
+    chart = tradeoffs_chart.tradeoffs_chart(
+        tables["pareto"], tables["pareto_points"], tables["metrics"], codings_of(FACTORS)
+    )
     assert tables["metrics"]["train_seconds"].nunique() == 1
     low, high = seconds_domain(drawing.specification(chart))
     assert high > 1.05 * low
@@ -410,7 +413,7 @@ def test_section_says_why_there_is_nothing(responses):
     told = tradeoffs_section.section(empty, {name: LABELS[name] for name in responses}, list(FACTORS), 0.95)
     assert told["finding"]
     assert all(group["sentences"] and not group["figures"] for group in told["groups"])
-    chart = tradeoffs_chart.tradeoffs_chart(empty["pareto"], empty["pareto_points"], metrics, FACTORS)
+    chart = tradeoffs_chart.tradeoffs_chart(empty["pareto"], empty["pareto_points"], metrics, STUDIED)
     assert "No trade-offs" in json.dumps(drawing.specification(chart))
 
 
@@ -419,13 +422,15 @@ def test_section_and_figure_of_one_seed(tmp_path):
     found = {"metrics": metrics} | as_read(tradeoffs.tradeoff_rows(of(metrics, plan_of(FACTORS, list(CENTRE)))))
     told = tradeoffs_section.section(found, LABELS, list(FACTORS), 0.95)
     assert "without a second seed" in told["groups"][0]["sentences"][1]["text"]
-    chart = tradeoffs_chart.tradeoffs_chart(found["pareto"], found["pareto_points"], metrics, FACTORS)
+    chart = tradeoffs_chart.tradeoffs_chart(found["pareto"], found["pareto_points"], metrics, STUDIED)
     drawing.save_chart(chart, **{kind: tmp_path / f"figure.{kind}" for kind in ("svg", "png", "json")})
     assert "standard error" not in tradeoffs_chart.caption(found["pareto"], found["pareto_points"], 0.95)
 
 
 def test_figure_draws_two_panels_and_marks_by_colour_and_shape(tables):
-    chart = tradeoffs_chart.tradeoffs_chart(tables["pareto"], tables["pareto_points"], tables["metrics"], FACTORS)
+    chart = tradeoffs_chart.tradeoffs_chart(
+        tables["pareto"], tables["pareto_points"], tables["metrics"], codings_of(FACTORS)
+    )
     panels = drawing.specification(chart)["hconcat"]
     points = [panel["layer"][-1]["encoding"] for panel in panels]
     assert [(point["x"]["field"], point["y"]["field"]) for point in points] == [

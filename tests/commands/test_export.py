@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import ModelCard
 
 import tiny
 from finevar.columns import EXAMPLES, PREDICTIONS, STUDY_METRICS
@@ -18,6 +19,7 @@ from finevar.data.encoding import encode, load_encoded, save_encoded
 from finevar.errors import InputError
 from finevar.evaluation.evaluation import evaluate_files
 from finevar.files import check_sums, write_facts, write_sums
+from finevar.metrics import RESPONSES
 from finevar.models import checkpoint
 from finevar.models.conversion import convert_model
 from finevar.parquet import read_table, write_rows
@@ -107,6 +109,23 @@ def test_the_cards_own_code_does_what_was_evaluated(study, tmp_path):
     assert stated == pytest.approx(np.abs(logits - saved).max(), rel=0.1, abs=2e-7)
     assert same == COUNT or not exact
     assert check_sums(folder)  # of every file, the card too
+
+
+def test_the_hub_reads_the_cards_metrics(study, tmp_path):
+    export_files(**study | {"model": str(tmp_path / "model")})
+    card = ModelCard.load(tmp_path / "model" / "README.md")
+    (row,) = read_table(study["metrics"], STUDY_METRICS).to_pylist()
+    stated = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert stated == {name: row[name] for name in RESPONSES if row[name] is not None}
+    assert (card.data.library_name, card.data.pipeline_tag) == ("transformers", "text-classification")
+    cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in card.text.splitlines() if line[:1] == "|"]
+    assert [cells[2][0], cells[3][0]] == ["Accuracy", "Binary F1"]
+    assert len(cells) == 2 + len(stated)
+    assert {len(line) for line in cells} == {3}
+    assert "- learning rate: 0.003 (varied in the study)\n" in card.text
+    assert "- epochs: 2\n" in card.text
+    assert "{{" not in card.text
+    assert "None" not in card.text
 
 
 def test_without_cutting_the_code_would_do_something_else(study):

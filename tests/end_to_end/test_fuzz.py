@@ -53,7 +53,7 @@ from finevar.study.coding import model_matrix, terms
 from finevar.study.config import read_config
 from finevar.study.design import Study, design_rows, factor_codings, plan_study
 from finevar.study.found_config import is_found
-from finevar.study.schemas import factors as known_factors
+from finevar.study.settings import FACTORS
 from tiny import make_model
 
 SECONDS = 10.0  # that a case may take, on a busy machine
@@ -139,7 +139,7 @@ ODD_TEXTS = (
 )
 NUMBERS = (0, -1, 1, 2, 0.5, 1e-320, 1e308, -1e308, 2**31, 2**63, 10**9, 10**30, 1e300, 0.1 + 2e-17)
 WORDS = (
-    *known_factors(),
+    *FACTORS,
     "levels",
     "coding",
     "log2",
@@ -344,7 +344,7 @@ SUITED = {
 def factors(draw: st.DrawFn) -> dict[str, Any]:
     """Return factors of which most have levels that are allowed, at and between the limits, in any coding."""
     chosen, size = {}, draw(st.sampled_from([2, 3, 3, 4]))
-    for name in draw(st.lists(st.sampled_from(known_factors()), min_size=1, max_size=5, unique=True)):
+    for name in draw(st.lists(st.sampled_from(FACTORS), min_size=1, max_size=5, unique=True)):
         levels = draw(st.lists(st.sampled_from(SUITED[name]), min_size=size, max_size=size, unique=True))
         if name not in ("learning_rate", "weight_decay", "dropout") and draw(st.integers(0, 9)) == 0:
             levels = [*range(8, 200)]

@@ -10,7 +10,8 @@ import pytest
 
 from finevar.figures import charts, drawing
 from finevar.figures import surface as planes
-from report_fixtures import BASELINE, CENTRE, FACTORS, factors, simulate
+from finevar.study.coding import Coding, codings_of
+from report_fixtures import BASELINE, CENTRE, CODINGS, factors, simulate
 
 
 @pytest.fixture(scope="module")
@@ -48,30 +49,30 @@ def test_a_term_without_a_verdict_still_draws(tables, tmp_path):
 
 
 def test_learning_rates_are_readable_on_a_logarithmic_axis(tables, tmp_path):
-    seen = texts(charts.main_effects_chart(tables["profiles"], tables["metrics"], FACTORS), tmp_path)
+    seen = texts(charts.main_effects_chart(tables["profiles"], tables["metrics"], CODINGS), tmp_path)
     assert {"2.5e-5", "1e-4", "4e-4", "learning rate", "batch size (sentences a step)", "loss (nats)"} <= {
         text.replace("\N{MINUS SIGN}", "-") for text in seen
     }
-    spec = drawing.specification(charts.main_effects_chart(tables["profiles"], tables["metrics"], FACTORS))
+    spec = drawing.specification(charts.main_effects_chart(tables["profiles"], tables["metrics"], CODINGS))
     first = spec["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]["x"]
     assert first["scale"]["type"] == "log"
 
 
 def test_surface_marks_design_points_and_baseline(tables, tmp_path):
-    chart = planes.surface_chart(tables["surface"], tables["metrics"], "loss", FACTORS, BASELINE)
+    chart = planes.surface_chart(tables["surface"], tables["metrics"], "loss", CODINGS, BASELINE)
     seen = texts(chart, tmp_path)
     assert {"predicted loss", "design point", "baseline", "epochs = 2"} <= set(seen)
 
 
 def test_a_baseline_outside_the_levels_is_not_drawn(tables):
     far = BASELINE | {"learning_rate": 1e-2, "batch_size": 512}
-    spec = drawing.specification(planes.surface_chart(tables["surface"], tables["metrics"], "loss", FACTORS, far))
+    spec = drawing.specification(planes.surface_chart(tables["surface"], tables["metrics"], "loss", CODINGS, far))
     assert '"kind": "baseline"' not in json.dumps(spec["datasets"])
 
 
 def test_better_is_yellow_for_loss_and_accuracy_alike(tables):
     for response, reverse in (("loss", True), ("accuracy", False)):
-        spec = drawing.specification(planes.surface_chart(tables["surface"], tables["metrics"], response, FACTORS))
+        spec = drawing.specification(planes.surface_chart(tables["surface"], tables["metrics"], response, CODINGS))
         colour = spec["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]["color"]["scale"]
         assert (colour["scheme"], colour["reverse"]) == ("viridis", reverse)
 
@@ -80,6 +81,7 @@ def test_better_is_yellow_for_loss_and_accuracy_alike(tables):
 def test_any_number_of_factors_and_two_data_sets(count, tmp_path):
     study = factors(count)
     found = simulate(study, datasets=("amazon", "tweets"), diverged=2)
+    study = codings_of(study)
     figures = [
         charts.coefficients_chart(found["coefficients"]),
         charts.main_effects_chart(found["profiles"], found["metrics"], study),
@@ -94,13 +96,13 @@ def test_any_number_of_factors_and_two_data_sets(count, tmp_path):
 
 
 def test_six_factors_make_fifteen_planes():
-    study = factors(6)
+    study = codings_of(factors(6))
     rows = []
     for x, y in itertools.combinations(study, 2):
-        for a, b in itertools.product(study[x]["levels"], study[y]["levels"]):
+        for a, b in itertools.product(study[x].levels, study[y].levels):
             row = {"response": "loss", "factor_x": x, "value_x": float(a), "factor_y": y, "value_y": float(b)}
             rows.append(row | {"held": "", "predicted": a + b, "ci_low": a + b - 1, "ci_high": a + b + 1})
-    runs = pd.DataFrame([{name: float(spec["levels"][k]) for name, spec in study.items()} for k in range(3)])
+    runs = pd.DataFrame([{name: float(coding.levels[k]) for name, coding in study.items()} for k in range(3)])
     runs = runs.assign(status="ok", f1_average="binary", loss=0.4, run_id=["a", "b", "c"])
     spec = drawing.specification(planes.surface_chart(pd.DataFrame(rows), runs, "loss", study, BASELINE))
     assert sum(len(line["hconcat"]) for line in spec["vconcat"]) == 15
@@ -111,16 +113,16 @@ def test_a_gated_response_gives_a_sentence(tmp_path):
     assert texts(charts.coefficients_chart(found["coefficients"]), tmp_path) == [
         "No coefficients: every response was stopped by a gate."
     ]
-    assert texts(charts.main_effects_chart(found["profiles"], found["metrics"], FACTORS), tmp_path) == [
+    assert texts(charts.main_effects_chart(found["profiles"], found["metrics"], CODINGS), tmp_path) == [
         "No profiles: every response was stopped by a gate."
     ]
-    assert texts(planes.surface_chart(found["surface"], found["metrics"], "loss", FACTORS), tmp_path) == [
+    assert texts(planes.surface_chart(found["surface"], found["metrics"], "loss", CODINGS), tmp_path) == [
         "No surface of loss: a gate stopped this response."
     ]
 
 
 def test_learning_curves_have_a_facet_a_level(tables, tmp_path):
-    seen = texts(charts.learning_curves_chart(tables["learning_curves"], FACTORS), tmp_path)
+    seen = texts(charts.learning_curves_chart(tables["learning_curves"], CODINGS), tmp_path)
     assert {"batch size 16", "batch size 32", "batch size 64", "training loss (nats)", "epoch"} <= set(seen)
 
 
@@ -128,7 +130,7 @@ def test_many_levels_become_a_gradient(tables, tmp_path):
     curves = tables["learning_curves"]
     steps = curves.groupby("run_id").ngroup()
     curves = curves.assign(learning_rate=2.5e-5 * 1.05**steps, batch_size=16 + steps)
-    assert texts(charts.learning_curves_chart(curves, FACTORS), tmp_path)
+    assert texts(charts.learning_curves_chart(curves, CODINGS), tmp_path)
 
 
 def test_many_points_are_thinned_and_each_run_keeps_its_last():
@@ -150,7 +152,7 @@ def test_the_lines_of_very_many_runs_become_their_means():
 def test_the_same_table_gives_the_same_files(tables, tmp_path):
     written = []
     for _ in range(2):
-        texts(charts.learning_curves_chart(tables["learning_curves"], FACTORS), tmp_path)
+        texts(charts.learning_curves_chart(tables["learning_curves"], CODINGS), tmp_path)
         written.append([(tmp_path / f"figure.{kind}").read_bytes() for kind in ("svg", "png", "json")])
     assert written[0] == written[1]
 
@@ -158,13 +160,31 @@ def test_the_same_table_gives_the_same_files(tables, tmp_path):
 def test_contours_of_a_plane_are_straight():
     xs, ys = np.linspace(0, 1, 9), np.linspace(0, 2, 11)
     table = pd.DataFrame([[2 * x + 3 * y for x in xs] for y in ys], index=ys, columns=xs)
-    lines = planes.contour_segments(table, ["linear", "linear"], [1.7, 4.1])
+    lines = planes.contour_lines(table, ["linear", "linear"], [1.7, 4.1])
     np.testing.assert_allclose(2 * lines["x"] + 3 * lines["y"], lines["height"])
-    np.testing.assert_allclose(2 * lines["x2"] + 3 * lines["y2"], lines["height"])
+    assert lines.groupby("line")["height"].unique().tolist() == [[1.7], [4.1]]
+
+
+def test_a_contour_on_a_logarithmic_scale_is_straight_in_logarithms_and_is_drawn_along_its_course():
+    xs, ys = np.geomspace(1, 16, 9), np.linspace(-1, 1, 9)
+    table = pd.DataFrame([[np.log2(x) + y for x in xs] for y in ys], index=ys, columns=xs)
+    ((_, line),) = planes.contour_lines(table, ["log", "linear"], [2.2]).groupby("line")
+    np.testing.assert_allclose(np.log2(line["x"]) + line["y"], 2.2)
+    assert line["y"].is_monotonic_increasing or line["y"].is_monotonic_decreasing
+
+
+def test_a_height_carries_its_number_on_its_longest_line():
+    x = np.linspace(0, 1, 20)
+    parts = [(x, 0.0, 0.5), (x[:9], 1.0, 0.5), (x[:5], 2.0, 1.0)]  # the last is a corner
+    lines = pd.concat(
+        pd.DataFrame({"x": x, "y": y, "line": line, "height": height}) for line, (x, y, height) in enumerate(parts)
+    )
+    places = planes.label_places(lines, [0.5, 1.0])
+    assert places.to_dict("records") == [{"x": x[8], "y": 0.0, "text": "0.5"}]
 
 
 def test_cells_meet_half_way_on_a_logarithmic_scale():
-    low, high = planes.cell_edges([1.0, 4.0, 16.0], {"coding": "log2"})
+    low, high = planes.cell_edges([1.0, 4.0, 16.0], Coding((1, 16), "log2"))
     assert low == pytest.approx({1.0: 1.0, 4.0: 2.0, 16.0: 8.0})
     assert high[16.0] == pytest.approx(16.0)
 

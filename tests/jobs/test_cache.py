@@ -14,13 +14,13 @@ import pytest
 import tiny
 from finevar import ENGINES
 from finevar import metrics as scores
-from finevar.columns import EXAMPLES
+from finevar.columns import EXAMPLES, METRICS
 from finevar.data.encoding import encode, load_encoded, save_encoded
 from finevar.errors import InputError, Interruption
 from finevar.evaluation import evaluation
 from finevar.files import check_sums, is_whole, write_facts, write_sums
 from finevar.jobs import cache as finished
-from finevar.parquet import write_table
+from finevar.parquet import read_sealed_table, read_table, write_table
 from finevar.results import run_metrics
 from finevar.study.config import TRAINING_DEFAULTS
 from finevar.training import saving as keeping
@@ -327,6 +327,17 @@ def test_a_setting_that_is_new_and_at_its_default_gives_back_what_was_finished_w
     monkeypatch.setitem(SETTINGS, "label_smoothing", 0.0)
     train(inputs, tmp_path)
     assert trainings(tmp_path) == 1
+
+
+def test_an_evaluation_that_was_finished_before_a_setting_was_new_is_given_back_with_it(inputs, tmp_path):
+    train(inputs, tmp_path)
+    row = evaluate(inputs, tmp_path)
+    predictions = (tmp_path / "predictions.parquet").stat().st_ino
+    kept = tmp_path / "finished/evaluation/metrics.parquet"
+    write_table(read_sealed_table(kept).drop_columns(["clip_norm"]), kept)
+    assert evaluate(inputs, tmp_path) == row
+    assert [read_table(path, METRICS).to_pylist() for path in (kept, tmp_path / "metrics.parquet")] == 2 * [[row]]
+    assert (tmp_path / "predictions.parquet").stat().st_ino == predictions
 
 
 def test_a_training_that_is_given_back_has_the_tokenizer_that_its_start_has_now(own, tmp_path):

@@ -16,6 +16,7 @@ from finevar.figures import tuning as tuning_chart
 from finevar.figures import variability as variability_chart
 from finevar.report import tables as report_tables
 from finevar.report.page import render_page
+from finevar.study.coding import codings_of
 from report_fixtures import BASELINE, CENTRE, FACTORS, baseline_metrics, explore, facts, simulate
 
 GATE = "The terms learning_rate^2 and epochs^2 are aliased: three levels are needed"
@@ -74,6 +75,7 @@ class Page(HTMLParser):
 
 def figures(tables, study=FACTORS):
     """Return the specifications of a study's figures."""
+    study = codings_of(study)
     found = {
         "effects": effects_chart.effects_chart(tables["effects"]),
         "coefficients": charts.coefficients_chart(tables["coefficients"]),

@@ -70,6 +70,12 @@ def test_a_metric_that_did_not_exist_then_is_there_now(tmp_path):
     assert list(row) == METRICS.names
 
 
+def test_a_setting_that_did_not_exist_then_was_at_its_default(tmp_path):
+    (row,) = read_run_metrics([make_run(tmp_path / "a", drop=("warmup", "schedule"), learning_rate=3e-4)])
+    assert (row["warmup"], row["schedule"], row["learning_rate"]) == (0, "linear", 3e-4)  # as Hugging Face's Trainer
+    assert list(row) == METRICS.names
+
+
 def test_a_diverged_run_has_no_metrics_under_any_version(tmp_path):
     values = {"status": "diverged", "accuracy": None, "reason": "loss is nan"}
     (row,) = read_run_metrics([make_run(tmp_path / "a", drop=("brier",), engine=before(), **values)])

@@ -63,4 +63,6 @@ def test_terms(term, label):
 
 def test_f1_is_named_by_its_average():
     assert formatting.response_label("f1", ["macro", None]) == "macro F1"
+    assert formatting.response_label("precision", ["macro"]) == "macro precision"
+    assert formatting.response_label("mcc", ["macro"]) == "MCC"
     assert formatting.response_label("f1", ["macro", "binary"]) == "F1"

@@ -1,4 +1,4 @@
-"""What a loss is made of: how well classes are told apart, and how well confidences are set.
+"""What a loss is made of: how well classes are separated, and how well confidences are set.
 
 A model's logits divided by one temperature keep every predicted class. The loss at the temperature that suits the test
 set best is called refinement here: what no setting of the confidence could mend. The rest is calibration loss (Guo et
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 from statsmodels.stats.proportion import proportion_confint
 
 from finevar import metrics as scores
@@ -21,9 +22,8 @@ from finevar.results.predictions import Predictions
 PARTS = ("loss", "refinement", "calibration_loss")
 LOWEST, HIGHEST = 0.01, 100.0  # temperatures that are searched
 BEYOND = f"the best temperature lies beyond {LOWEST:g} to {HIGHEST:g}; the nearer end is used"
-STEPS = 100  # of Newton and bisection; fewer than 10 are needed in practice
-PRECISE = 1e-9  # of the logarithm of a temperature
-CHUNK = 100_000  # logits at a time, which stay in a processor's cache
+PRECISE = 1e-12  # of the logarithm of a temperature
+BESIDE = ("accuracy", "ece", "brier")  # metrics that are shown beside the parts
 BINS = 10  # of confidence
 REPORTED = ("response", "factor", "change", "std_error", "ci_low", "ci_high", "p_value")
 
@@ -33,53 +33,25 @@ Rows = list[dict[str, Any]]
 # Temperature ----------------------------------------------------------------------------------------------------------
 
 
-def best_temperatures(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the temperatures [models] at which logits [models, examples, classes] have the least mean cross-entropy.
+def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the temperature at which one model's logits [examples, classes] have the least mean cross-entropy.
 
-    The cross-entropy is convex in the inverse temperature; its slope's root is found in logarithms by Newton's steps,
-    and by halving where a step leaves the bracket. Where no root lies between LOWEST and HIGHEST the nearer one is
-    returned: all sentences are told right, or the model does not beat chance.
+    The cross-entropy is convex in the inverse temperature, so its slope has one root. Where that does not lie between
+    LOWEST and HIGHEST the nearer one is returned: all predictions are right, or the model does not beat chance.
     """
-    chunk = max(1, CHUNK // logits[0].size) if len(logits) else 1
-    parts = [logits[start : start + chunk] for start in range(0, len(logits), chunk)]
-    return np.concatenate([chunk_temperatures(part, labels) for part in parts]) if parts else np.empty(0)
+    z = logits - np.take_along_axis(logits, labels[:, None], 1).astype(np.float64)
 
+    def slope(log_inverse: float) -> float:
+        """Return the derivative by the inverse temperature: the mean of z under the model, over examples."""
+        return float((scores.softmax(z * np.exp(log_inverse)) * z).sum(1).mean())
 
-def chunk_temperatures(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the best temperatures [models] of some models at once."""
-    z = np.ascontiguousarray(np.moveaxis(logits, 2, 0), dtype=np.float64)  # sums over classes are then fast
-    z -= np.take_along_axis(z, labels[None, None], 0)  # so that the slope is the mean of z under the model
-    at = np.zeros(len(logits))
-    low, high = at - np.log(HIGHEST), at - np.log(LOWEST)
-    here, colder, hotter = (slope_and_curvature(z, np.exp(place))[0] for place in (at, high, low))
-    endless = [(here < 0) & (colder <= 0), (here > 0) & (hotter >= 0)]
-    low, high = np.where(endless[0], high, low), np.where(endless[1], low, high)
-    at = np.select(endless, [high, low], at)
-    for _ in range(STEPS):
-        slope, curvature = slope_and_curvature(z, np.exp(at))
-        high, low = np.where(slope >= 0, at, high), np.where(slope <= 0, at, low)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            newton = at - slope / (curvature * np.exp(at))
-        close = np.abs(newton - at) < PRECISE
-        inside = (newton > low) & (newton < high)
-        at = np.where(close | (low == high), at, np.where(inside, newton, (low + high) / 2))
-        if (close | (low == high)).all():
-            break
-    return np.exp(-at)
-
-
-def slope_and_curvature(z: np.ndarray, inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return first and second derivative [models] of the mean cross-entropy by the inverse temperature [models].
-
-    z: logits [classes, models, examples] less that of the label.
-    """
-    scaled = z * inverse[:, None]
-    weights = np.exp(scaled - scaled.max(0))
-    weights /= weights.sum(0)
-    weights *= z
-    mean = weights.sum(0)
-    weights *= z
-    return mean.mean(1), (weights.sum(0) - mean**2).mean(1)
+    here = slope(0.0)
+    end = -np.log(LOWEST if here < 0 else HIGHEST)
+    if here == 0:
+        return 1.0
+    if slope(end) * here >= 0:
+        return float(np.exp(-end))
+    return float(np.exp(-brentq(slope, min(0.0, end), max(0.0, end), xtol=PRECISE)))
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------
@@ -93,8 +65,9 @@ def calibration_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> 
     rows: Rows = []
     for dataset, who in models.groupby("dataset", sort=False):
         labels, logits = found[dataset].labels, found[dataset].logits
-        told = zip(who.to_dict("records"), logits, best_temperatures(logits, labels).tolist(), strict=True)
-        rows += [identity(model) | loss_parts(own, labels, best) for model, own, best in told]
+        rows += [
+            identity(model) | loss_parts(own, labels) for model, own in zip(who.to_dict("records"), logits, strict=True)
+        ]
     return rows
 
 
@@ -104,23 +77,22 @@ def identity(model: Mapping[str, Any]) -> dict[str, Any]:
     return named | {"seed": None if model["role"] == "baseline" else int(model["seed"])}
 
 
-def loss_parts(logits: np.ndarray, labels: np.ndarray, temperature: float) -> dict[str, Any]:
+def loss_parts(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Return loss, refinement and calibration loss of one model at its best temperature, and the metrics beside them.
 
     logits: [examples, classes].
     """
-    probabilities = scores.softmax(logits)
-    loss = float(scores.cross_entropies(logits, labels).mean())
-    scaled = logits.astype(np.float64) / temperature
-    refinement = min(float(scores.cross_entropies(scaled, labels).mean()), loss)
+    temperature, response = best_temperature(logits, labels), scores.RESPONSES["loss"]
+    evaluated = scores.Evaluated(logits, labels)
+    scaled = scores.Evaluated(logits.astype(np.float64) / temperature, labels)
+    loss = response.value(evaluated)
+    refinement = min(response.value(scaled), loss)
     return {
         "loss": loss,
         "refinement": refinement,
         "calibration_loss": loss - refinement,
         "temperature": temperature,
-        "accuracy": float((logits.argmax(1) == labels).mean()),
-        "ece": scores.calibration_error(probabilities, labels),
-        "brier": scores.brier(probabilities, labels),
+        **{name: scores.RESPONSES[name].value(evaluated) for name in BESIDE},
         "reason": None if LOWEST * 1.000001 < temperature < HIGHEST / 1.000001 else BEYOND,
     }
 
@@ -174,8 +146,8 @@ def reliability_curve(logits: np.ndarray, labels: np.ndarray, confidence: float)
     predictions are no independent cases: a bin counts as many as it has predictions per model.
     """
     models = len(logits)
-    told = np.concatenate([scores.softmax(own) for own in logits])
-    right, confidences = told.argmax(1) == np.tile(labels, models), told.max(1)
+    probabilities = np.concatenate([scores.softmax(own) for own in logits])
+    right, confidences = probabilities.argmax(1) == np.tile(labels, models), probabilities.max(1)
     bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
     rows = []
     for number in np.unique(bins):

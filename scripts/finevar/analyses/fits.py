@@ -17,7 +17,7 @@ from finevar.analyses.gates import gate_sentence
 from finevar.statistics.ladder import ladder_rows, quality
 from finevar.statistics.regression import Surface, contrast, contrasts, fit_relative, fit_surface, predicted
 from finevar.statistics.verdicts import adjust_families, columns_key, equivalence, judge
-from finevar.study.coding import Coding, Codings, Term, model_matrix, step_unit, term_group, term_name, terms
+from finevar.study.coding import Codings, Term, codings_of, model_matrix, step_unit, term_group, term_name, terms
 
 PROFILE_POINTS = 41
 SURFACE_POINTS = 25
@@ -49,7 +49,7 @@ class Plan:
         """Read a rule's params: factors, baseline and analysis."""
         analysis = params.analysis
         return cls(
-            codings={name: Coding.of(factor) for name, factor in params.factors.items()},
+            codings=codings_of(params.factors),
             baseline=params.baseline,
             responses=analysis["responses"],
             order=analysis["model"],

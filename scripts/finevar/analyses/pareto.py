@@ -224,9 +224,7 @@ def shared_names(study: FittedStudy) -> pd.Series:
     return study.metrics.groupby(list(study.plan.codings), sort=False)["point_id"].transform("first")
 
 
-def metric_means(
-    study: FittedStudy, surface: Surface | None, own: Mapping[str, Mapping[str, str]]
-) -> dict[str, Means]:
+def metric_means(study: FittedStudy, surface: Surface | None, own: Mapping[str, Mapping[str, str]]) -> dict[str, Means]:
     """Return a metric's means by data set; seconds, as logarithms, where there is no surface."""
     if surface is None:
         runs = study.metrics[study.metrics["status"] == "ok"]

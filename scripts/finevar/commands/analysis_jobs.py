@@ -13,6 +13,7 @@ from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
 from finevar.analyses.variability import variability_rows
 from finevar.jobs.log import FOUND, LOGGER, Job
+from finevar.metrics import ON_CARDS
 from finevar.parquet import read_table, write_table
 from finevar.results import aggregation
 from finevar.results.predictions import read_contributions
@@ -22,7 +23,6 @@ from finevar.words.formatting import response_labels
 from finevar.words.wording import headline, ranges_sentence
 
 LOGS = Path("results/logs")
-RANGES_TOLD = ("accuracy", "f1", "loss")
 
 
 def aggregate_metrics(job: Job) -> None:
@@ -34,7 +34,7 @@ def aggregate_metrics(job: Job) -> None:
     table = metrics.to_pandas()
     for run, reason in aggregation.named_runs(table, "diverged").items():
         LOGGER.warning("run %s diverged: %s", run, reason)
-    LOGGER.log(FOUND, "%s", ranges_sentence(table, RANGES_TOLD))
+    LOGGER.log(FOUND, "%s", ranges_sentence(table, ON_CARDS))
 
 
 def aggregate_finished(job: Job) -> None:

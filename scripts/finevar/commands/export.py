@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from finevar import PACKAGE
 from finevar.columns import EXAMPLES, PREDICTIONS, SETTINGS, STUDY_METRICS
 from finevar.commands.exported import Agreement, check_exported
 from finevar.data.encoding import load_encoded
 from finevar.errors import InputError
 from finevar.evaluation.evaluation import evaluate_model
-from finevar.files import read_facts, write_bytes, write_sums
+from finevar.files import read_facts, write_sums
 from finevar.metrics import RESPONSES
 from finevar.models import checkpoint
 from finevar.models.machine import choose_dtype, set_up
@@ -35,6 +36,8 @@ from finevar.words.formatting import (
     settings_text,
     significant,
 )
+
+TEMPLATE = PACKAGE / "report" / "templates" / "model_card.md"
 
 Row = dict[str, Any]
 
@@ -105,18 +108,18 @@ def export_files(
     """
     tables = read_table(metrics, STUDY_METRICS), read_table(recommendations, TABLES["recommendations"])
     choice = choose_run(*tables, response, dataset, factors)
-    told, folder, own = read_facts(facts), Path(model), Path(runs) / choice.run["run_id"]
+    corpus, folder, own = read_facts(facts), Path(model), Path(runs) / choice.run["run_id"]
     if (own / "model" / checkpoint.WEIGHTS).exists():
         shutil.copytree(own / "model", folder, dirs_exist_ok=True)
     else:
-        train_again(choice, folder, start=Path(start), train=train, classes=told["classes"], threads=threads)
+        train_again(choice, folder, start=Path(start), train=train, classes=corpus["classes"], threads=threads)
     table, data, length = read_table(examples, EXAMPLES), load_encoded(encoded), choice.run["max_length"]
     device = set_up(threads)
     found, measured = evaluate_model(
         folder,
         data,
         table["example_id"].to_pylist(),
-        told["classes"],
+        corpus["classes"],
         choose_dtype(choice.run["dtype"], device),
         max_length=length,
         device=device,
@@ -126,9 +129,9 @@ def export_files(
     logits = np.array([row["logits"] for row in found])
     saved = read_table(own / "predictions.parquet", PREDICTIONS)["logits"].to_pylist()
     gap = float(np.abs(logits - np.array(saved)).max())
-    agreement = check_exported(folder, table["text"].to_pylist(), data, logits, told["classes"], max_length=length)
-    card = card_text(choice, measured, told, gap=gap, agreement=agreement, confidence=confidence)
-    write_bytes(card.encode(), folder / "README.md")
+    agreement = check_exported(folder, table["text"].to_pylist(), data, logits, corpus["classes"], max_length=length)
+    card = model_card(choice, measured, corpus, gap=gap, agreement=agreement, confidence=confidence)
+    card.save(folder / "README.md")
     write_sums(folder)
     return gap
 
@@ -162,13 +165,41 @@ def not_as_it_was(choice: Choice, reason: str | None) -> InputError:
 # The card -------------------------------------------------------------------------------------------------------------
 
 
-def card_text(
-    choice: Choice, measured: Row, facts: Mapping[str, Any], *, gap: float, agreement: Agreement, confidence: float
-) -> str:
+def model_card(
+    choice: Choice, measured: Row, corpus: Mapping[str, Any], *, gap: float, agreement: Agreement, confidence: float
+) -> ModelCard:
     """Return the model card: metadata as the Hub reads it, then what the model is and how it was chosen."""
-    run = choice.run
+    run, best = choice.run, choice.recommendation
     values = {name: measured[name] for name in RESPONSES if measured[name] is not None}
-    data = ModelCardData(
+    labels = {name: response_label(name, [run["f1_average"]]) for name in RESPONSES}
+    return ModelCard.from_template(
+        card_data(run, values),
+        template_path=str(TEMPLATE),
+        run=run,
+        best=best,
+        label=labels[choice.response],
+        setting=settings_text({name: run[name] for name in choice.factors}),
+        band=f"{percent(confidence)} band over all tried settings {interval(best['ci_low'], best['ci_high'])}",
+        metrics=[
+            (sentence_case(labels[name]), number(value), error_text(run.get(f"{name}_se")))
+            for name, value in values.items()
+        ],
+        hyperparameters=[
+            (factor_label(name), "all" if value is None else level(value), name in choice.factors)
+            for name, value in {"seed": run["seed"], **choice.settings}.items()
+        ],
+        corpus=corpus,
+        agreement=agreement,
+        gap=gap,
+        count="{:,}".format,
+        number=number,
+        significant=significant,
+    )
+
+
+def card_data(run: Row, values: Mapping[str, float]) -> ModelCardData:
+    """Return what the Hub reads of a card: the task and the metrics."""
+    return ModelCardData(
         library_name="transformers",
         pipeline_tag="text-classification",
         tags=["finevar"],
@@ -184,87 +215,8 @@ def card_text(
             for name, value in values.items()
         ],
     )
-    parts = [
-        f"---\n{data.to_yaml()}\n---",
-        f"# {run['run_id']}",
-        f"A DistilBERT that tells {' from '.join(facts['classes'])}, fine-tuned on {run['train_examples_used']:,} "
-        f"sentences of {run['dataset']}.",
-        "## How it was chosen\n\n" + chosen_text(choice, confidence),
-        f"## Metrics\n\nOn {run['eval_examples']:,} sentences held out from {run['dataset']}:\n\n"
-        + metrics_table(values, run),
-        "## Hyperparameters\n\n" + settings_list(choice),
-        "## Data\n\n" + data_text(facts),
-        "## Use\n\n" + use_text(run["max_length"], agreement, run["dtype_used"]),
-        "## Made with\n\n" + made_text(choice, gap),
-    ]
-    return "\n\n".join(parts) + "\n"
 
 
-def chosen_text(choice: Choice, confidence: float) -> str:
-    """Say what recommended the setting, how sure that is, and which of its seeds this is."""
-    best, label = choice.recommendation, response_label(choice.response, [choice.run["f1_average"]])
-    setting = settings_text({name: choice.run[name] for name in choice.factors})
-    rivals = f"{best['rivals']:,} of the other {best['candidates'] - 1:,} cannot be told from it"
-    band = f"{percent(confidence)} band over all tried settings {interval(best['ci_low'], best['ci_high'])}"
-    return (
-        f"Of {best['candidates']:,} settings tried, {setting} has the best {label} by the study's response surface: "
-        f"{number(best['predicted'])} ({band}); {rivals}. Taking it instead of the truly best one costs "
-        f"{significant(best['expected_regret'])} on average. This is its run at seed {choice.run['seed']}, the first "
-        "one and not the luckiest; other seeds of the same setting score differently."
-    )
-
-
-def metrics_table(values: Mapping[str, float], run: Mapping[str, Any]) -> str:
-    """Return the metrics with the standard error that the choice of the sentences leaves, as a Markdown table."""
-    lines = ["| Metric | Value | Standard error of the test set |", "|---|---|---|"]
-    for name, value in values.items():
-        error = run.get(f"{name}_se")
-        label = sentence_case(response_label(name, [run["f1_average"]]))
-        lines.append(f"| {label} | {number(value)} | {'' if error is None else significant(error)} |")
-    return "\n".join(lines)
-
-
-def settings_list(choice: Choice) -> str:
-    """Return the hyperparameters as a list, those that the study varied marked."""
-    rows = {"seed": choice.run["seed"], **choice.settings}
-    return "\n".join(
-        f"- {factor_label(name)}: {level(value) if value is not None else 'all'}"
-        f"{' (varied in the study)' if name in choice.factors else ''}"
-        for name, value in rows.items()
-    )
-
-
-def data_text(facts: Mapping[str, Any]) -> str:
-    """Say what the data were."""
-    return (
-        f"{facts['train']:,} training and {facts['eval']:,} evaluation sentences after repeats and sentences with two "
-        f"labels were dropped; classes {', '.join(facts['classes'])}. SHA-256 of texts and labels: "
-        f"`{facts['data_sha256']}`."
-    )
-
-
-def use_text(max_length: int, agreement: Agreement, dtype: str) -> str:
-    """Give the code that does what was evaluated, and say how nearly it does so."""
-    return (
-        "```python\nfrom transformers import pipeline\n\n"
-        'classify = pipeline("text-classification", model="path/to/this/folder", truncation=True, '
-        f"max_length={max_length})\n```\n\n"
-        f"With transformers {agreement.version}, in float32, this gives the evaluated class for {agreement.same:,} of "
-        f"{agreement.sentences:,} evaluation sentences, and logits that differ from those evaluated, in {dtype}, by "
-        f"{agreement.gap:.1e} at most."
-    )
-
-
-def made_text(choice: Choice, gap: float) -> str:
-    """Say what the model was made with, and how it compares with what was evaluated."""
-    run = choice.run
-    same = (
-        "Its logits are those that the study evaluated, to the last bit."
-        if gap == 0
-        else f"It was trained once more, and its logits differ from those that the study evaluated by {gap:.1e} at "
-        "most: another processor, number of threads or version."
-    )
-    return (
-        f"PyTorch {run['torch']}, matrices in {run['dtype_used']}, {run['device']}; starting weights "
-        f"`{run['model_sha256']}`. {same}"
-    )
+def error_text(error: float | None) -> str:
+    """Print a standard error; nothing where a metric has none."""
+    return "" if error is None else significant(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from finevar.columns import LEARNING_CURVES
 from finevar.figures import charts
 from finevar.figures.calibration import calibration_chart
 from finevar.figures.drawing import save_chart
@@ -16,12 +17,18 @@ from finevar.figures.tuning import tuning_chart
 from finevar.figures.variability import variability_chart
 from finevar.jobs.log import Job
 from finevar.parquet import read_table
+from finevar.study.coding import Codings, codings_of
 from finevar.tables import TABLES, read_metrics
 
 
 def read(job: Job, name: str) -> pd.DataFrame:
     """Return an analysis table among a rule's inputs, checked."""
     return read_table(job.input[name], TABLES[name]).to_pandas()
+
+
+def factors(job: Job) -> Codings:
+    """Return the codings of a study's factors."""
+    return codings_of(job.params.factors)
 
 
 def save(chart: alt.TopLevelMixin, job: Job) -> None:
@@ -41,28 +48,29 @@ def plot_coefficients(job: Job) -> None:
 
 def plot_main_effects(job: Job) -> None:
     """Draw predicted profiles over the observed runs."""
-    save(charts.main_effects_chart(read(job, "profiles"), read_metrics(job.input.metrics), job.params.factors), job)
+    save(charts.main_effects_chart(read(job, "profiles"), read_metrics(job.input.metrics), factors(job)), job)
 
 
 def plot_interplay(job: Job) -> None:
     """Draw slopes over other factors."""
-    save(interplay_chart(read(job, "interplay"), read(job, "coefficients"), job.params.factors), job)
+    save(interplay_chart(read(job, "interplay"), read(job, "coefficients"), factors(job)), job)
 
 
 def plot_surface(job: Job) -> None:
     """Draw one response's surface over each pair of factors."""
-    metrics, params = read_metrics(job.input.metrics), job.params
-    save(surface_chart(read(job, "surface"), metrics, job.wildcards.response, params.factors, params.baseline), job)
+    metrics = read_metrics(job.input.metrics)
+    save(surface_chart(read(job, "surface"), metrics, job.wildcards.response, factors(job), job.params.baseline), job)
 
 
 def plot_learning_curves(job: Job) -> None:
     """Draw training loss against epoch."""
-    save(charts.learning_curves_chart(read(job, "learning_curves"), job.params.factors), job)
+    curves = read_table(job.input.learning_curves, LEARNING_CURVES).to_pandas()
+    save(charts.learning_curves_chart(curves, factors(job)), job)
 
 
 def plot_calibration(job: Job) -> None:
     """Draw what the loss is made of."""
-    save(calibration_chart(read(job, "calibration_effects"), read(job, "reliability"), job.params.factors), job)
+    save(calibration_chart(read(job, "calibration_effects"), read(job, "reliability"), factors(job)), job)
 
 
 def plot_variability(job: Job) -> None:
@@ -73,7 +81,7 @@ def plot_variability(job: Job) -> None:
 def plot_tradeoffs(job: Job) -> None:
     """Draw metrics against each other."""
     metrics = read_metrics(job.input.metrics)
-    save(tradeoffs_chart(read(job, "pareto"), read(job, "pareto_points"), metrics, job.params.factors), job)
+    save(tradeoffs_chart(read(job, "pareto"), read(job, "pareto_points"), metrics, factors(job)), job)
 
 
 def plot_tuning_curves(job: Job) -> None:

@@ -15,6 +15,7 @@ from finevar.parquet import read_table
 from finevar.report.page import ANALYSES, Tables, render_page
 from finevar.report.paper import write_kit
 from finevar.results.run_metrics import read_run_metrics
+from finevar.study.coding import codings_of
 from finevar.tables import TABLES, read_metrics
 
 
@@ -47,7 +48,7 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Any], dict
     tables["baselines"] = pd.DataFrame(read_run_metrics(list(inputs.baselines)))
     facts = {
         "config": params.config,
-        "factors": params.factors,
+        "factors": codings_of(params.factors),
         "interim": interim,
         "datasets": dict(zip(params.datasets, map(read_facts, inputs.datasets), strict=True)),
     }

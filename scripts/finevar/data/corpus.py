@@ -296,7 +296,8 @@ def content_id(text: str) -> str:
 def split(examples: pd.DataFrame, eval_examples: int, spec: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split examples, sorted by content hash, into train and eval with each class's share kept.
 
-    The hash decides, so rows in another order split the same, and a new row moves at most one other per class.
+    Ours, since scikit-learn's train_test_split draws by position. Here the hash decides, so rows in another order split
+    the same, and a new row moves at most one other per class.
     """
     if eval_examples >= len(examples):
         raise InputError(

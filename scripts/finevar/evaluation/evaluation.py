@@ -22,7 +22,7 @@ from finevar.models import checkpoint
 from finevar.models.encoder import classify, multiplied
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
 from finevar.models.packing import collate
-from finevar.parquet import read_table, write_rows
+from finevar.parquet import read_sealed_table, read_table, write_rows
 from finevar.results.run_metrics import UNDEFINED, engine, read_run_metrics
 
 BATCH = 64  # sentences; of no effect on any metric beyond rounding
@@ -57,7 +57,7 @@ def evaluate_files(
         require_weights(Path(model))
     if kept_identity(folder, "evaluation") == identity and restore_finished(folder, "evaluation", outputs):
         row = read_run_metrics([metrics])[0] | dict(record) | {"engine": engine()}
-        if read_table(metrics, METRICS).to_pylist() == [row]:
+        if read_sealed_table(metrics).to_pylist() == [row]:
             return row
     else:
         rows, row = evaluate_trained(Path(model), trained, examples, encoded, data, record, threads)

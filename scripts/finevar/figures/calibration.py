@@ -16,12 +16,12 @@ from finevar.figures.drawing import (
     QUIET,
     VERMILION,
     WIDTH,
-    Factors,
     lean,
     note_chart,
     number_tips,
     styled,
 )
+from finevar.study.coding import Codings
 from finevar.words.formatting import counted, factor_label, percent
 
 PART_LABELS = dict(zip(PARTS, ("loss", "refinement (discrimination)", "calibration loss (confidence)"), strict=True))
@@ -42,7 +42,7 @@ ALTERNATIVE = (
 )
 
 
-def calibration_chart(effects: pd.DataFrame, reliability: pd.DataFrame, factors: Factors) -> alt.TopLevelMixin:
+def calibration_chart(effects: pd.DataFrame, reliability: pd.DataFrame, factors: Codings) -> alt.TopLevelMixin:
     """Draw the changes of the loss's parts by factor, and a panel of reliability curves for each of the data sets.
 
     effects: the table of calibration effects, without rows to draw where a gate stopped it.
@@ -82,7 +82,7 @@ def caption(reliability: pd.DataFrame, runs: int, confidence: float) -> str:
 # Panels ---------------------------------------------------------------------------------------------------------------
 
 
-def changes_panel(changes: pd.DataFrame, factors: Factors) -> alt.LayerChart:
+def changes_panel(changes: pd.DataFrame, factors: Codings) -> alt.LayerChart:
     """Draw a bar with its interval for each part of the loss, by factor."""
     names = [factor_label(name) for name in factors]
     rows = changes.assign(factor=changes["factor"].map(factor_label), part=changes["response"].map(PART_LABELS))

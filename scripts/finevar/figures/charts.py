@@ -20,7 +20,6 @@ from finevar.figures.drawing import (
     READABLE,
     VERMILION,
     WIDTH,
-    Factors,
     factor_axis,
     factor_scale,
     lean,
@@ -32,7 +31,15 @@ from finevar.figures.drawing import (
     stacked,
     styled,
 )
-from finevar.words.formatting import axis_title, factor_label, response_label, response_labels, term_label
+from finevar.study.coding import Coding, Codings
+from finevar.words.formatting import (
+    axis_title,
+    factor_label,
+    response_label,
+    response_labels,
+    response_unit,
+    term_label,
+)
 from finevar.words.wording import VERDICTS
 
 HUES = [VERMILION, "#009e73", "#cc79a7", "#56b4e9", "#8c6d1f", BLUE]  # of data sets
@@ -94,7 +101,7 @@ def forest_panel(rows: pd.DataFrame, terms: Sequence[str], response: str, width:
 # Main effects ---------------------------------------------------------------------------------------------------------
 
 
-def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: Factors) -> alt.Chart:
+def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: Codings) -> alt.Chart:
     """Draw each response's predicted profile along each factor, with its band, over the observed runs and cell means.
 
     profiles: predictions with the other factors at the centre. metrics: the aggregate, one row a run.
@@ -116,10 +123,10 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: F
                 cells[[factor, "dataset", response]],
                 y=response_axis(response, title if factor == next(iter(factors)) else None, domain),
                 factor=factor,
-                spec=spec,
+                coding=coding,
                 width=(WIDTH - 50) // len(factors) - 28,
             )
-            for factor, spec in factors.items()
+            for factor, coding in factors.items()
         ]
         rows.append(alt.hconcat(*panels, spacing=14))
     return styled(alt.vconcat(*rows, spacing=22))
@@ -127,8 +134,9 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: F
 
 def response_axis(response: str, title: str | None, domain: Sequence[float]) -> dict[str, Any]:
     """Return scale and axis of a response; only the first panel of a row is labelled."""
-    unit = " (nats)" if response == "loss" else ""
-    axis = alt.Axis(title=title and title + unit, labels=title is not None, ticks=title is not None, tickCount=5)
+    axis = alt.Axis(
+        title=title and title + response_unit(response), labels=title is not None, ticks=title is not None, tickCount=5
+    )
     return {"scale": alt.Scale(domain=list(domain), zero=False, nice=False), "axis": axis}
 
 
@@ -139,14 +147,14 @@ def profile_panel(
     *,
     y: Mapping[str, Any],
     factor: str,
-    spec: Mapping[str, Any],
+    coding: Coding,
     width: int,
 ) -> alt.Chart:
     """Draw one response along one factor: runs as dots, cell means as rings, the profile as a line with its band."""
     response = runs.columns[-1]
     line = alt.Chart(lean(profile[["value", "predicted", "ci_low", "ci_high"]]))
-    x = {"scale": factor_scale(spec, [*spec["levels"], *runs[factor]]), "axis": factor_axis(factor, spec)}
-    tips = [level_tip("value", factor, spec), *number_tips(predicted="predicted", ci_low="from", ci_high="to")]
+    x = {"scale": factor_scale(coding, [*coding.levels, *runs[factor]]), "axis": factor_axis(factor, coding)}
+    tips = [level_tip("value", factor, coding), *number_tips(predicted="predicted", ci_low="from", ci_high="to")]
     band = line.mark_area(opacity=0.2, color=BLUE).encode(
         x=alt.X("value:Q", **x), y=alt.Y("ci_low:Q", **y), y2="ci_high:Q"
     )
@@ -155,7 +163,7 @@ def profile_panel(
     )
     hue = dataset_hue(runs["dataset"])
     place = {"x": alt.X(f"{factor}:Q", **x), "y": alt.Y(f"{response}:Q", **y), "color": hue}
-    seen = [alt.Tooltip("dataset:N"), level_tip(factor, factor, spec), *number_tips(**{response: response})]
+    seen = [alt.Tooltip("dataset:N"), level_tip(factor, factor, coding), *number_tips(**{response: response})]
     dots = (
         alt.Chart(lean(runs)).mark_circle(size=11, opacity=0.45).encode(**place, tooltip=[*seen, alt.Tooltip("seed:N")])
     )
@@ -172,7 +180,7 @@ def dataset_hue(datasets: pd.Series) -> Any:
     return alt.Color("dataset:N", scale=alt.Scale(domain=names, range=hues), legend=alt.Legend(title="data set"))
 
 
-def cell_means(runs: pd.DataFrame, responses: Sequence[str], factors: Factors) -> pd.DataFrame:
+def cell_means(runs: pd.DataFrame, responses: Sequence[str], factors: Codings) -> pd.DataFrame:
     """Average runs over seeds, one row a point and data set."""
     return runs.groupby(["dataset", *factors], as_index=False, dropna=False)[list(responses)].mean()
 
@@ -180,7 +188,7 @@ def cell_means(runs: pd.DataFrame, responses: Sequence[str], factors: Factors) -
 # Learning curves ------------------------------------------------------------------------------------------------------
 
 
-def learning_curves_chart(learning_curves: pd.DataFrame, factors: Factors) -> alt.Chart:
+def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> alt.Chart:
     """Draw training loss by epoch: a thin line a run, a bold mean; coloured by the first factor, facets by the second.
 
     Where epochs is a factor, means are taken apart by it, since a run's schedule depends on its length.
@@ -222,12 +230,12 @@ def thinned(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[from_end % every == 0]
 
 
-def curves_panel(rows: pd.DataFrame, first: str, spec: Mapping[str, Any], apart: Sequence[str]) -> alt.LayerChart:
+def curves_panel(rows: pd.DataFrame, first: str, coding: Coding, apart: Sequence[str]) -> alt.LayerChart:
     """Draw the lines of one panel; its data come from the facet around it."""
-    colour = level_colour(first, spec, sorted(rows[first].dropna().unique()))
+    colour = level_colour(first, coding, sorted(rows[first].dropna().unique()))
     x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, grid=False))
     detail = [alt.Detail(f"{name}:N") for name in (first, *apart)]
-    tips = [level_tip(first, first, spec)]
+    tips = [level_tip(first, first, coding)]
     layers = []
     if "run_id" in rows:
         lines = alt.Chart().mark_line(strokeWidth=0.7, opacity=0.4, aria=False)
@@ -248,11 +256,11 @@ def curves_panel(rows: pd.DataFrame, first: str, spec: Mapping[str, Any], apart:
     return alt.layer(*layers, means)
 
 
-def level_colour(name: str, spec: Mapping[str, Any], levels: Sequence[float]) -> alt.Color:
+def level_colour(name: str, coding: Coding, levels: Sequence[float]) -> alt.Color:
     """Return the colour of a factor's levels, in steps where they are few, else as a gradient."""
-    title = axis_title(name, spec["levels"])
+    title = axis_title(name, coding.levels)
     if len(levels) > FEW_LEVELS:
-        scale = alt.Scale(type=scale_type(spec), range=RAMP)
+        scale = alt.Scale(type=scale_type(coding), range=RAMP)
         return alt.Color(f"{name}:Q", scale=scale, legend=alt.Legend(title=title, labelExpr=READABLE))
     places = np.linspace(0, len(RAMP) - 1, len(levels)).round().astype(int)
     scale = alt.Scale(domain=[float(value) for value in levels], range=[RAMP[place] for place in places])

@@ -1,7 +1,4 @@
-"""What all figures share: palette, type, axes in natural units, and the files that a figure becomes.
-
-Factors are given as {name: {"levels": [...], "coding": "identity" | "log2" | "log10"}}, in the study's order.
-"""
+"""What all figures share: palette, type, axes in natural units, and the files that a figure becomes."""
 
 from __future__ import annotations
 
@@ -16,9 +13,8 @@ import pandas as pd
 import vl_convert
 
 from finevar.files import write_bytes
+from finevar.study.coding import Coding
 from finevar.words.formatting import axis_title, factor_label
-
-Factors = Mapping[str, Mapping[str, Any]]
 
 WIDTH = 860  # pixels for the panels of a figure
 FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
@@ -33,26 +29,26 @@ PLAIN = "format(datum.value, ',.6~r')"
 READABLE = f"abs(datum.value) > 0 && abs(datum.value) < 0.001 ? {TINY} : {PLAIN}"
 
 
-def scale_type(spec: Mapping[str, Any]) -> str:
+def scale_type(coding: Coding) -> str:
     """Return the axis type that fits a factor's coding."""
-    return "linear" if spec.get("coding", "identity") == "identity" else "log"
+    return "log" if coding.logarithmic else "linear"
 
 
-def factor_scale(spec: Mapping[str, Any], values: Sequence[float]) -> alt.Scale:
+def factor_scale(coding: Coding, values: Sequence[float]) -> alt.Scale:
     """Return a factor's scale with a little room at both ends."""
     values = np.asarray(values, dtype=float)
     values = values[np.isfinite(values)]
     low, high = values.min(), values.max()
-    if scale_type(spec) == "log":
+    if coding.logarithmic:
         room = (high / low) ** 0.08
         return alt.Scale(type="log", domain=[low / room, high * room], nice=False)
     room = 0.08 * (high - low)
     return alt.Scale(domain=[low - room, high + room], nice=False, zero=False)
 
 
-def factor_axis(name: str, spec: Mapping[str, Any]) -> alt.Axis:
+def factor_axis(name: str, coding: Coding) -> alt.Axis:
     """Return a factor's axis with ticks at its levels."""
-    levels = sorted(float(value) for value in spec["levels"])
+    levels = sorted(map(float, coding.levels))
     return alt.Axis(
         title=axis_title(name, levels),
         values=levels,
@@ -63,9 +59,9 @@ def factor_axis(name: str, spec: Mapping[str, Any]) -> alt.Axis:
     )
 
 
-def level_tip(field: str, name: str, spec: Mapping[str, Any]) -> alt.Tooltip:
+def level_tip(field: str, name: str, coding: Coding) -> alt.Tooltip:
     """Return a tooltip line with a factor's value, as a power of ten where its levels are tiny."""
-    tiny = 0 < min(abs(float(value)) for value in spec["levels"]) < 0.001
+    tiny = 0 < min(map(abs, coding.levels)) < 0.001
     return alt.Tooltip(f"{field}:Q", title=factor_label(name), format=".3~e" if tiny else ",.4~r")
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import altair as alt
 import pandas as pd
 
@@ -12,7 +9,6 @@ from finevar.figures.drawing import (
     BLUE,
     QUIET,
     WIDTH,
-    Factors,
     factor_axis,
     factor_scale,
     lean,
@@ -22,13 +18,14 @@ from finevar.figures.drawing import (
     stacked,
     styled,
 )
+from finevar.study.coding import Coding, Codings
 from finevar.words.findings import told_pairs
 from finevar.words.formatting import factor_label, response_label, unit_label
 
 MOST_COLUMNS = 3
 
 
-def interplay_chart(interplay: pd.DataFrame, coefficients: pd.DataFrame, factors: Factors) -> alt.Chart:
+def interplay_chart(interplay: pd.DataFrame, coefficients: pd.DataFrame, factors: Codings) -> alt.Chart:
     """Draw, a panel a response, the slope of one factor over another with its interval.
 
     The pair is the first that the report tells: epochs over batch size where both are factors. Slopes whose interval
@@ -50,17 +47,17 @@ def interplay_chart(interplay: pd.DataFrame, coefficients: pd.DataFrame, factors
     return styled(stacked(panels, columns))
 
 
-def slope_panel(rows: pd.DataFrame, moderator: str, spec: Mapping[str, Any], width: int) -> alt.Chart:
+def slope_panel(rows: pd.DataFrame, moderator: str, coding: Coding, width: int) -> alt.Chart:
     """Draw one response's slope: a thin line with its band, bold where the interval excludes zero."""
     first = rows.iloc[0]
     title = f"slope of {factor_label(first['factor'])}, {unit_label(first['unit'], first['factor'])}"
     rows = rows.assign(stretch=(rows["sign"] != rows["sign"].shift()).cumsum())
     kept = ["moderator_value", "estimate", "ci_low", "ci_high", "sign", "stretch"]
     base = alt.Chart(lean(rows[kept]))
-    x = alt.X("moderator_value:Q", scale=factor_scale(spec, [*spec["levels"]]), axis=factor_axis(moderator, spec))
+    x = alt.X("moderator_value:Q", scale=factor_scale(coding, [*coding.levels]), axis=factor_axis(moderator, coding))
     y_axis = alt.Axis(title=title, tickCount=5)
     tips = [
-        level_tip("moderator_value", moderator, spec),
+        level_tip("moderator_value", moderator, coding),
         *number_tips(estimate="slope", ci_low="from", ci_high="to"),
     ]
     told = base.transform_filter("datum.sign !== 'open'")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
+import contourpy
 import numpy as np
 import pandas as pd
 
@@ -16,7 +16,6 @@ from finevar.figures.drawing import (
     QUIET,
     VERMILION,
     WIDTH,
-    Factors,
     factor_axis,
     lean,
     level_tip,
@@ -27,6 +26,7 @@ from finevar.figures.drawing import (
     styled,
 )
 from finevar.metrics import LOWER_IS_BETTER
+from finevar.study.coding import Coding, Codings
 from finevar.words.formatting import held_label, response_label, response_labels
 
 
@@ -34,7 +34,7 @@ def surface_chart(
     surface: pd.DataFrame,
     metrics: pd.DataFrame,
     response: str,
-    factors: Factors,
+    factors: Codings,
     baseline: Mapping[str, Any] | None = None,
 ) -> alt.Chart:
     """Draw one response's predicted surface over every pair of factors, design points and baseline on top.
@@ -62,7 +62,7 @@ def surface_chart(
     return styled(stacked(panels, columns))
 
 
-def heat_map(grid: pd.DataFrame, factors: Factors, label: str, response: str, domain: Sequence[float]) -> alt.Chart:
+def heat_map(grid: pd.DataFrame, factors: Codings, label: str, response: str, domain: Sequence[float]) -> alt.Chart:
     """Draw one plane as filled cells whose edges lie half-way between grid values on each factor's own scale."""
     x, y = grid["factor_x"].iloc[0], grid["factor_y"].iloc[0]
     cells = grid[["value_x", "value_y", "predicted", "ci_low", "ci_high"]].copy()
@@ -89,88 +89,75 @@ def heat_map(grid: pd.DataFrame, factors: Factors, label: str, response: str, do
     )
 
 
-def plane_scale(cells: pd.DataFrame, axis: str, spec: Mapping[str, Any]) -> alt.Scale:
+def plane_scale(cells: pd.DataFrame, axis: str, coding: Coding) -> alt.Scale:
     """Return the scale of one axis of a plane, from edge to edge of its cells."""
     domain = [float(cells[f"{axis}_low"].min()), float(cells[f"{axis}_high"].max())]
-    return alt.Scale(type=scale_type(spec), domain=domain, nice=False, zero=False)
+    return alt.Scale(type=scale_type(coding), domain=domain, nice=False, zero=False)
 
 
-def cell_edges(values: Sequence[float], spec: Mapping[str, Any]) -> tuple[dict[float, float], dict[float, float]]:
+def cell_edges(values: Sequence[float], coding: Coding) -> tuple[dict[float, float], dict[float, float]]:
     """Return the lower and upper edge of each grid value: half-way to the next, a little beyond on the upper side.
 
     The outer cells end at the grid.
     """
     values = np.sort(np.asarray(values, dtype=float))
-    there, back = (np.log, np.exp) if scale_type(spec) == "log" else (np.asarray, np.asarray)
+    there, back = (np.log, np.exp) if coding.logarithmic else (np.asarray, np.asarray)
     places = there(values)
     low = back(np.concatenate([places[:1], (places[:-1] + places[1:]) / 2]))
     high = back(np.concatenate([places[:-1] + 0.65 * np.diff(places), places[-1:]]))
     return dict(zip(values, low, strict=True)), dict(zip(values, high, strict=True))
 
 
-def contours(grid: pd.DataFrame, factors: Factors, domain: Sequence[float]) -> list[alt.Chart]:
+def contours(grid: pd.DataFrame, factors: Codings, domain: Sequence[float]) -> list[alt.Chart]:
     """Draw lines of equal prediction, each labelled once; none on a grid too coarse to show their course."""
     table = grid.pivot(index="value_y", columns="value_x", values="predicted")
     if min(table.shape) < 8 or table.isna().any(axis=None) or domain[0] == domain[1]:
         return []
     scales = [scale_type(factors[grid[f"factor_{axis}"].iloc[0]]) for axis in "xy"]
     heights = round_steps(*domain)
-    lines = contour_segments(table, scales, heights)
+    lines = contour_lines(table, scales, heights)
     if lines.empty:
         return []
     places = label_places(lines, heights)
-    rules = (
-        alt.Chart(lean(lines))
-        .mark_rule(color="white", strokeWidth=0.9, opacity=0.75, aria=False)
-        .encode(x="x:Q", y="y:Q", x2="x2:Q", y2="y2:Q")
+    drawn = (
+        alt.Chart(lean(lines[["x", "y", "line"]].assign(step=range(len(lines)))))
+        .mark_line(color="white", strokeWidth=0.9, opacity=0.75, aria=False)
+        .encode(x="x:Q", y="y:Q", detail="line:N", order="step:Q")
     )
     named = alt.Chart(lean(places)).encode(x="x:Q", y="y:Q", text="text:N")
     halo = named.mark_text(fontSize=9, stroke="white", strokeWidth=2.5, strokeJoin="round", opacity=0.85, aria=False)
-    return [rules, halo, named.mark_text(fontSize=9, color=INK, aria=False)]
+    return [drawn, halo, named.mark_text(fontSize=9, color=INK, aria=False)]
 
 
-def contour_segments(table: pd.DataFrame, scales: Sequence[str], heights: Sequence[float]) -> pd.DataFrame:
-    """Return the straight pieces of lines of equal height, by cutting each cell's two triangles.
+def contour_lines(table: pd.DataFrame, scales: Sequence[str], heights: Sequence[float]) -> pd.DataFrame:
+    """Return the points of lines of equal height, in order along each line; columns x, y, line (its number), height.
 
-    table: heights [y, x]. Interpolates on the axes' own scales; columns x, y, x2, y2, height.
+    table: heights [y, x]. Interpolates on the axes' own scales.
     """
     xs, ys = (
         np.log(axis) if scale == "log" else np.asarray(axis, dtype=float)
         for axis, scale in zip((table.columns, table.index), scales, strict=True)
     )
-    z = table.to_numpy()
-    pieces = []
-    for row, column in itertools.product(range(len(ys) - 1), range(len(xs) - 1)):
-        corners = [(row, column), (row, column + 1), (row + 1, column + 1), (row + 1, column)]
-        for triangle in (corners[:3], [corners[0], *corners[2:]]):
-            vertices = [(xs[j], ys[i], z[i, j]) for i, j in triangle]
-            pieces += [(*cut, height) for height in heights for cut in cut_triangle(vertices, height)]
-    lines = pd.DataFrame(pieces, columns=["x", "y", "x2", "y2", "height"])
+    generator = contourpy.contour_generator(xs, ys, table.to_numpy())
+    found = [(height, line) for height in heights for line in generator.lines(height)]
+    lines = pd.DataFrame(
+        [(*point, number, height) for number, (height, line) in enumerate(found) for point in line],
+        columns=["x", "y", "line", "height"],
+    )
     for axis, scale in zip("xy", scales, strict=True):
         if scale == "log":
-            lines[[axis, f"{axis}2"]] = np.exp(lines[[axis, f"{axis}2"]])
+            lines[axis] = np.exp(lines[axis])
     return lines
 
 
-def cut_triangle(vertices: Sequence[tuple[float, float, float]], height: float) -> list[tuple[float, ...]]:
-    """Return the piece x, y, x2, y2 along which a plane over a triangle has a height; none where it stays clear."""
-    ends = []
-    for (x, y, z), (x2, y2, z2) in itertools.combinations(vertices, 2):
-        if (z < height) != (z2 < height):
-            share = (height - z) / (z2 - z)
-            ends.append((x + share * (x2 - x), y + share * (y2 - y)))
-    return [(*ends[0], *ends[1])] if len(ends) == 2 else []
-
-
 def label_places(lines: pd.DataFrame, heights: Sequence[float]) -> pd.DataFrame:
-    """Return where each line of equal height carries its number: two fifths along it, clear of the design's centre."""
+    """Return where each height carries its number: two fifths along its longest line, clear of the design's centre."""
     decimals = max(-math.floor(math.log10(min(np.diff(heights), default=heights[0]) * 1.000001)), 0)
-    span = {axis: np.ptp(lines[[axis, f"{axis}2"]].to_numpy()) or 1.0 for axis in "xy"}
     rows = []
-    for height, pieces in lines.groupby("height"):
-        along = max("xy", key=lambda axis: np.ptp(pieces[axis]) / span[axis])
-        at = pieces.sort_values(along).iloc[2 * len(pieces) // 5]
-        if len(pieces) > 8:  # a shorter line is a corner, with no room for a number
+    for height, points in lines.groupby("height"):
+        longest = max((line for _, line in points.groupby("line")), key=len)
+        at = longest.iloc[2 * len(longest) // 5]
+        if len(longest) > 8:  # a shorter line is a corner, with no room for a number
             rows.append({"x": at["x"], "y": at["y"], "text": f"{height:.{decimals}f}"})
     return pd.DataFrame(rows, columns=["x", "y", "text"])
 
@@ -185,7 +172,7 @@ def round_steps(low: float, high: float, count: int = 7) -> list[float]:
 
 
 def marks(
-    runs: pd.DataFrame, x: str, y: str, response: str, factors: Factors, baseline: Mapping[str, Any] | None
+    runs: pd.DataFrame, x: str, y: str, response: str, factors: Codings, baseline: Mapping[str, Any] | None
 ) -> alt.Chart:
     """Draw the design's points and, where it lies inside them, the baseline."""
     observed = runs.groupby([x, y], as_index=False).agg(runs=("run_id", "size"), mean=(response, "mean"))

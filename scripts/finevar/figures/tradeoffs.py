@@ -16,7 +16,6 @@ from finevar.figures.drawing import (
     INK,
     VERMILION,
     WIDTH,
-    Factors,
     lean,
     level_tip,
     note_chart,
@@ -25,7 +24,8 @@ from finevar.figures.drawing import (
     styled,
 )
 from finevar.metrics import SECONDS, towards
-from finevar.words.formatting import counted, is_missing, percent, response_labels, sentence_case
+from finevar.study.coding import Codings
+from finevar.words.formatting import counted, is_missing, percent, response_labels, response_unit, sentence_case
 
 PLACES = ("on the front", "beaten on the means", "shown to be dominated")
 PLACE_COLOURS = [BLUE, GREY, VERMILION]
@@ -36,7 +36,7 @@ ALTERNATIVE = "Every tried point in two metrics, marked by whether another one b
 
 
 def tradeoffs_chart(
-    pareto: pd.DataFrame, pareto_points: pd.DataFrame, metrics: pd.DataFrame, factors: Factors
+    pareto: pd.DataFrame, pareto_points: pd.DataFrame, metrics: pd.DataFrame, factors: Codings
 ) -> alt.Chart:
     """Draw the points' means in two metrics, and the first of them against seconds of training.
 
@@ -91,7 +91,7 @@ def drawn_pairs(responses: Sequence[str], known: Sequence[str]) -> list[list[str
 
 
 def panel(
-    shown: pd.DataFrame, pair: Sequence[str], titles: Mapping[str, str], factors: Factors, width: int
+    shown: pd.DataFrame, pair: Sequence[str], titles: Mapping[str, str], factors: Codings, width: int
 ) -> alt.LayerChart:
     """Draw the points in two metrics with their standard errors, and the line of those that none beats in the two."""
     x_name, y_name = pair
@@ -108,7 +108,7 @@ def panel(
         alt.Color("place:N", scale=colours, legend=legend),
         alt.Shape("place:N", scale=shapes, legend=legend),
     )
-    tips = [level_tip(name, name, spec) for name, spec in factors.items()]
+    tips = [level_tip(name, name, coding) for name, coding in factors.items()]
     tips += [alt.Tooltip("place:N"), *number_tips(**{name: titles[name] for name in pair})]
     best = nondominated(np.column_stack([towards(name) * shown[name] for name in pair]))
     front = alt.Chart(lean(shown[best][list(pair)].sort_values(list(pair)))).mark_line(color=INK, strokeWidth=1)
@@ -136,7 +136,7 @@ def spans(shown: pd.DataFrame, name: str) -> list[tuple[str, pd.Series]]:
 def axis(shown: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
     """Return scale and axis of a metric; seconds on a logarithmic one."""
     ends = pd.concat([shown[name], shown[f"{name}_low"], shown[f"{name}_high"]]).dropna()
-    title = sentence_case(title) + (" (nats)" if name == "loss" else "")
+    title = sentence_case(title) + response_unit(name)
     if name == SECONDS:
         room = max((ends.max() / ends.min()) ** 0.05, LEAST_ROOM)
         scale = alt.Scale(type="log", domain=[ends.min() / room, ends.max() * room], nice=False)

@@ -10,7 +10,7 @@ import pandas as pd
 from finevar.analyses.tuning import enough_draws, smallest_effects
 from finevar.figures.charts import HUES
 from finevar.figures.drawing import BLUE, INK, WIDTH, lean, note_chart, number_tips, padded, stacked, styled
-from finevar.words.formatting import percent, response_label
+from finevar.words.formatting import percent, response_label, response_unit
 
 MOST_COLUMNS = 3
 KINDS = {"expected": "best run", "expected_again": "its setting at another seed"}
@@ -68,7 +68,6 @@ def curve_panel(rows: pd.DataFrame, smallest_effect: float | None, hue: Any, *, 
     """Draw one response: bands, both curves, and where more runs no longer matter."""
     response = rows["response"].iloc[0]
     shown = pd.concat([rows["ci_low"], rows["ci_high"], rows["expected"], rows["expected_again"]])
-    unit = " (nats)" if response == "loss" else ""
     ends = [1, int(rows["draws"].max())]
     x_axis = alt.Axis(
         title="runs drawn", values=[tick for tick in TICKS if tick <= ends[1]], grid=False, format="d", labelFlush=False
@@ -76,7 +75,7 @@ def curve_panel(rows: pd.DataFrame, smallest_effect: float | None, hue: Any, *, 
     x = alt.X("draws:Q", scale=alt.Scale(type="log", domain=ends, nice=False), axis=x_axis)
     y = {
         "scale": alt.Scale(domain=list(padded(shown.dropna())), zero=False, nice=False),
-        "axis": alt.Axis(title=f"{response_label(response)}{unit}", tickCount=5),
+        "axis": alt.Axis(title=response_label(response) + response_unit(response), tickCount=5),
     }
     band = alt.Chart(lean(rows[["dataset", "draws", "ci_low", "ci_high"]])).mark_area(opacity=0.16)
     layers = [band.encode(x=x, y=alt.Y("ci_low:Q", **y), y2="ci_high:Q", color=hue), lines(rows, x, y, hue)]

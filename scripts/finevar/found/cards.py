@@ -8,18 +8,18 @@ Keras callbacks and of AutoTrain as far as they carry facts. The metadata block 
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCardData
 
 from finevar.found.lines import cut, facts_below, from_dictionary, plain_number, short, texts
 from finevar.found.values import Facts, read_evaluation
 from finevar.metrics import ON_CARDS
+from finevar.models.model_card import parse_card
+from finevar.study.factors import CARD_COLUMNS
 
 LARGEST_CARD = 1_000_000  # characters; Trainer's own have two to twenty thousand
 OPENING = 20_000  # characters of the text within which it says what was trained on what
@@ -77,10 +77,6 @@ SPANS = {
     "warmup_ratio": (0, 1),
 }
 
-# What is wrong with a card's metadata stands in its notes.
-for _name in ("repocard", "repocard_data"):
-    logging.getLogger(f"huggingface_hub.{_name}").setLevel(logging.CRITICAL)
-
 
 @dataclass(frozen=True)
 class Card:
@@ -132,13 +128,8 @@ def data_name(facts: Facts) -> str:
 
 def split(text: str) -> tuple[ModelCardData, list[str], list[str]]:
     """Return a card's metadata, the lines of its text, and a note where the metadata cannot be read."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
-    try:
-        card = ModelCard(text, ignore_metadata_errors=True)
-        return card.data, card.text.split("\n"), []
-    except (ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError, RecursionError) as error:
-        body = re.sub(r"\A\s*---\n.*?\n---\s*\n", "", text, count=1, flags=re.DOTALL)
-        return ModelCardData(), body.split("\n"), [f"its metadata cannot be read ({type(error).__name__})"]
+    data, body, error = parse_card(text)
+    return data, body.split("\n"), [f"its metadata cannot be read ({error})"] if error else []
 
 
 def kind_of(data: ModelCardData, body: Sequence[str]) -> str:
@@ -292,7 +283,7 @@ def version_of(body: Sequence[str]) -> str | None:
 
 def why_unusable(facts: Facts) -> str | None:
     """Return, in a line, why a card states too little to be used; None where it states enough."""
-    lacks = [name for name in ("learning_rate", "batch_size", "epochs_asked") if facts.get(name) is None]
+    lacks = [name for name in CARD_COLUMNS.values() if facts.get(name) is None]
     metrics = [name for name in ON_CARDS if facts.get(name) is not None]
     if lacks and facts.get("steps_asked") and lacks == ["epochs_asked"]:
         return "it states steps in place of epochs"

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from finevar.metrics import ON_CARDS
-from finevar.study.coding import Coding, Codings
+from finevar.study.coding import Coding, Codings, codings_of
+from finevar.study.factors import CARD_COLUMNS
 from finevar.words.formatting import counted, factor_label
 
-STATES = {"learning_rate": "learning_rate", "batch_size": "batch_size", "epochs": "epochs_asked"}  # of a factor
 SLACK = 0.01  # of an evaluation interval: epochs are rounded
 
 
@@ -34,7 +34,7 @@ class Question:
     def of(cls, params: Any) -> Question:
         """Read a rule's params: factors, analysis and cards."""
         return cls(
-            codings={name: Coding.of(factor) for name, factor in params.factors.items()},
+            codings=codings_of(params.factors),
             responses=params.analysis["responses"],
             order=params.analysis["model"],
             task=params.cards["task"],
@@ -71,7 +71,7 @@ def stating(cards: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def coded(cards: pd.DataFrame, question: Question) -> dict[str, np.ndarray]:
     """Return each factor of the cards [cards] in coded units."""
-    return {name: coding.coded(cards[STATES[name]].to_numpy(float)) for name, coding in question.codings.items()}
+    return {name: coding.coded(cards[CARD_COLUMNS[name]].to_numpy(float)) for name, coding in question.codings.items()}
 
 
 def outside(values: pd.Series, coding: Coding) -> pd.Series:
@@ -105,7 +105,7 @@ def duplicates(cards: pd.DataFrame) -> pd.Series:
     for row in cards.to_dict("records"):
         metrics = tuple(None if pd.isna(row[name]) else round(row[name], 6) for name in ON_CARDS)
         stated = sum(value is not None for value in metrics)
-        key = metrics if stated > 1 else (*metrics, *(str(row[name]) for name in STATES.values()))
+        key = metrics if stated > 1 else (*metrics, *(str(row[name]) for name in CARD_COLUMNS.values()))
         known = first.setdefault(key, row["card_id"]) if stated else row["card_id"]
         copies.append(known if known != row["card_id"] else None)
     return pd.Series(copies, index=cards.index, dtype=object)
@@ -113,7 +113,7 @@ def duplicates(cards: pd.DataFrame) -> pd.Series:
 
 def is_complete(cards: pd.DataFrame, question: Question) -> pd.Series:
     """Tell which cards are of the study's task and base models and state every factor and every metric of it."""
-    states = [STATES[name] for name in question.codings]
+    states = [CARD_COLUMNS[name] for name in question.codings]
     whole = cards[[*states, *question.responses]].notna().all(axis=1) & cards["reason"].isna()
     return whole & of_task(cards, question) & of_base(cards, question)
 
@@ -140,7 +140,7 @@ def beyond(cards: pd.DataFrame, question: Question) -> pd.Series:
     """Return which factors of each card lie beyond the levels compared, joined; "" for none."""
     told = pd.Series("", index=cards.index)
     for name, coding in question.codings.items():
-        told = told.mask(outside(cards[STATES[name]], coding), told + f" {factor_label(name)}")
+        told = told.mask(outside(cards[CARD_COLUMNS[name]], coding), told + f" {factor_label(name)}")
     return told.str.strip()
 
 
@@ -150,7 +150,7 @@ def set_aside(cards: pd.DataFrame, question: Question) -> pd.Series:
     copies = duplicates(usable).reindex(cards.index)  # of a usable card: an unusable one does not take its place
     reasons = cards["reason"].astype(object).where(cards["reason"].notna(), None)
     factors = beyond(cards, question)
-    lacks = cards[[STATES[name] for name in question.codings]].isna().any(axis=1)
+    lacks = cards[[CARD_COLUMNS[name] for name in question.codings]].isna().any(axis=1)
     for flag, text in (
         (lacks, "it does not state every factor"),
         (cards[list(ON_CARDS)].isna().all(axis=1), f"no metric of its {question.evaluation} evaluation"),

@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 
 from finevar.found.choice import (
-    STATES,
     Question,
     choose,
     coded,
@@ -26,6 +25,7 @@ from finevar.found.choice import (
 )
 from finevar.metrics import ON_CARDS
 from finevar.study.coding import aliased_terms, model_matrix, term_name, terms
+from finevar.study.factors import CARD_COLUMNS
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -243,7 +243,7 @@ def early_gate(cards: pd.DataFrame) -> Row:
 
 def range_gate(cards: pd.DataFrame, name: str, question: Question) -> Row:
     """Say over which values a factor ranges, and whether most cards have the same one."""
-    stated = cards[STATES[name]].dropna()
+    stated = cards[CARD_COLUMNS[name]].dropna()
     title = f"range of {factor_label(name)}"
     if stated.empty:
         return gate(title, STOPPED, len(cards), len(cards), f"No card states {factor_label(name)}.")

@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 
 from finevar.columns import CARDS, FOUND_METRICS, METRICS
-from finevar.found.choice import STATES, compared
+from finevar.found.choice import compared
 from finevar.metrics import RESPONSES
+from finevar.study.factors import CARD_COLUMNS, short_name
 from finevar.tables import as_rows
 
 SEED = 0  # of every row: what a card calls its seed has nothing in common with another owner's
@@ -27,14 +28,14 @@ def found_runs(cards: pd.DataFrame, baseline: Mapping[str, Any], gate: str | Non
     names = set(FOUND_METRICS.names) & set(CARDS.names) - {"dataset", "epochs"}
     rows = []
     for stated in as_rows(compared(cards)):
-        settings = {name: stated[column] for name, column in STATES.items()}
+        settings = {name: stated[column] for name, column in CARD_COLUMNS.items()}
         rows.append(
             {name: None if name in stated["rare"].split() else stated[name] for name in names}
             | settings
             | {f"baseline_{name}": baseline["metrics"].get(name) for name in RESPONSES}
             | {
                 "run_id": stated["card_id"],
-                "point_id": point_name(settings),
+                "point_id": short_name(settings),
                 "dataset": stated["data"],
                 "seed": SEED,
                 "status": "ok",
@@ -53,13 +54,6 @@ def whole(row: Row) -> Row:
         name: int(value) if isinstance(value, float) and pa.types.is_integer(kinds[name]) else value
         for name, value in row.items()
     }
-
-
-def point_name(settings: Mapping[str, float | None]) -> str:
-    """Return the readable name of a point."""
-    rate, batch, epochs = (settings[name] for name in ("learning_rate", "batch_size", "epochs"))
-    parts = (("lr", rate), ("bs", batch), ("ep", epochs))
-    return "-".join(f"{name}{value:g}" for name, value in parts if value is not None)
 
 
 def baseline_row(name: str, baseline: Mapping[str, Any]) -> pa.Table:

@@ -18,18 +18,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finevar.found.choice import STATES, Question, choose, coded, compared, stating
-from finevar.statistics.covariance import (
-    CLASSICAL,
-    INDEPENDENT,
-    Errors,
-    Fit,
-    clustered_by,
-    contrasts,
-    fit_ols,
-)
+from finevar.found.choice import Question, choose, coded, compared, stating
+from finevar.statistics.covariance import CLASSICAL, INDEPENDENT, Errors, Fit, clustered_by, contrasts, fit_ols
 from finevar.statistics.estimability import FEW_CLUSTERS, NO_DF, Obstacle, obstacle
 from finevar.study.coding import aliased_terms, block_columns
+from finevar.study.factors import CARD_COLUMNS
 from finevar.words.formatting import counted
 
 POOLS = {"all tasks": "the cards of every task", "compared": "the cards that are compared"}
@@ -84,7 +77,7 @@ def estimable(cards: pd.DataFrame, blocks: np.ndarray, question: Question) -> tu
     """Return the factors that can be estimated beside blocks and each other, and why the others cannot."""
     if cards.empty:
         return [], dict.fromkeys(question.codings, "no card is left")
-    flat = {name: "it has one value only" for name in question.codings if cards[STATES[name]].nunique() < 2}
+    flat = {name: "it has one value only" for name in question.codings if cards[CARD_COLUMNS[name]].nunique() < 2}
     names = [name for name in question.codings if name not in flat]
     x = coded(cards, question)
     matrix = np.column_stack([np.ones(len(cards)), blocks, *(x[name] for name in names)])

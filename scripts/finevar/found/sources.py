@@ -29,13 +29,14 @@ from finevar.files import read_json, write_json
 from finevar.found.cards import LARGEST_CARD, SPANS, WHOLE, Card, complete, read_card
 from finevar.found.values import same_row
 from finevar.jobs.log import FOUND, LOGGER
-from finevar.metrics import ON_CARDS
+from finevar.metrics import ON_CARDS, RESPONSES
 from finevar.parquet import write_rows
 from finevar.study.consistency import cut, listed
 from finevar.study.found_config import card_files
 
 INDEX = "index.json"  # of a fetched folder: each model's commit, or why there is no card
 MOST_FACTS = 100_000  # rows of a CSV
+LARGEST = 1e300  # number in one
 NO_CARD = {
     GatedRepoError: "the model is gated",  # a kind of the next one
     RepositoryNotFoundError: "the Hub has no such model, or it is private",
@@ -207,7 +208,9 @@ def facts_table(path: Path) -> pa.Table:
 def check_numbers(row: Mapping[str, Any], where: str) -> None:
     """Raise InputError for a number that no training and no evaluation can have had."""
     for name, value in row.items():
-        low, high = SPANS.get(name, (0.0, 1.0 if name.endswith(("accuracy", "f1")) else 1e300))
+        metric = RESPONSES.get(name.removeprefix("last_").removeprefix("best_"))
+        low, high = SPANS.get(name, metric.bounds if metric else (0.0, LARGEST))
+        high = min(high, LARGEST)
         if isinstance(value, (int, float)) and not low <= value <= high:
             raise InputError(
                 f"{where}: {name}",

@@ -11,15 +11,10 @@ from typing import Any
 from huggingface_hub import EvalResult
 
 from finevar.found.lines import HEADING, cut, fact_of, from_dictionary, outside_code, plain_number, texts
-from finevar.metrics import ON_CARDS
+from finevar.metrics import ON_CARDS, RESPONSES
 
 MOST_STEPS = 2**53
 AVERAGES = ("macro", "micro", "weighted", "binary")
-NAMES = {
-    "loss": ("loss", "eval loss", "validation loss", "val loss", "evaluation loss"),
-    "accuracy": ("accuracy", "eval accuracy", "validation accuracy", "val accuracy", "acc", "eval acc"),
-    "f1": ("f1", "eval f1", "validation f1", "val f1", "f1 score", "eval f1 score"),
-}
 
 Facts = dict[str, Any]
 
@@ -144,9 +139,9 @@ def metric_of(written: str) -> tuple[str | None, str | None]:
     words = re.sub(r"[\s_-]+", " ", written.strip().strip("*`").lower()).strip()
     for average in AVERAGES:
         rest = re.sub(rf"\b{average}\b( avg| average)?", "", words).strip()
-        if rest != words and " ".join(rest.split()) in NAMES["f1"]:
+        if rest != words and " ".join(rest.split()) in RESPONSES["f1"].card_names:
             return "f1", average
-    return next((name for name, known in NAMES.items() if words in known), None), None
+    return next((name for name in ON_CARDS if words in RESPONSES[name].card_names), None), None
 
 
 def metric_value(name: str, value: Any) -> tuple[float | None, str | None]:
@@ -165,8 +160,10 @@ def metric_value(name: str, value: Any) -> tuple[float | None, str | None]:
     if number is None:
         read = cut(value) if isinstance(value, str) else f"a {type(value).__name__}"
         return None, f"{name} reads {read}, which is no single number"
-    if number < 0 or (name != "loss" and number > 1):
-        return None, f"{name} reads {number:g}, which lies outside {'0 to 1' if name != 'loss' else 'what it can be'}"
+    low, high = RESPONSES[name].bounds
+    if not low <= number <= high:
+        possible = "what it can be" if math.isinf(high) else f"{low:g} to {high:g}"
+        return None, f"{name} reads {number:g}, which lies outside {possible}"
     return number, None
 
 

@@ -39,7 +39,7 @@ from finevar import PACKAGE
 from finevar.jobs.memory import memory_kills
 
 NEEDED = {  # by kind: the modules that import all that its jobs need
-    "training": ("finevar.training.training", "finevar.evaluation.evaluation"),
+    "training": ("finevar.training.training", "finevar.evaluation.evaluation", "sklearn.metrics"),
     "analysis": (
         "finevar.commands.analysis_jobs",
         "finevar.commands.found_jobs",

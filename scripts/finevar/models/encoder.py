@@ -1,5 +1,7 @@
 """DistilBERT for sequence classification on flat tokens: no padding outside attention.
 
+Ours, since that of transformers computes a batch's padding in every layer.
+
 A batch is the concatenation of its sentences (`packing`). Embeddings, linear layers, normalisation, activation and
 dropout see [tokens, dim]; only attention pads, block by block. The weights are a plain mapping with the names of
 Hugging Face's `DistilBertForSequenceClassification`, so they load from and save to its checkpoints as they are. Linear

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from email.parser import HeaderParser
 from pathlib import Path
 
 from finevar.data.packages import Source, check_sha256, fetch_package, told
@@ -11,6 +11,7 @@ from finevar.errors import InputError
 from finevar.files import sha256_of, write_json
 from finevar.jobs.log import LOGGER
 from finevar.models.conversion import convert_model
+from finevar.models.model_card import parse_card
 from finevar.study.content import MODEL_FILES
 
 WEIGHTS = "model.safetensors"
@@ -85,14 +86,16 @@ def check_model(folder: Path, *, where: str) -> Path:
 def read_licence(folder: Path, scratch: Path) -> str | None:
     """Return the licence that the model's README or its package's metadata states, or None."""
     readme = folder / "README.md"
-    if readme.is_file():
-        card = re.match(r"---\s*\n(.*?)\n---", readme.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
-        stated = re.search(r"^license:[ \t]*(\S.*)$", card[1], re.MULTILINE) if card else None
-        if stated:
-            return stated[1].strip()
-    for metadata in sorted([*scratch.glob("package/*.dist-info/METADATA"), *scratch.glob("package/*/PKG-INFO")]):
-        header = metadata.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
-        stated = re.search(r"^License(?:-Expression)?:[ \t]*(\S.*)$", header, re.MULTILINE)
-        if stated:
-            return stated[1].strip()
-    return None
+    stated = [parse_card(lenient_text(readme))[0].get("license")] if readme.is_file() else []
+    for path in sorted([*scratch.glob("package/*.dist-info/METADATA"), *scratch.glob("package/*/PKG-INFO")]):
+        package = HeaderParser().parsestr(lenient_text(path))
+        stated += [package["License-Expression"], package["License"]]
+    licence = next((licence for licence in stated if licence), None)
+    if isinstance(licence, list):
+        return ", ".join(map(str, licence))
+    return licence and str(licence).splitlines()[0].strip()
+
+
+def lenient_text(path: Path) -> str:
+    """Return a file's text, whatever bytes are in it."""
+    return path.read_text(encoding="utf-8", errors="replace")

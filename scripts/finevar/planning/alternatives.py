@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jsonschema
 import numpy as np
 
 from finevar.planning.forecast import forecast_study
 from finevar.planning.power import detectable_effects, planned_design, planned_gate, term_rows
-from finevar.study.coding import Coding
-from finevar.study.schemas import whole_numbers
+from finevar.study.coding import Coding, codings_of
+from finevar.study.settings import level_schema, rounded
 
 MORE_SEEDS = 2
 
@@ -36,9 +37,10 @@ def variants(config: Config, pilot: Mapping[str, Any], finished: Collection[str]
     yield variant_of(config, pilot, finished)
     yield variant_of(with_seeds(config, MORE_SEEDS), pilot, finished)
     if config["sweep"]["design"]["kind"] == "full_factorial":
-        for name, factor in config["sweep"]["factors"].items():
-            level = next_level(name, Coding.of(factor))
-            yield variant_of(with_level(config, name, level), pilot, finished, factor=name, level=level)
+        for name, coding in codings_of(config["sweep"]["factors"]).items():
+            level = next_level(name, coding)
+            if level is not None:
+                yield variant_of(with_level(config, name, level), pilot, finished, factor=name, level=level)
 
 
 def variant_of(
@@ -74,18 +76,16 @@ def with_level(config: Config, name: str, level: float) -> Config:
     return larger
 
 
-def next_level(name: str, coding: Coding) -> float:
+def next_level(name: str, coding: Coding) -> float | None:
     """Return the level to add: the middle of the widest gap on the factor's scale, so that the range stays.
 
-    Where no whole number lies there, one step beyond the highest level instead.
+    Where no whole number lies there, one step beyond the highest level or below the lowest, as far as the config's
+    schema allows; None where nothing is left.
     """
     levels = sorted(coding.levels)
     coded = coding.coded(levels)
     widest = int(np.diff(coded).argmax())
-    middle = rounded(name, float(coding.natural((coded[widest] + coded[widest + 1]) / 2)))
-    return middle if middle not in levels else rounded(name, float(coding.natural(2 * coded[-1] - coded[-2])))
-
-
-def rounded(name: str, level: float) -> float:
-    """Return a level as a config would have it: a whole number where it must be one, else three digits."""
-    return round(level) if name in whole_numbers() else float(f"{level:.3g}")
+    tried = ((coded[widest] + coded[widest + 1]) / 2, 2 * coded[-1] - coded[-2], 2 * coded[0] - coded[1])
+    allowed = jsonschema.Draft202012Validator(level_schema(name))
+    found = (rounded(name, float(coding.natural(place))) for place in tried)
+    return next((level for level in found if level not in levels and allowed.is_valid(level)), None)

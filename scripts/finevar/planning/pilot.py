@@ -29,9 +29,9 @@ from finevar.errors import InputError
 from finevar.files import name_beside, read_facts
 from finevar.jobs.worker import run_job
 from finevar.parquet import read_table
+from finevar.study.factors import setting
 
 MOST_SIZES = 4  # batch sizes that are timed; of more, the smallest and the largest, between which time is linear
-COSTLIEST = {"frozen_layers": min, "learning_rate": min}  # of a factor's levels; of the others the largest
 TRIVIAL_JOBS = 10  # at least, and three for each that runs at once
 TRIVIAL_WORKFLOW = """
 rule all:
@@ -71,7 +71,7 @@ def pilot_settings(training: Settings, factors: Mapping[str, Mapping[str, Any]])
     Steps of a run that freezes more layers or drops out nothing take less: there the forecast is too long.
     """
     levels = {name: factor["levels"] for name, factor in factors.items()}
-    costliest = {name: COSTLIEST.get(name, max)(values) for name, values in levels.items()}
+    costliest = {name: setting(name).costliest(values) for name, values in levels.items()}
     sizes = sorted(levels.get("batch_size", [training["batch_size"]]))
     timed = sizes if len(sizes) <= MOST_SIZES else [sizes[0], sizes[-1]]
     return [{**training, **costliest, "batch_size": size} for size in timed]

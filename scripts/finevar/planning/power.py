@@ -18,6 +18,7 @@ from scipy import stats
 
 from finevar.analyses.fits import SPAN, natural_scale, term_unit
 from finevar.analyses.gates import gate_sentence
+from finevar.metrics import RESPONSES
 from finevar.results.aggregation import trajectory_id
 from finevar.statistics.covariance import errors_of, jackknife_weights
 from finevar.statistics.detectable import POWER, detectable
@@ -25,10 +26,6 @@ from finevar.statistics.regression import pure_error, smallest_effect
 from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, term_group, term_name, terms
 from finevar.study.design import design_points, factor_codings, plan_runs
 
-# Standard deviations between two seeds of one setting, for a study that has none of its own yet. Accuracy and F1: the
-# middle of 0.003 to 0.006, within which 88 published runs at identical settings lie (0.0034). Loss: a rule of thumb.
-PRIOR_SD = {"accuracy": 0.0045, "f1": 0.0045, "loss": 0.012}
-PRIOR_ACCURACY = 0.85  # at which a test set's standard error is reckoned beforehand
 ENOUGH_DF = 5  # degrees of freedom from which the study's own noise is taken instead of the prior
 
 Config = Mapping[str, Any]
@@ -214,12 +211,11 @@ def expected_noise(response: str, finished: pd.DataFrame, eval_examples: int) ->
     measured_se = used[error].median() if error in used and used[error].notna().any() else None
     sd, df = pure_error(used, response) if len(used) else (None, 0)
     if df < ENOUGH_DF:
-        sd, df = PRIOR_SD.get(response), None
+        sd, df = RESPONSES[response].usual_sd, None
     return Noise(sd, df, prior_test_set_se(response, eval_examples) if measured_se is None else float(measured_se))
 
 
 def prior_test_set_se(response: str, eval_examples: int) -> float | None:
     """Return the standard error that the test set's size leaves in accuracy, and roughly in F1; None for others."""
-    if response not in ("accuracy", "f1"):
-        return None
-    return math.sqrt(PRIOR_ACCURACY * (1 - PRIOR_ACCURACY) / eval_examples)
+    share = RESPONSES[response].usual_value
+    return None if share is None else math.sqrt(share * (1 - share) / eval_examples)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.report.tables import Table, cell, ranged, table, verdict_cell, whole
+from finevar.report.tables import Table, cell, factor_columns, ranged, table, verdict_cell, whole
 from finevar.words.caveats import RUNGS, SPECIFICATIONS
 from finevar.words.comparisons import MATCHINGS
 from finevar.words.formatting import (
@@ -135,7 +135,7 @@ def canonical_table(canonical: pd.DataFrame) -> Table:
         curve = significant(found.iloc[0]["eigenvalue"], 3)
         rows.append([whole(axis), curve, *(number(weights[name], 2, sign=True) for name in factors)])
     caption = "Canonical axes in coded units: the surface bends by the eigenvalue along the direction of the weights."
-    return table(caption, ["Axis", "Eigenvalue#", *(f"{sentence_case(factor_label(n))}#" for n in factors)], rows)
+    return table(caption, ["Axis", "Eigenvalue#", *factor_columns(factors)], rows)
 
 
 def ridge_table(ridge: pd.DataFrame, label: str, confidence: float) -> Table:
@@ -150,7 +150,7 @@ def ridge_table(ridge: pd.DataFrame, label: str, confidence: float) -> Table:
         f"Ridge path: the best predicted place at each distance from the centre (coded units), with the "
         f"{percent(confidence)} interval of its mean."
     )
-    titles = [f"{sentence_case(factor_label(name))}#" for name in factors]
+    titles = factor_columns(factors)
     return table(caption, ["Distance", *titles, f"Predicted {label}#"], rows)
 
 
@@ -179,7 +179,7 @@ def against_baseline_table(rows: pd.DataFrame, levels: pd.DataFrame, label: str,
         differences = [ranged(by_name[n]["estimate"], by_name[n]["ci_low"], by_name[n]["ci_high"]) for n in names]
         printed.append([*(level(value) for value in levels.loc[point]), *differences])
     caption = f"{sentence_case(label)} predicted at each tried point minus the baseline's, with {percent(confidence)} "
-    titles = [f"{sentence_case(factor_label(name))}#" for name in levels.columns]
+    titles = factor_columns(levels.columns)
     return table(f"{caption}interval.", [*titles, *(f"Minus {name}#" for name in names)], printed)
 
 

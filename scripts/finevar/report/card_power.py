@@ -8,7 +8,7 @@ from finevar.planning.card import Facts
 from finevar.planning.power import Noise
 from finevar.report.card_sections import Section, Sentences, about, section
 from finevar.report.groups import group
-from finevar.report.tables import Table, cell, table
+from finevar.report.tables import Table, cell, factor_columns, table
 from finevar.statistics.covariance import errors_of
 from finevar.words.formatting import (
     factor_label,
@@ -196,7 +196,7 @@ def variants_table(facts: Facts, response: str) -> Table:
         ]
         for variant in facts.variants
     ]
-    columns = ["Study", "Runs#", "Time from now#", *(f"{sentence_case(factor_label(name))}#" for name in names)]
+    columns = ["Study", "Runs#", "Time from now#", *factor_columns(names)]
     caption = (
         f"Smallest slopes of {response_label(response)} found with {percent(power.POWER)} power, per doubling of a "
         "factor on a logarithmic scale, else per unit. In other metrics they change by the same shares."

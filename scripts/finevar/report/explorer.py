@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from finevar.metrics import LOWER_IS_BETTER
+from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION
 from finevar.study.coding import Coding, Term, term_name, terms
 from finevar.tables import are_found
 from finevar.words.formatting import factor_label, is_missing, response_label, sentence_case
@@ -25,7 +25,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
 
     labels: names in words of the responses that no gate stopped.
     """
-    codings = {name: Coding.of(spec) for name, spec in facts["factors"].items()}
+    codings = facts["factors"]
     columns = terms(list(codings), facts["config"]["analysis"]["model"])
     metrics = tables["metrics"]
     shown = model_columns(metrics, facts) if are_found(metrics) else run_columns(metrics, facts)
@@ -82,13 +82,13 @@ def run_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
     columns: list[dict[str, Any]] = [{"name": "run_id", "label": "Run", "kind": "text"}]
     if metrics["dataset"].nunique() > 1:
         columns.append({"name": "dataset", "label": "Data set", "kind": "text"})
-    for name, spec in facts["factors"].items():
+    for name, coding in facts["factors"].items():
         label = sentence_case(factor_label(name))
-        columns.append({"name": name, "label": label, "kind": "factor", "scale": spec.get("coding", "identity")})
+        columns.append({"name": name, "label": label, "kind": "factor", "scale": coding.scale})
     columns.append({"name": "seed", "label": "Seed", "kind": "number"})
     columns.append({"name": "status", "label": "Status", "kind": "text"})
     averages = metrics["f1_average"].unique()
-    for name in dict.fromkeys([*facts["config"]["analysis"]["responses"], "ece", "brier"]):
+    for name in dict.fromkeys([*facts["config"]["analysis"]["responses"], *OF_CALIBRATION]):
         columns.append({"name": name, "label": sentence_case(response_label(name, averages)), "kind": "metric"})
     return [*columns, {"name": "train_seconds", "label": "Training s", "kind": "number"}]
 

@@ -18,6 +18,7 @@ from finevar.report.sections import regressions as sections
 from finevar.report.sections.found import models_compared
 from finevar.report.tables import Table
 from finevar.statistics.verdicts import METHODS
+from finevar.study.coding import Coding
 from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
 from finevar.words.formatting import counted, factor_label, joined, level, percent, response_label
@@ -154,8 +155,8 @@ def cards_text(tables: Tables, facts: Facts) -> str:
     found = " ".join(gates.loc[gates["verdict"].isin(["set aside", "stopped", "noted"]), "finding"])
     ranges = joined(
         [
-            f"{factor_label(name)} ({level(min(spec['levels']))} to {level(max(spec['levels']))})"
-            for name, spec in facts["factors"].items()
+            f"{factor_label(name)} ({level(min(coding.levels))} to {level(max(coding.levels))})"
+            for name, coding in facts["factors"].items()
         ]
     )
     return (
@@ -169,7 +170,7 @@ def cards_text(tables: Tables, facts: Facts) -> str:
 def design_text(tables: Tables, facts: Facts) -> str:
     """Say what was varied, how often, and against what."""
     config, metrics = facts["config"], tables["metrics"]
-    varied = joined([f"{factor_label(name)} ({', '.join(map(level, spec['levels']))})" for name, spec in
+    varied = joined([f"{factor_label(name)} ({', '.join(map(level, coding.levels))})" for name, coding in
                      facts["factors"].items()])  # fmt: skip
     design = DESIGNS[config["sweep"]["design"]["kind"]].words.partition(":")[0]
     points = len(metrics[["dataset", "point_id"]].drop_duplicates())
@@ -197,7 +198,7 @@ def training_text(tables: Tables, facts: Facts) -> str:
     metrics, config = tables["metrics"], facts["config"]
     ok = metrics[metrics["status"] == "ok"]
     fixed = ", ".join(
-        f"{factor_label(name)} {'all' if value is None else level(value)}"
+        f"{factor_label(name)} {level(value)}"
         for name, value in config["training"].items()
         if name not in facts["factors"]
     )
@@ -232,7 +233,7 @@ def analysis_text(tables: Tables, facts: Facts) -> str:
         if clustered
         else "robust to unequal noise (HC3, @mackinnon1985heteroskedasticity)"
     )
-    codings = joined(dict.fromkeys(f"{factor_label(name)} on a {scale_word(spec)} scale" for name, spec in
+    codings = joined(dict.fromkeys(f"{factor_label(name)} on a {scale_word(coding)} scale" for name, coding in
                                    facts["factors"].items()).keys())  # fmt: skip
     several = tables["metrics"]["dataset"].nunique() > 1
     blocks = "data sets" if found else "seeds and data sets" if several else "seeds"
@@ -249,9 +250,9 @@ def analysis_text(tables: Tables, facts: Facts) -> str:
     )
 
 
-def scale_word(spec: Mapping[str, Any]) -> str:
+def scale_word(coding: Coding) -> str:
     """Say on which scale a factor is coded."""
-    return "linear" if spec.get("coding", "identity") == "identity" else "logarithmic"
+    return "logarithmic" if coding.logarithmic else "linear"
 
 
 def cited(text: str, style: str) -> str:

@@ -6,12 +6,13 @@ A table is {"caption", "columns": [{"title", "kind"}], "rows": [[cell, ...]]}; t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from finevar.metrics import LOWER_IS_BETTER
+from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION
+from finevar.study.coding import Codings
 from finevar.words.formatting import (
     NOTHING,
     PLUS_MINUS,
@@ -30,7 +31,6 @@ from finevar.words.formatting import (
     unit_label,
 )
 
-CALIBRATION = ("ece", "brier")
 FACT_WORDS = {
     "read": "examples read",
     "dropped_within_margin": "dropped: rating within the margin",
@@ -63,6 +63,11 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -
         {"title": title.removesuffix("#"), "kind": "number" if title.endswith("#") else "text"} for title in columns
     ]
     return {"caption": caption, "columns": heads, "rows": [[as_cell(value) for value in row] for row in rows]}
+
+
+def factor_columns(names: Iterable[str]) -> list[str]:
+    """Return the titles of the columns of factors' levels."""
+    return [f"{sentence_case(factor_label(name))}#" for name in names]
 
 
 def as_cell(value: Any) -> dict[str, Any]:
@@ -187,16 +192,16 @@ def fits_table(fits: pd.DataFrame, labels: Mapping[str, str]) -> Table:
 # Design, baseline and points ------------------------------------------------------------------------------------------
 
 
-def factors_table(factors: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> Table:
+def factors_table(factors: Codings, own: Mapping[str, Any]) -> Table:
     """Return one row a factor: its levels, its coding and the baseline's own value."""
     rows = [
         [
             factor_label(name),
-            ", ".join(level(value) for value in factor["levels"]),
-            factor.get("coding", "identity"),
+            ", ".join(map(level, coding.levels)),
+            coding.scale,
             level(own[name]) if name in own else NOTHING,
         ]
-        for name, factor in factors.items()
+        for name, coding in factors.items()
     ]
     return table("Factors", ["Factor", "Levels", "Coding", "Baseline's own"], rows)
 
@@ -227,7 +232,7 @@ def baselines_table(frozen: pd.DataFrame, again: pd.DataFrame, labels: Mapping[s
 
 def with_calibration(labels: Mapping[str, str]) -> dict[str, str]:
     """Return the responses' names with ECE and Brier beside them."""
-    return dict(labels) | {name: response_label(name) for name in CALIBRATION}
+    return dict(labels) | {name: response_label(name) for name in OF_CALIBRATION}
 
 
 def spread(values: pd.Series) -> str:
@@ -242,7 +247,7 @@ def point_means(metrics: pd.DataFrame, responses: Sequence[str], factors: Sequen
     """Return one row a point and data set: levels, and mean, sd and number of runs of each response."""
     ok = metrics[metrics["status"] == "ok"]
     grouped = ok.groupby(["dataset", "point_id"], sort=False)
-    shown = list(dict.fromkeys([*responses, *CALIBRATION]))
+    shown = list(dict.fromkeys([*responses, *OF_CALIBRATION]))
     parts = [grouped[list(factors)].first(), grouped.size().rename("runs")]
     parts += [grouped[shown].mean(), grouped[shown].std().add_suffix("_sd")]
     return pd.concat(parts, axis=1).reset_index()
@@ -271,8 +276,7 @@ def extreme_points(
 
 def point_columns(labels: Mapping[str, str], factors: Sequence[str]) -> list[str]:
     """Return the titles of a point's columns."""
-    names = [*map(factor_label, factors), *labels.values()]
-    return [f"{sentence_case(name)}#" for name in names]
+    return [*factor_columns(factors), *(f"{sentence_case(name)}#" for name in labels.values())]
 
 
 def point_cells(row: pd.Series, labels: Mapping[str, str], factors: Sequence[str]) -> list[Any]:
@@ -307,7 +311,7 @@ def all_runs(metrics: pd.DataFrame, *, labels: Mapping[str, str], factors: Seque
     columns = [
         "Run",
         *(["Data set"] if several else []),
-        *(f"{sentence_case(factor_label(name))}#" for name in factors),
+        *factor_columns(factors),
     ]
     columns += ["Seed#", "Status", *(f"{sentence_case(name)}#" for name in labels.values()), "Training s#"]
     return table("All runs", columns, rows)

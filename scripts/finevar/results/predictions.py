@@ -12,11 +12,10 @@ import pyarrow as pa
 
 from finevar.columns import PREDICTIONS
 from finevar.errors import InputError
-from finevar.metrics import contributions
+from finevar.metrics import RESPONSES, Evaluated
 from finevar.parquet import read_tables
 
 RUNS = "results/runs"
-BY_EXAMPLE = ("accuracy", "loss", "brier", "f1", "precision", "recall")  # means over examples, or ratios of two
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,12 @@ def read_contributions(runs: pd.DataFrame, response: str, root: str | Path = RUN
     Their means over examples are the runs' values. runs: those that have a value of the response. Empty for a response
     that is neither a mean over examples nor a ratio of two.
     """
-    if response not in BY_EXAMPLE:
+    if RESPONSES[response].each is None:
         return {}
     return {dataset: example_contributions(found, response) for dataset, found in read_runs(runs, root).items()}
 
 
 def example_contributions(found: Predictions, response: str) -> np.ndarray:
-    """Return each model's contributions to a response, float64 [models, examples]."""
-    return np.stack([contributions(response, logits, found.labels) for logits in found.logits])
+    """Return each model's contributions to a response that has them, float64 [models, examples]."""
+    each = RESPONSES[response].each
+    return np.stack([each(Evaluated(logits, found.labels)) for logits in found.logits])

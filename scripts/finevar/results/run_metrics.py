@@ -1,7 +1,8 @@
 """A run's row of metrics, whichever version of finevar scored it.
 
 Metrics are a function of predictions. Where a run's file was scored by another version than this one, perhaps before a
-metric was added, its predictions beside it are scored again as the file is read: nothing is trained or predicted again.
+metric or a setting was added, its predictions beside it are scored again as the file is read: nothing is trained or
+predicted again.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import pyarrow as pa
 from finevar import ENGINES
 from finevar.columns import METRICS, PREDICTIONS
 from finevar.files import damaged
-from finevar.metrics import RESPONSES, metrics
+from finevar.metrics import RESPONSES, STANDARD_ERRORS, metrics
 from finevar.parquet import read_sealed_tables, read_table
+from finevar.study.settings import TRAINING_DEFAULTS
 
-STANDARD_ERRORS = ("accuracy_se", "f1_se", "loss_se")
 UNDEFINED = dict.fromkeys((*RESPONSES, *STANDARD_ERRORS))  # the scores of a run that has none
 
 Row = dict[str, Any]
@@ -38,7 +39,7 @@ def is_trained_and_evaluated_alike(row: Row) -> bool:
 def read_run_metrics(paths: Sequence[str | Path]) -> list[Row]:
     """Return the row of each file of metrics, in order, with this version's metrics.
 
-    Raises InputError, and quarantines the file, where one is damaged or lacks what no predictions tell.
+    Raises InputError, and quarantines the file, where one is damaged or lacks what its predictions cannot give.
     """
     tables = read_sealed_tables(paths)
     current = [table.schema.equals(METRICS) and is_scored_alike(table["engine"][0].as_py()) for table in tables]
@@ -58,6 +59,7 @@ def is_scored_alike(versions: str | None) -> bool:
 
 def scored_again(path: str | Path, row: Row) -> Row:
     """Return a run's row with the metrics of its predictions, which lie beside its file."""
+    row = TRAINING_DEFAULTS | row  # a setting that is newer than the run was at its default
     lacking = [name for name in METRICS.names if name not in row and name not in UNDEFINED]
     if lacking:
         raise damaged(path, found=f"no column {', '.join(lacking)}", what=", ".join(METRICS.names))

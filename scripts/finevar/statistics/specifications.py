@@ -107,7 +107,7 @@ def codings_of(configured: Codings) -> dict[str, Codings]:
 
 def logarithms(codings: Codings) -> list[bool]:
     """Say which factors are on a logarithmic scale; of which base makes no difference in coded units."""
-    return [coding.scale != "identity" for coding in codings.values()]
+    return [coding.logarithmic for coding in codings.values()]
 
 
 def degrees_of(factors: Sequence[str]) -> dict[str, list[Term]]:

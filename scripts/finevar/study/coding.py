@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from finevar.study.factors import setting
+
 if TYPE_CHECKING:
     import pandas as pd
 
 TERM_ORDER = ("first_order", "interactions", "quadratic", "cubic")  # the model ladder; each rung holds those before
-CUBIC_FACTOR = "learning_rate"  # the only factor with a cubic term: its response turns over within a decade
 SCALES = {"identity": lambda x: x, "log2": np.log2, "log10": np.log10}
 INVERSES = {"identity": lambda z: z, "log2": np.exp2, "log10": lambda z: 10**z}
 
@@ -33,6 +34,11 @@ class Coding:
     def of(cls, factor: Mapping[str, Any]) -> Coding:
         """Read a factor's levels and scale from its part of the config."""
         return cls(tuple(factor["levels"]), factor["coding"])
+
+    @property
+    def logarithmic(self) -> bool:
+        """Say whether the scale is a logarithm."""
+        return self.scale != "identity"
 
     @property
     def middle(self) -> float:
@@ -64,12 +70,16 @@ class Coding:
         return float(scale(min(self.levels))), float(scale(max(self.levels)))
 
 
+def codings_of(factors: Mapping[str, Mapping[str, Any]]) -> dict[str, Coding]:
+    """Return the coding of each factor from `sweep.factors` of a config."""
+    return {name: Coding.of(factor) for name, factor in factors.items()}
+
+
 def step_unit(name: str, scale: str) -> str:
     """Say what one natural step of a factor is."""
     if scale != "identity":
         return f"per doubling of {name}"
-    singular = {"epochs": "epoch", "frozen_layers": "frozen layer", "train_examples": "training example"}
-    return f"per {singular[name]}" if name in singular else f"per unit of {name}"
+    return f"per {setting(name).one or f'unit of {name}'}"
 
 
 def terms(factors: Sequence[str], order: str) -> list[Term]:
@@ -81,7 +91,7 @@ def terms(factors: Sequence[str], order: str) -> list[Term]:
     if rung >= TERM_ORDER.index("quadratic"):
         kept += [(name, name) for name in factors]
     if rung >= TERM_ORDER.index("cubic"):
-        kept += [(name,) * 3 for name in factors if name == CUBIC_FACTOR]
+        kept += [(name,) * 3 for name in factors if setting(name).cubic]
     return kept
 
 

@@ -9,22 +9,8 @@ from finevar.study.claim_files import read_claims
 from finevar.study.consistency import Config, cross_check
 from finevar.study.designs import DESIGNS, design_problems, size_problems
 from finevar.study.found_config import is_found, read_found_config
-from finevar.study.schemas import factors, raise_problems, read_against, read_schema
-
-TRAINING_DEFAULTS: Config = {
-    "learning_rate": 5e-5,
-    "batch_size": 32,
-    "epochs": 3,
-    "warmup": 0.0,
-    "weight_decay": 0.0,
-    "dropout": 0.1,
-    "max_length": 128,
-    "train_examples": None,
-    "frozen_layers": 0,
-    "schedule": "linear",
-    "clip_norm": 1.0,
-    "dtype": "auto",
-}
+from finevar.study.schemas import raise_problems, read_against, read_schema
+from finevar.study.settings import FACTORS, TRAINING_DEFAULTS
 
 
 def read_config(raw: Mapping[str, Any]) -> Config:
@@ -32,7 +18,7 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     if is_found(raw):
         return read_found_config(raw)
     config, problems = read_against(raw, study_schema())
-    config["analysis"]["claims"], wrong = read_claims(config, factors())
+    config["analysis"]["claims"], wrong = read_claims(config, FACTORS)
     training = TRAINING_DEFAULTS | config["training"]
     baseline = training | config["baseline"]["settings"]
     wrong = [*wrong, *cross_check(config, set(config["training"]), baseline)]

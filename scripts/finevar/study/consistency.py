@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from finevar.errors import InputError
-from finevar.study.coding import Coding
+from finevar.study.coding import Coding, codings_of
+from finevar.study.factors import setting
 
 Config = dict[str, Any]
 
@@ -45,10 +46,11 @@ def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) ->
     for name, dataset in config["datasets"].items():
         yield from dataset_problems(config, name, dataset)
     yield from source_problems(config)
-    yield from baseline_problems(config, baseline)
-    for name, factor in config["sweep"]["factors"].items():
-        yield from factor_problems(name, factor, given)
-        yield from level_problems(name, factor, baseline[name])
+    if "dataset" in config["baseline"]:
+        yield from batch_problems("baseline.settings", baseline)
+    for name, coding in codings_of(config["sweep"]["factors"]).items():
+        yield from factor_problems(name, coding, given)
+        yield from level_problems(name, coding, baseline[name])
     yield from tradeoff_problems(config["analysis"])
 
 
@@ -137,22 +139,21 @@ def superfluous(where: str, allowed: str) -> InputError:
     return InputError(where, found="a value", allowed=allowed, remedy="Remove it.")
 
 
-def baseline_problems(config: Config, baseline: Mapping[str, Any]) -> Iterator[InputError]:
-    """Yield what does not fit together in the settings of a baseline that is trained."""
-    examples = baseline["train_examples"]
-    if "dataset" in config["baseline"] and examples is not None and baseline["batch_size"] > examples:
+def batch_problems(where: str, settings: Mapping[str, Any]) -> Iterator[InputError]:
+    """Yield that the settings of a training ask for a batch of more examples than there are."""
+    examples = settings["train_examples"]
+    if examples is not None and settings["batch_size"] > examples:
         yield InputError(
-            "config: baseline.settings",
-            found=f"batch_size {baseline['batch_size']} with train_examples {examples}",
+            f"config: {where}",
+            found=f"batch_size {settings['batch_size']} with train_examples {examples}",
             allowed="a batch no larger than the data",
             remedy="Lower batch_size or raise train_examples.",
         )
 
 
-def factor_problems(name: str, factor: Config, given: set[str]) -> Iterator[InputError]:
+def factor_problems(name: str, coding: Coding, given: set[str]) -> Iterator[InputError]:
     """Yield what is wrong with one factor beyond the schema's reach."""
-    where = f"config: sweep.factors.{name}"
-    levels = factor["levels"]
+    where, levels = f"config: sweep.factors.{name}", coding.levels
     if name in given:
         yield InputError(
             where,
@@ -160,26 +161,26 @@ def factor_problems(name: str, factor: Config, given: set[str]) -> Iterator[Inpu
             allowed="one place for each setting",
             remedy=f"Remove training.{name}.",
         )
-    if factor["coding"] != "identity" and min(levels) <= 0:
+    if coding.logarithmic and min(levels) <= 0:
         yield InputError(
             f"{where}.coding",
-            found=f"{factor['coding']} with the level {plain(min(levels))}",
+            found=f"{coding.scale} with the level {plain(min(levels))}",
             allowed="levels above 0 under a logarithm",
             remedy="Use coding: identity, or drop that level.",
         )
-    elif not tells_apart(Coding.of(factor)):
+    elif not tells_apart(coding):
         yield InputError(
             f"{where}.levels",
-            found=f"{min(levels):g} to {max(levels):g}, too close or too far apart for the coding {factor['coding']}",
+            found=f"{min(levels):g} to {max(levels):g}, too close or too far apart for the coding {coding.scale}",
             allowed="lowest and highest levels that differ by more than a billionth of themselves",
             remedy="Give other levels.",
         )
-    if name == "warmup" and mixes_warmups(levels):
+    if setting(name).mixes_units(levels):
         yield InputError(
             f"{where}.levels",
             found=listed(map(plain, levels)),
-            allowed="all shares (below 1) or all step counts (1 or more); 0 goes with both",
-            remedy="Use one kind of warm-up.",
+            allowed=f"all shares (below 1) or all numbers of {setting(name).unit} (1 or more); 0 goes with both",
+            remedy=f"Use one kind of {setting(name).words}.",
         )
 
 
@@ -190,14 +191,14 @@ def tells_apart(coding: Coding) -> bool:
     return np.isfinite([middle, half_range]).all() and half_range > max(1e-9 * abs(middle), 1e-300)
 
 
-def level_problems(name: str, factor: Config, baseline: float | None) -> Iterator[InputError]:
+def level_problems(name: str, coding: Coding, baseline: float | None) -> Iterator[InputError]:
     """Yield why a factor cannot be set against the baseline's own level of it."""
-    levels = factor["levels"]
+    levels = coding.levels
     if baseline is None:
         allowed = "a number, since it is a factor"
-    elif factor["coding"] != "identity" and baseline <= 0:
-        allowed = f"a number above 0, since the factor's coding is {factor['coding']}"
-    elif name == "warmup" and mixes_warmups([*levels, baseline]) and not mixes_warmups(levels):
+    elif coding.logarithmic and baseline <= 0:
+        allowed = f"a number above 0, since the factor's coding is {coding.scale}"
+    elif setting(name).mixes_units([*levels, baseline]) and not setting(name).mixes_units(levels):
         allowed = f"the kind of the factor's levels, {listed(map(plain, levels))}"
     else:
         return
@@ -207,11 +208,6 @@ def level_problems(name: str, factor: Config, baseline: float | None) -> Iterato
         allowed=allowed,
         remedy="State there what the baseline was trained with.",
     )
-
-
-def mixes_warmups(levels: list[float]) -> bool:
-    """Tell whether some levels are shares of a run's steps and others numbers of steps."""
-    return any(0 < level < 1 for level in levels) and any(level >= 1 for level in levels)
 
 
 def tradeoff_problems(analysis: Config) -> Iterator[InputError]:

@@ -14,12 +14,13 @@ from finevar.study.coding import (
     TERM_ORDER,
     Coding,
     aliased_terms,
+    codings_of,
     model_matrix,
     term_name,
     terms,
     too_few_levels,
 )
-from finevar.study.consistency import Config
+from finevar.study.consistency import Config, batch_problems
 from finevar.study.designs import DESIGNS, Point, size_problems
 from finevar.study.found_config import is_found
 from finevar.study.identity import (
@@ -91,7 +92,7 @@ def plan_study(config: Config) -> Study:
 
 def factor_codings(config: Config) -> dict[str, Coding]:
     """Return the coding of each factor."""
-    return {name: Coding.of(factor) for name, factor in config["sweep"]["factors"].items()}
+    return codings_of(config["sweep"]["factors"])
 
 
 # Points ---------------------------------------------------------------------------------------------------------------
@@ -111,14 +112,7 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
     """Yield what is wrong with the points taken together."""
     codings = factor_codings(config)
     for point in points:
-        settings = config["training"] | point
-        if settings["train_examples"] is not None and settings["batch_size"] > settings["train_examples"]:
-            yield InputError(
-                f"config: point {shown_point(point)}",
-                found=f"batch_size {settings['batch_size']} with train_examples {settings['train_examples']}",
-                allowed="a batch no larger than the data",
-                remedy="Lower batch_size or raise train_examples.",
-            )
+        yield from batch_problems(f"point {shown_point(point)}", config["training"] | point)
     order = config["analysis"]["model"]
     lower = TERM_ORDER[: TERM_ORDER.index(order)]
     columns = terms(list(codings), order)

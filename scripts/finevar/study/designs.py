@@ -15,7 +15,8 @@ import numpy as np
 from finevar.errors import InputError
 from finevar.study.coding import Coding, Codings
 from finevar.study.consistency import Config, cut, listed
-from finevar.study.schemas import raise_problems, whole_numbers
+from finevar.study.schemas import raise_problems
+from finevar.study.settings import kind_of, rounded
 
 Point = dict[str, Any]  # level of each factor
 
@@ -63,7 +64,7 @@ def latin_hypercube(design: Config, codings: Mapping[str, Coding]) -> list[Point
     points = []
     for row in 2 * sample - 1:
         point = {name: coding.natural(x) for (name, coding), x in zip(codings.items(), row, strict=True)}
-        points.append({name: round(x) if name in whole_numbers() else float(f"{x:.4g}") for name, x in point.items()})
+        points.append({name: rounded(name, float(x), 4) for name, x in point.items()})
     return points
 
 
@@ -109,11 +110,11 @@ def table_problems(
         for name, coding in codings.items():
             try:
                 legal = min(coding.levels) <= float(row[name]) <= max(coding.levels)
-                legal = legal and (name not in whole_numbers() or float(row[name]).is_integer())
+                legal = legal and (kind_of(name) is float or float(row[name]).is_integer())
             except (TypeError, ValueError):
                 legal = False
             if not legal:
-                kind = "a whole number" if name in whole_numbers() else "a number"
+                kind = "a number" if kind_of(name) is float else "a whole number"
                 yield InputError(
                     f"{path}, line {number}, column {name}",
                     found=cut(repr(row[name])),

@@ -9,9 +9,11 @@ from typing import Any
 from finevar.errors import InputError
 from finevar.metrics import ON_CARDS
 from finevar.study.claim_files import read_claims
+from finevar.study.coding import codings_of
 from finevar.study.consistency import Config, cut, factor_problems, level_problems, listed, tradeoff_problems
 from finevar.study.content import is_file, is_folder
-from finevar.study.schemas import factors, raise_problems, read_against, read_schema
+from finevar.study.schemas import raise_problems, read_against, read_schema
+from finevar.study.settings import FACTORS
 
 PLACES = ("folder", "hub", "facts")
 KIND = "model_cards"  # of `source`
@@ -25,7 +27,7 @@ def is_found(raw: Any) -> bool:
 def read_found_config(raw: Mapping[str, Any]) -> Config:
     """Return the config with every default filled in; raise InputError with all of its problems."""
     config, problems = read_against(raw, read_schema("found"))
-    config["analysis"]["claims"], wrong = read_claims(config, factors())
+    config["analysis"]["claims"], wrong = read_claims(config, FACTORS)
     raise_problems([*problems, *wrong, *place_problems(config["cards"]), *found_problems(config)])
     return config
 
@@ -58,10 +60,10 @@ def place_problems(cards: Config) -> Iterator[InputError]:
 def found_problems(config: Config) -> Iterator[InputError]:
     """Yield what does not fit together in factors, baseline and analysis."""
     settings = config["baseline"]["settings"]
-    for name, factor in config["sweep"]["factors"].items():
-        yield from factor_problems(name, factor, set())
+    for name, coding in codings_of(config["sweep"]["factors"]).items():
+        yield from factor_problems(name, coding, set())
         if name in settings:
-            yield from level_problems(name, factor, settings[name])
+            yield from level_problems(name, coding, settings[name])
         else:
             yield InputError(
                 "config: baseline.settings",

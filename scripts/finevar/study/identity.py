@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from finevar.errors import InputError
-from finevar.study.config import TRAINING_DEFAULTS
 from finevar.study.consistency import Config
 from finevar.study.content import MODEL_FILES, TOKENIZER_FILES, examples_sha256, file_sha256, format_of, is_file
+from finevar.study.factors import short_name
 from finevar.study.found_config import card_files
 from finevar.study.schemas import read_schema
+from finevar.study.settings import TRAINING_DEFAULTS
 
 # Part of every id. Raised where a default changes its value, as ids leave defaults out: all results then get new ids.
 VERSION = 2
@@ -141,8 +142,7 @@ def model_id(known: Identities) -> str:
 
 def tag(settings: Settings, seed: int | None = None) -> str:
     """Return the readable part of an id, such as lr2e-05-bs16-ep2-seed0."""
-    readable = f"lr{settings['learning_rate']:g}-bs{settings['batch_size']}-ep{settings['epochs']}"
-    return readable if seed is None else f"{readable}-seed{seed}"
+    return short_name(settings) if seed is None else f"{short_name(settings)}-seed{seed}"
 
 
 def digest(identity: Any) -> str:

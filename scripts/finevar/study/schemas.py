@@ -13,18 +13,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jsonschema
-import yaml
 
-from finevar import ROOT
 from finevar.errors import InputError
 from finevar.metrics import RESPONSES
 from finevar.study.consistency import Config, cut, listed
+from finevar.study.factors import CARD_COLUMNS
 from finevar.study.schema_values import fill_defaults, read_numbers
+from finevar.study.settings import FACTORS, SPECS, level_schema, load_schema
 
-SCHEMAS = ROOT / "workflow" / "schemas"
 # Far above any study, and low enough for every check to be done in seconds.
 DEEPEST, MOST_VALUES, LONGEST_TEXT = 20, 3_000, 10_000
-FOUND_FACTORS = ("learning_rate", "batch_size", "epochs")  # settings that model cards state
 MOST_TOLD = 20  # problems in one message
 LARGEST = 2**63 - 1  # that a column of whole numbers holds
 # Violations that leave every value in its place, so that the other checks can go on and all is told at once.
@@ -46,66 +44,44 @@ def read_schema(name: str) -> Config:
 
     The first holds the second, and each factor's schema; the third takes its factors and its analysis from the first.
     """
-    schema = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+    schema = copy.deepcopy(load_schema(name))
     if name == "found":
         return with_parts_of(schema, copy.deepcopy(read_schema("config")))
     schema["$defs"]["response"]["enum"] = list(RESPONSES)
     if name == "config":
         schema["$defs"]["objective"]["enum"] = [*RESPONSES, "seconds"]
         schema["$defs"]["claims"] = {"$id": "claims.schema.yaml"} | read_schema("claims")
-        schema["properties"]["sweep"]["properties"]["factors"]["properties"] = factor_schemas(schema["$defs"])
+        schema["properties"]["sweep"]["properties"]["factors"]["properties"] = factor_schemas()
+        for spec in schema["$defs"]["settings"]["properties"].values():
+            del spec["default"]  # of `training` alone: what the baseline's settings leave out comes from there
     return schema
 
 
 def with_parts_of(found: Config, trained: Config) -> Config:
     """Return the schema of a found study's config with the factors and the analysis of one that trains."""
     keys, known = found["properties"], trained["properties"]["sweep"]["properties"]["factors"]["properties"]
-    keys["sweep"]["properties"]["factors"]["properties"] = {name: known[name] for name in FOUND_FACTORS}
-    keys["baseline"]["properties"]["settings"]["properties"] = {
-        name: {"$ref": f"#/$defs/{name}"} for name in FOUND_FACTORS
-    }
+    keys["sweep"]["properties"]["factors"]["properties"] = {name: known[name] for name in CARD_COLUMNS}
+    keys["baseline"]["properties"]["settings"]["properties"] = {name: level_schema(name) for name in CARD_COLUMNS}
     keys["analysis"] = trained["properties"]["analysis"] | keys["analysis"]
     return found | {"$defs": trained["$defs"]}
 
 
-def factor_schemas(known: Config) -> Config:
+def factor_schemas() -> Config:
     """Return the schema of each setting that may be a factor: the setting's own, for every level; null is none."""
-    marked = {name: spec for name, spec in known["settings"]["properties"].items() if spec.get("factor")}
-    levels = {name: known[name] if "$ref" in spec else never_null(spec) for name, spec in marked.items()}
     return {
         name: {
-            "description": f"As a factor: {spec['description']}",
+            "description": f"As a factor: {SPECS[name]['description']}",
             "$ref": "#/$defs/factor",
-            "properties": {"levels": {"items": levels[name]}},
+            "properties": {"levels": {"items": level_schema(name)}},
         }
-        for name, spec in marked.items()
+        for name in FACTORS
     }
-
-
-def never_null(spec: Config) -> Config:
-    """Return a setting's schema without null among its types."""
-    types = [spec["type"]] if isinstance(spec["type"], str) else spec["type"]
-    (kept,) = (name for name in types if name != "null")
-    return spec | {"type": kept}
-
-
-@functools.cache
-def factors() -> tuple[str, ...]:
-    """Return the settings that may be factors."""
-    return tuple(read_schema("config")["properties"]["sweep"]["properties"]["factors"]["properties"])
 
 
 def normalise(settings: Mapping[str, Any]) -> Config:
     """Return settings, each of the type that the schema states, so that 1 and 1.0 are one value."""
     schema = read_schema("config")
     return fill_defaults(settings, schema["$defs"]["settings"], schema)
-
-
-@functools.cache
-def whole_numbers() -> frozenset[str]:
-    """Return the factors whose levels are whole numbers."""
-    found = read_schema("config")["properties"]["sweep"]["properties"]["factors"]["properties"]
-    return frozenset(name for name, spec in found.items() if spec["properties"]["levels"]["items"]["type"] == "integer")
 
 
 def raise_problems(problems: Iterable[InputError]) -> None:

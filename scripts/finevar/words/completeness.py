@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from finevar.jobs.endings import NOT_BEGUN, Ending, next_sentences
-from finevar.study.coding import Coding, Codings, Term, aliased_terms, design_matrix, term_name, terms
+from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, term_name, terms
 from finevar.words.formatting import counted, joined, term_label
 
 CELLS = ["dataset", "point_id"]
 NAMED = 5  # points that a sentence names
 
 
-def completeness_sentences(metrics: pd.DataFrame, factors: Mapping[str, Any], order: str) -> list[str]:
+def completeness_sentences(metrics: pd.DataFrame, factors: Codings, order: str) -> list[str]:
     """Say what the runs without metrics do to the design; nothing where there are none.
 
-    factors: levels and coding of each. order: the surface's terms, see `coding.terms`.
+    order: the surface's terms, see `coding.terms`.
     """
     done = metrics[metrics["status"] == "ok"]
     if len(done) == len(metrics):
@@ -29,8 +28,7 @@ def completeness_sentences(metrics: pd.DataFrame, factors: Mapping[str, Any], or
     ]
     told += [cells_sentence(metrics, done)]
     if not done.empty:
-        codings = {name: Coding.of(factor) for name, factor in factors.items()}
-        told.append(precision_sentence(metrics, done, codings, terms(list(factors), order)))
+        told.append(precision_sentence(metrics, done, factors, terms(list(factors), order)))
     return told
 
 

@@ -10,14 +10,12 @@ from typing import Any
 import pandas as pd
 
 from finevar.metrics import RESPONSES
+from finevar.study.factors import setting
 
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
-
-FACTOR_WORDS = {"warmup": "warm-up", "max_length": "maximum length", "train_examples": "training examples"}
-FACTOR_UNITS = {"batch_size": "sentences a step", "max_length": "tokens"}
 
 
 # Numbers --------------------------------------------------------------------------------------------------------------
@@ -129,21 +127,28 @@ def significant(value: float | None, digits: int = 2) -> str:
 
 def factor_label(name: str) -> str:
     """Return a factor's name in words."""
-    return FACTOR_WORDS.get(name, name.replace("_", " "))
+    return setting(name).words
 
 
 def axis_title(name: str, levels: Sequence[float]) -> str:
     """Return a factor's name with its unit."""
-    units = FACTOR_UNITS | {"warmup": "share of steps" if max(levels) < 1 else "steps"}
-    return f"{factor_label(name)} ({units[name]})" if name in units else factor_label(name)
+    unit = setting(name).unit_of(levels)
+    return f"{factor_label(name)} ({unit})" if unit else factor_label(name)
 
 
 def response_label(response: str, averages: Iterable[Any] = ()) -> str:
-    """Return a response's name in words; F1 with the average that was used, where all runs share one."""
+    """Return a response's name in words, with the average over classes that was used where all runs share one."""
     known = {average for average in averages if not is_missing(average)}
-    if response == "f1" and len(known) == 1:
-        return f"{known.pop()} F1"
-    return RESPONSES[response].words if response in RESPONSES else response
+    if response not in RESPONSES:
+        return response
+    words = RESPONSES[response].words
+    return f"{known.pop()} {words}" if RESPONSES[response].is_averaged and len(known) == 1 else words
+
+
+def response_unit(response: str) -> str:
+    """Return a response's unit as an axis title ends with it; nothing where it has none."""
+    unit = RESPONSES[response].unit if response in RESPONSES else ""
+    return f" ({unit})" if unit else ""
 
 
 def response_labels(metrics: pd.DataFrame, responses: Iterable[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from finevar.report.groups import Group, group, sentence
 from finevar.report.sections.regressions import Labels, Tables, rows_of
-from finevar.report.tables import Table, cell, ranged, table, verdict_cell, whole
+from finevar.report.tables import Table, cell, factor_columns, ranged, table, verdict_cell, whole
 from finevar.words.formatting import (
     MINUS,
     NOTHING,
@@ -120,7 +120,7 @@ def cosines_table(rows: Sequence[Mapping[str, Any]], names: Labels, levels: Leve
         ]
         for row in rows
     ]
-    columns = [f"{sentence_case(factor_label(name))}#" for name in factors]
+    columns = factor_columns(factors)
     caption = f"Cosine of the gradients of {pair_of(rows[0], names)} at every tried point"
     return table(caption, [*columns, "Cosine#", "Verdict"], printed)
 

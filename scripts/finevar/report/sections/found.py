@@ -10,9 +10,10 @@ import pandas as pd
 from finevar.found.beside import NO_RESULTS
 from finevar.found.gates import largest_owner
 from finevar.found.pooling import ERRORS, POOLS, SPECIFICATIONS
+from finevar.metrics import ON_CARDS
 from finevar.report.groups import group, sentence
 from finevar.report.sections.claims import estimated
-from finevar.report.tables import Table, cell, ranged, table
+from finevar.report.tables import Table, cell, factor_columns, ranged, table
 from finevar.words.formatting import (
     NOTHING,
     counted,
@@ -176,11 +177,11 @@ def factors_table(facts: Mapping[str, Any]) -> Table:
     rows = [
         [
             factor_label(name),
-            f"{level(min(factor['levels']))} to {level(max(factor['levels']))}",
-            factor.get("coding", "identity"),
+            f"{level(min(coding.levels))} to {level(max(coding.levels))}",
+            coding.scale,
             level(own[name]) if name in own else NOTHING,
         ]
-        for name, factor in facts["factors"].items()
+        for name, coding in facts["factors"].items()
     ]
     return table("What is compared, as the cards state it.", ["Factor", "Range", "Coding", "Baseline's own"], rows)
 
@@ -192,13 +193,13 @@ def models_table(runs: pd.DataFrame, factors: Sequence[str]) -> Table:
             cell(row["run_id"], note="" if is_missing(row["base_model"]) else f"from {row['base_model']}"),
             row["dataset"],
             *(level(row[name]) for name in factors),
-            *(number(row[name]) for name in ("accuracy", "f1", "loss")),
+            *(number(row[name]) for name in ON_CARDS),
             "" if is_missing(row["headline"]) else row["headline"],
         ]
         for row in runs.to_dict("records")
     ]
-    heads = ["Model", "Data set", *(f"{sentence_case(factor_label(name))}#" for name in factors)]
-    heads += ["Accuracy#", "F1#", "Loss#", "Headline is row"]
+    heads = ["Model", "Data set", *factor_columns(factors)]
+    heads += [*(f"{sentence_case(response_label(name))}#" for name in ON_CARDS), "Headline is row"]
     return table(f"The {counted(len(runs), 'model')} compared", heads, rows)
 
 
@@ -286,7 +287,7 @@ def pooling_table(rows: pd.DataFrame, label: str, confidence: float) -> Table:
             clusters = chosen["clusters"].iloc[0]
             note = "" if is_missing(clusters) else counted(int(clusters), "cluster")
             printed.append([sentence_case(specification), cell(errors, note=note), *cells])
-    heads = [part for factor in factors for part in (f"{sentence_case(factor_label(factor))}#", "p#")]
+    heads = [title for column in factor_columns(factors) for title in (column, "p#")]
     sets = rows["datasets"].max()
     caption = (
         f"{sentence_case(label)}: change from the lowest to the highest level, {percent(confidence)} intervals, "

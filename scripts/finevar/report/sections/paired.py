@@ -10,10 +10,9 @@ import pandas as pd
 from finevar.analyses.paired import COMPARED
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.report.groups import group
-from finevar.report.tables import Table, cell, ranged, table
+from finevar.report.tables import Table, cell, factor_columns, ranged, table
 from finevar.words.formatting import (
     counted,
-    factor_label,
     is_missing,
     joined,
     level,
@@ -111,7 +110,7 @@ def runs_table(paired: pd.DataFrame, levels: pd.DataFrame) -> Table:
 
 def factor_titles(levels: pd.DataFrame) -> list[str]:
     """Return the titles of the factors' columns."""
-    return [f"{sentence_case(factor_label(name))}#" for name in levels.columns]
+    return factor_columns(levels.columns)
 
 
 # Points ---------------------------------------------------------------------------------------------------------------

@@ -12,10 +12,9 @@ from finevar.figures.tradeoffs import drawn_dataset, place_of
 from finevar.report.groups import Group, group, sentence
 from finevar.report.sections.conflicts import Levels, directions, pair_of, parted_by, prices
 from finevar.report.sections.regressions import STOPPED, Labels, Section, Tables, rows_of
-from finevar.report.tables import Table, cell, table
+from finevar.report.tables import Table, cell, factor_columns, table
 from finevar.words.formatting import (
     counted,
-    factor_label,
     is_missing,
     joined,
     level,
@@ -139,7 +138,7 @@ def points_table(
         by = row["dominated_by"]
         note = "" if is_missing(by) else f"by {settings_text(levels[by])}"
         printed.append([*cells, cell(place_of(row), note=note)])
-    columns = [f"{sentence_case(factor_label(name))}#" for name in factors]
+    columns = factor_columns(factors)
     columns += [f"{sentence_case(names.get(name, response_label(name)))}#" for name in responses]
     geometric = f"; of {SECONDS_LABEL} the geometric mean" if SECONDS in responses else ""
     return table(f"{title}: mean over seeds{geometric}, standard error below.", [*columns, "Place"], printed)
@@ -206,7 +205,7 @@ def desirability_table(
                 percent(round(row["best_share"], 2)),
             ]
         )
-    columns = [f"{sentence_case(factor_label(name))}#" for name in factors]
+    columns = factor_columns(factors)
     columns += [f"{sentence_case(names.get(name, response_label(name)))}#" for name in responses]
     caption = f"{title}: by metric, with its predicted value below, and together."
     return table(caption, [*columns, "Together#", "Share best#"], printed)

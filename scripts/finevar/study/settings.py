@@ -1,0 +1,52 @@
+"""What the config's schema says of each training setting: type, bounds, default, and whether it may be a factor.
+
+The schema is the place to add a setting: columns, ids, designs, analyses and report follow it, and `training` uses it.
+What a schema cannot say of one, its words above all, `factors` says.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import yaml
+
+from finevar import ROOT
+
+Spec = dict[str, Any]  # the schema of one setting
+
+SCHEMAS = ROOT / "workflow" / "schemas"
+KINDS = {"integer": int, "number": float, "string": str}
+
+
+@functools.cache
+def load_schema(name: str) -> dict[str, Any]:
+    """Load a schema as its file has it; to be changed in copies only."""
+    return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+
+
+SPECS: dict[str, Spec] = load_schema("config")["$defs"]["settings"]["properties"]
+TRAINING_DEFAULTS = {name: spec["default"] for name, spec in SPECS.items()}
+FACTORS = tuple(name for name, spec in SPECS.items() if spec.get("factor"))
+
+
+def stated_type(name: str) -> str:
+    """Return the type of a setting's values that are not null: integer, number or, of words to choose from, string."""
+    types = SPECS[name].get("type", "string")
+    (kept,) = {types} if isinstance(types, str) else {*types} - {"null"}
+    return kept
+
+
+def kind_of(name: str) -> type:
+    """Return the Python type of a setting's values."""
+    return KINDS[stated_type(name)]
+
+
+def level_schema(name: str) -> Spec:
+    """Return the schema of a factor's level: the setting's own, without its default and never null."""
+    return {key: value for key, value in SPECS[name].items() if key != "default"} | {"type": stated_type(name)}
+
+
+def rounded(name: str, level: float, digits: int = 3) -> float:
+    """Return a level as a config would have it: a whole number where it must be one, else of so many digits."""
+    return round(level) if kind_of(name) is int else float(f"{level:.{digits}g}")

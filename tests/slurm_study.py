@@ -1,0 +1,112 @@
+"""A small study on a throw-away SLURM: made, started, watched and compared with one without SLURM."""
+
+from __future__ import annotations
+
+import copy
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from test_workflow import METRICS, STUDY, make_folder, snakemake, write_config
+from tests.cluster import Cluster, Job, cluster, require
+
+from finevar import ROOT
+
+PATIENCE = 240  # seconds until something must have happened
+OPTIONS = [
+    "--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2", "--latency-wait", "5",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    require()
+    with cluster(tmp_path_factory.mktemp("c")) as up:
+        yield up
+
+
+def small_study(*, epochs: int = 1) -> dict:
+    """Return a study of four runs; with many epochs each takes long enough to be disturbed."""
+    config = copy.deepcopy(STUDY)
+    config["sweep"]["factors"] = {"learning_rate": {"levels": ["1e-3", "9e-3"], "coding": "log10"}}
+    config["training"] |= {"batch_size": 16, "epochs": epochs}
+    config["analysis"] = {"model": "first_order"}
+    return config
+
+
+def make_study(folder: Path, *, epochs: int) -> Path:
+    make_folder(folder)
+    write_config(folder, small_study(epochs=epochs))
+    return folder
+
+
+def environment(slurm: Cluster, **more: str) -> dict[str, str]:
+    return slurm.environment | {"PATH": f"{Path(sys.executable).parent}:{slurm.environment['PATH']}"} | more
+
+
+def start(slurm: Cluster, folder: Path, *options: str, launcher: bool = False, **more: str) -> subprocess.Popen[str]:
+    """Start a study in its folder: Snakemake by itself, or as `make study PROFILE=slurm` does."""
+    module = "finevar.commands.launch" if launcher else "snakemake"
+    command = [sys.executable, "-m", module, "--snakefile", str(ROOT / "Snakefile"), "--profile", str(ROOT / "slurm")]
+    command += ["--configfile", "config.yaml", *OPTIONS, *options]
+    variables = environment(slurm, PYTHONPATH=str(ROOT / "scripts"), **more)
+    return subprocess.Popen(
+        command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    told, _ = process.communicate(timeout=500)
+    assert process.returncode == 0, told
+    return told
+
+
+def wait_for(found, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not found():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.05)
+
+
+def training_jobs(slurm: Cluster, folder: Path) -> dict[str, str]:
+    """Return the SLURM job that trains each run of a folder just now, as its attempts tell."""
+    found = {}
+    for log in folder.glob("results/runs/*/*/attempts.log"):
+        lines = log.read_text().splitlines()  # none in the moment between its opening and its first line
+        if lines and " started at step " in lines[-1]:
+            found[log.parent.name] = re.search(r"SLURM job (\d+)", lines[-1])[1]
+    running = {job.id for job in slurm.jobs() if job.state == "RUNNING"}
+    return {run: job for run, job in found.items() if job in running}
+
+
+def job_of(slurm: Cluster, number: str) -> Job:
+    return next(job for job in slurm.jobs() if job.id == number)
+
+
+def attempts(folder: Path) -> dict[str, list[str]]:
+    return {path.parent.name: path.read_text().splitlines() for path in folder.glob("results/runs/*/*/attempts.log")}
+
+
+def assert_complete_and_alike(folder: Path, other: Path) -> None:
+    """Check that a study has all of another's metrics, to the bit, and trained no run twice to its end."""
+    table, expected = (pd.read_parquet(path / "results/toy/metrics.parquet") for path in (folder, other))
+    assert set(table["status"]) == {"ok"}
+    pd.testing.assert_frame_equal(table[["run_id", *METRICS]], expected[["run_id", *METRICS]], check_exact=True)
+    assert (folder / "results/toy/report.html").exists()
+    for run, lines in attempts(folder).items():
+        assert sum(" finished at step " in line for line in lines) == 1, (run, lines)
+
+
+def run_locally(folder: Path, *, epochs: int) -> Path:
+    """Return a folder with the study, run on this machine without SLURM."""
+    make_study(folder, epochs=epochs)
+    done = snakemake(folder, "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    return folder

@@ -1,0 +1,45 @@
+"""What the schema says of training settings, against columns as Arrow has them and Hugging Face's defaults."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+
+from finevar.columns import SETTINGS
+from finevar.study.settings import FACTORS, SPECS, TRAINING_DEFAULTS, level_schema, rounded
+
+FLOATS = ["learning_rate", "warmup", "weight_decay", "dropout", "clip_norm"]
+WHOLE = ["batch_size", "epochs", "max_length", "train_examples", "frozen_layers"]
+
+
+def test_columns_are_of_the_types_that_the_schema_states():
+    expected = (
+        dict.fromkeys(FLOATS, "double") | dict.fromkeys(WHOLE, "int64") | {"schedule": "string", "dtype": "string"}
+    )
+    assert {name: str(kind) for name, kind in SETTINGS.items()} == expected
+
+
+def test_defaults_are_those_of_hugging_faces_trainer():
+    theirs = {"learning_rate": 5e-5, "epochs": 3, "warmup": 0, "weight_decay": 0, "schedule": "linear", "clip_norm": 1}
+    assert {name: TRAINING_DEFAULTS[name] for name in theirs} == theirs
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_default_is_allowed_and_of_its_columns_type(name):
+    jsonschema.validate(TRAINING_DEFAULTS[name], SPECS[name])
+    python = {"double": float, "int64": int, "string": str}[str(SETTINGS[name])]
+    assert isinstance(TRAINING_DEFAULTS[name], python) or TRAINING_DEFAULTS[name] is None
+
+
+def test_factors_are_numbers_and_no_level_is_null():
+    assert set(FACTORS) <= {*FLOATS, *WHOLE}
+    assert all(level_schema(name)["type"] in ("number", "integer") for name in FACTORS)
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "digits", "expected"),
+    [("epochs", 2.6, 3, 3), ("dropout", 0.123456, 3, 0.123), ("learning_rate", 2.34567e-5, 4, 2.346e-5)],
+)
+def test_a_level_is_rounded_as_people_write_it(name, level, digits, expected):
+    assert rounded(name, level, digits) == expected
+    assert isinstance(rounded(name, level, digits), type(expected))
