@@ -97,16 +97,16 @@ def test_clusters_are_runs_that_differ_in_epochs_only(metrics, table):
 
 def test_codings_that_are_the_same_are_tried_once():
     logs = {"learning_rate": Coding((1e-5, 1e-4), "log10"), "batch_size": Coding((8, 16), "log2")}
-    assert list(specifications.codings_of(logs)) == [specifications.CONFIGURED, "identity"]
+    assert list(specifications.codings_to_try(logs)) == [specifications.CONFIGURED, "identity"]
     plain = {name: Coding(coding.levels, "identity") for name, coding in logs.items()}
-    assert list(specifications.codings_of(plain)) == [specifications.CONFIGURED, "log2"]
+    assert list(specifications.codings_to_try(plain)) == [specifications.CONFIGURED, "log2"]
     nought = {"dropout": Coding((0.0, 0.1), "identity")}
-    assert list(specifications.codings_of(nought)) == [specifications.CONFIGURED], "0 has no logarithm"
+    assert list(specifications.codings_to_try(nought)) == [specifications.CONFIGURED], "0 has no logarithm"
 
 
 def test_degrees_that_add_no_term_are_tried_once():
-    assert list(specifications.degrees_of(["epochs"])) == ["first_order", "quadratic"]
-    assert list(specifications.degrees_of(["learning_rate", "epochs"])) == list(TERM_ORDER)
+    assert list(specifications.degrees_to_try(["epochs"])) == ["first_order", "quadratic"]
+    assert list(specifications.degrees_to_try(["learning_rate", "epochs"])) == list(TERM_ORDER)
 
 
 def test_runs_that_share_trajectories_are_never_taken_for_independent(metrics):

@@ -57,7 +57,7 @@ def specifications(surface: Surface) -> tuple[list[Specification], list[Unsuppor
     untried: list[Unsupported] = []
     trajectories, free = as_trajectories(surface), unbounded(surface)
     scales = {RAW: surface.fit.values} | ({} if free is None else {UNBOUNDED: free})
-    forms = itertools.product(codings_of(surface.codings).items(), degrees_of(list(surface.codings)).items())
+    forms = itertools.product(codings_to_try(surface.codings).items(), degrees_to_try(list(surface.codings)).items())
     for (coding, codings), (degree, columns) in forms:
         found = model_obstacle(surface.runs, codings, columns, surface.errors)
         if found:
@@ -92,7 +92,7 @@ def agreement(row: Mapping[str, Any], reported: Mapping[str, Any], alpha: float)
 # What is varied -------------------------------------------------------------------------------------------------------
 
 
-def codings_of(configured: Codings) -> dict[str, Codings]:
+def codings_to_try(configured: Codings) -> dict[str, Codings]:
     """Return the codings to try, by name, each once: the config's, all levels as they are, and their logarithms."""
     plain = {name: Coding(coding.levels, "identity") for name, coding in configured.items()}
     logs = {
@@ -110,7 +110,7 @@ def logarithms(codings: Codings) -> list[bool]:
     return [coding.logarithmic for coding in codings.values()]
 
 
-def degrees_of(factors: Sequence[str]) -> dict[str, list[Term]]:
+def degrees_to_try(factors: Sequence[str]) -> dict[str, list[Term]]:
     """Return the degrees to try, each with its terms; one that adds none to the degree before is left out."""
     found: dict[str, list[Term]] = {}
     for degree in TERM_ORDER:
