@@ -10,7 +10,7 @@ import pandas as pd
 
 import report_fixtures as fx
 from finevar import metrics as scores
-from finevar.analyses.fits import fit_study
+from finevar.analyses.fits import FittedStudy, fit_study
 from finevar.analyses.predictions import compare_predictions
 from finevar.columns import PREDICTIONS
 from finevar.metrics import RESPONSES
@@ -83,8 +83,8 @@ def write_study(
 def compared(folder: Path, **options) -> dict[str, pd.DataFrame]:
     """Return the tables of a written study, as a reader of their files would hold them."""
     metrics, files, root = write_study(folder, **options)
-    plan = fx.plan_of(fx.FACTORS, ["accuracy", "loss"])
-    return {"metrics": metrics} | fx.as_read(compare_predictions(metrics, plan, files, root))
+    study = FittedStudy.of(metrics, fx.plan_of(fx.FACTORS, ["accuracy", "loss"]))
+    return {"metrics": metrics} | fx.as_read(compare_predictions(study, files, root))
 
 
 def explored_study(
@@ -92,6 +92,6 @@ def explored_study(
 ) -> dict[str, pd.DataFrame]:
     """Return all tables of a written study, as a reader of their files would hold them."""
     metrics, files, root = write_study(folder, study=study, seeds=seeds)
-    plan = fx.plan_of(study, list(fx.CENTRE))
-    tables = {"metrics": metrics, "learning_curves": fx.simulate_curves(metrics)} | fx.as_read(fit_study(metrics, plan))
-    return fx.explore(tables, study) | fx.as_read(compare_predictions(metrics, plan, files, root))
+    found = FittedStudy.of(metrics, fx.plan_of(study, list(fx.CENTRE)))
+    tables = {"metrics": metrics, "learning_curves": fx.simulate_curves(metrics)} | fx.as_read(fit_study(found))
+    return fx.explore(tables, study) | fx.as_read(compare_predictions(found, files, root))

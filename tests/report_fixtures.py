@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from finevar.analyses.failures import failure_rows
-from finevar.analyses.fits import Plan, fit_study, stopped_fit
+from finevar.analyses.fits import FittedStudy, Plan, fit_study, stopped_fit
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
@@ -81,7 +81,8 @@ def simulate(
     """Return a study's runs, learning curves and fits; gate: response to the sentence that stopped it."""
     study, gate = study or FACTORS, gate or {}
     metrics = simulate_metrics(study, seeds, datasets, diverged)
-    rows = fit_study(metrics, plan_of(study, [name for name in CENTRE if name not in gate]))
+    plan = plan_of(study, [name for name in CENTRE if name not in gate])
+    rows = fit_study(FittedStudy.of(metrics, plan))
     stopped = {response: Reason(Stop.FEW_LEVELS, told) for response, told in gate.items()}
     rows["fits"] += [stopped_fit(metrics, response, "absolute", reason) for response, reason in stopped.items()]
     return {"metrics": metrics, "learning_curves": simulate_curves(metrics)} | as_read(rows)
@@ -94,13 +95,11 @@ def explore(
     fits = tables["fits"]
     fitted = fits.loc[fits["gate"].isna() & (fits["framework"] == "absolute"), "response"]
     plan = plan_of(study or FACTORS, list(fitted), order)
-    metrics = tables["metrics"]
+    found = FittedStudy.of(tables["metrics"], plan)
     rows: dict[str, Any] = {name: [] for name in (*PREDICTED, "claims")}
-    for part in (check_study, explore_study, compare_study, tradeoff_rows):
-        rows |= part(metrics, plan)
-    rows |= variability_rows(metrics, plan, {})
-    rows |= {"failures": failure_rows(metrics, plan), "tuning_curves": tuning_rows(metrics, plan)}
-    return tables | as_read(rows)
+    for part in (check_study, explore_study, compare_study, tradeoff_rows, failure_rows, tuning_rows):
+        rows |= part(found)
+    return tables | as_read(rows | variability_rows(found, {}))
 
 
 def plan_of(study: dict[str, dict[str, Any]], responses: list[str], order: str = "quadratic") -> Plan:

@@ -67,10 +67,10 @@ def test_where_noise_is_unequal_the_baselines_own_counts():
     rest = table.sub(table.mean(axis=1), axis=0)
     squares = ((rest - rest.mean()) ** 2).sum(axis=1).groupby("epochs").sum()
     for epochs in (0, 1):
-        variance, df = noise.own_noise(fitted, {"epochs": epochs})
+        variance, df = noise.modelled_noise(fitted, [{"epochs": epochs}])[0]
         assert variance == pytest.approx(squares[epochs] / 60 * 120 / (160 - 40 - 3), rel=1e-6)
         assert df == pytest.approx(60)
-    assert noise.own_noise(fitted, {"epochs": 9}) == noise.own_noise(fitted, {"epochs": 1})
+    assert noise.modelled_noise(fitted, [{"epochs": 9}]) == noise.modelled_noise(fitted, [{"epochs": 1}])
 
 
 def test_where_seeds_shift_all_runs_alike_the_pooled_noise_counts():
@@ -84,7 +84,7 @@ def test_where_seeds_shift_all_runs_alike_the_pooled_noise_counts():
     runs["run_id"] = runs["trajectory_id"] = [str(number) for number in range(len(runs))]
     codings = {"epochs": Coding((0, 1), "identity")}
     fitted = regression.fit_surface(runs, "loss", codings, terms(["epochs"], "first_order"), 0.95)
-    assert noise.own_noise(fitted, {"epochs": 0})[0] == pytest.approx(0.1**2 / 2)
+    assert noise.modelled_noise(fitted, [{"epochs": 0}])[0][0] == pytest.approx(0.1**2 / 2)
 
 
 def test_few_seeds_come_with_a_caution_on_b0():

@@ -25,7 +25,9 @@ LABELS = {"accuracy": "accuracy", "loss": "loss"}
 def tables(tmp_path_factory) -> dict[str, pd.DataFrame]:
     """Return the tables of a study of 54 runs whose learning rate sets the temperature."""
     found = compared(tmp_path_factory.mktemp("study"))
-    return found | fx.as_read(fx.fit_study(found["metrics"], fx.plan_of(fx.FACTORS, ["accuracy", "loss"])))
+    return found | fx.as_read(
+        fx.fit_study(fx.FittedStudy.of(found["metrics"], fx.plan_of(fx.FACTORS, ["accuracy", "loss"])))
+    )
 
 
 # Temperature ----------------------------------------------------------------------------------------------------------
@@ -182,7 +184,7 @@ def test_a_study_without_finished_runs_has_a_sentence(tmp_path):
     none = metrics.assign(status="missing", **dict.fromkeys(("accuracy", "loss"), np.nan))
     plan = fx.plan_of(fx.FACTORS, ["accuracy", "loss"])
     tables = {"metrics": none, "effects": pd.DataFrame(columns=["response", "factor"])}
-    tables |= fx.as_read(compare_predictions(none, plan, files, root))
+    tables |= fx.as_read(compare_predictions(fx.FittedStudy.of(none, plan), files, root))
     found = calibration_section.section(tables, {}, list(fx.FACTORS), 0.95)
     assert found["finding"].startswith("No run has finished")
 

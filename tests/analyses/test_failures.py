@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from finevar.analyses import failures
-from finevar.analyses.fits import Plan
+from finevar.analyses.fits import FittedStudy, Plan
 from finevar.report.sections import failures as failures_section
 from finevar.study.coding import Coding
 from finevar.tables import TABLES
@@ -32,7 +32,7 @@ def study(diverged: dict[tuple[float, int], int], seeds: int = 4, datasets: tupl
 
 
 def table(metrics: pd.DataFrame) -> pd.DataFrame:
-    return fitting(TABLES["failures"], failures.failure_rows(metrics, PLAN))
+    return fitting(TABLES["failures"], failures.failure_rows(FittedStudy(metrics, PLAN, [], {}))["failures"])
 
 
 def test_none_of_n_has_the_exact_upper_bound():

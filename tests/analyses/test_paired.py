@@ -15,7 +15,7 @@ from finevar.analyses import paired
 from finevar.analyses.baselines import NO_SEEDS, Value, largest_difference
 from finevar.report.sections import paired as paired_section
 from finevar.results.predictions import Predictions
-from finevar.statistics.noise import has_own_noise, noise_at
+from finevar.statistics.noise import noise_at
 from finevar.statistics.regression import fit_surface
 from finevar.study.coding import Coding, terms
 from prediction_fixtures import compared
@@ -31,7 +31,9 @@ def tables(tmp_path_factory) -> dict[str, pd.DataFrame]:
 
 def whole(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Return a study's tables with those of the fitted surfaces against the baselines."""
-    return tables | fx.as_read(fx.compare_study(tables["metrics"], fx.plan_of(fx.FACTORS, ["accuracy", "loss"])))
+    return tables | fx.as_read(
+        fx.compare_study(fx.FittedStudy.of(tables["metrics"], fx.plan_of(fx.FACTORS, ["accuracy", "loss"])))
+    )
 
 
 # Runs -----------------------------------------------------------------------------------------------------------------
@@ -157,7 +159,7 @@ def test_the_chance_is_the_gap_in_units_of_the_noise_at_the_point(tables):
     rows = tables["paired_points"].query("response == 'loss'").set_index(["dataset", "point_id"])
     assert ((rows["probability"] > 0.5) == (rows["estimate"] < 0)).all(), "a lower loss is better"
     assert rows["probability"].between(rows["probability_low"], rows["probability_high"]).all()
-    assert has_own_noise(surface), "hot logits are noisier"
+    assert surface.has_own_noise, "hot logits are noisier"
     first = tables["metrics"].iloc[0]
     sd = noise_at(surface, [first])[0][0] ** 0.5
     row = rows.loc[(first["dataset"], first["point_id"])]

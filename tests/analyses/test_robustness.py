@@ -11,7 +11,8 @@ from scipy import stats
 from finevar.analyses import fits as readings
 from finevar.analyses import robustness
 from finevar.report.sections import robustness as robustness_section
-from finevar.study.coding import Coding
+from finevar.statistics import specifications
+from finevar.study.coding import TERM_ORDER, Coding
 from finevar.tables import TABLES
 from report_fixtures import FACTORS, fitting, plan_of, simulate_metrics
 
@@ -20,8 +21,8 @@ LABELS = {"accuracy": "accuracy", "loss": "loss"}
 
 def analysed(metrics: pd.DataFrame, responses: str = "accuracy loss", order: str = "quadratic") -> pd.DataFrame:
     plan = plan_of(FACTORS, responses.split(), order)
-    surfaces, _ = readings.study_surfaces(metrics, plan)
-    return fitting(TABLES["robustness"], robustness.robustness_rows(surfaces))
+    study = readings.FittedStudy.of(metrics, plan)
+    return fitting(TABLES["robustness"], robustness.robustness_tables(study)["robustness"])
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,9 @@ def only(table: pd.DataFrame, **values) -> pd.Series:
 
 def test_the_reported_specification_is_the_effects_table(metrics, table):
     plan = plan_of(FACTORS, ["accuracy", "loss"])
-    effects = pd.DataFrame(readings.fit_study(metrics, plan)["effects"]).set_index(["response", "factor"])
+    effects = pd.DataFrame(readings.fit_study(readings.FittedStudy.of(metrics, plan))["effects"]).set_index(
+        ["response", "factor"]
+    )
     reported = table[table["reported"] & (table["factor"] != "")].set_index(["response", "factor"])
     assert len(reported) == len(effects) == 6
     assert reported["agrees"].all()
@@ -94,16 +97,16 @@ def test_clusters_are_runs_that_differ_in_epochs_only(metrics, table):
 
 def test_codings_that_are_the_same_are_tried_once():
     logs = {"learning_rate": Coding((1e-5, 1e-4), "log10"), "batch_size": Coding((8, 16), "log2")}
-    assert list(robustness.codings_of(logs)) == [robustness.CONFIGURED, "identity"]
+    assert list(specifications.codings_to_try(logs)) == [specifications.CONFIGURED, "identity"]
     plain = {name: Coding(coding.levels, "identity") for name, coding in logs.items()}
-    assert list(robustness.codings_of(plain)) == [robustness.CONFIGURED, "log2"]
+    assert list(specifications.codings_to_try(plain)) == [specifications.CONFIGURED, "log2"]
     nought = {"dropout": Coding((0.0, 0.1), "identity")}
-    assert list(robustness.codings_of(nought)) == [robustness.CONFIGURED], "0 has no logarithm"
+    assert list(specifications.codings_to_try(nought)) == [specifications.CONFIGURED], "0 has no logarithm"
 
 
 def test_degrees_that_add_no_term_are_tried_once():
-    assert list(robustness.degrees_of(["epochs"])) == ["first_order", "quadratic"]
-    assert list(robustness.degrees_of(["learning_rate", "epochs"])) == list(robustness.TERM_ORDER)
+    assert list(specifications.degrees_to_try(["epochs"])) == ["first_order", "quadratic"]
+    assert list(specifications.degrees_to_try(["learning_rate", "epochs"])) == list(TERM_ORDER)
 
 
 def test_runs_that_share_trajectories_are_never_taken_for_independent(metrics):
@@ -178,5 +181,5 @@ def test_what_disagreeing_specifications_share_is_told(rows, told):
 
 
 def test_stopped_responses_are_told():
-    empty = {"robustness": fitting(TABLES["robustness"], robustness.robustness_rows([]))}
+    empty = {"robustness": fitting(TABLES["robustness"], [])}
     assert robustness_section.section(empty, {}, [], 0.95)["finding"].startswith("Nothing to tell")

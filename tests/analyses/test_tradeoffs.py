@@ -31,11 +31,14 @@ STUDIES = 25
 REACH = 3 * (0.05 * 0.95 / STUDIES) ** 0.5  # of a rate of 5 %
 
 
+of = readings.FittedStudy.of
+
+
 @pytest.fixture(scope="module")
 def tables() -> dict[str, pd.DataFrame]:
     """Return a simulated study's runs and its trade-offs."""
     metrics = simulate()["metrics"]
-    return {"metrics": metrics} | as_read(tradeoffs.tradeoff_rows(metrics, plan_of(FACTORS, list(CENTRE))))
+    return {"metrics": metrics} | as_read(tradeoffs.tradeoff_rows(of(metrics, plan_of(FACTORS, list(CENTRE)))))
 
 
 def fitted(metrics: pd.DataFrame, response: str, order: str = "quadratic") -> regression.Surface:
@@ -171,7 +174,7 @@ def test_a_point_that_is_far_worse_in_everything_is_shown_to_be_dominated():
     plan = readings.Plan(
         **vars(plan_of(FACTORS, ["accuracy", "loss"])) | {"tradeoffs": {"responses": ["accuracy", "loss"]}}
     )
-    rows = {row["point_id"]: row for row in tradeoffs.tradeoff_rows(metrics, plan)["pareto_points"]}
+    rows = {row["point_id"]: row for row in tradeoffs.tradeoff_rows(of(metrics, plan))["pareto_points"]}
     assert rows[worst]["verdict"] == "dominated"
     assert rows[worst]["dominated_by"] in rows
     assert not rows[worst]["efficient"]
@@ -182,7 +185,7 @@ def test_a_point_that_is_far_worse_in_everything_is_shown_to_be_dominated():
 
 def test_one_seed_gives_the_observed_front_and_no_verdict():
     metrics = simulate(seeds=(0,))["metrics"]
-    found = tradeoffs.tradeoff_rows(metrics, plan_of(FACTORS, list(CENTRE)))
+    found = tradeoffs.tradeoff_rows(of(metrics, plan_of(FACTORS, list(CENTRE))))
     assert {row["reason"] for row in found["pareto_points"]} == {pareto.ONE_SEED}
     assert all("verdict" not in row for row in found["pareto_points"])
     assert any(row["efficient"] for row in found["pareto_points"])
@@ -194,7 +197,7 @@ def test_several_data_sets_have_a_front_each_and_one_of_the_mean():
     metrics = simulate(datasets=("amazon", "tweets"))["metrics"]
     metrics["point_id"] = metrics["point_id"] + "-" + metrics["dataset"]  # as the workflow names them
     metrics["train_seconds"] = np.random.default_rng(8).uniform(2, 9, len(metrics))
-    found = tradeoffs.tradeoff_rows(metrics, plan_of(FACTORS, list(CENTRE)))
+    found = tradeoffs.tradeoff_rows(of(metrics, plan_of(FACTORS, list(CENTRE))))
     points = pd.DataFrame(found["pareto_points"])
     assert points.groupby("dataset").size().to_dict() == {"": 27, "amazon": 27, "tweets": 27}
     assert points.loc[points["dataset"] == "tweets", "point_id"].str.endswith("tweets").all()
@@ -212,7 +215,7 @@ def test_several_data_sets_have_a_front_each_and_one_of_the_mean():
 def test_seconds_of_different_machines_are_left_out_with_a_reason():
     metrics = simulate()["metrics"]
     metrics.loc[0, "device"] = "cuda"
-    found = tradeoffs.tradeoff_rows(metrics, plan_of(FACTORS, list(CENTRE)))
+    found = tradeoffs.tradeoff_rows(of(metrics, plan_of(FACTORS, list(CENTRE))))
     (left,) = [row for row in found["pareto"] if row["response"] == "seconds"]
     assert "different devices" in left["reason"]
     assert "seconds" not in {row["response"] for row in found["desirability"]}
@@ -221,7 +224,7 @@ def test_seconds_of_different_machines_are_left_out_with_a_reason():
 def test_seconds_are_geometric_means():
     metrics = simulate()["metrics"]
     metrics["train_seconds"] = np.random.default_rng(7).uniform(2, 9, len(metrics))
-    found = pd.DataFrame(tradeoffs.tradeoff_rows(metrics, plan_of(FACTORS, list(CENTRE)))["pareto"])
+    found = pd.DataFrame(tradeoffs.tradeoff_rows(of(metrics, plan_of(FACTORS, list(CENTRE))))["pareto"])
     seconds = found[found["response"] == "seconds"].set_index("point_id")["mean"]
     expected = metrics.groupby("point_id")["train_seconds"].agg(stats.gmean)
     assert seconds.to_dict() == pytest.approx(expected.to_dict(), rel=1e-12)
@@ -266,7 +269,7 @@ def test_two_surfaces_err_together_as_the_surface_of_their_sum_says(shared):
     metrics["f1"] = metrics["accuracy"] + 0.5 * metrics["loss"]
     metrics["both"] = metrics["f1"] + metrics["loss"]
     first, second, both = (fitted(metrics, name) for name in ("f1", "loss", "both"))
-    together = pd.concat([disagreements.scores(first), disagreements.scores(second)], axis=1).to_numpy()
+    together = pd.concat([disagreements.named_scores(first), disagreements.named_scores(second)], axis=1).to_numpy()
     cov, count = together.T @ together, len(first.names)
     assert cov[:count, :count] == pytest.approx(first.fit.cov, rel=1e-9, abs=1e-18)
     summed = cov[:count, :count] + cov[count:, count:] + cov[:count, count:] + cov[count:, :count]
@@ -307,7 +310,7 @@ def test_one_setting_that_is_best_for_both_costs_nothing():
 def test_many_points_take_scheffes_quantile(monkeypatch):
     """Scheffe's is sqrt(p F), and larger than that of the pairs alone."""
     surface = fitted(study(seeds=6), "loss")
-    weights = optimum.point_contrasts(surface, optimum.design_points(surface)[1])
+    weights = optimum.point_contrasts(surface, surface.points)
     pairs = tradeoffs.largest_difference_t(surface, weights)
     monkeypatch.setattr(tradeoffs, "MOST_PAIRS", 0)
     count = len(surface.names)
@@ -331,7 +334,9 @@ def test_desirability_by_the_published_formula():
 def test_weights_of_the_config_are_used(tables):
     plan = plan_of(FACTORS, list(CENTRE))
     heavy = readings.Plan(**vars(plan) | {"tradeoffs": {"responses": None, "weights": {"loss": 50}}})
-    rows = [row for row in tradeoffs.tradeoff_rows(tables["metrics"], heavy)["desirability"] if row["response"] == ""]
+    rows = [
+        row for row in tradeoffs.tradeoff_rows(of(tables["metrics"], heavy))["desirability"] if row["response"] == ""
+    ]
     best = max(rows, key=lambda row: row["desirability"])["point_id"]
     single = tables["desirability"][tables["desirability"]["response"] == "loss"].set_index("point_id")
     assert single.loc[best, "desirability"] > 0.95
@@ -384,7 +389,7 @@ def test_intervals_of_trade_offs_hold_the_truth(noise):
 def test_tables_fit_their_schemas_and_every_gated_study_is_empty(tables):
     assert {name: len(table) > 0 for name, table in tables.items()} == dict.fromkeys(tables, True)
     constant = tables["metrics"].assign(**dict.fromkeys(CENTRE, 0.5))
-    assert all(not rows for rows in tradeoffs.tradeoff_rows(constant, plan_of(FACTORS, list(CENTRE))).values())
+    assert all(not rows for rows in tradeoffs.tradeoff_rows(of(constant, plan_of(FACTORS, list(CENTRE)))).values())
 
 
 def test_section_tells_front_conflicts_prices_and_compromise(tables):
@@ -404,7 +409,7 @@ def test_section_tells_front_conflicts_prices_and_compromise(tables):
 def test_section_says_why_there_is_nothing(responses):
     metrics = simulate()["metrics"]
     plan = readings.Plan(**vars(plan_of(FACTORS, responses)) | {"tradeoffs": {"responses": responses or ["loss"]}})
-    empty = {"metrics": metrics} | as_read(tradeoffs.tradeoff_rows(metrics, plan))
+    empty = {"metrics": metrics} | as_read(tradeoffs.tradeoff_rows(of(metrics, plan)))
     told = tradeoffs_section.section(empty, {name: LABELS[name] for name in responses}, list(FACTORS), 0.95)
     assert told["finding"]
     assert all(group["sentences"] and not group["figures"] for group in told["groups"])
@@ -414,7 +419,7 @@ def test_section_says_why_there_is_nothing(responses):
 
 def test_section_and_figure_of_one_seed(tmp_path):
     metrics = simulate(seeds=(0,))["metrics"]
-    found = {"metrics": metrics} | as_read(tradeoffs.tradeoff_rows(metrics, plan_of(FACTORS, list(CENTRE))))
+    found = {"metrics": metrics} | as_read(tradeoffs.tradeoff_rows(of(metrics, plan_of(FACTORS, list(CENTRE)))))
     told = tradeoffs_section.section(found, LABELS, list(FACTORS), 0.95)
     assert "without a second seed" in told["groups"][0]["sentences"][1]["text"]
     chart = tradeoffs_chart.tradeoffs_chart(found["pareto"], found["pareto_points"], metrics, STUDIED)

@@ -80,7 +80,7 @@ def test_a_diverged_run_counts_as_the_worst_finished_one():
 def test_one_run_a_setting_tells_nothing_of_a_fresh_seed():
     rows = tuning.curve_rows(runs_of([0.8, 0.7, 0.6], "abc"), "accuracy", 0.95)
     assert all("expected_again" not in row for row in rows)
-    assert rows[0]["reason"] == "a setting has one run only, so nothing tells of a fresh seed"
+    assert rows[0]["reason"] == "a setting has one run only, so its value at a fresh seed is unknown"
 
 
 @pytest.mark.parametrize("values", [[None, None], [0.8, None], []])
@@ -129,9 +129,8 @@ def test_where_more_runs_no_longer_matter():
 
 def study(**options) -> dict[str, pd.DataFrame]:
     metrics = simulate_metrics(FACTORS, **({"seeds": (0, 1), "datasets": ("amazon",), "diverged": 0} | options))
-    plan = plan_of(FACTORS, list(LABELS))
-    rows = {"tuning_curves": tuning.tuning_rows(metrics, plan), "fits": readings.fit_study(metrics, plan)["fits"]}
-    return as_read(rows)
+    found = readings.FittedStudy.of(metrics, plan_of(FACTORS, list(LABELS)))
+    return as_read(tuning.tuning_rows(found) | {"fits": readings.fit_study(found)["fits"]})
 
 
 @pytest.mark.parametrize(
@@ -146,7 +145,7 @@ def test_a_study_has_a_section_and_a_figure(options, tmp_path):
     assert len(group["sentences"]) == 2 * len(options.get("datasets", [1]))
     texts = " ".join([found["finding"], *(part["text"] for part in group["sentences"])])
     assert "nan" not in texts
-    assert ("nothing tells of a fresh seed" in texts) == ("seeds" in options)
+    assert ("at a fresh seed is unknown" in texts) == ("seeds" in options)
     chart = tuning_chart.tuning_chart(tables["tuning_curves"], tables["fits"])
     drawing.save_chart(chart, svg=tmp_path / "a.svg", png=tmp_path / "a.png", json=tmp_path / "a.json")
     drawn = (tmp_path / "a.svg").read_text()

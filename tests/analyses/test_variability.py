@@ -341,7 +341,9 @@ def metrics() -> pd.DataFrame:
 
 
 def tables_of(metrics: pd.DataFrame, contributions: dict | None = None, study=FACTORS, responses=("accuracy", "loss")):
-    return as_read(variability_rows(metrics, plan_of(study, list(responses)), contributions or {}))
+    return as_read(
+        variability_rows(readings.FittedStudy.of(metrics, plan_of(study, list(responses))), contributions or {})
+    )
 
 
 def answers(metrics: pd.DataFrame, response: str, count: int = 200) -> dict[str, np.ndarray]:

@@ -48,12 +48,12 @@ def main() -> None:
     """Run the four analysis rules' functions one after the other."""
     runs = large_study()
     baseline = {name: coding.levels[0] for name, coding in CODINGS.items()}
-    plan = readings.Plan(CODINGS, baseline, RESPONSES, "quadratic", 0.95)
+    study = readings.FittedStudy.of(runs, readings.Plan(CODINGS, baseline, RESPONSES, "quadratic", 0.95))
     print(f"{len(runs):,} runs, {len(RESPONSES)} metrics")
     total = 0.0
     for analyse in (readings.fit_study, analyses.check_study, analyses.explore_study, analyses.compare_study):
         start = time.perf_counter()
-        analyse(runs, plan)
+        analyse(study)
         seconds = time.perf_counter() - start
         total += seconds
         print(f"{analyse.__name__:15} {seconds:6.1f} s", flush=True)

@@ -117,16 +117,16 @@ def fitted(runs: pd.DataFrame, response: str, shape: Design) -> regression.Surfa
 def p_values(runs: pd.DataFrame, shape: Design, *, draws: int = PERMUTATIONS) -> Iterator[tuple[str, str, float]]:
     """Yield kind, name and value of every p that is reported on a study where nothing moves the metric."""
     surface = fitted(runs, "null", shape)
-    unequal = checks.unequal_noise(surface)
     yield from coefficient_p(surface)
-    for row in ladder.ladder_rows(surface, "quadratic", unequal):
+    for row in ladder.ladder_rows(surface, "quadratic", surface.unequal):
         yield "ladder, sequential F", row["rung"], row["p_value"]
         yield "ladder, Wald F", row["rung"], row["p_robust"]
     for row in checks.check_rows(surface):
         if "p_value" in row:
             yield f"check: {row['check']}", row["check"], row["p_value"]
-    for row in sensitivity_p(surface, unequal, draws):
-        yield f"sensitivity: {row['specification']}", row["term"], row.get("p_value")
+    for name, rows in sensitivity_p(surface, draws).items():
+        for row, term in zip(rows, surface.names[1:], strict=False):
+            yield f"sensitivity: {name}", term, row.get("p_value")
     for row in slopes.slope_rows(surface, BASELINE):
         if row["units"] == "coded":
             yield f"slopes: {row['place']}", f"{row['factor']}{number_of(row)}", row["p_value"]
@@ -148,14 +148,14 @@ def coefficient_p(surface: regression.Surface) -> Iterator[tuple[str, str, float
                 yield f"coefficients ({framework})", row["term"], row["p_value"]
 
 
-def sensitivity_p(surface: regression.Surface, unequal: str | None, draws: int) -> list[dict]:
-    """Return the p-values of every specification but the refits without parts."""
+def sensitivity_p(surface: regression.Surface, draws: int) -> dict[str, list[dict]]:
+    """Return the rows of every specification but the refits without parts, a term each."""
     numbers = [number for number, term in enumerate(surface.columns) if term]
-    rows = sensitivity.classical(surface, numbers, unequal) + sensitivity.clustered(surface, numbers)
-    rows += sensitivity.mixed_model(surface, numbers, unequal) + sensitivity.transformed(logit_ready(surface), numbers)
-    rows += sensitivity.permutation(surface, numbers, draws)
-    names = [surface.names[number] for number in numbers]
-    return [row | {"term": name} for name, row in zip(itertools.cycle(names), rows, strict=False)]
+    return sensitivity.refits(surface, numbers) | {
+        "mixed_model": sensitivity.mixed_model(surface, numbers, surface.unequal),
+        "transformed": sensitivity.transformed(logit_ready(surface), numbers),
+        "permutation": sensitivity.permutation(surface, numbers, draws),
+    }
 
 
 def logit_ready(surface: regression.Surface) -> regression.Surface:
@@ -265,8 +265,8 @@ def predictions(surface: regression.Surface, runs: pd.DataFrame, shape: Design) 
 
     A prediction is a mean over the study's own seeds, so their shifts are part of its truth.
     """
-    points, coded = optimum.design_points(surface)
-    places = dict(zip(shape.codings, coded.T, strict=True))
+    points = surface.points
+    places = surface.coded(points)
     truth = model_matrix(places, surface.columns) @ shape.truth + runs["shift"].iloc[0]
     told = list(regression.predicted(surface, places))
     for number, row in enumerate(told):
@@ -302,4 +302,4 @@ def lack_of_fit_p(runs: pd.DataFrame, shape: Design, cliff: float) -> float | No
     """Return the lack-of-fit p of a study whose metric falls by some deviations at the highest learning rate."""
     rate = runs["learning_rate"] == max(shape.codings["learning_rate"].levels)
     surface = fitted(runs.assign(cliff=runs["cliff"] - cliff * SD * rate), "cliff", shape)
-    return checks.lack_of_fit(surface, checks.unequal_noise(surface)).get("p_value")
+    return checks.lack_of_fit(surface, surface.unequal).get("p_value")

@@ -77,7 +77,7 @@ def called_dominated(shape: simulate.Design, noise: str, generator: np.random.Ge
     """Say whether any point is called dominated in a study where all are on the true front."""
     plan = plan_of(shape)
     runs = study(shape, noise, flat_front(shape), generator)
-    found = pareto.pareto_tables(runs, readings.study_surfaces(runs, plan)[0], plan)["pareto_points"]
+    found = pareto.pareto_tables(readings.FittedStudy.of(runs, plan))["pareto_points"]
     return any(row["verdict"] == "dominated" for row in found)
 
 
@@ -104,7 +104,8 @@ def intervals(shape: simulate.Design, noise: str, generator: np.random.Generator
     """Yield kind and success of every interval on a study of two known surfaces."""
     plan, truth = plan_of(shape), surfaces(shape)
     runs = study(shape, noise, truth, generator)
-    fitted = readings.study_surfaces(runs, plan)[0]
+    analysed = readings.FittedStudy.of(runs, plan)
+    fitted = analysed.surfaces
     draws = disagreements.joint_draws(fitted)
     slopes = true_gradients(shape)
     cosines = (slopes["accuracy"] * slopes["loss"]).sum(1)
@@ -119,7 +120,7 @@ def intervals(shape: simulate.Design, noise: str, generator: np.random.Generator
         price = values[row["own_best"]] - values[row["point_id"]]
         held.append(row["ci_low"] <= price <= row["ci_high"])
     yield "prices, all at once", all(held)
-    found = tradeoffs.desirability_rows(fitted, draws, runs, plan)
+    found = tradeoffs.desirability_rows(fitted, draws, analysed)
     own = {name: truth[name] + runs[f"{name}_shift"].iloc[0] for name in truth}  # of the study's seeds
     together = np.sqrt(np.prod([true_desirability(found, name, own[name]) for name in own], axis=0))
     for row, value in zip([row for row in found if row["response"] == ""], together, strict=True):

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from finevar import ROOT
-from finevar.analyses.fits import Plan, fit_study
+from finevar.analyses.fits import FittedStudy, Plan, fit_study
 from finevar.columns import MODEL_CARDS
 from finevar.found.choice import Question, duplicates, stopped_early
 from finevar.found.gates import judge_cards
@@ -80,7 +80,7 @@ def test_no_p_value_is_had_from_them(published):
     cards, _, stop = judge_cards(published, question())
     runs = found_runs(cards, BASELINE, stop).to_pandas()
     plan = Plan(FACTORS, BASELINE["settings"], ["accuracy", "f1", "loss"], "interactions", 0.95)
-    tables = fit_study(runs, plan)
+    tables = fit_study(FittedStudy.of(runs, plan))
     assert tables["coefficients"] == tables["effects"] == []
     assert {(row["gate"], row["gate_code"]) for row in tables["fits"]} == {(stop, Stop.CARDS)}
 

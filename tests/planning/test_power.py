@@ -12,7 +12,6 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.outliers_influence import variance_inflation_factor
-from statsmodels.stats.power import FTestPowerF2, TTestIndPower, TTestPower
 
 from finevar.planning import power
 from finevar.reasons import Stop
@@ -31,41 +30,6 @@ def design(raw: dict[str, Any], **changes: Any) -> power.Design:
         section, _, key = path.partition("__")
         raw.setdefault(section, {})[key] = value
     return power.planned_design(read_config(raw))
-
-
-# One test -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("noncentrality", "df", "alpha"), [(0, 10, 0.05), (1.5, 4, 0.05), (2.9, 43, 0.01), (6, 200, 0.001)]
-)
-def test_power_is_that_of_a_noncentral_t(noncentrality, df, alpha):
-    theirs = TTestPower().power(noncentrality / math.sqrt(df + 1), nobs=df + 1, alpha=alpha, df=df)
-    assert power.t_power(noncentrality, df, alpha) == pytest.approx(theirs, rel=1e-9)
-
-
-def test_power_is_that_of_an_f_test_of_one_parameter():
-    ours = power.t_power(2.5, 43, 0.05)
-    theirs = FTestPowerF2().power(2.5**2 / 45, df_num=1, df_denom=43, alpha=0.05, ncc=1)
-    assert ours == pytest.approx(theirs, rel=1e-9)
-
-
-def test_two_groups_need_the_difference_that_statsmodels_says():
-    """A factor at two levels: the coded coefficient is half the difference between two groups of 10."""
-    found = power.detectable(df=18, alpha=0.05)
-    difference = TTestIndPower().solve_power(nobs1=10, alpha=0.05, power=0.8)
-    assert 2 * found / math.sqrt(20) == pytest.approx(difference, rel=1e-6)
-
-
-def test_what_is_detectable_has_the_power_asked_for():
-    for df, alpha, wanted in ((1, 0.05, 0.8), (43, 0.05, 0.9), (500, 1e-4, 0.5)):
-        assert power.t_power(power.detectable(df, alpha, wanted), df, alpha) == pytest.approx(wanted, abs=1e-9)
-
-
-def test_wider_errors_need_larger_effects():
-    """With infinitely many degrees of freedom, the critical value and the quantile of the power just add up."""
-    expected = 1.2 * stats.norm.isf(0.025) + stats.norm.ppf(0.8)
-    assert power.detectable(df=1e7, alpha=0.05, widening=1.2) == pytest.approx(expected, abs=1e-4)
 
 
 # A design -------------------------------------------------------------------------------------------------------------

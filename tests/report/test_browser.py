@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from test_report import figures
 
-from finevar.analyses.fits import study_surfaces
+from finevar.analyses.fits import FittedStudy
 from finevar.statistics.regression import predicted
 from report_fixtures import CENTRE, FACTORS, baseline_metrics, explore, facts, plan_of, simulate
 
@@ -82,7 +82,7 @@ def test_a_slider_tells_the_surfaces_prediction(page, tables):
     """Against the fit itself, which the page does not hold: only coefficients and covariance."""
     for number, place in enumerate((0.5, -1.0, 1.0)):
         page.locator(f"#explorer-factor-{number}").fill(str(place))
-    surface = study_surfaces(tables["metrics"], plan_of(FACTORS, list(CENTRE)))[0][0]
+    surface = FittedStudy.of(tables["metrics"], plan_of(FACTORS, list(CENTRE))).surfaces[0]
     coded = dict(zip(FACTORS, map(np.atleast_1d, (0.5, -1.0, 1.0)), strict=True))
     (at,) = predicted(surface, coded)
     cells = page.locator("#explorer-predictions tr").first.locator("td").all_inner_texts()

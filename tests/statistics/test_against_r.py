@@ -122,7 +122,7 @@ def test_lack_of_fit(surface, by_r):
 
 def test_residual_checks(surface, by_r):
     for check, statistic, p in (
-        (checks.breusch_pagan, "breusch_pagan.f", "breusch_pagan.p"),
+        (checks.breusch_pagan_row, "breusch_pagan.f", "breusch_pagan.p"),
         (checks.reset, "reset_surface.f_hc3", "reset_surface.p_hc3"),
         (checks.normality, "shapiro_standardised.w", "shapiro_standardised.p"),
     ):

@@ -37,6 +37,9 @@ def chemreact() -> pd.DataFrame:
     return runs.assign(seed=0, status="ok", baseline_yield=80.0, run_id=names, trajectory_id=names)
 
 
+fitted = readings.FittedStudy.of
+
+
 def study(*, seeds: int = 2, datasets: tuple[str, ...] = ("amazon",), noise: float = 0.01) -> pd.DataFrame:
     """Return a study whose loss is a known quadratic in coded units plus noise; accuracy and f1 are noise alone."""
     draw = np.random.default_rng(1)
@@ -71,7 +74,7 @@ def study(*, seeds: int = 2, datasets: tuple[str, ...] = ("amazon",), noise: flo
 
 
 def fit(metrics: pd.DataFrame, responses=("loss", "accuracy"), order: str = "quadratic") -> dict[str, pd.DataFrame]:
-    tables = readings.fit_study(metrics, readings.Plan(CODINGS, BASELINE, list(responses), order, 0.95))
+    tables = readings.fit_study(fitted(metrics, readings.Plan(CODINGS, BASELINE, list(responses), order, 0.95)))
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}
 
 
@@ -286,7 +289,7 @@ def test_aliased_batch_times_epochs_is_named_and_has_no_p():
     assert aliased_terms(matrix, names) == ["batch_size:epochs"]
     plan = readings.Plan(CODINGS, BASELINE, ["loss"], "interactions", 0.95)
     for analyse in (analyses.check_study, analyses.explore_study, analyses.compare_study):
-        assert all(not rows for rows in analyse(tied, plan).values())
+        assert all(not rows for rows in analyse(fitted(tied, plan)).values())
 
 
 def test_too_few_levels_are_named():
@@ -316,7 +319,7 @@ def test_the_covariance_and_its_reason_are_told():
 def test_claims_leave_the_family_of_the_other_terms():
     claims = [{"response": "loss", "term": "epochs"}, {"response": "loss", "term": "batch_size"}]
     plan = readings.Plan(CODINGS, BASELINE, ["loss"], "quadratic", 0.95, claims)
-    table = pd.DataFrame(readings.fit_study(study(), plan)["coefficients"])
+    table = pd.DataFrame(readings.fit_study(fitted(study(), plan))["coefficients"])
     rows = table.query("framework == 'absolute' and units == 'coded'").set_index("term")
     assert set(rows.loc[["epochs", "batch_size"], "family"]) == {"2 claims, Holm"}
     assert rows.loc["learning_rate", "family"] == "7 absolute terms, Benjamini-Hochberg"

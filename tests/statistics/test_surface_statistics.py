@@ -11,7 +11,17 @@ import pytest
 from scipy import optimize, stats
 from test_regression import BASELINE, CHEM_CODINGS, CODINGS, chemreact, study
 
-from finevar.statistics import checks, covariance, ladder, optimum, regression, sensitivity, slopes, verdicts
+from finevar.statistics import (
+    checks,
+    covariance,
+    ladder,
+    optimum,
+    regression,
+    sensitivity,
+    slopes,
+    specifications,
+    verdicts,
+)
 from finevar.study.coding import Coding, model_matrix, terms
 
 
@@ -303,9 +313,11 @@ def test_a_mixed_model_takes_six_seeds():
 def test_transformed_scales():
     metrics = study()
     fitted = surface(metrics)
-    np.testing.assert_allclose(sensitivity.unbounded(fitted), np.log(metrics["loss"]))
+    np.testing.assert_allclose(specifications.unbounded(fitted), np.log(metrics["loss"]))
     shares = surface(metrics, "accuracy")
-    np.testing.assert_allclose(sensitivity.unbounded(shares), np.log(metrics["accuracy"] / (1 - metrics["accuracy"])))
+    np.testing.assert_allclose(
+        specifications.unbounded(shares), np.log(metrics["accuracy"] / (1 - metrics["accuracy"]))
+    )
     metrics.loc[0, "accuracy"] = 1.0
     row = sensitivity.transformed(surface(metrics, "accuracy"), [1])[0]
     assert row["reason"] == "accuracy reaches a bound of its scale"

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy import stats
 
 from finevar.statistics.checks import saturated_cells
-from finevar.statistics.covariance import errors_of, fit_ols
-from finevar.statistics.noise import has_own_noise, noise_at
-from finevar.statistics.optimum import DRAW_SEED, DRAWS, design_points, joint_df, normal_draws, point_contrasts
+from finevar.statistics.covariance import CLASSICAL, Fit, contrasts, errors_of, fit_ols
+from finevar.statistics.estimability import obstacle
+from finevar.statistics.noise import noise_at
+from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface
-from finevar.study.coding import Codings, aliased_terms, design_matrix, leverages, model_matrix
+from finevar.statistics.simultaneous import DRAW_SEED, DRAWS, joint_df, normal_draws
+from finevar.study.coding import design_matrix, model_matrix
 
 NO_B1 = "no finished run of this study has the baseline's own hyperparameters (B1)"
 FEW_SEEDS = 10  # with fewer, what a seed does to all of its runs is hardly known (see make calibrate)
@@ -38,8 +39,8 @@ def against_baseline_rows(surface: Surface, baseline: Mapping[str, float]) -> Ro
     common shifts cancel, and s2 is what cell means and seeds leave. Where noise differs between settings, s2 is that of
     the baseline's own. The simultaneous interval holds at all tried points at once.
     """
-    points, coded = design_points(surface)
-    weights = point_contrasts(surface, coded)
+    points = surface.points
+    weights = point_contrasts(surface, points)
     rows = []
     for name, found in (("B0", frozen(surface, baseline)), ("B1", retrained(surface, baseline))):
         who = {"response": surface.response, "baseline": name}
@@ -72,7 +73,7 @@ def difference(surface: Surface, q: np.ndarray, value: Value, at_once: float) ->
 
     at_once: the quantile of the interval that holds at all tried points at once.
     """
-    own, variance = float(q @ surface.fit.cov @ q), value.variance
+    own, variance = float(surface.fit.std_errors(q[None])[0]) ** 2, value.variance
     error = math.sqrt(max(own + variance - 2 * float(q @ value.shared), 0.0))
     freedom = (own + variance) ** 2 / (own**2 / surface.fit.df + variance**2 / value.df)
     quantile = float(stats.t.ppf((1 + surface.confidence) / 2, freedom))
@@ -130,7 +131,7 @@ def retrained(surface: Surface, baseline: Mapping[str, float]) -> Value | str:
     if df < 1:
         return NO_SEEDS
     variance, worth = error, float(df)
-    if has_own_noise(surface):
+    if surface.has_own_noise:
         variance, worth = noise_at(surface, [baseline])[0]
     fit = surface.fit
     shared = variance * fit.bread @ fit.matrix[own].mean(0)
@@ -148,7 +149,7 @@ def at_baseline(runs: pd.DataFrame) -> np.ndarray:
 def matched_rows(surface: Surface) -> Rows:
     """Return what is left unexplained with and without matching, and the tests of its slope of one."""
     runs = with_retrained(surface)
-    response, fit = surface.response, surface.fit
+    response = surface.response
     values = runs[response].to_numpy(float)
     analyses = {
         "absolute": values,
@@ -157,8 +158,8 @@ def matched_rows(surface: Surface) -> Rows:
     }
     rows: Rows = []
     for name, left in analyses.items():
-        rows.append({"analysis": name} | unexplained(left, runs, surface.codings, surface))
-    rows.append({"analysis": "blocks", "residual_sd": math.sqrt(fit.ssr / fit.df_resid), "df": fit.df_resid})
+        rows.append({"analysis": name} | unexplained(left, runs, surface))
+    rows.append({"analysis": "blocks"} | spread(surface.fit))
     rows.append({"analysis": "ancova_b0"} | ancova(surface, runs, f"baseline_{response}", ["dataset"]))
     rows.append({"analysis": "ancova_b1"} | ancova(surface, runs, "retrained", ["dataset", "seed"]))
     return [{"response": response} | row for row in rows]
@@ -177,10 +178,10 @@ def fit_matched(surface: Surface, baseline: Mapping[str, float]) -> Surface | No
         return None
     joint = runs.assign(dataset=runs["dataset"] + " seed " + runs["seed"].astype(str), seed=0)
     matrix, names = design_matrix(joint, surface.codings, surface.columns, baseline)
-    if len(matrix) <= len(names) or aliased_terms(matrix, names) or leverages(matrix).max() > 1 - 1e-8:
+    errors = errors_of(runs)
+    if obstacle(matrix, errors):
         return None
     change = runs[surface.response] - runs["retrained"]
-    errors = errors_of(runs)
     fit = fit_ols(change.to_numpy(float), matrix, errors)
     cov = fit.cov.copy()
     cov[0, 0] += error / int(at_baseline(surface.runs).sum())
@@ -195,13 +196,17 @@ def with_retrained(surface: Surface) -> pd.DataFrame:
     return runs[~own if own.any() else slice(None)].merge(twins, how="left", on=["dataset", "seed"])
 
 
-def unexplained(values: np.ndarray, runs: pd.DataFrame, codings: Codings, surface: Surface) -> dict[str, Any]:
+def unexplained(values: np.ndarray, runs: pd.DataFrame, surface: Surface) -> dict[str, Any]:
     """Return the residual standard deviation of a surface without blocks, and its degrees of freedom."""
     if np.isnan(values).any():
         return {"reason": "a data set or seed has no run of this baseline"}
-    matrix = model_matrix({name: coding.coded(runs[name]) for name, coding in codings.items()}, surface.columns)
-    fit = sm.OLS(values, matrix).fit()
-    return {"residual_sd": math.sqrt(fit.scale), "df": float(fit.df_resid)}
+    matrix = model_matrix(surface.coded(runs), surface.columns)
+    return spread(fit_ols(values, matrix, CLASSICAL))
+
+
+def spread(fit: Fit) -> dict[str, Any]:
+    """Return the residual standard deviation of a fit and its degrees of freedom."""
+    return {"residual_sd": math.sqrt(fit.ssr / fit.df_resid), "df": fit.df_resid}
 
 
 def ancova(surface: Surface, runs: pd.DataFrame, covariate: str, block: list[str]) -> dict[str, Any]:
@@ -209,25 +214,20 @@ def ancova(surface: Surface, runs: pd.DataFrame, covariate: str, block: list[str
 
     Subtracting a baseline supposes a slope of one. A baseline is the same for all runs of its block (data set, or data
     set and seed), so blocks are what counts: their means, adjusted for the terms, are regressed on their baselines,
-    within data sets where seeds tell blocks apart.
+    within data sets where blocks are seeds.
     """
     if runs[covariate].isna().any():
         return {"reason": "a data set or seed has no run of this baseline"}
     labels = runs.groupby(block, sort=True).ngroup().to_numpy()
     dummies = np.eye(labels.max() + 1)[labels]
-    coded = {name: coding.coded(runs[name]) for name, coding in surface.codings.items()}
-    terms_only = model_matrix(coded, surface.columns[1:])
-    means = sm.OLS(runs[surface.response].to_numpy(float), np.column_stack([dummies, terms_only])).fit().params
+    matrix = np.column_stack([dummies, model_matrix(surface.coded(runs), surface.columns[1:])])
+    means = fit_ols(runs[surface.response].to_numpy(float), matrix, CLASSICAL).params
     groups = runs.assign(block=labels).drop_duplicates("block").sort_values("block")
     within = pd.factorize(groups["dataset"])[0] if "seed" in block else np.zeros(len(groups), dtype=int)
     exog = np.column_stack([groups[covariate].to_numpy(float), np.eye(within.max() + 1)[within]])
-    df = len(exog) - exog.shape[1]
-    if df < 1 or np.linalg.matrix_rank(exog) < exog.shape[1]:
+    if obstacle(exog, CLASSICAL):
         what = "pairs of data set and seed" if "seed" in block else "data sets"
         return {"reason": f"not testable: there are too few {what} ({len(exog)}) to leave a degree of freedom"}
-    fit = sm.OLS(means[: len(exog)], exog).fit()
-    slope, error = float(fit.params[0]), float(fit.bse[0])
-    reach = float(stats.t.ppf((1 + surface.confidence) / 2, df)) * error
-    p = float(2 * stats.t.sf(abs(slope - 1) / error, df))
-    found = {"estimate": slope, "std_error": error, "df": float(df), "p_value": p}
-    return found | {"ci_low": slope - reach, "ci_high": slope + reach}
+    fit = fit_ols(means[: len(exog)], exog, CLASSICAL)
+    slope = next(contrasts(fit, np.eye(exog.shape[1])[:1], surface.confidence, null=1.0))
+    return slope._asdict() | {"df": fit.df}

@@ -7,7 +7,6 @@ al. 2017, temperature scaling; the split of a proper score in two is DeGroot and
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ from scipy.optimize import brentq
 from statsmodels.stats.proportion import proportion_confint
 
 from finevar import metrics as scores
-from finevar.analyses.fits import Plan, effect_rows, study_surfaces
+from finevar.analyses.fits import FittedStudy, effect_rows
 from finevar.results.predictions import Predictions
 
 PARTS = ("loss", "refinement", "calibration_loss")
@@ -98,7 +97,7 @@ def loss_parts(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     }
 
 
-def calibration_effect_rows(metrics: pd.DataFrame, plan: Plan, parts: pd.DataFrame) -> Rows:
+def calibration_effect_rows(study: FittedStudy, parts: pd.DataFrame) -> Rows:
     """Return the change of loss, refinement and calibration loss from each factor's lowest to its highest level.
 
     Each by the study's own surface, the other factors at their centre. The fits are linear in the response, so the
@@ -106,10 +105,9 @@ def calibration_effect_rows(metrics: pd.DataFrame, plan: Plan, parts: pd.DataFra
     parts: the table of calibration.
     """
     runs = parts.loc[parts["role"] == "run", ["dataset", "run_id", *PARTS[1:]]]
-    whole = metrics.merge(runs, how="left", on=["dataset", "run_id"])
-    surfaces, stopped = study_surfaces(whole, dataclasses.replace(plan, responses=PARTS))
-    rows = [{name: row[name] for name in REPORTED} for surface in surfaces for row in effect_rows(surface)]
-    return rows + [{"response": name, "reason": reason.sentence} for name, reason in stopped.items()]
+    whole = study.of_responses(PARTS, study.metrics.merge(runs, how="left", on=["dataset", "run_id"]))
+    rows = [{name: row[name] for name in REPORTED} for surface in whole.surfaces for row in effect_rows(surface)]
+    return rows + [{"response": name, "reason": reason.sentence} for name, reason in whole.stopped.items()]
 
 
 # Reliability ----------------------------------------------------------------------------------------------------------

@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from scipy import special, stats
 
 from finevar.analyses.fits import SPAN
 from finevar.reasons import Reason, Undecided
+from finevar.statistics.detectable import POWER, detectable
 from finevar.study.coding import factors_of, term_name, terms
 from finevar.tables import as_rows
 from finevar.words.formatting import counted, factor_label, joined, percent, significant
 
-POWER = 0.8
-UNITS = {  # of an estimate: the change of the response that a term's verdict is about, see readings.SPAN
+UNITS = {  # of an estimate: the change of the response that a term's verdict is about, see fits.SPAN
     "first_order": "change from the lowest to the highest level",
     "two_way": "change along one factor at the other's highest level, less that at its middle",
     "quadratic": "change from the middle to the ends",
@@ -70,7 +69,7 @@ def judge_claim(
 ) -> dict[str, Any]:
     """Return what this study finds of a claim: the estimate of its term, and the verdict."""
     row = measured(found, factors) | {"found": found["verdict"], "smallest_effect": fit["smallest_effect"]}
-    row["minimum_detectable"] = SPAN[found["group"]] * detectable(found, alpha)
+    row["minimum_detectable"] = SPAN[found["group"]] * found["std_error"] * detectable(found["df"], alpha)
     row["verdict"] = verdict_on(claim, found)
     return row | reason_columns(undecided_reason(row, fit, alpha) if row["verdict"] == "undecided" else None)
 
@@ -96,15 +95,6 @@ def measured(found: Row, factors: Mapping[str, Mapping[str, Any]]) -> dict[str, 
         levels = factors[names[0]]["levels"]
         row |= {"from_level": float(min(levels)), "to_level": float(max(levels))}
     return row
-
-
-def detectable(found: Row, alpha: float) -> float:
-    """Return the smallest coefficient that a two-sided t test at this study's error finds with a power of 80 %.
-
-    By the noncentral t distribution; that the test finds it with the wrong sign is left out, being below 1 in 10,000.
-    """
-    critical = stats.t.ppf(1 - alpha / 2, found["df"])
-    return found["std_error"] * float(special.nctdtrinc(found["df"], 1 - POWER, critical))
 
 
 def verdict_on(claim: Claim, found: Row) -> str:

@@ -1,7 +1,7 @@
 """Where two metrics pull apart: the angle between their fitted gradients, each turned so that up is better.
 
-The surfaces of a study share their design matrix and their runs, so that their errors go together; how much is told by
-the products of their residuals, run by run, as the covariance of one surface is by its own.
+The surfaces of a study share their design matrix and their runs, so that their errors go together; how much follows
+from the products of their residuals, run by run, as the covariance of one surface does from its own.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 
 from finevar.metrics import towards
-from finevar.statistics.covariance import jackknife_weights
-from finevar.statistics.optimum import design_points, joint_df, region_limit, region_statistic, t_draws
+from finevar.statistics.covariance import scores
+from finevar.statistics.optimum import coded_points, region_limit, region_statistic
 from finevar.statistics.regression import Surface, contrast
-from finevar.statistics.slopes import gradient, sign
+from finevar.statistics.simultaneous import joint_df, t_draws
+from finevar.statistics.slopes import gradient, gradients, sign
 
-UNTOLD = "the gradient of {} cannot be told from zero here, so it may point anywhere"
+FLAT = "the gradient of {} does not differ significantly from zero here, so it may point anywhere"
 VERDICTS = {"positive": "agree", "negative": "disagree", "open": "open"}
 
 Rows = list[dict[str, Any]]
@@ -29,15 +30,11 @@ Rows = list[dict[str, Any]]
 # Joint errors ---------------------------------------------------------------------------------------------------------
 
 
-def scores(surface: Surface) -> pd.DataFrame:
-    """Return what each independent run, or trajectory, adds to the parameters' errors [clusters, parameters].
-
-    Their cross products are the fit's covariance (HC3 or CR3).
-    """
-    fit, count = surface.fit, surface.errors.count
-    rows = jackknife_weights(fit.matrix, fit.bread, surface.errors.clusters) * fit.resid[:, None]
-    rows = rows if count is None else rows * math.sqrt((count - 1) / count)
-    return pd.DataFrame(rows).groupby(surface.runs["trajectory_id"].to_numpy()).sum()
+def named_scores(surface: Surface) -> pd.DataFrame:
+    """Return what each independent run, or trajectory, adds to the parameters' errors [clusters, parameters], by id."""
+    fit = surface.fit
+    added = scores(fit.matrix, fit.bread, fit.resid, surface.errors.clusters)
+    return pd.DataFrame(added, index=pd.unique(surface.runs["trajectory_id"]))
 
 
 def joint_draws(surfaces: Sequence[Surface]) -> list[np.ndarray]:
@@ -46,7 +43,7 @@ def joint_draws(surfaces: Sequence[Surface]) -> list[np.ndarray]:
     Multivariate t, with cross products of scores as the covariance between surfaces; a run that one of them lacks adds
     nothing to it.
     """
-    together = pd.concat([scores(surface) for surface in surfaces], axis=1).fillna(0.0).to_numpy()
+    together = pd.concat([named_scores(surface) for surface in surfaces], axis=1).fillna(0.0).to_numpy()
     draws = t_draws(together.T @ together, min(joint_df(surface) for surface in surfaces))
     ends = np.cumsum([len(surface.names) for surface in surfaces])[:-1]
     parts = np.split(draws, ends, axis=1)
@@ -64,31 +61,26 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
     """
     if len(surfaces) < 2:
         return []
-    points, coded = design_points(surfaces[0])
+    points = surfaces[0].points
+    coded = coded_points(surfaces[0], points)
     places = np.vstack([coded, np.zeros(coded.shape[1])])
     names = [("cell", point) for point in points["point_id"]] + [("centre", None)]
-    told = [region_statistic(surface, places) > region_limit(surface) for surface in surfaces]
-    weights = [place_gradients(surface, places) for surface in surfaces]
+    steep = [region_statistic(surface, places) > region_limit(surface) for surface in surfaces]
+    weights = [gradients(surface, places) for surface in surfaces]
     found: dict[tuple[int, int], Rows] = {pair: [] for pair in itertools.combinations(range(len(surfaces)), 2)}
     for number, (place, point) in enumerate(names):
         slopes = [oriented(surface, at[number]) for surface, at in zip(surfaces, weights, strict=True)]
         drawn = [part @ slope.T for part, slope in zip(draws, slopes, strict=True)]
         at_best = [slope @ surface.fit.params for surface, slope in zip(surfaces, slopes, strict=True)]
         for (a, b), rows in found.items():
-            untold = [surfaces[which].response for which in (a, b) if not told[which][number]]
-            row = angle(at_best[a], at_best[b], drawn[a], drawn[b], surfaces[a].alpha, untold)
+            flat = [surfaces[which].response for which in (a, b) if not steep[which][number]]
+            row = angle(at_best[a], at_best[b], drawn[a], drawn[b], surfaces[a].alpha, flat)
             rows.append({"place": place, "point_id": point} | row)
     return [
         {"response_a": surfaces[a].response, "response_b": surfaces[b].response} | row
         for (a, b), rows in found.items()
         for row in [*rows, summary(rows, surfaces[a], surfaces[b])]
     ]
-
-
-def place_gradients(surface: Surface, places: np.ndarray) -> np.ndarray:
-    """Return the contrasts [places, factors, parameters] of the slopes at coded places [places, factors]."""
-    where = dict(zip(surface.codings, places.T, strict=True))
-    return np.stack([surface.padded(gradient(surface.columns, where, name)) for name in surface.codings], axis=1)
 
 
 def oriented(surface: Surface, weights: np.ndarray) -> np.ndarray:
@@ -103,19 +95,20 @@ def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def angle(
-    a: np.ndarray, b: np.ndarray, drawn_a: np.ndarray, drawn_b: np.ndarray, alpha: float, untold: Sequence[str]
+    a: np.ndarray, b: np.ndarray, drawn_a: np.ndarray, drawn_b: np.ndarray, alpha: float, flat: Sequence[str]
 ) -> dict[str, Any]:
     """Return the cosine of two gradients [factors] with its percentile interval over draws [draws, factors].
 
-    untold: the responses whose gradient cannot be told from zero; the interval is then every cosine (Fieller 1954).
+    flat: the responses whose gradient does not differ significantly from zero; the interval is then every cosine
+    (Fieller 1954).
     Noise turns parallel gradients apart but never together, so that draws stay short of a cosine of 1, or of -1: it
     belongs to the interval where the angle's basic bootstrap interval (Davison & Hinkley 1997, ch. 5) reaches it.
     """
     value = float(cosine(a, b))
     if not math.isfinite(value):
         return {"reason": "a fitted gradient is zero here"}
-    if untold:
-        why = UNTOLD.format(" and that of ".join(untold))
+    if flat:
+        why = FLAT.format(" and that of ".join(flat))
         return {"cosine": value, "ci_low": -1.0, "ci_high": 1.0, "verdict": "open", "reason": why}
     here, drawn = math.acos(np.clip(value, -1, 1)), np.arccos(np.clip(cosine(drawn_a, drawn_b), -1, 1))
     near, far = np.quantile(drawn, [alpha / 2, 1 - alpha / 2]).tolist()
@@ -132,17 +125,16 @@ def summary(rows: Rows, first: Surface, second: Surface) -> dict[str, Any]:
 
 
 def parting(first: Surface, second: Surface) -> list[str]:
-    """Return the factors that make one response better and the other worse on average, both told from zero."""
+    """Return the factors that make one response better and the other worse on average, both significantly."""
     ways = [average_ways(surface) for surface in (first, second)]
     return [name for name in first.codings if {ways[0][name], ways[1][name]} == {"positive", "negative"}]
 
 
 def average_ways(surface: Surface) -> Mapping[str, str]:
     """Return which way each factor's slope, averaged over the runs, points; positive is better."""
-    everywhere = {name: coding.coded(surface.runs[name]) for name, coding in surface.codings.items()}
     ways = {}
     for name in surface.codings:
-        weights = surface.padded(gradient(surface.columns, everywhere, name).mean(0))
+        weights = surface.padded(gradient(surface.columns, surface.coded(), name).mean(0))
         slope = contrast(surface, oriented(surface, weights))
         ways[name] = sign(slope.ci_low, slope.ci_high)
     return ways

@@ -10,7 +10,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from finevar.analyses.fits import Plan
+from finevar.analyses.fits import FittedStudy, Plan
 
 DRAWS = 99_999
 DRAW_SEED = 20250103
@@ -18,16 +18,17 @@ DRAW_SEED = 20250103
 Rows = list[dict[str, Any]]
 
 
-def failure_rows(metrics: pd.DataFrame, plan: Plan) -> Rows:
+def failure_rows(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the table failures: all runs (factor ""), then each level of each factor.
 
-    metrics: a study's runs (columns.STUDY_METRICS). Data sets are pooled (""), and where there are several, told apart
-    as well. A diverged run is a result; a missing one is not, and is in no share.
+    Data sets are pooled (""), and where there are several, also apart. A diverged run is a result; a missing
+    one is not, and is in no share.
     """
+    metrics = study.metrics
     parts = [("", metrics)]
     if metrics["dataset"].nunique() > 1:
         parts += list(metrics.groupby("dataset", sort=False))
-    return [row for dataset, runs in parts for row in dataset_rows(runs, dataset, plan)]
+    return {"failures": [row for dataset, runs in parts for row in dataset_rows(runs, dataset, study.plan)]}
 
 
 def dataset_rows(runs: pd.DataFrame, dataset: str, plan: Plan) -> Rows:

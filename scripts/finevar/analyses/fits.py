@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -14,9 +15,8 @@ import pandas as pd
 from finevar.analyses.baselines import fit_matched
 from finevar.analyses.gates import stop_reason
 from finevar.reasons import Reason, Stop
-from finevar.statistics.checks import unequal_noise
 from finevar.statistics.ladder import ladder_rows, quality
-from finevar.statistics.regression import Surface, contrast, fit_relative, fit_surface, predicted
+from finevar.statistics.regression import Surface, contrast, contrasts, fit_relative, fit_surface, predicted
 from finevar.statistics.verdicts import adjust_families, columns_key, equivalence, judge
 from finevar.study.coding import Codings, Term, codings_of, model_matrix, step_unit, term_group, term_name, terms
 
@@ -35,7 +35,7 @@ Claim = Mapping[str, Any]  # a statement made before the study, see workflow/sch
 
 @dataclass(frozen=True)
 class Plan:
-    """What to fit and how to judge it, as the config says."""
+    """What to fit and how to judge it, as the config says; what a function needs of it, it takes from here."""
 
     codings: Codings
     baseline: Mapping[str, float]  # the baseline's level of each factor, natural
@@ -70,30 +70,51 @@ def finished_runs(metrics: pd.DataFrame, response: str) -> pd.DataFrame:
     return metrics[(metrics["status"] == "ok") & metrics[response].notna()].reset_index(drop=True)
 
 
-def study_surfaces(metrics: pd.DataFrame, plan: Plan) -> tuple[list[Surface], dict[str, Reason]]:
-    """Return the surface of every response that passes the gates, and what stopped every other."""
-    surfaces, stopped = [], {}
-    for response in plan.responses:
-        used = finished_runs(metrics, response)
-        if reason := stop_reason(metrics, used, response, plan.codings, plan.columns):
-            stopped[response] = reason
-        else:
-            surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence))
-    return surfaces, stopped
+@dataclass(frozen=True)
+class FittedStudy:
+    """A study's runs, what to do with them, and what they give: a surface of each response, or why there is none."""
+
+    metrics: pd.DataFrame  # columns.STUDY_METRICS
+    plan: Plan
+    surfaces: Sequence[Surface]  # of the responses that pass the gates
+    stopped: Mapping[str, Reason]  # what stopped every other response
+
+    @classmethod
+    def of(cls, metrics: pd.DataFrame, plan: Plan) -> FittedStudy:
+        """Fit every response of the plan."""
+        surfaces, stopped = [], {}
+        for response in plan.responses:
+            used = finished_runs(metrics, response)
+            if reason := stop_reason(metrics, used, response, plan.codings, plan.columns):
+                stopped[response] = reason
+            else:
+                surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence))
+        return cls(metrics, plan, surfaces, stopped)
+
+    def of_responses(self, responses: Sequence[str], metrics: pd.DataFrame | None = None) -> FittedStudy:
+        """Return the study of other responses, fitting those that are not; metrics: with columns for them."""
+        known = {surface.response: surface for surface in self.surfaces}
+        new = [name for name in responses if name not in known and name not in self.stopped]
+        metrics = self.metrics if metrics is None else metrics
+        more = FittedStudy.of(metrics, dataclasses.replace(self.plan, responses=new))
+        known |= {surface.response: surface for surface in more.surfaces}
+        stopped = self.stopped | more.stopped
+        plan = dataclasses.replace(self.plan, responses=responses)
+        surfaces = [known[name] for name in responses if name in known]
+        return FittedStudy(metrics, plan, surfaces, {name: stopped[name] for name in responses if name in stopped})
 
 
-def fit_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
-    """Fit every response; return rows of coefficients, covariances, effects, fits, ladder, profiles and surface.
+def fit_study(study: FittedStudy) -> dict[str, Rows]:
+    """Return rows of coefficients, covariances, effects, fits, ladder, profiles and surface.
 
-    metrics: a study's runs (columns.STUDY_METRICS). A response that a gate stops has rows in fits, with the sentence
-    under gate, and nowhere else.
+    A response that a gate stops has rows in fits, with the sentence under gate, and nowhere else.
     """
     names = ("coefficients", "covariances", "effects", "fits", "ladder", "profiles", "surface")
     tables: dict[str, Rows] = {name: [] for name in names}
-    surfaces, stopped = study_surfaces(metrics, plan)
-    for response, reason in stopped.items():
+    metrics, plan = study.metrics, study.plan
+    for response, reason in study.stopped.items():
         tables["fits"] += [stopped_fit(metrics, response, name, reason) for name in ("absolute", "relative")]
-    for surface in surfaces:
+    for surface in study.surfaces:
         tables["coefficients"] += coefficient_rows(surface, "absolute")
         tables["fits"].append(fit_row(surface, metrics, "absolute"))
         if surface.runs[f"baseline_{surface.response}"].isna().any():
@@ -107,13 +128,11 @@ def fit_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
             matched = fit_matched(surface, plan.baseline)
             tables["coefficients"] += coefficient_rows(matched, "matched") if matched else []
         tables["covariances"] += covariance_rows(surface)
-        tables["effects"] += effect_rows(surface)
-        tables["ladder"] += ladder_rows(surface, plan.order, unequal_noise(surface))
+        tables["ladder"] += ladder_rows(surface, plan.order, surface.unequal)
         tables["profiles"] += profile_rows(surface)
         tables["surface"] += surface_rows(surface)
     judge_coefficients(tables["coefficients"], plan)
-    adjust_families(tables["effects"], columns_key(()), "fdr_bh", "effect")
-    judge(tables["effects"], 1 - plan.confidence)
+    tables["effects"] = judged_effects(study.surfaces)
     tables["fits"].sort(key=lambda row: plan.responses.index(row["response"]))
     return tables
 
@@ -152,11 +171,11 @@ def moves_with_origin(term: Term, columns: Sequence[Term]) -> bool:
 def coefficient_rows(surface: Surface, framework: str) -> Rows:
     """Return a row per parameter in coded and in natural units."""
     rows = []
-    fit, t = surface.fit, surface.quantile()
-    found = zip(surface.names, fit.params.tolist(), fit.bse.tolist(), fit.pvalues.tolist(), strict=True)
-    for number, (name, estimate, error, p_value) in enumerate(found):
+    found = contrasts(surface, np.eye(len(surface.names)))
+    for number, (name, own) in enumerate(zip(surface.names, found, strict=True)):
         term = surface.columns[number] if number < len(surface.columns) else None
         group = "block" if term is None else term_group(term)
+        equal = equivalence(surface, SPAN[group] * own.estimate, SPAN[group] * own.std_error) if group in SPAN else {}
         for units in ("coded", "natural"):
             scale = 1.0 if units == "coded" or term is None else natural_scale(surface.codings, term)
             row = {
@@ -166,17 +185,10 @@ def coefficient_rows(surface: Surface, framework: str) -> Rows:
                 "term": name,
                 "group": group,
                 "unit": term_unit(surface.codings, term, units),
-                "estimate": estimate * scale,
-                "std_error": error * scale,
-                "df": fit.df,
-                "t_value": estimate / error,
-                "ci_low": (estimate - t * error) * scale,
-                "ci_high": (estimate + t * error) * scale,
-                "p_value": p_value,
+                "df": surface.fit.df,
+                "t_value": own.estimate / own.std_error,
             }
-            if group in SPAN:
-                row |= equivalence(surface, SPAN[group] * estimate, SPAN[group] * error)
-            rows.append(row)
+            rows.append(row | own.scaled(scale) | equal)
     return rows
 
 
@@ -238,6 +250,15 @@ def effect_rows(surface: Surface) -> Rows:
     return rows
 
 
+def judged_effects(surfaces: Sequence[Surface]) -> Rows:
+    """Return the effects of all surfaces with verdicts, p-values adjusted over all of them."""
+    rows = [row for surface in surfaces for row in effect_rows(surface)]
+    if rows:
+        adjust_families(rows, columns_key(()), "fdr_bh", "effect")
+        judge(rows, surfaces[0].alpha)
+    return rows
+
+
 def change_weights(surface: Surface, name: str) -> np.ndarray:
     """Return the weights [parameters] of the change along a factor, lowest to highest, the others at the centre."""
     ends = {other: np.array([-1.0, 1.0]) * (other == name) for other in surface.codings}
@@ -248,14 +269,11 @@ def change_weights(surface: Surface, name: str) -> np.ndarray:
 def fit_row(surface: Surface, metrics: pd.DataFrame, framework: str) -> dict[str, Any]:
     """Return how well a surface fits, and what it rests on."""
     fit, errors = surface.fit, surface.errors
-    told = quality(fit)
     return counts(metrics, surface.response, framework) | {
         "runs": len(surface.runs),
         "parameters": len(surface.names),
         "df_residual": float(fit.df_resid),
-        "r2": told["r2"],
-        "r2_adjusted": told["r2_adjusted"],
-        "r2_predicted": told["r2_predicted"],
+        **{name: value for name, value in quality(fit).items() if name.startswith("r2")},
         "residual_sd": math.sqrt(fit.ssr / fit.df_resid),
         "pure_error_sd": surface.pure_error_sd,
         "pure_error_df": float(surface.pure_error_df),

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from finevar.reasons import Reason, Stop
-from finevar.statistics.covariance import errors_of, jackknifes
-from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, leverages, term_name
+from finevar.statistics.covariance import Errors, errors_of
+from finevar.statistics.estimability import Obstacle, model_obstacle
+from finevar.study.coding import Codings, Shortfall, Term, term_name
 from finevar.tables import are_found
 
 
@@ -22,26 +23,27 @@ def stop_reason(
     if np.ptp(used[response]) == 0:
         same = f"{response} is {used[response].iloc[0]:g} in every run: there is nothing to explain."
         return Reason(Stop.CONSTANT, same)
-    few = flat_squares(used, columns)
-    who, more = ("cards", "cards that differ") if are_found(metrics) else ("design", "points or levels")
-    seeds = "other cards" if are_found(metrics) else "seeds or points"
-    if few:
-        return Reason(Stop.FEW_LEVELS, f"{few}. Add levels, or choose a smaller analysis.model.")
-    matrix, names = design_matrix(used, codings, columns)
-    aliased = aliased_terms(matrix, names)
-    if aliased:
-        return Reason(
-            Stop.ALIASED,
-            f"the {who} cannot tell these terms from the ones before them: {', '.join(aliased)}. "
-            f"Add {more}, or choose a smaller analysis.model.",
+    errors = errors_of(used)
+    found = model_obstacle(used, codings, columns, errors)
+    return Reason(found.code, obstacle_sentence(found, used, errors)) if found else None
+
+
+def obstacle_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> str:
+    """Say what keeps a surface from being estimated, and what to do."""
+    who, more = ("cards", "cards that differ") if are_found(used) else ("design", "points or levels")
+    seeds = "other cards" if are_found(used) else "seeds or points"
+    if found.code == Stop.FEW_LEVELS:
+        return f"{levels_text(found.levels)}. Add levels, or choose a smaller analysis.model."
+    if found.code == Stop.ALIASED:
+        return (
+            f"the {who} cannot separate these terms from the ones before them: {', '.join(found.aliased)}. "
+            f"Add {more}, or choose a smaller analysis.model."
         )
-    if len(used) <= len(names):
-        none = f"{len(used)} runs leave no residual degree of freedom for {len(names)} parameters. Add {seeds}."
-        return Reason(Stop.NO_RESIDUAL, none)
-    if leverages(matrix).max() > 1 - 1e-8:
-        alone = f"one run alone decides a parameter (leverage 1), so its error cannot be estimated. Add {seeds}."
-        return Reason(Stop.LEVERAGE, alone)
-    return cluster_gate(used, matrix, names)
+    if found.code == Stop.NO_RESIDUAL:
+        return f"{len(used)} runs leave no residual degree of freedom for {found.parameters} parameters. Add {seeds}."
+    if found.code == Stop.LEVERAGE:
+        return f"one run alone decides a parameter (leverage 1), so its error cannot be estimated. Add {seeds}."
+    return cluster_sentence(found, used, errors)
 
 
 def found_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> Reason | None:
@@ -78,20 +80,14 @@ def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> R
     return None
 
 
-def flat_squares(used: pd.DataFrame, columns: Sequence[Term]) -> str | None:
-    """Return the first factor with fewer levels than its highest power needs, as a sentence."""
-    for term in columns:
-        if len(term) > 1 and len(set(term)) == 1 and used[term[0]].nunique() <= len(term):
-            levels = used[term[0]].nunique()
-            return f"{term[0]} has {levels} levels among the finished runs, and {term_name(term)} needs {len(term) + 1}"
-    return None
+def levels_text(short: Shortfall) -> str:
+    """Say which factor has fewer levels than its highest power needs."""
+    term = term_name((short.factor,) * (short.needed - 1))
+    return f"{short.factor} has {short.levels} levels among the finished runs, and {term} needs {short.needed}"
 
 
-def cluster_gate(used: pd.DataFrame, matrix: np.ndarray, names: Sequence[str]) -> Reason | None:
-    """Return why errors cannot be clustered, by trajectory or by owner, where they go together; or None."""
-    errors = errors_of(used)
-    if errors.clusters is None:
-        return None
+def cluster_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> str:
+    """Say why errors cannot be clustered, by trajectory or by owner, where they go together."""
     shared, few, alone = (
         f"runs share {errors.count} trajectories, so their errors go together",
         "Add seeds, or train epochs apart",
@@ -100,8 +96,6 @@ def cluster_gate(used: pd.DataFrame, matrix: np.ndarray, names: Sequence[str]) -
     if are_found(used):
         shared = f"the models are of {errors.count} owners, whose own go together"
         few = alone = "Add cards of other owners, or choose a smaller analysis.model"
-    if (errors.count or 0) <= len(names):
-        return Reason(Stop.FEW_CLUSTERS, f"{shared}, and that is too few for {len(names)} parameters. {few}.")
-    if not jackknifes(matrix, errors.clusters):
-        return Reason(Stop.CLUSTER_LEVERAGE, f"{shared}, and one of them alone decides a parameter. {alone}.")
-    return None
+    if found.code == Stop.FEW_CLUSTERS:
+        return f"{shared}, and that is too few for {found.parameters} parameters. {few}."
+    return f"{shared}, and one of them alone decides a parameter. {alone}."

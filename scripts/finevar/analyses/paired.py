@@ -10,8 +10,8 @@ import pandas as pd
 from scipy import special, stats
 
 from finevar.analyses.baselines import NO_SEEDS
+from finevar.analyses.fits import FittedStudy
 from finevar.metrics import towards
-from finevar.reasons import Reason
 from finevar.results.predictions import Predictions, example_contributions
 from finevar.statistics.noise import noise_at
 from finevar.statistics.regression import Surface
@@ -21,7 +21,7 @@ COMPARED = ("accuracy", "loss")
 DRAWS = 2_000  # of the sentences: the standard error of a tail probability of 5 % is 0.5 %
 DRAW_SEED = 20250102
 CHUNK = 4_000_000  # sentences drawn at a time
-FEW_DIFFERENCES = 10  # with fewer, one draw in e^10 or more would hold no sentence that tells models apart
+FEW_DIFFERENCES = 10  # with fewer, one draw in e^10 or more would hold no sentence on which models differ
 TOO_ALIKE = f"runs and baseline differ on fewer than {FEW_DIFFERENCES} sentences, too few to draw from"
 NO_NOISE = "seeds do not differ here"
 
@@ -42,9 +42,9 @@ def paired_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> Rows:
         right = example_contributions(found[dataset], "accuracy").astype(bool)
         gained, lost = (right[1:] & ~right[0]).sum(1), (~right[1:] & right[0]).sum(1)
         names = who[["run_id", "dataset", "point_id", "seed"]].iloc[1:].astype({"seed": int}).to_dict("records")
-        told = zip(names, gained.tolist(), lost.tolist(), mcnemar(gained, lost).tolist(), strict=True)
+        counts = zip(names, gained.tolist(), lost.tolist(), mcnemar(gained, lost).tolist(), strict=True)
         size = {"sentences": right.shape[1]}
-        rows += [name | size | {"gained": up, "lost": down, "p_value": p} for name, up, down, p in told]
+        rows += [name | size | {"gained": up, "lost": down, "p_value": p} for name, up, down, p in counts]
     if rows:
         adjust_families(rows, columns_key(()), "fdr_bh", "McNemar test")
     return rows
@@ -58,24 +58,23 @@ def mcnemar(gained: np.ndarray, lost: np.ndarray) -> np.ndarray:
 # Points ---------------------------------------------------------------------------------------------------------------
 
 
-def paired_point_rows(
-    models: pd.DataFrame,
-    found: Mapping[str, Predictions],
-    surfaces: Mapping[str, Surface],
-    stopped: Mapping[str, Reason],
-    confidence: float,
-) -> Rows:
+def paired_point_rows(models: pd.DataFrame, found: Mapping[str, Predictions], study: FittedStudy) -> Rows:
     """Return, for accuracy and loss at each tried point, the mean over seeds of run minus baseline, and who would win.
 
     Two intervals by bootstrap over sentences: one for the point alone, one for all points and data sets at once. They
     are about these trained models on other such sentences. The probability is about other seeds on these sentences.
-    surfaces: fitted, by response; stopped: what stopped the others.
+    study: fitted to these two metrics.
     """
     rows: Rows = []
+    surfaces = {surface.response: surface for surface in study.surfaces}
     for response in COMPARED:
         names, differences = point_differences(models, found, response)
-        bands = bootstrap_bands(differences, confidence)
-        chances = winning_chances(names, surfaces.get(response), stopped.get(response), response, confidence)
+        bands = bootstrap_bands(differences, study.plan.confidence)
+        if response in surfaces:
+            chances = winning_chances(names, surfaces[response])
+        else:
+            gate = f"no noise between seeds to compare with: {study.stopped[response]}"
+            chances = [{"reason": gate} for _ in names]
         for name, band, chance in zip(names, bands, chances, strict=True):
             reasons = [part.pop("reason") for part in (band, chance) if "reason" in part]
             rows.append(name | {"response": response} | band | chance | {"reason": "; ".join(reasons) or None})
@@ -108,15 +107,15 @@ def bootstrap_bands(differences: Sequence[np.ndarray], confidence: float) -> Row
     """
     means = np.concatenate([part.mean(1) for part in differences]) if differences else np.empty(0)
     errors = np.concatenate([standard_errors(part) for part in differences]) if differences else np.empty(0)
-    told = np.concatenate([(part != 0).sum(1) >= FEW_DIFFERENCES for part in differences]) if differences else []
-    if not np.any(told):
+    differ = np.concatenate([(part != 0).sum(1) >= FEW_DIFFERENCES for part in differences]) if differences else []
+    if not np.any(differ):
         return [{"estimate": float(mean), "reason": TOO_ALIKE} for mean in means]
     t = np.concatenate([drawn_t(part) for part in differences], axis=1)
     alone = np.quantile(t, confidence, axis=0)
-    at_once = float(np.quantile(t[:, told].max(1), confidence))
+    at_once = float(np.quantile(t[:, differ].max(1), confidence))
     return [
         {"estimate": mean} | (spans(mean, error, own, at_once) if enough else {"reason": TOO_ALIKE})
-        for mean, error, own, enough in zip(means.tolist(), errors.tolist(), alone.tolist(), told, strict=True)
+        for mean, error, own, enough in zip(means.tolist(), errors.tolist(), alone.tolist(), differ, strict=True)
     ]
 
 
@@ -162,16 +161,13 @@ def chunk_sizes(most: int) -> list[int]:
 # Who would win --------------------------------------------------------------------------------------------------------
 
 
-def winning_chances(
-    names: Rows, surface: Surface | None, gate: Reason | None, response: str, confidence: float
-) -> list[dict[str, Any]]:
+def winning_chances(names: Rows, surface: Surface) -> Rows:
     """Return for each tried point the probability that a run of another seed beats the baseline on this test set.
 
     The noise is that between all seeds of a point, what a seed does to all of its runs included, for another seed has a
     shift of its own. Where noise differs between settings it is the point's own, which leaves such shifts out.
     """
-    if surface is None:
-        return [{"reason": f"no noise between seeds to compare with: {gate}"} for _ in names]
+    response = surface.response
     if surface.pure_error_sd is None:
         return [{"reason": NO_SEEDS} for _ in names]
     cells = surface.runs.groupby(["dataset", "point_id"], sort=False)
@@ -179,8 +175,8 @@ def winning_chances(
     places["gap"] = towards(response) * (cells[response].mean() - places[f"baseline_{response}"])
     own = places.loc[[(name["dataset"], name["point_id"]) for name in names]]
     noise = noise_at(surface, own[list(surface.codings)].to_dict("records"))
-    told = zip(own["gap"], noise, names, strict=True)
-    return [winning_chance(gap, *spread, name["seeds"], confidence) for gap, spread, name in told]
+    found = zip(own["gap"], noise, names, strict=True)
+    return [winning_chance(gap, *spread, name["seeds"], surface.confidence) for gap, spread, name in found]
 
 
 def winning_chance(gap: float, variance: float, df: float, seeds: int, confidence: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which tried settings no other one beats in every metric: on the observed means, and as far as noise lets one tell.
+"""Which tried settings no other one beats in every metric: on the observed means, and as far as noise allows.
 
 A setting's mean over seeds is compared with every other setting's in every metric at once. What all runs of a seed have
 in common cancels in a difference of two settings, so noise is what cell means and seeds together leave.
@@ -16,9 +16,9 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from finevar.analyses.fits import Plan
+from finevar.analyses.fits import FittedStudy, Plan
 from finevar.metrics import SECONDS, towards
-from finevar.statistics.noise import has_own_noise, modelled_noise
+from finevar.statistics.noise import modelled_noise
 from finevar.statistics.regression import Surface
 
 ALL_DATASETS = ""  # the mean over data sets
@@ -167,13 +167,14 @@ def judged_points(means: Sequence[Means], points: Sequence[str], alpha: float) -
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 
-def pareto_tables(metrics: pd.DataFrame, surfaces: Sequence[Surface], plan: Plan) -> dict[str, Rows]:
+def pareto_tables(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables pareto and pareto_points: of each data set, and of the mean over several.
 
-    surfaces: of the responses that passed the gates; the others are left out, with seconds that cannot be compared.
+    Responses that a gate stops are left out, and seconds that cannot be compared.
     """
     tables: dict[str, Rows] = {"pareto": [], "pareto_points": []}
-    known = {surface.response: surface for surface in surfaces}
+    metrics, plan = study.metrics, study.plan
+    known = {surface.response: surface for surface in study.surfaces}
     names = [name for name in wanted_metrics(plan) if name in known]
     if names and SECONDS in wanted_metrics(plan):
         why = incomparable_seconds(metrics)
@@ -181,8 +182,8 @@ def pareto_tables(metrics: pd.DataFrame, surfaces: Sequence[Surface], plan: Plan
         names += [] if why else [SECONDS]
     if len(names) < 2:
         return tables
-    own = own_points(metrics, list(plan.codings))
-    by_metric = {name: metric_means(metrics, known.get(name), plan, own) for name in names}
+    own = own_points(study)
+    by_metric = {name: metric_means(study, known.get(name), own) for name in names}
     for dataset, ids in own.items():
         means = {name: found[dataset] for name, found in by_metric.items()}
         tables["pareto"] += mean_rows(means, dataset, list(ids.values()))
@@ -202,12 +203,12 @@ def incomparable_seconds(metrics: pd.DataFrame) -> str | None:
     return None
 
 
-def own_points(metrics: pd.DataFrame, factors: Sequence[str]) -> dict[str, dict[str, str]]:
+def own_points(study: FittedStudy) -> dict[str, dict[str, str]]:
     """Return, for each data set, the points by a name that data sets share: that of the first with the same levels.
 
     With several data sets that have the same points, the mean over them comes last.
     """
-    cells = metrics.assign(point=shared_names(metrics, factors)).drop_duplicates(["dataset", "point"])
+    cells = study.metrics.assign(point=shared_names(study)).drop_duplicates(["dataset", "point"])
     points = list(dict.fromkeys(cells["point"]))
     own = {}
     for dataset, found in cells.groupby("dataset", sort=False):
@@ -218,21 +219,19 @@ def own_points(metrics: pd.DataFrame, factors: Sequence[str]) -> dict[str, dict[
     return own
 
 
-def shared_names(runs: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
+def shared_names(study: FittedStudy) -> pd.Series:
     """Return for each run the first id of a point with its levels."""
-    return runs.groupby(list(factors), sort=False)["point_id"].transform("first")
+    return study.metrics.groupby(list(study.plan.codings), sort=False)["point_id"].transform("first")
 
 
-def metric_means(
-    metrics: pd.DataFrame, surface: Surface | None, plan: Plan, own: Mapping[str, Mapping[str, str]]
-) -> dict[str, Means]:
+def metric_means(study: FittedStudy, surface: Surface | None, own: Mapping[str, Mapping[str, str]]) -> dict[str, Means]:
     """Return a metric's means by data set; seconds, as logarithms, where there is no surface."""
     if surface is None:
-        runs = metrics[metrics["status"] == "ok"]
+        runs = study.metrics[study.metrics["status"] == "ok"]
         runs = runs.assign(value=np.log(runs["train_seconds"].to_numpy(float)))
     else:
         runs = surface.runs.assign(value=surface.fit.values)
-    shared = metrics.assign(point=shared_names(metrics, list(plan.codings))).set_index("run_id")["point"]
+    shared = dict(zip(study.metrics["run_id"], shared_names(study), strict=True))
     runs = runs.assign(point=runs["run_id"].map(shared))
     points = {dataset: list(ids) for dataset, ids in own.items() if dataset != ALL_DATASETS}
     found = {
@@ -244,7 +243,7 @@ def metric_means(
 
 def setting_noise(surface: Surface | None, runs: pd.DataFrame, points: Sequence[str]) -> Noise | None:
     """Return each point's own noise, where the noise between seeds differs between settings."""
-    if surface is None or surface.pure_error_sd is None or not has_own_noise(surface):
+    if surface is None or surface.pure_error_sd is None or not surface.has_own_noise:
         return None
     levels = runs.drop_duplicates("point").set_index("point").loc[list(points), list(surface.codings)]
     variances, df = np.array(modelled_noise(surface, levels.to_dict("records"))).T

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.analyses.calibration import calibration_effect_rows, calibration_rows, reliability_rows
-from finevar.analyses.fits import Plan, study_surfaces
+from finevar.analyses.fits import FittedStudy
 from finevar.analyses.paired import COMPARED, paired_point_rows, paired_rows
 from finevar.results.predictions import RUNS, read_predictions, run_file
 from finevar.tables import TABLES, are_found
@@ -19,29 +18,27 @@ Rows = list[dict[str, Any]]
 
 
 def compare_predictions(
-    metrics: pd.DataFrame, plan: Plan, baselines: Sequence[str | Path], root: str | Path = RUNS
+    study: FittedStudy, baselines: Sequence[str | Path], root: str | Path = RUNS
 ) -> dict[str, Rows]:
     """Return rows of the tables calibration, calibration_effects, reliability, paired and paired_points.
 
-    metrics: a study's runs (columns.STUDY_METRICS); those that finished have predictions below `root`. baselines: the
-    baseline's predictions, a file a data set in a folder of its name. Models that were found have none, nor rows.
+    Runs that finished have predictions below `root`. baselines: the baseline's predictions, a file a data set in a
+    folder of its name. Models that were found have none, nor rows.
     """
-    if are_found(metrics):
+    if are_found(study.metrics):
         return {name: [] for name in ("calibration", "calibration_effects", "reliability", "paired", "paired_points")}
-    models = models_of(metrics, baselines, root)
+    models = models_of(study.metrics, baselines, root)
     found = {
         str(dataset): read_predictions(who["path"].tolist()) for dataset, who in models.groupby("dataset", sort=False)
     }
     calibration = calibration_rows(models, found)
     parts = pd.DataFrame(calibration, columns=TABLES["calibration"].names)
-    surfaces, stopped = study_surfaces(metrics, dataclasses.replace(plan, responses=COMPARED))
-    by_response = {surface.response: surface for surface in surfaces}
     return {
         "calibration": calibration,
-        "calibration_effects": calibration_effect_rows(metrics, plan, parts),
-        "reliability": reliability_rows(parts, found, plan.confidence),
+        "calibration_effects": calibration_effect_rows(study, parts),
+        "reliability": reliability_rows(parts, found, study.plan.confidence),
         "paired": paired_rows(models, found),
-        "paired_points": paired_point_rows(models, found, by_response, stopped, plan.confidence),
+        "paired_points": paired_point_rows(models, found, study.of_responses(COMPARED)),
     }
 
 

@@ -4,37 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
 from finevar.analyses.baselines import against_baseline_rows, matched_rows
-from finevar.analyses.fits import Plan, study_surfaces
-from finevar.analyses.robustness import robustness_rows
-from finevar.statistics.checks import check_rows, influence_table, unequal_noise
+from finevar.analyses.fits import FittedStudy
+from finevar.analyses.robustness import robustness_tables
+from finevar.statistics.checks import check_rows, influence_table
 from finevar.statistics.optimum import optimum_rows, recommendation, ridge_rows
-from finevar.statistics.sensitivity import sensitivity_rows
 from finevar.statistics.slopes import interplay_rows, johnson_neyman_rows, slope_rows
 from finevar.statistics.verdicts import adjust_families, columns_key
 
 Rows = list[dict[str, Any]]
 
 
-def check_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
+def check_study(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables checks, influence, sensitivity and robustness."""
-    surfaces = study_surfaces(metrics, plan)[0]
-    tables: dict[str, Rows] = {"checks": [], "influence": [], "sensitivity": []}
-    for surface in surfaces:
+    tables: dict[str, Rows] = {"checks": [], "influence": []}
+    for surface in study.surfaces:
         tables["checks"] += check_rows(surface)
         tables["influence"] += influence_table(surface).to_dict("records")
-        tables["sensitivity"] += sensitivity_rows(surface, unequal_noise(surface))
-    return tables | {"robustness": robustness_rows(surfaces)}
+    return tables | robustness_tables(study)
 
 
-def explore_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
+def explore_study(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables slopes, interplay, johnson_neyman, optima and those beside it, and recommendations."""
     names = ("slopes", "interplay", "johnson_neyman", "ridge", "recommendations")
     tables: dict[str, Rows] = {name: [] for name in (*names, "optima", "optimum_factors", "canonical")}
-    for surface in study_surfaces(metrics, plan)[0]:
-        tables["slopes"] += slope_rows(surface, plan.baseline)
+    for surface in study.surfaces:
+        tables["slopes"] += slope_rows(surface, study.plan.baseline)
         tables["interplay"] += interplay_rows(surface)
         tables["johnson_neyman"] += johnson_neyman_rows(surface)
         tables["ridge"] += ridge_rows(surface)
@@ -55,10 +50,10 @@ def explore_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
     return tables
 
 
-def compare_study(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
+def compare_study(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables against_baseline and matched."""
     tables: dict[str, Rows] = {"against_baseline": [], "matched": []}
-    for surface in study_surfaces(metrics, plan)[0]:
-        tables["against_baseline"] += against_baseline_rows(surface, plan.baseline)
+    for surface in study.surfaces:
+        tables["against_baseline"] += against_baseline_rows(surface, study.plan.baseline)
         tables["matched"] += matched_rows(surface)
     return tables

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.disagreements import disagreement_rows, joint_draws
-from finevar.analyses.fits import Plan, study_surfaces
+from finevar.analyses.fits import FittedStudy
 from finevar.analyses.pareto import (
     incomparable_seconds,
     metric_means,
@@ -21,31 +21,30 @@ from finevar.analyses.pareto import (
     wanted_metrics,
 )
 from finevar.metrics import SECONDS, towards
-from finevar.statistics.optimum import design_points, largest_t, parameter_draws, point_contrasts
+from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface
+from finevar.statistics.simultaneous import largest_t, parameter_draws
 
 MOST_PAIRS = 20_000  # of tried points; beyond, all contrasts there are stand in for their differences
 
 Rows = list[dict[str, Any]]
 
 
-def tradeoff_rows(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
+def tradeoff_rows(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables pareto, pareto_points, disagreements, prices and desirability.
 
-    metrics: a study's runs (columns.STUDY_METRICS). Responses that a gate stops, or that the config leaves out, have no
-    rows.
+    Responses that a gate stops, or that the config leaves out, have no rows.
     """
-    wanted = wanted_metrics(plan)
-    fitted = {surface.response: surface for surface in study_surfaces(metrics, plan)[0]}
-    surfaces = [fitted[name] for name in wanted if name in fitted]
-    tables = pareto_tables(metrics, surfaces, plan)
+    fitted = {surface.response: surface for surface in study.surfaces}
+    surfaces = [fitted[name] for name in wanted_metrics(study.plan) if name in fitted]
+    tables = pareto_tables(study)
     if not surfaces:
         return tables | {"disagreements": [], "prices": [], "desirability": []}
     draws = joint_draws(surfaces)
     return tables | {
         "disagreements": disagreement_rows(surfaces, draws),
         "prices": price_rows(surfaces),
-        "desirability": desirability_rows(surfaces, draws, metrics, plan),
+        "desirability": desirability_rows(surfaces, draws, study),
     }
 
 
@@ -60,12 +59,12 @@ def price_rows(surfaces: Sequence[Surface]) -> Rows:
     """
     if len(surfaces) < 2:
         return []
-    weights = {surface.response: point_contrasts(surface, design_points(surface)[1]) for surface in surfaces}
+    weights = {surface.response: point_contrasts(surface, surface.points) for surface in surfaces}
     best = {
         surface.response: int(np.argmax(towards(surface.response) * weights[surface.response] @ surface.fit.params))
         for surface in surfaces
     }
-    points = design_points(surfaces[0])[0]["point_id"]
+    points = surfaces[0].points["point_id"]
     rows = []
     for surface in surfaces:
         name = surface.response
@@ -97,7 +96,7 @@ def price(surface: Surface, change: np.ndarray, quantile: float) -> dict[str, An
     excludes zero.
     """
     value = float(change @ surface.fit.params)
-    error = math.sqrt(max(float(change @ surface.fit.cov @ change), 0.0))
+    error = float(surface.fit.std_errors(change[None])[0])
     reach = quantile * error
     row = {"price": value, "std_error": error, "ci_low": value - reach, "ci_high": value + reach}
     row["smallest_effect"] = surface.smallest_effect
@@ -123,20 +122,18 @@ class Goal:
     drawn: np.ndarray  # [draws, points]; a single draw where the values are observed, not fitted
 
 
-def desirability_rows(
-    surfaces: Sequence[Surface], draws: Sequence[np.ndarray], metrics: pd.DataFrame, plan: Plan
-) -> Rows:
+def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy) -> Rows:
     """Return each tried point's desirability for every metric by itself, and for all together (response "").
 
     Intervals are percentiles of draws that take the worst and the best prediction, the ends of the scale, as given. The
     share best counts the draws in which a point is the most desirable of all, on that draw's own scale.
     """
-    points = list(design_points(surfaces[0])[0]["point_id"])
-    goals = goals_of(surfaces, draws, metrics, plan, points)
+    points = list(surfaces[0].points["point_id"])
+    goals = goals_of(surfaces, draws, study)
     if len(goals) < 2:
         return []
     weights = [goal.weight for goal in goals]
-    tails = [(1 - plan.confidence) / 2, (1 + plan.confidence) / 2]
+    tails = [(1 - study.plan.confidence) / 2, (1 + study.plan.confidence) / 2]
     spread = [desirability(goal.drawn, goal.values) for goal in goals]
     rows = [row for goal, part in zip(goals, spread, strict=True) for row in goal_rows(goal, part, points, tails)]
     together = overall([desirability(goal.values, goal.values) for goal in goals], weights)
@@ -149,35 +146,29 @@ def desirability_rows(
     return rows
 
 
-def goals_of(
-    surfaces: Sequence[Surface],
-    draws: Sequence[np.ndarray],
-    metrics: pd.DataFrame,
-    plan: Plan,
-    points: Sequence[str],
-) -> list[Goal]:
+def goals_of(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy) -> list[Goal]:
     """Return the predictions of every surface, and the observed seconds of training where they can be compared."""
     found = {}
     for surface, drawn in zip(surfaces, draws, strict=True):
-        weights = point_contrasts(surface, design_points(surface)[1])
+        weights = point_contrasts(surface, surface.points)
         found[surface.response] = weights @ surface.fit.params, drawn @ weights.T
-    if SECONDS in wanted_metrics(plan) and incomparable_seconds(metrics) is None:
-        seconds = mean_seconds(metrics, plan, points)
+    if SECONDS in wanted_metrics(study.plan) and incomparable_seconds(study.metrics) is None:
+        seconds = mean_seconds(study, surfaces[0].points["point_id"])
         found[SECONDS] = seconds, seconds[None]
-    shares = plan.tradeoffs.get("weights", {})
+    shares = study.plan.tradeoffs.get("weights", {})
     return [
         Goal(name, float(shares.get(name, 1)), towards(name) * values, towards(name) * drawn)
         for name, (values, drawn) in found.items()
     ]
 
 
-def mean_seconds(metrics: pd.DataFrame, plan: Plan, points: Sequence[str]) -> np.ndarray:
+def mean_seconds(study: FittedStudy, points: Sequence[str]) -> np.ndarray:
     """Return the geometric mean of the seconds of training at some points, over all data sets [points]."""
-    own = own_points(metrics, list(plan.codings))
-    found = metric_means(metrics, None, plan, own)
+    own = own_points(study)
+    found = metric_means(study, None, own)
     dataset = list(found)[-1]  # the mean over data sets where there are several
     values = pd.Series(np.exp(found[dataset].values), list(own[dataset]))
-    names = metrics.assign(name=shared_names(metrics, list(plan.codings))).set_index("point_id")["name"].to_dict()
+    names = dict(zip(study.metrics["point_id"], shared_names(study), strict=True))
     return values[[names[point] for point in points]].to_numpy()
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from opda.nonparametric import EmpiricalDistribution
 from scipy import stats
 
-from finevar.analyses.fits import Plan
+from finevar.analyses.fits import FittedStudy
 from finevar.metrics import LOWER_IS_BETTER, towards
 
 MOST_DRAWS = 60  # numbers of draws in a curve
@@ -23,18 +23,19 @@ OPDA = {TIGHT: "ld_equal_tailed", WIDE: "ks"}
 Rows = list[dict[str, Any]]
 
 
-def tuning_rows(metrics: pd.DataFrame, plan: Plan) -> Rows:
+def tuning_rows(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the table tuning_curves: for each response and data set, a row a number of draws.
 
-    metrics: a study's runs (columns.STUDY_METRICS). A draw is one of these runs, each as likely, with replacement: a
-    setting that was tried, at a seed that was tried.
+    A draw is one of the study's runs, each as likely, with replacement: a setting that was tried, at a seed that was
+    tried.
     """
-    return [
+    rows = [
         {"response": response, "dataset": dataset} | row
-        for response in plan.responses
-        for dataset, runs in metrics.groupby("dataset", sort=False)
-        for row in curve_rows(runs, response, plan.confidence)
+        for response in study.plan.responses
+        for dataset, runs in study.metrics.groupby("dataset", sort=False)
+        for row in curve_rows(runs, response, study.plan.confidence)
     ]
+    return {"tuning_curves": rows}
 
 
 def curve_rows(runs: pd.DataFrame, response: str, confidence: float) -> Rows:
@@ -52,18 +53,18 @@ def curve_rows(runs: pd.DataFrame, response: str, confidence: float) -> Rows:
     ends = (low, high) if sign > 0 else (-high, -low)
     again = other_seeds(values, runs["point_id"])
     diverged = int((runs["status"] == "diverged").sum())
-    told = {"settings": settings, "runs": len(runs), "method": method, "reason": reason(again, diverged)}
+    shared = {"settings": settings, "runs": len(runs), "method": method, "reason": reason(again, diverged)}
     columns = {"expected": sign * weights @ values, "ci_low": ends[0], "ci_high": ends[1]}
     columns |= {"expected_again": sign * weights @ again} if np.isfinite(again).all() else {}
     return [
-        {"draws": int(count)} | {name: float(column[number]) for name, column in columns.items()} | told
+        {"draws": int(count)} | {name: float(column[number]) for name, column in columns.items()} | shared
         for number, count in enumerate(draws)
     ]
 
 
 def reason(again: np.ndarray, diverged: int) -> str | None:
     """Say why there is no value at a fresh seed, and how diverged runs were counted."""
-    parts = [] if np.isfinite(again).all() else ["a setting has one run only, so nothing tells of a fresh seed"]
+    parts = [] if np.isfinite(again).all() else ["a setting has one run only, so its value at a fresh seed is unknown"]
     parts += [f"{diverged} diverged, counted as the worst finished run"] if diverged else []
     return "; ".join(parts) or None
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from finevar.analyses.fits import Plan, study_surfaces
+from finevar.analyses.fits import FittedStudy
 from finevar.statistics.anova import DATASET, DATASET_SETTINGS, HIGHER_ORDER, SEED, SEED_POINT, Grid
 from finevar.statistics.ledger import Ledger, grid_ledger, seed_shift, sentence_columns, sentence_shift
 from finevar.statistics.regression import Surface
@@ -25,29 +25,30 @@ KINDS = {
     SEED_POINT: "seed",
     TEST_SET: "test_set",
 }
-ONE_SEED = "one seed: noise cannot be told apart, so it is part of the other sources, and there is no interval"
+ONE_SEED = "one seed: noise cannot be measured, so it is part of the other sources, and there is no interval"
 NO_MEAN = "not known for this metric: it is no mean over test sentences whose contributions were kept"
 SURFACE_REST = "with what the surface does not follow"
-TRAJECTORIES = "not told apart where runs share trajectories"
+TRAJECTORIES = "not separable where runs share trajectories"
 NO_SETTINGS = "beyond noise, settings make no variance to divide"
 
 Rows = list[dict[str, Any]]
 Contributions = Mapping[str, np.ndarray]  # data set to [its runs in their order, test sentences]
 
 
-def variability_rows(metrics: pd.DataFrame, plan: Plan, contributions: Mapping[str, Contributions]) -> dict[str, Rows]:
+def variability_rows(study: FittedStudy, contributions: Mapping[str, Contributions]) -> dict[str, Rows]:
     """Return rows of the tables variability and importance, of every response that passes the gates.
 
     contributions: by response, numbers whose mean over a data set's test sentences is a run's metric up to a constant
-    that all runs share; runs in the order of readings.finished_runs. Responses may lack.
+    that all runs share; runs in the order of fits.finished_runs. Responses may lack.
     """
     tables: dict[str, Rows] = {"variability": [], "importance": []}
-    for surface in study_surfaces(metrics, plan)[0]:
+    plan = study.plan
+    for surface in study.surfaces:
         known = usable(contributions.get(surface.response, {}), surface.runs)
         ledger, method, shifts = ledger_of(surface, known)
         rows = source_rows(ledger, plan.confidence, method) + unknown_seed_rows(ledger)
-        told = bool(known) and (method == "grid" or surface.errors.clusters is None)
-        rows.append(sampling_row(ledger, plan.confidence, bool(known), told))
+        separable = bool(known) and (method == "grid" or surface.errors.clusters is None)
+        rows.append(sampling_row(ledger, plan.confidence, bool(known), separable))
         rows += shifts + sentence_rows(known)
         start = {"response": surface.response, "method": method}
         tables["variability"] += [start | row for row in rows]
@@ -56,9 +57,9 @@ def variability_rows(metrics: pd.DataFrame, plan: Plan, contributions: Mapping[s
 
 
 def usable(contributions: Contributions, runs: pd.DataFrame) -> Contributions:
-    """Return contributions that tell the sampling of every data set: of at least two sentences each; else none."""
-    told = {name for name, values in contributions.items() if values.shape[1] > 1}
-    return contributions if told == set(runs[DATASET]) else {}
+    """Return contributions that measure the sampling of every data set: of at least two sentences each; else none."""
+    measured = {name for name, values in contributions.items() if values.shape[1] > 1}
+    return contributions if measured == set(runs[DATASET]) else {}
 
 
 def ledger_of(surface: Surface, contributions: Contributions) -> tuple[Ledger, str, Rows]:
@@ -90,9 +91,9 @@ def source_rows(ledger: Ledger, confidence: float, method: str) -> Rows:
     return rows
 
 
-def sampling_row(ledger: Ledger, confidence: float, known: bool, told: bool) -> dict[str, Any]:
-    """Return the row of test-set sampling; known: contributions are at hand, told: the ledger tells them apart."""
-    if not told:
+def sampling_row(ledger: Ledger, confidence: float, known: bool, separable: bool) -> dict[str, Any]:
+    """Return the row of test-set sampling; known: contributions are at hand, separable: the ledger has them apart."""
+    if not separable:
         return {"component": TEST_SET, "kind": KINDS[TEST_SET], "reason": TRAJECTORIES if known else NO_MEAN}
     return variance_row(TEST_SET, ledger.sampling, ledger.shares()[-1], ledger.share_limits(confidence), -1)
 
@@ -106,7 +107,7 @@ def variance_row(source: str, variance: float, share: float, ends: np.ndarray | 
 
 
 def unknown_seed_rows(ledger: Ledger) -> Rows:
-    """Return the rows of noise where one seed cannot tell it."""
+    """Return the rows of noise where one seed cannot measure it."""
     missing = [source for source in (SEED, SEED_POINT) if source not in ledger.sources and ledger.drawn is None]
     return [{"component": source, "kind": KINDS[source], "reason": ONE_SEED} for source in missing]
 

@@ -8,7 +8,7 @@ from finevar.analyses import claims
 from finevar.analyses import predictions as prediction_analyses
 from finevar.analyses import surfaces as analyses
 from finevar.analyses.failures import failure_rows
-from finevar.analyses.fits import Plan, finished_runs, fit_study
+from finevar.analyses.fits import FittedStudy, Plan, finished_runs, fit_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
 from finevar.analyses.variability import variability_rows
@@ -50,59 +50,62 @@ def aggregate_finished(job: Job) -> None:
     LOGGER.info("%d of %d runs", len(runs) - len(missing), len(runs))
 
 
+def fitted_study(job: Job) -> FittedStudy:
+    """Return a study's runs with a surface of each response."""
+    return FittedStudy.of(read_metrics(job.input.metrics), Plan.of(job.params))
+
+
 def fit_regressions(job: Job) -> None:
     """Fit the response surfaces."""
-    metrics, plan = read_metrics(job.input.metrics), Plan.of(job.params)
-    tables = fit_study(metrics, plan)
+    study = fitted_study(job)
+    tables = fit_study(study)
     for fit in tables["fits"]:
         if fit.get("gate"):
             LOGGER.warning("%s, %s: %s", fit["response"], fit["framework"], fit["gate"])
     write_tables(tables, job.output)
     effects, fits = (as_table(name, tables[name]).to_pandas() for name in ("effects", "fits"))
-    LOGGER.log(FOUND, "%s", headline(effects, fits, response_labels(metrics, plan.responses)))
+    LOGGER.log(FOUND, "%s", headline(effects, fits, response_labels(study.metrics, study.plan.responses)))
 
 
 def check_regressions(job: Job) -> None:
     """Check the fitted surfaces."""
-    write_tables(analyses.check_study(read_metrics(job.input.metrics), Plan.of(job.params)), job.output)
+    write_tables(analyses.check_study(fitted_study(job)), job.output)
 
 
 def analyse_surface(job: Job) -> None:
     """Read the fitted surfaces: slopes, interplay, optimum, recommendation."""
-    metrics, plan = read_metrics(job.input.metrics), Plan.of(job.params)
-    tables = analyses.explore_study(metrics, plan)
+    study = fitted_study(job)
+    tables = analyses.explore_study(study)
     write_tables(tables, job.output)
     chosen: dict[str, dict[str, float]] = {}
     for row in tables["optimum_factors"]:
         chosen.setdefault(row["response"], {})[row["factor"]] = row["recommended"]
-    if told := recommended_sentence(chosen, response_labels(metrics, plan.responses)):
+    if told := recommended_sentence(chosen, response_labels(study.metrics, study.plan.responses)):
         LOGGER.log(FOUND, "%s", told)
 
 
 def compare_baselines(job: Job) -> None:
     """Set the fitted surfaces beside the baselines."""
-    write_tables(analyses.compare_study(read_metrics(job.input.metrics), Plan.of(job.params)), job.output)
+    write_tables(analyses.compare_study(fitted_study(job)), job.output)
 
 
 def compare_predictions(job: Job) -> None:
     """Set the runs' predictions beside the baseline's."""
-    metrics, plan = read_metrics(job.input.metrics), Plan.of(job.params)
-    write_tables(prediction_analyses.compare_predictions(metrics, plan, job.input.baselines), job.output)
+    write_tables(prediction_analyses.compare_predictions(fitted_study(job), job.input.baselines), job.output)
 
 
 def analyse_variability(job: Job) -> None:
     """Divide the variance between runs, and count those that diverged."""
-    metrics, plan = read_metrics(job.input.metrics), Plan.of(job.params)
-    known = [] if are_found(metrics) else plan.responses  # nobody publishes predictions
-    contributions = {name: read_contributions(finished_runs(metrics, name), name) for name in known}
-    tables = variability_rows(metrics, plan, contributions) | {"failures": failure_rows(metrics, plan)}
-    write_tables(tables, job.output)
+    study = fitted_study(job)
+    known = [] if are_found(study.metrics) else study.plan.responses  # nobody publishes predictions
+    contributions = {name: read_contributions(finished_runs(study.metrics, name), name) for name in known}
+    write_tables(variability_rows(study, contributions) | failure_rows(study), job.output)
 
 
 def analyse_tradeoffs(job: Job) -> None:
     """Trade metrics off, and tell what random draws from the grid are expected to give."""
-    metrics, plan = read_metrics(job.input.metrics), Plan.of(job.params)
-    write_tables(tradeoff_rows(metrics, plan) | {"tuning_curves": tuning_rows(metrics, plan)}, job.output)
+    study = fitted_study(job)
+    write_tables(tradeoff_rows(study) | tuning_rows(study), job.output)
 
 
 def judge_claims(job: Job) -> None:

@@ -17,21 +17,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
-from scipy import stats
 
 from finevar.found.choice import Question, choose, coded, compared, stating
-from finevar.statistics.covariance import Errors, Fit, clustered_by, fit_ols, jackknifes
-from finevar.study.coding import aliased_terms, block_columns, leverages
+from finevar.reasons import Stop
+from finevar.statistics.covariance import CLASSICAL, INDEPENDENT, Errors, Fit, clustered_by, contrasts, fit_ols
+from finevar.statistics.estimability import Obstacle, obstacle
+from finevar.study.coding import aliased_terms, block_columns
 from finevar.study.factors import CARD_COLUMNS
 from finevar.words.formatting import counted
 
 ALL_TASKS, COMPARED = "all tasks", "compared"
 POOLS = {ALL_TASKS: "the cards of every task", COMPARED: "the cards that are compared"}
 SPECIFICATIONS = POOLED, APART = ("pooled", "data-set effects")
-CLASSICAL, ROBUST = "classical", "HC3"
+ROBUST = INDEPENDENT.kind
+UNCLUSTERED = {CLASSICAL.kind: CLASSICAL, ROBUST: INDEPENDENT}
 CLUSTERS = {"clustered by data set": ("data", "data set"), "clustered by owner": ("owner", "owner")}  # column, in words
-ERRORS = (CLASSICAL, ROBUST, *CLUSTERS)
+ERRORS = (*UNCLUSTERED, *CLUSTERS)
 
 Rows = list[dict[str, Any]]
 
@@ -101,43 +102,31 @@ def fitted(
     if np.ptp(values) == 0:
         return "every card states the same value"
     matrix = np.column_stack([ones, columns, blocks])
-    if len(cards) <= matrix.shape[1]:
-        return f"{len(cards)} cards for {matrix.shape[1]} parameters"
-    if errors == CLASSICAL:
-        return classical(values, matrix)
-    if errors == ROBUST:
-        if leverages(matrix).max() > 1 - 1e-8:
-            return "one card alone decides a parameter"
-        return fit_ols(values, matrix, Errors("HC3", None, ""))
-    column, what = CLUSTERS[errors]
-    labels = cards[column].fillna(cards["card_id"])
-    clusters = clustered_by(labels.to_numpy(), "")
-    if blocks.shape[1] and (labels.groupby(cards["data"]).nunique() == 1).all():
-        means = [pd.Series(column).groupby(cards["data"]).transform("mean") for column in (*columns.T, values)]
-        matrix = np.column_stack([ones, columns - np.column_stack(means[:-1])])
-        values = values - means[-1].to_numpy()
-    if (clusters.count or 0) <= len(factors) + 1:
-        return f"{counted(clusters.count or 0, what)}, too few to cluster by"
-    if not jackknifes(matrix, clusters.clusters):
-        return f"one {what} alone decides a parameter"
-    return fit_ols(values, matrix, clusters)
+    if found := obstacle(matrix, CLASSICAL):
+        return obstacle_text(found, CLASSICAL, errors, len(cards))
+    used = UNCLUSTERED.get(errors)
+    if used is None:
+        labels = cards[CLUSTERS[errors][0]].fillna(cards["card_id"])
+        used = clustered_by(labels.to_numpy(), "")
+        if blocks.shape[1] and (labels.groupby(cards["data"]).nunique() == 1).all():
+            means = [pd.Series(column).groupby(cards["data"]).transform("mean") for column in (*columns.T, values)]
+            matrix = np.column_stack([ones, columns - np.column_stack(means[:-1])])
+            values = values - means[-1].to_numpy()
+    found = obstacle(matrix, used, tested=1 + len(factors))
+    return obstacle_text(found, used, errors, len(cards)) if found else fit_ols(values, matrix, used)
 
 
-def classical(values: np.ndarray, matrix: np.ndarray) -> Fit:
-    """Return least squares with errors that suppose equal, independent noise."""
-    fit = sm.OLS(values, matrix).fit()
-    return Fit(values, matrix, fit.params, fit.cov_params(), fit.normalized_cov_params, fit.df_resid, fit.df_resid)
+def obstacle_text(found: Obstacle, used: Errors, errors: str, cards: int) -> str:
+    """Say what keeps cards from being regressed with one kind of errors."""
+    what = CLUSTERS[errors][1] if errors in CLUSTERS else "card"
+    if found.code == Stop.NO_RESIDUAL:
+        return f"{cards} cards for {found.parameters} parameters"
+    if found.code == Stop.FEW_CLUSTERS:
+        return f"{counted(used.count or 0, what)}, too few to cluster by"
+    return f"one {what} alone decides a parameter"
 
 
 def estimate(fit: Fit, number: int, confidence: float) -> dict[str, float]:
     """Return the change of the response from a factor's lowest to its highest level."""
-    change, error = 2 * float(fit.params[number]), 2 * float(fit.bse[number])
-    reach = float(stats.t.ppf((1 + confidence) / 2, fit.df)) * error
-    return {
-        "estimate": change,
-        "std_error": error,
-        "df": float(fit.df),
-        "ci_low": change - reach,
-        "ci_high": change + reach,
-        "p_value": float(fit.pvalues[number]),
-    }
+    change = next(contrasts(fit, 2 * np.eye(len(fit.params))[[number]], confidence))
+    return change._asdict() | {"df": float(fit.df)}

@@ -1,4 +1,4 @@
-"""What a design can find, told before any of its runs: how well it tells terms apart, and the effects it would detect.
+"""What a design can find, before any of its runs: how well it separates its terms, and the effects it would detect.
 
 A coefficient estimated with noise of standard deviation s has the standard error s sqrt(c_jj), C = (X'X)^-1, and its
 t-test the power of a noncentral t whose noncentrality is the coefficient over that error. The study's own errors, HC3
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import stats
 
 from finevar.analyses.fits import SPAN, natural_scale, term_unit
 from finevar.analyses.gates import stop_reason
@@ -22,11 +22,11 @@ from finevar.metrics import RESPONSES
 from finevar.reasons import Reason
 from finevar.results.aggregation import trajectory_id
 from finevar.statistics.covariance import errors_of, jackknife_weights
-from finevar.statistics.regression import pure_error
+from finevar.statistics.detectable import POWER, detectable
+from finevar.statistics.regression import pure_error, smallest_effect
 from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, term_group, term_name, terms
 from finevar.study.design import design_points, factor_codings, plan_runs
 
-POWER = 0.8
 ENOUGH_DF = 5  # degrees of freedom from which the study's own noise is taken instead of the prior
 
 Config = Mapping[str, Any]
@@ -58,7 +58,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """How well a design tells its parameters apart."""
+    """How well a design separates its parameters."""
 
     rank: int
     aliased: list[str]
@@ -80,23 +80,22 @@ def planned_design(config: Config) -> Design:
 
 
 def diagnose(matrix: np.ndarray, names: list[str]) -> Diagnosis:
-    """Return what a matrix [runs, parameters] tells of its columns, the first of which is the intercept.
+    """Return how well a matrix [runs, parameters] separates its columns, the first of which is the intercept.
 
     Variance inflation against a column that is orthogonal to all others; condition number of the columns scaled to
     length 1 (Belsley, Kuh & Welsch 1980).
     """
     scaled = matrix / np.linalg.norm(matrix, axis=0)
     singular = np.linalg.svd(scaled, compute_uv=False)
-    rank = int(np.linalg.matrix_rank(scaled))
+    aliased = aliased_terms(matrix, names)
     deviations = matrix[:, 1:] - matrix[:, 1:].mean(0)
     correlations = np.corrcoef(deviations, rowvar=False).reshape(len(names) - 1, -1)
-    full = rank == len(names)
-    inflation = np.diag(np.linalg.inv(correlations)) if full else np.full(len(names) - 1, math.inf)
+    inflation = np.diag(np.linalg.inv(correlations)) if not aliased else np.full(len(names) - 1, math.inf)
     return Diagnosis(
-        rank=rank,
-        aliased=aliased_terms(matrix, names),
+        rank=len(names) - len(aliased),
+        aliased=aliased,
         vif=dict(zip(names[1:], map(float, inflation), strict=True)),
-        condition=float(singular[0] / singular[-1]) if full else math.inf,
+        condition=math.inf if aliased else float(singular[0] / singular[-1]),
         worst_pair=worst_pair(correlations, names[1:]),
     )
 
@@ -119,23 +118,6 @@ def planned_gate(design: Design) -> Reason | None:
 # Power ----------------------------------------------------------------------------------------------------------------
 
 
-def t_power(noncentrality: float, df: float, alpha: float, widening: float = 1.0) -> float:
-    """Return the power of a two-sided t-test: the square of a noncentral t is a noncentral F.
-
-    widening: by how much the standard error in use exceeds, on average, the one that the noncentrality is made with.
-    """
-    critical = widening * stats.t.isf(alpha / 2, df)
-    return float(1 - stats.ncf.cdf(critical**2, 1, df, noncentrality**2))  # its sf is wrong at noncentrality 0
-
-
-def detectable(df: float, alpha: float, power: float = POWER, widening: float = 1.0) -> float:
-    """Return the noncentrality, effect over standard error, that a two-sided t-test finds with a power."""
-    high = 1.0
-    while t_power(high, df, alpha, widening) < power:
-        high *= 2
-    return float(optimize.brentq(lambda value: t_power(value, df, alpha, widening) - power, 0, high))
-
-
 @dataclass(frozen=True)
 class Detectable:
     """The smallest effects that a design finds with a power, in standard deviations of the noise between runs."""
@@ -153,13 +135,12 @@ def detectable_effects(design: Design, alpha: float, power: float = POWER) -> De
     Each term is tested with the study's own errors: sum_g W_g' (I - H_gg)^-1 W_g is the mean of HC3 (clusters g of one
     run) and, times (G - 1) / G, of CR3 for such noise, since Var(e_g) = (I - H_gg) s^2.
     """
-    bread = np.linalg.inv(design.matrix.T @ design.matrix)
-    clusters = errors_of(design.runs).clusters
-    used = jackknife_weights(design.matrix, bread, clusters).T @ (design.matrix @ bread)
+    bread, errors = np.linalg.inv(design.matrix.T @ design.matrix), errors_of(design.runs)
+    used = jackknife_weights(design.matrix, bread, errors.clusters).T @ (design.matrix @ bread)
     df = float(design.df_residual)
-    if clusters is not None:
-        df = float(clusters.max())
-        used *= df / (df + 1)
+    if errors.clusters is not None:
+        df = errors.count - 1.0
+        used *= df / errors.count
     std_errors = np.sqrt(np.diag(bread))
     widening = np.sqrt(np.diag(used)) / std_errors
     effects = [
@@ -209,9 +190,8 @@ class Noise:
 
     @property
     def smallest_effect(self) -> float | None:
-        """Return the smallest effect of interest as the report sets it: twice the noise, or the test set's error."""
-        known = [2 * self.sd] if self.sd is not None else []
-        return max(known + ([self.test_set_se] if self.test_set_se is not None else []), default=None)
+        """Return the smallest effect of interest, as the report sets it."""
+        return smallest_effect(self.sd, self.test_set_se)
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """Return the chi-squared interval of a measured standard deviation; None for a prior."""
@@ -225,7 +205,7 @@ def expected_noise(response: str, finished: pd.DataFrame, eval_examples: int) ->
     """Return the noise of the study's own finished runs where they have enough seeds in common, else the prior.
 
     finished: rows of columns.METRICS, perhaps none. eval_examples: of the smallest evaluation set.
-    What a seed shifts all runs by is part of it, though the fits take that out: the power told is then cautious.
+    What a seed shifts all runs by is part of it, though the fits take that out: the power is then cautious.
     """
     used = finished[(finished["status"] == "ok") & finished[response].notna()] if len(finished) else finished
     error = f"{response}_se"

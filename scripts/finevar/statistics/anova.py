@@ -51,15 +51,15 @@ class Grid:
         order = np.argsort(number, kind="stable")
         starts = np.flatnonzero(np.diff(number[order], prepend=-1))
         sets = tuple(frozenset(itertools.compress(names, varies[:, order[start]])) for start in starts)
-        told = [source_of(axes, factors) for axes in sets]
-        sources = tuple(sorted(set(told) - {""}, key=lambda name: source_rank(name, factors)))
-        membership = np.array([[float(name == source) for source in sources] for name in told])
+        origins = [source_of(axes, factors) for axes in sets]
+        sources = tuple(sorted(set(origins) - {""}, key=lambda name: source_rank(name, factors)))
+        membership = np.array([[float(name == source) for source in sources] for name in origins])
         sizes = np.diff(starts, append=len(runs))
         return cls(tuple(factors), shape, np.argsort(places), order, sets, starts, sizes, sources, membership)
 
     @property
     def replicated(self) -> bool:
-        """Say whether there are seeds to tell noise by."""
+        """Say whether there are seeds to measure noise by."""
         return self.shape[-1] > 1
 
     @property

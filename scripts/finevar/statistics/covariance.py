@@ -10,19 +10,23 @@ jackknife's factor (G - 1) / G and t with G - 1 degrees of freedom.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy import stats
+from statsmodels.stats.diagnostic import het_breuschpagan
 
 
 @dataclass(frozen=True)
 class Errors:
     """What is known of the runs' errors, and the covariance that follows from it."""
 
-    kind: str  # HC3 or CR3
+    kind: str  # HC3, CR3 or classical
     clusters: np.ndarray | None  # cluster number of each run [runs], for CR3
     reason: str
 
@@ -30,6 +34,10 @@ class Errors:
     def count(self) -> int | None:
         """Return the number of clusters."""
         return None if self.clusters is None else int(self.clusters.max()) + 1
+
+
+INDEPENDENT = Errors("HC3", None, "every run is trained by itself, so runs are independent given their seed's block")
+CLASSICAL = Errors("classical", None, "runs are independent and their noise has one variance")
 
 
 @dataclass(frozen=True)
@@ -44,17 +52,17 @@ class Fit:
     df: float  # degrees of freedom of t and F
     df_resid: float
 
-    @property
+    @cached_property
     def resid(self) -> np.ndarray:
         """Return the residuals [runs]."""
         return self.values - self.matrix @ self.params
 
-    @property
+    @cached_property
     def leverages(self) -> np.ndarray:
         """Return the diagonal of the hat matrix [runs]."""
-        return np.einsum("ij,jk,ik->i", self.matrix, self.bread, self.matrix)
+        return ((self.matrix @ self.bread) * self.matrix).sum(1)
 
-    @property
+    @cached_property
     def ssr(self) -> float:
         """Return the sum of squared residuals."""
         return float((self.resid**2).sum())
@@ -67,7 +75,43 @@ class Fit:
     @property
     def pvalues(self) -> np.ndarray:
         """Return the two-sided p-values of each parameter against zero."""
-        return 2 * stats.t.sf(np.abs(self.params / self.bse), self.df)
+        return self.p_values(self.params, self.bse)
+
+    def p_values(self, estimates: np.ndarray, errors: np.ndarray) -> np.ndarray:
+        """Return the two-sided p-values of estimates with these standard errors against zero; NaN where both are 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 2 * stats.t.sf(np.abs(estimates / errors), self.df)
+
+    def std_errors(self, weights: np.ndarray) -> np.ndarray:
+        """Return the standard errors [rows] of linear combinations [rows, parameters] of the parameters."""
+        return np.sqrt(np.maximum(((weights @ self.cov) * weights).sum(1), 0))
+
+    def quantile(self, confidence: float) -> float:
+        """Return the t quantile of a two-sided interval."""
+        return float(stats.t.ppf((1 + confidence) / 2, self.df))
+
+
+class Estimate(NamedTuple):
+    """A linear combination of a fit's parameters."""
+
+    estimate: float
+    std_error: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+
+    def scaled(self, scale: float) -> dict[str, float]:
+        """Return the columns of a table, in other units; p is the same in all."""
+        scaled = {name: value * scale for name, value in self._asdict().items()}
+        return scaled | {"p_value": self.p_value}
+
+
+def contrasts(fit: Fit, weights: np.ndarray, confidence: float, *, null: float = 0.0) -> Iterator[Estimate]:
+    """Yield linear combinations [rows, parameters] of the parameters with t intervals and p-values against a value."""
+    values, errors = weights @ fit.params, fit.std_errors(weights)
+    reach = fit.quantile(confidence) * errors
+    for row in zip(values, errors, values - reach, values + reach, fit.p_values(values - null, errors), strict=True):
+        yield Estimate(*map(float, row))
 
 
 def errors_of(runs: pd.DataFrame) -> Errors:
@@ -79,7 +123,7 @@ def errors_of(runs: pd.DataFrame) -> Errors:
         )
     trajectories = runs["trajectory_id"]
     if not trajectories.duplicated().any():
-        return Errors("HC3", None, "every run is trained by itself, so runs are independent given their seed's block")
+        return INDEPENDENT
     return clustered_by(
         trajectories.to_numpy(),
         "runs that differ in epochs only share a trajectory, so their errors go together",
@@ -92,16 +136,27 @@ def clustered_by(labels: np.ndarray, reason: str) -> Errors:
 
 
 def fit_ols(values: np.ndarray, matrix: np.ndarray, errors: Errors) -> Fit:
-    """Fit values [runs] on a matrix [runs, parameters] of full rank."""
-    if errors.clusters is None:
-        fit = sm.OLS(values, matrix).fit(cov_type="HC3", use_t=True)
-        return Fit(values, matrix, fit.params, fit.cov_params(), fit.normalized_cov_params, fit.df_resid, fit.df_resid)
-    fit = sm.OLS(values, matrix).fit()
-    bread = fit.normalized_cov_params
-    scores = cluster_sums(jackknife_weights(matrix, bread, errors.clusters) * fit.resid[:, None], errors.clusters)
-    count = len(scores)
-    cov = scores.T @ scores * (count - 1) / count
-    return Fit(values, matrix, fit.params, cov, bread, float(count - 1), fit.df_resid)
+    """Fit values [runs] on a matrix [runs, parameters] of full rank by least squares.
+
+    Written out rather than statsmodels', which has no CR3: its clustered errors (CR1) find too much with few clusters.
+    """
+    inverse = np.linalg.pinv(matrix)
+    params, bread = inverse @ values, inverse @ inverse.T
+    residual, rest = values - matrix @ params, float(len(values) - matrix.shape[1])
+    if errors.kind == CLASSICAL.kind:
+        return Fit(values, matrix, params, bread * float(residual @ residual) / rest, bread, rest, rest)
+    added = scores(matrix, bread, residual, errors.clusters)
+    df = rest if errors.clusters is None else len(added) - 1.0
+    return Fit(values, matrix, params, added.T @ added, bread, df, rest)
+
+
+def scores(matrix: np.ndarray, bread: np.ndarray, residual: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
+    """Return what each run, or cluster, adds to the parameters' errors [clusters, parameters].
+
+    Their cross products are the covariance: HC3, or CR3 with its factor (G - 1) / G.
+    """
+    rows = jackknife_weights(matrix, bread, clusters) * residual[:, None]
+    return rows if clusters is None else jackknife_sums(rows, clusters)
 
 
 def jackknife_weights(matrix: np.ndarray, bread: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
@@ -128,11 +183,24 @@ def jackknifes(matrix: np.ndarray, clusters: np.ndarray) -> bool:
     return all(np.linalg.eigvalsh(basis[rows].T @ basis[rows])[-1] < 1 - 1e-8 for rows in cluster_rows(clusters))
 
 
-def cluster_sums(rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Return the sums of rows [runs, columns] within clusters [clusters, columns]."""
-    sums = np.zeros((int(clusters.max()) + 1, rows.shape[1]))
+def jackknife_sums(rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """Return the sums of rows [runs, columns] within clusters [clusters, columns], times sqrt((G - 1) / G)."""
+    count = int(clusters.max()) + 1
+    sums = np.zeros((count, rows.shape[1]))
     np.add.at(sums, clusters, rows)
-    return sums
+    return sums * math.sqrt((count - 1) / count)
+
+
+def breusch_pagan(fit: Fit, exog: np.ndarray, errors: Errors) -> tuple[float, float, float]:
+    """Return F, its denominator's degrees of freedom and p of the hypothesis that noise does not depend on exog.
+
+    exog: [runs, columns], the first constant. Koenker's (1981) studentised form; with clusters a Wald test under CR3.
+    """
+    if errors.clusters is None:
+        _, _, f_value, p = het_breuschpagan(fit.resid, exog)
+        return float(f_value), float(len(exog) - exog.shape[1]), float(p)
+    f_value, p = wald_test(fit_ols(fit.resid**2, exog, errors), list(range(1, exog.shape[1])))
+    return f_value, fit.df, p
 
 
 def wald_test(fit: Fit, columns: list[int]) -> tuple[float, float]:

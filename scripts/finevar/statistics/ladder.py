@@ -6,22 +6,12 @@ import math
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from finevar.statistics.covariance import Fit, fit_ols, wald_test
+from finevar.statistics.estimability import obstacle
 from finevar.statistics.regression import Surface
-from finevar.study.coding import (
-    TERM_ORDER,
-    Codings,
-    Term,
-    aliased_terms,
-    design_matrix,
-    leverages,
-    term_group,
-    terms,
-    too_few_levels,
-)
+from finevar.study.coding import TERM_ORDER, Term, design_matrix, term_group, terms
 
 GROUP_OF_RUNG = dict(zip(TERM_ORDER, ("first_order", "two_way", "quadratic", "cubic"), strict=True))
 
@@ -31,7 +21,7 @@ def ladder_rows(surface: Surface, order: str, unequal: str | None) -> list[dict[
 
     unequal: why the sequential F has no p-value, where noise is unequal or runs are not independent.
     """
-    rungs = climb(surface.runs, surface.response, surface)
+    rungs = climb(surface)
     largest = rungs[-1][2]
     values = surface.fit.values
     before = fit_ols(values, design_matrix(surface.runs, surface.codings, [()])[0], surface.errors)
@@ -43,27 +33,16 @@ def ladder_rows(surface: Surface, order: str, unequal: str | None) -> list[dict[
     return rows
 
 
-def climb(runs: pd.DataFrame, response: str, surface: Surface) -> list[tuple[str, list[Term], Fit]]:
-    """Return the rungs that these runs can tell apart, lowest first: name, terms and fit."""
+def climb(surface: Surface) -> list[tuple[str, list[Term], Fit]]:
+    """Return the rungs that the surface's runs can estimate, lowest first: name, terms and fit."""
     kept: list[tuple[str, list[Term], Fit]] = []
     for rung in TERM_ORDER:
         columns = terms(list(surface.codings), rung)
-        added = kept and len(columns) == len(kept[-1][1])
-        if added or not estimable(runs, surface.codings, columns, rung):
-            continue
-        matrix = design_matrix(runs, surface.codings, columns)[0]
-        kept.append((rung, columns, fit_ols(runs[response].to_numpy(float), matrix, surface.errors)))
+        matrix, _ = design_matrix(surface.runs, surface.codings, columns)
+        nothing_new = kept and len(columns) == len(kept[-1][1])
+        if not nothing_new and not obstacle(matrix, surface.errors):
+            kept.append((rung, columns, fit_ols(surface.fit.values, matrix, surface.errors)))
     return kept
-
-
-def estimable(runs: pd.DataFrame, codings: Codings, columns: list[Term], rung: str) -> bool:
-    """Say whether the runs can tell all terms apart and leave degrees of freedom."""
-    if too_few_levels({name: runs[name].nunique() for name in codings}, rung):
-        return False
-    matrix, names = design_matrix(runs, codings, columns)
-    if len(matrix) <= len(names) or aliased_terms(matrix, names):
-        return False
-    return bool(leverages(matrix).max() < 1 - 1e-8)
 
 
 def sequential(before: Fit, fit: Fit, largest: Fit, unequal: str | None) -> dict[str, Any]:

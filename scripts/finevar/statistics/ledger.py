@@ -14,7 +14,8 @@ Fouladi 1997). Its unit is the error variance in the direction of the observed e
 total error variance over that: the usual count without test sentences, with them Satterthwaite's (1946). Sentences are
 resampled. For its upper limit, a source that varies less than noise alone does at the median is taken at that median,
 so that luck does not exclude what the study could not see (power-constrained limits, Cowan, Cranmer, Gross & Vitells
-2011). A bootstrap of runs is no substitute: near zero its percentiles miss what they should hold.
+2011). A bootstrap of runs is no substitute: near zero its percentiles miss what they should hold; and libraries for
+sensitivity indices (SALib) take a function to call, where here are runs with noise.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ FAR = 300.0  # from here a noncentral chi-square's root is as good as normal
 
 @dataclass(frozen=True)
 class Ledger:
-    """Estimated variances by source, and draws from their confidence distributions where noise could be told apart.
+    """Estimated variances by source, and draws from their confidence distributions where seeds measure noise.
 
     A variance itself may be drawn below zero, see noncentralities().
     """
@@ -62,7 +63,7 @@ class Ledger:
         return np.append(self.variances, self.sampling) / self.total
 
     def share_limits(self, confidence: float) -> np.ndarray | None:
-        """Return lower and upper limits of those shares [2, sources + 1]; None where noise could not be told apart."""
+        """Return lower and upper limits of those shares [2, sources + 1]; None where there is one seed."""
         if self.drawn is None:
             return None
         parts, cautious = (np.column_stack([drawn, self.sampling_drawn]) for drawn in (self.drawn, self.cautious))

@@ -8,13 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from finevar.statistics.checks import saturated_cells, unequal_noise
+from finevar.statistics.checks import saturated_cells
 from finevar.statistics.regression import Surface
-
-
-def has_own_noise(surface: Surface) -> bool:
-    """Say whether noise between seeds differs between settings, and can be told for each: no runs share a course."""
-    return unequal_noise(surface) is not None and surface.errors.clusters is None
 
 
 def noise_at(surface: Surface, places: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
@@ -22,7 +17,7 @@ def noise_at(surface: Surface, places: Sequence[Mapping[str, float]]) -> list[tu
 
     Pooled over all cells, unless noise differs between settings. The surface has a second seed.
     """
-    if has_own_noise(surface):
+    if surface.has_own_noise:
         return modelled_noise(surface, places)
     return [(surface.pure_error_sd**2, surface.noise_df)] * len(places)
 
@@ -58,11 +53,6 @@ def noise_model(surface: Surface) -> NoiseModel | None:
     return NoiseModel(log_variances(variances, df, exog), np.linalg.inv(exog.T @ (exog * df[:, None] / 2)))
 
 
-def own_noise(surface: Surface, levels: Mapping[str, float]) -> tuple[float, float]:
-    """Return the variance between seeds at some levels and its degrees of freedom, where noise is unequal."""
-    return modelled_noise(surface, [levels])[0]
-
-
 def modelled_noise(surface: Surface, places: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
     """Return the variance between seeds by the model of it, and its degrees of freedom, for places in natural levels.
 
@@ -86,8 +76,8 @@ def coded_rows(surface: Surface, levels: Mapping[str, Sequence[float]]) -> np.nd
 def log_variances(variances: np.ndarray, df: np.ndarray, exog: np.ndarray) -> np.ndarray:
     """Return the coefficients of a log-linked gamma regression of variances [cells] on exog [cells, terms].
 
-    The deviance is convex, so that a search by trust region finds its minimum where reweighted least squares, the usual
-    way, may overflow: variances of one degree of freedom each differ by orders of magnitude.
+    The deviance is convex, so that a search by trust region finds its minimum where reweighted least squares, which
+    statsmodels' GLM uses, may overflow: variances of one degree of freedom each differ by orders of magnitude.
     """
     scale = variances.mean()
 

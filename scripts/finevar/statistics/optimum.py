@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
-from scipy.optimize import linprog
+from scipy.optimize import brentq, linprog
 from scipy.stats import qmc
 
 from finevar.metrics import towards
-from finevar.statistics.checks import unequal_noise
 from finevar.statistics.regression import Surface, contrasts, predicted
-from finevar.statistics.slopes import gradient
+from finevar.statistics.simultaneous import largest_t, parameter_draws
+from finevar.statistics.slopes import gradients
 from finevar.study.coding import model_matrix
 
 RIDGE_SHARE = 0.1  # an axis flatter than this share of the steepest is a ridge (Myers et al. 2009, ch. 6)
 RADII = np.linspace(0, 1, 11)
-DRAWS = 4_000  # for quantiles of the largest of many t values: standard error 0.3 % of a tail probability of 5 %
-DRAW_SEED = 20250101
 PLANE_POINTS = {1: 2001, 2: 101, 3: 25}  # grid points per factor; more factors take a Sobol sequence
 SOBOL_POINTS = 2**13
+SOBOL_SEED = 20250101
+SMALL_REGION = "noise differs between settings, for which the region is somewhat too small"
 
 Rows = list[dict[str, Any]]
 
@@ -77,7 +77,7 @@ def optimum_rows(surface: Surface) -> dict[str, Rows]:
     kind, point, values, vectors = canonical_analysis(*form)
     coded = {name: np.array([level]) for name, level in zip(names, point, strict=True)}
     at = next(predicted(surface, coded))
-    inside_hull = within_hull(design_points(surface)[1], point)
+    inside_hull = within_hull(coded_points(surface, surface.points), point)
     region = confidence_region(surface, point)
     summary = {"kind": kind, "inside": inside_hull, "stationary_predicted": at.pop("predicted"), **at}
     factors = []
@@ -91,8 +91,7 @@ def optimum_rows(surface: Surface) -> dict[str, Rows]:
         for axis, value in enumerate(values)
         for name, weight in zip(names, vectors[:, axis], strict=True)
     ]
-    noisy = surface.errors.clusters is None and unequal_noise(surface)
-    caveat = {"reason": "noise differs between settings, for which the region is somewhat too small"} if noisy else {}
+    caveat = {"reason": SMALL_REGION} if surface.has_own_noise else {}
     told = who | summary | {"region_share": region["share"], "region_closed": region["closed"]} | caveat
     return {"optima": [told], "optimum_factors": factors, "canonical": axes}
 
@@ -109,12 +108,10 @@ def region_statistic(surface: Surface, places: np.ndarray) -> np.ndarray:
 
     A place is in the stationary point's confidence region where this is at most region_limit() (Box & Hunter 1954).
     """
-    names = list(surface.codings)
-    where = dict(zip(names, places.T, strict=True))
-    slopes = np.stack([surface.padded(gradient(surface.columns, where, name)) for name in names], axis=1)
+    slopes = gradients(surface, places)
     values = slopes @ surface.fit.params
     cov = slopes @ surface.fit.cov @ slopes.transpose(0, 2, 1)
-    return np.einsum("pi,pi->p", values, np.linalg.solve(cov, values[..., None])[..., 0]) / len(names)
+    return np.einsum("pi,pi->p", values, np.linalg.solve(cov, values[..., None])[..., 0]) / len(surface.codings)
 
 
 def region_limit(surface: Surface) -> float:
@@ -143,7 +140,7 @@ def box_points(count: int) -> np.ndarray:
     if count in PLANE_POINTS:
         axis = np.linspace(-1, 1, PLANE_POINTS[count])
         return np.stack(np.meshgrid(*[axis] * count, indexing="ij"), axis=-1).reshape(-1, count)
-    inner = 2 * qmc.Sobol(count, seed=DRAW_SEED).random(SOBOL_POINTS) - 1
+    inner = 2 * qmc.Sobol(count, seed=SOBOL_SEED).random(SOBOL_POINTS) - 1
     faces = []
     for axis, side in itertools.product(range(count), (-1.0, 1.0)):
         face = inner[: SOBOL_POINTS // (4 * count)].copy()
@@ -171,18 +168,19 @@ def ridge_rows(surface: Surface) -> Rows:
 
 
 def best_at_radius(slopes: np.ndarray, curves: np.ndarray, radius: float) -> np.ndarray:
-    """Return the x of this length with the largest x'b + x'Bx, by bisection of mu above B's largest eigenvalue."""
+    """Return the x [factors] of this length with the largest x'b + x'Bx: the mu above B's largest eigenvalue."""
     if radius == 0:
         return np.zeros_like(slopes)
     values, vectors = np.linalg.eigh(curves)
     rotated = vectors.T @ slopes / 2
     scale = np.abs(values).max() + np.linalg.norm(slopes)
     low, high = values.max() + 1e-12 * scale, values.max() + np.linalg.norm(rotated) / radius + scale
-    for _ in range(200):
-        middle = (low + high) / 2
-        longer = np.linalg.norm(rotated / (middle - values)) > radius
-        low, high = (middle, high) if longer else (low, middle)
-    x = vectors @ (rotated / (high - values))
+
+    def excess(mu: float) -> float:
+        return float(np.linalg.norm(rotated / (mu - values))) - radius
+
+    mu = brentq(excess, low, high, xtol=1e-15 * scale) if excess(low) > 0 else low
+    x = vectors @ (rotated / (mu - values))
     short = radius**2 - float(x @ x)
     top = vectors[:, np.argmax(values)]
     return x + top * np.sqrt(short) if short > 1e-9 else x  # no slope along the top axis: either way is as good
@@ -191,81 +189,32 @@ def best_at_radius(slopes: np.ndarray, curves: np.ndarray, radius: float) -> np.
 # Which setting to take ------------------------------------------------------------------------------------------------
 
 
-def design_points(surface: Surface) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the tried points with a finished run, and their coded levels [points, factors]."""
-    points = surface.runs.drop_duplicates(list(surface.codings)).reset_index(drop=True)
-    coded = [coding.coded(points[name]) for name, coding in surface.codings.items()]
-    return points, np.column_stack(coded)
+def coded_points(surface: Surface, points: pd.DataFrame) -> np.ndarray:
+    """Return the coded levels [points, factors] of points with natural ones."""
+    return np.column_stack([*surface.coded(points).values()])
 
 
-def point_contrasts(surface: Surface, coded: np.ndarray) -> np.ndarray:
-    """Return the contrasts [points, parameters] of the predictions at coded points [points, factors]."""
-    return surface.padded(model_matrix(dict(zip(surface.codings, coded.T, strict=True)), surface.columns))
-
-
-def largest_t(weights: np.ndarray, surface: Surface, *, two_sided: bool) -> float:
-    """Return the quantile of the largest t among contrasts [rows, parameters], by simulation from a fixed seed."""
-    draws = parameter_draws(surface)
-    errors = np.sqrt(((weights @ surface.fit.cov) * weights).sum(1))
-    largest = np.full(len(draws), -np.inf)
-    for start in range(0, len(weights), 500):
-        part = slice(start, start + 500)
-        known = errors[part] > 0
-        t = draws @ weights[part][known].T / errors[part][known]
-        if t.size:
-            largest = np.maximum(largest, (np.abs(t) if two_sided else t).max(1))
-    return float(np.quantile(largest, surface.confidence))
-
-
-def parameter_draws(surface: Surface) -> np.ndarray:
-    """Return draws [draws, parameters] of the estimates' errors: multivariate t with the fit's covariance."""
-    return t_draws(surface.fit.cov, joint_df(surface))
-
-
-def t_draws(cov: np.ndarray, df: float) -> np.ndarray:
-    """Return multivariate t draws [draws, parameters] of mean zero, from a fixed seed."""
-    generator = np.random.default_rng(DRAW_SEED)
-    normal = normal_draws(cov, generator)
-    return normal * np.sqrt(df / generator.chisquare(df, DRAWS))[:, None]
-
-
-def joint_df(surface: Surface) -> float:
-    """Return the degrees of freedom of the fit's covariance where many contrasts are read at once.
-
-    Hotelling's, df - p + 1 for p parameters, but no more than there are tried points, and than half the clusters: in
-    many directions at once the covariance's own uncertainty weighs more than in one (see make calibrate).
-    """
-    limits = [surface.fit.df - len(surface.names) + 1, len(surface.runs.drop_duplicates(list(surface.codings)))]
-    limits += [surface.errors.count / 2] if surface.errors.count is not None else []
-    return max(min(limits), 1.0)
-
-
-def normal_draws(cov: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return normal draws [draws, parameters] of mean zero; a covariance that is not quite positive is clipped."""
-    values, vectors = np.linalg.eigh(cov)
-    return generator.standard_normal((DRAWS, len(values))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
+def point_contrasts(surface: Surface, points: pd.DataFrame) -> np.ndarray:
+    """Return the contrasts [points, parameters] of the predictions at points with natural levels."""
+    return surface.padded(model_matrix(surface.coded(points), surface.columns))
 
 
 def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
     """Return the tried point of best prediction, what it would cost to be wrong, and each factor's level and rivals.
 
     The interval is a band that holds at all tried points at once, so that having chosen the best does not flatter it.
-    A rival is a tried point that cannot be told from the recommended one, all comparisons counted. The regret is how
-    much better the truly best tried point is; it is averaged over the fit's uncertainty, and bounded with the
-    confidence.
+    A rival is a tried point that is not significantly worse than the recommended one, all comparisons counted. The
+    regret is how much better the truly best tried point is; it is averaged over the fit's uncertainty, and bounded with
+    the confidence.
     """
-    points, coded = design_points(surface)
+    points = surface.points
+    weights = point_contrasts(surface, points)
     sign = towards(surface.response)
-    weights = point_contrasts(surface, coded)
     values = weights @ surface.fit.params
     chosen = int(np.argmax(sign * values))
     at = next(contrasts(surface, weights[chosen : chosen + 1]))
     reach = largest_t(weights, surface, two_sided=True) * at.std_error
-    others = np.delete(weights, chosen, axis=0) - weights[chosen]
-    gaps = sign * others @ surface.fit.params
-    errors = np.sqrt(np.maximum(((others @ surface.fit.cov) * others).sum(1), 0))
-    rival = gaps + largest_t(sign * others, surface, two_sided=False) * errors
-    drawn = gaps + sign * parameter_draws(surface) @ others.T if len(others) else np.zeros((1, 1))
+    rival, drawn = rival_gaps(surface, weights, chosen)
     alike = np.append(np.flatnonzero(np.insert(rival > 0, chosen, False)), chosen)
     cell = surface.runs[list(surface.codings)].eq(points.loc[chosen, list(surface.codings)]).all(axis=1)
     row = {
@@ -291,3 +240,15 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
         for name in surface.codings
     }
     return row, levels
+
+
+def rival_gaps(surface: Surface, weights: np.ndarray, chosen: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how much each other tried point may be better than the chosen one, all comparisons counted, and draws.
+
+    weights: contrasts [points, parameters] of the predictions. Returns [points - 1] and [draws, points - 1].
+    """
+    sign = towards(surface.response)
+    others = sign * (np.delete(weights, chosen, axis=0) - weights[chosen])
+    gaps = others @ surface.fit.params
+    most = gaps + largest_t(others, surface, two_sided=False) * surface.fit.std_errors(others)
+    return most, gaps + parameter_draws(surface) @ others.T if len(others) else np.zeros((1, 1))

@@ -10,14 +10,17 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from finevar.statistics.covariance import Errors, Fit, errors_of, fit_ols
+from finevar.statistics import covariance
+from finevar.statistics.covariance import Errors, Estimate, Fit, breusch_pagan, errors_of, fit_ols
 from finevar.study.coding import Codings, Term, design_matrix, model_matrix
+
+SHARED = "runs share trajectories, so their errors are not independent"
+UNEQUAL = "noise differs between settings (Breusch-Pagan), which this test does not allow for"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,34 @@ class Surface:
     noise_df: float  # degrees of freedom that the pure error is worth, see noise_df()
     test_set_se: float | None
 
+    def coded(self, places: pd.DataFrame | None = None) -> dict[str, np.ndarray]:
+        """Return the coded level of each factor [places] from natural ones; of all runs without places."""
+        places = self.runs if places is None else places
+        return {name: coding.coded(places[name]) for name, coding in self.codings.items()}
+
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        """Return the tried points with a finished run, a row each."""
+        return self.runs.drop_duplicates(list(self.codings)).reset_index(drop=True)
+
+    @cached_property
+    def breusch_pagan(self) -> tuple[float, float, float]:
+        """Return F, denominator df and p of the test whether noise depends on the factors."""
+        exog = np.column_stack([np.ones(len(self.runs)), *self.coded().values()])
+        return breusch_pagan(self.fit, exog, self.errors)
+
+    @property
+    def unequal(self) -> str | None:
+        """Return why tests that need independent errors of one variance cannot be used, or None."""
+        if self.errors.clusters is not None:
+            return SHARED
+        return UNEQUAL if self.breusch_pagan[-1] < self.alpha else None
+
+    @property
+    def has_own_noise(self) -> bool:
+        """Say whether noise between seeds differs between settings and is known for each: no runs share a course."""
+        return self.errors.clusters is None and self.unequal is not None
+
     @property
     def alpha(self) -> float:
         """Return the error rate that goes with the confidence."""
@@ -44,10 +75,8 @@ class Surface:
 
     @property
     def smallest_effect(self) -> float | None:
-        """Return the smallest effect of interest: twice the seeds' noise or the test set's, whichever is larger."""
-        noise = [2 * self.pure_error_sd] if self.pure_error_sd is not None else []
-        noise += [self.test_set_se] if self.test_set_se is not None else []
-        return max(noise, default=None)
+        """Return the smallest effect of interest, None where no noise is known."""
+        return smallest_effect(self.pure_error_sd, self.test_set_se)
 
     @property
     def smallest_effect_se(self) -> float:
@@ -55,24 +84,16 @@ class Surface:
         measured = self.pure_error_sd is not None and self.smallest_effect == 2 * self.pure_error_sd
         return 2 * self.pure_error_sd / math.sqrt(2 * self.noise_df) if measured else 0.0
 
-    def quantile(self) -> float:
-        """Return the t quantile of a two-sided interval."""
-        return float(stats.t.ppf((1 + self.confidence) / 2, self.fit.df))
-
     def padded(self, weights: np.ndarray) -> np.ndarray:
         """Return weights of the terms [..., terms] as weights of all parameters, blocks averaged."""
         blocks = np.zeros((*weights.shape[:-1], len(self.names) - len(self.columns)))
         return np.concatenate([weights, blocks], axis=-1)
 
 
-class Estimate(NamedTuple):
-    """A linear combination of a surface's parameters."""
-
-    estimate: float
-    std_error: float
-    ci_low: float
-    ci_high: float
-    p_value: float
+def smallest_effect(noise_sd: float | None, test_set_se: float | None) -> float | None:
+    """Return the smallest effect of interest: twice the seeds' noise or the test set's error, whichever is larger."""
+    known = [] if noise_sd is None else [2 * noise_sd]
+    return max(known if test_set_se is None else [*known, test_set_se], default=None)
 
 
 def fit_surface(
@@ -126,13 +147,7 @@ def contrast(surface: Surface, weights: np.ndarray) -> Estimate:
 
 def contrasts(surface: Surface, weights: np.ndarray) -> Iterator[Estimate]:
     """Yield linear combinations [rows, parameters] of the parameters with t intervals and p-values against zero."""
-    values = weights @ surface.fit.params
-    errors = np.sqrt(np.maximum(((weights @ surface.fit.cov) * weights).sum(1), 0))
-    reach = surface.quantile() * errors
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p_values = 2 * stats.t.sf(np.abs(values / errors), surface.fit.df)
-    for row in zip(values, errors, values - reach, values + reach, p_values, strict=True):
-        yield Estimate(*map(float, row))
+    return covariance.contrasts(surface.fit, weights, surface.confidence)
 
 
 def fit_relative(surface: Surface, baseline: Mapping[str, float]) -> tuple[Surface, float]:

@@ -34,21 +34,20 @@ def slope_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:
     """Return every factor's slope at the baseline, at the centre, on average over the runs, and its simple slopes."""
     centre = {name: np.zeros(1) for name in surface.codings}
     own = {name: np.array([float(coding.coded(baseline[name]))]) for name, coding in surface.codings.items()}
-    everywhere = {name: coding.coded(surface.runs[name]) for name, coding in surface.codings.items()}
     rows = []
     for factor in surface.codings:
-        for place, where in (("baseline", own), ("centre", centre), ("average", everywhere)):
+        for place, where in (("baseline", own), ("centre", centre), ("average", surface.coded())):
             weights = gradient(surface.columns, where, factor).mean(0, keepdims=True)
-            rows += told(surface, factor, weights, [{"place": place}])
+            rows += slopes_of(surface, factor, weights, [{"place": place}])
     for factor, moderator in interacting(surface):
         levels = sorted(surface.codings[moderator].levels)
         where = centre_along(surface.codings, moderator, surface.codings[moderator].coded(levels))
         places = [{"place": "simple", "moderator": moderator, "moderator_level": float(level)} for level in levels]
-        rows += told(surface, factor, gradient(surface.columns, where, factor), places)
+        rows += slopes_of(surface, factor, gradient(surface.columns, where, factor), places)
     return rows
 
 
-def told(surface: Surface, factor: str, weights: np.ndarray, places: Rows) -> Rows:
+def slopes_of(surface: Surface, factor: str, weights: np.ndarray, places: Rows) -> Rows:
     """Return the slopes of some contrasts [places, terms] in coded and in natural units."""
     coding = surface.codings[factor]
     rows = []
@@ -57,10 +56,15 @@ def told(surface: Surface, factor: str, weights: np.ndarray, places: Rows) -> Ro
             ("coded", 1.0, "per coded unit"),
             ("natural", coding.step, step_unit(factor, coding.scale)),
         ):
-            scaled = {key: value * scale for key, value in found._asdict().items() if key != "p_value"}
             row = {"response": surface.response, "factor": factor, "units": units, "unit": unit}
-            rows.append(row | place | scaled | {"p_value": found.p_value})
+            rows.append(row | place | found.scaled(scale))
     return rows
+
+
+def gradients(surface: Surface, places: np.ndarray) -> np.ndarray:
+    """Return the contrasts [places, factors, parameters] of all slopes at coded places [places, factors]."""
+    where = dict(zip(surface.codings, places.T, strict=True))
+    return np.stack([surface.padded(gradient(surface.columns, where, name)) for name in surface.codings], axis=1)
 
 
 def interacting(surface: Surface) -> Iterator[tuple[str, str]]:
@@ -107,7 +111,7 @@ def sign(low: float, high: float) -> str:
 
 
 def johnson_neyman_rows(surface: Surface) -> Rows:
-    """Return where along its partner a factor's slope can be told from zero (Johnson & Neyman 1936), exactly.
+    """Return where along its partner a factor's slope differs significantly from zero (Johnson & Neyman 1936), exactly.
 
     The slope is a + b x with a variance quadratic in x, so its interval touches zero at the roots of a quadratic.
     """
@@ -120,14 +124,14 @@ def johnson_neyman_rows(surface: Surface) -> Rows:
         ranges: Rows = []
         for low, high in itertools.pairwise(edges):
             middle = next(contrasts(surface, (constant + linear * (low + high) / 2)[None]))
-            told_sign = sign(middle.ci_low, middle.ci_high)
+            its_sign = sign(middle.ci_low, middle.ci_high)
             natural = coding.natural([low, high])
-            if ranges and ranges[-1]["sign"] == told_sign:
+            if ranges and ranges[-1]["sign"] == its_sign:
                 ranges[-1]["value_high"] = float(natural[1])
                 continue
             place = {"value_low": float(natural[0]), "value_high": float(natural[1])}
             who = {"response": surface.response, "factor": factor, "moderator": moderator}
-            ranges.append(who | place | {"sign": told_sign})
+            ranges.append(who | place | {"sign": its_sign})
         rows += ranges
     return rows
 
@@ -137,6 +141,6 @@ def touching(surface: Surface, constant: np.ndarray, linear: np.ndarray) -> list
     pair = np.stack([constant, linear])
     a, b = pair @ surface.fit.params
     (v_aa, v_ab), (_, v_bb) = pair @ surface.fit.cov @ pair.T
-    t2 = surface.quantile() ** 2
+    t2 = surface.fit.quantile(surface.confidence) ** 2
     roots = np.roots([b * b - t2 * v_bb, 2 * (a * b - t2 * v_ab), a * a - t2 * v_aa])
     return sorted(float(root.real) for root in roots if abs(root.imag) < 1e-12 and -1 < root.real < 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TERM_ORDER = ("first_order", "interactions", "quadratic", "cubic")  # the model ladder; each rung holds those before
-LEVELS_NEEDED = {"first_order": 2, "interactions": 2, "quadratic": 3, "cubic": 4}
 SCALES = {"identity": lambda x: x, "log2": np.log2, "log10": np.log10}
 INVERSES = {"identity": lambda z: z, "log2": np.exp2, "log10": lambda z: 10**z}
 
@@ -96,17 +95,24 @@ def terms(factors: Sequence[str], order: str) -> list[Term]:
     return kept
 
 
-def levels_needed(name: str, order: str) -> int:
-    """Return how many levels a factor needs for the terms of an order."""
-    return LEVELS_NEEDED[order if setting(name).cubic else min(order, "quadratic", key=TERM_ORDER.index)]
+def levels_needed(name: str, columns: Sequence[Term]) -> int:
+    """Return how many levels a factor needs for the terms of a model: one more than its highest power."""
+    return 1 + max(term.count(name) for term in columns)
 
 
-def too_few_levels(levels: Mapping[str, int], order: str) -> str | None:
-    """Return the first factor with fewer levels than the order's terms need, given how many each has."""
+class Shortfall(NamedTuple):
+    """A factor with fewer levels than a model needs."""
+
+    factor: str
+    levels: int
+    needed: int
+
+
+def too_few_levels(levels: Mapping[str, int], columns: Sequence[Term]) -> Shortfall | None:
+    """Return the first factor with fewer levels than a model's terms need, given how many each has."""
     for name, count in levels.items():
-        needed = levels_needed(name, order)
-        if count < needed:
-            return f"{name} has {count} levels in the design, and the terms of model {order} need {needed}"
+        if count < (needed := levels_needed(name, columns)):
+            return Shortfall(name, count, needed)
     return None
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from finevar.errors import InputError
 from finevar.study.coding import (
-    LEVELS_NEEDED,
     TERM_ORDER,
     Coding,
     aliased_terms,
@@ -116,15 +115,16 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
         yield from batch_problems(f"point {shown_point(point)}", config["training"] | point)
     order = config["analysis"]["model"]
     lower = TERM_ORDER[: TERM_ORDER.index(order)]
-    few = too_few_levels({name: len({point[name] for point in points}) for name in codings}, order)
-    if few:
+    columns = terms(list(codings), order)
+    short = too_few_levels({name: len({point[name] for point in points}) for name in codings}, columns)
+    if short:
         yield InputError(
             "config: sweep.factors",
-            found=few,
-            allowed=", ".join(f"{count} levels or more for {name}" for name, count in LEVELS_NEEDED.items()),
+            found=f"{short.factor} has {short.levels} levels in the design, and the terms of model {order} need "
+            f"{short.needed}",
+            allowed=f"{short.needed} levels or more of {short.factor}",
             remedy=f"Add a level, or set analysis.model to {lower[-1]}." if lower else "Add a level.",
         )
-    columns = terms(list(codings), order)
     coded = {name: coding.coded([point[name] for point in points]) for name, coding in codings.items()}
     aliased = aliased_terms(model_matrix(coded, columns), [term_name(term) for term in columns])
     if aliased:

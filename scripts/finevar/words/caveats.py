@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.study.coding import levels_needed
+from finevar.study.coding import levels_needed, terms
 from finevar.words.formatting import (
     counted,
     f_text,
@@ -171,7 +171,8 @@ def lack_of_fit_sentence(row: Row, label: str, *, model: str, alpha: float = 0.0
 
 def unseen_cliffs_sentence(levels: Mapping[str, int], model: str) -> str:
     """Name the factors along which no lack of fit can show, given how many levels each has."""
-    blind = [factor_label(name) for name, count in levels.items() if count <= levels_needed(name, model)]
+    columns = terms(list(levels), model)
+    blind = [factor_label(name) for name, count in levels.items() if count <= levels_needed(name, columns)]
     if not blind:
         return ""
     return (

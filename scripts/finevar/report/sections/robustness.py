@@ -51,14 +51,14 @@ def finding_sentence(conclusions: Sequence[pd.DataFrame], labels: Mapping[str, s
     """Count the conclusions that every specification shares, and name the one that fewest do."""
     firm = sum(share(part) == 1 for part in conclusions)
     tried = max(len(part) for part in conclusions)
-    told = (
+    counts = (
         f"{firm} of {counted(len(conclusions), 'conclusion')} hold in every one of up to {tried} specifications "
         "(coding, degree, covariance, scale)."
     )
     weakest = min(conclusions, key=share)
     if share(weakest) == 1:
-        return told
-    return f"{told} The one that depends most on them is on {subject(weakest, labels)}: {agreed_text(weakest)} agree."
+        return counts
+    return f"{counts} The one that depends most on them is on {subject(weakest, labels)}: {agreed_text(weakest)} agree."
 
 
 def subject(part: pd.DataFrame, labels: Mapping[str, str]) -> str:
@@ -76,23 +76,23 @@ def agreed_text(part: pd.DataFrame) -> str:
 def response_group(conclusions: Sequence[pd.DataFrame], response: str, label: str, alpha: float) -> dict[str, Any]:
     """Return one response's sentences: a conclusion each."""
     parts = [part for part in conclusions if part["response"].iloc[0] == response]
-    told = [
+    sentences = [
         sentence(conclusion_sentence(part, alpha), part["conclusion"].iloc[0] if part["factor"].iloc[0] else None)
         for part in parts
     ]
-    return group(sentence_case(label), told)
+    return group(sentence_case(label), sentences)
 
 
 def conclusion_sentence(part: pd.DataFrame, alpha: float) -> str:
     """Say how many specifications agree on a conclusion, and what those that do not have in common."""
     first = part.iloc[0]
     if first["factor"]:
-        told = f"{sentence_case(factor_label(first['factor']))} ({first['conclusion']})"
+        about = f"{sentence_case(factor_label(first['factor']))} ({first['conclusion']})"
         what = "see the same direction" if first["p_value"] < alpha else "see no direction, either"
     else:
-        told = "The recommended setting"
-        what = "recommend it, too, or cannot tell it from the one that they recommend"
-    return f"{told}: {agreed_text(part)} specifications {what}.{dissent_text(part)}"
+        about = "The recommended setting"
+        what = "recommend it, too, or one that is not significantly better"
+    return f"{about}: {agreed_text(part)} specifications {what}.{dissent_text(part)}"
 
 
 def dissent_text(part: pd.DataFrame) -> str:
@@ -145,8 +145,8 @@ def shares_table(conclusions: Sequence[pd.DataFrame], labels: Mapping[str, str])
         )
     caption = (
         "Specifications that agree with the reported one: on the direction of a change where its p alone is below the "
-        "error rate, else on there being none shown; on the recommended setting where it is theirs, or not told from "
-        "theirs."
+        "error rate, else on there being none shown; on the recommended setting where it is theirs, or not "
+        "significantly worse than theirs."
     )
     return table(caption, ["Metric", "About", "Reported", "Agree#", "p from, to#"], rows)
 

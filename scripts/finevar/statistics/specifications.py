@@ -1,0 +1,154 @@
+"""Other reasonable analyses of the same runs: codings, degrees, covariances and scales, and when two of them agree.
+
+All of them at once are a multiverse (Steegen, Tuerlinckx, Gelman & Vanpaemel 2016). Those that are known to be wrong
+for these runs, such as independent errors where runs share a trajectory, are left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from finevar.metrics import RESPONSES
+from finevar.statistics.covariance import CLASSICAL, Errors, clustered_by, fit_ols
+from finevar.statistics.estimability import Obstacle, model_obstacle, obstacle
+from finevar.statistics.regression import Surface
+from finevar.study.coding import TERM_ORDER, Coding, Codings, Term, design_matrix, terms
+
+CONFIGURED = "as configured"
+RAW, UNBOUNDED = "raw", "unbounded"
+TRAJECTORY_BEYOND_EPOCHS = ("dataset", "seed")
+
+
+@dataclass(frozen=True)
+class Specification:
+    """One way to analyse a response, with the surface that it gives."""
+
+    coding: str
+    degree: str
+    covariance: str
+    scale: str
+    reported: bool
+    surface: Surface
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """Return what sets it apart from the others."""
+        names = ("coding", "degree", "covariance", "scale", "reported")
+        return {name: getattr(self, name) for name in names}
+
+
+class Unsupported(NamedTuple):
+    """A coding and a degree that the runs cannot estimate, and why."""
+
+    coding: str
+    degree: str
+    obstacle: Obstacle
+
+
+def specifications(surface: Surface) -> tuple[list[Specification], list[Unsupported]]:
+    """Return the specifications that the runs support, the reported one first, and those that they do not."""
+    tried: list[Specification] = []
+    untried: list[Unsupported] = []
+    trajectories, free = as_trajectories(surface), unbounded(surface)
+    scales = {RAW: surface.fit.values} | ({} if free is None else {UNBOUNDED: free})
+    forms = itertools.product(codings_to_try(surface.codings).items(), degrees_to_try(list(surface.codings)).items())
+    for (coding, codings), (degree, columns) in forms:
+        found = model_obstacle(surface.runs, codings, columns, surface.errors)
+        if found:
+            untried.append(Unsupported(coding, degree, found))
+            continue
+        matrix, names = design_matrix(surface.runs, codings, columns)
+        form = dataclasses.replace(surface, codings=codings, columns=columns, names=names)
+        same = codings == surface.codings and columns == surface.columns
+        others = other_errors(surface, matrix, trajectories).values()
+        covariances = [surface.errors, *(errors for errors in others if isinstance(errors, Errors))]
+        for (scale, values), errors in itertools.product(scales.items(), covariances):
+            fitted = dataclasses.replace(form, fit=fit_ols(values, matrix, errors), errors=errors)
+            reported = same and scale == RAW and errors is surface.errors
+            tried.append(Specification(coding, degree, errors.kind, scale, reported, fitted))
+    return sorted(tried, key=lambda each: not each.reported), untried
+
+
+def agreement(row: Mapping[str, Any], reported: Mapping[str, Any], alpha: float) -> bool | None:
+    """Say whether a p-value agrees with the reported one on the sign and on the side of the error rate.
+
+    A range of p-values, p_low to p_high, must lie on one side. None where there is no p-value.
+    """
+    below = reported["p_value"] < alpha
+    if row.get("p_high") is not None:
+        return row["p_high"] < alpha if below else row["p_low"] >= alpha
+    if row.get("p_value") is None:
+        return None
+    same_sign = row.get("estimate") is None or row["estimate"] * reported["estimate"] >= 0
+    return bool((row["p_value"] < alpha) == below and (same_sign or not below))
+
+
+# What is varied -------------------------------------------------------------------------------------------------------
+
+
+def codings_to_try(configured: Codings) -> dict[str, Codings]:
+    """Return the codings to try, by name, each once: the config's, all levels as they are, and their logarithms."""
+    plain = {name: Coding(coding.levels, "identity") for name, coding in configured.items()}
+    logs = {
+        name: Coding(coding.levels, "log2") if min(coding.levels) > 0 else coding for name, coding in configured.items()
+    }
+    found = {CONFIGURED: configured}
+    for name, codings in {"identity": plain, "log2": logs}.items():
+        if logarithms(codings) != logarithms(configured):
+            found[name] = codings
+    return found
+
+
+def logarithms(codings: Codings) -> list[bool]:
+    """Say which factors are on a logarithmic scale; of which base makes no difference in coded units."""
+    return [coding.logarithmic for coding in codings.values()]
+
+
+def degrees_to_try(factors: Sequence[str]) -> dict[str, list[Term]]:
+    """Return the degrees to try, each with its terms; one that adds none to the degree before is left out."""
+    found: dict[str, list[Term]] = {}
+    for degree in TERM_ORDER:
+        columns = terms(factors, degree)
+        if columns not in found.values():
+            found[degree] = columns
+    return found
+
+
+def other_errors(surface: Surface, matrix: np.ndarray, trajectories: Errors | None) -> dict[str, Errors | str]:
+    """Return the errors to try beside the surface's own for a matrix [runs, parameters], or why each is left out.
+
+    trajectories: of as_trajectories().
+    """
+    clustered: Errors | str = trajectories or "clusters are the default's, or epochs are no factor"
+    if trajectories and obstacle(matrix, trajectories):
+        clustered = "too few clusters"
+    return {"classical": surface.unequal or CLASSICAL, "clustered": clustered}
+
+
+def as_trajectories(surface: Surface) -> Errors | None:
+    """Return the errors as if runs that differ in epochs only, at one seed, shared a trajectory.
+
+    None where they do, or where epochs are no factor.
+    """
+    if surface.errors.clusters is not None or "epochs" not in surface.codings:
+        return None
+    others = [name for name in surface.codings if name != "epochs"]
+    return clustered_by(surface.runs.groupby([*others, *TRAJECTORY_BEYOND_EPOCHS], sort=False).ngroup().to_numpy(), "")
+
+
+def unbounded(surface: Surface) -> np.ndarray | None:
+    """Return the response on its unbounded scale, the logarithm or the logit, or None where a run lies on a bound."""
+    values = surface.fit.values
+    low, high = RESPONSES[surface.response].bounds
+    if values.min() <= low or values.max() >= high:
+        return None
+    if high == np.inf:
+        return np.log(values - low)
+    share = (values - low) / (high - low)
+    return np.log(share / (1 - share))
