@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copyreg
+from typing import Any
+
 
 class InputError(Exception):
     """A mistake in a config, a file or a machine's set-up that its user can mend."""
 
     def __init__(self, where: str, *, found: str, allowed: str, remedy: str) -> None:
         super().__init__(f"{where}: found {found}. Allowed: {allowed}. {remedy}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let one process hand it to another: pickling by itself forgets the keywords."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
 
 
 class Damage(InputError):

@@ -21,7 +21,7 @@ LABELS = {"accuracy": "accuracy", "loss": "loss"}
 def analysed(metrics: pd.DataFrame, responses: str = "accuracy loss", order: str = "quadratic") -> pd.DataFrame:
     plan = plan_of(FACTORS, responses.split(), order)
     surfaces, _ = readings.study_surfaces(metrics, plan)
-    return fitting(TABLES["robustness"], robustness.robustness_rows(surfaces))
+    return fitting(TABLES["robustness"].schema, robustness.robustness_rows(surfaces))
 
 
 @pytest.fixture(scope="module")
@@ -178,5 +178,5 @@ def test_what_disagreeing_specifications_share_is_told(rows, told):
 
 
 def test_stopped_responses_are_told():
-    empty = {"robustness": fitting(TABLES["robustness"], robustness.robustness_rows([]))}
+    empty = {"robustness": fitting(TABLES["robustness"].schema, robustness.robustness_rows([]))}
     assert robustness_section.section(empty, {}, [], 0.95)["finding"].startswith("Nothing to tell")

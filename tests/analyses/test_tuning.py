@@ -157,10 +157,10 @@ def test_a_study_has_a_section_and_a_figure(options, tmp_path):
 
 def test_a_study_without_metrics_says_so():
     tables = study()
-    empty = {"tuning_curves": fitting(TABLES["tuning_curves"], []), "fits": tables["fits"]}
+    empty = {"tuning_curves": fitting(TABLES["tuning_curves"].schema, []), "fits": tables["fits"]}
     assert tuning_section.section(empty, LABELS, [], 0.95)["groups"] == []
     stopped = [{"response": "accuracy", "dataset": "a", "reason": "fewer than two finished runs"}]
-    tables["tuning_curves"] = fitting(TABLES["tuning_curves"], stopped)
+    tables["tuning_curves"] = fitting(TABLES["tuning_curves"].schema, stopped)
     found = tuning_section.section(tables, LABELS, [], 0.95)
     assert found["groups"][0]["sentences"][0]["text"] == (
         "There is no tuning curve of accuracy: fewer than two finished runs."

@@ -9,15 +9,15 @@ localrules:
 rule write_design:
     output:
         design=report(
-            "results/{study}/design.csv",
+            "<study>/design.csv",
             caption="../report/design.rst",
             category="Tables",
             labels={"table": "design"},
         ),
     log:
-        "results/logs/write_design/{study}.log",
+        "<logs>/write_design/{study}.log",
     benchmark:
-        "results/benchmarks/write_design/{study}.tsv"
+        "<benchmarks>/write_design/{study}.tsv"
     params:
         design=get_design,
     conda:
@@ -28,27 +28,27 @@ rule write_design:
 
 rule aggregate_metrics:
     input:
-        design="results/{study}/design.csv",
+        design="<study>/design.csv",
         metrics=get_run_files("metrics.parquet"),
         trainings=get_run_files("training.parquet"),
         baselines=get_baseline_metrics(),
     output:
         metrics=report(
-            "results/{study}/metrics.parquet",
+            "<study>/metrics.parquet",
             caption="../report/metrics.rst",
             category="Tables",
             labels={"table": "metrics"},
         ),
-        curves="results/{study}/learning_curves.parquet",
+        curves="<study>/learning_curves.parquet",
     log:
-        "results/logs/aggregate_metrics/{study}.log",
+        "<logs>/aggregate_metrics/{study}.log",
     benchmark:
-        "results/benchmarks/aggregate_metrics/{study}.tsv"
+        "<benchmarks>/aggregate_metrics/{study}.tsv"
     params:
-        baseline=baseline_levels(STUDY.config),
+        baseline=ANALYSED["baseline"],
         engine=[ENGINES["aggregation"], ENGINES["metrics"]],
     wildcard_constraints:
-        study=any_of([STUDY.config["study"]]),
+        study=any_of([NAME]),
     conda:
         "../../envs/analyse.yaml"
     script:
@@ -58,23 +58,23 @@ rule aggregate_metrics:
 # The runs that are done, told by their files alone: as inputs, Snakemake would first make those that are not.
 rule aggregate_finished:
     input:
-        design="results/{study}/design.csv",
+        design="<study>/design.csv",
         baselines=get_baseline_metrics(),
     output:
-        metrics="results/{study}/interim/metrics.parquet",
-        curves="results/{study}/interim/learning_curves.parquet",
+        metrics="<study>/interim/metrics.parquet",
+        curves="<study>/interim/learning_curves.parquet",
     log:
-        "results/logs/aggregate_finished/{study}.log",
+        "<logs>/aggregate_finished/{study}.log",
     benchmark:
-        "results/benchmarks/aggregate_finished/{study}.tsv"
+        "<benchmarks>/aggregate_finished/{study}.tsv"
     params:
         metrics=lambda _: get_finished_files("metrics.parquet"),
         trainings=lambda _: get_finished_files("training.parquet"),
         endings=lambda _: get_endings(),
-        baseline=baseline_levels(STUDY.config),
+        baseline=ANALYSED["baseline"],
         engine=[ENGINES["aggregation"], ENGINES["metrics"]],
     wildcard_constraints:
-        study=any_of([STUDY.config["study"]]),
+        study=any_of([NAME]),
     conda:
         "../../envs/analyse.yaml"
     script:
@@ -84,4 +84,4 @@ rule aggregate_finished:
 # What there is so far, in a report of its own that says what is missing; trains nothing.
 rule interim:
     input:
-        f"results/{STUDY.config['study']}/interim/report.html",
+        paths.report_file(paths.interim(NAME)),

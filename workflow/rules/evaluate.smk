@@ -6,12 +6,12 @@ rule evaluate_baseline:
         encoded=lambda wildcards: get_encoded(wildcards.dataset, "eval"),
         facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
     output:
-        predictions="results/baselines/{baseline}/{dataset}/predictions.parquet",
-        metrics="results/baselines/{baseline}/{dataset}/metrics.parquet",
+        predictions="<baseline>/{dataset}/predictions.parquet",
+        metrics="<baseline>/{dataset}/metrics.parquet",
     log:
-        "results/logs/evaluate_baseline/{baseline}/{dataset}.log",
+        "<logs>/evaluate_baseline/{baseline}/{dataset}.log",
     benchmark:
-        "results/benchmarks/evaluate_baseline/{baseline}/{dataset}.tsv"
+        "<benchmarks>/evaluate_baseline/{baseline}/{dataset}.tsv"
     params:
         record=get_baseline_record,
         engine=ENGINES["evaluation"],
@@ -26,18 +26,18 @@ rule evaluate_baseline:
 
 rule evaluate_run:
     input:
-        model="results/runs/{dataset}/{run}/model",
-        summary="results/runs/{dataset}/{run}/training.json",
+        model="<run>/model",
+        summary="<run>/training.json",
         examples=lambda wildcards: get_prepared(wildcards.dataset, "eval.parquet"),
         encoded=lambda wildcards: get_encoded(wildcards.dataset, "eval"),
         facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
     output:
-        predictions="results/runs/{dataset}/{run}/predictions.parquet",
-        metrics="results/runs/{dataset}/{run}/metrics.parquet",
+        predictions="<run>/predictions.parquet",
+        metrics="<run>/metrics.parquet",
     log:
-        "results/logs/evaluate_run/{dataset}/{run}.log",
+        "<logs>/evaluate_run/{dataset}/{run}.log",
     benchmark:
-        "results/benchmarks/evaluate_run/{dataset}/{run}.tsv"
+        "<benchmarks>/evaluate_run/{dataset}/{run}.tsv"
     params:
         record=get_run_record,
         engine=ENGINES["evaluation"],

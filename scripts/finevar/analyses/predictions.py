@@ -33,7 +33,7 @@ def compare_predictions(
         str(dataset): read_predictions(who["path"].tolist()) for dataset, who in models.groupby("dataset", sort=False)
     }
     calibration = calibration_rows(models, found)
-    parts = pd.DataFrame(calibration, columns=TABLES["calibration"].names)
+    parts = pd.DataFrame(calibration, columns=list(TABLES["calibration"].columns))
     surfaces, stopped = study_surfaces(metrics, dataclasses.replace(plan, responses=COMPARED))
     by_response = {surface.response: surface for surface in surfaces}
     return {

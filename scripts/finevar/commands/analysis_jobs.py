@@ -1,28 +1,33 @@
-"""The work of the rules that gather and analyse a study, from their input files to their output files."""
+"""The work of the rules that gather, fit and analyse a study, from their input files to their output files."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
-from finevar.analyses import claims
-from finevar.analyses import predictions as prediction_analyses
-from finevar.analyses import surfaces as analyses
+import pandas as pd
+
+from finevar.analyses.claims import judge_claims
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import Plan, finished_runs, fit_study
+from finevar.analyses.predictions import compare_predictions
+from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
 from finevar.analyses.variability import variability_rows
+from finevar.commands.found_jobs import compare_pooling, compare_studies
+from finevar.jobs.forks import in_forks
 from finevar.jobs.log import FOUND, LOGGER, Job
-from finevar.parquet import read_table, write_table
+from finevar.parquet import write_table
 from finevar.results import aggregation
 from finevar.results.predictions import read_contributions
-from finevar.tables import TABLES, are_found, as_table, read_metrics, write_tables
+from finevar.results.study_tables import as_table, read_analysis, read_metrics, write_tables
+from finevar.study.paths import LOGS
+from finevar.tables import Rows, are_found
 from finevar.words.findings import recommended_sentence
 from finevar.words.formatting import response_labels
 from finevar.words.wording import headline, ranges_sentence
 
-LOGS = Path("results/logs")
-RANGES_TOLD = ("accuracy", "f1", "loss")
+RANGES_SHOWN = ("accuracy", "f1", "loss")
 
 
 def aggregate_metrics(job: Job) -> None:
@@ -34,7 +39,7 @@ def aggregate_metrics(job: Job) -> None:
     table = metrics.to_pandas()
     for run, reason in aggregation.named_runs(table, "diverged").items():
         LOGGER.warning("run %s diverged: %s", run, reason)
-    LOGGER.log(FOUND, "%s", ranges_sentence(table, RANGES_TOLD))
+    LOGGER.log(FOUND, "%s", ranges_sentence(table, RANGES_SHOWN))
 
 
 def aggregate_finished(job: Job) -> None:
@@ -62,58 +67,56 @@ def fit_regressions(job: Job) -> None:
     LOGGER.log(FOUND, "%s", headline(effects, fits, response_labels(metrics, plan.responses)))
 
 
-def check_regressions(job: Job) -> None:
-    """Check the fitted surfaces."""
-    write_tables(analyses.check_study(read_metrics(job.input.metrics), Plan.of(job.params)), job.output)
+# Analyses of a study's runs, each a function of (metrics, plan) to its tables' rows by name ---------------------------
 
 
-def analyse_surface(job: Job) -> None:
-    """Read the fitted surfaces: slopes, interplay, optimum, recommendation."""
+def variability(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
+    """Divide the variance between runs; nobody publishes the predictions of found models."""
+    known = [] if are_found(metrics) else plan.responses
+    contributions = {name: read_contributions(finished_runs(metrics, name), name) for name in known}
+    return variability_rows(metrics, plan, contributions)
+
+
+def failures(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
+    """Count the runs that diverged."""
+    return {"failures": failure_rows(metrics, plan)}
+
+
+def tuning(metrics: pd.DataFrame, plan: Plan) -> dict[str, Rows]:
+    """Estimate what random draws from the grid are expected to give."""
+    return {"tuning_curves": tuning_rows(metrics, plan)}
+
+
+ANALYSES = (check_study, tuning, tradeoff_rows, variability, compare_study, explore_study, failures)  # longest first
+
+
+def analyse_study(job: Job) -> None:
+    """Make every analysis table that the fits are not, several analyses at once."""
     metrics, plan = read_metrics(job.input.metrics), Plan.of(job.params)
-    tables = analyses.explore_study(metrics, plan)
+    calls = [partial(analysis, metrics, plan) for analysis in ANALYSES]
+    calls += [partial(compare_predictions, metrics, plan, job.input.baselines), partial(claims, job)]
+    if are_found(metrics):
+        calls += [partial(compare_pooling, job)]
+    tables = {name: rows for found in in_forks(calls, job.threads) for name, rows in found.items()}
+    if are_found(metrics):
+        tables |= compare_studies(job, tables["claims"])
     write_tables(tables, job.output)
     chosen: dict[str, dict[str, float]] = {}
     for row in tables["optimum_factors"]:
         chosen.setdefault(row["response"], {})[row["factor"]] = row["recommended"]
-    if told := recommended_sentence(chosen, response_labels(metrics, plan.responses)):
-        LOGGER.log(FOUND, "%s", told)
+    if sentence := recommended_sentence(chosen, response_labels(metrics, plan.responses)):
+        LOGGER.log(FOUND, "%s", sentence)
 
 
-def compare_baselines(job: Job) -> None:
-    """Set the fitted surfaces beside the baselines."""
-    write_tables(analyses.compare_study(read_metrics(job.input.metrics), Plan.of(job.params)), job.output)
-
-
-def compare_predictions(job: Job) -> None:
-    """Set the runs' predictions beside the baseline's."""
-    metrics, plan = read_metrics(job.input.metrics), Plan.of(job.params)
-    write_tables(prediction_analyses.compare_predictions(metrics, plan, job.input.baselines), job.output)
-
-
-def analyse_variability(job: Job) -> None:
-    """Divide the variance between runs, and count those that diverged."""
-    metrics, plan = read_metrics(job.input.metrics), Plan.of(job.params)
-    known = [] if are_found(metrics) else plan.responses  # nobody publishes predictions
-    contributions = {name: read_contributions(finished_runs(metrics, name), name) for name in known}
-    tables = variability_rows(metrics, plan, contributions) | {"failures": failure_rows(metrics, plan)}
-    write_tables(tables, job.output)
-
-
-def analyse_tradeoffs(job: Job) -> None:
-    """Trade metrics off, and tell what random draws from the grid are expected to give."""
-    metrics, plan = read_metrics(job.input.metrics), Plan.of(job.params)
-    write_tables(tradeoff_rows(metrics, plan) | {"tuning_curves": tuning_rows(metrics, plan)}, job.output)
-
-
-def judge_claims(job: Job) -> None:
-    """Judge what was claimed before the study."""
+def claims(job: Job) -> dict[str, Rows]:
+    """Judge what was claimed before the study, by its fits."""
     analysis = job.params.analysis
-    rows = claims.judge_claims(
-        read_table(job.input.coefficients, TABLES["coefficients"]).to_pandas(),
-        read_table(job.input.fits, TABLES["fits"]).to_pandas(),
+    rows = judge_claims(
+        read_analysis(job.input.coefficients),
+        read_analysis(job.input.fits),
         analysis["claims"],
         factors=job.params.factors,
         model=analysis["model"],
         confidence=analysis["confidence"],
     )
-    write_tables({"claims": rows}, job.output)
+    return {"claims": rows}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from finevar.files import write_bytes
+from finevar.files import read_json, write_bytes
 from finevar.words.formatting import axis_title, factor_label
 
 Factors = Mapping[str, Mapping[str, Any]]
@@ -121,12 +122,43 @@ def styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
     )  # fmt: skip
 
 
-def save_chart(chart: alt.TopLevelMixin, *, svg: str | Path, png: str | Path, json: str | Path) -> None:
-    """Write a figure as SVG, as PNG at twice its size, and as the Vega-Lite specification that the report embeds."""
+@dataclass(frozen=True)
+class Drawing:
+    """A figure: its Vega-Lite specification, and what Vega draws of it."""
+
+    spec: Mapping[str, Any]
+    svg: str
+
+    def png(self, scale: float) -> bytes:
+        """Return it as an image of so many pixels a point."""
+        return vl_convert.svg_to_png(self.svg, scale=scale)
+
+    def pdf(self) -> bytes:
+        """Return it as PDF."""
+        return vl_convert.svg_to_pdf(self.svg)
+
+
+def draw(chart: alt.TopLevelMixin) -> Drawing:
+    """Draw a figure: once, since each start of Vega takes far longer than to turn its SVG into another format."""
     spec = specification(chart)
-    write_bytes(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version()).encode(), svg)
-    write_bytes(vl_convert.vegalite_to_png(spec, vl_version=vega_lite_version(), scale=2), png)
-    write_bytes(dump(spec).encode(), json)
+    return Drawing(spec, vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version()))
+
+
+def write_drawing(drawing: Drawing, *, svg: str | Path, png: str | Path, json: str | Path) -> None:
+    """Write a figure as SVG, as PNG at twice its size, and as the specification that the report embeds."""
+    write_bytes(drawing.svg.encode(), svg)
+    write_bytes(drawing.png(2), png)
+    write_bytes(dump(drawing.spec).encode(), json)
+
+
+def read_drawing(*, svg: str | Path, json: str | Path) -> Drawing:
+    """Return a figure that was written."""
+    return Drawing(read_json(json), Path(svg).read_text(encoding="utf-8"))
+
+
+def program() -> str:
+    """Return the program that draws figures in a browser: Vega, Vega-Lite and Vega-Embed in one."""
+    return vl_convert.javascript_bundle(vl_version=vega_lite_version())
 
 
 def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:

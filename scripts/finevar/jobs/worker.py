@@ -318,11 +318,16 @@ def report(fork: Fork, selector: selectors.BaseSelector, forks: list[Fork]) -> N
     forks.remove(fork)
 
 
+def end_with_parent() -> None:
+    """Have the kernel end this process with the one that forked it, however that ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def work(request: dict[str, Any], streams: list[int], parent: int, others: list[socket.socket | int]) -> None:
     """Be the fork: take on the job's directory, environment and output streams, do its work, and end."""
     status = 1
     try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent()
         if os.getppid() != parent:
             os._exit(1)
         for number, stream in enumerate(streams, start=1):
