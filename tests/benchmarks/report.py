@@ -13,11 +13,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from playwright.sync_api import sync_playwright
+from test_report import figures
 
 from finevar.report.page import render_page
 from prediction_fixtures import explored_study
 from report_fixtures import baseline_metrics, facts
-from test_report import figures
 
 LEVELS = {
     "learning_rate": {"levels": [1e-5, 2e-5, 4e-5, 8e-5, 1.6e-4], "coding": "log2"},

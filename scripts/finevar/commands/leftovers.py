@@ -9,6 +9,7 @@ from finevar.figures.names import FIGURES, figure_names
 from finevar.metrics import RESPONSES
 from finevar.tables import TABLES
 
+
 def remove_leftovers(study: Path, *, figures: Collection[str], tables: Collection[str]) -> list[str]:
     """Remove from a study's folder the figures and tables, of names that finevar gives, that are not among these.
 

@@ -6,6 +6,7 @@ Factors are given as {name: {"levels": [...], "coding": "identity" | "log2" | "l
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ BLUE, VERMILION, GREY = (
 )  # Okabe and Ito's blue and vermilion: safe for colour-blind eyes
 TINY = "format(datum.value, '.3~e')"
 PLAIN = "format(datum.value, ',.6~r')"
+GRADIENT = re.compile(r"\bgradient_(\d+)\b")  # Vega's names of colour scales
 READABLE = f"abs(datum.value) > 0 && abs(datum.value) < 0.001 ? {TINY} : {PLAIN}"
 
 
@@ -141,7 +143,9 @@ class Drawing:
 def draw(chart: alt.TopLevelMixin) -> Drawing:
     """Draw a figure: once, since each start of Vega takes far longer than to turn its SVG into another format."""
     spec = specification(chart)
-    return Drawing(spec, vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version()))
+    svg = vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version())
+    numbers = sorted(set(map(int, GRADIENT.findall(svg))))  # counted on from one figure of a process to the next
+    return Drawing(spec, GRADIENT.sub(lambda found: f"gradient_{numbers.index(int(found[1]))}", svg))
 
 
 def write_drawing(drawing: Drawing, *, svg: str | Path, png: str | Path, json: str | Path) -> None:

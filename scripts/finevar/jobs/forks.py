@@ -6,21 +6,35 @@ import multiprocessing
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from finevar.jobs.worker import end_with_parent
 
 T = TypeVar("T")
+inherited: Sequence[Callable[[], Any]] = ()  # a fork's calls
 
 
 def in_forks(calls: Sequence[Callable[[], T]], processes: int) -> list[T]:
-    """Return what each call returns, in their order; the longest go first to end soonest.
+    """Return what each call returns, in their order; started in it, too, so that the longest should be first.
 
-    calls: partials of functions that a module has at its top, and of what can be pickled. Raises what a call raises. Here,
-    one after the other, where one process is allowed, and off Linux, whose forks alone are safe with these libraries.
+    Raises what a call raises. Only what is returned is pickled: what a call is given, a fork has as it lies here, so
+    that sums over it keep their last bit. One call after the other, here, where one process is allowed, and off Linux,
+    as there the libraries' own threads do not survive a fork.
     """
     if processes < 2 or len(calls) < 2 or sys.platform != "linux":
         return [call() for call in calls]
     fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(min(processes, len(calls)), mp_context=fork, initializer=end_with_parent) as pool:
-        return [future.result() for future in [pool.submit(call) for call in calls]]
+    with ProcessPoolExecutor(min(processes, len(calls)), fork, initializer=begin, initargs=(calls,)) as pool:
+        return list(pool.map(work, range(len(calls))))
+
+
+def begin(calls: Sequence[Callable[[], Any]]) -> None:
+    """Be a fork: end with the process that made it."""
+    global inherited
+    end_with_parent()
+    inherited = calls
+
+
+def work(number: int) -> Any:
+    """Make one of the calls."""
+    return inherited[number]()

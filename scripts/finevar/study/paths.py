@@ -47,7 +47,7 @@ def run_folder(run: Run) -> Path:
 
 
 def there(folder: Path, file: str) -> Path | None:
-    """Return a run's file: its own or, where its submission failed afterwards, its kept one; None if there is neither."""
+    """Return a run's file, its kept one where its submission failed afterwards; None if there is neither."""
     places = (folder / file, kept_folder(folder, KEEPER[file]) / file)
     return next((path for path in places if path.exists()), None)
 
