@@ -116,7 +116,7 @@ def test_nothing_is_left_to_do_until_a_fact_or_the_other_study_changes(finished)
     other = finished / "results" / "quickstart" / "analysis"
     other.mkdir(parents=True)
     shutil.copy(finished / "results" / "found_models" / "analysis" / "claims.parquet", other)
-    assert "compare_studies" in snakemake(finished, "--dry-run").stdout
+    assert "analyse_study" in snakemake(finished, "--dry-run").stdout
 
 
 # Cards of a known truth, written by the installed transformers --------------------------------------------------------
