@@ -12,7 +12,8 @@ import pandas as pd
 from finevar.analyses.calibration import calibration_effect_rows, calibration_rows, reliability_rows
 from finevar.analyses.fits import Plan, study_surfaces
 from finevar.analyses.paired import COMPARED, paired_point_rows, paired_rows
-from finevar.results.predictions import RUNS, read_predictions, run_file
+from finevar.results.predictions import read_predictions, run_file
+from finevar.study.paths import RUNS
 from finevar.tables import TABLES, are_found
 
 Rows = list[dict[str, Any]]

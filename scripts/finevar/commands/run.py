@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--into", required=True, type=Path, metavar="FOLDER", help="for the outputs")
     parser.add_argument("--threads", type=int, default=1, help="1 keeps all in this process (default)")
     parser.add_argument("inputs", nargs="*", metavar="NAME=FILE", help="inputs in the place of the study's own")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     try:
         begun = read_job(options.rule, options.study)
         job = begun["job"] | {"threads": options.threads, "output": moved(begun["job"]["output"], options.into)}

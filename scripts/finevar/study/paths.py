@@ -23,7 +23,7 @@ PATHVARS = {
     "benchmarks": "results/benchmarks",
 }
 RESULTS, RUNS, LOGS = Path("results"), Path("results/runs"), Path(PATHVARS["logs"])
-CONTENT = RESULTS / ".content"
+CONTENT = RESULTS / ".content"  # what local files are known to hold
 PROGRAM = RESULTS / "vega.js"  # draws figures in a browser
 FAILED = Path(".snakemake/jobs-failed")  # names the interim report to make, where jobs failed and some runs are done
 KEEPER = {"metrics.parquet": "evaluation", "predictions.parquet": "evaluation", "training.parquet": "training"}
@@ -39,6 +39,11 @@ class Run(Protocol):
 def place(kind: str, **wildcards: str) -> Path:
     """Return the folder of a path variable."""
     return Path(PATHVARS[kind].format(**wildcards))
+
+
+def folder_of(kind: str) -> Path:
+    """Return the folder that all of a kind lie in."""
+    return Path(PATHVARS[kind].partition("/{")[0])
 
 
 def run_folder(run: Run) -> Path:
