@@ -9,15 +9,15 @@ localrules:
 rule write_design:
     output:
         design=report(
-            "<study>/design.csv",
+            "results/{study}/design.csv",
             caption="../report/design.rst",
             category="Tables",
             labels={"table": "design"},
         ),
     log:
-        "<logs>/write_design/{study}.log",
+        "results/logs/write_design/{study}.log",
     benchmark:
-        "<benchmarks>/write_design/{study}.tsv"
+        "results/benchmarks/write_design/{study}.tsv"
     params:
         design=get_design,
     conda:
@@ -28,22 +28,22 @@ rule write_design:
 
 rule aggregate_metrics:
     input:
-        design="<study>/design.csv",
+        design="results/{study}/design.csv",
         metrics=get_run_files("metrics.parquet"),
         trainings=get_run_files("training.parquet"),
         baselines=get_baseline_metrics(),
     output:
         metrics=report(
-            "<study>/metrics.parquet",
+            "results/{study}/metrics.parquet",
             caption="../report/metrics.rst",
             category="Tables",
             labels={"table": "metrics"},
         ),
-        curves="<study>/learning_curves.parquet",
+        curves="results/{study}/learning_curves.parquet",
     log:
-        "<logs>/aggregate_metrics/{study}.log",
+        "results/logs/aggregate_metrics/{study}.log",
     benchmark:
-        "<benchmarks>/aggregate_metrics/{study}.tsv"
+        "results/benchmarks/aggregate_metrics/{study}.tsv"
     params:
         baseline=ANALYSED["baseline"],
         engine=[ENGINES["aggregation"], ENGINES["metrics"]],
@@ -58,15 +58,15 @@ rule aggregate_metrics:
 # The runs that are done, told by their files alone: as inputs, Snakemake would first make those that are not.
 rule aggregate_finished:
     input:
-        design="<study>/design.csv",
+        design="results/{study}/design.csv",
         baselines=get_baseline_metrics(),
     output:
-        metrics="<study>/interim/metrics.parquet",
-        curves="<study>/interim/learning_curves.parquet",
+        metrics="results/{study}/interim/metrics.parquet",
+        curves="results/{study}/interim/learning_curves.parquet",
     log:
-        "<logs>/aggregate_finished/{study}.log",
+        "results/logs/aggregate_finished/{study}.log",
     benchmark:
-        "<benchmarks>/aggregate_finished/{study}.tsv"
+        "results/benchmarks/aggregate_finished/{study}.tsv"
     params:
         metrics=lambda _: get_finished_files("metrics.parquet"),
         trainings=lambda _: get_finished_files("training.parquet"),

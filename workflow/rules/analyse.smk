@@ -6,14 +6,14 @@ localrules:
 
 rule fit_regressions:
     input:
-        metrics="<study>/metrics.parquet",
+        metrics="results/{study}/metrics.parquet",
     output:
         **get_tables("fit_regressions"),
         csv=get_csv_files("fit_regressions"),
     log:
-        "<logs>/fit_regressions/{study}.log",
+        "results/logs/fit_regressions/{study}.log",
     benchmark:
-        "<benchmarks>/fit_regressions/{study}.tsv"
+        "results/benchmarks/fit_regressions/{study}.tsv"
     params:
         **ANALYSED,
         engine=ENGINES["regression"],
@@ -26,18 +26,18 @@ rule fit_regressions:
 rule analyse_study:
     input:
         **get_found_inputs(),
-        metrics="<study>/metrics.parquet",
-        coefficients="<study>/analysis/coefficients.parquet",
-        fits="<study>/analysis/fits.parquet",
+        metrics="results/{study}/metrics.parquet",
+        coefficients="results/{study}/analysis/coefficients.parquet",
+        fits="results/{study}/analysis/fits.parquet",
         predictions=get_predictions,
         baselines=get_baseline_predictions(),
     output:
         **get_tables("analyse_study"),
         csv=get_csv_files("analyse_study"),
     log:
-        "<logs>/analyse_study/{study}.log",
+        "results/logs/analyse_study/{study}.log",
     benchmark:
-        "<benchmarks>/analyse_study/{study}.tsv"
+        "results/benchmarks/analyse_study/{study}.tsv"
     params:
         **ANALYSED,
         cards=STUDY.config.get("cards"),

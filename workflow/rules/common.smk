@@ -49,10 +49,6 @@ for entry in Path(workflow.basedir, "scripts").glob("*.py"):
             os.utime(entry, (SCRIPTS_DATE, SCRIPTS_DATE))
 
 
-pathvars:
-    **paths.PATHVARS,
-
-
 wildcard_constraints:
     study=any_of([NAME, paths.interim(NAME)]),
     source=any_of(list(STUDY.source_ids.values())),
@@ -244,18 +240,18 @@ def captioned(path, kind, caption):
 
 def get_tables(rule):
     """Return the analysis tables that a rule writes, by name."""
-    return {name: f"<study>/analysis/{name}.parquet" for name in tables_of(rule, found=not TRAINS)}
+    return {name: f"results/{{study}}/analysis/{name}.parquet" for name in tables_of(rule, found=not TRAINS)}
 
 
 def get_csv_files(rule):
     """Return those of a rule's tables that people get, with their captions in Snakemake's report."""
     named = {name: table.caption for name, table in tables_of(rule, found=not TRAINS).items() if table.caption}
-    return [captioned(f"<study>/analysis/{name}.csv", "table", caption) for name, caption in named.items()]
+    return [captioned(f"results/{{study}}/analysis/{name}.csv", "table", caption) for name, caption in named.items()]
 
 
 def get_page_tables():
     """Return the analysis tables that the report reads, by name."""
-    return {name: f"<study>/analysis/{name}.parquet" for name in page_tables(found=not TRAINS)}
+    return {name: f"results/{{study}}/analysis/{name}.parquet" for name in page_tables(found=not TRAINS)}
 
 
 def get_kinds():
@@ -266,14 +262,14 @@ def get_kinds():
 def get_figures(suffix):
     """Return the study's figures in a format, by name, in the report's order."""
     names = figure_names(get_kinds(), STUDY.config["analysis"]["responses"])
-    return {name: f"<study>/figures/{name}.{suffix}" for name in names}
+    return {name: f"results/{{study}}/figures/{name}.{suffix}" for name in names}
 
 
 def get_drawn_files():
     """Return the tables that the study's figures are drawn from, by name."""
     names = dict.fromkeys(name for figure in get_kinds().values() for name in figure.tables)
     beside = ("metrics", "learning_curves")
-    return {name: f"<study>/{'' if name in beside else 'analysis/'}{name}.parquet" for name in names}
+    return {name: f"results/{{study}}/{'' if name in beside else 'analysis/'}{name}.parquet" for name in names}
 
 
 def get_card_files():
@@ -289,7 +285,10 @@ def get_found_inputs():
     if TRAINS:
         return {}
     designed = paths.table_file(STUDY.config["beside"], "claims") if STUDY.config["beside"] else None
-    return {"cards": "<study>/model_cards.parquet", "designed": designed if designed and designed.exists() else []}
+    return {
+        "cards": "results/{study}/model_cards.parquet",
+        "designed": designed if designed and designed.exists() else [],
+    }
 
 
 def of_the_study(files):

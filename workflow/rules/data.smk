@@ -8,11 +8,11 @@ rule fetch_model:
     input:
         local=get_local_model,
     output:
-        model=directory("<model>"),
+        model=directory("results/models/{model}"),
     log:
-        "<logs>/fetch_model/{model}.log",
+        "results/logs/fetch_model/{model}.log",
     benchmark:
-        "<benchmarks>/fetch_model/{model}.tsv"
+        "results/benchmarks/fetch_model/{model}.tsv"
     params:
         source=get_source,
         engine=ENGINES["model"],
@@ -24,11 +24,11 @@ rule fetch_model:
 
 rule fetch_data:
     output:
-        data=directory("<source>"),
+        data=directory("results/sources/{source}"),
     log:
-        "<logs>/fetch_data/{source}.log",
+        "results/logs/fetch_data/{source}.log",
     benchmark:
-        "<benchmarks>/fetch_data/{source}.tsv"
+        "results/benchmarks/fetch_data/{source}.tsv"
     params:
         source=get_source,
     conda:
@@ -43,13 +43,13 @@ rule prepare_dataset:
         file=get_local_file("file"),
         eval_file=get_local_file("eval_file"),
     output:
-        train="<data>/train.parquet",
-        evaluation="<data>/eval.parquet",
-        facts="<data>/dataset.json",
+        train="results/data/{data}/train.parquet",
+        evaluation="results/data/{data}/eval.parquet",
+        facts="results/data/{data}/dataset.json",
     log:
-        "<logs>/prepare_dataset/{data}.log",
+        "results/logs/prepare_dataset/{data}.log",
     benchmark:
-        "<benchmarks>/prepare_dataset/{data}.tsv"
+        "results/benchmarks/prepare_dataset/{data}.tsv"
     params:
         dataset=get_dataset,
         kind=get_dataset_kind,
@@ -62,16 +62,16 @@ rule prepare_dataset:
 
 rule encode_dataset:
     input:
-        train="<data>/train.parquet",
-        evaluation="<data>/eval.parquet",
-        model="<model>",
+        train="results/data/{data}/train.parquet",
+        evaluation="results/data/{data}/eval.parquet",
+        model="results/models/{model}",
     output:
-        train="<encoded>/train.safetensors",
-        evaluation="<encoded>/eval.safetensors",
+        train="results/encoded/{data}--{model}/train.safetensors",
+        evaluation="results/encoded/{data}--{model}/eval.safetensors",
     log:
-        "<logs>/encode_dataset/{data}--{model}.log",
+        "results/logs/encode_dataset/{data}--{model}.log",
     benchmark:
-        "<benchmarks>/encode_dataset/{data}--{model}.tsv"
+        "results/benchmarks/encode_dataset/{data}--{model}.tsv"
     params:
         engine=ENGINES["encoding"],
     conda:

@@ -20,9 +20,9 @@ rule time_pilot:
     output:
         pilot=f"{FOLDER}/pilot.json",
     log:
-        f"<logs>/time_pilot/{NAME}.log",
+        f"results/logs/time_pilot/{NAME}.log",
     benchmark:
-        f"<benchmarks>/time_pilot/{NAME}.tsv"
+        f"results/benchmarks/time_pilot/{NAME}.tsv"
     params:
         datasets=STUDY.config["sweep"]["datasets"],
         training=STUDY.config["training"],
@@ -45,9 +45,9 @@ rule design_card:
     output:
         html=f"{FOLDER}/design_card.html",
     log:
-        f"<logs>/design_card/{NAME}.log",
+        f"results/logs/design_card/{NAME}.log",
     benchmark:
-        f"<benchmarks>/design_card/{NAME}.tsv"
+        f"results/benchmarks/design_card/{NAME}.tsv"
     params:
         config=STUDY.config,
         design=get_design,

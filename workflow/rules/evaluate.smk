@@ -6,12 +6,12 @@ rule evaluate_baseline:
         encoded=lambda wildcards: get_encoded(wildcards.dataset, "eval"),
         facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
     output:
-        predictions="<baseline>/{dataset}/predictions.parquet",
-        metrics="<baseline>/{dataset}/metrics.parquet",
+        predictions="results/baselines/{baseline}/{dataset}/predictions.parquet",
+        metrics="results/baselines/{baseline}/{dataset}/metrics.parquet",
     log:
-        "<logs>/evaluate_baseline/{baseline}/{dataset}.log",
+        "results/logs/evaluate_baseline/{baseline}/{dataset}.log",
     benchmark:
-        "<benchmarks>/evaluate_baseline/{baseline}/{dataset}.tsv"
+        "results/benchmarks/evaluate_baseline/{baseline}/{dataset}.tsv"
     params:
         record=get_baseline_record,
         engine=ENGINES["evaluation"],
@@ -26,18 +26,18 @@ rule evaluate_baseline:
 
 rule evaluate_run:
     input:
-        model="<run>/model",
-        summary="<run>/training.json",
+        model="results/runs/{dataset}/{run}/model",
+        summary="results/runs/{dataset}/{run}/training.json",
         examples=lambda wildcards: get_prepared(wildcards.dataset, "eval.parquet"),
         encoded=lambda wildcards: get_encoded(wildcards.dataset, "eval"),
         facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
     output:
-        predictions="<run>/predictions.parquet",
-        metrics="<run>/metrics.parquet",
+        predictions="results/runs/{dataset}/{run}/predictions.parquet",
+        metrics="results/runs/{dataset}/{run}/metrics.parquet",
     log:
-        "<logs>/evaluate_run/{dataset}/{run}.log",
+        "results/logs/evaluate_run/{dataset}/{run}.log",
     benchmark:
-        "<benchmarks>/evaluate_run/{dataset}/{run}.tsv"
+        "results/benchmarks/evaluate_run/{dataset}/{run}.tsv"
     params:
         record=get_run_record,
         engine=ENGINES["evaluation"],

@@ -11,9 +11,9 @@ rule export_model:
     output:
         model=directory(f"{FOLDER}/model"),
     log:
-        f"<logs>/export_model/{NAME}.log",
+        f"results/logs/export_model/{NAME}.log",
     benchmark:
-        f"<benchmarks>/export_model/{NAME}.tsv"
+        f"results/benchmarks/export_model/{NAME}.tsv"
     params:
         response=STUDY.config["analysis"]["responses"][0],
         dataset=STUDY.config["sweep"]["datasets"][0],

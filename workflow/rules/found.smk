@@ -8,11 +8,11 @@ localrules:
 
 rule fetch_cards:
     output:
-        cards=directory("<source>"),
+        cards=directory("results/sources/{source}"),
     log:
-        "<logs>/fetch_cards/{source}.log",
+        "results/logs/fetch_cards/{source}.log",
     benchmark:
-        "<benchmarks>/fetch_cards/{source}.tsv"
+        "results/benchmarks/fetch_cards/{source}.tsv"
     params:
         models=STUDY.config["cards"].get("hub", []),
     conda:
@@ -25,11 +25,11 @@ rule read_cards:
     input:
         files=get_card_files(),
     output:
-        cards="<study>/model_cards.parquet",
+        cards="results/{study}/model_cards.parquet",
     log:
-        "<logs>/read_cards/{study}.log",
+        "results/logs/read_cards/{study}.log",
     benchmark:
-        "<benchmarks>/read_cards/{study}.tsv"
+        "results/benchmarks/read_cards/{study}.tsv"
     params:
         cards=STUDY.config["cards"],
         content=digest(cards_identity(STUDY.config["cards"])),
@@ -42,28 +42,28 @@ rule read_cards:
 
 rule aggregate_cards:
     input:
-        cards="<study>/model_cards.parquet",
+        cards="results/{study}/model_cards.parquet",
     output:
         metrics=report(
-            "<study>/metrics.parquet",
+            "results/{study}/metrics.parquet",
             caption="../report/found_metrics.rst",
             category="Tables",
             labels={"table": "metrics"},
         ),
-        cards="<study>/cards.parquet",
-        baseline="<study>/baseline.parquet",
-        curves="<study>/learning_curves.parquet",
+        cards="results/{study}/cards.parquet",
+        baseline="results/{study}/baseline.parquet",
+        curves="results/{study}/learning_curves.parquet",
         cards_csv=report(
-            "<study>/cards.csv",
+            "results/{study}/cards.csv",
             caption="../report/tables/found_gates.rst",
             category="Tables",
             labels={"table": "cards"},
         ),
         gates=list(get_tables("aggregate_cards").values()) + get_csv_files("aggregate_cards"),
     log:
-        "<logs>/aggregate_cards/{study}.log",
+        "results/logs/aggregate_cards/{study}.log",
     benchmark:
-        "<benchmarks>/aggregate_cards/{study}.tsv"
+        "results/benchmarks/aggregate_cards/{study}.tsv"
     params:
         cards=STUDY.config["cards"],
         factors=STUDY.config["sweep"]["factors"],

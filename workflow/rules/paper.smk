@@ -10,9 +10,9 @@ rule write_paper:
     output:
         folder=directory(f"{FOLDER}/paper"),
     log:
-        f"<logs>/write_paper/{NAME}.log",
+        f"results/logs/write_paper/{NAME}.log",
     benchmark:
-        f"<benchmarks>/write_paper/{NAME}.tsv"
+        f"results/benchmarks/write_paper/{NAME}.tsv"
     params:
         config=RESULTS_CONFIG,
         factors=ANALYSED["factors"],

@@ -10,9 +10,9 @@ rule bundle_vega:
     output:
         program=paths.PROGRAM,
     log:
-        "<logs>/bundle_vega.log",
+        "results/logs/bundle_vega.log",
     benchmark:
-        "<benchmarks>/bundle_vega.tsv"
+        "results/benchmarks/bundle_vega.tsv"
     params:
         engine=ENGINES["report"],
     conda:
@@ -29,9 +29,9 @@ rule draw_figures:
         png=list(get_figures("png").values()),
         json=list(get_figures("json").values()),
     log:
-        "<logs>/draw_figures/{study}.log",
+        "results/logs/draw_figures/{study}.log",
     benchmark:
-        "<benchmarks>/draw_figures/{study}.tsv"
+        "results/benchmarks/draw_figures/{study}.tsv"
     params:
         factors=ANALYSED["factors"],
         baseline=ANALYSED["baseline"],
@@ -46,7 +46,7 @@ rule draw_figures:
 rule render_report:
     input:
         **get_page_tables(),
-        metrics="<study>/metrics.parquet",
+        metrics="results/{study}/metrics.parquet",
         baselines=get_baseline_metrics(),
         datasets=get_dataset_facts(),
         figures=list(get_figures("json").values()),
@@ -54,15 +54,15 @@ rule render_report:
         program=paths.PROGRAM,
     output:
         html=report(
-            "<study>/report.html",
+            "results/{study}/report.html",
             caption="../report/report.rst",
             category="Report",
             labels={"file": "the study's report"},
         ),
     log:
-        "<logs>/render_report/{study}.log",
+        "results/logs/render_report/{study}.log",
     benchmark:
-        "<benchmarks>/render_report/{study}.tsv"
+        "results/benchmarks/render_report/{study}.tsv"
     params:
         config=RESULTS_CONFIG,
         factors=ANALYSED["factors"],

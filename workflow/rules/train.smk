@@ -4,13 +4,13 @@ rule train_baseline:
         train=lambda _: get_encoded(STUDY.config["baseline"]["dataset"], "train"),
         facts=lambda _: get_prepared(STUDY.config["baseline"]["dataset"], "dataset.json"),
     output:
-        model=directory("<baseline>/model"),
-        training="<baseline>/training.parquet",
-        summary="<baseline>/training.json",
+        model=directory("results/baselines/{baseline}/model"),
+        training="results/baselines/{baseline}/training.parquet",
+        summary="results/baselines/{baseline}/training.json",
     log:
-        "<logs>/train_baseline/{baseline}.log",
+        "results/logs/train_baseline/{baseline}.log",
     benchmark:
-        "<benchmarks>/train_baseline/{baseline}.tsv"
+        "results/benchmarks/train_baseline/{baseline}.tsv"
     params:
         settings=STUDY.config["baseline"]["settings"],
         seed=STUDY.config["baseline"]["seed"],
@@ -32,14 +32,14 @@ rule finetune_run:
         evaluation=lambda wildcards: get_encoded(wildcards.dataset, "eval"),
         facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
     output:
-        model=transient(directory("<run>/model")),
-        state=shared_state("<run>/state.safetensors"),
-        training="<run>/training.parquet",
-        summary="<run>/training.json",
+        model=transient(directory("results/runs/{dataset}/{run}/model")),
+        state=shared_state("results/runs/{dataset}/{run}/state.safetensors"),
+        training="results/runs/{dataset}/{run}/training.parquet",
+        summary="results/runs/{dataset}/{run}/training.json",
     log:
-        "<logs>/finetune_run/{dataset}/{run}.log",
+        "results/logs/finetune_run/{dataset}/{run}.log",
     benchmark:
-        "<benchmarks>/finetune_run/{dataset}/{run}.tsv"
+        "results/benchmarks/finetune_run/{dataset}/{run}.tsv"
     params:
         settings=lambda wildcards: get_run(wildcards).settings,
         seed=lambda wildcards: get_run(wildcards).seed,

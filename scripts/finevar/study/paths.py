@@ -1,7 +1,4 @@
-"""Where everything lies: the only place that knows the folders below results/.
-
-Rules write <run>/metrics.parquet (Snakemake's path variables) where Python calls run_folder(...) / "metrics.parquet".
-"""
+"""Where everything lies: the only place that knows the folders below results/, beside the rules' own patterns."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from typing import Protocol
 
 from finevar.jobs.cache import kept_folder
 
-PATHVARS = {
+PATTERNS = {  # of the folders that rules fill, as the rules have them
     "model": "results/models/{model}",
     "source": "results/sources/{source}",
     "data": "results/data/{data}",
@@ -19,10 +16,8 @@ PATHVARS = {
     "baseline": "results/baselines/{baseline}",
     "run": "results/runs/{dataset}/{run}",
     "study": "results/{study}",
-    "logs": "results/logs",
-    "benchmarks": "results/benchmarks",
 }
-RESULTS, RUNS, LOGS = Path("results"), Path("results/runs"), Path(PATHVARS["logs"])
+RESULTS, RUNS, LOGS = Path("results"), Path("results/runs"), Path("results/logs")
 CONTENT = RESULTS / ".content"  # what local files are known to hold
 PROGRAM = RESULTS / "vega.js"  # draws figures in a browser
 FAILED = Path(".snakemake/jobs-failed")  # names the interim report to make, where jobs failed and some runs are done
@@ -37,13 +32,13 @@ class Run(Protocol):
 
 
 def place(kind: str, **wildcards: str) -> Path:
-    """Return the folder of a path variable."""
-    return Path(PATHVARS[kind].format(**wildcards))
+    """Return the folder of a pattern."""
+    return Path(PATTERNS[kind].format(**wildcards))
 
 
 def folder_of(kind: str) -> Path:
     """Return the folder that all of a kind lie in."""
-    return Path(PATHVARS[kind].partition("/{")[0])
+    return Path(PATTERNS[kind].partition("/{")[0])
 
 
 def run_folder(run: Run) -> Path:
