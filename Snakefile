@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -46,15 +44,16 @@ localrules:
 
 onerror:
     if TRAINS:
-        print(failure_message())
-        if get_finished_files("metrics.parquet"):
-            Path(".snakemake/jobs-failed").write_text(f"results/{STUDY.config['study']}/interim/report.html")
+        done = len(get_finished_files("metrics.parquet"))
+        print(after_failure(done, len(STUDY.runs), paths.LOGS, STARTED))
+        if done:
+            paths.FAILED.write_text(str(paths.report_file(paths.interim(NAME))))
 
 
-# All that the report was made of, too: of files that are missing (damaged and set aside, or deleted) Snakemake makes
+# All that the report was made of, too: of files that are missing (damaged and quarantined, or deleted) Snakemake makes
 # only those that it is asked for, as long as what was made of them is there.
 rule all:
     default_target: True
     input:
         get_targets(),
-        expand(rules.render_report.input, study=STUDY.config["study"]),
+        expand(rules.render_report.input, study=NAME),

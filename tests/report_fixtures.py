@@ -110,7 +110,7 @@ def plan_of(study: dict[str, dict[str, Any]], responses: list[str], order: str =
 
 def as_read(rows: dict[str, list[dict[str, Any]]]) -> dict[str, pd.DataFrame]:
     """Return rows as the tables that a reader of their Parquet files would hold."""
-    return {name: fitting(TABLES[name], found) for name, found in rows.items()}
+    return {name: fitting(TABLES[name].schema, found) for name, found in rows.items()}
 
 
 def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd.DataFrame:

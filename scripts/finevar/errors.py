@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Sequence
+from typing import Any
 
 MOST_NAMED = 20  # mistakes, or names, in one message
 
@@ -13,6 +15,10 @@ class InputError(Exception):
     def __init__(self, where: str, *, found: str, allowed: str, remedy: str) -> None:
         super().__init__(f"{where}: found {found}. Allowed: {allowed}. {remedy}")
         self.where, self.found, self.allowed, self.remedy = where, found, allowed, remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let one process hand it to another: pickling by itself forgets the keywords."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
 
 
 class InputErrors(InputError):

@@ -165,7 +165,7 @@ def judged(stated: list[dict[str, Any]], *, seeds: tuple[int, ...] = (0, 1), res
     tables = as_read({name: rows[name] for name in ("coefficients", "effects", "fits")})
     facts = {"factors": FACTORS, "model": "quadratic", "confidence": 0.95}
     found = claims.judge_claims(tables["coefficients"], tables["fits"], stated, **facts)
-    return fitting(TABLES["claims"], found), tables
+    return fitting(TABLES["claims"].schema, found), tables
 
 
 def test_a_simulated_study_judges_the_claims_by_its_own_truth(stated):
@@ -223,7 +223,7 @@ def test_the_section_tells_every_claim(stated):
 
 
 def test_a_section_without_claims_says_so():
-    empty = fitting(TABLES["claims"], [])
+    empty = fitting(TABLES["claims"].schema, [])
     assert claims_section.section({"claims": empty}, {}, [], 0.95)["finding"].startswith("No claim was stated")
 
 

@@ -32,7 +32,7 @@ def study(diverged: dict[tuple[float, int], int], seeds: int = 4, datasets: tupl
 
 
 def table(metrics: pd.DataFrame) -> pd.DataFrame:
-    return fitting(TABLES["failures"], failures.failure_rows(FittedStudy(metrics, PLAN, [], {}))["failures"])
+    return fitting(TABLES["failures"].schema, failures.failure_rows(FittedStudy(metrics, PLAN, [], {}))["failures"])
 
 
 def test_none_of_n_has_the_exact_upper_bound():

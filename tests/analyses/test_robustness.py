@@ -22,7 +22,7 @@ LABELS = {"accuracy": "accuracy", "loss": "loss"}
 def analysed(metrics: pd.DataFrame, responses: str = "accuracy loss", order: str = "quadratic") -> pd.DataFrame:
     plan = plan_of(FACTORS, responses.split(), order)
     study = readings.FittedStudy.of(metrics, plan)
-    return fitting(TABLES["robustness"], robustness.robustness_tables(study)["robustness"])
+    return fitting(TABLES["robustness"].schema, robustness.robustness_tables(study)["robustness"])
 
 
 @pytest.fixture(scope="module")
@@ -181,5 +181,5 @@ def test_what_disagreeing_specifications_share_is_told(rows, told):
 
 
 def test_stopped_responses_are_told():
-    empty = {"robustness": fitting(TABLES["robustness"], [])}
+    empty = {"robustness": fitting(TABLES["robustness"].schema, [])}
     assert robustness_section.section(empty, {}, [], 0.95)["finding"].startswith("Nothing to tell")

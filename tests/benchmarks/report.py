@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from playwright.sync_api import sync_playwright
-from test_report import figures
+from test_report import figures, program
 
 from finevar.report.page import render_page
 from prediction_fixtures import explored_study
@@ -52,7 +52,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tables = explored_study(Path(folder), study=LEVELS, seeds=SEEDS)
         start = time.perf_counter()
-        html = render_page(tables | {"baselines": baseline_metrics()}, figures(tables, LEVELS), facts(LEVELS))
+        tables |= {"baselines": baseline_metrics()}
+        html = render_page(tables, figures(tables, LEVELS), facts(LEVELS), program())
         path = Path(folder) / "report.html"
         path.write_text(html, encoding="utf-8")
         size, seconds = path.stat().st_size / 1e6, time.perf_counter() - start

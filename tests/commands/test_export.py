@@ -65,7 +65,7 @@ def make_study(folder: Path, dtype: str) -> dict:
     write_rows([row], folder / "metrics.parquet", STUDY_METRICS)
     numbers = dict.fromkeys(("predicted", "ci_low", "ci_high", "expected_regret"), 0.5)
     best = {"response": "accuracy", "point_id": "p", "candidates": 4, "rivals": 1, **numbers}
-    write_rows([best], folder / "recommendations.parquet", TABLES["recommendations"])
+    write_rows([best], folder / "recommendations.parquet", TABLES["recommendations"].schema)
     return {
         "metrics": str(folder / "metrics.parquet"), "recommendations": str(folder / "recommendations.parquet"),
         "start": str(folder / "start"), "train": str(folder / "encoded.safetensors"),

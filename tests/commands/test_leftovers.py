@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from finevar.commands.leftovers import FIGURES, remove_leftovers
+from finevar.commands.leftovers import remove_leftovers
+from finevar.figures.names import FIGURES, figure_names
 from finevar.metrics import RESPONSES
 
 
@@ -35,13 +36,9 @@ def test_only_what_finevar_names_and_the_config_does_not_make_is_removed(study):
 
 def test_what_is_made_stays(study):
     before = names(study)
-    assert not remove_leftovers(study, figures=FIGURES, tables=["pooling"])
+    assert not remove_leftovers(study, figures=figure_names(FIGURES, RESPONSES), tables=["pooling"])
     assert names(study) == before
 
 
 def test_a_study_without_these_folders_has_no_leftovers(tmp_path):
     assert not remove_leftovers(tmp_path, figures=[], tables=[])
-
-
-def test_every_metric_has_a_surface_that_is_known():
-    assert {f"surface_{response}" for response in RESPONSES} <= set(FIGURES)

@@ -86,9 +86,9 @@ def test_the_shipped_study_runs_from_the_facts_in_the_repository(finished):
     assert len(cards) == 130
     assert set(runs["run_id"]) == set(cards.loc[cards["set_aside"].isna(), "card_id"])
     assert cards["duplicate_of"].notna().sum() == 42
-    fits = read_table(results / "analysis" / "fits.parquet", TABLES["fits"]).to_pandas()
+    fits = read_table(results / "analysis" / "fits.parquet", TABLES["fits"].schema).to_pandas()
     assert fits["gate"].notna().all()
-    claims = read_table(results / "analysis" / "claims.parquet", TABLES["claims"]).to_pandas()
+    claims = read_table(results / "analysis" / "claims.parquet", TABLES["claims"].schema).to_pandas()
     assert claims["p_value"].isna().all()
 
 
@@ -117,7 +117,7 @@ def test_nothing_is_left_to_do_until_a_fact_or_the_other_study_changes(finished)
     other = finished / "results" / "quickstart" / "analysis"
     other.mkdir(parents=True)
     shutil.copy(finished / "results" / "found_models" / "analysis" / "claims.parquet", other)
-    assert "compare_studies" in snakemake(finished, "--dry-run").stdout
+    assert "analyse_study" in snakemake(finished, "--dry-run").stdout
 
 
 # Cards of a known truth, written by the installed transformers --------------------------------------------------------
@@ -198,7 +198,7 @@ def tables(fetched) -> dict[str, pd.DataFrame]:
     """Return the tables that it made, by name."""
     names = ("coefficients", "effects", "fits", "pooling", "against_baseline", "claims", "beside")
     read = {name: fetched / "analysis" / f"{name}.parquet" for name in names}
-    return {name: read_table(path, TABLES[name]).to_pandas() for name, path in read.items()}
+    return {name: read_table(path, TABLES[name].schema).to_pandas() for name, path in read.items()}
 
 
 def test_the_cards_commits_are_recorded(fetched):
@@ -274,7 +274,7 @@ def test_the_report_opens_offline_and_can_be_read_by_everyone(browser, report, f
 
 def judged(verdict: str, estimate: float, term: str = "batch_size") -> pa.Table:
     row = {"name": "a claim", "response": "accuracy", "framework": "absolute", "term": term, "verdict": verdict}
-    return pa.Table.from_pylist([row | {"estimate": estimate, "p_value": 0.01}], schema=TABLES["claims"])
+    return pa.Table.from_pylist([row | {"estimate": estimate, "p_value": 0.01}], schema=TABLES["claims"].schema)
 
 
 def test_claims_stand_beside_those_of_the_other_study():

@@ -227,7 +227,7 @@ def with_text(text: str) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
             table["dataset"] = table["dataset"].mask(table["dataset"] != "", text)
     claim = {"name": text, "statement": text, "source": text, "reason": text, "verdict": "undecided"}
     claim |= {"response": "loss", "framework": "absolute", "term": "epochs", "finding": "effect"}
-    tables["claims"] = fitting(TABLES["claims"], [claim])
+    tables["claims"] = fitting(TABLES["claims"].schema, [claim])
     lost = tables["metrics"]["status"] != "ok"
     tables["metrics"].loc[lost, "reason"] = text
     for column in ("device", "python", "torch", "engine", "dtype_used"):

@@ -295,7 +295,7 @@ def test_figures_of_a_factor_and_a_metric_that_are_dropped_leave_the_disk_and_th
     assert {path.name for path in figures.iterdir()} == made | {"mine.png"}
     assert not joint.search(page.read_text(encoding="utf-8"))
     write_config(copied, STUDY)
-    assert planned(snakemake(copied, "--dry-run").stdout)["plot_interplay"] == 1
+    assert planned(snakemake(copied, "--dry-run").stdout)["draw_figures"] == 1
 
 
 def test_an_edit_of_local_data_is_seen(copied):

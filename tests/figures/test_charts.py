@@ -23,7 +23,7 @@ def tables():
 def texts(chart, folder):
     """Save a chart and return the texts of its SVG, after checking all three files."""
     paths = {kind: folder / f"figure.{kind}" for kind in ("svg", "png", "json")}
-    drawing.save_chart(chart, **paths)
+    drawing.write_drawing(drawing.draw(chart), **paths)
     assert paths["png"].read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert json.loads(paths["json"].read_text())["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
     root = ET.parse(paths["svg"]).getroot()

@@ -245,6 +245,7 @@ class Snakemake:
     output = Namedlist(["t.csv"])
     output._set_name("csv", 0, end=1)
     params = Namedlist(fromdict={"factors": {"epochs": {"levels": [1, 2]}}, "engine": "3"})
+    threads = 2
     wildcards = Namedlist(fromdict={"study": "toy"})
 
 

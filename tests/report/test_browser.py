@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
-from test_report import figures
+from test_report import figures, program
 
 from finevar.analyses.fits import FittedStudy
 from finevar.statistics.regression import predicted
@@ -38,7 +38,7 @@ def report(tables, tmp_path_factory) -> Path:
     from finevar.report.page import render_page
 
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(render_page(tables | {"baselines": baseline_metrics()}, figures(tables), facts()))
+    path.write_text(render_page(tables | {"baselines": baseline_metrics()}, figures(tables), facts(), program()))
     return path
 
 

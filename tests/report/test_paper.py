@@ -24,8 +24,8 @@ def tables():
 def kit(tables, tmp_path_factory):
     """Return the folder of a simulated study's paper kit."""
     folder = tmp_path_factory.mktemp("paper")
-    spec = drawing.specification(coefficients_chart(tables["coefficients"]))
-    paper.write_kit(tables, {"coefficients": spec}, facts(), folder)
+    drawn = drawing.draw(coefficients_chart(tables["coefficients"]))
+    paper.write_kit(tables, {"coefficients": drawn}, facts(), folder)
     return folder
 
 

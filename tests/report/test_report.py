@@ -1,19 +1,18 @@
 """The report: one page, complete, offline, and honest about what is missing."""
 
+import functools
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
+import altair as alt
 import pandas as pd
 import pytest
+from altair.utils.schemapi import validate_jsonschema
 
-from finevar.figures import calibration as calibration_chart
-from finevar.figures import charts, drawing
-from finevar.figures import effects as effects_chart
-from finevar.figures import interplay as interplay_chart
-from finevar.figures import surface as planes
-from finevar.figures import tradeoffs as tradeoffs_chart
-from finevar.figures import tuning as tuning_chart
-from finevar.figures import variability as variability_chart
+from finevar.commands.figure_jobs import CHARTS
+from finevar.figures import drawing
+from finevar.figures.names import FIGURES, figure_names, kind_of
 from finevar.report import tables as report_tables
 from finevar.report.page import render_page
 from finevar.study.coding import codings_of
@@ -74,30 +73,18 @@ class Page(HTMLParser):
 
 
 def figures(tables, study=FACTORS):
-    """Return the specifications of a study's figures."""
-    study = codings_of(study)
-    found = {
-        "effects": effects_chart.effects_chart(tables["effects"]),
-        "coefficients": charts.coefficients_chart(tables["coefficients"]),
-        "main_effects": charts.main_effects_chart(tables["profiles"], tables["metrics"], study),
-        "calibration": calibration_chart.calibration_chart(tables["calibration_effects"], tables["reliability"], study),
-        "variability": variability_chart.variability_chart(tables["variability"]),
-        "tradeoffs": tradeoffs_chart.tradeoffs_chart(
-            tables["pareto"], tables["pareto_points"], tables["metrics"], study
-        ),
-        "tuning_curves": tuning_chart.tuning_chart(tables["tuning_curves"], tables["fits"]),
-        "learning_curves": charts.learning_curves_chart(tables["learning_curves"], study),
-    }
-    found["interplay"] = interplay_chart.interplay_chart(tables["interplay"], tables["coefficients"], study)
-    for response in CENTRE:
-        surface = planes.surface_chart(tables["surface"], tables["metrics"], response, study, BASELINE)
-        found[f"surface_{response}"] = surface
-    return {name: drawing.specification(chart) for name, chart in found.items()}
+    """Return the drawings of a study's figures."""
+    params = SimpleNamespace(factors=codings_of(study), baseline=BASELINE)
+    names = figure_names(FIGURES, CENTRE)
+    return {name: drawing.draw(CHARTS[kind_of(name)](tables, params, name)) for name in names}
+
+
+program = functools.cache(drawing.program)
 
 
 def render(tables, known=None, drawn=None):
     """Return the page of some tables, and what a parser makes of it; without figures unless they are given."""
-    html = render_page(tables | {"baselines": baseline_metrics()}, drawn or {}, known or facts())
+    html = render_page(tables | {"baselines": baseline_metrics()}, drawn or {}, known or facts(), program())
     page = Page()
     page.feed(html)
     page.close()
@@ -125,6 +112,11 @@ def test_the_sections_come_in_order_and_the_contents_list_them(complete):
     links = [attrs["href"] for tag, attrs in page.tags if tag == "a" and attrs.get("href", "").startswith("#")]
     assert links[: len(SECTIONS)] == [f"#{name}" for name in SECTIONS]
     assert {link.removeprefix("#") for link in links} == set(SECTIONS)
+
+
+def test_every_figure_keeps_to_vega_lites_schema():
+    for drawn in figures(explore(simulate())).values():
+        validate_jsonschema(drawn.spec, alt.load_schema())
 
 
 def test_nothing_is_loaded_from_elsewhere(complete):

@@ -45,10 +45,10 @@ rule aggregate_metrics:
     benchmark:
         "results/benchmarks/aggregate_metrics/{study}.tsv"
     params:
-        baseline=baseline_levels(STUDY.config),
+        baseline=ANALYSED["baseline"],
         engine=[ENGINES["aggregation"], ENGINES["metrics"]],
     wildcard_constraints:
-        study=any_of([STUDY.config["study"]]),
+        study=any_of([NAME]),
     conda:
         "../../envs/analyse.yaml"
     script:
@@ -71,10 +71,10 @@ rule aggregate_finished:
         metrics=lambda _: get_finished_files("metrics.parquet"),
         trainings=lambda _: get_finished_files("training.parquet"),
         endings=lambda _: get_endings(),
-        baseline=baseline_levels(STUDY.config),
+        baseline=ANALYSED["baseline"],
         engine=[ENGINES["aggregation"], ENGINES["metrics"]],
     wildcard_constraints:
-        study=any_of([STUDY.config["study"]]),
+        study=any_of([NAME]),
     conda:
         "../../envs/analyse.yaml"
     script:
@@ -84,4 +84,4 @@ rule aggregate_finished:
 # What there is so far, in a report of its own that says what is missing; trains nothing.
 rule interim:
     input:
-        f"results/{STUDY.config['study']}/interim/report.html",
+        paths.report_file(paths.interim(NAME)),

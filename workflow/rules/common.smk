@@ -10,26 +10,34 @@ from snakemake.io import ancient, flag
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from finevar import ENGINES
+from finevar.errors import InputError
+from finevar.figures.names import figure_names, kind_of, kinds_of
+from finevar.jobs.endings import run_ending
+from finevar.jobs.log import check_writable
+from finevar.study import paths
 from finevar.study.config import read_config
 from finevar.study.design import any_of, baseline_levels, design_rows, plan_study
-from finevar.jobs.endings import endings_since, run_ending
-from finevar.errors import InputError
 from finevar.study.found_config import is_found
 from finevar.study.identity import cards_identity, digest, local_cards, local_model_files
-from finevar.jobs.log import check_writable
-from finevar.commands.leftovers import FOUND_TABLES
-from finevar.words.next_start import next_sentences
+from finevar.tables import page_tables, tables_of
+from finevar.words.next_start import after_failure
 
 SCRIPTS_DATE = 946684800  # 2000-01-01
 
 try:
-    check_writable(Path("results"))
+    check_writable(paths.RESULTS)
     STUDY = plan_study(read_config(config))
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
 STARTED = time.time()
 TRAINS = not is_found(STUDY.config)
+NAME, FOLDER = STUDY.config["study"], paths.place("study", study=STUDY.config["study"])
+ANALYSED = {
+    "factors": STUDY.config["sweep"]["factors"],
+    "baseline": baseline_levels(STUDY.config),
+    "analysis": STUDY.config["analysis"],
+}
 RESULTS_CONFIG = {key: part for key, part in STUDY.config.items() if key not in ("keep_weights", "gpus_per_run")}
 
 
@@ -43,14 +51,13 @@ for entry in Path(workflow.basedir, "scripts").glob("*.py"):
 
 
 wildcard_constraints:
-    study=any_of([STUDY.config["study"], f"{STUDY.config['study']}/interim"]),
+    study=any_of([NAME, paths.interim(NAME)]),
     source=any_of(list(STUDY.source_ids.values())),
     model=any_of([STUDY.model_id]),
     data=any_of(list(STUDY.dataset_ids.values())),
     dataset=any_of(list(STUDY.dataset_ids)),
     baseline=any_of([STUDY.baseline_id]),
     run=r"lr[^/]+-seed\d+-[0-9a-f]{8}",
-    response=any_of(STUDY.config["analysis"]["responses"]),
 
 
 def named(ids, name_or_id):
@@ -104,7 +111,7 @@ def get_dataset_kind(wildcards):
 def get_dataset_source(wildcards):
     """Return the folder that a data set's files were fetched to; none where the user has them."""
     name = dataset_of(wildcards)["source"]
-    return [] if get_dataset_kind(wildcards) == "local" else f"results/sources/{STUDY.source_ids[name]}"
+    return [] if get_dataset_kind(wildcards) == "local" else str(paths.place("source", source=STUDY.source_ids[name]))
 
 
 def get_local_file(key):
@@ -121,18 +128,23 @@ def get_local_file(key):
 
 def get_prepared(name, file):
     """Return a prepared file of a data set, by its name."""
-    return f"results/data/{STUDY.dataset_ids[name]}/{file}"
+    return paths.place("data", data=STUDY.dataset_ids[name]) / file
 
 
 def get_encoded(name, part):
     """Return the encoded part (train or eval) of a data set, by its name."""
-    return f"results/encoded/{STUDY.dataset_ids[name]}--{STUDY.model_id}/{part}.safetensors"
+    return paths.place("encoded", data=STUDY.dataset_ids[name], model=STUDY.model_id) / f"{part}.safetensors"
+
+
+def get_baseline():
+    """Return the folder of the baseline."""
+    return paths.place("baseline", baseline=STUDY.baseline_id)
 
 
 def get_start():
     """Return the folder of the model that every run starts from: the trained baseline, or the source model."""
     trained = "dataset" in STUDY.config["baseline"]
-    return f"results/baselines/{STUDY.baseline_id}/model" if trained else f"results/models/{STUDY.model_id}"
+    return get_baseline() / "model" if trained else paths.place("model", model=STUDY.model_id)
 
 
 def get_run(wildcards):
@@ -140,29 +152,28 @@ def get_run(wildcards):
     try:
         return STUDY.runs[wildcards.run]
     except KeyError:
-        raise WorkflowError(f"run {wildcards.run} is not part of study {STUDY.config['study']}") from None
+        raise WorkflowError(f"run {wildcards.run} is not part of study {NAME}") from None
 
 
 def get_begin(wildcards):
     """Return what a run's training begins with: the state of a shorter run that it goes on from, or its data alone.
 
-    Its data, too, where it is done, or where the shorter run is and its state is gone: to train that one once more would
-    take longer than to begin anew, and gives the same. So that this choice, and a level in between that is added later,
-    reruns nothing that is done, Snakemake is made to record the same name for either, by the flag with which it does so
-    for files that it fetches.
+    So that this choice, and a level in between that is added later, reruns nothing that is done, Snakemake is made to
+    record the same name for either, by the flag with which it does so for files that it fetches.
     """
-    begin = Path(get_encoded(wildcards.dataset, "train"))
-    own = Path(f"results/runs/{wildcards.dataset}/{wildcards.run}")
-    if wildcards.run in STUDY.shorter and not (own / "metrics.parquet").exists():
-        shorter = own.with_name(STUDY.shorter[wildcards.run])
-        if (shorter / "state.safetensors").exists() or not (shorter / "training.json").exists():
-            begin = shorter / "state.safetensors"
-    return flag(str(begin), "sourcecache_entry", "shorter-run-state")
+    shorter = STUDY.shorter.get(wildcards.run)
+    state = paths.state_to_go_on_from(get_run(wildcards), STUDY.runs[shorter]) if shorter else None
+    return flag(str(state or get_encoded(wildcards.dataset, "train")), "sourcecache_entry", "shorter-run-state")
 
 
 def shared_state(path):
     """Return the output of a run's state at its end, which is wanted where longer runs may go on from it."""
     return temp(path) if STUDY.config["training"]["schedule"] == "constant" else []
+
+
+def transient(path):
+    """Mark weights as temporary unless the config keeps them."""
+    return temp(path) if STUDY.config["keep_weights"] == "none" else path
 
 
 def get_run_record(wildcards):
@@ -180,114 +191,114 @@ def get_baseline_record(wildcards):
 
 def get_baseline_summary(wildcards):
     """Return the summary of the baseline's training, if it is trained here."""
-    trained = "dataset" in STUDY.config["baseline"]
-    return f"results/baselines/{STUDY.baseline_id}/training.json" if trained else []
+    return get_baseline() / "training.json" if "dataset" in STUDY.config["baseline"] else []
 
 
 def get_run_files(file):
     """Return one file of every run, in the design's order."""
-    return [f"results/runs/{run.dataset}/{run.run_id}/{file}" for run in STUDY.runs.values()]
+    return [str(paths.run_folder(run) / file) for run in STUDY.runs.values()]
 
 
 def get_finished_files(file):
-    """Return one file of every run that is done, in the design's order; its kept one where its submission failed."""
-    job = {"metrics.parquet": "evaluation", "training.parquet": "training"}[file]
-    folders = [Path(path).parent for path in get_run_files(file)]
-    places = [
-        next((place for place in (folder, folder / "finished" / job) if (place / file).exists()), None)
-        for folder in folders
-        if (folder / "metrics.parquet").exists() or (folder / "finished/evaluation/metrics.parquet").exists()
-    ]
-    return [str(place / file) for place in places if place]
+    """Return one file of every run that is done, in the design's order."""
+    return list(map(str, paths.finished_files(STUDY.runs.values(), file).values()))
 
 
 def get_endings():
     """Return a digest of how the runs that are not done have ended, so that a new reason makes a new interim report."""
-    done = {Path(path).parts[3] for path in get_finished_files("metrics.parquet")}
-    left = [run for name, run in STUDY.runs.items() if name not in done]
-    endings = [run_ending(run.dataset, run.run_id, Path("results/logs")) for run in left]
+    done = paths.finished_files(STUDY.runs.values(), "metrics.parquet")
+    endings = [run_ending(run.dataset, run.run_id, paths.LOGS) for name, run in STUDY.runs.items() if name not in done]
     return digest([[ending.code, ending.sentence] for ending in endings])
 
 
 def get_baseline_metrics():
     """Return the baseline's metrics on every data set of the sweep; of found models, those that are published."""
     if not TRAINS:
-        return [f"results/{STUDY.config['study']}/baseline.parquet"]
-    folder = f"results/baselines/{STUDY.baseline_id}"
-    return [f"{folder}/{name}/metrics.parquet" for name in STUDY.config["sweep"]["datasets"]]
+        return [FOLDER / "baseline.parquet"]
+    return [get_baseline() / name / "metrics.parquet" for name in STUDY.config["sweep"]["datasets"]]
 
 
 def get_baseline_predictions():
     """Return the baseline's predictions on every data set of the sweep; nobody publishes theirs."""
-    if not TRAINS:
-        return []
-    return [path.replace("metrics.parquet", "predictions.parquet") for path in get_baseline_metrics()]
+    return [path.with_name("predictions.parquet") for path in get_baseline_metrics()] if TRAINS else []
 
 
 def get_predictions(wildcards):
     """Return every run's predictions; of a study under way none, since Snakemake would first make those that lack."""
-    return get_run_files("predictions.parquet") if wildcards.study == STUDY.config["study"] else []
-
-
-def get_dataset_names():
-    """Return the names of the data sets that the study trains on."""
-    return list(STUDY.dataset_ids)
+    return get_run_files("predictions.parquet") if wildcards.study == NAME else []
 
 
 def get_dataset_facts():
     """Return the facts of every data set that the study uses."""
-    return [get_prepared(name, "dataset.json") for name in get_dataset_names()]
+    return [get_prepared(name, "dataset.json") for name in STUDY.dataset_ids]
 
 
-def transient(path):
-    """Mark weights as temporary unless the config keeps them."""
-    return temp(path) if STUDY.config["keep_weights"] == "none" else path
+def captioned(path, kind, caption):
+    """Return an output that stands in Snakemake's report, as a table or a figure, with its caption."""
+    label = {kind: Path(path).stem.replace("_", " ")}
+    return report(path, caption=f"../report/{kind}s/{caption}.rst", category=f"{kind.title()}s", labels=label)
 
 
-def get_figures():
-    """Return the names of the study's figures, in the report's order."""
-    surfaces = [f"surface_{response}" for response in STUDY.config["analysis"]["responses"]]
-    joint = ["interplay", *surfaces] if len(STUDY.config["sweep"]["factors"]) > 1 else []
-    trained = ["learning_curves", "calibration"] if TRAINS else []  # model cards hold neither steps nor predictions
-    told = [*trained, "variability", "tradeoffs", "tuning_curves"]
-    return ["effects", "coefficients", "main_effects", *joint, *told]
+def get_tables(rule):
+    """Return the analysis tables that a rule writes, by name."""
+    return {name: f"results/{{study}}/analysis/{name}.parquet" for name in tables_of(rule, found=not TRAINS)}
 
 
-def failure_message():
-    """Return what to do when jobs have failed, each of which Snakemake has reported."""
-    done, planned = len(get_finished_files("metrics.parquet")), len(STUDY.runs)
-    sentences = [f"{done} of {planned} runs are done and kept. The reasons are above and in results/logs."]
-    sentences += next_sentences(endings_since(Path("results/logs"), STARTED), "job")
-    return " ".join([*sentences, "`snakemake interim --cores 1` makes a report of what there is."])
+def get_csv_files(rule):
+    """Return those of a rule's tables that people get, with their captions in Snakemake's report."""
+    named = {name: table.caption for name, table in tables_of(rule, found=not TRAINS).items() if table.caption}
+    return [captioned(f"results/{{study}}/analysis/{name}.csv", "table", caption) for name, caption in named.items()]
+
+
+def get_page_tables():
+    """Return the analysis tables that the report reads, by name."""
+    return {name: f"results/{{study}}/analysis/{name}.parquet" for name in page_tables(found=not TRAINS)}
+
+
+def get_kinds():
+    """Return the study's figures by kind."""
+    return kinds_of(factors=len(ANALYSED["factors"]), found=not TRAINS)
+
+
+def get_figures(suffix):
+    """Return the study's figures in a format, by name, in the report's order."""
+    names = figure_names(get_kinds(), STUDY.config["analysis"]["responses"])
+    return {name: f"results/{{study}}/figures/{name}.{suffix}" for name in names}
+
+
+def get_drawn_files():
+    """Return the tables that the study's figures are drawn from, by name."""
+    names = dict.fromkeys(name for figure in get_kinds().values() for name in figure.tables)
+    beside = ("metrics", "learning_curves")
+    return {name: f"results/{{study}}/{'' if name in beside else 'analysis/'}{name}.parquet" for name in names}
 
 
 def get_card_files():
     """Return the files that hold model cards: a CSV, a folder's, or those fetched."""
     cards = STUDY.config["cards"]
     if "hub" in cards:
-        return f"results/sources/{STUDY.source_ids['cards']}"
+        return paths.place("source", source=STUDY.source_ids["cards"])
     return list(map(known_by_content, local_cards(cards)))
 
 
-def get_designed_claims():
-    """Return the claims of the study that trained over the factors of a found one, where they are there."""
-    path = Path(f"results/{STUDY.config['beside']}/analysis/claims.parquet")
-    return str(path) if path.exists() else []
-
-
-def get_found_tables():
-    """Return the tables that only a study of found models has, by name."""
-    names = [] if TRAINS else FOUND_TABLES
-    return {name: f"results/{{study}}/analysis/{name}.parquet" for name in names}
+def get_found_inputs():
+    """Return what the analyses of found models alone read: the cards, and the claims of a study that trained, if any."""
+    if TRAINS:
+        return {}
+    designed = paths.table_file(STUDY.config["beside"], "claims") if STUDY.config["beside"] else None
+    return {
+        "cards": "results/{study}/model_cards.parquet",
+        "designed": designed if designed and designed.exists() else [],
+    }
 
 
 def of_the_study(files):
     """Return the files of a rule's input with the study's name in them."""
-    named = expand(files, study=STUDY.config["study"])
+    named = expand(files, study=NAME)
     return named[0] if isinstance(files, str) else named
 
 
 def get_targets():
     """Return what a finished study consists of."""
     kept = get_run_files("model") if STUDY.config.get("keep_weights") == "all" else []
-    return [f"results/{STUDY.config['study']}/report.html", *get_run_files("metrics.parquet"), *kept]
+    return [paths.report_file(NAME), *get_run_files("metrics.parquet"), *kept]

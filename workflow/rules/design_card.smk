@@ -18,11 +18,11 @@ rule time_pilot:
         examples=[get_prepared(name, "eval.parquet") for name in STUDY.config["sweep"]["datasets"]],
         facts=[get_prepared(name, "dataset.json") for name in STUDY.config["sweep"]["datasets"]],
     output:
-        pilot=f"results/{STUDY.config['study']}/pilot.json",
+        pilot=f"{FOLDER}/pilot.json",
     log:
-        f"results/logs/time_pilot/{STUDY.config['study']}.log",
+        f"results/logs/time_pilot/{NAME}.log",
     benchmark:
-        f"results/benchmarks/time_pilot/{STUDY.config['study']}.tsv"
+        f"results/benchmarks/time_pilot/{NAME}.tsv"
     params:
         datasets=STUDY.config["sweep"]["datasets"],
         training=STUDY.config["training"],
@@ -43,11 +43,11 @@ rule design_card:
     input:
         pilot=rules.time_pilot.output.pilot,
     output:
-        html=f"results/{STUDY.config['study']}/design_card.html",
+        html=f"{FOLDER}/design_card.html",
     log:
-        f"results/logs/design_card/{STUDY.config['study']}.log",
+        f"results/logs/design_card/{NAME}.log",
     benchmark:
-        f"results/benchmarks/design_card/{STUDY.config['study']}.tsv"
+        f"results/benchmarks/design_card/{NAME}.tsv"
     params:
         config=STUDY.config,
         design=get_design,

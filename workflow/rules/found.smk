@@ -4,8 +4,6 @@ localrules:
     fetch_cards,
     read_cards,
     aggregate_cards,
-    compare_pooling,
-    compare_studies,
 
 
 rule fetch_cards:
@@ -55,13 +53,13 @@ rule aggregate_cards:
         cards="results/{study}/cards.parquet",
         baseline="results/{study}/baseline.parquet",
         curves="results/{study}/learning_curves.parquet",
-        gates="results/{study}/analysis/found_gates.parquet",
-        csv=report(
-            ["results/{study}/cards.csv", "results/{study}/analysis/found_gates.csv"],
-            caption="../report/found_gates.rst",
+        cards_csv=report(
+            "results/{study}/cards.csv",
+            caption="../report/tables/found_gates.rst",
             category="Tables",
             labels={"table": "cards"},
         ),
+        gates=list(get_tables("aggregate_cards").values()) + get_csv_files("aggregate_cards"),
     log:
         "results/logs/aggregate_cards/{study}.log",
     benchmark:
@@ -76,54 +74,3 @@ rule aggregate_cards:
         "../../envs/analyse.yaml"
     script:
         "../../scripts/aggregate_cards.py"
-
-
-rule compare_pooling:
-    input:
-        cards="results/{study}/model_cards.parquet",
-    output:
-        pooling="results/{study}/analysis/pooling.parquet",
-        csv=report(
-            "results/{study}/analysis/pooling.csv",
-            caption="../report/pooling.rst",
-            category="Tables",
-            labels={"table": "pooling"},
-        ),
-    log:
-        "results/logs/compare_pooling/{study}.log",
-    benchmark:
-        "results/benchmarks/compare_pooling/{study}.tsv"
-    params:
-        cards=STUDY.config["cards"],
-        factors=STUDY.config["sweep"]["factors"],
-        analysis=STUDY.config["analysis"],
-        engine=ENGINES["cards"],
-    conda:
-        "../../envs/analyse.yaml"
-    script:
-        "../../scripts/compare_pooling.py"
-
-
-rule compare_studies:
-    input:
-        claims="results/{study}/analysis/claims.parquet",
-        designed=get_designed_claims(),
-    output:
-        beside="results/{study}/analysis/beside.parquet",
-        csv=report(
-            "results/{study}/analysis/beside.csv",
-            caption="../report/beside.rst",
-            category="Tables",
-            labels={"table": "claims beside each other"},
-        ),
-    log:
-        "results/logs/compare_studies/{study}.log",
-    benchmark:
-        "results/benchmarks/compare_studies/{study}.tsv"
-    params:
-        beside=STUDY.config["beside"],
-        engine=ENGINES["cards"],
-    conda:
-        "../../envs/analyse.yaml"
-    script:
-        "../../scripts/compare_studies.py"

@@ -6,17 +6,17 @@ localrules:
 # The paper kit, made when asked for: `snakemake write_paper --cores 1`.
 rule write_paper:
     input:
-        **{name: of_the_study(files) for name, files in rules.render_report.input.items()},
+        **{name: of_the_study(files) for name, files in rules.render_report.input.items() if name != "program"},
     output:
-        folder=directory(f"results/{STUDY.config['study']}/paper"),
+        folder=directory(f"{FOLDER}/paper"),
     log:
-        f"results/logs/write_paper/{STUDY.config['study']}.log",
+        f"results/logs/write_paper/{NAME}.log",
     benchmark:
-        f"results/benchmarks/write_paper/{STUDY.config['study']}.tsv"
+        f"results/benchmarks/write_paper/{NAME}.tsv"
     params:
         config=RESULTS_CONFIG,
-        factors=STUDY.config["sweep"]["factors"],
-        datasets=get_dataset_names(),
+        factors=ANALYSED["factors"],
+        datasets=list(STUDY.dataset_ids),
         engine=ENGINES["report"],
     conda:
         "../../envs/analyse.yaml"

@@ -1,6 +1,6 @@
 rule train_baseline:
     input:
-        start=f"results/models/{STUDY.model_id}",
+        start=paths.place("model", model=STUDY.model_id),
         train=lambda _: get_encoded(STUDY.config["baseline"]["dataset"], "train"),
         facts=lambda _: get_prepared(STUDY.config["baseline"]["dataset"], "dataset.json"),
     output:

@@ -11,7 +11,8 @@ import pandas as pd
 from finevar.analyses.calibration import calibration_effect_rows, calibration_rows, reliability_rows
 from finevar.analyses.fits import FittedStudy
 from finevar.analyses.paired import COMPARED, paired_point_rows, paired_rows
-from finevar.results.predictions import RUNS, read_predictions, run_file
+from finevar.results.predictions import read_predictions, run_file
+from finevar.study.paths import RUNS
 from finevar.tables import TABLES, are_found
 
 Rows = list[dict[str, Any]]
@@ -32,7 +33,7 @@ def compare_predictions(
         str(dataset): read_predictions(who["path"].tolist()) for dataset, who in models.groupby("dataset", sort=False)
     }
     calibration = calibration_rows(models, found)
-    parts = pd.DataFrame(calibration, columns=TABLES["calibration"].names)
+    parts = pd.DataFrame(calibration, columns=list(TABLES["calibration"].columns))
     return {
         "calibration": calibration,
         "calibration_effects": calibration_effect_rows(study, parts),

@@ -1,28 +1,30 @@
-"""The work of the rules that gather and analyse a study, from their input files to their output files."""
+"""The work of the rules that gather, fit and analyse a study, from their input files to their output files."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
-from finevar.analyses import claims
-from finevar.analyses import predictions as prediction_analyses
-from finevar.analyses import surfaces as analyses
+from finevar.analyses.claims import judge_claims
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Plan, finished_runs, fit_study
+from finevar.analyses.predictions import compare_predictions
+from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
 from finevar.analyses.variability import variability_rows
+from finevar.commands.found_jobs import compare_pooling, compare_studies
+from finevar.jobs.forks import in_forks
 from finevar.jobs.log import FOUND, LOGGER, Job
 from finevar.metrics import ON_CARDS
-from finevar.parquet import read_table, write_table
+from finevar.parquet import write_table
 from finevar.results import aggregation
 from finevar.results.predictions import read_contributions
-from finevar.tables import TABLES, are_found, as_table, read_metrics, write_tables
+from finevar.results.study_tables import as_table, read_analysis, read_metrics, write_tables
+from finevar.study.paths import LOGS
+from finevar.tables import Rows, are_found
 from finevar.words.findings import recommended_sentence
 from finevar.words.formatting import response_labels
 from finevar.words.wording import headline, ranges_sentence
-
-LOGS = Path("results/logs")
 
 
 def aggregate_metrics(job: Job) -> None:
@@ -67,56 +69,47 @@ def fit_regressions(job: Job) -> None:
     LOGGER.log(FOUND, "%s", headline(effects, fits, response_labels(study.metrics, study.plan.responses)))
 
 
-def check_regressions(job: Job) -> None:
-    """Check the fitted surfaces."""
-    write_tables(analyses.check_study(fitted_study(job)), job.output)
+# Analyses of a fitted study, each a function of it to its tables' rows by name ----------------------------------------
 
 
-def analyse_surface(job: Job) -> None:
-    """Read the fitted surfaces: slopes, interplay, optimum, recommendation."""
+def variability(study: FittedStudy) -> dict[str, Rows]:
+    """Divide the variance between runs; nobody publishes the predictions of found models."""
+    known = [] if are_found(study.metrics) else study.plan.responses
+    contributions = {name: read_contributions(finished_runs(study.metrics, name), name) for name in known}
+    return variability_rows(study, contributions)
+
+
+# Longest first.
+ANALYSES = (check_study, tuning_rows, tradeoff_rows, variability, compare_study, explore_study, failure_rows)
+
+
+def analyse_study(job: Job) -> None:
+    """Make every analysis table that the fits are not, several analyses at once."""
     study = fitted_study(job)
-    tables = analyses.explore_study(study)
+    calls = [partial(analysis, study) for analysis in ANALYSES]
+    calls += [partial(compare_predictions, study, job.input.baselines), partial(claims, job)]
+    if are_found(study.metrics):
+        calls += [partial(compare_pooling, job)]
+    tables = {name: rows for found in in_forks(calls, job.threads) for name, rows in found.items()}
+    if are_found(study.metrics):
+        tables |= compare_studies(job, tables["claims"])
     write_tables(tables, job.output)
     chosen: dict[str, dict[str, float]] = {}
     for row in tables["optimum_factors"]:
         chosen.setdefault(row["response"], {})[row["factor"]] = row["recommended"]
-    if told := recommended_sentence(chosen, response_labels(study.metrics, study.plan.responses)):
-        LOGGER.log(FOUND, "%s", told)
+    if sentence := recommended_sentence(chosen, response_labels(study.metrics, study.plan.responses)):
+        LOGGER.log(FOUND, "%s", sentence)
 
 
-def compare_baselines(job: Job) -> None:
-    """Set the fitted surfaces beside the baselines."""
-    write_tables(analyses.compare_study(fitted_study(job)), job.output)
-
-
-def compare_predictions(job: Job) -> None:
-    """Set the runs' predictions beside the baseline's."""
-    write_tables(prediction_analyses.compare_predictions(fitted_study(job), job.input.baselines), job.output)
-
-
-def analyse_variability(job: Job) -> None:
-    """Divide the variance between runs, and count those that diverged."""
-    study = fitted_study(job)
-    known = [] if are_found(study.metrics) else study.plan.responses  # nobody publishes predictions
-    contributions = {name: read_contributions(finished_runs(study.metrics, name), name) for name in known}
-    write_tables(variability_rows(study, contributions) | failure_rows(study), job.output)
-
-
-def analyse_tradeoffs(job: Job) -> None:
-    """Trade metrics off, and tell what random draws from the grid are expected to give."""
-    study = fitted_study(job)
-    write_tables(tradeoff_rows(study) | tuning_rows(study), job.output)
-
-
-def judge_claims(job: Job) -> None:
-    """Judge what was claimed before the study."""
+def claims(job: Job) -> dict[str, Rows]:
+    """Judge what was claimed before the study, by its fits."""
     analysis = job.params.analysis
-    rows = claims.judge_claims(
-        read_table(job.input.coefficients, TABLES["coefficients"]).to_pandas(),
-        read_table(job.input.fits, TABLES["fits"]).to_pandas(),
+    rows = judge_claims(
+        read_analysis(job.input.coefficients),
+        read_analysis(job.input.fits),
         analysis["claims"],
         factors=job.params.factors,
         model=analysis["model"],
         confidence=analysis["confidence"],
     )
-    write_tables({"claims": rows}, job.output)
+    return {"claims": rows}

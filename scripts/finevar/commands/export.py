@@ -106,7 +106,7 @@ def export_files(
     the data set's runs. Weights that were not kept are trained once more: on the same kind of processor to the same
     bytes, which the comparison shows.
     """
-    tables = read_table(metrics, STUDY_METRICS), read_table(recommendations, TABLES["recommendations"])
+    tables = read_table(metrics, STUDY_METRICS), read_table(recommendations, TABLES["recommendations"].schema)
     choice = choose_run(*tables, response, dataset, factors)
     corpus, folder, own = read_facts(facts), Path(model), Path(runs) / choice.run["run_id"]
     if (own / "model" / checkpoint.WEIGHTS).exists():

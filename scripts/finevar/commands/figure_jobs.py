@@ -1,6 +1,11 @@
-"""The work of the rules that draw: from tables to a figure as SVG, PNG and Vega-Lite specification."""
+"""The work of the rules that draw: from tables to figures as SVG, PNG and Vega-Lite specification."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import altair as alt
 import pandas as pd
@@ -8,82 +13,78 @@ import pandas as pd
 from finevar.columns import LEARNING_CURVES
 from finevar.figures import charts
 from finevar.figures.calibration import calibration_chart
-from finevar.figures.drawing import save_chart
+from finevar.figures.drawing import draw, unchecked, write_drawing
 from finevar.figures.effects import effects_chart
 from finevar.figures.interplay import interplay_chart
+from finevar.figures.names import FIGURES, SURFACE, kind_of, response_of
 from finevar.figures.surface import surface_chart
 from finevar.figures.tradeoffs import tradeoffs_chart
 from finevar.figures.tuning import tuning_chart
 from finevar.figures.variability import variability_chart
+from finevar.jobs.forks import in_forks
 from finevar.jobs.log import Job
 from finevar.parquet import read_table
-from finevar.study.coding import Codings, codings_of
-from finevar.tables import TABLES, read_metrics
+from finevar.results.study_tables import read_analysis, read_metrics
+from finevar.study.coding import codings_of
+
+Tables = Mapping[str, pd.DataFrame]
+Chart = Callable[[Tables, SimpleNamespace, str], alt.TopLevelMixin]
+CHARTS: dict[str, Chart] = {  # by kind: of tables, what the config says and the figure's name
+    "effects": lambda tables, params, name: effects_chart(tables["effects"]),
+    "coefficients": lambda tables, params, name: charts.coefficients_chart(tables["coefficients"]),
+    "main_effects": lambda tables, params, name: charts.main_effects_chart(
+        tables["profiles"], tables["metrics"], params.factors
+    ),
+    "interplay": lambda tables, params, name: interplay_chart(
+        tables["interplay"], tables["coefficients"], params.factors
+    ),
+    "surface": lambda tables, params, name: surface_chart(
+        tables["surface"], tables["metrics"], response_of(name), params.factors, params.baseline
+    ),
+    "learning_curves": lambda tables, params, name: charts.learning_curves_chart(
+        tables["learning_curves"], params.factors
+    ),
+    "calibration": lambda tables, params, name: calibration_chart(
+        tables["calibration_effects"], tables["reliability"], params.factors
+    ),
+    "variability": lambda tables, params, name: variability_chart(tables["variability"]),
+    "tradeoffs": lambda tables, params, name: tradeoffs_chart(
+        tables["pareto"], tables["pareto_points"], tables["metrics"], params.factors
+    ),
+    "tuning_curves": lambda tables, params, name: tuning_chart(tables["tuning_curves"], tables["fits"]),
+}
 
 
-def read(job: Job, name: str) -> pd.DataFrame:
-    """Return an analysis table among a rule's inputs, checked."""
-    return read_table(job.input[name], TABLES[name]).to_pandas()
+def draw_figures(job: Job) -> None:
+    """Draw every figure of a study, several at once."""
+    names = sorted(map(stem, job.output.json), key=lambda name: kind_of(name) != SURFACE)  # the longest first
+    in_forks([partial(draw_figure, name, job) for name in names], job.threads)
 
 
-def factors(job: Job) -> Codings:
-    """Return the codings of a study's factors."""
-    return codings_of(job.params.factors)
+def draw_figure(name: str, job: Job) -> None:
+    """Draw one figure and write it to the outputs of its name."""
+    kind = kind_of(name)
+    tables = {table: read_drawn(table, job) for table in FIGURES[kind].tables}
+    params = SimpleNamespace(factors=codings_of(job.params.factors), baseline=job.params.baseline)
+    with unchecked():
+        drawing = draw(CHARTS[kind](tables, params, name))
+    write_drawing(drawing, **{form: own(name, job.output[form]) for form in ("svg", "png", "json")})
 
 
-def save(chart: alt.TopLevelMixin, job: Job) -> None:
-    """Write a figure to a rule's outputs."""
-    save_chart(chart, svg=job.output.svg, png=job.output.png, json=job.output.json)
+def read_drawn(table: str, job: Job) -> pd.DataFrame:
+    """Return a table that a figure is drawn from, checked."""
+    if table == "metrics":
+        return read_metrics(job.input.metrics)
+    if table == "learning_curves":
+        return read_table(job.input.learning_curves, LEARNING_CURVES).to_pandas()
+    return read_analysis(job.input[table])
 
 
-def plot_effects(job: Job) -> None:
-    """Draw the effects against what is negligible."""
-    save(effects_chart(read(job, "effects")), job)
+def own(name: str, paths: Sequence[str]) -> str:
+    """Return the file of a figure among those of all."""
+    return next(path for path in paths if stem(path) == name)
 
 
-def plot_coefficients(job: Job) -> None:
-    """Draw the coefficients with their intervals."""
-    save(charts.coefficients_chart(read(job, "coefficients")), job)
-
-
-def plot_main_effects(job: Job) -> None:
-    """Draw predicted profiles over the observed runs."""
-    save(charts.main_effects_chart(read(job, "profiles"), read_metrics(job.input.metrics), factors(job)), job)
-
-
-def plot_interplay(job: Job) -> None:
-    """Draw slopes over other factors."""
-    save(interplay_chart(read(job, "interplay"), read(job, "coefficients"), factors(job)), job)
-
-
-def plot_surface(job: Job) -> None:
-    """Draw one response's surface over each pair of factors."""
-    metrics = read_metrics(job.input.metrics)
-    save(surface_chart(read(job, "surface"), metrics, job.wildcards.response, factors(job), job.params.baseline), job)
-
-
-def plot_learning_curves(job: Job) -> None:
-    """Draw training loss against epoch."""
-    curves = read_table(job.input.learning_curves, LEARNING_CURVES).to_pandas()
-    save(charts.learning_curves_chart(curves, factors(job)), job)
-
-
-def plot_calibration(job: Job) -> None:
-    """Draw what the loss is made of."""
-    save(calibration_chart(read(job, "calibration_effects"), read(job, "reliability"), factors(job)), job)
-
-
-def plot_variability(job: Job) -> None:
-    """Draw where the variance between runs comes from."""
-    save(variability_chart(read(job, "variability")), job)
-
-
-def plot_tradeoffs(job: Job) -> None:
-    """Draw metrics against each other."""
-    metrics = read_metrics(job.input.metrics)
-    save(tradeoffs_chart(read(job, "pareto"), read(job, "pareto_points"), metrics, factors(job)), job)
-
-
-def plot_tuning_curves(job: Job) -> None:
-    """Draw tuning curves."""
-    save(tuning_chart(read(job, "tuning_curves"), read(job, "fits")), job)
+def stem(path: str) -> str:
+    """Return the name of a figure from that of its file."""
+    return Path(path).stem

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from finevar.columns import LEARNING_CURVES, MODEL_CARDS
+import pyarrow as pa
+
+from finevar.columns import CARDS, LEARNING_CURVES, MODEL_CARDS
 from finevar.errors import InputError
 from finevar.found.beside import beside_rows
 from finevar.found.choice import Question
@@ -14,7 +16,8 @@ from finevar.found.metrics import baseline_row, found_runs
 from finevar.found.pooling import pooling_rows
 from finevar.jobs.log import FOUND, LOGGER, Job
 from finevar.parquet import read_table, write_table
-from finevar.tables import TABLES, as_rows, write_tables
+from finevar.results.study_tables import as_table, write_csv, write_tables
+from finevar.tables import TABLES, Rows, as_rows
 from finevar.words.formatting import counted
 
 
@@ -26,8 +29,10 @@ def aggregate_cards(job: Job) -> None:
     runs = found_runs(cards, baseline, stop)
     if not len(runs):
         raise nothing_left(study, gates)
-    tables = {"cards": as_rows(cards), "found_gates": gates}
-    write_tables(tables, [job.output.cards, job.output.gates, *job.output.csv])
+    write_tables({"found_gates": gates}, job.output.gates)
+    table = pa.Table.from_pylist(as_rows(cards), schema=CARDS)
+    write_table(table, job.output.cards)
+    write_csv(table, job.output.cards_csv)
     write_table(runs, job.output.metrics)
     write_table(baseline_row(baseline["name"], baseline), job.output.baseline)
     write_table(LEARNING_CURVES.empty_table(), job.output.curves)  # cards hold no steps
@@ -49,15 +54,14 @@ def nothing_left(study: str, gates: Sequence[dict[str, Any]]) -> InputError:
     )
 
 
-def compare_pooling(job: Job) -> None:
+def compare_pooling(job: Job) -> dict[str, Rows]:
     """Regress the same cards pooled, with data-set effects and with clustered errors."""
     cards = read_table(job.input.cards, MODEL_CARDS).to_pandas()
-    rows = pooling_rows(cards, Question.of(job.params), job.params.analysis["confidence"])
-    write_tables({"pooling": rows}, job.output)
+    return {"pooling": pooling_rows(cards, Question.of(job.params), job.params.analysis["confidence"])}
 
 
-def compare_studies(job: Job) -> None:
-    """Set the claims as found models bear them out beside those of a study that trained."""
-    found = read_table(job.input.claims, TABLES["claims"])
-    other = read_table(job.input.designed, TABLES["claims"]) if job.input.named.get("designed") else None
-    write_tables({"beside": beside_rows(found, other, job.wildcards.study, job.params.beside)}, job.output)
+def compare_studies(job: Job, claims: Rows) -> dict[str, Rows]:
+    """Compare the claims as found models bear them out with those of a study that trained, where it has results."""
+    schema = TABLES["claims"].schema
+    other = read_table(job.input.designed, schema) if job.input.designed else None
+    return {"beside": beside_rows(as_table("claims", claims), other, job.wildcards.study, job.params.beside)}

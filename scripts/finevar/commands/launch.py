@@ -35,6 +35,7 @@ from pathlib import Path
 
 from finevar.files import DAMAGED, is_abandoned
 from finevar.jobs.log import sentence
+from finevar.study.paths import FAILED, RESULTS, folder_of
 
 GRACE_SECONDS = 60  # for a job to save its state
 CLOCKS_DIFFER_SECONDS = 60
@@ -43,8 +44,7 @@ ENDING_SECONDS = 20.0  # that a Snakemake without jobs here may do nothing after
 HANG_SECONDS = 240.0  # and otherwise: under SLURM it looks after its jobs every 180
 PASSES = 5  # a damaged file can hide another one behind it
 SNAKEMAKE = r"^([^ ]*/)?snakemake$"
-JOBS = r"\.snakemake/scripts/|^finevar\.warm$"
-FAILED = Path(".snakemake/jobs-failed")  # the interim report to make, named by the Snakefile where some runs are done
+JOBS = r"\.snakemake/scripts/|^finevar\.jobs\.worker$"
 SLURM_NAME = "finevar_"  # of the jobs of workflow/profiles/slurm
 
 
@@ -273,7 +273,7 @@ def slurm_jobs() -> list[str]:
 def remove_half_written() -> None:
     """Remove what jobs that were killed had begun to write or to fetch."""
     written = [path for path in made() if is_abandoned(path)]
-    fetched = [path for kind in ("models", "sources") for path in Path("results", kind).glob(".*-????????")]
+    fetched = [path for kind in ("model", "source") for path in folder_of(kind).glob(".*-????????")]
     for path in (*written, *fetched):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -308,7 +308,7 @@ def damaged_files() -> set[str]:
 
 def made() -> Iterator[Path]:
     """Yield all that lies under results; jobs that still end may remove some of it meanwhile."""
-    for folder, folders, files in os.walk("results"):
+    for folder, folders, files in os.walk(RESULTS):
         yield from (Path(folder, name) for name in (*folders, *files))
 
 

@@ -5,21 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from finevar.figures.names import FIGURES, figure_names
 from finevar.metrics import RESPONSES
-
-FIGURES = (
-    "effects",
-    "coefficients",
-    "main_effects",
-    "interplay",
-    *(f"surface_{response}" for response in RESPONSES),
-    "learning_curves",
-    "calibration",
-    "variability",
-    "tradeoffs",
-    "tuning_curves",
-)
-FOUND_TABLES = ("found_gates", "pooling", "beside")  # that only a study of found models has
+from finevar.tables import TABLES
 
 
 def remove_leftovers(study: Path, *, figures: Collection[str], tables: Collection[str]) -> list[str]:
@@ -27,11 +15,12 @@ def remove_leftovers(study: Path, *, figures: Collection[str], tables: Collectio
 
     Return their paths. What a user has put beside them stays.
     """
+    found_only = [name for name, table in TABLES.items() if table.found_only]
     stale = [
         study / folder / f"{name}.{suffix}"
         for folder, names, present, suffixes in (
-            ("figures", FIGURES, figures, ("svg", "png", "json")),
-            ("analysis", FOUND_TABLES, tables, ("parquet", "csv")),
+            ("figures", figure_names(FIGURES, RESPONSES), figures, ("svg", "png", "json")),
+            ("analysis", found_only, tables, ("parquet", "csv")),
         )
         for name in names
         for suffix in suffixes

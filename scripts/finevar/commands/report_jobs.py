@@ -6,25 +6,27 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
-from finevar.commands.leftovers import FOUND_TABLES, remove_leftovers
-from finevar.files import read_facts, read_json, write_bytes
+from finevar.commands.leftovers import remove_leftovers
+from finevar.figures.drawing import Drawing, read_drawing
+from finevar.files import read_facts, write_bytes
 from finevar.jobs.log import LOGGER, Job
-from finevar.parquet import read_table
-from finevar.report.page import ANALYSES, Tables, render_page
+from finevar.report.page import Tables, render_page
 from finevar.report.paper import write_kit
 from finevar.results.run_metrics import read_run_metrics
+from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.coding import codings_of
-from finevar.tables import TABLES, read_metrics
+from finevar.tables import are_found, page_tables
 
 
 def render_report(job: Job) -> None:
     """Write the report, and remove the figures and tables of an earlier config of the study."""
-    html = render_page(*read_study(job, interim=job.wildcards.study.endswith("/interim")))
-    write_bytes(html.encode(), job.output.html)
+    study = read_study(job, interim=job.wildcards.study.endswith("/interim"))
+    program = Path(job.input.program).read_text(encoding="utf-8")
+    write_bytes(render_page(*study, program).encode(), job.output.html)
     figures = [Path(path).stem for path in job.input.figures]
-    if removed := remove_leftovers(Path(job.output.html).parent, figures=figures, tables=job.input.named):
+    tables = [Path(path).stem for path in job.input if Path(path).parent.name == "analysis"]
+    if removed := remove_leftovers(Path(job.output.html).parent, figures=figures, tables=tables):
         LOGGER.info("removed what an earlier config had made: %s", ", ".join(removed))
 
 
@@ -33,28 +35,21 @@ def write_paper(job: Job) -> None:
     write_kit(*read_study(job, interim=False), Path(job.output.folder))
 
 
-def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Any], dict[str, Any]]:
-    """Return a study's tables, its figures' Vega-Lite specifications by name, and the facts beside them.
+def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], dict[str, Any]]:
+    """Return a study's tables, its figures by name, and the facts beside them.
 
-    The rule's named inputs: metrics, a table for each of ANALYSES (and, of models found, FOUND_TABLES), baselines (one
-    for each evaluation data set), datasets (a dataset.json for each name in params.datasets, in that order) and
-    figures (JSON).
+    The rule's named inputs: metrics, the page's analysis tables, baselines (one for each evaluation data set), datasets
+    (a dataset.json for each name in params.datasets, in that order), figures (JSON) and drawings (SVG) in one order.
     """
     inputs, params = job.input, job.params
-    found = [name for name in FOUND_TABLES if name in inputs.named]
-    schemas = {name: TABLES[name] for name in (*ANALYSES, *found)}
-    tables = {name: read(inputs[name], columns) for name, columns in schemas.items()}
-    tables["metrics"] = read_metrics(inputs.metrics)
-    tables["baselines"] = pd.DataFrame(read_run_metrics(list(inputs.baselines)))
+    metrics = read_metrics(inputs.metrics)
+    tables = {name: read_analysis(inputs[name]) for name in page_tables(found=are_found(metrics))}
+    tables |= {"metrics": metrics, "baselines": pd.DataFrame(read_run_metrics(list(inputs.baselines)))}
+    figures = zip(inputs.figures, inputs.drawings, strict=True)
     facts = {
         "config": params.config,
         "factors": codings_of(params.factors),
         "interim": interim,
         "datasets": dict(zip(params.datasets, map(read_facts, inputs.datasets), strict=True)),
     }
-    return tables, {Path(path).stem: read_json(path) for path in inputs.figures}, facts
-
-
-def read(path: str, columns: pa.Schema) -> pd.DataFrame:
-    """Return a table, checked."""
-    return read_table(path, columns).to_pandas()
+    return tables, {Path(spec).stem: read_drawing(svg=svg, json=spec) for spec, svg in figures}, facts

@@ -33,10 +33,10 @@ from finevar.results.run_metrics import is_trained_and_evaluated_alike, read_run
 from finevar.study.config import read_config
 from finevar.study.design import Run, Study, plan_study
 from finevar.study.found_config import is_found
+from finevar.study.paths import LOGS, interim, report_file, run_folder, there
 from finevar.words.formatting import counted, number, response_label, settings_text
 
 DEFAULT_CONFIG = "config/config.yaml"
-RUNS, LOGS = Path("results/runs"), Path("results/logs")
 LOOK_SECONDS = 2.0  # between looks at the runs, at least
 LOOK_SHARE = 20.0  # and at least so many times as long as a look takes
 STRETCH = 5.0  # a pause of more than so many runs' time begins a new stretch of work
@@ -84,9 +84,8 @@ def look(runs: Iterable[Run]) -> Progress:
     done, endings, planned = {}, {}, 0
     for run in runs:
         planned += 1
-        folder = RUNS / run.dataset / run.run_id
-        places = (folder / "metrics.parquet", folder / "finished" / "evaluation" / "metrics.parquet")
-        if found := next((path for path in places if path.exists()), None):
+        folder = run_folder(run)
+        if found := there(folder, "metrics.parquet"):
             done[run.run_id] = found
         elif folder.exists():
             endings[run.run_id] = run_ending(run.dataset, run.run_id, LOGS)
@@ -172,7 +171,7 @@ def spell(seconds: float) -> str:
 def state_lines(study: Study) -> list[str]:
     """Return a study's state; one whose models are found has no runs to wait for."""
     if is_found(study.config):
-        report = Path("results") / study.config["study"] / "report.html"
+        report = report_file(study.config["study"])
         return [f"Report: {report}" if report.exists() else "No report yet; `make study` makes it in seconds."]
     progress, name = look(study.runs.values()), study.config["study"]
     seen = len(progress.done)
@@ -188,7 +187,7 @@ def state_lines(study: Study) -> list[str]:
     lines += named_lines(progress.failed, "failed: ")
     lines += [f"  failed: {log}: {ending.sentence}" for log, ending in failed_before(study).items()]
     lines += best_lines(study, rows)
-    return [*lines, *report_lines(Path("results") / name, len(progress.done), progress.planned)]
+    return [*lines, *report_lines(name, len(progress.done), progress.planned)]
 
 
 def named_lines(runs: dict[str, str], before: str) -> list[str]:
@@ -206,14 +205,14 @@ def failed_before(study: Study) -> dict[Path, Ending]:
     return {log: ending for log, ending in found.items() if ending.code not in UNFAILED}
 
 
-def report_lines(folder: Path, done: int, planned: int) -> list[str]:
+def report_lines(study: str, done: int, planned: int) -> list[str]:
     """Return where the study's reports are: the final one, and an interim one that is newer or alone."""
-    final, interim = folder / "report.html", folder / "interim" / "report.html"
+    final, under_way = report_file(study), report_file(interim(study))
     lines = [f"Report: {final}"] if final.exists() else []
-    if interim.exists() and (not lines or interim.stat().st_mtime > final.stat().st_mtime):
-        covered = runs_of(folder / "interim" / "metrics.parquet")
+    if under_way.exists() and (not lines or under_way.stat().st_mtime > final.stat().st_mtime):
+        covered = runs_of(under_way.with_name("metrics.parquet"))
         of_what = "" if covered is None else f" of {covered} of {planned} runs; now {done} are done"
-        lines.append(f"Interim report: {interim}{of_what}")
+        lines.append(f"Interim report: {under_way}{of_what}")
     return lines or ["No report yet; `snakemake interim --cores 1` makes one of the runs so far."]
 
 

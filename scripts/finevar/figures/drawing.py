@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 import vl_convert
+from altair.utils import schemapi
 
-from finevar.files import write_bytes
+from finevar.files import read_json, write_bytes
 from finevar.study.coding import Coding
 from finevar.words.formatting import axis_title, factor_label
 
@@ -26,6 +30,7 @@ BLUE, VERMILION, GREY = (
 )  # Okabe and Ito's blue and vermilion: safe for colour-blind eyes
 TINY = "format(datum.value, '.3~e')"
 PLAIN = "format(datum.value, ',.6~r')"
+GRADIENT = re.compile(r"\bgradient_(\d+)\b")  # Vega's names of colour scales
 READABLE = f"abs(datum.value) > 0 && abs(datum.value) < 0.001 ? {TINY} : {PLAIN}"
 
 
@@ -100,35 +105,82 @@ def note_chart(text: str) -> alt.Chart:
     return styled(note.properties(width=WIDTH, height=60))
 
 
+STYLE = {
+    "font": FONT,
+    "background": "white",
+    "padding": 8,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": QUIET, "titleColor": INK, "domainColor": FAINT, "tickColor": FAINT, "gridColor": GRID,
+        "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "titlePadding": 8,
+    },
+    "legend": {
+        "orient": "top", "titleOrient": "left", "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal",
+        "labelColor": INK, "titleColor": INK,
+    },
+    "title": {"fontSize": 13, "fontWeight": 600, "anchor": "start", "color": INK, "offset": 8},
+}  # fmt: skip
+
+
 def styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
-    """Give a figure the report's type, ink and spacing."""
-    return (
-        chart.configure(font=FONT, background="white", padding=8)
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelColor=QUIET, titleColor=INK, domainColor=FAINT, tickColor=FAINT, gridColor=GRID,
-            labelFontSize=11, titleFontSize=12, titleFontWeight="normal", titlePadding=8,
-        )
-        .configure_legend(
-            orient="top", titleOrient="left", labelFontSize=11, titleFontSize=12, titleFontWeight="normal",
-            labelColor=INK, titleColor=INK,
-        )
-        .configure_title(fontSize=13, fontWeight=600, anchor="start", color=INK, offset=8)
-    )  # fmt: skip
+    """Give a figure the report's type, ink and spacing, in place: each of Altair's own methods copies all of it."""
+    chart.config = alt.Config(**STYLE)
+    return chart
 
 
-def save_chart(chart: alt.TopLevelMixin, *, svg: str | Path, png: str | Path, json: str | Path) -> None:
-    """Write a figure as SVG, as PNG at twice its size, and as the Vega-Lite specification that the report embeds."""
+@dataclass(frozen=True)
+class Drawing:
+    """A figure: its Vega-Lite specification, and what Vega draws of it."""
+
+    spec: Mapping[str, Any]
+    svg: str
+
+    def png(self, scale: float) -> bytes:
+        """Return it as an image of so many pixels a point."""
+        return vl_convert.svg_to_png(self.svg, scale=scale)
+
+    def pdf(self) -> bytes:
+        """Return it as PDF."""
+        return vl_convert.svg_to_pdf(self.svg)
+
+
+def unchecked() -> AbstractContextManager[None]:
+    """Let Altair make charts without checking each part against Vega-Lite's schema, as often as it is copied.
+
+    It is half of the time that a figure takes; the tests check what comes out.
+    """
+    return schemapi.debug_mode(False)
+
+
+def draw(chart: alt.TopLevelMixin) -> Drawing:
+    """Draw a figure: once, since each start of Vega takes far longer than to turn its SVG into another format."""
     spec = specification(chart)
-    write_bytes(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version()).encode(), svg)
-    write_bytes(vl_convert.vegalite_to_png(spec, vl_version=vega_lite_version(), scale=2), png)
-    write_bytes(dump(spec).encode(), json)
+    svg = vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version())
+    numbers = sorted(set(map(int, GRADIENT.findall(svg))))  # counted on from one figure of a process to the next
+    return Drawing(spec, GRADIENT.sub(lambda found: f"gradient_{numbers.index(int(found[1]))}", svg))
+
+
+def write_drawing(drawing: Drawing, *, svg: str | Path, png: str | Path, json: str | Path) -> None:
+    """Write a figure as SVG, as PNG at twice its size, and as the specification that the report embeds."""
+    write_bytes(drawing.svg.encode(), svg)
+    write_bytes(drawing.png(2), png)
+    write_bytes(dump(drawing.spec).encode(), json)
+
+
+def read_drawing(*, svg: str | Path, json: str | Path) -> Drawing:
+    """Return a figure that was written."""
+    return Drawing(read_json(json), Path(svg).read_text(encoding="utf-8"))
+
+
+def program() -> str:
+    """Return the program that draws figures in a browser: Vega, Vega-Lite and Vega-Embed in one."""
+    return vl_convert.javascript_bundle(vl_version=vega_lite_version())
 
 
 def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
     """Return a figure's Vega-Lite specification, however many rows it holds."""
     with alt.data_transformers.enable("default", max_rows=None):
-        return chart.to_dict()
+        return chart.to_dict(validate=False)
 
 
 def vega_lite_version() -> str:

@@ -19,12 +19,17 @@ from finevar.files import is_whole, name_beside, read_facts, write_facts
 from finevar.jobs.log import LOGGER
 
 
+def kept_folder(folder: Path, job: str) -> Path:
+    """Return where the outputs of a finished job (training, evaluation) of a run are kept."""
+    return folder / "finished" / job
+
+
 def keep_finished(folder: Path, job: str, outputs: Sequence[str], identity: Mapping[str, Any]) -> None:
     """Link a finished job's outputs where Snakemake does not remove them.
 
     identity: all that decides what is in the outputs. On file systems without hard links they are copied.
     """
-    kept = folder / "finished" / job
+    kept = kept_folder(folder, job)
     beside = name_beside(kept)
     try:
         beside.mkdir(parents=True)
@@ -43,7 +48,7 @@ def keep_finished(folder: Path, job: str, outputs: Sequence[str], identity: Mapp
 
 def kept_identity(folder: Path, job: str) -> dict[str, Any] | None:
     """Return the identity of a job that is kept, if one is and all that is left of its outputs is whole."""
-    kept = folder / "finished" / job
+    kept = kept_folder(folder, job)
     files = [path for path in kept.glob("*") if not path.name.startswith(".")]  # but for those of a file system
     if kept / "identity.json" not in files or not all(map(is_whole, files)):
         return None
@@ -52,7 +57,7 @@ def kept_identity(folder: Path, job: str) -> dict[str, Any] | None:
 
 def restore_finished(folder: Path, job: str, outputs: Sequence[str]) -> bool:
     """Give a kept job's outputs their names again; False if one of them is no longer kept."""
-    kept = folder / "finished" / job
+    kept = kept_folder(folder, job)
     if not all((kept / Path(output).name).exists() for output in outputs):
         return False
     for output in map(Path, outputs):
@@ -67,8 +72,9 @@ def restore_finished(folder: Path, job: str, outputs: Sequence[str]) -> bool:
 
 def drop_weights(folder: Path) -> None:
     """Forget a training's weights, which take room, once they are evaluated."""
-    shutil.rmtree(folder / "finished" / "training" / "model", ignore_errors=True)
-    (folder / "finished" / "training" / "state.safetensors").unlink(missing_ok=True)
+    kept = kept_folder(folder, "training")
+    shutil.rmtree(kept / "model", ignore_errors=True)
+    (kept / "state.safetensors").unlink(missing_ok=True)
 
 
 def link(source: Path, target: Path) -> None:

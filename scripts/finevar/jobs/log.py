@@ -48,10 +48,10 @@ class Files(list):
         self.named = dict(named)
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["named"][name]
-        except KeyError:
-            raise AttributeError(f"no file is named {name}; there are {', '.join(self.__dict__['named'])}") from None
+        named = self.__dict__.get("named", {})  # which is not there yet while a copy in another process is made
+        if name not in named:
+            raise AttributeError(f"no file is named {name}; there are {', '.join(named)}")
+        return named[name]
 
     def __getitem__(self, key: Any) -> Any:
         return self.named[key] if isinstance(key, str) else super().__getitem__(key)
@@ -65,12 +65,14 @@ class Job:
     output: Files
     params: SimpleNamespace
     wildcards: SimpleNamespace
+    threads: int = 1
 
     @classmethod
     def of(cls, described: Mapping[str, Any]) -> Job:
         """Return the job that `describe` gave."""
         files = {part: Files(*described[part]) for part in ("input", "output")}
-        return cls(**files, **{part: SimpleNamespace(**described[part]) for part in ("params", "wildcards")})
+        named = {part: SimpleNamespace(**described[part]) for part in ("params", "wildcards")}
+        return cls(**files, **named, threads=described["threads"])
 
 
 def describe(snakemake: Any) -> dict[str, Any]:
@@ -79,7 +81,8 @@ def describe(snakemake: Any) -> dict[str, Any]:
         part: (list(found), {name: value if isinstance(value, str) else list(value) for name, value in found.items()})
         for part, found in (("input", snakemake.input), ("output", snakemake.output))
     }
-    return files | {"params": dict(snakemake.params.items()), "wildcards": dict(snakemake.wildcards.items())}
+    named = {part: dict(getattr(snakemake, part).items()) for part in ("params", "wildcards")}
+    return files | named | {"threads": snakemake.threads}
 
 
 class LogFile(logging.FileHandler):

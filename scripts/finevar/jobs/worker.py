@@ -86,10 +86,15 @@ def perform(function: str, arguments: dict[str, Any], log: str) -> None:
 
 
 def run_rule(function: str, snakemake: Any) -> None:
-    """Do the work of an analysis or a figure in a fork of its own kind of warm process; function: takes a jobs.Job."""
+    """Do the work of an analysis or a figure in a fork of its own kind of warm process; function: takes a jobs.Job.
+
+    What the job is given stays beside its log, for finevar.commands.run.
+    """
     from finevar.jobs.log import describe
 
-    run_job(function, log=snakemake.log[0], kind="analysis", job=describe(snakemake))
+    job, log = describe(snakemake), Path(snakemake.log[0])
+    log.with_suffix(".json").write_text(json.dumps({"function": function, "job": job}), encoding="utf-8")
+    run_job(function, log=str(log), kind="analysis", job=job)
 
 
 def run_job(work: str, *, log: str, kind: str = "training", **arguments: Any) -> None:
@@ -307,11 +312,16 @@ def report(fork: Fork, selector: selectors.BaseSelector, forks: list[Fork]) -> N
     forks.remove(fork)
 
 
+def end_with_parent() -> None:
+    """Have the kernel end this process with the one that forked it, however that ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def work(request: dict[str, Any], streams: list[int], parent: int, others: list[socket.socket | int]) -> None:
     """Be the fork: take on the job's directory, environment and output streams, do its work, and end."""
     status = 1
     try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent()
         if os.getppid() != parent:
             os._exit(1)
         for number, stream in enumerate(streams, start=1):

@@ -10,14 +10,14 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-import vl_convert
 import yaml
 
 from finevar.figures import calibration as calibration_chart
 from finevar.figures import tradeoffs as tradeoffs_chart
 from finevar.figures import tuning as tuning_chart
 from finevar.figures import variability as variability_chart
-from finevar.figures.drawing import vega_lite_version
+from finevar.figures.drawing import Drawing
+from finevar.figures.names import SURFACE, kind_of, response_of
 from finevar.report import tables as report_tables
 from finevar.report.explorer import explorer_data
 from finevar.report.sections import calibration as calibration_section
@@ -48,54 +48,18 @@ SECTIONS = {
     "claims": claims_section.section,
     "robustness": robustness_section.section,
 }
-ANALYSES = (
-    "coefficients",
-    "covariances",
-    "effects",
-    "fits",
-    "surface",
-    "ladder",
-    "checks",
-    "influence",
-    "sensitivity",
-    "slopes",
-    "johnson_neyman",
-    "optima",
-    "optimum_factors",
-    "canonical",
-    "ridge",
-    "recommendations",
-    "against_baseline",
-    "matched",
-    "robustness",
-    "calibration",
-    "calibration_effects",
-    "reliability",
-    "paired",
-    "paired_points",
-    "variability",
-    "importance",
-    "failures",
-    "pareto",
-    "pareto_points",
-    "disagreements",
-    "prices",
-    "desirability",
-    "tuning_curves",
-    "claims",
-)
 
 Tables = Mapping[str, pd.DataFrame]
 
 
-def render_page(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
+def render_page(tables: Tables, figures: Mapping[str, Drawing], facts: Mapping[str, Any], program: str) -> str:
     """Return the report as one HTML page that loads nothing from elsewhere.
 
-    tables: metrics, those of ANALYSES, and baselines, with one row per evaluation data set.
-    figures: Vega-Lite specifications by name: coefficients, main_effects, interplay, surface_<response>,
-    learning_curves.
+    tables: metrics, those of tables.page_tables, and baselines, with one row per evaluation data set.
+    figures: by name, see figures.names.
     facts: config (checked, defaults filled in), factors, datasets (what the preparation of each data set found), and
     interim, whether the study is still under way.
+    program: JavaScript that draws the figures.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
@@ -113,7 +77,7 @@ def render_page(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts:
         "design": None if found else design(tables, facts),
         "baseline": None if found else baseline(tables, facts),
         "effects": effects(tables, facts),
-        "figures": {name: figure(name, spec, tables, facts) for name, spec in figures.items()},
+        "figures": {name: figure(name, drawing, tables, facts) for name, drawing in figures.items()},
         "surfaces": surfaces(tables, figures, facts),
         "interplay": sections.interplay(tables, labels, confidence),
         "slopes": sections.slopes(tables, labels, confidence),
@@ -125,7 +89,7 @@ def render_page(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts:
         "provenance": provenance(tables, facts),
         "confidence": formatting.percent(confidence),
         "error_rate": formatting.percent(1 - confidence),
-        "program": vl_convert.javascript_bundle(vl_version=vega_lite_version()),
+        "program": program,
     }
     told = {name: section(tables, labels, list(facts["factors"]), confidence) for name, section in SECTIONS.items()}
     return environment.get_template("report.html").render(context | told)
@@ -295,24 +259,21 @@ def effects(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def figure(name: str, spec: Mapping[str, Any], tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
+def figure(name: str, drawing: Drawing, tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
     """Return a figure's specification as script-safe JSON, a drawing for pages without scripts, and words for both."""
-    response = name.removeprefix("surface_")
+    response = response_of(name)
     label = names(tables, facts).get(response, formatting.response_label(response))
-    kind = "surface" if name.startswith("surface_") else name
-    svg = vl_convert.vegalite_to_svg(dict(spec), vl_version=vega_lite_version())
     return {
         "name": name,
-        "spec": json.dumps(spec, separators=(",", ":")).replace("<", "\\u003c"),
-        "still": svg if len(svg) <= LARGEST_SVG else picture(spec),
-        **words(kind, label, tables, facts),
+        "spec": json.dumps(drawing.spec, separators=(",", ":")).replace("<", "\\u003c"),
+        "still": drawing.svg if len(drawing.svg) <= LARGEST_SVG else picture(drawing),
+        **words(kind_of(name), label, tables, facts),
     }
 
 
-def picture(spec: Mapping[str, Any]) -> str:
+def picture(drawing: Drawing) -> str:
     """Return a figure as an image that stands in the page itself."""
-    data = vl_convert.vegalite_to_png(dict(spec), vl_version=vega_lite_version(), scale=0.8)
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(drawing.png(0.8)).decode()}">'
 
 
 def words(kind: str, label: str, tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
@@ -342,9 +303,9 @@ def surfaces(tables: Tables, figures: Mapping[str, Any], facts: Mapping[str, Any
     stopped = {row["response"]: row for row in gates(tables["fits"]) if row["framework"] == "absolute"}
     found = []
     for name in figures:
-        if not name.startswith("surface_"):
+        if kind_of(name) != SURFACE:
             continue
-        response = name.removeprefix("surface_")
+        response = response_of(name)
         label = labels.get(response, formatting.response_label(response))
         if response in stopped:
             sentence = wording.gate_sentence(stopped[response], label)

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import vl_convert
-
-from finevar.figures.drawing import vega_lite_version
+from finevar.figures.drawing import Drawing
 from finevar.files import write_bytes
 from finevar.report import page as report
 from finevar.report import tables as report_tables
@@ -48,17 +46,16 @@ SURFACES = {
 }
 
 
-def write_kit(tables: Tables, figures: Mapping[str, Mapping[str, Any]], facts: Facts, folder: Path) -> None:
+def write_kit(tables: Tables, figures: Mapping[str, Drawing], facts: Facts, folder: Path) -> None:
     """Write tables (LaTeX, Markdown), figures (PDF, SVG), methods (LaTeX, Markdown) and references.bib to a folder."""
     for part in ("tables", "figures"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     for name, found in paper_tables(tables, facts):
         write_bytes(markdown_table(found).encode(), folder / "tables" / f"{name}.md")
         write_bytes(latex_table(found, name).encode(), folder / "tables" / f"{name}.tex")
-    for name, spec in figures.items():
-        drawn = {"vl_version": vega_lite_version()}
-        write_bytes(vl_convert.vegalite_to_pdf(dict(spec), **drawn), folder / "figures" / f"{name}.pdf")
-        write_bytes(vl_convert.vegalite_to_svg(dict(spec), **drawn).encode(), folder / "figures" / f"{name}.svg")
+    for name, drawing in figures.items():
+        write_bytes(drawing.pdf(), folder / "figures" / f"{name}.pdf")
+        write_bytes(drawing.svg.encode(), folder / "figures" / f"{name}.svg")
     told = list(methods(tables, facts))
     write_bytes(("# Methods\n\n" + cited("\n\n".join(told), "[@{}]") + "\n").encode(), folder / "methods.md")
     paragraphs = [cited(latex(text), r"\cite{{{}}}") for text in told]

@@ -14,8 +14,7 @@ from finevar.columns import PREDICTIONS
 from finevar.errors import InputError
 from finevar.metrics import RESPONSES, Evaluated
 from finevar.parquet import read_tables
-
-RUNS = "results/runs"
+from finevar.study.paths import RUNS, there
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,7 @@ class Predictions:
 def run_file(root: str | Path, dataset: str, run_id: str) -> Path:
     """Return where a run's predictions are: kept beside their place where its submission failed afterwards."""
     folder = Path(root) / dataset / run_id
-    own, kept = folder / "predictions.parquet", folder / "finished" / "evaluation" / "predictions.parquet"
-    return kept if kept.exists() and not own.exists() else own
+    return there(folder, "predictions.parquet") or folder / "predictions.parquet"
 
 
 def read_runs(runs: pd.DataFrame, root: str | Path = RUNS) -> dict[str, Predictions]:

@@ -16,8 +16,9 @@ from typing import Any, BinaryIO
 
 from finevar.errors import InputError
 from finevar.files import sha256_of, write_json
+from finevar.study.paths import CONTENT
 
-MEMORY = Path("results/.content")  # a small file for each file that was read; of no other effect than time
+MEMORY = CONTENT  # a small file for each file that was read; of no other effect than time
 SETTLED_SECONDS = 10.0  # a file changed within them may change again at the same date: clocks are coarse and differ
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
 LINES = ("csv", "tsv", "jsonl")  # formats whose examples are lines, the order of which decides nothing

@@ -33,6 +33,7 @@ from finevar.study.identity import (
     source_ids,
     tag,
 )
+from finevar.study.paths import run_folder
 from finevar.study.schemas import normalise, raise_problems
 
 Settings = dict[str, Any]
@@ -215,7 +216,7 @@ def design_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
             "dataset": run.dataset,
             "seed": run.seed,
             **run.settings,
-            "path": f"results/runs/{run.dataset}/{run.run_id}",
+            "path": str(run_folder(run)),
         }
         for run in runs
     ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
-from finevar.jobs.endings import ERROR, INPUT, MACHINE, Ending
+from finevar.jobs.endings import ERROR, INPUT, MACHINE, Ending, endings_since
 from finevar.words.formatting import counted
 
 MOST_NAMED = 3  # causes that a sentence names
@@ -29,6 +30,13 @@ def next_sentences(endings: Iterable[Ending], noun: str) -> list[str]:
     if rest or not sentences:
         sentences.append(f"Start again to go on{f' with the other {counted(rest, noun)}' if sentences else ''}.")
     return sentences
+
+
+def after_failure(done: int, planned: int, logs: Path, start: float) -> str:
+    """Say what there is and what to do when jobs have failed since a time, after Snakemake has named each."""
+    sentences = [f"{done} of {planned} runs are done and kept. The reasons are above and in {logs}."]
+    sentences += next_sentences(endings_since(logs, start), "job")
+    return " ".join([*sentences, "`snakemake interim --cores 1` makes a report of what there is."])
 
 
 def causes(sentences: list[str]) -> str:

@@ -1,0 +1,11 @@
+"""Draw all figures of a study; in: its tables (Parquet); out: svg, png, json (Vega-Lite) of each."""
+
+from finevar.jobs.worker import run_rule
+
+
+def main(snakemake) -> None:
+    run_rule("finevar.commands.figure_jobs.draw_figures", snakemake)
+
+
+if __name__ == "__main__":
+    main(snakemake)

@@ -1,0 +1,58 @@
+"""The figures, each in one place: the tables that it is drawn from, and which studies have it.
+
+Without any library, so that a dry run reads the names of files in no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A kind of figure, as results/<study>/figures/<name>.svg, .png and .json (its Vega-Lite specification)."""
+
+    tables: tuple[str, ...]  # that it is drawn from
+    joint: bool = False  # shows two factors at once
+    trained: bool = False  # shows steps or predictions, which model cards do not state
+
+
+SURFACE = "surface"  # of each response
+FIGURES = {  # by kind, in the report's order
+    "effects": Figure(("effects",)),
+    "coefficients": Figure(("coefficients",)),
+    "main_effects": Figure(("profiles", "metrics")),
+    "interplay": Figure(("interplay", "coefficients"), joint=True),
+    SURFACE: Figure(("surface", "metrics"), joint=True),
+    "learning_curves": Figure(("learning_curves",), trained=True),
+    "calibration": Figure(("calibration_effects", "reliability"), trained=True),
+    "variability": Figure(("variability",)),
+    "tradeoffs": Figure(("pareto", "pareto_points", "metrics")),
+    "tuning_curves": Figure(("tuning_curves", "fits")),
+}
+
+
+def kinds_of(*, factors: int, found: bool) -> dict[str, Figure]:
+    """Return the figures of a study of so many factors, by kind; found: of models that others trained."""
+    return {
+        kind: figure
+        for kind, figure in FIGURES.items()
+        if not (figure.joint and factors < 2) and not (figure.trained and found)
+    }
+
+
+def figure_names(kinds: Iterable[str], responses: Iterable[str]) -> list[str]:
+    """Return the names of figures of these kinds, in their order."""
+    surfaces = [f"{SURFACE}_{response}" for response in responses]
+    return [name for kind in kinds for name in (surfaces if kind == SURFACE else [kind])]
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of a figure."""
+    return SURFACE if name.startswith(f"{SURFACE}_") else name
+
+
+def response_of(name: str) -> str:
+    """Return the response that a surface is of."""
+    return name.removeprefix(f"{SURFACE}_")

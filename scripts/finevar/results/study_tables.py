@@ -1,0 +1,44 @@
+"""A study's tables: written for programs (Parquet) and for people (CSV), and read back, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
+
+from finevar.columns import FOUND_METRICS, STUDY_METRICS
+from finevar.files import write_bytes
+from finevar.parquet import read_table, write_table
+from finevar.tables import TABLES, Rows
+
+
+def read_metrics(path: str | Path) -> pd.DataFrame:
+    """Return a study's runs: those that it trained, or those that it found."""
+    return read_table(path, STUDY_METRICS, FOUND_METRICS).to_pandas()
+
+
+def read_analysis(path: str | Path) -> pd.DataFrame:
+    """Return the analysis table that a file is named after."""
+    return read_table(path, TABLES[Path(path).stem].schema).to_pandas()
+
+
+def as_table(name: str, rows: Rows) -> pa.Table:
+    """Return rows as the analysis table of that name; a column that no row has is null."""
+    return pa.Table.from_pylist(rows, schema=TABLES[name].schema)
+
+
+def write_tables(tables: Mapping[str, Rows], paths: Iterable[str]) -> None:
+    """Write analysis tables to the paths named after them, as Parquet or as CSV by suffix."""
+    for path in map(Path, paths):
+        table = as_table(path.stem, tables[path.stem])
+        (write_csv if path.suffix == ".csv" else write_table)(table, path)
+
+
+def write_csv(table: pa.Table, path: str | Path) -> None:
+    """Write a table for people, complete or not at all."""
+    buffer = pa.BufferOutputStream()
+    csv.write_csv(table, buffer)
+    write_bytes(buffer.getvalue().to_pybytes(), path)
