@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -131,6 +133,18 @@ def test_ancova_is_the_regression_of_block_means_on_their_baselines():
     assert row["std_error"] == pytest.approx(expected.stderr, rel=1e-6)
     p = 2 * stats.t.sf(abs((expected.slope - 1) / expected.stderr), 4)
     assert row["p_value"] == pytest.approx(p, rel=1e-6)
+
+
+def test_as_many_parameters_as_runs_leave_no_spread_and_a_reason():
+    """Four runs: their surface without blocks has four terms, beside which nothing is left."""
+    codings = {"learning_rate": Coding((1e-3, 9e-3), "log10"), "batch_size": Coding((8, 16), "log2")}
+    runs = study(seeds=1).iloc[:4].assign(learning_rate=[1e-3, 1e-3, 9e-3, 9e-3], batch_size=[8, 16, 8, 16])
+    fitted = regression.fit_surface(runs, "loss", codings, terms(list(codings), "first_order"), 0.95)
+    saturated = dataclasses.replace(fitted, columns=terms(list(codings), "interactions"))
+    found = baselines.unexplained(runs["loss"].to_numpy(), runs, saturated)
+    assert found["df"] == 0
+    assert "residual_sd" not in found
+    assert found["reason"]
 
 
 def test_the_matched_fit_reads_changes_from_b1_at_the_baseline():

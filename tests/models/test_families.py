@@ -85,11 +85,12 @@ class Bag:
 
     def forward(self, weights: Weights, dtype: torch.dtype) -> Forward:
         def logits(batch: BagBatch, masks: torch.Generator | None) -> Tensor:
-            real = torch.arange(batch.tokens.shape[1]) < batch.lengths[:, None]
+            real = torch.arange(batch.tokens.shape[1], device=batch.tokens.device) < batch.lengths[:, None]
             words = F.embedding(batch.tokens, weights[self.embedding]) * real[..., None]
             mean = words.sum(1) / batch.lengths[:, None]
             if masks:
-                mean = mean * (torch.rand(mean.shape, generator=masks) >= self.dropout) / (1 - self.dropout)
+                drawn = torch.rand(mean.shape, generator=masks, device=mean.device)
+                mean = mean * (drawn >= self.dropout) / (1 - self.dropout)
             return F.linear(mean, weights["top.weight"], weights["top.bias"])
 
         return logits

@@ -206,6 +206,8 @@ def unexplained(values: np.ndarray, runs: pd.DataFrame, surface: Surface) -> dic
 
 def spread(fit: Fit) -> dict[str, Any]:
     """Return the residual standard deviation of a fit and its degrees of freedom."""
+    if not fit.df_resid:
+        return {"df": 0.0, "reason": "as many parameters as runs leave no residuals"}
     return {"residual_sd": math.sqrt(fit.ssr / fit.df_resid), "df": fit.df_resid}
 
 

@@ -144,7 +144,8 @@ def fit_ols(values: np.ndarray, matrix: np.ndarray, errors: Errors) -> Fit:
     params, bread = inverse @ values, inverse @ inverse.T
     residual, rest = values - matrix @ params, float(len(values) - matrix.shape[1])
     if errors.kind == CLASSICAL.kind:
-        return Fit(values, matrix, params, bread * float(residual @ residual) / rest, bread, rest, rest)
+        variance = float(residual @ residual) / rest if rest else np.nan  # as many parameters as runs leave none
+        return Fit(values, matrix, params, bread * variance, bread, rest, rest)
     added = scores(matrix, bread, residual, errors.clusters)
     df = rest if errors.clusters is None else len(added) - 1.0
     return Fit(values, matrix, params, added.T @ added, bread, df, rest)

@@ -32,10 +32,11 @@ Row = Mapping[str, Any]
 
 def matching_sentence(rows: pd.DataFrame, label: str) -> str:
     """Say what matching a response by data set and seed buys: the spread that is left unexplained."""
-    spread = rows.set_index("analysis")["residual_sd"]
+    known = rows.set_index("analysis")
+    spread = known["residual_sd"]
     plain, blocks = spread.get("absolute"), spread.get("blocks")
     if is_missing(plain):
-        return f"What matching buys for {label} is unknown: a data set or seed has no run of the baseline."
+        return f"What matching gains for {label} is unknown: {known.at['absolute', 'reason']}."
     gains = [matching_gain(name, plain, spread.get(name)) for name in ("minus_b0", "minus_b1")]
     kept = joined([text for text in gains if text])
     opening = f"Without matching the surface of {label} leaves a residual SD of {significant(plain)}"
