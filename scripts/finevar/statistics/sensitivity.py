@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy import stats
+from statsmodels.regression.mixed_linear_model import MixedLM
 
 from finevar.statistics.covariance import Fit, clustered_by, fit_ols, jackknife_sums, jackknife_weights
 from finevar.statistics.estimability import obstacle
@@ -87,7 +87,7 @@ def mixed_model(surface: Surface, numbers: Sequence[int], unequal: str | None) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a variance of zero is an answer: the fit is then ordinary least squares
         try:
-            fit = sm.MixedLM(surface.fit.values / scale, fixed, groups).fit(reml=True)
+            fit = MixedLM(surface.fit.values / scale, fixed, groups).fit(reml=True)
         except np.linalg.LinAlgError:
             return without("its likelihood has no proper maximum on these runs", numbers)
     params, errors = fit.fe_params * scale, fit.bse_fe * scale
