@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.cluster import Cluster, cluster, require
 
 # Of several processes on few cores, threads that wait in a loop for each other take what the others need.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -70,6 +71,14 @@ def no_slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ["PATH"] = f"{folder}{os.pathsep}{before}"
     yield
     os.environ["PATH"] = before
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Bring up a SLURM of three nodes for a module's tests."""
+    require()
+    with cluster(tmp_path_factory.mktemp("c")) as up:
+        yield up
 
 
 @pytest.fixture

@@ -7,13 +7,11 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-import pytest
 from test_workflow import METRICS, STUDY, make_folder, snakemake, write_config
-from tests.cluster import Cluster, Job, cluster, require
+from tests.cluster import Cluster, Job
 
 from finevar import ROOT
 
@@ -21,13 +19,6 @@ PATIENCE = 240  # seconds until something must have happened
 OPTIONS = [
     "--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2", "--latency-wait", "5",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    require()
-    with cluster(tmp_path_factory.mktemp("c")) as up:
-        yield up
 
 
 def small_study(*, epochs: int = 1) -> dict:

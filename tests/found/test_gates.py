@@ -9,14 +9,15 @@ import pytest
 
 from finevar import ROOT
 from finevar.analyses.fits import FittedStudy, Plan, fit_study
-from finevar.columns import MODEL_CARDS
+from finevar.columns import CARDS, MODEL_CARDS
 from finevar.found.choice import Question, duplicates, stopped_early
 from finevar.found.gates import judge_cards
 from finevar.found.metrics import found_runs
 from finevar.found.sources import read_stated
 from finevar.reasons import Aside, Stop
+from finevar.results.study_tables import as_table
 from finevar.study.coding import Coding
-from finevar.tables import as_rows, as_table
+from finevar.tables import as_rows
 
 FACTORS = {
     "learning_rate": Coding((1e-5, 2e-4), "identity"),
@@ -167,7 +168,7 @@ def test_chosen_cards_and_gates_are_tables():
     cards = sound()
     cards.loc[20, "task"] = None
     judged, gates, _ = judge_cards(cards, question())
-    assert as_table("cards", as_rows(judged))["set_aside_code"].to_pylist().count("task") == 1
+    assert pa.Table.from_pylist(as_rows(judged), schema=CARDS)["set_aside_code"].to_pylist().count("task") == 1
     assert as_table("found_gates", gates)["gate"].to_pylist()[-1] == "aliasing"
 
 

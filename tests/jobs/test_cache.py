@@ -307,7 +307,7 @@ def test_another_version_of_the_metrics_scores_what_was_predicted_again(inputs, 
     row = evaluate(inputs, tmp_path)
     predictions = (tmp_path / "predictions.parquet").read_bytes()
     monkeypatch.setitem(ENGINES, "metrics", "another")
-    score = scores.Response(lambda told: 0.123, "accuracy")
+    score = scores.Response("accuracy", score=lambda evaluated: 0.123)
     monkeypatch.setitem(scores.RESPONSES, "accuracy", score)
     for _ in range(2):
         remove_outputs(tmp_path)
