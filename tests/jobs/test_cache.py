@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from dataclasses import replace
@@ -307,7 +308,7 @@ def test_another_version_of_the_metrics_scores_what_was_predicted_again(inputs, 
     row = evaluate(inputs, tmp_path)
     predictions = (tmp_path / "predictions.parquet").read_bytes()
     monkeypatch.setitem(ENGINES, "metrics", "another")
-    score = scores.Response("accuracy", score=lambda evaluated: 0.123)
+    score = dataclasses.replace(scores.RESPONSES["accuracy"], score=lambda evaluated: 0.123)
     monkeypatch.setitem(scores.RESPONSES, "accuracy", score)
     for _ in range(2):
         remove_outputs(tmp_path)
