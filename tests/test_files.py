@@ -1,4 +1,4 @@
-"""Files between jobs: whole or not there, and damage is found, told and set aside."""
+"""Files between jobs: whole or not there, and damage is found, reported and quarantined."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_single_other_byte_is_found_and_the_file_set_aside(tmp_path, place):
         files.read_facts(path)
     assert not path.exists()
     assert (tmp_path / "a.json.damaged").read_bytes() == spoilt
-    with pytest.raises(InputError, match="found nothing, or a file that another job has just set aside"):
+    with pytest.raises(InputError, match="found nothing, or a file that another job has just quarantined"):
         files.read_facts(path)
 
 

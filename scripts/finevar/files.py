@@ -1,7 +1,7 @@
 """Files between jobs: complete under their final name or not there at all, and found out if they are damaged later.
 
 A file of our own carries its SHA-256 within itself (a seal), whatever its format; a folder has SHA256SUMS, which the
-command sha256sum can check. What a reader finds damaged is set aside, and Snakemake makes it anew at its next start.
+command sha256sum can check. What a reader finds damaged is quarantined, and Snakemake rebuilds it at its next start.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ def damaged(path: str | Path, *, what: str, found: str = "a file that is damaged
         str(path),
         found=found,
         allowed=what,
-        remedy=f"It is now {aside.name}; start Snakemake again, and it is made anew, with nothing else redone.",
+        remedy=f"It is now {aside.name}; start Snakemake again, and it is rebuilt, with nothing else redone.",
     )
 
 
@@ -248,7 +248,7 @@ def missing(path: str | Path, *, what: str) -> Damage:
     """Return the error of a file that was there when the job was planned."""
     return Damage(
         str(path),
-        found="nothing, or a file that another job has just set aside as damaged",
+        found="nothing, or a file that another job has just quarantined as damaged",
         allowed=what,
-        remedy="Start Snakemake again; only what is missing is made anew.",
+        remedy="Start Snakemake again; only what is missing is rebuilt.",
     )

@@ -564,6 +564,6 @@ def test_a_damaged_file_is_made_anew_in_one_start(copied):
         path.write_bytes(data)
     told = launch(copied)
     assert told.returncode == 0, told.stdout
-    assert "Damaged, set aside and now made anew" in told.stdout
+    assert "Damaged, quarantined and now rebuilt" in told.stdout
     after = pd.read_parquet(copied / "results/toy/metrics.parquet")
     pd.testing.assert_frame_equal(after[["run_id", *METRICS]], before[["run_id", *METRICS]], check_exact=True)

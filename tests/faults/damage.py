@@ -16,7 +16,7 @@ from tests.faults.kills import Outcome, start_once_more
 from tests.faults.processes import end_all
 from tests.faults.study import Place, settle, start
 
-NOTICED = re.compile(r"Damaged, set aside|is damaged: training starts from the beginning")
+NOTICED = re.compile(r"Damaged, quarantined|is damaged: training starts from the beginning")
 RESULTS = ("encoded", "baselines", "runs", "toy")
 
 

@@ -85,7 +85,7 @@ def run(options: Sequence[str], lock: int) -> int:
         if status <= 0:
             break
         if found := damaged_files() - known:
-            print(f"Damaged, set aside and now made anew: {', '.join(sorted(found))}.", file=sys.stderr)
+            print(f"Damaged, quarantined and now rebuilt: {', '.join(sorted(found))}.", file=sys.stderr)
         if not date_back() and not found:
             break
     if status > 0 and FAILED.exists():
@@ -302,7 +302,7 @@ def is_ahead(path: Path, now: float) -> bool:
 
 
 def damaged_files() -> set[str]:
-    """Return what jobs have found damaged and set aside."""
+    """Return what jobs have found damaged and quarantined."""
     return {str(path) for path in made() if path.name.endswith(DAMAGED)}
 
 

@@ -272,7 +272,7 @@ def alias_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> R
     whole = cards[cards["complete"]]
     complete, among = aliased(whole, question), aliased(used, question)
     if not complete and not among:
-        finding = f"All terms of the {question.order} model can be told apart among the {len(whole)} complete cards."
+        finding = f"All terms of the {question.order} model can be separated among the {len(whole)} complete cards."
         return gate(ALIASING, PASSED, len(whole), 0, finding) | {"terms": ""}
     found = [f"among the {len(whole)} complete cards {shown(complete)}"] if complete else []
     found += [f"among the {len(used)} compared {shown(among)}"] if among else []

@@ -39,7 +39,7 @@ MARKS = {PASSED: "negligible", NOTED: "undecided", SET_ASIDE: "undecided", STOPP
 LONGEST_NOTE = 120  # characters of a reason that stands in a cell
 NO_EXPERIMENT = (
     "Nobody assigned these settings: each owner chose them for a data set and a purpose, so settings, data and owners "
-    "go together, and only what differs within a data set can be told apart."
+    "go together, and only what differs within a data set can be separated."
 )
 
 Tables = Mapping[str, pd.DataFrame]
@@ -124,7 +124,7 @@ def obstacles(row: Row, tables: Tables, alpha: float) -> Iterator[str]:
     for factor in apart.to_dict("records"):
         if factor["factor"] in names and not is_missing(factor["reason"]):
             which = factor_label(factor["factor"])
-            yield f"among the {factor['cards']} cards compared, {which} is not told apart: {factor['reason']}"
+            yield f"among the {factor['cards']} cards compared, {which} cannot be separated: {factor['reason']}"
     if gates[OWNERS]["verdict"] == STOPPED:
         yield largest_owner(tables["metrics"])
     for pool in POOLS if len(names) == 1 else ():
