@@ -33,7 +33,6 @@ MOST_DATASETS = 5  # panels of reliability
 FEWEST = 10  # sentences in a bin that is drawn: fewer say next to nothing
 PANEL = WIDTH // 2 - 70
 HEIGHT = 300
-BAR = 16  # pixels for a bar at least
 
 ALTERNATIVE = (
     "Left, for each factor the change of the loss from its lowest to its highest level, split into refinement and "
