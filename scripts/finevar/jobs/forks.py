@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from finevar.jobs.worker import end_with_parent
 
 T = TypeVar("T")
@@ -29,9 +31,10 @@ def in_forks(calls: Sequence[Callable[[], T]], processes: int) -> list[T]:
 
 
 def begin(calls: Sequence[Callable[[], Any]]) -> None:
-    """Be a fork: end with the process that made it."""
+    """Be a fork: end with the process that made it, and keep to one core, as the others are the other forks'."""
     global inherited
     end_with_parent()
+    threadpool_limits(1)
     inherited = calls
 
 
