@@ -51,4 +51,4 @@ def test_a_run_is_done_whose_metrics_are_there_or_kept(results):
 def test_a_run_goes_on_from_a_shorter_one_unless_that_has_ended_and_kept_no_state(results, files, state):
     for name in files:
         results(name)
-    assert (paths.state_to_go_on_from(LONGER, RUN) is not None) == state
+    assert (paths.shorter_state(LONGER, RUN) is not None) == state

@@ -162,7 +162,7 @@ def get_begin(wildcards):
     record the same name for either, by the flag with which it does so for files that it fetches.
     """
     shorter = STUDY.shorter.get(wildcards.run)
-    state = paths.state_to_go_on_from(get_run(wildcards), STUDY.runs[shorter]) if shorter else None
+    state = paths.shorter_state(get_run(wildcards), STUDY.runs[shorter]) if shorter else None
     return flag(str(state or get_encoded(wildcards.dataset, "train")), "sourcecache_entry", "shorter-run-state")
 
 

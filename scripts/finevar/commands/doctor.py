@@ -60,9 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=20, help="longest wait for an answer of SLURM (%(default)s)")
     options = parser.parse_args(arguments)
     problems = 0
-    for told in examine(submit=options.submit, seconds=options.seconds):
-        print(told, flush=True)
-        problems += isinstance(told, Finding) and told.level == "problem"
+    for seen in examine(submit=options.submit, seconds=options.seconds):
+        print(seen, flush=True)
+        problems += isinstance(seen, Finding) and seen.level == "problem"
     return min(problems, 1)
 
 
@@ -108,7 +108,7 @@ def read_probe(answer: Answer) -> dict[str, str] | None:
 def check_packages() -> Finding:
     """Compare what is installed with requirements.lock."""
     pins = re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
-    other = [told for name, wanted in pins if (told := compare_version(name, wanted))]
+    other = [seen for name, wanted in pins if (seen := compare_version(name, wanted))]
     if other:
         return Finding("problem", f"not as requirements.lock has it: {', '.join(other)}", "`make env`, then use .venv")
     return Finding("ok", f"Python {platform.python_version()} with the {len(pins)} packages of requirements.lock")
@@ -130,19 +130,19 @@ def check_machine(here: Answer) -> Iterator[Finding]:
     disk = shutil.disk_usage(".").free / 1e9
     size = f"{cores} cores, {memory:.0f} GB of memory, {disk:.0f} GB free in {Path.cwd()}"
     yield Finding("ok", size) if disk >= DISK_GB else Finding("note", size, f"free some: a study wants {DISK_GB} GB")
-    told = read_probe(here)
-    if told is None:
+    seen = read_probe(here)
+    if seen is None:
         yield Finding("problem", f"torch cannot be used: {here.reason}", "run `make env`, then use .venv")
         return
-    yield Finding("ok", f"{told['processor']}, {bfloat16(told)}, GPU: {told['gpu'] or 'none'}")
+    yield Finding("ok", f"{seen['processor']}, {bfloat16(seen)}, GPU: {seen['gpu'] or 'none'}")
     gpus = ask("nvidia-smi", "--list-gpus", seconds=20)
-    if gpus.ok and gpus.text.strip() and not told["gpu"]:
-        yield Finding("note", f"torch {told['torch']} does not see {gpus.reason}", "install a CUDA build of torch")
+    if gpus.ok and gpus.text.strip() and not seen["gpu"]:
+        yield Finding("note", f"torch {seen['torch']} does not see {gpus.reason}", "install a CUDA build of torch")
 
 
-def bfloat16(told: dict[str, str]) -> str:
+def bfloat16(seen: dict[str, str]) -> str:
     """Say which type a machine multiplies matrices in by itself."""
-    return "native bfloat16" if told["dtype"] == "bfloat16" else "no native bfloat16 (dtype auto is float32)"
+    return "native bfloat16" if seen["dtype"] == "bfloat16" else "no native bfloat16 (dtype auto is float32)"
 
 
 def check_results() -> Finding:
@@ -289,16 +289,16 @@ def try_partition(partition: Partition, options: list[str], folder: Path, here: 
 
 def judge_trial(partition: Partition, answer: Answer, login: dict[str, str] | None, seen_after: float) -> Finding:
     """Tell what a partition's node is like, and whether it has the same Python as the login node."""
-    job, told = f"trial job in {partition.name}", read_probe(answer)
+    job, seen = f"trial job in {partition.name}", read_probe(answer)
     if "nodes are busy" in answer.error:
         return Finding("note", f"{job}: no node was free within {QUEUE_SECONDS} s", "try again at a quieter time")
-    if told is None:
+    if seen is None:
         return Finding("problem", f"{job}: {answer.reason}", f"see to that; {SHARED}")
-    found = f"{job}: node {told['node']}, {told['processor']}, {bfloat16(told)}, file seen after {seen_after:.1f} s"
-    if login and (told["python"], told["torch"]) != (login["python"], login["torch"]):
-        return Finding("problem", f"{found}, Python {told['python']} with torch {told['torch']}", SHARED)
-    if partition.gpus and not told["gpu"]:
-        remedy = f"if the node is sound, install a CUDA build of torch ({told['torch']}); until then, leave `gpu` out"
+    found = f"{job}: node {seen['node']}, {seen['processor']}, {bfloat16(seen)}, file seen after {seen_after:.1f} s"
+    if login and (seen["python"], seen["torch"]) != (login["python"], login["torch"]):
+        return Finding("problem", f"{found}, Python {seen['python']} with torch {seen['torch']}", SHARED)
+    if partition.gpus and not seen["gpu"]:
+        remedy = f"if the node is sound, install a CUDA build of torch ({seen['torch']}); until then, leave `gpu` out"
         return Finding("note", f"{found}, but torch sees no GPU", remedy)
     return Finding("ok", f"{found}, same Python and torch")
 

@@ -179,7 +179,7 @@ def model_card(
             for name, value in values.items()
         ],
         hyperparameters=[
-            (factor_label(name), "all" if value is None else level(value), name in choice.factors)
+            (factor_label(name), level(value), name in choice.factors)
             for name, value in {"seed": run["seed"], **choice.settings}.items()
         ],
         corpus=corpus,

@@ -11,8 +11,8 @@ that no Snakemake lives in the directory, since unlocking beneath a live one let
 2. A Snakemake that was started otherwise (`snakemake --cores 2`) holds no flock, so /proc is asked for one, too.
 3. Jobs that still run have lost their Snakemake: they are asked to end, and a training saves its state. What others
    had half written is removed.
-4. Then Snakemake runs. Where a job has found a damaged file and set it aside, Snakemake runs again, to make it anew.
-   So it does where files were dated in the future, by a clock that was wrong, beside which it takes nothing for new.
+4. Then Snakemake runs. Where a job has quarantined a damaged file, Snakemake runs again, to rebuild it. So it does
+   where files were dated in the future, by a clock that was wrong, beside which it takes nothing for new.
 5. Where runs failed, a report of the others is made, and says what is missing.
 
 /proc and flock see one machine. Where several share the directory (a cluster), start from one of them.

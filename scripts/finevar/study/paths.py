@@ -59,7 +59,7 @@ def finished_files(runs: Iterable[Run], file: str) -> dict[str, Path]:
     return {run_id: path for run_id, path in found if path}
 
 
-def state_to_go_on_from(run: Run, shorter: Run) -> Path | None:
+def shorter_state(run: Run, shorter: Run) -> Path | None:
     """Return the state of the shorter run that a run's training is to begin with; None where it begins with its data.
 
     It does where it is done, or where the shorter one is and its state is gone: to train that one once more would take
