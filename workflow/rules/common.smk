@@ -239,9 +239,14 @@ def captioned(path, kind, caption):
     return report(path, caption=f"../report/{kind}s/{caption}.rst", category=f"{kind.title()}s", labels=label)
 
 
+def analysis_files(names):
+    """Return the files of analysis tables, by name."""
+    return {name: f"results/{{study}}/analysis/{name}.parquet" for name in names}
+
+
 def get_tables(rule):
     """Return the analysis tables that a rule writes, by name."""
-    return {name: f"results/{{study}}/analysis/{name}.parquet" for name in tables_of(rule, found=not TRAINS)}
+    return analysis_files(tables_of(rule, found=not TRAINS))
 
 
 def get_csv_files(rule):
@@ -252,7 +257,7 @@ def get_csv_files(rule):
 
 def get_page_tables():
     """Return the analysis tables that the report reads, by name."""
-    return {name: f"results/{{study}}/analysis/{name}.parquet" for name in page_tables(found=not TRAINS)}
+    return analysis_files(page_tables(found=not TRAINS))
 
 
 def get_kinds():
