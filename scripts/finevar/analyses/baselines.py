@@ -23,12 +23,11 @@ from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface
 from finevar.statistics.simultaneous import DRAW_SEED, DRAWS, joint_df, normal_draws
 from finevar.study.coding import design_matrix, model_matrix
+from finevar.tables import Rows
 
 NO_B1 = "no finished run of this study has the baseline's own hyperparameters (B1)"
 FEW_SEEDS = 10  # with fewer, what a seed does to all of its runs is hardly known (see make calibrate)
 NO_SEEDS = "without a second seed the baseline's own variance is unknown"
-
-Rows = list[dict[str, Any]]
 
 
 def against_baseline_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:

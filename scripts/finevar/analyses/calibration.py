@@ -18,6 +18,7 @@ from statsmodels.stats.proportion import proportion_confint
 from finevar import metrics as scores
 from finevar.analyses.fits import FittedStudy, effect_rows
 from finevar.results.predictions import Predictions
+from finevar.tables import Rows
 
 PARTS = ("loss", "refinement", "calibration_loss")
 LOWEST, HIGHEST = 0.01, 100.0  # temperatures that are searched
@@ -26,8 +27,6 @@ PRECISE = 1e-12  # of the logarithm of a temperature
 BESIDE = ("accuracy", "ece", "brier")  # metrics that are shown beside the parts
 BINS = 10  # of confidence
 REPORTED = ("response", "factor", "change", "std_error", "ci_low", "ci_high", "p_value")
-
-Rows = list[dict[str, Any]]
 
 
 # Temperature ----------------------------------------------------------------------------------------------------------

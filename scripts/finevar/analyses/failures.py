@@ -11,11 +11,10 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from finevar.analyses.fits import FittedStudy, Plan
+from finevar.tables import Rows
 
 DRAWS = 99_999
 DRAW_SEED = 20250103
-
-Rows = list[dict[str, Any]]
 
 
 def failure_rows(study: FittedStudy) -> dict[str, Rows]:

@@ -19,6 +19,7 @@ from finevar.statistics.ladder import ladder_rows, quality
 from finevar.statistics.regression import Surface, contrast, contrasts, fit_relative, fit_surface, predicted
 from finevar.statistics.verdicts import adjust_families, columns_key, equivalence, judge
 from finevar.study.coding import Codings, Term, codings_of, model_matrix, step_unit, term_group, term_name, terms
+from finevar.tables import Rows
 
 PROFILE_POINTS = 41
 SURFACE_POINTS = 25
@@ -28,8 +29,6 @@ SPAN = {"first_order": 2.0, "two_way": 2.0, "quadratic": 1.0, "cubic": 2.0}
 
 FEW_RUNS = 10  # a parameter
 FEW_CLUSTERS = 40
-
-Rows = list[dict[str, Any]]
 Claim = Mapping[str, Any]  # a statement made before the study, see workflow/schemas/claims.schema.yaml
 
 

@@ -16,6 +16,7 @@ from finevar.results.predictions import Predictions, example_contributions
 from finevar.statistics.noise import noise_at
 from finevar.statistics.regression import Surface
 from finevar.statistics.verdicts import adjust_families, columns_key
+from finevar.tables import Rows
 
 COMPARED = ("accuracy", "loss")
 DRAWS = 2_000  # of the sentences: the standard error of a tail probability of 5 % is 0.5 %
@@ -24,8 +25,6 @@ CHUNK = 4_000_000  # sentences drawn at a time
 FEW_DIFFERENCES = 10  # with fewer, one draw in e^10 or more would hold no sentence on which models differ
 TOO_ALIKE = f"runs and baseline differ on fewer than {FEW_DIFFERENCES} sentences, too few to draw from"
 NO_NOISE = "seeds do not differ here"
-
-Rows = list[dict[str, Any]]
 
 
 # Single runs ----------------------------------------------------------------------------------------------------------

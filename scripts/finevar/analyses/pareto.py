@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,11 +19,10 @@ from finevar.analyses.fits import FittedStudy, Plan
 from finevar.metrics import SECONDS, towards
 from finevar.statistics.noise import modelled_noise
 from finevar.statistics.regression import Surface
+from finevar.tables import Rows
 
 ALL_DATASETS = ""  # the mean over data sets
 ONE_SEED = "without a second seed it is unknown how much a mean would move"
-
-Rows = list[dict[str, Any]]
 Noise = tuple[np.ndarray, np.ndarray]  # variance between seeds and its degrees of freedom, each [points]
 
 

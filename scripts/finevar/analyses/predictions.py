@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -13,9 +12,7 @@ from finevar.analyses.fits import FittedStudy
 from finevar.analyses.paired import COMPARED, paired_point_rows, paired_rows
 from finevar.results.predictions import read_predictions, run_file
 from finevar.study.paths import RUNS
-from finevar.tables import TABLES, are_found
-
-Rows = list[dict[str, Any]]
+from finevar.tables import TABLES, Rows, are_found
 
 
 def compare_predictions(

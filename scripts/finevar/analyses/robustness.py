@@ -21,8 +21,7 @@ from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface, contrast
 from finevar.statistics.sensitivity import sensitivity_rows
 from finevar.statistics.specifications import Specification, agreement, specifications
-
-Rows = list[dict[str, Any]]
+from finevar.tables import Rows
 
 
 def robustness_tables(study: FittedStudy) -> dict[str, Rows]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from finevar.analyses.baselines import against_baseline_rows, matched_rows
 from finevar.analyses.fits import FittedStudy
 from finevar.analyses.robustness import robustness_tables
@@ -11,8 +9,7 @@ from finevar.statistics.checks import check_rows, influence_table
 from finevar.statistics.optimum import optimum_rows, recommendation, ridge_rows
 from finevar.statistics.slopes import interplay_rows, johnson_neyman_rows, slope_rows
 from finevar.statistics.verdicts import adjust_families, columns_key
-
-Rows = list[dict[str, Any]]
+from finevar.tables import Rows
 
 
 def check_study(study: FittedStudy) -> dict[str, Rows]:

@@ -24,10 +24,9 @@ from finevar.metrics import SECONDS, towards
 from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface
 from finevar.statistics.simultaneous import largest_t, parameter_draws
+from finevar.tables import Rows
 
 MOST_PAIRS = 20_000  # of tried points; beyond, all contrasts there are stand in for their differences
-
-Rows = list[dict[str, Any]]
 
 
 def tradeoff_rows(study: FittedStudy) -> dict[str, Rows]:

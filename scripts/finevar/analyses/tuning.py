@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import warnings
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,14 +12,13 @@ from scipy import stats
 
 from finevar.analyses.fits import FittedStudy
 from finevar.metrics import LOWER_IS_BETTER, towards
+from finevar.tables import Rows
 
 MOST_DRAWS = 60  # numbers of draws in a curve
 BAND_SEED = 20250104
 MOST_FOR_TIGHT = 60  # runs; beyond, the simulation behind the tighter band takes seconds
 TIGHT, WIDE = "Learned-Miller and DeStefano", "Kolmogorov-Smirnov"
 OPDA = {TIGHT: "ld_equal_tailed", WIDE: "ks"}
-
-Rows = list[dict[str, Any]]
 
 
 def tuning_rows(study: FittedStudy) -> dict[str, Rows]:

@@ -24,6 +24,7 @@ from finevar.statistics.covariance import CLASSICAL, INDEPENDENT, Errors, Fit, c
 from finevar.statistics.estimability import Obstacle, obstacle
 from finevar.study.coding import aliased_terms, block_columns
 from finevar.study.factors import CARD_COLUMNS
+from finevar.tables import Rows
 from finevar.words.formatting import counted
 
 ALL_TASKS, COMPARED = "all tasks", "compared"
@@ -33,8 +34,6 @@ ROBUST = INDEPENDENT.kind
 UNCLUSTERED = {CLASSICAL.kind: CLASSICAL, ROBUST: INDEPENDENT}
 CLUSTERS = {"clustered by data set": ("data", "data set"), "clustered by owner": ("owner", "owner")}  # column, in words
 ERRORS = (*UNCLUSTERED, *CLUSTERS)
-
-Rows = list[dict[str, Any]]
 
 
 def pooling_rows(cards: pd.DataFrame, question: Question, confidence: float) -> Rows:

@@ -47,9 +47,8 @@ class Ledger:
     variances: np.ndarray  # [sources]
     sampling: float  # variance that test-set sampling makes; zero where it is not known
     sampling_shares: np.ndarray  # [sources], the part that it took out of each; not a number where it is not known
-    drawn: np.ndarray | None  # [draws, sources]
-    cautious: np.ndarray | None  # [draws, sources], for upper limits
-    sampling_drawn: np.ndarray | None  # [draws]
+    drawn: np.ndarray | None  # [draws, sources + 1], that of test-set sampling last
+    cautious: np.ndarray | None  # likewise, for upper limits
     division: np.ndarray  # how a source's variance divides among the sets of factors [sources, sets]
     holds: np.ndarray  # which factors a set holds, as zeros and ones [sets, factors]
 
@@ -66,11 +65,9 @@ class Ledger:
         """Return lower and upper limits of those shares [2, sources + 1]; None where there is one seed."""
         if self.drawn is None:
             return None
-        parts, cautious = (np.column_stack([drawn, self.sampling_drawn]) for drawn in (self.drawn, self.cautious))
-        rest = parts.sum(1, keepdims=True) - parts
-        low, _ = limits(parts / (parts + rest), confidence)
-        _, high = limits(cautious / (cautious + rest), confidence)
-        return np.array([low, high])
+        rest = self.drawn.sum(1, keepdims=True) - self.drawn
+        low, high = (limits(parts / (parts + rest), confidence) for parts in (self.drawn, self.cautious))
+        return np.array([low[0], high[1]])
 
     def importance(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return each factor's first-order, total and Shapley share of the variance between settings [factors]."""
@@ -78,9 +75,9 @@ class Ledger:
 
     def shapley_limits(self, confidence: float) -> np.ndarray | None:
         """Return lower and upper limits of the Shapley shares [2, factors]."""
-        return (
-            None if self.drawn is None else limits(factor_shares(self.drawn @ self.division, self.holds)[2], confidence)
-        )
+        if self.drawn is None:
+            return None
+        return limits(factor_shares(self.drawn[:, :-1] @ self.division, self.holds)[2], confidence)
 
 
 def limits(shares: np.ndarray, confidence: float) -> np.ndarray:
@@ -153,7 +150,7 @@ def grid_ledger(grid: Grid, values: np.ndarray, columns: Sequence[np.ndarray], d
     squares = grid.by_source(coefficients**2)
     sentences = [grid_sentences(grid, coefficients, column) for column in columns]
     found, taken = unbiased(grid, squares), unbiased(grid, taken_by(sentences, len(squares)))
-    drawn = draw_grid(grid, squares, sentences, draws) if grid.replicated else (None, None, None)
+    drawn, cautious = draw_grid(grid, squares, sentences, draws) if grid.replicated else (None, None)
     settings = [number for number, axes in enumerate(grid.sets) if axes and axes <= set(grid.factors)]
     parts = grid.by_set(coefficients**2) * grid.membership.T
     return Ledger(
@@ -162,9 +159,8 @@ def grid_ledger(grid: Grid, values: np.ndarray, columns: Sequence[np.ndarray], d
         variances=np.maximum(found - taken, 0),
         sampling=float(taken.sum()),
         sampling_shares=shares_taken(found, taken, bool(columns)),
-        drawn=drawn[0],
-        cautious=drawn[1],
-        sampling_drawn=drawn[2],
+        drawn=drawn,
+        cautious=cautious,
         division=np.divide(parts, squares[:, None], out=np.zeros_like(parts), where=parts > 0)[:, settings],
         holds=np.array([[float(name in grid.sets[number]) for name in grid.factors] for number in settings]),
     )
@@ -197,20 +193,18 @@ def unbiased(grid: Grid, squares: np.ndarray) -> np.ndarray:
 
 def draw_grid(
     grid: Grid, squares: np.ndarray, sentences: Sequence[Sentences], draws: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw the variances of each source, as they are and cautious, and of test-set sampling; seeds are the study's own.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the variances of each source and of test-set sampling [draws, sources + 1], as they are and cautious.
 
-    Errors of a source: noise along each of its contrasts, and the sampling of sentences. Returns [draws, sources] twice
-    and [draws].
+    Seeds are the study's own. Errors of a source: noise along each of its contrasts, and the sampling of sentences.
     """
     rng = np.random.default_rng(DRAWS_SEED)
     sampling, along = draw_sampling(rng, sentences, draws, len(squares))
     levels = spread_levels(rng, draws, len(squares))
-    error = squares[-1] / chi_square(levels[:, -1:], grid.df[-1])
+    error = squares[-1] / chdtri(grid.df[-1], 1 - levels[:, -1:])
     noise = np.maximum(error - sampling[:, -1:] / grid.df[-1], 0)
-    drawn, cautious = draw_effects(squares, grid.df * noise + sampling, noise + along, levels)
-    drawn[:, -1] = cautious[:, -1] = noise[:, 0] * grid.df.sum()
-    return drawn, cautious, sampling.sum(1)
+    effects = draw_effects(squares, grid.df * noise + sampling, noise + along, levels)
+    return tuple(np.column_stack([found[:, :-1], noise[:, 0] * grid.df.sum(), sampling.sum(1)]) for found in effects)
 
 
 def draw_effects(
@@ -218,18 +212,13 @@ def draw_effects(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw sums of squared effects, as they are and for cautious upper limits; arguments as noncentralities()."""
     df = np.divide(errors, unit, out=np.ones_like(errors), where=unit > 0)
-    median = chi_square(np.full_like(df, 0.5), df) * unit
+    median = chdtri(df, 0.5) * unit
     return tuple(noncentralities(found, errors, unit, levels) for found in (squares, np.maximum(squares, median)))
 
 
 def spread_levels(rng: np.random.Generator, draws: int, columns: int) -> np.ndarray:
     """Return probabilities [draws, columns], each column evenly spread in random order: so its quantiles are exact."""
     return rng.permuted(np.tile((np.arange(draws) + 0.5) / draws, (columns, 1)), axis=1).T
-
-
-def chi_square(levels: np.ndarray, df: np.ndarray | float) -> np.ndarray:
-    """Return the quantiles of a chi-square."""
-    return chdtri(df, 1 - levels)
 
 
 def noncentralities(squares: np.ndarray, errors: np.ndarray, unit: np.ndarray, levels: np.ndarray) -> np.ndarray:
@@ -242,7 +231,7 @@ def noncentralities(squares: np.ndarray, errors: np.ndarray, unit: np.ndarray, l
     noisy = unit > 0
     found = np.broadcast_to(squares, unit.shape).copy()
     x, df, levels = found[noisy] / unit[noisy], errors[noisy] / unit[noisy], levels[noisy]
-    value = x - chi_square(levels, df)
+    value = x - chdtri(df, 1 - levels)
     far = (x > FAR) & (x > FAR / 10 * df)
     value[far] = (np.sqrt(x[far] - df[far] + 1) - ndtri(levels[far])) ** 2
     near = ~far & (value > 0)

@@ -12,7 +12,7 @@ from scipy.optimize import brentq, linprog
 from scipy.stats import qmc
 
 from finevar.metrics import towards
-from finevar.statistics.regression import Surface, contrasts, predicted
+from finevar.statistics.regression import Rows, Surface, contrasts, predicted
 from finevar.statistics.simultaneous import largest_t, parameter_draws
 from finevar.statistics.slopes import gradients
 from finevar.study.coding import model_matrix
@@ -23,8 +23,6 @@ PLANE_POINTS = {1: 2001, 2: 101, 3: 25}  # grid points per factor; more factors 
 SOBOL_POINTS = 2**13
 SOBOL_SEED = 20250101
 SMALL_REGION = "noise differs between settings, for which the region is somewhat too small"
-
-Rows = list[dict[str, Any]]
 
 
 # Canonical analysis ---------------------------------------------------------------------------------------------------

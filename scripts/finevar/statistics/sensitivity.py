@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 from finevar.statistics.covariance import Fit, clustered_by, fit_ols, jackknife_sums, jackknife_weights
 from finevar.statistics.estimability import obstacle
-from finevar.statistics.regression import Surface
+from finevar.statistics.regression import Rows, Surface
 from finevar.statistics.specifications import agreement, as_trajectories, other_errors, unbounded
 from finevar.study.coding import design_matrix
 
@@ -22,8 +21,6 @@ PERMUTATION_SEED = 20250102
 LARGEST_PART = 1_000_000  # rearranged residuals held at once
 MOST_CELLS = 200  # refits without a cell: all of them up to here, beyond it the most influential
 SEEDS_FOR_MIXED = 6  # with fewer, the variance between seeds is hardly estimated
-
-Rows = list[dict[str, Any]]
 
 
 def sensitivity_rows(surface: Surface) -> Rows:
