@@ -40,8 +40,7 @@ def saturated_cells(surface: Surface, values: np.ndarray | None = None) -> tuple
     """
     runs = surface.runs
     values = surface.fit.values[:, None] if values is None else values
-    cells = pd.factorize(runs["dataset"].astype(str) + " " + runs["point_id"].astype(str))[0]
-    seeds = pd.factorize(runs["seed"])[0]
+    cells, seeds = surface.cells, pd.factorize(runs["seed"])[0]
     members = sparse.csr_array((np.ones(len(cells)), (cells, np.arange(len(cells)))))
     means = members / members.sum(axis=1)[:, None]
     shifts = np.eye(seeds.max() + 1)[seeds][:, 1:]

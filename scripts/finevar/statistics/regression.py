@@ -55,6 +55,11 @@ class Surface:
         return self.runs.drop_duplicates(list(self.codings)).reset_index(drop=True)
 
     @cached_property
+    def cells(self) -> np.ndarray:
+        """Return the number of each run's cell, a point on a data set [runs]."""
+        return pd.factorize(self.runs["dataset"].astype(str) + " " + self.runs["point_id"].astype(str), sort=True)[0]
+
+    @cached_property
     def breusch_pagan(self) -> tuple[float, float, float]:
         """Return F, denominator df and p of the test whether noise depends on the factors.
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -25,54 +24,30 @@ RAW, UNBOUNDED = "raw", "unbounded"
 TRAJECTORY_BEYOND_EPOCHS = ("dataset", "seed")
 
 
-@dataclass(frozen=True)
-class Specification:
-    """One way to analyse a response, with the surface that it gives."""
+def specifications(surface: Surface) -> list[tuple[dict[str, Any], Surface | Obstacle]]:
+    """Return the specifications by what sets them apart: the reported one, others, those that the runs do not support.
 
-    coding: str
-    degree: str
-    covariance: str
-    scale: str
-    reported: bool
-    surface: Surface
-
-    @property
-    def names(self) -> dict[str, Any]:
-        """Return what sets it apart from the others."""
-        names = ("coding", "degree", "covariance", "scale", "reported")
-        return {name: getattr(self, name) for name in names}
-
-
-class Unsupported(NamedTuple):
-    """A coding and a degree that the runs cannot estimate, and why."""
-
-    coding: str
-    degree: str
-    obstacle: Obstacle
-
-
-def specifications(surface: Surface) -> tuple[list[Specification], list[Unsupported]]:
-    """Return the specifications that the runs support, the reported one first, and those that they do not."""
-    tried: list[Specification] = []
-    untried: list[Unsupported] = []
+    A specification is the surface that it gives, or what keeps its coding and degree from being estimated.
+    """
+    found: list[tuple[dict[str, Any], Surface | Obstacle]] = []
     trajectories, free = as_trajectories(surface), unbounded(surface)
     scales = {RAW: surface.fit.values} | ({} if free is None else {UNBOUNDED: free})
     forms = itertools.product(codings_to_try(surface.codings).items(), degrees_to_try(list(surface.codings)).items())
     for (coding, codings), (degree, columns) in forms:
-        found = model_obstacle(surface.runs, codings, columns, surface.errors)
-        if found:
-            untried.append(Unsupported(coding, degree, found))
+        names = {"coding": coding, "degree": degree, "reported": False}
+        if lacking := model_obstacle(surface.runs, codings, columns, surface.errors):
+            found.append((names, lacking))
             continue
-        matrix, names = design_matrix(surface.runs, codings, columns)
-        form = dataclasses.replace(surface, codings=codings, columns=columns, names=names)
+        matrix, parameters = design_matrix(surface.runs, codings, columns)
+        form = dataclasses.replace(surface, codings=codings, columns=columns, names=parameters)
         same = codings == surface.codings and columns == surface.columns
         others = other_errors(surface, matrix, trajectories).values()
         covariances = [surface.errors, *(errors for errors in others if isinstance(errors, Errors))]
         for (scale, values), errors in itertools.product(scales.items(), covariances):
             fitted = dataclasses.replace(form, fit=fit_ols(values, matrix, errors), errors=errors)
             reported = same and scale == RAW and errors is surface.errors
-            tried.append(Specification(coding, degree, errors.kind, scale, reported, fitted))
-    return sorted(tried, key=lambda each: not each.reported), untried
+            found.append((names | {"covariance": errors.kind, "scale": scale, "reported": reported}, fitted))
+    return sorted(found, key=lambda each: (isinstance(each[1], Obstacle), not each[0]["reported"]))
 
 
 def agreement(row: Mapping[str, Any], reported: Mapping[str, Any], alpha: float) -> bool | None:
@@ -98,11 +73,10 @@ def codings_to_try(configured: Codings) -> dict[str, Codings]:
     logs = {
         name: Coding(coding.levels, "log2") if min(coding.levels) > 0 else coding for name, coding in configured.items()
     }
-    found = {CONFIGURED: configured}
-    for name, codings in {"identity": plain, "log2": logs}.items():
-        if logarithms(codings) != logarithms(configured):
-            found[name] = codings
-    return found
+    others = {"identity": plain, "log2": logs}.items()
+    return {CONFIGURED: configured} | {
+        name: codings for name, codings in others if logarithms(codings) != logarithms(configured)
+    }
 
 
 def logarithms(codings: Codings) -> list[bool]:
