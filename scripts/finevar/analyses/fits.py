@@ -108,32 +108,35 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
 
     A response that a gate stops has rows in fits, with the sentence under gate, and nowhere else.
     """
-    names = ("coefficients", "covariances", "effects", "fits", "ladder", "profiles", "surface")
-    tables: dict[str, Rows] = {name: [] for name in names}
-    metrics, plan = study.metrics, study.plan
-    for response, reason in study.stopped.items():
-        tables["fits"] += [stopped_fit(metrics, response, name, reason) for name in ("absolute", "relative")]
-    for surface in study.surfaces:
-        tables["coefficients"] += coefficient_rows(surface, "absolute")
-        tables["fits"].append(fit_row(surface, metrics, "absolute"))
+    metrics, plan, surfaces = study.metrics, study.plan, study.surfaces
+    coefficients: Rows = []
+    fits = [
+        stopped_fit(metrics, response, framework, reason)
+        for response, reason in study.stopped.items()
+        for framework in ("absolute", "relative")
+    ]
+    for surface in surfaces:
+        coefficients += coefficient_rows(surface, "absolute")
+        fits.append(fit_row(surface, metrics, "absolute"))
         if surface.runs[f"baseline_{surface.response}"].isna().any():
             lacks = Reason(Stop.NO_BASELINE, f"the baseline has no {surface.response}.")
-            tables["fits"].append(stopped_fit(metrics, surface.response, "relative", lacks))
-        else:
-            relative, deviation = fit_relative(surface, plan.baseline)
-            tables["coefficients"] += coefficient_rows(relative, "relative")
-            row = fit_row(relative, metrics, "relative")
-            tables["fits"].append(row | {"largest_identity_deviation": deviation})
-            matched = fit_matched(surface, plan.baseline)
-            tables["coefficients"] += coefficient_rows(matched, "matched") if matched else []
-        tables["covariances"] += covariance_rows(surface)
-        tables["ladder"] += ladder_rows(surface, plan.order, surface.unequal)
-        tables["profiles"] += profile_rows(surface)
-        tables["surface"] += surface_rows(surface)
-    judge_coefficients(tables["coefficients"], plan)
-    tables["effects"] = judged_effects(study.surfaces)
-    tables["fits"].sort(key=lambda row: plan.responses.index(row["response"]))
-    return tables
+            fits.append(stopped_fit(metrics, surface.response, "relative", lacks))
+            continue
+        relative, deviation = fit_relative(surface, plan.baseline)
+        coefficients += coefficient_rows(relative, "relative")
+        fits.append(fit_row(relative, metrics, "relative") | {"largest_identity_deviation": deviation})
+        matched = fit_matched(surface, plan.baseline)
+        coefficients += coefficient_rows(matched, "matched") if matched else []
+    judge_coefficients(coefficients, plan)
+    return {
+        "coefficients": coefficients,
+        "covariances": [row for surface in surfaces for row in covariance_rows(surface)],
+        "effects": judged_effects(surfaces),
+        "fits": sorted(fits, key=lambda row: plan.responses.index(row["response"])),
+        "ladder": [row for surface in surfaces for row in ladder_rows(surface, plan.order, surface.unequal)],
+        "profiles": [row for surface in surfaces for row in profile_rows(surface)],
+        "surface": [row for surface in surfaces for row in surface_rows(surface)],
+    }
 
 
 def judge_coefficients(rows: Rows, plan: Plan) -> None:
@@ -171,54 +174,35 @@ def coefficient_rows(surface: Surface, framework: str) -> Rows:
     """Return a row per parameter in coded and in natural units."""
     rows = []
     found = contrasts(surface, np.eye(len(surface.names)))
-    for number, (name, own) in enumerate(zip(surface.names, found, strict=True)):
-        term = surface.columns[number] if number < len(surface.columns) else None
+    for name, own, term in itertools.zip_longest(surface.names, found, surface.columns):
         group = "block" if term is None else term_group(term)
-        equal = equivalence(surface, SPAN[group] * own.estimate, SPAN[group] * own.std_error) if group in SPAN else {}
+        row = {"response": surface.response, "framework": framework, "term": name, "group": group}
+        row |= {"df": surface.fit.df, "t_value": own.estimate / own.std_error}
+        row |= equivalence(surface, SPAN[group] * own.estimate, SPAN[group] * own.std_error) if group in SPAN else {}
         for units in ("coded", "natural"):
-            scale = 1.0 if units == "coded" or term is None else natural_scale(surface.codings, term)
-            row = {
-                "response": surface.response,
-                "framework": framework,
-                "units": units,
-                "term": name,
-                "group": group,
-                "unit": term_unit(surface.codings, term, units),
-                "df": surface.fit.df,
-                "t_value": own.estimate / own.std_error,
-            }
-            rows.append(row | own.scaled(scale) | equal)
+            scale, unit = term_unit(surface.codings, term, units)
+            rows.append(row | {"units": units, "unit": unit} | own.scaled(scale))
     return rows
 
 
 def covariance_rows(surface: Surface) -> Rows:
     """Return the covariance of every pair of the terms' absolute coefficients, in coded units."""
-    count = len(surface.columns)
-    pairs = itertools.product(range(count), repeat=2)
+    terms = list(enumerate(surface.names[: len(surface.columns)]))
     return [
-        {
-            "response": surface.response,
-            "term": surface.names[i],
-            "other": surface.names[j],
-            "covariance": float(surface.fit.cov[i, j]),
-        }
-        for i, j in pairs
+        {"response": surface.response, "term": term, "other": other, "covariance": float(surface.fit.cov[i, j])}
+        for (i, term), (j, other) in itertools.product(terms, repeat=2)
     ]
 
 
-def natural_scale(codings: Codings, term: Term) -> float:
-    """Return the coded units in one natural step of every factor of a term, multiplied."""
-    return float(np.prod([codings[name].step for name in term]))
-
-
-def term_unit(codings: Codings, term: Term | None, units: str) -> str:
-    """Say what one unit of a term is."""
+def term_unit(codings: Codings, term: Term | None, units: str) -> tuple[float, str]:
+    """Return the coded units in one unit of a term, and what that is; None is a block."""
     if not term:
-        return "value" if term is not None else "deviation from the mean of its blocks"
+        return 1.0, "value" if term is not None else "deviation from the mean of its blocks"
     if units == "coded":
-        return "per coded unit" if len(term) == 1 else "per squared coded unit"
+        return 1.0, "per coded unit" if len(term) == 1 else "per squared coded unit"
+    scale = math.prod(codings[name].step for name in term)
     steps = [step_unit(name, codings[name].scale) for name in term]
-    return f"{steps[0]}, squared" if len(term) == 2 and term[0] == term[1] else ", ".join(steps)
+    return scale, f"{steps[0]}, squared" if len(term) == 2 and term[0] == term[1] else ", ".join(steps)
 
 
 def effect_rows(surface: Surface) -> Rows:
@@ -226,7 +210,7 @@ def effect_rows(surface: Surface) -> Rows:
     rows = []
     for name, coding in surface.codings.items():
         change = contrast(surface, change_weights(surface, name))
-        steps = 2 / coding.step
+        step = change.scaled(coding.step / 2)
         rows.append(
             {
                 "response": surface.response,
@@ -234,14 +218,11 @@ def effect_rows(surface: Surface) -> Rows:
                 "from_level": float(min(coding.levels)),
                 "to_level": float(max(coding.levels)),
                 "change": change.estimate,
-                "std_error": change.std_error,
-                "ci_low": change.ci_low,
-                "ci_high": change.ci_high,
-                "per_unit": change.estimate / steps,
-                "per_unit_ci_low": change.ci_low / steps,
-                "per_unit_ci_high": change.ci_high / steps,
+                **{column: getattr(change, column) for column in ("std_error", "ci_low", "ci_high", "p_value")},
+                "per_unit": step["estimate"],
+                "per_unit_ci_low": step["ci_low"],
+                "per_unit_ci_high": step["ci_high"],
                 "unit": step_unit(name, coding.scale),
-                "p_value": change.p_value,
                 "smallest_effect": surface.smallest_effect,
                 **equivalence(surface, change.estimate, change.std_error),
             }
@@ -286,12 +267,10 @@ def fit_row(surface: Surface, metrics: pd.DataFrame, framework: str) -> dict[str
 
 def caution(surface: Surface) -> str:
     """Say how the covariance behaves where runs, or trajectories, are few for the parameters (see make calibrate)."""
-    few = len(surface.runs) < FEW_RUNS * len(surface.names)
-    if surface.errors.count is not None:
-        few = surface.errors.count < FEW_CLUSTERS
-    if not few:
+    clusters = surface.errors.count
+    what = "runs for the parameters" if clusters is None else "trajectories"
+    if (len(surface.runs) >= FEW_RUNS * len(surface.names)) if clusters is None else (clusters >= FEW_CLUSTERS):
         return ""
-    what = "runs for the parameters" if surface.errors.count is None else "trajectories"
     return f"; with so few {what} its tests are cautious, and find something in 2 to 4 % of studies without effects"
 
 
@@ -320,25 +299,22 @@ def profile_rows(surface: Surface) -> Rows:
     x = np.linspace(-1, 1, PROFILE_POINTS)
     rows = []
     for name, coding in surface.codings.items():
-        coded = {other: x if other == name else np.zeros_like(x) for other in surface.codings}
-        for value, row in zip(coding.natural(x), predicted(surface, coded), strict=True):
-            rows.append({"response": surface.response, "factor": name, "value": float(value)} | row)
+        found = predicted(surface, {other: x * (other == name) for other in surface.codings})
+        values = zip(coding.natural(x).tolist(), found, strict=True)
+        rows += [{"response": surface.response, "factor": name, "value": value} | row for value, row in values]
     return rows
 
 
 def surface_rows(surface: Surface) -> Rows:
     """Return the predicted response over each pair of factors, the others at the centre."""
-    grid_x, grid_y = (axis.ravel() for axis in np.meshgrid(*[np.linspace(-1, 1, SURFACE_POINTS)] * 2))
+    grid = [axis.ravel() for axis in np.meshgrid(*[np.linspace(-1, 1, SURFACE_POINTS)] * 2)]
     rows = []
-    for first, second in itertools.combinations(surface.codings, 2):
-        others = [name for name in surface.codings if name not in (first, second)]
-        centre = {name: np.zeros_like(grid_x) for name in others}
-        values = predicted(surface, centre | {first: grid_x, second: grid_y})
-        held = ", ".join(f"{name} = {float(surface.codings[name].natural(0.0)):.4g}" for name in others)
-        places = zip(
-            surface.codings[first].natural(grid_x), surface.codings[second].natural(grid_y), values, strict=True
-        )
-        for x, y, row in places:
-            place = {"factor_x": first, "value_x": float(x), "factor_y": second, "value_y": float(y), "held": held}
-            rows.append({"response": surface.response, **place, **row})
+    for pair in itertools.combinations(surface.codings, 2):
+        others = {name: coding for name, coding in surface.codings.items() if name not in pair}
+        centre = {name: np.zeros_like(grid[0]) for name in others}
+        held = ", ".join(f"{name} = {float(coding.natural(0.0)):.4g}" for name, coding in others.items())
+        who = {"response": surface.response, "factor_x": pair[0], "factor_y": pair[1], "held": held}
+        levels = [surface.codings[name].natural(axis).tolist() for name, axis in zip(pair, grid, strict=True)]
+        found = predicted(surface, centre | dict(zip(pair, grid, strict=True)))
+        rows += [who | {"value_x": x, "value_y": y} | row for x, y, row in zip(*levels, found, strict=True)]
     return rows

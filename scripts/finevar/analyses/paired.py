@@ -15,6 +15,7 @@ from finevar.metrics import towards
 from finevar.results.predictions import Predictions, example_contributions
 from finevar.statistics.noise import noise_at
 from finevar.statistics.regression import Surface
+from finevar.statistics.simultaneous import intervals
 from finevar.statistics.verdicts import adjust_families, columns_key
 from finevar.tables import Rows
 
@@ -40,12 +41,10 @@ def paired_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> Rows:
     for dataset, who in models.groupby("dataset", sort=False):
         right = example_contributions(found[dataset], "accuracy").astype(bool)
         gained, lost = (right[1:] & ~right[0]).sum(1), (~right[1:] & right[0]).sum(1)
-        names = who[["run_id", "dataset", "point_id", "seed"]].iloc[1:].astype({"seed": int}).to_dict("records")
-        counts = zip(names, gained.tolist(), lost.tolist(), mcnemar(gained, lost).tolist(), strict=True)
-        size = {"sentences": right.shape[1]}
-        rows += [name | size | {"gained": up, "lost": down, "p_value": p} for name, up, down, p in counts]
-    if rows:
-        adjust_families(rows, columns_key(()), "fdr_bh", "McNemar test")
+        counts = {"sentences": right.shape[1], "gained": gained, "lost": lost, "p_value": mcnemar(gained, lost)}
+        runs = who[["run_id", "dataset", "point_id", "seed"]].iloc[1:].astype({"seed": int})
+        rows += runs.assign(**counts).to_dict("records")
+    adjust_families(rows, columns_key(()), "fdr_bh", "McNemar test")
     return rows
 
 
@@ -104,29 +103,18 @@ def bootstrap_bands(differences: Sequence[np.ndarray], confidence: float) -> Row
     together, so that the largest |t| of a draw gives the simultaneous interval (Romano and Wolf 2005). A point where
     models hardly differ has a reason instead.
     """
-    means = np.concatenate([part.mean(1) for part in differences]) if differences else np.empty(0)
-    errors = np.concatenate([standard_errors(part) for part in differences]) if differences else np.empty(0)
-    differ = np.concatenate([(part != 0).sum(1) >= FEW_DIFFERENCES for part in differences]) if differences else []
-    if not np.any(differ):
-        return [{"estimate": float(mean), "reason": TOO_ALIKE} for mean in means]
+    rows = [{"estimate": float(mean)} for part in differences for mean in part.mean(1)]
+    differ = [(row != 0).sum() >= FEW_DIFFERENCES for part in differences for row in part]
+    if not any(differ):
+        return [row | {"reason": TOO_ALIKE} for row in rows]
+    errors = np.concatenate([standard_errors(part) for part in differences]).tolist()
     t = np.concatenate([drawn_t(part) for part in differences], axis=1)
-    alone = np.quantile(t, confidence, axis=0)
+    alone = np.quantile(t, confidence, axis=0).tolist()
     at_once = float(np.quantile(t[:, differ].max(1), confidence))
     return [
-        {"estimate": mean} | (spans(mean, error, own, at_once) if enough else {"reason": TOO_ALIKE})
-        for mean, error, own, enough in zip(means.tolist(), errors.tolist(), alone.tolist(), differ, strict=True)
+        row | (intervals(row["estimate"], error, own, at_once) if enough else {"reason": TOO_ALIKE})
+        for row, error, own, enough in zip(rows, errors, alone, differ, strict=True)
     ]
-
-
-def spans(mean: float, error: float, alone: float, at_once: float) -> dict[str, float]:
-    """Return an interval for one point alone and one for all at once, from the quantiles of their t."""
-    wider = max(alone, at_once)
-    return {
-        "ci_low": mean - alone * error,
-        "ci_high": mean + alone * error,
-        "simultaneous_low": mean - wider * error,
-        "simultaneous_high": mean + wider * error,
-    }
 
 
 def standard_errors(values: np.ndarray) -> np.ndarray:
@@ -141,20 +129,15 @@ def drawn_t(values: np.ndarray) -> np.ndarray:
     """
     generator, count = np.random.default_rng(DRAW_SEED), values.shape[1]
     centred = (values - values.mean(1, keepdims=True)).T
+    most = max(1, CHUNK // count)
     parts = []
-    for size in chunk_sizes(max(1, CHUNK // count)):
-        weights = generator.multinomial(count, np.full(count, 1 / count), size=size) / count
+    for start in range(0, DRAWS, most):
+        weights = generator.multinomial(count, np.full(count, 1 / count), size=min(most, DRAWS - start)) / count
         shift, square = weights @ centred, weights @ centred**2
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.abs(shift) / np.sqrt(np.maximum(square - shift**2, 0) / (count - 1))
         parts.append(np.where(np.isnan(t), np.inf, t))
     return np.concatenate(parts)
-
-
-def chunk_sizes(most: int) -> list[int]:
-    """Return sizes of at most so many that add up to DRAWS."""
-    whole, rest = divmod(DRAWS, most)
-    return [most] * whole + [rest] * (rest > 0)
 
 
 # Who would win --------------------------------------------------------------------------------------------------------

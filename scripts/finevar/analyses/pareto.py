@@ -6,7 +6,6 @@ in common cancels in a difference of two settings, so noise is what cell means a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ from finevar.tables import Rows
 
 ALL_DATASETS = ""  # the mean over data sets
 ONE_SEED = "without a second seed it is unknown how much a mean would move"
-Noise = tuple[np.ndarray, np.ndarray]  # variance between seeds and its degrees of freedom, each [points]
+Noise = np.ndarray  # variance between seeds and its degrees of freedom [2, points]
 
 
 def wanted_metrics(plan: Plan) -> list[str]:
@@ -36,18 +35,21 @@ def wanted_metrics(plan: Plan) -> list[str]:
 
 @dataclass(frozen=True)
 class Means:
-    """Means over seeds at the tried points, and the noise of each and of every difference of two."""
+    """Means over seeds at the tried points, and the noise of each and of every difference of two; NaN with one seed."""
 
     values: np.ndarray  # [points]
     runs: np.ndarray  # [points]
-    variances: np.ndarray | None  # [points]; None with one seed
-    gap_variances: np.ndarray | None  # [points, points]
-    gap_df: np.ndarray | None  # [points, points]: the degrees of freedom that each of those is worth
+    variances: np.ndarray  # [points]
+    gap_variances: np.ndarray  # [points, points]
+    gap_df: np.ndarray  # [points, points]: the degrees of freedom that each of those is worth
+
+    @property
+    def known(self) -> bool:
+        """Say whether the noise is known."""
+        return not np.isnan(self.variances).any()
 
     def scaled(self, factor: float) -> Means:
         """Return the means times a factor."""
-        if self.variances is None:
-            return Means(self.values * factor, self.runs, None, None, None)
         square = factor**2
         return Means(self.values * factor, self.runs, self.variances * square, self.gap_variances * square, self.gap_df)
 
@@ -71,12 +73,11 @@ def seed_means(runs: pd.DataFrame, points: Sequence[str], noise: Noise | None) -
     alike = len(runs) / runs["trajectory_id"].nunique()
     rest = len(runs) - len(points) - np.linalg.matrix_rank(within) * alike
     if rest < 1:
-        return Means(weights @ values, counts, None, None, None)
-    if noise is None:
+        noise = np.full((2, len(points)), np.nan)
+    elif noise is None:
         left = values - members.T @ (average @ values)
         left = left - within @ (to_shifts @ left)
-        pooled = float((left**2).sum()) / rest
-        noise = np.full(len(points), pooled), np.full(len(points), rest / alike)
+        noise = np.tile([[float((left**2).sum()) / rest], [rest / alike]], len(points))
     cov = (weights * noise[0][cells]) @ weights.T
     return Means(weights @ values, counts, np.diag(cov), gap_variances(cov), gap_df(np.diag(cov), noise[1]))
 
@@ -100,15 +101,13 @@ def gap_df(variances: np.ndarray, df: np.ndarray) -> np.ndarray:
 
 def averaged(parts: Sequence[Means]) -> Means:
     """Return the means over data sets, each with noise of its own (degrees of freedom after Satterthwaite 1946)."""
-    values = np.mean([part.values for part in parts], axis=0)
-    runs = np.sum([part.runs for part in parts], axis=0)
-    if any(part.variances is None for part in parts):
-        return Means(values, runs, None, None, None)
     square = len(parts) ** 2
     gaps = np.stack([part.gap_variances for part in parts]) / square
     with np.errstate(invalid="ignore"):  # a point against itself
         df = gaps.sum(0) ** 2 / (gaps**2 / np.stack([part.gap_df for part in parts])).sum(0)
-    return Means(values, runs, np.sum([part.variances for part in parts], axis=0) / square, gaps.sum(0), df)
+    variances = np.sum([part.variances for part in parts], axis=0) / square
+    values, runs = np.mean([part.values for part in parts], axis=0), np.sum([part.runs for part in parts], axis=0)
+    return Means(values, runs, variances, gaps.sum(0), df)
 
 
 # Dominance ------------------------------------------------------------------------------------------------------------
@@ -146,19 +145,17 @@ def judged_points(means: Sequence[Means], points: Sequence[str], alpha: float) -
     """
     efficient = nondominated(np.column_stack([metric.values for metric in means]))
     rows = [{"point_id": point, "efficient": bool(kept)} for point, kept in zip(points, efficient, strict=True)]
-    if any(metric.variances is None for metric in means):
+    if not all(metric.known for metric in means):
         return [row | {"reason": ONE_SEED} for row in rows]
     if len(points) < 2:
         return [row | {"verdict": "efficient"} for row in rows]
     single = dominance_p(means)
-    best = single.argmin(1)
     p_values = np.minimum(single.min(1) * (len(points) - 1), 1.0)
     adjusted = multipletests(p_values, method="holm")[1]
-    for number, row in enumerate(rows):
-        shown = bool(adjusted[number] < alpha)
-        verdict = "dominated" if shown else "efficient" if row["efficient"] else "open"
-        row |= {"p_value": float(p_values[number]), "p_adjusted": float(adjusted[number]), "verdict": verdict}
-        row["dominated_by"] = points[best[number]] if shown else None
+    for row, best, p, p_holm in zip(rows, single.argmin(1), p_values.tolist(), adjusted.tolist(), strict=True):
+        verdict = "dominated" if p_holm < alpha else "efficient" if row["efficient"] else "open"
+        row |= {"p_value": p, "p_adjusted": p_holm, "verdict": verdict}
+        row["dominated_by"] = points[best] if verdict == "dominated" else None
     return rows
 
 
@@ -244,21 +241,20 @@ def setting_noise(surface: Surface | None, runs: pd.DataFrame, points: Sequence[
     if surface is None or surface.pure_error_sd is None or not surface.has_own_noise:
         return None
     levels = runs.drop_duplicates("point").set_index("point").loc[list(points), list(surface.codings)]
-    variances, df = np.array(modelled_noise(surface, levels.to_dict("records"))).T
-    return variances, df
+    return np.array(modelled_noise(surface, levels.to_dict("records"))).T
 
 
 def mean_rows(means: Mapping[str, Means], dataset: str, points: Sequence[str]) -> Rows:
     """Return a row a point and metric; seconds as geometric means."""
     rows = []
     for name, metric in means.items():
-        for number, point in enumerate(points):
-            value = float(metric.values[number])
-            error = None if metric.variances is None else math.sqrt(metric.variances[number])
-            if name == SECONDS:
-                value = math.exp(value)
-                error = None if error is None else value * error
-            row = {"dataset": dataset, "point_id": point, "response": name, "mean": value, "std_error": error}
-            row |= {"runs": int(metric.runs[number])} | ({"reason": ONE_SEED} if error is None else {})
-            rows.append(row)
+        values, errors = metric.values, np.sqrt(metric.variances)
+        if name == SECONDS:
+            values, errors = np.exp(values), np.exp(values) * errors
+        for point, *found in zip(
+            points, values.tolist(), errors.tolist(), metric.runs.astype(int).tolist(), strict=True
+        ):
+            row = {"dataset": dataset, "point_id": point, "response": name}
+            row |= dict(zip(("mean", "std_error", "runs"), found, strict=True))
+            rows.append(row if metric.known else row | {"std_error": None, "reason": ONE_SEED})
     return rows

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from finevar.analyses.fits import SPAN, natural_scale, term_unit
+from finevar.analyses.fits import SPAN, term_unit
 from finevar.analyses.gates import stop_reason
 from finevar.metrics import RESPONSES
 from finevar.reasons import Reason
@@ -143,10 +143,8 @@ def detectable_effects(design: Design, alpha: float, power: float = POWER) -> De
         used *= df / errors.count
     std_errors = np.sqrt(np.diag(bread))
     widening = np.sqrt(np.diag(used)) / std_errors
-    effects = [
-        error * detectable(df, alpha, power, wide) for error, wide in zip(std_errors, widening.tolist(), strict=True)
-    ]
-    return Detectable(std_errors, np.array(effects), df, alpha, power)
+    effects = std_errors * [detectable(df, alpha, power, wide) for wide in widening.tolist()]
+    return Detectable(std_errors, effects, df, alpha, power)
 
 
 def strictness(found: Detectable, tests: int) -> float:
@@ -160,20 +158,11 @@ def term_rows(design: Design, found: Detectable, noise_sd: float) -> list[dict[s
     The change is that of the report's verdicts: low to high for a first-order term, centre to edge for a square.
     """
     rows = []
-    for number, term in enumerate(design.columns):
-        if not term:
-            continue
-        coded, group = float(found.effects[number]) * noise_sd, term_group(term)
-        rows.append(
-            {
-                "term": term_name(term),
-                "group": group,
-                "coded": coded,
-                "natural": coded * natural_scale(design.codings, term),
-                "unit": term_unit(design.codings, term, "natural"),
-                "change": coded * SPAN[group],
-            }
-        )
+    for term, coded in zip(design.columns, (found.effects * noise_sd).tolist(), strict=False):
+        if term:
+            (scale, unit), group = term_unit(design.codings, term, "natural"), term_group(term)
+            row = {"term": term_name(term), "group": group, "coded": coded, "natural": coded * scale}
+            rows.append(row | {"unit": unit, "change": coded * SPAN[group]})
     return rows
 
 
