@@ -1,4 +1,4 @@
-"""Write what the study costs and what it can find; in: the pilot, metrics of runs that are done; out: one HTML file.
+"""Write what the study costs and what it can find; in: the pilot, metrics of what is done; out: one HTML file.
 
 The essentials are printed, too.
 """
@@ -15,14 +15,15 @@ from finevar.results.run_metrics import read_run_metrics
 
 
 def read_finished(paths: Sequence[str]) -> pd.DataFrame:
-    """Return the metrics of the runs that are done; no columns where none is."""
+    """Return the metrics of runs that are done; no columns where none is."""
     return pd.DataFrame(read_run_metrics(paths))
 
 
 def main(snakemake) -> None:
     with JobLog(snakemake.log[0]):
-        finished = read_finished(snakemake.params.finished)
-        facts = gather_design_facts(snakemake.params.config, read_facts(snakemake.input.pilot), finished)
+        params, pilot = snakemake.params, read_facts(snakemake.input.pilot)
+        finished, baselines = read_finished(params.finished), read_finished(params.baselines)
+        facts = gather_design_facts(params.config, pilot, finished, baselines)
         write_bytes(render_design_card(facts).encode(), snakemake.output.html)
         print(design_card_text(facts, snakemake.output.html), flush=True)
 
