@@ -69,7 +69,7 @@ TABLES = {
         response=str, framework=str, runs=int, points=int, seeds=int, datasets=int, parameters=int, df_residual=float,
         r2=float, r2_adjusted=float, r2_predicted=float, residual_sd=float, pure_error_sd=float, pure_error_df=float,
         test_set_se=float, smallest_effect=float, covariance=str, covariance_reason=str, clusters=int,
-        baseline_value=float, largest_identity_deviation=float, diverged=int, missing=int, gate=str,
+        baseline_value=float, largest_identity_deviation=float, diverged=int, collapsed=int, missing=int, gate=str,
         gate_code=str),  # reasons.Stop
     "profiles": fitted("", on_page=False, response=str, factor=str, value=float, **PREDICTED),
     "surface": fitted("",

@@ -15,7 +15,7 @@ import pandas as pd
 from finevar.analyses.baselines import fit_matched
 from finevar.analyses.gates import stop_reason
 from finevar.metrics import SmallestEffect, smallest_effect
-from finevar.reasons import Reason, Stop
+from finevar.reasons import FAILED, MISSING, Reason, Stop
 from finevar.statistics.ladder import ladder_rows, quality
 from finevar.statistics.regression import Surface, contrast, contrasts, fit_relative, fit_surface, predicted
 from finevar.statistics.verdicts import adjust_families, columns_key, equivalence, judge
@@ -69,7 +69,7 @@ class Plan:
 
 
 def finished_runs(metrics: pd.DataFrame, response: str) -> pd.DataFrame:
-    """Return the runs that have a value of a response."""
+    """Return the runs that finished, have not collapsed and have a value of a response."""
     return metrics[(metrics["status"] == "ok") & metrics[response].notna()].reset_index(drop=True)
 
 
@@ -317,8 +317,7 @@ def counts(metrics: pd.DataFrame, response: str, framework: str) -> dict[str, An
         "seeds": metrics["seed"].nunique(),
         "datasets": metrics["dataset"].nunique(),
         "baseline_value": baseline_value(metrics, response),
-        "diverged": int((metrics["status"] == "diverged").sum()),
-        "missing": int((metrics["status"] == "missing").sum()),
+        **{status: int((metrics["status"] == status).sum()) for status in (*FAILED, MISSING)},
     }
 
 
