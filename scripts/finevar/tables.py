@@ -148,8 +148,9 @@ TABLES = {
         response=str, factor=str, conclusion=str, coding=str, degree=str, covariance=str, scale=str, reported=bool,
         estimate=float, **TEST, agrees=bool),
     "failures": analysed("variability",
-        dataset=str, factor=str, level=float, runs=int, diverged=int, missing=int, share=float, **INTERVAL, **TEST,
-        p_adjusted=float),
+        dataset=str, factor=str, level=float, runs=int, diverged=int, collapsed=int, missing=int, share=float,
+        **INTERVAL, trend=float,  # log odds of failing a coded unit
+        **TEST, p_adjusted=float),
     "pareto": analysed("tradeoffs",
         dataset=str,  # "" is the mean over data sets
         point_id=str, response=str, mean=float,  # over seeds; of seconds the geometric mean
