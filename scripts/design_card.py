@@ -1,9 +1,10 @@
-"""Write what the study costs and what it can find; in: the pilot, metrics of runs that are done; out: one HTML file.
+"""Write what the study costs and what it can find; in: the pilot, metrics of what is done; out: one HTML file.
 
 The essentials are printed, too.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -11,18 +12,23 @@ from finevar.files import read_facts, write_bytes
 from finevar.jobs.log import JobLog
 from finevar.planning.design_card import gather_design_facts
 from finevar.report.design_card import design_card_text, render_design_card
+from finevar.results.collapse import mark_collapsed
 from finevar.results.run_metrics import read_run_metrics
 
 
-def read_finished(paths: Sequence[str]) -> pd.DataFrame:
-    """Return the metrics of the runs that are done; no columns where none is."""
-    return pd.DataFrame(read_run_metrics(paths))
+def read_finished(paths: Sequence[str], baselines: Sequence[str]) -> pd.DataFrame:
+    """Return the metrics of the runs that are done, collapsed ones marked; no columns where none is."""
+    rows = read_run_metrics(paths)
+    places = {row["run_id"]: Path(path) for row, path in zip(rows, paths, strict=True)}
+    return pd.DataFrame(mark_collapsed(rows, places, baselines))
 
 
 def main(snakemake) -> None:
     with JobLog(snakemake.log[0]):
-        finished = read_finished(snakemake.params.finished)
-        facts = gather_design_facts(snakemake.params.config, read_facts(snakemake.input.pilot), finished)
+        params, pilot = snakemake.params, read_facts(snakemake.input.pilot)
+        finished = read_finished(params.finished, params.baselines)
+        baselines = pd.DataFrame(read_run_metrics(params.baselines))
+        facts = gather_design_facts(params.config, pilot, finished, baselines)
         write_bytes(render_design_card(facts).encode(), snakemake.output.html)
         print(design_card_text(facts, snakemake.output.html), flush=True)
 

@@ -197,7 +197,7 @@ def facts(study: dict[str, dict[str, Any]] | None = None, datasets: tuple[str, .
             "seeds": [0, 1],
         },
         "training": training,
-        "analysis": {"responses": list(CENTRE), "model": "quadratic", "confidence": 0.95},
+        "analysis": {"responses": list(CENTRE), "model": "quadratic", "confidence": 0.95, "smallest_effect": {}},
         "keep_weights": "none",
     }
     found = {"read": 3708, "dropped_within_margin": 723, "dropped_repeats": 9, "train": 2176, "eval": 800}

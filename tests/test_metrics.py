@@ -6,6 +6,7 @@ Brier score are means of our own: here they are scikit-learn's.
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from decimal import Decimal, localcontext
@@ -229,3 +230,23 @@ def test_no_metric_needs_torch_and_names_need_no_scikit_learn():
     for module, library in (("analyses.predictions", "torch"), ("metrics", "sklearn")):
         done = subprocess.run([sys.executable, "-c", code.format(module, library)], capture_output=True, text=True)
         assert done.stdout.strip() == "False"
+
+
+# What matters ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("response", "chosen", "baseline", "expected"),
+    [
+        ("accuracy", {}, 0.9, (0.01, True)),
+        ("accuracy", {"accuracy": 0.002}, 0.9, (0.002, False)),
+        ("brier", {"accuracy": 0.002}, None, (0.01, True)),
+        ("mcc", {}, 0.5, (0.02, True)),  # from -1 to 1
+        ("loss", {}, 0.4, (0.02, True)),
+        ("loss", {"loss": 0.1}, None, (0.1, False)),
+        ("loss", {}, None, (None, True)),
+        ("loss", {}, math.nan, (None, True)),
+    ],
+)
+def test_the_smallest_change_that_matters(response, chosen, baseline, expected):
+    assert scores.smallest_effect(response, chosen, baseline) == pytest.approx(expected)

@@ -20,7 +20,7 @@ ENGINES = {
     "training": "4",
     "evaluation": "4",
     "metrics": "1",
-    "aggregation": "4",
+    "aggregation": "5",
     "regression": "4",
     "report": "4",
     "design_card": "1",

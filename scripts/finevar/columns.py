@@ -61,7 +61,10 @@ STUDY_METRICS = pa.schema(
         *((f"baseline_{response}", pa.float64()) for response in RESPONSES),
         ("is_baseline_point", pa.bool_()),
         ("trajectory_id", pa.string()),
-        ("ending", pa.string()),  # of a missing run's last attempt, one of the codes of endings; null for the others
+        (
+            "ending",
+            pa.string(),
+        ),  # of a missing run, a code of endings; of a collapsed one, of reasons.Collapse
     ]
 )
 # A model card as it was found: what it states of a training and its evaluation. A CSV of facts has these columns, too.

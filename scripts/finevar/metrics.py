@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 ECE_BINS = 15
+SMALLEST_SHARE = 0.01  # of a bounded metric's range: the smallest change that matters, where the study sets none
+SMALLEST_SHARE_OF_BASELINE = 0.05  # of the baseline's value of any other metric, likewise
 SECONDS = "seconds"  # of training a run: what trade-offs weigh beside the metrics
 
 Row = dict[str, Any]
@@ -287,3 +289,27 @@ OF_CALIBRATION = tuple(name for name, response in RESPONSES.items() if response.
 def towards(metric: str) -> float:
     """Return the sign that makes more of a metric, or of seconds, better."""
     return -1.0 if metric in LOWER_IS_BETTER or metric == SECONDS else 1.0
+
+
+# What matters ---------------------------------------------------------------------------------------------------------
+
+
+class SmallestEffect(NamedTuple):
+    """The smallest change of a metric that matters to the user."""
+
+    value: float | None  # None where it is a share of a baseline's value that is not known
+    is_default: bool
+
+
+def smallest_effect(response: str, chosen: Mapping[str, float], baseline: float | None) -> SmallestEffect:
+    """Return the smallest change of a response that matters, as analysis.smallest_effect says or by default.
+
+    chosen: that part of the config. baseline: the baseline's mean value of the response, None where it has none.
+    """
+    if response in chosen:
+        return SmallestEffect(chosen[response], is_default=False)
+    low, high = RESPONSES[response].bounds
+    if math.isfinite(high - low):
+        return SmallestEffect(SMALLEST_SHARE * (high - low), is_default=True)
+    known = baseline is not None and math.isfinite(baseline)
+    return SmallestEffect(SMALLEST_SHARE_OF_BASELINE * abs(baseline) if known else None, is_default=True)

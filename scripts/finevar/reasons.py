@@ -21,6 +21,18 @@ class Reason:
         return self.sentence
 
 
+# What became of a run, as the column `status` has it.
+OK, MISSING = "ok", "missing"
+DIVERGED, COLLAPSED = FAILED = ("diverged", "collapsed")  # results of their settings that no metric counts
+
+
+class Collapse(StrEnum):
+    """Why a run that finished has collapsed."""
+
+    ONE_CLASS = "one_class"  # nearly all of its predictions are one class
+    NO_BETTER = "no_better"  # its accuracy is no better than that of always the largest class
+
+
 class Stop(StrEnum):
     """What stops a response's tables before any p-value."""
 

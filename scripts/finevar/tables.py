@@ -69,7 +69,7 @@ TABLES = {
         response=str, framework=str, runs=int, points=int, seeds=int, datasets=int, parameters=int, df_residual=float,
         r2=float, r2_adjusted=float, r2_predicted=float, residual_sd=float, pure_error_sd=float, pure_error_df=float,
         test_set_se=float, smallest_effect=float, covariance=str, covariance_reason=str, clusters=int,
-        baseline_value=float, largest_identity_deviation=float, diverged=int, missing=int, gate=str,
+        baseline_value=float, largest_identity_deviation=float, diverged=int, collapsed=int, missing=int, gate=str,
         gate_code=str),  # reasons.Stop
     "profiles": fitted("", on_page=False, response=str, factor=str, value=float, **PREDICTED),
     "surface": fitted("",
@@ -148,8 +148,9 @@ TABLES = {
         response=str, factor=str, conclusion=str, coding=str, degree=str, covariance=str, scale=str, reported=bool,
         estimate=float, **TEST, agrees=bool),
     "failures": analysed("variability",
-        dataset=str, factor=str, level=float, runs=int, diverged=int, missing=int, share=float, **INTERVAL, **TEST,
-        p_adjusted=float),
+        dataset=str, factor=str, level=float, runs=int, diverged=int, collapsed=int, missing=int, share=float,
+        **INTERVAL, trend=float,  # log odds of failing a coded unit
+        **TEST, p_adjusted=float),
     "pareto": analysed("tradeoffs",
         dataset=str,  # "" is the mean over data sets
         point_id=str, response=str, mean=float,  # over seeds; of seconds the geometric mean

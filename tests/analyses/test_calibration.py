@@ -175,7 +175,7 @@ def test_one_seed_diverged_runs_and_several_data_sets(tmp_path):
     assert tables["calibration_effects"]["reason"].str.contains("cells have no finished run").all()
     assert set(tables["reliability"]["dataset"]) == {"amazon", "tweets"}
     text = report_of(tables)
-    assert "2 diverged runs without predictions are left out" in text
+    assert "2 diverged left out" in text
     assert "No change of loss is told: 2 of 54 cells" in text
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 
 from finevar import ROOT
-from finevar.columns import METRICS, TRAINING
+from finevar.columns import METRICS, PREDICTIONS, TRAINING
 from finevar.metrics import RESPONSES
 from finevar.parquet import write_rows
 from finevar.results.aggregation import aggregate_curves, aggregate_metrics
@@ -85,6 +85,10 @@ def write_files(folder: Path, study: Study) -> None:
         path.mkdir(parents=True)
         write_rows([nothing | known | values | {"status": "ok", "engine": engine()}], path / "metrics.parquet", METRICS)
         write_rows(STEPS, path / "training.parquet", TRAINING)
+    examples = [
+        {"example_id": str(number), "label": number % 2, "logits": [0.0, 1.0], "loss": 1.0} for number in range(800)
+    ]
+    write_rows(examples, folder / "baseline" / "predictions.parquet", PREDICTIONS)
     (folder / "runs.json").write_text(json.dumps(design_rows(study.runs.values())), encoding="utf-8")
 
 

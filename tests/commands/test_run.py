@@ -16,7 +16,7 @@ from finevar.jobs import worker
 from finevar.parquet import write_table
 from report_fixtures import BASELINE, FACTORS, simulate_metrics
 
-ANALYSIS = {"responses": ["accuracy"], "model": "first_order", "confidence": 0.95, "claims": []}
+ANALYSIS = {"responses": ["accuracy"], "model": "first_order", "confidence": 0.95, "claims": [], "smallest_effect": {}}
 
 
 class Named(list):

@@ -183,7 +183,6 @@ def test_the_studys_own_noise_is_taken_once_there_is_enough():
     """Five pairs that differ by 0.02: a variance of 0.0002 each, five degrees of freedom."""
     noise = power.expected_noise("accuracy", finished([[0.80, 0.82]] * 5), eval_examples=500)
     assert (noise.sd, noise.df) == (pytest.approx(0.0002**0.5), 5)
-    assert noise.smallest_effect == pytest.approx(2 * 0.0002**0.5)
     low, high = noise.interval(0.95)
     assert low == pytest.approx(0.0002**0.5 * 0.6242, rel=1e-3)  # sqrt(5 / 12.8325), from a table of chi-squared
     assert high == pytest.approx(0.0002**0.5 * 2.4526, rel=1e-3)  # sqrt(5 / 0.831212)
@@ -195,14 +194,11 @@ def test_the_prior_is_taken_before():
         assert (noise.sd, noise.df, noise.interval(0.95)) == (0.0045, None, None)
     fresh = power.expected_noise("accuracy", pd.DataFrame(), eval_examples=500)
     assert fresh.test_set_se == pytest.approx(0.01597, abs=1e-5)  # sqrt(0.85 0.15 / 500)
-    assert fresh.smallest_effect == fresh.test_set_se
-    assert power.expected_noise("accuracy", pd.DataFrame(), eval_examples=100_000).smallest_effect == 0.009
-    assert power.expected_noise("loss", pd.DataFrame(), eval_examples=500).smallest_effect == 0.024
 
 
 def test_a_response_without_a_prior_has_no_noise():
     noise = power.expected_noise("mcc", pd.DataFrame(), eval_examples=500)
-    assert (noise.sd, noise.smallest_effect) == (None, None)
+    assert noise.sd is None
 
 
 def test_detection_rests_on_ordinary_least_squares(raw_config):

@@ -25,8 +25,10 @@ from pilot_facts import PILOT
 NO_RUNS = pd.DataFrame()
 
 
-def facts(raw: dict[str, Any], finished: pd.DataFrame = NO_RUNS, **pilot: Any) -> DesignFacts:
-    return gather_design_facts(read_config(copy.deepcopy(raw)), PILOT | pilot, finished)
+def facts(
+    raw: dict[str, Any], finished: pd.DataFrame = NO_RUNS, baselines: pd.DataFrame = NO_RUNS, **pilot: Any
+) -> DesignFacts:
+    return gather_design_facts(read_config(copy.deepcopy(raw)), PILOT | pilot, finished, baselines)
 
 
 def text_of(page: str) -> str:
@@ -81,16 +83,20 @@ def test_power_in_words(raw_config):
     """At 54 runs, noise 0.0045 and about 3.14 standard errors: 2 x 3.14 x 0.0045 / 6 = 0.0047 for a factor."""
     told = design_card_text(facts(raw_config), "x").replace("\n  ", " ")
     assert "Accuracy: with 80 % power the study finds a change of 0.0047 over a factor's range, 0.0058 by" in told
-    assert "the smallest effect of interest is 0.016, the test set's standard error, so that is enough" in told
-    assert "the smallest effect of interest is 0.024, twice the noise between seeds, so that is enough" in told
+    assert "the smallest effect of interest is 0.010 (default; set your own), so that is enough; the test" in told
+    assert "the smallest effect of interest is 5 % of the baseline's, not known yet" in told
+    known = facts(raw_config, baselines=pd.DataFrame({"accuracy": [0.8], "f1": [0.8], "loss": [0.4]}))
+    told = design_card_text(known, "x").replace("\n  ", " ")
+    assert "Loss: with 80 % power the study finds a change of 0.013 over a factor's range" in told
+    assert "the smallest effect of interest is 0.020 (default; set your own), so that is enough" in told
 
 
 def test_effects_that_would_be_missed_are_told(raw_config):
     """One factor at two seeds: a first-order model of three points does not find what twice the noise would be."""
     raw_config["sweep"]["factors"] = {"epochs": {"levels": [1, 2, 3]}}
-    raw_config["analysis"] = {"model": "first_order", "responses": ["loss"]}
+    raw_config["analysis"] = {"model": "first_order", "responses": ["loss"], "smallest_effect": {"loss": 0.024}}
     told = design_card_text(facts(raw_config), "x").replace("\n  ", " ")
-    assert "the smallest effect of interest is 0.024, twice the noise between seeds, so one of that size may" in told
+    assert "the smallest effect of interest is 0.024, so one of that size may" in told
 
 
 def test_the_studys_own_noise_is_used_and_said(raw_config):

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from finevar.columns import LEARNING_CURVES, METRICS, STUDY_METRICS, TRAINING
+from finevar.columns import LEARNING_CURVES, METRICS, PREDICTIONS, STUDY_METRICS, TRAINING
 from finevar.jobs.endings import BEGUN, ERROR, NOT_BEGUN
 from finevar.metrics import RESPONSES
 from finevar.parquet import write_rows
+from finevar.reasons import Collapse
 from finevar.results.aggregation import aggregate_curves, aggregate_metrics, named_runs, read_design
 from finevar.results.run_metrics import engine
 from finevar.study.config import read_config
@@ -43,11 +44,22 @@ def write_metrics(folder: Path, runs: list[Row], **values: Any) -> list[Path]:
 
 
 def write_baseline(folder: Path, dataset: str = "amazon", **values: Any) -> Path:
-    path = folder / f"baseline-{dataset}.parquet"
+    path = folder / f"baseline-{dataset}" / "metrics.parquet"
+    path.parent.mkdir()
     names = {"run_id": "movies-x", "point_id": "movies-x", "dataset": dataset, "seed": 0, "status": "ok"}
     names["engine"] = engine()
     write_rows([names | dict.fromkeys(RESPONSES, 0.75) | values], path, METRICS)
+    write_predictions(path, labels=[0, 1] * 200, predicted=[0, 1] * 150 + [0, 0] * 50)
     return path
+
+
+def write_predictions(metrics: Path, labels: list[int], predicted: list[int]) -> None:
+    """Write predictions beside a file of metrics."""
+    rows = [
+        {"example_id": str(number), "label": label, "logits": [1.0 - answer, float(answer)], "loss": 1.0}
+        for number, (label, answer) in enumerate(zip(labels, predicted, strict=True))
+    ]
+    write_rows(rows, metrics.with_name("predictions.parquet"), PREDICTIONS)
 
 
 def test_runs_are_in_the_designs_order_with_the_baseline_beside(tmp_path, expected, levels):
@@ -121,6 +133,22 @@ def test_a_diverged_run_stays_with_its_reason(tmp_path, expected, levels):
     assert (row["status"], row["reason"], row["accuracy"]) == ("diverged", "loss nan at step 3", None)
     assert named_runs(table.to_pandas(), "diverged") == {expected[5]["run_id"]: "loss nan at step 3"}
     assert len(named_runs(table.to_pandas(), "ok")) == 5
+
+
+def test_a_collapsed_run_is_marked_and_its_metrics_stay(tmp_path, expected, levels):
+    """Of 400 sentences of two equal classes; an accuracy of 0.55 is two standard errors above chance."""
+    paths = write_metrics(tmp_path, expected[:4])
+    for run, accuracy, ones in ((expected[4], 0.5, 400), (expected[5], 0.56, 224)):
+        folder = tmp_path / run["run_id"]
+        folder.mkdir()
+        paths += write_metrics(folder, [run], accuracy=accuracy, reason="not defined: mcc")
+        write_predictions(paths[-1], labels=[0, 1] * 200, predicted=[1] * ones + [0] * (400 - ones))
+    before = [path.read_bytes() for path in paths]
+    rows = aggregate_metrics(expected, paths, [write_baseline(tmp_path)], levels).to_pylist()
+    assert [row["status"] for row in rows] == ["ok"] * 4 + ["collapsed", "ok"]
+    assert rows[4]["reason"] == "100.0% of its predictions are class 1, as 50.0% of the examples are; not defined: mcc"
+    assert (rows[4]["ending"], rows[4]["accuracy"]) == (Collapse.ONE_CLASS, 0.5)
+    assert [path.read_bytes() for path in paths] == before
 
 
 def test_a_run_that_occurs_twice_is_refused(tmp_path, expected, levels):

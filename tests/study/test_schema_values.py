@@ -95,6 +95,7 @@ def test_so_it_is_in_a_study_of_found_models(data):
         ("datasets.amazon.margin", "-0e0", 0.0),
         ("analysis.confidence", "9e-1", 0.9),
         ("analysis.tradeoffs.weights", {"loss": 2}, {"loss": 2.0}),
+        ("analysis.smallest_effect", {"f1": "2e-2", "loss": 1}, {"f1": 0.02, "loss": 1.0}),
         ("sweep.factors.learning_rate.levels", ["1e-4", 1, "1e-5"], [1e-4, 1.0, 1e-5]),
         ("sweep.factors.epochs.levels", [1.0, "2e0", 3], [1, 2, 3]),
         ("training.train_examples", None, None),

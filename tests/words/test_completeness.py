@@ -43,7 +43,7 @@ def test_variances_of_an_orthogonal_design_are_one_over_the_runs():
 def test_a_lost_seed_is_counted_and_what_it_costs_said():
     """Without one corner's run: (X'X)^-1 of the main effects, seeds in a block, is 5/32 instead of 4/32 (by hand)."""
     runs, points, errors = completeness_sentences(design((2.0, 2, 1)), CODINGS, "first_order")
-    assert (numbers(runs), numbers(points)) == ([1, 8], [1])
+    assert (numbers(runs), numbers(points)) == ([1, 8, 1], [1])
     assert "learning rate" in errors
     assert numbers(errors) == [12]  # per cent: sqrt(5 / 4) = 1.118
 

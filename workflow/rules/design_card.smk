@@ -52,6 +52,7 @@ rule design_card:
         config=STUDY.config,
         design=get_design,
         finished=lambda _: get_finished_files("metrics.parquet"),
+        baselines=lambda _: [str(path) for path in get_baseline_metrics() if path.exists()],
         engine=[ENGINES["design_card"], ENGINES["metrics"]],
     conda:
         "../../envs/analyse.yaml"

@@ -1,27 +1,28 @@
-"""Where runs diverge: shares by level of each factor with exact intervals, and tests of a trend along the levels."""
+"""Where runs fail, diverged or collapsed: shares by level of each factor, and trends along the levels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
 from finevar.analyses.fits import FittedStudy, Plan
+from finevar.reasons import FAILED, MISSING
+from finevar.statistics.firth import fit_firth, likelihood_ratio_p
+from finevar.study.coding import aliased_terms, model_matrix, terms
 from finevar.tables import Rows
 
-DRAWS = 99_999
-DRAW_SEED = 20250103
+SEVERAL = 3  # runs that failed, and that did not: fewer show no trend, however they lie
 
 
 def failure_rows(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the table failures: all runs (factor ""), then each level of each factor.
 
-    Data sets are pooled (""), and where there are several, also apart. A diverged run is a result; a missing
-    one is not, and is in no share.
+    Data sets are pooled (""), and where there are several, also apart. A run that failed is a result; a missing one is
+    not, and is in no share.
     """
     metrics = study.metrics
     parts = [("", metrics)]
@@ -42,54 +43,48 @@ def dataset_rows(runs: pd.DataFrame, dataset: str, plan: Plan) -> Rows:
 
 
 def counted(runs: pd.DataFrame, confidence: float) -> dict[str, Any]:
-    """Count runs by their end, with the share that diverged and its interval (Clopper & Pearson 1934)."""
-    diverged, missing = (int((runs["status"] == status).sum()) for status in ("diverged", "missing"))
-    ended = len(runs) - missing
-    row = {"runs": ended, "diverged": diverged, "missing": missing}
+    """Count runs by their end, with the share that failed and its interval (Clopper & Pearson 1934)."""
+    counts = {status: int((runs["status"] == status).sum()) for status in (*FAILED, MISSING)}
+    ended = len(runs) - counts[MISSING]
+    row = {"runs": ended} | counts
     if not ended:
         return row
-    low, high = proportion_confint(diverged, ended, alpha=1 - confidence, method="beta")
-    return row | {"share": diverged / ended, "ci_low": float(low), "ci_high": float(high)}
+    failed = sum(counts[status] for status in FAILED)
+    low, high = stats.binomtest(failed, ended).proportion_ci(confidence, method="exact")
+    return row | {"share": failed / ended, "ci_low": float(low), "ci_high": float(high)}
 
 
 def trend_tests(runs: pd.DataFrame, plan: Plan) -> dict[str, dict[str, Any]]:
-    """Return by factor the p-value of a trend, and that adjusted by Holm over the factors, or why there is none."""
-    ended = runs[runs["status"] != "missing"]
-    diverged = int((ended["status"] == "diverged").sum())
-    if diverged in (0, len(ended)):
-        reason = "no run diverged" if not diverged else "every run diverged"
-        return {factor: {"reason": reason} for factor in plan.codings}
-    # One draw for all factors would do as well; a generator each keeps a factor's p apart from the others'.
-    p_values = [trend_p(ended, coding.coded(ended[factor])) for factor, coding in plan.codings.items()]
+    """Return by factor the trend of failing, its p-value and that adjusted by Holm over factors, or why there is none.
+
+    The trend is of the log odds, per coded unit at equal levels of the other factors, within data sets.
+    """
+    ended = runs[runs["status"] != MISSING]
+    failed = ended["status"].isin(FAILED).to_numpy(float)
+    factors = list(plan.codings)
+    coded = {name: coding.coded(ended[name]) for name, coding in plan.codings.items()}
+    datasets = pd.get_dummies(ended["dataset"], drop_first=True, dtype=float)
+    matrix = np.column_stack([model_matrix(coded, terms(factors, "first_order")), datasets])
+    if reason := untestable(failed, matrix):
+        return {factor: {"reason": reason} for factor in factors}
+    fit = fit_firth(failed, matrix)
+    numbers = range(1, len(factors) + 1)  # the first column is the constant
+    p_values = [likelihood_ratio_p(failed, matrix, fit, number) for number in numbers]
     adjusted = multipletests(p_values, method="holm")[1]
     return {
-        factor: {"p_value": p, "p_adjusted": float(p_holm)}
-        for factor, p, p_holm in zip(plan.codings, p_values, adjusted, strict=True)
+        factor: {"trend": float(fit.params[number]), "p_value": p, "p_adjusted": float(p_holm)}
+        for factor, number, p, p_holm in zip(factors, numbers, p_values, adjusted, strict=True)
     }
 
 
-def trend_p(runs: pd.DataFrame, coded: np.ndarray) -> float:
-    """Return the p-value of a trend of divergence along a factor's coded levels [runs], within data sets.
-
-    The statistic is Cochran's (1954) and Armitage's (1955), the sum of the coded levels of the diverged runs; its
-    distribution is that of which runs diverge at random, as many on each data set as did, by simulation. So the test
-    holds however few they are.
-    """
-    generator = np.random.default_rng(DRAW_SEED)
-    observed, drawn = 0.0, np.zeros(DRAWS)
-    for levels, counts, failed in strata(runs, coded):
-        centred = levels - np.average(levels, weights=counts)
-        observed += float(centred @ failed)
-        drawn += generator.multivariate_hypergeometric(counts, int(failed.sum()), DRAWS) @ centred
-    larger = int((np.abs(drawn) >= abs(observed) - 1e-9).sum())
-    return (larger + 1) / (DRAWS + 1)
-
-
-def strata(runs: pd.DataFrame, coded: Sequence[float]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield for each data set the coded levels, and at each the number of runs and of diverged ones."""
-    table = pd.DataFrame(
-        {"dataset": runs["dataset"].to_numpy(), "level": coded, "failed": (runs["status"] == "diverged").to_numpy()}
-    )
-    for _, part in table.groupby("dataset"):
-        found = part.groupby("level")["failed"].agg(["size", "sum"])
-        yield found.index.to_numpy(), found["size"].to_numpy(), found["sum"].to_numpy()
+def untestable(failed: np.ndarray, matrix: np.ndarray) -> str | None:
+    """Return why there is no test of a trend, or None; failed: 0 or 1 [runs]."""
+    count = int(failed.sum())
+    if count in (0, len(failed)):
+        return "every run failed" if count else "no run failed"
+    for few, what in ((count, "failed"), (len(failed) - count, "did not fail")):
+        if few < SEVERAL:
+            return f"only {few} run{'s' if few > 1 else ''} {what}"
+    if aliased_terms(matrix, [""] * matrix.shape[1]):
+        return "the runs that ended do not separate the factors"
+    return None

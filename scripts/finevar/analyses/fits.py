@@ -14,7 +14,8 @@ import pandas as pd
 
 from finevar.analyses.baselines import fit_matched
 from finevar.analyses.gates import stop_reason
-from finevar.reasons import Reason, Stop
+from finevar.metrics import SmallestEffect, smallest_effect
+from finevar.reasons import FAILED, MISSING, Reason, Stop
 from finevar.statistics.ladder import ladder_rows, quality
 from finevar.statistics.regression import Surface, contrast, contrasts, fit_relative, fit_surface, predicted
 from finevar.statistics.verdicts import adjust_families, columns_key, equivalence, judge
@@ -42,6 +43,7 @@ class Plan:
     order: str
     confidence: float
     claims: Sequence[Claim] = ()
+    smallest_effect: Mapping[str, float] = field(default_factory=dict)  # as the config sets it, by response
     tradeoffs: Mapping[str, Any] = field(default_factory=dict)  # responses and weights, each with a default
 
     @classmethod
@@ -55,6 +57,7 @@ class Plan:
             order=analysis["model"],
             confidence=analysis["confidence"],
             claims=analysis["claims"],
+            smallest_effect=analysis["smallest_effect"],
             tradeoffs=analysis.get("tradeoffs", {}),
         )
 
@@ -65,7 +68,7 @@ class Plan:
 
 
 def finished_runs(metrics: pd.DataFrame, response: str) -> pd.DataFrame:
-    """Return the runs that have a value of a response."""
+    """Return the runs that finished, have not collapsed and have a value of a response."""
     return metrics[(metrics["status"] == "ok") & metrics[response].notna()].reset_index(drop=True)
 
 
@@ -89,6 +92,10 @@ class FittedStudy:
             else:
                 surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence))
         return cls(metrics, plan, surfaces, stopped)
+
+    def smallest_effect(self, response: str) -> SmallestEffect:
+        """Return the smallest change of a response that matters."""
+        return smallest_effect(response, self.plan.smallest_effect, baseline_value(self.metrics, response))
 
     def of_responses(self, responses: Sequence[str], metrics: pd.DataFrame | None = None) -> FittedStudy:
         """Return the study of other responses, fitting those that are not; metrics: with columns for them."""
@@ -281,17 +288,21 @@ def stopped_fit(metrics: pd.DataFrame, response: str, framework: str, gate: Reas
 
 def counts(metrics: pd.DataFrame, response: str, framework: str) -> dict[str, Any]:
     """Return the facts of a study that hold whether or not a surface is fitted."""
-    baseline = metrics.drop_duplicates("dataset")[f"baseline_{response}"]
     return {
         "response": response,
         "framework": framework,
         "points": metrics["point_id"].nunique(),
         "seeds": metrics["seed"].nunique(),
         "datasets": metrics["dataset"].nunique(),
-        "baseline_value": float(baseline.mean()) if baseline.notna().all() else None,
-        "diverged": int((metrics["status"] == "diverged").sum()),
-        "missing": int((metrics["status"] == "missing").sum()),
+        "baseline_value": baseline_value(metrics, response),
+        **{status: int((metrics["status"] == status).sum()) for status in (*FAILED, MISSING)},
     }
+
+
+def baseline_value(metrics: pd.DataFrame, response: str) -> float | None:
+    """Return the baseline's mean over data sets, None where it lacks one."""
+    values = metrics.drop_duplicates("dataset")[f"baseline_{response}"]
+    return float(values.mean()) if values.notna().all() else None
 
 
 def profile_rows(surface: Surface) -> Rows:

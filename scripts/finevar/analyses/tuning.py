@@ -12,6 +12,7 @@ from scipy import stats
 
 from finevar.analyses.fits import FittedStudy
 from finevar.metrics import LOWER_IS_BETTER, towards
+from finevar.reasons import FAILED
 from finevar.tables import Rows
 
 MOST_DRAWS = 60  # numbers of draws in a curve
@@ -37,21 +38,22 @@ def tuning_rows(study: FittedStudy) -> dict[str, Rows]:
 
 
 def curve_rows(runs: pd.DataFrame, response: str, confidence: float) -> Rows:
-    """Return one curve; a diverged run counts as the worst finished one."""
-    runs = runs[runs[response].notna() | (runs["status"] == "diverged")]
-    if runs[response].notna().sum() < 2:
+    """Return one curve; a run that failed counts as the worst finished one."""
+    failed = runs["status"].isin(FAILED)
+    runs = runs[runs[response].notna() | failed]
+    finished = runs[response].where(~failed)
+    if finished.notna().sum() < 2:
         return [{"reason": f"fewer than two finished runs with a value of {response}"}]
-    worst = runs[response].max() if response in LOWER_IS_BETTER else runs[response].min()
+    worst = finished.max() if response in LOWER_IS_BETTER else finished.min()
     sign = towards(response)
-    values = sign * runs[response].fillna(worst).to_numpy(float)
+    values = sign * finished.fillna(worst).to_numpy(float)
     settings = runs["point_id"].nunique()
     draws = np.unique(np.geomspace(1, settings, MOST_DRAWS).round().astype(int))
     weights = best_weights(values, draws)
     low, high, method = band(values, draws, confidence)
     ends = (low, high) if sign > 0 else (-high, -low)
     again = other_seeds(values, runs["point_id"])
-    diverged = int((runs["status"] == "diverged").sum())
-    shared = {"settings": settings, "runs": len(runs), "method": method, "reason": reason(again, diverged)}
+    shared = {"settings": settings, "runs": len(runs), "method": method, "reason": reason(again, runs["status"])}
     columns = {"expected": sign * weights @ values, "ci_low": ends[0], "ci_high": ends[1]}
     columns |= {"expected_again": sign * weights @ again} if np.isfinite(again).all() else {}
     return [
@@ -60,10 +62,11 @@ def curve_rows(runs: pd.DataFrame, response: str, confidence: float) -> Rows:
     ]
 
 
-def reason(again: np.ndarray, diverged: int) -> str | None:
-    """Say why there is no value at a fresh seed, and how diverged runs were counted."""
+def reason(again: np.ndarray, status: pd.Series) -> str | None:
+    """Say why there is no value at a fresh seed, and how runs that failed were counted; status: of each run [runs]."""
     parts = [] if np.isfinite(again).all() else ["a setting has one run only, so its value at a fresh seed is unknown"]
-    parts += [f"{diverged} diverged, counted as the worst finished run"] if diverged else []
+    counts = status[status.isin(FAILED)].value_counts()
+    parts += [f"{count} {name}, counted as the worst finished run" for name, count in counts.items()]
     return "; ".join(parts) or None
 
 

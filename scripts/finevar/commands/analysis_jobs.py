@@ -17,6 +17,7 @@ from finevar.jobs.forks import in_forks
 from finevar.jobs.log import FOUND, LOGGER, Job
 from finevar.metrics import ON_CARDS
 from finevar.parquet import write_table
+from finevar.reasons import FAILED
 from finevar.results import aggregation
 from finevar.results.predictions import read_contributions
 from finevar.results.study_tables import as_table, read_analysis, read_metrics, write_tables
@@ -34,8 +35,9 @@ def aggregate_metrics(job: Job) -> None:
     write_table(metrics, job.output.metrics)
     write_table(aggregation.aggregate_curves(runs, job.input.trainings), job.output.curves)
     table = metrics.to_pandas()
-    for run, reason in aggregation.named_runs(table, "diverged").items():
-        LOGGER.warning("run %s diverged: %s", run, reason)
+    for status in FAILED:
+        for run, reason in aggregation.named_runs(table, status).items():
+            LOGGER.warning("run %s %s: %s", run, status, reason)
     LOGGER.log(FOUND, "%s", ranges_sentence(table, ON_CARDS))
 
 

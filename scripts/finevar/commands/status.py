@@ -29,6 +29,7 @@ from finevar.errors import InputError
 from finevar.files import is_whole
 from finevar.jobs.endings import BEGUN, DAMAGED, INTERRUPTED, NOT_BEGUN, Ending, read_ending, run_ending
 from finevar.metrics import towards
+from finevar.reasons import COLLAPSED, DIVERGED, MISSING
 from finevar.results.run_metrics import is_trained_and_evaluated_alike, read_run_metrics
 from finevar.study.config import read_config
 from finevar.study.design import Run, Study, plan_study
@@ -179,14 +180,16 @@ def state_lines(study: Study) -> list[str]:
     outdated = seen - len(progress.done)
     lines = [f"Study {name}: {progress.line(seconds_left(study, progress, rows))}."]
     lines += [f"  damaged, or made by another version of finevar, to be made again: {outdated}"] if outdated else []
-    diverged = [row["run_id"] for row in rows if row["status"] == "diverged"]
+    diverged = [row["run_id"] for row in rows if row["status"] == DIVERGED]
     lines += [f"  diverged, a result of its own: {', '.join(diverged)}"] if diverged else []
+    collapsed = collapsed_runs(name) & {row["run_id"] for row in rows}
+    lines += [f"  collapsed, by the last report: {', '.join(sorted(collapsed))}"] if collapsed else []
     begun = len(progress.ended(BEGUN, NOT_BEGUN, DAMAGED))
     lines += [f"  begun, not finished: {begun}"] if begun else []
     lines += named_lines(progress.ended(INTERRUPTED), "")
     lines += named_lines(progress.failed, "failed: ")
     lines += [f"  failed: {log}: {ending.sentence}" for log, ending in failed_before(study).items()]
-    lines += best_lines(study, rows)
+    lines += best_lines(study, [row for row in rows if row["run_id"] not in collapsed])
     return [*lines, *report_lines(name, len(progress.done), progress.planned)]
 
 
@@ -218,11 +221,24 @@ def report_lines(study: str, done: int, planned: int) -> list[str]:
 
 def runs_of(metrics: Path) -> int | None:
     """Return how many runs with metrics a study's table has, None where it cannot be read just now."""
+    found = statuses(metrics)
+    return None if found is None else sum(status != MISSING for status in found.values())
+
+
+def collapsed_runs(study: str) -> set[str]:
+    """Return the runs that have collapsed by the study's tables: they are marked where runs are gathered."""
+    folders = (report_file(name).parent for name in (study, interim(study)))
+    tables = [statuses(folder / "metrics.parquet") or {} for folder in folders]
+    return {run for found in tables for run, status in found.items() if status == COLLAPSED}
+
+
+def statuses(metrics: Path) -> dict[str, str] | None:
+    """Return the status of each run of a study's table, None where it cannot be read just now."""
     try:
-        status = pq.read_table(metrics, columns=["status"]).column("status").to_pylist()
+        table = pq.read_table(metrics, columns=["run_id", "status"])
     except (OSError, pa.ArrowException):
         return None
-    return len(status) - status.count("missing")
+    return dict(zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True))
 
 
 def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.metrics import SmallestEffect, smallest_effect
 from finevar.planning import power
 from finevar.planning.alternatives import Variant, variants
 from finevar.planning.forecast import Forecast, forecast_study
@@ -26,6 +27,7 @@ class DesignFacts:
     gate: Reason | None
     detected: Detectable | None  # None where the gate would stop the analysis
     noise: dict[str, Noise]  # by response
+    smallest_effects: dict[str, SmallestEffect]  # by response
     forecast: Forecast
     variants: list[Variant]  # the first is the study as planned
 
@@ -40,8 +42,13 @@ class DesignFacts:
         return [] if self.detected is None or sd is None else power.term_rows(self.design, self.detected, sd)
 
 
-def gather_design_facts(config: Mapping[str, Any], pilot: Mapping[str, Any], finished: pd.DataFrame) -> DesignFacts:
-    """Work out what the design card says; finished: rows of columns.METRICS of the study's runs that are done."""
+def gather_design_facts(
+    config: Mapping[str, Any], pilot: Mapping[str, Any], finished: pd.DataFrame, baselines: pd.DataFrame
+) -> DesignFacts:
+    """Work out what the design card says.
+
+    finished, baselines: rows of columns.METRICS of the study's runs that are done, and of its baseline's evaluations.
+    """
     design = power.planned_design(config)
     done = set(finished["run_id"]) if len(finished) else set()
     gate = power.planned_gate(design)
@@ -55,6 +62,13 @@ def gather_design_facts(config: Mapping[str, Any], pilot: Mapping[str, Any], fin
         gate=gate,
         detected=None if gate else power.detectable_effects(design, 1 - config["analysis"]["confidence"]),
         noise={response: power.expected_noise(response, finished, examples) for response in responses},
+        smallest_effects={name: smallest_effect_of(name, config, baselines) for name in responses},
         forecast=forecast_study(config, pilot, done),
         variants=list(variants(config, pilot, done)),
     )
+
+
+def smallest_effect_of(response: str, config: Mapping[str, Any], baselines: pd.DataFrame) -> SmallestEffect:
+    """Return the smallest change of a response that matters, as far as the baseline has been evaluated."""
+    known = float(baselines[response].mean()) if len(baselines) else None
+    return smallest_effect(response, config["analysis"]["smallest_effect"], known)

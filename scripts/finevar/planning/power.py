@@ -23,7 +23,7 @@ from finevar.reasons import Reason
 from finevar.results.aggregation import trajectory_id
 from finevar.statistics.covariance import errors_of, jackknife_weights
 from finevar.statistics.detectable import POWER, detectable
-from finevar.statistics.regression import pure_error, smallest_effect
+from finevar.statistics.regression import pure_error
 from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, term_group, term_name, terms
 from finevar.study.design import design_points, factor_codings, plan_runs
 
@@ -176,11 +176,6 @@ class Noise:
     sd: float | None
     df: int | None  # degrees of freedom where it is measured; None for a prior
     test_set_se: float | None
-
-    @property
-    def smallest_effect(self) -> float | None:
-        """Return the smallest effect of interest, as the report sets it."""
-        return smallest_effect(self.sd, self.test_set_se)
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """Return the chi-squared interval of a measured standard deviation; None for a prior."""

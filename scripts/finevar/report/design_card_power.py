@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from finevar.metrics import SMALLEST_SHARE_OF_BASELINE, SmallestEffect
 from finevar.planning import power
 from finevar.planning.alternatives import Variant
 from finevar.planning.design_card import DesignFacts
@@ -59,16 +60,25 @@ def power_sentence(facts: DesignFacts, response: str) -> str:
     found = joined([f"{significant(change)} {GROUP_WORDS[group]}" for group, change in largest.items()])
     return (
         f"{sentence_case(label)}: with {percent(power.POWER)} power the study finds a change of {found}; "
-        f"{enough(largest['first_order'], facts.noise[response])}."
+        f"{enough(largest['first_order'], facts.smallest_effects[response])}{test_set_note(facts.noise[response])}."
     )
 
 
-def enough(change: float, noise: Noise) -> str:
+def enough(change: float, smallest: SmallestEffect) -> str:
     """Say how a detected change compares with the smallest effect of interest."""
-    bound = noise.smallest_effect
-    source = "the test set's standard error" if bound == noise.test_set_se else "twice the noise between seeds"
-    of_interest = f"the smallest effect of interest is {significant(bound)}, {source}"
-    return f"{of_interest}, so {'that is enough' if change <= bound else 'one of that size may well stay undecided'}"
+    if smallest.value is None:
+        return (
+            f"the smallest effect of interest is {percent(SMALLEST_SHARE_OF_BASELINE)} of the baseline's, not known yet"
+        )
+    source = " (default; set your own)" if smallest.is_default else ""
+    of_interest = f"the smallest effect of interest is {significant(smallest.value)}{source}"
+    can_find = change <= smallest.value
+    return f"{of_interest}, so {'that is enough' if can_find else 'one of that size may well stay undecided'}"
+
+
+def test_set_note(noise: Noise) -> str:
+    """Say what the number of test sentences leaves uncertain in one model's metric, where that is known."""
+    return "" if noise.test_set_se is None else f"; the test set's standard error is {significant(noise.test_set_se)}"
 
 
 def noise_sentences(facts: DesignFacts) -> Sentences:
@@ -117,23 +127,20 @@ def cautions(facts: DesignFacts) -> Sentences:
             f"{number(each**0.5, 1)} times."
         )
     if len(facts.config["sweep"]["seeds"]) == 1:
-        sentences.append(
-            "At one seed the study does not measure its noise: the report will take the test set's standard error "
-            "alone as the smallest effect of interest, and cannot test lack of fit."
-        )
+        sentences.append("At one seed the study does not measure its noise, and the report cannot test lack of fit.")
     return sentences
 
 
 def detected_table(facts: DesignFacts, response: str) -> Table:
     """Return one row a term: the smallest effect found, in coded and natural units and over the range."""
-    bound = facts.noise[response].smallest_effect
+    bound = facts.smallest_effects[response].value
     rows = [
         [
             cell(term_label(row["term"]), note=unit_label(row["unit"])),
             significant(row["coded"]),
             significant(row["natural"]),
             significant(row["change"]),
-            f"{100 * row['change'] / bound:.0f} %",
+            "" if bound is None else f"{100 * row['change'] / bound:.0f} %",
         ]
         for row in facts.rows(response)
     ]

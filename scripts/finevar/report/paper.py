@@ -9,6 +9,7 @@ from typing import Any
 
 from finevar.figures.drawing import Drawing
 from finevar.files import write_bytes
+from finevar.reasons import FAILED, MISSING
 from finevar.report import page as report
 from finevar.report import tables as report_tables
 from finevar.report.page import Tables
@@ -172,7 +173,7 @@ def design_text(tables: Tables, facts: Facts) -> str:
     design = DESIGNS[config["sweep"]["design"]["kind"]].name
     points = len(metrics[["dataset", "point_id"]].drop_duplicates())
     states = metrics["status"].value_counts()
-    lost = joined([f"{states[name]} {name}" for name in ("diverged", "missing") if name in states])
+    lost = joined([f"{states[name]} {name}" for name in (*FAILED, MISSING) if name in states])
     return (
         f"We varied {varied} in a {design} design of {counted(points, 'point')}, each run at "
         f"{counted(metrics['seed'].nunique(), 'seed')}: {counted(len(metrics), 'run')}"

@@ -207,12 +207,14 @@ def factors_table(factors: Codings, own: Mapping[str, Any]) -> Table:
 
 
 def lost_runs(metrics: pd.DataFrame) -> Table | None:
-    """Return the runs that gave no metrics, by name, or None."""
+    """Return the runs that no metric counts, by name, or None."""
     lost = metrics[metrics["status"] != "ok"]
     if lost.empty:
         return None
     columns = ["run_id", "dataset", "seed", "status", "reason"]
-    return table("Runs without metrics", ["Run", "Data set", "Seed#", "Status", "Reason"], lost[columns].to_numpy())
+    return table(
+        "Runs that no metric counts", ["Run", "Data set", "Seed#", "Status", "Reason"], lost[columns].to_numpy()
+    )
 
 
 def baselines_table(frozen: pd.DataFrame, again: pd.DataFrame, labels: Mapping[str, str]) -> Table:

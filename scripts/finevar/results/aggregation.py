@@ -18,6 +18,7 @@ from finevar.errors import InputError
 from finevar.jobs.endings import run_ending
 from finevar.metrics import RESPONSES
 from finevar.parquet import read_tables
+from finevar.results.collapse import mark_collapsed
 from finevar.results.run_metrics import is_trained_and_evaluated_alike, read_run_metrics
 from finevar.study.design import shares_trajectory
 
@@ -52,16 +53,18 @@ def aggregate_metrics(
 
     expected: run_id, point_id, dataset, seed and settings of each run. baseline_settings: the baseline's level of each
     factor. logs: of a study under way, folder of the rules' logs. A run without a file is a row of status missing, with
-    the reason that its log gives, and so is one of a study under way that another version of finevar made. Raises
-    InputError for a damaged file, for a run that the design does not have, for one that occurs twice, and for runs that
-    must not stand in one table.
+    the reason that its log gives, and so is one of a study under way that another version of finevar made; a run
+    that has collapsed is a row of that status. Raises InputError for a damaged file, for a run that the design does not
+    have, for one that occurs twice, and for runs that must not stand in one table.
     """
-    found = read_run_metrics([path for path in metrics if Path(path).exists()])
-    found = [row for row in found if not logs or is_trained_and_evaluated_alike(row)]
+    paths, baselines = [Path(path) for path in metrics if Path(path).exists()], list(baselines)
+    read = list(zip(read_run_metrics(paths), paths, strict=True))
+    found = [row for row, _ in read if not logs or is_trained_and_evaluated_alike(row)]
     check_runs(expected, found)
-    by_id = {row["run_id"]: row for row in found}
-    frozen = {row["dataset"]: row for row in read_run_metrics(list(baselines))}
+    frozen = {row["dataset"]: row for row in read_run_metrics(baselines)}
     check_alike(found, frozen)
+    places = {row["run_id"]: path for row, path in read}
+    by_id = {row["run_id"]: row for row in mark_collapsed(found, places, baselines)}
     rows = []
     for run in expected:
         row = by_id.get(run["run_id"]) or missing_row(run, logs)

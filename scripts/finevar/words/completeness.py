@@ -1,4 +1,4 @@
-"""What runs without metrics do to the design: which points they leave bare, and which terms become less certain."""
+"""What runs that no metric counts do to the design: which points they leave bare, which terms become less certain."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.jobs.endings import NOT_BEGUN, Ending
+from finevar.reasons import FAILED, MISSING, OK
 from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, term_name, terms
 from finevar.words.formatting import counted, joined, term_label
 from finevar.words.next_start import next_sentences
@@ -17,16 +18,17 @@ NAMED = 5  # points that a sentence names
 
 
 def completeness_sentences(metrics: pd.DataFrame, factors: Codings, order: str) -> list[str]:
-    """Say what the runs without metrics do to the design; nothing where there are none.
+    """Say what the runs that no metric counts do to the design; nothing where there are none.
 
     order: the surface's terms, see `coding.terms`.
     """
-    done = metrics[metrics["status"] == "ok"]
+    done = metrics[metrics["status"] == OK]
     if len(done) == len(metrics):
         return []
-    sentences = [
-        f"{counted(len(metrics) - len(done), 'run')} of {len(metrics):,} gave no metrics; all below rests on the rest."
-    ]
+    counts = metrics["status"].value_counts()
+    why = joined([f"{counts[status]:,} {status}" for status in (*FAILED, MISSING) if status in counts])
+    lost = counted(len(metrics) - len(done), "run")
+    sentences = [f"{lost} of {len(metrics):,} gave no metrics that count ({why}); all below rests on the rest."]
     sentences += [cells_sentence(metrics, done)]
     if not done.empty:
         sentences.append(precision_sentence(metrics, done, factors, terms(list(factors), order)))
@@ -35,7 +37,7 @@ def completeness_sentences(metrics: pd.DataFrame, factors: Codings, order: str) 
 
 def next_start_sentences(metrics: pd.DataFrame) -> list[str]:
     """Say what would give the missing runs their metrics: another start, or first an edit of what stopped them."""
-    missing = metrics[metrics["status"] == "missing"]
+    missing = metrics[metrics["status"] == MISSING]
     codes, reasons = missing["ending"].fillna(NOT_BEGUN), missing["reason"].fillna("")
     if missing.empty:
         return ["Start again for the final report."]

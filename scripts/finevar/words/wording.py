@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.metrics import LOWER_IS_BETTER
+from finevar.reasons import FAILED, MISSING, OK
 from finevar.study.coding import factors_of
 from finevar.words.formatting import (
     PLUS_MINUS,
@@ -277,7 +278,7 @@ def runs_sentence(metrics: pd.DataFrame) -> str:
     )
     if counts.get("ok", 0) == len(metrics):
         return f"{runs}, all of them complete."
-    parts = [f"{counts[status]:,} {status}" for status in ("ok", "diverged", "missing") if status in counts]
+    parts = [f"{counts[status]:,} {status}" for status in (OK, *FAILED, MISSING) if status in counts]
     return f"{runs}: {joined(parts)}."
 
 

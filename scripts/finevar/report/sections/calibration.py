@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.analyses.calibration import PARTS
+from finevar.reasons import FAILED
 from finevar.report.groups import group
 from finevar.report.sections.reliability import (
     BESIDE_TITLES,
@@ -155,10 +156,8 @@ def own_temperature_sentence(metrics: pd.DataFrame, runs: pd.DataFrame) -> str:
     """Say how the temperature was found, what that does to the figures, and which runs are left out."""
     sizes = metrics.loc[metrics["status"] == "ok", "eval_examples"].dropna()
     smallest = "" if sizes.empty else f", {significant(1 / (2 * sizes.min()))} with {int(sizes.min()):,} sentences"
-    left = int((metrics["status"] == "diverged").sum())
-    out = (
-        f" {counted(left, 'diverged run')} without predictions {'is' if left == 1 else 'are'} left out." if left else ""
-    )
+    left = metrics.loc[metrics["status"].isin(FAILED), "status"].value_counts()
+    out = f" {joined([f'{count:,} {status}' for status, count in left.items()])} left out." if len(left) else ""
     edge = int(runs["reason"].notna().sum())
     held = f" For {counted(edge, 'run')} {runs['reason'].dropna().iloc[0]}." if edge else ""
     return (

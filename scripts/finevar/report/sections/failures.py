@@ -1,4 +1,4 @@
-"""The report's section on diverged runs: how many, where, and whether they grow along a factor."""
+"""The report's section on runs that failed: how many, where, and whether they grow along a factor."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.reasons import FAILED
 from finevar.report.groups import group, sentence
 from finevar.report.tables import Table, cell, table, whole
 from finevar.words.formatting import (
@@ -27,31 +28,41 @@ Row = Mapping[str, Any]
 def section(
     tables: Mapping[str, pd.DataFrame], labels: Mapping[str, str], factors: Sequence[str], confidence: float
 ) -> dict[str, Any]:
-    """Return how many runs diverged, a sentence a factor where some did, and the counts; tables: failures."""
+    """Return how many runs failed, a sentence a factor where some did, and the counts; tables: failures."""
     failures = tables["failures"]
     if failures.empty or not failures["runs"].max():
-        return {"finding": "No run has ended yet, so nothing tells how many diverge.", "groups": []}
+        return {"finding": "No run has ended yet, so nothing tells how many fail.", "groups": []}
     groups = []
     for dataset, rows in failures.groupby("dataset", sort=False):
-        if rows["diverged"].iloc[0]:
+        if failed(rows.iloc[0]):
             groups.append(dataset_group(rows, str(dataset), confidence))
     return {"finding": finding_sentence(failures.iloc[0], confidence), "groups": groups}
 
 
+def failed(row: Row) -> int:
+    """Return how many runs failed."""
+    return int(sum(row[status] for status in FAILED))
+
+
+def failed_text(row: Row) -> str:
+    """Say how many runs failed, by name."""
+    return joined([f"{int(row[status]):,} {status}" for status in FAILED if row[status]])
+
+
 def finding_sentence(row: Row, confidence: float) -> str:
-    """Say how many of all runs diverged, with the interval of the rate, and how many are missing."""
-    runs, diverged = int(row["runs"]), int(row["diverged"])
+    """Say how many of all runs failed, with the interval of the rate, and how many are missing."""
+    runs = int(row["runs"])
     missing = f" {counted(int(row['missing']), 'run')} did not end and counts as neither." if row["missing"] else ""
     exact = f"{percent(confidence)} interval, Clopper-Pearson"
-    if not diverged:
+    if not failed(row):
         return (
-            f"Not one of {counted(runs, 'run')} diverged; a rate above {percent_text(row['ci_high'])} at the settings "
-            f"tried is excluded ({exact}).{missing}"
+            f"Not one of {counted(runs, 'run')} diverged or collapsed; a rate above {percent_text(row['ci_high'])} at "
+            f"the settings tried is excluded ({exact}).{missing}"
         )
     span = f"{percent_text(row['ci_low'])} to {percent_text(row['ci_high'])}"
     return (
-        f"{diverged:,} of {counted(runs, 'run')} diverged, {percent_text(row['share'])} ({exact}: {span}). They "
-        "are results of their settings: no metric counts them, so each metric speaks of the runs that did not diverge."
+        f"Of {counted(runs, 'run')} {failed_text(row)}: {percent_text(row['share'])} ({exact}: {span}). They "
+        "are results of their settings: no metric counts them, so each metric speaks of the runs that did neither."
         f"{missing}"
     )
 
@@ -77,16 +88,15 @@ def verdict(part: Sequence[Row], alpha: float) -> str:
 
 
 def trend_sentence(part: Sequence[Row], *, alpha: float) -> str:
-    """Say how many runs diverged at each level of a factor, and whether there is a trend."""
+    """Say how many runs failed at each level of a factor, and whether there is a trend."""
     name = sentence_case(factor_label(part[0]["factor"]))
-    counts = joined([f"{row['diverged']:.0f} of {row['runs']:.0f} at {level(row['level'])}" for row in part])
+    counts = joined([f"{failed(row)} of {row['runs']:.0f} at {level(row['level'])}" for row in part])
     if is_missing(part[0]["p_value"]):
         return f"{name}: {counts}; there is no test of a trend, as {part[0]['reason']}."
     shown = part[0]["p_adjusted"] < alpha
-    rates = [row["share"] for row in part if not is_missing(row["share"])]
-    way = "rises" if rates[-1] > rates[0] else "falls"
+    way = "rises" if part[0]["trend"] > 0 else "falls"
     told = f"the rate {way} along the levels" if shown else "a trend along the levels is undecided"
-    return f"{name}: {counts} diverged; {told} ({p_equals(part[0]['p_adjusted'], 'adjusted p')})."
+    return f"{name}: {counts} failed; {told} ({p_equals(part[0]['p_adjusted'], 'adjusted p')})."
 
 
 def levels_table(rows: Sequence[Row], dataset: str, confidence: float) -> Table:
@@ -96,7 +106,7 @@ def levels_table(rows: Sequence[Row], dataset: str, confidence: float) -> Table:
             cell(factor_label(row["factor"])),
             level(row["level"]),
             whole(row["runs"]),
-            whole(row["diverged"]),
+            *(whole(row[status]) for status in FAILED),
             whole(row["missing"]),
             share_cell(row),
             p_text(row["p_value"]),
@@ -105,10 +115,11 @@ def levels_table(rows: Sequence[Row], dataset: str, confidence: float) -> Table:
         for row in rows
     ]
     caption = (
-        f"Diverged runs{f' on {dataset}' if dataset else ''} by level, with the {percent(confidence)} interval of the "
-        "rate (Clopper-Pearson) and the p of a trend along the levels (permutation), adjusted over factors (Holm)."
+        f"Runs that failed{f' on {dataset}' if dataset else ''} by level, with the {percent(confidence)} interval of "
+        "the rate (Clopper-Pearson) and the p of a trend along the levels (logistic regression with Firth's penalty, "
+        "likelihood ratio), adjusted over factors (Holm)."
     )
-    columns = ["Factor", "Level#", "Runs#", "Diverged#", "Missing#", "Rate#", "p#", "Adjusted p#"]
+    columns = ["Factor", "Level#", "Runs#", "Diverged#", "Collapsed#", "Missing#", "Rate#", "p#", "Adjusted p#"]
     return table(caption, columns, printed)
 
 
