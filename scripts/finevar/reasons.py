@@ -52,7 +52,15 @@ class Stop(StrEnum):
 
 
 class Undecided(StrEnum):
-    """What leaves a claim undecided, besides what stopped its response."""
+    """What leaves an effect or a claim undecided, or without a verdict, besides what stopped its response."""
+
+    DATASETS_DIFFER = "datasets_differ"  # the effect is not the same on all data sets, which have verdicts of their own
+    ONE_SEED = "one_seed"  # the estimate rests on one seed alone
+    NO_BOUND = "no_bound"  # no smallest effect of interest is known
+    FEW_SEEDS = "few_seeds"  # too few to show that an effect is negligible
+    MORE_SEEDS = "more_seeds"  # would narrow the interval most
+    MORE_SENTENCES = "more_sentences"  # would narrow the interval most
+    NO_CLAIM = "no_claim"  # "not found significant" claims neither an effect nor its absence
 
     FIXED_FACTOR = "fixed_factor"  # the study does not vary it
     NO_TERM = "no_term"  # the study's model lacks it

@@ -47,24 +47,26 @@ ESTIMATE = {"estimate": float, "std_error": float}
 INTERVAL = {"ci_low": float, "ci_high": float}
 SIMULTANEOUS = {"simultaneous_low": float, "simultaneous_high": float}  # hold for all rows at once
 TEST = {"p_value": float, "reason": str}  # reason: why there is no p, or no verdict
-VERDICT = TEST | {
-    "p_adjusted": float,
-    "family": str,
-    "p_equivalence": float,
-    "verdict": str,
-}
+VERDICT = TEST | {"reason_code": str, "p_adjusted": float, "family": str, "verdict": str}
 PREDICTED = {"predicted": float, "std_error": float, **INTERVAL}
 
 # Columns in as few lines as hold them.
 # fmt: off
 TABLES = {
     "coefficients": fitted("regressions",
-        response=str, framework=str, units=str, term=str, group=str, unit=str, **ESTIMATE, df=float, t_value=float,
-        **INTERVAL, **VERDICT),
+        response=str, framework=str, population=str, units=str, term=str, group=str, unit=str, **ESTIMATE, df=float,
+        t_value=float, **INTERVAL, **VERDICT),
     "covariances": fitted("", response=str, term=str, other=str, covariance=float),
     "effects": fitted("regressions",
-        response=str, factor=str, from_level=float, to_level=float, change=float, std_error=float, **INTERVAL,
-        per_unit=float, per_unit_ci_low=float, per_unit_ci_high=float, unit=str, smallest_effect=float, **VERDICT),
+        response=str, dataset=str,  # "" is all together
+        population=str, factor=str, from_level=float, to_level=float,
+        change=float, std_error=float, **INTERVAL,  # over the range, the other factors mid-range
+        per_unit=float, per_unit_ci_low=float, per_unit_ci_high=float, unit=str,
+        simple_effects=int, largest=float, largest_low=float, largest_high=float,  # the most significant of them
+        largest_from=float, largest_to=float, largest_at=str,
+        simple_low=float, simple_high=float,  # ends of all their intervals, which hold at once
+        seed_share=float,  # of the widest interval's variance that is the seeds'
+        smallest_effect=float, p_datasets=float, datasets_differ=bool, p_seeds=float, supposes_slopes=bool, **VERDICT),
     "fits": fitted("regressions",
         response=str, framework=str, runs=int, points=int, seeds=int, datasets=int, parameters=int, df_residual=float,
         r2=float, r2_adjusted=float, r2_predicted=float, residual_sd=float, pure_error_sd=float, pure_error_df=float,
@@ -102,10 +104,10 @@ TABLES = {
     "canonical": analysed("optimum", response=str, axis=int, eigenvalue=float, factor=str, weight=float),
     "ridge": analysed("optimum", response=str, radius=float, factor=str, coded=float, value=float, **PREDICTED),
     "recommendations": analysed("optimum",
-        response=str, point_id=str, observed=float, **PREDICTED, candidates=int, rivals=int, expected_regret=float,
+        response=str, point_id=str, population=str, observed=float, **PREDICTED, candidates=int, rivals=int, expected_regret=float,
         regret_bound=float, smallest_effect=float),
     "against_baseline": analysed("baselines",
-        response=str, baseline=str, point_id=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, reason=str),
+        response=str, baseline=str, point_id=str, population=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, reason=str),
     "matched": analysed("baselines",
         response=str, analysis=str, residual_sd=float, **ESTIMATE, df=float, **INTERVAL, **TEST),
     "calibration": analysed("predictions",
@@ -140,7 +142,7 @@ TABLES = {
         name=str, response=str, framework=str, term=str, statement=str, source=str, finding=str, sign=str,
         p_published=float, **ESTIMATE, **INTERVAL, **TEST, reason_code=str,  # reasons.Undecided or reasons.Stop
         p_adjusted=float, unit=str, from_level=float,
-        to_level=float, smallest_effect=float, minimum_detectable=float, found=str, verdict=str),
+        to_level=float, smallest_effect=float, minimum_detectable=float, verdict=str),
     "tuning_curves": analysed("tradeoffs",
         response=str, dataset=str, draws=int, expected=float, **INTERVAL, expected_again=float, settings=int,
         runs=int, method=str, reason=str),

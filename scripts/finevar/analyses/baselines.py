@@ -9,125 +9,58 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from finevar.statistics import covariance
 from finevar.statistics.checks import saturated_cells
-from finevar.statistics.covariance import CLASSICAL, Fit, contrasts, errors_of, fit_ols
+from finevar.statistics.clustered import FEW_SEEDS
+from finevar.statistics.covariance import CLASSICAL, Fit, errors_of, fit_ols
 from finevar.statistics.estimability import obstacle
-from finevar.statistics.noise import noise_at
 from finevar.statistics.optimum import point_contrasts
-from finevar.statistics.regression import Surface
-from finevar.statistics.simultaneous import DRAW_SEED, DRAWS, intervals, joint_df, normal_draws
+from finevar.statistics.regression import Surface, contrasts
 from finevar.study.coding import design_matrix, model_matrix
 from finevar.tables import Rows
 
 NO_RUN = "a data set or seed has no run of this baseline"
 NO_B1 = "no finished run of this study has the baseline's own hyperparameters (B1)"
-FEW_SEEDS = 10  # with fewer, what a seed does to all of its runs is hardly known (see make calibrate)
 NO_SEEDS = "without a second seed the baseline's own variance is unknown"
 
 
-def against_baseline_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:
-    """Return, for each tried point, prediction minus baseline with an interval that carries the baseline's variance.
+def against_baseline_rows(surface: Surface) -> Rows:
+    """Return, for each tried point, prediction minus baseline with its interval, and one for all points at once.
 
-    SE2 = q'Vq + s2/m - 2 cov. B0 is one training (m = 1) whose noise is taken to be that between seeds. B1 is m runs of
-    the study, so its mean and the prediction rest on some of the same runs, which the covariance allows for; the seeds'
-    common shifts cancel, and s2 is what cell means and seeds leave. Where noise differs between settings, s2 is that of
-    the baseline's own. The simultaneous interval holds at all tried points at once.
+    B0 is one model, which other sentences would treat otherwise and other seeds would not. B1 is subtracted run by run,
+    seed by seed and sentence by sentence, so that what both have in common cancels.
     """
     points, weights = surface.points["point_id"], point_contrasts(surface, surface.points)
     rows = []
-    for name, found in (("B0", frozen(surface, baseline)), ("B1", retrained(surface, baseline))):
+    for name, found in (("B0", against_frozen(surface)), ("B1", fit_matched(surface))):
         who = {"response": surface.response, "baseline": name}
         if isinstance(found, str):
             rows.append(who | {"reason": found})
             continue
-        seeds = surface.runs["seed"].nunique()
-        if name == "B0" and seeds < FEW_SEEDS:
-            who["reason"] = (
-                f"with {seeds} seeds it is hardly known what a seed does to all of its runs; where that is much, these "
-                "intervals hold the truth in 88 to 93 % of studies instead of 95"
-            )
-        at_once = largest_difference(surface, weights, found)
-        rows += [
-            who | {"point_id": point} | difference(surface, q, found, at_once)
-            for point, q in zip(points, weights, strict=True)
-        ]
+        own = found.padded(weights[:, : len(found.columns)])
+        judged = found.family(own)
+        low, high = judged.interval(surface.confidence)
+        for point, each, *ends in zip(points, contrasts(found, own), low.tolist(), high.tolist(), strict=True):
+            one = {name: value for name, value in each._asdict().items() if name != "p_value"}
+            wider = dict(zip(("simultaneous_low", "simultaneous_high"), ends, strict=True))
+            rows.append(who | {"point_id": point, "population": found.population} | one | wider)
     return rows
 
 
-class Value(NamedTuple):
-    """A baseline's value of a response, and how sure it is."""
-
-    mean: float
-    variance: float
-    df: float  # degrees of freedom of the variance
-    shared: np.ndarray  # covariance with the estimates of the surface's parameters [parameters]
-
-
-def difference(surface: Surface, q: np.ndarray, value: Value, at_once: float) -> dict[str, float]:
-    """Return q'b minus a baseline's value with its t interval; df by Welch and Satterthwaite.
-
-    at_once: the quantile of the interval that holds at all tried points at once.
-    """
-    own, variance = float(surface.fit.std_errors(q[None])[0]) ** 2, value.variance
-    error = math.sqrt(max(own + variance - 2 * float(q @ value.shared), 0.0))
-    freedom = (own + variance) ** 2 / (own**2 / surface.fit.df + variance**2 / value.df)
-    quantile = float(stats.t.ppf((1 + surface.confidence) / 2, freedom))
-    gap = float(q @ surface.fit.params) - value.mean
-    return {"estimate": gap, "std_error": error} | intervals(gap, error, quantile, at_once)
-
-
-def largest_difference(surface: Surface, weights: np.ndarray, value: Value) -> float:
-    """Return the quantile of the largest |t| among the differences of points [points, parameters] from a baseline.
-
-    By simulation from a fixed seed. All differences share the baseline's own error. Its variance is estimated with
-    degrees of freedom of its own, so that it and the fit's covariance are drawn apart.
-    """
-    fit, generator = surface.fit, np.random.default_rng(DRAW_SEED)
-    joint = np.block([[fit.cov, value.shared[:, None]], [value.shared[None], np.full((1, 1), value.variance)]])
-    errors = normal_draws(joint, generator)
-    degrees = (joint_df(surface), value.df)
-    of_fit, of_value = (np.sqrt(generator.chisquare(df, DRAWS) / df)[:, None] for df in degrees)
-    largest = np.zeros(DRAWS)
-    for start in range(0, len(weights), 500):
-        part = weights[start : start + 500]
-        own, both = ((part @ fit.cov) * part).sum(1), part @ value.shared
-        estimated = own * of_fit**2 + value.variance * of_value**2 - 2 * both * of_fit * of_value
-        t = (errors[:, :-1] @ part.T - errors[:, -1:]) / np.sqrt(np.where(estimated > 0, estimated, np.inf))
-        largest = np.maximum(largest, np.abs(t).max(1))
-    return float(np.quantile(largest, surface.confidence))
-
-
-def frozen(surface: Surface, baseline: Mapping[str, float]) -> Value | str:
-    """Return B0's mean over data sets; one training, which shares no run with the fit."""
-    values = surface.runs.drop_duplicates("dataset")[f"baseline_{surface.response}"]
-    if values.isna().any():
+def against_frozen(surface: Surface) -> Surface | str:
+    """Return the surface of the runs' differences from B0, or why there is none."""
+    frozen = surface.runs[f"baseline_{surface.response}"].to_numpy(float)
+    if np.isnan(frozen).any():
         return f"the baseline has no {surface.response}"
-    if surface.pure_error_sd is None:
+    if surface.seeds < 2 and surface.population:
         return NO_SEEDS
-    variance, df = noise_at(surface, [baseline])[0]
-    return Value(float(values.mean()), variance, df, np.zeros(len(surface.names)))
-
-
-def retrained(surface: Surface, baseline: Mapping[str, float]) -> Value | str:
-    """Return B1's mean over its runs, which are among the fit's."""
-    own = at_baseline(surface.runs)
-    if not own.any():
-        return NO_B1
-    squares, df = saturated_cells(surface)
-    if df < 1:
-        return NO_SEEDS
-    variance, worth = float(squares[0]) / df, float(df)
-    if surface.has_own_noise:
-        variance, worth = noise_at(surface, [baseline])[0]
-    fit = surface.fit
-    shared = variance * fit.bread @ fit.matrix[own].mean(0)
-    return Value(float(fit.values[own].mean()), variance / int(own.sum()), worth, shared)
+    fit = fit_ols(surface.fit.values - frozen, surface.fit.matrix, surface.errors)
+    return dataclasses.replace(surface, fit=fit, sentences=surface.against_frozen())
 
 
 def at_baseline(runs: pd.DataFrame) -> np.ndarray:
@@ -154,25 +87,43 @@ def matched_rows(surface: Surface) -> Rows:
     return [{"response": response} | row for row in rows]
 
 
-def fit_matched(surface: Surface, baseline: Mapping[str, float]) -> Surface | None:
-    """Fit y - B1, matched by data set and seed, about the baseline's levels; None where it cannot be had.
+def fit_matched(surface: Surface, origin: Mapping[str, float] | None = None) -> Surface | str:
+    """Fit y - B1, matched by data set and seed, about some levels; why not, where it cannot be had.
 
-    The genuinely relative analysis: a data set and a seed together are a block, whose own B1 is subtracted. The
-    intercept, the change at the baseline's own levels, carries the variance of B1's mean. B1's own runs are left out.
+    The genuinely relative analysis: each run's own B1 is subtracted, and B1's runs are left out. With few seeds a data
+    set and a seed together are a block, and the intercept, the change at the baseline's own levels, carries the
+    variance of B1's mean.
     """
-    runs = with_retrained(surface)
+    own, runs = at_baseline(surface.runs), with_retrained(surface)
     squares, df = saturated_cells(surface)
-    if runs["retrained"].isna().any() or df < 1:
-        return None
-    joint = runs.assign(dataset=runs["dataset"] + " seed " + runs["seed"].astype(str), seed=0)
-    matrix, names = design_matrix(joint, surface.codings, surface.columns, baseline)
+    if not own.any():
+        return NO_B1
+    if df < 1:
+        return NO_SEEDS
+    if runs["retrained"].isna().any():
+        return NO_RUN
+    few, blocks = surface.seeds < FEW_SEEDS, runs
+    if few:
+        blocks = runs.assign(dataset=runs["dataset"] + " seed " + runs["seed"].astype(str), seed=0)
+    matrix, names = design_matrix(blocks, surface.codings, surface.columns, origin)
     errors = errors_of(runs)
     if obstacle(matrix, errors):
-        return None
+        return "the runs but B1's own cannot estimate the surface"
     fit = fit_ols((runs[surface.response] - runs["retrained"]).to_numpy(float), matrix, errors)
-    cov = fit.cov.copy()
-    cov[0, 0] += float(squares[0]) / df / int(at_baseline(surface.runs).sum())
-    return dataclasses.replace(surface, names=names, fit=dataclasses.replace(fit, cov=cov), errors=errors, runs=joint)
+    if few:
+        cov = fit.cov.copy()
+        cov[0, 0] += float(squares[0]) / df / int(own.sum())
+        fit = dataclasses.replace(fit, cov=cov)
+    sentences = {name: matched_sentences(surface, name, each) for name, each in surface.sentences.items()}
+    return dataclasses.replace(surface, names=names, fit=fit, errors=errors, runs=runs, sentences=sentences)
+
+
+def matched_sentences(surface: Surface, dataset: str, each: np.ndarray) -> np.ndarray:
+    """Return the contributions [runs but B1's, sentences] of one data set's runs less those of B1 of the same seed."""
+    here = surface.runs[surface.runs["dataset"] == dataset]
+    own, seeds = at_baseline(here), here["seed"].to_numpy()
+    twins = {seed: each[own & (seeds == seed)].mean(0) for seed in np.unique(seeds[own])}
+    return each[~own] - np.stack([twins[seed] for seed in seeds[~own]])
 
 
 def with_retrained(surface: Surface) -> pd.DataFrame:
@@ -210,5 +161,5 @@ def ancova(surface: Surface, runs: pd.DataFrame, covariate: str, block: list[str
         what = "pairs of data set and seed" if "seed" in block else "data sets"
         return {"reason": f"not testable: there are too few {what} ({len(exog)}) to leave a degree of freedom"}
     fit = fit_ols(means[: len(exog)], exog, CLASSICAL)
-    slope = next(contrasts(fit, np.eye(exog.shape[1])[:1], surface.confidence, null=1.0))
+    slope = next(covariance.contrasts(fit, np.eye(exog.shape[1])[:1], surface.confidence, null=1.0))
     return slope._asdict() | {"df": fit.df}

@@ -16,8 +16,10 @@ from scipy.optimize import brentq
 from statsmodels.stats.proportion import proportion_confint
 
 from finevar import metrics as scores
-from finevar.analyses.fits import FittedStudy, effect_rows
+from finevar.analyses.effects import change_weights
+from finevar.analyses.fits import FittedStudy
 from finevar.results.predictions import Predictions
+from finevar.statistics.regression import Surface, contrasts
 from finevar.tables import Rows
 
 PARTS = ("loss", "refinement", "calibration_loss")
@@ -26,7 +28,6 @@ BEYOND = f"the best temperature lies beyond {LOWEST:g} to {HIGHEST:g}; the neare
 PRECISE = 1e-12  # of the logarithm of a temperature
 BESIDE = ("accuracy", "ece", "brier")  # metrics that are shown beside the parts
 BINS = 10  # of confidence
-REPORTED = ("response", "factor", "change", "std_error", "ci_low", "ci_high", "p_value")
 
 
 # Temperature ----------------------------------------------------------------------------------------------------------
@@ -105,8 +106,18 @@ def calibration_effect_rows(study: FittedStudy, parts: pd.DataFrame) -> Rows:
     """
     runs = parts.loc[parts["role"] == "run", ["dataset", "run_id", *PARTS[1:]]]
     whole = study.of_responses(PARTS, study.metrics.merge(runs, how="left", on=["dataset", "run_id"]))
-    rows = [{name: row[name] for name in REPORTED} for surface in whole.surfaces for row in effect_rows(surface)]
+    rows = [
+        {"response": surface.response, "factor": factor} | change_row(surface, factor)
+        for surface in whole.surfaces
+        for factor in surface.codings
+    ]
     return rows + [{"response": name, "reason": reason.sentence} for name, reason in whole.stopped.items()]
+
+
+def change_row(surface: Surface, factor: str) -> dict[str, float]:
+    """Return the change over a factor's range on these sentences: what a part would be on others is not known."""
+    change = next(contrasts(surface, change_weights(surface, factor)[None], new_sentences=False))
+    return {"change" if name == "estimate" else name: value for name, value in change._asdict().items()}
 
 
 # Reliability ----------------------------------------------------------------------------------------------------------

@@ -1,57 +1,60 @@
-"""Whether statements made before a study are replicated, contradicted or undecided on its runs."""
+"""Whether statements made before a study are replicated, contradicted or undecided on its runs.
+
+A claim is one question to the fitted surface: a contrast of its parameters, or, where no direction is claimed of a
+factor, the family of its simple effects, as for the verdict on the factor itself.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
-from finevar.analyses.fits import SPAN
-from finevar.reasons import Reason, Undecided
+from finevar.analyses.fits import SPAN, Claim, FittedStudy
+from finevar.reasons import Reason, Stop, Undecided
+from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.detectable import POWER, detectable
-from finevar.study.coding import factors_of, term_name, terms
-from finevar.tables import as_rows
+from finevar.statistics.regression import Surface, slopes_at
+from finevar.statistics.simple_effects import simple_effects
+from finevar.statistics.verdicts import Reading, adjust_families, columns_key, read_contrast, read_family
+from finevar.study.coding import Term, factors_of, step_unit, term_group, term_name
 from finevar.words.formatting import counted, factor_label, joined, percent, significant
 
-UNITS = {  # of an estimate: the change of the response that a term's verdict is about, see fits.SPAN
-    "first_order": "change from the lowest to the highest level",
-    "two_way": "change along one factor at the other's highest level, less that at its middle",
+UNITS = {  # of an estimate
+    "family": "largest change between two levels, at any setting of the others",
+    "change": "change from the lowest to the highest level, averaged over the settings tried",
+    "two_way": "change along one factor's range at the other's highest level, less that at its lowest",
     "quadratic": "change from the middle to the ends",
     "cubic": "change from the lowest to the highest level",
 }
+WHOLE = {"two_way": 4.0, "quadratic": SPAN["quadratic"], "cubic": SPAN["cubic"]}  # times the coded coefficient
 
 Row = Mapping[str, Any]
-Claim = Mapping[str, Any]
 
 
-def judge_claims(
-    coefficients: pd.DataFrame,
-    fits: pd.DataFrame,
-    claims: Sequence[Claim],
-    *,
-    factors: Mapping[str, Mapping[str, Any]],
-    model: str,
-    confidence: float,
-) -> list[dict[str, Any]]:
-    """Return a row a claim (the table claims), in order.
-
-    coefficients, fits: of the study (its tables). factors: the study's, with levels. model: its terms.
-    Holm's correction over all claims is in the coefficients already.
-    """
-    rows = keyed(coefficients[coefficients["units"] == "coded"], "response", "framework", "term")
-    stands = keyed(fits, "response", "framework")
-    judged = []
-    for claim in claims:
-        place = claim["response"], claim["framework"] or "absolute"
-        fit = stands.get(place)
-        untested = untested_reason(claim["term"], fit, factors, model)
-        found = {} if untested else judge_claim(claim, rows[*place, claim["term"]], fit, factors, 1 - confidence)
+def judge_claims(study: FittedStudy) -> list[dict[str, Any]]:
+    """Return a row a claim (the table claims), in order; p-values adjusted over all that can be tested (Holm)."""
+    surfaces = {surface.response: surface for surface in study.surfaces}
+    rows, tested = [], []
+    for claim in study.plan.claims:
         said = {name: claim[name] for name in ("name", "response", "term", "statement", "source", "finding", "sign")}
-        said |= {"framework": place[1], "p_published": claim["p"], "verdict": "undecided"}
-        judged.append(said | reason_columns(untested) | found)
-    return judged
+        row = said | {"framework": claim["framework"] or "absolute", "p_published": claim["p"], "verdict": "undecided"}
+        rows.append(row)
+        if reason := untested_reason(claim, study):
+            row.update(reason_columns(reason))
+        else:
+            surface = surfaces[claim["response"]]
+            tested.append((claim, row, surface, read_claim(claim, surface, study.plan.baseline)))
+    for _, row, surface, found in tested:
+        row.update(found.columns() | {"smallest_effect": surface.smallest_effect})
+    if tested:
+        adjust_families([row for _, row, _, _ in tested], columns_key(()), "holm", "claim")
+    for claim, row, surface, found in tested:
+        row.update(judged(claim, row, surface, found))
+    return rows
 
 
 def reason_columns(reason: Reason | None) -> dict[str, str | None]:
@@ -59,75 +62,120 @@ def reason_columns(reason: Reason | None) -> dict[str, str | None]:
     return {"reason": reason and reason.sentence, "reason_code": reason and reason.code}
 
 
-def keyed(table: pd.DataFrame, *columns: str) -> dict[tuple[Any, ...], Row]:
-    """Return the rows of a table by their values in some columns, missing values as None."""
-    return {tuple(row[name] for name in columns): row for row in as_rows(table)}
-
-
-def judge_claim(
-    claim: Claim, found: Row, fit: Row, factors: Mapping[str, Mapping[str, Any]], alpha: float
-) -> dict[str, Any]:
-    """Return what this study finds of a claim: the estimate of its term, and the verdict."""
-    row = measured(found, factors) | {"found": found["verdict"], "smallest_effect": fit["smallest_effect"]}
-    row["minimum_detectable"] = SPAN[found["group"]] * found["std_error"] * detectable(found["df"], alpha)
-    row["verdict"] = verdict_on(claim, found)
-    return row | reason_columns(undecided_reason(row, fit, alpha) if row["verdict"] == "undecided" else None)
-
-
-def untested_reason(term: str, fit: Row | None, factors: Mapping[str, Mapping[str, Any]], model: str) -> Reason | None:
-    """Say why this study has no estimate of a term: its factors, its model, or the gate that stopped the fit."""
-    fixed = [factor_label(name) for name in factors_of(term) if name not in factors]
+def untested_reason(claim: Claim, study: FittedStudy) -> Reason | None:
+    """Say why this study has no estimate of a claim's term: its factors, its model, a gate that stopped the fit."""
+    plan, response = study.plan, claim["response"]
+    fixed = [factor_label(name) for name in factors_of(claim["term"]) if name not in plan.codings]
     if fixed:
         return Reason(Undecided.FIXED_FACTOR, f"this study does not vary {joined(fixed)}")
-    if term not in {term_name(known) for known in terms(list(factors), model)}:
-        return Reason(Undecided.NO_TERM, f"the model of this study ({model}) has no such term")
-    if fit is None:
+    if claim["term"] not in map(term_name, plan.columns):
+        return Reason(Undecided.NO_TERM, f"the model of this study ({plan.order}) has no such term")
+    if response in study.stopped:
+        return study.stopped[response]
+    if response not in plan.responses:
         return Reason(Undecided.NO_FIT, "this study has no fit of the metric")
-    return Reason(fit["gate_code"], fit["gate"]) if fit["gate"] else None
+    lacks = study.metrics[f"baseline_{response}"].isna().any()
+    if claim["framework"] == "relative" and lacks:
+        return Reason(Stop.NO_BASELINE, f"the baseline has no {response}.")
+    return None
 
 
-def measured(found: Row, factors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a coefficient as the change over the levels that its verdict is about, with the levels of one factor."""
-    scaled = {name: SPAN[found["group"]] * found[name] for name in ("estimate", "std_error", "ci_low", "ci_high")}
-    row = scaled | {"p_value": found["p_value"], "p_adjusted": found["p_adjusted"], "unit": UNITS[found["group"]]}
-    names = factors_of(found["term"])
-    if len(names) == 1:
-        levels = factors[names[0]]["levels"]
-        row |= {"from_level": float(min(levels)), "to_level": float(max(levels))}
-    return row
+# What a claim asks ----------------------------------------------------------------------------------------------------
 
 
-def verdict_on(claim: Claim, found: Row) -> str:
-    """Return replicated, contradicted or undecided.
+@dataclass(frozen=True)
+class Answer:
+    """What the surface says to a claim."""
 
-    That a term has no effect is replicated only where it is shown to be negligible.
+    reading: Reading
+    unit: str
+    levels: Mapping[str, float]  # from_level and to_level, where it is about one factor's range
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of the table claims that hold it."""
+        return self.reading.columns() | {"unit": self.unit} | self.levels
+
+
+def read_claim(claim: Claim, surface: Surface, baseline: Mapping[str, float]) -> Answer:
+    """Return the estimate that a claim is about.
+
+    A relative first-order claim is about the slope at the baseline, per natural step: the range would stretch it far
+    beyond where it was read. An absolute one with a sign is about the mean change over the factor's range, and without
+    a sign about all simple effects.
     """
-    ours = found["verdict"]
-    if ours not in ("effect", "negligible"):
+    term = next(known for known in surface.columns if term_name(known) == claim["term"])
+    group = term_group(term)
+    if group != "first_order":
+        weights = WHOLE[group] * surface.padded(np.eye(len(surface.columns)))[surface.columns.index(term)]
+        return Answer(read_contrast(surface, weights), UNITS[group], levels_of(term, surface))
+    if claim["framework"] == "relative":
+        coding = surface.codings[term[0]]
+        slope = slopes_at(surface, baseline)[surface.columns.index(term)] * coding.step
+        return Answer(read_contrast(surface, slope), step_unit(term[0], coding.scale), {})
+    family = simple_effects(surface, term[0])
+    if claim["sign"] is None:
+        return Answer(read_family(surface, family.weights), UNITS["family"], levels_of(term, surface))
+    ends = (family.from_levels == family.from_levels.min()) & (family.to_levels == family.to_levels.max())
+    return Answer(read_contrast(surface, family.weights[ends].mean(0)), UNITS["change"], levels_of(term, surface))
+
+
+def levels_of(term: Term, surface: Surface) -> dict[str, float]:
+    """Return the ends of a term's factor; none where it has several factors."""
+    levels = surface.codings[term[0]].levels
+    return {"from_level": float(min(levels)), "to_level": float(max(levels))} if len(set(term)) == 1 else {}
+
+
+# The verdict ----------------------------------------------------------------------------------------------------------
+
+
+def judged(claim: Claim, row: Row, surface: Surface, found: Answer) -> dict[str, Any]:
+    """Return the verdict on a claim, with what these runs could have found and why it is undecided."""
+    out = {"minimum_detectable": found.reading.std_error * detectable(found.reading.df, surface.alpha)}
+    verdict = verdict_on(claim, row, found.reading, surface)
+    reason = None if verdict != "undecided" else undecided_reason(claim, row | out, surface)
+    return out | {"verdict": verdict} | reason_columns(reason)
+
+
+def verdict_on(claim: Claim, row: Row, found: Reading, surface: Surface) -> str:
+    """Return replicated, contradicted, smaller than matters or undecided.
+
+    row: with p_adjusted. A claim without a sign cannot lie on the other side of zero, so that only the absence of an
+    effect that matters speaks against it. "Not found significant" claims nothing, so nothing contradicts it.
+    """
+    bound, finding, sign = surface.smallest_effect, claim["finding"], claim["sign"]
+    small = bound is not None and surface.shows_absence and -bound < found.least and found.most < bound
+    if finding == "not_significant":
         return "undecided"
-    if claim["finding"] == "none":
-        return "replicated" if ours == "negligible" else "contradicted"
-    if ours == "negligible":
+    if finding == "none":
+        beyond = bound is not None and max(found.ci_low, -found.ci_high) > bound
+        return "replicated" if small else "contradicted" if beyond else "undecided"
+    if (sign == "positive" and found.ci_high < 0) or (sign == "negative" and found.ci_low > 0):
         return "contradicted"
-    sign = "positive" if found["estimate"] > 0 else "negative"
-    return "replicated" if claim["sign"] in (None, sign) else "contradicted"
+    if row["p_adjusted"] < surface.alpha:
+        return "replicated"
+    return "smaller than matters" if small else "undecided"
 
 
-def undecided_reason(row: Row, fit: Row, alpha: float) -> Reason:
-    """Say why a claim is undecided although its term was estimated: noise, the count of claims, or power."""
-    smallest = row["smallest_effect"]
-    if row["p_value"] < alpha:
+def undecided_reason(claim: Claim, row: Row, surface: Surface) -> Reason:
+    """Say why a claim is undecided although its term was estimated: what it says, noise, the count of claims, power."""
+    smallest, alpha = row["smallest_effect"], surface.alpha
+    if claim["finding"] == "not_significant":
+        return Reason(Undecided.NO_CLAIM, "that something was not found significant claims neither an effect nor none")
+    if row["p_value"] < alpha and claim["finding"] == "effect":
         adjusted = f"p is below {alpha:.2g}, but no longer once all claims are counted"
         return Reason(Undecided.MULTIPLE_CLAIMS, adjusted)
-    if smallest is None or fit["pure_error_sd"] is None:
+    if surface.population and surface.seeds < 2:
         return Reason(Undecided.NO_NOISE, "with one seed there is no noise to measure an effect against")
-    if row["minimum_detectable"] <= smallest:
+    if not surface.shows_absence:
+        few = f"{counted(surface.seeds, 'seed')} cannot show that a seed does not change slopes; that takes {FEW_SEEDS}"
+        return Reason(Undecided.FEW_SEEDS, few)
+    if smallest is None or row["minimum_detectable"] <= smallest:
         chance = "neither a change of the size of interest nor its absence is shown, although it could have been"
         return Reason(Undecided.CHANCE, chance)
-    needed = counted(seeds_needed(int(fit["seeds"]), row["minimum_detectable"], smallest), "seed")
+    needed = counted(seeds_needed(surface.seeds, row["minimum_detectable"], smallest), "seed")
     return Reason(
         Undecided.POWER,
-        f"with {counted(int(fit['seeds']), 'seed')} a change is found with a probability of {percent(POWER)} only from "
+        f"with {counted(surface.seeds, 'seed')} a change is found with a probability of {percent(POWER)} only from "
         f"{significant(row['minimum_detectable'])} on, and the smallest effect of interest is "
         f"{significant(smallest)}; that takes about {needed}",
     )

@@ -5,21 +5,32 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from finevar.analyses.baselines import fit_matched
+from finevar.analyses.effects import judged_effects
 from finevar.analyses.gates import stop_reason
-from finevar.metrics import SmallestEffect, smallest_effect
+from finevar.metrics import RESPONSES, smallest_effect
 from finevar.reasons import FAILED, MISSING, Reason, Stop
 from finevar.statistics.ladder import ladder_rows, quality
-from finevar.statistics.regression import Surface, contrast, contrasts, fit_relative, fit_surface, predicted
-from finevar.statistics.verdicts import adjust_families, columns_key, equivalence, judge
-from finevar.study.coding import Codings, Term, codings_of, model_matrix, step_unit, term_group, term_name, terms
+from finevar.statistics.regression import (
+    NEW_SENTENCES,
+    THESE_SENTENCES,
+    Sentences,
+    Surface,
+    contrasts,
+    fit_relative,
+    fit_surface,
+    predicted,
+)
+from finevar.statistics.verdicts import adjust_families, columns_key, verdict
+from finevar.study.coding import Codings, Term, codings_of, step_unit, term_group, term_name, terms
 from finevar.tables import Rows
 
 PROFILE_POINTS = 41
@@ -72,6 +83,14 @@ def finished_runs(metrics: pd.DataFrame, response: str) -> pd.DataFrame:
     return metrics[(metrics["status"] == "ok") & metrics[response].notna()].reset_index(drop=True)
 
 
+Outcomes = Callable[[pd.DataFrame, str], tuple[Sentences, Sentences]]  # of runs, and of the baseline, on a response
+
+
+def no_outcomes(runs: pd.DataFrame, response: str) -> tuple[Sentences, Sentences]:
+    """Return that nothing is known of single sentences: models that were found, or a metric without contributions."""
+    return {}, {}
+
+
 @dataclass(frozen=True)
 class FittedStudy:
     """A study's runs, what to do with them, and what they give: a surface of each response, or why there is none."""
@@ -80,34 +99,46 @@ class FittedStudy:
     plan: Plan
     surfaces: Sequence[Surface]  # of the responses that pass the gates
     stopped: Mapping[str, Reason]  # what stopped every other response
+    outcomes: Outcomes
 
     @classmethod
-    def of(cls, metrics: pd.DataFrame, plan: Plan) -> FittedStudy:
-        """Fit every response of the plan."""
+    def of(cls, metrics: pd.DataFrame, plan: Plan, outcomes: Outcomes = no_outcomes) -> FittedStudy:
+        """Fit every response of the plan; outcomes: of runs and baseline, sentence by sentence."""
         surfaces, stopped = [], {}
         for response in plan.responses:
             used = finished_runs(metrics, response)
             if reason := stop_reason(metrics, used, response, plan.codings, plan.columns):
                 stopped[response] = reason
-            else:
-                surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence))
-        return cls(metrics, plan, surfaces, stopped)
+                continue
+            sentences, frozen = outcomes(used, response)
+            known = {"smallest_effect": bound_of(metrics, plan, response), "sentences": sentences, "frozen": frozen}
+            surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence, **known))
+        return cls(metrics, plan, surfaces, stopped, outcomes)
 
-    def smallest_effect(self, response: str) -> SmallestEffect:
-        """Return the smallest change of a response that matters."""
-        return smallest_effect(response, self.plan.smallest_effect, baseline_value(self.metrics, response))
+    @cached_property
+    def effects(self) -> Rows:
+        """Return the rows of the table effects, with verdicts."""
+        return judged_effects(self.surfaces)
 
     def of_responses(self, responses: Sequence[str], metrics: pd.DataFrame | None = None) -> FittedStudy:
         """Return the study of other responses, fitting those that are not; metrics: with columns for them."""
         known = {surface.response: surface for surface in self.surfaces}
         new = [name for name in responses if name not in known and name not in self.stopped]
         metrics = self.metrics if metrics is None else metrics
-        more = FittedStudy.of(metrics, dataclasses.replace(self.plan, responses=new))
+        more = FittedStudy.of(metrics, dataclasses.replace(self.plan, responses=new), self.outcomes)
         known |= {surface.response: surface for surface in more.surfaces}
         stopped = self.stopped | more.stopped
         plan = dataclasses.replace(self.plan, responses=responses)
         surfaces = [known[name] for name in responses if name in known]
-        return FittedStudy(metrics, plan, surfaces, {name: stopped[name] for name in responses if name in stopped})
+        kept = {name: stopped[name] for name in responses if name in stopped}
+        return FittedStudy(metrics, plan, surfaces, kept, self.outcomes)
+
+
+def bound_of(metrics: pd.DataFrame, plan: Plan, response: str) -> float | None:
+    """Return the smallest change of a response that matters; None of a part of the loss."""
+    if response not in RESPONSES:
+        return None
+    return smallest_effect(response, plan.smallest_effect, baseline_value(metrics, response)).value
 
 
 def fit_study(study: FittedStudy) -> dict[str, Rows]:
@@ -133,12 +164,12 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
         coefficients += coefficient_rows(relative, "relative")
         fits.append(fit_row(relative, metrics, "relative") | {"largest_identity_deviation": deviation})
         matched = fit_matched(surface, plan.baseline)
-        coefficients += coefficient_rows(matched, "matched") if matched else []
-    judge_coefficients(coefficients, plan)
+        coefficients += [] if isinstance(matched, str) else coefficient_rows(matched, "matched")
+    judge_coefficients(coefficients, plan, surfaces)
     return {
         "coefficients": coefficients,
         "covariances": [row for surface in surfaces for row in covariance_rows(surface)],
-        "effects": judged_effects(surfaces),
+        "effects": study.effects,
         "fits": sorted(fits, key=lambda row: plan.responses.index(row["response"])),
         "ladder": [row for surface in surfaces for row in ladder_rows(surface, plan.order, surface.unequal)],
         "profiles": [row for surface in surfaces for row in profile_rows(surface)],
@@ -146,28 +177,31 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
     }
 
 
-def judge_coefficients(rows: Rows, plan: Plan) -> None:
-    """Add, in place, adjusted p-values and verdicts: claims by Holm, a framework's other terms by Benjamini-Hochberg.
+def judge_coefficients(rows: Rows, plan: Plan, surfaces: Sequence[Surface]) -> None:
+    """Add, in place, adjusted p-values within each framework and population, and the verdicts on second-order terms.
 
     One test counts once: only coded rows are counted, and those in natural units take theirs; a relative term that the
-    origin does not move is the absolute one, and takes its.
+    origin does not move is the absolute one, and takes its. A factor as a whole has its verdict in the table effects.
     """
     unmoved = {term_name(term) for term in plan.columns if not moves_with_origin(term, plan.columns)}
 
-    def test_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
-        framework = row.get("framework") or "absolute"
-        same = framework == "relative" and row["term"] in unmoved
-        return row["response"], row["term"], "absolute" if same else framework
+    def test_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        same = row["framework"] == "relative" and row["term"] in unmoved
+        return row["response"], row["term"], "absolute" if same else row["framework"], row["population"]
 
-    claimed = {test_of(claim) for claim in plan.claims}
     judged = [row for row in rows if row["group"] in SPAN]
     counted = [row for row in judged if row["units"] == "coded" and test_of(row)[2] == row["framework"]]
-    adjust_families([row for row in counted if test_of(row) in claimed], columns_key(()), "holm", "claim")
     for framework in ("absolute", "relative", "matched"):
-        others = [row for row in counted if row["framework"] == framework and test_of(row) not in claimed]
-        adjust_families(others, columns_key(()), "fdr_bh", f"{framework} term")
-    judge(counted, 1 - plan.confidence)
-    found = {test_of(row): {name: row[name] for name in ("p_adjusted", "family", "verdict")} for row in counted}
+        own = [row for row in counted if row["framework"] == framework]
+        adjust_families(own, columns_key(("population",)), "fdr_bh", f"{framework} term")
+    by_response = {surface.response: surface for surface in surfaces}
+    for row in counted:
+        span, surface = SPAN[row["group"]], by_response[row["response"]]
+        least, most = span * row["ci_low"], span * row["ci_high"]
+        is_whole = row["group"] == "first_order"
+        row["verdict"] = None if is_whole else verdict(surface, row["p_adjusted"], least, most)
+    columns = ("p_adjusted", "family", "verdict")
+    found = {test_of(row): {name: row.get(name) for name in columns} for row in counted}
     for row in judged:
         row |= found[test_of(row)]
 
@@ -178,25 +212,35 @@ def moves_with_origin(term: Term, columns: Sequence[Term]) -> bool:
 
 
 def coefficient_rows(surface: Surface, framework: str) -> Rows:
-    """Return a row per parameter in coded and in natural units."""
+    """Return a row per parameter but seeds' blocks, for each population, in coded and in natural units."""
     rows = []
-    found = contrasts(surface, np.eye(len(surface.names)))
-    for name, own, term in itertools.zip_longest(surface.names, found, surface.columns):
-        group = "block" if term is None else term_group(term)
-        row = {"response": surface.response, "framework": framework, "term": name, "group": group}
-        row |= {"df": surface.fit.df, "t_value": own.estimate / own.std_error}
-        row |= equivalence(surface, SPAN[group] * own.estimate, SPAN[group] * own.std_error) if group in SPAN else {}
-        for units in ("coded", "natural"):
-            scale, unit = term_unit(surface.codings, term, units)
-            rows.append(row | {"units": units, "unit": unit} | own.scaled(scale))
+    kept = np.flatnonzero(surface.unblocked)
+    own = np.eye(len(surface.names))[kept]
+    for population, new_sentences in populations(surface):
+        degrees = surface.read(own, new_sentences=new_sentences).df.tolist()
+        found = contrasts(surface, own, new_sentences=new_sentences)
+        for number, row, df in zip(kept, found, degrees, strict=True):
+            term = surface.columns[number] if number < len(surface.columns) else None
+            start = {"response": surface.response, "framework": framework, "population": population}
+            start |= {"term": surface.names[number], "group": "block" if term is None else term_group(term)}
+            start |= {"df": df, "t_value": row.estimate / (row.std_error or math.nan)}
+            for units in ("coded", "natural"):
+                scale, unit = term_unit(surface.codings, term, units)
+                rows.append(start | {"units": units, "unit": unit} | row.scaled(scale))
     return rows
+
+
+def populations(surface: Surface) -> list[tuple[str | None, bool]]:
+    """Return whom a surface's estimates can be read for, the widest first, and whether sentences are drawn anew."""
+    wide = [(surface.population, True)]
+    return [*wide, (THESE_SENTENCES, False)] if surface.population == NEW_SENTENCES else wide
 
 
 def covariance_rows(surface: Surface) -> Rows:
     """Return the covariance of every pair of the terms' absolute coefficients, in coded units."""
     terms = list(enumerate(surface.names[: len(surface.columns)]))
     return [
-        {"response": surface.response, "term": term, "other": other, "covariance": float(surface.fit.cov[i, j])}
+        {"response": surface.response, "term": term, "other": other, "covariance": float(surface.cov[i, j])}
         for (i, term), (j, other) in itertools.product(terms, repeat=2)
     ]
 
@@ -210,47 +254,6 @@ def term_unit(codings: Codings, term: Term | None, units: str) -> tuple[float, s
     scale = math.prod(codings[name].step for name in term)
     steps = [step_unit(name, codings[name].scale) for name in term]
     return scale, f"{steps[0]}, squared" if len(term) == 2 and term[0] == term[1] else ", ".join(steps)
-
-
-def effect_rows(surface: Surface) -> Rows:
-    """Return the change of the response from each factor's lowest to highest level, the others at the centre."""
-    rows = []
-    for name, coding in surface.codings.items():
-        change = contrast(surface, change_weights(surface, name))
-        step = change.scaled(coding.step / 2)
-        rows.append(
-            {
-                "response": surface.response,
-                "factor": name,
-                "from_level": float(min(coding.levels)),
-                "to_level": float(max(coding.levels)),
-                "change": change.estimate,
-                **{column: getattr(change, column) for column in ("std_error", "ci_low", "ci_high", "p_value")},
-                "per_unit": step["estimate"],
-                "per_unit_ci_low": step["ci_low"],
-                "per_unit_ci_high": step["ci_high"],
-                "unit": step_unit(name, coding.scale),
-                "smallest_effect": surface.smallest_effect,
-                **equivalence(surface, change.estimate, change.std_error),
-            }
-        )
-    return rows
-
-
-def judged_effects(surfaces: Sequence[Surface]) -> Rows:
-    """Return the effects of all surfaces with verdicts, p-values adjusted over all of them."""
-    rows = [row for surface in surfaces for row in effect_rows(surface)]
-    if rows:
-        adjust_families(rows, columns_key(()), "fdr_bh", "effect")
-        judge(rows, surfaces[0].alpha)
-    return rows
-
-
-def change_weights(surface: Surface, name: str) -> np.ndarray:
-    """Return the weights [parameters] of the change along a factor, lowest to highest, the others at the centre."""
-    ends = {other: np.array([-1.0, 1.0]) * (other == name) for other in surface.codings}
-    low, high = surface.padded(model_matrix(ends, surface.columns))
-    return high - low
 
 
 def fit_row(surface: Surface, metrics: pd.DataFrame, framework: str) -> dict[str, Any]:

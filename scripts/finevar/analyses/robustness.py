@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finevar.analyses.fits import FittedStudy, change_weights, judged_effects
+from finevar.analyses.effects import change_weights
+from finevar.analyses.fits import FittedStudy
 from finevar.analyses.gates import levels_text
 from finevar.metrics import towards
 from finevar.reasons import Stop
@@ -26,7 +27,7 @@ from finevar.tables import Rows
 
 def robustness_tables(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables sensitivity and robustness; in both, what is reported comes first."""
-    verdicts = {(row["response"], row["factor"]): row["verdict"] for row in judged_effects(study.surfaces)}
+    verdicts = {(row["response"], row["factor"]): row["verdict"] for row in study.effects if not row["dataset"]}
     return {
         "sensitivity": [row for surface in study.surfaces for row in sensitivity_rows(surface)],
         "robustness": [row for surface in study.surfaces for row in response_rows(surface, verdicts)],

@@ -51,6 +51,6 @@ def compare_study(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables against_baseline and matched."""
     tables: dict[str, Rows] = {"against_baseline": [], "matched": []}
     for surface in study.surfaces:
-        tables["against_baseline"] += against_baseline_rows(surface, study.plan.baseline)
+        tables["against_baseline"] += against_baseline_rows(surface)
         tables["matched"] += matched_rows(surface)
     return tables

@@ -24,6 +24,7 @@ from finevar.metrics import SECONDS, towards
 from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface
 from finevar.statistics.simultaneous import largest_t, parameter_draws
+from finevar.statistics.verdicts import verdict
 from finevar.tables import Rows
 
 MOST_PAIRS = 20_000  # of tried points; beyond, all contrasts there are stand in for their differences
@@ -84,28 +85,20 @@ def largest_difference_t(surface: Surface, weights: np.ndarray) -> float:
         first, second = np.triu_indices(len(weights), 1)
         return largest_t(weights[first] - weights[second], surface, two_sided=True)
     draws = parameter_draws(surface)
-    lengths = (draws * np.linalg.solve(surface.fit.cov, draws.T).T).sum(1)
+    lengths = (draws * np.linalg.lstsq(surface.cov, draws.T)[0].T).sum(1)
     return float(np.sqrt(np.quantile(lengths, surface.confidence)))
 
 
 def price(surface: Surface, change: np.ndarray, quantile: float) -> dict[str, Any]:
-    """Return a price with its interval and its verdict against the smallest effect of interest.
-
-    Negligible where the interval, widened by the smallest effect's own error, lies within it; an effect where it
-    excludes zero.
-    """
+    """Return a price with its interval and its verdict against the smallest effect of interest."""
     value = float(change @ surface.fit.params)
-    error = float(surface.fit.std_errors(change[None])[0])
+    error = float(surface.read(change[None]).std_error[0])
     reach = quantile * error
     row = {"price": value, "std_error": error, "ci_low": value - reach, "ci_high": value + reach}
     row["smallest_effect"] = surface.smallest_effect
     if not change.any():
         return row | {"reason": "the same setting is predicted best for both"}
-    if surface.smallest_effect is None:
-        return row | {"reason": "no noise floor: give two seeds or more"}
-    wider = quantile * math.hypot(error, surface.smallest_effect_se)
-    small = abs(value) + wider < surface.smallest_effect
-    return row | {"verdict": "negligible" if small else "effect" if value > reach else "undecided"}
+    return row | {"verdict": verdict(surface, 0.0 if value > reach else 1.0, value - reach, value + reach)}
 
 
 # Desirability ---------------------------------------------------------------------------------------------------------

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+
+import pandas as pd
 
 from finevar.analyses.claims import judge_claims
 from finevar.analyses.failures import failure_rows
-from finevar.analyses.fits import FittedStudy, Plan, finished_runs, fit_study
+from finevar.analyses.fits import FittedStudy, Plan, fit_study, no_outcomes
 from finevar.analyses.predictions import compare_predictions
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
@@ -15,12 +19,13 @@ from finevar.analyses.variability import variability_rows
 from finevar.commands.found_jobs import compare_pooling, compare_studies
 from finevar.jobs.forks import in_forks
 from finevar.jobs.log import FOUND, LOGGER, Job
-from finevar.metrics import ON_CARDS
+from finevar.metrics import ON_CARDS, RESPONSES
 from finevar.parquet import write_table
 from finevar.reasons import FAILED
 from finevar.results import aggregation
-from finevar.results.predictions import read_contributions
-from finevar.results.study_tables import as_table, read_analysis, read_metrics, write_tables
+from finevar.results.predictions import read_contribution, read_contributions
+from finevar.results.study_tables import as_table, read_metrics, write_tables
+from finevar.statistics.regression import Sentences
 from finevar.study.paths import LOGS
 from finevar.tables import Rows, are_found
 from finevar.words.findings import recommended_sentence
@@ -56,7 +61,19 @@ def aggregate_finished(job: Job) -> None:
 
 def fitted_study(job: Job) -> FittedStudy:
     """Return a study's runs with a surface of each response."""
-    return FittedStudy.of(read_metrics(job.input.metrics), Plan.of(job.params))
+    metrics = read_metrics(job.input.metrics)
+    known = no_outcomes if are_found(metrics) else partial(outcomes, job.input.baselines)
+    return FittedStudy.of(metrics, Plan.of(job.params), known)
+
+
+def outcomes(baselines: Sequence[str], runs: pd.DataFrame, response: str) -> tuple[Sentences, Sentences]:
+    """Return what each test sentence contributes to a response, of runs and of the baseline, by data set."""
+    if response not in RESPONSES:  # a part of the loss
+        return {}, {}
+    datasets = set(runs["dataset"])
+    files = {Path(path).parts[-2]: path for path in baselines}
+    frozen = {name: read_contribution(files[name], response) for name in files.keys() & datasets}
+    return read_contributions(runs, response), {name: each for name, each in frozen.items() if each is not None}
 
 
 def fit_regressions(job: Job) -> None:
@@ -75,21 +92,24 @@ def fit_regressions(job: Job) -> None:
 
 
 def variability(study: FittedStudy) -> dict[str, Rows]:
-    """Divide the variance between runs; nobody publishes the predictions of found models."""
-    known = [] if are_found(study.metrics) else study.plan.responses
-    contributions = {name: read_contributions(finished_runs(study.metrics, name), name) for name in known}
-    return variability_rows(study, contributions)
+    """Divide the variance between runs."""
+    return variability_rows(study, {surface.response: surface.sentences for surface in study.surfaces})
+
+
+def claims(study: FittedStudy) -> dict[str, Rows]:
+    """Judge what was claimed before the study."""
+    return {"claims": judge_claims(study)}
 
 
 # Longest first.
-ANALYSES = (check_study, tuning_rows, tradeoff_rows, variability, compare_study, explore_study, failure_rows)
+ANALYSES = (check_study, tuning_rows, tradeoff_rows, variability, compare_study, explore_study, claims, failure_rows)
 
 
 def analyse_study(job: Job) -> None:
     """Make every analysis table that the fits are not, several analyses at once."""
     study = fitted_study(job)
     calls = [partial(analysis, study) for analysis in ANALYSES]
-    calls += [partial(compare_predictions, study, job.input.baselines), partial(claims, job)]
+    calls += [partial(compare_predictions, study, job.input.baselines)]
     if are_found(study.metrics):
         calls += [partial(compare_pooling, job)]
     tables = {name: rows for found in in_forks(calls, job.threads) for name, rows in found.items()}
@@ -102,16 +122,3 @@ def analyse_study(job: Job) -> None:
     if sentence := recommended_sentence(chosen, response_labels(study.metrics, study.plan.responses)):
         LOGGER.log(FOUND, "%s", sentence)
 
-
-def claims(job: Job) -> dict[str, Rows]:
-    """Judge what was claimed before the study, by its fits."""
-    analysis = job.params.analysis
-    rows = judge_claims(
-        read_analysis(job.input.coefficients),
-        read_analysis(job.input.fits),
-        analysis["claims"],
-        factors=job.params.factors,
-        model=analysis["model"],
-        confidence=analysis["confidence"],
-    )
-    return {"claims": rows}

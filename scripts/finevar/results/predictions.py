@@ -87,6 +87,11 @@ def read_contributions(runs: pd.DataFrame, response: str, root: str | Path = RUN
     return {dataset: example_contributions(found, response) for dataset, found in read_runs(runs, root).items()}
 
 
+def read_contribution(path: str | Path, response: str) -> np.ndarray | None:
+    """Return each example's contribution to one model's response, float64 [examples]; None where it is not known."""
+    return None if RESPONSES[response].each is None else example_contributions(read_predictions([path]), response)[0]
+
+
 def example_contributions(found: Predictions, response: str) -> np.ndarray:
     """Return each model's contributions to a response that has them, float64 [models, examples]."""
     each = RESPONSES[response].each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from scipy.optimize import brentq, linprog
 from scipy.stats import qmc
 
 from finevar.metrics import towards
-from finevar.statistics.regression import Rows, Surface, contrasts, predicted
-from finevar.statistics.simultaneous import largest_t, parameter_draws
+from finevar.statistics.regression import Rows, Surface, predicted
+from finevar.statistics.simultaneous import parameter_draws
 from finevar.statistics.slopes import gradients
 from finevar.study.coding import model_matrix
 
@@ -95,15 +96,18 @@ def region_statistic(surface: Surface, places: np.ndarray) -> np.ndarray:
     """
     slopes = gradients(surface, places)
     values = slopes @ surface.fit.params
-    cov = slopes @ surface.fit.cov @ slopes.transpose(0, 2, 1)
+    cov = slopes @ surface.cov @ slopes.transpose(0, 2, 1)
     return np.einsum("pi,pi->p", values, np.linalg.solve(cov, values[..., None])[..., 0]) / len(surface.codings)
 
 
 def region_limit(surface: Surface) -> float:
-    """Return the quantile of region_statistic at the stationary point itself: Hotelling's, as V is estimated."""
+    """Return the quantile of region_statistic at the stationary point itself: Hotelling's, as V is estimated.
+
+    Infinite where the covariance has fewer degrees of freedom than there are factors: then nothing is excluded.
+    """
     count = len(surface.codings)
-    rest = surface.fit.df - count + 1
-    return float(stats.f.ppf(surface.confidence, count, rest)) * surface.fit.df / rest
+    rest = surface.df - count + 1
+    return float(stats.f.ppf(surface.confidence, count, rest)) * surface.df / rest if rest > 0 else math.inf
 
 
 def confidence_region(surface: Surface, point: np.ndarray) -> dict[str, Any]:
@@ -192,8 +196,8 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     weights = point_contrasts(surface, points)
     values = weights @ surface.fit.params
     chosen = int(np.argmax(towards(surface.response) * values))
-    at = next(contrasts(surface, weights[chosen : chosen + 1]))
-    reach = largest_t(weights, surface, two_sided=True) * at.std_error
+    band = surface.family(weights)
+    low, high = (ends[chosen] for ends in band.interval(surface.confidence))
     rival, drawn = rival_gaps(surface, weights, chosen)
     levels = points[list(surface.codings)]
     cell = surface.runs[list(surface.codings)].eq(levels.loc[chosen]).all(axis=1)
@@ -201,10 +205,11 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
         "response": surface.response,
         "point_id": points.loc[chosen, "point_id"],
         "observed": float(surface.runs.loc[cell, surface.response].mean()),
-        "predicted": at.estimate,
-        "std_error": at.std_error,
-        "ci_low": at.estimate - reach,
-        "ci_high": at.estimate + reach,
+        "population": surface.population,
+        "predicted": float(values[chosen]),
+        "std_error": float(band.found.std_error[chosen]),
+        "ci_low": float(low),
+        "ci_high": float(high),
         "candidates": len(points),
         "rivals": int((rival > 0).sum()),
         "expected_regret": float(np.maximum(drawn, 0).max(1).mean()),
@@ -223,6 +228,7 @@ def rival_gaps(surface: Surface, weights: np.ndarray, chosen: int) -> tuple[np.n
     """
     sign = towards(surface.response)
     others = sign * (np.delete(weights, chosen, axis=0) - weights[chosen])
-    gaps = others @ surface.fit.params
-    most = gaps + largest_t(others, surface, two_sided=False) * surface.fit.std_errors(others)
-    return most, gaps + parameter_draws(surface) @ others.T if len(others) else np.zeros((1, 1))
+    if not len(others):
+        return np.zeros(0), np.zeros((1, 1))
+    most = surface.family(others).interval(1 - 2 * surface.alpha)[1]  # one-sided
+    return most, others @ surface.fit.params + parameter_draws(surface) @ others.T

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,14 +17,19 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.diagnostic import het_breuschpagan
 
-from finevar.statistics import covariance
+from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
 from finevar.statistics.covariance import Errors, Estimate, Fit, errors_of, fit_ols, wald_test
+from finevar.statistics.families import Family, family
 from finevar.study.coding import Codings, Term, design_matrix, model_matrix
 
 SHARED = "runs share trajectories, so their errors are not independent"
 UNEQUAL = "noise differs between settings (Breusch-Pagan), which this test does not allow for"
 
+NEW_SENTENCES = "new seeds and new sentences"
+THESE_SENTENCES = "these sentences"
+
 Rows = list[dict[str, Any]]
+Sentences = Mapping[str, np.ndarray]  # what each test sentence contributes to a metric, by data set
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,10 @@ class Surface:
     pure_error_df: int
     noise_df: float  # degrees of freedom that the pure error is worth, see noise_df()
     test_set_se: float | None
+    smallest_effect: float | None = None  # the smallest change that matters to the user; None where it is not known
+    sentences: Sentences = field(default_factory=dict)  # of the runs, by data set [its runs in their order, sentences]
+    frozen: Sentences = field(default_factory=dict)  # of the baseline, by data set [sentences]
+    own_errors: bool = False  # intervals are those of `errors` alone, and not for new seeds and new sentences
 
     def coded(self, places: pd.DataFrame | None = None) -> dict[str, np.ndarray]:
         """Return the coded level of each factor [places] from natural ones; of all runs without places."""
@@ -89,27 +98,78 @@ class Surface:
         """Return the error rate that goes with the confidence."""
         return 1 - self.confidence
 
-    @property
-    def smallest_effect(self) -> float | None:
-        """Return the smallest effect of interest, None where no noise is known."""
-        return smallest_effect(self.pure_error_sd, self.test_set_se)
+    @cached_property
+    def seeds(self) -> int:
+        """Return the number of seeds."""
+        return self.runs["seed"].nunique()
 
     @property
-    def smallest_effect_se(self) -> float:
-        """Return the standard error of the smallest effect, where it is measured from seeds: its share 1/sqrt(2 df)."""
-        measured = self.pure_error_sd is not None and self.smallest_effect == 2 * self.pure_error_sd
-        return 2 * self.pure_error_sd / math.sqrt(2 * self.noise_df) if measured else 0.0
+    def shows_absence(self) -> bool:
+        """Say whether an effect may be called negligible: found models, which have no seeds, or enough seeds."""
+        return "owner" in self.runs or self.seeds >= FEW_SEEDS
+
+    @property
+    def population(self) -> str | None:
+        """Say whom intervals hold for; None of models that were found."""
+        if "owner" in self.runs:
+            return None
+        return NEW_SENTENCES if self.sentences else THESE_SENTENCES
+
+    @cached_property
+    def unblocked(self) -> np.ndarray:
+        """Return which parameters are no seed's block [parameters]: for new seeds, what a seed shifts is an error."""
+        return np.array([not name.startswith("seed[") for name in self.names])
+
+    @cached_property
+    def spread(self) -> Clustered:
+        """Return the errors of the estimates for new seeds and new sentences.
+
+        With few seeds the fit's own covariance stands for the seeds', as it does of models that were found.
+        """
+        kept, datasets = self.unblocked, pd.factorize(self.runs["dataset"])
+        by_seed = self.seeds >= FEW_SEEDS and "owner" not in self.runs and not self.own_errors
+        few = None if by_seed else dataclasses.replace(self.fit, cov=self.fit.cov[np.ix_(kept, kept)])
+        if self.sentences and not self.own_errors:
+            numbers, parts = datasets[0], [self.sentences[name] for name in datasets[1]]
+        else:  # two sentences alike, which add no variance
+            numbers, parts = np.zeros(len(self.runs), dtype=int), [np.repeat(self.fit.values[:, None], 2, axis=1)]
+        return Clustered(self.fit.matrix[:, kept], self.runs["seed"].to_numpy(), numbers, parts, few)
+
+    def read(self, weights: np.ndarray, *, new_sentences: bool = True) -> Contrasts:
+        """Return linear combinations [rows, parameters] of the parameters for new seeds and new sentences, or these."""
+        found = self.spread.contrasts(weights[:, self.unblocked], new_sentences=new_sentences)
+        return dataclasses.replace(found, estimate=weights @ self.fit.params)
+
+    def family(self, weights: np.ndarray) -> Family:
+        """Return linear combinations [rows, parameters] of the parameters that are judged together."""
+        judged = family(self.spread, weights[:, self.unblocked])
+        return dataclasses.replace(judged, found=dataclasses.replace(judged.found, estimate=weights @ self.fit.params))
+
+    @cached_property
+    def cov(self) -> np.ndarray:
+        """Return the covariance of all parameters for new seeds and new sentences, without negative eigenvalues."""
+        spread = self.spread
+        rows = spread.rows(np.eye(int(self.unblocked.sum())))
+        values, vectors = np.linalg.eigh(spread.seed_cov + sum(spread.sentence_covs) - spread.both_cov)
+        factor = np.zeros((len(self.names), len(values)))
+        factor[self.unblocked] = rows @ (vectors * np.sqrt(np.maximum(values, 0)))
+        return factor @ factor.T
+
+    @cached_property
+    def df(self) -> float:
+        """Return the least degrees of freedom of a term's estimate."""
+        return float(np.nanmin(self.read(np.eye(len(self.names))[: len(self.columns)]).df))
+
+    def against_frozen(self) -> Sentences:
+        """Return the runs' contributions less the frozen baseline's, where both are known."""
+        both = self.sentences.keys() & self.frozen.keys()
+        known = len(both) == len(self.sentences)
+        return {name: each - self.frozen[name] for name, each in self.sentences.items()} if known else {}
 
     def padded(self, weights: np.ndarray) -> np.ndarray:
         """Return weights of the terms [..., terms] as weights of all parameters, blocks averaged."""
         blocks = np.zeros((*weights.shape[:-1], len(self.names) - len(self.columns)))
         return np.concatenate([weights, blocks], axis=-1)
-
-
-def smallest_effect(noise_sd: float | None, test_set_se: float | None) -> float | None:
-    """Return the smallest effect of interest: twice the seeds' noise or the test set's error, whichever is larger."""
-    known = (None if noise_sd is None else 2 * noise_sd, test_set_se)
-    return max((value for value in known if value is not None), default=None)
 
 
 def fit_surface(
@@ -119,8 +179,12 @@ def fit_surface(
     columns: list[Term],
     confidence: float,
     errors: Errors | None = None,
+    **known: Any,
 ) -> Surface:
-    """Fit the absolute surface of a response; errors are read from the runs where they are not given."""
+    """Fit the absolute surface of a response; errors are read from the runs where they are not given.
+
+    known: smallest_effect, sentences and frozen of the surface.
+    """
     errors = errors_of(runs) if errors is None else errors
     matrix, names = design_matrix(runs, codings, columns)
     fit = fit_ols(runs[response].to_numpy(float), matrix, errors)
@@ -128,7 +192,8 @@ def fit_surface(
     worth = noise_df(runs, response, errors)
     se = f"{response}_se"
     test_set = float(runs[se].median()) if se in runs and runs[se].notna().any() else None
-    return Surface(response, codings, columns, names, fit, errors, runs, confidence, error, error_df, worth, test_set)
+    start = (response, codings, columns, names, fit, errors, runs, confidence)
+    return Surface(*start, error, error_df, worth, test_set, **known)
 
 
 def pure_error(runs: pd.DataFrame, response: str) -> tuple[float | None, int]:
@@ -160,9 +225,11 @@ def contrast(surface: Surface, weights: np.ndarray) -> Estimate:
     return next(contrasts(surface, weights[None]))
 
 
-def contrasts(surface: Surface, weights: np.ndarray) -> Iterator[Estimate]:
+def contrasts(surface: Surface, weights: np.ndarray, *, new_sentences: bool = True) -> Iterator[Estimate]:
     """Yield linear combinations [rows, parameters] of the parameters with t intervals and p-values against zero."""
-    return covariance.contrasts(surface.fit, weights, surface.confidence)
+    found = surface.read(weights, new_sentences=new_sentences)
+    columns = (found.estimate, found.std_error, *found.interval(surface.confidence), found.p_value)
+    yield from map(Estimate._make, zip(*(column.tolist() for column in columns), strict=True))
 
 
 def fit_relative(surface: Surface, baseline: Mapping[str, float]) -> tuple[Surface, float]:
@@ -175,7 +242,7 @@ def fit_relative(surface: Surface, baseline: Mapping[str, float]) -> tuple[Surfa
     change = surface.runs[surface.response].to_numpy(float) - frozen
     matrix, names = design_matrix(surface.runs, surface.codings, surface.columns, baseline)
     fit = fit_ols(change, matrix, surface.errors)
-    relative = dataclasses.replace(surface, names=names, fit=fit)
+    relative = dataclasses.replace(surface, names=names, fit=fit, sentences=surface.against_frozen())
     kept = [number for number, term in enumerate(surface.columns) if term]
     read = slopes_at(surface, baseline)[kept]
     pairs = [

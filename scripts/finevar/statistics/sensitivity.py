@@ -27,7 +27,8 @@ def sensitivity_rows(surface: Surface) -> Rows:
     """Return a row per term and specification, the default first."""
     numbers = [number for number, term in enumerate(surface.columns) if term]
     terms = [{"response": surface.response, "term": surface.names[number]} for number in numbers]
-    found = {"default": estimates(surface.fit, numbers)} | refits(surface, numbers)
+    found = {"default": as_reported(surface, numbers), "independent": estimates(surface.fit, numbers)}
+    found |= refits(surface, numbers)
     found["mixed_model"] = mixed_model(surface, numbers, surface.unequal)
     found["transformed"] = transformed(surface, numbers)
     found["permutation"] = permutation(surface, numbers)
@@ -42,6 +43,12 @@ def sensitivity_rows(surface: Surface) -> Rows:
 def estimates(fit: Fit, numbers: Sequence[int]) -> Rows:
     """Return a fit's estimates of some parameters, a row each."""
     return parameter_rows(fit.params, fit.bse, fit.pvalues, numbers)
+
+
+def as_reported(surface: Surface, numbers: Sequence[int]) -> Rows:
+    """Return the estimates for new seeds and new sentences, a row each."""
+    found = surface.read(np.eye(len(surface.names)))
+    return parameter_rows(found.estimate, found.std_error, found.p_value, numbers)
 
 
 def parameter_rows(params: np.ndarray, errors: np.ndarray, p_values: np.ndarray, numbers: Sequence[int]) -> Rows:

@@ -6,14 +6,14 @@ import numpy as np
 
 from finevar.statistics.regression import Surface
 
-DRAWS = 4_000  # for quantiles of the largest of many t values: standard error 0.3 % of a tail probability of 5 %
+DRAWS = 20_000  # for quantiles of the largest of many t values: standard error 0.15 % of a tail probability of 5 %
 DRAW_SEED = 20250101
 
 
 def largest_t(weights: np.ndarray, surface: Surface, *, two_sided: bool) -> float:
     """Return the quantile of the largest t among contrasts [rows, parameters], by simulation from a fixed seed."""
     draws = parameter_draws(surface)
-    errors = surface.fit.std_errors(weights)
+    errors = surface.read(weights).std_error
     largest = np.full(len(draws), -np.inf)
     for start in range(0, len(weights), 500):
         part = slice(start, start + 500)
@@ -26,7 +26,7 @@ def largest_t(weights: np.ndarray, surface: Surface, *, two_sided: bool) -> floa
 
 def parameter_draws(surface: Surface) -> np.ndarray:
     """Return draws [draws, parameters] of the estimates' errors: multivariate t with the fit's covariance."""
-    return t_draws(surface.fit.cov, joint_df(surface))
+    return t_draws(surface.cov, joint_df(surface))
 
 
 def t_draws(cov: np.ndarray, df: float) -> np.ndarray:
@@ -44,11 +44,13 @@ def intervals(value: float, error: float, alone: float, at_once: float) -> dict[
 
 
 def joint_df(surface: Surface) -> float:
-    """Return the degrees of freedom of the fit's covariance where many contrasts are read at once.
+    """Return the degrees of freedom of the estimates' covariance where many contrasts are read at once.
 
-    Hotelling's, df - p + 1 for p parameters, but no more than there are tried points, and than half the clusters: in
+    With seeds enough to be the clusters, those of the least certain term. Else Hotelling's, df - p + 1 for p parameters, but no more than there are tried points, and than half the clusters: in
     many directions at once the covariance's own uncertainty weighs more than in one (see make calibrate).
     """
+    if surface.spread.few is None:
+        return surface.df
     limits = [surface.fit.df - len(surface.names) + 1, len(surface.points)]
     limits += [surface.errors.count / 2] if surface.errors.count is not None else []
     return max(min(limits), 1.0)

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from scipy import stats
 
 from finevar.statistics.regression import Rows, Surface, contrasts
 from finevar.study.coding import model_matrix, step_unit
@@ -111,7 +112,7 @@ def touching(surface: Surface, constant: np.ndarray, linear: np.ndarray) -> list
     """Return the coded values within the range at which the interval of constant + linear x touches zero."""
     pair = np.stack([constant, linear])
     a, b = pair @ surface.fit.params
-    (v_aa, v_ab), (_, v_bb) = pair @ surface.fit.cov @ pair.T
-    t2 = surface.fit.quantile(surface.confidence) ** 2
+    (v_aa, v_ab), (_, v_bb) = pair @ surface.cov @ pair.T
+    t2 = float(stats.t.ppf((1 + surface.confidence) / 2, surface.df)) ** 2
     roots = np.roots([b * b - t2 * v_bb, 2 * (a * b - t2 * v_ab), a * a - t2 * v_aa])
     return sorted(float(root.real) for root in roots if abs(root.imag) < 1e-12 and -1 < root.real < 1)

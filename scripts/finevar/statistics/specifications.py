@@ -44,8 +44,10 @@ def specifications(surface: Surface) -> list[tuple[dict[str, Any], Surface | Obs
         others = other_errors(surface, matrix, trajectories).values()
         covariances = [surface.errors, *(errors for errors in others if isinstance(errors, Errors))]
         for (scale, values), errors in itertools.product(scales.items(), covariances):
-            fitted = dataclasses.replace(form, fit=fit_ols(values, matrix, errors), errors=errors)
-            reported = same and scale == RAW and errors is surface.errors
+            as_reported = scale == RAW and errors is surface.errors
+            fit = fit_ols(values, matrix, errors)
+            fitted = dataclasses.replace(form, fit=fit, errors=errors, own_errors=not as_reported)
+            reported = same and as_reported
             found.append((names | {"covariance": errors.kind, "scale": scale, "reported": reported}, fitted))
     return sorted(found, key=lambda each: (isinstance(each[1], Obstacle), not each[0]["reported"]))
 

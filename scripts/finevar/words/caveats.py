@@ -40,6 +40,7 @@ MODELS = {
 }
 SPECIFICATIONS = {
     "default": "as reported",
+    "independent": "runs independent of their seeds",
     "classical": "classical errors",
     "clustered": "errors clustered by trajectory",
     "mixed_model": "mixed model",

@@ -1,0 +1,194 @@
+"""The effect of each factor on each response: one question over all settings of the others, with one verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from finevar.reasons import Reason, Undecided
+from finevar.statistics.covariance import fit_ols
+from finevar.statistics.estimability import obstacle
+from finevar.statistics.regression import Surface, contrasts
+from finevar.statistics.seed_slopes import SlopesTest, seed_slopes_test
+from finevar.statistics.simple_effects import SimpleEffects, simple_effects
+from finevar.statistics.verdicts import UNDECIDED, Reading, adjust_families, columns_key, read_family, verdict
+from finevar.study.coding import model_matrix, step_unit
+from finevar.tables import Rows
+
+ALL_DATASETS = ""
+SEED_ALPHA = 0.10  # below, seeds are taken to change slopes
+
+
+def judged_effects(surfaces: Sequence[Surface]) -> Rows:
+    """Return the effects of all surfaces (the table effects), p-values adjusted over all of them.
+
+    Where a factor's effect is found to differ between data sets, the verdict on all of them is withheld, and rows of
+    each data set follow.
+    """
+    rows = [row for surface in surfaces for row in effect_rows(surface)]
+    by_response = {surface.response: surface for surface in surfaces}
+    adjust_families(rows, columns_key(("dataset",)), "fdr_bh", "effect")
+    split = {(row["response"], row["factor"]) for row in rows if row["datasets_differ"]}
+    kept = [row for row in rows if row["dataset"] == ALL_DATASETS or (row["response"], row["factor"]) in split]
+    for row in kept:
+        row |= judged(row, by_response[row["response"]])
+    return kept
+
+
+def judged(row: dict[str, Any], surface: Surface) -> dict[str, Any]:
+    """Return the verdict on an effect, or why there is none, and what would decide it."""
+    if row["dataset"] == ALL_DATASETS and row["datasets_differ"]:
+        differ = "the effect differs between data sets, so that there is a verdict on each of them"
+        return {"verdict": None, "reason": differ, "reason_code": Undecided.DATASETS_DIFFER}
+    found = verdict(surface, row["p_adjusted"], row["simple_low"], row["simple_high"])
+    if found is None:
+        alone = "it rests on one seed alone, which says nothing of others"
+        return {"verdict": None, "reason": alone, "reason_code": Undecided.ONE_SEED}
+    reason = open_reason(row, surface) if found == UNDECIDED else None
+    return {"verdict": found, "reason": reason and reason.sentence, "reason_code": reason and reason.code}
+
+
+def open_reason(row: dict[str, Any], surface: Surface) -> Reason:
+    """Say why a verdict is open and what would decide it."""
+    if surface.smallest_effect is None:
+        return Reason(Undecided.NO_BOUND, "no smallest effect of interest is known: set analysis.smallest_effect")
+    if not surface.shows_absence:
+        few = f"{surface.seeds} seeds cannot show that an effect is negligible, which takes 4"
+        return Reason(Undecided.FEW_SEEDS, few)
+    if row["seed_share"] >= 0.5:
+        return Reason(Undecided.MORE_SEEDS, "the interval is wide mostly for the seeds: more of them would narrow it")
+    return Reason(Undecided.MORE_SENTENCES, "the interval is wide mostly for the test sentences: more would narrow it")
+
+
+def effect_rows(surface: Surface) -> Rows:
+    """Return the effects of one surface, over all data sets and, where there are several, on each."""
+    apart = Apart.of(surface)
+    rows = []
+    for factor in surface.codings:
+        p_datasets = apart.p_value(factor) if apart else None
+        slopes = seed_slopes(surface, factor)
+        shared = {
+            "p_datasets": p_datasets,
+            "datasets_differ": p_datasets is not None and p_datasets < surface.alpha,
+            "p_seeds": slopes.p_value,
+            "supposes_slopes": supposes_slopes(surface, slopes),
+        }
+        rows.append({"dataset": ALL_DATASETS} | effect_row(surface, surface, factor) | shared)
+        for number, name in enumerate(apart.datasets if apart else []):
+            own = effect_row(surface, apart.joint, factor, partial(apart.placed, number=number))
+            rows.append({"dataset": name} | own | shared)
+    return rows
+
+
+def effect_row(
+    surface: Surface, read: Surface, factor: str, placed: Callable[[np.ndarray], np.ndarray] = np.asarray
+) -> dict[str, Any]:
+    """Return what a factor does: the change over its range at the middle of the others, and its simple effects.
+
+    read: the surface whose parameters are read, by weights that `placed` makes of weights of the surface's own.
+    """
+    coding, simple = surface.codings[factor], simple_effects(surface, factor)
+    change = next(contrasts(read, placed(change_weights(surface, factor)[None])))
+    found = read_family(read, placed(simple.weights))
+    step = change.scaled(coding.step / 2)
+    return {
+        "response": surface.response,
+        "population": surface.population,
+        "factor": factor,
+        "from_level": float(min(coding.levels)),
+        "to_level": float(max(coding.levels)),
+        "change": change.estimate,
+        **{column: getattr(change, column) for column in ("std_error", "ci_low", "ci_high")},
+        "per_unit": step["estimate"],
+        "per_unit_ci_low": step["ci_low"],
+        "per_unit_ci_high": step["ci_high"],
+        "unit": step_unit(factor, coding.scale),
+        "p_value": found.p_value,
+        "simple_effects": len(simple.weights),
+        "largest": found.estimate,
+        "largest_low": found.ci_low,
+        "largest_high": found.ci_high,
+        **place_of(simple, found),
+        "simple_low": found.least,
+        "simple_high": found.most,
+        "seed_share": found.seed_share,
+        "smallest_effect": surface.smallest_effect,
+    }
+
+
+def place_of(simple: SimpleEffects, found: Reading) -> dict[str, Any]:
+    """Return between which levels the largest simple effect is, and at which levels of the others."""
+    at = ", ".join(f"{name} = {levels[found.number]:.4g}" for name, levels in simple.others.items())
+    ends = {"largest_from": simple.from_levels[found.number], "largest_to": simple.to_levels[found.number]}
+    return {name: float(level) for name, level in ends.items()} | {"largest_at": at}
+
+
+def change_weights(surface: Surface, name: str) -> np.ndarray:
+    """Return the weights [parameters] of the change along a factor, lowest to highest, the others mid-range."""
+    ends = {other: np.array([-1.0, 1.0]) * (other == name) for other in surface.codings}
+    low, high = surface.padded(model_matrix(ends, surface.columns))
+    return high - low
+
+
+# Seeds and data sets that differ --------------------------------------------------------------------------------------
+
+
+def seed_slopes(surface: Surface, factor: str) -> SlopesTest:
+    """Test whether seeds change the slope of a factor."""
+    runs = surface.runs
+    slopes, cells = surface.coded()[factor][:, None], surface.cells
+    design = surface.fit.matrix[:, surface.unblocked]
+    return seed_slopes_test(surface.fit.values, slopes, runs["seed"].to_numpy(), cells, design)
+
+
+def supposes_slopes(surface: Surface, found: SlopesTest) -> bool:
+    """Say whether intervals suppose that a seed does not change slopes, which the test denies or cannot tell."""
+    if surface.population is None or surface.shows_absence:
+        return False
+    return found.p_value is None or found.p_value < SEED_ALPHA or surface.seeds == 2
+
+
+@dataclass(frozen=True)
+class Apart:
+    """One fit in which every term has an estimate of its own on every data set."""
+
+    joint: Surface  # the terms of the first data set, of the second, ..., then the seeds' blocks
+    datasets: list[str]
+    terms: int  # on each
+
+    @classmethod
+    def of(cls, surface: Surface) -> Apart | None:
+        """Fit data sets apart; None where there is one, models were found, or runs cannot estimate that."""
+        numbers, datasets = pd.factorize(surface.runs["dataset"])
+        if len(datasets) < 2 or surface.population is None:
+            return None
+        terms = len(surface.columns)
+        own = [surface.fit.matrix[:, :terms] * (numbers == number)[:, None] for number in range(len(datasets))]
+        blocks = [surface.fit.matrix[:, [number]] for number, kept in enumerate(surface.unblocked) if not kept]
+        matrix = np.hstack([*own, *blocks])
+        if obstacle(matrix, surface.errors):
+            return None
+        names = [f"{name}@{dataset}" for dataset in datasets for name in surface.names[:terms]]
+        names += [name for name, kept in zip(surface.names, surface.unblocked, strict=True) if not kept]
+        columns = surface.columns * len(datasets)
+        fit = fit_ols(surface.fit.values, matrix, surface.errors)
+        return cls(dataclasses.replace(surface, columns=columns, names=names, fit=fit), list(datasets), terms)
+
+    def placed(self, weights: np.ndarray, *, number: int) -> np.ndarray:
+        """Return weights [rows, parameters] of the pooled surface as weights of one data set's terms."""
+        out = np.zeros((len(weights), len(self.joint.names)))
+        out[:, number * self.terms : (number + 1) * self.terms] = weights[:, : self.terms]
+        return out
+
+    def p_value(self, factor: str) -> float:
+        """Return the p-value of the hypothesis that a factor's simple effects are the same on all data sets."""
+        weights = simple_effects(self.joint, factor).weights[:, : self.terms]
+        first = self.placed(weights, number=0)
+        others = [self.placed(weights, number=number) - first for number in range(1, len(self.datasets))]
+        return read_family(self.joint, np.vstack(others)).p_value
