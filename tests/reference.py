@@ -15,8 +15,8 @@ import pandas as pd
 from finevar.study.coding import Coding
 
 SCRIPT = Path(__file__).with_name("reference.R")
-LIBRARIES = ("sandwich", "emmeans", "lme4")
-PACKAGES = "r-base-core r-cran-sandwich r-cran-emmeans r-cran-lme4"
+LIBRARIES = ("sandwich", "clubSandwich", "emmeans", "lme4")
+PACKAGES = "r-base-core r-cran-sandwich r-cran-clubsandwich r-cran-emmeans r-cran-lme4"
 CODINGS = {
     "learning_rate": Coding((1e-5, 2e-5, 4e-5, 8e-5), "log2"),
     "batch_size": Coding((8, 16, 32, 64), "log2"),
