@@ -26,6 +26,7 @@ SHORT = {"learning_rate": "lr", "batch_size": "bs", "epochs": "ep"}
 PLACE = {"learning_rate": 3e-5, "batch_size": 32, "epochs": 3}  # where slopes are read; on no level of learning rate
 
 
+@functools.cache
 def missing_r() -> str | None:
     """Return a sentence on what to install where R or one of its packages is missing."""
     test = "; ".join(f"loadNamespace('{name}')" for name in LIBRARIES)

@@ -27,7 +27,7 @@ from scipy import stats
 from finevar.statistics.covariance import Fit
 
 SINGULAR = 1e-10  # a seed of leverage 1 in a direction: nothing else estimates it, and it has no residual there
-FEW_SEEDS = 4  # from here on the seeds' own variance is used
+FEW_SEEDS = 4  # with fewer, their own variance is too poor and HC3 takes its place
 
 
 @dataclass(frozen=True)
@@ -94,17 +94,15 @@ class Clustered:
     seeds: np.ndarray  # [runs]
     datasets: np.ndarray  # number of each run's data set [runs], from 0
     contributions: Sequence[np.ndarray]  # by data set [its runs, its sentences]; a run's mean is its metric
-    few: Fit | None = None  # below FEW_SEEDS: the fit by HC3 of this design, seeds' blocks and all, for V_seed
+    few: Fit | None = None  # below FEW_SEEDS: the fit of this design, which then has seeds' blocks, for V_seed
 
     def against(self, frozen: Sequence[np.ndarray]) -> Clustered:
-        """Return the same for each run's difference from a frozen model's contributions, by data set [its sentences]."""
-        changes = [
-            np.subtract(runs, model, dtype=float) for runs, model in zip(self.contributions, frozen, strict=True)
-        ]
-        return dataclasses.replace(self, contributions=changes)
+        """Return the same for each run's difference from a frozen model, whose contributions are [its sentences]."""
+        pairs = zip(self.contributions, frozen, strict=True)
+        return dataclasses.replace(self, contributions=[np.subtract(*pair, dtype=float) for pair in pairs])
 
     def contrasts(self, weights: np.ndarray, *, new_sentences: bool = True) -> Contrasts:
-        """Return linear combinations [rows, parameters] of the parameters for new seeds, and new sentences or these."""
+        """Return combinations [rows, parameters] of the parameters for new seeds, and new sentences or these."""
         rows = self.rows(weights)
         by_dataset = np.array([new_sentences * quadratic(rows, cov) for cov in self.sentence_covs])
         sentence = by_dataset.sum(0)
@@ -206,12 +204,12 @@ def cr2_roots(grams: np.ndarray) -> np.ndarray:
 
 
 def cr2_scores(grams: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """Return the scores of each seed [seeds, coordinates, columns] whose cross products are CR2, of columns U_g' y_g."""
+    """Return each seed's scores [seeds, coordinates, columns], whose cross products are CR2, from its U_g' y_g."""
     return cr2_roots(grams) @ (sums - grams @ sums.sum(0))
 
 
 def crossed(scores: np.ndarray) -> np.ndarray:
-    """Return the cross products [coordinates, coordinates] of scores [seeds, coordinates, columns], over all the rest."""
+    """Return the cross products [coordinates, coordinates] of scores [seeds, coordinates, columns]."""
     flat = scores.transpose(1, 0, 2).reshape(scores.shape[1], -1)
     return flat @ flat.T
 

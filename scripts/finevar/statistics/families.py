@@ -19,7 +19,7 @@ from finevar.statistics.clustered import Clustered, Contrasts, two_way, welch
 DRAWS = 100_000  # standard error 0.07 % of a tail probability of 5 %
 DRAW_SEED = 20250101
 CHUNK = 5_000
-MANY_SEEDS = 30  # a variance from more counts as from these many
+MANY_SEEDS = 12  # a variance from more counts as from these many: a reach 1.4 % too wide at most in simulations
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,13 @@ class Family:
     """Contrasts that are judged together."""
 
     found: Contrasts
-    largest: np.ndarray  # the family's largest rarity in each draw, in order [draws]
+    largest: np.ndarray  # the family's largest rarity in each draw, sorted [draws]
 
     @cached_property
     def p_value(self) -> np.ndarray:
         """Return each contrast's p-value adjusted for the family [rows], never below its own; NaN where it has none."""
         below = np.searchsorted(self.largest, rarity(self.found.t**2, self.found.df))
-        p = np.maximum(1 - below / len(self.largest), self.found.p_value)
-        return np.where(np.isnan(self.found.t), np.nan, p)
+        return np.maximum(1 - below / len(self.largest), self.found.p_value)
 
     def interval(self, confidence: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends of intervals [rows] that all hold at once."""
@@ -72,8 +71,10 @@ def largest(
     drawn = sum(normal(seed, draws) ** 2 for _ in range(seeds)) / seeds
     variance = two_way(drawn, found.sentence, found.both)
     df = welch(variance, drawn, seeds, found.sentence, found.sentence_df)
-    squares = (normal(seed, draws) + normal(sentence, draws)) ** 2 * found.variance / (found.seed + found.sentence)
-    return np.fmax.reduce(rarity(squares / variance, df), axis=1)
+    squares = (normal(seed, draws) + normal(sentence, draws)) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):  # what has no variance is never the largest
+        squares *= found.variance / (found.seed + found.sentence)
+        return np.fmax.reduce(rarity(squares / variance, df), axis=1)
 
 
 def scaled(factor: np.ndarray, variance: np.ndarray) -> np.ndarray:

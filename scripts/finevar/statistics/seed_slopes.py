@@ -27,8 +27,8 @@ def seed_slopes_test(
 ) -> SlopesTest:
     """Test whether the slopes of values [runs] along columns [runs, factors] differ between seeds.
 
-    Between the seeds of one cell, where cells have several and that leaves noise, so that a lack of fit does not count as
-    noise; else against the residuals of the surface, whose design [runs, parameters] needs no seeds' blocks.
+    Against the noise within cells, where cells have several seeds: a surface's lack of fit is no part of that. Else
+    against the residuals of the surface, whose design [runs, parameters] needs no seeds' blocks.
     """
     own = (seeds[:, None] == np.unique(seeds)).astype(float)
     if own.shape[1] < 2:
@@ -51,7 +51,7 @@ def within_cells(columns: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 
 def compared(columns: np.ndarray, shifts: int, df: int) -> SlopesTest:
-    """Return the F test of the columns after values [0] and some shifts, of what is left with some degrees of freedom."""
+    """Return the F test of the columns that follow the values and the shifts; df: of the values without either."""
     values = columns[:, 0]
     without, few = residual_sum(values, columns[:, 1 : 1 + shifts])
     rest, many = residual_sum(values, columns[:, 1:])
