@@ -287,3 +287,10 @@ def test_intervals_hold_the_effect_for_new_seeds_and_sentences(seeds, turn):
     drawn = (np.random.default_rng([7, seeds, number]) for number in range(200))
     held = [populations.covered(populations.study(draw, seeds, effect=0.03, turn=turn), 0.03) for draw in drawn]
     assert abs(np.mean(held) - 0.95) < 3 * (0.05 * 0.95 / 200) ** 0.5
+
+
+def test_a_family_finds_nothing_where_seeds_only_change_slopes_and_tails_are_heavy():
+    drawn = (np.random.default_rng([8, number]) for number in range(100))
+    made = (populations.study(draw, 5, tails=True, sentence_turn=0.05) for draw in drawn)
+    found = [dict(populations.findings(one, new_sentences=True))["largest of the draws"] for one in made]
+    assert np.mean(found) < 0.05 + 3 * (0.05 * 0.95 / 100) ** 0.5

@@ -150,7 +150,9 @@ class Clustered:
     def seed_cov(self) -> np.ndarray:
         """Return V_seed of the coordinates."""
         if self.few is None:
-            return crossed(cr2_scores(self.grams, by_seed(self.basis, self.metric[:, None], self.seeds)))
+            sums = by_seed(self.basis, self.metric[:, None], self.seeds)
+            scores = cr2_roots(self.grams) @ (sums - self.grams @ sums.sum(0))
+            return scores[..., 0].T @ scores[..., 0]
         _, scale, right = self.decomposed
         back = scale[:, None] * right
         return back @ self.few.cov @ back.T
@@ -183,11 +185,20 @@ def sentence_covs(basis: np.ndarray, values: np.ndarray, seeds: np.ndarray) -> t
     own, scale, right = np.linalg.svd(basis, full_matrices=False)
     kept = scale > SINGULAR
     own, back = own[:, kept], scale[kept, None] * right[kept]
-    sums = by_seed(own, values, seeds)
-    sums -= sums.mean(2, keepdims=True)
+    totals = centred(own.T @ values)
+    sentence, both = totals @ totals.T, np.zeros((len(totals), len(totals)))
+    grams = by_seed(own, own, seeds)
+    for seed, gram, root in zip(np.unique(seeds), grams, cr2_roots(grams), strict=True):
+        mine = seeds == seed
+        scores = root @ (centred(own[mine].T @ values[mine]) - gram @ totals)
+        both += scores @ scores.T
     sentences = values.shape[1]
-    totals, scores = sums.sum(0), cr2_scores(by_seed(own, own, seeds), sums)
-    return tuple(back.T @ cov @ back / (sentences * (sentences - 1)) for cov in (totals @ totals.T, crossed(scores)))
+    return tuple(back.T @ cov @ back / (sentences * (sentences - 1)) for cov in (sentence, both))
+
+
+def centred(values: np.ndarray) -> np.ndarray:
+    """Return values [rows, sentences] less their means over sentences."""
+    return values - values.mean(1, keepdims=True)
 
 
 def by_seed(basis: np.ndarray, values: np.ndarray, seeds: np.ndarray) -> np.ndarray:
@@ -201,17 +212,6 @@ def cr2_roots(grams: np.ndarray) -> np.ndarray:
     rest = 1 - values
     roots = np.where(rest > SINGULAR, np.maximum(rest, SINGULAR) ** -0.5, 0)
     return (vectors * roots[:, None]) @ vectors.transpose(0, 2, 1)
-
-
-def cr2_scores(grams: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """Return each seed's scores [seeds, coordinates, columns], whose cross products are CR2, from its U_g' y_g."""
-    return cr2_roots(grams) @ (sums - grams @ sums.sum(0))
-
-
-def crossed(scores: np.ndarray) -> np.ndarray:
-    """Return the cross products [coordinates, coordinates] of scores [seeds, coordinates, columns]."""
-    flat = scores.transpose(1, 0, 2).reshape(scores.shape[1], -1)
-    return flat @ flat.T
 
 
 def quadratic(rows: np.ndarray, cov: np.ndarray) -> np.ndarray:
