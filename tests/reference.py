@@ -15,8 +15,8 @@ import pandas as pd
 from finevar.study.coding import Coding
 
 SCRIPT = Path(__file__).with_name("reference.R")
-LIBRARIES = ("sandwich", "emmeans", "lme4", "brglm2")
-PACKAGES = "r-base-core r-cran-sandwich r-cran-emmeans r-cran-lme4 r-cran-brglm2"
+LIBRARIES = ("sandwich", "clubSandwich", "emmeans", "lme4", "brglm2")
+PACKAGES = "r-base-core r-cran-sandwich r-cran-clubsandwich r-cran-emmeans r-cran-lme4 r-cran-brglm2"
 CODINGS = {
     "learning_rate": Coding((1e-5, 2e-5, 4e-5, 8e-5), "log2"),
     "batch_size": Coding((8, 16, 32, 64), "log2"),
@@ -26,6 +26,7 @@ SHORT = {"learning_rate": "lr", "batch_size": "bs", "epochs": "ep"}
 PLACE = {"learning_rate": 3e-5, "batch_size": 32, "epochs": 3}  # where slopes are read; on no level of learning rate
 
 
+@functools.cache
 def missing_r() -> str | None:
     """Return a sentence on what to install where R or one of its packages is missing."""
     test = "; ".join(f"loadNamespace('{name}')" for name in LIBRARIES)

@@ -12,7 +12,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import numpy as np
-from tests.calibration import claims, found, paired, power, simulate, tradeoffs, variability
+from tests.calibration import claims, found, paired, populations, power, simulate, tradeoffs, variability
 
 STUDIES = 2000
 CHUNK = 50
@@ -26,6 +26,7 @@ TOPICS = {
     "claims": claims.rates,
     "found models": found.rates,
     "pairs": paired.rates,
+    "populations": populations.rates,
     "power": power.rates,
     "trade-offs": tradeoffs.rates,
     "variability": variability.rates,
