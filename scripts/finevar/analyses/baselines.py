@@ -18,7 +18,7 @@ from scipy import stats
 from finevar.statistics.checks import saturated_cells
 from finevar.statistics.covariance import CLASSICAL, Fit, contrasts, errors_of, fit_ols
 from finevar.statistics.estimability import obstacle
-from finevar.statistics.noise import noise_at
+from finevar.statistics.noise import modelled_noise, noise_at, noise_model
 from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface
 from finevar.statistics.simultaneous import DRAW_SEED, DRAWS, joint_df, normal_draws
@@ -36,8 +36,8 @@ def against_baseline_rows(surface: Surface, baseline: Mapping[str, float]) -> Ro
 
     SE2 = q'Vq + s2/m - 2 cov. B0 is one training (m = 1) whose noise is taken to be that between seeds. B1 is m runs of
     the study, so its mean and the prediction rest on some of the same runs, which the covariance allows for; the seeds'
-    common shifts cancel, and s2 is what cell means and seeds leave. Where noise differs between settings, s2 is that of
-    the baseline's own. The simultaneous interval holds at all tried points at once.
+    common shifts cancel. s2 is that of the baseline's own setting. The simultaneous interval holds at all tried points
+    at once.
     """
     points = surface.points
     weights = point_contrasts(surface, points)
@@ -124,15 +124,11 @@ def frozen(surface: Surface, baseline: Mapping[str, float]) -> Value | str:
 def retrained(surface: Surface, baseline: Mapping[str, float]) -> Value | str:
     """Return B1's mean over its runs, which are among the fit's."""
     own = at_baseline(surface.runs)
-    squares, df = saturated_cells(surface)
-    error = float(squares[0]) / max(df, 1)
     if not own.any():
         return NO_B1
-    if df < 1:
+    if noise_model(surface) is None:
         return NO_SEEDS
-    variance, worth = error, float(df)
-    if surface.has_own_noise:
-        variance, worth = noise_at(surface, [baseline])[0]
+    variance, worth = modelled_noise(surface, [baseline])[0]
     fit = surface.fit
     shared = variance * fit.bread @ fit.matrix[own].mean(0)
     return Value(float(fit.values[own].mean()), variance / int(own.sum()), worth, shared)

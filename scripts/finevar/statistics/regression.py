@@ -17,6 +17,7 @@ import pandas as pd
 
 from finevar.statistics import covariance
 from finevar.statistics.covariance import Errors, Estimate, Fit, breusch_pagan, errors_of, fit_ols
+from finevar.statistics.robust import CELLS, winsorised, within_cells
 from finevar.study.coding import Codings, Term, design_matrix, model_matrix
 
 SHARED = "runs share trajectories, so their errors are not independent"
@@ -116,11 +117,17 @@ def fit_surface(
 
 
 def pure_error(runs: pd.DataFrame, response: str) -> tuple[float | None, int]:
-    """Return the standard deviation among the seeds of one cell, pooled over cells, and its degrees of freedom."""
-    cells = runs.groupby(["dataset", "point_id"])[response]
-    within = runs[response] - cells.transform("mean")
-    df = len(runs) - cells.ngroups
-    return (float(np.sqrt((within**2).sum() / df)) if df > 0 else None), df
+    """Return the standard deviation among the seeds of one cell, pooled over cells, and its degrees of freedom.
+
+    A deviation beyond three robust standard deviations counts as three, so that one odd run does not decide it.
+    """
+    df = len(runs) - runs.groupby(CELLS).ngroups
+    if df < 1:
+        return None, df
+    deviations = within_cells(runs, response)
+    repeated = ~np.isnan(deviations)
+    shares = 1 - 1 / runs.groupby(CELLS)[response].transform("size").to_numpy(float)[repeated]
+    return float(np.sqrt((winsorised(deviations[repeated]) ** 2 @ shares) / df)), df
 
 
 def noise_df(runs: pd.DataFrame, response: str, errors: Errors) -> float:
