@@ -73,6 +73,13 @@ def finished_runs(metrics: pd.DataFrame, response: str) -> pd.DataFrame:
     return metrics[(metrics["status"] == "ok") & metrics[response].notna()].reset_index(drop=True)
 
 
+def failed_settings(metrics: pd.DataFrame, codings: Codings) -> pd.DataFrame:
+    """Return the natural levels of the settings [settings, factors] at which every run of a data set failed."""
+    runs = metrics[metrics["status"] != MISSING]
+    failed = runs["status"].isin(FAILED).groupby([runs["dataset"], runs["point_id"]]).transform("all")
+    return runs.loc[failed, list(codings)].drop_duplicates()
+
+
 @dataclass(frozen=True)
 class FittedStudy:
     """A study's runs, what to do with them, and what they give: a surface of each response, or why there is none."""
@@ -91,7 +98,8 @@ class FittedStudy:
             if reason := stop_reason(metrics, used, response, plan.codings, plan.columns):
                 stopped[response] = reason
             else:
-                surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence))
+                surface = fit_surface(used, response, plan.codings, plan.columns, plan.confidence)
+                surfaces.append(dataclasses.replace(surface, excluded=failed_settings(metrics, plan.codings)))
         return cls(metrics, plan, surfaces, stopped)
 
     def smallest_effect(self, response: str) -> SmallestEffect:

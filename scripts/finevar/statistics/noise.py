@@ -91,9 +91,8 @@ def noise_model(surface: Surface) -> NoiseModel | None:
     for _ in range(MOST_FITS):
         own, before = variances(within - shifts(tame, seed)), kept
         fitted = np.exp(exog @ coefficients)
-        others = fitted * np.exp(
-            -weight / (1 - weight) * (kept / fitted - 1)
-        )  # to first order, without the cell itself
+        # What the other cells would make of it, to first order: else an odd corner raises its own limit.
+        others = fitted * np.exp(-weight / (1 - weight) * (kept / fitted - 1))
         kept = np.minimum(own, most * others)
         if np.allclose(kept, before, rtol=1e-9, atol=0):
             break

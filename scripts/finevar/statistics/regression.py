@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
 
 from finevar.statistics import covariance
 from finevar.statistics.covariance import Errors, Estimate, Fit, breusch_pagan, errors_of, fit_ols
@@ -40,6 +41,7 @@ class Surface:
     pure_error_df: int
     noise_df: float  # degrees of freedom that the pure error is worth, see noise_df()
     test_set_se: float | None
+    excluded: pd.DataFrame | None = None  # natural levels of the settings at which every run of a data set failed
 
     def coded(self, places: pd.DataFrame | None = None) -> dict[str, np.ndarray]:
         """Return the coded level of each factor [places] from natural ones; of all runs without places."""
@@ -48,8 +50,21 @@ class Surface:
 
     @cached_property
     def points(self) -> pd.DataFrame:
-        """Return the tried points with a finished run, a row each."""
-        return self.runs.drop_duplicates(list(self.codings)).reset_index(drop=True)
+        """Return the tried points at which runs finished on every data set, a row each."""
+        points = self.runs.drop_duplicates(list(self.codings)).reset_index(drop=True)
+        return points[~self.is_excluded(self.coded(points))].reset_index(drop=True)
+
+    def is_excluded(self, coded: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Say for coded places [places] whether the nearest setting that was tried is one at which all runs failed.
+
+        Nothing is predicted or recommended there.
+        """
+        places = np.column_stack([coded[name] for name in self.codings]).astype(float)
+        if self.excluded is None or self.excluded.empty:
+            return np.zeros(len(places), bool)
+        tried = pd.concat([self.excluded, self.runs[list(self.codings)]]).drop_duplicates()
+        levels = np.column_stack([*self.coded(tried).values()])
+        return cdist(places, levels).argmin(1) < len(self.excluded)
 
     @cached_property
     def breusch_pagan(self) -> tuple[float, float, float]:
@@ -200,6 +215,11 @@ def shift_weight(term: Term, other: Term, x0: Mapping[str, float]) -> float:
 
 
 def predicted(surface: Surface, coded: Mapping[str, np.ndarray]) -> Iterator[dict[str, float]]:
-    """Yield prediction, standard error and interval of the mean response at coded points, blocks averaged."""
-    for row in contrasts(surface, surface.padded(model_matrix(coded, surface.columns))):
-        yield {"predicted": row.estimate, "std_error": row.std_error, "ci_low": row.ci_low, "ci_high": row.ci_high}
+    """Yield prediction, standard error and interval of the mean response at coded points, blocks averaged.
+
+    None of them where the nearest setting that was tried is one at which all runs failed.
+    """
+    rows = contrasts(surface, surface.padded(model_matrix(coded, surface.columns)))
+    for row, out in zip(rows, surface.is_excluded(coded), strict=True):
+        found = {"predicted": row.estimate, "std_error": row.std_error, "ci_low": row.ci_low, "ci_high": row.ci_high}
+        yield dict.fromkeys(found) if out else found
