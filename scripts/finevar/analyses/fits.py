@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.baselines import fit_matched
-from finevar.analyses.gates import stop_reason
+from finevar.analyses.gates import obstacle_sentence, stop_reason
 from finevar.metrics import SmallestEffect, smallest_effect
 from finevar.reasons import FAILED, MISSING, Reason, Stop
+from finevar.statistics.estimability import Obstacle
 from finevar.statistics.ladder import ladder_rows, quality
 from finevar.statistics.regression import Surface, contrast, contrasts, fit_relative, fit_surface, predicted
+from finevar.statistics.suspects import without_suspects
 from finevar.statistics.verdicts import adjust_families, columns_key, equivalence, judge
 from finevar.study.coding import Codings, Term, codings_of, model_matrix, step_unit, term_group, term_name, terms
 
@@ -105,6 +107,17 @@ class FittedStudy:
     def smallest_effect(self, response: str) -> SmallestEffect:
         """Return the smallest change of a response that matters."""
         return smallest_effect(response, self.plan.smallest_effect, baseline_value(self.metrics, response))
+
+    def without_suspects(self) -> FittedStudy:
+        """Return the study with each response fitted without the runs that are suspect in it."""
+        found = {surface.response: (surface, without_suspects(surface)) for surface in self.surfaces}
+        stopped = {
+            name: Reason(other.code, obstacle_sentence(other, surface.runs, surface.errors))
+            for name, (surface, other) in found.items()
+            if isinstance(other, Obstacle)
+        }
+        surfaces = [other for _, other in found.values() if isinstance(other, Surface)]
+        return FittedStudy(self.metrics, self.plan, surfaces, {**self.stopped, **stopped})
 
     def of_responses(self, responses: Sequence[str], metrics: pd.DataFrame | None = None) -> FittedStudy:
         """Return the study of other responses, fitting those that are not; metrics: with columns for them."""
