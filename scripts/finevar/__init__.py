@@ -21,7 +21,7 @@ ENGINES = {
     "evaluation": "4",
     "metrics": "1",
     "aggregation": "5",
-    "regression": "4",
+    "regression": "5",
     "report": "4",
     "design_card": "1",
 }

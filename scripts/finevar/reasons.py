@@ -38,10 +38,11 @@ class Stop(StrEnum):
 
     CARDS = "cards"  # a gate that all model cards stand before, see found_gates
     NO_VALUE = "no_value"  # no model card states the response
-    EMPTY_CELLS = "empty_cells"  # points of the design without a finished run
+    EMPTY_CELLS = "empty_cells"  # points of the design without a run that finished or failed
     REPEATED_RUNS = "repeated_runs"
     MIXED_DTYPES = "mixed_dtypes"
     CONSTANT = "constant"  # every run has the same value
+    ZERO_NOISE = "zero_noise"  # all seeds of each point have the same value
     FEW_LEVELS = "few_levels"  # of a factor, for its highest power
     ALIASED = "aliased"  # terms that are combinations of those before them
     NO_RESIDUAL = "no_residual"  # as many parameters as runs

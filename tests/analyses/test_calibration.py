@@ -171,12 +171,10 @@ def test_one_seed_diverged_runs_and_several_data_sets(tmp_path):
     tables = compared(tmp_path, seeds=(0,), datasets=("amazon", "tweets"), diverged=2)
     parts = tables["calibration"]
     assert parts["role"].value_counts().to_dict() == {"run": 52, "baseline": 2}
-    assert tables["calibration_effects"]["change"].isna().all()
-    assert tables["calibration_effects"]["reason"].str.contains("cells have no finished run").all()
+    assert tables["calibration_effects"]["change"].notna().all(), "the other cells are fitted"
     assert set(tables["reliability"]["dataset"]) == {"amazon", "tweets"}
     text = report_of(tables)
     assert "2 diverged left out" in text
-    assert "No change of loss is told: 2 of 54 cells" in text
 
 
 def test_a_study_without_finished_runs_has_a_sentence(tmp_path):

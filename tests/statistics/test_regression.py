@@ -331,7 +331,7 @@ def test_claims_leave_the_family_of_the_other_terms():
 
 def test_a_cell_without_a_finished_run_stops_the_table_and_is_named():
     metrics = study()
-    metrics.loc[metrics["point_id"] == metrics["point_id"][0], "status"] = "diverged"
+    metrics.loc[metrics["point_id"] == metrics["point_id"][0], "status"] = "missing"
     assert gate_of(metrics) == Stop.EMPTY_CELLS
 
 

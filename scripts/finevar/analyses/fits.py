@@ -15,9 +15,10 @@ import pandas as pd
 
 from finevar.analyses.baselines import fit_matched
 from finevar.analyses.effects import judged_effects
-from finevar.analyses.gates import stop_reason
+from finevar.analyses.gates import obstacle_sentence, stop_reason
 from finevar.metrics import RESPONSES, smallest_effect
 from finevar.reasons import FAILED, MISSING, Reason, Stop
+from finevar.statistics.estimability import Obstacle
 from finevar.statistics.ladder import ladder_rows, quality
 from finevar.statistics.regression import (
     NEW_SENTENCES,
@@ -29,6 +30,7 @@ from finevar.statistics.regression import (
     fit_surface,
     predicted,
 )
+from finevar.statistics.suspects import without_suspects
 from finevar.statistics.verdicts import adjust_families, columns_key, verdict
 from finevar.study.coding import Codings, Term, codings_of, step_unit, term_group, term_name, terms
 from finevar.tables import Rows
@@ -83,6 +85,13 @@ def finished_runs(metrics: pd.DataFrame, response: str) -> pd.DataFrame:
     return metrics[(metrics["status"] == "ok") & metrics[response].notna()].reset_index(drop=True)
 
 
+def failed_settings(metrics: pd.DataFrame, codings: Codings) -> pd.DataFrame:
+    """Return the natural levels of the settings [settings, factors] at which every run of a data set failed."""
+    runs = metrics[metrics["status"] != MISSING]
+    failed = runs["status"].isin(FAILED).groupby([runs["dataset"], runs["point_id"]]).transform("all")
+    return runs.loc[failed, list(codings)].drop_duplicates()
+
+
 Outcomes = Callable[[pd.DataFrame, str], tuple[Sentences, Sentences]]  # of runs, and of the baseline, on a response
 
 
@@ -112,6 +121,7 @@ class FittedStudy:
                 continue
             sentences, frozen = outcomes(used, response)
             known = {"smallest_effect": bound_of(metrics, plan, response), "sentences": sentences, "frozen": frozen}
+            known["excluded"] = failed_settings(metrics, plan.codings)
             surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence, **known))
         return cls(metrics, plan, surfaces, stopped, outcomes)
 
@@ -119,6 +129,17 @@ class FittedStudy:
     def effects(self) -> Rows:
         """Return the rows of the table effects, with verdicts."""
         return judged_effects(self.surfaces)
+
+    def without_suspects(self) -> FittedStudy:
+        """Return the study with each response fitted without the runs that are suspect in it."""
+        found = {surface.response: (surface, without_suspects(surface)) for surface in self.surfaces}
+        stopped = {
+            name: Reason(other.code, obstacle_sentence(other, surface.runs, surface.errors))
+            for name, (surface, other) in found.items()
+            if isinstance(other, Obstacle)
+        }
+        surfaces = [other for _, other in found.values() if isinstance(other, Surface)]
+        return FittedStudy(self.metrics, self.plan, surfaces, {**self.stopped, **stopped}, self.outcomes)
 
     def of_responses(self, responses: Sequence[str], metrics: pd.DataFrame | None = None) -> FittedStudy:
         """Return the study of other responses, fitting those that are not; metrics: with columns for them."""

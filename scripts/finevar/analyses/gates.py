@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from finevar.reasons import Reason, Stop
+from finevar.reasons import FAILED, Reason, Stop
 from finevar.statistics.covariance import Errors, errors_of
 from finevar.statistics.estimability import Obstacle, model_obstacle
+from finevar.statistics.robust import CELLS
 from finevar.study.coding import Codings, Shortfall, Term, term_name
 from finevar.tables import are_found
 
@@ -23,6 +24,12 @@ def stop_reason(
     if np.ptp(used[response]) == 0:
         same = f"{response} is {used[response].iloc[0]:g} in every run: there is nothing to explain."
         return Reason(Stop.CONSTANT, same)
+    if has_zero_noise(used, response):
+        alike = (
+            f"{response} is the same to the last digit at all seeds of every point, so no noise is there to measure an "
+            "effect against. Give seeds that differ, or a metric that does."
+        )
+        return Reason(Stop.ZERO_NOISE, alike)
     errors = errors_of(used)
     found = model_obstacle(used, codings, columns, errors)
     return Reason(found.code, obstacle_sentence(found, used, errors)) if found else None
@@ -55,18 +62,23 @@ def found_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> Reas
 
 
 def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> Reason | None:
-    """Return what is wrong with runs that were planned: empty cells, repeated rows, machines of different kinds."""
-    cells = ["dataset", "point_id"]
-    empty = set(metrics[cells].itertuples(index=False)) - set(used[cells].itertuples(index=False))
-    if empty:
+    """Return what is wrong with runs that were planned: empty cells, repeated rows, machines of different kinds.
+
+    A cell whose runs failed is a result, and stops nothing: the rest is fitted, and nothing is predicted there.
+    """
+    known = pd.concat([used, metrics[metrics["status"].isin(FAILED)]])
+    empty = set(metrics[CELLS].itertuples(index=False)) - set(known[CELLS].itertuples(index=False))
+    if empty or used.empty:
         named = ", ".join(sorted(f"{point} on {dataset}" for dataset, point in empty)[:5])
         return Reason(
             Stop.EMPTY_CELLS,
-            f"{len(empty)} of {metrics.groupby(cells).ngroups} cells have no finished run with a "
+            f"{len(empty)} of {metrics.groupby(CELLS).ngroups} cells have no finished run with a "
             f"value of {response} ({named}): a surface through the rest would be extrapolated there. Drop the level "
-            "that causes this, or mend the runs.",
+            "that causes this, or mend the runs."
+            if empty
+            else "every run failed: no setting is left to compare. Lower the learning rates.",
         )
-    repeated = used.duplicated([*cells, "seed"]).sum()
+    repeated = used.duplicated([*CELLS, "seed"]).sum()
     if repeated:
         twice = f"{repeated} rows repeat another row's point, data set and seed: replicates that are not independent."
         return Reason(Stop.REPEATED_RUNS, twice)
@@ -78,6 +90,12 @@ def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> R
             "would pass for an effect. Set training.dtype to one of them.",
         )
     return None
+
+
+def has_zero_noise(used: pd.DataFrame, response: str) -> bool:
+    """Say whether points have several seeds, and all of them the same value."""
+    cells = used.groupby(CELLS)[response]
+    return bool((cells.size() > 1).any() and (cells.max() == cells.min()).all())
 
 
 def levels_text(short: Shortfall) -> str:

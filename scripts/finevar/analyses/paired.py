@@ -147,7 +147,7 @@ def winning_chances(names: Rows, surface: Surface) -> Rows:
     """Return for each tried point the probability that a run of another seed beats the baseline on this test set.
 
     The noise is that between all seeds of a point, what a seed does to all of its runs included, for another seed has a
-    shift of its own. Where noise differs between settings it is the point's own, which leaves such shifts out.
+    shift of its own.
     """
     response = surface.response
     if surface.pure_error_sd is None:

@@ -16,7 +16,7 @@ from statsmodels.stats.multitest import multipletests
 
 from finevar.analyses.fits import FittedStudy, Plan
 from finevar.metrics import SECONDS, towards
-from finevar.statistics.noise import modelled_noise
+from finevar.statistics.noise import modelled_noise, noise_model
 from finevar.statistics.regression import Surface
 from finevar.tables import Rows
 
@@ -237,8 +237,8 @@ def metric_means(study: FittedStudy, surface: Surface | None, own: Mapping[str, 
 
 
 def setting_noise(surface: Surface | None, runs: pd.DataFrame, points: Sequence[str]) -> Noise | None:
-    """Return each point's own noise, where the noise between seeds differs between settings."""
-    if surface is None or surface.pure_error_sd is None or not surface.has_own_noise:
+    """Return each point's own noise, where seeds show it."""
+    if surface is None or noise_model(surface) is None:
         return None
     levels = runs.drop_duplicates("point").set_index("point").loc[list(points), list(surface.codings)]
     return np.array(modelled_noise(surface, levels.to_dict("records"))).T

@@ -8,6 +8,7 @@ from finevar.analyses.robustness import robustness_tables
 from finevar.statistics.checks import check_rows, influence_table
 from finevar.statistics.optimum import optimum_rows, recommendation, ridge_rows
 from finevar.statistics.slopes import interplay_rows, johnson_neyman_rows, slope_rows
+from finevar.statistics.suspects import robust_residuals, suspects
 from finevar.statistics.verdicts import adjust_families, columns_key
 from finevar.tables import Rows
 
@@ -17,7 +18,8 @@ def check_study(study: FittedStudy) -> dict[str, Rows]:
     tables: dict[str, Rows] = {"checks": [], "influence": []}
     for surface in study.surfaces:
         tables["checks"] += check_rows(surface)
-        tables["influence"] += influence_table(surface).to_dict("records")
+        influence = influence_table(surface).assign(robust=robust_residuals(surface), suspect=suspects(surface))
+        tables["influence"] += influence.to_dict("records")
     return tables | robustness_tables(study)
 
 

@@ -19,7 +19,7 @@ from scipy import stats
 from finevar.analyses.fits import SPAN, term_unit
 from finevar.analyses.gates import stop_reason
 from finevar.metrics import RESPONSES
-from finevar.reasons import Reason
+from finevar.reasons import OK, Reason
 from finevar.results.aggregation import trajectory_id
 from finevar.statistics.covariance import errors_of, jackknife_weights
 from finevar.statistics.detectable import POWER, detectable
@@ -111,7 +111,7 @@ def worst_pair(correlations: np.ndarray, names: list[str]) -> tuple[str, str, fl
 
 def planned_gate(design: Design) -> Reason | None:
     """Return why the study's tables would stop even with every run finished, or None."""
-    runs = design.runs.assign(planned=np.arange(len(design.runs), dtype=float), dtype_used="planned")
+    runs = design.runs.assign(planned=np.arange(len(design.runs), dtype=float), dtype_used="planned", status=OK)
     return stop_reason(runs, runs, "planned", design.codings, design.columns)
 
 

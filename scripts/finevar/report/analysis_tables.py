@@ -258,8 +258,18 @@ def influence_table(influence: pd.DataFrame, labels: Labels) -> Table:
         for row in found.nlargest(MOST_INFLUENTIAL, "cook").to_dict("records"):
             shown = [number(row["fitted"]), number(row["residual"], sign=True), number(row["leverage"], 2)]
             shown += [number(row["studentised"], 2, sign=True), number(row["cook"], 3)]
+            shown.append(cell(number(row["robust"], 1, sign=True), note="suspect" if row["suspect"] else ""))
             rows.append([row["run_id"], sentence_case(labels[response]), *shown])
-    columns = ["Run", "Metric", "Fitted#", "Residual#", "Leverage#", "Studentised residual#", "Cook's distance#"]
+    columns = [
+        "Run",
+        "Metric",
+        "Fitted#",
+        "Residual#",
+        "Leverage#",
+        "Studentised residual#",
+        "Cook's distance#",
+        "Robust residual#",
+    ]
     return table(f"The {MOST_INFLUENTIAL} runs of largest Cook's distance for each metric.", columns, rows)
 
 

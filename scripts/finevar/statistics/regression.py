@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
 from statsmodels.stats.diagnostic import het_breuschpagan
 
 from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
 from finevar.statistics.covariance import Errors, Estimate, Fit, errors_of, fit_ols, wald_test
 from finevar.statistics.families import Family, family
+from finevar.statistics.robust import CELLS, winsorised, within_cells
 from finevar.study.coding import Codings, Term, design_matrix, model_matrix
 
 SHARED = "runs share trajectories, so their errors are not independent"
@@ -52,6 +54,7 @@ class Surface:
     sentences: Sentences = field(default_factory=dict)  # of the runs, by data set [its runs in their order, sentences]
     frozen: Sentences = field(default_factory=dict)  # of the baseline, by data set [sentences]
     own_errors: bool = False  # intervals are those of `errors` alone, and not for new seeds and new sentences
+    excluded: pd.DataFrame | None = None  # natural levels of the settings at which every run of a data set failed
 
     def coded(self, places: pd.DataFrame | None = None) -> dict[str, np.ndarray]:
         """Return the coded level of each factor [places] from natural ones; of all runs without places."""
@@ -60,8 +63,21 @@ class Surface:
 
     @cached_property
     def points(self) -> pd.DataFrame:
-        """Return the tried points with a finished run, a row each."""
-        return self.runs.drop_duplicates(list(self.codings)).reset_index(drop=True)
+        """Return the tried points at which runs finished on every data set, a row each."""
+        points = self.runs.drop_duplicates(list(self.codings)).reset_index(drop=True)
+        return points[~self.is_excluded(self.coded(points))].reset_index(drop=True)
+
+    def is_excluded(self, coded: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Say for coded places [places] whether the nearest setting that was tried is one at which all runs failed.
+
+        Nothing is predicted or recommended there.
+        """
+        places = np.column_stack([coded[name] for name in self.codings]).astype(float)
+        if self.excluded is None or self.excluded.empty:
+            return np.zeros(len(places), bool)
+        tried = pd.concat([self.excluded, self.runs[list(self.codings)]]).drop_duplicates()
+        levels = np.column_stack([*self.coded(tried).values()])
+        return cdist(places, levels).argmin(1) < len(self.excluded)
 
     @cached_property
     def cells(self) -> np.ndarray:
@@ -197,11 +213,17 @@ def fit_surface(
 
 
 def pure_error(runs: pd.DataFrame, response: str) -> tuple[float | None, int]:
-    """Return the standard deviation among the seeds of one cell, pooled over cells, and its degrees of freedom."""
-    cells = runs.groupby(["dataset", "point_id"])[response]
-    within = runs[response] - cells.transform("mean")
-    df = len(runs) - cells.ngroups
-    return (float(np.sqrt((within**2).sum() / df)) if df > 0 else None), df
+    """Return the standard deviation among the seeds of one cell, pooled over cells, and its degrees of freedom.
+
+    A deviation beyond three robust standard deviations counts as three, so that one odd run does not decide it.
+    """
+    df = len(runs) - runs.groupby(CELLS).ngroups
+    if df < 1:
+        return None, df
+    deviations = within_cells(runs, response)
+    repeated = ~np.isnan(deviations)
+    shares = 1 - 1 / runs.groupby(CELLS)[response].transform("size").to_numpy(float)[repeated]
+    return float(np.sqrt((winsorised(deviations[repeated]) ** 2 @ shares) / df)), df
 
 
 def noise_df(runs: pd.DataFrame, response: str, errors: Errors) -> float:
@@ -275,6 +297,11 @@ def shift_weight(term: Term, other: Term, x0: Mapping[str, float]) -> float:
 
 
 def predicted(surface: Surface, coded: Mapping[str, np.ndarray]) -> Iterator[dict[str, float]]:
-    """Yield prediction, standard error and interval of the mean response at coded points, blocks averaged."""
-    for row in contrasts(surface, surface.padded(model_matrix(coded, surface.columns))):
-        yield {"predicted": row.estimate, "std_error": row.std_error, "ci_low": row.ci_low, "ci_high": row.ci_high}
+    """Yield prediction, standard error and interval of the mean response at coded points, blocks averaged.
+
+    None of them where the nearest setting that was tried is one at which all runs failed.
+    """
+    rows = contrasts(surface, surface.padded(model_matrix(coded, surface.columns)))
+    for row, out in zip(rows, surface.is_excluded(coded), strict=True):
+        found = {"predicted": row.estimate, "std_error": row.std_error, "ci_low": row.ci_low, "ci_high": row.ci_high}
+        yield dict.fromkeys(found) if out else found

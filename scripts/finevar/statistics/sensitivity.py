@@ -14,6 +14,7 @@ from finevar.statistics.covariance import Fit, clustered_by, fit_ols, jackknife_
 from finevar.statistics.estimability import obstacle
 from finevar.statistics.regression import Rows, Surface
 from finevar.statistics.specifications import agreement, as_trajectories, other_errors, unbounded
+from finevar.statistics.suspects import without_suspects
 from finevar.study.coding import design_matrix
 
 PERMUTATIONS = 999
@@ -32,6 +33,7 @@ def sensitivity_rows(surface: Surface) -> Rows:
     found["mixed_model"] = mixed_model(surface, numbers, surface.unequal)
     found["transformed"] = transformed(surface, numbers)
     found["permutation"] = permutation(surface, numbers)
+    found |= without_odd_runs(surface, numbers)
     found |= {f"without_one_{column}": leave_out(surface, column, numbers) for column in ("cell", "seed", "dataset")}
     return [
         term | {"specification": name, "agrees": agreement(row, default, surface.alpha)} | row
@@ -103,6 +105,16 @@ def mixed_model(surface: Surface, numbers: Sequence[int], unequal: str | None) -
     # Terms that differ between trajectories only have no more degrees of freedom than trajectories leave.
     df = len(np.unique(groups)) - fixed.shape[1] if shared else len(fixed) - fixed.shape[1] - len(np.unique(groups))
     return parameter_rows(params, errors, 2 * stats.t.sf(np.abs(params / errors), df), numbers)
+
+
+def without_odd_runs(surface: Surface, numbers: Sequence[int]) -> dict[str, Rows]:
+    """Return the rows of the same fit without its suspect runs, if there are any."""
+    again = without_suspects(surface)
+    if again is surface:
+        return {}
+    if isinstance(again, Surface):
+        return {"without_suspects": estimates(again.fit, numbers)}
+    return {"without_suspects": without("the other runs do not estimate every term", numbers)}
 
 
 # Permutation ----------------------------------------------------------------------------------------------------------

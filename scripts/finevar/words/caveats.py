@@ -46,6 +46,7 @@ SPECIFICATIONS = {
     "mixed_model": "mixed model",
     "permutation": "permutation",
     "transformed": "transformed scale",
+    "without_suspects": "without suspect runs",
     "without_one_cell": "without one cell",
     "without_one_seed": "without one seed",
     "without_one_dataset": "without one data set",

@@ -276,9 +276,11 @@ def stationary_sentence(row: Row, places: Iterable[Row], label: str, confidence:
     if is_missing(row["kind"]):
         return f"No stationary point of {label}: {str(row['reason']).rstrip('.')}."
     where = joined([f"{factor_label(place['factor'])} {between_levels(place['stationary'])}" for place in places])
-    spread = (row["ci_high"] - row["ci_low"]) / 2
-    span = f"{percent(confidence)} interval {interval(row['ci_low'], row['ci_high'])}"
-    if row["inside"]:
+    if row["inside"] and is_missing(row["stationary_predicted"]):
+        found = f"at {where}, next to a setting at which all runs failed, so that nothing is predicted there"
+    elif row["inside"]:
+        spread = (row["ci_high"] - row["ci_low"]) / 2
+        span = f"{percent(confidence)} interval {interval(row['ci_low'], row['ci_high'])}"
         predicted = estimate(row["stationary_predicted"], spread, sign=False)
         found = f"inside the settings tried, at {where}, where {label} is predicted to be {predicted} ({span})"
     else:

@@ -1,0 +1,50 @@
+"""Suspect runs: those far from what the others at their setting, and the surface, lead to expect.
+
+They stay in every fit, since noise with heavy tails makes such a run in many clean studies; the main conclusions are
+shown with and without them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from statsmodels.robust.norms import HuberT
+from statsmodels.robust.robust_linear_model import RLM
+
+from finevar.statistics.covariance import errors_of
+from finevar.statistics.estimability import Obstacle, model_obstacle
+from finevar.statistics.regression import Surface, fit_surface
+from finevar.statistics.robust import scale, within_cells
+
+SUSPECT = 6.0  # robust studentised residuals
+
+
+def robust_residuals(surface: Surface) -> np.ndarray:
+    """Return each run's residual [runs] from a Huber fit of the surface, in robust standard deviations.
+
+    Huber (1964) with his constant of 1.345. The scale is that of deviations within cells, and of the fit's residuals
+    where a cell has one run; residuals are enlarged for leverage as deviations are for the size of their cell.
+    """
+    fit = surface.fit
+    residuals = RLM(fit.values, fit.matrix, M=HuberT()).fit(maxiter=200).resid / np.sqrt(1 - fit.leverages)
+    within = within_cells(surface.runs, surface.response)
+    spread = scale(np.where(np.isnan(within), residuals, within))
+    return np.divide(residuals, spread, out=np.zeros_like(residuals), where=spread > 0)
+
+
+def suspects(surface: Surface) -> np.ndarray:
+    """Say which runs [runs] are suspect."""
+    return np.abs(robust_residuals(surface)) > SUSPECT
+
+
+def without_suspects(surface: Surface) -> Surface | Obstacle:
+    """Return the surface of the other runs, or what keeps them from estimating it."""
+    odd = suspects(surface)
+    if not odd.any():
+        return surface
+    runs = surface.runs[~odd].reset_index(drop=True)
+    if found := model_obstacle(runs, surface.codings, surface.columns, errors_of(runs)):
+        return found
+    own = surface.runs["dataset"].to_numpy()
+    known = {name: getattr(surface, name) for name in ("excluded", "smallest_effect", "frozen")}
+    known["sentences"] = {name: each[~odd[own == name]] for name, each in surface.sentences.items()}
+    return fit_surface(runs, surface.response, surface.codings, surface.columns, surface.confidence, **known)
