@@ -250,8 +250,8 @@ def count(job: tuple[Cell, range]) -> Sums:
 def rates(cell: Cell, studies: int, pool: Pool) -> Iterator[dict[str, Any]]:
     """Yield a row a score and metric: the rate and its standard error in per cent, and whether it is as promised.
 
-    Studies have numbers and chunks are added in order, so the count of processes changes nothing. Where all studies agree
-    the error is what one that does not would make of it.
+    Studies have numbers and chunks are added in order, so that the count of processes changes nothing. Where all
+    studies agree, the error is what one that does not would make of it.
     """
     chunks = [range(first, min(first + CHUNK, studies)) for first in range(0, studies, CHUNK)]
     total: Sums = defaultdict(lambda: np.zeros(3))
