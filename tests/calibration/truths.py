@@ -10,12 +10,13 @@ noise is t with 3 degrees of freedom), so a(x) is solved for the accuracy that i
 softplus(-CONFIDENCE margin) times a factor of the setting, solved for the wanted mean loss. Errors fall on both labels
 alike and labels are even, so the true F1 is the true accuracy. Truth never passes through the code under test.
 
-Sizes are those of the default study's 54 runs on 500 Amazon sentences (the margin is half the gap of the two logits'
-signed difference over its standard deviation): accuracy 0.854 and loss 0.367 on average; margins of standard deviation
-1.66, 0.93 of it the sentence's own; seeds of one setting differ on 3.5 % of sentences, of which a fifth recurs in that
-seed's other runs; a sentence's slope along rate, batch and epochs has the standard deviation 0.21, 0.13 and 0.15 of the
-margins'; accuracy varies between seeds by 0.0047 beyond the sentences' sampling, 0.002 at the lowest learning rate and
-0.008 at the highest, where runs also disagree most: `growing` is that.
+Sizes are those of the default study's 54 runs on 500 Amazon sentences, in units of the standard deviation of the
+margin, which there is the difference of the two logits, signed by the label, and has a standard deviation of 1.66.
+Accuracy is 0.854 and loss 0.367 on average. A sentence's own difficulty makes 0.93 of the margins' deviation; its
+slopes along rate, batch size and epochs have the deviations 0.21, 0.13 and 0.15. Seeds of one setting differ on 3.5 %
+of sentences, and a fifth of that recurs in the seed's other runs. Accuracy varies between seeds by 0.0047 beyond the
+sampling of sentences, by 0.002 at the lowest learning rate and 0.008 at the highest, where runs also differ on most
+sentences: `growing` is that. Two seeds cannot show how much of it all runs of a seed share: here half of the variance.
 """
 
 from __future__ import annotations

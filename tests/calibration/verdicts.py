@@ -155,7 +155,7 @@ def scores(study: Study, found: Answers, judged: Sequence[str]) -> Iterator[Scor
         yield "nothing said", response, response not in said
     for (response, dataset), own in found.items():
         rates = (*verdict_scores(study.truth, response, dataset, own), *interval_scores(study, response, dataset, own))
-        yield from ((what, response, value) for what, value in rates)
+        yield from ((what, response, value) for what, value in rates if not np.isnan(value))
     for claim, verdict in zip(study.claims, judged, strict=True):
         if (holds := claim_holds(claim, study)) is None:
             continue
@@ -199,9 +199,10 @@ def interval_scores(study: Study, response: str, dataset: str | None, own: Answe
 
 
 def held(interval: Interval, truth: np.ndarray) -> float:
-    """Return the share of intervals that hold the truth, of those that are given."""
+    """Return the share of intervals that hold the truth, of those that are given; not a number where none is."""
+    given = ~np.isnan(interval).any(-1)
     inside = (interval[..., 0] <= truth) & (truth <= interval[..., 1])
-    return float(inside[~np.isnan(interval[..., 0])].mean())
+    return float(inside[given].mean()) if given.any() else np.nan
 
 
 def claim_holds(claim: dict[str, Any], study: Study) -> bool | None:
@@ -226,7 +227,6 @@ def claim_holds(claim: dict[str, Any], study: Study) -> bool | None:
 
 
 # Many studies ---------------------------------------------------------------------------------------------------------
-
 
 Sums = dict[tuple[str, str], np.ndarray]  # by score and metric: studies, the sum of their values and of the squares
 
