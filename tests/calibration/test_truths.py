@@ -48,10 +48,9 @@ def test_opposite_data_sets_cancel():
 def test_margins_give_the_accuracy_and_loss_by_quadrature():
     """Under everything at once, at the corner: normal margins given the run's noise, which is t with 3 df."""
     truth = truths.truth_of(ALL, SIZES, 0.1)
-    growth = np.sqrt(ALL.growth)
     wide = truths.DIFFICULTY**2 + (truths.INTERACTIONS**2).sum() + truths.SEED_SENTENCE**2
-    wide += (truths.RUN_SENTENCE * growth) ** 2 + truths.SHIFT**2 + 3 * truths.SLOPE**2
-    spread = truths.RUN * growth / np.sqrt(3)
+    wide += truths.RUN_SENTENCE**2 * ALL.growth + truths.SHIFT**2 + 3 * truths.SLOPE**2
+    spread = truths.RUN * ALL.growth / np.sqrt(3)
     centre = truth.margins[0, CORNER]
 
     def over_runs(function) -> float:
@@ -80,7 +79,7 @@ def test_many_studies_have_the_true_means(kind):
         for values, expected in ((means, true), (means - means[:, :1], true - true[0])):
             error = values.std(0, ddof=1) / np.sqrt(len(values)) + 1e-12
             assert np.abs((values.mean(0) - expected) / error).max() < 5
-            assert error.max() < (0.004 if name == "loss" else 0.002)
+            assert error.max() < (0.004 if name == "loss" else 0.003)
 
 
 def test_seeds_differ_by_as_much_as_is_said():
