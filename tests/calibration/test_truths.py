@@ -79,7 +79,7 @@ def test_many_studies_have_the_true_means(kind):
         for values, expected in ((means, true), (means - means[:, :1], true - true[0])):
             error = values.std(0, ddof=1) / np.sqrt(len(values)) + 1e-12
             assert np.abs((values.mean(0) - expected) / error).max() < 5
-            assert error.max() < (0.004 if name == "loss" else 0.003)
+            assert error.max() < (0.006 if name == "loss" else 0.003)
 
 
 def test_seeds_differ_by_as_much_as_is_said():
