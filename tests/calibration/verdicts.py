@@ -296,16 +296,15 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str] = ()) -> None:
     """Simulate every kind of study, with and without collapsed runs, and print and write the rates."""
     chosen = options(arguments)
-    found: list[dict[str, Any]] = []
+    chosen.csv.parent.mkdir(parents=True, exist_ok=True)
+    found = pd.DataFrame()
     print("Per cent ± standard error; ! outside its promise, !! by more than two standard errors.")
     with get_context("fork").Pool(os.cpu_count()) as pool:
         for kind, collapsed in itertools.product(chosen.kinds, (False, True)):
             cells = [Cell(kind, collapsed, seeds, chosen.design) for seeds in chosen.seeds]
-            rows = [row for cell in cells for row in rates(cell, chosen.studies, pool)]
+            rows = pd.DataFrame([row for cell in cells for row in rates(cell, chosen.studies, pool)])
             title = f"{kind}, {'one to three runs' if collapsed else 'no run'} collapsed, {chosen.design}"
-            print(f"\n### {title}\n\n{block(pd.DataFrame(rows))}", flush=True)
-            found += rows
-    table = pd.DataFrame(found)
-    chosen.csv.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(chosen.csv, index=False)
-    print(f"\n{table['mark'].eq('!!').sum()} of {len(table)} rates break their promise; all are in {chosen.csv}.")
+            print(f"\n### {title}\n\n{block(rows)}", flush=True)
+            found = pd.concat([found, rows])
+            found.to_csv(chosen.csv, index=False)  # after each kind, so that a run that is ended leaves what it has
+    print(f"\n{found['mark'].eq('!!').sum()} of {len(found)} rates break their promise; all are in {chosen.csv}.")
