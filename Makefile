@@ -50,7 +50,7 @@ report: $(STAMP) ## write Snakemake's own report of a finished study: provenance
 test: $(STAMP) ## run the tests that need no network
 	@$(RUN) pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-calibrate: $(STAMP) ## simulate studies of known truth: how often p-values and intervals are wrong (half an hour)
+calibrate: $(STAMP) ## simulate studies of known truth: how often the analysis is wrong (hours); ARGS="verdicts --studies 100" picks
 	@$(RUN) tests.calibration $(ARGS)
 
 bench: $(STAMP) ## time a step, the study beside its rivals, 10,000 runs; ARGS="step scale" picks (a quarter of an hour)

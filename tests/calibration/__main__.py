@@ -1,18 +1,24 @@
-"""Run the simulations and print a table of rates: python -m tests.calibration [studies]; from the repository's root."""
+"""Run the simulations and print tables of rates, from the repository's root.
+
+python -m tests.calibration [surfaces topics] [--studies 100]   by default both, and then the verdicts
+python -m tests.calibration verdicts [...]                      alone, with options of their own (verdicts.py)
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections import defaultdict
 from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import numpy as np
-from tests.calibration import claims, found, paired, populations, power, simulate, tradeoffs, variability
+from tests.calibration import claims, found, paired, populations, power, simulate, tradeoffs, variability, verdicts
 
 STUDIES = 2000
 CHUNK = 50
@@ -62,7 +68,7 @@ def count(job: tuple[str, str, int]) -> Counts:
     return dict(counts)
 
 
-def rates(name: str, noise: str, studies: int, pool) -> Counts:
+def rates(name: str, noise: str, studies: int, pool: Pool) -> Counts:
     """Return the counts of some studies of one design and noise."""
     total: Counts = defaultdict(lambda: [0, 0])
     for part in pool.imap_unordered(count, [(name, noise, chunk) for chunk in range(studies // CHUNK)]):
@@ -105,19 +111,42 @@ def topic_rates(job: tuple[str, int]) -> tuple[str, list[tuple[str, float]]]:
     return topic, list(TOPICS[topic](studies, seed=0))
 
 
-def main() -> None:
-    """Run all designs and noises, then the topics of a fifth as many studies, as each of theirs takes longer."""
-    studies = int(sys.argv[1]) if len(sys.argv) > 1 else STUDIES
+def print_surfaces(studies: int, pool: Pool) -> None:
+    """Simulate and print all designs and noises."""
     print("| design | noise | what | kind | mean % | range over terms | reported in % of studies | bounds |")
     print("|---|---|---|---|---|---|---|---|")
+    for name in simulate.DESIGNS:
+        for noise in simulate.NOISES:
+            print_table(name, noise, rates(name, noise, studies, pool), studies)
+
+
+def print_topics(studies: int, pool: Pool) -> None:
+    """Simulate and print the topics, of a fifth as many studies, as each of theirs takes longer."""
+    print("\n| topic | what | % of studies |\n|---|---|---|")
+    for topic, shares in pool.imap_unordered(topic_rates, [(topic, max(1, studies // 5)) for topic in TOPICS]):
+        for what, share in shares:
+            print(f"| {topic} | {what} | {share:.1f} |", flush=True)
+
+
+PARTS = {"surfaces": print_surfaces, "topics": print_topics}
+
+
+def main() -> None:
+    """Run the parts that are named, or all."""
+    if sys.argv[1:2] == ["verdicts"]:
+        verdicts.main(sys.argv[2:])
+        return
+    parser = argparse.ArgumentParser(prog="python -m tests.calibration", description="How often the analysis is wrong.")
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}, or verdicts first with its own options")
+    parser.add_argument("--studies", type=int, default=STUDIES, help="of each kind; %(default)s by default")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}, or verdicts alone")
     with get_context("fork").Pool(os.cpu_count()) as pool:
-        for name in simulate.DESIGNS:
-            for noise in simulate.NOISES:
-                print_table(name, noise, rates(name, noise, studies, pool), studies)
-        print("\n| topic | what | % of studies |\n|---|---|---|")
-        for topic, found in pool.imap_unordered(topic_rates, [(topic, max(1, studies // 5)) for topic in TOPICS]):
-            for what, share in found:
-                print(f"| {topic} | {what} | {share:.1f} |", flush=True)
+        for part in chosen.parts or PARTS:
+            PARTS[part](chosen.studies, pool)
+    if not chosen.parts:
+        verdicts.main(["--studies", str(chosen.studies)])
 
 
 if __name__ == "__main__":

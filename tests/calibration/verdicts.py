@@ -1,0 +1,310 @@
+"""How often verdicts, claims, intervals and recommendations are wrong in simulated studies of known truth (truths.py).
+
+    python -m tests.calibration verdicts [--studies 100] [--kinds clean all] [--seeds 4 5] [--design full_factorial]
+
+Every rate is a share of studies, or of intervals within studies, by metric; beside it its Monte Carlo standard error.
+What the workflow says of a study comes from answers() alone; all else here knows the truth and no rule.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import itertools
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from multiprocessing import get_context
+from multiprocessing.pool import Pool
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from tests.calibration import truths
+from tests.calibration.truths import BETTER, CODINGS, FACTORS, GRID, RESPONSES, SMALLEST, Cell, Study, Truth
+
+from finevar.analyses import baselines, claims, fits
+from finevar.statistics import optimum, regression
+from finevar.study.coding import model_matrix, terms
+
+STUDIES, CHUNK = 2000, 25
+SEEDS = (2, 4, 5, 6)
+CONFIDENCE = 0.95
+MODEL = "quadratic"
+TERMS = terms(FACTORS, MODEL)
+NATURAL = {name: coding.natural(GRID[:, number]) for number, (name, coding) in enumerate(CODINGS.items())}
+MATRIX = model_matrix({name: coding.coded(NATURAL[name]) for name, coding in CODINGS.items()}, TERMS)  # [27, terms]
+CHANGES = np.array([MATRIX[high] - MATRIX[low] for low, _, high in map(truths.lines, range(len(FACTORS)))])
+CSV = Path("results/calibration/verdicts.csv")
+
+Interval = np.ndarray  # [..., 2], low and high; not a number where nothing is said
+
+
+class Answer(NamedTuple):
+    """What is said of a metric, over all data sets or on one."""
+
+    verdicts: dict[str, str]  # by factor: effect, small (an effect too small to matter), negligible or undecided
+    effects: Interval  # of the changes from lowest to highest level [factors, 9, 2]
+    coefficients: Interval  # of the coded terms [terms, 2], the intercept first
+    predictions: Interval  # of the means at the settings that were tried [settings, 2]
+    contenders: np.ndarray  # which of these are not separated from the best [settings]
+    chosen: int  # which of these is recommended
+    gain_low: float  # lower end of the 95 % interval of its improvement on the baseline
+
+
+Answers = dict[tuple[str, str | None], Answer]  # by metric and data set; none for a metric that a gate stops
+
+
+# What the workflow says -----------------------------------------------------------------------------------------------
+
+
+def answers(study: Study) -> tuple[Answers, list[str]]:
+    """Analyse a study as the workflow does; return what it says of each metric, and its verdicts on the claims."""
+    plan = fits.Plan(CODINGS, truths.BASELINE, RESPONSES, MODEL, CONFIDENCE, study.claims)
+    fitted = fits.FittedStudy.of(study.runs, plan)
+    verdicts: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in fits.judged_effects(fitted.surfaces):
+        verdicts[row["response"]][row["factor"]] = row["verdict"]
+    coefficients = [row for surface in fitted.surfaces for row in fits.coefficient_rows(surface, "absolute")]
+    fits.judge_coefficients(coefficients, plan)
+    stands = [fits.fit_row(surface, study.runs, "absolute") | {"gate": None} for surface in fitted.surfaces]
+    facts = {"factors": {name: {"levels": coding.levels} for name, coding in CODINGS.items()}, "model": MODEL}
+    judged = claims.judge_claims(
+        pd.DataFrame(coefficients), pd.DataFrame(stands), study.claims, **facts, confidence=CONFIDENCE
+    )
+    found = {
+        (surface.response, None): answer(surface, study, verdicts[surface.response]) for surface in fitted.surfaces
+    }
+    return found, [row["verdict"] for row in judged]
+
+
+def answer(surface: regression.Surface, study: Study, verdicts: dict[str, str]) -> Answer:
+    """Return what is said of one metric over all data sets."""
+    places = surface.padded(MATRIX[study.settings])
+    chosen = int(np.argmax(BETTER[surface.response] * (places @ surface.fit.params)))
+    gaps, _ = optimum.rival_gaps(surface, places, chosen)
+    gain = baselines.difference(surface, places[chosen], baselines.frozen(surface, truths.BASELINE), at_once=0.0)
+    return Answer(
+        verdicts=verdicts,
+        effects=intervals(surface, surface.padded(CHANGES)),
+        coefficients=intervals(surface, np.eye(len(surface.names))[: len(TERMS)]),
+        predictions=intervals(surface, places),
+        contenders=np.insert(gaps > 0, chosen, True),
+        chosen=chosen,
+        gain_low=gain["ci_low"] if BETTER[surface.response] > 0 else -gain["ci_high"],
+    )
+
+
+def intervals(surface: regression.Surface, weights: np.ndarray) -> Interval:
+    """Return the 95 % intervals [..., 2] of contrasts [..., parameters]."""
+    values = weights @ surface.fit.params
+    flat = weights.reshape(-1, weights.shape[-1])
+    reach = surface.fit.quantile(CONFIDENCE) * surface.fit.std_errors(flat).reshape(values.shape)
+    return np.stack([values - reach, values + reach], axis=-1)
+
+
+# What is true of it ---------------------------------------------------------------------------------------------------
+
+
+class Promise(NamedTuple):
+    """Between which per cents a rate shall lie, and in which studies."""
+
+    low: float = 0.0
+    high: float = 100.0
+    fewest_seeds: int = 2
+    kinds: Sequence[str] = tuple(truths.KINDS)
+
+    def mark(self, cell: Cell, rate: float, error: float) -> str:
+        """Return ! where a rate is not as promised, and !! where by more than two standard errors."""
+        beyond = max(self.low - rate, rate - self.high)
+        if beyond <= 0 or cell.seeds < self.fewest_seeds or cell.kind not in self.kinds:
+            return ""
+        return "!" if beyond <= 2 * error else "!!"
+
+
+COVERED = Promise(93, 98, fewest_seeds=4)
+PROMISES = {  # of every score, in the table's order
+    "nothing said": Promise(),
+    "no effect: said to have one": Promise(high=5),
+    "no effect: called negligible": Promise(),
+    "1.5 x smallest: called negligible": Promise(high=5),
+    "1.5 x smallest: found": Promise(),
+    "3 x smallest: found": Promise(low=80, fewest_seeds=5, kinds=("clean",)),
+    "above smallest somewhere: called negligible": Promise(high=5),
+    "true claim: contradicted": Promise(high=2.5),
+    "true claim: replicated": Promise(),
+    "false claim: replicated": Promise(high=2.5),
+    "simple effects: covered": COVERED,
+    "simple effects of the nearest quadratic: covered": COVERED,
+    "coefficients: covered": COVERED,
+    "predictions: covered": COVERED,
+    "predictions of the nearest quadratic: covered": COVERED,
+    "best setting: missing among those not separated": Promise(high=5),
+    "settings not separated": Promise(),
+    "gain: lower bound too high": Promise(high=3),
+}
+
+Score = tuple[str, str, float]  # what, of which metric, its value or share in one study
+
+
+def scores(study: Study, found: Answers, judged: Sequence[str]) -> Iterator[Score]:
+    """Yield every score of a study."""
+    said = {response for response, _ in found}
+    for response in RESPONSES:
+        yield "nothing said", response, response not in said
+    for (response, dataset), own in found.items():
+        rates = (*verdict_scores(study.truth, response, dataset, own), *interval_scores(study, response, dataset, own))
+        yield from ((what, response, value) for what, value in rates if not np.isnan(value))
+    for claim, verdict in zip(study.claims, judged, strict=True):
+        if (holds := claim_holds(claim, study)) is None:
+            continue
+        yield f"{'true' if holds else 'false'} claim: replicated", claim["response"], verdict == "replicated"
+        if holds:
+            yield "true claim: contradicted", claim["response"], verdict == "contradicted"
+
+
+def verdict_scores(truth: Truth, response: str, dataset: str | None, own: Answer) -> Iterator[tuple[str, float]]:
+    """Yield how the verdicts on factors compare with the truth; a cliff gives every factor an effect somewhere."""
+    largest = truth.largest_changes(response, dataset).round(9)
+    for name, most in zip(FACTORS, largest, strict=True):
+        verdict, size = own.verdicts[name], abs(truth.sizes[name])
+        moves, small = verdict in ("effect", "small"), verdict in ("negligible", "small")
+        if most == 0:
+            yield "no effect: said to have one", moves
+            yield "no effect: called negligible", small
+        if most > SMALLEST[response]:
+            yield "above smallest somewhere: called negligible", small
+        if size > 0:
+            yield f"{size:g} x smallest: found", moves
+        if size == 1.5:
+            yield "1.5 x smallest: called negligible", small
+
+
+def interval_scores(study: Study, response: str, dataset: str | None, own: Answer) -> Iterator[tuple[str, float]]:
+    """Yield the shares of intervals that hold the truth, and whether the recommendation does."""
+    surface = study.truth.surface(response, dataset)
+    here = surface[study.settings]
+    nearest = np.linalg.lstsq(MATRIX[study.settings], here)[0]
+    yield "simple effects: covered", held(own.effects, study.truth.simple_effects(response, dataset))
+    yield "simple effects of the nearest quadratic: covered", held(own.effects, CHANGES @ nearest)
+    yield "coefficients: covered", held(own.coefficients[1:], nearest[1:])
+    yield "predictions: covered", held(own.predictions, here)
+    yield "predictions of the nearest quadratic: covered", held(own.predictions, MATRIX[study.settings] @ nearest)
+    better = BETTER[response] * here
+    yield "best setting: missing among those not separated", not own.contenders[better.round(9).argmax()]
+    yield "settings not separated", own.contenders.mean()
+    gain = better[own.chosen] - BETTER[response] * truths.USUAL[response]
+    yield "gain: lower bound too high", own.gain_low > gain
+
+
+def held(interval: Interval, truth: np.ndarray) -> float:
+    """Return the share of intervals that hold the truth, of those that are given; not a number where none is."""
+    given = ~np.isnan(interval).any(-1)
+    inside = (interval[..., 0] <= truth) & (truth <= interval[..., 1])
+    return float(inside[given].mean()) if given.any() else np.nan
+
+
+def claim_holds(claim: dict[str, Any], study: Study) -> bool | None:
+    """Say whether a claim over all data sets is true; None where it depends on where one looks.
+
+    A direction is true where the factor's change has it at the centre, and so has the coefficient of the quadratic that
+    is nearest to the truth at the settings tried; false where neither has it. That there is no effect is true where
+    none is as large as the smallest effect anywhere (of an interaction: where there is none).
+    """
+    response, names = claim["response"], claim["term"].split(":")
+    surface = study.truth.surface(response, None)
+    nearest = np.linalg.lstsq(MATRIX[study.settings], surface[study.settings])[0]
+    number = FACTORS.index(names[0])
+    changes = study.truth.simple_effects(response, None)[number]
+    if claim["finding"] == "none":
+        alone = len(names) == 1
+        size = study.truth.largest_changes(response, None)[number] if alone else np.ptp(changes)
+        return True if size <= (SMALLEST[response] if alone else 1e-9) else None
+    sign = 1 if claim["sign"] == "positive" else -1
+    has = [sign * value > 1e-9 for value in (changes[len(changes) // 2], nearest[1 + number])]
+    return all(has) if all(has) or not any(has) else None
+
+
+# Many studies ---------------------------------------------------------------------------------------------------------
+
+Sums = dict[tuple[str, str], np.ndarray]  # by score and metric: studies, the sum of their values and of the squares
+
+
+def count(job: tuple[Cell, range]) -> Sums:
+    """Simulate, analyse and score some studies of a cell; a score that a study has several times counts by its mean."""
+    gc.freeze()  # statsmodels' multipletests collects garbage: longer than a study, where it looks through all modules
+    cell, numbers = job
+    sums: Sums = defaultdict(lambda: np.zeros(3))
+    for number in numbers:
+        study = truths.simulate(cell, number)
+        values = defaultdict(list)
+        for what, response, value in scores(study, *answers(study)):
+            values[what, response].append(value)
+        for key, own in values.items():
+            mean = float(np.mean(own))
+            sums[key] += (1, mean, mean * mean)
+    return dict(sums)
+
+
+def rates(cell: Cell, studies: int, pool: Pool) -> Iterator[dict[str, Any]]:
+    """Yield a row a score and metric: the rate and its standard error in per cent, and whether it is as promised.
+
+    Studies have numbers and chunks are added in order, so that the count of processes changes nothing. Where all
+    studies agree, the error is what one that does not would make of it.
+    """
+    chunks = [range(first, min(first + CHUNK, studies)) for first in range(0, studies, CHUNK)]
+    total: Sums = defaultdict(lambda: np.zeros(3))
+    for part in pool.imap(count, [(cell, chunk) for chunk in chunks]):
+        for key, sums in part.items():
+            total[key] += sums
+    for (what, promise), response in itertools.product(PROMISES.items(), RESPONSES):
+        if (what, response) in total:
+            seen, added, squares = total[what, response]
+            mean = added / seen
+            variance = squares / seen - mean**2
+            error = 100 * np.sqrt((variance if variance > 1e-9 else (1 - 1 / seen) / seen) / seen)
+            row = {"score": what, "metric": response, "studies": int(seen), "rate": 100 * mean, "error": error}
+            yield cell._asdict() | row | {"mark": promise.mark(cell, 100 * mean, error)}
+
+
+def block(rows: pd.DataFrame) -> str:
+    """Return the table of one kind of study in Markdown: a line a score, a column a metric and count of seeds."""
+    text = rows.assign(
+        value=[f"{rate:.1f} ±{error:.1f}{mark}" for rate, error, mark in rows[["rate", "error", "mark"]].to_numpy()]
+    )
+    wide = text.pivot(index="score", columns=["metric", "seeds"], values="value").fillna("")
+    wide = wide.reindex([what for what in PROMISES if what in wide.index])
+    lines = [["%", *(f"{metric}, {seeds} seeds" for metric, seeds in wide.columns)]]
+    lines += [["---"] * len(lines[0])] + [
+        [what, *values] for what, values in zip(wide.index, wide.to_numpy(), strict=True)
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read what to simulate."""
+    parser = argparse.ArgumentParser(prog="python -m tests.calibration verdicts", description=__doc__.splitlines()[0])
+    parser.add_argument("--studies", type=int, default=STUDIES, help="of each cell; %(default)s by default")
+    parser.add_argument("--kinds", nargs="+", choices=truths.KINDS, default=list(truths.KINDS), help="of truth")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="of a study")
+    parser.add_argument("--design", choices=("central_composite", "full_factorial"), default="central_composite")
+    parser.add_argument("--csv", type=Path, default=CSV, help="where the table goes; %(default)s by default")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Simulate every kind of study, with and without collapsed runs, and print and write the rates."""
+    chosen = options(arguments)
+    chosen.csv.parent.mkdir(parents=True, exist_ok=True)
+    found = pd.DataFrame()
+    print("Per cent ± standard error; ! outside its promise, !! by more than two standard errors.")
+    with get_context("fork").Pool(os.cpu_count()) as pool:
+        for kind, collapsed in itertools.product(chosen.kinds, (False, True)):
+            cells = [Cell(kind, collapsed, seeds, chosen.design) for seeds in chosen.seeds]
+            rows = pd.DataFrame([row for cell in cells for row in rates(cell, chosen.studies, pool)])
+            title = f"{kind}, {'one to three runs' if collapsed else 'no run'} collapsed, {chosen.design}"
+            print(f"\n### {title}\n\n{block(rows)}", flush=True)
+            found = pd.concat([found, rows])
+            found.to_csv(chosen.csv, index=False)  # after each kind, so that a run that is ended leaves what it has
+    print(f"\n{found['mark'].eq('!!').sum()} of {len(found)} rates break their promise; all are in {chosen.csv}.")
