@@ -14,6 +14,7 @@ import itertools
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
 from pathlib import Path
@@ -25,10 +26,15 @@ from tests.calibration import truths
 from tests.calibration.truths import BETTER, CODINGS, FACTORS, GRID, RESPONSES, SMALLEST, Cell, Study, Truth
 
 from finevar.analyses import baselines, claims, fits
-from finevar.statistics import optimum, regression
+from finevar.analyses.effects import ALL_DATASETS
+from finevar.metrics import Evaluated
+from finevar.reasons import COLLAPSED
+from finevar.results.collapse import collapse
+from finevar.statistics import families, optimum, regression
 from finevar.study.coding import model_matrix, terms
 
 STUDIES, CHUNK = 2000, 25
+FEWER_DRAWS = 4_000  # of a family's largest: enough where studies are many
 SEEDS = (2, 4, 5, 6)
 CONFIDENCE = 0.95
 MODEL = "quadratic"
@@ -61,22 +67,20 @@ Answers = dict[tuple[str, str | None], Answer]  # by metric and data set; none f
 
 def answers(study: Study) -> tuple[Answers, list[str]]:
     """Analyse a study as the workflow does; return what it says of each metric, and its verdicts on the claims."""
-    plan = fits.Plan(CODINGS, truths.BASELINE, RESPONSES, MODEL, CONFIDENCE, study.claims)
-    fitted = fits.FittedStudy.of(study.runs, plan)
-    verdicts: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in fits.judged_effects(fitted.surfaces):
-        verdicts[row["response"]][row["factor"]] = row["verdict"]
-    coefficients = [row for surface in fitted.surfaces for row in fits.coefficient_rows(surface, "absolute")]
-    fits.judge_coefficients(coefficients, plan)
-    stands = [fits.fit_row(surface, study.runs, "absolute") | {"gate": None} for surface in fitted.surfaces]
-    facts = {"factors": {name: {"levels": coding.levels} for name, coding in CODINGS.items()}, "model": MODEL}
-    judged = claims.judge_claims(
-        pd.DataFrame(coefficients), pd.DataFrame(stands), study.claims, **facts, confidence=CONFIDENCE
-    )
-    found = {
-        (surface.response, None): answer(surface, study, verdicts[surface.response]) for surface in fitted.surfaces
-    }
-    return found, [row["verdict"] for row in judged]
+    plan = fits.Plan(CODINGS, truths.BASELINE, RESPONSES, MODEL, CONFIDENCE, study.claims, SMALLEST)
+    runs = study.runs.assign(status=np.where(collapsed_runs(study), COLLAPSED, "ok"))
+    fitted = fits.FittedStudy.of(runs, plan, partial(outcomes, study))
+    verdicts: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for row in fitted.effects:
+        if row["verdict"] is not None:
+            verdicts[row["response"], row["dataset"]][row["factor"]] = row["verdict"]
+    found: Answers = {}
+    for surface in fitted.surfaces:
+        found[surface.response, None] = answer(surface, study, verdicts[surface.response, ALL_DATASETS])
+        for dataset in surface.runs["dataset"].unique():
+            if own := verdicts.get((surface.response, dataset)):
+                found[surface.response, dataset] = found[surface.response, None]._replace(verdicts=own)
+    return found, [row["verdict"] for row in claims.judge_claims(fitted)]
 
 
 def answer(surface: regression.Surface, study: Study, verdicts: dict[str, str]) -> Answer:
@@ -84,7 +88,7 @@ def answer(surface: regression.Surface, study: Study, verdicts: dict[str, str]) 
     places = surface.padded(MATRIX[study.settings])
     chosen = int(np.argmax(BETTER[surface.response] * (places @ surface.fit.params)))
     gaps, _ = optimum.rival_gaps(surface, places, chosen)
-    gain = baselines.difference(surface, places[chosen], baselines.frozen(surface, truths.BASELINE), at_once=0.0)
+    low, high = intervals(baselines.against_frozen(surface), places[[chosen]])[0]
     return Answer(
         verdicts=verdicts,
         effects=intervals(surface, surface.padded(CHANGES)),
@@ -92,16 +96,44 @@ def answer(surface: regression.Surface, study: Study, verdicts: dict[str, str]) 
         predictions=intervals(surface, places),
         contenders=np.insert(gaps > 0, chosen, True),
         chosen=chosen,
-        gain_low=gain["ci_low"] if BETTER[surface.response] > 0 else -gain["ci_high"],
+        gain_low=low if BETTER[surface.response] > 0 else -high,
     )
 
 
 def intervals(surface: regression.Surface, weights: np.ndarray) -> Interval:
     """Return the 95 % intervals [..., 2] of contrasts [..., parameters]."""
-    values = weights @ surface.fit.params
-    flat = weights.reshape(-1, weights.shape[-1])
-    reach = surface.fit.quantile(CONFIDENCE) * surface.fit.std_errors(flat).reshape(values.shape)
-    return np.stack([values - reach, values + reach], axis=-1)
+    found = surface.read(weights.reshape(-1, weights.shape[-1]))
+    return np.stack(found.interval(CONFIDENCE), axis=-1).reshape(*weights.shape[:-1], 2)
+
+
+def collapsed_runs(study: Study) -> np.ndarray:
+    """Say which runs [runs] the workflow takes for collapsed."""
+    found = []
+    for part in study.outcomes.values():
+        for hits in part.hits:
+            logits = np.eye(2)[(hits == part.labels).astype(int)]
+            found.append(collapse(Evaluated(logits, part.labels.astype(int)), part.baseline_hits.mean()) is not None)
+    return np.array(found)
+
+
+def outcomes(study: Study, runs: pd.DataFrame, response: str) -> tuple[regression.Sentences, regression.Sentences]:
+    """Return what each sentence contributes to a metric, of finished runs and of the baseline, by data set."""
+    sentences, frozen = {}, {}
+    for name, part in study.outcomes.items():
+        kept = study.runs.loc[study.runs["dataset"] == name, "run_id"].isin(runs["run_id"]).to_numpy()
+        hits, losses = np.vstack([part.baseline_hits, part.hits[kept]]), [part.baseline_losses, *part.losses[kept]]
+        each = np.array(losses) if response == "loss" else hits.astype(float)
+        if response == "f1":
+            each = f1_contributions(hits, part.labels)
+        frozen[name], sentences[name] = each[0], each[1:]
+    return sentences, frozen
+
+
+def f1_contributions(hits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return F1 plus each sentence's influence on it [models, sentences]: a ratio of two sums, by the delta method."""
+    both, either = 2.0 * (hits & labels), np.where(hits, 2.0 * labels, 1.0)  # of true positives; predicted or true
+    f1 = both.sum(1, keepdims=True) / either.sum(1, keepdims=True)
+    return f1 + (both - f1 * either) / either.mean(1, keepdims=True)
 
 
 # What is true of it ---------------------------------------------------------------------------------------------------
@@ -154,7 +186,8 @@ def scores(study: Study, found: Answers, judged: Sequence[str]) -> Iterator[Scor
     for response in RESPONSES:
         yield "nothing said", response, response not in said
     for (response, dataset), own in found.items():
-        rates = (*verdict_scores(study.truth, response, dataset, own), *interval_scores(study, response, dataset, own))
+        rates = [*verdict_scores(study.truth, response, dataset, own)]
+        rates += interval_scores(study, response, own) if dataset is None else []
         yield from ((what, response, value) for what, value in rates if not np.isnan(value))
     for claim, verdict in zip(study.claims, judged, strict=True):
         if (holds := claim_holds(claim, study)) is None:
@@ -168,7 +201,9 @@ def verdict_scores(truth: Truth, response: str, dataset: str | None, own: Answer
     """Yield how the verdicts on factors compare with the truth; a cliff gives every factor an effect somewhere."""
     largest = truth.largest_changes(response, dataset).round(9)
     for name, most in zip(FACTORS, largest, strict=True):
-        verdict, size = own.verdicts[name], abs(truth.sizes[name])
+        verdict, size = own.verdicts.get(name), abs(truth.sizes[name])
+        if verdict is None:  # withheld
+            continue
         moves, small = verdict in ("effect", "small"), verdict in ("negligible", "small")
         if most == 0:
             yield "no effect: said to have one", moves
@@ -181,12 +216,12 @@ def verdict_scores(truth: Truth, response: str, dataset: str | None, own: Answer
             yield "1.5 x smallest: called negligible", small
 
 
-def interval_scores(study: Study, response: str, dataset: str | None, own: Answer) -> Iterator[tuple[str, float]]:
+def interval_scores(study: Study, response: str, own: Answer) -> Iterator[tuple[str, float]]:
     """Yield the shares of intervals that hold the truth, and whether the recommendation does."""
-    surface = study.truth.surface(response, dataset)
+    surface = study.truth.surface(response, None)
     here = surface[study.settings]
     nearest = np.linalg.lstsq(MATRIX[study.settings], here)[0]
-    yield "simple effects: covered", held(own.effects, study.truth.simple_effects(response, dataset))
+    yield "simple effects: covered", held(own.effects, study.truth.simple_effects(response, None))
     yield "simple effects of the nearest quadratic: covered", held(own.effects, CHANGES @ nearest)
     yield "coefficients: covered", held(own.coefficients[1:], nearest[1:])
     yield "predictions: covered", held(own.predictions, here)
@@ -233,6 +268,7 @@ Sums = dict[tuple[str, str], np.ndarray]  # by score and metric: studies, the su
 
 def count(job: tuple[Cell, range]) -> Sums:
     """Simulate, analyse and score some studies of a cell; a score that a study has several times counts by its mean."""
+    families.DRAWS = FEWER_DRAWS
     gc.freeze()  # statsmodels' multipletests collects garbage: longer than a study, where it looks through all modules
     cell, numbers = job
     sums: Sums = defaultdict(lambda: np.zeros(3))

@@ -18,9 +18,10 @@ import pandas as pd
 from scipy.spatial.distance import cdist
 from statsmodels.stats.diagnostic import het_breuschpagan
 
+from finevar.statistics import families
 from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
 from finevar.statistics.covariance import Errors, Estimate, Fit, errors_of, fit_ols, wald_test
-from finevar.statistics.families import Family, family
+from finevar.statistics.families import Family
 from finevar.statistics.robust import CELLS, winsorised, within_cells
 from finevar.study.coding import Codings, Term, design_matrix, model_matrix
 
@@ -158,7 +159,7 @@ class Surface:
 
     def family(self, weights: np.ndarray) -> Family:
         """Return linear combinations [rows, parameters] of the parameters that are judged together."""
-        judged = family(self.spread, weights[:, self.unblocked])
+        judged = families.family(self.spread, weights[:, self.unblocked], draws=families.DRAWS)
         return dataclasses.replace(judged, found=dataclasses.replace(judged.found, estimate=weights @ self.fit.params))
 
     @cached_property
