@@ -88,7 +88,7 @@ def answer(surface: regression.Surface, study: Study, verdicts: dict[str, str]) 
     places = surface.padded(MATRIX[study.settings])
     chosen = int(np.argmax(BETTER[surface.response] * (places @ surface.fit.params)))
     gaps, _ = optimum.rival_gaps(surface, places, chosen)
-    low, high = intervals(baselines.against_frozen(surface), places[[chosen]])[0]
+    low, high = (ends[chosen] for ends in baselines.against_frozen(surface).family(places).interval(CONFIDENCE))
     return Answer(
         verdicts=verdicts,
         effects=intervals(surface, surface.padded(CHANGES)),
