@@ -3,8 +3,6 @@
 The essentials are printed, too.
 """
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from finevar.files import read_facts, write_bytes
@@ -13,19 +11,8 @@ from finevar.planning.design_card import gather_design_facts
 from finevar.report.design_card import design_card_text, render_design_card
 from finevar.results.run_metrics import read_run_metrics
 
-
-def read_finished(paths: Sequence[str]) -> pd.DataFrame:
-    """Return the metrics of the runs that are done; no columns where none is."""
-    return pd.DataFrame(read_run_metrics(paths))
-
-
-def main(snakemake) -> None:
-    with JobLog(snakemake.log[0]):
-        finished = read_finished(snakemake.params.finished)
-        facts = gather_design_facts(snakemake.params.config, read_facts(snakemake.input.pilot), finished)
-        write_bytes(render_design_card(facts).encode(), snakemake.output.html)
-        print(design_card_text(facts, snakemake.output.html), flush=True)
-
-
-if __name__ == "__main__":
-    main(snakemake)
+with JobLog(snakemake.log[0]):
+    finished = pd.DataFrame(read_run_metrics(snakemake.params.finished))  # no columns where no run is done
+    facts = gather_design_facts(snakemake.params.config, read_facts(snakemake.input.pilot), finished)
+    write_bytes(render_design_card(facts).encode(), snakemake.output.html)
+    print(design_card_text(facts, snakemake.output.html), flush=True)

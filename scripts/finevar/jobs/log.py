@@ -85,6 +85,16 @@ def describe(snakemake: Any) -> dict[str, Any]:
     return files | named | {"threads": snakemake.threads}
 
 
+def arguments(snakemake: Any) -> dict[str, Any]:
+    """Return a rule's named files and params, and its threads, as arguments of a function; where it has no file, None.
+
+    But for the param `engine`, which is for Snakemake: a rule whose code computes otherwise runs again.
+    """
+    files = {name: value or None for part in (snakemake.input, snakemake.output) for name, value in part.items()}
+    params = {name: value for name, value in snakemake.params.items() if name != "engine"}
+    return files | params | {"threads": snakemake.threads}
+
+
 class LogFile(logging.FileHandler):
     """A log file; where the disk is full, it goes without what does not fit, and the terminal tells it."""
 
