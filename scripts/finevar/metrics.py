@@ -32,7 +32,8 @@ class Evaluated:
     @functools.cached_property
     def probabilities(self) -> np.ndarray:
         """Return probabilities, float64 [examples, classes]."""
-        return softmax(self.logits)
+        shifted = np.exp(self.logits.astype(np.float64) - self.logits.max(1, keepdims=True))
+        return shifted / shifted.sum(1, keepdims=True)
 
     @property
     def averaged(self) -> range:
@@ -82,11 +83,11 @@ def metrics(logits: np.ndarray, labels: np.ndarray) -> Row:
     """
     evaluated = Evaluated(logits, labels)
     values = {name: response.value(evaluated) for name, response in RESPONSES.items()}
-    errors = {column: RESPONSES[name].standard_error(evaluated) for column, name in STANDARD_ERRORS.items()}
-    undefined = [name for name, value in (values | errors).items() if math.isnan(value)]
-    errors = {column: math.nan if STANDARD_ERRORS[column] in undefined else error for column, error in errors.items()}
+    values |= {column: RESPONSES[name].standard_error(evaluated) for column, name in STANDARD_ERRORS.items()}
+    undefined = [name for name, value in values.items() if math.isnan(value)]
+    unsaid = {*undefined, *(column for column, name in STANDARD_ERRORS.items() if name in undefined)}
     return {
-        **{name: None if math.isnan(value) else value for name, value in (values | errors).items()},
+        **{name: None if name in unsaid else value for name, value in values.items()},
         "reason": f"not defined for these predictions: {', '.join(undefined)}" if undefined else None,
         "f1_average": f1_average(logits.shape[1]),
         "classes": logits.shape[1],
@@ -108,25 +109,14 @@ def scikit_learn() -> ModuleType:
 # Means over examples --------------------------------------------------------------------------------------------------
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities, float64 [examples, classes]."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-    return shifted / shifted.sum(1, keepdims=True)
-
-
-def cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return -log p(label) of each example, float64 [examples].
+def losses(evaluated: Evaluated) -> np.ndarray:
+    """Return each example's cross-entropy, -log p(label), in nats, float64 [examples].
 
     From logits, since scikit-learn's log_loss takes probabilities and clips them: a sure mistake would cost 36 at most.
     """
-    wide = logits.astype(np.float64)
+    wide = evaluated.logits.astype(np.float64)
     shifted = wide - wide.max(1, keepdims=True)
-    return np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(labels)), labels]
-
-
-def losses(evaluated: Evaluated) -> np.ndarray:
-    """Return each example's cross-entropy [examples], in nats."""
-    return cross_entropies(evaluated.logits, evaluated.labels)
+    return np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(shifted)), evaluated.labels]
 
 
 def hits(evaluated: Evaluated) -> np.ndarray:

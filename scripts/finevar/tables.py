@@ -32,8 +32,9 @@ class Table:
         """Return its columns as Arrow has them, all nullable."""
         import pyarrow as pa
 
-        arrow = {float: pa.float64(), int: pa.int64(), str: pa.string(), bool: pa.bool_()}
-        return pa.schema([(name, arrow[kind]) for name, kind in self.columns.items()])
+        from finevar.columns import TYPES
+
+        return pa.schema({name: TYPES[kind] for name, kind in self.columns.items()})
 
 
 def table(rule: str, caption: str, /, *, found_only: bool = False, on_page: bool = True, **columns: type) -> Table:
@@ -47,12 +48,7 @@ ESTIMATE = {"estimate": float, "std_error": float}
 INTERVAL = {"ci_low": float, "ci_high": float}
 SIMULTANEOUS = {"simultaneous_low": float, "simultaneous_high": float}  # hold for all rows at once
 TEST = {"p_value": float, "reason": str}  # reason: why there is no p, or no verdict
-VERDICT = TEST | {
-    "p_adjusted": float,
-    "family": str,
-    "p_equivalence": float,
-    "verdict": str,
-}
+VERDICT = TEST | {"p_adjusted": float, "family": str, "p_equivalence": float, "verdict": str}
 PREDICTED = {"predicted": float, "std_error": float, **INTERVAL}
 
 # Columns in as few lines as hold them.

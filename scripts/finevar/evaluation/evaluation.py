@@ -18,7 +18,7 @@ from finevar.errors import InputError
 from finevar.files import damaged, read_facts
 from finevar.jobs.cache import drop_weights, keep_finished, kept_identity, restore_finished
 from finevar.jobs.stall import ending_if_stalled
-from finevar.metrics import cross_entropies, f1_average, metrics
+from finevar.metrics import Evaluated, f1_average, losses, metrics
 from finevar.models import checkpoint
 from finevar.models.family import Family, Weights
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
@@ -63,7 +63,11 @@ def evaluate_files(**arguments: Any) -> Row:
     """
     job = EvaluationJob(**arguments)
     data, record, outputs = read_facts(job.facts), dict(job.record), [job.predictions, job.metrics]
-    trained = read_facts(job.summary) if job.summary else untrained(Path(job.model))
+    if job.summary:
+        trained = read_facts(job.summary)
+    else:  # what a training's summary would say
+        content = checkpoint.content_of(Path(job.model))
+        trained = {"status": "ok", "model_sha256": content["weights"], "identity": content}
     identity = evaluation_identity(trained.pop("identity"), job.encoded, data, record)
     if job.weights_kept and trained["status"] == "ok":
         require_weights(Path(job.model))
@@ -86,12 +90,6 @@ def require_weights(model: Path) -> None:
     """Raise InputError, and quarantine the model's folder, where its weights went once they were evaluated."""
     if not (model / checkpoint.WEIGHTS).exists():
         raise damaged(model, found="no weights, as they were evaluated once", what="a model with its weights")
-
-
-def untrained(model: Path) -> Row:
-    """Return what there is to say of a model that was not trained here, as a training's summary has it."""
-    content = checkpoint.content_of(model)
-    return {"status": "ok", "model_sha256": content["weights"], "identity": content}
 
 
 def evaluation_identity(
@@ -161,11 +159,14 @@ def evaluate_model(
     if odd := int((~np.isfinite(logits)).any(1).sum()):
         reason = f"logits of {odd:,} of {len(examples):,} evaluation examples are not finite"
         return [], diverged_metrics(classes, len(examples)) | {"status": "diverged", "reason": reason}
-    losses = cross_entropies(logits, examples.labels)
-    predictions = [
-        {"example_id": example_id, "label": int(label), "logits": row.tolist(), "loss": float(loss)}
-        for example_id, label, row, loss in zip(example_ids, examples.labels, logits, losses, strict=True)
-    ]
+    columns = (
+        example_ids,
+        examples.labels.tolist(),
+        logits.tolist(),
+        losses(Evaluated(logits, examples.labels)).tolist(),
+    )
+    rows = zip(*columns, strict=True)
+    predictions = [dict(zip(("example_id", "label", "logits", "loss"), row, strict=True)) for row in rows]
     measured = metrics(logits, examples.labels) | {
         "eval_examples": len(examples),
         "eval_seconds": time.monotonic() - started,
@@ -217,13 +218,6 @@ def predict(
 
 def diverged_metrics(classes: Sequence[str], examples: int) -> Row:
     """Return the metrics of a run that diverged: none."""
-    return (
-        UNDEFINED
-        | dict.fromkeys(("eval_seconds", "eval_peak_memory_mb"))
-        | {
-            "f1_average": f1_average(len(classes)),
-            "classes": len(classes),
-            "eval_examples": examples,
-            "engine": engine(),
-        }
-    )
+    count = len(classes)
+    known = {"f1_average": f1_average(count), "classes": count, "eval_examples": examples, "engine": engine()}
+    return UNDEFINED | dict.fromkeys(("eval_seconds", "eval_peak_memory_mb")) | known
