@@ -24,8 +24,8 @@ from finevar.results.aggregation import trajectory_id
 from finevar.statistics.covariance import errors_of, jackknife_weights
 from finevar.statistics.detectable import POWER, detectable
 from finevar.statistics.regression import pure_error, smallest_effect
-from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, term_group, term_name, terms
-from finevar.study.design import design_points, factor_codings, plan_runs
+from finevar.study.coding import Codings, Term, aliased_terms, codings_of, design_matrix, term_group, term_name, terms
+from finevar.study.design import design_points, plan_runs
 
 ENOUGH_DF = 5  # degrees of freedom from which the study's own noise is taken instead of the prior
 
@@ -74,7 +74,7 @@ def planned_design(config: Config) -> Design:
         for run in plan_runs(config, design_points(config)).values()
     ]
     runs = pd.DataFrame([row | {"trajectory_id": trajectory_id(row)} for row in rows])
-    codings = factor_codings(config)
+    codings = codings_of(config["sweep"]["factors"])
     columns = terms(list(codings), config["analysis"]["model"])
     return Design(runs, codings, columns, *design_matrix(runs, codings, columns))
 

@@ -38,18 +38,10 @@ def format_of(spec: Mapping[str, Any], path: str | Path) -> str | None:
     return spec.get("format") or SUFFIXES.get(Path(path).suffix.lower())
 
 
-def is_file(path: Path) -> bool:
-    """Say whether a path is that of a file; a text that is no path at all, or leads where nobody may look, is none."""
+def is_file(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> bool:
+    """Say whether there is a file, or what `kind` finds; not for a text that is no path, or that one may not follow."""
     try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def is_folder(path: Path) -> bool:
-    """Say whether a path is that of a folder that may be looked into."""
-    try:
-        return path.is_dir()
+        return kind(path)
     except (OSError, ValueError):
         return False
 
