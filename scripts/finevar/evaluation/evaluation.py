@@ -20,7 +20,7 @@ from finevar.jobs.cache import drop_weights, keep_finished, kept_identity, resto
 from finevar.jobs.stall import ending_if_stalled
 from finevar.metrics import Evaluated, f1_average, losses, metrics
 from finevar.models import checkpoint
-from finevar.models.family import Family, Weights
+from finevar.models.family import Family, Forward, Weights
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
 from finevar.parquet import read_sealed_table, read_table, write_rows
 from finevar.results.run_metrics import UNDEFINED, engine, read_run_metrics
@@ -155,7 +155,8 @@ def evaluate_model(
     """
     started = time.monotonic()
     weights, family = load_classifier(folder, classes, max_length)
-    logits = predict(weights, family, examples, len(classes), dtype, max_length=max_length, device=device)
+    forward = family.forward({name: tensor.to(device) for name, tensor in weights.items()}, dtype)
+    logits = predict(forward, family, examples, max_length, device)
     if odd := int((~np.isfinite(logits)).any(1).sum()):
         reason = f"logits of {odd:,} of {len(examples):,} evaluation examples are not finite"
         return [], diverged_metrics(classes, len(examples)) | {"status": "diverged", "reason": reason}
@@ -194,26 +195,16 @@ def load_classifier(folder: Path, classes: Sequence[str], max_length: int) -> tu
     return weights, family
 
 
-def predict(
-    weights: Weights,
-    family: Family,
-    examples: Encoded,
-    classes: int,
-    dtype: torch.dtype,
-    *,
-    max_length: int,
-    device: str,
-) -> np.ndarray:
+def predict(forward: Forward, family: Family, examples: Encoded, max_length: int, device: str) -> np.ndarray:
     """Return logits, float32 [examples, classes]; sentences of like length go through the model together."""
-    forward = family.forward({name: tensor.to(device) for name, tensor in weights.items()}, dtype)
-    logits = np.empty((len(examples), classes), dtype=np.float32)
     by_length = np.argsort(np.diff(examples.offsets), kind="stable")
+    logits = []
     with torch.inference_mode(), ending_if_stalled("batch") as progressed:
         for numbers in np.array_split(by_length, max(1, round(len(examples) / BATCH))):
             sentences = [examples.sentence(number, max_length) for number in numbers]
-            logits[numbers] = forward(family.batch(sentences).to(device), None).cpu().numpy()
+            logits.append(forward(family.batch(sentences).to(device), None).cpu().numpy())
             progressed()
-    return logits
+    return np.concatenate(logits)[np.argsort(by_length)]
 
 
 def diverged_metrics(classes: Sequence[str], examples: int) -> Row:

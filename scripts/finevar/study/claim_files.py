@@ -14,7 +14,7 @@ from finevar.errors import InputError
 from finevar.study.coding import term_name, terms
 from finevar.study.consistency import Config, cut, listed
 from finevar.study.schema_values import fill_defaults, read_numbers
-from finevar.study.schemas import HARMLESS, drop_unknown_keys, read_schema, schema_errors, shape_problems, tell
+from finevar.study.schemas import HARMLESS, drop_unknown_keys, problem_of, read_schema, schema_errors, shape_problems
 
 LARGEST_FILE = 1_000_000  # bytes, far above any list of claims
 POWERS = {"2": 2, "3": 3}  # as they are written
@@ -32,9 +32,9 @@ def read_claims(config: Config, known: Sequence[str]) -> tuple[list[Claim], list
     problems: list[InputError] = []
     for number, item in enumerate(config["analysis"]["claims"]):
         where = f"config: analysis.claims[{number}]"
-        found, told = file_claims(item, where) if isinstance(item, str) else ([(where, item)], [])
+        found, wrong = file_claims(item, where) if isinstance(item, str) else ([(where, item)], [])
         placed += found
-        problems += told
+        problems += wrong
     # A term is looked up by its name, so its factors stand in the study's order.
     order = [*config["sweep"]["factors"], *(name for name in known if name not in config["sweep"]["factors"])]
     placed = [(where, complete(claim, order)) for where, claim in placed]
@@ -53,7 +53,7 @@ def file_claims(name: str, where: str) -> tuple[Placed, list[InputError]]:
     schema = read_schema("claims")
     content = read_numbers(raw, schema)
     errors = schema_errors(content, schema)
-    problems = [tell(error, cut(name)) for error in errors]
+    problems = [problem_of(error, cut(name)) for error in errors]
     if any(error.validator not in HARMLESS for error in errors):
         return [], problems
     drop_unknown_keys(errors)

@@ -97,12 +97,8 @@ def dataset_problems(config: Config, name: str, dataset: Config) -> Iterator[Inp
 def column_problems(where: str, dataset: Config) -> Iterator[InputError]:
     """Yield what does not fit together in a data set's columns and labels."""
     if dataset["text"] == dataset["label"]:
-        yield InputError(
-            f"{where}.label",
-            found=cut(repr(dataset["label"])),
-            allowed="another column than `text`",
-            remedy="Correct one.",
-        )
+        allowed = "another column than `text`"
+        yield InputError(f"{where}.label", found=cut(repr(dataset["label"])), allowed=allowed, remedy="Correct one.")
     for key in ("text", "label"):
         if dataset[key] not in dataset.get("columns", [dataset[key]]):
             yield InputError(
@@ -168,7 +164,7 @@ def factor_problems(name: str, coding: Coding, given: set[str]) -> Iterator[Inpu
             allowed="levels above 0 under a logarithm",
             remedy="Use coding: identity, or drop that level.",
         )
-    elif not tells_apart(coding):
+    elif not has_range(coding):
         yield InputError(
             f"{where}.levels",
             found=f"{min(levels):g} to {max(levels):g}, too close or too far apart for the coding {coding.scale}",
@@ -184,8 +180,8 @@ def factor_problems(name: str, coding: Coding, given: set[str]) -> Iterator[Inpu
         )
 
 
-def tells_apart(coding: Coding) -> bool:
-    """Tell whether the levels of a coding have a range that can be computed with."""
+def has_range(coding: Coding) -> bool:
+    """Return whether the levels of a coding have a range that can be computed with."""
     with np.errstate(over="ignore"):
         middle, half_range = coding.middle, coding.half_range
     return np.isfinite([middle, half_range]).all() and half_range > max(1e-9 * abs(middle), 1e-300)
@@ -215,14 +211,10 @@ def tradeoff_problems(analysis: Config) -> Iterator[InputError]:
     asked = analysis["tradeoffs"]
     known = [*analysis["responses"], "seconds"]
     wanted = known if asked["responses"] is None else asked["responses"]
-    for key, names, allowed in (("responses", wanted, known), ("weights", asked["weights"], wanted)):
-        unknown = [name for name in names if name not in allowed]
-        if unknown:
-            yield InputError(
-                f"config: analysis.tradeoffs.{key}",
-                found=listed(unknown),
-                allowed=listed(allowed),
-                remedy="Add it to analysis.responses, or leave it out."
-                if key == "responses"
-                else "Add it to analysis.tradeoffs.responses, or leave its weight out.",
-            )
+    for key, names, allowed, remedy in (
+        ("responses", wanted, known, "Add it to analysis.responses, or leave it out."),
+        ("weights", asked["weights"], wanted, "Add it to analysis.tradeoffs.responses, or leave its weight out."),
+    ):
+        if unknown := [name for name in names if name not in allowed]:
+            where = f"config: analysis.tradeoffs.{key}"
+            yield InputError(where, found=listed(unknown), allowed=listed(allowed), remedy=remedy)
