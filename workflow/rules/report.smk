@@ -45,7 +45,7 @@ rule draw_figures:
 
 rule render_report:
     input:
-        **get_page_tables(),
+        **analysis_files(page_tables(found=not TRAINS)),
         metrics="results/{study}/metrics.parquet",
         baselines=get_baseline_metrics(),
         datasets=get_dataset_facts(),

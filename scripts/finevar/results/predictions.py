@@ -27,16 +27,16 @@ class Predictions:
     logits: np.ndarray  # float32 [models, examples, classes]
 
 
-def read_runs(runs: pd.DataFrame, root: str | Path = RUNS) -> dict[str, Predictions]:
-    """Return the predictions of finished runs by data set, in the runs' order.
+def run_file(root: str | Path, dataset: str, run_id: str) -> Path:
+    """Return where a run's predictions are: kept beside their place where its submission failed afterwards."""
+    folder = Path(root) / dataset / run_id
+    return there(folder, "predictions.parquet") or folder / "predictions.parquet"
 
-    They are kept beside their place where a run's submission failed afterwards.
-    """
-    found, name = {}, "predictions.parquet"
-    for dataset, alike in runs.groupby("dataset", sort=False):
-        folders = [Path(root) / str(dataset) / run_id for run_id in alike["run_id"]]
-        found[str(dataset)] = read_predictions([there(folder, name) or folder / name for folder in folders])
-    return found
+
+def read_runs(runs: pd.DataFrame, root: str | Path = RUNS) -> dict[str, Predictions]:
+    """Return the predictions of finished runs by data set, in the runs' order."""
+    groups = [(str(name), found["run_id"]) for name, found in runs.groupby("dataset", sort=False)]
+    return {name: read_predictions([run_file(root, name, run_id) for run_id in ids]) for name, ids in groups}
 
 
 def read_predictions(paths: Sequence[str | Path]) -> Predictions:
