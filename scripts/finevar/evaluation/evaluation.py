@@ -112,13 +112,19 @@ def evaluate_trained(job: EvaluationJob, trained: Row, facts: Row) -> tuple[list
     device, record = set_up(job.threads), job.record
     dtype = choose_dtype(record["dtype"], device)
     ids = read_table(job.examples, EXAMPLES).column("example_id").to_pylist()
+    rows = []
     if trained["status"] == "ok":
         require_weights(Path(job.model))
-        options = {"max_length": record["max_length"], "device": device}
         data = load_encoded(job.encoded)
-        rows, measured = evaluate_model(Path(job.model), data, ids, facts["classes"], dtype, **options)
+        logits, measured = evaluate_model(
+            Path(job.model), data, facts["classes"], dtype, max_length=record["max_length"], device=device
+        )
+        if logits is not None:
+            losses_of = losses(Evaluated(logits, data.labels))
+            columns = zip(ids, data.labels.tolist(), logits.tolist(), losses_of.tolist(), strict=True)
+            rows = [dict(zip(("example_id", "label", "logits", "loss"), row, strict=True)) for row in columns]
     else:
-        rows, measured = [], diverged_metrics(facts["classes"], len(ids)) | {"reason": trained["reason"]}
+        measured = diverged_metrics(facts["classes"], len(ids)) | {"reason": trained["reason"]}
     versions = machine_facts(job.threads, dtype) | provenance()
     row = {name: (versions | trained | measured | dict(record)).get(name) for name in METRICS.names}
     return rows, row | {"data_sha256": facts["data_sha256"]}
@@ -138,19 +144,12 @@ def evaluate_baseline(**arguments: Any) -> Row:
 
 
 def evaluate_model(
-    folder: Path,
-    examples: Encoded,
-    example_ids: Sequence[str],
-    classes: Sequence[str],
-    dtype: torch.dtype,
-    *,
-    max_length: int,
-    device: str,
-) -> tuple[list[Row], Row]:
-    """Return a prediction per example and one row of metrics for the model in a folder.
+    folder: Path, examples: Encoded, classes: Sequence[str], dtype: torch.dtype, *, max_length: int, device: str
+) -> tuple[np.ndarray | None, Row]:
+    """Return the logits, float32 [examples, classes], and one row of metrics of the model in a folder.
 
     dtype: what the transformer's matrices are multiplied in, as in training; all else is float32, metrics float64.
-    Where logits are not finite there are no predictions, and the row is that of a run that diverged, with the reason.
+    Where logits are not finite there are none, and the row is that of a run that diverged, with the reason.
     Raises InputError where the model's head does not fit the classes.
     """
     started = time.monotonic()
@@ -159,22 +158,14 @@ def evaluate_model(
     logits = predict(forward, family, examples, max_length, device)
     if odd := int((~np.isfinite(logits)).any(1).sum()):
         reason = f"logits of {odd:,} of {len(examples):,} evaluation examples are not finite"
-        return [], diverged_metrics(classes, len(examples)) | {"status": "diverged", "reason": reason}
-    columns = (
-        example_ids,
-        examples.labels.tolist(),
-        logits.tolist(),
-        losses(Evaluated(logits, examples.labels)).tolist(),
-    )
-    rows = zip(*columns, strict=True)
-    predictions = [dict(zip(("example_id", "label", "logits", "loss"), row, strict=True)) for row in rows]
+        return None, diverged_metrics(classes, len(examples)) | {"status": "diverged", "reason": reason}
     measured = metrics(logits, examples.labels) | {
         "eval_examples": len(examples),
         "eval_seconds": time.monotonic() - started,
         "eval_peak_memory_mb": peak_memory_mb(),
         "engine": engine(),
     }
-    return predictions, measured
+    return logits, measured
 
 
 def load_classifier(folder: Path, classes: Sequence[str], max_length: int) -> tuple[Weights, Family]:

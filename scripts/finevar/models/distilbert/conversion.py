@@ -85,11 +85,8 @@ def convert(config: Mapping[str, Any], arrays: Arrays, *, where: str) -> tuple[C
     """Return DistilBERT's config, its float32 arrays by Hugging Face's names, and notes of what was changed."""
     distilbert = convert_config(config, where=where)
     model_type = config["model_type"]
-    plain = {plain_name(name, model_type): array for name, array in arrays.items()}
-    notes = []
-    if model_type == "bert":
-        plain = {bert_name(name): array for name, array in plain.items()}
-        notes = fold_token_types(plain, where=where)
+    plain = {distilbert_name(name, model_type): array for name, array in arrays.items()}
+    notes = fold_token_types(plain, where=where) if model_type == "bert" else []
     head = {name: array for name, array in plain.items() if name.split(".")[0] in ("pre_classifier", "classifier")}
     head = head if has_head(config, head) else {}
     encoder = {name: array for name, array in plain.items() if name.startswith(ENCODER) and name not in BUFFERS}
@@ -104,10 +101,15 @@ def convert(config: Mapping[str, Any], arrays: Arrays, *, where: str) -> tuple[C
 
 def convert_config(config: Mapping[str, Any], *, where: str) -> Config:
     """Return the DistilBERT config of the same encoder, without a head; defaults are those of transformers."""
+    from transformers import AutoConfig
+
     model_type = config.get("model_type")
     require(where, "model_type", model_type, MODEL_TYPES)
     keys = {key: BERT_KEYS.get(key, key) if model_type == "bert" else key for key in SIZES}
-    stated = with_defaults(config)
+    known = AutoConfig.for_model(model_type)
+    # As transformers reads it: its defaults, the keys stated, then those stated by another name.
+    others = {key: config[other] for other, key in known.attribute_map.items() if other in config}
+    stated = known.to_dict() | dict(config) | others
     distilbert = {key: stated[source] for key, source in keys.items()}
     distilbert["initializer_range"] = stated["initializer_range"]
     require(where, keys["activation"], distilbert["activation"], ACTIVATIONS)
@@ -126,15 +128,6 @@ def convert_config(config: Mapping[str, Any], *, where: str) -> Config:
     head_dropout = stated.get("classifier_dropout" if model_type == "bert" else "seq_classif_dropout")
     distilbert["seq_classif_dropout"] = head_dropout if is_rate(head_dropout) else HEAD_DROPOUT
     return {"model_type": "distilbert", "architectures": ["DistilBertModel"], **distilbert}
-
-
-def with_defaults(config: Mapping[str, Any]) -> Config:
-    """Return a config as transformers reads it: its defaults, the keys stated, then those stated by another name."""
-    from transformers import AutoConfig
-
-    known = AutoConfig.for_model(config["model_type"])
-    others = {key: config[other] for other, key in known.attribute_map.items() if other in config}
-    return known.to_dict() | dict(config) | others
 
 
 def number_of_padding(token: Any, vocab_size: int, *, where: str) -> int | None:
@@ -175,19 +168,17 @@ def check(sound: bool, where: str, key: str, value: Any, allowed: str, remedy: s
         raise InputError(f"{where}, config.json: {key}", found=cut(json.dumps(value)), allowed=allowed, remedy=remedy)
 
 
-def plain_name(name: str, model_type: str) -> str:
-    """Return a tensor's name without the model's prefix and with today's words for LayerNorm's two vectors."""
+def distilbert_name(name: str, model_type: str) -> str:
+    """Return what DistilBERT calls a tensor, or its name without the model's prefix where DistilBERT has no such one."""
     name = name.removeprefix(f"{model_type}.")
-    return re.sub(r"LayerNorm\.(gamma|beta)$", lambda old: f"LayerNorm.{NORM_VECTORS[old[1]]}", name)
-
-
-def bert_name(name: str) -> str:
-    """Return DistilBERT's name for a BERT tensor, or the same name where DistilBERT has no such tensor."""
+    # In today's words for LayerNorm's two vectors.
+    name = re.sub(r"LayerNorm\.(gamma|beta)$", lambda old: f"LayerNorm.{NORM_VECTORS[old[1]]}", name)
     match = BERT_LAYER.fullmatch(name)
-    if match is None or match[2] not in BERT_PARTS:
-        # BERT's head reads its pooler, so it is not the head that DistilBERT has under the same name.
-        return f"BERT's {name}" if name.startswith("classifier.") else name
-    return f"transformer.layer.{match[1]}.{BERT_PARTS[match[2]]}.{match[3]}"
+    if model_type == "distilbert" or (match is None and not name.startswith("classifier.")):
+        return name
+    if match is None:  # BERT's head reads its pooler, so it is not the head that DistilBERT has under the same name
+        return f"BERT's {name}"
+    return f"transformer.layer.{match[1]}.{BERT_PARTS[match[2]]}.{match[3]}" if match[2] in BERT_PARTS else name
 
 
 def fold_token_types(arrays: Arrays, *, where: str) -> list[str]:
