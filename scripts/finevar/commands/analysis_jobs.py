@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+
+import pandas as pd
 
 from finevar.analyses.claims import judge_claims
 from finevar.analyses.failures import failure_rows
@@ -29,11 +33,7 @@ from finevar.words.wording import headline, ranges_sentence
 
 def aggregate_metrics(job: Job) -> None:
     """Gather all runs."""
-    runs = aggregation.read_design(job.input.design)
-    metrics = aggregation.aggregate_metrics(runs, job.input.metrics, job.input.baselines, job.params.baseline)
-    write_table(metrics, job.output.metrics)
-    write_table(aggregation.aggregate_curves(runs, job.input.trainings), job.output.curves)
-    table = metrics.to_pandas()
+    table = aggregate(job, job.input.metrics, job.input.trainings)
     for run, reason in aggregation.named_runs(table, "diverged").items():
         LOGGER.warning("run %s diverged: %s", run, reason)
     LOGGER.log(FOUND, "%s", ranges_sentence(table, ON_CARDS))
@@ -41,15 +41,20 @@ def aggregate_metrics(job: Job) -> None:
 
 def aggregate_finished(job: Job) -> None:
     """Gather the runs that are done."""
-    runs = aggregation.read_design(job.input.design)
-    baselines, levels = job.input.baselines, job.params.baseline
-    metrics = aggregation.aggregate_metrics(runs, job.params.metrics, baselines, levels, logs=LOGS)
-    write_table(metrics, job.output.metrics)
-    write_table(aggregation.aggregate_curves(runs, job.params.trainings), job.output.curves)
-    missing = aggregation.named_runs(metrics.to_pandas(), "missing")
+    table = aggregate(job, job.params.metrics, job.params.trainings, logs=LOGS)
+    missing = aggregation.named_runs(table, "missing")
     for run, reason in missing.items():
         LOGGER.info("run %s missing: %s", run, reason)
-    LOGGER.info("%d of %d runs", len(runs) - len(missing), len(runs))
+    LOGGER.info("%d of %d runs", len(table) - len(missing), len(table))
+
+
+def aggregate(job: Job, metrics: Sequence[str], trainings: Sequence[str], *, logs: Path | None = None) -> pd.DataFrame:
+    """Write the tables of a study's runs, from a file of metrics and one of steps for each; return that of metrics."""
+    runs = aggregation.read_design(job.input.design)
+    table = aggregation.aggregate_metrics(runs, metrics, job.input.baselines, job.params.baseline, logs=logs)
+    write_table(table, job.output.metrics)
+    write_table(aggregation.aggregate_curves(runs, trainings), job.output.curves)
+    return table.to_pandas()
 
 
 def fitted_study(job: Job) -> FittedStudy:

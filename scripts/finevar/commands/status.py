@@ -235,9 +235,9 @@ def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:
                 points.setdefault((row["dataset"], row["point_id"]), []).append(row)
         if not points:
             continue
-        sign = towards(response)
-        best = max(points.values(), key=lambda found: sign * float(np.mean([row[response] for row in found])))
-        mean = float(np.mean([row[response] for row in best]))
+        means = {point: float(np.mean([row[response] for row in found])) for point, found in points.items()}
+        point = max(means, key=lambda point: towards(response) * means[point])
+        best, mean = points[point], means[point]
         where = settings_text({name: best[0][name] for name in study.config["sweep"]["factors"]})
         where += f" on {best[0]['dataset']}" if len(study.config["sweep"]["datasets"]) > 1 else ""
         label = response_label(response, [best[0]["f1_average"]])

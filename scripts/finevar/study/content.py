@@ -113,7 +113,13 @@ def remembered(path: Path, kind: str, compute: Callable[[Path], str]) -> str:
         digest = compute(path)
         settled = time.time() - stamp[3] / 1e9 > SETTLED_SECONDS and stamp_of(path) == stamp
     except (OSError, ValueError) as error:
-        raise unreadable(path, error) from None
+        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise InputError(
+            str(path)[:300],
+            found="no such file" if gone else str(getattr(error, "strerror", None) or error),
+            allowed="a file that can be read, relative to where Snakemake runs",
+            remedy="Correct its path in the config, or put the file there.",
+        ) from None
     if settled:
         with contextlib.suppress(OSError):  # a full or read-only disk costs time, not the answer
             note.parent.mkdir(parents=True, exist_ok=True)
@@ -125,14 +131,3 @@ def stamp_of(path: Path) -> list[int]:
     """Return a file's size, inode, and times of its content's and of its last change in nanoseconds."""
     found = path.stat()
     return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]
-
-
-def unreadable(path: Path, error: Exception) -> InputError:
-    """Return the error of a file of the user's that cannot be read."""
-    gone = isinstance(error, FileNotFoundError | NotADirectoryError)
-    return InputError(
-        str(path)[:300],
-        found="no such file" if gone else str(getattr(error, "strerror", None) or error),
-        allowed="a file that can be read, relative to where Snakemake runs",
-        remedy="Correct its path in the config, or put the file there.",
-    )

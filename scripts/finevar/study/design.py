@@ -83,14 +83,17 @@ def plan_study(config: Config) -> Study:
     raise_problems(size_problems(config["sweep"], len(points)))
     known, unreadable = read_identities(config)
     raise_problems([*point_problems(config, points), *unreadable])
-    runs = plan_runs(config, points, known)
+    runs, baseline, name = plan_runs(config, points, known), config["baseline"], model_id(known)
+    if "dataset" in baseline:  # else the model is the baseline
+        hashed = digest(baseline_identity(config, known))
+        name = f"{baseline['dataset']}-{short_name(baseline['settings'], baseline['seed'])}-{hashed}"
     return Study(
         config=config,
         points=points,
         runs=runs,
         shorter=shorter_runs(runs.values()),
         model_id=model_id(known),
-        baseline_id=baseline_name(config, known),
+        baseline_id=name,
         dataset_ids={name: f"{name}-{digest(identity)}" for name, identity in known.datasets.items()},
         source_ids=source_ids(config),
     )
@@ -149,15 +152,6 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
 
 
 # Runs -----------------------------------------------------------------------------------------------------------------
-
-
-def baseline_name(config: Config, known: Identities) -> str:
-    """Return the baseline's id; the model's own where the baseline is not trained."""
-    baseline = config["baseline"]
-    if "dataset" not in baseline:
-        return model_id(known)
-    hashed = digest(baseline_identity(config, known))
-    return f"{baseline['dataset']}-{short_name(baseline['settings'], baseline['seed'])}-{hashed}"
 
 
 def plan_runs(config: Config, points: Sequence[Point], known: Identities | None = None) -> dict[str, Run]:

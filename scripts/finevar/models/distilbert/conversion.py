@@ -169,7 +169,7 @@ def check(sound: bool, where: str, key: str, value: Any, allowed: str, remedy: s
 
 
 def distilbert_name(name: str, model_type: str) -> str:
-    """Return what DistilBERT calls a tensor, or its name without the model's prefix where DistilBERT has no such one."""
+    """Return what DistilBERT calls a tensor; its name without the model's prefix where DistilBERT has no such one."""
     name = name.removeprefix(f"{model_type}.")
     # In today's words for LayerNorm's two vectors.
     name = re.sub(r"LayerNorm\.(gamma|beta)$", lambda old: f"LayerNorm.{NORM_VECTORS[old[1]]}", name)
