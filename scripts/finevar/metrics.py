@@ -229,8 +229,6 @@ def calibration_error(evaluated: Evaluated) -> float:
     return float(np.abs(gaps).sum() / len(evaluated.labels))
 
 
-# The records ----------------------------------------------------------------------------------------------------------
-
 # A further metric is one more entry here. Raise ENGINES["metrics"] with it, so that the predictions of finished runs
 # are scored again: in seconds, without a training or an evaluation.
 RESPONSES = {

@@ -182,7 +182,7 @@ def page_tables(*, found: bool) -> list[str]:
 
 
 def are_found(runs: pd.DataFrame) -> bool:
-    """Tell whether runs were found, as model cards, and not trained here."""
+    """Return whether runs were found, as model cards, and not trained here."""
     return "owner" in runs
 
 

@@ -175,22 +175,18 @@ def alone() -> Iterator[int]:
     """Hold the directory for this start alone; end the program where another run is active in it."""
     Path(".snakemake").mkdir(exist_ok=True)
     with Path(".snakemake/launch.lock").open("w") as file:
+        held = False
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            refuse(processes_here(SNAKEMAKE))
-        if alive := processes_here(SNAKEMAKE):
-            refuse(alive)
+            held = True
+        alive = ", ".join(map(str, processes_here(SNAKEMAKE)))
+        if held or alive:
+            raise SystemExit(
+                f"Another run is active in {Path.cwd()}{f' (process {alive})' if alive else ''}.\nWait for it, or stop "
+                "it (Ctrl-C, or 'kill' with that number), then start again; it will go on from there."
+            )
         yield file.fileno()
-
-
-def refuse(alive: Sequence[int]) -> None:
-    """End the program: another one runs."""
-    numbers = f" (process {', '.join(map(str, alive))})" if alive else ""
-    raise SystemExit(
-        f"Another run is active in {Path.cwd()}{numbers}.\n"
-        "Wait for it, or stop it (Ctrl-C, or 'kill' with that number), then start again; it will go on from there."
-    )
 
 
 def processes_here(pattern: str) -> list[int]:
@@ -278,22 +274,16 @@ def remove_half_written() -> None:
 
 def date_back() -> bool:
     """Date as of now what is dated in the future, and return whether there was anything."""
-    now = time.time()
-    ahead = [path for path in made() if is_ahead(path, now)]
+    now, ahead = time.time(), []
+    for path in made():
+        with contextlib.suppress(FileNotFoundError):
+            ahead += [path] if path.lstat().st_mtime > now + CLOCKS_DIFFER_SECONDS else []
     for path in ahead:  # all alike, so that none is newer than what was made of it
         with contextlib.suppress(FileNotFoundError):
             os.utime(path, (now, now), follow_symlinks=False)
     if ahead:
         print(f"Dated back from the future, where a wrong clock had put them: {len(ahead)} files.", file=sys.stderr)
     return bool(ahead)
-
-
-def is_ahead(path: Path, now: float) -> bool:
-    """Return whether a file is dated in the future, by more than clocks of several machines differ."""
-    try:
-        return path.lstat().st_mtime > now + CLOCKS_DIFFER_SECONDS
-    except FileNotFoundError:
-        return False
 
 
 def damaged_files() -> set[str]:

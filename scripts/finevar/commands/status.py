@@ -245,9 +245,6 @@ def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:
     return [*lines, "  The best of many is partly luck; the report says how much."] if lines else []
 
 
-# Command line ---------------------------------------------------------------------------------------------------------
-
-
 def follow(study: Study, parent: int) -> None:
     """Print a line whenever more runs are done, until all are or the process that started this one has ended."""
     progress, _ = of_this_version(look(study.runs.values()))

@@ -94,16 +94,11 @@ def read_file(spec: Mapping[str, Any], source: Path, name: str) -> pd.DataFrame:
     path, where = source / name, cut(str(source / name), 300)
     form = format_of(spec, path)
     if form is None:
-        raise InputError(
-            where,
-            found=f"suffix {cut(repr(path.suffix))}",
-            allowed=f"one of {', '.join(SUFFIXES)}",
-            remedy="Rename the file, or give `format`.",
-        )
+        found, remedy = f"suffix {cut(repr(path.suffix))}", "Rename the file, or give `format`."
+        raise InputError(where, found=found, allowed=f"one of {', '.join(SUFFIXES)}", remedy=remedy)
     if not is_file(path):
-        raise InputError(
-            where, found="no such file", allowed="a file of the source", remedy="Correct the data set's `file`."
-        )
+        remedy = "Correct the data set's `file`."
+        raise InputError(where, found="no such file", allowed="a file of the source", remedy=remedy)
     try:
         table = parse(path, form, spec.get("columns"))
     except UnicodeDecodeError as error:

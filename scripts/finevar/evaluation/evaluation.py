@@ -20,7 +20,7 @@ from finevar.jobs.cache import drop_weights, keep_finished, kept_identity, resto
 from finevar.jobs.stall import ending_if_stalled
 from finevar.metrics import Evaluated, f1_average, losses, metrics
 from finevar.models import checkpoint
-from finevar.models.family import Family, Forward, Weights
+from finevar.models.family import Family, Forward
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
 from finevar.parquet import read_sealed_table, read_table, write_rows
 from finevar.results.run_metrics import UNDEFINED, engine, read_run_metrics
@@ -150,10 +150,19 @@ def evaluate_model(
 
     dtype: what the transformer's matrices are multiplied in, as in training; all else is float32, metrics float64.
     Where logits are not finite there are none, and the row is that of a run that diverged, with the reason.
-    Raises InputError where the model's head does not fit the classes.
+    Raises InputError where the model's positions do not do for the length, or its head does not fit the classes.
     """
     started = time.monotonic()
-    weights, family = load_classifier(folder, classes, max_length)
+    weights, family = checkpoint.load_model(folder)
+    checkpoint.require_positions(family, max_length)
+    if (found := checkpoint.head_classes(weights, family)) != len(classes):
+        raise InputError(
+            f"{folder}",
+            found=f"a head of {found} classes",
+            allowed=f"one of {len(classes)}, as the data set has ({', '.join(classes)})",
+            remedy="Use a model with a trained head for these classes, or give `baseline` a dataset to train it on.",
+        )
+    checkpoint.fit_head(weights, family, checkpoint.own_labels(folder), classes, seed=0)  # rows in the classes' order
     forward = family.forward({name: tensor.to(device) for name, tensor in weights.items()}, dtype)
     logits = predict(forward, family, examples, max_length, device)
     if odd := int((~np.isfinite(logits)).any(1).sum()):
@@ -166,24 +175,6 @@ def evaluate_model(
         "engine": engine(),
     }
     return logits, measured
-
-
-def load_classifier(folder: Path, classes: Sequence[str], max_length: int) -> tuple[Weights, Family]:
-    """Return a folder's weights, the rows of their head in the order of the classes, and their family.
-
-    Raises InputError where the model's positions do not do for the length, or its head does not fit the classes.
-    """
-    weights, family = checkpoint.load_model(folder)
-    checkpoint.require_positions(family, max_length)
-    if (found := checkpoint.head_classes(weights, family)) != len(classes):
-        raise InputError(
-            f"{folder}",
-            found=f"a head of {found} classes",
-            allowed=f"one of {len(classes)}, as the data set has ({', '.join(classes)})",
-            remedy="Use a model with a trained head for these classes, or give `baseline` a dataset to train it on.",
-        )
-    checkpoint.fit_head(weights, family, checkpoint.own_labels(folder), classes, seed=0)
-    return weights, family
 
 
 def predict(forward: Forward, family: Family, examples: Encoded, max_length: int, device: str) -> np.ndarray:

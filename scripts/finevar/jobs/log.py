@@ -8,12 +8,11 @@ import logging
 import os
 import re
 import signal
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from finevar.errors import Damage, InputError, Interruption
 
@@ -145,12 +144,6 @@ class JobLog:
         LOGGER.handlers = logging.getLogger("py.warnings").handlers = []
         if text:
             raise SystemExit(INTERRUPTED if isinstance(error, Interruption) else 1)
-
-
-def log_stream() -> TextIO:
-    """Return the job's open log file; standard error where work is done without one."""
-    files = (handler.stream for handler in LOGGER.handlers if isinstance(handler, LogFile))
-    return next(files, sys.__stderr__)
 
 
 def sentence(error: BaseException | None) -> str | None:

@@ -51,21 +51,7 @@ IDLE_SECONDS = 20.0  # without a job before the warm process ends
 START_SECONDS = 60.0  # that a job waits for the warm process to come up
 GRACE_SECONDS = 20.0  # between asking a fork to end and killing it
 # Read by libraries while they are imported: a process with others of these needs a warm process of its own.
-READ_AT_IMPORT = (
-    "ATEN_",
-    "CUBLAS",
-    "CUDA",
-    "DNNL",
-    "GOMP",
-    "KMP",
-    "LD_",
-    "MALLOC",
-    "MKL",
-    "OMP",
-    "ONEDNN",
-    "PYTHON",
-    "TORCH",
-)
+EARLY = ("ATEN_", "CUBLAS", "CUDA", "DNNL", "GOMP", "KMP", "LD_", "MALLOC", "MKL", "OMP", "ONEDNN", "PYTHON", "TORCH")
 HEADER = struct.Struct("!I")
 PR_SET_PDEATHSIG = 1
 
@@ -98,7 +84,7 @@ def run_rule(function: str, snakemake: Any) -> None:
 
 
 def run_job(work: str, *, log: str, kind: str = "training", **arguments: Any) -> None:
-    """Do a job's work in a fork of the warm process of a kind, or here where there is none to be had.
+    """Run a job in a fork of the warm process of a kind, or in this process if there is none.
 
     work: a function's full name; arguments: as JSON. One of them may be micro_batches, the parts that a batch is worked
     in: they are doubled for as long as the kernel kills the fork for want of memory; the function itself must refuse
@@ -155,7 +141,7 @@ def ask(function: str, arguments: dict[str, Any], log: str, kind: str) -> int | 
 def private_folder(kind: str = "training") -> Path | None:
     """Return the folder of the socket, for this kind, user, interpreter, code and environment; None if not safe."""
     code = sorted((str(file), file.stat().st_mtime_ns) for file in PACKAGE.rglob("*.py"))
-    read = sorted(pair for pair in os.environ.items() if pair[0].startswith(READ_AT_IMPORT))
+    read = sorted(pair for pair in os.environ.items() if pair[0].startswith(EARLY))
     identity = hashlib.sha256(repr((kind, sys.executable, str(PACKAGE), code, read)).encode()).hexdigest()
     folder = Path(tempfile.gettempdir()) / f"finevar-{os.getuid()}-{identity[:16]}"
     try:
@@ -212,7 +198,7 @@ def start(folder: Path, kind: str) -> bool:
 
 @dataclass
 class Fork:
-    """A job's process: its number, a descriptor that tells of its end, its job's connection, and when to kill it."""
+    """A job's process: its number, a descriptor that is ready at its end, its job's connection, and when to kill it."""
 
     pid: int
     ended: int
@@ -259,7 +245,7 @@ def accept(listener: socket.socket, selector: selectors.BaseSelector, forks: lis
     streams: list[int] = []
     try:
         header, streams, _, _ = socket.recv_fds(job, HEADER.size, 2)
-        request = json.loads(receive(job, HEADER.unpack(header)[0]))
+        request = json.loads(job.makefile("rb").read(HEADER.unpack(header)[0]))
     except (OSError, ValueError, struct.error):  # a job that was killed while it asked
         for stream in streams:
             os.close(stream)
@@ -287,20 +273,8 @@ def ask_to_end(fork: Fork, selector: selectors.BaseSelector) -> None:
     signal.pidfd_send_signal(fork.ended, signal.SIGTERM)
 
 
-def receive(job: socket.socket, size: int) -> bytes:
-    """Read that many bytes."""
-    parts = []
-    while size:
-        part = job.recv(min(size, 65536))
-        if not part:
-            raise OSError("the job hung up")
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
 def report(fork: Fork, selector: selectors.BaseSelector, forks: list[Fork]) -> None:
-    """Tell a job how its fork ended."""
+    """Report to a job how its fork ended."""
     status = os.waitstatus_to_exitcode(os.waitpid(fork.pid, 0)[1])
     selector.unregister(fork.ended)
     os.close(fork.ended)

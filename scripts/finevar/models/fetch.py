@@ -71,14 +71,10 @@ def check_model(folder: Path, *, where: str) -> Path:
     """Return folder; raise InputError unless it has config and weights."""
     if not folder.is_dir():
         raise InputError(where, found="no such folder", allowed="a folder with a model", remedy="Correct `path`.")
-    for name in MODEL_FILES:
-        if not (folder / name).is_file():
-            raise InputError(
-                where,
-                found=f"no {name}",
-                allowed=f"a model as config.json and one {WEIGHTS} ({NO_CODE})",
-                remedy="Choose another, or save it with `save_pretrained` and use a source of kind local.",
-            )
+    if absent := [name for name in MODEL_FILES if not (folder / name).is_file()]:
+        allowed = f"a model as config.json and one {WEIGHTS} ({NO_CODE})"
+        remedy = "Choose another, or save it with `save_pretrained` and use a source of kind local."
+        raise InputError(where, found=f"no {absent[0]}", allowed=allowed, remedy=remedy)
     return folder
 
 

@@ -13,6 +13,7 @@ from finevar import ROOT
 from finevar.errors import InputError
 from finevar.study.coding import term_name, terms
 from finevar.study.consistency import Config, cut, listed
+from finevar.study.content import is_file
 from finevar.study.schema_values import fill_defaults, read_numbers
 from finevar.study.schemas import HARMLESS, drop_unknown_keys, problem_of, read_schema, schema_errors, shape_problems
 
@@ -65,7 +66,8 @@ def read_yaml(name: str, where: str) -> Any:
 
     Raises InputError where there is no such file, or where it is no YAML.
     """
-    path = next((path for path in (Path(name), ROOT / name) if is_readable(path)), None)
+    found = (path for path in (Path(name), ROOT / name) if is_file(path) and path.stat().st_size <= LARGEST_FILE)
+    path = next(found, None)
     if path is None:
         raise InputError(
             where,
@@ -78,14 +80,6 @@ def read_yaml(name: str, where: str) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         reason = cut(" ".join(str(error).split()), 200)
         raise InputError(cut(name), found=reason, allowed="YAML in UTF-8", remedy="Mend the file.") from None
-
-
-def is_readable(path: Path) -> bool:
-    """Say whether a path is that of a file, and of one that is not too large."""
-    try:
-        return path.is_file() and path.stat().st_size <= LARGEST_FILE
-    except OSError:  # a name longer than the file system allows, a folder that one may not enter
-        return False
 
 
 def complete(claim: Mapping[str, Any], order: Sequence[str]) -> Claim:
@@ -115,19 +109,12 @@ def name_problems(placed: Placed, config: Config, order: Sequence[str]) -> Itera
     others = [name for name in order if name not in factors]
     for where, claim in placed:
         if claim["response"] not in analysis["responses"]:
-            yield InputError(
-                f"{where}.response",
-                found=cut(repr(claim["response"])),
-                allowed=listed(analysis["responses"]),
-                remedy="Correct the name, or add it to analysis.responses.",
-            )
+            found, remedy = cut(repr(claim["response"])), "Correct the name, or add it to analysis.responses."
+            yield InputError(f"{where}.response", found=found, allowed=listed(analysis["responses"]), remedy=remedy)
         if canonical(claim["term"], order) is None:
-            yield InputError(
-                f"{where}.term",
-                found=cut(repr(claim["term"])),
-                allowed=f"{listed(own, len(own))}; or a term of other factors, which are {listed(others)}",
-                remedy="Correct the name.",
-            )
+            found = cut(repr(claim["term"]))
+            allowed = f"{listed(own, len(own))}; or a term of other factors, which are {listed(others)}"
+            yield InputError(f"{where}.term", found=found, allowed=allowed, remedy="Correct the name.")
 
 
 def repeated_problems(placed: Placed) -> Iterator[InputError]:

@@ -77,9 +77,8 @@ def dataset_problems(config: Config, name: str, dataset: Config) -> Iterator[Inp
     kind = config["sources"].get(dataset["source"], {}).get("kind")
     needed, foreign = ("train_split", FILE_KEYS) if kind == "hub" else ("file", HUB_KEYS)
     if kind and needed not in dataset:
-        yield InputError(
-            where, found=f"no key {needed!r}", allowed=f"{needed!r} for a {kind} source", remedy=f"Add {needed}."
-        )
+        allowed = f"{needed!r} for a {kind} source"
+        yield InputError(where, found=f"no key {needed!r}", allowed=allowed, remedy=f"Add {needed}.")
     for key in foreign:
         if kind and key in dataset:
             yield superfluous(f"{where}.{key}", f"no such key for a {kind} source")
@@ -151,12 +150,8 @@ def factor_problems(name: str, coding: Coding, given: set[str]) -> Iterator[Inpu
     """Yield what is wrong with one factor beyond the schema's reach."""
     where, levels = f"config: sweep.factors.{name}", coding.levels
     if name in given:
-        yield InputError(
-            where,
-            found="a factor that `training` fixes too",
-            allowed="one place for each setting",
-            remedy=f"Remove training.{name}.",
-        )
+        found, allowed = "a factor that `training` fixes too", "one place for each setting"
+        yield InputError(where, found=found, allowed=allowed, remedy=f"Remove training.{name}.")
     if coding.logarithmic and min(levels) <= 0:
         yield InputError(
             f"{where}.coding",

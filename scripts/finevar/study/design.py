@@ -99,9 +99,6 @@ def plan_study(config: Config) -> Study:
     )
 
 
-# Points ---------------------------------------------------------------------------------------------------------------
-
-
 def design_points(config: Config) -> list[Point]:
     """Return the design's points in a fixed order, without repeats."""
     sweep, codings = config["sweep"], codings_of(config["sweep"]["factors"])
@@ -135,8 +132,8 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
     if aliased:
         yield InputError(
             "config: sweep.design",
-            found=f"{len(points)} points that cannot tell {', '.join(aliased)} from the terms before them",
-            allowed=f"a design that can tell all {len(columns)} terms of analysis.model: {order} apart",
+            found=f"{len(points)} points that do not separate {', '.join(aliased)} from the terms before them",
+            allowed=f"a design that separates all {len(columns)} terms of analysis.model: {order}",
             remedy=f"Add points or levels{f', or set analysis.model to {lower[-1]}' if lower else ''}.",
         )
     sweep = config["sweep"]
@@ -149,9 +146,6 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
             allowed="more runs than parameters",
             remedy="Add seeds or points.",
         )
-
-
-# Runs -----------------------------------------------------------------------------------------------------------------
 
 
 def plan_runs(config: Config, points: Sequence[Point], known: Identities | None = None) -> dict[str, Run]:
@@ -177,7 +171,7 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
 
 
 def shares_trajectory(settings: Mapping[str, Any]) -> bool:
-    """Tell whether a run of more epochs begins with the shorter ones: nothing in it depends on the number of steps."""
+    """Return whether a run of more epochs begins as shorter ones do: nothing in it depends on the number of steps."""
     return settings["schedule"] == "constant" and not 0 < settings["warmup"] < 1
 
 

@@ -159,9 +159,6 @@ DESIGNS = {
 }
 
 
-# What a study's config asks of its kind -------------------------------------------------------------------------------
-
-
 def design_problems(sweep: Config) -> Iterator[InputError]:
     """Yield what a kind of design needs and lacks."""
     design, kind = sweep["design"], sweep["design"]["kind"]

@@ -20,7 +20,7 @@ KIND = "model_cards"  # of `source`
 
 
 def is_found(raw: Any) -> bool:
-    """Tell whether a config is of a study of found models."""
+    """Return whether a config is of a study of found models."""
     return isinstance(raw, Mapping) and raw.get("source") == KIND
 
 

@@ -48,12 +48,11 @@ def dataset_identity(config: Config, name: str) -> Config:
     if source["kind"] != "local":
         return identity | {"source": source}
     files = {key: Path(source["path"], spec[key]) for key in ("file", "eval_file") if key in spec}
-    formats = {key: format_of(spec, path) for key, path in files.items()}
-    contents = {
-        key: [formats[key], examples_sha256(path, formats[key], header="columns" not in spec)]
-        for key, path in files.items()
-    }
-    return {key: value for key, value in identity.items() if key not in ("source", "format")} | contents
+    kept = {key: value for key, value in identity.items() if key not in ("source", "format")}
+    for key, path in files.items():
+        form = format_of(spec, path)
+        kept[key] = [form, examples_sha256(path, form, header="columns" not in spec)]
+    return kept
 
 
 def model_identity(config: Config) -> Config:

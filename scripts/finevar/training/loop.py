@@ -17,7 +17,7 @@ from finevar.models import checkpoint
 from finevar.models.family import Weights
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
 from finevar.models.randomness import generator
-from finevar.models.vocabulary import compact, decay_factor, expand
+from finevar.models.vocabulary import compact, expand
 from finevar.training.padded import PaddedSteps
 from finevar.training.progress import progress_bar
 from finevar.training.schedule import epoch_batches, schedule_factor
@@ -77,7 +77,7 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
     earlier = state.rows[-1]["seconds"] if state.rows else 0
     reason = fine_tune(course, state, name=plan.name, micro_batches=plan.micro_batches, after_step=after_step)
     rates = [row["learning_rate"] for row in state.rows] if family.embedding in state.moments.first else []
-    shrunk = decay_factor(rates, settings["weight_decay"])
+    shrunk = math.prod(1 - rate * settings["weight_decay"] for rate in rates)  # Loshchilov and Hutter 2019
     weights = expand(state.weights, full, words, embedding=family.embedding, shrunk=shrunk)
     summary = {
         "status": "diverged" if reason else "ok",
