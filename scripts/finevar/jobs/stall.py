@@ -46,15 +46,14 @@ def ending_if_stalled(unit: str) -> Iterator[Callable[[], None]]:
         return
     ends = "If no %s ends within %g seconds, this job ends itself and the stacks of its threads follow here. %s"
     LOGGER.info(ends, unit, limit, REMEDY)
-    files = [
-        handler.stream for handler in LOGGER.handlers if isinstance(handler, LogFile)
-    ]  # none for work without a log
+    logs = (handler.stream for handler in LOGGER.handlers if isinstance(handler, LogFile))
+    file = next(logs, sys.__stderr__)  # the latter where work is done without a log
     armed = -math.inf
 
     def progressed() -> None:
         nonlocal armed
         if time.monotonic() - armed >= ARMED_SECONDS:
-            faulthandler.dump_traceback_later(limit + ARMED_SECONDS, exit=True, file=(*files, sys.__stderr__)[0])
+            faulthandler.dump_traceback_later(limit + ARMED_SECONDS, exit=True, file=file)
             armed = time.monotonic()
 
     progressed()
