@@ -32,8 +32,7 @@ class Evaluated:
     @functools.cached_property
     def probabilities(self) -> np.ndarray:
         """Return probabilities, float64 [examples, classes]."""
-        shifted = np.exp(self.logits.astype(np.float64) - self.logits.max(1, keepdims=True))
-        return shifted / shifted.sum(1, keepdims=True)
+        return softmax(self.logits)
 
     @property
     def averaged(self) -> range:
@@ -107,6 +106,12 @@ def scikit_learn() -> ModuleType:
 
 
 # Means over examples --------------------------------------------------------------------------------------------------
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities, float64 [examples, classes]."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+    return shifted / shifted.sum(1, keepdims=True)
 
 
 def losses(evaluated: Evaluated) -> np.ndarray:
