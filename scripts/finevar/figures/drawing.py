@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -88,11 +89,20 @@ def padded(values: pd.Series) -> tuple[float, float]:
     return low - room, high + room
 
 
-def lean(rows: pd.DataFrame) -> pd.DataFrame:
-    """Round numbers to five digits, more than any figure can show, so that a file stays small."""
-    floats = rows.select_dtypes("float").columns
-    rounded = {name: [value if pd.isna(value) else float(f"{value:.5g}") for value in rows[name]] for name in floats}
-    return rows.assign(**rounded).reset_index(drop=True)
+def lean(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return rows as a chart's data, numbers of five digits, more than any figure can show, so that a file stays small.
+
+    As plain values, which Altair takes as they are; a table's columns it would look at and convert, chart by chart.
+    """
+    columns = [list(map(lean_value, rows[name].tolist())) for name in rows]
+    return {"values": [dict(zip(rows, row, strict=True)) for row in zip(*columns, strict=True)]}
+
+
+def lean_value(value: Any) -> Any:
+    """Return one value as a figure holds it; what is missing or infinite is None."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}") if math.isfinite(value) else None
+    return None if value is pd.NA else value
 
 
 def layered(*layers: alt.Chart, **properties: Any) -> Picture:
@@ -188,10 +198,9 @@ def program() -> str:
 
 
 def specification(picture: Picture) -> dict[str, Any]:
-    """Return a figure's Vega-Lite specification, however many rows it holds, in the report's type, ink and spacing."""
+    """Return a figure's Vega-Lite specification, in the report's type, ink and spacing."""
     datasets: dict[str, Any] = {}
-    with alt.data_transformers.enable("default", max_rows=None):
-        drawn = plain(picture, datasets)
+    drawn = plain(picture, datasets)
     return {"$schema": alt.SCHEMA_URL, "config": STYLE, "datasets": datasets, **drawn}
 
 

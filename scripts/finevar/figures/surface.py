@@ -199,8 +199,8 @@ def marks(
             y=alt.Y(f"{y}:Q"),
             shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), legend=legend),
             stroke=alt.Stroke("kind:N", scale=alt.Scale(domain=kinds, range=[INK, VERMILION]), legend=legend),
-            fill=alt.condition(is_baseline, alt.value(VERMILION), alt.value("white")),
-            size=alt.condition(is_baseline, alt.value(110), alt.value(34)),
+            fill=alt.FillValue("white", condition={"test": is_baseline, "value": VERMILION}),
+            size=alt.SizeValue(34, condition={"test": is_baseline, "value": 110}),
             tooltip=tips,
         )
     )
