@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +13,7 @@ import report_fixtures as fx
 from finevar.analyses import calibration
 from finevar.analyses.predictions import compare_predictions
 from finevar.figures import calibration as calibration_chart
+from finevar.figures import drawing
 from finevar.report.sections import calibration as calibration_section
 from finevar.results.predictions import Predictions
 from prediction_fixtures import compared, model_logits, write_study
@@ -216,7 +216,7 @@ def test_the_section_says_which_part_rose(tables):
 def test_the_figure_draws_factors_and_every_data_set(tables):
     several = pd.concat([tables["reliability"].assign(dataset=name) for name in ("amazon", "tweets")])
     chart = calibration_chart.calibration_chart(tables["calibration_effects"], several, fx.CODINGS)
-    drawn = chart.to_dict()
+    drawn = drawing.specification(chart)
     titles = [panel["title"] for row in drawn["vconcat"] for panel in row["hconcat"]]
     assert titles == ["Change of the loss and its parts", "Reliability on amazon", "Reliability on tweets"]
     text = calibration_chart.caption(several, 54, 0.95)
@@ -227,5 +227,4 @@ def test_the_figure_draws_factors_and_every_data_set(tables):
 def test_nothing_to_draw_is_said(tables):
     none = tables["calibration_effects"].head(0), tables["reliability"].head(0)
     chart = calibration_chart.calibration_chart(*none, fx.CODINGS)
-    assert isinstance(chart, alt.Chart)
-    assert "No calibration" in str(chart.to_dict())
+    assert "No calibration" in str(drawing.specification(chart))

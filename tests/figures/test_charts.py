@@ -157,6 +157,19 @@ def test_the_same_table_gives_the_same_files(tables, tmp_path):
     assert written[0] == written[1]
 
 
+def test_rows_are_held_as_plain_values_of_five_digits():
+    rows = pd.DataFrame(
+        {"a": [1.23456789, np.nan, np.inf], "b": [1, 2, 3], "c": ["x", None, "y"], "d": [True, pd.NA, 2.5]}
+    )
+    assert json.dumps(drawing.lean(rows)["values"]) == json.dumps(
+        [
+            {"a": 1.2346, "b": 1, "c": "x", "d": True},
+            {"a": None, "b": 2, "c": None, "d": None},
+            {"a": None, "b": 3, "c": "y", "d": 2.5},
+        ]
+    )
+
+
 def test_contours_of_a_plane_are_straight():
     xs, ys = np.linspace(0, 1, 9), np.linspace(0, 2, 11)
     table = pd.DataFrame([[2 * x + 3 * y for x in xs] for y in ys], index=ys, columns=xs)

@@ -68,6 +68,7 @@ rule render_report:
         factors=ANALYSED["factors"],
         datasets=list(STUDY.dataset_ids),
         engine=ENGINES["report"],
+    threads: 4
     conda:
         "../../envs/analyse.yaml"
     script:

@@ -85,14 +85,14 @@ def variability(study: FittedStudy) -> dict[str, Rows]:
 
 
 # Longest first.
-ANALYSES = (check_study, tuning_rows, tradeoff_rows, variability, compare_study, explore_study, failure_rows)
+ANALYSES = (check_study, tuning_rows, variability, tradeoff_rows, compare_study, explore_study, failure_rows)
 
 
 def analyse_study(job: Job) -> None:
     """Make every analysis table that the fits are not, several analyses at once."""
     study = fitted_study(job)
-    calls = [partial(analysis, study) for analysis in ANALYSES]
-    calls += [partial(compare_predictions, study, job.input.baselines), partial(claims, job)]
+    calls = [partial(compare_predictions, study, job.input.baselines)]
+    calls += [*(partial(analysis, study) for analysis in ANALYSES), partial(claims, job)]
     if are_found(study.metrics):
         calls += [partial(compare_pooling, job)]
     tables = {name: rows for found in in_forks(calls, job.threads) for name, rows in found.items()}

@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
-import altair as alt
 import pandas as pd
 
 from finevar.columns import LEARNING_CURVES
 from finevar.figures import charts
 from finevar.figures.calibration import calibration_chart
-from finevar.figures.drawing import draw, unchecked, write_drawing
+from finevar.figures.drawing import Picture, draw, unchecked, write_drawing
 from finevar.figures.effects import effects_chart
 from finevar.figures.interplay import interplay_chart
 from finevar.figures.names import FIGURES, SURFACE, kind_of, response_of
@@ -28,7 +27,7 @@ from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.coding import codings_of
 
 Tables = Mapping[str, pd.DataFrame]
-Chart = Callable[[Tables, SimpleNamespace, str], alt.TopLevelMixin]
+Chart = Callable[[Tables, SimpleNamespace, str], Picture]
 CHARTS: dict[str, Chart] = {  # by kind: of tables, what the config says and the figure's name
     "effects": lambda tables, params, name: effects_chart(tables["effects"]),
     "coefficients": lambda tables, params, name: charts.coefficients_chart(tables["coefficients"]),

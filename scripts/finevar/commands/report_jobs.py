@@ -25,7 +25,7 @@ def render_report(job: Job) -> None:
     """Write the report, and remove the figures and tables of an earlier config of the study."""
     study = read_study(job, interim=job.wildcards.study.endswith("/interim"))
     program = Path(job.input.program).read_text(encoding="utf-8")
-    write_bytes(render_page(*study, program).encode(), job.output.html)
+    write_bytes(render_page(*study, program, processes=job.threads).encode(), job.output.html)
     figures = [Path(path).stem for path in job.input.figures]
     tables = [Path(path).stem for path in job.input if Path(path).parent.name == "analysis"]
     if removed := remove_leftovers(Path(job.output.html).parent, figures=figures, tables=tables):

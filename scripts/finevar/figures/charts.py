@@ -20,8 +20,12 @@ from finevar.figures.drawing import (
     READABLE,
     VERMILION,
     WIDTH,
+    Picture,
+    below,
+    beside,
     factor_axis,
     factor_scale,
+    layered,
     lean,
     level_tip,
     note_chart,
@@ -29,7 +33,6 @@ from finevar.figures.drawing import (
     padded,
     scale_type,
     stacked,
-    styled,
 )
 from finevar.study.coding import Coding, Codings
 from finevar.words.formatting import (
@@ -54,7 +57,7 @@ MOST_LINE_ROWS = 4_000  # beyond, lines are of fewer points, which no eye can te
 # Forest plot ----------------------------------------------------------------------------------------------------------
 
 
-def coefficients_chart(coefficients: pd.DataFrame) -> alt.Chart:
+def coefficients_chart(coefficients: pd.DataFrame) -> Picture:
     """Draw the absolute framework's coded estimates with their intervals, one panel a response.
 
     Intercept and blocks are left out: they say where a response lies, not what moves it.
@@ -72,10 +75,10 @@ def coefficients_chart(coefficients: pd.DataFrame) -> alt.Chart:
         forest_panel(rows[rows["response"] == response], terms, response, width, first=position % columns == 0)
         for position, response in enumerate(responses)
     ]
-    return styled(stacked(panels, columns))
+    return stacked(panels, columns)
 
 
-def forest_panel(rows: pd.DataFrame, terms: Sequence[str], response: str, width: int, *, first: bool) -> alt.Chart:
+def forest_panel(rows: pd.DataFrame, terms: Sequence[str], response: str, width: int, *, first: bool) -> Picture:
     """Draw one response's estimates, verdict told by colour and by shape."""
     y_axis = alt.Axis(title=None, labels=first, ticks=False, domain=False, grid=True, gridColor=GRID, labelLimit=260)
     y = alt.Y("label:N", sort=list(terms), scale=alt.Scale(domain=list(terms)), axis=y_axis)
@@ -89,19 +92,20 @@ def forest_panel(rows: pd.DataFrame, terms: Sequence[str], response: str, width:
     verdict = alt.Color("verdict:N", scale=colour, legend=alt.Legend(title="verdict"))
     title = f"change in {response_label(response)} per coded unit"
     estimates = alt.X("estimate:Q", title=title, axis=alt.Axis(tickCount=4, grid=False, labelFlush=False))
-    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=QUIET, strokeDash=[3, 3]).encode(x="zero:Q")
-    lines = base.mark_rule(strokeWidth=1.6).encode(x=alt.X("ci_low:Q", title=title), x2="ci_high:Q", y=y, color=verdict)
+    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=QUIET, strokeDash=[3, 3]).encode(x=alt.X("zero:Q"))
+    lines = base.mark_rule(strokeWidth=1.6).encode(
+        x=alt.X("ci_low:Q", title=title), x2=alt.X2("ci_high:Q"), y=y, color=verdict
+    )
     points = base.mark_point(filled=True, size=64, opacity=1).encode(
         x=estimates, y=y, color=verdict, shape=alt.Shape("verdict:N", scale=shape), tooltip=tips
     )
-    layers = alt.layer(zero, lines, points)
-    return layers.properties(width=width, height=alt.Step(22), title=response_label(response))
+    return layered(zero, lines, points, width=width, height=alt.Step(22), title=response_label(response))
 
 
 # Main effects ---------------------------------------------------------------------------------------------------------
 
 
-def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: Codings) -> alt.Chart:
+def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: Codings) -> Picture:
     """Draw each response's predicted profile along each factor, with its band, over the observed runs and cell means.
 
     profiles: predictions with the other factors at the centre. metrics: the aggregate, one row a run.
@@ -128,8 +132,8 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: C
             )
             for factor, coding in factors.items()
         ]
-        rows.append(alt.hconcat(*panels, spacing=14))
-    return styled(alt.vconcat(*rows, spacing=22))
+        rows.append(beside(panels, 14))
+    return below(rows, 22)
 
 
 def response_axis(response: str, title: str | None, domain: Sequence[float]) -> dict[str, Any]:
@@ -149,14 +153,14 @@ def profile_panel(
     factor: str,
     coding: Coding,
     width: int,
-) -> alt.Chart:
+) -> Picture:
     """Draw one response along one factor: runs as dots, cell means as rings, the profile as a line with its band."""
     response = runs.columns[-1]
     line = alt.Chart(lean(profile[["value", "predicted", "ci_low", "ci_high"]]))
     x = {"scale": factor_scale(coding, [*coding.levels, *runs[factor]]), "axis": factor_axis(factor, coding)}
     tips = [level_tip("value", factor, coding), *number_tips(predicted="predicted", ci_low="from", ci_high="to")]
     band = line.mark_area(opacity=0.2, color=BLUE).encode(
-        x=alt.X("value:Q", **x), y=alt.Y("ci_low:Q", **y), y2="ci_high:Q"
+        x=alt.X("value:Q", **x), y=alt.Y("ci_low:Q", **y), y2=alt.Y2("ci_high:Q")
     )
     curve = line.mark_line(color=BLUE, strokeWidth=2.2).encode(
         x=alt.X("value:Q", **x), y=alt.Y("predicted:Q", **y), tooltip=tips
@@ -168,14 +172,14 @@ def profile_panel(
         alt.Chart(lean(runs)).mark_circle(size=11, opacity=0.45).encode(**place, tooltip=[*seen, alt.Tooltip("seed:N")])
     )
     rings = alt.Chart(lean(cells)).mark_point(size=34, strokeWidth=1, opacity=0.8).encode(**place, tooltip=seen)
-    return alt.layer(dots, rings, band, curve).properties(width=max(width, 90), height=170)
+    return layered(dots, rings, band, curve, width=max(width, 90), height=170)
 
 
 def dataset_hue(datasets: pd.Series) -> Any:
     """Return the colour of observations: grey, or by data set where there are several."""
     names = sorted(datasets.unique())
     if len(names) < 2:
-        return alt.value(QUIET)
+        return alt.ColorValue(QUIET)
     hues = list(itertools.islice(itertools.cycle(HUES), len(names)))
     return alt.Color("dataset:N", scale=alt.Scale(domain=names, range=hues), legend=alt.Legend(title="data set"))
 
@@ -188,7 +192,7 @@ def cell_means(runs: pd.DataFrame, responses: Sequence[str], factors: Codings) -
 # Learning curves ------------------------------------------------------------------------------------------------------
 
 
-def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> alt.Chart:
+def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> Picture:
     """Draw training loss by epoch: a thin line a run, a bold mean; coloured by the first factor, facets by the second.
 
     Where epochs is a factor, means are taken apart by it, since a run's schedule depends on its length.
@@ -214,8 +218,7 @@ def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> al
     if several:
         headers["row"] = alt.Row("dataset:N", header=alt.Header(title=None, labelFontSize=12, labelColor=INK))
     data = lean(rows)
-    chart = panel.properties(data=data) if not headers else panel.facet(data=data, **headers).resolve_scale(x="shared")
-    return styled(chart)
+    return panel.properties(data=data) if not headers else panel.facet(data=data, **headers).resolve_scale(x="shared")
 
 
 def thinned(rows: pd.DataFrame) -> pd.DataFrame:

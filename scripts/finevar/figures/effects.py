@@ -7,14 +7,26 @@ import numpy as np
 import pandas as pd
 
 from finevar.figures.charts import VERDICT_COLOURS, VERDICT_SHAPES
-from finevar.figures.drawing import FAINT, INK, QUIET, WIDTH, lean, note_chart, number_tips, padded, stacked, styled
+from finevar.figures.drawing import (
+    FAINT,
+    INK,
+    QUIET,
+    WIDTH,
+    Picture,
+    layered,
+    lean,
+    note_chart,
+    number_tips,
+    padded,
+    stacked,
+)
 from finevar.words.formatting import factor_label, level, response_label
 from finevar.words.wording import VERDICTS
 
 LABELS = 150  # pixels for the factors' names
 
 
-def effects_chart(effects: pd.DataFrame) -> alt.Chart:
+def effects_chart(effects: pd.DataFrame) -> Picture:
     """Draw the change of each metric over each factor's levels with its interval, a panel a metric.
 
     The grey band is what counts as negligible: the smallest effect of interest to either side of zero.
@@ -31,10 +43,10 @@ def effects_chart(effects: pd.DataFrame) -> alt.Chart:
         effects_panel(rows[rows["response"] == response], response, width, first=number % columns == 0)
         for number, response in enumerate(responses)
     ]
-    return styled(stacked(panels, columns))
+    return stacked(panels, columns)
 
 
-def effects_panel(rows: pd.DataFrame, response: str, width: int, *, first: bool) -> alt.Chart:
+def effects_panel(rows: pd.DataFrame, response: str, width: int, *, first: bool) -> Picture:
     """Draw one metric's effects, the verdict told by colour and by shape."""
     factors = list(dict.fromkeys(rows["label"]))
     kinds = [*VERDICTS] + ["none"] * bool((rows["verdict"] == "none").any())
@@ -53,8 +65,9 @@ def effects_panel(rows: pd.DataFrame, response: str, width: int, *, first: bool)
     tips += [*number_tips(change="change", ci_low="from", ci_high="to"), alt.Tooltip("verdict:N")]
     shown = rows[["label", "levels", "change", "ci_low", "ci_high", "verdict"]]
     base = alt.Chart(lean(shown))
-    lines = base.mark_rule(strokeWidth=2).encode(x=alt.X("ci_low:Q", scale=scale, axis=axis), x2="ci_high:Q", y=y,
-                                                 color=verdict)  # fmt: skip
+    lines = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("ci_low:Q", scale=scale, axis=axis), x2=alt.X2("ci_high:Q"), y=y, color=verdict
+    )
     points = base.mark_point(filled=True, size=90, opacity=1).encode(
         x=alt.X("change:Q", scale=scale, axis=axis), y=y, color=verdict, tooltip=tips,
         shape=alt.Shape("verdict:N", scale=shape),
@@ -66,5 +79,5 @@ def effects_panel(rows: pd.DataFrame, response: str, width: int, *, first: bool)
     if np.isfinite(smallest):
         ends = alt.Data(values=[{"low": -float(smallest), "high": float(smallest)}])
         band = alt.Chart(ends).mark_rect(color=FAINT, opacity=0.75)
-        layers.insert(0, band.encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q"))
-    return alt.layer(*layers).properties(width=width, height=alt.Step(38), title=response_label(response))
+        layers.insert(0, band.encode(x=alt.X("low:Q", scale=scale, axis=axis), x2=alt.X2("high:Q")))
+    return layered(*layers, width=width, height=alt.Step(38), title=response_label(response))

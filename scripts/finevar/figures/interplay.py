@@ -9,14 +9,15 @@ from finevar.figures.drawing import (
     BLUE,
     QUIET,
     WIDTH,
+    Picture,
     factor_axis,
     factor_scale,
+    layered,
     lean,
     level_tip,
     note_chart,
     number_tips,
     stacked,
-    styled,
 )
 from finevar.study.coding import Coding, Codings
 from finevar.words.findings import notable_pairs
@@ -25,7 +26,7 @@ from finevar.words.formatting import factor_label, response_label, unit_label
 MOST_COLUMNS = 3
 
 
-def interplay_chart(interplay: pd.DataFrame, coefficients: pd.DataFrame, factors: Codings) -> alt.Chart:
+def interplay_chart(interplay: pd.DataFrame, coefficients: pd.DataFrame, factors: Codings) -> Picture:
     """Draw, a panel a response, the slope of one factor over another with its interval.
 
     The pair is the first that the report tells: epochs over batch size where both are factors. Slopes whose interval
@@ -44,10 +45,10 @@ def interplay_chart(interplay: pd.DataFrame, coefficients: pd.DataFrame, factors
         slope_panel(rows[rows["response"] == response], moderator, factors[moderator], WIDTH // columns - 80)
         for response in responses
     ]
-    return styled(stacked(panels, columns))
+    return stacked(panels, columns)
 
 
-def slope_panel(rows: pd.DataFrame, moderator: str, coding: Coding, width: int) -> alt.Chart:
+def slope_panel(rows: pd.DataFrame, moderator: str, coding: Coding, width: int) -> Picture:
     """Draw one response's slope: a thin line with its band, bold where the interval excludes zero."""
     first = rows.iloc[0]
     title = f"slope of {factor_label(first['factor'])}, {unit_label(first['unit'], first['factor'])}"
@@ -62,8 +63,8 @@ def slope_panel(rows: pd.DataFrame, moderator: str, coding: Coding, width: int) 
     ]
     told = base.transform_filter("datum.sign !== 'open'")
     stretch = alt.Detail("stretch:N")
-    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=QUIET, strokeDash=[3, 3]).encode(y="zero:Q")
-    span = {"x": x, "y": alt.Y("ci_low:Q", axis=y_axis), "y2": "ci_high:Q"}
+    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=QUIET, strokeDash=[3, 3]).encode(y=alt.Y("zero:Q"))
+    span = {"x": x, "y": alt.Y("ci_low:Q", axis=y_axis), "y2": alt.Y2("ci_high:Q")}
     line = {"x": x, "y": alt.Y("estimate:Q", axis=y_axis)}
     layers = [
         base.mark_area(opacity=0.12, color=BLUE).encode(**span),
@@ -72,4 +73,4 @@ def slope_panel(rows: pd.DataFrame, moderator: str, coding: Coding, width: int) 
         base.mark_line(color=BLUE, strokeWidth=1.2, strokeDash=[4, 3]).encode(**line, tooltip=tips),
         told.mark_line(color=BLUE, strokeWidth=3).encode(**line, detail=stretch, tooltip=tips),
     ]
-    return alt.layer(*layers).properties(width=width, height=190, title=response_label(first["response"]))
+    return layered(*layers, width=width, height=190, title=response_label(first["response"]))

@@ -16,14 +16,15 @@ from finevar.figures.drawing import (
     QUIET,
     VERMILION,
     WIDTH,
+    Picture,
     factor_axis,
+    layered,
     lean,
     level_tip,
     note_chart,
     number_tips,
     scale_type,
     stacked,
-    styled,
 )
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.study.coding import Coding, Codings
@@ -36,7 +37,7 @@ def surface_chart(
     response: str,
     factors: Codings,
     baseline: Mapping[str, Any] | None = None,
-) -> alt.Chart:
+) -> Picture:
     """Draw one response's predicted surface over every pair of factors, design points and baseline on top.
 
     surface: predictions on a grid for each pair. baseline: the baseline's own settings; drawn where they lie inside.
@@ -58,8 +59,8 @@ def surface_chart(
         layers.append(marks(runs, x, y, response, factors, baseline))
         held = next((text for text in grid["held"] if text and not pd.isna(text)), None)
         title = alt.TitleParams(held_label(held) if held else "", fontSize=11, fontWeight="normal", color=QUIET)
-        panels.append(alt.layer(*layers).properties(width=size, height=min(size, 240), title=title))
-    return styled(stacked(panels, columns))
+        panels.append(layered(*layers, width=size, height=min(size, 240), title=title))
+    return stacked(panels, columns)
 
 
 def heat_map(grid: pd.DataFrame, factors: Codings, label: str, response: str, domain: Sequence[float]) -> alt.Chart:
@@ -80,9 +81,9 @@ def heat_map(grid: pd.DataFrame, factors: Codings, label: str, response: str, do
         .mark_rect(aria=False)
         .encode(
             x=alt.X("x_low:Q", scale=plane_scale(cells, "x", factors[x]), axis=factor_axis(x, factors[x])),
-            x2="x_high:Q",
+            x2=alt.X2("x_high:Q"),
             y=alt.Y("y_low:Q", scale=plane_scale(cells, "y", factors[y]), axis=factor_axis(y, factors[y])),
-            y2="y_high:Q",
+            y2=alt.Y2("y_high:Q"),
             color=alt.Color("predicted:Q", scale=colour, legend=legend),
             tooltip=tips,
         )
@@ -119,12 +120,13 @@ def contours(grid: pd.DataFrame, factors: Codings, domain: Sequence[float]) -> l
     if lines.empty:
         return []
     places = label_places(lines, heights)
+    place = {"x": alt.X("x:Q"), "y": alt.Y("y:Q")}
     drawn = (
         alt.Chart(lean(lines[["x", "y", "line"]].assign(step=range(len(lines)))))
         .mark_line(color="white", strokeWidth=0.9, opacity=0.75, aria=False)
-        .encode(x="x:Q", y="y:Q", detail="line:N", order="step:Q")
+        .encode(**place, detail=alt.Detail("line:N"), order=alt.Order("step:Q"))
     )
-    named = alt.Chart(lean(places)).encode(x="x:Q", y="y:Q", text="text:N")
+    named = alt.Chart(lean(places)).encode(**place, text=alt.Text("text:N"))
     halo = named.mark_text(fontSize=9, stroke="white", strokeWidth=2.5, strokeJoin="round", opacity=0.85, aria=False)
     return [drawn, halo, named.mark_text(fontSize=9, color=INK, aria=False)]
 
@@ -197,8 +199,8 @@ def marks(
             y=alt.Y(f"{y}:Q"),
             shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), legend=legend),
             stroke=alt.Stroke("kind:N", scale=alt.Scale(domain=kinds, range=[INK, VERMILION]), legend=legend),
-            fill=alt.condition(is_baseline, alt.value(VERMILION), alt.value("white")),
-            size=alt.condition(is_baseline, alt.value(110), alt.value(34)),
+            fill=alt.FillValue("white", condition={"test": is_baseline, "value": VERMILION}),
+            size=alt.SizeValue(34, condition={"test": is_baseline, "value": 110}),
             tooltip=tips,
         )
     )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from finevar.analyses.tuning import enough_draws, smallest_effects
 from finevar.figures.charts import HUES
-from finevar.figures.drawing import BLUE, INK, WIDTH, lean, note_chart, number_tips, padded, stacked, styled
+from finevar.figures.drawing import BLUE, INK, WIDTH, Picture, layered, lean, note_chart, number_tips, padded, stacked
 from finevar.words.formatting import percent, response_label, response_unit
 
 MOST_COLUMNS = 3
@@ -37,7 +37,7 @@ def caption(tuning_curves: pd.DataFrame, confidence: float) -> str:
     )
 
 
-def tuning_chart(tuning_curves: pd.DataFrame, fits: pd.DataFrame) -> alt.TopLevelMixin:
+def tuning_chart(tuning_curves: pd.DataFrame, fits: pd.DataFrame) -> Picture:
     """Draw a panel a response, a colour a data set."""
     rows = tuning_curves.dropna(subset="expected")
     if rows.empty:
@@ -51,20 +51,20 @@ def tuning_chart(tuning_curves: pd.DataFrame, fits: pd.DataFrame) -> alt.TopLeve
         curve_panel(rows[rows["response"] == response], smallest.get(response), hue, width=width)
         for response in responses
     ]
-    return styled(stacked(panels, columns))
+    return stacked(panels, columns)
 
 
 def dataset_hue(datasets: list[str]) -> Any:
     """Return the colour of curves: blue, or by data set where there are several."""
     if len(datasets) < 2:
-        return alt.value(BLUE)
+        return alt.ColorValue(BLUE)
     hues = [HUES[number % len(HUES)] for number in range(len(datasets))]
     return alt.Color(
         "dataset:N", scale=alt.Scale(domain=datasets, range=hues), legend=alt.Legend(title="data set", symbolOpacity=1)
     )
 
 
-def curve_panel(rows: pd.DataFrame, smallest_effect: float | None, hue: Any, *, width: int) -> alt.LayerChart:
+def curve_panel(rows: pd.DataFrame, smallest_effect: float | None, hue: Any, *, width: int) -> Picture:
     """Draw one response: bands, both curves, and where more runs no longer matter."""
     response = rows["response"].iloc[0]
     shown = pd.concat([rows["ci_low"], rows["ci_high"], rows["expected"], rows["expected_again"]])
@@ -78,7 +78,7 @@ def curve_panel(rows: pd.DataFrame, smallest_effect: float | None, hue: Any, *, 
         "axis": alt.Axis(title=response_label(response) + response_unit(response), tickCount=5),
     }
     band = alt.Chart(lean(rows[["dataset", "draws", "ci_low", "ci_high"]])).mark_area(opacity=0.16)
-    layers = [band.encode(x=x, y=alt.Y("ci_low:Q", **y), y2="ci_high:Q", color=hue), lines(rows, x, y, hue)]
+    layers = [band.encode(x=x, y=alt.Y("ci_low:Q", **y), y2=alt.Y2("ci_high:Q"), color=hue), lines(rows, x, y, hue)]
     marks = [enough_draws(curve, smallest_effect) for _, curve in rows.groupby("dataset", sort=False)]
     if any(mark is not None for mark in marks):
         rings = pd.DataFrame(mark[["dataset", "draws", "expected"]] for mark in marks if mark is not None)
@@ -86,7 +86,7 @@ def curve_panel(rows: pd.DataFrame, smallest_effect: float | None, hue: Any, *, 
             size=90, strokeWidth=2, stroke=INK, filled=False
         )
         layers.append(ring.encode(x=x, y=alt.Y("expected:Q", **y)))
-    return alt.layer(*layers).properties(width=width, height=200, title=response_label(response))
+    return layered(*layers, width=width, height=200, title=response_label(response))
 
 
 def lines(rows: pd.DataFrame, x: alt.X, y: dict[str, Any], hue: Any) -> alt.Chart:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from finevar.figures import tuning as tuning_chart
 from finevar.figures import variability as variability_chart
 from finevar.figures.drawing import Drawing
 from finevar.figures.names import SURFACE, kind_of, response_of
+from finevar.jobs.forks import in_forks
 from finevar.report import tables as report_tables
 from finevar.report.explorer import explorer_data
 from finevar.report.sections import calibration as calibration_section
@@ -37,6 +39,12 @@ from finevar.words import caveats, completeness, formatting, wording
 
 LARGEST_SVG = 100_000  # characters of a figure's drawing for pages without scripts; a larger one becomes an image
 TEMPLATES = Path(__file__).parent / "templates"
+ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)  # fmt: skip
+for template in ("report.html", "macros.html", "explorer.html"):  # compiled by the process of which jobs are forks
+    ENVIRONMENT.get_template(template)
 # Sections of their own module, by the name that the page has for them.
 SECTIONS = {
     "failures": failures_section.section,
@@ -52,7 +60,9 @@ SECTIONS = {
 Tables = Mapping[str, pd.DataFrame]
 
 
-def render_page(tables: Tables, figures: Mapping[str, Drawing], facts: Mapping[str, Any], program: str) -> str:
+def render_page(
+    tables: Tables, figures: Mapping[str, Drawing], facts: Mapping[str, Any], program: str, *, processes: int = 1
+) -> str:
     """Return the report as one HTML page that loads nothing from elsewhere.
 
     tables: metrics, those of tables.page_tables, and baselines, with one row per evaluation data set.
@@ -60,39 +70,39 @@ def render_page(tables: Tables, figures: Mapping[str, Drawing], facts: Mapping[s
     facts: config (checked, defaults filled in), factors, datasets (what the preparation of each data set found), and
     interim, whether the study is still under way.
     program: JavaScript that draws the figures.
+    processes: that make the page's parts.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
     labels, analysis = fitted_names(tables, facts), facts["config"]["analysis"]
     confidence, model = analysis["confidence"], analysis["model"]
     found = are_found(tables["metrics"])
-    context = {
+    factors = list(facts["factors"])
+    parts = {
+        "matching": partial(sections.baselines, tables, labels, factors, confidence),
+        "figures": lambda: {name: figure(name, drawing, tables, facts) for name, drawing in figures.items()},
+        "answer": partial(answer, tables, facts),
+        "explorer": partial(explorer_data, tables, labels, facts),
+        "effects": partial(effects, tables, facts),
+        "surfaces": partial(surfaces, tables, figures, facts),
+        "interplay": partial(sections.interplay, tables, labels, confidence),
+        "slopes": partial(sections.slopes, tables, labels, confidence),
+        "optimum": partial(sections.optimum, tables, labels, confidence),
+        "checks": partial(sections.checks, tables, labels, factors, model, confidence),
+        "sensitivity": partial(sections.sensitivity, tables, labels, confidence),
+        "points": partial(points, tables, facts),
+        "provenance": partial(provenance, tables, facts),
+        **{name: partial(section, tables, labels, factors, confidence) for name, section in SECTIONS.items()},
+    }
+    context = dict(zip(parts, in_forks([*parts.values()], processes), strict=True)) | {
         "study": facts["config"]["study"],
         "interim": facts["interim"],
-        "answer": answer(tables, facts),
-        "explorer": explorer_data(tables, labels, facts),
         "found": found_section.page(tables, names(tables, facts), facts) if found else None,
         "design": None if found else design(tables, facts),
         "baseline": None if found else baseline(tables, facts),
-        "effects": effects(tables, facts),
-        "figures": {name: figure(name, drawing, tables, facts) for name, drawing in figures.items()},
-        "surfaces": surfaces(tables, figures, facts),
-        "interplay": sections.interplay(tables, labels, confidence),
-        "slopes": sections.slopes(tables, labels, confidence),
-        "optimum": sections.optimum(tables, labels, confidence),
-        "matching": sections.baselines(tables, labels, list(facts["factors"]), confidence),
-        "checks": sections.checks(tables, labels, list(facts["factors"]), model, confidence),
-        "sensitivity": sections.sensitivity(tables, labels, confidence),
-        "points": points(tables, facts),
-        "provenance": provenance(tables, facts),
         "confidence": formatting.percent(confidence),
         "error_rate": formatting.percent(1 - confidence),
         "program": program,
     }
-    told = {name: section(tables, labels, list(facts["factors"]), confidence) for name, section in SECTIONS.items()}
-    return environment.get_template("report.html").render(context | told)
+    return ENVIRONMENT.get_template("report.html").render(context)
 
 
 def answer(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:

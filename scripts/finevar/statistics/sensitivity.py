@@ -197,7 +197,10 @@ def most_influential(surface: Surface, labels: np.ndarray, levels: np.ndarray) -
 def p_without(surface: Surface, kept: np.ndarray) -> np.ndarray | None:
     """Return the terms' p-values of a fit on some of the runs [runs], or None where it cannot be made."""
     runs = surface.runs.loc[kept, [*surface.codings, "seed", "dataset"]]
-    matrix, _ = design_matrix(runs, surface.codings, surface.columns)
+    if all(runs[block].nunique() == surface.runs[block].nunique() for block in ("seed", "dataset")):
+        matrix = surface.fit.matrix[kept]
+    else:  # of fewer blocks, whose columns differ
+        matrix, _ = design_matrix(runs, surface.codings, surface.columns)
     clusters = surface.errors.clusters
     errors = surface.errors if clusters is None else clustered_by(clusters[kept], "")
     return None if obstacle(matrix, errors) else fit_ols(surface.fit.values[kept], matrix, errors).pvalues
