@@ -72,7 +72,7 @@ def test_a_baseline_outside_the_levels_is_not_drawn(tables):
 
 def test_better_is_yellow_for_loss_and_accuracy_alike(tables):
     for response, reverse in (("loss", True), ("accuracy", False)):
-        spec = drawing.specification(planes.surface_chart(tables["surface"], tables["metrics"], response, CODINGS))
+        spec = drawing.specification(planes.surface_chart(tables["surface"], tables["metrics"], response, CODINGS, {}))
         colour = spec["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]["color"]["scale"]
         assert (colour["scheme"], colour["reverse"]) == ("viridis", reverse)
 
@@ -116,7 +116,7 @@ def test_a_gated_response_gives_a_sentence(tmp_path):
     assert texts(charts.main_effects_chart(found["profiles"], found["metrics"], CODINGS), tmp_path) == [
         "No profiles: every response was stopped by a gate."
     ]
-    assert texts(planes.surface_chart(found["surface"], found["metrics"], "loss", CODINGS), tmp_path) == [
+    assert texts(planes.surface_chart(found["surface"], found["metrics"], "loss", CODINGS, {}), tmp_path) == [
         "No surface of loss: a gate stopped this response."
     ]
 

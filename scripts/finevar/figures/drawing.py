@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +20,16 @@ from altair.utils import schemapi
 from finevar.files import read_json, write_bytes
 from finevar.study.coding import Coding
 from finevar.words.formatting import axis_title, factor_label
+from finevar.words.wording import VERDICTS
 
 WIDTH = 860  # pixels for the panels of a figure
 FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
 INK, QUIET, FAINT, GRID = "#1b1f24", "#57606a", "#d8dee4", "#eef1f4"
-BLUE, VERMILION, GREY = (
-    "#0072b2",
-    "#d55e00",
-    "#7a7f87",
-)  # Okabe and Ito's blue and vermilion: safe for colour-blind eyes
+BLUE, VERMILION, GREY = "#0072b2", "#d55e00", "#7a7f87"  # Okabe and Ito's first two: safe for colour-blind eyes
+HUES = [VERMILION, "#009e73", "#cc79a7", "#56b4e9", "#8c6d1f", BLUE]  # of data sets
+VERDICT_COLOURS = [BLUE, VERMILION, GREY, INK]
+VERDICT_SHAPES = ["circle", "triangle-up", "square", "diamond"]
+MOST_COLUMNS = 3
 TINY = "format(datum.value, '.3~e')"
 PLAIN = "format(datum.value, ',.6~r')"
 GRADIENT = re.compile(r"\bgradient_(\d+)\b")  # Vega's names of colour scales
@@ -54,14 +56,8 @@ def factor_scale(coding: Coding, values: Sequence[float]) -> alt.Scale:
 def factor_axis(name: str, coding: Coding) -> alt.Axis:
     """Return a factor's axis with ticks at its levels."""
     levels = sorted(map(float, coding.levels))
-    return alt.Axis(
-        title=axis_title(name, levels),
-        values=levels,
-        labelExpr=READABLE,
-        labelOverlap="greedy",
-        grid=False,
-        labelFlush=False,
-    )
+    title = axis_title(name, levels)
+    return alt.Axis(title=title, values=levels, labelExpr=READABLE, labelOverlap="greedy", grid=False, labelFlush=False)
 
 
 def level_tip(field: str, name: str, coding: Coding) -> alt.Tooltip:
@@ -97,6 +93,39 @@ def stacked(panels: Sequence[alt.Chart], columns: int) -> alt.VConcatChart:
     """Set panels in rows of some columns."""
     rows = [alt.hconcat(*panels[start : start + columns], spacing=16) for start in range(0, len(panels), columns)]
     return alt.vconcat(*rows, spacing=20)
+
+
+def by_response(rows: pd.DataFrame, panel: Callable[..., alt.TopLevelMixin]) -> alt.TopLevelMixin:
+    """Draw a panel for each response: panel(its rows, how many stand in a row of them, whether it begins one)."""
+    parts = [part for _, part in rows.groupby("response", sort=False)]
+    columns = min(len(parts), MOST_COLUMNS)
+    panels = [panel(part, columns, number % columns == 0) for number, part in enumerate(parts)]
+    return styled(stacked(panels, columns))
+
+
+def zero_rule(channel: str, **encoded: Any) -> alt.Chart:
+    """Draw a broken line at zero across a channel."""
+    at = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=QUIET, strokeDash=[3, 3])
+    return at.encode({"x": alt.X, "y": alt.Y}[channel]("zero:Q", **encoded))
+
+
+def by_verdict(verdicts: pd.Series) -> tuple[alt.Color, alt.Shape]:
+    """Return the colour and the shape of marks with a verdict; "none" is among the verdicts where some have none."""
+    domain = [*VERDICTS] + ["none"] * bool((verdicts == "none").any())
+    colours, shapes = (
+        alt.Scale(domain=domain, range=values[: len(domain)]) for values in (VERDICT_COLOURS, VERDICT_SHAPES)
+    )
+    legend = alt.Legend(title="verdict")
+    return alt.Color("verdict:N", scale=colours, legend=legend), alt.Shape("verdict:N", scale=shapes)
+
+
+def by_dataset(names: Sequence[str], alone: str, **legend: Any) -> Any:
+    """Return the colour of data sets; alone: that of a single one."""
+    if len(names) < 2:
+        return alt.value(alone)
+    hues = list(itertools.islice(itertools.cycle(HUES), len(names)))
+    scale = alt.Scale(domain=list(names), range=hues)
+    return alt.Color("dataset:N", scale=scale, legend=alt.Legend(title="data set", **legend))
 
 
 def note_chart(text: str) -> alt.Chart:

@@ -26,7 +26,7 @@ def render_design_card(facts: DesignFacts) -> str:
     return environment.get_template("design_card.html").render(
         study=facts.config["study"],
         runs=sections.runs_sentence(facts),
-        headline=f"{sections.time_sentence(facts)} {findings.first_power_sentence(facts)}",
+        headline=f"{sections.time_sentence(facts)} {findings.power_sentences(facts)[0]}",
         sections=[
             ("cost", "Cost", sections.cost_section(facts)),
             ("power", "What it can find", findings.power_section(facts)),

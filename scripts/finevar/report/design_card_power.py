@@ -6,9 +6,9 @@ from finevar.planning import power
 from finevar.planning.alternatives import Variant
 from finevar.planning.design_card import DesignFacts
 from finevar.planning.power import Noise
-from finevar.report.design_card_sections import Section, Sentences, about, section
-from finevar.report.groups import group
-from finevar.report.tables import Table, cell, factor_columns, table
+from finevar.report.cells import Table, cell, columns, factor_titles, listed, table
+from finevar.report.design_card_sections import Sentences, about, section
+from finevar.report.groups import Section, group
 from finevar.statistics.covariance import errors_of
 from finevar.words.formatting import (
     factor_label,
@@ -36,11 +36,6 @@ PRIOR_WORDS = "as other studies found it (0.003 to 0.006 in accuracy and F1; in 
 # Power ----------------------------------------------------------------------------------------------------------------
 
 
-def first_power_sentence(facts: DesignFacts) -> str:
-    """Say what can be found in the first response, or why nothing can."""
-    return power_sentences(facts)[0]
-
-
 def power_sentences(facts: DesignFacts) -> Sentences:
     """Say what can be found in each response, or why nothing can."""
     if facts.gate:
@@ -53,10 +48,8 @@ def power_sentence(facts: DesignFacts, response: str) -> str:
     rows, label = facts.rows(response), response_label(response)
     if not rows:
         return f"{sentence_case(label)}: its noise is not known beforehand, so neither is what can be found in it."
-    largest: dict[str, float] = {}
-    for row in rows:
-        largest[row["group"]] = max(largest.get(row["group"], 0.0), row["change"])
-    found = joined([f"{significant(change)} {GROUP_WORDS[group]}" for group, change in largest.items()])
+    largest = {row["group"]: row["change"] for row in sorted(rows, key=lambda row: row["change"])}
+    found = joined([f"{significant(largest[name])} {GROUP_WORDS[name]}" for name in GROUP_WORDS if name in largest])
     return (
         f"{sentence_case(label)}: with {percent(power.POWER)} power the study finds a change of {found}; "
         f"{enough(largest['first_order'], facts.noise[response])}."
@@ -90,19 +83,19 @@ def noise_sentences(facts: DesignFacts) -> Sentences:
 
 def power_section(facts: DesignFacts) -> Section:
     """Return what can be found in each response."""
+    finding, *sentences = power_sentences(facts)
     if facts.gate:
-        return section(first_power_sentence(facts))
+        return section(finding)
     tests = (len(facts.design.columns) - 1) * len(facts.noise)
     stricter = number(power.strictness(facts.detected, tests), 2)
-    finding, *sentences = power_sentences(facts)
-    sentences += noise_sentences(facts)
-    sentences.append(
+    sentences += [
+        *noise_sentences(facts),
         f"This is for one test at {percent(1 - facts.confidence)}, with the study's own errors. The report adjusts for "
-        f"{tests} tests of terms: where nothing else moves, an effect has to be up to {stricter} times as large."
-    )
-    lines = [*sentences, *cautions(facts)]
+        f"{tests} tests of terms: where nothing else moves, an effect has to be up to {stricter} times as large.",
+        *cautions(facts),
+    ]
     tables = [detected_table(facts, response) for response in facts.noise if facts.rows(response)]
-    return section(finding, group("", lines, tables=tables[:1], folded=tables[1:]))
+    return section(finding, group("", sentences, tables=tables[:1], folded=tables[1:]))
 
 
 def cautions(facts: DesignFacts) -> Sentences:
@@ -127,19 +120,13 @@ def cautions(facts: DesignFacts) -> Sentences:
 def detected_table(facts: DesignFacts, response: str) -> Table:
     """Return one row a term: the smallest effect found, in coded and natural units and over the range."""
     bound = facts.noise[response].smallest_effect
-    rows = [
-        [
-            cell(term_label(row["term"]), note=unit_label(row["unit"])),
-            significant(row["coded"]),
-            significant(row["natural"]),
-            significant(row["change"]),
-            f"{100 * row['change'] / bound:.0f} %",
-        ]
-        for row in facts.rows(response)
+    shown = [
+        ("Term", lambda row: cell(term_label(row["term"]), note=unit_label(row["unit"]))),
+        *columns(significant, coded="Coded coefficient#", natural="Natural units#", change="Over the range#"),
+        ("Share of interest#", lambda row: f"{100 * row['change'] / bound:.0f} %"),
     ]
-    columns = ["Term", "Coded coefficient#", "Natural units#", "Over the range#", "Share of interest#"]
     caption = f"Smallest effects on {response_label(response)} found with {percent(power.POWER)} power"
-    return table(caption, columns, rows)
+    return listed(caption, facts.rows(response), shown)
 
 
 # More -----------------------------------------------------------------------------------------------------------------
@@ -196,9 +183,9 @@ def variants_table(facts: DesignFacts, response: str) -> Table:
         ]
         for variant in facts.variants
     ]
-    columns = ["Study", "Runs#", "Time from now#", *factor_columns(names)]
+    titles = ["Study", "Runs#", "Time from now#", *factor_titles(names).values()]
     caption = (
         f"Smallest slopes of {response_label(response)} found with {percent(power.POWER)} power, per doubling of a "
         "factor on a logarithmic scale, else per unit. In other metrics they change by the same shares."
     )
-    return table(caption, columns, rows)
+    return table(caption, titles, rows)

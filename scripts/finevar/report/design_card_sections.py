@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from finevar.planning.design_card import DesignFacts
-from finevar.planning.forecast import Forecast
-from finevar.report.groups import group
-from finevar.report.tables import Table, table
+from finevar.report.cells import Table, table
+from finevar.report.groups import Group, Section, group
 from finevar.words.formatting import (
     counted,
     duration,
@@ -25,11 +24,10 @@ PARTS = {
     "evaluation": "evaluation",
     "snakemake": "Snakemake's own work",
 }
-Section = dict[str, Any]
 Sentences = list[str]
 
 
-def section(finding: str, *groups: dict[str, Any]) -> Section:
+def section(finding: str, *groups: Group) -> Section:
     """Return a section of the page."""
     return {"finding": finding, "groups": list(groups)}
 
@@ -55,22 +53,13 @@ def time_sentence(facts: DesignFacts) -> str:
     forecast = facts.forecast
     if not forecast.left:
         return f"All runs are done; analysis and report take about {about(forecast.seconds)}."
-    runs = (
-        "The run that is left takes"
-        if forecast.left == 1
-        else f"The {forecast.left:,} runs {'that are left ' if forecast.left < forecast.runs else ''}take"
-    )
+    those = f"The {forecast.left:,} runs {'that are left ' if forecast.left < forecast.runs else ''}take"
+    runs = "The run that is left takes" if forecast.left == 1 else those
     at_once = f", {forecast.concurrent} at a time" if forecast.concurrent > 1 else ""
     return (
         f"{runs} about {about(forecast.seconds)} on the machine of the pilot{at_once}, from the trained baseline to "
         "the report."
     )
-
-
-def parts_sentence(forecast: Forecast) -> str:
-    """Say where the time of the runs goes."""
-    shares = {words: getattr(forecast.total, part) / forecast.total.seconds for part, words in PARTS.items()}
-    return f"Of the runs' time, {joined([f'{100 * share:.0f} % is {words}' for words, share in shares.items()])}."
 
 
 def room_sentence(facts: DesignFacts) -> str:
@@ -99,10 +88,12 @@ def cost_section(facts: DesignFacts) -> Section:
     forecast, pilot = facts.forecast, facts.pilot
     sentences = []
     if forecast.left:
+        whole = forecast.total
+        shares = [f"{100 * getattr(whole, part) / whole.seconds:.0f} % is {words}" for part, words in PARTS.items()]
         sentences += [
-            parts_sentence(forecast),
-            f"One after the other, the runs would take {about(forecast.total.seconds)}. On a cluster, which may run "
-            "more of them at once, the wait in its queue is not counted.",
+            f"Of the runs' time, {joined(shares)}.",
+            f"One after the other, the runs would take {about(whole.seconds)}. On a cluster, which may run more of "
+            "them at once, the wait in its queue is not counted.",
             "A diverged run ends early, and one with frozen layers takes less time: both make the study shorter than "
             "given here.",
         ]
@@ -135,13 +126,12 @@ def pilot_table(pilot: Mapping[str, Any]) -> Table:
 
 
 def design_sentences(facts: DesignFacts) -> Sentences:
-    """Say how well the design tells its terms apart."""
+    """Say how well the design separates its terms."""
     design, found = facts.design, facts.diagnosis
     blocks = design.parameters - len(design.columns)
     largest = max(found.vif.values())
-    apart = (
-        f"aliased: {joined([term_label(name) for name in found.aliased])}" if found.aliased else "no term is aliased"
-    )
+    names = joined([term_label(name) for name in found.aliased])
+    apart = f"aliased: {names}" if names else "no term is aliased"
     sentences = [
         f"{counted(design.parameters, 'parameter')} ({counted(len(design.columns), 'term')}, the intercept among them, "
         f"and {counted(blocks, 'block')} of seeds or data sets), rank {found.rank}, {apart}; "

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from finevar.report.tables import Table
+from finevar.report.cells import Table
 
 Sentence = dict[str, Any]  # text and verdict
 Group = dict[str, Any]
+Section = dict[str, Any]  # finding and groups
 
 
 def sentence(text: str, verdict: str | None = None) -> Sentence:
@@ -25,10 +26,9 @@ def group(
     folded: Iterable[Table] = (),
 ) -> Group:
     """Return a part of a section; empty sentences are left out, and folded tables open on a click."""
-    told = [sentence(text) if isinstance(text, str) else text for text in sentences if text]
     return {
         "title": title,
-        "sentences": told,
+        "sentences": [sentence(text) if isinstance(text, str) else text for text in sentences if text],
         "figures": list(figures),
         "tables": list(tables),
         "folded": list(folded),

@@ -21,6 +21,8 @@ MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
+Row = Mapping[str, Any]
+
 SUPERSCRIPTS = {"2": "\N{SUPERSCRIPT TWO}", "3": "\N{SUPERSCRIPT THREE}"}
 
 
@@ -64,6 +66,35 @@ def interval(low: float | None, high: float | None) -> str:
         return NOTHING
     spread = (high - low) / 2
     return f"{estimate(low, spread, sign=False)} to {estimate(high, spread, sign=False)}"
+
+
+def estimated(row: Row, name: str = "estimate", ends: str = "ci", *, sign: bool = True) -> str:
+    """Print a row's estimate with the decimals that its interval supports, in <ends>_low and <ends>_high."""
+    low, high = row[f"{ends}_low"], row[f"{ends}_high"]
+    return estimate(row[name], None if is_missing(low) or is_missing(high) else (high - low) / 2, sign=sign)
+
+
+def span(row: Row, ends: str = "ci") -> str:
+    """Print a row's interval."""
+    return interval(row[f"{ends}_low"], row[f"{ends}_high"])
+
+
+def span_at(row: Row, confidence: float, ends: str = "ci") -> str:
+    """Print a row's interval with its confidence."""
+    return f"{percent(confidence)} interval {span(row, ends)}"
+
+
+def plain_reason(row: Row, otherwise: str = "it could not be computed") -> str:
+    """Return a row's reason as the end of a sentence."""
+    return otherwise if is_missing(row["reason"]) else str(row["reason"]).rstrip(".")
+
+
+def together(pairs: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
+    """Return the words of each key together, in order."""
+    found: dict[Any, list[str]] = {}
+    for key, word in pairs:
+        found.setdefault(key, []).append(word)
+    return found
 
 
 def level(value: Any) -> str:
@@ -179,6 +210,11 @@ def unit_label(unit: str | None, factor: str | None = None) -> str:
 def settings_text(levels: Mapping[str, Any]) -> str:
     """Print factors with their levels: learning rate 1e-4 and epochs 3."""
     return joined([f"{factor_label(name)} {level(value)}" for name, value in levels.items()])
+
+
+def settings_list(levels: Mapping[str, Any]) -> str:
+    """Print settings one after the other: learning rate 1e-4, epochs 3."""
+    return ", ".join(f"{factor_label(name)} {level(value)}" for name, value in levels.items())
 
 
 def joined(words: Sequence[str], last: str = "and") -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from finevar.analyses.calibration import PARTS
-from finevar.report.groups import group
+from finevar.report.cells import Cell, Labels, Row, Table, Tables, crossed, ranged, table
+from finevar.report.groups import Group, Section, group
 from finevar.report.sections.reliability import (
     BESIDE_TITLES,
     geometric_mean,
@@ -16,29 +16,24 @@ from finevar.report.sections.reliability import (
     places_group,
     reliability_group,
 )
-from finevar.report.tables import Table, cell, ranged, table
 from finevar.words.formatting import (
     counted,
-    estimate,
+    estimated,
     factor_label,
-    interval,
     joined,
     level,
     number,
     p_text,
     percent,
     significant,
+    span,
 )
 
 PART_WORDS = {"loss": "loss", "refinement": "refinement", "calibration_loss": "calibration loss"}
 WHAT_CHANGES = {"refinement": "discrimination", "calibration_loss": "confidence"}
 
-Tables = Mapping[str, pd.DataFrame]
-Row = Mapping[str, Any]
-Section = dict[str, Any]
 
-
-def section(tables: Tables, labels: Mapping[str, str], factors: Sequence[str], confidence: float) -> Section:
+def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
     """Return the loss in its parts by factor and group of points, and how often confidences are right.
 
     tables: metrics, effects, calibration, calibration_effects and reliability.
@@ -51,7 +46,7 @@ def section(tables: Tables, labels: Mapping[str, str], factors: Sequence[str], c
     parted = parted_factors(tables, labels)
     finding = f"{mean_sentence(runs)} {parted_finding(parted, tables, labels)}"
     groups = [
-        loss_group(tables, runs, labels, factors, parted, confidence),
+        loss_group(tables, runs, labels, factors, confidence),
         places_group(parts, runs, tables["reliability"], factors),
         reliability_group(tables["reliability"], confidence),
     ]
@@ -71,17 +66,17 @@ def mean_sentence(runs: pd.DataFrame) -> str:
     )
 
 
-def parted_finding(parted: Mapping[str, str], tables: Tables, labels: Mapping[str, str]) -> str:
+def parted_finding(parted: Mapping[str, str], tables: Tables, labels: Labels) -> str:
     """Say along which factors loss and accuracy part, and what changed there."""
     if tables["calibration_effects"]["change"].isna().all() or "accuracy" not in labels:
         return ""
     if not parted:
-        return "Along no factor did loss rise without accuracy falling, as far as intervals tell."
-    told = [f"{factor_label(name)} (what got worse: {changed})" for name, changed in parted.items()]
-    return f"Loss rose while accuracy was not shown to fall along {joined(told)}."
+        return "Along no factor did loss rise without accuracy falling, as far as intervals show."
+    along = [f"{factor_label(name)} (what got worse: {changed})" for name, changed in parted.items()]
+    return f"Loss rose while accuracy was not shown to fall along {joined(along)}."
 
 
-def parted_factors(tables: Tables, labels: Mapping[str, str]) -> dict[str, str]:
+def parted_factors(tables: Tables, labels: Labels) -> dict[str, str]:
     """Return the factors along which loss rises and accuracy is not shown to fall, with what changed there."""
     changes = tables["calibration_effects"].dropna(subset="change")
     parted = {}
@@ -95,35 +90,26 @@ def parted_factors(tables: Tables, labels: Mapping[str, str]) -> dict[str, str]:
     return parted
 
 
-def accuracy_effect(tables: Tables, labels: Mapping[str, str], factor: str) -> Row | None:
+def accuracy_effect(tables: Tables, labels: Labels, factor: str) -> Row | None:
     """Return the row of a factor's effect on accuracy; None where accuracy is no response or was stopped by a gate."""
     effects = tables["effects"]
     rows = effects[(effects["response"] == "accuracy") & (effects["factor"] == factor)]
     return rows.iloc[0].to_dict() if "accuracy" in labels and len(rows) else None
 
 
-def loss_group(
-    tables: Tables,
-    runs: pd.DataFrame,
-    labels: Mapping[str, str],
-    factors: Sequence[str],
-    parted: Mapping[str, str],
-    confidence: float,
-) -> dict[str, Any]:
+def loss_group(tables: Tables, runs: pd.DataFrame, labels: Labels, factors: Sequence[str], confidence: float) -> Group:
     """Return how each factor moves the loss and its parts."""
     changes = tables["calibration_effects"]
     stopped = changes[changes["change"].isna()].to_dict("records")
-    told = [factor_sentence(tables, runs, labels, name, confidence) for name in factors]
-    told += [f"No change of {PART_WORDS[row['response']]} is told: {row['reason']}" for row in stopped]
-    told += [own_temperature_sentence(tables["metrics"], runs)]
-    levels = levels_table(runs, factors)
+    sentences = [factor_sentence(tables, runs, labels, name, confidence) for name in factors]
+    sentences += [f"No change of {PART_WORDS[row['response']]} is given: {row['reason']}" for row in stopped]
+    sentences += [own_temperature_sentence(tables["metrics"], runs)]
     grids = [changes_table(changes, factors, confidence)] if changes["change"].notna().any() else []
-    return group("What the loss is made of", told, figures=["calibration"], tables=grids, folded=[levels])
+    folded = [levels_table(runs, factors)]
+    return group("What the loss is made of", sentences, figures=["calibration"], tables=grids, folded=folded)
 
 
-def factor_sentence(
-    tables: Tables, runs: pd.DataFrame, labels: Mapping[str, str], factor: str, confidence: float
-) -> str:
+def factor_sentence(tables: Tables, runs: pd.DataFrame, labels: Labels, factor: str, confidence: float) -> str:
     """Say how the loss changes along a factor, in which part, and what accuracy and confidence do meanwhile."""
     changes = tables["calibration_effects"]
     rows = changes[(changes["factor"] == factor) & changes["change"].notna()].to_dict("records")
@@ -139,16 +125,15 @@ def factor_sentence(
     return (
         f"From {level(low)} to {level(high)} of {factor_label(factor)}, the others at their centre, the fitted "
         f"surfaces change {shown} ({percent(confidence)} intervals in brackets){beside}. Over all runs at those two "
-        f"levels, the best temperature is {number(heat[low], 2)} and {number(heat[high], 2)} (above 1: too sure), ECE "
-        f"{number(ece[low], 3)} and {number(ece[high], 3)}, Brier score {number(brier[low], 3)} and "
+        f"levels, the best temperature is {number(heat[low], 2)} and {number(heat[high], 2)} (above 1: overconfident), "
+        f"ECE {number(ece[low], 3)} and {number(ece[high], 3)}, Brier score {number(brier[low], 3)} and "
         f"{number(brier[high], 3)}."
     )
 
 
 def changed(row: Row) -> str:
     """Print a change with its interval in brackets."""
-    spread = (row["ci_high"] - row["ci_low"]) / 2
-    return f"{estimate(row['change'], spread)} ({interval(row['ci_low'], row['ci_high'])})"
+    return f"{estimated(row, 'change')} ({span(row)})"
 
 
 def own_temperature_sentence(metrics: pd.DataFrame, runs: pd.DataFrame) -> str:
@@ -169,27 +154,26 @@ def own_temperature_sentence(metrics: pd.DataFrame, runs: pd.DataFrame) -> str:
 
 def changes_table(changes: pd.DataFrame, factors: Sequence[str], confidence: float) -> Table:
     """Return the change of the loss and its parts along each factor."""
-    found = {(row["factor"], row["response"]): row for row in changes.dropna(subset="change").to_dict("records")}
-    rows = [[factor_label(name), *(change_cell(found.get((name, part))) for part in PARTS)] for name in factors]
+
+    def change(row: Row) -> Cell:
+        shown = ranged(row, "change")
+        return shown | {"note": f"{shown['note']}; p {p_text(row['p_value'])}"}
+
     caption = (
         "Change from a factor's lowest to its highest level, the others at their centre, with "
         f"{percent(confidence)} interval and unadjusted p; the change of loss is the sum of the other two."
     )
-    return table(caption, ["Factor", "Loss#", "Refinement#", "Calibration loss#"], rows)
-
-
-def change_cell(row: Row | None) -> dict[str, Any]:
-    """Return a change with its interval and p."""
-    if row is None:
-        return cell("")
-    shown = ranged(row["change"], row["ci_low"], row["ci_high"])
-    return shown | {"note": f"{shown['note']}; p {p_text(row['p_value'])}"}
+    titles = dict(zip(PARTS, ("Loss#", "Refinement#", "Calibration loss#"), strict=True))
+    down = {name: [factor_label(name)] for name in factors}
+    known = changes.dropna(subset="change")
+    return crossed(caption, known, ("factor", "response"), ["Factor"], down, titles, {"": change})
 
 
 def levels_table(runs: pd.DataFrame, factors: Sequence[str]) -> Table:
     """Return the means of the loss's parts and of what stands beside them at each level of each factor."""
-    rows = []
-    for factor in factors:
-        for at, own in runs.groupby(factor):
-            rows.append([f"{factor_label(factor)} {level(at)}", f"{len(own):,}", *mean_cells(own)])
+    rows = [
+        [f"{factor_label(factor)} {level(at)}", f"{len(own):,}", *mean_cells(own)]
+        for factor in factors
+        for at, own in runs.groupby(factor)
+    ]
     return table("Means over all runs at a level; temperatures geometric.", ["Level", "Runs#", *BESIDE_TITLES], rows)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
-from finevar.report.groups import group, sentence
-from finevar.report.tables import Table, cell, table, whole
+from finevar.report.cells import (
+    ADJUSTED,
+    FACTOR,
+    P_VALUE,
+    Cell,
+    Labels,
+    Row,
+    Table,
+    Tables,
+    cell,
+    columns,
+    listed,
+    whole,
+)
+from finevar.report.groups import Group, Section, group, sentence
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -16,25 +28,18 @@ from finevar.words.formatting import (
     joined,
     level,
     p_equals,
-    p_text,
     percent,
     sentence_case,
 )
 
-Row = Mapping[str, Any]
 
-
-def section(
-    tables: Mapping[str, pd.DataFrame], labels: Mapping[str, str], factors: Sequence[str], confidence: float
-) -> dict[str, Any]:
+def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
     """Return how many runs diverged, a sentence a factor where some did, and the counts; tables: failures."""
     failures = tables["failures"]
     if failures.empty or not failures["runs"].max():
-        return {"finding": "No run has ended yet, so nothing tells how many diverge.", "groups": []}
-    groups = []
-    for dataset, rows in failures.groupby("dataset", sort=False):
-        if rows["diverged"].iloc[0]:
-            groups.append(dataset_group(rows, str(dataset), confidence))
+        return {"finding": "No run has ended yet, so nothing shows how many diverge.", "groups": []}
+    parts = failures.groupby("dataset", sort=False)
+    groups = [dataset_group(rows, str(name), confidence) for name, rows in parts if rows["diverged"].iloc[0]]
     return {"finding": finding_sentence(failures.iloc[0], confidence), "groups": groups}
 
 
@@ -48,11 +53,10 @@ def finding_sentence(row: Row, confidence: float) -> str:
             f"Not one of {counted(runs, 'run')} diverged; a rate above {percent_text(row['ci_high'])} at the settings "
             f"tried is excluded ({exact}).{missing}"
         )
-    span = f"{percent_text(row['ci_low'])} to {percent_text(row['ci_high'])}"
     return (
-        f"{diverged:,} of {counted(runs, 'run')} diverged, {percent_text(row['share'])} ({exact}: {span}). They "
-        "are results of their settings: no metric counts them, so each metric speaks of the runs that did not diverge."
-        f"{missing}"
+        f"{diverged:,} of {counted(runs, 'run')} diverged, {percent_text(row['share'])} ({exact}: {rate_span(row)}). "
+        "They are results of their settings: no metric counts them, so each metric speaks of the runs that did not "
+        f"diverge.{missing}"
     )
 
 
@@ -61,13 +65,18 @@ def percent_text(share: float) -> str:
     return f"{100 * share:.2g} %"
 
 
-def dataset_group(rows: pd.DataFrame, dataset: str, confidence: float) -> dict[str, Any]:
+def rate_span(row: Row) -> str:
+    """Print the interval of a rate."""
+    return f"{percent_text(row['ci_low'])} to {percent_text(row['ci_high'])}"
+
+
+def dataset_group(rows: pd.DataFrame, dataset: str, confidence: float) -> Group:
     """Return one data set's sentences, or those of all, and the counts at each level."""
     by_factor = [part.to_dict("records") for name, part in rows.groupby("factor", sort=False) if name]
     alpha = 1 - confidence
-    told = [sentence(trend_sentence(part, alpha=alpha), verdict(part, alpha)) for part in by_factor]
+    sentences = [sentence(trend_sentence(part, alpha=alpha), verdict(part, alpha)) for part in by_factor]
     levels = levels_table([row for part in by_factor for row in part], dataset, confidence)
-    return group(f"On {dataset}" if dataset else "", told, folded=[levels])
+    return group(f"On {dataset}" if dataset else "", sentences, folded=[levels])
 
 
 def verdict(part: Sequence[Row], alpha: float) -> str:
@@ -85,35 +94,22 @@ def trend_sentence(part: Sequence[Row], *, alpha: float) -> str:
     shown = part[0]["p_adjusted"] < alpha
     rates = [row["share"] for row in part if not is_missing(row["share"])]
     way = "rises" if rates[-1] > rates[0] else "falls"
-    told = f"the rate {way} along the levels" if shown else "a trend along the levels is undecided"
-    return f"{name}: {counts} diverged; {told} ({p_equals(part[0]['p_adjusted'], 'adjusted p')})."
+    trend = f"the rate {way} along the levels" if shown else "a trend along the levels is undecided"
+    return f"{name}: {counts} diverged; {trend} ({p_equals(part[0]['p_adjusted'], 'adjusted p')})."
 
 
 def levels_table(rows: Sequence[Row], dataset: str, confidence: float) -> Table:
     """Return one row a level of a factor."""
-    printed = [
-        [
-            cell(factor_label(row["factor"])),
-            level(row["level"]),
-            whole(row["runs"]),
-            whole(row["diverged"]),
-            whole(row["missing"]),
-            share_cell(row),
-            p_text(row["p_value"]),
-            p_text(row["p_adjusted"]),
-        ]
-        for row in rows
-    ]
+
+    def rate(row: Row) -> Cell:
+        if is_missing(row["share"]):
+            return cell("", note="no run ended")
+        return cell(percent_text(row["share"]), note=rate_span(row))
+
     caption = (
         f"Diverged runs{f' on {dataset}' if dataset else ''} by level, with the {percent(confidence)} interval of the "
         "rate (Clopper-Pearson) and the p of a trend along the levels (permutation), adjusted over factors (Holm)."
     )
-    columns = ["Factor", "Level#", "Runs#", "Diverged#", "Missing#", "Rate#", "p#", "Adjusted p#"]
-    return table(caption, columns, printed)
-
-
-def share_cell(row: Row) -> dict[str, Any]:
-    """Return a cell with a rate and its interval."""
-    if is_missing(row["share"]):
-        return cell("", note="no run ended")
-    return cell(percent_text(row["share"]), note=f"{percent_text(row['ci_low'])} to {percent_text(row['ci_high'])}")
+    shown = [FACTOR, *columns(level, level="Level#")]
+    shown += columns(whole, runs="Runs#", diverged="Diverged#", missing="Missing#")
+    return listed(caption, rows, [*shown, ("Rate#", rate), P_VALUE, ADJUSTED])

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from finevar.analyses.calibration import BINS, PARTS
-from finevar.report.groups import group
-from finevar.report.tables import Table, cell, table
+from finevar.report.cells import Table, cell, columns, ends_text, listed, table, whole
+from finevar.report.groups import Group, group
 from finevar.words.formatting import number, percent, settings_text
 
 BESIDE = ("accuracy", *PARTS, "temperature", "ece", "brier")
 BESIDE_TITLES = ("Accuracy#", "Loss#", "Refinement#", "Calibration loss#", "Best temperature#", "ECE#", "Brier score#")
-MOST_TOLD = 3  # data sets that have sentences of their own
-
-Row = Mapping[str, Any]
+MOST_NAMED = 3  # data sets that have sentences of their own
 
 
 def geometric_mean(values: pd.Series) -> float:
@@ -35,9 +33,7 @@ def mean_cells(runs: pd.DataFrame) -> list[str]:
 # Groups of points -----------------------------------------------------------------------------------------------------
 
 
-def places_group(
-    parts: pd.DataFrame, runs: pd.DataFrame, reliability: pd.DataFrame, factors: Sequence[str]
-) -> dict[str, Any]:
+def places_group(parts: pd.DataFrame, runs: pd.DataFrame, reliability: pd.DataFrame, factors: Sequence[str]) -> Group:
     """Return what the points of best accuracy, best loss and highest loss are made of."""
     places = reliability.drop_duplicates(["dataset", "group"]).to_dict("records")
     models = dict(list(parts.groupby(["dataset", "point_id"])))
@@ -49,9 +45,9 @@ def places_group(
         rows.append([place["dataset"], cell(place["group"], note=settings), *mean_cells(models[key])])
     caption = "Chosen by the mean over seeds on the sentences that the figures are from, which flatters the best."
     grid = table(caption, ["Data set", "Point", *BESIDE_TITLES], rows)
-    names = list(dict.fromkeys(place["dataset"] for place in places))
-    told = [places_sentence(runs[runs["dataset"] == name], name, factors) for name in names[:MOST_TOLD]]
-    return group("Best accuracy, best loss and highest loss", told, tables=[grid])
+    names = reliability["dataset"].unique()[:MOST_NAMED]
+    sentences = [places_sentence(runs[runs["dataset"] == name], name, factors) for name in names]
+    return group("Best accuracy, best loss and highest loss", sentences, tables=[grid])
 
 
 def places_sentence(runs: pd.DataFrame, dataset: str, factors: Sequence[str]) -> str:
@@ -75,40 +71,37 @@ def places_sentence(runs: pd.DataFrame, dataset: str, factors: Sequence[str]) ->
 # Reliability ----------------------------------------------------------------------------------------------------------
 
 
-def reliability_group(reliability: pd.DataFrame, confidence: float) -> dict[str, Any]:
+def reliability_group(reliability: pd.DataFrame, confidence: float) -> Group:
     """Return how often each group of models is right at its confidences."""
-    told = []
-    datasets = list(dict.fromkeys(reliability["dataset"]))
-    for dataset in datasets[:MOST_TOLD]:
-        rows = reliability[reliability["dataset"] == dataset]
-        told += [fullest_bin_sentence(own, confidence) for _, own in rows.groupby("group", sort=False)]
-    if len(datasets) > MOST_TOLD:
-        told.append(f"The tables hold the other {len(datasets) - MOST_TOLD} data sets as well.")
-    told.append(
+    sentences, datasets = [], dict(list(reliability.groupby("dataset", sort=False)))
+    for rows in [*datasets.values()][:MOST_NAMED]:
+        sentences += [fullest_bin_sentence(own, confidence) for _, own in rows.groupby("group", sort=False)]
+    if len(datasets) > MOST_NAMED:
+        sentences.append(f"The tables hold the other {len(datasets) - MOST_NAMED} data sets as well.")
+    sentences.append(
         "The seeds of a point meet the same sentences, so the intervals (Wilson) count a bin's predictions per seed, "
         "not all of them; they are as wide as if seeds agreed fully."
     )
-    folded = [reliability_table(own, str(name), confidence) for name, own in reliability.groupby("dataset", sort=False)]
-    return group("How often confidence is right", told, folded=folded)
+    folded = [reliability_table(own, name, confidence) for name, own in datasets.items()]
+    return group("How often confidence is right", sentences, folded=folded)
 
 
 def fullest_bin_sentence(rows: pd.DataFrame, confidence: float) -> str:
     """Say how often one group is right where most of its predictions lie."""
     row = rows.loc[rows["count"].idxmax()]
     share = 100 * row["count"] / rows["count"].sum()
-    right = f"{number(row['correct_share'], 3)} of them are right"
-    span = f"{percent(confidence)} interval {number(row['ci_low'], 3)} to {number(row['ci_high'], 3)}"
+    if row["ci_high"] < row["confidence_mean"]:
+        surety = "overconfident"
+    elif row["ci_low"] > row["confidence_mean"]:
+        surety = "underconfident"
+    else:
+        surety = "neither overconfident nor underconfident, as far as is shown"
     return (
         f"{row['group'].capitalize()} on {row['dataset']}: {share:.0f} % of predictions have a confidence of "
-        f"{bin_text(row['bin'])}, on average {number(row['confidence_mean'], 3)}, and {right} ({span}): {surety(row)}."
+        f"{bin_text(row['bin'])}, on average {number(row['confidence_mean'], 3)}, and "
+        f"{number(row['correct_share'], 3)} of them are right ({percent(confidence)} interval {ends_text(row, 3)}): "
+        f"{surety}."
     )
-
-
-def surety(row: Row) -> str:
-    """Say whether a bin's models are too sure, by its interval."""
-    if row["ci_high"] < row["confidence_mean"]:
-        return "too sure"
-    return "not sure enough" if row["ci_low"] > row["confidence_mean"] else "no more and no less sure than can be told"
 
 
 def bin_text(bin_number: float) -> str:
@@ -118,17 +111,9 @@ def bin_text(bin_number: float) -> str:
 
 def reliability_table(rows: pd.DataFrame, dataset: str, confidence: float) -> Table:
     """Return one data set's shares of right predictions by confidence; empty bins are left out."""
-    printed = [
-        [
-            row["group"],
-            bin_text(row["bin"]),
-            f"{int(row['count']):,}",
-            f"{int(row['models'])}",
-            number(row["confidence_mean"], 3),
-            cell(number(row["correct_share"], 3), note=f"{number(row['ci_low'], 3)} to {number(row['ci_high'], 3)}"),
-        ]
-        for row in rows.to_dict("records")
-    ]
     caption = f"Confidence and share of right predictions on {dataset}, with {percent(confidence)} interval."
-    columns = ["Group", "Confidence", "Predictions#", "Models#", "Mean confidence#", "Right#"]
-    return table(caption, columns, printed)
+    shown = [*columns(str, group="Group"), *columns(bin_text, bin="Confidence")]
+    shown += columns(whole, count="Predictions#", models="Models#")
+    shown += columns(partial(number, decimals=3), confidence_mean="Mean confidence#")
+    shown.append(("Right#", lambda row: cell(number(row["correct_share"], 3), note=ends_text(row, 3))))
+    return listed(caption, rows, shown)
