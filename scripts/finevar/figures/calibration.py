@@ -73,8 +73,8 @@ def caption(reliability: pd.DataFrame, runs: int, confidence: float) -> str:
         f"surfaces fitted to {counted(runs, 'run')}; the change of the loss is the sum of those of its two parts. Bars "
         f"are {percent(confidence)} intervals. Right{some}: share of right predictions in bins of 0.1 of the predicted "
         f"class's probability{pooled}; below the diagonal a model is overconfident. Bars are {percent(confidence)} "
-        f"Wilson intervals that count sentences, not runs; bins with fewer than {FEWEST} sentences are left to the table. "
-        "The size of a mark is the share of its group's predictions."
+        f"Wilson intervals that count sentences, not runs; bins with fewer than {FEWEST} sentences are left to the "
+        "table. The size of a mark is the share of its group's predictions."
     )
 
 
