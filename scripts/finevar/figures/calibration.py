@@ -8,21 +8,12 @@ import altair as alt
 import pandas as pd
 
 from finevar.analyses.calibration import PARTS
-from finevar.figures.drawing import (
-    BLUE,
-    GREY,
-    GRID,
-    INK,
-    QUIET,
-    VERMILION,
-    WIDTH,
-    lean,
-    note_chart,
-    number_tips,
-    styled,
-)
+from finevar.figures.axes import number_tips
+from finevar.figures.drawing import lean, note_chart, styled
+from finevar.figures.palette import BLUE, GREY, GRID, INK, QUIET, VERMILION, WIDTH
 from finevar.study.coding import Codings
-from finevar.words.formatting import counted, factor_label, percent
+from finevar.words.formatting import counted, factor_label
+from finevar.words.numbers import percent
 
 PART_LABELS = dict(zip(PARTS, ("loss", "refinement (discrimination)", "calibration loss (confidence)"), strict=True))
 GROUPS = ("baseline", "best accuracy", "best loss", "highest loss")

@@ -11,27 +11,19 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from finevar.figures.drawing import (
-    BLUE,
-    GRID,
-    INK,
-    QUIET,
+from finevar.figures.axes import (
     READABLE,
-    WIDTH,
     by_dataset,
-    by_response,
     by_verdict,
     factor_axis,
     factor_scale,
-    lean,
     level_tip,
-    note_chart,
     number_tips,
     padded,
     scale_type,
-    styled,
-    zero_rule,
 )
+from finevar.figures.drawing import by_response, lean, note_chart, styled, zero_rule
+from finevar.figures.palette import BLUE, GRID, INK, QUIET, WIDTH
 from finevar.study.coding import Coding, Codings
 from finevar.words.formatting import (
     axis_title,

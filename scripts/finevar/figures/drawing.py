@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,74 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 import vl_convert
 from altair.utils import schemapi
 
+from finevar.figures.palette import MOST_COLUMNS, QUIET, STYLE, WIDTH
 from finevar.files import read_json, write_bytes
-from finevar.study.coding import Coding
-from finevar.words.formatting import axis_title, factor_label
-from finevar.words.wording import VERDICTS
 
-WIDTH = 860  # pixels for the panels of a figure
-FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
-INK, QUIET, FAINT, GRID = "#1b1f24", "#57606a", "#d8dee4", "#eef1f4"
-BLUE, VERMILION, GREY = "#0072b2", "#d55e00", "#7a7f87"  # Okabe and Ito's first two: safe for colour-blind eyes
-HUES = [VERMILION, "#009e73", "#cc79a7", "#56b4e9", "#8c6d1f", BLUE]  # of data sets
-VERDICT_COLOURS = [BLUE, VERMILION, GREY, INK]
-VERDICT_SHAPES = ["circle", "triangle-up", "square", "diamond"]
-MOST_COLUMNS = 3
-TINY = "format(datum.value, '.3~e')"
-PLAIN = "format(datum.value, ',.6~r')"
 GRADIENT = re.compile(r"\bgradient_(\d+)\b")  # Vega's names of colour scales
-READABLE = f"abs(datum.value) > 0 && abs(datum.value) < 0.001 ? {TINY} : {PLAIN}"
-
-
-def scale_type(coding: Coding) -> str:
-    """Return the axis type that fits a factor's coding."""
-    return "log" if coding.logarithmic else "linear"
-
-
-def factor_scale(coding: Coding, values: Sequence[float]) -> alt.Scale:
-    """Return a factor's scale with a little room at both ends."""
-    values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values)]
-    low, high = values.min(), values.max()
-    if coding.logarithmic:
-        room = (high / low) ** 0.08
-        return alt.Scale(type="log", domain=[low / room, high * room], nice=False)
-    room = 0.08 * (high - low)
-    return alt.Scale(domain=[low - room, high + room], nice=False, zero=False)
-
-
-def factor_axis(name: str, coding: Coding) -> alt.Axis:
-    """Return a factor's axis with ticks at its levels."""
-    levels = sorted(map(float, coding.levels))
-    title = axis_title(name, levels)
-    return alt.Axis(title=title, values=levels, labelExpr=READABLE, labelOverlap="greedy", grid=False, labelFlush=False)
-
-
-def level_tip(field: str, name: str, coding: Coding) -> alt.Tooltip:
-    """Return a tooltip line with a factor's value, as a power of ten where its levels are tiny."""
-    tiny = 0 < min(map(abs, coding.levels)) < 0.001
-    return alt.Tooltip(f"{field}:Q", title=factor_label(name), format=".3~e" if tiny else ",.4~r")
-
-
-def number_tips(**titles: str) -> list[alt.Tooltip]:
-    """Return tooltip lines for numbers, by column, each under its title."""
-    return [alt.Tooltip(f"{column}:Q", title=title, format=".4~f") for column, title in titles.items()]
-
-
-def padded(values: pd.Series) -> tuple[float, float]:
-    """Return the range of finite values with a twentieth of room at both ends.
-
-    Values that differ by rounding alone are one: an axis of that range has ticks beyond number.
-    """
-    finite = values[np.isfinite(values.astype(float))].astype(float)
-    low, high = float(finite.min()), float(finite.max())
-    room = 0.01 if np.isclose(low, high, rtol=1e-9, atol=1e-12) else 0.05 * (high - low)
-    return low - room, high + room
 
 
 def lean(rows: pd.DataFrame) -> pd.DataFrame:
@@ -109,46 +48,10 @@ def zero_rule(channel: str, **encoded: Any) -> alt.Chart:
     return at.encode({"x": alt.X, "y": alt.Y}[channel]("zero:Q", **encoded))
 
 
-def by_verdict(verdicts: pd.Series) -> tuple[alt.Color, alt.Shape]:
-    """Return the colour and the shape of marks with a verdict; "none" is among the verdicts where some have none."""
-    domain = [*VERDICTS] + ["none"] * bool((verdicts == "none").any())
-    colours, shapes = (
-        alt.Scale(domain=domain, range=values[: len(domain)]) for values in (VERDICT_COLOURS, VERDICT_SHAPES)
-    )
-    legend = alt.Legend(title="verdict")
-    return alt.Color("verdict:N", scale=colours, legend=legend), alt.Shape("verdict:N", scale=shapes)
-
-
-def by_dataset(names: Sequence[str], alone: str, **legend: Any) -> Any:
-    """Return the colour of data sets; alone: that of a single one."""
-    if len(names) < 2:
-        return alt.value(alone)
-    hues = list(itertools.islice(itertools.cycle(HUES), len(names)))
-    scale = alt.Scale(domain=list(names), range=hues)
-    return alt.Color("dataset:N", scale=scale, legend=alt.Legend(title="data set", **legend))
-
-
 def note_chart(text: str) -> alt.Chart:
     """Draw a sentence where there is nothing to plot."""
     note = alt.Chart(alt.Data(values=[{"text": text}])).mark_text(fontSize=13, color=QUIET).encode(text="text:N")
     return styled(note.properties(width=WIDTH, height=60))
-
-
-STYLE = {
-    "font": FONT,
-    "background": "white",
-    "padding": 8,
-    "view": {"stroke": None},
-    "axis": {
-        "labelColor": QUIET, "titleColor": INK, "domainColor": FAINT, "tickColor": FAINT, "gridColor": GRID,
-        "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "titlePadding": 8,
-    },
-    "legend": {
-        "orient": "top", "titleOrient": "left", "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal",
-        "labelColor": INK, "titleColor": INK,
-    },
-    "title": {"fontSize": 13, "fontWeight": 600, "anchor": "start", "color": INK, "offset": 8},
-}  # fmt: skip
 
 
 def styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:

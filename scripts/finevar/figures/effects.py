@@ -6,18 +6,11 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from finevar.figures.drawing import (
-    FAINT,
-    WIDTH,
-    by_response,
-    by_verdict,
-    lean,
-    note_chart,
-    number_tips,
-    padded,
-    zero_rule,
-)
-from finevar.words.formatting import factor_label, level, response_label
+from finevar.figures.axes import by_verdict, number_tips, padded
+from finevar.figures.drawing import by_response, lean, note_chart, zero_rule
+from finevar.figures.palette import FAINT, WIDTH
+from finevar.words.formatting import factor_label, response_label
+from finevar.words.numbers import level
 
 LABELS = 150  # pixels for the factors' names
 

@@ -7,18 +7,9 @@ from functools import partial
 import altair as alt
 import pandas as pd
 
-from finevar.figures.drawing import (
-    BLUE,
-    WIDTH,
-    by_response,
-    factor_axis,
-    factor_scale,
-    lean,
-    level_tip,
-    note_chart,
-    number_tips,
-    zero_rule,
-)
+from finevar.figures.axes import factor_axis, factor_scale, level_tip, number_tips
+from finevar.figures.drawing import by_response, lean, note_chart, zero_rule
+from finevar.figures.palette import BLUE, WIDTH
 from finevar.study.coding import Coding, Codings
 from finevar.words.findings import notable_pairs
 from finevar.words.formatting import factor_label, response_label, unit_label

@@ -11,20 +11,9 @@ import contourpy
 import numpy as np
 import pandas as pd
 
-from finevar.figures.drawing import (
-    INK,
-    QUIET,
-    VERMILION,
-    WIDTH,
-    factor_axis,
-    lean,
-    level_tip,
-    note_chart,
-    number_tips,
-    scale_type,
-    stacked,
-    styled,
-)
+from finevar.figures.axes import factor_axis, level_tip, number_tips, scale_type
+from finevar.figures.drawing import lean, note_chart, stacked, styled
+from finevar.figures.palette import INK, QUIET, VERMILION, WIDTH
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.study.coding import Coding, Codings
 from finevar.words.formatting import held_label, response_label, response_labels

@@ -10,22 +10,13 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.pareto import ALL_DATASETS, nondominated
-from finevar.figures.drawing import (
-    BLUE,
-    GREY,
-    INK,
-    VERMILION,
-    WIDTH,
-    lean,
-    level_tip,
-    note_chart,
-    number_tips,
-    padded,
-    styled,
-)
+from finevar.figures.axes import level_tip, number_tips, padded
+from finevar.figures.drawing import lean, note_chart, styled
+from finevar.figures.palette import BLUE, GREY, INK, VERMILION, WIDTH
 from finevar.metrics import SECONDS, towards
 from finevar.study.coding import Codings
-from finevar.words.formatting import counted, is_missing, percent, response_labels, response_unit, sentence_case
+from finevar.words.formatting import counted, response_labels, response_unit, sentence_case
+from finevar.words.numbers import is_missing, percent
 
 PLACES = ("on the front", "beaten on the means", "shown to be dominated")
 PLACE_COLOURS = [BLUE, GREY, VERMILION]

@@ -10,8 +10,11 @@ import altair as alt
 import pandas as pd
 
 from finevar.analyses.tuning import enough_draws, smallest_effects
-from finevar.figures.drawing import BLUE, INK, WIDTH, by_dataset, by_response, lean, note_chart, number_tips, padded
-from finevar.words.formatting import percent, response_label, response_unit
+from finevar.figures.axes import by_dataset, number_tips, padded
+from finevar.figures.drawing import by_response, lean, note_chart
+from finevar.figures.palette import BLUE, INK, WIDTH
+from finevar.words.formatting import response_label, response_unit
+from finevar.words.numbers import percent
 
 KINDS = {"expected": "best run", "expected_again": "its setting at another seed"}
 TICKS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from finevar.figures.drawing import INK, WIDTH, lean, note_chart, number_tips, styled
-from finevar.words.formatting import TIMES, joined, percent, response_label, sentence_case, term_label
+from finevar.figures.axes import number_tips
+from finevar.figures.drawing import lean, note_chart, styled
+from finevar.figures.palette import INK, WIDTH
+from finevar.words.formatting import joined, response_label, sentence_case, term_label
+from finevar.words.numbers import TIMES, percent
 
 SOURCE_WORDS = {
     "other_factors": "other factors",

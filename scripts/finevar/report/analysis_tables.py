@@ -10,10 +10,6 @@ from finevar.report.cells import (
     FACTOR,
     P_VALUE,
     VERDICT,
-    Cell,
-    Labels,
-    Row,
-    Table,
     cell,
     columns,
     crossed,
@@ -26,23 +22,21 @@ from finevar.report.cells import (
     table,
     whole,
 )
+from finevar.report.kinds import Cell, Labels, Row, Table
 from finevar.report.tables import SQUARES
 from finevar.words.caveats import RUNGS, SPECIFICATIONS
 from finevar.words.comparisons import MATCHINGS
-from finevar.words.formatting import (
+from finevar.words.formatting import factor_label, sentence_case, term_label, unit_label
+from finevar.words.numbers import (
     NOTHING,
     TIMES,
     between_levels,
-    factor_label,
     is_missing,
     level,
     number,
     p_text,
     percent,
-    sentence_case,
     significant,
-    term_label,
-    unit_label,
 )
 
 PLACES = {"baseline": "At the baseline#", "centre": "At the centre#", "average": "On average#"}

@@ -11,26 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.words.formatting import (
-    NOTHING,
-    Row,
-    estimated,
-    factor_label,
-    is_missing,
-    level,
-    number,
-    p_text,
-    sentence_case,
-    span,
-)
-
-Tables = Mapping[str, pd.DataFrame]
-Labels = Mapping[str, str]  # responses in words
-Table = dict[str, Any]
-Cell = dict[str, Any]
-Show = Callable[[Row], Any]  # what is printed of a row: a text or a cell
-Column = tuple[str, Show]  # under its title
-
+from finevar.report.kinds import Cell, Column, Labels, Show, Table
+from finevar.words.formatting import factor_label, sentence_case
+from finevar.words.numbers import NOTHING, Row, estimated, is_missing, level, number, p_text, span
 
 # Tables ---------------------------------------------------------------------------------------------------------------
 

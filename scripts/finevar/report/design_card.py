@@ -11,7 +11,7 @@ from finevar.planning import power
 from finevar.planning.design_card import DesignFacts
 from finevar.report import design_card_power as findings
 from finevar.report import design_card_sections as sections
-from finevar.words.formatting import percent
+from finevar.words.numbers import percent
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDTH = 110  # of printed lines

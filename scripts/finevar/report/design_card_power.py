@@ -6,23 +6,13 @@ from finevar.planning import power
 from finevar.planning.alternatives import Variant
 from finevar.planning.design_card import DesignFacts
 from finevar.planning.power import Noise
-from finevar.report.cells import Table, cell, columns, factor_titles, listed, table
+from finevar.report.cells import cell, columns, factor_titles, listed, table
 from finevar.report.design_card_sections import Sentences, about, section
-from finevar.report.groups import Section, group
+from finevar.report.groups import group
+from finevar.report.kinds import Section, Table
 from finevar.statistics.covariance import errors_of
-from finevar.words.formatting import (
-    factor_label,
-    interval,
-    joined,
-    level,
-    number,
-    percent,
-    response_label,
-    sentence_case,
-    significant,
-    term_label,
-    unit_label,
-)
+from finevar.words.formatting import factor_label, joined, response_label, sentence_case, term_label, unit_label
+from finevar.words.numbers import interval, level, number, percent, significant
 
 GROUP_WORDS = {
     "first_order": "over a factor's range",

@@ -6,17 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from finevar.planning.design_card import DesignFacts
-from finevar.report.cells import Table, table
-from finevar.report.groups import Group, Section, group
-from finevar.words.formatting import (
-    counted,
-    duration,
-    factor_label,
-    joined,
-    number,
-    significant,
-    term_label,
-)
+from finevar.report.cells import table
+from finevar.report.groups import group
+from finevar.report.kinds import Group, Section, Table
+from finevar.words.formatting import counted, factor_label, joined, term_label
+from finevar.words.numbers import duration, number, significant
 
 PARTS = {
     "steps": "training steps",

@@ -12,7 +12,8 @@ from scipy import stats
 from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION
 from finevar.study.coding import Coding, Term, term_name, terms
 from finevar.tables import are_found
-from finevar.words.formatting import factor_label, is_missing, response_label, sentence_case
+from finevar.words.formatting import factor_label, response_label, sentence_case
+from finevar.words.numbers import is_missing
 
 DIGITS = 6  # more than any view shows
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from finevar.report.cells import Table
-
-Sentence = dict[str, Any]  # text and verdict
-Group = dict[str, Any]
-Section = dict[str, Any]  # finding and groups
+from finevar.report.kinds import Group, Sentence, Table
 
 
 def sentence(text: str, verdict: str | None = None) -> Sentence:

@@ -19,8 +19,8 @@ from finevar.figures import variability as variability_chart
 from finevar.figures.drawing import Drawing
 from finevar.figures.names import SURFACE, kind_of, response_of
 from finevar.report import tables as report_tables
-from finevar.report.cells import Labels, Row, Tables
 from finevar.report.explorer import explorer_data
+from finevar.report.kinds import Labels, Row, Tables
 from finevar.report.sections import calibration as calibration_section
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import failures as failures_section
@@ -34,7 +34,17 @@ from finevar.report.sections import variability as variability_section
 from finevar.report.summary import summary
 from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
-from finevar.words import caveats, completeness, formatting, wording
+from finevar.words import caveats, completeness, wording
+from finevar.words.formatting import (
+    factor_label,
+    joined,
+    response_label,
+    response_labels,
+    sentence_case,
+    settings_list,
+    together,
+)
+from finevar.words.numbers import duration, is_missing, level, percent
 
 ANSWERS = {  # by verdict, in the answer's order
     "effect": "What moved",
@@ -95,8 +105,8 @@ def render_page(tables: Tables, figures: Mapping[str, Drawing], facts: Facts, pr
         "sensitivity": sections.sensitivity(tables, labels, confidence),
         "points": points(tables, facts),
         "provenance": provenance(tables, facts),
-        "confidence": formatting.percent(confidence),
-        "error_rate": formatting.percent(1 - confidence),
+        "confidence": percent(confidence),
+        "error_rate": percent(1 - confidence),
         "program": program,
     }
     context |= {name: section(tables, labels, factors, confidence) for name, section in SECTIONS.items()}
@@ -110,7 +120,7 @@ def answer(tables: Tables, facts: Facts) -> dict[str, Any]:
     interactions = second_order(tables, ["two_way"])
     said: dict[str, list[str]] = {"none": gate_sentences(tables["fits"], labels)}
     for row in effect_rows.to_dict("records"):
-        known = not formatting.is_missing(row["verdict"])
+        known = not is_missing(row["verdict"])
         apart = partners(row, interactions) if known else []
         sentence = wording.effect_sentence(row, labels[row["response"]], confidence, apart)
         said.setdefault(row["verdict"] if known else "none", []).append(sentence)
@@ -135,8 +145,8 @@ def scope(metrics: pd.DataFrame) -> str:
     """Say what the answer rests on; of models that were found, found_section does."""
     if are_found(metrics):
         return ""
-    where = formatting.joined(sorted(metrics["dataset"].unique()))
-    return f"Evaluated on {where}. {formatting.sentence_case(wording.runs_sentence(metrics))}"
+    where = joined(sorted(metrics["dataset"].unique()))
+    return f"Evaluated on {where}. {sentence_case(wording.runs_sentence(metrics))}"
 
 
 def second_order(tables: Tables, groups: Sequence[str]) -> list[Row]:
@@ -154,7 +164,7 @@ def partners(row: Row, interactions: Sequence[Row]) -> list[str]:
 def names(tables: Tables, facts: Facts) -> dict[str, str]:
     """Return the responses' names in words."""
     known = [*facts["config"]["analysis"]["responses"], *tables["fits"]["response"]]
-    return formatting.response_labels(tables["metrics"], dict.fromkeys(known))
+    return response_labels(tables["metrics"], dict.fromkeys(known))
 
 
 def fitted_names(tables: Tables, facts: Facts) -> dict[str, str]:
@@ -171,9 +181,9 @@ def gates(fits: pd.DataFrame) -> list[dict[str, Any]]:
 
 def gate_sentences(fits: pd.DataFrame, labels: Labels) -> list[str]:
     """Return a sentence on each gate; responses that the same one stopped together."""
-    alike = formatting.together(((row["framework"], row["gate"]), labels[row["response"]]) for row in gates(fits))
+    alike = together(((row["framework"], row["gate"]), labels[row["response"]]) for row in gates(fits))
     return [
-        wording.gate_sentence({"framework": framework, "gate": gate}, formatting.joined(names))
+        wording.gate_sentence({"framework": framework, "gate": gate}, joined(names))
         for (framework, gate), names in alike.items()
     ]
 
@@ -186,9 +196,9 @@ def design(tables: Tables, facts: Facts) -> dict[str, Any]:
     return {
         "kind": f"{kind.name}: {kind.meaning}",
         "runs": wording.runs_sentence(metrics),
-        "seeds": formatting.joined([str(seed) for seed in sorted(metrics["seed"].unique())]),
+        "seeds": joined([str(seed) for seed in sorted(metrics["seed"].unique())]),
         "factors": report_tables.factors_table(facts["factors"], config["baseline"]["settings"]),
-        "fixed": formatting.settings_list(fixed),
+        "fixed": settings_list(fixed),
         "lost": report_tables.lost_runs(metrics),
         "next_start": completeness.next_start_sentences(metrics) if facts["interim"] else [],
         "losses": completeness.completeness_sentences(metrics, facts["factors"], config["analysis"]["model"]),
@@ -207,7 +217,7 @@ def baseline(tables: Tables, facts: Facts) -> dict[str, Any]:
     again = ok[ok["is_baseline_point"].fillna(False).astype(bool)]
     return {
         "what": what,
-        "settings": formatting.settings_list(spec["settings"]),
+        "settings": settings_list(spec["settings"]),
         "differences": "" if again.empty else differences(spec["settings"], config["training"], facts["factors"]),
         "table": report_tables.baselines_table(tables["baselines"], again, labels),
         "sentences": [
@@ -223,7 +233,7 @@ def differences(own: Mapping[str, Any], study: Mapping[str, Any], factors: Mappi
     """Say in which fixed settings the study's runs differ from the baseline's own."""
     pairs = {name: (own.get(name), study.get(name)) for name in study if name not in factors}
     return ", ".join(
-        f"{formatting.factor_label(name)} {formatting.level(there)} instead of {formatting.level(here)}"
+        f"{factor_label(name)} {level(there)} instead of {level(here)}"
         for name, (here, there) in pairs.items()
         if here != there
     )
@@ -255,7 +265,7 @@ def effects(tables: Tables, facts: Facts) -> dict[str, Any]:
 def figure(name: str, drawing: Drawing, tables: Tables, facts: Facts) -> dict[str, str]:
     """Return a figure's specification as script-safe JSON, a drawing for pages without scripts, and words for both."""
     response = response_of(name)
-    label = names(tables, facts).get(response, formatting.response_label(response))
+    label = names(tables, facts).get(response, response_label(response))
     caption, alternative = words(kind_of(name), label, tables, facts)
     image = base64.b64encode(drawing.png(0.8)).decode() if len(drawing.svg) > LARGEST_SVG else ""
     return {
@@ -289,12 +299,12 @@ def surfaces(tables: Tables, figures: Mapping[str, Any], facts: Facts) -> list[d
     found = []
     for name in (name for name in figures if kind_of(name) == SURFACE):
         response = response_of(name)
-        label, drawn = labels.get(response, formatting.response_label(response)), response not in stopped
+        label, drawn = labels.get(response, response_label(response)), response not in stopped
         if drawn:
             sentence = wording.extreme_sentence(tables["surface"], response, label, confidence)
         else:
             sentence = wording.gate_sentence(stopped[response], label)
-        found.append({"name": name, "title": formatting.sentence_case(label), "sentence": sentence, "drawn": drawn})
+        found.append({"name": name, "title": sentence_case(label), "sentence": sentence, "drawn": drawn})
     return found
 
 
@@ -318,7 +328,7 @@ def provenance(tables: Tables, facts: Facts) -> dict[str, Any]:
     metrics, config = tables["metrics"], facts["config"]
     seconds = float(metrics["train_seconds"].sum() + metrics["eval_seconds"].sum())
     return {
-        "seconds": formatting.duration(seconds),
+        "seconds": duration(seconds),
         "software": report_tables.software_table(metrics),
         "datasets": [report_tables.dataset_facts(name, found) for name, found in facts["datasets"].items()],
         "sources": report_tables.sources_table(config.get("sources", {})),

@@ -11,13 +11,14 @@ from finevar.figures.drawing import Drawing
 from finevar.files import write_bytes
 from finevar.report import page as report
 from finevar.report import tables as report_tables
-from finevar.report.cells import Row, Table, Tables
+from finevar.report.kinds import Row, Table, Tables
 from finevar.report.sections import regressions as sections
 from finevar.report.sections.found import models_compared
 from finevar.statistics.verdicts import METHODS
 from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
-from finevar.words.formatting import counted, factor_label, joined, level, percent, response_label, settings_list
+from finevar.words.formatting import counted, factor_label, joined, response_label, settings_list
+from finevar.words.numbers import level, percent
 
 Facts = Mapping[str, Any]
 

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from finevar.report.cells import Labels, Row, Tables
+from finevar.report.kinds import Labels, Row, Tables
 from finevar.report.sections.regressions import chosen, recommended, rows_of
 from finevar.words.findings import recommended_text, regret_text
-from finevar.words.formatting import (
-    estimated,
-    factor_label,
-    is_missing,
-    joined,
-    percent,
-    sentence_case,
-    significant,
-    span,
-    together,
-)
+from finevar.words.formatting import factor_label, joined, sentence_case, together
+from finevar.words.numbers import estimated, is_missing, percent, significant, span
 
 OPENINGS = {"B0": "Over the baseline as it is", "B1": "Over the baseline fine-tuned at its own settings"}
 

@@ -15,11 +15,6 @@ from finevar.report.cells import (
     DATASET,
     P_VALUE,
     VERDICT,
-    Cell,
-    Column,
-    Labels,
-    Row,
-    Table,
     cell,
     columns,
     crossed,
@@ -31,21 +26,10 @@ from finevar.report.cells import (
     table,
     whole,
 )
+from finevar.report.kinds import Cell, Column, Labels, Row, Table
 from finevar.study.coding import Codings
-from finevar.words.formatting import (
-    NOTHING,
-    PLUS_MINUS,
-    factor_label,
-    is_missing,
-    level,
-    number,
-    percent,
-    response_label,
-    sentence_case,
-    significant,
-    term_label,
-    unit_label,
-)
+from finevar.words.formatting import factor_label, response_label, sentence_case, term_label, unit_label
+from finevar.words.numbers import NOTHING, PLUS_MINUS, is_missing, level, number, percent, significant
 
 FACT_WORDS = {
     "read": "examples read",

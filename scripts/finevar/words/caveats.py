@@ -7,22 +7,8 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from finevar.study.coding import levels_needed, terms
-from finevar.words.formatting import (
-    Row,
-    counted,
-    f_text,
-    factor_label,
-    is_missing,
-    joined,
-    number,
-    p_equals,
-    percent,
-    plain_reason,
-    sentence_case,
-    significant,
-    term_label,
-    together,
-)
+from finevar.words.formatting import counted, factor_label, joined, plain_reason, sentence_case, term_label, together
+from finevar.words.numbers import Row, f_text, is_missing, number, p_equals, percent, significant
 
 COVARIANCES = {
     "HC3": "Standard errors allow for noise that differs between settings (HC3)",

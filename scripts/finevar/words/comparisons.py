@@ -8,19 +8,8 @@ import pandas as pd
 
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.words.caveats import grouped_by_reason
-from finevar.words.formatting import (
-    Row,
-    counted,
-    estimated,
-    is_missing,
-    joined,
-    p_equals,
-    percent,
-    plain_reason,
-    sentence_case,
-    significant,
-    span_at,
-)
+from finevar.words.formatting import counted, joined, plain_reason, sentence_case
+from finevar.words.numbers import Row, estimated, is_missing, p_equals, percent, significant, span_at
 
 MATCHINGS = {
     "absolute": "no matching",

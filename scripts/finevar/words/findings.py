@@ -13,24 +13,26 @@ import pandas as pd
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.study.coding import factors_of
 from finevar.words.formatting import (
-    Row,
-    between_levels,
     counted,
-    estimated,
     factor_label,
-    is_missing,
     joined,
-    level,
-    p_equals,
-    percent,
     plain_reason,
     sentence_case,
     settings_text,
+    together,
+    unit_label,
+)
+from finevar.words.numbers import (
+    Row,
+    between_levels,
+    estimated,
+    is_missing,
+    level,
+    p_equals,
+    percent,
     significant,
     span,
     span_at,
-    together,
-    unit_label,
 )
 from finevar.words.wording import VERDICTS, together_sentence
 

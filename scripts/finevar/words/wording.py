@@ -13,28 +13,30 @@ import pandas as pd
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.study.coding import factors_of
 from finevar.words.formatting import (
-    PLUS_MINUS,
-    Row,
-    between_levels,
     counted,
-    estimated,
     factor_label,
     held_levels,
-    is_missing,
     joined,
-    level,
-    number,
-    p_text,
-    percent,
     plain_reason,
     response_labels,
     sentence_case,
     settings_text,
+    together,
+    unit_label,
+)
+from finevar.words.numbers import (
+    PLUS_MINUS,
+    Row,
+    between_levels,
+    estimated,
+    is_missing,
+    level,
+    number,
+    p_text,
+    percent,
     significant,
     span,
     span_at,
-    together,
-    unit_label,
 )
 
 VERDICTS = ("effect", "undecided", "negligible")

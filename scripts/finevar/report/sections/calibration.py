@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from finevar.analyses.calibration import PARTS
-from finevar.report.cells import Cell, Labels, Row, Table, Tables, crossed, ranged, table
-from finevar.report.groups import Group, Section, group
+from finevar.report.cells import crossed, ranged, table
+from finevar.report.groups import group
+from finevar.report.kinds import Cell, Group, Labels, Row, Section, Table, Tables
 from finevar.report.sections.reliability import (
     BESIDE_TITLES,
     geometric_mean,
@@ -16,18 +17,8 @@ from finevar.report.sections.reliability import (
     places_group,
     reliability_group,
 )
-from finevar.words.formatting import (
-    counted,
-    estimated,
-    factor_label,
-    joined,
-    level,
-    number,
-    p_text,
-    percent,
-    significant,
-    span,
-)
+from finevar.words.formatting import counted, factor_label, joined
+from finevar.words.numbers import estimated, level, number, p_text, percent, significant, span
 
 PART_WORDS = {"loss": "loss", "refinement": "refinement", "calibration_loss": "calibration loss"}
 WHAT_CHANGES = {"refinement": "discrimination", "calibration_loss": "confidence"}

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finevar.report.cells import Labels, Row, Table, Tables, cell, columns, listed, ranged
-from finevar.report.groups import Section, group, sentence
+from finevar.report.cells import cell, columns, listed, ranged
+from finevar.report.groups import group, sentence
+from finevar.report.kinds import Labels, Row, Section, Table, Tables
 from finevar.study.coding import factors_of
-from finevar.words.formatting import (
-    counted,
-    estimated,
-    factor_label,
-    is_missing,
-    joined,
-    level,
-    p_equals,
-    p_text,
-    percent,
-    response_label,
-    sentence_case,
-    significant,
-    span,
-    term_label,
-)
+from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, term_label
+from finevar.words.numbers import estimated, is_missing, level, p_equals, p_text, percent, significant, span
 
 NO_CLAIMS = "No claim was stated before this study; analysis.claims of its config takes them."
 VERBS = {"replicated": "replicate {}", "contradicted": "contradict {}", "undecided": "leave {} undecided"}

@@ -4,38 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from finevar.report.cells import (
-    VERDICT,
-    Cell,
-    Labels,
-    Row,
-    Table,
-    Tables,
-    cell,
-    columns,
-    ends_text,
-    level_columns,
-    listed,
-    ranged,
-    whole,
-)
-from finevar.report.groups import Group, group, sentence
+from finevar.report.cells import VERDICT, cell, columns, ends_text, level_columns, listed, ranged, whole
+from finevar.report.groups import group, sentence
+from finevar.report.kinds import Cell, Group, Labels, Row, Table, Tables
 from finevar.report.sections.regressions import rows_of
-from finevar.words.formatting import (
-    MINUS,
-    NOTHING,
-    counted,
-    estimated,
-    factor_label,
-    is_missing,
-    joined,
-    number,
-    percent,
-    sentence_case,
-    settings_text,
-    significant,
-    span,
-)
+from finevar.words.formatting import counted, factor_label, joined, sentence_case, settings_text
+from finevar.words.numbers import MINUS, NOTHING, estimated, is_missing, number, percent, significant, span
 
 MOST_PAIRS = 6  # with sentences and tables point by point of their own; beyond, one table holds the rest
 WAYS = ("agree", "disagree", "open")

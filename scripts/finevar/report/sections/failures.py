@@ -6,31 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from finevar.report.cells import (
-    ADJUSTED,
-    FACTOR,
-    P_VALUE,
-    Cell,
-    Labels,
-    Row,
-    Table,
-    Tables,
-    cell,
-    columns,
-    listed,
-    whole,
-)
-from finevar.report.groups import Group, Section, group, sentence
-from finevar.words.formatting import (
-    counted,
-    factor_label,
-    is_missing,
-    joined,
-    level,
-    p_equals,
-    percent,
-    sentence_case,
-)
+from finevar.report.cells import ADJUSTED, FACTOR, P_VALUE, cell, columns, listed, whole
+from finevar.report.groups import group, sentence
+from finevar.report.kinds import Cell, Group, Labels, Row, Section, Table, Tables
+from finevar.words.formatting import counted, factor_label, joined, sentence_case
+from finevar.words.numbers import is_missing, level, p_equals, percent
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:

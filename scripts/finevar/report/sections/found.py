@@ -14,11 +14,6 @@ from finevar.metrics import ON_CARDS
 from finevar.reasons import Stop, Undecided
 from finevar.report.cells import (
     DATASET,
-    Cell,
-    Labels,
-    Row,
-    Table,
-    Tables,
     cell,
     columns,
     factor_titles,
@@ -28,28 +23,21 @@ from finevar.report.cells import (
     ranged,
     table,
 )
-from finevar.report.groups import Section, group, sentence
+from finevar.report.groups import group, sentence
+from finevar.report.kinds import Cell, Labels, Row, Section, Table, Tables
 from finevar.report.sections.claims import found_text, mark
 from finevar.report.sections.regressions import chosen
 from finevar.study.coding import factors_of
 from finevar.words.formatting import (
-    NOTHING,
     counted,
-    estimated,
     factor_label,
-    is_missing,
     joined,
-    level,
-    number,
-    p_equals,
-    p_text,
-    percent,
     response_label,
     sentence_case,
     settings_text,
-    span,
     term_label,
 )
+from finevar.words.numbers import NOTHING, estimated, is_missing, level, number, p_equals, p_text, percent, span
 
 MARKS = {PASSED: "negligible", NOTED: "undecided", SET_ASIDE: "undecided", STOPPED: "effect"}
 LONGEST_NOTE = 120  # characters of a reason that stands in a cell

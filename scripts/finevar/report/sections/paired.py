@@ -9,35 +9,12 @@ import pandas as pd
 
 from finevar.analyses.paired import COMPARED
 from finevar.metrics import LOWER_IS_BETTER
-from finevar.report.cells import (
-    ADJUSTED,
-    DATASET,
-    P_VALUE,
-    Cell,
-    Column,
-    Labels,
-    Row,
-    Table,
-    Tables,
-    cell,
-    columns,
-    level_columns,
-    listed,
-    ranged,
-    whole,
-)
-from finevar.report.groups import Group, Section, group
+from finevar.report.cells import ADJUSTED, DATASET, P_VALUE, cell, columns, level_columns, listed, ranged, whole
+from finevar.report.groups import group
+from finevar.report.kinds import Cell, Column, Group, Labels, Row, Section, Table, Tables
 from finevar.report.sections.regressions import chosen
-from finevar.words.formatting import (
-    counted,
-    is_missing,
-    joined,
-    number,
-    p_text,
-    percent,
-    sentence_case,
-    settings_text,
-)
+from finevar.words.formatting import counted, joined, sentence_case, settings_text
+from finevar.words.numbers import is_missing, number, p_text, percent
 
 NOTHING_PAIRED = "No run has finished with predictions, so none can be set beside the baseline."
 MOST_ROWS = 200  # of a printed table

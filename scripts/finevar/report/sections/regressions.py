@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from finevar.report import analysis_tables
-from finevar.report.cells import Labels, Tables
-from finevar.report.groups import Section, sentence
+from finevar.report.groups import sentence
+from finevar.report.kinds import Labels, Section, Tables
 from finevar.words import caveats, comparisons, findings
 from finevar.words.formatting import factor_label, sentence_case
 

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.calibration import BINS, PARTS
-from finevar.report.cells import Table, cell, columns, ends_text, listed, table, whole
-from finevar.report.groups import Group, group
-from finevar.words.formatting import number, percent, settings_text
+from finevar.report.cells import cell, columns, ends_text, listed, table, whole
+from finevar.report.groups import group
+from finevar.report.kinds import Group, Table
+from finevar.words.formatting import settings_text
+from finevar.words.numbers import number, percent
 
 BESIDE = ("accuracy", *PARTS, "temperature", "ece", "brier")
 BESIDE_TITLES = ("Accuracy#", "Loss#", "Refinement#", "Calibration loss#", "Best temperature#", "ECE#", "Brier score#")

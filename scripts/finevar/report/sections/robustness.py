@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from finevar.report.cells import P_VALUE, Labels, Row, Table, Tables, cell, columns, listed, metric_column
-from finevar.report.groups import Group, Section, group, sentence
+from finevar.report.cells import P_VALUE, cell, columns, listed, metric_column
+from finevar.report.groups import group, sentence
+from finevar.report.kinds import Group, Labels, Row, Section, Table, Tables
 from finevar.report.sections.regressions import STOPPED
-from finevar.words.formatting import NOTHING, counted, factor_label, joined, number, p_text, sentence_case, significant
+from finevar.words.formatting import counted, factor_label, joined, sentence_case
+from finevar.words.numbers import NOTHING, number, p_text, significant
 
 DIMENSIONS = {"coding": "the coding", "degree": "the degree", "covariance": "the covariance", "scale": "the scale"}
 VALUES = {

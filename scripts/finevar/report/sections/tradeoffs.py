@@ -8,33 +8,13 @@ import pandas as pd
 
 from finevar.analyses.pareto import ALL_DATASETS, SECONDS
 from finevar.figures.tradeoffs import drawn_dataset, place_of
-from finevar.report.cells import (
-    Cell,
-    Column,
-    Labels,
-    Row,
-    Table,
-    Tables,
-    cell,
-    columns,
-    ends_text,
-    level_columns,
-    listed,
-)
-from finevar.report.groups import Group, Section, group
+from finevar.report.cells import cell, columns, ends_text, level_columns, listed
+from finevar.report.groups import group
+from finevar.report.kinds import Cell, Column, Group, Labels, Row, Section, Table, Tables
 from finevar.report.sections.conflicts import Levels, directions, pair_of, parted_by, prices
 from finevar.report.sections.regressions import STOPPED, rows_of
-from finevar.words.formatting import (
-    counted,
-    is_missing,
-    joined,
-    number,
-    percent,
-    response_label,
-    sentence_case,
-    settings_text,
-    significant,
-)
+from finevar.words.formatting import counted, joined, response_label, sentence_case, settings_text
+from finevar.words.numbers import is_missing, number, percent, significant
 
 SECONDS_LABEL = "seconds of training"
 MOST_COMPROMISES = 5

@@ -8,20 +8,12 @@ from functools import partial
 import pandas as pd
 
 from finevar.analyses.tuning import enough_draws, smallest_effects
-from finevar.report.cells import Labels, Row, Table, Tables, cell, columns, listed, ranged, whole
-from finevar.report.groups import Section, group
+from finevar.report.cells import cell, columns, listed, ranged, whole
+from finevar.report.groups import group
+from finevar.report.kinds import Labels, Row, Section, Table, Tables
 from finevar.report.sections.regressions import STOPPED
-from finevar.words.formatting import (
-    counted,
-    estimated,
-    is_missing,
-    joined,
-    number,
-    percent,
-    sentence_case,
-    significant,
-    span,
-)
+from finevar.words.formatting import counted, joined, sentence_case
+from finevar.words.numbers import estimated, is_missing, number, percent, significant, span
 
 SHOWN_DRAWS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
 

@@ -8,33 +8,12 @@ from functools import partial
 import pandas as pd
 
 from finevar.figures.variability import source_label
-from finevar.report.cells import (
-    FACTOR,
-    Cell,
-    Labels,
-    Row,
-    Table,
-    Tables,
-    cell,
-    columns,
-    crossed,
-    listed,
-    metric_column,
-    metric_titles,
-)
-from finevar.report.groups import Section, group
+from finevar.report.cells import FACTOR, cell, columns, crossed, listed, metric_column, metric_titles
+from finevar.report.groups import group
+from finevar.report.kinds import Cell, Labels, Row, Section, Table, Tables
 from finevar.report.sections.regressions import STOPPED, rows_of
-from finevar.words.formatting import (
-    NOTHING,
-    counted,
-    factor_label,
-    is_missing,
-    joined,
-    number,
-    percent,
-    sentence_case,
-    significant,
-)
+from finevar.words.formatting import counted, factor_label, joined, sentence_case
+from finevar.words.numbers import NOTHING, is_missing, number, percent, significant
 
 MOST_NAMED = 3  # sources in a sentence
 WORTH_NAMING = 0.05  # least share of a source in a sentence
