@@ -40,9 +40,6 @@ MOST_LINES = 1_000  # beyond, single runs' lines would only be a cloud
 MOST_LINE_ROWS = 4_000  # beyond, lines are of fewer points, which no eye can tell
 
 
-# Forest plot ----------------------------------------------------------------------------------------------------------
-
-
 def coefficients_chart(coefficients: pd.DataFrame) -> alt.Chart:
     """Draw the absolute framework's coded estimates with their intervals, one panel a response.
 
@@ -76,9 +73,6 @@ def forest_panel(terms: Sequence[str], rows: pd.DataFrame, columns: int, first: 
     return layers.properties(width=(WIDTH - 130) // columns - 30, height=alt.Step(22), title=label)
 
 
-# Main effects ---------------------------------------------------------------------------------------------------------
-
-
 def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: Codings) -> alt.Chart:
     """Draw each response's predicted profile along each factor, with its band, over the observed runs and cell means.
 
@@ -94,12 +88,15 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: C
         profile = profiles[profiles["response"] == response]
         title = response_labels(metrics, [response])[response]
         domain = padded(pd.concat([profile["ci_low"], profile["ci_high"], runs[response]]))
+        scale = alt.Scale(domain=list(domain), zero=False, nice=False)
+        first = alt.Axis(title=title + response_unit(response), labels=True, ticks=True, tickCount=5)
+        others = alt.Axis(title=None, labels=False, ticks=False, tickCount=5)
         panels = [
             profile_panel(
                 profile[profile["factor"] == factor],
                 runs[[factor, "dataset", "seed", response]],
                 cells[[factor, "dataset", response]],
-                y=response_axis(response, title if factor == next(iter(factors)) else None, domain),
+                y={"scale": scale, "axis": first if factor == next(iter(factors)) else others},
                 coding=coding,
                 width=(WIDTH - 50) // len(factors) - 28,
             )
@@ -107,14 +104,6 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: C
         ]
         rows.append(alt.hconcat(*panels, spacing=14))
     return styled(alt.vconcat(*rows, spacing=22))
-
-
-def response_axis(response: str, title: str | None, domain: Sequence[float]) -> dict[str, Any]:
-    """Return scale and axis of a response; only the first panel of a row is labelled."""
-    axis = alt.Axis(
-        title=title and title + response_unit(response), labels=title is not None, ticks=title is not None, tickCount=5
-    )
-    return {"scale": alt.Scale(domain=list(domain), zero=False, nice=False), "axis": axis}
 
 
 def profile_panel(
@@ -138,9 +127,6 @@ def profile_panel(
     rings = alt.Chart(lean(cells)).mark_point(size=34, strokeWidth=1, opacity=0.8).encode(**place, tooltip=seen)
     layers = alt.layer(dots.encode(**place, tooltip=[*seen, alt.Tooltip("seed:N")]), rings, band, curve)
     return layers.properties(width=max(width, 90), height=170)
-
-
-# Learning curves ------------------------------------------------------------------------------------------------------
 
 
 def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> alt.Chart:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,10 @@ def draw(chart: alt.TopLevelMixin) -> Drawing:
 
 def write_drawing(drawing: Drawing, *, svg: str | Path, png: str | Path, json: str | Path) -> None:
     """Write a figure as SVG, as PNG at twice its size, and as the specification that the report embeds."""
+    spec = dumps(drawing.spec, separators=(",", ":"), sort_keys=True)
     write_bytes(drawing.svg.encode(), svg)
     write_bytes(drawing.png(2), png)
-    write_bytes(dump(drawing.spec).encode(), json)
+    write_bytes(f"{spec}\n".encode(), json)
 
 
 def read_drawing(*, svg: str | Path, json: str | Path) -> Drawing:
@@ -118,8 +119,3 @@ def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
 def vega_lite_version() -> str:
     """Return the version of Vega-Lite that the figures are written for, as major.minor."""
     return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-
-
-def dump(spec: Mapping[str, Any]) -> str:
-    """Return a specification as compact JSON."""
-    return json.dumps(spec, separators=(",", ":"), sort_keys=True) + "\n"

@@ -22,7 +22,7 @@ from finevar.report.cells import (
     table,
     whole,
 )
-from finevar.report.kinds import Cell, Labels, Row, Table
+from finevar.report.parts import Cell, Labels, Row, Table
 from finevar.report.tables import SQUARES
 from finevar.words.caveats import RUNGS, SPECIFICATIONS
 from finevar.words.comparisons import MATCHINGS
@@ -52,9 +52,6 @@ MOST_INFLUENTIAL = 5
 ESTIMATED = {"": ranged, "p#": p_cell}  # see cells.crossed
 
 
-# Slopes ---------------------------------------------------------------------------------------------------------------
-
-
 def slopes_table(slopes: pd.DataFrame, labels: Labels, confidence: float) -> Table:
     """Return one row a response and factor: its slope at the baseline, at the centre and on average."""
     kept = slopes[(slopes["units"] == "natural") & slopes["place"].isin(list(PLACES))]
@@ -72,9 +69,7 @@ def slopes_table(slopes: pd.DataFrame, labels: Labels, confidence: float) -> Tab
     return crossed(caption, kept.assign(pair=pairs), ("pair", "place"), ["Metric", "Factor"], down, PLACES, ESTIMATED)
 
 
-def simple_slopes_table(
-    slopes: pd.DataFrame, factor: str, moderator: str, *, labels: Labels, confidence: float
-) -> Table:
+def simple_slopes_table(slopes: pd.DataFrame, factor: str, moderator: str, labels: Labels, confidence: float) -> Table:
     """Return one row a response: the slope of a factor at each level of its moderator."""
     simple = slopes[(slopes["place"] == "simple") & (slopes["units"] == "natural")]
     kept = simple[(simple["factor"] == factor) & (simple["moderator"] == moderator)]
@@ -85,9 +80,6 @@ def simple_slopes_table(
         f"others at their centre, with {percent(confidence)} interval."
     )
     return crossed(caption, kept, ("response", "moderator_level"), ["Metric"], down, levels, ESTIMATED)
-
-
-# Optimum --------------------------------------------------------------------------------------------------------------
 
 
 def optimum_table(places: pd.DataFrame, confidence: float) -> Table:
@@ -130,9 +122,6 @@ def ridge_table(ridge: pd.DataFrame, label: str, confidence: float) -> Table:
     return table(caption, ["Distance", *titles.values(), f"Predicted {label}#"], rows)
 
 
-# Baselines ------------------------------------------------------------------------------------------------------------
-
-
 def matched_table(matched: pd.DataFrame, labels: Labels) -> Table:
     """Return one row a way to match: the residual standard deviation that it leaves of each response."""
     titles = {name: title for name, title in metric_titles(labels).items() if name in set(matched["response"])}
@@ -170,9 +159,6 @@ def matched_terms_table(coefficients: pd.DataFrame, labels: Labels, confidence: 
         "interval; the intercept is the change at those settings."
     )
     return listed(caption, kept, [*metric_column(labels), *shown])
-
-
-# Ladder and checks ----------------------------------------------------------------------------------------------------
 
 
 def ladder_table(ladder: pd.DataFrame, labels: Labels) -> Table:
@@ -217,9 +203,6 @@ def influence_table(influence: pd.DataFrame, labels: Labels) -> Table:
     shown += columns(partial(number, decimals=3), cook="Cook's distance#")
     caption = f"The {MOST_INFLUENTIAL} runs of largest Cook's distance for each metric."
     return listed(caption, [row for rows in found for row in rows.to_dict("records")], shown)
-
-
-# Sensitivity ----------------------------------------------------------------------------------------------------------
 
 
 def sensitivity_table(rows: pd.DataFrame, label: str) -> Table:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.report.kinds import Cell, Column, Labels, Show, Table
+from finevar.report.parts import Cell, Column, Labels, Show, Table
 from finevar.words.formatting import factor_label, sentence_case
 from finevar.words.numbers import NOTHING, Row, estimated, is_missing, level, number, p_text, span
 

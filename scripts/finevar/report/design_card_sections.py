@@ -10,8 +10,7 @@ from finevar.planning.alternatives import Variant
 from finevar.planning.design_card import DesignFacts
 from finevar.planning.power import Noise
 from finevar.report.cells import cell, columns, factor_titles, listed, table
-from finevar.report.groups import group
-from finevar.report.kinds import Group, Section, Table
+from finevar.report.parts import Section, Table, group
 from finevar.statistics.covariance import errors_of
 from finevar.words.formatting import (
     counted,
@@ -38,14 +37,6 @@ GROUP_WORDS = {
     "cubic": "by a cubic term",
 }
 PRIOR_WORDS = "as other studies found it (0.003 to 0.006 in accuracy and F1; in loss a rule of thumb)"
-
-
-def section(finding: str, *groups: Group) -> Section:
-    """Return a section of the page."""
-    return {"finding": finding, "groups": list(groups)}
-
-
-# Cost -----------------------------------------------------------------------------------------------------------------
 
 
 def runs_sentence(facts: DesignFacts) -> str:
@@ -115,7 +106,7 @@ def cost_section(facts: DesignFacts) -> Section:
         f"{pilot['machine']['dtype_used']}, {pilot['concurrent']} at once. Whatever else ran then counts as the "
         "machine's own pace: time the pilot on an otherwise idle machine."
     )
-    return section(room_sentence(facts), group("", sentences, folded=[pilot_table(pilot)]))
+    return {"finding": room_sentence(facts), "groups": [group("", sentences, folded=[pilot_table(pilot)])]}
 
 
 def pilot_table(pilot: Mapping[str, Any]) -> Table:
@@ -133,9 +124,6 @@ def pilot_table(pilot: Mapping[str, Any]) -> Table:
     rows += [[words, significant(pilot[name]["seconds"], 3), "", ""] for name, words in jobs.items()]
     rows.append(["Snakemake's own work for one job", significant(pilot["overhead_seconds"], 3), "", ""])
     return table("What the pilot timed", ["Part", "Seconds#", "Tokens#", "Memory, MB#"], rows)
-
-
-# Design ---------------------------------------------------------------------------------------------------------------
 
 
 def design_sentences(facts: DesignFacts) -> Sentences:
@@ -166,10 +154,10 @@ def design_section(facts: DesignFacts) -> Section:
         "A variance inflation factor (VIF) of 1 means that nothing of a term's effect is shared with the others."
     )
     rows = [[term_label(name), number(value, 2)] for name, value in facts.diagnosis.vif.items()]
-    return section(finding, group("", rest, folded=[table("Variance inflation of each term", ["Term", "VIF#"], rows)]))
-
-
-# Power ----------------------------------------------------------------------------------------------------------------
+    return {
+        "finding": finding,
+        "groups": [group("", rest, folded=[table("Variance inflation of each term", ["Term", "VIF#"], rows)])],
+    }
 
 
 def power_sentences(facts: DesignFacts) -> Sentences:
@@ -221,7 +209,7 @@ def power_section(facts: DesignFacts) -> Section:
     """Return what can be found in each response."""
     finding, *sentences = power_sentences(facts)
     if facts.gate:
-        return section(finding)
+        return {"finding": finding, "groups": []}
     tests = (len(facts.design.columns) - 1) * len(facts.noise)
     stricter = number(power.strictness(facts.detected, tests), 2)
     sentences += [
@@ -231,7 +219,7 @@ def power_section(facts: DesignFacts) -> Section:
         *cautions(facts),
     ]
     tables = [detected_table(facts, response) for response in facts.noise if facts.rows(response)]
-    return section(finding, group("", sentences, tables=tables[:1], folded=tables[1:]))
+    return {"finding": finding, "groups": [group("", sentences, tables=tables[:1], folded=tables[1:])]}
 
 
 def cautions(facts: DesignFacts) -> Sentences:
@@ -263,9 +251,6 @@ def detected_table(facts: DesignFacts, response: str) -> Table:
     ]
     caption = f"Smallest effects on {response_label(response)} found with {percent(power.POWER)} power"
     return listed(caption, facts.rows(response), shown)
-
-
-# More -----------------------------------------------------------------------------------------------------------------
 
 
 def variant_name(variant: Variant, planned: Variant) -> str:
@@ -303,7 +288,7 @@ def more_section(facts: DesignFacts) -> Section:
     first = next(iter(facts.noise))
     folded = [variants_table(facts, first)] if facts.rows(first) else []
     levels.append("Only the new runs are trained; those that are done count as done.")
-    return section(seeds, group("", levels, tables=folded))
+    return {"finding": seeds, "groups": [group("", levels, tables=folded)]}
 
 
 def variants_table(facts: DesignFacts, response: str) -> Table:

@@ -20,7 +20,7 @@ from finevar.figures.drawing import Drawing
 from finevar.figures.names import SURFACE, kind_of, response_of
 from finevar.report import tables as report_tables
 from finevar.report.explorer import explorer_data
-from finevar.report.kinds import Labels, Row, Tables
+from finevar.report.parts import Labels, Row, Tables
 from finevar.report.sections import calibration as calibration_section
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import failures as failures_section
@@ -124,6 +124,7 @@ def answer(tables: Tables, facts: Facts) -> dict[str, Any]:
         apart = partners(row, interactions) if known else []
         sentence = wording.effect_sentence(row, labels[row["response"]], confidence, apart)
         said.setdefault(row["verdict"] if known else "none", []).append(sentence)
+    where = joined(sorted(tables["metrics"]["dataset"].unique()))
     bent = second_order(tables, ["two_way", "quadratic"])
     said["joint"] = [wording.joint_sentence(row, labels[row["response"]], confidence) for row in bent]
     return {
@@ -137,16 +138,8 @@ def answer(tables: Tables, facts: Facts) -> dict[str, Any]:
             for kind, title in ANSWERS.items()
             if said.get(kind)
         ],
-        "scope": scope(tables["metrics"]),
+        "scope": f"Evaluated on {where}. {sentence_case(wording.runs_sentence(tables['metrics']))}",
     }
-
-
-def scope(metrics: pd.DataFrame) -> str:
-    """Say what the answer rests on; of models that were found, found_section does."""
-    if are_found(metrics):
-        return ""
-    where = joined(sorted(metrics["dataset"].unique()))
-    return f"Evaluated on {where}. {sentence_case(wording.runs_sentence(metrics))}"
 
 
 def second_order(tables: Tables, groups: Sequence[str]) -> list[Row]:

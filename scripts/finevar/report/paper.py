@@ -11,7 +11,7 @@ from finevar.figures.drawing import Drawing
 from finevar.files import write_bytes
 from finevar.report import page as report
 from finevar.report import tables as report_tables
-from finevar.report.kinds import Row, Table, Tables
+from finevar.report.parts import Row, Table, Tables
 from finevar.report.sections import regressions as sections
 from finevar.report.sections.found import models_compared
 from finevar.statistics.verdicts import METHODS
@@ -165,23 +165,18 @@ def design_text(tables: Tables, facts: Facts) -> str:
                      facts["factors"].items()])  # fmt: skip
     design = DESIGNS[config["sweep"]["design"]["kind"]].name
     points = len(metrics[["dataset", "point_id"]].drop_duplicates())
-    states = metrics["status"].value_counts()
+    spec, states = config["baseline"], metrics["status"].value_counts()
+    source = f"fine-tuned on {spec['dataset']}" if "dataset" in spec else "as published"
+    how = f"{source} ({settings_list(spec['settings'])})"
     lost = joined([f"{states[name]} {name}" for name in ("diverged", "missing") if name in states])
     return (
         f"We varied {varied} in a {design} design of {counted(points, 'point')}, each run at "
         f"{counted(metrics['seed'].nunique(), 'seed')}: {counted(len(metrics), 'run')}"
         f"{f' ({lost})' if lost else ', all of them complete'}. A seed decides data order, dropout and the initial "
         "head, and is the same at every point, so that seeds are blocks. The question and its metrics follow "
-        f"@lorenzoni2025variability. {baseline_text(config)}"
+        f"@lorenzoni2025variability. Every run starts from one baseline, {config['model']} {how}, and relative "
+        "figures are taken against it."
     )
-
-
-def baseline_text(config: Mapping[str, Any]) -> str:
-    """Say what the baseline is."""
-    spec = config["baseline"]
-    settings = settings_list(spec["settings"])
-    how = f"fine-tuned on {spec['dataset']} ({settings})" if "dataset" in spec else f"as published ({settings})"
-    return f"Every run starts from one baseline, {config['model']} {how}, and relative figures are taken against it."
 
 
 def training_text(tables: Tables, facts: Facts) -> str:

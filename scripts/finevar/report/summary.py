@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finevar.report.kinds import Labels, Row, Tables
+from finevar.report.parts import Labels, Row, Tables
 from finevar.report.sections.regressions import chosen, recommended, rows_of
 from finevar.words.findings import recommended_text, regret_text
 from finevar.words.formatting import factor_label, joined, sentence_case, together

@@ -26,7 +26,7 @@ from finevar.report.cells import (
     table,
     whole,
 )
-from finevar.report.kinds import Cell, Column, Labels, Row, Table
+from finevar.report.parts import Cell, Column, Labels, Row, Table
 from finevar.study.coding import Codings
 from finevar.words.formatting import factor_label, response_label, sentence_case, term_label, unit_label
 from finevar.words.numbers import NOTHING, PLUS_MINUS, is_missing, level, number, percent, significant
@@ -59,9 +59,6 @@ SQUARES = columns(  # of a fit
     r2_adjusted="Adj. R\N{SUPERSCRIPT TWO}#",
     r2_predicted="Pred. R\N{SUPERSCRIPT TWO}#",
 )
-
-
-# Effects and fits -----------------------------------------------------------------------------------------------------
 
 
 def verdict_matrix(effects: pd.DataFrame, labels: Labels, confidence: float) -> Table:
@@ -122,21 +119,19 @@ def fits_table(fits: pd.DataFrame, labels: Labels) -> Table:
     return listed(f"The fits. Pure error is the spread of seeds within a point.{how}", fits, shown)
 
 
-# Design, baseline and points ------------------------------------------------------------------------------------------
-
-
 def factors_table(factors: Codings, own: Row) -> Table:
     """Return one row a factor: its levels, its coding and the baseline's own value."""
+    levels = {name: ", ".join(map(level, coding.levels)) for name, coding in factors.items()}
+    return coded_table("Factors", "Levels", levels, factors, own)
+
+
+def coded_table(caption: str, title: str, levels: Mapping[str, str], factors: Codings, own: Row) -> Table:
+    """Return one row a factor: its levels in words under a title, its coding and the baseline's own value."""
     rows = [
-        [
-            factor_label(name),
-            ", ".join(map(level, coding.levels)),
-            coding.scale,
-            level(own[name]) if name in own else NOTHING,
-        ]
+        [factor_label(name), levels[name], coding.scale, level(own[name]) if name in own else NOTHING]
         for name, coding in factors.items()
     ]
-    return table("Factors", ["Factor", "Levels", "Coding", "Baseline's own"], rows)
+    return table(caption, ["Factor", title, "Coding", "Baseline's own"], rows)
 
 
 def lost_runs(metrics: pd.DataFrame) -> Table | None:
@@ -224,9 +219,6 @@ def all_runs(metrics: pd.DataFrame, *, labels: Labels, factors: Sequence[str], s
     shown += [*columns(whole, seed="Seed#"), *columns(str, status="Status"), *columns(number, **metric_titles(labels))]
     shown += columns(partial(number, decimals=1), train_seconds="Training s#")
     return listed("All runs", metrics, shown)
-
-
-# Provenance -----------------------------------------------------------------------------------------------------------
 
 
 def software_table(metrics: pd.DataFrame) -> Table:

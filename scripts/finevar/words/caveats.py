@@ -66,9 +66,6 @@ def grouped_by_reason(rows: Iterable[Row], labels: Mapping[str, str]) -> list[tu
     return [(joined(names, "or"), reason) for reason, names in alike.items()]
 
 
-# Errors and families --------------------------------------------------------------------------------------------------
-
-
 def covariance_sentences(fits: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
     """Say which covariance the standard errors come from, and why; responses with the same one together."""
     rows = fits[(fits["framework"] == "absolute") & fits["covariance"].notna()]
@@ -93,9 +90,6 @@ def families_sentence(coefficients: pd.DataFrame, effects: pd.DataFrame) -> str:
         f"Adjusted p-values count every comparison of their family: {'; '.join(families)}. A relative term that is the "
         "same as the absolute one counts there."
     )
-
-
-# Ladder and checks ----------------------------------------------------------------------------------------------------
 
 
 def ladder_sentence(rows: pd.DataFrame, label: str, alpha: float = 0.05) -> str:
@@ -192,9 +186,6 @@ def influence_sentence(cook: Row, leverage: Row, label: str) -> str:
         f"The run that moves the fit of {label} most is {cook['run_id']} (Cook's distance "
         f"{significant(cook['statistic'])}); the highest leverage, {significant(leverage['statistic'])}, {whose}."
     )
-
-
-# Sensitivity ----------------------------------------------------------------------------------------------------------
 
 
 def sensitivity_sentence(sensitivity: pd.DataFrame, labels: Mapping[str, str], confidence: float = 0.95) -> str:

@@ -75,11 +75,16 @@ def against_baseline_sentence(rows: pd.DataFrame, label: str, confidence: float 
     name = first["baseline"]
     if rows["estimate"].isna().all():
         return f"No comparison of {label} with {name}: {plain_reason(first)}."
-    above, below = int((rows["ci_low"] > 0).sum()), int((rows["ci_high"] < 0).sum())
-    better, worse = (below, above) if first["response"] in LOWER_IS_BETTER else (above, below)
+    better, worse = sides(rows, "ci", first["response"])
     caution = "" if is_missing(first["reason"]) else f" Caution: {plain_reason(first)}."
     return (
         f"{sentence_case(label)} against {name}: {better:,} of {counted(len(rows), 'tried point')} better, {worse:,} "
         f"worse, and {len(rows) - better - worse:,} not significantly different, by {percent(confidence)} intervals "
         f"that carry {name}'s own variance.{caution}"
     )
+
+
+def sides(rows: pd.DataFrame, ends: str, response: str) -> tuple[int, int]:
+    """Return how many intervals lie on the better and on the worse side of zero."""
+    above, below = int((rows[f"{ends}_low"] > 0).sum()), int((rows[f"{ends}_high"] < 0).sum())
+    return (below, above) if response in LOWER_IS_BETTER else (above, below)

@@ -100,6 +100,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def counted_between(least: int, most: int, noun: str) -> str:
+    """Return a count with its noun, or the range of several."""
+    return counted(least, noun) if least == most else f"{least} to {counted(most, noun)}"
+
+
 def sentence_case(text: str) -> str:
     """Return text with a capital at its start."""
     return text[:1].upper() + text[1:]

@@ -10,8 +10,7 @@ import pandas as pd
 
 from finevar.analyses.calibration import BINS, PARTS
 from finevar.report.cells import cell, columns, crossed, ends_text, listed, ranged, table, whole
-from finevar.report.groups import group
-from finevar.report.kinds import Cell, Group, Labels, Row, Section, Table, Tables
+from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Tables, group
 from finevar.words.formatting import counted, factor_label, joined, settings_text
 from finevar.words.numbers import estimated, level, number, p_text, percent, significant, span
 
@@ -40,9 +39,6 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
         reliability_group(tables["reliability"], confidence),
     ]
     return {"finding": finding, "groups": groups}
-
-
-# What the loss is made of ---------------------------------------------------------------------------------------------
 
 
 def mean_sentence(runs: pd.DataFrame) -> str:
@@ -180,9 +176,6 @@ def mean_cells(runs: pd.DataFrame) -> list[str]:
     return [number(means[name], 2 if name == "temperature" else 3) for name in BESIDE]
 
 
-# Groups of points -----------------------------------------------------------------------------------------------------
-
-
 def places_group(parts: pd.DataFrame, runs: pd.DataFrame, reliability: pd.DataFrame, factors: Sequence[str]) -> Group:
     """Return what the points of best accuracy, best loss and highest loss are made of."""
     places = reliability.drop_duplicates(["dataset", "group"]).to_dict("records")
@@ -216,9 +209,6 @@ def places_sentence(runs: pd.DataFrame, dataset: str, factors: Sequence[str]) ->
         f"{number(gap['refinement'], 3, sign=True)} by refinement and "
         f"{number(gap['calibration_loss'], 3, sign=True)} by calibration."
     )
-
-
-# Reliability ----------------------------------------------------------------------------------------------------------
 
 
 def reliability_group(reliability: pd.DataFrame, confidence: float) -> Group:

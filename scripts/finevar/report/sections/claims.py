@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finevar.report.cells import cell, columns, listed, ranged
-from finevar.report.groups import group, sentence
-from finevar.report.kinds import Labels, Row, Section, Table, Tables
+from finevar.report.parts import Labels, Row, Section, Table, Tables, group, sentence
 from finevar.study.coding import factors_of
 from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, term_label
 from finevar.words.numbers import estimated, is_missing, level, p_equals, p_text, percent, significant, span
@@ -22,7 +21,7 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
         return {"finding": NO_CLAIMS, "groups": []}
     names = {row["response"]: labels.get(row["response"], response_label(row["response"])) for row in rows}
     sentences = [sentence(claim_sentence(row, names, confidence), mark(row)) for row in rows]
-    part = group("", sentences, tables=[claims_table(rows, names, confidence)])
+    part = group("", sentences, tables=[claims_table(rows, confidence)])
     return {"finding": finding_sentence(rows), "groups": [part]}
 
 
@@ -73,7 +72,7 @@ def found_text(row: Row, confidence: float) -> str:
     return f"{estimated(row)} ({percent(confidence)} interval {span(row)}; {p_equals(row['p_adjusted'], 'adjusted p')})"
 
 
-def claims_table(rows: Sequence[Row], labels: Labels, confidence: float) -> Table:
+def claims_table(rows: Sequence[Row], confidence: float) -> Table:
     """Return one row a claim: the published p beside our estimate, its interval and p."""
     caption = (
         "Claims stated before the study. The change is that over the whole range of the levels, with its "

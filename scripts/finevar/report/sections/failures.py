@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
-
 from finevar.report.cells import ADJUSTED, FACTOR, P_VALUE, cell, columns, listed, whole
-from finevar.report.groups import group, sentence
-from finevar.report.kinds import Cell, Group, Labels, Row, Section, Table, Tables
+from finevar.report.parts import Cell, Labels, Row, Section, Sentence, Table, Tables, group, sentence
 from finevar.words.formatting import counted, factor_label, joined, sentence_case
 from finevar.words.numbers import is_missing, level, p_equals, percent
 
@@ -18,8 +15,13 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     failures = tables["failures"]
     if failures.empty or not failures["runs"].max():
         return {"finding": "No run has ended yet, so nothing shows how many diverge.", "groups": []}
-    parts = failures.groupby("dataset", sort=False)
-    groups = [dataset_group(rows, str(name), confidence) for name, rows in parts if rows["diverged"].iloc[0]]
+    groups = []
+    for dataset, rows in failures.groupby("dataset", sort=False):
+        if rows["diverged"].iloc[0]:
+            by_factor = [part.to_dict("records") for name, part in rows.groupby("factor", sort=False) if name]
+            sentences = [trend_sentence(part, 1 - confidence) for part in by_factor]
+            levels = levels_table([row for part in by_factor for row in part], str(dataset), confidence)
+            groups.append(group(f"On {dataset}" if dataset else "", sentences, folded=[levels]))
     return {"finding": finding_sentence(failures.iloc[0], confidence), "groups": groups}
 
 
@@ -50,32 +52,19 @@ def rate_span(row: Row) -> str:
     return f"{percent_text(row['ci_low'])} to {percent_text(row['ci_high'])}"
 
 
-def dataset_group(rows: pd.DataFrame, dataset: str, confidence: float) -> Group:
-    """Return one data set's sentences, or those of all, and the counts at each level."""
-    by_factor = [part.to_dict("records") for name, part in rows.groupby("factor", sort=False) if name]
-    alpha = 1 - confidence
-    sentences = [sentence(trend_sentence(part, alpha=alpha), verdict(part, alpha)) for part in by_factor]
-    levels = levels_table([row for part in by_factor for row in part], dataset, confidence)
-    return group(f"On {dataset}" if dataset else "", sentences, folded=[levels])
-
-
-def verdict(part: Sequence[Row], alpha: float) -> str:
-    """Return whether a trend along a factor is shown."""
-    p_value = part[0]["p_adjusted"]
-    return "none" if is_missing(p_value) else "effect" if p_value < alpha else "undecided"
-
-
-def trend_sentence(part: Sequence[Row], *, alpha: float) -> str:
-    """Say how many runs diverged at each level of a factor, and whether there is a trend."""
+def trend_sentence(part: Sequence[Row], alpha: float) -> Sentence:
+    """Say how many runs diverged at each level of a factor, and whether there is a trend; marked with its verdict."""
     name = sentence_case(factor_label(part[0]["factor"]))
     counts = joined([f"{row['diverged']:.0f} of {row['runs']:.0f} at {level(row['level'])}" for row in part])
     if is_missing(part[0]["p_value"]):
-        return f"{name}: {counts}; there is no test of a trend, as {part[0]['reason']}."
-    shown = part[0]["p_adjusted"] < alpha
+        return sentence(f"{name}: {counts}; there is no test of a trend, as {part[0]['reason']}.", "none")
+    adjusted = part[0]["p_adjusted"]
     rates = [row["share"] for row in part if not is_missing(row["share"])]
     way = "rises" if rates[-1] > rates[0] else "falls"
+    shown = adjusted < alpha
     trend = f"the rate {way} along the levels" if shown else "a trend along the levels is undecided"
-    return f"{name}: {counts} diverged; {trend} ({p_equals(part[0]['p_adjusted'], 'adjusted p')})."
+    text = f"{name}: {counts} diverged; {trend} ({p_equals(adjusted, 'adjusted p')})."
+    return sentence(text, "effect" if shown else "undecided")
 
 
 def levels_table(rows: Sequence[Row], dataset: str, confidence: float) -> Table:

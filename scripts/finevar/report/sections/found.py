@@ -14,8 +14,10 @@ from finevar.metrics import ON_CARDS
 from finevar.reasons import Stop, Undecided
 from finevar.report.cells import (
     DATASET,
+    P_VALUE,
     cell,
     columns,
+    crossed,
     factor_titles,
     level_columns,
     listed,
@@ -23,10 +25,10 @@ from finevar.report.cells import (
     ranged,
     table,
 )
-from finevar.report.groups import group, sentence
-from finevar.report.kinds import Cell, Labels, Row, Section, Table, Tables
+from finevar.report.parts import Cell, Labels, Row, Section, Table, Tables, group, sentence
 from finevar.report.sections.claims import found_text, mark
 from finevar.report.sections.regressions import chosen
+from finevar.report.tables import coded_table
 from finevar.study.coding import factors_of
 from finevar.words.formatting import (
     counted,
@@ -78,17 +80,15 @@ def models_compared(runs: pd.DataFrame) -> str:
     return f"{counted(len(runs), 'model')} of {counted(owners, 'owner')} on {counted(data, 'data set')}"
 
 
-# The claims -----------------------------------------------------------------------------------------------------------
-
-
 def support(tables: Tables, confidence: float) -> dict[str, Any]:
     """Return which claims these cards can carry, and why they cannot carry the others."""
     rows = tables["claims"].to_dict("records")
-    carried = [row for row in rows if row["verdict"] in ("replicated", "contradicted")]
-    sentences = [sentence(support_sentence(row, tables, confidence), mark(row)) for row in rows]
-    count = f"{len(carried) or 'none'} of the {counted(len(rows), 'claim')}"
-    finding = f"These cards can carry {count} stated before the study." if rows else ""
-    return {"finding": finding, "sentences": sentences}
+    carried = sum(row["verdict"] in ("replicated", "contradicted") for row in rows)
+    count = f"{carried or 'none'} of the {counted(len(rows), 'claim')}"
+    return {
+        "finding": f"These cards can carry {count} stated before the study." if rows else "",
+        "sentences": [sentence(support_sentence(row, tables, confidence), mark(row)) for row in rows],
+    }
 
 
 def support_sentence(row: Row, tables: Tables, confidence: float) -> str:
@@ -129,9 +129,6 @@ def obstacles(row: Row, tables: Tables, alpha: float) -> Iterator[str]:
                 yield f"over {POOLS[pool]} {words}"
 
 
-# Cards and gates ------------------------------------------------------------------------------------------------------
-
-
 def cards_section(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was found, gate by gate, the factors, and the models compared."""
     gates = tables["found_gates"].to_dict("records")
@@ -140,7 +137,12 @@ def cards_section(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     if stopped:
         finding += f" No p-value is given, for {joined([str(gate['gate']) for gate in stopped])}."
     models = models_table(tables["metrics"], list(facts["factors"]))
-    grids = [gates_table(gates), factors_table(facts)]
+    factors, own = facts["factors"], facts["config"]["baseline"]["settings"]
+    levels = {name: f"{level(min(one.levels))} to {level(max(one.levels))}" for name, one in factors.items()}
+    grids = [
+        gates_table(gates),
+        coded_table("What is compared, as the cards state it.", "Range", levels, factors, own),
+    ]
     return {"finding": finding, "groups": [group("Gates before any p-value", [], tables=grids, folded=[models])]}
 
 
@@ -165,21 +167,6 @@ def gates_table(gates: Sequence[Row]) -> Table:
     return listed(caption, gates, shown)
 
 
-def factors_table(facts: Mapping[str, Any]) -> Table:
-    """Return one row a factor: the range that is compared, its coding and the baseline's own level."""
-    own = facts["config"]["baseline"]["settings"]
-    rows = [
-        [
-            factor_label(name),
-            f"{level(min(coding.levels))} to {level(max(coding.levels))}",
-            coding.scale,
-            level(own[name]) if name in own else NOTHING,
-        ]
-        for name, coding in facts["factors"].items()
-    ]
-    return table("What is compared, as the cards state it.", ["Factor", "Range", "Coding", "Baseline's own"], rows)
-
-
 def models_table(runs: pd.DataFrame, factors: Sequence[str]) -> Table:
     """Return the models that are compared."""
 
@@ -192,22 +179,18 @@ def models_table(runs: pd.DataFrame, factors: Sequence[str]) -> Table:
     return listed(f"The {counted(len(runs), 'model')} compared", runs, shown)
 
 
-# Pooled or apart ------------------------------------------------------------------------------------------------------
-
-
 def pooling_section(rows: pd.DataFrame, labels: Labels, confidence: float) -> Section:
     """Return what each factor seems to do pooled, and what is left of it within data sets."""
-    groups, moved, total = [], 0, 0
+    groups, kinds = [], []
     for pool, title in POOLS.items():
-        found = rows[rows["pool"] == pool]
+        found = chosen(rows, pool=pool)
         if found.empty:
             continue
         sentences = [*pooling_sentences(found, labels, confidence)]
-        moved += sum(one["kind"] == "confounded" for one in sentences)
-        total += len(sentences)
-        cards = found["cards"].max()
-        grids = [pooling_table(found[found["response"] == name], labels[name], confidence) for name in labels]
-        groups.append(group(f"{sentence_case(title)} ({cards})", sentences, folded=grids))
+        kinds += [one["kind"] for one in sentences]
+        grids = [pooling_table(chosen(found, response=name), labels[name], confidence) for name in labels]
+        groups.append(group(f"{sentence_case(title)} ({found['cards'].max()})", sentences, folded=grids))
+    moved, total = kinds.count("confounded"), len(kinds)
     if not total:
         return {"finding": "No factor varies enough to be pooled or kept apart.", "groups": groups}
     finding = (
@@ -237,50 +220,41 @@ def pooled_or_apart(both: pd.DataFrame, alpha: float) -> tuple[str, str]:
     both: a response's and a factor's rows by specification.
     """
     pooled, apart = both.loc[POOLED], both.loc[APART]
-    kind, words = compared(pooled, apart, alpha)
     seen, left = (f"{estimated(row)}, {p_equals(row['p_value'])}" for row in (pooled, apart))
-    return kind, words.format(seen=seen, left=left)
-
-
-def compared(pooled: Row, apart: Row, alpha: float) -> tuple[str, str]:
-    """Return how a pooled estimate fares within data sets, and the words for it."""
     before, after = pooled["p_value"] < alpha, apart["p_value"] < alpha
     if before and after:
         if (pooled["estimate"] > 0) == (apart["estimate"] > 0):
-            return "holds", "pooled {seen}; within data sets, too: {left}"
-        return "confounded", "pooled {seen}; within data sets it turns round: {left}"
+            return "holds", f"pooled {seen}; within data sets, too: {left}"
+        return "confounded", f"pooled {seen}; within data sets it turns round: {left}"
     if before:
-        return "confounded", "pooled {seen}; with an effect of each data set that is gone: {left}"
+        return "confounded", f"pooled {seen}; with an effect of each data set that is gone: {left}"
     if after:
-        return "hidden", "pooled {seen}; only within data sets is it seen: {left}"
-    return "nothing", "pooled {seen}; within data sets {left}: neither shows an effect or its absence"
+        return "hidden", f"pooled {seen}; only within data sets is it seen: {left}"
+    return "nothing", f"pooled {seen}; within data sets {left}: neither shows an effect or its absence"
 
 
 def pooling_table(rows: pd.DataFrame, label: str, confidence: float) -> Table:
     """Return one row a specification and kind of errors, one pair of columns a factor."""
-    factors = list(rows["factor"].unique())
-    printed = []
-    for specification in SPECIFICATIONS:
-        for errors in ERRORS:
-            found = chosen(rows, specification=specification, errors=errors).set_index("factor")
-            cells = []
-            for row in (found.loc[factor] for factor in factors):
-                known = not is_missing(row["estimate"])
-                cells += [ranged(row) if known else cell(NOTHING, note=row["reason"]), p_text(row["p_value"])]
-            clusters = found["clusters"].iloc[0]
-            note = "" if is_missing(clusters) else counted(int(clusters), "cluster")
-            printed.append([sentence_case(specification), cell(errors, note=note), *cells])
-    heads = [title for column in factor_titles(factors).values() for title in (column, "p#")]
+
+    def change(row: Row) -> Cell:
+        return cell(NOTHING, note=row["reason"]) if is_missing(row["estimate"]) else ranged(row)
+
+    def errors(row: Row) -> Cell:
+        clusters = row["clusters"]
+        return cell(row["errors"], note="" if is_missing(clusters) else counted(int(clusters), "cluster"))
+
+    ways = [f"{row.specification} {row.errors}" for row in rows.itertuples()]
+    order = [f"{specification} {kind}" for specification in SPECIFICATIONS for kind in ERRORS]
+    first = rows.assign(way=ways).drop_duplicates("way").set_index("way")
+    down = {way: [sentence_case(first.at[way, "specification"]), errors(first.loc[way])] for way in order}
     sets = rows["datasets"].max()
     caption = (
         f"{sentence_case(label)}: change from the lowest to the highest level, {percent(confidence)} intervals, "
         f"{counted(int(rows['cards'].max()), 'card')} on {counted(int(sets), 'data set')}. First-order terms; these p "
         "are what such a regression prints, not adjusted, and no evidence where a gate stops them."
     )
-    return table(caption, ["Data sets", "Errors", *heads], printed)
-
-
-# Beside a study that trained ------------------------------------------------------------------------------------------
+    titles, shown = factor_titles(rows["factor"].unique()), {"": change, "p#": P_VALUE[1]}
+    return crossed(caption, rows.assign(way=ways), ("way", "factor"), ["Data sets", "Errors"], down, titles, shown)
 
 
 def beside_group(rows: pd.DataFrame, confidence: float) -> dict[str, Any] | None:
@@ -321,9 +295,6 @@ def finding_cells(row: Row) -> list[Any]:
     note = f"{estimated(row)} ({span(row)}){ends}"
     drawn = {"replicated": "effect", "contradicted": "negligible"}.get(row["verdict"], "undecided")
     return [cell(row["verdict"], verdict=drawn, note=note), p_text(row["p_adjusted"])]
-
-
-# Baseline and sources -------------------------------------------------------------------------------------------------
 
 
 def baseline(spec: Mapping[str, Any], labels: Labels) -> dict[str, Any]:

@@ -8,11 +8,10 @@ from functools import partial
 import pandas as pd
 
 from finevar.analyses.paired import COMPARED
-from finevar.metrics import LOWER_IS_BETTER
 from finevar.report.cells import ADJUSTED, DATASET, P_VALUE, cell, columns, level_columns, listed, ranged, whole
-from finevar.report.groups import group
-from finevar.report.kinds import Cell, Column, Group, Labels, Row, Section, Table, Tables
+from finevar.report.parts import Cell, Column, Group, Labels, Row, Section, Table, Tables, group
 from finevar.report.sections.regressions import chosen
+from finevar.words.comparisons import sides
 from finevar.words.formatting import counted, joined, sentence_case, settings_text
 from finevar.words.numbers import is_missing, number, p_text, percent
 
@@ -37,6 +36,20 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
 def leveled(levels: pd.DataFrame) -> list[Column]:
     """Return the columns of a point's levels; levels: by point_id."""
     return level_columns(levels.columns, lambda row: levels.loc[row["point_id"]])
+
+
+def surface_sentences(against: pd.DataFrame, labels: Labels, confidence: float) -> list[str]:
+    """Count, by response and baseline, the points whose prediction differs from the baseline, all counted at once."""
+    sentences = []
+    known = against[against["response"].isin(list(labels))].dropna(subset="simultaneous_low")
+    for (response, name), rows in known.groupby(["response", "baseline"], sort=False):
+        better, worse = sides(rows, "simultaneous", response)
+        sentences.append(
+            f"{sentence_case(labels[response])} against {name}: {better:,} of {counted(len(rows), 'tried point')} "
+            f"better and {worse:,} worse by {percent(confidence)} intervals of the prediction that hold for all "
+            f"points at once and carry {name}'s own variance."
+        )
+    return sentences
 
 
 # Runs -----------------------------------------------------------------------------------------------------------------
@@ -117,12 +130,6 @@ def bands_sentence(rows: pd.DataFrame, response: str, confidence: float) -> str:
     )
 
 
-def sides(rows: pd.DataFrame, kind: str, response: str) -> tuple[int, int]:
-    """Return how many intervals lie on the better and on the worse side of zero."""
-    above, below = int((rows[f"{kind}_low"] > 0).sum()), int((rows[f"{kind}_high"] < 0).sum())
-    return (below, above) if response in LOWER_IS_BETTER else (above, below)
-
-
 def chances_sentence(rows: pd.DataFrame, response: str, levels: pd.DataFrame, confidence: float) -> str:
     """Say at how many points another run would beat the baseline for sure, and where that is least likely."""
     known = rows.dropna(subset="probability")
@@ -164,20 +171,3 @@ def points_table(rows: pd.DataFrame, response: str, levels: pd.DataFrame, confid
     )
     shown = [DATASET, *leveled(levels), ("Difference#", ranged), ("All at once#", partial(ranged, ends="simultaneous"))]
     return listed(caption, rows.head(MOST_ROWS), [*shown, ("Probability#", probability)])
-
-
-# Surfaces -------------------------------------------------------------------------------------------------------------
-
-
-def surface_sentences(against: pd.DataFrame, labels: Labels, confidence: float) -> list[str]:
-    """Count, by response and baseline, the points whose prediction differs from the baseline, all counted at once."""
-    sentences = []
-    known = against[against["response"].isin(list(labels))].dropna(subset="simultaneous_low")
-    for (response, name), rows in known.groupby(["response", "baseline"], sort=False):
-        better, worse = sides(rows, "simultaneous", response)
-        sentences.append(
-            f"{sentence_case(labels[response])} against {name}: {better:,} of {counted(len(rows), 'tried point')} "
-            f"better and {worse:,} worse by {percent(confidence)} intervals of the prediction that hold for all "
-            f"points at once and carry {name}'s own variance."
-        )
-    return sentences

@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.report import analysis_tables
-from finevar.report.groups import sentence
-from finevar.report.kinds import Labels, Section, Tables
+from finevar.report.parts import Labels, Section, Tables, sentence
 from finevar.words import caveats, comparisons, findings
 from finevar.words.formatting import factor_label, sentence_case
 
@@ -28,9 +27,6 @@ def chosen(table: pd.DataFrame, **values: Any) -> pd.DataFrame:
     return table
 
 
-# Interplay and slopes -------------------------------------------------------------------------------------------------
-
-
 def interplay(tables: Tables, labels: Labels, confidence: float) -> Section:
     """Return for each pair of factors worth telling its sentences and its tables of simple slopes."""
     if not labels:
@@ -41,7 +37,7 @@ def interplay(tables: Tables, labels: Labels, confidence: float) -> Section:
     for pair in pairs:
         slope, moderator = (factor_label(name) for name in pair)
         grids = [
-            analysis_tables.simple_slopes_table(tables["slopes"], *way, labels=labels, confidence=confidence)
+            analysis_tables.simple_slopes_table(tables["slopes"], *way, labels, confidence)
             for way in (pair, pair[::-1])
         ]
         sentences = pair_sentences(tables, pair, labels, confidence, every=not parts)
@@ -95,9 +91,6 @@ def slopes(tables: Tables, labels: Labels, confidence: float) -> Section:
     }
 
 
-# Optimum --------------------------------------------------------------------------------------------------------------
-
-
 def recommended(tables: Tables, labels: Labels) -> dict[str, dict[str, float]]:
     """Return the recommended level of each factor, by response."""
     places = tables["optimum_factors"]
@@ -132,9 +125,6 @@ def optimum_of(tables: Tables, response: str, levels: Mapping[str, float], label
     return {"title": sentence_case(label), "sentences": sentences, "tables": grids}
 
 
-# Baselines ------------------------------------------------------------------------------------------------------------
-
-
 def baselines(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
     """Return how the tried points compare with B0 and B1, and what matching by data set and seed buys."""
     if not labels:
@@ -154,9 +144,6 @@ def baselines(tables: Tables, labels: Labels, factors: Sequence[str], confidence
     grids += [terms] if terms["rows"] else []
     spread = analysis_tables.matched_table(matched, labels)
     return {"against": counts, "matching": matching, "table": spread, "tables": grids}
-
-
-# Checks and sensitivity -----------------------------------------------------------------------------------------------
 
 
 def checks(tables: Tables, labels: Labels, factors: Sequence[str], model: str, confidence: float) -> Section:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from finevar.report.cells import P_VALUE, cell, columns, listed, metric_column
-from finevar.report.groups import group, sentence
-from finevar.report.kinds import Group, Labels, Row, Section, Table, Tables
+from finevar.report.parts import Group, Labels, Row, Section, Table, Tables, group, sentence
 from finevar.report.sections.regressions import STOPPED
 from finevar.words.formatting import counted, factor_label, joined, sentence_case
 from finevar.words.numbers import NOTHING, number, p_text, significant

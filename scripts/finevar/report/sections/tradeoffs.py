@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from finevar.analyses.pareto import ALL_DATASETS, SECONDS
-from finevar.figures.tradeoffs import drawn_dataset, place_of
+from finevar.analyses.pareto import SECONDS
+from finevar.figures.tradeoffs import drawn_dataset, place_of, where
 from finevar.report.cells import VERDICT, cell, columns, ends_text, level_columns, listed, ranged, whole
-from finevar.report.groups import group, sentence
-from finevar.report.kinds import Cell, Column, Group, Labels, Row, Section, Table, Tables
+from finevar.report.parts import Cell, Column, Group, Labels, Row, Section, Table, Tables, group, sentence
 from finevar.report.sections.regressions import STOPPED, rows_of
 from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, settings_text
 from finevar.words.numbers import MINUS, NOTHING, estimated, is_missing, number, percent, significant, span
@@ -55,9 +54,6 @@ def finding(tables: Tables, names: Labels) -> str:
     return " ".join(sentences)
 
 
-# The front ------------------------------------------------------------------------------------------------------------
-
-
 def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> Group:
     """Return which points are on the front, by data set, with the figure and the tables."""
     title = "Points that no other one beats"
@@ -80,11 +76,6 @@ def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> G
     main = points_table(f"Points on the observed front {where(drawn)}", best, pareto, levels, names)
     folded = [points_table(f"All points {where(dataset)}", rows, pareto, levels, names) for dataset, rows in found]
     return group(title, sentences, figures=["tradeoffs"], tables=[main], folded=folded)
-
-
-def where(dataset: str) -> str:
-    """Say which runs a mean is over."""
-    return "over all data sets" if dataset == ALL_DATASETS else f"on {dataset}"
 
 
 def front_sentence(dataset: str, rows: Sequence[Row]) -> str:
@@ -123,9 +114,6 @@ def points_table(title: str, rows: Sequence[Row], pareto: pd.DataFrame, levels: 
     ]
     geometric = f"; of {SECONDS_LABEL} the geometric mean" if SECONDS in set(known["response"]) else ""
     return listed(f"{title}: mean over seeds{geometric}, standard error below.", rows, [*shown, ("Place", place)])
-
-
-# A compromise ---------------------------------------------------------------------------------------------------------
 
 
 def compromise(tables: Tables, names: Labels, levels: Levels, confidence: float) -> Group:
@@ -173,9 +161,6 @@ def desirability_table(title: str, rows: Sequence[Row], single: pd.DataFrame, na
     shown += [("Together#", lambda row: cell(number(row["desirability"], 2), note=ends_text(row, 2)))]
     shown += columns(lambda share: percent(round(share, 2)), best_share="Share best#")
     return listed(f"{title}: by metric, with its predicted value below, and together.", rows, shown)
-
-
-# Directions -----------------------------------------------------------------------------------------------------------
 
 
 def directions(tables: Tables, names: Labels, levels: Levels, confidence: float) -> Group:
@@ -255,9 +240,6 @@ def cosines_table(rows: Sequence[Row], names: Labels, levels: Levels) -> Table:
         ("Verdict", lambda row: cell(row["verdict"] or NOTHING, note=row["reason"])),
     ]
     return listed(f"Cosine of the gradients of {pair_of(rows[0], names)} at every tried point", rows, shown)
-
-
-# Prices ---------------------------------------------------------------------------------------------------------------
 
 
 def prices(tables: Tables, names: Labels, levels: Levels, confidence: float) -> Group:

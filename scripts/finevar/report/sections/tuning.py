@@ -9,10 +9,9 @@ import pandas as pd
 
 from finevar.analyses.tuning import enough_draws, smallest_effects
 from finevar.report.cells import cell, columns, listed, ranged, whole
-from finevar.report.groups import group
-from finevar.report.kinds import Labels, Row, Section, Table, Tables
+from finevar.report.parts import Labels, Row, Section, Table, Tables, group
 from finevar.report.sections.regressions import STOPPED
-from finevar.words.formatting import counted, joined, sentence_case
+from finevar.words.formatting import counted_between, joined, sentence_case
 from finevar.words.numbers import estimated, is_missing, number, percent, significant, span
 
 SHOWN_DRAWS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
@@ -46,16 +45,11 @@ def finding_sentence(parts: Sequence[pd.DataFrame], labels: Labels, smallest: Ma
             enough.setdefault(response, []).append(int(row["draws"]))
     if not enough:
         return "How many random runs are enough is not known: no smallest effect of interest is."
-    counts = [f"{count_text(min(draws), max(draws))} for {labels[response]}" for response, draws in enough.items()]
+    counts = [f"{counted_between(min(n), max(n), 'run')} for {labels[response]}" for response, n in enough.items()]
     return (
         f"Drawn at random from this grid, the best of {joined(counts)} is expected to come within the smallest effect "
         "of interest of the best of as many runs as there are settings."
     )
-
-
-def count_text(low: int, high: int) -> str:
-    """Print a number of runs, or the range of several."""
-    return counted(low, "run") if low == high else f"{low} to {counted(high, 'run')}"
 
 
 def curve_sentence(

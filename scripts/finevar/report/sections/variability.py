@@ -9,10 +9,9 @@ import pandas as pd
 
 from finevar.figures.variability import source_label
 from finevar.report.cells import FACTOR, cell, columns, crossed, listed, metric_column, metric_titles
-from finevar.report.groups import group
-from finevar.report.kinds import Cell, Labels, Row, Section, Table, Tables
+from finevar.report.parts import Cell, Labels, Row, Section, Table, Tables, group
 from finevar.report.sections.regressions import STOPPED, rows_of
-from finevar.words.formatting import counted, factor_label, joined, sentence_case
+from finevar.words.formatting import counted, factor_label, joined, sentence_case, together
 from finevar.words.numbers import NOTHING, is_missing, number, percent, significant
 
 MOST_NAMED = 3  # sources in a sentence
@@ -84,9 +83,7 @@ def share_text(share: float | None) -> str:
 
 def ledger_sentences(found: Mapping[str, Sequence[Row]], labels: Labels) -> list[str]:
     """Say how responses were divided, those alike in one sentence."""
-    alike: dict[str, list[str]] = {}
-    for name, label in labels.items():
-        alike.setdefault(division_text(found[name]), []).append(label)
+    alike = together((division_text(found[name]), label) for name, label in labels.items())
     return [f"{sentence_case(joined(names))}: {text}." for text, names in alike.items()]
 
 
