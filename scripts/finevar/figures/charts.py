@@ -37,7 +37,7 @@ from finevar.words.formatting import (
 RAMP = ["#4ac16d", "#1fa187", "#277f8e", "#365c8d", "#46327e", "#440154"]  # viridis without what is too pale for a line
 FEW_LEVELS = 6  # beyond, levels become a gradient instead of facets or separate colours
 MOST_LINES = 1_000  # beyond, single runs' lines would only be a cloud
-MOST_LINE_ROWS = 4_000  # beyond, lines are of fewer points, which no eye can tell
+MOST_LINE_ROWS = 4_000  # beyond, lines are of fewer points, which no eye can see
 
 
 def coefficients_chart(coefficients: pd.DataFrame) -> alt.Chart:

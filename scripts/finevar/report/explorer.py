@@ -43,7 +43,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
 
 
 def factor(name: str, coding: Coding) -> dict[str, Any]:
-    """Return how a factor's slider works: coded from -1 to 1, told in natural units."""
+    """Return how a factor's slider works: coded from -1 to 1, labelled in natural units."""
     return {
         "name": name,
         "label": sentence_case(factor_label(name)),

@@ -194,7 +194,7 @@ def places_group(parts: pd.DataFrame, runs: pd.DataFrame, reliability: pd.DataFr
 
 
 def places_sentence(runs: pd.DataFrame, dataset: str, factors: Sequence[str]) -> str:
-    """Say whether the point of best accuracy is that of best loss, and which part of the loss tells them apart."""
+    """Say whether the point of best accuracy is that of best loss, and in which part of the loss they differ."""
     means = runs.groupby("point_id", sort=False)[["accuracy", *PARTS]].mean()
     if means.empty:
         return f"On {dataset} no run has finished."

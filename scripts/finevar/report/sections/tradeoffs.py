@@ -68,7 +68,7 @@ def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> G
     sentences += [front_sentence(dataset, rows) for dataset, rows in found]
     if points["verdict"].notna().any():
         sentences.append(
-            "Beaten on the means alone, a point may belong to the front for all that seeds tell. In at least "
+            "Beaten on the means alone, a point may still belong to the front, as far as seeds show. In at least "
             f"{percent(confidence)} of studies no point of the true front is called dominated."
         )
     drawn = drawn_dataset(points["dataset"])
