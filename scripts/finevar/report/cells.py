@@ -74,7 +74,7 @@ def ranged(row: Row, name: str = "estimate", ends: str = "ci", *, sign: bool = T
     return cell(estimated(row, name, ends, sign=sign), note=span(row, ends) if known else "")
 
 
-def ends_text(row: Row, decimals: int, ends: str = "ci") -> str:
+def rounded_span(row: Row, decimals: int, ends: str = "ci") -> str:
     """Print an interval with so many decimals."""
     return f"{number(row[f'{ends}_low'], decimals)} to {number(row[f'{ends}_high'], decimals)}"
 

@@ -29,7 +29,6 @@ PARTS = {
     "evaluation": "evaluation",
     "snakemake": "Snakemake's own work",
 }
-Sentences = list[str]
 GROUP_WORDS = {
     "first_order": "over a factor's range",
     "two_way": "by an interaction",
@@ -37,6 +36,8 @@ GROUP_WORDS = {
     "cubic": "by a cubic term",
 }
 PRIOR_WORDS = "as other studies found it (0.003 to 0.006 in accuracy and F1; in loss a rule of thumb)"
+
+Sentences = list[str]
 
 
 def runs_sentence(facts: DesignFacts) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.calibration import BINS, PARTS
-from finevar.report.cells import cell, columns, crossed, ends_text, listed, ranged, table, whole
+from finevar.report.cells import cell, columns, crossed, listed, ranged, rounded_span, table, whole
 from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Tables, group
 from finevar.words.formatting import counted, factor_label, joined, settings_text
 from finevar.words.numbers import estimated, level, number, p_text, percent, significant, span
@@ -239,7 +239,7 @@ def fullest_bin_sentence(rows: pd.DataFrame, confidence: float) -> str:
     return (
         f"{row['group'].capitalize()} on {row['dataset']}: {share:.0f} % of predictions have a confidence of "
         f"{bin_text(row['bin'])}, on average {number(row['confidence_mean'], 3)}, and "
-        f"{number(row['correct_share'], 3)} of them are right ({percent(confidence)} interval {ends_text(row, 3)}): "
+        f"{number(row['correct_share'], 3)} of them are right ({percent(confidence)} interval {rounded_span(row, 3)}): "
         f"{surety}."
     )
 
@@ -255,5 +255,5 @@ def reliability_table(rows: pd.DataFrame, dataset: str, confidence: float) -> Ta
     shown = [*columns(str, group="Group"), *columns(bin_text, bin="Confidence")]
     shown += columns(whole, count="Predictions#", models="Models#")
     shown += columns(partial(number, decimals=3), confidence_mean="Mean confidence#")
-    shown.append(("Right#", lambda row: cell(number(row["correct_share"], 3), note=ends_text(row, 3))))
+    shown.append(("Right#", lambda row: cell(number(row["correct_share"], 3), note=rounded_span(row, 3))))
     return listed(caption, rows, shown)

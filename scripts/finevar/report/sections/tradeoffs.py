@@ -8,7 +8,7 @@ import pandas as pd
 
 from finevar.analyses.pareto import SECONDS
 from finevar.figures.tradeoffs import drawn_dataset, place_of, where
-from finevar.report.cells import VERDICT, cell, columns, ends_text, level_columns, listed, ranged, whole
+from finevar.report.cells import VERDICT, cell, columns, level_columns, listed, ranged, rounded_span, whole
 from finevar.report.parts import Cell, Column, Group, Labels, Row, Section, Table, Tables, group, sentence
 from finevar.report.sections.regressions import STOPPED, rows_of
 from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, settings_text
@@ -132,7 +132,7 @@ def compromise(tables: Tables, names: Labels, levels: Levels, confidence: float)
     )
     sentences = [
         f"With weights of {used}, the most desirable tried point is {settings_text(levels[best['point_id']])}: "
-        f"{number(best['desirability'], 2)} (its own {percent(confidence)} interval {ends_text(best, 2)}).",
+        f"{number(best['desirability'], 2)} (its own {percent(confidence)} interval {rounded_span(best, 2)}).",
         f"Of the draws from the fits' uncertainty, the most desirable point is {shares}.",
         "Desirability (Derringer and Suich 1980) is 0 at a metric's worst predicted value over the tried points "
         "and 1 at its best (of seconds of training, the observed means), ends that intervals take as given; "
@@ -158,7 +158,7 @@ def desirability_table(title: str, rows: Sequence[Row], single: pd.DataFrame, na
 
     shown = level_columns(next(iter(levels.values())), lambda row: levels[row["point_id"]])
     shown += [own(name) for name in single["response"].unique()]
-    shown += [("Together#", lambda row: cell(number(row["desirability"], 2), note=ends_text(row, 2)))]
+    shown += [("Together#", lambda row: cell(number(row["desirability"], 2), note=rounded_span(row, 2)))]
     shown += columns(lambda share: percent(round(share, 2)), best_share="Share best#")
     return listed(f"{title}: by metric, with its predicted value below, and together.", rows, shown)
 
@@ -229,7 +229,7 @@ def cosine_cell(row: Row) -> Cell:
     """Return a cosine with its interval."""
     if is_missing(row["cosine"]):
         return cell(NOTHING, note=row["reason"])
-    return cell(number(row["cosine"], 2), note=ends_text(row, 2))
+    return cell(number(row["cosine"], 2), note=rounded_span(row, 2))
 
 
 def cosines_table(rows: Sequence[Row], names: Labels, levels: Levels) -> Table:
