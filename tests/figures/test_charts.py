@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finevar.figures import charts, drawing
+from finevar.figures import axes, charts, drawing
 from finevar.figures import surface as planes
 from finevar.study.coding import Coding, codings_of
 from report_fixtures import BASELINE, CENTRE, CODINGS, factors, simulate
@@ -198,6 +198,6 @@ def test_round_steps(low, high, expected):
 
 @pytest.mark.parametrize("values", [[0.5 - 2**-54, 0.5], [2 / 3 - 1e-16, 2 / 3], [0.0, 0.0], [1e9, 1e9 + 1e-7]])
 def test_values_that_differ_by_rounding_alone_have_an_axis_with_room(values):
-    low, high = drawing.padded(pd.Series(values))
+    low, high = axes.padded(pd.Series(values))
     assert low < min(values) - 0.009
     assert high > max(values) + 0.009
