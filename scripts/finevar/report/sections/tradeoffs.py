@@ -176,7 +176,7 @@ def directions(tables: Tables, names: Labels, levels: Levels, confidence: float)
         "The cosine of two fitted gradients, in coded units and turned so that up is better, is 1 where one "
         f"direction is the best for both metrics and {MINUS}1 where it is the best for one and the worst for the "
         f"other. A point counts where its own {percent(confidence)} interval excludes zero; where a gradient "
-        "is not significantly different from zero it is open."
+        "may be zero it is open."
     )
     centres = [rows_of(part, place="centre")[0] for part in found]
     shown = [
