@@ -176,7 +176,7 @@ def test_one_seed_diverged_runs_and_several_data_sets(tmp_path):
     assert set(tables["reliability"]["dataset"]) == {"amazon", "tweets"}
     text = report_of(tables)
     assert "2 diverged runs without predictions are left out" in text
-    assert "No change of loss is told: 2 of 54 cells" in text
+    assert "No change of loss is given: 2 of 54 cells" in text
 
 
 def test_a_study_without_finished_runs_has_a_sentence(tmp_path):

@@ -470,7 +470,7 @@ def test_the_section_labels_what_comes_from_the_surface(metrics):
 
 def test_the_section_says_what_one_seed_cannot_tell(metrics):
     found, text = told(tables_of(metrics[metrics["seed"] == 0]), {"loss": "loss"})
-    assert "one seed cannot tell noise apart" in text
+    assert "one seed leaves noise in every source" in text
     assert "interval" not in found["finding"]
     assert "interval" not in found["groups"][0]["tables"][0]["caption"]
 

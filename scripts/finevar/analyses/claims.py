@@ -13,7 +13,8 @@ from finevar.reasons import Reason, Undecided
 from finevar.statistics.detectable import POWER, detectable
 from finevar.study.coding import factors_of, term_name, terms
 from finevar.tables import as_rows
-from finevar.words.formatting import counted, factor_label, joined, percent, significant
+from finevar.words.formatting import counted, factor_label, joined
+from finevar.words.numbers import percent, significant
 
 UNITS = {  # of an estimate: the change of the response that a term's verdict is about, see fits.SPAN
     "first_order": "change from the lowest to the highest level",

@@ -25,17 +25,8 @@ from finevar.models.machine import choose_dtype, set_up
 from finevar.parquet import read_table
 from finevar.tables import TABLES
 from finevar.training.loop import Plan, train_model
-from finevar.words.formatting import (
-    factor_label,
-    interval,
-    level,
-    number,
-    percent,
-    response_label,
-    sentence_case,
-    settings_text,
-    significant,
-)
+from finevar.words.formatting import factor_label, response_label, sentence_case, settings_text
+from finevar.words.numbers import interval, level, number, percent, significant
 
 TEMPLATE = PACKAGE / "report" / "templates" / "model_card.md"
 

@@ -34,7 +34,8 @@ from finevar.study.config import read_config
 from finevar.study.design import Run, Study, plan_study
 from finevar.study.found_config import is_found
 from finevar.study.paths import LOGS, interim, report_file, run_folder, there
-from finevar.words.formatting import counted, number, response_label, settings_text
+from finevar.words.formatting import counted, response_label, settings_text
+from finevar.words.numbers import number
 
 DEFAULT_CONFIG = "config/config.yaml"
 LOOK_SECONDS = 2.0  # between looks at the runs, at least

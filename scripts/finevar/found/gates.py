@@ -27,16 +27,8 @@ from finevar.metrics import ON_CARDS
 from finevar.reasons import Aside
 from finevar.study.coding import aliased_terms, model_matrix, term_name, terms
 from finevar.study.factors import CARD_COLUMNS
-from finevar.words.formatting import (
-    counted,
-    factor_label,
-    joined,
-    level,
-    percent,
-    response_label,
-    sentence_case,
-    term_label,
-)
+from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, term_label
+from finevar.words.numbers import level, percent
 
 CAREFUL = 0.5  # share of one value of a factor, or of one owner, that is worth a note
 PASSED, NOTED, SET_ASIDE, STOPPED = "passed", "noted", "set aside", "stopped"
