@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +90,10 @@ class FittedStudy:
                 surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence))
         return cls(metrics, plan, surfaces, stopped)
 
+    def rows(self, function: Callable[[Surface], Rows]) -> Rows:
+        """Return the rows that a function gives of every surface."""
+        return [row for surface in self.surfaces for row in function(surface)]
+
     def of_responses(self, responses: Sequence[str], metrics: pd.DataFrame | None = None) -> FittedStudy:
         """Return the study of other responses, fitting those that are not; metrics: with columns for them."""
         known = {surface.response: surface for surface in self.surfaces}
@@ -108,14 +112,14 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
 
     A response that a gate stops has rows in fits, with the sentence under gate, and nowhere else.
     """
-    metrics, plan, surfaces = study.metrics, study.plan, study.surfaces
+    metrics, plan = study.metrics, study.plan
     coefficients: Rows = []
     fits = [
         stopped_fit(metrics, response, framework, reason)
         for response, reason in study.stopped.items()
         for framework in ("absolute", "relative")
     ]
-    for surface in surfaces:
+    for surface in study.surfaces:
         coefficients += coefficient_rows(surface, "absolute")
         fits.append(fit_row(surface, metrics, "absolute"))
         if surface.runs[f"baseline_{surface.response}"].isna().any():
@@ -130,12 +134,12 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
     judge_coefficients(coefficients, plan)
     return {
         "coefficients": coefficients,
-        "covariances": [row for surface in surfaces for row in covariance_rows(surface)],
-        "effects": judged_effects(surfaces),
+        "covariances": study.rows(covariance_rows),
+        "effects": judged_effects(study),
         "fits": sorted(fits, key=lambda row: plan.responses.index(row["response"])),
-        "ladder": [row for surface in surfaces for row in ladder_rows(surface, plan.order, surface.unequal)],
-        "profiles": [row for surface in surfaces for row in profile_rows(surface)],
-        "surface": [row for surface in surfaces for row in surface_rows(surface)],
+        "ladder": study.rows(lambda surface: ladder_rows(surface, plan.order, surface.unequal)),
+        "profiles": study.rows(profile_rows),
+        "surface": study.rows(surface_rows),
     }
 
 
@@ -230,12 +234,11 @@ def effect_rows(surface: Surface) -> Rows:
     return rows
 
 
-def judged_effects(surfaces: Sequence[Surface]) -> Rows:
+def judged_effects(study: FittedStudy) -> Rows:
     """Return the effects of all surfaces with verdicts, p-values adjusted over all of them."""
-    rows = [row for surface in surfaces for row in effect_rows(surface)]
-    if rows:
-        adjust_families(rows, columns_key(()), "fdr_bh", "effect")
-        judge(rows, surfaces[0].alpha)
+    rows = study.rows(effect_rows)
+    adjust_families(rows, columns_key(()), "fdr_bh", "effect")
+    judge(rows, 1 - study.plan.confidence)
     return rows
 
 

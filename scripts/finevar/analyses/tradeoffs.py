@@ -26,6 +26,7 @@ from finevar.statistics.regression import Surface
 from finevar.statistics.simultaneous import largest_t, parameter_draws
 from finevar.tables import Rows
 
+ENDS = ("ci_low", "ci_high")
 MOST_PAIRS = 20_000  # of tried points; beyond, all contrasts there are stand in for their differences
 
 
@@ -58,20 +59,18 @@ def price_rows(surfaces: Sequence[Surface]) -> Rows:
     """
     if len(surfaces) < 2:
         return []
-    weights = {surface.response: point_contrasts(surface, surface.points) for surface in surfaces}
-    best = {
-        surface.response: int(np.argmax(towards(surface.response) * weights[surface.response] @ surface.fit.params))
-        for surface in surfaces
-    }
-    points = surfaces[0].points["point_id"]
-    rows = []
+    points, found, best = surfaces[0].points["point_id"], {}, {}
     for surface in surfaces:
         name = surface.response
-        quantile = largest_difference_t(surface, weights[name])
+        found[name] = towards(name) * point_contrasts(surface, surface.points)
+        best[name] = int(np.argmax(found[name] @ surface.fit.params))
+    rows = []
+    for surface in surfaces:
+        name, weights = surface.response, found[surface.response]
+        quantile = largest_difference_t(surface, weights)
         for other in (response for response in best if response != name):
-            where = {"point_id": points[best[other]], "own_best": points[best[name]]}
-            change = towards(name) * (weights[name][best[name]] - weights[name][best[other]])
-            rows.append({"best_for": other, "response": name} | where | price(surface, change, quantile))
+            row = {"best_for": other, "response": name, "point_id": points[best[other]], "own_best": points[best[name]]}
+            rows.append(row | price(surface, weights[best[name]] - weights[best[other]], quantile))
     return rows
 
 
@@ -94,17 +93,15 @@ def price(surface: Surface, change: np.ndarray, quantile: float) -> dict[str, An
     Negligible where the interval, widened by the smallest effect's own error, lies within it; an effect where it
     excludes zero.
     """
-    value = float(change @ surface.fit.params)
-    error = float(surface.fit.std_errors(change[None])[0])
-    reach = quantile * error
+    value, error = float(change @ surface.fit.params), float(surface.fit.std_errors(change[None])[0])
+    reach, smallest = quantile * error, surface.smallest_effect
     row = {"price": value, "std_error": error, "ci_low": value - reach, "ci_high": value + reach}
-    row["smallest_effect"] = surface.smallest_effect
+    row["smallest_effect"] = smallest
     if not change.any():
         return row | {"reason": "the same setting is predicted best for both"}
-    if surface.smallest_effect is None:
+    if smallest is None:
         return row | {"reason": "no noise floor: give two seeds or more"}
-    wider = quantile * math.hypot(error, surface.smallest_effect_se)
-    small = abs(value) + wider < surface.smallest_effect
+    small = abs(value) + quantile * math.hypot(error, surface.smallest_effect_se) < smallest
     return row | {"verdict": "negligible" if small else "effect" if value > reach else "undecided"}
 
 
@@ -127,22 +124,24 @@ def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], 
     Intervals are percentiles of draws that take the worst and the best prediction, the ends of the scale, as given. The
     share best counts the draws in which a point is the most desirable of all, on that draw's own scale.
     """
-    points = list(surfaces[0].points["point_id"])
     goals = goals_of(surfaces, draws, study)
     if len(goals) < 2:
         return []
-    weights = [goal.weight for goal in goals]
+    points, weights = surfaces[0].points["point_id"], [goal.weight for goal in goals]
     tails = [(1 - study.plan.confidence) / 2, (1 + study.plan.confidence) / 2]
+    single = [desirability(goal.values, goal.values) for goal in goals]
     spread = [desirability(goal.drawn, goal.values) for goal in goals]
-    rows = [row for goal, part in zip(goals, spread, strict=True) for row in goal_rows(goal, part, points, tails)]
-    together = overall([desirability(goal.values, goal.values) for goal in goals], weights)
-    low, high = np.quantile(overall(spread, weights), tails, axis=0)
+    rows: Rows = []
+    for goal, own, drawn in zip(goals, single, spread, strict=True):
+        columns = {"point_id": points, "response": goal.response, "weight": goal.weight, "desirability": own}
+        columns |= {"value": towards(goal.response) * goal.values}
+        columns |= dict(zip(ENDS, np.quantile(drawn, tails, axis=0), strict=True)) if len(drawn) > 1 else {}
+        rows += pd.DataFrame(columns).to_dict("records")
+    ends = dict(zip(ENDS, np.quantile(overall(spread, weights), tails, axis=0), strict=True))
     best = overall([desirability(goal.drawn, goal.drawn) for goal in goals], weights).argmax(1)
-    shares = np.bincount(best, minlength=len(points)) / len(best)
-    names = ("desirability", "ci_low", "ci_high", "best_share")
-    for point, *found in zip(points, together, low, high, shares, strict=True):
-        rows.append({"point_id": point, "response": ""} | dict(zip(names, map(float, found), strict=True)))
-    return rows
+    columns = {"desirability": overall(single, weights), **ends}
+    columns |= {"best_share": np.bincount(best, minlength=len(points)) / len(best)}
+    return rows + pd.DataFrame({"point_id": points, "response": "", **columns}).to_dict("records")
 
 
 def goals_of(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy) -> list[Goal]:
@@ -169,25 +168,6 @@ def mean_seconds(study: FittedStudy, points: Sequence[str]) -> np.ndarray:
     values = pd.Series(np.exp(found[dataset].values), list(own[dataset]))
     names = dict(zip(study.metrics["point_id"], shared_names(study), strict=True))
     return values[[names[point] for point in points]].to_numpy()
-
-
-def goal_rows(goal: Goal, spread: np.ndarray, points: Sequence[str], tails: Sequence[float]) -> Rows:
-    """Return each point's desirability for one metric, with an interval from draws [draws, points] if it is fitted."""
-    single = desirability(goal.values, goal.values)
-    rows = [
-        {
-            "point_id": point,
-            "response": goal.response,
-            "weight": goal.weight,
-            "value": float(towards(goal.response) * value),
-            "desirability": float(desired),
-        }
-        for point, value, desired in zip(points, goal.values, single, strict=True)
-    ]
-    if len(goal.drawn) > 1:
-        for row, low, high in zip(rows, *np.quantile(spread, tails, axis=0).tolist(), strict=True):
-            row |= {"ci_low": low, "ci_high": high}
-    return rows
 
 
 def desirability(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
