@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from huggingface_hub import EvalResult, ModelCardData
 
@@ -30,52 +30,33 @@ FROM_SCRATCH = "trained from scratch on"
 NO_DATASET = ("", "unknown", "an unknown", "none", "null", "custom", "arrow", "audiofolder", "csv", "generator")
 NO_DATASET += ("image_folder", "imagefolder", "json", "pandas", "parquet", "text", "webdataset")
 TASKS = ("fill-mask", "question-answering", "text-classification", "token-classification", "text-generation")
-# Names of settings, as Trainer and people write them, by the fact that they state.
+
+
+class Setting(NamedTuple):
+    """A setting that a card may state."""
+
+    names: str  # as Trainer and people write it
+    least: float | None = None  # value that a training can have had; None for a text
+    largest: float | None = None
+    is_whole: bool = False
+
+
 SETTINGS = {
-    "learning_rate": "learning_rate",
-    "lr": "learning_rate",
-    "train_batch_size": "train_batch_size",
-    "per_device_train_batch_size": "train_batch_size",
-    "batch_size": "train_batch_size",
-    "eval_batch_size": "eval_batch_size",
-    "total_train_batch_size": "total_train_batch_size",
-    "gradient_accumulation_steps": "gradient_accumulation_steps",
-    "num_devices": "num_devices",
-    "num_epochs": "epochs_asked",
-    "num_train_epochs": "epochs_asked",
-    "epochs": "epochs_asked",
-    "training_steps": "steps_asked",
-    "max_steps": "steps_asked",
-    "seed": "seed_stated",
-    "lr_scheduler_warmup_steps": "warmup_steps",
-    "lr_scheduler_warmup_ratio": "warmup_ratio",
-    "lr_scheduler_type": "schedule",
-    "mixed_precision_training": "mixed_precision",
+    "learning_rate": Setting("learning_rate lr", 1e-12, 10),
+    "train_batch_size": Setting("train_batch_size per_device_train_batch_size batch_size", 1, 1e7, True),
+    "eval_batch_size": Setting("eval_batch_size", 1, 1e7, True),
+    "total_train_batch_size": Setting("total_train_batch_size", 1, 1e7, True),
+    "gradient_accumulation_steps": Setting("gradient_accumulation_steps", 1, 1e6, True),
+    "num_devices": Setting("num_devices", 1, 1e6, True),
+    "epochs_asked": Setting("num_epochs num_train_epochs epochs", 1e-6, 1e6),
+    "steps_asked": Setting("training_steps max_steps", 1, 1e12, True),
+    "seed_stated": Setting("seed", 0, 2**63 - 1, True),
+    "warmup_steps": Setting("lr_scheduler_warmup_steps", 0, 1e12),
+    "warmup_ratio": Setting("lr_scheduler_warmup_ratio", 0, 1),
+    "schedule": Setting("lr_scheduler_type"),
+    "mixed_precision": Setting("mixed_precision_training"),
 }
-WHOLE = (
-    "train_batch_size",
-    "eval_batch_size",
-    "total_train_batch_size",
-    "gradient_accumulation_steps",
-    "num_devices",
-    "steps_asked",
-    "seed_stated",
-)
-TEXTS = ("schedule", "mixed_precision")
-# Least and largest value of each number that a training can have had.
-SPANS = {
-    "learning_rate": (1e-12, 10),
-    "train_batch_size": (1, 1e7),
-    "eval_batch_size": (1, 1e7),
-    "total_train_batch_size": (1, 1e7),
-    "gradient_accumulation_steps": (1, 1e6),
-    "num_devices": (1, 1e6),
-    "epochs_asked": (1e-6, 1e6),
-    "steps_asked": (1, 1e12),
-    "seed_stated": (0, 2**63 - 1),
-    "warmup_steps": (0, 1e12),
-    "warmup_ratio": (0, 1),
-}
+STATED_BY = {name: key for key, setting in SETTINGS.items() for name in setting.names.split()}
 
 
 @dataclass(frozen=True)
@@ -161,10 +142,10 @@ def read_settings(body: Sequence[str]) -> tuple[Stated, list[str]]:
     for name, value in facts_below(body, ("hyperparameter", "training procedure", "training parameters")):
         if name == "optimizer" and (rate := keras_rate(value)):
             name, value = "learning_rate", rate
-        key = SETTINGS.get(name.lower().strip().replace(" ", "_").replace("-", "_"))
+        key = STATED_BY.get(name.lower().strip().replace(" ", "_").replace("-", "_"))
         if key is None:
             continue
-        known = short(value) if key in TEXTS else setting_number(key, value)
+        known = short(value) if SETTINGS[key].least is None else setting_number(SETTINGS[key], value)
         if known is None:
             notes.append(f"{key} reads {cut(value)}, which is no number that it can have")
             found[key] = None
@@ -186,15 +167,12 @@ def keras_rate(text: str) -> str | None:
     return repr(rate) if isinstance(rate, float) else None
 
 
-def setting_number(key: str, text: str) -> float | int | None:
+def setting_number(setting: Setting, text: str) -> float | int | None:
     """Return the number that a setting is, or None where the text is none that the setting can have."""
     value = plain_number(text)
-    low, high = SPANS[key]
-    if value is None or not low <= value <= high:
+    if value is None or not setting.least <= value <= setting.largest or (setting.is_whole and value != int(value)):
         return None
-    if key in WHOLE:
-        return int(value) if value == int(value) else None
-    return float(value)
+    return int(value) if setting.is_whole else float(value)
 
 
 def effective_batch(stated: Stated) -> int | None:

@@ -49,9 +49,10 @@ class Question:
 def choose(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
     """Return the cards (columns.CARDS) with what is said of each: copy of another, complete, set aside, rare metrics.
 
-    cards: as they were read (columns.MODEL_CARDS).
+    cards: as they were read (columns.MODEL_CARDS); their metrics become those of the evaluation that is compared.
     """
-    cards = evaluated(cards, question)
+    if question.evaluation != "headline":
+        cards = cards.assign(**{name: cards[f"{question.evaluation}_{name}"] for name in ON_CARDS})
     cards = cards.assign(duplicate_of=duplicates(cards), complete=is_complete(cards, question))
     cards["data"] = blocks(cards, question)
     cards[["set_aside", "set_aside_code"]] = set_aside(cards, question)
@@ -79,13 +80,6 @@ def outside(values: pd.Series, coding: Coding) -> pd.Series:
     """Say which stated values of a factor lie beyond the levels compared."""
     low, high = min(coding.levels), max(coding.levels)
     return values.notna() & ~values.between(low * (1 - 1e-9), high * (1 + 1e-9))
-
-
-def evaluated(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """Return the cards with the metrics of the evaluation that is compared in the place of the headline's."""
-    if question.evaluation == "headline":
-        return cards
-    return cards.assign(**{name: cards[f"{question.evaluation}_{name}"] for name in ON_CARDS})
 
 
 def blocks(cards: pd.DataFrame, question: Question) -> pd.Series:

@@ -7,7 +7,7 @@ all regressions with a sentence, and what only has to be known is noted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -87,14 +87,8 @@ def gates_of(cards: pd.DataFrame, question: Question) -> Iterator[Row]:
 
 def gate(name: str, verdict: str, looked: int, flagged: int, finding: str, consequence: str = "") -> Row:
     """Return the row of a gate."""
-    return {
-        "gate": name,
-        "verdict": verdict,
-        "cards": int(looked),
-        "flagged": int(flagged),
-        "finding": finding,
-        "consequence": consequence,
-    }
+    row = {"gate": name, "verdict": verdict, "cards": int(looked), "flagged": int(flagged)}
+    return row | {"finding": finding, "consequence": consequence}
 
 
 def unusable_gate(cards: pd.DataFrame) -> Row:
@@ -102,8 +96,8 @@ def unusable_gate(cards: pd.DataFrame) -> Row:
     reasons = cards["reason"].dropna()
     if reasons.empty:
         return gate("unusable", PASSED, len(cards), 0, "Every card states its settings and a metric.")
-    most = reasons.value_counts()
-    finding = f"{counted(len(reasons), 'card')} of {len(cards)} cannot be used; most often {most.index[0]}."
+    most = reasons.value_counts().index[0]
+    finding = f"{counted(len(reasons), 'card')} of {len(cards)} cannot be used; most often {most}."
     return gate("unusable", SET_ASIDE, len(cards), len(reasons), finding, "They are left out, each with its reason.")
 
 
@@ -121,16 +115,16 @@ def owner_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> R
     everywhere = cards["owner"].value_counts()
     if everywhere.empty:
         return gate(OWNERS, NOTED, len(cards), 0, "No card names its owner.", "Whether owners matter cannot be seen.")
-    finding = f"{everywhere.iloc[0]} of all {len(cards)} cards are {everywhere.index[0]}'s"
+    most = everywhere.iloc[0]
+    finding = f"{most} of all {len(cards)} cards are {everywhere.index[0]}'s"
     among = used["owner"].value_counts()
     if among.empty:
-        return gate(OWNERS, NOTED, len(cards), everywhere.iloc[0], f"{finding}.")
-    finding += f"; {largest_owner(used)}."
+        return gate(OWNERS, NOTED, len(cards), most, f"{finding}.")
+    verdict, what = NOTED if most / len(cards) > CAREFUL else PASSED, "Errors are clustered by owner."
     if among.iloc[0] / len(used) > question.largest_owner_share:
-        stop = "No p-value: it would reflect that owner's code and data as much as the settings."
-        return gate(OWNERS, STOPPED, len(cards), everywhere.iloc[0], finding, stop)
-    verdict = NOTED if everywhere.iloc[0] / len(cards) > CAREFUL else PASSED
-    return gate(OWNERS, verdict, len(cards), everywhere.iloc[0], finding, "Errors are clustered by owner.")
+        what = "No p-value: it would reflect that owner's code and data as much as the settings."
+        verdict = STOPPED
+    return gate(OWNERS, verdict, len(cards), most, f"{finding}; {largest_owner(used)}.", what)
 
 
 def largest_owner(used: pd.DataFrame) -> str:
@@ -146,15 +140,13 @@ def dataset_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) ->
     rare = (cards["set_aside_code"] == Aside.RARE_DATASET).sum()
     finding = f"{counted(unknown, 'card')} of {len(cards)} name no data set"
     finding += f", and {rare} more are on one with fewer than {question.cards_per_dataset} cards" if rare else ""
-    left = used["data"].nunique()
+    owners = used.groupby("data")["owner"].nunique()
+    left, alone = len(owners), int((owners <= 1).sum())
     what = f"{counted(left, 'data set')} {'is' if left == 1 else 'are'} left, each with an effect of its own"
-    if used.empty:
-        return gate("data sets", STOPPED, len(cards), unknown + rare, f"{finding}.", "No card is left to compare.")
-    single = used.groupby("data")["owner"].nunique()
-    alone = int((single <= 1).sum())
-    if alone:
-        what += f"; {alone} of them {'has' if alone == 1 else 'have'} one owner only"
+    what += f"; {alone} of them {'has' if alone == 1 else 'have'} one owner only" if alone else ""
     verdict = SET_ASIDE if unknown + rare else PASSED
+    if used.empty:
+        verdict, what = STOPPED, "No card is left to compare"
     return gate("data sets", verdict, len(cards), unknown + rare, f"{finding}.", f"{what}.")
 
 
@@ -162,12 +154,12 @@ def task_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Ro
     """Count tasks: a metric of sentences and one of tokens have their name in common, and no more."""
     counts = cards["task"].fillna("unknown").value_counts()
     finding = f"The cards are of {joined([f'{name} ({count})' for name, count in counts.items()])}."
-    other = int((~of_task(cards, question)).sum())
     if used["task"].fillna("unknown").nunique() > 1:
         stop = "No p-value: one task's accuracy is not the other's. Name one as cards.task."
         return gate("tasks", STOPPED, len(cards), len(used), finding, stop)
-    verdict = SET_ASIDE if other else PASSED
-    return gate("tasks", verdict, len(cards), other, finding, f"Only {question.task} is compared." if other else "")
+    other = (~of_task(cards, question)).sum()
+    what = f"Only {question.task} is compared." if other else ""
+    return gate("tasks", SET_ASIDE if other else PASSED, len(cards), other, finding, what)
 
 
 def base_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
@@ -175,20 +167,19 @@ def base_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Ro
     counts = cards["base_model"].fillna("unknown").value_counts()
     finding = f"{counts.iloc[0]} of {len(cards)} cards started from {counts.index[0]}"
     finding += f", the rest from {counted(len(counts) - 1, 'other')}." if len(counts) > 1 else "."
-    other = int((~of_base(cards, question)).sum())
+    other = (~of_base(cards, question)).sum()
+    verdict, what = SET_ASIDE if other else PASSED, ""
     if used["base_model"].fillna("unknown").nunique() > 1:
-        what = "Several are compared as if they were one: cards.base_models can name which."
-        return gate("base models", NOTED, len(cards), other, finding, what)
-    return gate("base models", SET_ASIDE if other else PASSED, len(cards), other, finding)
+        verdict, what = NOTED, "Several are compared as if they were one: cards.base_models can name which."
+    return gate("base models", verdict, len(cards), other, finding, what)
 
 
 def metrics_gate(used: pd.DataFrame, question: Question) -> Row:
     """Count the cards with a metric that too few others on their data set state."""
     rare = used[used["rare"] != ""]
     if rare.empty:
-        return gate(
-            "metrics", PASSED, len(used), 0, "Each metric is stated by enough cards of its data set, or by none."
-        )
+        finding = "Each metric is stated by enough cards of its data set, or by none."
+        return gate("metrics", PASSED, len(used), 0, finding)
     counts = rare["rare"].str.split().explode().value_counts()
     which = joined([f"{response_label(name)} of {counted(count, 'card')}" for name, count in counts.items()])
     few = f"fewer than {counted(question.cards_per_dataset, 'card')} on the data set state it"
@@ -210,30 +201,23 @@ def averaging_gate(used: pd.DataFrame) -> Row:
 def headline_gate(used: pd.DataFrame) -> Row:
     """Count which evaluation the headlines are."""
     known = used["headline"].dropna()
-    other = int((~known.isin(["last", "last and best"])).sum())
     if known.empty:
         return gate("headline", NOTED, len(used), 0, "No card has a table to find its headline metrics in.")
-    counts = known.value_counts()
-    rows = joined([f"{HEADLINES[name]} in {count}" for name, count in counts.items()])
-    what = (
-        "A headline that is no row was measured on other data than the table was, or by another call." if other else ""
-    )
-    verdict = NOTED if other else PASSED
-    return gate(
-        "headline", verdict, len(used), other, f"The headline is {rows} of {len(known)} cards with a table.", what
-    )
+    other = (~known.isin(["last", "last and best"])).sum()
+    rows = joined([f"{HEADLINES[name]} in {count}" for name, count in known.value_counts().items()])
+    finding = f"The headline is {rows} of {len(known)} cards with a table."
+    if not other:
+        return gate("headline", PASSED, len(used), 0, finding)
+    what = "A headline that is no row was measured on other data than the table was, or by another call."
+    return gate("headline", NOTED, len(used), other, finding, what)
 
 
 def row_gate(cards: pd.DataFrame, question: Question) -> Row:
     """Say that a row of each card's table is compared, and count the cards that have no table."""
-    none = int(cards[list(ON_CARDS)].isna().all(axis=1).sum())
+    none, best = cards[list(ON_CARDS)].isna().all(axis=1).sum(), question.evaluation == "best"
     finding = f"Compared is the {question.evaluation} row of each card's table; {none} of {len(cards)} have none."
-    what = (
-        "The lowest of several losses is lower the more often a training was evaluated."
-        if question.evaluation == "best"
-        else ""
-    )
-    return gate("headline", NOTED if none or what else PASSED, len(cards), none, finding, what)
+    what = "The lowest of several losses is lower the more often a training was evaluated." if best else ""
+    return gate("headline", NOTED if none or best else PASSED, len(cards), none, finding, what)
 
 
 def early_gate(cards: pd.DataFrame) -> Row:
@@ -246,45 +230,42 @@ def early_gate(cards: pd.DataFrame) -> Row:
 
 def range_gate(cards: pd.DataFrame, name: str, question: Question) -> Row:
     """Say over which values a factor ranges, and whether most cards have the same one."""
-    stated = cards[CARD_COLUMNS[name]].dropna()
-    title = f"range of {factor_label(name)}"
+    stated, label = cards[CARD_COLUMNS[name]].dropna(), factor_label(name)
+    title = f"range of {label}"
     if stated.empty:
-        return gate(title, STOPPED, len(cards), len(cards), f"No card states {factor_label(name)}.")
-    coding = question.codings[name]
-    beyond = int(outside(stated, coding).sum())
-    counts = stated.value_counts()
-    share = counts.iloc[0] / len(stated)
-    spread = (
-        "one value" if len(counts) == 1 else f"{level(stated.min())} to {level(stated.max())}, {len(counts)} values"
+        return gate(title, STOPPED, len(cards), len(cards), f"No card states {label}.")
+    coding, counts = question.codings[name], stated.value_counts()
+    beyond, most = int(outside(stated, coding).sum()), counts.iloc[0]
+    several = f"{level(stated.min())} to {level(stated.max())}, {len(counts)} values"
+    spread = several if len(counts) > 1 else "one value"
+    finding = (
+        f"{label.capitalize()}: {spread}; {level(counts.index[0])} in {most} of {len(stated)} cards that state it."
     )
-    most = f"{level(counts.index[0])} in {counts.iloc[0]} of {len(stated)} cards that state it"
-    finding = f"{factor_label(name).capitalize()}: {spread}; {most}."
     if beyond:
         ends = f"{level(min(coding.levels))} to {level(max(coding.levels))}"
         what = f"{counted(beyond, 'card')} beyond {ends}: set aside."
         return gate(title, SET_ASIDE, len(stated), beyond, finding, what)
-    what = "One habitual value says little about the others." if share > CAREFUL else ""
-    return gate(title, NOTED if share > CAREFUL else PASSED, len(stated), 0, finding, what)
+    if most / len(stated) > CAREFUL:
+        return gate(title, NOTED, len(stated), 0, finding, "One habitual value says little about the others.")
+    return gate(title, PASSED, len(stated), 0, finding)
 
 
 def alias_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
-    """Name the terms that the cards cannot tell from others, among those that state everything and those compared."""
+    """Name the terms that the cards cannot separate from others, among all that state everything and those compared."""
     whole = cards[cards["complete"]]
     complete, among = aliased(whole, question), aliased(used, question)
     if not complete and not among:
         finding = f"All terms of the {question.order} model can be separated among the {len(whole)} complete cards."
         return gate(ALIASING, PASSED, len(whole), 0, finding) | {"terms": ""}
-    found = [f"among the {len(whole)} complete cards {shown(complete)}"] if complete else []
-    found += [f"among the {len(used)} compared {shown(among)}"] if among else []
+    found = [
+        f"among the {len(part)} {kind} {joined([term_label(name) for name in names])}"
+        for part, kind, names in ((whole, "complete cards", complete), (used, "compared", among))
+        if names
+    ]
     finding = f"Exact combinations of the terms before them: {'; '.join(found)}."
     verdict, count = (STOPPED, len(among)) if among else (NOTED, len(complete))
     consequence = "No p-value: there is no estimate of them." if among else ""
     return gate(ALIASING, verdict, len(whole), count, finding, consequence) | {"terms": " ".join(complete)}
-
-
-def shown(names: Sequence[str]) -> str:
-    """Print terms."""
-    return joined([term_label(name) for name in names])
 
 
 def aliased(cards: pd.DataFrame, question: Question) -> list[str]:

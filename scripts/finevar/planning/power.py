@@ -193,19 +193,17 @@ class Noise:
 def expected_noise(response: str, finished: pd.DataFrame, eval_examples: int) -> Noise:
     """Return the noise of the study's own finished runs where they have enough seeds in common, else the prior.
 
-    finished: rows of columns.METRICS, perhaps none. eval_examples: of the smallest evaluation set.
+    finished: rows of columns.METRICS, perhaps none. eval_examples: of the smallest evaluation set, from which the prior
+    of the test set's error follows for accuracy, and roughly for F1; there is none for others.
     What a seed shifts all runs by is part of it, though the fits take that out: the power is then cautious.
     """
-    used = finished[(finished["status"] == "ok") & finished[response].notna()] if len(finished) else finished
-    error = f"{response}_se"
-    measured_se = used[error].median() if error in used and used[error].notna().any() else None
-    sd, df = pure_error(used, response) if len(used) else (None, 0)
-    if df < ENOUGH_DF:
-        sd, df = RESPONSES[response].usual_sd, None
-    return Noise(sd, df, prior_test_set_se(response, eval_examples) if measured_se is None else float(measured_se))
-
-
-def prior_test_set_se(response: str, eval_examples: int) -> float | None:
-    """Return the standard error that the test set's size leaves in accuracy, and roughly in F1; None for others."""
-    share = RESPONSES[response].usual_value
-    return None if share is None else math.sqrt(share * (1 - share) / eval_examples)
+    used, error, usual = finished, f"{response}_se", RESPONSES[response]
+    sd, df, test_set_se = None, 0, None
+    if len(finished):
+        used = finished[(finished["status"] == "ok") & finished[response].notna()]
+        sd, df = pure_error(used, response)
+    if error in used and used[error].notna().any():
+        test_set_se = float(used[error].median())
+    elif (share := usual.usual_value) is not None:
+        test_set_se = math.sqrt(share * (1 - share) / eval_examples)
+    return Noise(*((sd, df) if df >= ENOUGH_DF else (usual.usual_sd, None)), test_set_se)
