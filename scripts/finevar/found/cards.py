@@ -8,6 +8,7 @@ Keras callbacks and of AutoTrain as far as they carry facts. The metadata block 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ FROM_SCRATCH = "trained from scratch on"
 # What stands in the place of a data set's name where there is none: nothing, or the format that a file was read in.
 NO_DATASET = ("", "unknown", "an unknown", "none", "null", "custom", "arrow", "audiofolder", "csv", "generator")
 NO_DATASET += ("image_folder", "imagefolder", "json", "pandas", "parquet", "text", "webdataset")
+PATHS = ("/", "./", "../", "~")
 TASKS = ("fill-mask", "question-answering", "text-classification", "token-classification", "text-generation")
 
 
@@ -94,7 +96,7 @@ def read_card(card: Card) -> Stated:
 
 
 def complete(read: Stated) -> Stated:
-    """Return what a card states with what follows from it: effective batch, name of its data, why it cannot be used."""
+    """Return what a card states with what follows from it: effective batch, name of its data, why it is of no use."""
     stated = read | {"batch_size": effective_batch(read), "data": data_name(read)}
     return stated | {"reason": read.get("reason") or why_unusable(stated)}
 
@@ -179,15 +181,9 @@ def effective_batch(stated: Stated) -> int | None:
     """Return the sentences of an optimiser step: the stated total, else the product of what is stated."""
     if stated.get("total_train_batch_size"):
         return stated["total_train_batch_size"]
-    if not stated.get("train_batch_size") or unreadable(stated, ("gradient_accumulation_steps", "num_devices")):
-        return None
-    steps, devices = stated.get("gradient_accumulation_steps") or 1, stated.get("num_devices") or 1
-    return stated["train_batch_size"] * steps * devices
-
-
-def unreadable(stated: Stated, names: Sequence[str]) -> bool:
-    """Say whether one of some settings is stated, but not as a number that it can have."""
-    return any(name in stated and stated[name] is None for name in names)
+    factors = [stated.get("train_batch_size")]
+    factors += [stated.get(name, 1) for name in ("gradient_accumulation_steps", "num_devices")]
+    return math.prod(factors) if all(factors) else None  # None: stated, but not as a number that it can have
 
 
 # What was trained, and on what ----------------------------------------------------------------------------------------
@@ -235,20 +231,19 @@ def one_of(results: Sequence[EvalResult], name: str) -> str | None:
 
 
 def read_dataset(results: Sequence[EvalResult], data: ModelCardData, body: Sequence[str]) -> Stated:
-    """Return the data set that a card names, and its configuration and split; None where it names none, or several."""
+    """Return the data set that a card names, and its configuration and split; None where it names none, or several.
+
+    What stands for no data set is none, nor is a path on somebody's machine.
+    """
     names = sorted({name for result in results for name in texts(result.dataset_type)}) or texts(data.get("datasets"))
     if not names and (match := ON_DATA.search(" ".join(opening(body).split()))):
         names = [match[1]]
-    known = [name for name in dict.fromkeys(names) if is_dataset(name)]
+    bare_names = {name: name.strip().lower() for name in names}
+    known = [name for name, low in bare_names.items() if low not in NO_DATASET and not low.startswith(PATHS)]
     if len(known) > 1:
         return {"dataset": None, "notes": [f"it names {len(known)} data sets: {cut(', '.join(known))}"]}
     subset = one_of(results, "dataset_config") or one_of(results, "dataset_args")
     return {"dataset": short(known[0]) if known else None, "subset": subset, "split": one_of(results, "dataset_split")}
-
-
-def is_dataset(name: str) -> bool:
-    """Say whether a name is a data set's: none that stands for no data set, and no path on somebody's machine."""
-    return name.strip().lower() not in NO_DATASET and not name.strip().startswith(("/", "./", "../", "~"))
 
 
 def version_of(body: Sequence[str]) -> str | None:
@@ -263,11 +258,11 @@ def version_of(body: Sequence[str]) -> str | None:
 def why_unusable(stated: Stated) -> str | None:
     """Return, in a line, why a card states too little to be used; None where it states enough."""
     lacks = [name for name in CARD_COLUMNS.values() if stated.get(name) is None]
-    metrics = [name for name in ON_CARDS if stated.get(name) is not None]
-    if lacks and stated.get("steps_asked") and lacks == ["epochs_asked"]:
+    has_metric = any(stated.get(name) is not None for name in ON_CARDS)
+    if not lacks:
+        return None if has_metric else "it states no metric"
+    if stated.get("steps_asked") and lacks == ["epochs_asked"]:
         return "it states steps in place of epochs"
-    if lacks and not metrics:
+    if not has_metric:
         return f"a card of kind {stated['kind']} without metrics and without {', '.join(lacks)}"
-    if lacks:
-        return f"it does not state {', '.join(lacks)}"
-    return None if metrics else "it states no metric"
+    return f"it does not state {', '.join(lacks)}"

@@ -34,16 +34,9 @@ class Question:
     @classmethod
     def of(cls, params: Any) -> Question:
         """Read a rule's params: factors, analysis and cards."""
-        return cls(
-            codings=codings_of(params.factors),
-            responses=params.analysis["responses"],
-            order=params.analysis["model"],
-            task=params.cards["task"],
-            base_models=params.cards["base_models"],
-            cards_per_dataset=params.cards["cards_per_dataset"],
-            largest_owner_share=params.cards["largest_owner_share"],
-            evaluation=params.cards["evaluation"],
-        )
+        names = ("task", "base_models", "cards_per_dataset", "largest_owner_share", "evaluation")
+        cards = {name: params.cards[name] for name in names}
+        return cls(codings_of(params.factors), params.analysis["responses"], params.analysis["model"], **cards)
 
 
 def choose(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
@@ -147,11 +140,15 @@ def set_aside(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
     reasons = pd.DataFrame(None, cards.index, ["set_aside", "set_aside_code"], dtype=object)
     for code, flag, sentence in own_reasons(cards, question):
         give(reasons, code, flag, sentence)
-    left = cards["data"].where(reasons["set_aside_code"].isna())
-    rare = left.map(left.value_counts()) < question.cards_per_dataset
     few = f"fewer than {counted(question.cards_per_dataset, 'card')} on its data set"
-    give(reasons, Aside.RARE_DATASET, rare, few)
+    give(reasons, Aside.RARE_DATASET, on_rare(cards, reasons["set_aside_code"].isna(), question), few)
     return reasons
+
+
+def on_rare(cards: pd.DataFrame, among: pd.Series, question: Question) -> pd.Series:
+    """Say which of some cards are too few on their data set."""
+    data = cards["data"].where(among)
+    return data.map(data.value_counts()) < question.cards_per_dataset
 
 
 def own_reasons(cards: pd.DataFrame, question: Question) -> Iterator[tuple[Aside, pd.Series, str | pd.Series]]:
@@ -183,7 +180,5 @@ def rare_metrics(cards: pd.DataFrame, question: Question) -> pd.Series:
     """Return which metrics of each card that is compared too few cards on its data set state, joined; "" for none."""
     used, names = cards["set_aside"].isna(), pd.Series("", index=cards.index)
     for name in ON_CARDS:
-        stated = cards["data"].where(used & cards[name].notna())
-        rare = stated.map(stated.value_counts()) < question.cards_per_dataset
-        names = names.mask(rare, names + f" {name}")
+        names = names.mask(on_rare(cards, used & cards[name].notna(), question), names + f" {name}")
     return names.str.strip()
