@@ -96,15 +96,13 @@ class FittedStudy:
 
     def of_responses(self, responses: Sequence[str], metrics: pd.DataFrame | None = None) -> FittedStudy:
         """Return the study of other responses, fitting those that are not; metrics: with columns for them."""
-        known = {surface.response: surface for surface in self.surfaces}
-        new = [name for name in responses if name not in known and name not in self.stopped]
-        metrics = self.metrics if metrics is None else metrics
-        more = FittedStudy.of(metrics, dataclasses.replace(self.plan, responses=new))
-        known |= {surface.response: surface for surface in more.surfaces}
-        stopped = self.stopped | more.stopped
-        plan = dataclasses.replace(self.plan, responses=responses)
+        new = [name for name in responses if name not in self.plan.responses]
+        plan = dataclasses.replace(self.plan, responses=new)
+        more = FittedStudy.of(self.metrics if metrics is None else metrics, plan)
+        known = {surface.response: surface for surface in (*self.surfaces, *more.surfaces)}
         surfaces = [known[name] for name in responses if name in known]
-        return FittedStudy(metrics, plan, surfaces, {name: stopped[name] for name in responses if name in stopped})
+        stopped = {name: why for name, why in (self.stopped | more.stopped).items() if name in responses}
+        return FittedStudy(more.metrics, dataclasses.replace(plan, responses=responses), surfaces, stopped)
 
 
 def fit_study(study: FittedStudy) -> dict[str, Rows]:

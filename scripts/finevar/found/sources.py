@@ -63,30 +63,27 @@ def fetch_cards(models: Sequence[str], output: Path) -> None:
 
 
 def fetch_card(model: str, folder: Path) -> dict[str, str]:
-    """Put a model's card into a folder and return its commit, or the reason why it has none."""
+    """Put a model's card into a folder and return its commit, or the reason why it has none.
+
+    Raises InputError for a card that is neither on this machine nor to be had.
+    """
     repo, _, revision = model.partition("@")
     try:
         path = Path(hf_hub_download(repo, "README.md", revision=revision or None))
-    except LocalEntryNotFoundError as error:
-        raise unreachable(model) from error
-    except tuple(NO_CARD) as error:
-        return {"reason": next(reason for kind, reason in NO_CARD.items() if isinstance(error, kind))}
-    except (HTTPError, ConnectionError) as error:
-        raise unreachable(model) from error
+    except (*NO_CARD, HTTPError, ConnectionError) as error:
+        reason = next((reason for kind, reason in NO_CARD.items() if isinstance(error, kind)), None)
+        if reason and not isinstance(error, LocalEntryNotFoundError):
+            return {"reason": reason}
+        raise InputError(
+            f"model card of {cut(model)}",
+            found="no answer from the Hugging Face Hub, and no copy in its cache",
+            allowed="a connection, or a filled cache (HF_HOME)",
+            remedy="Fetch on a machine with a connection and copy its cache here, or put the cards into a folder.",
+        ) from error
     target = folder / repo / "README.md"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(path.read_bytes())
     return {"revision": path.parent.name}
-
-
-def unreachable(model: str) -> InputError:
-    """Return the error of a card that is neither on this machine nor to be had."""
-    return InputError(
-        f"model card of {cut(model)}",
-        found="no answer from the Hugging Face Hub, and no copy in its cache",
-        allowed="a connection, or a filled cache (HF_HOME)",
-        remedy="Fetch on a machine with a connection and copy its cache here, or put the cards into a folder.",
-    )
 
 
 # Reading --------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 from finevar.statistics.covariance import Fit, clustered_by, fit_ols, jackknife_sums, jackknife_weights
 from finevar.statistics.estimability import obstacle
 from finevar.statistics.regression import Rows, Surface
-from finevar.statistics.specifications import agreement, as_trajectories, other_errors, unbounded
+from finevar.statistics.specifications import agreement, other_errors, unbounded
 from finevar.study.coding import design_matrix
 
 PERMUTATIONS = 999
@@ -70,7 +70,7 @@ def refits(surface: Surface, numbers: Sequence[int]) -> dict[str, Rows]:
         name: without(errors, numbers)
         if isinstance(errors, str)
         else estimates(fit_ols(fit.values, fit.matrix, errors), numbers)
-        for name, errors in other_errors(surface, fit.matrix, as_trajectories(surface)).items()
+        for name, errors in other_errors(surface, fit.matrix).items()
     }
 
 
