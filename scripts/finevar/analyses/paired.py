@@ -107,7 +107,7 @@ def bootstrap_bands(differences: Sequence[np.ndarray], confidence: float) -> Row
     differ = [(row != 0).sum() >= FEW_DIFFERENCES for part in differences for row in part]
     if not any(differ):
         return [row | {"reason": TOO_ALIKE} for row in rows]
-    errors = np.concatenate([standard_errors(part) for part in differences]).tolist()
+    errors = np.concatenate([part.std(1) / np.sqrt(max(part.shape[1] - 1, 1)) for part in differences]).tolist()
     t = np.concatenate([drawn_t(part) for part in differences], axis=1)
     alone = np.quantile(t, confidence, axis=0).tolist()
     at_once = float(np.quantile(t[:, differ].max(1), confidence))
@@ -115,11 +115,6 @@ def bootstrap_bands(differences: Sequence[np.ndarray], confidence: float) -> Row
         row | (intervals(row["estimate"], error, own, at_once) if enough else {"reason": TOO_ALIKE})
         for row, error, own, enough in zip(rows, errors, alone, differ, strict=True)
     ]
-
-
-def standard_errors(values: np.ndarray) -> np.ndarray:
-    """Return the standard error of each row's mean [points]; values [points, sentences]."""
-    return values.std(1) / np.sqrt(values.shape[1] - 1) if values.shape[1] > 1 else np.zeros(len(values))
 
 
 def drawn_t(values: np.ndarray) -> np.ndarray:
@@ -144,7 +139,7 @@ def drawn_t(values: np.ndarray) -> np.ndarray:
 
 
 def winning_chances(names: Rows, surface: Surface) -> Rows:
-    """Return for each tried point the probability that a run of another seed beats the baseline on this test set.
+    """Return for each tried point how likely a run of another seed is better than the baseline on these sentences.
 
     The noise is that between all seeds of a point, what a seed does to all of its runs included, for another seed has a
     shift of its own. Where noise differs between settings it is the point's own, which leaves such shifts out.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -108,16 +107,6 @@ def price(surface: Surface, change: np.ndarray, quantile: float) -> dict[str, An
 # Desirability ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Goal:
-    """One metric at the tried points, turned so that more is better."""
-
-    response: str
-    weight: float
-    values: np.ndarray  # [points]
-    drawn: np.ndarray  # [draws, points]; a single draw where the values are observed, not fitted
-
-
 def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy) -> Rows:
     """Return each tried point's desirability for every metric by itself, and for all together (response "").
 
@@ -127,46 +116,46 @@ def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], 
     goals = goals_of(surfaces, draws, study)
     if len(goals) < 2:
         return []
-    points, weights = surfaces[0].points["point_id"], [goal.weight for goal in goals]
-    tails = [(1 - study.plan.confidence) / 2, (1 + study.plan.confidence) / 2]
-    single = [desirability(goal.values, goal.values) for goal in goals]
-    spread = [desirability(goal.drawn, goal.values) for goal in goals]
+    points, tails = surfaces[0].points["point_id"], [(1 - study.plan.confidence) / 2, (1 + study.plan.confidence) / 2]
+    weights = [float(study.plan.tradeoffs.get("weights", {}).get(name, 1)) for name in goals]
+    single = [desirability(values, values) for values, _ in goals.values()]
+    spread = [desirability(drawn, values) for values, drawn in goals.values()]
     rows: Rows = []
-    for goal, own, drawn in zip(goals, single, spread, strict=True):
-        columns = {"point_id": points, "response": goal.response, "weight": goal.weight, "desirability": own}
-        columns |= {"value": towards(goal.response) * goal.values}
+    for (name, (values, _)), weight, own, drawn in zip(goals.items(), weights, single, spread, strict=True):
+        columns = {"point_id": points, "response": name, "weight": weight, "desirability": own}
+        columns |= {"value": towards(name) * values}
         columns |= dict(zip(ENDS, np.quantile(drawn, tails, axis=0), strict=True)) if len(drawn) > 1 else {}
         rows += pd.DataFrame(columns).to_dict("records")
     ends = dict(zip(ENDS, np.quantile(overall(spread, weights), tails, axis=0), strict=True))
-    best = overall([desirability(goal.drawn, goal.drawn) for goal in goals], weights).argmax(1)
+    best = overall([desirability(drawn, drawn) for _, drawn in goals.values()], weights).argmax(1)
     columns = {"desirability": overall(single, weights), **ends}
     columns |= {"best_share": np.bincount(best, minlength=len(points)) / len(best)}
     return rows + pd.DataFrame({"point_id": points, "response": "", **columns}).to_dict("records")
 
 
-def goals_of(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy) -> list[Goal]:
-    """Return the predictions of every surface, and the observed seconds of training where they can be compared."""
+def goals_of(
+    surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return each metric at the tried points [points] and draws of it [draws, points], turned so that more is better.
+
+    Predictions of every surface; of seconds of training, where they can be compared, the observed ones as one draw.
+    """
     found = {}
     for surface, drawn in zip(surfaces, draws, strict=True):
-        weights = point_contrasts(surface, surface.points)
+        weights = towards(surface.response) * point_contrasts(surface, surface.points)
         found[surface.response] = weights @ surface.fit.params, drawn @ weights.T
     if SECONDS in wanted_metrics(study.plan) and incomparable_seconds(study.metrics) is None:
-        seconds = mean_seconds(study, surfaces[0].points["point_id"])
+        seconds = towards(SECONDS) * mean_seconds(study, surfaces[0].points["point_id"])
         found[SECONDS] = seconds, seconds[None]
-    shares = study.plan.tradeoffs.get("weights", {})
-    return [
-        Goal(name, float(shares.get(name, 1)), towards(name) * values, towards(name) * drawn)
-        for name, (values, drawn) in found.items()
-    ]
+    return found
 
 
 def mean_seconds(study: FittedStudy, points: Sequence[str]) -> np.ndarray:
     """Return the geometric mean of the seconds of training at some points, over all data sets [points]."""
-    own = own_points(study)
+    own, names = own_points(study), shared_names(study)
     found = metric_means(study, None, own)
     dataset = list(found)[-1]  # the mean over data sets where there are several
     values = pd.Series(np.exp(found[dataset].values), list(own[dataset]))
-    names = dict(zip(study.metrics["point_id"], shared_names(study), strict=True))
     return values[[names[point] for point in points]].to_numpy()
 
 

@@ -80,19 +80,20 @@ def read_card(card: Card) -> Stated:
         return stated | {"reason": f"the card has {len(card.text):,} characters, more than {LARGEST_CARD:,}"}
     if not card.text.strip():
         return stated | {"reason": "the card is empty"}
-    data, body, notes = split(card.text)
-    kind = kind_of(data, body)
-    results = read_results(data)
-    facts, noted = read_settings(body)
-    notes += noted
-    parts = [read_base(data, body), read_dataset(results, data, body), read_task(results, data)]
-    for part in parts:
+    data, text, error = parse_card(card.text)
+    body, opening = text.split("\n"), text[:OPENING]
+    kind, results = kind_of(data, opening), read_results(data)
+    notes = [f"its metadata cannot be read ({error})"] if error else []
+    for part in (
+        read_settings(body),
+        read_base(data, opening),
+        read_dataset(results, data, opening),
+        {"task": read_task(results, data), "kind": kind, "transformers": version_of(text)},
+        read_evaluation(body, results, behind=1 if kind == "keras" else 0),
+    ):
         notes += part.pop("notes", [])
-        facts |= part
-    evaluation, noted = read_evaluation(body, results, behind=1 if kind == "keras" else 0)
-    notes += noted
-    stated |= {"kind": kind, **facts, **evaluation}
-    return complete(stated | {"transformers": version_of(body), "notes": "; ".join(notes) or None})
+        stated |= part
+    return complete(stated | {"notes": "; ".join(notes) or None})
 
 
 def complete(read: Stated) -> Stated:
@@ -109,16 +110,10 @@ def data_name(stated: Stated) -> str:
     return f"{stated['owner']}: {part}" if part and stated.get("owner") else ""
 
 
-def split(text: str) -> tuple[ModelCardData, list[str], list[str]]:
-    """Return a card's metadata, the lines of its text, and a note where the metadata cannot be read."""
-    data, body, error = parse_card(text)
-    return data, body.split("\n"), [f"its metadata cannot be read ({error})"] if error else []
-
-
-def kind_of(data: ModelCardData, body: Sequence[str]) -> str:
+def kind_of(data: ModelCardData, opening: str) -> str:
     """Return what wrote a card, by its tags or by its own words."""
     tags = {tag.lower() for tag in texts(data.get("tags"))}
-    text = opening(body).lower()
+    text = opening.lower()
     for kind, tag, words in (
         ("autotrain", ("autotrain", "autonlp"), ("trained using autotrain", "trained using autonlp")),
         ("keras", ("generated_from_keras_callback",), ("according to the information keras had access to",)),
@@ -129,15 +124,10 @@ def kind_of(data: ModelCardData, body: Sequence[str]) -> str:
     return "other"
 
 
-def opening(body: Sequence[str]) -> str:
-    """Return the text's beginning, in which a card says what was trained on what."""
-    return "\n".join(body)[:OPENING]
-
-
 # Settings -------------------------------------------------------------------------------------------------------------
 
 
-def read_settings(body: Sequence[str]) -> tuple[Stated, list[str]]:
+def read_settings(body: Sequence[str]) -> Stated:
     """Return the settings that a card states, and notes on those that it states twice or impossibly."""
     found: dict[str, Any] = {}
     notes: list[str] = []
@@ -156,7 +146,7 @@ def read_settings(body: Sequence[str]) -> tuple[Stated, list[str]]:
             found[key] = None
         else:
             found.setdefault(key, known)
-    return found, notes
+    return found | {"notes": notes}
 
 
 def keras_rate(text: str) -> str | None:
@@ -189,15 +179,15 @@ def effective_batch(stated: Stated) -> int | None:
 # What was trained, and on what ----------------------------------------------------------------------------------------
 
 
-def read_base(data: ModelCardData, body: Sequence[str]) -> Stated:
+def read_base(data: ModelCardData, opening: str) -> Stated:
     """Return the model that training started from; unknown, with a note, where metadata and text differ."""
-    named, text = texts(data.get("base_model")), opening(body)
+    named = texts(data.get("base_model"))
     stated = named[0] if len(named) == 1 else None
-    written = match[1].rstrip(".") if (match := BASE.search(text)) else None
+    written = match[1].rstrip(".") if (match := BASE.search(opening)) else None
     if stated and written and bare(stated) != bare(written):
         note = f"its metadata says that it started from {cut(stated)}, its text from {cut(written)}"
         return {"base_model": None, "notes": [note]}
-    scratch = FROM_SCRATCH in text and not stated and not written
+    scratch = FROM_SCRATCH in opening and not stated and not written
     return {
         "base_model": short(stated or written),
         "notes": ["it says that it was trained from scratch"] if scratch else [],
@@ -209,12 +199,12 @@ def bare(name: str) -> str:
     return name.strip().removeprefix("distilbert/").removeprefix("google-bert/").removeprefix("FacebookAI/")
 
 
-def read_task(results: Sequence[EvalResult], data: ModelCardData) -> Stated:
+def read_task(results: Sequence[EvalResult], data: ModelCardData) -> str | None:
     """Return the task that the results are of; where they name none, the page's own, or the one that is tagged."""
     page = texts(data.get("pipeline_tag"))
     tagged = [tag for tag in texts(data.get("tags")) if tag in TASKS]
     named = page or tagged
-    return {"task": one_of(results, "task_type") or (short(named[0]) if len(named) == 1 else None)}
+    return one_of(results, "task_type") or (short(named[0]) if len(named) == 1 else None)
 
 
 def read_results(data: ModelCardData) -> list[EvalResult]:
@@ -230,13 +220,13 @@ def one_of(results: Sequence[EvalResult], name: str) -> str | None:
     return short(values.pop()) if len(values) == 1 else None
 
 
-def read_dataset(results: Sequence[EvalResult], data: ModelCardData, body: Sequence[str]) -> Stated:
+def read_dataset(results: Sequence[EvalResult], data: ModelCardData, opening: str) -> Stated:
     """Return the data set that a card names, and its configuration and split; None where it names none, or several.
 
     What stands for no data set is none, nor is a path on somebody's machine.
     """
     names = sorted({name for result in results for name in texts(result.dataset_type)}) or texts(data.get("datasets"))
-    if not names and (match := ON_DATA.search(" ".join(opening(body).split()))):
+    if not names and (match := ON_DATA.search(" ".join(opening.split()))):
         names = [match[1]]
     bare_names = {name: name.strip().lower() for name in names}
     known = [name for name, low in bare_names.items() if low not in NO_DATASET and not low.startswith(PATHS)]
@@ -246,9 +236,9 @@ def read_dataset(results: Sequence[EvalResult], data: ModelCardData, body: Seque
     return {"dataset": short(known[0]) if known else None, "subset": subset, "split": one_of(results, "dataset_split")}
 
 
-def version_of(body: Sequence[str]) -> str | None:
+def version_of(text: str) -> str | None:
     """Return the version of transformers that a card names."""
-    match = re.search(r"^\s*[-*]\s*Transformers:?\s+(\d[\w.+-]{0,30})", "\n".join(body), re.MULTILINE)
+    match = re.search(r"^\s*[-*]\s*Transformers:?\s+(\d[\w.+-]{0,30})", text, re.MULTILINE)
     return match[1] if match else None
 
 

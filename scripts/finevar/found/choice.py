@@ -88,15 +88,12 @@ def duplicates(cards: pd.DataFrame) -> pd.Series:
     To four decimal places, as cards give them, two trainings do not agree in loss and another metric. A card with a
     single metric is compared by its settings, too.
     """
-    first: dict[tuple, str] = {}
-    copies = []
-    for row in cards.to_dict("records"):
-        metrics = tuple(None if pd.isna(row[name]) else round(row[name], 6) for name in ON_CARDS)
-        stated = sum(value is not None for value in metrics)
-        key = metrics if stated > 1 else (*metrics, *(str(row[name]) for name in CARD_COLUMNS.values()))
-        known = first.setdefault(key, row["card_id"]) if stated else row["card_id"]
-        copies.append(known if known != row["card_id"] else None)
-    return pd.Series(copies, index=cards.index, dtype=object)
+    metrics = cards[list(ON_CARDS)].astype(float).round(6)
+    stated = metrics.notna().sum(axis=1)
+    settings = cards[list(CARD_COLUMNS.values())].astype(float).where(stated < 2)
+    keys = [column for _, column in [*metrics.items(), *settings.items()]]
+    first = cards["card_id"].groupby(keys, dropna=False, sort=False).transform("first")
+    return first.astype(object).where((first != cards["card_id"]) & (stated > 0), None)
 
 
 def is_complete(cards: pd.DataFrame, question: Question) -> pd.Series:

@@ -65,7 +65,7 @@ def fetch_cards(models: Sequence[str], output: Path) -> None:
 def fetch_card(model: str, folder: Path) -> dict[str, str]:
     """Put a model's card into a folder and return its commit, or the reason why it has none.
 
-    Raises InputError for a card that is neither on this machine nor to be had.
+    Raises InputError for a card that is neither on this machine nor can be fetched.
     """
     repo, _, revision = model.partition("@")
     try:

@@ -32,7 +32,7 @@ class Values:
 # Metrics --------------------------------------------------------------------------------------------------------------
 
 
-def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behind: int = 0) -> tuple[Stated, list[str]]:
+def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behind: int = 0) -> Stated:
     """Return the headline metrics, those of the last and of the best row of the table, and what training ran.
 
     behind: by how much the table counts epochs too low: Keras calls the first one 0, Trainer counts the epochs gone.
@@ -51,8 +51,7 @@ def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behin
     stated["f1_average"] = listed.f1_average or measured.f1_average
     stated["headline"] = which_row(headline, last, best, rows)
     stated["evaluated"] = "text" if listed.found else "metadata" if measured.found else None
-    stated |= training_end(rows, pairs)
-    return stated, [*listed.notes, *measured.notes, *notes]
+    return stated | training_end(rows, pairs) | {"notes": [*listed.notes, *measured.notes, *notes]}
 
 
 def results_list(lines: Sequence[str]) -> Iterator[tuple[str, str]]:

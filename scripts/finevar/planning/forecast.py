@@ -23,7 +23,7 @@ Pilot = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of one place among the runs that go on at once, by what they are for."""
+    """Seconds of one slot among the runs that go on at once, by what they are for."""
 
     steps: float
     starting: float  # starting and ending the training's and the evaluation's processes: imports, weights, files
@@ -84,12 +84,10 @@ def run_cost(run: Run, pilot: Pilot, begin: Run | None = None) -> Cost:
     """Return what a run takes that begins with another one's state, or from the start."""
     count = steps_of(run, pilot) - (steps_of(begin, pilot) if begin else 0)
     own = pilot["training"]
-    inside = evaluation_seconds(pilot, run.dataset, run.settings["max_length"])
-    starting = max(own["seconds"] - step_seconds(pilot, own["tokens"]), 0.0)
     return Cost(
         steps=count * step_seconds(pilot, tokens_of(run, pilot)),
-        starting=starting,
-        evaluation=inside,
+        starting=max(own["seconds"] - step_seconds(pilot, own["tokens"]), 0.0),
+        evaluation=evaluation_seconds(pilot, run.dataset, run.settings["max_length"]),
         snakemake=2 * pilot["overhead_seconds"],
     )
 
@@ -157,7 +155,7 @@ def makespan(
     evaluations: Sequence[float],
     concurrent: int,
 ) -> float:
-    """Return the seconds until all runs are done, each taken up as soon as a place is free (list scheduling).
+    """Return the seconds until all runs are done, each started as soon as a slot is free (list scheduling).
 
     begins: for a run that goes on from another one's state, that one, whose training must have ended. evaluations: of
     the baseline, which come first. Runs are taken by epochs, so the longest come last, as in the worst order.

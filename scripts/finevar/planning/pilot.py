@@ -2,7 +2,7 @@
 
 Each part is done by the function, and in the kind of process, that does it in the study: the first steps at the
 design's batch sizes, a whole training of one step, an evaluation. What Snakemake itself takes for a job is timed on a
-workflow of trivial jobs. What follows for the study, `forecast` reckons.
+workflow of trivial jobs. What follows for the study, `forecast` works out.
 """
 
 from __future__ import annotations

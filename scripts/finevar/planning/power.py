@@ -85,28 +85,21 @@ def diagnose(matrix: np.ndarray, names: list[str]) -> Diagnosis:
     Variance inflation against a column that is orthogonal to all others; condition number of the columns scaled to
     length 1 (Belsley, Kuh & Welsch 1980).
     """
-    scaled = matrix / np.linalg.norm(matrix, axis=0)
-    singular = np.linalg.svd(scaled, compute_uv=False)
-    aliased = aliased_terms(matrix, names)
+    singular = np.linalg.svd(matrix / np.linalg.norm(matrix, axis=0), compute_uv=False)
+    aliased, others = aliased_terms(matrix, names), names[1:]
     deviations = matrix[:, 1:] - matrix[:, 1:].mean(0)
-    correlations = np.corrcoef(deviations, rowvar=False).reshape(len(names) - 1, -1)
-    inflation = np.diag(np.linalg.inv(correlations)) if not aliased else np.full(len(names) - 1, math.inf)
+    correlations = np.corrcoef(deviations, rowvar=False).reshape(len(others), -1)
+    inflation = np.diag(np.linalg.inv(correlations)) if not aliased else np.full(len(others), math.inf)
+    upper = np.triu(np.abs(correlations), k=1)
+    first, second = np.unravel_index(int(upper.argmax()), upper.shape)
+    worst = others[first], others[second], float(correlations[first, second])
     return Diagnosis(
         rank=len(names) - len(aliased),
         aliased=aliased,
-        vif=dict(zip(names[1:], map(float, inflation), strict=True)),
+        vif=dict(zip(others, map(float, inflation), strict=True)),
         condition=math.inf if aliased else float(singular[0] / singular[-1]),
-        worst_pair=worst_pair(correlations, names[1:]),
+        worst_pair=worst if len(others) > 1 else None,
     )
-
-
-def worst_pair(correlations: np.ndarray, names: list[str]) -> tuple[str, str, float] | None:
-    """Return the two columns of largest absolute correlation, and that; None of a single column."""
-    if len(names) < 2:
-        return None
-    upper = np.triu(np.abs(correlations), k=1)
-    first, second = np.unravel_index(int(upper.argmax()), upper.shape)
-    return names[first], names[second], float(correlations[first, second])
 
 
 def planned_gate(design: Design) -> Reason | None:
