@@ -29,9 +29,6 @@ BINS = 10  # of confidence
 REPORTED = ("response", "factor", "change", "std_error", "ci_low", "ci_high", "p_value")
 
 
-# Temperature ----------------------------------------------------------------------------------------------------------
-
-
 def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature at which one model's logits [examples, classes] have the least mean cross-entropy.
 
@@ -50,9 +47,6 @@ def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     end = -np.log(LOWEST if here < 0 else HIGHEST)
     root = end if slope(end) * here >= 0 else brentq(slope, min(0.0, end), max(0.0, end), xtol=PRECISE)
     return float(np.exp(-root))
-
-
-# Tables ---------------------------------------------------------------------------------------------------------------
 
 
 def calibration_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> Rows:
@@ -101,9 +95,6 @@ def calibration_effect_rows(study: FittedStudy, parts: pd.DataFrame) -> Rows:
     whole = study.of_responses(PARTS, study.metrics.merge(runs, how="left", on=["dataset", "run_id"]))
     rows = [{name: row[name] for name in REPORTED} for surface in whole.surfaces for row in effect_rows(surface)]
     return rows + [{"response": name, "reason": reason.sentence} for name, reason in whole.stopped.items()]
-
-
-# Reliability ----------------------------------------------------------------------------------------------------------
 
 
 def reliability_rows(parts: pd.DataFrame, found: Mapping[str, Predictions], confidence: float) -> Rows:

@@ -28,9 +28,6 @@ TOO_ALIKE = f"runs and baseline differ on fewer than {FEW_DIFFERENCES} sentences
 NO_NOISE = "seeds do not differ here"
 
 
-# Single runs ----------------------------------------------------------------------------------------------------------
-
-
 def paired_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> Rows:
     """Return for each run how many sentences it gained and lost against the baseline, and McNemar's exact p.
 
@@ -51,9 +48,6 @@ def paired_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> Rows:
 def mcnemar(gained: np.ndarray, lost: np.ndarray) -> np.ndarray:
     """Return the exact two-sided p [runs] of as many gains as losses (McNemar 1947; binomial)."""
     return np.minimum(2 * stats.binom.cdf(np.minimum(gained, lost), gained + lost, 0.5), 1.0)
-
-
-# Points ---------------------------------------------------------------------------------------------------------------
 
 
 def paired_point_rows(models: pd.DataFrame, found: Mapping[str, Predictions], study: FittedStudy) -> Rows:
@@ -133,9 +127,6 @@ def drawn_t(values: np.ndarray) -> np.ndarray:
             t = np.abs(shift) / np.sqrt(np.maximum(square - shift**2, 0) / (count - 1))
         parts.append(np.where(np.isnan(t), np.inf, t))
     return np.concatenate(parts)
-
-
-# Who would win --------------------------------------------------------------------------------------------------------
 
 
 def winning_chances(names: Rows, surface: Surface) -> Rows:

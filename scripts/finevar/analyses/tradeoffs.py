@@ -47,9 +47,6 @@ def tradeoff_rows(study: FittedStudy) -> dict[str, Rows]:
     }
 
 
-# Prices ---------------------------------------------------------------------------------------------------------------
-
-
 def price_rows(surfaces: Sequence[Surface]) -> Rows:
     """Return what the setting predicted best for one response costs in another, against that one's own best setting.
 
@@ -102,9 +99,6 @@ def price(surface: Surface, change: np.ndarray, quantile: float) -> dict[str, An
         return row | {"reason": "no noise floor: give two seeds or more"}
     small = abs(value) + quantile * math.hypot(error, surface.smallest_effect_se) < smallest
     return row | {"verdict": "negligible" if small else "effect" if value > reach else "undecided"}
-
-
-# Desirability ---------------------------------------------------------------------------------------------------------
 
 
 def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy) -> Rows:

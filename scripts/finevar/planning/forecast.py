@@ -77,9 +77,6 @@ def forecast_study(config: Config, pilot: Pilot, finished: Collection[str]) -> F
     )
 
 
-# A run ----------------------------------------------------------------------------------------------------------------
-
-
 def run_cost(run: Run, pilot: Pilot, begin: Run | None = None) -> Cost:
     """Return what a run takes that begins with another one's state, or from the start."""
     count = steps_of(run, pilot) - (steps_of(begin, pilot) if begin else 0)
@@ -143,9 +140,6 @@ def peak_mb(run: Run, pilot: Pilot) -> float:
     nearest = min(pilot["steps"], key=lambda row: abs(row["batch_size"] - run.settings["batch_size"]))
     doublings = max(math.log2(steps_of(run, pilot) / (nearest["steps"] + 1)), 0.0)
     return nearest["peak_memory_mb"] + doublings * nearest["growth_mb"]
-
-
-# The study ------------------------------------------------------------------------------------------------------------
 
 
 def makespan(

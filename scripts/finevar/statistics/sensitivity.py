@@ -98,9 +98,6 @@ def mixed_model(surface: Surface, numbers: Sequence[int], unequal: str | None) -
     return parameter_rows(params, errors, 2 * stats.t.sf(np.abs(params / errors), df), numbers)
 
 
-# Permutation ----------------------------------------------------------------------------------------------------------
-
-
 def permutation(surface: Surface, numbers: Sequence[int], draws: int = PERMUTATIONS) -> Rows:
     """Return Freedman and Lane's (1983) p-values: residuals without the term, permuted within seed and data set.
 
@@ -156,9 +153,6 @@ def shuffles(surface: Surface, draws: int) -> Iterator[Callable[[np.ndarray], np
         for rows in blocks:
             places[rows] = rows[np.argsort(generator.random((len(rows), count), dtype=np.float32), axis=0)]
         yield lambda residual, places=places: residual[places]
-
-
-# Leaving parts out ----------------------------------------------------------------------------------------------------
 
 
 def leave_out(surface: Surface, column: str, numbers: Sequence[int]) -> Rows:

@@ -64,9 +64,6 @@ def agreement(row: Mapping[str, Any], reported: Mapping[str, Any], alpha: float)
     return bool((row["p_value"] < alpha) == below and (same_sign or not below))
 
 
-# What is varied -------------------------------------------------------------------------------------------------------
-
-
 def codings_to_try(configured: Codings) -> dict[str, Codings]:
     """Return the codings to try, by name, each once: the config's, all levels as they are, and their logarithms.
 
