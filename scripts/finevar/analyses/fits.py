@@ -211,24 +211,13 @@ def effect_rows(surface: Surface) -> Rows:
     """Return the change of the response from each factor's lowest to highest level, the others at the centre."""
     rows = []
     for name, coding in surface.codings.items():
-        change = contrast(surface, change_weights(surface, name))
-        step = change.scaled(coding.step / 2)
-        rows.append(
-            {
-                "response": surface.response,
-                "factor": name,
-                "from_level": float(min(coding.levels)),
-                "to_level": float(max(coding.levels)),
-                "change": change.estimate,
-                **{column: getattr(change, column) for column in ("std_error", "ci_low", "ci_high", "p_value")},
-                "per_unit": step["estimate"],
-                "per_unit_ci_low": step["ci_low"],
-                "per_unit_ci_high": step["ci_high"],
-                "unit": step_unit(name, coding.scale),
-                "smallest_effect": surface.smallest_effect,
-                **equivalence(surface, change.estimate, change.std_error),
-            }
-        )
+        found = contrast(surface, change_weights(surface, name))
+        change, step = found._asdict(), found.scaled(coding.step / 2)
+        row = {"response": surface.response, "factor": name, "smallest_effect": surface.smallest_effect}
+        row |= {"from_level": float(min(coding.levels)), "to_level": float(max(coding.levels))}
+        row |= {"change": change.pop("estimate"), **change, "unit": step_unit(name, coding.scale)}
+        row |= {"per_unit": step["estimate"], "per_unit_ci_low": step["ci_low"], "per_unit_ci_high": step["ci_high"]}
+        rows.append(row | equivalence(surface, found.estimate, found.std_error))
     return rows
 
 

@@ -12,17 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.found.choice import (
-    Question,
-    choose,
-    coded,
-    compared,
-    of_base,
-    of_task,
-    outside,
-    stating,
-    stopped_early,
-)
+from finevar.found.choice import Question, choose, coded, compared, of_base, of_task, outside, stating, stopped_early
 from finevar.metrics import ON_CARDS
 from finevar.reasons import Aside
 from finevar.study.coding import aliased_terms, model_matrix, term_name, terms
