@@ -23,7 +23,6 @@ from finevar.tables import Rows, as_rows
 PARTS = ("loss", "refinement", "calibration_loss")
 LOWEST, HIGHEST = 0.01, 100.0  # temperatures that are searched
 BEYOND = f"the best temperature lies beyond {LOWEST:g} to {HIGHEST:g}; the nearer end is used"
-PRECISE = 1e-12  # of the logarithm of a temperature
 BESIDE = ("accuracy", "ece", "brier")  # metrics that are shown beside the parts
 BINS = 10  # of confidence
 REPORTED = ("response", "factor", "change", "std_error", "ci_low", "ci_high", "p_value")
@@ -45,7 +44,7 @@ def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     if here == 0:
         return 1.0
     end = -np.log(LOWEST if here < 0 else HIGHEST)
-    root = end if slope(end) * here >= 0 else brentq(slope, min(0.0, end), max(0.0, end), xtol=PRECISE)
+    root = end if slope(end) * here >= 0 else brentq(slope, min(0.0, end), max(0.0, end), xtol=1e-12)
     return float(np.exp(-root))
 
 

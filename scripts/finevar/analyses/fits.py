@@ -97,12 +97,12 @@ class FittedStudy:
     def of_responses(self, responses: Sequence[str], metrics: pd.DataFrame | None = None) -> FittedStudy:
         """Return the study of other responses, fitting those that are not; metrics: with columns for them."""
         new = [name for name in responses if name not in self.plan.responses]
-        plan = dataclasses.replace(self.plan, responses=new)
-        more = FittedStudy.of(self.metrics if metrics is None else metrics, plan)
+        metrics = self.metrics if metrics is None else metrics
+        more = FittedStudy.of(metrics, dataclasses.replace(self.plan, responses=new))
         known = {surface.response: surface for surface in (*self.surfaces, *more.surfaces)}
         surfaces = [known[name] for name in responses if name in known]
         stopped = {name: why for name, why in (self.stopped | more.stopped).items() if name in responses}
-        return FittedStudy(more.metrics, dataclasses.replace(plan, responses=responses), surfaces, stopped)
+        return FittedStudy(metrics, dataclasses.replace(self.plan, responses=responses), surfaces, stopped)
 
 
 def fit_study(study: FittedStudy) -> dict[str, Rows]:

@@ -26,6 +26,7 @@ LARGEST_CARD = 1_000_000  # characters; Trainer's own have two to twenty thousan
 OPENING = 20_000  # characters of the text within which it says what was trained on what
 BASE = re.compile(r"fine-?tuned (?:version|variant) of \[?`?([\w./-]{1,150})`?\]?", re.IGNORECASE)
 ON_DATA = re.compile(r"(?:fine-?tuned version of|trained from scratch) .{0,300}? on (?:the )?(.{1,120}?) datasets?\.")
+VERSION = re.compile(r"^\s*[-*]\s*Transformers:?\s+(\d[\w.+-]{0,30})", re.MULTILINE)
 FROM_SCRATCH = "trained from scratch on"
 # What stands in the place of a data set's name where there is none: nothing, or the format that a file was read in.
 NO_DATASET = ("", "unknown", "an unknown", "none", "null", "custom", "arrow", "audiofolder", "csv", "generator")
@@ -82,13 +83,13 @@ def read_card(card: Card) -> Stated:
         return stated | {"reason": "the card is empty"}
     data, text, error = parse_card(card.text)
     body, opening = text.split("\n"), text[:OPENING]
-    kind, results = kind_of(data, opening), read_results(data)
+    kind, results, version = kind_of(data, opening), read_results(data), VERSION.search(text)
     notes = [f"its metadata cannot be read ({error})"] if error else []
     for part in (
         read_settings(body),
         read_base(data, opening),
         read_dataset(results, data, opening),
-        {"task": read_task(results, data), "kind": kind, "transformers": version_of(text)},
+        {"task": read_task(results, data), "kind": kind, "transformers": version[1] if version else None},
         read_evaluation(body, results, behind=1 if kind == "keras" else 0),
     ):
         notes += part.pop("notes", [])
@@ -234,12 +235,6 @@ def read_dataset(results: Sequence[EvalResult], data: ModelCardData, opening: st
         return {"dataset": None, "notes": [f"it names {len(known)} data sets: {cut(', '.join(known))}"]}
     subset = one_of(results, "dataset_config") or one_of(results, "dataset_args")
     return {"dataset": short(known[0]) if known else None, "subset": subset, "split": one_of(results, "dataset_split")}
-
-
-def version_of(text: str) -> str | None:
-    """Return the version of transformers that a card names."""
-    match = re.search(r"^\s*[-*]\s*Transformers:?\s+(\d[\w.+-]{0,30})", text, re.MULTILINE)
-    return match[1] if match else None
 
 
 # What cannot be used --------------------------------------------------------------------------------------------------

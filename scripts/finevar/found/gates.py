@@ -54,9 +54,6 @@ def judge_cards(cards: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, 
     return cards, gates, " ".join(stops) or None
 
 
-# Gates ----------------------------------------------------------------------------------------------------------------
-
-
 def gates_of(cards: pd.DataFrame, question: Question) -> Iterator[Row]:
     """Yield a row a gate: what was looked at, what was found, and what follows."""
     used = compared(cards)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -136,10 +137,9 @@ def metric_value(name: str, value: Any) -> tuple[float | None, str | None]:
     if isinstance(value, Mapping):
         same = [inner for key, inner in value.items() if isinstance(key, str) and metric_of(key)[0] == name]
         value = same[0] if len(same) == 1 else None
-    if isinstance(value, str):
-        number = plain_number(value)
-    else:
-        number = float(value) if isinstance(value, (int, float)) and abs(value) < 1e300 else None
+    number = plain_number(value) if isinstance(value, str) else None
+    if isinstance(value, (int, float)) and abs(value) < 1e300:
+        number = float(value)
     if number is None:
         read = cut(value) if isinstance(value, str) else f"a {type(value).__name__}"
         return None, f"{name} reads {read}, which is no single number"
@@ -172,12 +172,10 @@ def agreed(listed: Values, measured: Values) -> tuple[dict[str, float], list[str
 
 def table_rows(lines: Sequence[str]) -> list[dict[str, float]]:
     """Return epoch, step and metrics of the rows of the table of evaluations during training."""
-    for number, line in enumerate(lines):
-        head = [name.lower() for name in cells(line)]
-        if "epoch" in head and any(metric_of(name)[0] == "loss" for name in head) and number + 1 < len(lines):
-            if not set("".join(cells(lines[number + 1]))) <= set(":- "):
-                continue
-            return list(read_rows(head, lines[number + 2 :]))
+    for number, (line, below) in enumerate(itertools.pairwise(lines), 2):
+        head, ruled = [name.lower() for name in cells(line)], set("".join(cells(below))) <= set(":- ")
+        if ruled and "epoch" in head and any(metric_of(name)[0] == "loss" for name in head):
+            return list(read_rows(head, lines[number:]))
     return []
 
 

@@ -68,14 +68,10 @@ class Ledger:
         """Return the variance that test-set sampling makes."""
         return max(float(self.taken.sum()), 0.0)
 
-    @property
-    def total(self) -> float:
-        """Return the sum of all variances."""
-        return float(self.variances.sum() + self.sampling)
-
     def shares(self) -> np.ndarray:
         """Return the sources' shares of the total, that of test-set sampling last [sources + 1]."""
-        return np.append(self.variances, self.sampling) / self.total
+        parts = np.append(self.variances, self.sampling)
+        return parts / parts.sum()
 
     def share_limits(self, confidence: float) -> np.ndarray | None:
         """Return lower and upper limits of those shares [2, sources + 1]; None where there is one seed."""

@@ -108,20 +108,14 @@ def permutation(surface: Surface, numbers: Sequence[int], draws: int = PERMUTATI
     projection = fit.bread @ fit.matrix.T
     weights = jackknife_weights(fit.matrix, fit.bread, surface.errors.clusters)
     observed = [studentised(surface, fit.values[:, None], projection, weights, number)[0] for number in numbers]
-    reduced = [without_term(fit.values, fit.matrix, number) for number in numbers]
+    bases = (np.linalg.qr(np.delete(fit.matrix, number, axis=1))[0] for number in numbers)
+    reduced = [basis @ (basis.T @ fit.values) for basis in bases]  # fitted without the term
     larger = np.zeros(len(observed))
     for move in shuffles(surface, draws):
-        for row, (number, (fitted, residual)) in enumerate(zip(numbers, reduced, strict=True)):
-            t = studentised(surface, fitted[:, None] + move(residual), projection, weights, number)
+        for row, (number, fitted) in enumerate(zip(numbers, reduced, strict=True)):
+            t = studentised(surface, fitted[:, None] + move(fit.values - fitted), projection, weights, number)
             larger[row] += (np.abs(t) >= abs(observed[row]) * (1 - 1e-12)).sum()
     return [{"p_value": float(count + 1) / (draws + 1), "refits": draws} for count in larger]
-
-
-def without_term(values: np.ndarray, matrix: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return fitted values and residuals [runs] of the model without one term."""
-    basis = np.linalg.qr(np.delete(matrix, number, axis=1))[0]
-    fitted = basis @ (basis.T @ values)
-    return fitted, values - fitted
 
 
 def studentised(
