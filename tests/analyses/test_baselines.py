@@ -13,7 +13,8 @@ from test_regression import BASELINE, CODINGS, study
 
 from finevar.analyses import baselines
 from finevar.statistics import checks, noise, regression
-from finevar.study.coding import Coding, terms
+from finevar.statistics.covariance import CLASSICAL, fit_ols
+from finevar.study.coding import Coding, model_matrix, terms
 
 
 def surface(metrics: pd.DataFrame) -> regression.Surface:
@@ -141,7 +142,8 @@ def test_as_many_parameters_as_runs_leave_no_spread_and_a_reason():
     runs = study(seeds=1).iloc[:4].assign(learning_rate=[1e-3, 1e-3, 9e-3, 9e-3], batch_size=[8, 16, 8, 16])
     fitted = regression.fit_surface(runs, "loss", codings, terms(list(codings), "first_order"), 0.95)
     saturated = dataclasses.replace(fitted, columns=terms(list(codings), "interactions"))
-    found = baselines.unexplained(runs["loss"].to_numpy(), runs, saturated)
+    matrix = model_matrix(saturated.coded(runs), saturated.columns)
+    found = baselines.spread(fit_ols(runs["loss"].to_numpy(), matrix, CLASSICAL))
     assert found["df"] == 0
     assert "residual_sd" not in found
     assert found["reason"]

@@ -66,7 +66,7 @@ def test_a_grid_of_eight_runs_by_hand():
     found = ledger_of(two_by_two(), ["a", "b"])
     assert by_name(found) == pytest.approx(expected)
     assert found.df.tolist() == [1, 1, 1, 1, 3]
-    assert found.total == pytest.approx(9 + 4 + 1 + 0.25 + 0.16)
+    assert found.variances.sum() + found.sampling == pytest.approx(9 + 4 + 1 + 0.25 + 0.16)
 
 
 def test_importance_of_the_eight_runs_by_hand():

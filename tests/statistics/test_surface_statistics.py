@@ -211,8 +211,7 @@ def test_johnson_neyman_ends_where_the_interval_touches_zero():
         assert rows["value_high"].iloc[-1] == pytest.approx(max(coding.levels))
         for edge in rows["value_high"].iloc[:-1]:
             inner += 1
-            place = slopes.centre_along(CODINGS, moderator, coding.coded([edge]))
-            weights = fitted.padded(slopes.gradient(fitted.columns, place, factor))
+            weights = slopes.gradient_along(fitted, factor, moderator, coding.coded([edge]))
             found = next(regression.contrasts(fitted, weights))
             assert found.p_value == pytest.approx(0.05, abs=1e-6)
     assert inner > 0, "an edge inside the range is what this test is about"

@@ -21,14 +21,14 @@ from finevar.statistics.estimability import obstacle
 from finevar.statistics.noise import noise_at
 from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface
-from finevar.statistics.simultaneous import DRAW_SEED, DRAWS, joint_df, normal_draws
+from finevar.statistics.simultaneous import DRAW_SEED, DRAWS, intervals, joint_df, normal_draws
 from finevar.study.coding import design_matrix, model_matrix
+from finevar.tables import Rows
 
+NO_RUN = "a data set or seed has no run of this baseline"
 NO_B1 = "no finished run of this study has the baseline's own hyperparameters (B1)"
 FEW_SEEDS = 10  # with fewer, what a seed does to all of its runs is hardly known (see make calibrate)
 NO_SEEDS = "without a second seed the baseline's own variance is unknown"
-
-Rows = list[dict[str, Any]]
 
 
 def against_baseline_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:
@@ -39,23 +39,19 @@ def against_baseline_rows(surface: Surface, baseline: Mapping[str, float]) -> Ro
     common shifts cancel, and s2 is what cell means and seeds leave. Where noise differs between settings, s2 is that of
     the baseline's own. The simultaneous interval holds at all tried points at once.
     """
-    points = surface.points
-    weights = point_contrasts(surface, points)
-    rows = []
+    rows, seeds = [], surface.runs["seed"].nunique()
     for name, found in (("B0", frozen(surface, baseline)), ("B1", retrained(surface, baseline))):
         who = {"response": surface.response, "baseline": name}
         if isinstance(found, str):
             rows.append(who | {"reason": found})
             continue
-        seeds = surface.runs["seed"].nunique()
         if name == "B0" and seeds < FEW_SEEDS:
             who["reason"] = (
                 f"with {seeds} seeds it is hardly known what a seed does to all of its runs; where that is much, these "
                 "intervals hold the truth in 88 to 93 % of studies instead of 95"
             )
-        at_once = largest_difference(surface, weights, found)
-        for point, q in zip(points["point_id"], weights, strict=True):
-            rows.append(who | {"point_id": point} | difference(surface, q, found, at_once))
+        differences = zip(surface.points["point_id"], difference_rows(surface, found), strict=True)
+        rows += [who | {"point_id": point} | row for point, row in differences]
     return rows
 
 
@@ -68,25 +64,17 @@ class Value(NamedTuple):
     shared: np.ndarray  # covariance with the estimates of the surface's parameters [parameters]
 
 
-def difference(surface: Surface, q: np.ndarray, value: Value, at_once: float) -> dict[str, float]:
-    """Return q'b minus a baseline's value with its t interval; df by Welch and Satterthwaite.
-
-    at_once: the quantile of the interval that holds at all tried points at once.
-    """
-    own, variance = float(surface.fit.std_errors(q[None])[0]) ** 2, value.variance
-    error = math.sqrt(max(own + variance - 2 * float(q @ value.shared), 0.0))
-    freedom = (own + variance) ** 2 / (own**2 / surface.fit.df + variance**2 / value.df)
-    quantile = float(stats.t.ppf((1 + surface.confidence) / 2, freedom))
-    gap = float(q @ surface.fit.params) - value.mean
-    reach, wider = quantile * error, max(at_once, quantile) * error
-    return {
-        "estimate": gap,
-        "std_error": error,
-        "ci_low": gap - reach,
-        "ci_high": gap + reach,
-        "simultaneous_low": gap - wider,
-        "simultaneous_high": gap + wider,
-    }
+def difference_rows(surface: Surface, value: Value) -> Rows:
+    """Return predictions at the tried points minus a baseline's value with t intervals (df by Welch, Satterthwaite)."""
+    weights, fit, variance = point_contrasts(surface, surface.points), surface.fit, value.variance
+    own, at_once = fit.std_errors(weights) ** 2, largest_difference(surface, weights, value)
+    errors = np.sqrt(np.maximum(own + variance - 2 * weights @ value.shared, 0))
+    freedom = (own + variance) ** 2 / (own**2 / fit.df + variance**2 / value.df)
+    quantiles = stats.t.ppf((1 + surface.confidence) / 2, freedom)
+    found = np.column_stack([weights @ fit.params - value.mean, errors, quantiles]).tolist()
+    return [
+        {"estimate": gap, "std_error": error} | intervals(gap, error, alone, at_once) for gap, error, alone in found
+    ]
 
 
 def largest_difference(surface: Surface, weights: np.ndarray, value: Value) -> float:
@@ -124,13 +112,12 @@ def frozen(surface: Surface, baseline: Mapping[str, float]) -> Value | str:
 def retrained(surface: Surface, baseline: Mapping[str, float]) -> Value | str:
     """Return B1's mean over its runs, which are among the fit's."""
     own = at_baseline(surface.runs)
-    squares, df = saturated_cells(surface)
-    error = float(squares[0]) / max(df, 1)
     if not own.any():
         return NO_B1
+    squares, df = saturated_cells(surface)
     if df < 1:
         return NO_SEEDS
-    variance, worth = error, float(df)
+    variance, worth = float(squares[0]) / df, float(df)
     if surface.has_own_noise:
         variance, worth = noise_at(surface, [baseline])[0]
     fit = surface.fit
@@ -143,24 +130,18 @@ def at_baseline(runs: pd.DataFrame) -> np.ndarray:
     return runs["is_baseline_point"].fillna(False).to_numpy(bool)
 
 
-# Matching -------------------------------------------------------------------------------------------------------------
-
-
 def matched_rows(surface: Surface) -> Rows:
     """Return what is left unexplained with and without matching, and the tests of its slope of one."""
-    runs = with_retrained(surface)
-    response = surface.response
-    values = runs[response].to_numpy(float)
-    analyses = {
-        "absolute": values,
-        "minus_b0": values - runs[f"baseline_{response}"].to_numpy(float),
-        "minus_b1": values - runs["retrained"].to_numpy(float),
-    }
+    runs, response = with_retrained(surface), surface.response
+    values, frozen_column = runs[response].to_numpy(float), f"baseline_{response}"
+    matrix = model_matrix(surface.coded(runs), surface.columns)
     rows: Rows = []
-    for name, left in analyses.items():
-        rows.append({"analysis": name} | unexplained(left, runs, surface))
+    for name, subtracted in (("absolute", 0.0), ("minus_b0", runs[frozen_column]), ("minus_b1", runs["retrained"])):
+        left = values - np.asarray(subtracted, dtype=float)
+        found = {"reason": NO_RUN} if np.isnan(left).any() else spread(fit_ols(left, matrix, CLASSICAL))
+        rows.append({"analysis": name} | found)
     rows.append({"analysis": "blocks"} | spread(surface.fit))
-    rows.append({"analysis": "ancova_b0"} | ancova(surface, runs, f"baseline_{response}", ["dataset"]))
+    rows.append({"analysis": "ancova_b0"} | ancova(surface, runs, frozen_column, ["dataset"]))
     rows.append({"analysis": "ancova_b1"} | ancova(surface, runs, "retrained", ["dataset", "seed"]))
     return [{"response": response} | row for row in rows]
 
@@ -173,7 +154,6 @@ def fit_matched(surface: Surface, baseline: Mapping[str, float]) -> Surface | No
     """
     runs = with_retrained(surface)
     squares, df = saturated_cells(surface)
-    error = float(squares[0]) / max(df, 1)
     if runs["retrained"].isna().any() or df < 1:
         return None
     joint = runs.assign(dataset=runs["dataset"] + " seed " + runs["seed"].astype(str), seed=0)
@@ -181,10 +161,9 @@ def fit_matched(surface: Surface, baseline: Mapping[str, float]) -> Surface | No
     errors = errors_of(runs)
     if obstacle(matrix, errors):
         return None
-    change = runs[surface.response] - runs["retrained"]
-    fit = fit_ols(change.to_numpy(float), matrix, errors)
+    fit = fit_ols((runs[surface.response] - runs["retrained"]).to_numpy(float), matrix, errors)
     cov = fit.cov.copy()
-    cov[0, 0] += error / int(at_baseline(surface.runs).sum())
+    cov[0, 0] += float(squares[0]) / df / int(at_baseline(surface.runs).sum())
     return dataclasses.replace(surface, names=names, fit=dataclasses.replace(fit, cov=cov), errors=errors, runs=joint)
 
 
@@ -194,14 +173,6 @@ def with_retrained(surface: Surface) -> pd.DataFrame:
     own = at_baseline(runs)
     twins = runs[own].groupby(["dataset", "seed"])[surface.response].mean().rename("retrained")
     return runs[~own if own.any() else slice(None)].merge(twins, how="left", on=["dataset", "seed"])
-
-
-def unexplained(values: np.ndarray, runs: pd.DataFrame, surface: Surface) -> dict[str, Any]:
-    """Return the residual standard deviation of a surface without blocks, and its degrees of freedom."""
-    if np.isnan(values).any():
-        return {"reason": "a data set or seed has no run of this baseline"}
-    matrix = model_matrix(surface.coded(runs), surface.columns)
-    return spread(fit_ols(values, matrix, CLASSICAL))
 
 
 def spread(fit: Fit) -> dict[str, Any]:
@@ -219,7 +190,7 @@ def ancova(surface: Surface, runs: pd.DataFrame, covariate: str, block: list[str
     within data sets where blocks are seeds.
     """
     if runs[covariate].isna().any():
-        return {"reason": "a data set or seed has no run of this baseline"}
+        return {"reason": NO_RUN}
     labels = runs.groupby(block, sort=True).ngroup().to_numpy()
     dummies = np.eye(labels.max() + 1)[labels]
     matrix = np.column_stack([dummies, model_matrix(surface.coded(runs), surface.columns[1:])])

@@ -47,17 +47,13 @@ def judge_claims(
     for claim in claims:
         place = claim["response"], claim["framework"] or "absolute"
         fit = stands.get(place)
-        untested = untested_reason(claim["term"], fit, factors, model)
-        found = {} if untested else judge_claim(claim, rows[*place, claim["term"]], fit, factors, 1 - confidence)
+        reason, found = untested_reason(claim["term"], fit, factors, model), {"verdict": "undecided"}
+        if not reason:
+            found, reason = judge_claim(claim, rows[*place, claim["term"]], fit, factors, 1 - confidence)
         said = {name: claim[name] for name in ("name", "response", "term", "statement", "source", "finding", "sign")}
-        said |= {"framework": place[1], "p_published": claim["p"], "verdict": "undecided"}
-        judged.append(said | reason_columns(untested) | found)
+        said |= {"framework": place[1], "p_published": claim["p"]}
+        judged.append(said | found | {"reason": reason and reason.sentence, "reason_code": reason and reason.code})
     return judged
-
-
-def reason_columns(reason: Reason | None) -> dict[str, str | None]:
-    """Return a reason's sentence and code as columns."""
-    return {"reason": reason and reason.sentence, "reason_code": reason and reason.code}
 
 
 def keyed(table: pd.DataFrame, *columns: str) -> dict[tuple[Any, ...], Row]:
@@ -67,12 +63,21 @@ def keyed(table: pd.DataFrame, *columns: str) -> dict[tuple[Any, ...], Row]:
 
 def judge_claim(
     claim: Claim, found: Row, fit: Row, factors: Mapping[str, Mapping[str, Any]], alpha: float
-) -> dict[str, Any]:
-    """Return what this study finds of a claim: the estimate of its term, and the verdict."""
-    row = measured(found, factors) | {"found": found["verdict"], "smallest_effect": fit["smallest_effect"]}
-    row["minimum_detectable"] = SPAN[found["group"]] * found["std_error"] * detectable(found["df"], alpha)
+) -> tuple[dict[str, Any], Reason | None]:
+    """Return what this study finds of a claim, and why it is undecided if it is.
+
+    The coefficient is given as the change over the levels that its verdict is about, with the levels of one factor.
+    """
+    span, names = SPAN[found["group"]], factors_of(found["term"])
+    row = {name: span * found[name] for name in ("estimate", "std_error", "ci_low", "ci_high")}
+    row |= {name: found[name] for name in ("p_value", "p_adjusted")}
+    row |= {"unit": UNITS[found["group"]], "found": found["verdict"], "smallest_effect": fit["smallest_effect"]}
+    if len(names) == 1:
+        levels = factors[names[0]]["levels"]
+        row |= {"from_level": float(min(levels)), "to_level": float(max(levels))}
+    row["minimum_detectable"] = row["std_error"] * detectable(found["df"], alpha)
     row["verdict"] = verdict_on(claim, found)
-    return row | reason_columns(undecided_reason(row, fit, alpha) if row["verdict"] == "undecided" else None)
+    return row, undecided_reason(row, fit, alpha) if row["verdict"] == "undecided" else None
 
 
 def untested_reason(term: str, fit: Row | None, factors: Mapping[str, Mapping[str, Any]], model: str) -> Reason | None:
@@ -85,17 +90,6 @@ def untested_reason(term: str, fit: Row | None, factors: Mapping[str, Mapping[st
     if fit is None:
         return Reason(Undecided.NO_FIT, "this study has no fit of the metric")
     return Reason(fit["gate_code"], fit["gate"]) if fit["gate"] else None
-
-
-def measured(found: Row, factors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a coefficient as the change over the levels that its verdict is about, with the levels of one factor."""
-    scaled = {name: SPAN[found["group"]] * found[name] for name in ("estimate", "std_error", "ci_low", "ci_high")}
-    row = scaled | {"p_value": found["p_value"], "p_adjusted": found["p_adjusted"], "unit": UNITS[found["group"]]}
-    names = factors_of(found["term"])
-    if len(names) == 1:
-        levels = factors[names[0]]["levels"]
-        row |= {"from_level": float(min(levels)), "to_level": float(max(levels))}
-    return row
 
 
 def verdict_on(claim: Claim, found: Row) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,13 @@ import pandas as pd
 from finevar.metrics import towards
 from finevar.statistics.covariance import scores
 from finevar.statistics.optimum import coded_points, region_limit, region_statistic
-from finevar.statistics.regression import Surface, contrast
+from finevar.statistics.regression import Surface, contrasts
 from finevar.statistics.simultaneous import joint_df, t_draws
 from finevar.statistics.slopes import gradient, gradients, sign
+from finevar.tables import Rows
 
 FLAT = "the gradient of {} does not differ significantly from zero here, so it may point anywhere"
 VERDICTS = {"positive": "agree", "negative": "disagree", "open": "open"}
-
-Rows = list[dict[str, Any]]
-
-
-# Joint errors ---------------------------------------------------------------------------------------------------------
 
 
 def named_scores(surface: Surface) -> pd.DataFrame:
@@ -50,14 +46,11 @@ def joint_draws(surfaces: Sequence[Surface]) -> list[np.ndarray]:
     return [surface.fit.params + part for surface, part in zip(surfaces, parts, strict=True)]
 
 
-# Angles ---------------------------------------------------------------------------------------------------------------
-
-
 def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) -> Rows:
     """Return for each pair of responses the cosine of their gradients at every tried point and at the centre.
 
-    draws: of joint_draws(). The last row of a pair counts the tried points, and names the factors whose average slope
-    is better for one response and worse for the other.
+    draws: of joint_draws(). The last row of a pair has the shares of tried points where the two agree, disagree or
+    leave it open, and names the factors whose average slope is better for one and worse for the other, significantly.
     """
     if len(surfaces) < 2:
         return []
@@ -66,26 +59,26 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
     places = np.vstack([coded, np.zeros(coded.shape[1])])
     names = [("cell", point) for point in points["point_id"]] + [("centre", None)]
     steep = [region_statistic(surface, places) > region_limit(surface) for surface in surfaces]
-    weights = [gradients(surface, places) for surface in surfaces]
+    weights = [towards(surface.response) * gradients(surface, places) for surface in surfaces]
     found: dict[tuple[int, int], Rows] = {pair: [] for pair in itertools.combinations(range(len(surfaces)), 2)}
     for number, (place, point) in enumerate(names):
-        slopes = [oriented(surface, at[number]) for surface, at in zip(surfaces, weights, strict=True)]
-        drawn = [part @ slope.T for part, slope in zip(draws, slopes, strict=True)]
-        at_best = [slope @ surface.fit.params for surface, slope in zip(surfaces, slopes, strict=True)]
+        drawn = [part @ at[number].T for part, at in zip(draws, weights, strict=True)]
+        at_best = [at[number] @ surface.fit.params for surface, at in zip(surfaces, weights, strict=True)]
         for (a, b), rows in found.items():
             flat = [surfaces[which].response for which in (a, b) if not steep[which][number]]
             row = angle(at_best[a], at_best[b], drawn[a], drawn[b], surfaces[a].alpha, flat)
             rows.append({"place": place, "point_id": point} | row)
+    ways = [average_ways(surface) for surface in surfaces]
+    for (a, b), rows in found.items():
+        verdicts = [row.get("verdict") for row in rows[:-1]]
+        shares = {f"share_{name}": verdicts.count(name) / len(verdicts) for name in VERDICTS.values()}
+        parting = [name for name in ways[a] if {ways[a][name], ways[b][name]} == {"positive", "negative"}]
+        rows.append({"place": "summary", "cells": len(verdicts), "factors": ", ".join(parting)} | shares)
     return [
         {"response_a": surfaces[a].response, "response_b": surfaces[b].response} | row
         for (a, b), rows in found.items()
-        for row in [*rows, summary(rows, surfaces[a], surfaces[b])]
+        for row in rows
     ]
-
-
-def oriented(surface: Surface, weights: np.ndarray) -> np.ndarray:
-    """Return contrasts turned so that more is better."""
-    return towards(surface.response) * weights
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -117,24 +110,8 @@ def angle(
     return {"cosine": value, "ci_low": low, "ci_high": high, "verdict": VERDICTS[sign(low, high)]}
 
 
-def summary(rows: Rows, first: Surface, second: Surface) -> dict[str, Any]:
-    """Return the shares of tried points where two responses agree, disagree or leave it open, and what parts them."""
-    verdicts = [row.get("verdict") for row in rows if row["place"] == "cell"]
-    shares = {f"share_{name}": verdicts.count(name) / len(verdicts) for name in VERDICTS.values()}
-    return {"place": "summary", "cells": len(verdicts), "factors": ", ".join(parting(first, second))} | shares
-
-
-def parting(first: Surface, second: Surface) -> list[str]:
-    """Return the factors that make one response better and the other worse on average, both significantly."""
-    ways = [average_ways(surface) for surface in (first, second)]
-    return [name for name in first.codings if {ways[0][name], ways[1][name]} == {"positive", "negative"}]
-
-
-def average_ways(surface: Surface) -> Mapping[str, str]:
+def average_ways(surface: Surface) -> dict[str, str]:
     """Return which way each factor's slope, averaged over the runs, points; positive is better."""
-    ways = {}
-    for name in surface.codings:
-        weights = surface.padded(gradient(surface.columns, surface.coded(), name).mean(0))
-        slope = contrast(surface, oriented(surface, weights))
-        ways[name] = sign(slope.ci_low, slope.ci_high)
-    return ways
+    averages = np.stack([gradient(surface, surface.coded(), name).mean(0) for name in surface.codings])
+    slopes = contrasts(surface, towards(surface.response) * averages)
+    return {name: sign(slope.ci_low, slope.ci_high) for name, slope in zip(surface.codings, slopes, strict=True)}

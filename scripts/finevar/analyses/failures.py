@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,10 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from finevar.analyses.fits import FittedStudy, Plan
+from finevar.tables import Rows
 
 DRAWS = 99_999
 DRAW_SEED = 20250103
-
-Rows = list[dict[str, Any]]
 
 
 def failure_rows(study: FittedStudy) -> dict[str, Rows]:
@@ -58,15 +56,12 @@ def trend_tests(runs: pd.DataFrame, plan: Plan) -> dict[str, dict[str, Any]]:
     ended = runs[runs["status"] != "missing"]
     diverged = int((ended["status"] == "diverged").sum())
     if diverged in (0, len(ended)):
-        reason = "no run diverged" if not diverged else "every run diverged"
+        reason = "every run diverged" if diverged else "no run diverged"
         return {factor: {"reason": reason} for factor in plan.codings}
     # One draw for all factors would do as well; a generator each keeps a factor's p apart from the others'.
     p_values = [trend_p(ended, coding.coded(ended[factor])) for factor, coding in plan.codings.items()]
-    adjusted = multipletests(p_values, method="holm")[1]
-    return {
-        factor: {"p_value": p, "p_adjusted": float(p_holm)}
-        for factor, p, p_holm in zip(plan.codings, p_values, adjusted, strict=True)
-    }
+    tests = zip(plan.codings, p_values, multipletests(p_values, method="holm")[1].tolist(), strict=True)
+    return {factor: {"p_value": p, "p_adjusted": p_holm} for factor, p, p_holm in tests}
 
 
 def trend_p(runs: pd.DataFrame, coded: np.ndarray) -> float:
@@ -78,19 +73,11 @@ def trend_p(runs: pd.DataFrame, coded: np.ndarray) -> float:
     """
     generator = np.random.default_rng(DRAW_SEED)
     observed, drawn = 0.0, np.zeros(DRAWS)
-    for levels, counts, failed in strata(runs, coded):
+    failed = runs["status"] == "diverged"
+    for _, part in failed.groupby([runs["dataset"], coded]).agg(["size", "sum"]).groupby(level=0):
+        counts, levels = part["size"].to_numpy(), part.index.get_level_values(1).to_numpy()
         centred = levels - np.average(levels, weights=counts)
-        observed += float(centred @ failed)
-        drawn += generator.multivariate_hypergeometric(counts, int(failed.sum()), DRAWS) @ centred
+        observed += float(centred @ part["sum"].to_numpy())
+        drawn += generator.multivariate_hypergeometric(counts, int(part["sum"].sum()), DRAWS) @ centred
     larger = int((np.abs(drawn) >= abs(observed) - 1e-9).sum())
     return (larger + 1) / (DRAWS + 1)
-
-
-def strata(runs: pd.DataFrame, coded: Sequence[float]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield for each data set the coded levels, and at each the number of runs and of diverged ones."""
-    table = pd.DataFrame(
-        {"dataset": runs["dataset"].to_numpy(), "level": coded, "failed": (runs["status"] == "diverged").to_numpy()}
-    )
-    for _, part in table.groupby("dataset"):
-        found = part.groupby("level")["failed"].agg(["size", "sum"])
-        yield found.index.to_numpy(), found["size"].to_numpy(), found["sum"].to_numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from finevar.statistics.ladder import ladder_rows, quality
 from finevar.statistics.regression import Surface, contrast, contrasts, fit_relative, fit_surface, predicted
 from finevar.statistics.verdicts import adjust_families, columns_key, equivalence, judge
 from finevar.study.coding import Codings, Term, codings_of, model_matrix, step_unit, term_group, term_name, terms
+from finevar.tables import Rows
 
 PROFILE_POINTS = 41
 SURFACE_POINTS = 25
@@ -28,8 +29,6 @@ SPAN = {"first_order": 2.0, "two_way": 2.0, "quadratic": 1.0, "cubic": 2.0}
 
 FEW_RUNS = 10  # a parameter
 FEW_CLUSTERS = 40
-
-Rows = list[dict[str, Any]]
 Claim = Mapping[str, Any]  # a statement made before the study, see workflow/schemas/claims.schema.yaml
 
 
@@ -91,17 +90,19 @@ class FittedStudy:
                 surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence))
         return cls(metrics, plan, surfaces, stopped)
 
+    def rows(self, function: Callable[[Surface], Rows]) -> Rows:
+        """Return the rows that a function gives of every surface."""
+        return [row for surface in self.surfaces for row in function(surface)]
+
     def of_responses(self, responses: Sequence[str], metrics: pd.DataFrame | None = None) -> FittedStudy:
         """Return the study of other responses, fitting those that are not; metrics: with columns for them."""
-        known = {surface.response: surface for surface in self.surfaces}
-        new = [name for name in responses if name not in known and name not in self.stopped]
+        new = [name for name in responses if name not in self.plan.responses]
         metrics = self.metrics if metrics is None else metrics
         more = FittedStudy.of(metrics, dataclasses.replace(self.plan, responses=new))
-        known |= {surface.response: surface for surface in more.surfaces}
-        stopped = self.stopped | more.stopped
-        plan = dataclasses.replace(self.plan, responses=responses)
+        known = {surface.response: surface for surface in (*self.surfaces, *more.surfaces)}
         surfaces = [known[name] for name in responses if name in known]
-        return FittedStudy(metrics, plan, surfaces, {name: stopped[name] for name in responses if name in stopped})
+        stopped = {name: why for name, why in (self.stopped | more.stopped).items() if name in responses}
+        return FittedStudy(metrics, dataclasses.replace(self.plan, responses=responses), surfaces, stopped)
 
 
 def fit_study(study: FittedStudy) -> dict[str, Rows]:
@@ -109,32 +110,35 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
 
     A response that a gate stops has rows in fits, with the sentence under gate, and nowhere else.
     """
-    names = ("coefficients", "covariances", "effects", "fits", "ladder", "profiles", "surface")
-    tables: dict[str, Rows] = {name: [] for name in names}
     metrics, plan = study.metrics, study.plan
-    for response, reason in study.stopped.items():
-        tables["fits"] += [stopped_fit(metrics, response, name, reason) for name in ("absolute", "relative")]
+    coefficients: Rows = []
+    fits = [
+        stopped_fit(metrics, response, framework, reason)
+        for response, reason in study.stopped.items()
+        for framework in ("absolute", "relative")
+    ]
     for surface in study.surfaces:
-        tables["coefficients"] += coefficient_rows(surface, "absolute")
-        tables["fits"].append(fit_row(surface, metrics, "absolute"))
+        coefficients += coefficient_rows(surface, "absolute")
+        fits.append(fit_row(surface, metrics, "absolute"))
         if surface.runs[f"baseline_{surface.response}"].isna().any():
             lacks = Reason(Stop.NO_BASELINE, f"the baseline has no {surface.response}.")
-            tables["fits"].append(stopped_fit(metrics, surface.response, "relative", lacks))
-        else:
-            relative, deviation = fit_relative(surface, plan.baseline)
-            tables["coefficients"] += coefficient_rows(relative, "relative")
-            row = fit_row(relative, metrics, "relative")
-            tables["fits"].append(row | {"largest_identity_deviation": deviation})
-            matched = fit_matched(surface, plan.baseline)
-            tables["coefficients"] += coefficient_rows(matched, "matched") if matched else []
-        tables["covariances"] += covariance_rows(surface)
-        tables["ladder"] += ladder_rows(surface, plan.order, surface.unequal)
-        tables["profiles"] += profile_rows(surface)
-        tables["surface"] += surface_rows(surface)
-    judge_coefficients(tables["coefficients"], plan)
-    tables["effects"] = judged_effects(study.surfaces)
-    tables["fits"].sort(key=lambda row: plan.responses.index(row["response"]))
-    return tables
+            fits.append(stopped_fit(metrics, surface.response, "relative", lacks))
+            continue
+        relative, deviation = fit_relative(surface, plan.baseline)
+        coefficients += coefficient_rows(relative, "relative")
+        fits.append(fit_row(relative, metrics, "relative") | {"largest_identity_deviation": deviation})
+        matched = fit_matched(surface, plan.baseline)
+        coefficients += coefficient_rows(matched, "matched") if matched else []
+    judge_coefficients(coefficients, plan)
+    return {
+        "coefficients": coefficients,
+        "covariances": study.rows(covariance_rows),
+        "effects": judged_effects(study),
+        "fits": sorted(fits, key=lambda row: plan.responses.index(row["response"])),
+        "ladder": study.rows(lambda surface: ladder_rows(surface, plan.order, surface.unequal)),
+        "profiles": study.rows(profile_rows),
+        "surface": study.rows(surface_rows),
+    }
 
 
 def judge_coefficients(rows: Rows, plan: Plan) -> None:
@@ -172,90 +176,56 @@ def coefficient_rows(surface: Surface, framework: str) -> Rows:
     """Return a row per parameter in coded and in natural units."""
     rows = []
     found = contrasts(surface, np.eye(len(surface.names)))
-    for number, (name, own) in enumerate(zip(surface.names, found, strict=True)):
-        term = surface.columns[number] if number < len(surface.columns) else None
+    for name, own, term in itertools.zip_longest(surface.names, found, surface.columns):
         group = "block" if term is None else term_group(term)
-        equal = equivalence(surface, SPAN[group] * own.estimate, SPAN[group] * own.std_error) if group in SPAN else {}
+        row = {"response": surface.response, "framework": framework, "term": name, "group": group}
+        row |= {"df": surface.fit.df, "t_value": own.estimate / own.std_error}
+        row |= equivalence(surface, SPAN[group] * own.estimate, SPAN[group] * own.std_error) if group in SPAN else {}
         for units in ("coded", "natural"):
-            scale = 1.0 if units == "coded" or term is None else natural_scale(surface.codings, term)
-            row = {
-                "response": surface.response,
-                "framework": framework,
-                "units": units,
-                "term": name,
-                "group": group,
-                "unit": term_unit(surface.codings, term, units),
-                "df": surface.fit.df,
-                "t_value": own.estimate / own.std_error,
-            }
-            rows.append(row | own.scaled(scale) | equal)
+            scale, unit = term_unit(surface.codings, term, units)
+            rows.append(row | {"units": units, "unit": unit} | own.scaled(scale))
     return rows
 
 
 def covariance_rows(surface: Surface) -> Rows:
     """Return the covariance of every pair of the terms' absolute coefficients, in coded units."""
-    count = len(surface.columns)
-    pairs = itertools.product(range(count), repeat=2)
+    terms = list(enumerate(surface.names[: len(surface.columns)]))
     return [
-        {
-            "response": surface.response,
-            "term": surface.names[i],
-            "other": surface.names[j],
-            "covariance": float(surface.fit.cov[i, j]),
-        }
-        for i, j in pairs
+        {"response": surface.response, "term": term, "other": other, "covariance": float(surface.fit.cov[i, j])}
+        for (i, term), (j, other) in itertools.product(terms, repeat=2)
     ]
 
 
-def natural_scale(codings: Codings, term: Term) -> float:
-    """Return the coded units in one natural step of every factor of a term, multiplied."""
-    return float(np.prod([codings[name].step for name in term]))
-
-
-def term_unit(codings: Codings, term: Term | None, units: str) -> str:
-    """Say what one unit of a term is."""
+def term_unit(codings: Codings, term: Term | None, units: str) -> tuple[float, str]:
+    """Return the coded units in one unit of a term, and what that is; None is a block."""
     if not term:
-        return "value" if term is not None else "deviation from the mean of its blocks"
+        return 1.0, "value" if term is not None else "deviation from the mean of its blocks"
     if units == "coded":
-        return "per coded unit" if len(term) == 1 else "per squared coded unit"
+        return 1.0, "per coded unit" if len(term) == 1 else "per squared coded unit"
+    scale = math.prod(codings[name].step for name in term)
     steps = [step_unit(name, codings[name].scale) for name in term]
-    return f"{steps[0]}, squared" if len(term) == 2 and term[0] == term[1] else ", ".join(steps)
+    return scale, f"{steps[0]}, squared" if len(term) == 2 and term[0] == term[1] else ", ".join(steps)
 
 
 def effect_rows(surface: Surface) -> Rows:
     """Return the change of the response from each factor's lowest to highest level, the others at the centre."""
     rows = []
     for name, coding in surface.codings.items():
-        change = contrast(surface, change_weights(surface, name))
-        steps = 2 / coding.step
-        rows.append(
-            {
-                "response": surface.response,
-                "factor": name,
-                "from_level": float(min(coding.levels)),
-                "to_level": float(max(coding.levels)),
-                "change": change.estimate,
-                "std_error": change.std_error,
-                "ci_low": change.ci_low,
-                "ci_high": change.ci_high,
-                "per_unit": change.estimate / steps,
-                "per_unit_ci_low": change.ci_low / steps,
-                "per_unit_ci_high": change.ci_high / steps,
-                "unit": step_unit(name, coding.scale),
-                "p_value": change.p_value,
-                "smallest_effect": surface.smallest_effect,
-                **equivalence(surface, change.estimate, change.std_error),
-            }
-        )
+        found = contrast(surface, change_weights(surface, name))
+        change, step = found._asdict(), found.scaled(coding.step / 2)
+        row = {"response": surface.response, "factor": name, "smallest_effect": surface.smallest_effect}
+        row |= {"from_level": float(min(coding.levels)), "to_level": float(max(coding.levels))}
+        row |= {"change": change.pop("estimate"), **change, "unit": step_unit(name, coding.scale)}
+        row |= {"per_unit": step["estimate"], "per_unit_ci_low": step["ci_low"], "per_unit_ci_high": step["ci_high"]}
+        rows.append(row | equivalence(surface, found.estimate, found.std_error))
     return rows
 
 
-def judged_effects(surfaces: Sequence[Surface]) -> Rows:
+def judged_effects(study: FittedStudy) -> Rows:
     """Return the effects of all surfaces with verdicts, p-values adjusted over all of them."""
-    rows = [row for surface in surfaces for row in effect_rows(surface)]
-    if rows:
-        adjust_families(rows, columns_key(()), "fdr_bh", "effect")
-        judge(rows, surfaces[0].alpha)
+    rows = study.rows(effect_rows)
+    adjust_families(rows, columns_key(()), "fdr_bh", "effect")
+    judge(rows, 1 - study.plan.confidence)
     return rows
 
 
@@ -287,12 +257,10 @@ def fit_row(surface: Surface, metrics: pd.DataFrame, framework: str) -> dict[str
 
 def caution(surface: Surface) -> str:
     """Say how the covariance behaves where runs, or trajectories, are few for the parameters (see make calibrate)."""
-    few = len(surface.runs) < FEW_RUNS * len(surface.names)
-    if surface.errors.count is not None:
-        few = surface.errors.count < FEW_CLUSTERS
-    if not few:
+    clusters = surface.errors.count
+    what = "runs for the parameters" if clusters is None else "trajectories"
+    if (len(surface.runs) >= FEW_RUNS * len(surface.names)) if clusters is None else (clusters >= FEW_CLUSTERS):
         return ""
-    what = "runs for the parameters" if surface.errors.count is None else "trajectories"
     return f"; with so few {what} its tests are cautious, and find something in 2 to 4 % of studies without effects"
 
 
@@ -321,25 +289,22 @@ def profile_rows(surface: Surface) -> Rows:
     x = np.linspace(-1, 1, PROFILE_POINTS)
     rows = []
     for name, coding in surface.codings.items():
-        coded = {other: x if other == name else np.zeros_like(x) for other in surface.codings}
-        for value, row in zip(coding.natural(x), predicted(surface, coded), strict=True):
-            rows.append({"response": surface.response, "factor": name, "value": float(value)} | row)
+        found = predicted(surface, {other: x * (other == name) for other in surface.codings})
+        values = zip(coding.natural(x).tolist(), found, strict=True)
+        rows += [{"response": surface.response, "factor": name, "value": value} | row for value, row in values]
     return rows
 
 
 def surface_rows(surface: Surface) -> Rows:
     """Return the predicted response over each pair of factors, the others at the centre."""
-    grid_x, grid_y = (axis.ravel() for axis in np.meshgrid(*[np.linspace(-1, 1, SURFACE_POINTS)] * 2))
+    grid = [axis.ravel() for axis in np.meshgrid(*[np.linspace(-1, 1, SURFACE_POINTS)] * 2)]
     rows = []
-    for first, second in itertools.combinations(surface.codings, 2):
-        others = [name for name in surface.codings if name not in (first, second)]
-        centre = {name: np.zeros_like(grid_x) for name in others}
-        values = predicted(surface, centre | {first: grid_x, second: grid_y})
-        held = ", ".join(f"{name} = {float(surface.codings[name].natural(0.0)):.4g}" for name in others)
-        places = zip(
-            surface.codings[first].natural(grid_x), surface.codings[second].natural(grid_y), values, strict=True
-        )
-        for x, y, row in places:
-            place = {"factor_x": first, "value_x": float(x), "factor_y": second, "value_y": float(y), "held": held}
-            rows.append({"response": surface.response, **place, **row})
+    for pair in itertools.combinations(surface.codings, 2):
+        others = {name: coding for name, coding in surface.codings.items() if name not in pair}
+        centre = {name: np.zeros_like(grid[0]) for name in others}
+        held = ", ".join(f"{name} = {float(coding.natural(0.0)):.4g}" for name, coding in others.items())
+        who = {"response": surface.response, "factor_x": pair[0], "factor_y": pair[1], "held": held}
+        levels = [surface.codings[name].natural(axis).tolist() for name, axis in zip(pair, grid, strict=True)]
+        found = predicted(surface, centre | dict(zip(pair, grid, strict=True)))
+        rows += [who | {"value_x": x, "value_y": y} | row for x, y, row in zip(*levels, found, strict=True)]
     return rows

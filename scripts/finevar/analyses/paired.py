@@ -15,7 +15,9 @@ from finevar.metrics import towards
 from finevar.results.predictions import Predictions, example_contributions
 from finevar.statistics.noise import noise_at
 from finevar.statistics.regression import Surface
+from finevar.statistics.simultaneous import intervals
 from finevar.statistics.verdicts import adjust_families, columns_key
+from finevar.tables import Rows
 
 COMPARED = ("accuracy", "loss")
 DRAWS = 2_000  # of the sentences: the standard error of a tail probability of 5 % is 0.5 %
@@ -24,11 +26,6 @@ CHUNK = 4_000_000  # sentences drawn at a time
 FEW_DIFFERENCES = 10  # with fewer, one draw in e^10 or more would hold no sentence on which models differ
 TOO_ALIKE = f"runs and baseline differ on fewer than {FEW_DIFFERENCES} sentences, too few to draw from"
 NO_NOISE = "seeds do not differ here"
-
-Rows = list[dict[str, Any]]
-
-
-# Single runs ----------------------------------------------------------------------------------------------------------
 
 
 def paired_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> Rows:
@@ -41,21 +38,16 @@ def paired_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> Rows:
     for dataset, who in models.groupby("dataset", sort=False):
         right = example_contributions(found[dataset], "accuracy").astype(bool)
         gained, lost = (right[1:] & ~right[0]).sum(1), (~right[1:] & right[0]).sum(1)
-        names = who[["run_id", "dataset", "point_id", "seed"]].iloc[1:].astype({"seed": int}).to_dict("records")
-        counts = zip(names, gained.tolist(), lost.tolist(), mcnemar(gained, lost).tolist(), strict=True)
-        size = {"sentences": right.shape[1]}
-        rows += [name | size | {"gained": up, "lost": down, "p_value": p} for name, up, down, p in counts]
-    if rows:
-        adjust_families(rows, columns_key(()), "fdr_bh", "McNemar test")
+        counts = {"sentences": right.shape[1], "gained": gained, "lost": lost, "p_value": mcnemar(gained, lost)}
+        runs = who[["run_id", "dataset", "point_id", "seed"]].iloc[1:].astype({"seed": int})
+        rows += runs.assign(**counts).to_dict("records")
+    adjust_families(rows, columns_key(()), "fdr_bh", "McNemar test")
     return rows
 
 
 def mcnemar(gained: np.ndarray, lost: np.ndarray) -> np.ndarray:
     """Return the exact two-sided p [runs] of as many gains as losses (McNemar 1947; binomial)."""
     return np.minimum(2 * stats.binom.cdf(np.minimum(gained, lost), gained + lost, 0.5), 1.0)
-
-
-# Points ---------------------------------------------------------------------------------------------------------------
 
 
 def paired_point_rows(models: pd.DataFrame, found: Mapping[str, Predictions], study: FittedStudy) -> Rows:
@@ -105,34 +97,18 @@ def bootstrap_bands(differences: Sequence[np.ndarray], confidence: float) -> Row
     together, so that the largest |t| of a draw gives the simultaneous interval (Romano and Wolf 2005). A point where
     models hardly differ has a reason instead.
     """
-    means = np.concatenate([part.mean(1) for part in differences]) if differences else np.empty(0)
-    errors = np.concatenate([standard_errors(part) for part in differences]) if differences else np.empty(0)
-    differ = np.concatenate([(part != 0).sum(1) >= FEW_DIFFERENCES for part in differences]) if differences else []
-    if not np.any(differ):
-        return [{"estimate": float(mean), "reason": TOO_ALIKE} for mean in means]
+    rows = [{"estimate": float(mean)} for part in differences for mean in part.mean(1)]
+    differ = [(row != 0).sum() >= FEW_DIFFERENCES for part in differences for row in part]
+    if not any(differ):
+        return [row | {"reason": TOO_ALIKE} for row in rows]
+    errors = np.concatenate([part.std(1) / np.sqrt(max(part.shape[1] - 1, 1)) for part in differences]).tolist()
     t = np.concatenate([drawn_t(part) for part in differences], axis=1)
-    alone = np.quantile(t, confidence, axis=0)
+    alone = np.quantile(t, confidence, axis=0).tolist()
     at_once = float(np.quantile(t[:, differ].max(1), confidence))
     return [
-        {"estimate": mean} | (spans(mean, error, own, at_once) if enough else {"reason": TOO_ALIKE})
-        for mean, error, own, enough in zip(means.tolist(), errors.tolist(), alone.tolist(), differ, strict=True)
+        row | (intervals(row["estimate"], error, own, at_once) if enough else {"reason": TOO_ALIKE})
+        for row, error, own, enough in zip(rows, errors, alone, differ, strict=True)
     ]
-
-
-def spans(mean: float, error: float, alone: float, at_once: float) -> dict[str, float]:
-    """Return an interval for one point alone and one for all at once, from the quantiles of their t."""
-    wider = max(alone, at_once)
-    return {
-        "ci_low": mean - alone * error,
-        "ci_high": mean + alone * error,
-        "simultaneous_low": mean - wider * error,
-        "simultaneous_high": mean + wider * error,
-    }
-
-
-def standard_errors(values: np.ndarray) -> np.ndarray:
-    """Return the standard error of each row's mean [points]; values [points, sentences]."""
-    return values.std(1) / np.sqrt(values.shape[1] - 1) if values.shape[1] > 1 else np.zeros(len(values))
 
 
 def drawn_t(values: np.ndarray) -> np.ndarray:
@@ -142,9 +118,10 @@ def drawn_t(values: np.ndarray) -> np.ndarray:
     """
     generator, count = np.random.default_rng(DRAW_SEED), values.shape[1]
     centred = (values - values.mean(1, keepdims=True)).T
+    most = max(1, CHUNK // count)
     parts = []
-    for size in chunk_sizes(max(1, CHUNK // count)):
-        weights = generator.multinomial(count, np.full(count, 1 / count), size=size) / count
+    for start in range(0, DRAWS, most):
+        weights = generator.multinomial(count, np.full(count, 1 / count), size=min(most, DRAWS - start)) / count
         shift, square = weights @ centred, weights @ centred**2
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.abs(shift) / np.sqrt(np.maximum(square - shift**2, 0) / (count - 1))
@@ -152,17 +129,8 @@ def drawn_t(values: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def chunk_sizes(most: int) -> list[int]:
-    """Return sizes of at most so many that add up to DRAWS."""
-    whole, rest = divmod(DRAWS, most)
-    return [most] * whole + [rest] * (rest > 0)
-
-
-# Who would win --------------------------------------------------------------------------------------------------------
-
-
 def winning_chances(names: Rows, surface: Surface) -> Rows:
-    """Return for each tried point the probability that a run of another seed beats the baseline on this test set.
+    """Return for each tried point how likely a run of another seed is better than the baseline on these sentences.
 
     The noise is that between all seeds of a point, what a seed does to all of its runs included, for another seed has a
     shift of its own. Where noise differs between settings it is the point's own, which leaves such shifts out.

@@ -1,4 +1,4 @@
-"""Which tried settings no other one beats in every metric: on the observed means, and as far as noise allows.
+"""Which tried settings no other one dominates: on the observed means, and as far as noise allows.
 
 A setting's mean over seeds is compared with every other setting's in every metric at once. What all runs of a seed have
 in common cancels in a difference of two settings, so noise is what cell means and seeds together leave.
@@ -6,10 +6,8 @@ in common cancels in a difference of two settings, so noise is what cell means a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,12 +18,11 @@ from finevar.analyses.fits import FittedStudy, Plan
 from finevar.metrics import SECONDS, towards
 from finevar.statistics.noise import modelled_noise
 from finevar.statistics.regression import Surface
+from finevar.tables import Rows
 
 ALL_DATASETS = ""  # the mean over data sets
 ONE_SEED = "without a second seed it is unknown how much a mean would move"
-
-Rows = list[dict[str, Any]]
-Noise = tuple[np.ndarray, np.ndarray]  # variance between seeds and its degrees of freedom, each [points]
+Noise = np.ndarray  # variance between seeds and its degrees of freedom [2, points]
 
 
 def wanted_metrics(plan: Plan) -> list[str]:
@@ -38,20 +35,18 @@ def wanted_metrics(plan: Plan) -> list[str]:
 
 @dataclass(frozen=True)
 class Means:
-    """Means over seeds at the tried points, and the noise of each and of every difference of two."""
+    """Means over seeds at the tried points, and the noise of each and of every difference of two; NaN with one seed."""
 
     values: np.ndarray  # [points]
     runs: np.ndarray  # [points]
-    variances: np.ndarray | None  # [points]; None with one seed
-    gap_variances: np.ndarray | None  # [points, points]
-    gap_df: np.ndarray | None  # [points, points]: the degrees of freedom that each of those is worth
+    variances: np.ndarray  # [points]
+    gap_variances: np.ndarray  # [points, points]
+    gap_df: np.ndarray  # [points, points]: the degrees of freedom that each of those is worth
 
-    def scaled(self, factor: float) -> Means:
-        """Return the means times a factor."""
-        if self.variances is None:
-            return Means(self.values * factor, self.runs, None, None, None)
-        square = factor**2
-        return Means(self.values * factor, self.runs, self.variances * square, self.gap_variances * square, self.gap_df)
+    @property
+    def known(self) -> bool:
+        """Say whether the noise is known."""
+        return not np.isnan(self.variances).any()
 
 
 def seed_means(runs: pd.DataFrame, points: Sequence[str], noise: Noise | None) -> Means:
@@ -73,12 +68,11 @@ def seed_means(runs: pd.DataFrame, points: Sequence[str], noise: Noise | None) -
     alike = len(runs) / runs["trajectory_id"].nunique()
     rest = len(runs) - len(points) - np.linalg.matrix_rank(within) * alike
     if rest < 1:
-        return Means(weights @ values, counts, None, None, None)
-    if noise is None:
+        noise = np.full((2, len(points)), np.nan)
+    elif noise is None:
         left = values - members.T @ (average @ values)
         left = left - within @ (to_shifts @ left)
-        pooled = float((left**2).sum()) / rest
-        noise = np.full(len(points), pooled), np.full(len(points), rest / alike)
+        noise = np.tile([[float((left**2).sum()) / rest], [rest / alike]], len(points))
     cov = (weights * noise[0][cells]) @ weights.T
     return Means(weights @ values, counts, np.diag(cov), gap_variances(cov), gap_df(np.diag(cov), noise[1]))
 
@@ -102,15 +96,13 @@ def gap_df(variances: np.ndarray, df: np.ndarray) -> np.ndarray:
 
 def averaged(parts: Sequence[Means]) -> Means:
     """Return the means over data sets, each with noise of its own (degrees of freedom after Satterthwaite 1946)."""
-    values = np.mean([part.values for part in parts], axis=0)
-    runs = np.sum([part.runs for part in parts], axis=0)
-    if any(part.variances is None for part in parts):
-        return Means(values, runs, None, None, None)
     square = len(parts) ** 2
     gaps = np.stack([part.gap_variances for part in parts]) / square
     with np.errstate(invalid="ignore"):  # a point against itself
         df = gaps.sum(0) ** 2 / (gaps**2 / np.stack([part.gap_df for part in parts])).sum(0)
-    return Means(values, runs, np.sum([part.variances for part in parts], axis=0) / square, gaps.sum(0), df)
+    variances = np.sum([part.variances for part in parts], axis=0) / square
+    values, runs = np.mean([part.values for part in parts], axis=0), np.sum([part.runs for part in parts], axis=0)
+    return Means(values, runs, variances, gaps.sum(0), df)
 
 
 # Dominance ------------------------------------------------------------------------------------------------------------
@@ -126,9 +118,9 @@ def nondominated(values: np.ndarray) -> np.ndarray:
 
 
 def dominance_p(means: Sequence[Means]) -> np.ndarray:
-    """Return p-values [points, points] of the hypothesis that the second point does not beat the first in every metric.
+    """Return p-values [points, points] of the hypothesis that the second point does not dominate the first.
 
-    means: of each metric, more being better. It is beaten only where every single metric shows it, so the largest of
+    means: of each metric, more being better. It is dominated only where every single metric shows it, so the largest of
     the one-sided p-values is that of all (intersection-union; Berger 1982).
     """
     largest = np.zeros_like(means[0].gap_variances)
@@ -148,19 +140,17 @@ def judged_points(means: Sequence[Means], points: Sequence[str], alpha: float) -
     """
     efficient = nondominated(np.column_stack([metric.values for metric in means]))
     rows = [{"point_id": point, "efficient": bool(kept)} for point, kept in zip(points, efficient, strict=True)]
-    if any(metric.variances is None for metric in means):
+    if not all(metric.known for metric in means):
         return [row | {"reason": ONE_SEED} for row in rows]
     if len(points) < 2:
         return [row | {"verdict": "efficient"} for row in rows]
     single = dominance_p(means)
-    best = single.argmin(1)
     p_values = np.minimum(single.min(1) * (len(points) - 1), 1.0)
     adjusted = multipletests(p_values, method="holm")[1]
-    for number, row in enumerate(rows):
-        shown = bool(adjusted[number] < alpha)
-        verdict = "dominated" if shown else "efficient" if row["efficient"] else "open"
-        row |= {"p_value": float(p_values[number]), "p_adjusted": float(adjusted[number]), "verdict": verdict}
-        row["dominated_by"] = points[best[number]] if shown else None
+    for row, best, p, p_holm in zip(rows, single.argmin(1), p_values.tolist(), adjusted.tolist(), strict=True):
+        verdict = "dominated" if p_holm < alpha else "efficient" if row["efficient"] else "open"
+        row |= {"p_value": p, "p_adjusted": p_holm, "verdict": verdict}
+        row["dominated_by"] = points[best] if verdict == "dominated" else None
     return rows
 
 
@@ -187,7 +177,7 @@ def pareto_tables(study: FittedStudy) -> dict[str, Rows]:
     for dataset, ids in own.items():
         means = {name: found[dataset] for name, found in by_metric.items()}
         tables["pareto"] += mean_rows(means, dataset, list(ids.values()))
-        better = [metric.scaled(towards(name)) for name, metric in means.items()]
+        better = [replace(metric, values=towards(name) * metric.values) for name, metric in means.items()]
         judged = judged_points(better, list(ids.values()), 1 - plan.confidence)
         tables["pareto_points"] += [{"dataset": dataset} | row for row in judged]
     return tables
@@ -208,35 +198,31 @@ def own_points(study: FittedStudy) -> dict[str, dict[str, str]]:
 
     With several data sets that have the same points, the mean over them comes last.
     """
-    cells = study.metrics.assign(point=shared_names(study)).drop_duplicates(["dataset", "point"])
-    points = list(dict.fromkeys(cells["point"]))
-    own = {}
-    for dataset, found in cells.groupby("dataset", sort=False):
-        ids = dict(zip(found["point"], found["point_id"], strict=True))
-        own[dataset] = {point: ids[point] for point in points if point in ids}
-    if len(own) > 1 and all(len(ids) == len(points) for ids in own.values()):
-        own[ALL_DATASETS] = {point: point for point in points}
+    names = shared_names(study)
+    own: dict[str, dict[str, str]] = {}
+    for dataset, found in study.metrics.groupby("dataset", sort=False)["point_id"]:
+        ids = {names[point]: point for point in reversed(found.unique())}
+        own[dataset] = {point: ids[point] for point in dict.fromkeys(names.values()) if point in ids}
+    if len(own) > 1 and all(len(ids) == len(set(names.values())) for ids in own.values()):
+        own[ALL_DATASETS] = {point: point for point in dict.fromkeys(names.values())}
     return own
 
 
-def shared_names(study: FittedStudy) -> pd.Series:
-    """Return for each run the first id of a point with its levels."""
-    return study.metrics.groupby(list(study.plan.codings), sort=False)["point_id"].transform("first")
+def shared_names(study: FittedStudy) -> dict[str, str]:
+    """Return the first id of a point with its levels, for each point."""
+    first = study.metrics.groupby(list(study.plan.codings), sort=False)["point_id"].transform("first")
+    return dict(zip(study.metrics["point_id"], first, strict=True))
 
 
 def metric_means(study: FittedStudy, surface: Surface | None, own: Mapping[str, Mapping[str, str]]) -> dict[str, Means]:
     """Return a metric's means by data set; seconds, as logarithms, where there is no surface."""
-    if surface is None:
-        runs = study.metrics[study.metrics["status"] == "ok"]
-        runs = runs.assign(value=np.log(runs["train_seconds"].to_numpy(float)))
-    else:
-        runs = surface.runs.assign(value=surface.fit.values)
-    shared = dict(zip(study.metrics["run_id"], shared_names(study), strict=True))
-    runs = runs.assign(point=runs["run_id"].map(shared))
-    points = {dataset: list(ids) for dataset, ids in own.items() if dataset != ALL_DATASETS}
+    runs = study.metrics[study.metrics["status"] == "ok"] if surface is None else surface.runs
+    values = np.log(runs["train_seconds"].to_numpy(float)) if surface is None else surface.fit.values
+    runs = runs.assign(value=values, point=runs["point_id"].map(shared_names(study)))
     found = {
-        dataset: seed_means(runs[runs["dataset"] == dataset], names, setting_noise(surface, runs, names))
-        for dataset, names in points.items()
+        dataset: seed_means(runs[runs["dataset"] == dataset], list(ids), setting_noise(surface, runs, list(ids)))
+        for dataset, ids in own.items()
+        if dataset != ALL_DATASETS
     }
     return found | ({ALL_DATASETS: averaged(list(found.values()))} if ALL_DATASETS in own else {})
 
@@ -246,21 +232,17 @@ def setting_noise(surface: Surface | None, runs: pd.DataFrame, points: Sequence[
     if surface is None or surface.pure_error_sd is None or not surface.has_own_noise:
         return None
     levels = runs.drop_duplicates("point").set_index("point").loc[list(points), list(surface.codings)]
-    variances, df = np.array(modelled_noise(surface, levels.to_dict("records"))).T
-    return variances, df
+    return np.array(modelled_noise(surface, levels.to_dict("records"))).T
 
 
 def mean_rows(means: Mapping[str, Means], dataset: str, points: Sequence[str]) -> Rows:
     """Return a row a point and metric; seconds as geometric means."""
     rows = []
     for name, metric in means.items():
-        for number, point in enumerate(points):
-            value = float(metric.values[number])
-            error = None if metric.variances is None else math.sqrt(metric.variances[number])
-            if name == SECONDS:
-                value = math.exp(value)
-                error = None if error is None else value * error
-            row = {"dataset": dataset, "point_id": point, "response": name, "mean": value, "std_error": error}
-            row |= {"runs": int(metric.runs[number])} | ({"reason": ONE_SEED} if error is None else {})
-            rows.append(row)
+        values, errors = metric.values, np.sqrt(metric.variances)
+        if name == SECONDS:
+            values, errors = np.exp(values), np.exp(values) * errors
+        columns = {"dataset": dataset, "point_id": points, "response": name, "mean": values}
+        columns |= {"std_error": errors} if metric.known else {"reason": ONE_SEED}
+        rows += pd.DataFrame(columns | {"runs": metric.runs.astype(int)}).to_dict("records")
     return rows

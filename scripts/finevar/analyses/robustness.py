@@ -20,18 +20,15 @@ from finevar.statistics.estimability import Obstacle
 from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface, contrast
 from finevar.statistics.sensitivity import sensitivity_rows
-from finevar.statistics.specifications import Specification, agreement, specifications
-
-Rows = list[dict[str, Any]]
+from finevar.statistics.specifications import agreement, specifications
+from finevar.tables import Rows
 
 
 def robustness_tables(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables sensitivity and robustness; in both, what is reported comes first."""
-    verdicts = {(row["response"], row["factor"]): row["verdict"] for row in judged_effects(study.surfaces)}
-    return {
-        "sensitivity": [row for surface in study.surfaces for row in sensitivity_rows(surface)],
-        "robustness": [row for surface in study.surfaces for row in response_rows(surface, verdicts)],
-    }
+    verdicts = {(row["response"], row["factor"]): row["verdict"] for row in judged_effects(study)}
+    robustness = study.rows(lambda surface: response_rows(surface, verdicts))
+    return {"sensitivity": study.rows(sensitivity_rows), "robustness": robustness}
 
 
 def response_rows(surface: Surface, verdicts: Mapping[tuple[str, str], str]) -> Rows:
@@ -39,33 +36,16 @@ def response_rows(surface: Surface, verdicts: Mapping[tuple[str, str], str]) -> 
 
     verdicts: by response and factor.
     """
-    tried, untried = specifications(surface)
-    points = surface.points
+    tried, points = specifications(surface), surface.points
     best = int(np.argmax(oriented_values(surface, points)[0]))
-    left_out = [
-        {"coding": coding, "degree": degree, "reported": False, "reason": unsupported_text(found)}
-        for coding, degree, found in untried
-    ]
     rows = []
     for factor in surface.codings:
         about = {"response": surface.response, "factor": factor, "conclusion": verdicts[surface.response, factor]}
-        changes = [change_row(each.surface, factor) for each in tried]
+        changes = [without(found) or change_row(found, factor) for _, found in tried]
         agrees = [{"agrees": agreement(row, changes[0], surface.alpha)} for row in changes]
-        rows += [about | each.names | row | said for each, row, said in zip(tried, changes, agrees, strict=True)]
-        rows += [about | row for row in left_out]
+        rows += [about | names | row | said for (names, _), row, said in zip(tried, changes, agrees, strict=True)]
     about = {"response": surface.response, "factor": "", "conclusion": str(points["point_id"].iloc[best])}
-    rows += [about | each.names | setting_row(each, points, best) for each in tried]
-    return rows + [about | row for row in left_out]
-
-
-def unsupported_text(found: Obstacle) -> str:
-    """Say why the runs cannot support a specification."""
-    if found.code == Stop.FEW_LEVELS:
-        return levels_text(found.levels)
-    if found.code == Stop.ALIASED:
-        return f"the runs cannot tell these terms from those before them: {', '.join(found.aliased)}"
-    what = "trajectories" if found.code == Stop.FEW_CLUSTERS else "runs"
-    return f"the {what} are too few for its terms"
+    return rows + [about | names | (without(found) or setting_row(found, points, best)) for names, found in tried]
 
 
 def change_row(surface: Surface, factor: str) -> dict[str, Any]:
@@ -78,22 +58,34 @@ def change_row(surface: Surface, factor: str) -> dict[str, Any]:
     return {"estimate": towards(surface.response) * change.estimate, "p_value": change.p_value}
 
 
-def setting_row(each: Specification, points: pd.DataFrame, best: int) -> dict[str, Any]:
+def setting_row(surface: Surface, points: pd.DataFrame, best: int) -> dict[str, Any]:
     """Return by how much another tried setting is better than the recommended one, and whether that is significant.
 
     best: the number of the recommended one. Its p is one-sided and counts all other settings (Bonferroni), since the
     best of them is looked at; there is none where the specification recommends the same setting.
     """
-    values, weights = oriented_values(each.surface, points)
+    values, weights = oriented_values(surface, points)
     own = int(np.argmax(values))
     if own == best:
         return {"estimate": 0.0, "agrees": True}
-    gap = contrast(each.surface, towards(each.surface.response) * (weights[own] - weights[best]))
+    gap = contrast(surface, towards(surface.response) * (weights[own] - weights[best]))
     p_value = min(1.0, gap.p_value / 2 * (len(values) - 1))
-    return {"estimate": gap.estimate, "p_value": p_value, "agrees": p_value >= each.surface.alpha}
+    return {"estimate": gap.estimate, "p_value": p_value, "agrees": p_value >= surface.alpha}
 
 
 def oriented_values(surface: Surface, points: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the predictions at the tried settings, higher being better, and their weights [settings, parameters]."""
     weights = point_contrasts(surface, points)
     return towards(surface.response) * weights @ surface.fit.params, weights
+
+
+def without(found: Surface | Obstacle) -> dict[str, str]:
+    """Say why the runs cannot support a specification; nothing where they do."""
+    if isinstance(found, Surface):
+        return {}
+    if found.code == Stop.FEW_LEVELS:
+        return {"reason": levels_text(found.levels)}
+    if found.code == Stop.ALIASED:
+        return {"reason": f"the runs cannot separate these terms from those before them: {', '.join(found.aliased)}"}
+    what = "trajectories" if found.code == Stop.FEW_CLUSTERS else "runs"
+    return {"reason": f"the {what} are too few for its terms"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import warnings
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,15 +11,14 @@ from opda.nonparametric import EmpiricalDistribution
 from scipy import stats
 
 from finevar.analyses.fits import FittedStudy
-from finevar.metrics import LOWER_IS_BETTER, towards
+from finevar.metrics import towards
+from finevar.tables import Rows
 
 MOST_DRAWS = 60  # numbers of draws in a curve
 BAND_SEED = 20250104
 MOST_FOR_TIGHT = 60  # runs; beyond, the simulation behind the tighter band takes seconds
 TIGHT, WIDE = "Learned-Miller and DeStefano", "Kolmogorov-Smirnov"
 OPDA = {TIGHT: "ld_equal_tailed", WIDE: "ks"}
-
-Rows = list[dict[str, Any]]
 
 
 def tuning_rows(study: FittedStudy) -> dict[str, Rows]:
@@ -43,30 +41,21 @@ def curve_rows(runs: pd.DataFrame, response: str, confidence: float) -> Rows:
     runs = runs[runs[response].notna() | (runs["status"] == "diverged")]
     if runs[response].notna().sum() < 2:
         return [{"reason": f"fewer than two finished runs with a value of {response}"}]
-    worst = runs[response].max() if response in LOWER_IS_BETTER else runs[response].min()
-    sign = towards(response)
-    values = sign * runs[response].fillna(worst).to_numpy(float)
-    settings = runs["point_id"].nunique()
+    sign, settings = towards(response), runs["point_id"].nunique()
+    values = sign * runs[response].to_numpy(float)
+    values = np.where(np.isnan(values), np.nanmin(values), values)
     draws = np.unique(np.geomspace(1, settings, MOST_DRAWS).round().astype(int))
     weights = best_weights(values, draws)
     low, high, method = band(values, draws, confidence)
-    ends = (low, high) if sign > 0 else (-high, -low)
     again = other_seeds(values, runs["point_id"])
-    diverged = int((runs["status"] == "diverged").sum())
-    shared = {"settings": settings, "runs": len(runs), "method": method, "reason": reason(again, diverged)}
-    columns = {"expected": sign * weights @ values, "ci_low": ends[0], "ci_high": ends[1]}
-    columns |= {"expected_again": sign * weights @ again} if np.isfinite(again).all() else {}
-    return [
-        {"draws": int(count)} | {name: float(column[number]) for name, column in columns.items()} | shared
-        for number, count in enumerate(draws)
-    ]
-
-
-def reason(again: np.ndarray, diverged: int) -> str | None:
-    """Say why there is no value at a fresh seed, and how diverged runs were counted."""
-    parts = [] if np.isfinite(again).all() else ["a setting has one run only, so its value at a fresh seed is unknown"]
-    parts += [f"{diverged} diverged, counted as the worst finished run"] if diverged else []
-    return "; ".join(parts) or None
+    known, diverged = np.isfinite(again).all(), int((runs["status"] == "diverged").sum())
+    reasons = [] if known else ["a setting has one run only, so its value at a fresh seed is unknown"]
+    reasons += [f"{diverged} diverged, counted as the worst finished run"] if diverged else []
+    columns = {"draws": draws, "expected": sign * weights @ values}
+    columns |= dict(zip(("ci_low", "ci_high"), (low, high) if sign > 0 else (-high, -low), strict=True))
+    columns |= {"expected_again": sign * weights @ again} if known else {}
+    shared = {"settings": settings, "runs": len(runs), "method": method, "reason": "; ".join(reasons) or None}
+    return pd.DataFrame(columns).assign(**shared).to_dict("records")
 
 
 def best_weights(values: np.ndarray, draws: np.ndarray) -> np.ndarray:

@@ -7,8 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from finevar.reasons import Undecided
-
-Rows = list[dict[str, Any]]
+from finevar.tables import Rows
 
 SAID = ("name", "response", "term", "framework", "source", "finding", "sign", "p_published")
 FINDINGS = ("estimate", "ci_low", "ci_high", "p_value", "p_adjusted", "from_level", "to_level", "verdict", "reason")

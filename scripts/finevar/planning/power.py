@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from finevar.analyses.fits import SPAN, natural_scale, term_unit
+from finevar.analyses.fits import SPAN, term_unit
 from finevar.analyses.gates import stop_reason
 from finevar.metrics import RESPONSES
 from finevar.reasons import Reason
@@ -85,28 +85,21 @@ def diagnose(matrix: np.ndarray, names: list[str]) -> Diagnosis:
     Variance inflation against a column that is orthogonal to all others; condition number of the columns scaled to
     length 1 (Belsley, Kuh & Welsch 1980).
     """
-    scaled = matrix / np.linalg.norm(matrix, axis=0)
-    singular = np.linalg.svd(scaled, compute_uv=False)
-    aliased = aliased_terms(matrix, names)
+    singular = np.linalg.svd(matrix / np.linalg.norm(matrix, axis=0), compute_uv=False)
+    aliased, others = aliased_terms(matrix, names), names[1:]
     deviations = matrix[:, 1:] - matrix[:, 1:].mean(0)
-    correlations = np.corrcoef(deviations, rowvar=False).reshape(len(names) - 1, -1)
-    inflation = np.diag(np.linalg.inv(correlations)) if not aliased else np.full(len(names) - 1, math.inf)
+    correlations = np.corrcoef(deviations, rowvar=False).reshape(len(others), -1)
+    inflation = np.diag(np.linalg.inv(correlations)) if not aliased else np.full(len(others), math.inf)
+    upper = np.triu(np.abs(correlations), k=1)
+    first, second = np.unravel_index(int(upper.argmax()), upper.shape)
+    worst = others[first], others[second], float(correlations[first, second])
     return Diagnosis(
         rank=len(names) - len(aliased),
         aliased=aliased,
-        vif=dict(zip(names[1:], map(float, inflation), strict=True)),
+        vif=dict(zip(others, map(float, inflation), strict=True)),
         condition=math.inf if aliased else float(singular[0] / singular[-1]),
-        worst_pair=worst_pair(correlations, names[1:]),
+        worst_pair=worst if len(others) > 1 else None,
     )
-
-
-def worst_pair(correlations: np.ndarray, names: list[str]) -> tuple[str, str, float] | None:
-    """Return the two columns of largest absolute correlation, and that; None of a single column."""
-    if len(names) < 2:
-        return None
-    upper = np.triu(np.abs(correlations), k=1)
-    first, second = np.unravel_index(int(upper.argmax()), upper.shape)
-    return names[first], names[second], float(correlations[first, second])
 
 
 def planned_gate(design: Design) -> Reason | None:
@@ -143,10 +136,8 @@ def detectable_effects(design: Design, alpha: float, power: float = POWER) -> De
         used *= df / errors.count
     std_errors = np.sqrt(np.diag(bread))
     widening = np.sqrt(np.diag(used)) / std_errors
-    effects = [
-        error * detectable(df, alpha, power, wide) for error, wide in zip(std_errors, widening.tolist(), strict=True)
-    ]
-    return Detectable(std_errors, np.array(effects), df, alpha, power)
+    effects = std_errors * [detectable(df, alpha, power, wide) for wide in widening.tolist()]
+    return Detectable(std_errors, effects, df, alpha, power)
 
 
 def strictness(found: Detectable, tests: int) -> float:
@@ -160,20 +151,11 @@ def term_rows(design: Design, found: Detectable, noise_sd: float) -> list[dict[s
     The change is that of the report's verdicts: low to high for a first-order term, centre to edge for a square.
     """
     rows = []
-    for number, term in enumerate(design.columns):
-        if not term:
-            continue
-        coded, group = float(found.effects[number]) * noise_sd, term_group(term)
-        rows.append(
-            {
-                "term": term_name(term),
-                "group": group,
-                "coded": coded,
-                "natural": coded * natural_scale(design.codings, term),
-                "unit": term_unit(design.codings, term, "natural"),
-                "change": coded * SPAN[group],
-            }
-        )
+    for term, coded in zip(design.columns, (found.effects * noise_sd).tolist(), strict=False):
+        if term:
+            (scale, unit), group = term_unit(design.codings, term, "natural"), term_group(term)
+            row = {"term": term_name(term), "group": group, "coded": coded, "natural": coded * scale}
+            rows.append(row | {"unit": unit, "change": coded * SPAN[group]})
     return rows
 
 
@@ -204,19 +186,17 @@ class Noise:
 def expected_noise(response: str, finished: pd.DataFrame, eval_examples: int) -> Noise:
     """Return the noise of the study's own finished runs where they have enough seeds in common, else the prior.
 
-    finished: rows of columns.METRICS, perhaps none. eval_examples: of the smallest evaluation set.
+    finished: rows of columns.METRICS, perhaps none. eval_examples: of the smallest evaluation set, from which the prior
+    of the test set's error follows for accuracy, and roughly for F1; there is none for others.
     What a seed shifts all runs by is part of it, though the fits take that out: the power is then cautious.
     """
-    used = finished[(finished["status"] == "ok") & finished[response].notna()] if len(finished) else finished
-    error = f"{response}_se"
-    measured_se = used[error].median() if error in used and used[error].notna().any() else None
-    sd, df = pure_error(used, response) if len(used) else (None, 0)
-    if df < ENOUGH_DF:
-        sd, df = RESPONSES[response].usual_sd, None
-    return Noise(sd, df, prior_test_set_se(response, eval_examples) if measured_se is None else float(measured_se))
-
-
-def prior_test_set_se(response: str, eval_examples: int) -> float | None:
-    """Return the standard error that the test set's size leaves in accuracy, and roughly in F1; None for others."""
-    share = RESPONSES[response].usual_value
-    return None if share is None else math.sqrt(share * (1 - share) / eval_examples)
+    used, error, usual = finished, f"{response}_se", RESPONSES[response]
+    sd, df, test_set_se = None, 0, None
+    if len(finished):
+        used = finished[(finished["status"] == "ok") & finished[response].notna()]
+        sd, df = pure_error(used, response)
+    if error in used and used[error].notna().any():
+        test_set_se = float(used[error].median())
+    elif (share := usual.usual_value) is not None:
+        test_set_se = math.sqrt(share * (1 - share) / eval_examples)
+    return Noise(*((sd, df) if df >= ENOUGH_DF else (usual.usual_sd, None)), test_set_se)

@@ -74,8 +74,7 @@ class Grid:
         """
         values = values.reshape(*values.shape[:-1], *self.shape)
         for axis, size in enumerate(self.shape, start=-len(self.shape)):
-            contrasts = helmert(size, full=True) / math.sqrt(size)
-            values = np.moveaxis(np.tensordot(values, contrasts, (axis, 1)), -1, axis)
+            values = np.moveaxis(np.tensordot(values, helmert(size, full=True) / math.sqrt(size), (axis, 1)), -1, axis)
         return values.reshape(*values.shape[: -len(self.shape)], -1)[..., self.order]
 
     def by_set(self, products: np.ndarray) -> np.ndarray:

@@ -9,22 +9,20 @@ import pandas as pd
 from scipy import sparse, stats
 
 from finevar.statistics.covariance import fit_ols, wald_test
-from finevar.statistics.regression import SHARED, Surface
+from finevar.statistics.regression import SHARED, Rows, Surface
 
 SEEDS_FOR_SIGNS = 6  # with fewer, the sign changes find too much (see make calibrate)
 SIGN_CHANGES = 999
 SIGN_SEED = 20250103
 
-Rows = list[dict[str, Any]]
-
 
 def check_rows(surface: Surface) -> Rows:
     """Return a row per check of a surface; a test whose assumptions do not hold has a reason instead of a p-value."""
-    growing = surface.unequal if surface.has_own_noise else None
+    growing = {"p_value": None, "reason": surface.unequal} if surface.has_own_noise else {}
     rows = [
         lack_of_fit(surface, surface.unequal),
         breusch_pagan_row(surface),
-        reset(surface) | withheld(growing),
+        reset(surface) | growing,
         normality(surface),
     ]
     influence = influence_table(surface)
@@ -32,11 +30,6 @@ def check_rows(surface: Surface) -> Rows:
         worst = influence.loc[influence[column].round(12).idxmax()]  # of a balanced design's ties the first run
         rows.append({"check": check, "statistic": float(worst[column]), "run_id": worst["run_id"]})
     return [{"response": surface.response} | row for row in rows]
-
-
-def withheld(reason: str | None) -> dict[str, Any]:
-    """Return the columns that withhold a p-value, where there is a reason to."""
-    return {"p_value": None, "reason": reason} if reason else {}
 
 
 def saturated_cells(surface: Surface, values: np.ndarray | None = None) -> tuple[np.ndarray, int]:
@@ -47,16 +40,14 @@ def saturated_cells(surface: Surface, values: np.ndarray | None = None) -> tuple
     """
     runs = surface.runs
     values = surface.fit.values[:, None] if values is None else values
-    cells = pd.factorize(runs["dataset"].astype(str) + " " + runs["point_id"].astype(str))[0]
-    seeds = pd.factorize(runs["seed"])[0]
+    cells, seeds = surface.cells, pd.factorize(runs["seed"])[0]
     members = sparse.csr_array((np.ones(len(cells)), (cells, np.arange(len(cells)))))
     means = members / members.sum(axis=1)[:, None]
     shifts = np.eye(seeds.max() + 1)[seeds][:, 1:]
     shifts = shifts - members.T @ (means @ shifts)
     within = values - members.T @ (means @ values)
     rank = int(np.linalg.matrix_rank(shifts)) if shifts.size else 0
-    if rank:
-        within = within - shifts @ np.linalg.lstsq(shifts, within, rcond=None)[0]
+    within = within - shifts @ np.linalg.lstsq(shifts, within, rcond=None)[0] if rank else within
     return (within**2).sum(axis=0), len(runs) - members.shape[0] - rank
 
 
@@ -74,13 +65,12 @@ def lack_of_fit(surface: Surface, unequal: str | None = None) -> dict[str, Any]:
     if df < 1:
         return row | {"reason": "not testable: the surface has as many terms as there are cells"}
     missed = surface.fit.ssr - error
-    f_value = missed / df / (error / error_df)
-    sums = {"sum_sq": missed, "sum_sq_error": error, "df_numerator": df, "df_denominator": float(error_df)}
-    row |= sums | {"statistic": f_value}
+    row["statistic"] = f_value = missed / df / (error / error_df)
+    row |= {"sum_sq": missed, "sum_sq_error": error, "df_numerator": df, "df_denominator": float(error_df)}
     if not unequal:
         return row | {"p_value": float(stats.f.sf(f_value, df, error_df))}
     if surface.runs["seed"].nunique() < SEEDS_FOR_SIGNS:
-        return row | withheld(f"{unequal}; with {SEEDS_FOR_SIGNS} seeds another could be used")
+        return row | {"p_value": None, "reason": f"{unequal}; with {SEEDS_FOR_SIGNS} seeds another could be used"}
     return row | {
         "p_value": sign_change_p(surface),
         "reason": f"by {SIGN_CHANGES} random sign changes, since {unequal}",
@@ -108,9 +98,8 @@ def sign_change_p(surface: Surface) -> float:
 
 def breusch_pagan_row(surface: Surface) -> dict[str, Any]:
     """Test whether the noise depends on the factors."""
-    statistic, df, p = surface.breusch_pagan
     row = {"check": "breusch_pagan", "df_numerator": float(len(surface.codings))}
-    return row | {"df_denominator": df, "statistic": statistic, "p_value": p}
+    return row | dict(zip(("statistic", "df_denominator", "p_value"), surface.breusch_pagan, strict=True))
 
 
 def reset(surface: Surface) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.diagnostic import het_breuschpagan
 
 
 @dataclass(frozen=True)
@@ -117,17 +116,12 @@ def contrasts(fit: Fit, weights: np.ndarray, confidence: float, *, null: float =
 def errors_of(runs: pd.DataFrame) -> Errors:
     """Choose the covariance from the runs, and say why."""
     if "owner" in runs:  # models that others trained
-        return clustered_by(
-            runs["trajectory_id"].to_numpy(),
-            "models of one owner share code, data and habits, so their errors go together",
-        )
-    trajectories = runs["trajectory_id"]
-    if not trajectories.duplicated().any():
+        shared = "models of one owner share code, data and habits, so their errors go together"
+        return clustered_by(runs["trajectory_id"].to_numpy(), shared)
+    if not runs["trajectory_id"].duplicated().any():
         return INDEPENDENT
-    return clustered_by(
-        trajectories.to_numpy(),
-        "runs that differ in epochs only share a trajectory, so their errors go together",
-    )
+    shared = "runs that differ in epochs only share a trajectory, so their errors go together"
+    return clustered_by(runs["trajectory_id"].to_numpy(), shared)
 
 
 def clustered_by(labels: np.ndarray, reason: str) -> Errors:
@@ -186,22 +180,8 @@ def jackknifes(matrix: np.ndarray, clusters: np.ndarray) -> bool:
 
 def jackknife_sums(rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """Return the sums of rows [runs, columns] within clusters [clusters, columns], times sqrt((G - 1) / G)."""
-    count = int(clusters.max()) + 1
-    sums = np.zeros((count, rows.shape[1]))
-    np.add.at(sums, clusters, rows)
-    return sums * math.sqrt((count - 1) / count)
-
-
-def breusch_pagan(fit: Fit, exog: np.ndarray, errors: Errors) -> tuple[float, float, float]:
-    """Return F, its denominator's degrees of freedom and p of the hypothesis that noise does not depend on exog.
-
-    exog: [runs, columns], the first constant. Koenker's (1981) studentised form; with clusters a Wald test under CR3.
-    """
-    if errors.clusters is None:
-        _, _, f_value, p = het_breuschpagan(fit.resid, exog)
-        return float(f_value), float(len(exog) - exog.shape[1]), float(p)
-    f_value, p = wald_test(fit_ols(fit.resid**2, exog, errors), list(range(1, exog.shape[1])))
-    return f_value, fit.df, p
+    sums = np.stack([rows[members].sum(0) for members in cluster_rows(clusters)])
+    return sums * math.sqrt((len(sums) - 1) / len(sums))
 
 
 def wald_test(fit: Fit, columns: list[int]) -> tuple[float, float]:
@@ -211,8 +191,6 @@ def wald_test(fit: Fit, columns: list[int]) -> tuple[float, float]:
     """
     estimate, cov = fit.params[columns], fit.cov[np.ix_(columns, columns)]
     count = len(columns)
-    f_value = float(estimate @ np.linalg.solve(cov, estimate)) / count
-    rest = fit.df - count + 1
-    if fit.df < fit.df_resid:
-        f_value *= rest / fit.df
-    return f_value, float(stats.f.sf(f_value, count, rest if fit.df < fit.df_resid else fit.df))
+    rest = fit.df - count + 1 if fit.df < fit.df_resid else fit.df
+    f_value = float(estimate @ np.linalg.solve(cov, estimate)) / count * (rest / fit.df)
+    return f_value, float(stats.f.sf(f_value, count, rest))

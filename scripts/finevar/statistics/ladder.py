@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from finevar.statistics.covariance import Fit, fit_ols, wald_test
 from finevar.statistics.estimability import obstacle
-from finevar.statistics.regression import Surface
+from finevar.statistics.regression import Rows, Surface
 from finevar.study.coding import TERM_ORDER, Term, design_matrix, term_group, terms
 
 GROUP_OF_RUNG = dict(zip(TERM_ORDER, ("first_order", "two_way", "quadratic", "cubic"), strict=True))
 
 
-def ladder_rows(surface: Surface, order: str, unequal: str | None) -> list[dict[str, Any]]:
+def ladder_rows(surface: Surface, order: str, unequal: str | None) -> Rows:
     """Return a row per rung: sequential F against the largest rung's residual, Wald F, and the quality of its model.
 
     unequal: why the sequential F has no p-value, where noise is unequal or runs are not independent.
     """
     rungs = climb(surface)
     largest = rungs[-1][2]
-    values = surface.fit.values
-    before = fit_ols(values, design_matrix(surface.runs, surface.codings, [()])[0], surface.errors)
+    before = fit_ols(surface.fit.values, design_matrix(surface.runs, surface.codings, [()])[0], surface.errors)
     rows = []
     for rung, columns, fit in rungs:
         row = {"response": surface.response, "rung": rung, "parameters": len(fit.params), "chosen": rung == order}
-        rows.append(row | quality(fit) | sequential(before, fit, largest, unequal) | robust(columns, rung, fit))
+        df, sum_sq = before.df_resid - fit.df_resid, before.ssr - fit.ssr
+        f_value = sum_sq / df / (largest.ssr / largest.df_resid)
+        row |= {"df": df, "sum_sq": sum_sq, "f_value": f_value, "df_residual": largest.df_resid}
+        row |= {"p_value": None if unequal else float(stats.f.sf(f_value, df, largest.df_resid)), "reason": unequal}
+        added = [number for number, term in enumerate(columns) if term_group(term) == GROUP_OF_RUNG[rung]]
+        row |= dict(zip(("f_robust", "p_robust"), wald_test(fit, added), strict=True))
+        rows.append(row | quality(fit))
         before = fit
     return rows
 
@@ -43,23 +47,6 @@ def climb(surface: Surface) -> list[tuple[str, list[Term], Fit]]:
         if not nothing_new and not obstacle(matrix, surface.errors):
             kept.append((rung, columns, fit_ols(surface.fit.values, matrix, surface.errors)))
     return kept
-
-
-def sequential(before: Fit, fit: Fit, largest: Fit, unequal: str | None) -> dict[str, Any]:
-    """Return the sum of squares that a rung adds, and its F against the largest rung's residual mean square."""
-    df = before.df_resid - fit.df_resid
-    sum_sq = before.ssr - fit.ssr
-    f_value = sum_sq / df / (largest.ssr / largest.df_resid)
-    p = None if unequal else float(stats.f.sf(f_value, df, largest.df_resid))
-    tested = {"f_value": f_value, "df_residual": largest.df_resid, "p_value": p, "reason": unequal}
-    return {"df": df, "sum_sq": sum_sq} | tested
-
-
-def robust(columns: list[Term], rung: str, fit: Fit) -> dict[str, float]:
-    """Return the Wald F of a rung's own terms under the fit's covariance."""
-    added = [number for number, term in enumerate(columns) if term_group(term) == GROUP_OF_RUNG[rung]]
-    f_value, p = wald_test(fit, added)
-    return {"f_robust": f_value, "p_robust": p}
 
 
 def quality(fit: Fit) -> dict[str, float]:

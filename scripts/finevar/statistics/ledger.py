@@ -44,33 +44,42 @@ class Ledger:
 
     sources: tuple[str, ...]
     df: np.ndarray  # [sources]
-    variances: np.ndarray  # [sources]
-    sampling: float  # variance that test-set sampling makes; zero where it is not known
-    sampling_shares: np.ndarray  # [sources], the part that it took out of each; not a number where it is not known
-    drawn: np.ndarray | None  # [draws, sources]
-    cautious: np.ndarray | None  # [draws, sources], for upper limits
-    sampling_drawn: np.ndarray | None  # [draws]
+    found: np.ndarray  # [sources], variances before that of test-set sampling is taken out
+    taken: np.ndarray  # [sources], what test-set sampling makes of them; zero where it is not known
+    known: bool  # whether it is
+    drawn: np.ndarray | None  # [draws, sources + 1], that of test-set sampling last
+    cautious: np.ndarray | None  # likewise, for upper limits
     division: np.ndarray  # how a source's variance divides among the sets of factors [sources, sets]
     holds: np.ndarray  # which factors a set holds, as zeros and ones [sets, factors]
 
     @property
-    def total(self) -> float:
-        """Return the sum of all variances."""
-        return float(self.variances.sum() + self.sampling)
+    def variances(self) -> np.ndarray:
+        """Return the variances [sources] without test-set sampling."""
+        return np.maximum(self.found - self.taken, 0)
+
+    @property
+    def sampling_shares(self) -> np.ndarray:
+        """Return the part [sources] that test-set sampling made of each variance; NaN where it is not known."""
+        where = (self.found > 0) & self.known
+        return np.clip(np.divide(self.taken, self.found, out=np.full_like(self.found, np.nan), where=where), 0, 1)
+
+    @property
+    def sampling(self) -> float:
+        """Return the variance that test-set sampling makes."""
+        return max(float(self.taken.sum()), 0.0)
 
     def shares(self) -> np.ndarray:
         """Return the sources' shares of the total, that of test-set sampling last [sources + 1]."""
-        return np.append(self.variances, self.sampling) / self.total
+        parts = np.append(self.variances, self.sampling)
+        return parts / parts.sum()
 
     def share_limits(self, confidence: float) -> np.ndarray | None:
         """Return lower and upper limits of those shares [2, sources + 1]; None where there is one seed."""
         if self.drawn is None:
             return None
-        parts, cautious = (np.column_stack([drawn, self.sampling_drawn]) for drawn in (self.drawn, self.cautious))
-        rest = parts.sum(1, keepdims=True) - parts
-        low, _ = limits(parts / (parts + rest), confidence)
-        _, high = limits(cautious / (cautious + rest), confidence)
-        return np.array([low, high])
+        rest = self.drawn.sum(1, keepdims=True) - self.drawn
+        low, high = (limits(parts / (parts + rest), confidence) for parts in (self.drawn, self.cautious))
+        return np.array([low[0], high[1]])
 
     def importance(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return each factor's first-order, total and Shapley share of the variance between settings [factors]."""
@@ -78,9 +87,9 @@ class Ledger:
 
     def shapley_limits(self, confidence: float) -> np.ndarray | None:
         """Return lower and upper limits of the Shapley shares [2, factors]."""
-        return (
-            None if self.drawn is None else limits(factor_shares(self.drawn @ self.division, self.holds)[2], confidence)
-        )
+        if self.drawn is None:
+            return None
+        return limits(factor_shares(self.drawn[:, :-1] @ self.division, self.holds)[2], confidence)
 
 
 def limits(shares: np.ndarray, confidence: float) -> np.ndarray:
@@ -128,17 +137,19 @@ def taken_by(sentences: Sequence[Sentences], sources: int) -> np.ndarray:
     return sum((part.squares.sum(0) / part.pairs for part in sentences), start=np.zeros(sources))
 
 
-def draw_sampling(
-    rng: np.random.Generator, sentences: Sequence[Sentences], draws: int, sources: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw sentences again; return what their sampling makes in all and along the effects, [draws, sources] each."""
+def draw_errors(sentences: Sequence[Sentences], draws: int, sources: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw sentences again, from a fixed seed; return what their sampling makes in all and along the effects.
+
+    And levels for the confidence distributions; [draws, sources] each.
+    """
+    rng = np.random.default_rng(DRAWS_SEED)
     sampling, along = np.zeros((2, draws, sources))
     for part in sentences:
         count = len(part.squares)
         weights = rng.multinomial(count, np.full(count, 1 / count), size=draws) / part.pairs
         sampling += weights @ part.squares
         along += weights @ part.along
-    return sampling, along
+    return sampling, along, spread_levels(rng, draws, sources)
 
 
 # Complete grids -------------------------------------------------------------------------------------------------------
@@ -152,19 +163,17 @@ def grid_ledger(grid: Grid, values: np.ndarray, columns: Sequence[np.ndarray], d
     coefficients = grid.coefficients(values[grid.runs])
     squares = grid.by_source(coefficients**2)
     sentences = [grid_sentences(grid, coefficients, column) for column in columns]
-    found, taken = unbiased(grid, squares), unbiased(grid, taken_by(sentences, len(squares)))
-    drawn = draw_grid(grid, squares, sentences, draws) if grid.replicated else (None, None, None)
+    drawn, cautious = draw_grid(grid, squares, sentences, draws) if grid.replicated else (None, None)
     settings = [number for number, axes in enumerate(grid.sets) if axes and axes <= set(grid.factors)]
     parts = grid.by_set(coefficients**2) * grid.membership.T
     return Ledger(
         sources=grid.sources,
         df=grid.df,
-        variances=np.maximum(found - taken, 0),
-        sampling=float(taken.sum()),
-        sampling_shares=shares_taken(found, taken, bool(columns)),
-        drawn=drawn[0],
-        cautious=drawn[1],
-        sampling_drawn=drawn[2],
+        found=unbiased(grid, squares),
+        taken=unbiased(grid, taken_by(sentences, len(squares))),
+        known=bool(columns),
+        drawn=drawn,
+        cautious=cautious,
         division=np.divide(parts, squares[:, None], out=np.zeros_like(parts), where=parts > 0)[:, settings],
         holds=np.array([[float(name in grid.sets[number]) for name in grid.factors] for number in settings]),
     )
@@ -176,12 +185,6 @@ def grid_sentences(grid: Grid, coefficients: np.ndarray, columns: np.ndarray) ->
     squares, products = grid.by_source(coefficients**2), grid.by_source(own * coefficients) ** 2
     along = np.divide(products, squares, out=np.zeros_like(products), where=squares > 0)
     return Sentences(grid.by_source(own**2), along)
-
-
-def shares_taken(found: np.ndarray, taken: np.ndarray, known: bool) -> np.ndarray:
-    """Return the part of each source's variance that test-set sampling took out; not a number where it is not known."""
-    shares = np.divide(taken, found, out=np.full_like(found, np.nan), where=(found > 0) & known)
-    return np.clip(shares, 0, 1)
 
 
 def unbiased(grid: Grid, squares: np.ndarray) -> np.ndarray:
@@ -197,20 +200,17 @@ def unbiased(grid: Grid, squares: np.ndarray) -> np.ndarray:
 
 def draw_grid(
     grid: Grid, squares: np.ndarray, sentences: Sequence[Sentences], draws: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw the variances of each source, as they are and cautious, and of test-set sampling; seeds are the study's own.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the variances of each source and of test-set sampling [draws, sources + 1], as they are and cautious.
 
-    Errors of a source: noise along each of its contrasts, and the sampling of sentences. Returns [draws, sources] twice
-    and [draws].
+    Seeds are the study's own. Errors of a source: noise along each of its contrasts, and the sampling of sentences.
     """
-    rng = np.random.default_rng(DRAWS_SEED)
-    sampling, along = draw_sampling(rng, sentences, draws, len(squares))
-    levels = spread_levels(rng, draws, len(squares))
-    error = squares[-1] / chi_square(levels[:, -1:], grid.df[-1])
+    sampling, along, levels = draw_errors(sentences, draws, len(squares))
+    error = squares[-1] / chdtri(grid.df[-1], 1 - levels[:, -1:])
     noise = np.maximum(error - sampling[:, -1:] / grid.df[-1], 0)
-    drawn, cautious = draw_effects(squares, grid.df * noise + sampling, noise + along, levels)
-    drawn[:, -1] = cautious[:, -1] = noise[:, 0] * grid.df.sum()
-    return drawn, cautious, sampling.sum(1)
+    effects = draw_effects(squares, grid.df * noise + sampling, noise + along, levels)
+    beside = [noise * grid.df.sum(), sampling.sum(1, keepdims=True)]
+    return tuple(np.hstack([found[:, :-1], *beside]) for found in effects)
 
 
 def draw_effects(
@@ -218,18 +218,13 @@ def draw_effects(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw sums of squared effects, as they are and for cautious upper limits; arguments as noncentralities()."""
     df = np.divide(errors, unit, out=np.ones_like(errors), where=unit > 0)
-    median = chi_square(np.full_like(df, 0.5), df) * unit
+    median = chdtri(df, 0.5) * unit
     return tuple(noncentralities(found, errors, unit, levels) for found in (squares, np.maximum(squares, median)))
 
 
 def spread_levels(rng: np.random.Generator, draws: int, columns: int) -> np.ndarray:
     """Return probabilities [draws, columns], each column evenly spread in random order: so its quantiles are exact."""
     return rng.permuted(np.tile((np.arange(draws) + 0.5) / draws, (columns, 1)), axis=1).T
-
-
-def chi_square(levels: np.ndarray, df: np.ndarray | float) -> np.ndarray:
-    """Return the quantiles of a chi-square."""
-    return chdtri(df, 1 - levels)
 
 
 def noncentralities(squares: np.ndarray, errors: np.ndarray, unit: np.ndarray, levels: np.ndarray) -> np.ndarray:
@@ -242,7 +237,7 @@ def noncentralities(squares: np.ndarray, errors: np.ndarray, unit: np.ndarray, l
     noisy = unit > 0
     found = np.broadcast_to(squares, unit.shape).copy()
     x, df, levels = found[noisy] / unit[noisy], errors[noisy] / unit[noisy], levels[noisy]
-    value = x - chi_square(levels, df)
+    value = x - chdtri(df, 1 - levels)
     far = (x > FAR) & (x > FAR / 10 * df)
     value[far] = (np.sqrt(x[far] - df[far] + 1) - ndtri(levels[far])) ** 2
     near = ~far & (value > 0)

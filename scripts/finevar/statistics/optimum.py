@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from scipy.optimize import brentq, linprog
 from scipy.stats import qmc
 
 from finevar.metrics import towards
-from finevar.statistics.regression import Surface, contrasts, predicted
+from finevar.statistics.regression import Rows, Surface, contrasts, predicted
 from finevar.statistics.simultaneous import largest_t, parameter_draws
 from finevar.statistics.slopes import gradients
 from finevar.study.coding import model_matrix
@@ -24,23 +23,17 @@ SOBOL_POINTS = 2**13
 SOBOL_SEED = 20250101
 SMALL_REGION = "noise differs between settings, for which the region is somewhat too small"
 
-Rows = list[dict[str, Any]]
-
 
 # Canonical analysis ---------------------------------------------------------------------------------------------------
 
 
 def quadratic_form(surface: Surface) -> tuple[np.ndarray, np.ndarray] | None:
     """Return b [factors] and symmetric B [factors, factors] of y = b0 + x'b + x'Bx, or None for another model."""
-    names = list(surface.codings)
-    at = {term: surface.fit.params[number] for number, term in enumerate(surface.columns)}
+    names, at = list(surface.codings), dict(zip(surface.columns, surface.fit.params, strict=False))
     if any(len(term) > 2 for term in at) or not all((name, name) in at for name in names):
         return None
-    slopes = np.array([at[name,] for name in names])
-    curves = np.diag([at[name, name] for name in names])
-    for i, j in itertools.combinations(range(len(names)), 2):
-        curves[i, j] = curves[j, i] = at.get((names[i], names[j]), 0.0) / 2
-    return slopes, curves
+    upper = np.array([[at.get((first, second), 0.0) for second in names] for first in names])
+    return np.array([at[name,] for name in names]), (upper + upper.T) / 2
 
 
 def canonical_analysis(slopes: np.ndarray, curves: np.ndarray) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
@@ -55,31 +48,25 @@ def canonical_analysis(slopes: np.ndarray, curves: np.ndarray) -> tuple[str, np.
     steep = np.abs(values) >= RIDGE_SHARE * np.abs(values).max()
     inverse = np.divide(1.0, values, out=np.zeros_like(values), where=steep)
     point = -0.5 * vectors @ (inverse * (vectors.T @ slopes))
-    if not steep.all():
-        kind = "ridge"
-    else:
-        kind = "maximum" if (values < 0).all() else "minimum" if (values > 0).all() else "saddle"
-    return kind, point, values, vectors
+    kind = "maximum" if (values < 0).all() else "minimum" if (values > 0).all() else "saddle"
+    return kind if steep.all() else "ridge", point, values, vectors
 
 
 def optimum_rows(surface: Surface) -> dict[str, Rows]:
     """Return the rows of optima, optimum_factors and canonical of one response."""
-    who = {"response": surface.response}
+    who, names = {"response": surface.response}, list(surface.codings)
     form = quadratic_form(surface)
-    names = list(surface.codings)
     if form is None:
         why = "only a surface with every square and no higher term has one stationary point"
-        return {
-            "optima": [who | {"reason": why}],
-            "optimum_factors": [who | {"factor": name} for name in names],
-            "canonical": [],
-        }
+        factors = [who | {"factor": name} for name in names]
+        return {"optima": [who | {"reason": why}], "optimum_factors": factors, "canonical": []}
     kind, point, values, vectors = canonical_analysis(*form)
-    coded = {name: np.array([level]) for name, level in zip(names, point, strict=True)}
-    at = next(predicted(surface, coded))
-    inside_hull = within_hull(coded_points(surface, surface.points), point)
+    at = next(predicted(surface, dict(zip(names, point[:, None], strict=True))))
+    inside = within_hull(coded_points(surface, surface.points), point)
     region = confidence_region(surface, point)
-    summary = {"kind": kind, "inside": inside_hull, "stationary_predicted": at.pop("predicted"), **at}
+    caveat = {"reason": SMALL_REGION} if surface.has_own_noise else {}
+    row = {"kind": kind, "inside": inside, "stationary_predicted": at.pop("predicted"), **at}
+    row |= {"region_share": region["share"], "region_closed": region["closed"]} | caveat
     factors = []
     for number, (name, coding) in enumerate(surface.codings.items()):
         ends = (None, None) if region["ends"] is None else coding.natural(region["ends"][number]).tolist()
@@ -87,13 +74,11 @@ def optimum_rows(surface: Surface) -> dict[str, Rows]:
         place = {"stationary_coded": float(point[number]), "stationary": natural if np.isfinite(natural) else None}
         factors.append(who | {"factor": name} | place | {"region_low": ends[0], "region_high": ends[1]})
     axes = [
-        who | {"axis": axis + 1, "eigenvalue": float(value), "factor": name, "weight": float(weight)}
-        for axis, value in enumerate(values)
-        for name, weight in zip(names, vectors[:, axis], strict=True)
+        who | {"axis": axis, "eigenvalue": float(value), "factor": name, "weight": float(weight)}
+        for axis, (value, weights) in enumerate(zip(values, vectors.T, strict=True), 1)
+        for name, weight in zip(names, weights, strict=True)
     ]
-    caveat = {"reason": SMALL_REGION} if surface.has_own_noise else {}
-    told = who | summary | {"region_share": region["share"], "region_closed": region["closed"]} | caveat
-    return {"optima": [told], "optimum_factors": factors, "canonical": axes}
+    return {"optima": [who | row], "optimum_factors": factors, "canonical": axes}
 
 
 def within_hull(points: np.ndarray, place: np.ndarray) -> bool:
@@ -141,11 +126,8 @@ def box_points(count: int) -> np.ndarray:
         axis = np.linspace(-1, 1, PLANE_POINTS[count])
         return np.stack(np.meshgrid(*[axis] * count, indexing="ij"), axis=-1).reshape(-1, count)
     inner = 2 * qmc.Sobol(count, seed=SOBOL_SEED).random(SOBOL_POINTS) - 1
-    faces = []
-    for axis, side in itertools.product(range(count), (-1.0, 1.0)):
-        face = inner[: SOBOL_POINTS // (4 * count)].copy()
-        face[:, axis] = side
-        faces.append(face)
+    part = inner[: SOBOL_POINTS // (4 * count)]
+    faces = [np.insert(np.delete(part, axis, 1), axis, side, 1) for axis in range(count) for side in (-1.0, 1.0)]
     return np.vstack([inner, *faces])
 
 
@@ -154,17 +136,16 @@ def ridge_rows(surface: Surface) -> Rows:
     form = quadratic_form(surface)
     if form is None:
         return []
-    slopes, curves = form
-    sign = towards(surface.response)
-    path = np.stack([best_at_radius(sign * slopes, sign * curves, radius) for radius in RADII])
-    coded = dict(zip(surface.codings, path.T, strict=True))
-    rows = []
-    for number, at in enumerate(predicted(surface, coded)):
-        for name, coding in surface.codings.items():
-            level = float(coded[name][number])
-            place = {"factor": name, "coded": level, "value": float(coding.natural(level))}
-            rows.append({"response": surface.response, "radius": float(RADII[number])} | place | at)
-    return rows
+    slopes, curves = (towards(surface.response) * part for part in form)
+    path = np.stack([best_at_radius(slopes, curves, radius) for radius in RADII])
+    found = predicted(surface, dict(zip(surface.codings, path.T, strict=True)))
+    return [
+        {"response": surface.response, "radius": radius, "factor": name, "coded": level}
+        | {"value": float(coding.natural(level))}
+        | at
+        for radius, place, at in zip(RADII.tolist(), path.tolist(), found, strict=True)
+        for (name, coding), level in zip(surface.codings.items(), place, strict=True)
+    ]
 
 
 def best_at_radius(slopes: np.ndarray, curves: np.ndarray, radius: float) -> np.ndarray:
@@ -209,14 +190,13 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     """
     points = surface.points
     weights = point_contrasts(surface, points)
-    sign = towards(surface.response)
     values = weights @ surface.fit.params
-    chosen = int(np.argmax(sign * values))
+    chosen = int(np.argmax(towards(surface.response) * values))
     at = next(contrasts(surface, weights[chosen : chosen + 1]))
     reach = largest_t(weights, surface, two_sided=True) * at.std_error
     rival, drawn = rival_gaps(surface, weights, chosen)
-    alike = np.append(np.flatnonzero(np.insert(rival > 0, chosen, False)), chosen)
-    cell = surface.runs[list(surface.codings)].eq(points.loc[chosen, list(surface.codings)]).all(axis=1)
+    levels = points[list(surface.codings)]
+    cell = surface.runs[list(surface.codings)].eq(levels.loc[chosen]).all(axis=1)
     row = {
         "response": surface.response,
         "point_id": points.loc[chosen, "point_id"],
@@ -231,15 +211,9 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
         "regret_bound": float(np.maximum(rival, 0).max(initial=0.0)),
         "smallest_effect": surface.smallest_effect,
     }
-    levels = {
-        name: {
-            "recommended": float(points.loc[chosen, name]),
-            "rival_low": float(points.loc[alike, name].min()),
-            "rival_high": float(points.loc[alike, name].max()),
-        }
-        for name in surface.codings
-    }
-    return row, levels
+    alike = levels[np.insert(rival > 0, chosen, True)]
+    found = {"recommended": levels.loc[chosen], "rival_low": alike.min(), "rival_high": alike.max()}
+    return row, pd.DataFrame(found).astype(float).to_dict("index")
 
 
 def rival_gaps(surface: Surface, weights: np.ndarray, chosen: int) -> tuple[np.ndarray, np.ndarray]:

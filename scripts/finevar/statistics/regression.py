@@ -11,16 +11,20 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.diagnostic import het_breuschpagan
 
 from finevar.statistics import covariance
-from finevar.statistics.covariance import Errors, Estimate, Fit, breusch_pagan, errors_of, fit_ols
+from finevar.statistics.covariance import Errors, Estimate, Fit, errors_of, fit_ols, wald_test
 from finevar.study.coding import Codings, Term, design_matrix, model_matrix
 
 SHARED = "runs share trajectories, so their errors are not independent"
 UNEQUAL = "noise differs between settings (Breusch-Pagan), which this test does not allow for"
+
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,22 @@ class Surface:
         return self.runs.drop_duplicates(list(self.codings)).reset_index(drop=True)
 
     @cached_property
+    def cells(self) -> np.ndarray:
+        """Return the number of each run's cell, a point on a data set [runs]."""
+        return pd.factorize(self.runs["dataset"].astype(str) + " " + self.runs["point_id"].astype(str), sort=True)[0]
+
+    @cached_property
     def breusch_pagan(self) -> tuple[float, float, float]:
-        """Return F, denominator df and p of the test whether noise depends on the factors."""
+        """Return F, denominator df and p of the test whether noise depends on the factors.
+
+        Koenker's (1981) studentised form; with clusters a Wald test under CR3.
+        """
         exog = np.column_stack([np.ones(len(self.runs)), *self.coded().values()])
-        return breusch_pagan(self.fit, exog, self.errors)
+        if self.errors.clusters is None:
+            _, _, f_value, p = het_breuschpagan(self.fit.resid, exog)
+            return float(f_value), float(len(exog) - exog.shape[1]), float(p)
+        f_value, p = wald_test(fit_ols(self.fit.resid**2, exog, self.errors), list(range(1, exog.shape[1])))
+        return f_value, self.fit.df, p
 
     @property
     def unequal(self) -> str | None:
@@ -92,8 +108,8 @@ class Surface:
 
 def smallest_effect(noise_sd: float | None, test_set_se: float | None) -> float | None:
     """Return the smallest effect of interest: twice the seeds' noise or the test set's error, whichever is larger."""
-    known = [] if noise_sd is None else [2 * noise_sd]
-    return max(known if test_set_se is None else [*known, test_set_se], default=None)
+    known = (None if noise_sd is None else 2 * noise_sd, test_set_se)
+    return max((value for value in known if value is not None), default=None)
 
 
 def fit_surface(
@@ -130,10 +146,9 @@ def noise_df(runs: pd.DataFrame, response: str, errors: Errors) -> float:
     """
     within = runs[response] - runs.groupby(["dataset", "point_id"])[response].transform("mean")
     shifts = within.groupby(runs["seed"]).agg(["mean", "size"])
-    common = float((shifts["mean"] ** 2 * shifts["size"]).sum())
-    df = len(runs) - runs.groupby(["dataset", "point_id"]).ngroups
-    shared, own = len(shifts) - 1, df - (len(shifts) - 1)
-    total = float((within**2).sum())
+    common, total = float((shifts["mean"] ** 2 * shifts["size"]).sum()), float((within**2).sum())
+    df, shared = pure_error(runs, response)[1], len(shifts) - 1
+    own = df - shared
     if shared < 1 or own < 1 or total == 0:
         return float(max(df, 1))
     worth = total**2 / (common**2 / shared + (total - common) ** 2 / own)
@@ -162,11 +177,11 @@ def fit_relative(surface: Surface, baseline: Mapping[str, float]) -> tuple[Surfa
     fit = fit_ols(change, matrix, surface.errors)
     relative = dataclasses.replace(surface, names=names, fit=fit)
     kept = [number for number, term in enumerate(surface.columns) if term]
-    read = list(contrasts(surface, slopes_at(surface, baseline)[kept]))
+    read = slopes_at(surface, baseline)[kept]
     pairs = [
         (fit.resid, surface.fit.resid),
-        (fit.params[kept], np.array([row.estimate for row in read])),
-        (fit.bse[kept], np.array([row.std_error for row in read])),
+        (fit.params[kept], read @ surface.fit.params),
+        (fit.bse[kept], surface.fit.std_errors(read)),
     ]
     return relative, max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +12,8 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 from finevar.statistics.covariance import Fit, clustered_by, fit_ols, jackknife_sums, jackknife_weights
 from finevar.statistics.estimability import obstacle
-from finevar.statistics.regression import Surface
-from finevar.statistics.specifications import agreement, as_trajectories, other_errors, unbounded
+from finevar.statistics.regression import Rows, Surface
+from finevar.statistics.specifications import agreement, other_errors, unbounded
 from finevar.study.coding import design_matrix
 
 PERMUTATIONS = 999
@@ -22,8 +21,6 @@ PERMUTATION_SEED = 20250102
 LARGEST_PART = 1_000_000  # rearranged residuals held at once
 MOST_CELLS = 200  # refits without a cell: all of them up to here, beyond it the most influential
 SEEDS_FOR_MIXED = 6  # with fewer, the variance between seeds is hardly estimated
-
-Rows = list[dict[str, Any]]
 
 
 def sensitivity_rows(surface: Surface) -> Rows:
@@ -44,8 +41,21 @@ def sensitivity_rows(surface: Surface) -> Rows:
 
 def estimates(fit: Fit, numbers: Sequence[int]) -> Rows:
     """Return a fit's estimates of some parameters, a row each."""
-    found = np.column_stack([fit.params, fit.bse, fit.pvalues])[list(numbers)]
+    return parameter_rows(fit.params, fit.bse, fit.pvalues, numbers)
+
+
+def parameter_rows(params: np.ndarray, errors: np.ndarray, p_values: np.ndarray, numbers: Sequence[int]) -> Rows:
+    """Return estimates, standard errors and p-values of some parameters, a row each."""
+    found = np.column_stack([params, errors, p_values])[list(numbers)]
     return [dict(zip(("estimate", "std_error", "p_value"), row, strict=True)) for row in found.tolist()]
+
+
+def transformed(surface: Surface, numbers: Sequence[int]) -> Rows:
+    """Return p-values on a scale without bounds."""
+    values = unbounded(surface)
+    if values is None:
+        return without(f"{surface.response} reaches a bound of its scale", numbers)
+    return estimates(fit_ols(values, surface.fit.matrix, surface.errors), numbers)
 
 
 def without(reason: str, numbers: Sequence[int]) -> Rows:
@@ -55,21 +65,13 @@ def without(reason: str, numbers: Sequence[int]) -> Rows:
 
 def refits(surface: Surface, numbers: Sequence[int]) -> dict[str, Rows]:
     """Return the rows of the same fit with other errors."""
-    fit, found = surface.fit, {}
-    for name, errors in other_errors(surface, fit.matrix, as_trajectories(surface)).items():
-        if isinstance(errors, str):
-            found[name] = without(errors, numbers)
-        else:
-            found[name] = estimates(fit_ols(fit.values, fit.matrix, errors), numbers)
-    return found
-
-
-def transformed(surface: Surface, numbers: Sequence[int]) -> Rows:
-    """Return p-values on a scale without bounds."""
-    values = unbounded(surface)
-    if values is None:
-        return without(f"{surface.response} reaches a bound of its scale", numbers)
-    return estimates(fit_ols(values, surface.fit.matrix, surface.errors), numbers)
+    fit = surface.fit
+    return {
+        name: without(errors, numbers)
+        if isinstance(errors, str)
+        else estimates(fit_ols(fit.values, fit.matrix, errors), numbers)
+        for name, errors in other_errors(surface, fit.matrix).items()
+    }
 
 
 def mixed_model(surface: Surface, numbers: Sequence[int], unequal: str | None) -> Rows:
@@ -93,13 +95,7 @@ def mixed_model(surface: Surface, numbers: Sequence[int], unequal: str | None) -
     params, errors = fit.fe_params * scale, fit.bse_fe * scale
     # Terms that differ between trajectories only have no more degrees of freedom than trajectories leave.
     df = len(np.unique(groups)) - fixed.shape[1] if shared else len(fixed) - fixed.shape[1] - len(np.unique(groups))
-    p_values = 2 * stats.t.sf(np.abs(params / errors), df)
-    found = zip(params.tolist(), errors.tolist(), p_values.tolist(), strict=True)
-    rows = [{"estimate": estimate, "std_error": error, "p_value": p} for estimate, error, p in found]
-    return [rows[number] for number in numbers]
-
-
-# Permutation ----------------------------------------------------------------------------------------------------------
+    return parameter_rows(params, errors, 2 * stats.t.sf(np.abs(params / errors), df), numbers)
 
 
 def permutation(surface: Surface, numbers: Sequence[int], draws: int = PERMUTATIONS) -> Rows:
@@ -112,20 +108,14 @@ def permutation(surface: Surface, numbers: Sequence[int], draws: int = PERMUTATI
     projection = fit.bread @ fit.matrix.T
     weights = jackknife_weights(fit.matrix, fit.bread, surface.errors.clusters)
     observed = [studentised(surface, fit.values[:, None], projection, weights, number)[0] for number in numbers]
-    reduced = [without_term(fit.values, fit.matrix, number) for number in numbers]
+    bases = (np.linalg.qr(np.delete(fit.matrix, number, axis=1))[0] for number in numbers)
+    reduced = [basis @ (basis.T @ fit.values) for basis in bases]  # fitted without the term
     larger = np.zeros(len(observed))
     for move in shuffles(surface, draws):
-        for row, (number, (fitted, residual)) in enumerate(zip(numbers, reduced, strict=True)):
-            t = studentised(surface, fitted[:, None] + move(residual), projection, weights, number)
+        for row, (number, fitted) in enumerate(zip(numbers, reduced, strict=True)):
+            t = studentised(surface, fitted[:, None] + move(fit.values - fitted), projection, weights, number)
             larger[row] += (np.abs(t) >= abs(observed[row]) * (1 - 1e-12)).sum()
     return [{"p_value": float(count + 1) / (draws + 1), "refits": draws} for count in larger]
-
-
-def without_term(values: np.ndarray, matrix: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return fitted values and residuals [runs] of the model without one term."""
-    basis = np.linalg.qr(np.delete(matrix, number, axis=1))[0]
-    fitted = basis @ (basis.T @ values)
-    return fitted, values - fitted
 
 
 def studentised(
@@ -159,39 +149,21 @@ def shuffles(surface: Surface, draws: int) -> Iterator[Callable[[np.ndarray], np
         yield lambda residual, places=places: residual[places]
 
 
-# Leaving parts out ----------------------------------------------------------------------------------------------------
-
-
 def leave_out(surface: Surface, column: str, numbers: Sequence[int]) -> Rows:
     """Return the range of each term's p-value over fits without one cell, seed or data set."""
-    labels = cell_labels(surface) if column == "cell" else surface.runs[column].to_numpy()
+    labels = surface.cells if column == "cell" else surface.runs[column].to_numpy()
     levels = pd.unique(labels)
     if len(levels) < 2:
         return without(f"the study has one {column.replace('dataset', 'data set')}", numbers)
-    if column == "cell":
-        levels = most_influential(surface, labels, levels)
+    if len(levels) > MOST_CELLS and column == "cell":
+        fit = surface.fit
+        cook = pd.Series(fit.resid**2 * fit.leverages / (1 - fit.leverages) ** 2)
+        levels = cook.groupby(labels).sum().nlargest(MOST_CELLS).index.to_numpy()
     found = [p for level in levels if (p := p_without(surface, labels != level)) is not None]
     if not found:
         return without(f"without any one {column} the runs cannot estimate the terms", numbers)
-    p_values = np.stack(found)[:, list(numbers)]
-    return [
-        {"p_low": float(low), "p_high": float(high), "refits": len(found)}
-        for low, high in zip(p_values.min(0), p_values.max(0), strict=True)
-    ]
-
-
-def cell_labels(surface: Surface) -> np.ndarray:
-    """Return the cell of each run: data set and point."""
-    return (surface.runs["dataset"].astype(str) + " " + surface.runs["point_id"].astype(str)).to_numpy()
-
-
-def most_influential(surface: Surface, labels: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Return the cells to leave out: all, or those whose residuals and leverages weigh most."""
-    if len(levels) <= MOST_CELLS:
-        return levels
-    fit = surface.fit
-    cook = fit.resid**2 * fit.leverages / (1 - fit.leverages) ** 2
-    return pd.Series(cook).groupby(labels).sum().nlargest(MOST_CELLS).index.to_numpy()
+    ranges = np.array([np.min(found, axis=0), np.max(found, axis=0)])[:, list(numbers)].T.tolist()
+    return [{"p_low": low, "p_high": high, "refits": len(found)} for low, high in ranges]
 
 
 def p_without(surface: Surface, kept: np.ndarray) -> np.ndarray | None:

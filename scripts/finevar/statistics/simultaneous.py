@@ -36,6 +36,13 @@ def t_draws(cov: np.ndarray, df: float) -> np.ndarray:
     return normal * np.sqrt(df / generator.chisquare(df, DRAWS))[:, None]
 
 
+def intervals(value: float, error: float, alone: float, at_once: float) -> dict[str, float]:
+    """Return an interval for one contrast alone and one for all at once, from the quantiles of their t."""
+    reach, wider = alone * error, max(alone, at_once) * error
+    ends = {"ci_low": value - reach, "ci_high": value + reach}
+    return ends | {"simultaneous_low": value - wider, "simultaneous_high": value + wider}
+
+
 def joint_df(surface: Surface) -> float:
     """Return the degrees of freedom of the fit's covariance where many contrasts are read at once.
 

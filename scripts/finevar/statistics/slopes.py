@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
-from finevar.statistics.regression import Surface, contrasts
-from finevar.study.coding import Codings, Term, step_unit
+from finevar.statistics.regression import Rows, Surface, contrasts
+from finevar.study.coding import model_matrix, step_unit
 
 LINE_POINTS = 41
 
-Rows = list[dict[str, Any]]
-Place = Mapping[str, np.ndarray]  # coded level [points] of each factor
 
+def gradient(surface: Surface, place: Mapping[str, np.ndarray], factor: str) -> np.ndarray:
+    """Return the contrasts [points, parameters] that give the surface's slope along a factor, per coded unit.
 
-def gradient(columns: list[Term], place: Place, factor: str) -> np.ndarray:
-    """Return the contrasts [points, terms] that give the surface's slope along a factor, per coded unit."""
-    points = len(next(iter(place.values())))
-    weights = []
-    for term in columns:
-        rest = list(term)
-        if factor in rest:
-            rest.remove(factor)
-        power = np.prod([place[name] for name in rest], axis=0) * np.ones(points)
-        weights.append(term.count(factor) * power)
-    return np.column_stack(weights)
+    place: the coded level [points] of each factor.
+    """
+    counts = [term.count(factor) for term in surface.columns]
+    rest = [term[: (at := term.index(factor))] + term[at + 1 :] if factor in term else term for term in surface.columns]
+    return surface.padded(counts * model_matrix(place, rest))
 
 
 def slope_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:
@@ -37,34 +30,31 @@ def slope_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:
     rows = []
     for factor in surface.codings:
         for place, where in (("baseline", own), ("centre", centre), ("average", surface.coded())):
-            weights = gradient(surface.columns, where, factor).mean(0, keepdims=True)
+            weights = gradient(surface, where, factor).mean(0, keepdims=True)
             rows += slopes_of(surface, factor, weights, [{"place": place}])
     for factor, moderator in interacting(surface):
         levels = sorted(surface.codings[moderator].levels)
-        where = centre_along(surface.codings, moderator, surface.codings[moderator].coded(levels))
+        weights = gradient_along(surface, factor, moderator, surface.codings[moderator].coded(levels))
         places = [{"place": "simple", "moderator": moderator, "moderator_level": float(level)} for level in levels]
-        rows += slopes_of(surface, factor, gradient(surface.columns, where, factor), places)
+        rows += slopes_of(surface, factor, weights, places)
     return rows
 
 
 def slopes_of(surface: Surface, factor: str, weights: np.ndarray, places: Rows) -> Rows:
-    """Return the slopes of some contrasts [places, terms] in coded and in natural units."""
-    coding = surface.codings[factor]
+    """Return the slopes of some contrasts [places, parameters] in coded and in natural units."""
+    coding, who = surface.codings[factor], {"response": surface.response, "factor": factor}
+    natural = {"units": "natural", "unit": step_unit(factor, coding.scale)}
     rows = []
-    for found, place in zip(contrasts(surface, surface.padded(weights)), places, strict=True):
-        for units, scale, unit in (
-            ("coded", 1.0, "per coded unit"),
-            ("natural", coding.step, step_unit(factor, coding.scale)),
-        ):
-            row = {"response": surface.response, "factor": factor, "units": units, "unit": unit}
-            rows.append(row | place | found.scaled(scale))
+    for found, place in zip(contrasts(surface, weights), places, strict=True):
+        rows.append(who | {"units": "coded", "unit": "per coded unit"} | place | found.scaled(1.0))
+        rows.append(who | natural | place | found.scaled(coding.step))
     return rows
 
 
 def gradients(surface: Surface, places: np.ndarray) -> np.ndarray:
     """Return the contrasts [places, factors, parameters] of all slopes at coded places [places, factors]."""
     where = dict(zip(surface.codings, places.T, strict=True))
-    return np.stack([surface.padded(gradient(surface.columns, where, name)) for name in surface.codings], axis=1)
+    return np.stack([gradient(surface, where, name) for name in surface.codings], axis=1)
 
 
 def interacting(surface: Surface) -> Iterator[tuple[str, str]]:
@@ -74,9 +64,10 @@ def interacting(surface: Surface) -> Iterator[tuple[str, str]]:
             yield first, second
 
 
-def centre_along(codings: Codings, moderator: str, coded: np.ndarray) -> dict[str, np.ndarray]:
-    """Return places along one factor, the others at the centre."""
-    return {name: coded if name == moderator else np.zeros(len(coded)) for name in codings}
+def gradient_along(surface: Surface, factor: str, moderator: str, coded: np.ndarray) -> np.ndarray:
+    """Return the contrasts [points, parameters] of a factor's slope along another one, the rest at the centre."""
+    place = {name: coded if name == moderator else np.zeros(len(coded)) for name in surface.codings}
+    return gradient(surface, place, factor)
 
 
 def interplay_rows(surface: Surface) -> Rows:
@@ -84,24 +75,10 @@ def interplay_rows(surface: Surface) -> Rows:
     rows = []
     coded = np.linspace(-1, 1, LINE_POINTS)
     for factor, moderator in interacting(surface):
-        weights = gradient(surface.columns, centre_along(surface.codings, moderator, coded), factor)
-        values = surface.codings[moderator].natural(coded)
-        step = surface.codings[factor].step
-        for value, found in zip(values, contrasts(surface, surface.padded(weights)), strict=True):
-            rows.append(
-                {
-                    "response": surface.response,
-                    "factor": factor,
-                    "moderator": moderator,
-                    "moderator_value": float(value),
-                    "unit": step_unit(factor, surface.codings[factor].scale),
-                    "estimate": found.estimate * step,
-                    "std_error": found.std_error * step,
-                    "ci_low": found.ci_low * step,
-                    "ci_high": found.ci_high * step,
-                    "sign": sign(found.ci_low, found.ci_high),
-                }
-            )
+        values = surface.codings[moderator].natural(coded).tolist()
+        places = [{"moderator": moderator, "moderator_value": value} for value in values]
+        slopes = slopes_of(surface, factor, gradient_along(surface, factor, moderator, coded), places)
+        rows += [row | {"sign": sign(row["ci_low"], row["ci_high"])} for row in slopes if row["units"] == "natural"]
     return rows
 
 
@@ -117,22 +94,16 @@ def johnson_neyman_rows(surface: Surface) -> Rows:
     """
     rows = []
     for factor, moderator in interacting(surface):
-        coding = surface.codings[moderator]
-        ends = gradient(surface.columns, centre_along(surface.codings, moderator, np.array([0.0, 1.0])), factor)
-        constant, linear = surface.padded(ends[0]), surface.padded(ends[1] - ends[0])
-        edges = [-1.0, *touching(surface, constant, linear), 1.0]
-        ranges: Rows = []
-        for low, high in itertools.pairwise(edges):
-            middle = next(contrasts(surface, (constant + linear * (low + high) / 2)[None]))
-            its_sign = sign(middle.ci_low, middle.ci_high)
-            natural = coding.natural([low, high])
-            if ranges and ranges[-1]["sign"] == its_sign:
-                ranges[-1]["value_high"] = float(natural[1])
-                continue
-            place = {"value_low": float(natural[0]), "value_high": float(natural[1])}
-            who = {"response": surface.response, "factor": factor, "moderator": moderator}
-            ranges.append(who | place | {"sign": its_sign})
-        rows += ranges
+        who = {"response": surface.response, "factor": factor, "moderator": moderator}
+        constant, end = gradient_along(surface, factor, moderator, np.array([0.0, 1.0]))
+        linear = end - constant
+        edges = np.array([-1.0, *touching(surface, constant, linear), 1.0])
+        middles = contrasts(surface, constant + linear * (edges[:-1, None] + edges[1:, None]) / 2)
+        signs = (sign(middle.ci_low, middle.ci_high) for middle in middles)
+        parts = zip(signs, itertools.pairwise(surface.codings[moderator].natural(edges).tolist()), strict=True)
+        for its_sign, group in itertools.groupby(parts, key=lambda part: part[0]):
+            ranges = [ends for _, ends in group]
+            rows.append(who | {"value_low": ranges[0][0], "value_high": ranges[-1][1], "sign": its_sign})
     return rows
 
 

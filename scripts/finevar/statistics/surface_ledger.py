@@ -15,21 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.polynomial import legendre
+from scipy.special import chdtri
 
 from finevar.statistics.anova import DATASET, SEED, SEED_POINT, source_rank
 from finevar.statistics.covariance import jackknife_weights
-from finevar.statistics.ledger import (
-    DRAWS,
-    DRAWS_SEED,
-    Ledger,
-    Sentences,
-    chi_square,
-    draw_effects,
-    draw_sampling,
-    shares_taken,
-    spread_levels,
-    taken_by,
-)
+from finevar.statistics.ledger import DRAWS, Ledger, Sentences, draw_effects, draw_errors, taken_by
 from finevar.statistics.regression import Surface
 from finevar.study.coding import Term
 
@@ -61,21 +51,19 @@ def surface_ledger(surface: Surface, columns: Sequence[np.ndarray] = (), draws: 
     parts, fit = Effects.of(surface), surface.fit
     errors = np.diag(parts.matrix @ fit.cov @ parts.matrix.T) @ parts.membership
     squares = (parts.matrix @ fit.params) ** 2 @ parts.membership
-    found = np.append(squares - errors, fit.ssr / fit.df_resid)
-    sentences = [surface_sentences(surface, parts, column) for column in columns]
-    taken = taken_by(sentences, len(found))
-    drawn, cautious, sampling = draw_surface(surface, parts, sentences, draws)
     sources = (*parts.sources, SEED_POINT)
+    sentences = [surface_sentences(surface, parts, column) for column in columns]
+    drawn, cautious = draw_surface(surface, parts, sentences, draws)
     settings = [source for source in parts.sources if source not in (SEED, DATASET)]
+    ranks = [float(np.linalg.matrix_rank(parts.matrix[own > 0])) for own in parts.membership.T]
     return Ledger(
         sources=sources,
-        df=np.append(ranks(parts), fit.df_resid),
-        variances=np.maximum(found - taken, 0),
-        sampling=max(float(taken.sum()), 0.0),
-        sampling_shares=shares_taken(found, taken, bool(columns)),
+        df=np.array([*ranks, fit.df_resid]),
+        found=np.append(squares - errors, fit.ssr / fit.df_resid),
+        taken=taken_by(sentences, len(sources)),
+        known=bool(columns),
         drawn=drawn,
         cautious=cautious,
-        sampling_drawn=sampling,
         division=np.array([[float(source == name) for name in settings] for source in sources]),
         holds=np.array([[float(name in source.split(":")) for name in surface.codings] for source in settings]),
     )
@@ -83,24 +71,22 @@ def surface_ledger(surface: Surface, columns: Sequence[np.ndarray] = (), draws: 
 
 def draw_surface(
     surface: Surface, parts: Effects, sentences: Sequence[Sentences], draws: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw the variances of each source, as they are and cautious, and of test-set sampling.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the variances of each source and of test-set sampling [draws, sources + 1], as they are and cautious.
 
     As for a grid, with the covariance of the fit; the noise's scale is a chi-square on the fit's degrees of freedom.
     """
-    fit, rng = surface.fit, np.random.default_rng(DRAWS_SEED)
-    count = len(parts.sources) + 1
-    sampling, sampling_along = draw_sampling(rng, sentences, draws, count)
-    levels = spread_levels(rng, draws, count)
-    ratio = fit.df / chi_square(levels[:, -1:], fit.df)
+    fit = surface.fit
+    sampling, sampling_along, levels = draw_errors(sentences, draws, len(parts.sources) + 1)
+    ratio = fit.df / chdtri(fit.df, 1 - levels[:, -1:])
     cov = parts.matrix @ fit.cov @ parts.matrix.T
     along = np.einsum("is,ij,js->s", parts.directions, cov, parts.directions)
     errors = np.maximum(np.diag(cov) @ parts.membership * ratio + sampling[:, :-1], 0)
     unit = np.maximum(along * ratio + sampling_along[:, :-1], 0)
     rest = np.maximum(fit.ssr / fit.df_resid * ratio - sampling[:, -1:], 0)
     squares = (parts.matrix @ fit.params) ** 2 @ parts.membership
-    drawn, cautious = (np.hstack([found, rest]) for found in draw_effects(squares, errors, unit, levels[:, :-1]))
-    return drawn, cautious, np.maximum(sampling.sum(1), 0)
+    beside = [rest, np.maximum(sampling.sum(1, keepdims=True), 0)]
+    return tuple(np.hstack([found, *beside]) for found in draw_effects(squares, errors, unit, levels[:, :-1]))
 
 
 def surface_sentences(surface: Surface, parts: Effects, columns: np.ndarray) -> Sentences:
@@ -146,8 +132,3 @@ def power_weights(power: int) -> np.ndarray:
     """
     weights = legendre.poly2leg(np.eye(4)[power])
     return np.pad(weights, (0, 4 - len(weights))) / np.sqrt(2 * np.arange(4) + 1)
-
-
-def ranks(parts: Effects) -> np.ndarray:
-    """Return the number of independent effects of each source [sources]."""
-    return np.array([np.linalg.matrix_rank(parts.matrix[own > 0]) for own in parts.membership.T], dtype=float)
