@@ -20,16 +20,13 @@ from finevar.figures.drawing import Drawing
 from finevar.figures.names import SURFACE, kind_of, response_of
 from finevar.report import tables as report_tables
 from finevar.report.explorer import explorer_data
-from finevar.report.sections import calibration as calibration_section
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import failures as failures_section
 from finevar.report.sections import found as found_section
 from finevar.report.sections import paired as paired_section
 from finevar.report.sections import regressions as sections
 from finevar.report.sections import robustness as robustness_section
-from finevar.report.sections import tradeoffs as tradeoffs_section
-from finevar.report.sections import tuning as tuning_section
-from finevar.report.sections import variability as variability_section
+from finevar.report.sections import titled_modules
 from finevar.report.summary import summary
 from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
@@ -37,14 +34,10 @@ from finevar.words import caveats, completeness, formatting, wording
 
 LARGEST_SVG = 100_000  # characters of a figure's drawing for pages without scripts; a larger one becomes an image
 TEMPLATES = Path(__file__).parent / "templates"
-# Sections of their own module, by the name that the page has for them.
-SECTIONS = {
+# What stands within the template's sections, by the name that it has for them.
+PARTS = {
     "failures": failures_section.section,
     "paired": paired_section.section,
-    "tradeoffs": tradeoffs_section.section,
-    "calibration": calibration_section.section,
-    "variability": variability_section.section,
-    "tuning": tuning_section.section,
     "claims": claims_section.section,
     "robustness": robustness_section.section,
 }
@@ -91,8 +84,11 @@ def render_page(tables: Tables, figures: Mapping[str, Drawing], facts: Mapping[s
         "error_rate": formatting.percent(1 - confidence),
         "program": program,
     }
-    told = {name: section(tables, labels, list(facts["factors"]), confidence) for name, section in SECTIONS.items()}
-    return environment.get_template("report.html").render(context | told)
+    modules, known = titled_modules(), (tables, labels, list(facts["factors"]), confidence)
+    context |= {name: section(*known) for name, section in PARTS.items()}
+    context["titles"] = {name: module.TITLE for name, module in modules.items()}
+    context["own"] = {name: module.section(*known) for name, module in modules.items()}
+    return environment.get_template("report.html").render(context)
 
 
 def answer(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,8 @@ from finevar.words.formatting import (
     significant,
 )
 
+TITLE = "Loss and calibration"
+PLACE = 20
 PART_WORDS = {"loss": "loss", "refinement": "refinement", "calibration_loss": "calibration loss"}
 WHAT_CHANGES = {"refinement": "discrimination", "calibration_loss": "confidence"}
 

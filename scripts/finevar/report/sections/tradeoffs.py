@@ -26,6 +26,8 @@ from finevar.words.formatting import (
     significant,
 )
 
+TITLE = "Trade-offs"
+PLACE = 10
 FIGURE = "tradeoffs"
 SECONDS_LABEL = "seconds of training"
 MOST_COMPROMISES = 5

@@ -23,6 +23,8 @@ from finevar.words.formatting import (
     significant,
 )
 
+TITLE = "Tuning curves"
+PLACE = 40
 TOLD_DRAWS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
 
 

@@ -21,6 +21,8 @@ from finevar.words.formatting import (
     significant,
 )
 
+TITLE = "Where the variance comes from"
+PLACE = 30
 TOLD = 3  # sources in a sentence
 WORTH_TELLING = 0.05  # least share of a source in a sentence
 REPEATS = (
