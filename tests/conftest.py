@@ -85,5 +85,9 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def raw_config() -> dict[str, Any]:
+    return read_toy()
+
+
+def read_toy() -> dict[str, Any]:
     """Return a study of 54 runs as Snakemake reads it: by YAML 1.1, to which 1e-4 is text."""
     return yaml.load(STUDY % {letter: letter * 64 for letter in "abcd"}, Loader=yaml.FullLoader)

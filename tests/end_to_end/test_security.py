@@ -250,7 +250,7 @@ def page_of(text: str) -> tuple[str, Counter[tuple[str, ...]], str]:
     """Return the report of such a study, how often it has each tag with its attributes, and its words."""
     tables, known = with_text(text)
     html, page = render(tables, known, figures(tables))
-    return html, Counter((tag, *sorted(attributes)) for tag, attributes in page.tags), page.words
+    return html, Counter((element.tag, *sorted(element.attributes)) for element in page.elements), page.words
 
 
 @pytest.fixture(scope="module")
