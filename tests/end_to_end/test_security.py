@@ -170,11 +170,10 @@ ODD_NAMES = [
 ]
 
 
-@pytest.fixture
-def clone(tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
     """Return a clone without its environment, for which the one that runs the tests stands in."""
-    path = tmp_path / "clone"
-    path.mkdir()
+    path = tmp_path_factory.mktemp("clone")
     for name in ("Makefile", "Snakefile", "requirements.lock"):
         shutil.copy(ROOT / name, path)
     for name in ("config", "envs", "scripts", "workflow"):
