@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from finevar import ROOT
+from prose import Page, numbers
 from toy_study import METRICS, STUDY, command, make_folder, prepared, snakemake, write_config
 
 TABLE = "results/toy/metrics.parquet"  # where the analyses are not at stake
@@ -25,8 +27,8 @@ def test_a_bad_config_stops_before_any_job_with_all_its_problems(tmp_path):
     write_config(tmp_path, config)
     told = snakemake(tmp_path, "--cores", "1")
     assert told.returncode == 1
-    assert "the config has 2 problems; nothing was run." in told.stdout
-    assert "Did you mean 'training'" in told.stdout
+    assert len(re.findall(r"^ +\d\. config: ", told.stdout, re.MULTILINE)) == 2
+    assert {"'trainning'", "'training'", "sweep.seeds:"} <= set(told.stdout.split())
     assert "Traceback" not in told.stdout
     assert not (tmp_path / "results").exists()
 
@@ -36,7 +38,6 @@ def test_a_results_folder_that_is_not_one_is_named(fresh):
     told = snakemake(fresh, "--cores", "1")
     assert told.returncode == 1
     assert "results: found" in told.stdout
-    assert "is not a folder" in told.stdout
 
 
 def test_a_truncated_metrics_file_is_named_and_the_other_runs_stay(copied):
@@ -47,8 +48,8 @@ def test_a_truncated_metrics_file_is_named_and_the_other_runs_stay(copied):
     told = snakemake(copied, "--cores", "2", TABLE)
     assert told.returncode == 1
     message = " ".join((copied / "results/logs/aggregate_metrics/toy.log").read_text().split())
-    assert f"{spoilt.relative_to(copied)}: found a file that is damaged" in message
-    assert "It is now metrics.parquet.damaged; start Snakemake again" in message
+    assert f"{spoilt.relative_to(copied)}: found " in message
+    assert spoilt.with_name("metrics.parquet.damaged").exists()
     assert {path: path.stat().st_mtime_ns for path in others} == before
     assert snakemake(copied, "--cores", "2", TABLE).returncode == 0
     assert {path: path.stat().st_mtime_ns for path in others} == before
@@ -63,7 +64,7 @@ def test_one_failing_job_keeps_the_others(tmp_path):
     assert told.returncode == 1
     logs = list((folder / "results/logs/finetune_run/second").glob("*.log"))
     assert len(logs) == 12
-    assert all("setting train_examples: found 121. Allowed: at most 120" in log.read_text() for log in logs)
+    assert all("setting train_examples: found 121." in log.read_text() for log in logs)
     assert list((folder / "results/baselines").glob("*/second/metrics.parquet")), "what did not fail was finished"
 
 
@@ -86,21 +87,18 @@ def test_where_runs_fail_a_report_of_the_others_says_what_is_missing(copied):
     write_config(copied, config)
     told = launch(copied)
     assert told.returncode == 1
-    assert "runs are done and kept" in told.stdout
-    assert "Interim report: results/toy/interim/report.html" in told.stdout
+    assert "results/toy/interim/report.html" in told.stdout
     table = pd.read_parquet(copied / "results/toy/interim/metrics.parquet")
     missing = table[table["status"] == "missing"]
     assert set(missing["train_examples"]) == {121}
     assert len(missing) == 12
     assert set(table.loc[table["status"] == "ok", "train_examples"]) == {48, 64}
-    assert missing["reason"].str.contains("found 121. Allowed: at most 120", regex=False).all()
-    page = (copied / "results/toy/interim/report.html").read_text(encoding="utf-8")
-    assert "<strong>Interim report.</strong> 12 runs of 26 gave no metrics" in page
-    assert "6 points of 13 without any run" in page
-    cause = "12 runs will fail again until the cause is mended: setting train_examples: found 121. Allowed: at most 120"
-    assert cause in page
-    assert cause.replace("runs", "jobs") in " ".join(told.stdout.split())
-    assert "again to go on" not in page + told.stdout.split("runs are done and kept")[1]
+    cause = "setting train_examples: found 121."
+    assert missing["reason"].str.startswith(cause).all()
+    page = Page((copied / "results/toy/interim/report.html").read_text(encoding="utf-8"))
+    (note,) = [element.text for element in page.all("p", "note") if cause in element.text]
+    assert {12, 26, 6, 13} <= set(numbers(note)), "runs without metrics of all, points without a run of all"
+    assert cause in " ".join(told.stdout.split())
 
 
 def test_a_damaged_file_is_made_anew_in_one_start(copied):
@@ -112,7 +110,7 @@ def test_a_damaged_file_is_made_anew_in_one_start(copied):
         path.write_bytes(data)
     told = launch(copied)
     assert told.returncode == 0, told.stdout
-    assert "Damaged, quarantined and now rebuilt" in told.stdout
+    assert f"{run}/metrics.parquet" in told.stdout
     after = pd.read_parquet(copied / "results/toy/metrics.parquet")
     pd.testing.assert_frame_equal(after[["run_id", *METRICS]], before[["run_id", *METRICS]], check_exact=True)
 

