@@ -10,7 +10,7 @@ from finevar.data.sources import building, hub_snapshot
 from finevar.errors import InputError
 from finevar.files import sha256_of, write_json
 from finevar.jobs.log import LOGGER
-from finevar.models.families import FETCHED
+from finevar.models.families import convert
 from finevar.models.model_card import parse_card
 from finevar.study.content import MODEL_FILES
 
@@ -27,7 +27,7 @@ def fetch_model(source: Source, output: Path) -> None:
         if "weights_sha256" in source:
             check_sha256(weights, source["weights_sha256"], where=f"{where}, {WEIGHTS}")
         (scratch / "output").mkdir()
-        notes = FETCHED.convert(folder, scratch / "output", where=where)
+        notes = convert(folder, scratch / "output", where=where)
         provenance = {
             "source": source,
             "artefact_sha256": source.get("sha256"),

@@ -23,16 +23,13 @@ from finevar.jobs.forks import in_forks
 from finevar.report import tables as report_tables
 from finevar.report.explorer import explorer_data
 from finevar.report.parts import Labels, Row, Tables
-from finevar.report.sections import calibration as calibration_section
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import failures as failures_section
 from finevar.report.sections import found as found_section
 from finevar.report.sections import paired as paired_section
 from finevar.report.sections import regressions as sections
 from finevar.report.sections import robustness as robustness_section
-from finevar.report.sections import tradeoffs as tradeoffs_section
-from finevar.report.sections import tuning as tuning_section
-from finevar.report.sections import variability as variability_section
+from finevar.report.sections import titled_modules
 from finevar.report.summary import summary
 from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
@@ -63,14 +60,10 @@ ENVIRONMENT = jinja2.Environment(
 )  # fmt: skip
 for template in ("report.html", "macros.html", "explorer.html"):  # compiled by the process of which jobs are forks
     ENVIRONMENT.get_template(template)
-# Sections of their own module, by the name that the page has for them.
-SECTIONS = {
+# What stands within the template's sections, by the name that it has for them.
+PARTS = {
     "failures": failures_section.section,
     "paired": paired_section.section,
-    "tradeoffs": tradeoffs_section.section,
-    "calibration": calibration_section.section,
-    "variability": variability_section.section,
-    "tuning": tuning_section.section,
     "claims": claims_section.section,
     "robustness": robustness_section.section,
 }
@@ -107,8 +100,10 @@ def render_page(
         "sensitivity": partial(sections.sensitivity, tables, labels, confidence),
         "points": partial(points, tables, facts),
         "provenance": partial(provenance, tables, facts),
-        **{name: partial(section, tables, labels, factors, confidence) for name, section in SECTIONS.items()},
     }
+    modules, known = titled_modules(), (tables, labels, factors, confidence)
+    sections_of = PARTS | {name: module.section for name, module in modules.items()}
+    parts |= {name: partial(section, *known) for name, section in sections_of.items()}
     context = dict(zip(parts, in_forks([*parts.values()], processes), strict=True)) | {
         "study": facts["config"]["study"],
         "interim": facts["interim"],
@@ -119,6 +114,8 @@ def render_page(
         "error_rate": percent(1 - confidence),
         "program": program,
     }
+    context["own"] = {name: context.pop(name) for name in modules}
+    context["titles"] = {name: module.TITLE for name, module in modules.items()}
     return ENVIRONMENT.get_template("report.html").render(context)
 
 

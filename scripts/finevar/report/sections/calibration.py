@@ -14,6 +14,8 @@ from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Table
 from finevar.words.formatting import counted, factor_label, joined, settings_text
 from finevar.words.numbers import estimated, level, number, p_text, percent, significant, span
 
+TITLE = "Loss and calibration"
+PLACE = 20
 PART_WORDS = {"loss": "loss", "refinement": "refinement", "calibration_loss": "calibration loss"}
 WHAT_CHANGES = {"refinement": "discrimination", "calibration_loss": "confidence"}
 BESIDE = ("accuracy", *PARTS, "temperature", "ece", "brier")

@@ -14,6 +14,9 @@ from finevar.report.sections.regressions import STOPPED, rows_of
 from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, settings_text
 from finevar.words.numbers import MINUS, NOTHING, estimated, is_missing, number, percent, significant, span
 
+TITLE = "Trade-offs"
+PLACE = 10
+FIGURE = "tradeoffs"
 SECONDS_LABEL = "seconds of training"
 MOST_COMPROMISES = 5
 MOST_PAIRS = 6  # with sentences and tables point by point of their own; beyond, one table holds the rest

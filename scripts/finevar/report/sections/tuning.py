@@ -14,6 +14,8 @@ from finevar.report.sections.regressions import STOPPED
 from finevar.words.formatting import counted_between, joined, sentence_case
 from finevar.words.numbers import estimated, is_missing, number, percent, significant, span
 
+TITLE = "Tuning curves"
+PLACE = 40
 SHOWN_DRAWS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
 
 

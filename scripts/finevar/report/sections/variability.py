@@ -14,6 +14,8 @@ from finevar.report.sections.regressions import STOPPED, rows_of
 from finevar.words.formatting import counted, factor_label, joined, sentence_case, together
 from finevar.words.numbers import NOTHING, is_missing, number, percent, significant
 
+TITLE = "Where the variance comes from"
+PLACE = 30
 MOST_NAMED = 3  # sources in a sentence
 WORTH_NAMING = 0.05  # least share of a source in a sentence
 REPEATS = (
