@@ -4,11 +4,5 @@ from finevar.figures.drawing import program
 from finevar.files import write_bytes
 from finevar.jobs.log import JobLog
 
-
-def main(snakemake) -> None:
-    with JobLog(snakemake.log[0]):
-        write_bytes(program().encode(), snakemake.output.program)
-
-
-if __name__ == "__main__":
-    main(snakemake)
+with JobLog(snakemake.log[0]):
+    write_bytes(program().encode(), snakemake.output.program)

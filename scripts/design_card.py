@@ -23,15 +23,9 @@ def read_finished(paths: Sequence[str], baselines: Sequence[str]) -> pd.DataFram
     return pd.DataFrame(mark_collapsed(rows, places, baselines))
 
 
-def main(snakemake) -> None:
-    with JobLog(snakemake.log[0]):
-        params, pilot = snakemake.params, read_facts(snakemake.input.pilot)
-        finished = read_finished(params.finished, params.baselines)
-        baselines = pd.DataFrame(read_run_metrics(params.baselines))
-        facts = gather_design_facts(params.config, pilot, finished, baselines)
-        write_bytes(render_design_card(facts).encode(), snakemake.output.html)
-        print(design_card_text(facts, snakemake.output.html), flush=True)
-
-
-if __name__ == "__main__":
-    main(snakemake)
+with JobLog(snakemake.log[0]):
+    params, pilot = snakemake.params, read_facts(snakemake.input.pilot)
+    baselines = pd.DataFrame(read_run_metrics(params.baselines))
+    facts = gather_design_facts(params.config, pilot, read_finished(params.finished, params.baselines), baselines)
+    write_bytes(render_design_card(facts).encode(), snakemake.output.html)
+    print(design_card_text(facts, snakemake.output.html), flush=True)

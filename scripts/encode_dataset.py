@@ -8,17 +8,11 @@ from finevar.files import check_sums
 from finevar.jobs.log import JobLog
 from finevar.parquet import read_table
 
-
-def main(snakemake) -> None:
-    with JobLog(snakemake.log[0]) as log:
-        check_sums(Path(snakemake.input.model))
-        for part in ("train", "evaluation"):
-            examples = read_table(snakemake.input[part], EXAMPLES)
-            texts, labels = examples["text"].to_pylist(), examples["label"].to_pylist()
-            encoded = encode(texts, labels, Path(snakemake.input.model))
-            save_encoded(encoded, snakemake.output[part])
-            log.info("%s: %d sentences, %d tokens", part, len(encoded), len(encoded.tokens))
-
-
-if __name__ == "__main__":
-    main(snakemake)
+with JobLog(snakemake.log[0]) as log:
+    check_sums(Path(snakemake.input.model))
+    for part in ("train", "evaluation"):
+        examples = read_table(snakemake.input[part], EXAMPLES)
+        texts, labels = examples["text"].to_pylist(), examples["label"].to_pylist()
+        encoded = encode(texts, labels, Path(snakemake.input.model))
+        save_encoded(encoded, snakemake.output[part])
+        log.info("%s: %d sentences, %d tokens", part, len(encoded), len(encoded.tokens))

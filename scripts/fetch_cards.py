@@ -1,17 +1,9 @@
 """Fetch model cards from the Hub; in: models by name; out: a folder with each one's README.md, and their commits."""
 
 from pathlib import Path
-from typing import Any
 
 from finevar.found.sources import fetch_cards
 from finevar.jobs.log import JobLog
 
-
-def main(snakemake: Any) -> None:
-    """Fetch the cards of the models that the rule's params name."""
-    with JobLog(snakemake.log[0]):
-        fetch_cards(snakemake.params.models, Path(snakemake.output[0]))
-
-
-if __name__ == "__main__":
-    main(snakemake)
+with JobLog(snakemake.log[0]):
+    fetch_cards(snakemake.params.models, Path(snakemake.output[0]))

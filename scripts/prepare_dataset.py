@@ -12,27 +12,17 @@ from finevar.parquet import write_table
 from finevar.study.config import read_config
 from finevar.study.identity import dataset_identity, require_planned
 
-
-def main(snakemake) -> None:
-    with JobLog(snakemake.log[0]) as log:
-        spec, kind, name = snakemake.params.dataset, snakemake.params.kind, snakemake.wildcards.data.rpartition("-")[0]
-        if kind == "local":
-            own = {"file": snakemake.input.file, "eval_file": snakemake.input.eval_file}
-            train, evaluation, facts = prepare(
-                spec | {key: path for key, path in own.items() if path}, Path(), hub=False
-            )
-            # The id was made of what the files held when the study was planned.
-            require_planned(
-                dataset_identity(read_config(snakemake.config), name), snakemake.wildcards.data, *own.values()
-            )
-        else:
-            check_sums(Path(snakemake.input.source))
-            train, evaluation, facts = prepare(spec, Path(snakemake.input.source), hub=kind == "hub")
-        for examples, path in ((train, snakemake.output.train), (evaluation, snakemake.output.evaluation)):
-            write_table(pa.Table.from_pandas(examples, schema=EXAMPLES, preserve_index=False), path)
-        write_facts(facts, snakemake.output.facts)
-        log.info("prepared: %s", facts)
-
-
-if __name__ == "__main__":
-    main(snakemake)
+with JobLog(snakemake.log[0]) as log:
+    spec, kind, name = snakemake.params.dataset, snakemake.params.kind, snakemake.wildcards.data.rpartition("-")[0]
+    if kind == "local":
+        own = {"file": snakemake.input.file, "eval_file": snakemake.input.eval_file}
+        train, evaluation, facts = prepare(spec | {key: path for key, path in own.items() if path}, Path(), hub=False)
+        # The id was made of what the files held when the study was planned.
+        require_planned(dataset_identity(read_config(snakemake.config), name), snakemake.wildcards.data, *own.values())
+    else:
+        check_sums(Path(snakemake.input.source))
+        train, evaluation, facts = prepare(spec, Path(snakemake.input.source), hub=kind == "hub")
+    for examples, path in ((train, snakemake.output.train), (evaluation, snakemake.output.evaluation)):
+        write_table(pa.Table.from_pandas(examples, schema=EXAMPLES, preserve_index=False), path)
+    write_facts(facts, snakemake.output.facts)
+    log.info("prepared: %s", facts)

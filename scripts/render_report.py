@@ -2,10 +2,4 @@
 
 from finevar.jobs.worker import run_rule
 
-
-def main(snakemake) -> None:
-    run_rule("finevar.commands.report_jobs.render_report", snakemake)
-
-
-if __name__ == "__main__":
-    main(snakemake)
+run_rule("finevar.commands.report_jobs.render_report", snakemake)

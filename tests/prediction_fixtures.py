@@ -26,7 +26,7 @@ def write_predictions(path: Path, logits: np.ndarray, labels: np.ndarray, ids: l
     rows = [
         {"example_id": name, "label": int(label), "logits": row.tolist(), "loss": float(loss)}
         for name, label, row, loss in zip(
-            ids, labels, logits, scores.cross_entropies(logits, labels) if len(logits) else [], strict=False
+            ids, labels, logits, scores.losses(scores.Evaluated(logits, labels)) if len(logits) else [], strict=False
         )
     ]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -141,7 +141,7 @@ def test_standard_errors_agree_with_the_bootstrap():
     for name, metric in {
         "accuracy": lambda n: sk.accuracy_score(labels[n], logits[n].argmax(1)),
         "f1": lambda n: by_definition(labels[n], logits[n].argmax(1), 3)["f1"],
-        "loss": lambda n: scores.cross_entropies(logits[n], labels[n]).mean(),
+        "loss": lambda n: scores.losses(scores.Evaluated(logits[n], labels[n])).mean(),
     }.items():
         assert found[f"{name}_se"] == pytest.approx(np.std([metric(n) for n in samples]), rel=0.08)
 

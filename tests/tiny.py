@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -21,6 +22,7 @@ from finevar.files import write_sums
 GOOD = ["good", "great", "fine", "lovely", "superb"]
 BAD = ["bad", "poor", "awful", "dull", "weak"]
 NEUTRAL = ["film", "plot", "cast", "the", "a", "was", "with", "and", "story", "music"]
+CLASSES = ["negative", "positive"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = len(SPECIAL) + len(GOOD) + len(BAD) + len(NEUTRAL)
 
@@ -89,6 +91,17 @@ def make_bert(folder: Path) -> None:
     save(BertModel(config), folder)
 
 
+def make_bag(folder: Path, *, dim: int = 8) -> None:
+    """Write a model with a head of the family in tests/models/bag.py, and random weights."""
+    folder.mkdir()
+    draw = torch.Generator().manual_seed(0)
+    weights = {"bag.weight": torch.randn(WORDS, dim, generator=draw), "top.bias": torch.zeros(2)}
+    save_file(weights | {"top.weight": torch.randn(2, dim, generator=draw)}, folder / "model.safetensors")
+    config = {"model_type": "bag", "dim": dim, "words": WORDS, "positions": 64, "id2label": dict(enumerate(CLASSES))}
+    (folder / "config.json").write_text(json.dumps(config))
+    make_tokeniser(folder)
+
+
 def save(model: PreTrainedModel, folder: Path) -> None:
     """Widen a model's weights and write it with a tokeniser."""
     with torch.no_grad():  # the stock initialisation is nearly symmetric: widen it so that gradients tell layers apart
@@ -103,7 +116,7 @@ def make_sentences(count: int, *, seed: int = 0) -> list[tuple[str, str]]:
     draw = random.Random(seed)
     pairs: dict[str, str] = {}
     while len(pairs) < count:
-        label = draw.choice(["negative", "positive"])
+        label = draw.choice(CLASSES)
         words = draw.choices(GOOD if label == "positive" else BAD, k=draw.randint(1, 3))
         words += draw.choices(NEUTRAL, k=draw.randint(1, 9))
         draw.shuffle(words)

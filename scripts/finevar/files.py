@@ -52,7 +52,7 @@ def name_beside(path: Path) -> Path:
 
 
 def is_abandoned(path: Path) -> bool:
-    """Tell whether a name is one under which a process of this machine wrote that is gone.
+    """Return whether a name is one under which a process of this machine wrote that is gone.
 
     Where there is no /proc, none is known to be. The command of a process that has ended is empty until its parent, or
     whatever stands for init in a container, has asked for its status.
@@ -135,7 +135,7 @@ def seal_place(data: bytes | mmap.mmap) -> int:
 
 
 def is_sealed(data: bytes | mmap.mmap) -> bool:
-    """Tell whether a file's bytes are those that were sealed."""
+    """Return whether a file's bytes are those that were sealed."""
     if (place := seal_place(data)) < len(SEAL):
         return False
     with memoryview(data) as whole:
@@ -146,7 +146,7 @@ def is_sealed(data: bytes | mmap.mmap) -> bool:
 
 
 def is_sealed_file(path: str | Path) -> bool:
-    """Tell whether a file is as it was sealed."""
+    """Return whether a file is as it was sealed."""
     with Path(path).open("rb") as file:
         if not os.fstat(file.fileno()).st_size:
             return False
@@ -155,7 +155,7 @@ def is_sealed_file(path: str | Path) -> bool:
 
 
 def read_sealed(path: str | Path, *, what: str) -> bytes:
-    """Return a sealed file's bytes; raise InputError, and set the file aside, where it is damaged."""
+    """Return a sealed file's bytes; raise InputError, and quarantine the file, where it is damaged."""
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
@@ -166,7 +166,7 @@ def read_sealed(path: str | Path, *, what: str) -> bytes:
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:
-    """Read what `write_facts` wrote; raise InputError, and set the file aside, where it is damaged."""
+    """Read what `write_facts` wrote; raise InputError, and quarantine the file, where it is damaged."""
     facts = json.loads(read_sealed(path, what="a complete JSON file"))
     del facts["seal"]
     return facts
@@ -178,7 +178,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 def check_sums(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each of a folder's files; raise InputError, and set the folder aside, if one is damaged."""
+    """Return the SHA-256 of each of a folder's files; raise InputError, and quarantine it, if one is damaged."""
     what = f"a folder whose files are as {SUMS} has them"
     if not folder.exists():
         raise missing(folder, what=what)
@@ -219,7 +219,7 @@ def sha256_of(path: str | Path) -> str:
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether a sealed file, or a folder with sums, is as it was written."""
+    """Return whether a sealed file, or a folder with sums, is as it was written."""
     try:
         return damage_of(path) is None if path.is_dir() else is_sealed_file(path)
     except OSError:
@@ -230,7 +230,7 @@ def is_whole(path: Path) -> bool:
 
 
 def damaged(path: str | Path, *, what: str, found: str = "a file that is damaged") -> Damage:
-    """Set a damaged file or folder aside and return the error that says so."""
+    """Quarantine a damaged file or folder and return the error that says so."""
     aside = Path(f"{path}{DAMAGED}")
     if aside.is_dir():
         shutil.rmtree(aside)

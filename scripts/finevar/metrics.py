@@ -84,11 +84,11 @@ def metrics(logits: np.ndarray, labels: np.ndarray) -> Row:
     """
     evaluated = Evaluated(logits, labels)
     values = {name: response.value(evaluated) for name, response in RESPONSES.items()}
-    errors = {column: RESPONSES[name].standard_error(evaluated) for column, name in STANDARD_ERRORS.items()}
-    undefined = [name for name, value in (values | errors).items() if math.isnan(value)]
-    errors = {column: math.nan if STANDARD_ERRORS[column] in undefined else error for column, error in errors.items()}
+    values |= {column: RESPONSES[name].standard_error(evaluated) for column, name in STANDARD_ERRORS.items()}
+    undefined = [name for name, value in values.items() if math.isnan(value)]
+    unsaid = {*undefined, *(column for column, name in STANDARD_ERRORS.items() if name in undefined)}
     return {
-        **{name: None if math.isnan(value) else value for name, value in (values | errors).items()},
+        **{name: None if name in unsaid else value for name, value in values.items()},
         "reason": f"not defined for these predictions: {', '.join(undefined)}" if undefined else None,
         "f1_average": f1_average(logits.shape[1]),
         "classes": logits.shape[1],
@@ -116,19 +116,14 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shifted / shifted.sum(1, keepdims=True)
 
 
-def cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return -log p(label) of each example, float64 [examples].
+def losses(evaluated: Evaluated) -> np.ndarray:
+    """Return each example's cross-entropy, -log p(label), in nats, float64 [examples].
 
     From logits, since scikit-learn's log_loss takes probabilities and clips them: a sure mistake would cost 36 at most.
     """
-    wide = logits.astype(np.float64)
+    wide = evaluated.logits.astype(np.float64)
     shifted = wide - wide.max(1, keepdims=True)
-    return np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(labels)), labels]
-
-
-def losses(evaluated: Evaluated) -> np.ndarray:
-    """Return each example's cross-entropy [examples], in nats."""
-    return cross_entropies(evaluated.logits, evaluated.labels)
+    return np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(shifted)), evaluated.labels]
 
 
 def hits(evaluated: Evaluated) -> np.ndarray:
@@ -240,8 +235,6 @@ def calibration_error(evaluated: Evaluated) -> float:
     gaps = np.bincount(bins, weights=confidence - correct, minlength=ECE_BINS)
     return float(np.abs(gaps).sum() / len(evaluated.labels))
 
-
-# The records ----------------------------------------------------------------------------------------------------------
 
 # A further metric is one more entry here. Raise ENGINES["metrics"] with it, so that the predictions of finished runs
 # are scored again: in seconds, without a training or an evaluation.

@@ -40,7 +40,7 @@ def read_sealed_tables(paths: Iterable[str | Path]) -> list[pa.Table]:
 def read_table(path: str | Path, columns: pa.Schema, *others: pa.Schema) -> pa.Table:
     """Read a Parquet file that another job wrote, which has these columns or, where more are given, those of one other.
 
-    Raises InputError, and sets the file aside, where it is damaged or has the columns of another version.
+    Raises InputError, and quarantines the file, where it is damaged or has the columns of another version.
     """
     return checked(read_sealed_table(path), path, columns, *others)
 
@@ -53,7 +53,7 @@ def read_sealed_table(path: str | Path) -> pa.Table:
 
 
 def checked(table: pa.Table, path: str | Path, columns: pa.Schema, *others: pa.Schema) -> pa.Table:
-    """Return a file's table; raise InputError, and set the file aside, where it has the columns of another version."""
+    """Return a file's table; raise InputError, and quarantine the file, where it has the columns of another version."""
     if table.schema not in [known.remove_metadata() for known in (columns, *others)]:
         wrong = sorted(set(table.schema.names) ^ set(columns.names))
         found = f"other columns or types than this version writes{': ' + ', '.join(wrong) if wrong else ''}"

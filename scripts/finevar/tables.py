@@ -32,8 +32,9 @@ class Table:
         """Return its columns as Arrow has them, all nullable."""
         import pyarrow as pa
 
-        arrow = {float: pa.float64(), int: pa.int64(), str: pa.string(), bool: pa.bool_()}
-        return pa.schema([(name, arrow[kind]) for name, kind in self.columns.items()])
+        from finevar.columns import TYPES
+
+        return pa.schema({name: TYPES[kind] for name, kind in self.columns.items()})
 
 
 def table(rule: str, caption: str, /, *, found_only: bool = False, on_page: bool = True, **columns: type) -> Table:
@@ -105,8 +106,8 @@ TABLES = {
     "canonical": analysed("optimum", response=str, axis=int, eigenvalue=float, factor=str, weight=float),
     "ridge": analysed("optimum", response=str, radius=float, factor=str, coded=float, value=float, **PREDICTED),
     "recommendations": analysed("optimum",
-        response=str, point_id=str, population=str, observed=float, **PREDICTED, candidates=int, rivals=int, expected_regret=float,
-        regret_bound=float, smallest_effect=float),
+        response=str, point_id=str, population=str, observed=float, **PREDICTED, candidates=int, rivals=int,
+        expected_regret=float, regret_bound=float, smallest_effect=float),
     "against_baseline": analysed("baselines",
         response=str, baseline=str, point_id=str, population=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, reason=str),
     "matched": analysed("baselines",
@@ -190,7 +191,7 @@ def page_tables(*, found: bool) -> list[str]:
 
 
 def are_found(runs: pd.DataFrame) -> bool:
-    """Tell whether runs were found, as model cards, and not trained here."""
+    """Return whether runs were found, as model cards, and not trained here."""
     return "owner" in runs
 
 

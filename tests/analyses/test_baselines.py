@@ -12,7 +12,7 @@ from scipy import stats
 from test_regression import BASELINE, CODINGS, study
 
 from finevar.analyses import baselines
-from finevar.statistics import checks, noise, regression
+from finevar.statistics import noise, regression
 from finevar.statistics.covariance import CLASSICAL, fit_ols
 from finevar.study.coding import Coding, model_matrix, terms
 

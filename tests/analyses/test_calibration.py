@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +13,7 @@ import report_fixtures as fx
 from finevar.analyses import calibration
 from finevar.analyses.predictions import compare_predictions
 from finevar.figures import calibration as calibration_chart
+from finevar.figures import drawing
 from finevar.report.sections import calibration as calibration_section
 from finevar.results.predictions import Predictions
 from prediction_fixtures import compared, model_logits, write_study
@@ -174,7 +174,7 @@ def test_one_seed_diverged_runs_and_several_data_sets(tmp_path):
     assert tables["calibration_effects"]["change"].notna().all(), "the other cells are fitted"
     assert set(tables["reliability"]["dataset"]) == {"amazon", "tweets"}
     text = report_of(tables)
-    assert "2 diverged left out" in text
+    assert "2 diverged runs without predictions are left out" in text
 
 
 def test_a_study_without_finished_runs_has_a_sentence(tmp_path):
@@ -214,7 +214,7 @@ def test_the_section_says_which_part_rose(tables):
 def test_the_figure_draws_factors_and_every_data_set(tables):
     several = pd.concat([tables["reliability"].assign(dataset=name) for name in ("amazon", "tweets")])
     chart = calibration_chart.calibration_chart(tables["calibration_effects"], several, fx.CODINGS)
-    drawn = chart.to_dict()
+    drawn = drawing.specification(chart)
     titles = [panel["title"] for row in drawn["vconcat"] for panel in row["hconcat"]]
     assert titles == ["Change of the loss and its parts", "Reliability on amazon", "Reliability on tweets"]
     text = calibration_chart.caption(several, 54, 0.95)
@@ -225,5 +225,4 @@ def test_the_figure_draws_factors_and_every_data_set(tables):
 def test_nothing_to_draw_is_said(tables):
     none = tables["calibration_effects"].head(0), tables["reliability"].head(0)
     chart = calibration_chart.calibration_chart(*none, fx.CODINGS)
-    assert isinstance(chart, alt.Chart)
-    assert "No calibration" in str(chart.to_dict())
+    assert "No calibration" in str(drawing.specification(chart))

@@ -147,6 +147,11 @@ def test_the_verdict_on_a_claim_follows_from_ours(finding, sign, ours, estimate,
 
 @pytest.fixture(scope="module")
 def stated() -> list[dict[str, Any]]:
+    return some_claims()
+
+
+def some_claims() -> list[dict[str, Any]]:
+    """Return the published claims, and some that say nothing of what the simulated study can judge."""
     found = yaml.safe_load((claim_files.ROOT / SHIPPED).read_text(encoding="utf-8"))["claims"]
     extra = {"sign": None, "p": None, "statement": "", "source": "", "finding": "effect", "framework": "absolute"}
     more = [("accuracy", "warmup"), ("loss", "learning_rate^3"), ("loss", "learning_rate:epochs"), ("loss", "epochs^2")]

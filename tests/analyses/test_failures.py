@@ -157,6 +157,6 @@ def test_where_runs_diverged_is_told_with_the_trend():
 def test_a_study_of_one_kind_of_end_is_told(status):
     found = section(study({}).assign(status=status))
     if status == "missing":
-        assert found == {"finding": "No run has ended yet, so nothing tells how many fail.", "groups": []}
+        assert found == {"finding": "No run has ended yet, so nothing shows how many fail.", "groups": []}
     else:
         assert found["groups"][0]["sentences"][0]["text"].endswith("no test of a trend, as every run failed.")

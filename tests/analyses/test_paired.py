@@ -172,7 +172,7 @@ def test_without_a_second_seed_there_is_a_reason(tmp_path):
     assert rows["probability"].isna().all()
     assert (rows["reason"] == NO_SEEDS).all()
     assert rows["simultaneous_low"].notna().all(), "sentences are there with one seed"
-    assert f"is not told: {NO_SEEDS}" in report_of(tables)
+    assert f"is not known: {NO_SEEDS}" in report_of(tables)
 
 
 def test_diverged_runs_are_left_out(tmp_path):

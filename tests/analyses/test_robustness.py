@@ -182,4 +182,4 @@ def test_what_disagreeing_specifications_share_is_told(rows, told):
 
 def test_stopped_responses_are_told():
     empty = {"robustness": fitting(TABLES["robustness"].schema, [])}
-    assert robustness_section.section(empty, {}, [], 0.95)["finding"].startswith("Nothing to tell")
+    assert robustness_section.section(empty, {}, [], 0.95)["finding"].startswith("No result")

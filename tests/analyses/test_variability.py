@@ -66,7 +66,7 @@ def test_a_grid_of_eight_runs_by_hand():
     found = ledger_of(two_by_two(), ["a", "b"])
     assert by_name(found) == pytest.approx(expected)
     assert found.df.tolist() == [1, 1, 1, 1, 3]
-    assert found.total == pytest.approx(9 + 4 + 1 + 0.25 + 0.16)
+    assert found.variances.sum() + found.sampling == pytest.approx(9 + 4 + 1 + 0.25 + 0.16)
 
 
 def test_importance_of_the_eight_runs_by_hand():
@@ -470,7 +470,7 @@ def test_the_section_labels_what_comes_from_the_surface(metrics):
 
 def test_the_section_says_what_one_seed_cannot_tell(metrics):
     found, text = told(tables_of(metrics[metrics["seed"] == 0]), {"loss": "loss"})
-    assert "one seed cannot tell noise apart" in text
+    assert "one seed leaves noise in every source" in text
     assert "interval" not in found["finding"]
     assert "interval" not in found["groups"][0]["tables"][0]["caption"]
 

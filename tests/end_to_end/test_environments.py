@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
@@ -25,6 +27,7 @@ def lock_lines() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+@functools.cache
 def lock() -> dict[str, str]:
     pins = [line.split("#")[0].strip().split("==") for line in lock_lines()]
     return {canonicalize_name(name): version for name, version in pins}
@@ -58,6 +61,12 @@ def source_files() -> list[Path]:
     folders = [ROOT / name for name in ("scripts", "workflow", "tests")]
     found = [path for folder in folders for pattern in ("*.py", "*.smk") for path in folder.rglob(pattern)]
     return sorted(path for path in [*found, ROOT / "Snakefile"] if path.is_file())
+
+
+@functools.cache
+def owners() -> Mapping[str, list[str]]:
+    """Return the packages that each installed module is of."""
+    return packages_distributions()
 
 
 TOOLS = {"pip", "pygments", "snakemake-executor-plugin-slurm"}  # called or loaded, not imported
@@ -107,11 +116,10 @@ def test_project_dependency_allows_the_locked_version(text: str) -> None:
 @pytest.mark.parametrize("path", source_files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imported_packages_are_project_dependencies(path: Path) -> None:
     declared = {canonicalize_name(Requirement(text).name) for text in project_requirements()}
-    owners = packages_distributions()
     own = [*(ROOT / "scripts").glob("*.py"), *(ROOT / "tests").rglob("*.py")]
     local = {"finevar", "tests"} | {found.stem for found in own}
     for module in imports_of(path) - set(sys.stdlib_module_names) - local:
-        providers = {canonicalize_name(name) for name in owners.get(module, [])}
+        providers = {canonicalize_name(name) for name in owners().get(module, [])}
         assert providers & declared, f"{path.name} imports {module}, which pyproject.toml does not name"
 
 
@@ -119,7 +127,7 @@ def test_project_dependencies_are_imported() -> None:
     content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     declared = {canonicalize_name(Requirement(text).name) for text in content["project"]["dependencies"]}
     modules = set().union(*(imports_of(path) for path in source_files() if ROOT / "tests" not in path.parents))
-    imported = {canonicalize_name(name) for module in modules for name in packages_distributions().get(module, [])}
+    imported = {canonicalize_name(name) for module in modules for name in owners().get(module, [])}
     assert declared - imported == TOOLS
 
 

@@ -1,7 +1,8 @@
-"""What config/README.md says of adding a metric, a setting and a design: done on a copy, word for word, and run."""
+"""What config/README.md says of adding to finevar: done on a copy, word for word, and run."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -10,10 +11,12 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import yaml
 
 import tiny
 from finevar import ROOT
+from prose import numbers
 
 FACTOR_OF_RATE = "share"
 STUDY = {
@@ -41,7 +44,7 @@ STUDY = {
 
 
 def snippets() -> list[str]:
-    """Return what the manual shows: the metric, the setting and the line that uses it, the design."""
+    """Return what the manual shows: metric, setting and the line that uses it, section of the report, design."""
     manual = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
     section = manual.split("## Adding to finevar")[1].split("\n## ")[0]
     return re.findall(r"```\w+\n(.*?)```", section, re.DOTALL)
@@ -68,38 +71,75 @@ def run_study(folder: Path, response: str, *targets: str) -> set[str]:
     return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE))
 
 
-def test_a_metric_a_setting_and_a_design_are_one_change_each(tmp_path):
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the repository with one addition of each kind, in which a study of them all has been run.
+
+    The metric comes last, when all runs are finished.
+    """
+    folder = tmp_path_factory.mktemp("extended")
     for part in ("Snakefile", "workflow", "scripts", "config", "envs"):
         source = ROOT / part
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / part)
-    metric, setting, use, design = snippets()
-    package = tmp_path / "scripts" / "finevar"
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
+    metric, setting, use, section, design = snippets()
+    package = folder / "scripts" / "finevar"
     change(package / "study" / "designs.py", "DESIGNS = {\n", f"DESIGNS = {{\n{design}")
-    change(tmp_path / "workflow/schemas/config.schema.yaml", "      clip_norm:\n", f"{setting}      clip_norm:\n")
+    change(folder / "workflow/schemas/config.schema.yaml", "      clip_norm:\n", f"{setting}      clip_norm:\n")
     change(package / "training" / "loop.py", f"{use.partition(' * ')[0]} * {FACTOR_OF_RATE}\n", use)
-    tiny.make_model(tmp_path / "model")
-    (tmp_path / "texts").mkdir()
-    tiny.write_csv(tmp_path / "texts" / "texts.csv", tiny.make_sentences(120))
-    assert {"finetune_run", "evaluate_run"} <= run_study(tmp_path, "accuracy", "results/more/metrics.parquet")
+    shutil.copy(ROOT / "tests" / "models" / "bag.py", package / "models")
+    families = package / "models" / "families.py"
+    change(families, '{"distilbert": FlatDistilBert}', '{"distilbert": FlatDistilBert, "bag": Bag}')
+    change(families, "from finevar.errors", "from finevar.models.bag import Bag\nfrom finevar.errors")
+    (package / "report" / "sections" / "cost.py").write_text(section, encoding="utf-8")
+    tiny.make_bag(folder / "model")
+    (folder / "texts").mkdir()
+    tiny.write_csv(folder / "texts" / "texts.csv", tiny.make_sentences(120))
+    assert {"finetune_run", "evaluate_run"} <= run_study(folder, "accuracy", "results/more/metrics.parquet")
     (name,) = re.findall(r'"metrics": "(\d+)"', (package / "__init__.py").read_text())
     change(package / "metrics.py", "RESPONSES = {\n", f"RESPONSES = {{\n{metric}")
     change(package / "__init__.py", f'"metrics": "{name}"', f'"metrics": "{int(name) + 1}"')
-    assert not {"train_baseline", "finetune_run", "evaluate_baseline", "evaluate_run"} & run_study(
-        tmp_path, "balanced_accuracy"
-    )
-    metrics = pd.read_parquet(tmp_path / "results/more/metrics.parquet")
+    trained = {"train_baseline", "finetune_run", "evaluate_baseline", "evaluate_run"}
+    assert not trained & run_study(folder, "balanced_accuracy")
+    return folder / "results"
+
+
+@pytest.fixture(scope="module")
+def metrics(extended: Path) -> pd.DataFrame:
+    return pd.read_parquet(extended / "more/metrics.parquet")
+
+
+def test_a_design_has_its_points(metrics):
     tried = set(zip(metrics["learning_rate"], metrics["rate_floor"], strict=True))
     assert tried == {(3e-3, 0.5), (9e-3, 0.5), (1e-3, 0.5), (3e-3, 1), (3e-3, 0)}
-    for run in metrics.to_dict("records"):  # six steps, from the peak down to a sixth of it where no floor is above
-        steps = pd.read_parquet(tmp_path / "results/runs/texts" / run["run_id"] / "training.parquet")
+
+
+def test_a_setting_acts(metrics, extended):
+    """Six steps, from the peak down to a sixth of it where no floor is above."""
+    for run in metrics.to_dict("records"):
+        steps = pd.read_parquet(extended / "runs/texts" / run["run_id"] / "training.parquet")
         expected = run["learning_rate"] * max(1 / 6, run["rate_floor"])
-        assert abs(steps["learning_rate"].min() / expected - 1) < 1e-12
+        assert steps["learning_rate"].min() == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_metric_is_computed_of_predictions(metrics, extended):
     run = metrics.iloc[0]
-    saved = pd.read_parquet(tmp_path / "results/runs/texts" / run["run_id"] / "predictions.parquet")
+    saved = pd.read_parquet(extended / "runs/texts" / run["run_id"] / "predictions.parquet")
     predicted = saved["logits"].map(lambda row: row.argmax())
     by_class = [(predicted[saved["label"] == k] == k).mean() for k in (0, 1)]
-    assert abs(run["balanced_accuracy"] - sum(by_class) / 2) < 1e-12
-    page = (tmp_path / "results/more/report.html").read_text(encoding="utf-8")
-    assert "star: the centre, and each factor at its ends in turn" in page
-    assert "balanced accuracy" in page
-    assert "rate floor" in page
+    assert run["balanced_accuracy"] == pytest.approx(sum(by_class) / 2, abs=1e-12)
+    fits = pd.read_parquet(extended / "more/analysis/fits.parquet")
+    assert set(fits["response"]) == {"balanced_accuracy"}
+
+
+def test_a_family_is_fetched_trained_and_evaluated(metrics, extended):
+    assert json.loads(next(extended.glob("models/*/config.json")).read_text())["model_type"] == "bag"
+    assert set(metrics["status"]) == {"ok"}
+
+
+def test_a_section_stands_in_its_place(metrics, extended):
+    page = (extended / "more/report.html").read_text(encoding="utf-8")
+    names = re.findall(r'<h2 id="([\w-]+)"', page)
+    assert names[names.index("calibration") :][:3] == ["calibration", "cost", "variability"]
+    assert '<li><a href="#cost">Cost</a></li>' in page
+    finding = re.search(r'<h2 id="cost".*?<p class="finding">(.*?)</p>', page, re.DOTALL)[1]
+    assert numbers(finding) == [metrics["tokens"].sum()]

@@ -49,9 +49,9 @@ from finevar.models.distilbert.conversion import convert_model
 from finevar.models.distilbert.encoder import Architecture
 from finevar.models.fetch import check_model
 from finevar.parquet import read_table, write_table
-from finevar.study.coding import model_matrix, terms
+from finevar.study.coding import codings_of, model_matrix, terms
 from finevar.study.config import read_config
-from finevar.study.design import Study, design_rows, factor_codings, plan_study
+from finevar.study.design import Study, design_rows, plan_study
 from finevar.study.found_config import is_found
 from finevar.study.settings import FACTORS
 from tiny import make_model
@@ -411,7 +411,7 @@ def check_study(study: Study) -> None:
     pa.Table.from_pylist(list(design_rows(study.runs.values())), schema=pa.schema([*DESIGN, ("path", pa.string())]))
     coded = {
         name: coding.coded([point[name] for point in study.points])
-        for name, coding in factor_codings(study.config).items()
+        for name, coding in codings_of(study.config["sweep"]["factors"]).items()
     }
     matrix = model_matrix(coded, terms(list(coded), study.config["analysis"]["model"]))
     assert np.isfinite(matrix).all()

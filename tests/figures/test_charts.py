@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finevar.figures import charts, drawing
+from finevar.figures import axes, charts, drawing
 from finevar.figures import surface as planes
 from finevar.study.coding import Coding, codings_of
 from report_fixtures import BASELINE, CENTRE, CODINGS, factors, simulate
@@ -72,7 +72,7 @@ def test_a_baseline_outside_the_levels_is_not_drawn(tables):
 
 def test_better_is_yellow_for_loss_and_accuracy_alike(tables):
     for response, reverse in (("loss", True), ("accuracy", False)):
-        spec = drawing.specification(planes.surface_chart(tables["surface"], tables["metrics"], response, CODINGS))
+        spec = drawing.specification(planes.surface_chart(tables["surface"], tables["metrics"], response, CODINGS, {}))
         colour = spec["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]["color"]["scale"]
         assert (colour["scheme"], colour["reverse"]) == ("viridis", reverse)
 
@@ -116,7 +116,7 @@ def test_a_gated_response_gives_a_sentence(tmp_path):
     assert texts(charts.main_effects_chart(found["profiles"], found["metrics"], CODINGS), tmp_path) == [
         "No profiles: every response was stopped by a gate."
     ]
-    assert texts(planes.surface_chart(found["surface"], found["metrics"], "loss", CODINGS), tmp_path) == [
+    assert texts(planes.surface_chart(found["surface"], found["metrics"], "loss", CODINGS, {}), tmp_path) == [
         "No surface of loss: a gate stopped this response."
     ]
 
@@ -155,6 +155,19 @@ def test_the_same_table_gives_the_same_files(tables, tmp_path):
         texts(charts.learning_curves_chart(tables["learning_curves"], CODINGS), tmp_path)
         written.append([(tmp_path / f"figure.{kind}").read_bytes() for kind in ("svg", "png", "json")])
     assert written[0] == written[1]
+
+
+def test_rows_are_held_as_plain_values_of_five_digits():
+    rows = pd.DataFrame(
+        {"a": [1.23456789, np.nan, np.inf], "b": [1, 2, 3], "c": ["x", None, "y"], "d": [True, pd.NA, 2.5]}
+    )
+    assert json.dumps(drawing.lean(rows)["values"]) == json.dumps(
+        [
+            {"a": 1.2346, "b": 1, "c": "x", "d": True},
+            {"a": None, "b": 2, "c": None, "d": None},
+            {"a": None, "b": 3, "c": "y", "d": 2.5},
+        ]
+    )
 
 
 def test_contours_of_a_plane_are_straight():
@@ -198,6 +211,6 @@ def test_round_steps(low, high, expected):
 
 @pytest.mark.parametrize("values", [[0.5 - 2**-54, 0.5], [2 / 3 - 1e-16, 2 / 3], [0.0, 0.0], [1e9, 1e9 + 1e-7]])
 def test_values_that_differ_by_rounding_alone_have_an_axis_with_room(values):
-    low, high = drawing.padded(pd.Series(values))
+    low, high = axes.padded(pd.Series(values))
     assert low < min(values) - 0.009
     assert high > max(values) + 0.009

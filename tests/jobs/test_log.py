@@ -17,7 +17,7 @@ from snakemake.iocontainers import Namedlist
 from finevar import PACKAGE
 from finevar.errors import InputError
 from finevar.jobs.endings import read_ending
-from finevar.jobs.log import LOGGER, Job, JobLog, check_writable, describe
+from finevar.jobs.log import LOGGER, Job, JobLog, arguments, check_writable, describe
 
 SCRIPTS = PACKAGE.parent
 MISTAKE = InputError("data.csv, line 3", found="'x'", allowed="a number", remedy="Correct it.")
@@ -258,3 +258,12 @@ def test_a_rules_job_is_the_same_after_a_journey_as_json():
     assert job.wildcards.study == "toy"
     with pytest.raises(AttributeError, match="no file is named metric; there are metrics, runs"):
         _ = job.input.metric
+
+
+def test_a_rules_named_files_and_params_are_a_functions_arguments():
+    given = arguments(Snakemake)
+    assert given["metrics"] == "m.parquet"
+    assert list(given["runs"]) == ["a.parquet", "b.parquet"]
+    assert (given["csv"], given["threads"]) == (["t.csv"], 2)
+    assert given["factors"] == {"epochs": {"levels": [1, 2]}}
+    assert "engine" not in given

@@ -140,7 +140,7 @@ def test_each_batch_of_an_evaluation_is_progress(tmp_path, monkeypatch):
     texts, labels = zip(*tiny.make_sentences(150), strict=True)
     encoded = encode(texts, [int(label == "positive") for label in labels], tmp_path)
     options = {"max_length": 16, "device": "cpu"}
-    evaluation.evaluate_model(tmp_path, encoded, texts, ["negative", "positive"], torch.float32, **options)
+    evaluation.evaluate_model(tmp_path, encoded, ["negative", "positive"], torch.float32, **options)
     assert calls == ["batch", 1, 1]
 
 

@@ -31,6 +31,7 @@ def folder(tmp_path, monkeypatch) -> Iterator[Path]:  # after tmp_path, whose pl
     monkeypatch.setenv("PYTHONPATH", str(SCRIPTS))
     monkeypatch.delenv("FINEVAR_WARM", raising=False)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setattr(warm, "NEXT", {})
     yield Path(warm.private_folder())
     for pid in warm_processes(place):
         os.kill(pid, signal.SIGKILL)
@@ -64,9 +65,11 @@ def wait_for(found: Callable[[], object]) -> object:
     raise TimeoutError
 
 
-def pause(folder: Path) -> subprocess.Popen[str]:
-    """Start a job that waits for a signal."""
-    script = f"from finevar.jobs.worker import run_job; run_job('signal.pause', log={str(folder / 'pause.log')!r})"
+def pause(folder: Path, **settings: object) -> subprocess.Popen[str]:
+    """Start a job that waits for a signal; settings: of the module."""
+    script = "from finevar.jobs import worker\n"
+    script += "".join(f"worker.{name} = {value!r}\n" for name, value in ({"NEXT": {}} | settings).items())
+    script += f"worker.run_job('signal.pause', log={str(folder / 'pause.log')!r})"
     return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
 
 
@@ -92,6 +95,41 @@ def test_jobs_share_one_process_and_work_where_they_are_called(folder, tmp_path,
         assert json.loads((tmp_path / name).read_text()) == {"job": name}
         assert "write_json" in (tmp_path / f"{name}.log").read_text()
     assert len(warm_processes(folder)) == 1
+
+
+def test_a_process_can_be_asked_while_it_imports(folder, tmp_path, monkeypatch):
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(1)\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    monkeypatch.setattr(warm, "NEEDED", {"training": ("slow",)})
+    monkeypatch.chdir(tmp_path)
+    start = time.monotonic()
+    assert write(tmp_path, "first.json").exists()
+    assert time.monotonic() - start > 1
+    assert len(warm_processes(folder)) == 1
+
+
+def test_the_process_for_analyses_stays_up_while_a_run_is_trained(folder):
+    needed = {"training": (), "analysis": ()}
+    job = pause(folder, NEXT={"training": "analysis"}, NEEDED=needed, IDLE_SECONDS=0.2)
+    fork_of(folder.parent)
+    analysis = warm.private_folder("analysis")
+    (server,) = wait_for(lambda: warm_processes(analysis))
+    time.sleep(2.5)  # it looks once a second
+    assert warm_processes(analysis) == [server]
+    job.kill()
+    job.communicate()
+    wait_for(lambda: not warm_processes(folder.parent))
+
+
+def test_analyses_of_any_number_of_threads_share_a_process(folder, monkeypatch):
+    found = {"training": set(), "analysis": set()}
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        for kind, folders in found.items():
+            folders.add(warm.private_folder(kind))
+    assert len(found["training"]) == 2
+    assert len(found["analysis"]) == 1
+    assert warm.variables("analysis")["OMP_NUM_THREADS"] == "1"
 
 
 @pytest.mark.parametrize("variable", [("FINEVAR_WARM", "0"), ("SLURM_JOB_ID", "7")])
@@ -188,9 +226,8 @@ def test_a_warm_process_that_is_asked_to_end_has_its_forks_end_first(folder, tmp
         "        time.sleep(0.5)\n"
         "        print(os.getpid(), 'saved', file=file, flush=True)\n"
     )
-    script = (
-        f"from finevar.jobs.worker import run_job; run_job('slow.work', log={str(tmp_path / 'job.log')!r}, path='told')"
-    )
+    script = "from finevar.jobs import worker; worker.NEXT = {}; "
+    script += f"worker.run_job('slow.work', log={str(tmp_path / 'job.log')!r}, path='told')"
     path = os.pathsep.join([os.environ["PYTHONPATH"], str(tmp_path)])
     variables = os.environ | {"PYTHONPATH": path, "JOBS_PARENT": str(os.getpid())}
     job = subprocess.Popen([sys.executable, "-c", script], env=variables, cwd=tmp_path)

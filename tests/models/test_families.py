@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from bag import Bag
+from safetensors.torch import load_file
 from torch.nn import functional as F
 
 import tiny
@@ -22,7 +20,7 @@ from finevar.data.encoding import encode, load_encoded, save_encoded
 from finevar.errors import InputError, Interruption
 from finevar.evaluation.evaluation import evaluate_files
 from finevar.models.families import FAMILIES
-from finevar.models.family import Forward, Pad, Weights
+from finevar.models.family import Weights
 from finevar.parquet import read_table, write_rows
 from finevar.study.config import TRAINING_DEFAULTS
 from finevar.training import loop
@@ -30,70 +28,9 @@ from finevar.training.job import train_files
 from finevar.training.saving import StateSaver
 from finevar.training.schedule import epoch_batches
 
-CLASSES = ["negative", "positive"]
 COUNT, DIM = 44, 8
 SETTINGS = TRAINING_DEFAULTS | {"learning_rate": 0.03, "batch_size": 8, "epochs": 3, "max_length": 12, "dropout": 0.0}
 SETTINGS |= {"dtype": "float32", "schedule": "constant", "weight_decay": 0.1}
-
-
-@dataclass(frozen=True)
-class BagBatch:
-    """Token ids [sentences, length], and how many of each row count."""
-
-    tokens: Tensor
-    lengths: Tensor
-
-    def to(self, device: str) -> BagBatch:
-        return BagBatch(self.tokens.to(device), self.lengths.to(device))
-
-
-@dataclass(frozen=True)
-class Bag:
-    """A family: the mean of a sentence's word embeddings, and a linear layer on it."""
-
-    embedding: ClassVar[str] = "bag.weight"
-    transformers_class: ClassVar[str] = "BagForSequenceClassification"
-    dim: int
-    positions: int
-    padding: int | None = None
-    dropout: float = 0.0
-
-    @staticmethod
-    def convert(folder: Path, output: Path, *, where: str) -> list[str]:
-        raise NotImplementedError
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Bag:
-        return cls(config["dim"], config["positions"])
-
-    def with_dropout(self, rate: float) -> Bag:
-        return replace(self, dropout=rate)
-
-    def blocks(self) -> list[str]:
-        return ["bag."]
-
-    def head(self, classes: int) -> dict[str, tuple[int, int]]:
-        return {"top": (classes, self.dim)}
-
-    def batch(self, sentences: Sequence[np.ndarray]) -> BagBatch:
-        rows = [torch.from_numpy(sentence.astype(np.int64)) for sentence in sentences]
-        tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        return BagBatch(tokens, torch.tensor([len(row) for row in rows]))
-
-    def padder(self, sentences: int, length: int, device: torch.device) -> Pad:
-        return BagBatch
-
-    def forward(self, weights: Weights, dtype: torch.dtype) -> Forward:
-        def logits(batch: BagBatch, masks: torch.Generator | None) -> Tensor:
-            real = torch.arange(batch.tokens.shape[1], device=batch.tokens.device) < batch.lengths[:, None]
-            words = F.embedding(batch.tokens, weights[self.embedding]) * real[..., None]
-            mean = words.sum(1) / batch.lengths[:, None]
-            if masks:
-                drawn = torch.rand(mean.shape, generator=masks, device=mean.device)
-                mean = mean * (drawn >= self.dropout) / (1 - self.dropout)
-            return F.linear(mean, weights["top.weight"], weights["top.bias"])
-
-        return logits
 
 
 @pytest.fixture
@@ -101,19 +38,13 @@ def job(tmp_path: Path, monkeypatch) -> dict[str, Any]:
     """Return a training's arguments but for its outputs; the model that it starts from has a head."""
     monkeypatch.setitem(FAMILIES, "bag", Bag)
     start = tmp_path / "start"
-    start.mkdir()
-    draw = torch.Generator().manual_seed(0)
-    weights = {"bag.weight": torch.randn(tiny.WORDS, DIM, generator=draw), "top.bias": torch.zeros(2)}
-    save_file(weights | {"top.weight": torch.randn(2, DIM, generator=draw)}, start / "model.safetensors")
-    config = {"model_type": "bag", "dim": DIM, "positions": 16, "id2label": dict(enumerate(CLASSES))}
-    (start / "config.json").write_text(json.dumps(config))
-    tiny.make_tokeniser(start)
+    tiny.make_bag(start, dim=DIM)
     texts, labels = zip(*tiny.make_sentences(COUNT), strict=True)
-    numbers = [CLASSES.index(label) for label in labels]
+    numbers = [tiny.CLASSES.index(label) for label in labels]
     save_encoded(encode(texts, numbers, start), tmp_path / "encoded.safetensors")
     rows = [{"example_id": str(k), "text": text, "label": numbers[k]} for k, text in enumerate(texts)]
     write_rows(rows, tmp_path / "examples.parquet", EXAMPLES)
-    files.write_facts({"classes": CLASSES, "data_sha256": "d"}, tmp_path / "dataset.json")
+    files.write_facts({"classes": tiny.CLASSES, "data_sha256": "d"}, tmp_path / "dataset.json")
     read = {"start": start, "train": tmp_path / "encoded.safetensors", "facts": tmp_path / "dataset.json"}
     return {name: str(path) for name, path in read.items()} | {
         "settings": SETTINGS, "seed": 0, "threads": 1, "name": "bag"

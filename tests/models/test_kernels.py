@@ -10,7 +10,8 @@ import torch
 
 import finevar
 from finevar.models import kernels
-from finevar.training.optimiser import BETAS, EPSILON, Moments, update
+from finevar.models.kernels import BETAS, EPSILON
+from finevar.training.optimiser import Moments, update
 
 SHAPES = {"w": (7, 5), "a.bias": (7,), "long": (3, 1000), "one": (1,), "e": (33, 2), "vector": (129,)}
 
@@ -40,8 +41,6 @@ def test_a_step_of_adamw_is_that_of_the_public_class(dtype, weight_decay, diviso
             {name: (ours[name], gradients[name], first[name], second[name]) for name in ours},
             steps,
             learning_rate=0.01,
-            betas=BETAS,
-            epsilon=EPSILON,
             weight_decay=weight_decay,
             divisor=torch.tensor(divisor),
         )
@@ -69,7 +68,7 @@ def test_tensors_that_do_not_go_together_never_reach_the_kernel(monkeypatch, pla
     monkeypatch.setattr(torch, "_fused_adamw_", lambda *_, **__: pytest.fail("the kernel was called"))
     good = tuple(torch.zeros(7, 5) for _ in range(4))
     spoilt = (*good[:place], tensor, *good[place + 1 :])
-    options = {"learning_rate": 0.1, "betas": BETAS, "epsilon": EPSILON, "weight_decay": 0.0}
+    options = {"learning_rate": 0.1, "weight_decay": 0.0}
     with pytest.raises(ValueError, match=rf"^v: its tensors do not go together.*{re.escape(said)}"):
         kernels.adamw({"u": good, "v": spoilt}, torch.ones(()), divisor=torch.ones(()), **options)
 
@@ -79,7 +78,7 @@ def test_the_kernel_itself_would_take_moments_of_another_order(monkeypatch):
     weights, moment = torch.zeros(3, 4), torch.zeros(3, 4)
     tensors = (weights, torch.arange(12.0).view(4, 3).t(), moment, torch.zeros(3, 4))
     monkeypatch.setattr(kernels, "check_alike", lambda _: None)
-    options = {"learning_rate": 0.1, "betas": BETAS, "epsilon": EPSILON, "weight_decay": 0.0}
+    options = {"learning_rate": 0.1, "weight_decay": 0.0}
     kernels.adamw({"w": tensors}, torch.ones(()), divisor=torch.ones(()), **options)
     assert not torch.allclose(moment, tensors[1] * (1 - BETAS[0]))
 

@@ -1,4 +1,4 @@
-"""The design card: its sentences against numbers worked out here, and a page that is safe, offline and complete."""
+"""The design card: what it says against numbers worked out here, and a page that is safe, offline and complete."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import copy
 import re
 import subprocess
 import sys
-from html import unescape
-from html.parser import HTMLParser
 from typing import Any
 
 import pandas as pd
 import pytest
+from finevar.report.design_card_power import power_sentences
 
+from conftest import read_toy
 from finevar import ROOT
 from finevar.planning.alternatives import next_level, with_level, with_seeds
 from finevar.planning.design_card import DesignFacts, gather_design_facts
+from finevar.reasons import Stop
 from finevar.report.design_card import design_card_text, render_design_card
 from finevar.study.coding import Coding
 from finevar.study.config import read_config
 from finevar.study.design import plan_study
 from pilot_facts import PILOT
+from prose import MISSING, Page, golden, numbers, said_once, without_numbers
 
+HEAD = "What the design card says of studies, once where it says the same of other numbers.\n"
 NO_RUNS = pd.DataFrame()
 
 
@@ -29,31 +32,6 @@ def facts(
     raw: dict[str, Any], finished: pd.DataFrame = NO_RUNS, baselines: pd.DataFrame = NO_RUNS, **pilot: Any
 ) -> DesignFacts:
     return gather_design_facts(read_config(copy.deepcopy(raw)), PILOT | pilot, finished, baselines)
-
-
-def text_of(page: str) -> str:
-    """Return a page's words, without its style."""
-    page = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page)))
-
-
-class Nesting(HTMLParser):
-    """Follows which tags are open, and notes those that are closed out of turn."""
-
-    VOID = ("meta",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.wrong: list[str] = []
-
-    def handle_starttag(self, tag, attrs):
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.wrong.append(tag)
 
 
 def finished_runs(raw: dict[str, Any], spread: float) -> pd.DataFrame:
@@ -67,47 +45,94 @@ def finished_runs(raw: dict[str, Any], spread: float) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_the_essentials_in_a_few_lines(raw_config):
-    told = design_card_text(facts(raw_config), "results/toy/design_card.html")
-    lines = told.splitlines()
-    assert lines[0] == "Design card of study toy"
-    assert lines[-1] == "- All of it: results/toy/design_card.html"
-    assert len(lines) <= 25
-    assert max(map(len, lines)) <= 110
-    assert "54 runs: 27 points (full factorial of learning rate, batch size and epochs) at 2 seeds on amazon." in told
-    # 771 s: 478 s of steps as in the forecast's test, 5 s a run besides, 20 s of analysis and 3 s for the baseline
-    assert "The 54 runs take about 12.8 min on the machine of the pilot" in told.replace("\n  ", " ")
+def shown(known: DesignFacts) -> Page:
+    return Page(render_design_card(known))
 
 
-def test_power_in_words(raw_config):
+def one_metric(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a study of one factor and one metric, at a first-order model."""
+    sweep = raw["sweep"] | {"factors": {"epochs": {"levels": [1, 2, 3]}}}
+    return raw | {"sweep": sweep, "analysis": {"model": "first_order", "responses": ["loss"]}}
+
+
+def sharing(raw: dict[str, Any], seeds: list[int]) -> dict[str, Any]:
+    """Return a study whose runs share trajectories."""
+    training = raw["training"] | {"schedule": "constant", "warmup": 0.0}
+    return raw | {"training": training, "sweep": raw["sweep"] | {"seeds": seeds}}
+
+
+@pytest.fixture(scope="module")
+def studies() -> dict[str, DesignFacts]:
+    """Return studies of every kind by what they are."""
+    raw = read_toy()
+    two = ("amazon", "movies")
+    design = {"kind": "latin_hypercube", "points": 20}
+    return {
+        "A factorial": facts(raw),
+        "All runs are done": facts(raw, finished_runs(raw, 0.02)),
+        "One factor, at which an effect may be missed": facts(one_metric(raw)),
+        "A gate will stop it": facts(sharing(raw, [0])),
+        "Runs share trajectories": facts(sharing(raw, [0, 1])),
+        "A metric of unknown noise": facts(raw | {"analysis": {"responses": ["mcc"]}}),
+        "No grid of levels": facts(raw | {"sweep": raw["sweep"] | {"design": design}}),
+        "Two data sets": facts(
+            raw | {"sweep": raw["sweep"] | {"datasets": [*two]}},
+            data=dict.fromkeys(two, PILOT["data"]["amazon"]),
+        ),
+    }
+
+
+def test_the_cards_read_as_on_the_golden_page(studies):
+    words = {}
+    for title, known in studies.items():
+        printed = design_card_text(known, "a.html").replace("\n  ", " ").splitlines()
+        words[title] = [*printed, "", *shown(known).lines()]
+    golden("design_card.txt", said_once(HEAD, words), same=without_numbers)
+
+
+def test_no_missing_number_is_printed_as_a_word(studies):
+    assert not any(MISSING.search(shown(known).words) for known in studies.values())
+
+
+def test_the_essentials_in_a_few_lines(studies):
+    """771 s: 478 s of steps as in the forecast's test, 5 s a run besides, 20 s of analysis and 3 s for the baseline."""
+    text = design_card_text(studies["A factorial"], "results/toy/design_card.html")
+    first, runs, time, *_, last = text.splitlines()
+    assert "toy" in first
+    assert last.endswith(" results/toy/design_card.html")
+    assert text.count("\n") < 25
+    assert max(map(len, text.splitlines())) <= 110
+    assert numbers(runs) == [54, 27, 2]
+    assert {54, 12.8} <= set(numbers(time))
+
+
+def test_power(studies):
     """At 54 runs, noise 0.0045 and about 3.14 standard errors: 2 x 3.14 x 0.0045 / 6 = 0.0047 for a factor."""
-    told = design_card_text(facts(raw_config), "x").replace("\n  ", " ")
-    assert "Accuracy: with 80 % power the study finds a change of 0.0047 over a factor's range, 0.0058 by" in told
-    assert "the smallest effect of interest is 0.010 (default; set your own), so that is enough; the test" in told
-    assert "the smallest effect of interest is 5 % of the baseline's, not known yet" in told
-    known = facts(raw_config, baselines=pd.DataFrame({"accuracy": [0.8], "f1": [0.8], "loss": [0.4]}))
-    told = design_card_text(known, "x").replace("\n  ", " ")
-    assert "Loss: with 80 % power the study finds a change of 0.013 over a factor's range" in told
-    assert "the smallest effect of interest is 0.020 (default; set your own), so that is enough" in told
+    known = studies["A factorial"]
+    rows = {row["term"]: row["change"] for row in known.rows("accuracy")}
+    assert rows["epochs"] == pytest.approx(0.0047, abs=5e-5)
+    assert rows["batch_size:epochs"] == pytest.approx(0.0058, abs=5e-5)
+    bounds = known.smallest_effects
+    assert bounds["accuracy"].value == pytest.approx(0.01) and bounds["loss"].value is None
+    assert known.noise["accuracy"].test_set_se == pytest.approx(0.016, abs=5e-4)
+    assert {0.0047, 0.0058, 0.010} <= set(numbers(power_sentences(known)[0]))
 
 
-def test_effects_that_would_be_missed_are_told(raw_config):
+def test_an_effect_that_would_be_missed_is_larger_than_that_of_interest(studies):
     """One factor at two seeds: a first-order model of three points does not find what twice the noise would be."""
-    raw_config["sweep"]["factors"] = {"epochs": {"levels": [1, 2, 3]}}
-    raw_config["analysis"] = {"model": "first_order", "responses": ["loss"], "smallest_effect": {"loss": 0.024}}
-    told = design_card_text(facts(raw_config), "x").replace("\n  ", " ")
-    assert "the smallest effect of interest is 0.024, so one of that size may" in told
+    enough, known = studies["A factorial"], studies["One factor, at which an effect may be missed"]
+    assert known.rows("accuracy")[0]["change"] > known.smallest_effects["accuracy"].value
+    assert enough.rows("accuracy")[0]["change"] < enough.smallest_effects["accuracy"].value
 
 
-def test_the_studys_own_noise_is_used_and_said(raw_config):
+def test_the_studys_own_noise_is_used(studies):
     """Seeds 0.02 apart: 0.02 / sqrt 2 = 0.0141, 27 degrees of freedom; chi-squared of 27: 14.573 and 43.195."""
-    done = facts(raw_config, finished_runs(raw_config, 0.02))
-    page = text_of(render_design_card(done))
-    assert page.count("noise between seeds of 0.0141 (95 % interval 0.0112 to 0.0192") == 3
-    assert "with 27 degrees of freedom" in page
-    assert "as other studies found it" not in page
-    assert "54 of them are done" in page
-    assert "All runs are done; analysis and report take about 20 s." in page
+    known = studies["All runs are done"]
+    for noise in known.noise.values():
+        assert (noise.sd, noise.df) == (pytest.approx(0.0141, abs=5e-5), 27)
+        assert noise.interval(0.95) == pytest.approx((0.0112, 0.0192), abs=5e-5)
+    sentences = [numbers(item.text) for item in shown(known).all("li")]
+    assert sum({0.0141, 0.0112, 0.0192, 27} <= set(found) for found in sentences) == 3
 
 
 def test_more_seeds_and_levels(raw_config):
@@ -153,61 +178,38 @@ def test_larger_studies_leave_the_study_as_it_is(raw_config):
     assert config == before
 
 
-def test_a_gate_is_told_instead_of_power(raw_config):
-    """One seed of runs that share trajectories: 9 of them for 10 parameters."""
-    raw_config["training"] |= {"schedule": "constant", "warmup": 0.0}
-    raw_config["sweep"]["seeds"] = [0]
-    stopped = facts(raw_config)
-    for told in (design_card_text(stopped, "x").replace("\n  ", " "), text_of(render_design_card(stopped))):
-        assert "As planned, the analysis would stop: runs share 9 trajectories" in told
-        assert "with 80 % power" not in told
-        assert re.search(r"3 seeds: 54 more runs, .{,20} more, and the analysis would not stop", told)
+def test_a_gate_stands_instead_of_power(studies):
+    """One seed of runs that share trajectories: 9 of them for 10 parameters; three seeds have 27."""
+    stopped = studies["A gate will stop it"]
+    assert stopped.gate.code == Stop.FEW_CLUSTERS
+    assert stopped.detected is None
+    planned, seeds, *_ = stopped.variants
+    assert (planned.detected, seeds.seeds, seeds.runs - planned.runs, bool(seeds.detected)) == (None, 3, 54, True)
+    for text in (design_card_text(stopped, "x").replace("\n  ", " "), shown(stopped).words):
+        assert str(stopped.gate) in text
+    assert not any(map(stopped.rows, stopped.noise))
 
 
-def test_cautions(raw_config):
-    raw_config["sweep"]["seeds"] = [0]
-    assert "At one seed the study does not measure its noise" in text_of(render_design_card(facts(raw_config)))
-    raw_config["sweep"]["seeds"] = [0, 1]
-    raw_config["training"] |= {"schedule": "constant", "warmup": 0.0}
-    assert "The runs share 18 trajectories" in text_of(render_design_card(facts(raw_config)))
+def test_a_metric_without_known_noise_has_no_made_up_power(studies):
+    known = studies["A metric of unknown noise"]
+    assert known.rows("mcc") == []
+    assert not [table for table in shown(known).all("table") if "MCC" in table.text]
 
 
-def test_a_metric_without_known_noise_has_no_made_up_power(raw_config):
-    raw_config["analysis"] = {"responses": ["mcc"]}
-    page = text_of(render_design_card(facts(raw_config)))
-    assert "Mcc" not in page
-    assert "MCC: its noise is not known beforehand" in page
-    assert "Smallest effects on" not in page
+def test_designs_that_are_no_grid_have_no_levels_to_add(studies):
+    assert [variant.factor for variant in studies["No grid of levels"].variants] == [None, None]
 
 
-def test_designs_that_are_no_grid_have_no_levels_to_add(raw_config):
-    raw_config["sweep"]["design"] = {"kind": "latin_hypercube", "points": 20}
-    page = text_of(render_design_card(facts(raw_config)))
-    assert "The points are not a grid of levels" in page
-    assert "one more level" not in page.lower()
-
-
-def test_many_data_sets(raw_config):
-    raw_config["sweep"]["datasets"] = ["amazon", "movies"]
-    told = facts(raw_config, data=dict.fromkeys(("amazon", "movies"), PILOT["data"]["amazon"]))
-    assert told.forecast.runs == 108
-    assert "on amazon and movies" in design_card_text(told, "x").replace("\n  ", " ")
-    assert "dataset" not in text_of(render_design_card(told))
+def test_many_data_sets(studies):
+    assert studies["Two data sets"].forecast.runs == 108
 
 
 def test_the_page_is_valid_escaped_and_offline(raw_config):
     page = render_design_card(facts(raw_config, machine={"device": "<b>A & B</b>", "dtype_used": "float32"}))
-    nesting = Nesting()
-    nesting.feed(page)
-    assert (nesting.open, nesting.wrong) == ([], [])
+    Page(page)  # fails where tags do not nest
     assert "<b>A" not in page
     assert "&lt;b&gt;A &amp; B" in page
     assert not re.search(r"(src|href)=.?(http|//)|@import|url\(", page)
-
-
-def test_no_number_is_missing(raw_config):
-    page = text_of(render_design_card(facts(raw_config)))
-    assert not re.search(r"\bnan\b|\binf\b|None|undefined", page)
 
 
 def test_the_card_needs_no_run_and_trains_only_the_baseline(tmp_path):

@@ -291,14 +291,16 @@ def test_permutations_give_the_share_of_larger_statistics():
         assert by_term[term] == pytest.approx(hc3[term], abs=0.08)
 
 
-def test_leaving_parts_out_gives_the_range_of_refits():
+@pytest.mark.parametrize(("part", "column"), [("seed", "seed"), ("cell", "point_id")])
+def test_leaving_parts_out_gives_the_range_of_refits(part, column):
     metrics = study(seeds=3, noise=0.05)
     fitted = surface(metrics)
     number = fitted.columns.index(("epochs",))
-    row = sensitivity.leave_out(fitted, "seed", [number])[0]
-    refits = [surface(metrics[metrics["seed"] != seed].reset_index(drop=True)).fit.pvalues[number] for seed in range(3)]
+    row = sensitivity.leave_out(fitted, part, [number])[0]
+    others = [metrics[metrics[column] != level].reset_index(drop=True) for level in metrics[column].unique()]
+    refits = [surface(runs).fit.pvalues[number] for runs in others]
     assert (row["p_low"], row["p_high"]) == pytest.approx((min(refits), max(refits)))
-    assert row["refits"] == 3
+    assert row["refits"] == len(refits)
     assert sensitivity.leave_out(fitted, "dataset", [number])[0]["reason"] == "the study has one data set"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finevar.words import formatting
+from finevar.words import formatting, numbers
 
 
 @pytest.mark.parametrize(
@@ -14,30 +14,30 @@ from finevar.words import formatting
     [(2.5e-5, "2.5e-5"), (1e-4, "1e-4"), (0.001, "0.001"), (0.1, "0.1"), (64, "64"), (6000, "6,000"), (3.0, "3")],
 )
 def test_levels_are_printed_as_people_write_them(value, text):
-    assert formatting.level(value) == text
+    assert numbers.level(value) == text
 
 
 def test_a_missing_training_size_is_all_and_a_word_stays():
-    assert formatting.level(None) == "all"
-    assert formatting.level(math.nan) == "all"
-    assert formatting.level("linear") == "linear"
+    assert numbers.level(None) == "all"
+    assert numbers.level(math.nan) == "all"
+    assert numbers.level("linear") == "linear"
 
 
 @pytest.mark.parametrize(
     ("p", "text"), [(0.0, "< 0.001"), (0.00099, "< 0.001"), (0.0274, "0.027"), (1.0, "1.000"), (None, "\N{EN DASH}")]
 )
 def test_p_values(p, text):
-    assert formatting.p_text(p) == text
+    assert numbers.p_text(p) == text
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, np.float64("nan"), np.float32("nan"), pd.NaT])
 def test_missing_numbers_are_a_dash(value):
-    assert formatting.number(value) == "\N{EN DASH}"
-    assert formatting.estimate(value, 0.1) == "\N{EN DASH}"
+    assert numbers.number(value) == "\N{EN DASH}"
+    assert numbers.estimate(value, 0.1) == "\N{EN DASH}"
 
 
 def test_a_rounded_zero_has_no_sign():
-    assert formatting.number(-0.00001, sign=True) == "0.0000"
+    assert numbers.number(-0.00001, sign=True) == "0.0000"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_rounded_zero_has_no_sign():
     [(0.0612, 0.012, "+0.061"), (-12.3, 4.0, "\N{MINUS SIGN}12.3"), (1.234e-7, 1e-8, "+1.23e\N{MINUS SIGN}7")],
 )
 def test_an_estimate_has_the_digits_that_its_uncertainty_supports(value, spread, text):
-    assert formatting.estimate(value, spread) == text
+    assert numbers.estimate(value, spread) == text
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,7 @@ localrules:
 
 rule write_design:
     output:
-        design=report(
-            "results/{study}/design.csv",
-            caption="../report/design.rst",
-            category="Tables",
-            labels={"table": "design"},
-        ),
+        design=captioned("results/{study}/design.csv", "table", "design"),
     log:
         "results/logs/write_design/{study}.log",
     benchmark:
@@ -33,12 +28,7 @@ rule aggregate_metrics:
         trainings=get_run_files("training.parquet"),
         baselines=get_baseline_metrics(),
     output:
-        metrics=report(
-            "results/{study}/metrics.parquet",
-            caption="../report/metrics.rst",
-            category="Tables",
-            labels={"table": "metrics"},
-        ),
+        metrics=captioned("results/{study}/metrics.parquet", "table", "metrics"),
         curves="results/{study}/learning_curves.parquet",
     log:
         "results/logs/aggregate_metrics/{study}.log",
@@ -55,7 +45,7 @@ rule aggregate_metrics:
         "../../scripts/aggregate_metrics.py"
 
 
-# The runs that are done, told by their files alone: as inputs, Snakemake would first make those that are not.
+# The runs that are done, known by their files alone: as inputs, Snakemake would first make those that are not.
 rule aggregate_finished:
     input:
         design="results/{study}/design.csv",

@@ -8,7 +8,7 @@ rule fit_regressions:
     input:
         metrics="results/{study}/metrics.parquet",
     output:
-        **get_tables("fit_regressions"),
+        **analysis_files(tables_of("fit_regressions", found=not TRAINS)),
         csv=get_csv_files("fit_regressions"),
     log:
         "results/logs/fit_regressions/{study}.log",
@@ -32,7 +32,7 @@ rule analyse_study:
         predictions=get_predictions,
         baselines=get_baseline_predictions(),
     output:
-        **get_tables("analyse_study"),
+        **analysis_files(tables_of("analyse_study", found=not TRAINS)),
         csv=get_csv_files("analyse_study"),
     log:
         "results/logs/analyse_study/{study}.log",

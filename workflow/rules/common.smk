@@ -38,6 +38,7 @@ ANALYSED = {
     "baseline": baseline_levels(STUDY.config),
     "analysis": STUDY.config["analysis"],
 }
+KINDS = kinds_of(factors=len(ANALYSED["factors"]), found=not TRAINS)  # the study's figures
 RESULTS_CONFIG = {key: part for key, part in STUDY.config.items() if key not in ("keep_weights", "gpus_per_run")}
 
 
@@ -60,9 +61,9 @@ wildcard_constraints:
     run=r"lr[^/]+-seed\d+-[0-9a-f]{8}",
 
 
-def named(ids, name_or_id):
+def named(ids, given):
     """Return the name that an id was made for."""
-    return next(name for name, made in ids.items() if made == name_or_id)
+    return next(name for name, made in ids.items() if made == given)
 
 
 def known_by_content(path):
@@ -73,16 +74,23 @@ def known_by_content(path):
     return flag(ancient(str(path)), "sourcecache_entry", "known by content")
 
 
+def source_of(wildcards):
+    """Return the config of the source that a wildcard names, itself or by its data set; without such a one the model's."""
+    if wildcards.get("data"):
+        name = dataset_of(wildcards)["source"]
+    else:
+        name = named(STUDY.source_ids, wildcards.source) if wildcards.get("source") else STUDY.config["model"]
+    return STUDY.config["sources"][name]
+
+
 def get_source(wildcards):
-    """Return the config of the source that a wildcard names, or of the model's without the place of a local one."""
-    data = wildcards.get("source")
-    source = STUDY.config["sources"][named(STUDY.source_ids, data) if data else STUDY.config["model"]]
-    return {"kind": "local"} if source["kind"] == "local" else source
+    """Return the config of a source without the place of a local one."""
+    return {"kind": "local"} if source_of(wildcards)["kind"] == "local" else source_of(wildcards)
 
 
 def get_local_model(wildcards):
     """Return the model's own files where it lies on this machine."""
-    source = STUDY.config["sources"][STUDY.config["model"]]
+    source = source_of(wildcards)
     return list(map(known_by_content, local_model_files(source))) if source["kind"] == "local" else []
 
 
@@ -98,30 +106,22 @@ def dataset_of(wildcards):
 
 def get_dataset(wildcards):
     """Return the config of the data set that a wildcard names, without the places where local files lie."""
-    dataset = dataset_of(wildcards)
-    local = get_dataset_kind(wildcards) == "local"
-    return {key: value for key, value in dataset.items() if not (local and key in ("source", "file", "eval_file"))}
-
-
-def get_dataset_kind(wildcards):
-    """Return the kind of a data set's source."""
-    return STUDY.config["sources"][dataset_of(wildcards)["source"]]["kind"]
+    places = ("source", "file", "eval_file") if source_of(wildcards)["kind"] == "local" else ()
+    return {key: value for key, value in dataset_of(wildcards).items() if key not in places}
 
 
 def get_dataset_source(wildcards):
     """Return the folder that a data set's files were fetched to; none where the user has them."""
-    name = dataset_of(wildcards)["source"]
-    return [] if get_dataset_kind(wildcards) == "local" else str(paths.place("source", source=STUDY.source_ids[name]))
+    fetched = STUDY.source_ids.get(dataset_of(wildcards)["source"])
+    return str(paths.place("source", source=fetched)) if fetched else []
 
 
 def get_local_file(key):
     """Return the function that gives a data set's own file of a key where it lies on this machine."""
 
     def get_file(wildcards):
-        dataset = dataset_of(wildcards)
-        source = STUDY.config["sources"][dataset["source"]]
-        local = source["kind"] == "local" and key in dataset
-        return known_by_content(Path(source["path"], dataset[key])) if local else []
+        source, file = source_of(wildcards), dataset_of(wildcards).get(key)
+        return known_by_content(Path(source["path"], file)) if source["kind"] == "local" and file else []
 
     return get_file
 
@@ -178,8 +178,7 @@ def transient(path):
 
 def get_run_record(wildcards):
     """Return what identifies a run in its metrics file."""
-    run = get_run(wildcards)
-    return {"run_id": run.run_id, "point_id": run.point_id, "dataset": run.dataset, "seed": run.seed, **run.settings}
+    return get_run(wildcards).record
 
 
 def get_baseline_record(wildcards):
@@ -244,36 +243,21 @@ def analysis_files(names):
     return {name: f"results/{{study}}/analysis/{name}.parquet" for name in names}
 
 
-def get_tables(rule):
-    """Return the analysis tables that a rule writes, by name."""
-    return analysis_files(tables_of(rule, found=not TRAINS))
-
-
 def get_csv_files(rule):
     """Return those of a rule's tables that people get, with their captions in Snakemake's report."""
     named = {name: table.caption for name, table in tables_of(rule, found=not TRAINS).items() if table.caption}
     return [captioned(f"results/{{study}}/analysis/{name}.csv", "table", caption) for name, caption in named.items()]
 
 
-def get_page_tables():
-    """Return the analysis tables that the report reads, by name."""
-    return analysis_files(page_tables(found=not TRAINS))
-
-
-def get_kinds():
-    """Return the study's figures by kind."""
-    return kinds_of(factors=len(ANALYSED["factors"]), found=not TRAINS)
-
-
 def get_figures(suffix):
     """Return the study's figures in a format, by name, in the report's order."""
-    names = figure_names(get_kinds(), STUDY.config["analysis"]["responses"])
+    names = figure_names(KINDS, STUDY.config["analysis"]["responses"])
     return {name: f"results/{{study}}/figures/{name}.{suffix}" for name in names}
 
 
 def get_drawn_files():
     """Return the tables that the study's figures are drawn from, by name."""
-    names = dict.fromkeys(name for figure in get_kinds().values() for name in figure.tables)
+    names = dict.fromkeys(name for figure in KINDS.values() for name in figure.tables)
     beside = ("metrics", "learning_curves")
     return {name: f"results/{{study}}/{'' if name in beside else 'analysis/'}{name}.parquet" for name in names}
 

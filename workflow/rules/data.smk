@@ -52,7 +52,7 @@ rule prepare_dataset:
         "results/benchmarks/prepare_dataset/{data}.tsv"
     params:
         dataset=get_dataset,
-        kind=get_dataset_kind,
+        kind=lambda wildcards: source_of(wildcards)["kind"],
         engine=ENGINES["corpus"],
     conda:
         "../../envs/finetune.yaml"

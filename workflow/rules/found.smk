@@ -44,22 +44,12 @@ rule aggregate_cards:
     input:
         cards="results/{study}/model_cards.parquet",
     output:
-        metrics=report(
-            "results/{study}/metrics.parquet",
-            caption="../report/found_metrics.rst",
-            category="Tables",
-            labels={"table": "metrics"},
-        ),
+        metrics=captioned("results/{study}/metrics.parquet", "table", "found_metrics"),
         cards="results/{study}/cards.parquet",
         baseline="results/{study}/baseline.parquet",
         curves="results/{study}/learning_curves.parquet",
-        cards_csv=report(
-            "results/{study}/cards.csv",
-            caption="../report/tables/found_gates.rst",
-            category="Tables",
-            labels={"table": "cards"},
-        ),
-        gates=list(get_tables("aggregate_cards").values()) + get_csv_files("aggregate_cards"),
+        cards_csv=captioned("results/{study}/cards.csv", "table", "found_gates"),
+        gates=list(analysis_files(tables_of("aggregate_cards", found=True)).values()) + get_csv_files("aggregate_cards"),
     log:
         "results/logs/aggregate_cards/{study}.log",
     benchmark:

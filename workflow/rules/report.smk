@@ -45,7 +45,7 @@ rule draw_figures:
 
 rule render_report:
     input:
-        **get_page_tables(),
+        **analysis_files(page_tables(found=not TRAINS)),
         metrics="results/{study}/metrics.parquet",
         baselines=get_baseline_metrics(),
         datasets=get_dataset_facts(),
@@ -68,6 +68,7 @@ rule render_report:
         factors=ANALYSED["factors"],
         datasets=list(STUDY.dataset_ids),
         engine=ENGINES["report"],
+    threads: 4
     conda:
         "../../envs/analyse.yaml"
     script:

@@ -68,9 +68,6 @@ def at_baseline(runs: pd.DataFrame) -> np.ndarray:
     return runs["is_baseline_point"].fillna(False).to_numpy(bool)
 
 
-# Matching -------------------------------------------------------------------------------------------------------------
-
-
 def matched_rows(surface: Surface) -> Rows:
     """Return what is left unexplained with and without matching, and the tests of its slope of one."""
     runs, response = with_retrained(surface), surface.response

@@ -20,24 +20,20 @@ from finevar.analyses.effects import change_weights
 from finevar.analyses.fits import FittedStudy
 from finevar.results.predictions import Predictions
 from finevar.statistics.regression import Surface, contrasts
-from finevar.tables import Rows
+from finevar.tables import Rows, as_rows
 
 PARTS = ("loss", "refinement", "calibration_loss")
 LOWEST, HIGHEST = 0.01, 100.0  # temperatures that are searched
 BEYOND = f"the best temperature lies beyond {LOWEST:g} to {HIGHEST:g}; the nearer end is used"
-PRECISE = 1e-12  # of the logarithm of a temperature
 BESIDE = ("accuracy", "ece", "brier")  # metrics that are shown beside the parts
 BINS = 10  # of confidence
-
-
-# Temperature ----------------------------------------------------------------------------------------------------------
 
 
 def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature at which one model's logits [examples, classes] have the least mean cross-entropy.
 
     The cross-entropy is convex in the inverse temperature, so its slope has one root. Where that does not lie between
-    LOWEST and HIGHEST the nearer one is returned: all predictions are right, or the model does not beat chance.
+    LOWEST and HIGHEST the nearer one is returned: all predictions are right, or the model is no better than chance.
     """
     z = logits - np.take_along_axis(logits, labels[:, None], 1).astype(np.float64)
 
@@ -46,35 +42,26 @@ def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         return float((scores.softmax(z * np.exp(log_inverse)) * z).sum(1).mean())
 
     here = slope(0.0)
-    end = -np.log(LOWEST if here < 0 else HIGHEST)
     if here == 0:
         return 1.0
-    if slope(end) * here >= 0:
-        return float(np.exp(-end))
-    return float(np.exp(-brentq(slope, min(0.0, end), max(0.0, end), xtol=PRECISE)))
-
-
-# Tables ---------------------------------------------------------------------------------------------------------------
+    end = -np.log(LOWEST if here < 0 else HIGHEST)
+    root = end if slope(end) * here >= 0 else brentq(slope, min(0.0, end), max(0.0, end), xtol=1e-12)
+    return float(np.exp(-root))
 
 
 def calibration_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> Rows:
     """Return the parts of the loss of each model, a row a run and a row a data set for the baseline.
 
-    models: run_id, dataset, point_id, seed and role (baseline or run), by data set in the order of the predictions.
+    models: run_id, dataset, point_id, seed (the baseline has none) and role (baseline or run), by data set in the order
+    of the predictions.
     """
-    rows: Rows = []
-    for dataset, who in models.groupby("dataset", sort=False):
-        labels, logits = found[dataset].labels, found[dataset].logits
-        rows += [
-            identity(model) | loss_parts(own, labels) for model, own in zip(who.to_dict("records"), logits, strict=True)
-        ]
-    return rows
-
-
-def identity(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what names a model; the baseline has no seed of the study."""
-    named = {name: model[name] for name in ("role", "run_id", "dataset", "point_id")}
-    return named | {"seed": None if model["role"] == "baseline" else int(model["seed"])}
+    names = as_rows(models[["role", "run_id", "dataset", "point_id", "seed"]])
+    parts = [
+        loss_parts(logits, found[dataset].labels)
+        for dataset in models["dataset"].unique()
+        for logits in found[dataset].logits
+    ]
+    return [name | part for name, part in zip(names, parts, strict=True)]
 
 
 def loss_parts(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
@@ -120,9 +107,6 @@ def change_row(surface: Surface, factor: str) -> dict[str, float]:
     return {"change" if name == "estimate" else name: value for name, value in change._asdict().items()}
 
 
-# Reliability ----------------------------------------------------------------------------------------------------------
-
-
 def reliability_rows(parts: pd.DataFrame, found: Mapping[str, Predictions], confidence: float) -> Rows:
     """Return, by data set, how often four groups of models are right at each confidence.
 
@@ -159,12 +143,8 @@ def reliability_curve(logits: np.ndarray, labels: np.ndarray, confidence: float)
     probabilities = np.concatenate([scores.softmax(own) for own in logits])
     right, confidences = probabilities.argmax(1) == np.tile(labels, models), probabilities.max(1)
     bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
-    rows = []
-    for number in np.unique(bins):
-        inside = bins == number
-        count, correct = int(inside.sum()), int(right[inside].sum())
-        low, high = proportion_confint(correct / models, count / models, alpha=1 - confidence, method="wilson")
-        row = {"bin": int(number), "confidence_mean": float(confidences[inside].mean())}
-        row |= {"correct_share": correct / count, "ci_low": float(low), "ci_high": float(high)}
-        rows.append(row | {"count": count, "models": models})
-    return rows
+    grouped = pd.DataFrame({"bin": bins, "confidence": confidences, "right": right}).groupby("bin")
+    curve = grouped.agg(confidence_mean=("confidence", "mean"), correct_share=("right", "mean"), count=("bin", "size"))
+    count = curve["count"] / models
+    low, high = proportion_confint(curve["correct_share"] * count, count, alpha=1 - confidence, method="wilson")
+    return curve.assign(ci_low=low, ci_high=high, models=models).reset_index().to_dict("records")

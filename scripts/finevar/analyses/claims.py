@@ -21,7 +21,8 @@ from finevar.statistics.regression import Surface, slopes_at
 from finevar.statistics.simple_effects import simple_effects
 from finevar.statistics.verdicts import Reading, adjust_families, columns_key, read_contrast, read_family
 from finevar.study.coding import Term, factors_of, step_unit, term_group, term_name
-from finevar.words.formatting import counted, factor_label, joined, percent, significant
+from finevar.words.formatting import counted, factor_label, joined
+from finevar.words.numbers import percent, significant
 
 UNITS = {  # of an estimate
     "family": "largest change between two levels, at any setting of the others",

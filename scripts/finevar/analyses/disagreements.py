@@ -26,9 +26,6 @@ FLAT = "the gradient of {} does not differ significantly from zero here, so it m
 VERDICTS = {"positive": "agree", "negative": "disagree", "open": "open"}
 
 
-# Joint errors ---------------------------------------------------------------------------------------------------------
-
-
 def named_scores(surface: Surface) -> pd.DataFrame:
     """Return what each independent run, or trajectory, adds to the parameters' errors [clusters, parameters], by id."""
     fit = surface.fit
@@ -47,9 +44,6 @@ def joint_draws(surfaces: Sequence[Surface]) -> list[np.ndarray]:
     ends = np.cumsum([len(surface.names) for surface in surfaces])[:-1]
     parts = np.split(draws, ends, axis=1)
     return [surface.fit.params + part for surface, part in zip(surfaces, parts, strict=True)]
-
-
-# Angles ---------------------------------------------------------------------------------------------------------------
 
 
 def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) -> Rows:

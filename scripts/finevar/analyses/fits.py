@@ -141,18 +141,20 @@ class FittedStudy:
         surfaces = [other for _, other in found.values() if isinstance(other, Surface)]
         return FittedStudy(self.metrics, self.plan, surfaces, {**self.stopped, **stopped}, self.outcomes)
 
+    def rows(self, function: Callable[[Surface], Rows]) -> Rows:
+        """Return the rows that a function gives of every surface."""
+        return [row for surface in self.surfaces for row in function(surface)]
+
     def of_responses(self, responses: Sequence[str], metrics: pd.DataFrame | None = None) -> FittedStudy:
         """Return the study of other responses, fitting those that are not; metrics: with columns for them."""
-        known = {surface.response: surface for surface in self.surfaces}
-        new = [name for name in responses if name not in known and name not in self.stopped]
+        new = [name for name in responses if name not in self.plan.responses]
         metrics = self.metrics if metrics is None else metrics
         more = FittedStudy.of(metrics, dataclasses.replace(self.plan, responses=new), self.outcomes)
-        known |= {surface.response: surface for surface in more.surfaces}
-        stopped = self.stopped | more.stopped
-        plan = dataclasses.replace(self.plan, responses=responses)
+        known = {surface.response: surface for surface in (*self.surfaces, *more.surfaces)}
         surfaces = [known[name] for name in responses if name in known]
-        kept = {name: stopped[name] for name in responses if name in stopped}
-        return FittedStudy(metrics, plan, surfaces, kept, self.outcomes)
+        stopped = {name: why for name, why in (self.stopped | more.stopped).items() if name in responses}
+        plan = dataclasses.replace(self.plan, responses=responses)
+        return FittedStudy(metrics, plan, surfaces, stopped, self.outcomes)
 
 
 def bound_of(metrics: pd.DataFrame, plan: Plan, response: str) -> float | None:
@@ -167,14 +169,14 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
 
     A response that a gate stops has rows in fits, with the sentence under gate, and nowhere else.
     """
-    metrics, plan, surfaces = study.metrics, study.plan, study.surfaces
+    metrics, plan = study.metrics, study.plan
     coefficients: Rows = []
     fits = [
         stopped_fit(metrics, response, framework, reason)
         for response, reason in study.stopped.items()
         for framework in ("absolute", "relative")
     ]
-    for surface in surfaces:
+    for surface in study.surfaces:
         coefficients += coefficient_rows(surface, "absolute")
         fits.append(fit_row(surface, metrics, "absolute"))
         if surface.runs[f"baseline_{surface.response}"].isna().any():
@@ -186,15 +188,15 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
         fits.append(fit_row(relative, metrics, "relative") | {"largest_identity_deviation": deviation})
         matched = fit_matched(surface, plan.baseline)
         coefficients += [] if isinstance(matched, str) else coefficient_rows(matched, "matched")
-    judge_coefficients(coefficients, plan, surfaces)
+    judge_coefficients(coefficients, plan, study.surfaces)
     return {
         "coefficients": coefficients,
-        "covariances": [row for surface in surfaces for row in covariance_rows(surface)],
+        "covariances": study.rows(covariance_rows),
         "effects": study.effects,
         "fits": sorted(fits, key=lambda row: plan.responses.index(row["response"])),
-        "ladder": [row for surface in surfaces for row in ladder_rows(surface, plan.order, surface.unequal)],
-        "profiles": [row for surface in surfaces for row in profile_rows(surface)],
-        "surface": [row for surface in surfaces for row in surface_rows(surface)],
+        "ladder": study.rows(lambda surface: ladder_rows(surface, plan.order, surface.unequal)),
+        "profiles": study.rows(profile_rows),
+        "surface": study.rows(surface_rows),
     }
 
 

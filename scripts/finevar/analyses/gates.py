@@ -18,8 +18,16 @@ from finevar.tables import are_found
 def stop_reason(
     metrics: pd.DataFrame, used: pd.DataFrame, response: str, codings: Codings, columns: Sequence[Term]
 ) -> Reason | None:
-    """Return why this response's table must stop, or None."""
-    if reason := found_gate(metrics, used, response) if are_found(metrics) else designed_gate(metrics, used, response):
+    """Return why this response's table must stop, or None.
+
+    Models that were found stop at what their cards' gates say, or where no card states the metric.
+    """
+    if are_found(metrics):
+        if len(gates := metrics["gate"].dropna().unique()):
+            return Reason(Stop.CARDS, str(gates[0]))
+        if used.empty:
+            return Reason(Stop.NO_VALUE, f"no model card that is compared states {response}.")
+    elif reason := designed_gate(metrics, used, response):
         return reason
     if np.ptp(used[response]) == 0:
         same = f"{response} is {used[response].iloc[0]:g} in every run: there is nothing to explain."
@@ -51,14 +59,6 @@ def obstacle_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> st
     if found.code == Stop.LEVERAGE:
         return f"one run alone decides a parameter (leverage 1), so its error cannot be estimated. Add {seeds}."
     return cluster_sentence(found, used, errors)
-
-
-def found_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> Reason | None:
-    """Return why models that were found cannot be compared: what their cards' gates say, or that there are none."""
-    gates = metrics["gate"].dropna().unique()
-    if len(gates):
-        return Reason(Stop.CARDS, str(gates[0]))
-    return Reason(Stop.NO_VALUE, f"no model card that is compared states {response}.") if used.empty else None
 
 
 def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> Reason | None:
@@ -106,11 +106,8 @@ def levels_text(short: Shortfall) -> str:
 
 def cluster_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> str:
     """Say why errors cannot be clustered, by trajectory or by owner, where they go together."""
-    shared, few, alone = (
-        f"runs share {errors.count} trajectories, so their errors go together",
-        "Add seeds, or train epochs apart",
-        "Add seeds",
-    )
+    shared = f"runs share {errors.count} trajectories, so their errors go together"
+    few, alone = "Add seeds, or train epochs apart", "Add seeds"
     if are_found(used):
         shared = f"the models are of {errors.count} owners, whose own go together"
         few = alone = "Add cards of other owners, or choose a smaller analysis.model"

@@ -28,9 +28,6 @@ TOO_ALIKE = f"runs and baseline differ on fewer than {FEW_DIFFERENCES} sentences
 NO_NOISE = "seeds do not differ here"
 
 
-# Single runs ----------------------------------------------------------------------------------------------------------
-
-
 def paired_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> Rows:
     """Return for each run how many sentences it gained and lost against the baseline, and McNemar's exact p.
 
@@ -51,9 +48,6 @@ def paired_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> Rows:
 def mcnemar(gained: np.ndarray, lost: np.ndarray) -> np.ndarray:
     """Return the exact two-sided p [runs] of as many gains as losses (McNemar 1947; binomial)."""
     return np.minimum(2 * stats.binom.cdf(np.minimum(gained, lost), gained + lost, 0.5), 1.0)
-
-
-# Points ---------------------------------------------------------------------------------------------------------------
 
 
 def paired_point_rows(models: pd.DataFrame, found: Mapping[str, Predictions], study: FittedStudy) -> Rows:
@@ -107,7 +101,7 @@ def bootstrap_bands(differences: Sequence[np.ndarray], confidence: float) -> Row
     differ = [(row != 0).sum() >= FEW_DIFFERENCES for part in differences for row in part]
     if not any(differ):
         return [row | {"reason": TOO_ALIKE} for row in rows]
-    errors = np.concatenate([standard_errors(part) for part in differences]).tolist()
+    errors = np.concatenate([part.std(1) / np.sqrt(max(part.shape[1] - 1, 1)) for part in differences]).tolist()
     t = np.concatenate([drawn_t(part) for part in differences], axis=1)
     alone = np.quantile(t, confidence, axis=0).tolist()
     at_once = float(np.quantile(t[:, differ].max(1), confidence))
@@ -115,11 +109,6 @@ def bootstrap_bands(differences: Sequence[np.ndarray], confidence: float) -> Row
         row | (intervals(row["estimate"], error, own, at_once) if enough else {"reason": TOO_ALIKE})
         for row, error, own, enough in zip(rows, errors, alone, differ, strict=True)
     ]
-
-
-def standard_errors(values: np.ndarray) -> np.ndarray:
-    """Return the standard error of each row's mean [points]; values [points, sentences]."""
-    return values.std(1) / np.sqrt(values.shape[1] - 1) if values.shape[1] > 1 else np.zeros(len(values))
 
 
 def drawn_t(values: np.ndarray) -> np.ndarray:
@@ -140,11 +129,8 @@ def drawn_t(values: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-# Who would win --------------------------------------------------------------------------------------------------------
-
-
 def winning_chances(names: Rows, surface: Surface) -> Rows:
-    """Return for each tried point the probability that a run of another seed beats the baseline on this test set.
+    """Return for each tried point how likely a run of another seed is better than the baseline on these sentences.
 
     The noise is that between all seeds of a point, what a seed does to all of its runs included, for another seed has a
     shift of its own.

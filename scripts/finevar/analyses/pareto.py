@@ -1,4 +1,4 @@
-"""Which tried settings no other one beats in every metric: on the observed means, and as far as noise allows.
+"""Which tried settings no other one dominates: on the observed means, and as far as noise allows.
 
 A setting's mean over seeds is compared with every other setting's in every metric at once. What all runs of a seed have
 in common cancels in a difference of two settings, so noise is what cell means and seeds together leave.
@@ -7,7 +7,7 @@ in common cancels in a difference of two settings, so noise is what cell means a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -47,11 +47,6 @@ class Means:
     def known(self) -> bool:
         """Say whether the noise is known."""
         return not np.isnan(self.variances).any()
-
-    def scaled(self, factor: float) -> Means:
-        """Return the means times a factor."""
-        square = factor**2
-        return Means(self.values * factor, self.runs, self.variances * square, self.gap_variances * square, self.gap_df)
 
 
 def seed_means(runs: pd.DataFrame, points: Sequence[str], noise: Noise | None) -> Means:
@@ -123,9 +118,9 @@ def nondominated(values: np.ndarray) -> np.ndarray:
 
 
 def dominance_p(means: Sequence[Means]) -> np.ndarray:
-    """Return p-values [points, points] of the hypothesis that the second point does not beat the first in every metric.
+    """Return p-values [points, points] of the hypothesis that the second point does not dominate the first.
 
-    means: of each metric, more being better. It is beaten only where every single metric shows it, so the largest of
+    means: of each metric, more being better. It is dominated only where every single metric shows it, so the largest of
     the one-sided p-values is that of all (intersection-union; Berger 1982).
     """
     largest = np.zeros_like(means[0].gap_variances)
@@ -182,7 +177,7 @@ def pareto_tables(study: FittedStudy) -> dict[str, Rows]:
     for dataset, ids in own.items():
         means = {name: found[dataset] for name, found in by_metric.items()}
         tables["pareto"] += mean_rows(means, dataset, list(ids.values()))
-        better = [metric.scaled(towards(name)) for name, metric in means.items()]
+        better = [replace(metric, values=towards(name) * metric.values) for name, metric in means.items()]
         judged = judged_points(better, list(ids.values()), 1 - plan.confidence)
         tables["pareto_points"] += [{"dataset": dataset} | row for row in judged]
     return tables
@@ -203,35 +198,31 @@ def own_points(study: FittedStudy) -> dict[str, dict[str, str]]:
 
     With several data sets that have the same points, the mean over them comes last.
     """
-    cells = study.metrics.assign(point=shared_names(study)).drop_duplicates(["dataset", "point"])
-    points = list(dict.fromkeys(cells["point"]))
-    own = {}
-    for dataset, found in cells.groupby("dataset", sort=False):
-        ids = dict(zip(found["point"], found["point_id"], strict=True))
-        own[dataset] = {point: ids[point] for point in points if point in ids}
-    if len(own) > 1 and all(len(ids) == len(points) for ids in own.values()):
-        own[ALL_DATASETS] = {point: point for point in points}
+    names = shared_names(study)
+    own: dict[str, dict[str, str]] = {}
+    for dataset, found in study.metrics.groupby("dataset", sort=False)["point_id"]:
+        ids = {names[point]: point for point in reversed(found.unique())}
+        own[dataset] = {point: ids[point] for point in dict.fromkeys(names.values()) if point in ids}
+    if len(own) > 1 and all(len(ids) == len(set(names.values())) for ids in own.values()):
+        own[ALL_DATASETS] = {point: point for point in dict.fromkeys(names.values())}
     return own
 
 
-def shared_names(study: FittedStudy) -> pd.Series:
-    """Return for each run the first id of a point with its levels."""
-    return study.metrics.groupby(list(study.plan.codings), sort=False)["point_id"].transform("first")
+def shared_names(study: FittedStudy) -> dict[str, str]:
+    """Return the first id of a point with its levels, for each point."""
+    first = study.metrics.groupby(list(study.plan.codings), sort=False)["point_id"].transform("first")
+    return dict(zip(study.metrics["point_id"], first, strict=True))
 
 
 def metric_means(study: FittedStudy, surface: Surface | None, own: Mapping[str, Mapping[str, str]]) -> dict[str, Means]:
     """Return a metric's means by data set; seconds, as logarithms, where there is no surface."""
-    if surface is None:
-        runs = study.metrics[study.metrics["status"] == "ok"]
-        runs = runs.assign(value=np.log(runs["train_seconds"].to_numpy(float)))
-    else:
-        runs = surface.runs.assign(value=surface.fit.values)
-    shared = dict(zip(study.metrics["run_id"], shared_names(study), strict=True))
-    runs = runs.assign(point=runs["run_id"].map(shared))
-    points = {dataset: list(ids) for dataset, ids in own.items() if dataset != ALL_DATASETS}
+    runs = study.metrics[study.metrics["status"] == "ok"] if surface is None else surface.runs
+    values = np.log(runs["train_seconds"].to_numpy(float)) if surface is None else surface.fit.values
+    runs = runs.assign(value=values, point=runs["point_id"].map(shared_names(study)))
     found = {
-        dataset: seed_means(runs[runs["dataset"] == dataset], names, setting_noise(surface, runs, names))
-        for dataset, names in points.items()
+        dataset: seed_means(runs[runs["dataset"] == dataset], list(ids), setting_noise(surface, runs, list(ids)))
+        for dataset, ids in own.items()
+        if dataset != ALL_DATASETS
     }
     return found | ({ALL_DATASETS: averaged(list(found.values()))} if ALL_DATASETS in own else {})
 
@@ -251,10 +242,7 @@ def mean_rows(means: Mapping[str, Means], dataset: str, points: Sequence[str]) -
         values, errors = metric.values, np.sqrt(metric.variances)
         if name == SECONDS:
             values, errors = np.exp(values), np.exp(values) * errors
-        for point, *found in zip(
-            points, values.tolist(), errors.tolist(), metric.runs.astype(int).tolist(), strict=True
-        ):
-            row = {"dataset": dataset, "point_id": point, "response": name}
-            row |= dict(zip(("mean", "std_error", "runs"), found, strict=True))
-            rows.append(row if metric.known else row | {"std_error": None, "reason": ONE_SEED})
+        columns = {"dataset": dataset, "point_id": points, "response": name, "mean": values}
+        columns |= {"std_error": errors} if metric.known else {"reason": ONE_SEED}
+        rows += pd.DataFrame(columns | {"runs": metric.runs.astype(int)}).to_dict("records")
     return rows

@@ -43,19 +43,8 @@ def compare_predictions(
 def models_of(metrics: pd.DataFrame, baselines: Sequence[str | Path], root: str | Path) -> pd.DataFrame:
     """Return the models that have predictions, with their files: by data set the baseline, then the finished runs."""
     runs = metrics.loc[metrics["status"] == "ok", ["run_id", "dataset", "point_id", "seed"]]
-    runs = runs.assign(
-        role="run", path=[run_file(root, *who) for who in zip(runs["dataset"], runs["run_id"], strict=True)]
-    )
-    frozen = pd.DataFrame(
-        [
-            {
-                "role": "baseline",
-                "run_id": path.parts[-3],
-                "dataset": path.parts[-2],
-                "point_id": "baseline",
-                "path": path,
-            }
-            for path in map(Path, baselines)
-        ]
-    )
-    return pd.concat([frozen, runs], ignore_index=True).sort_values("dataset", kind="stable", ignore_index=True)
+    files = [run_file(root, *who) for who in zip(runs["dataset"], runs["run_id"], strict=True)]
+    named = [(path.parts[-3], path.parts[-2], path) for path in map(Path, baselines)]
+    frozen = pd.DataFrame(named, columns=["run_id", "dataset", "path"]).assign(role="baseline", point_id="baseline")
+    models = pd.concat([frozen, runs.assign(role="run", path=files)], ignore_index=True)
+    return models.sort_values("dataset", kind="stable", ignore_index=True)

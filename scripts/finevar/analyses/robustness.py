@@ -28,10 +28,8 @@ from finevar.tables import Rows
 def robustness_tables(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables sensitivity and robustness; in both, what is reported comes first."""
     verdicts = {(row["response"], row["factor"]): row["verdict"] for row in study.effects if not row["dataset"]}
-    return {
-        "sensitivity": [row for surface in study.surfaces for row in sensitivity_rows(surface)],
-        "robustness": [row for surface in study.surfaces for row in response_rows(surface, verdicts)],
-    }
+    robustness = study.rows(lambda surface: response_rows(surface, verdicts))
+    return {"sensitivity": study.rows(sensitivity_rows), "robustness": robustness}
 
 
 def response_rows(surface: Surface, verdicts: Mapping[tuple[str, str], str]) -> Rows:

@@ -7,6 +7,7 @@ from finevar.analyses.fits import FittedStudy
 from finevar.analyses.robustness import robustness_tables
 from finevar.statistics.checks import check_rows, influence_table
 from finevar.statistics.optimum import optimum_rows, recommendation, ridge_rows
+from finevar.statistics.regression import Surface
 from finevar.statistics.slopes import interplay_rows, johnson_neyman_rows, slope_rows
 from finevar.statistics.suspects import robust_residuals, suspects
 from finevar.statistics.verdicts import adjust_families, columns_key
@@ -15,44 +16,45 @@ from finevar.tables import Rows
 
 def check_study(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables checks, influence, sensitivity and robustness."""
-    tables: dict[str, Rows] = {"checks": [], "influence": []}
-    for surface in study.surfaces:
-        tables["checks"] += check_rows(surface)
-        influence = influence_table(surface).assign(robust=robust_residuals(surface), suspect=suspects(surface))
-        tables["influence"] += influence.to_dict("records")
-    return tables | robustness_tables(study)
+    influence = study.rows(influence_rows)
+    return {"checks": study.rows(check_rows), "influence": influence} | robustness_tables(study)
+
+
+def influence_rows(surface: Surface) -> Rows:
+    """Return each run's influence, and whether it is suspect."""
+    found = influence_table(surface).assign(robust=robust_residuals(surface), suspect=suspects(surface))
+    return found.to_dict("records")
 
 
 def explore_study(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables slopes, interplay, johnson_neyman, optima and those beside it, and recommendations."""
-    names = ("slopes", "interplay", "johnson_neyman", "ridge", "recommendations")
-    tables: dict[str, Rows] = {name: [] for name in (*names, "optima", "optimum_factors", "canonical")}
+    tables = {
+        "slopes": adjusted_slopes(study),
+        "interplay": study.rows(interplay_rows),
+        "johnson_neyman": study.rows(johnson_neyman_rows),
+        "ridge": study.rows(ridge_rows),
+    }
+    tables |= {name: [] for name in ("recommendations", "optima", "optimum_factors", "canonical")}
     for surface in study.surfaces:
-        tables["slopes"] += slope_rows(surface, study.plan.baseline)
-        tables["interplay"] += interplay_rows(surface)
-        tables["johnson_neyman"] += johnson_neyman_rows(surface)
-        tables["ridge"] += ridge_rows(surface)
         found = optimum_rows(surface)
         best, levels = recommendation(surface)
         tables["recommendations"].append(best)
         tables["optimum_factors"] += [row | levels[row["factor"]] for row in found.pop("optimum_factors")]
         for name, rows in found.items():
             tables[name] += rows
-    # A slope has one p in both units, so only coded rows are counted.
-    key = columns_key(("response", "factor", "place", "moderator", "moderator_level"))
-    padded = [{"moderator": "", "moderator_level": 0.0} | row for row in tables["slopes"]]
-    coded = [row for row in padded if row["units"] == "coded"]
-    adjust_families(coded, columns_key(("place",)), "fdr_bh", "slope")
-    found_p = {key(row): {name: row[name] for name in ("p_adjusted", "family")} for row in coded}
-    for row, full in zip(tables["slopes"], padded, strict=True):
-        row |= found_p[key(full)]
     return tables
 
 
 def compare_study(study: FittedStudy) -> dict[str, Rows]:
     """Return rows of the tables against_baseline and matched."""
-    tables: dict[str, Rows] = {"against_baseline": [], "matched": []}
-    for surface in study.surfaces:
-        tables["against_baseline"] += against_baseline_rows(surface)
-        tables["matched"] += matched_rows(surface)
-    return tables
+    return {"against_baseline": study.rows(against_baseline_rows), "matched": study.rows(matched_rows)}
+
+
+def adjusted_slopes(study: FittedStudy) -> Rows:
+    """Return all slopes, p-values adjusted by place; a slope has one p in both units, so only coded rows count."""
+    rows = study.rows(lambda surface: slope_rows(surface, study.plan.baseline))
+    coded, natural = ([row for row in rows if row["units"] == units] for units in ("coded", "natural"))
+    adjust_families(coded, columns_key(("place",)), "fdr_bh", "slope")
+    for row, own in zip(natural, coded, strict=True):
+        row |= {name: own.get(name) for name in ("p_adjusted", "family")}
+    return rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from finevar.statistics.simultaneous import largest_t, parameter_draws
 from finevar.statistics.verdicts import verdict
 from finevar.tables import Rows
 
+ENDS = ("ci_low", "ci_high")
 MOST_PAIRS = 20_000  # of tried points; beyond, all contrasts there are stand in for their differences
 
 
@@ -48,9 +48,6 @@ def tradeoff_rows(study: FittedStudy) -> dict[str, Rows]:
     }
 
 
-# Prices ---------------------------------------------------------------------------------------------------------------
-
-
 def price_rows(surfaces: Sequence[Surface]) -> Rows:
     """Return what the setting predicted best for one response costs in another, against that one's own best setting.
 
@@ -59,20 +56,18 @@ def price_rows(surfaces: Sequence[Surface]) -> Rows:
     """
     if len(surfaces) < 2:
         return []
-    weights = {surface.response: point_contrasts(surface, surface.points) for surface in surfaces}
-    best = {
-        surface.response: int(np.argmax(towards(surface.response) * weights[surface.response] @ surface.fit.params))
-        for surface in surfaces
-    }
-    points = surfaces[0].points["point_id"]
-    rows = []
+    points, found, best = surfaces[0].points["point_id"], {}, {}
     for surface in surfaces:
         name = surface.response
-        quantile = largest_difference_t(surface, weights[name])
+        found[name] = towards(name) * point_contrasts(surface, surface.points)
+        best[name] = int(np.argmax(found[name] @ surface.fit.params))
+    rows = []
+    for surface in surfaces:
+        name, weights = surface.response, found[surface.response]
+        quantile = largest_difference_t(surface, weights)
         for other in (response for response in best if response != name):
-            where = {"point_id": points[best[other]], "own_best": points[best[name]]}
-            change = towards(name) * (weights[name][best[name]] - weights[name][best[other]])
-            rows.append({"best_for": other, "response": name} | where | price(surface, change, quantile))
+            row = {"best_for": other, "response": name, "point_id": points[best[other]], "own_best": points[best[name]]}
+            rows.append(row | price(surface, weights[best[name]] - weights[best[other]], quantile))
     return rows
 
 
@@ -101,86 +96,56 @@ def price(surface: Surface, change: np.ndarray, quantile: float) -> dict[str, An
     return row | {"verdict": verdict(surface, 0.0 if value > reach else 1.0, value - reach, value + reach)}
 
 
-# Desirability ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Goal:
-    """One metric at the tried points, turned so that more is better."""
-
-    response: str
-    weight: float
-    values: np.ndarray  # [points]
-    drawn: np.ndarray  # [draws, points]; a single draw where the values are observed, not fitted
-
-
 def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy) -> Rows:
     """Return each tried point's desirability for every metric by itself, and for all together (response "").
 
     Intervals are percentiles of draws that take the worst and the best prediction, the ends of the scale, as given. The
     share best counts the draws in which a point is the most desirable of all, on that draw's own scale.
     """
-    points = list(surfaces[0].points["point_id"])
     goals = goals_of(surfaces, draws, study)
     if len(goals) < 2:
         return []
-    weights = [goal.weight for goal in goals]
-    tails = [(1 - study.plan.confidence) / 2, (1 + study.plan.confidence) / 2]
-    spread = [desirability(goal.drawn, goal.values) for goal in goals]
-    rows = [row for goal, part in zip(goals, spread, strict=True) for row in goal_rows(goal, part, points, tails)]
-    together = overall([desirability(goal.values, goal.values) for goal in goals], weights)
-    low, high = np.quantile(overall(spread, weights), tails, axis=0)
-    best = overall([desirability(goal.drawn, goal.drawn) for goal in goals], weights).argmax(1)
-    shares = np.bincount(best, minlength=len(points)) / len(best)
-    names = ("desirability", "ci_low", "ci_high", "best_share")
-    for point, *found in zip(points, together, low, high, shares, strict=True):
-        rows.append({"point_id": point, "response": ""} | dict(zip(names, map(float, found), strict=True)))
-    return rows
+    points, tails = surfaces[0].points["point_id"], [(1 - study.plan.confidence) / 2, (1 + study.plan.confidence) / 2]
+    weights = [float(study.plan.tradeoffs.get("weights", {}).get(name, 1)) for name in goals]
+    single = [desirability(values, values) for values, _ in goals.values()]
+    spread = [desirability(drawn, values) for values, drawn in goals.values()]
+    rows: Rows = []
+    for (name, (values, _)), weight, own, drawn in zip(goals.items(), weights, single, spread, strict=True):
+        columns = {"point_id": points, "response": name, "weight": weight, "desirability": own}
+        columns |= {"value": towards(name) * values}
+        columns |= dict(zip(ENDS, np.quantile(drawn, tails, axis=0), strict=True)) if len(drawn) > 1 else {}
+        rows += pd.DataFrame(columns).to_dict("records")
+    ends = dict(zip(ENDS, np.quantile(overall(spread, weights), tails, axis=0), strict=True))
+    best = overall([desirability(drawn, drawn) for _, drawn in goals.values()], weights).argmax(1)
+    columns = {"desirability": overall(single, weights), **ends}
+    columns |= {"best_share": np.bincount(best, minlength=len(points)) / len(best)}
+    return rows + pd.DataFrame({"point_id": points, "response": "", **columns}).to_dict("records")
 
 
-def goals_of(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy) -> list[Goal]:
-    """Return the predictions of every surface, and the observed seconds of training where they can be compared."""
+def goals_of(
+    surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return each metric at the tried points [points] and draws of it [draws, points], turned so that more is better.
+
+    Predictions of every surface; of seconds of training, where they can be compared, the observed ones as one draw.
+    """
     found = {}
     for surface, drawn in zip(surfaces, draws, strict=True):
-        weights = point_contrasts(surface, surface.points)
+        weights = towards(surface.response) * point_contrasts(surface, surface.points)
         found[surface.response] = weights @ surface.fit.params, drawn @ weights.T
     if SECONDS in wanted_metrics(study.plan) and incomparable_seconds(study.metrics) is None:
-        seconds = mean_seconds(study, surfaces[0].points["point_id"])
+        seconds = towards(SECONDS) * mean_seconds(study, surfaces[0].points["point_id"])
         found[SECONDS] = seconds, seconds[None]
-    shares = study.plan.tradeoffs.get("weights", {})
-    return [
-        Goal(name, float(shares.get(name, 1)), towards(name) * values, towards(name) * drawn)
-        for name, (values, drawn) in found.items()
-    ]
+    return found
 
 
 def mean_seconds(study: FittedStudy, points: Sequence[str]) -> np.ndarray:
     """Return the geometric mean of the seconds of training at some points, over all data sets [points]."""
-    own = own_points(study)
+    own, names = own_points(study), shared_names(study)
     found = metric_means(study, None, own)
     dataset = list(found)[-1]  # the mean over data sets where there are several
     values = pd.Series(np.exp(found[dataset].values), list(own[dataset]))
-    names = dict(zip(study.metrics["point_id"], shared_names(study), strict=True))
     return values[[names[point] for point in points]].to_numpy()
-
-
-def goal_rows(goal: Goal, spread: np.ndarray, points: Sequence[str], tails: Sequence[float]) -> Rows:
-    """Return each point's desirability for one metric, with an interval from draws [draws, points] if it is fitted."""
-    single = desirability(goal.values, goal.values)
-    rows = [
-        {
-            "point_id": point,
-            "response": goal.response,
-            "weight": goal.weight,
-            "value": float(towards(goal.response) * value),
-            "desirability": float(desired),
-        }
-        for point, value, desired in zip(points, goal.values, single, strict=True)
-    ]
-    if len(goal.drawn) > 1:
-        for row, low, high in zip(rows, *np.quantile(spread, tails, axis=0).tolist(), strict=True):
-            row |= {"ci_low": low, "ci_high": high}
-    return rows
 
 
 def desirability(values: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from opda.nonparametric import EmpiricalDistribution
 from scipy import stats
 
 from finevar.analyses.fits import FittedStudy
-from finevar.metrics import LOWER_IS_BETTER, towards
+from finevar.metrics import towards
 from finevar.reasons import FAILED
 from finevar.tables import Rows
 
@@ -44,30 +44,21 @@ def curve_rows(runs: pd.DataFrame, response: str, confidence: float) -> Rows:
     finished = runs[response].where(~failed)
     if finished.notna().sum() < 2:
         return [{"reason": f"fewer than two finished runs with a value of {response}"}]
-    worst = finished.max() if response in LOWER_IS_BETTER else finished.min()
-    sign = towards(response)
-    values = sign * finished.fillna(worst).to_numpy(float)
-    settings = runs["point_id"].nunique()
+    sign, settings = towards(response), runs["point_id"].nunique()
+    values = sign * runs[response].to_numpy(float)
+    values = np.where(np.isnan(values), np.nanmin(values), values)
     draws = np.unique(np.geomspace(1, settings, MOST_DRAWS).round().astype(int))
     weights = best_weights(values, draws)
     low, high, method = band(values, draws, confidence)
-    ends = (low, high) if sign > 0 else (-high, -low)
     again = other_seeds(values, runs["point_id"])
-    shared = {"settings": settings, "runs": len(runs), "method": method, "reason": reason(again, runs["status"])}
-    columns = {"expected": sign * weights @ values, "ci_low": ends[0], "ci_high": ends[1]}
-    columns |= {"expected_again": sign * weights @ again} if np.isfinite(again).all() else {}
-    return [
-        {"draws": int(count)} | {name: float(column[number]) for name, column in columns.items()} | shared
-        for number, count in enumerate(draws)
-    ]
-
-
-def reason(again: np.ndarray, status: pd.Series) -> str | None:
-    """Say why there is no value at a fresh seed, and how runs that failed were counted; status: of each run [runs]."""
-    parts = [] if np.isfinite(again).all() else ["a setting has one run only, so its value at a fresh seed is unknown"]
-    counts = status[status.isin(FAILED)].value_counts()
-    parts += [f"{count} {name}, counted as the worst finished run" for name, count in counts.items()]
-    return "; ".join(parts) or None
+    known, lost = np.isfinite(again).all(), runs.loc[runs["status"].isin(FAILED), "status"].value_counts()
+    reasons = [] if known else ["a setting has one run only, so its value at a fresh seed is unknown"]
+    reasons += [f"{count} {name}, counted as the worst finished run" for name, count in lost.items()]
+    columns = {"draws": draws, "expected": sign * weights @ values}
+    columns |= dict(zip(("ci_low", "ci_high"), (low, high) if sign > 0 else (-high, -low), strict=True))
+    columns |= {"expected_again": sign * weights @ again} if known else {}
+    shared = {"settings": settings, "runs": len(runs), "method": method, "reason": "; ".join(reasons) or None}
+    return pd.DataFrame(columns).assign(**shared).to_dict("records")
 
 
 def best_weights(values: np.ndarray, draws: np.ndarray) -> np.ndarray:

@@ -46,8 +46,9 @@ def variability_rows(study: FittedStudy, contributions: Mapping[str, Contributio
         known = usable(contributions.get(surface.response, {}), surface.runs)
         ledger, method, shifts = ledger_of(surface, known)
         rows = source_rows(ledger, plan.confidence, method)
-        separable = bool(known) and (method == "grid" or surface.errors.clusters is None)
-        rows.append(sampling_row(ledger, plan.confidence, bool(known), separable))
+        if not ledger.known:
+            reason = TRAJECTORIES if known else NO_MEAN
+            rows[-1] = {"component": TEST_SET, "kind": KINDS[TEST_SET], "reason": reason}
         if known:
             df = float(sum(values.shape[1] - 1 for values in known.values()))
             shifts = [*shifts, shift_row(OTHER_SENTENCES, sentence_shift(known), df)]
@@ -89,31 +90,22 @@ def shift_row(component: str, variance: float, df: float) -> dict[str, Any]:
 
 
 def source_rows(ledger: Ledger, confidence: float, method: str) -> Rows:
-    """Return a row a source of the ledger; one seed cannot measure noise, and leaves its rows empty."""
-    shares, ends = ledger.shares(), ledger.share_limits(confidence)
+    """Return a row a source of the ledger, that of test-set sampling last; one seed cannot measure noise."""
+    ends = ledger.share_limits(confidence)
+    names, variances = (*ledger.sources, TEST_SET), [*ledger.variances.tolist(), ledger.sampling]
     rows = []
-    for number, source in enumerate(ledger.sources):
-        row = variance_row(source, ledger.variances[number], shares[number], ends, number)
-        row |= {"df": float(ledger.df[number]), "test_set_share": finite(ledger.sampling_shares[number])}
-        rest = SURFACE_REST if method == "surface" and source == SEED_POINT else None
-        rows.append(row | {"reason": ONE_SEED if ends is None else rest})
+    for number, (source, variance, share) in enumerate(zip(names, variances, ledger.shares().tolist(), strict=True)):
+        kind = KINDS.get(source, "interaction" if ":" in source else "factor")
+        row = {"component": source, "kind": kind, "variance": variance, "sd": math.sqrt(variance), "share": share}
+        row |= {} if ends is None else {"ci_low": float(ends[0, number]), "ci_high": float(ends[1, number])}
+        if source != TEST_SET:
+            row |= {"df": float(ledger.df[number]), "test_set_share": finite(ledger.sampling_shares[number])}
+            rest = SURFACE_REST if method == "surface" and source == SEED_POINT else None
+            row["reason"] = ONE_SEED if ends is None else rest
+        rows.append(row)
     missing = [source for source in (SEED, SEED_POINT) if source not in ledger.sources and ends is None]
-    return rows + [{"component": source, "kind": KINDS[source], "reason": ONE_SEED} for source in missing]
-
-
-def sampling_row(ledger: Ledger, confidence: float, known: bool, separable: bool) -> dict[str, Any]:
-    """Return the row of test-set sampling; known: contributions are at hand, separable: the ledger has them apart."""
-    if not separable:
-        return {"component": TEST_SET, "kind": KINDS[TEST_SET], "reason": TRAJECTORIES if known else NO_MEAN}
-    return variance_row(TEST_SET, ledger.sampling, ledger.shares()[-1], ledger.share_limits(confidence), -1)
-
-
-def variance_row(source: str, variance: float, share: float, ends: np.ndarray | None, column: int) -> dict[str, Any]:
-    """Return what all rows of the ledger hold."""
-    kind = KINDS.get(source, "interaction" if ":" in source else "factor")
-    row = {"component": source, "kind": kind, "variance": float(variance), "sd": math.sqrt(variance)}
-    row["share"] = float(share)
-    return row if ends is None else row | {"ci_low": float(ends[0, column]), "ci_high": float(ends[1, column])}
+    rows[-1:-1] = [{"component": source, "kind": KINDS[source], "reason": ONE_SEED} for source in missing]
+    return rows
 
 
 def importance_rows(ledger: Ledger, factors: list[str], confidence: float) -> Rows:

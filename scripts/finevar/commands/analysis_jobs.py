@@ -35,11 +35,7 @@ from finevar.words.wording import headline, ranges_sentence
 
 def aggregate_metrics(job: Job) -> None:
     """Gather all runs."""
-    runs = aggregation.read_design(job.input.design)
-    metrics = aggregation.aggregate_metrics(runs, job.input.metrics, job.input.baselines, job.params.baseline)
-    write_table(metrics, job.output.metrics)
-    write_table(aggregation.aggregate_curves(runs, job.input.trainings), job.output.curves)
-    table = metrics.to_pandas()
+    table = aggregate(job, job.input.metrics, job.input.trainings)
     for status in FAILED:
         for run, reason in aggregation.named_runs(table, status).items():
             LOGGER.warning("run %s %s: %s", run, status, reason)
@@ -48,15 +44,20 @@ def aggregate_metrics(job: Job) -> None:
 
 def aggregate_finished(job: Job) -> None:
     """Gather the runs that are done."""
-    runs = aggregation.read_design(job.input.design)
-    baselines, levels = job.input.baselines, job.params.baseline
-    metrics = aggregation.aggregate_metrics(runs, job.params.metrics, baselines, levels, logs=LOGS)
-    write_table(metrics, job.output.metrics)
-    write_table(aggregation.aggregate_curves(runs, job.params.trainings), job.output.curves)
-    missing = aggregation.named_runs(metrics.to_pandas(), "missing")
+    table = aggregate(job, job.params.metrics, job.params.trainings, logs=LOGS)
+    missing = aggregation.named_runs(table, "missing")
     for run, reason in missing.items():
         LOGGER.info("run %s missing: %s", run, reason)
-    LOGGER.info("%d of %d runs", len(runs) - len(missing), len(runs))
+    LOGGER.info("%d of %d runs", len(table) - len(missing), len(table))
+
+
+def aggregate(job: Job, metrics: Sequence[str], trainings: Sequence[str], *, logs: Path | None = None) -> pd.DataFrame:
+    """Write the tables of a study's runs, from a file of metrics and one of steps for each; return that of metrics."""
+    runs = aggregation.read_design(job.input.design)
+    table = aggregation.aggregate_metrics(runs, metrics, job.input.baselines, job.params.baseline, logs=logs)
+    write_table(table, job.output.metrics)
+    write_table(aggregation.aggregate_curves(runs, trainings), job.output.curves)
+    return table.to_pandas()
 
 
 def fitted_study(job: Job) -> FittedStudy:
@@ -102,14 +103,14 @@ def claims(study: FittedStudy) -> dict[str, Rows]:
 
 
 # Longest first.
-ANALYSES = (check_study, tuning_rows, tradeoff_rows, variability, compare_study, explore_study, claims, failure_rows)
+ANALYSES = (check_study, explore_study, compare_study, tuning_rows, variability, tradeoff_rows, claims, failure_rows)
 
 
 def analyse_study(job: Job) -> None:
     """Make every analysis table that the fits are not, several analyses at once."""
     study = fitted_study(job)
-    calls = [partial(analysis, study) for analysis in ANALYSES]
-    calls += [partial(compare_predictions, study, job.input.baselines)]
+    calls = [partial(compare_predictions, study, job.input.baselines)]
+    calls += [partial(analysis, study) for analysis in ANALYSES]
     if are_found(study.metrics):
         calls += [partial(compare_pooling, job)]
     tables = {name: rows for found in in_forks(calls, job.threads) for name, rows in found.items()}

@@ -41,7 +41,7 @@ SHARED = "this folder and its .venv must be on a file system that the compute no
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of what the doctor tells; its level is ok, note or problem."""
+    """One line of the doctor's report; its level is ok, note or problem."""
 
     level: str
     found: str
@@ -51,8 +51,13 @@ class Finding:
         return f"{self.level:<8} {self.found}" + (f"; {self.remedy}" if self.remedy else "")
 
 
+def judge(fine: bool, found: str, remedy: str, *, level: str = "note") -> Finding:
+    """Return what was found as fine or, at a level, with what to do about it."""
+    return Finding("ok", found) if fine else Finding(level, found, remedy)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Tell all findings, then the lines for the profile; return 1 if there is a problem, else 0."""
+    """Print all findings, then the lines for the profile; return 1 if there is a problem, else 0."""
     parser = argparse.ArgumentParser(
         prog="finevar.commands.doctor", description="What does finevar meet on this machine?"
     )
@@ -94,13 +99,13 @@ def read_profile() -> dict[str, Any]:
 
 
 def probe_command(*files: str) -> list[str]:
-    """Return a command that tells what finevar meets on a machine; torch is imported there, not in this process."""
+    """Return a command that prints what finevar meets on a machine; torch is imported there, not in this process."""
     path = os.pathsep.join(filter(None, (str(ROOT / "scripts"), os.environ.get("PYTHONPATH"))))
     return ["env", f"PYTHONPATH={path}", sys.executable, "-m", "finevar.commands.probe", *files]
 
 
 def read_probe(answer: Answer) -> dict[str, str] | None:
-    """Return what that command has told, whatever a site prints around it; None if it failed."""
+    """Return what that command has printed, whatever a site prints around it; None if it failed."""
     lines = [line for line in answer.text.splitlines() if line.startswith("{")]
     return json.loads(lines[0]) if answer.ok and lines else None
 
@@ -109,13 +114,13 @@ def check_packages() -> Finding:
     """Compare what is installed with requirements.lock."""
     pins = re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
     other = [seen for name, wanted in pins if (seen := compare_version(name, wanted))]
-    if other:
-        return Finding("problem", f"not as requirements.lock has it: {', '.join(other)}", "`make env`, then use .venv")
-    return Finding("ok", f"Python {platform.python_version()} with the {len(pins)} packages of requirements.lock")
+    found = f"Python {platform.python_version()} with the {len(pins)} packages of requirements.lock"
+    found = f"not as requirements.lock has it: {', '.join(other)}" if other else found
+    return judge(not other, found, "`make env`, then use .venv", level="problem")
 
 
 def compare_version(name: str, wanted: str) -> str | None:
-    """Tell what is there instead of a pinned version; a build of it, as 2.13.0+cpu, is the same."""
+    """Return what is there instead of a pinned version; a build of it, as 2.13.0+cpu, is the same."""
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -124,12 +129,12 @@ def compare_version(name: str, wanted: str) -> str | None:
 
 
 def check_machine(here: Answer) -> Iterator[Finding]:
-    """Tell size and kind of this machine."""
+    """Yield size and kind of this machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     disk = shutil.disk_usage(".").free / 1e9
     size = f"{cores} cores, {memory:.0f} GB of memory, {disk:.0f} GB free in {Path.cwd()}"
-    yield Finding("ok", size) if disk >= DISK_GB else Finding("note", size, f"free some: a study wants {DISK_GB} GB")
+    yield judge(disk >= DISK_GB, size, f"free some: a study wants {DISK_GB} GB")
     seen = read_probe(here)
     if seen is None:
         yield Finding("problem", f"torch cannot be used: {here.reason}", "run `make env`, then use .venv")
@@ -146,7 +151,7 @@ def bfloat16(seen: dict[str, str]) -> str:
 
 
 def check_results() -> Finding:
-    """Tell whether results can be written here."""
+    """Find whether results can be written here."""
     try:
         check_writable(Path("results"))
     except InputError as error:
@@ -155,7 +160,7 @@ def check_results() -> Finding:
 
 
 def check_controller(seconds: float) -> Finding | None:
-    """Tell why SLURM is of no use here, if so."""
+    """Find why SLURM is of no use here, if so."""
     ping = ask("scontrol", "ping", seconds=seconds)
     if ping.status == slurm.MISSING:
         return Finding("note", "no SLURM here", "`make study` runs on this machine; --profile slurm needs a login node")
@@ -169,16 +174,14 @@ def check_controller(seconds: float) -> Finding | None:
 
 
 def check_site(site: Site, profile: dict[str, Any]) -> Iterator[Finding]:
-    """Tell what holds for all jobs, then what each partition allows."""
+    """Yield what holds for all jobs, then what each partition allows."""
     yield Finding("ok", f"SLURM {site.config.get('SLURM_VERSION')}, cluster {site.config.get('ClusterName')}")
     if conf := os.environ.get("SLURM_CONF"):
         remedy = "if theirs say 'Unable to contact slurm controller', ask the site to put that file into /etc/slurm"
         yield Finding("note", f"SLURM_CONF={conf} is kept from the srun within Snakemake's jobs", remedy)
     yield check_status_command(site, profile)
     yield check_accounts(site)
-    yield check_memory(site)
-    yield check_ends(site)
-    yield check_queue(site, profile)
+    yield from check_jobs(site, profile)
     for partition in site.partitions:
         yield check_partition(partition, site, profile)
     if not slurm.choose_partition(site, **needs(profile), gpu=False):
@@ -186,7 +189,7 @@ def check_site(site: Site, profile: dict[str, Any]) -> Iterator[Finding]:
 
 
 def check_status_command(site: Site, profile: dict[str, Any]) -> Finding:
-    """Tell how Snakemake learns that a job has ended."""
+    """Find how Snakemake learns that a job has ended."""
     chosen = slurm.choose_status_command(site, first_check=profile["slurm-init-seconds-before-status-checks"])
     squeue, sacct = ("works" if each.ok else f"fails ({each.reason})" for each in (site.squeue, site.sacct))
     age = site.config.get("MinJobAge", "unknown")
@@ -197,7 +200,7 @@ def check_status_command(site: Site, profile: dict[str, Any]) -> Finding:
 
 
 def check_accounts(site: Site) -> Finding:
-    """Tell which accounts jobs may go to."""
+    """Find which accounts jobs may go to."""
     if site.accounts:
         return Finding("ok", f"your accounts: {', '.join(site.accounts)}", "slurm_account picks one")
     if site.needs_account:
@@ -205,36 +208,32 @@ def check_accounts(site: Site) -> Finding:
     return Finding("ok", "no account is needed")
 
 
-def check_memory(site: Site) -> Finding:
-    """Tell whether a node's memory is shared out among its jobs."""
+def check_jobs(site: Site, profile: dict[str, Any]) -> Iterator[Finding]:
+    """Yield what a job gets of a node's memory, how it ends, and how many may be in the queue.
+
+    Limits of job arrays do not matter, as the profile uses none.
+    """
     shared = site.config.get("SelectTypeParameters", "none")
-    if "MEMORY" in shared.upper():
-        return Finding("ok", f"a job gets the memory that it asks for ({shared})")
+    own = "MEMORY" in shared.upper()
+    found = "a job gets the memory that it asks for" if own else "jobs get cores, and memory is not shared out"
     remedy = "they can exhaust a node together: lower `jobs`, or ask for whole nodes (slurm_extra: \"'--exclusive'\")"
-    return Finding("note", f"jobs get cores, and memory is not shared out ({shared})", remedy)
-
-
-def check_ends(site: Site) -> Finding:
-    """Tell how long a job has to save its state, and whether SLURM starts it again by itself."""
+    yield judge(own, f"{found} ({shared})", remedy)
     wait = first_number(site.config.get("KillWait")) or 0
     again = "is" if site.config.get("JobRequeue", "1") == "1" else "is not"
-    found = f"a job has {wait} s (KillWait) to end when told to; that of a lost node {again} requeued by default"
-    if wait >= GRACE_SECONDS:
-        return Finding("ok", found)
-    remedy = "slurm_extra: \"'--signal=USR1@60'\" under default-resources tells it a minute before its time limit"
-    return Finding("note", found, remedy)
-
-
-def check_queue(site: Site, profile: dict[str, Any]) -> Finding:
-    """Tell how many jobs may be in the queue; limits of job arrays do not matter, as the profile uses none."""
+    found = f"a job has {wait} s (KillWait) to end when asked to; that of a lost node {again} requeued by default"
+    remedy = "slurm_extra: \"'--signal=USR1@60'\" under default-resources warns it a minute before its time limit"
+    yield judge(wait >= GRACE_SECONDS, found, remedy)
     found = f"the queue takes {site.config.get('MaxJobCount', '?')} jobs, {site.max_jobs or 'all'} of them yours"
-    if site.max_jobs is not None and site.max_jobs < profile["jobs"]:
-        return Finding("note", found, f"`jobs` must be {site.max_jobs} at most")
-    return Finding("ok", found)
+    yield judge(not is_limited(site, profile), found, f"`jobs` must be {site.max_jobs} at most")
+
+
+def is_limited(site: Site, profile: dict[str, Any]) -> bool:
+    """Say whether fewer jobs may be in the queue than the profile puts there."""
+    return site.max_jobs is not None and site.max_jobs < profile["jobs"]
 
 
 def check_partition(partition: Partition, site: Site, profile: dict[str, Any]) -> Finding:
-    """Tell what a partition allows, and what stands against it."""
+    """Find what a partition allows, and what stands against it."""
     cards = "".join(f", {count} x GPU {model}" for model, count in partition.gpus.items())
     limit = "no time limit" if partition.minutes is None else f"{partition.minutes} min"
     found = (
@@ -273,7 +272,7 @@ def try_partitions(site: Site, profile: dict[str, Any], here: Answer) -> list[tu
 
 
 def try_partition(partition: Partition, options: list[str], folder: Path, here: Answer) -> tuple[Finding, float]:
-    """Run a job that writes a file; return what it tells, and after how many seconds its file is seen here."""
+    """Run a job that writes a file; return what it found, and after how many seconds its file is seen here."""
     path = folder / f"{partition.name}.json"
     place = [f"--partition={partition.name}", f"--immediate={QUEUE_SECONDS}", *["--gpus=1"] * bool(partition.gpus)]
     answer = ask("srun", *options, *place, *probe_command(str(path)), seconds=QUEUE_SECONDS + IMPORT_SECONDS)
@@ -288,7 +287,7 @@ def try_partition(partition: Partition, options: list[str], folder: Path, here: 
 
 
 def judge_trial(partition: Partition, answer: Answer, login: dict[str, str] | None, seen_after: float) -> Finding:
-    """Tell what a partition's node is like, and whether it has the same Python as the login node."""
+    """Find what a partition's node is like, and whether it has the same Python as the login node."""
     job, seen = f"trial job in {partition.name}", read_probe(answer)
     if "nodes are busy" in answer.error:
         return Finding("note", f"{job}: no node was free within {QUEUE_SECONDS} s", "try again at a quieter time")
@@ -297,10 +296,9 @@ def judge_trial(partition: Partition, answer: Answer, login: dict[str, str] | No
     found = f"{job}: node {seen['node']}, {seen['processor']}, {bfloat16(seen)}, file seen after {seen_after:.1f} s"
     if login and (seen["python"], seen["torch"]) != (login["python"], login["torch"]):
         return Finding("problem", f"{found}, Python {seen['python']} with torch {seen['torch']}", SHARED)
-    if partition.gpus and not seen["gpu"]:
-        remedy = f"if the node is sound, install a CUDA build of torch ({seen['torch']}); until then, leave `gpu` out"
-        return Finding("note", f"{found}, but torch sees no GPU", remedy)
-    return Finding("ok", f"{found}, same Python and torch")
+    blind = partition.gpus and not seen["gpu"]
+    remedy = f"if the node is sound, install a CUDA build of torch ({seen['torch']}); until then, leave `gpu` out"
+    return judge(not blind, f"{found}, {'but torch sees no GPU' if blind else 'same Python and torch'}", remedy)
 
 
 def profile_lines(site: Site, profile: dict[str, Any], latency: float) -> dict[str, Any]:
@@ -315,19 +313,13 @@ def profile_lines(site: Site, profile: dict[str, Any], latency: float) -> dict[s
         "latency-wait": max(profile["latency-wait"], round(10 + 3 * latency)),
     }
     if gpu:
-        lines["set-resources"] = gpu_resources(profile, gpu)
-    if site.max_jobs is not None and site.max_jobs < profile["jobs"]:
+        rules, wanted = profile["set-resources"], {"slurm_partition": quoted(gpu.name)}
+        lines["set-resources"] = rules | {rule: rules.get(rule, {}) | wanted for rule in GPU_RULES}
+    if is_limited(site, profile):
         lines["jobs"] = site.max_jobs
     if any(partition.preemption == "REQUEUE" for partition in site.partitions):
         lines["slurm-requeue"] = True
     return lines
-
-
-def gpu_resources(profile: dict[str, Any], gpu: Partition) -> dict[str, dict[str, Any]]:
-    """Return set-resources with the partition that has GPUs for the rules that use one."""
-    wanted = {"slurm_partition": quoted(gpu.name)}
-    rules = profile["set-resources"]
-    return rules | {rule: rules.get(rule, {}) | wanted for rule in GPU_RULES}
 
 
 def quoted(name: str) -> str:

@@ -25,17 +25,8 @@ from finevar.models.machine import choose_dtype, set_up
 from finevar.parquet import read_table
 from finevar.tables import TABLES
 from finevar.training.loop import Plan, train_model
-from finevar.words.formatting import (
-    factor_label,
-    interval,
-    level,
-    number,
-    percent,
-    response_label,
-    sentence_case,
-    settings_text,
-    significant,
-)
+from finevar.words.formatting import factor_label, response_label, sentence_case, settings_text
+from finevar.words.numbers import interval, level, number, percent, significant
 
 TEMPLATE = PACKAGE / "report" / "templates" / "model_card.md"
 
@@ -73,11 +64,8 @@ def choose_run(metrics: pa.Table, recommendations: pa.Table, response: str, data
         )
     rows = metrics.to_pylist()
     best = next(row for row in rows if row["point_id"] == found[response]["point_id"])
-    alike = [
-        row
-        for row in rows
-        if row["status"] == "ok" and row["dataset"] == dataset and all(row[name] == best[name] for name in factors)
-    ]
+    wanted = {"status": "ok", "dataset": dataset} | {name: best[name] for name in factors}
+    alike = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
     return Choice(response, min(alike, key=lambda row: row["seed"]), found[response], factors)
 
 
@@ -115,18 +103,10 @@ def export_files(
         train_again(choice, folder, start=Path(start), train=train, classes=corpus["classes"], threads=threads)
     table, data, length = read_table(examples, EXAMPLES), load_encoded(encoded), choice.run["max_length"]
     device = set_up(threads)
-    found, measured = evaluate_model(
-        folder,
-        data,
-        table["example_id"].to_pylist(),
-        corpus["classes"],
-        choose_dtype(choice.run["dtype"], device),
-        max_length=length,
-        device=device,
-    )
-    if not found:
+    dtype = choose_dtype(choice.run["dtype"], device)
+    logits, measured = evaluate_model(folder, data, corpus["classes"], dtype, max_length=length, device=device)
+    if logits is None:
         raise not_as_it_was(choice, measured["reason"])
-    logits = np.array([row["logits"] for row in found])
     saved = read_table(own / "predictions.parquet", PREDICTIONS)["logits"].to_pylist()
     gap = float(np.abs(logits - np.array(saved)).max())
     agreement = check_exported(folder, table["text"].to_pylist(), data, logits, corpus["classes"], max_length=length)
@@ -166,6 +146,7 @@ def model_card(
     run, best = choice.run, choice.recommendation
     values = {name: measured[name] for name in RESPONSES if measured[name] is not None}
     labels = {name: response_label(name, [run["f1_average"]]) for name in RESPONSES}
+    errors = {name: run.get(f"{name}_se") for name in values}  # None where a metric has none
     return ModelCard.from_template(
         card_data(run, values),
         template_path=str(TEMPLATE),
@@ -175,7 +156,7 @@ def model_card(
         setting=settings_text({name: run[name] for name in choice.factors}),
         band=f"{percent(confidence)} band over all tried settings {interval(best['ci_low'], best['ci_high'])}",
         metrics=[
-            (sentence_case(labels[name]), number(value), error_text(run.get(f"{name}_se")))
+            (sentence_case(labels[name]), number(value), "" if errors[name] is None else significant(errors[name]))
             for name, value in values.items()
         ],
         hyperparameters=[
@@ -193,24 +174,11 @@ def model_card(
 
 def card_data(run: Row, values: Mapping[str, float]) -> ModelCardData:
     """Return what the Hub reads of a card: the task and the metrics."""
+    task, data = "text-classification", run["dataset"]
     return ModelCardData(
         library_name="transformers",
-        pipeline_tag="text-classification",
+        pipeline_tag=task,
         tags=["finevar"],
         model_name=run["run_id"],
-        eval_results=[
-            EvalResult(
-                task_type="text-classification",
-                dataset_type=run["dataset"],
-                dataset_name=run["dataset"],
-                metric_type=name,
-                metric_value=value,
-            )
-            for name, value in values.items()
-        ],
+        eval_results=[EvalResult(task, data, data, name, value) for name, value in values.items()],
     )
-
-
-def error_text(error: float | None) -> str:
-    """Print a standard error; nothing where a metric has none."""
-    return "" if error is None else significant(error)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
-import altair as alt
 import pandas as pd
 
 from finevar.columns import LEARNING_CURVES
 from finevar.figures import charts
 from finevar.figures.calibration import calibration_chart
-from finevar.figures.drawing import draw, unchecked, write_drawing
+from finevar.figures.drawing import Picture, draw, unchecked, write_drawing
 from finevar.figures.effects import effects_chart
 from finevar.figures.interplay import interplay_chart
 from finevar.figures.names import FIGURES, SURFACE, kind_of, response_of
@@ -28,7 +27,7 @@ from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.coding import codings_of
 
 Tables = Mapping[str, pd.DataFrame]
-Chart = Callable[[Tables, SimpleNamespace, str], alt.TopLevelMixin]
+Chart = Callable[[Tables, SimpleNamespace, str], Picture]
 CHARTS: dict[str, Chart] = {  # by kind: of tables, what the config says and the figure's name
     "effects": lambda tables, params, name: effects_chart(tables["effects"]),
     "coefficients": lambda tables, params, name: charts.coefficients_chart(tables["coefficients"]),
@@ -57,7 +56,8 @@ CHARTS: dict[str, Chart] = {  # by kind: of tables, what the config says and the
 
 def draw_figures(job: Job) -> None:
     """Draw every figure of a study, several at once."""
-    names = sorted(map(stem, job.output.json), key=lambda name: kind_of(name) != SURFACE)  # the longest first
+    names = [Path(path).stem for path in job.output.json]
+    names.sort(key=lambda name: kind_of(name) != SURFACE)  # the longest first
     in_forks([partial(draw_figure, name, job) for name in names], job.threads)
 
 
@@ -68,7 +68,8 @@ def draw_figure(name: str, job: Job) -> None:
     params = SimpleNamespace(factors=codings_of(job.params.factors), baseline=job.params.baseline)
     with unchecked():
         drawing = draw(CHARTS[kind](tables, params, name))
-    write_drawing(drawing, **{form: own(name, job.output[form]) for form in ("svg", "png", "json")})
+    own = {Path(path).suffix[1:]: path for path in job.output if Path(path).stem == name}
+    write_drawing(drawing, **own)
 
 
 def read_drawn(table: str, job: Job) -> pd.DataFrame:
@@ -78,13 +79,3 @@ def read_drawn(table: str, job: Job) -> pd.DataFrame:
     if table == "learning_curves":
         return read_table(job.input.learning_curves, LEARNING_CURVES).to_pandas()
     return read_analysis(job.input[table])
-
-
-def own(name: str, paths: Sequence[str]) -> str:
-    """Return the file of a figure among those of all."""
-    return next(path for path in paths if stem(path) == name)
-
-
-def stem(path: str) -> str:
-    """Return the name of a figure from that of its file."""
-    return Path(path).stem

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import pyarrow as pa
 
 from finevar.columns import CARDS, LEARNING_CURVES, MODEL_CARDS
@@ -28,7 +25,13 @@ def aggregate_cards(job: Job) -> None:
     cards, gates, stop = judge_cards(found, Question.of(job.params))
     runs = found_runs(cards, baseline, stop)
     if not len(runs):
-        raise nothing_left(study, gates)
+        findings = [gate["finding"] for gate in gates if gate["verdict"] in (SET_ASIDE, STOPPED)]
+        raise InputError(
+            f"study {study}: cards",
+            found=f"none that can be compared. {' '.join(findings)}",
+            allowed="one card or more",
+            remedy="results/logs/read_cards has each card's reason; widen cards.task, cards.base_models or the levels.",
+        )
     write_tables({"found_gates": gates}, job.output.gates)
     table = pa.Table.from_pylist(as_rows(cards), schema=CARDS)
     write_table(table, job.output.cards)
@@ -41,17 +44,6 @@ def aggregate_cards(job: Job) -> None:
     LOGGER.log(FOUND, "%d of %s can be compared.", len(runs), counted(len(cards), "card"))
     if stop:
         LOGGER.log(FOUND, "No p-value: %s", stop)
-
-
-def nothing_left(study: str, gates: Sequence[dict[str, Any]]) -> InputError:
-    """Return the error of a study whose cards are all set aside."""
-    findings = [gate["finding"] for gate in gates if gate["verdict"] in (SET_ASIDE, STOPPED)]
-    return InputError(
-        f"study {study}: cards",
-        found=f"none that can be compared. {' '.join(findings)}",
-        allowed="one card or more",
-        remedy="results/logs/read_cards has each card's reason; widen cards.task, cards.base_models or the levels.",
-    )
 
 
 def compare_pooling(job: Job) -> dict[str, Rows]:

@@ -33,6 +33,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from finevar.commands.slurm import MISSING, ask
 from finevar.files import DAMAGED, is_abandoned
 from finevar.jobs.log import sentence
 from finevar.study.paths import FAILED, RESULTS, folder_of
@@ -49,13 +50,13 @@ SLURM_NAME = "finevar_"  # of the jobs of workflow/profiles/slurm
 
 
 def main(options: Sequence[str]) -> int:
-    """Start Snakemake with these options and return its exit status; tell of a disk that is full or read-only."""
+    """Start Snakemake with these options and return its exit status; a disk that is full or read-only is named."""
     try:
         return start(options)
     except OSError as error:
-        if not (told := sentence(error)):
+        if not (text := sentence(error)):
             raise
-        print(told, file=sys.stderr)
+        print(text, file=sys.stderr)
         return 1
 
 
@@ -71,7 +72,7 @@ def start(options: Sequence[str]) -> int:
             if status:
                 return status
         remove_half_written()
-        with progress_told(options):
+        with reporting_progress(options):
             return run(options, lock)
 
 
@@ -97,19 +98,19 @@ def run(options: Sequence[str], lock: int) -> int:
 
 
 @contextlib.contextmanager
-def progress_told(options: Sequence[str]) -> Iterator[None]:
-    """Have another process tell of progress while Snakemake runs; not of Ctrl-C's concern, it ends with this one."""
+def reporting_progress(options: Sequence[str]) -> Iterator[None]:
+    """Have another process report progress while Snakemake runs; not of Ctrl-C's concern, it ends with this one."""
     if "--configfile" not in options:
         yield
         return
     config = options[options.index("--configfile") + 1]
     command = [sys.executable, "-m", "finevar.commands.status", "--follow", "--configfile", config]
-    teller = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    reporter = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         yield
     finally:
-        teller.kill()
-        teller.wait()
+        reporter.kill()
+        reporter.wait()
 
 
 def without_targets(options: Sequence[str]) -> list[str]:
@@ -124,7 +125,7 @@ def snakemake(options: Sequence[str], lock: int) -> int:
 
     def end(number: int, _: object) -> None:
         ended.append(number)
-        if number == signal.SIGTERM:  # of Ctrl-C the terminal tells it
+        if number == signal.SIGTERM:  # Ctrl-C reaches it from the terminal
             process.send_signal(number)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -174,22 +175,18 @@ def alone() -> Iterator[int]:
     """Hold the directory for this start alone; end the program where another run is active in it."""
     Path(".snakemake").mkdir(exist_ok=True)
     with Path(".snakemake/launch.lock").open("w") as file:
+        held = False
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            refuse(processes_here(SNAKEMAKE))
-        if alive := processes_here(SNAKEMAKE):
-            refuse(alive)
+            held = True
+        alive = ", ".join(map(str, processes_here(SNAKEMAKE)))
+        if held or alive:
+            raise SystemExit(
+                f"Another run is active in {Path.cwd()}{f' (process {alive})' if alive else ''}.\nWait for it, or stop "
+                "it (Ctrl-C, or 'kill' with that number), then start again; it will go on from there."
+            )
         yield file.fileno()
-
-
-def refuse(alive: Sequence[int]) -> None:
-    """End the program: another one runs."""
-    numbers = f" (process {', '.join(map(str, alive))})" if alive else ""
-    raise SystemExit(
-        f"Another run is active in {Path.cwd()}{numbers}.\n"
-        "Wait for it, or stop it (Ctrl-C, or 'kill' with that number), then start again; it will go on from there."
-    )
 
 
 def processes_here(pattern: str) -> list[int]:
@@ -207,7 +204,7 @@ def processes_here(pattern: str) -> list[int]:
 
 
 def in_other_slurm_job(folder: Path) -> bool:
-    """Tell whether a process belongs to a SLURM job that this one does not belong to."""
+    """Return whether a process belongs to a SLURM job that this one does not belong to."""
     variables = dict(line.partition("=")[::2] for line in (folder / "environ").read_text(errors="replace").split("\0"))
     return variables.get("SLURM_JOB_ID", os.environ.get("SLURM_JOB_ID")) != os.environ.get("SLURM_JOB_ID")
 
@@ -237,8 +234,6 @@ def send(processes: Sequence[int], number: int) -> None:
 
 def cancel_jobs() -> None:
     """Cancel this directory's SLURM jobs of a Snakemake that is gone, and wait until they have ended."""
-    if not shutil.which("squeue"):
-        return
     jobs = slurm_jobs()
     if not jobs:
         return
@@ -256,17 +251,13 @@ def cancel_jobs() -> None:
 
 def slurm_jobs() -> list[str]:
     """Return the numbers of this directory's jobs that wait or run; end the program where SLURM does not say."""
-    command = ["squeue", "--me", "--noheader", "--format", "%i|%j|%Z"]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    except subprocess.TimeoutExpired:
-        told = None
-    if told is None or told.returncode:
-        print(
-            "Whether SLURM still runs jobs of an interrupted run is unknown: squeue does not answer.", file=sys.stderr
-        )
+    answer = ask("squeue", "--me", "--noheader", "--format", "%i|%j|%Z", seconds=60)
+    if not answer.ok:
+        if answer.status != MISSING:
+            what = "Whether SLURM still runs jobs of an interrupted run is unknown: squeue does not answer."
+            print(what, file=sys.stderr)
         return []
-    rows = (line.split("|", 2) for line in told.stdout.splitlines())
+    rows = (line.split("|", 2) for line in answer.text.splitlines())
     return [number for number, name, folder in rows if name.startswith(SLURM_NAME) and Path(folder) == Path.cwd()]
 
 
@@ -282,23 +273,17 @@ def remove_half_written() -> None:
 
 
 def date_back() -> bool:
-    """Date as of now what is dated in the future, and tell whether there was anything."""
-    now = time.time()
-    ahead = [path for path in made() if is_ahead(path, now)]
+    """Date as of now what is dated in the future, and return whether there was anything."""
+    now, ahead = time.time(), []
+    for path in made():
+        with contextlib.suppress(FileNotFoundError):
+            ahead += [path] if path.lstat().st_mtime > now + CLOCKS_DIFFER_SECONDS else []
     for path in ahead:  # all alike, so that none is newer than what was made of it
         with contextlib.suppress(FileNotFoundError):
             os.utime(path, (now, now), follow_symlinks=False)
     if ahead:
         print(f"Dated back from the future, where a wrong clock had put them: {len(ahead)} files.", file=sys.stderr)
     return bool(ahead)
-
-
-def is_ahead(path: Path, now: float) -> bool:
-    """Tell whether a file is dated in the future, by more than clocks of several machines differ."""
-    try:
-        return path.lstat().st_mtime > now + CLOCKS_DIFFER_SECONDS
-    except FileNotFoundError:
-        return False
 
 
 def damaged_files() -> set[str]:

@@ -1,4 +1,4 @@
-"""Tell what finevar meets on a machine; the doctor runs this apart, here and on compute nodes.
+"""Print what finevar meets on a machine; the doctor runs this apart, here and on compute nodes.
 
 usage: python -m finevar.commands.probe [file that is to hold the same]
 """
@@ -30,7 +30,7 @@ def probe() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    told = json.dumps(probe())
+    found = json.dumps(probe())
     for path in sys.argv[1:]:
-        write_bytes(told.encode(), path)
-    print(told)
+        write_bytes(found.encode(), path)
+    print(found)

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from finevar.commands.leftovers import remove_leftovers
 from finevar.figures.drawing import Drawing, read_drawing
+from finevar.figures.names import FIGURES, figure_names
 from finevar.files import read_facts, write_bytes
 from finevar.jobs.log import LOGGER, Job
+from finevar.metrics import RESPONSES
 from finevar.report.page import Tables, render_page
 from finevar.report.paper import write_kit
 from finevar.results.run_metrics import read_run_metrics
 from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.coding import codings_of
-from finevar.tables import are_found, page_tables
+from finevar.tables import TABLES, are_found, page_tables
 
 
 def render_report(job: Job) -> None:
     """Write the report, and remove the figures and tables of an earlier config of the study."""
     study = read_study(job, interim=job.wildcards.study.endswith("/interim"))
     program = Path(job.input.program).read_text(encoding="utf-8")
-    write_bytes(render_page(*study, program).encode(), job.output.html)
+    write_bytes(render_page(*study, program, processes=job.threads).encode(), job.output.html)
     figures = [Path(path).stem for path in job.input.figures]
     tables = [Path(path).stem for path in job.input if Path(path).parent.name == "analysis"]
     if removed := remove_leftovers(Path(job.output.html).parent, figures=figures, tables=tables):
         LOGGER.info("removed what an earlier config had made: %s", ", ".join(removed))
+
+
+def remove_leftovers(study: Path, *, figures: Collection[str], tables: Collection[str]) -> list[str]:
+    """Remove from a study's folder the figures and tables, of names that finevar gives, that are not among these.
+
+    An earlier config made them: a dropped factor's or metric's. Return their paths. What a user has put there stays.
+    """
+    found_only = [name for name, table in TABLES.items() if table.found_only]
+    stale = [
+        study / folder / f"{name}.{suffix}"
+        for folder, names, present, suffixes in (
+            ("figures", figure_names(FIGURES, RESPONSES), figures, ("svg", "png", "json")),
+            ("analysis", found_only, tables, ("parquet", "csv")),
+        )
+        for name in names
+        for suffix in suffixes
+        if name not in present
+    ]
+    there = [path for path in stale if path.is_file()]
+    for path in there:
+        path.unlink()
+    return list(map(str, there))
 
 
 def write_paper(job: Job) -> None:

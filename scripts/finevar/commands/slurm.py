@@ -28,15 +28,15 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Tell whether it succeeded."""
+        """Return whether it succeeded."""
         return self.status == 0
 
     @property
     def reason(self) -> str:
         """Return why it failed: what a traceback ends with, else the first line."""
-        told = self.error.strip() or self.text.strip() or f"exit status {self.status}"
-        found = ERROR.search(told)
-        return found[0] if found else told.splitlines()[0]
+        said = self.error.strip() or self.text.strip() or f"exit status {self.status}"
+        found = ERROR.search(said)
+        return found[0] if found else said.splitlines()[0]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Partition:
     accounts: tuple[str, ...]
 
     def fits(self, memory_mb: int, minutes: int) -> bool:
-        """Tell whether a job of this size is allowed here."""
+        """Return whether a job of this size is allowed here."""
         return self.memory_mb >= memory_mb and (self.minutes is None or self.minutes >= minutes)
 
 
@@ -72,11 +72,11 @@ class Site:
 
     @property
     def needs_account(self) -> bool:
-        """Tell whether jobs without a known account are refused."""
+        """Return whether jobs without a known account are refused."""
         return bool({"associations", "all"} & set(self.config.get("AccountingStorageEnforce", "").lower().split(",")))
 
     def may_use(self, partition: Partition) -> bool:
-        """Tell whether a partition takes jobs, and those of one of the user's accounts."""
+        """Return whether a partition takes jobs, and those of one of the user's accounts."""
         closed = partition.accounts and self.accounts and not set(partition.accounts) & set(self.accounts)
         return partition.up and not closed
 
@@ -89,12 +89,12 @@ def ask(*command: str, seconds: float) -> Answer:
     except OSError as error:
         return Answer(MISSING, error=f"{command[0]}: {error.strerror}")
     try:
-        text, told = process.communicate(timeout=seconds)
+        text, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         return Answer(HANGING, error=f"no answer within {seconds:g} s")
     finally:
         end(process)
-    return Answer(process.returncode, text, told)
+    return Answer(process.returncode, text, errors)
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -214,7 +214,7 @@ def priority(row: Mapping[str, str]) -> int:
 
 
 def choose_status_command(site: Site, *, first_check: int) -> str | None:
-    """Return the program that can tell Snakemake how jobs ended; None if there is none.
+    """Return the program by which Snakemake can learn how jobs ended; None if there is none.
 
     squeue needs no accounting, but forgets a job MinJobAge seconds after its end. The plugin distrusts it if that is
     less than three times the wait before its first question; and a job that ends and is forgotten between two questions

@@ -35,7 +35,8 @@ from finevar.study.config import read_config
 from finevar.study.design import Run, Study, plan_study
 from finevar.study.found_config import is_found
 from finevar.study.paths import LOGS, interim, report_file, run_folder, there
-from finevar.words.formatting import counted, number, response_label, settings_text
+from finevar.words.formatting import counted, response_label, settings_text
+from finevar.words.numbers import number
 
 DEFAULT_CONFIG = "config/config.yaml"
 LOOK_SECONDS = 2.0  # between looks at the runs, at least
@@ -251,17 +252,14 @@ def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:
                 points.setdefault((row["dataset"], row["point_id"]), []).append(row)
         if not points:
             continue
-        sign = towards(response)
-        best = max(points.values(), key=lambda found: sign * float(np.mean([row[response] for row in found])))
-        mean = float(np.mean([row[response] for row in best]))
+        means = {point: float(np.mean([row[response] for row in found])) for point, found in points.items()}
+        point = max(means, key=lambda point: towards(response) * means[point])
+        best, mean = points[point], means[point]
         where = settings_text({name: best[0][name] for name in study.config["sweep"]["factors"]})
         where += f" on {best[0]['dataset']}" if len(study.config["sweep"]["datasets"]) > 1 else ""
         label = response_label(response, [best[0]["f1_average"]])
         lines.append(f"  best {label} so far: {number(mean)} (mean of {counted(len(best), 'seed')}) at {where}")
     return [*lines, "  The best of many is partly luck; the report says how much."] if lines else []
-
-
-# Command line ---------------------------------------------------------------------------------------------------------
 
 
 def follow(study: Study, parent: int) -> None:

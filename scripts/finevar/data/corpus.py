@@ -9,6 +9,7 @@ import io
 import json
 import numbers
 import warnings
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,32 +35,31 @@ def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[pd.Dat
 
     Raises InputError for a file that is missing or damaged, a missing column, an empty text, a single class.
     """
-    if hub:
-        train, held_out = (read_split(spec, source, spec.get(key)) for key in ("train_split", "eval_split"))
-    else:
-        train, held_out = (read_file(spec, source, spec.get(key)) for key in ("file", "eval_file"))
-    facts: Facts = {"read": len(train) + (0 if held_out is None else len(held_out))}
-    parts = [label_examples(part, spec, facts) for part in (train, held_out) if part is not None]
+    read, keys = (read_split, ("train_split", "eval_split")) if hub else (read_file, ("file", "eval_file"))
+    parts = [read(spec, source, spec[key]) for key in keys if spec.get(key) is not None]
+    facts: Facts = defaultdict(int, read=sum(map(len, parts)))
+    parts = [label_examples(part, spec, facts) for part in parts]
     classes = name_classes(parts, spec, source)
     parts = [clean(part, facts) for part in parts]
     if len(parts) == 1:
         train, evaluation = split(parts[0], spec["eval_examples"], spec)
     else:
-        train, evaluation = without_overlap(*parts, facts)
-    check_classes(train, evaluation, classes, spec)
+        train, evaluation = parts
+        leaked = train["example_id"].isin(evaluation["example_id"])
+        facts["dropped_in_eval"] = int(leaked.sum())
+        train = train[~leaked].reset_index(drop=True)
+    check_classes({"training": train, "evaluation": evaluation}, classes, spec)
     facts |= {"train": len(train), "eval": len(evaluation), "classes": [str(name) for name in classes]}
     facts["train_share"] = [float((train["label"] == k).mean()) for k in range(len(classes))]
     facts["data_sha256"] = fingerprint(train, evaluation)
-    return train, evaluation, facts
+    return train, evaluation, dict(facts)
 
 
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
-def read_split(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.DataFrame | None:
+def read_split(spec: Mapping[str, Any], source: Path, name: str) -> pd.DataFrame:
     """Read one split of a data set repository's snapshot, its class names as labels."""
-    if name is None:
-        return None
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 
@@ -89,23 +89,16 @@ def name_labels(table: pd.DataFrame, spec: Mapping[str, Any], features: Mapping[
     return table
 
 
-def read_file(spec: Mapping[str, Any], source: Path, name: str | None) -> pd.DataFrame | None:
+def read_file(spec: Mapping[str, Any], source: Path, name: str) -> pd.DataFrame:
     """Read one file of a source as a table; raise InputError where it is not what its format says."""
-    if name is None:
-        return None
     path, where = source / name, cut(str(source / name), 300)
     form = format_of(spec, path)
     if form is None:
-        raise InputError(
-            where,
-            found=f"suffix {cut(repr(path.suffix))}",
-            allowed=f"one of {', '.join(SUFFIXES)}",
-            remedy="Rename the file, or give `format`.",
-        )
+        found, remedy = f"suffix {cut(repr(path.suffix))}", "Rename the file, or give `format`."
+        raise InputError(where, found=found, allowed=f"one of {', '.join(SUFFIXES)}", remedy=remedy)
     if not is_file(path):
-        raise InputError(
-            where, found="no such file", allowed="a file of the source", remedy="Correct the data set's `file`."
-        )
+        remedy = "Correct the data set's `file`."
+        raise InputError(where, found="no such file", allowed="a file of the source", remedy=remedy)
     try:
         table = parse(path, form, spec.get("columns"))
     except UnicodeDecodeError as error:
@@ -133,7 +126,10 @@ def reason(error: Exception) -> str:
 def parse(path: Path, form: str, columns: list[str] | None) -> pd.DataFrame:
     """Parse a file of a known format; texts stay as they stand, no word is taken for a missing value."""
     if form == "parquet":
-        return parse_parquet(path)
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+        table.validate(full=True)  # damage to a text need not be seen by reading it
+        return table.to_pandas(ignore_metadata=True)
     content = path.read_bytes()
     if b"\0" in content and not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ValueError("it holds NUL bytes, so it is not text")
@@ -148,14 +144,6 @@ def parse(path: Path, form: str, columns: list[str] | None) -> pd.DataFrame:
         return pd.read_csv(
             io.StringIO(text), **style, **header, dtype=str, keep_default_na=False, na_values=[""], index_col=False
         )
-
-
-def parse_parquet(path: Path) -> pd.DataFrame:
-    """Parse a Parquet file; raise ValueError where its content is not of its columns' types."""
-    with pq.ParquetFile(path) as file:
-        table = file.read()
-    table.validate(full=True)  # damage to a text need not be seen by reading it
-    return table.to_pandas(ignore_metadata=True)
 
 
 def parse_line(number: int, line: str) -> dict[str, Any]:
@@ -193,7 +181,8 @@ def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -
     """Return columns text and name (the class's name); ratings become negative and positive."""
     where, classes = table.attrs["where"], table.attrs.get("classes")
     named = pd.DataFrame({"text": table[spec["text"]], "name": table[spec["label"]]}).reset_index(drop=True)
-    bad = ~named["text"].map(is_sentence).astype(bool) | ~named["name"].map(is_label).astype(bool)
+    texts = named["text"].map(lambda text: isinstance(text, str) and bool(fold(text)))  # once decoded and folded
+    bad = ~texts.astype(bool) | ~named["name"].map(is_label).astype(bool)
     if bad.any():
         row = int(bad.idxmax())
         raise InputError(
@@ -211,13 +200,8 @@ def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -
     return named
 
 
-def is_sentence(text: Any) -> bool:
-    """Tell whether a cell holds text that something is left of once entities are decoded and spaces folded."""
-    return isinstance(text, str) and bool(fold(text))
-
-
 def is_label(label: Any) -> bool:
-    """Tell whether a cell holds a class's name or number."""
+    """Return whether a cell holds a class's name or number."""
     return isinstance(label, str | numbers.Number) and not pd.isna(label) and bool(str(label).strip())
 
 
@@ -240,7 +224,7 @@ def rate(named: pd.DataFrame, spec: Mapping[str, Any], facts: Facts, where: str)
     with np.errstate(over="ignore"):  # of a rating next to the largest number
         distance = (ratings - spec["threshold"]).abs().round(9)  # 0.3 - 0.1 is 0.2 here, as on paper
     clear = (distance >= spec["margin"]) & (distance > 0)
-    facts["dropped_within_margin"] = facts.get("dropped_within_margin", 0) + int((~clear).sum())
+    facts["dropped_within_margin"] += int((~clear).sum())
     positive = ratings > spec["threshold"]
     return named.assign(name=positive.map({False: "negative", True: "positive"}))[clear].reset_index(drop=True)
 
@@ -274,23 +258,19 @@ def class_order(name: Any) -> tuple[bool, float, str]:
 def clean(part: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     """Return columns example_id, text, label: entities decoded, spaces folded, repeats dropped.
 
-    A text that occurs twice with one label is kept once; one with different labels tells nothing and goes.
+    A text that occurs twice with one label is kept once; one with different labels says nothing and goes.
     """
     text = part["text"].map(fold)
-    facts["html_decoded"] = facts.get("html_decoded", 0) + int((part["text"].map(html.unescape) != part["text"]).sum())
-    examples = pd.DataFrame({"example_id": text.map(content_id), "text": text, "label": part["label"]})
+    facts["html_decoded"] += int((part["text"].map(html.unescape) != part["text"]).sum())
+    # The first sixteen hexadecimal digits of its SHA-256, letter case aside.
+    ids = text.map(lambda one: hashlib.sha256(one.casefold().encode()).hexdigest()[:16])
+    examples = pd.DataFrame({"example_id": ids, "text": text, "label": part["label"]})
     examples = examples.sort_values(["example_id", "text"], ignore_index=True)  # whatever the order of the file
-    labels = examples.groupby("example_id")["label"].transform("nunique")
-    contradictory = labels > 1
+    contradictory = examples.groupby("example_id")["label"].transform("nunique") > 1
     repeated = examples.duplicated("example_id") & ~contradictory
-    facts["dropped_contradictory"] = facts.get("dropped_contradictory", 0) + int(contradictory.sum())
-    facts["dropped_repeats"] = facts.get("dropped_repeats", 0) + int(repeated.sum())
+    facts["dropped_contradictory"] += int(contradictory.sum())
+    facts["dropped_repeats"] += int(repeated.sum())
     return examples[~contradictory & ~repeated].reset_index(drop=True)
-
-
-def content_id(text: str) -> str:
-    """Return sixteen hexadecimal digits of a text's SHA-256, letter case aside."""
-    return hashlib.sha256(text.casefold().encode()).hexdigest()[:16]
 
 
 def split(examples: pd.DataFrame, eval_examples: int, spec: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -322,16 +302,9 @@ def apportion(shares: pd.Series, total: int) -> pd.Series:
     return whole
 
 
-def without_overlap(train: pd.DataFrame, evaluation: pd.DataFrame, facts: Facts) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Drop training examples whose text occurs in the evaluation part too."""
-    leaked = train["example_id"].isin(evaluation["example_id"])
-    facts["dropped_in_eval"] = int(leaked.sum())
-    return train[~leaked].reset_index(drop=True), evaluation
-
-
-def check_classes(train: pd.DataFrame, evaluation: pd.DataFrame, classes: list[Any], spec: Mapping[str, Any]) -> None:
+def check_classes(parts: Mapping[str, pd.DataFrame], classes: list[Any], spec: Mapping[str, Any]) -> None:
     """Raise InputError unless every class occurs in both parts."""
-    for part, examples in {"training": train, "evaluation": evaluation}.items():
+    for part, examples in parts.items():
         absent = [str(name) for number, name in enumerate(classes) if number not in set(examples["label"])]
         if absent:
             raise InputError(

@@ -91,11 +91,8 @@ def load_encoded(path: str | Path) -> Encoded:
     start, header = read_header(path)
     if not is_sealed_file(path):
         raise damaged(path, what=WHAT)
-    places = {name: header[name] for name in ("tokens", "offsets", "labels")}
-    starts = {name: start + place["data_offsets"][0] for name, place in places.items()}
-    return Encoded(
-        **{
-            name: np.memmap(path, TYPES[place["dtype"]], "r", offset=starts[name], shape=tuple(place["shape"]))
-            for name, place in places.items()
-        }
-    )
+    arrays = {}
+    for name in ("tokens", "offsets", "labels"):
+        kind, begin, shape = TYPES[header[name]["dtype"]], header[name]["data_offsets"][0], tuple(header[name]["shape"])
+        arrays[name] = np.memmap(path, kind, "r", offset=start + begin, shape=shape)
+    return Encoded(**arrays)

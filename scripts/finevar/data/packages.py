@@ -15,7 +15,6 @@ import sys
 import tarfile
 import zipfile
 import zlib
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -51,27 +50,8 @@ MEANINGS = {  # the first whose words occur
 }
 
 # What Python's readers of archives raise on damage, on a password, on a name that no file can have, on circular links.
-UNPACKABLE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    OSError,
-    ValueError,
-    OverflowError,
-    LookupError,
-    RuntimeError,
-)
-
-
-@dataclass(frozen=True)
-class Download:
-    """What became of a call of pip: its problem, if any, and all that it said."""
-
-    problem: Problem | None
-    log: str
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError)
+UNPACKABLE = (*DAMAGE, OSError, ValueError, OverflowError, LookupError, RuntimeError)
 
 
 def source_name(source: Source) -> str:
@@ -94,22 +74,23 @@ def fetch_package(source: Source, scratch: Path) -> Path:
 def download_package(source: Source, scratch: Path) -> Path:
     """Return the wheel or sdist that has the source's hash, downloaded by pip with its user's own settings."""
     name = source["package"].split("==")[0]
-    tries: list[Download] = []
-    # An index that states hashes gives the right file at once; one that does not offers a wheel before the sdist.
-    for options in ([], ["--no-binary", name]):
-        download = pip_download(source, scratch, options)
-        if download.problem is None:
-            return next((scratch / "download").iterdir())
-        tries.append(download)
-        if download.problem != Problem.MISMATCH:
-            break
-    if len(tries) == 2 and tries[1].problem in (Problem.NO_VERSION, Problem.UNREACHED):
-        tries.pop()  # there is no sdist: the wheel's hash is what is wrong
-    raise pip_error(source, tries[-1].problem, [download.log for download in tries])
+    problem, said = pip_download(source, scratch, [])
+    logs = [said]
+    if problem == Problem.MISMATCH:
+        # An index that states hashes gives the right file at once; one that does not offers a wheel before the sdist.
+        again, said = pip_download(source, scratch, ["--no-binary", name])
+        if again not in (
+            Problem.NO_VERSION,
+            Problem.UNREACHED,
+        ):  # else there is no sdist, and the wheel's hash is wrong
+            problem, logs = again, [*logs, said]
+    if problem is not None:
+        raise pip_error(source, problem, logs)
+    return next((scratch / "download").iterdir())
 
 
-def pip_download(source: Source, scratch: Path, options: list[str]) -> Download:
-    """Run `pip download` with a required hash."""
+def pip_download(source: Source, scratch: Path, options: list[str]) -> tuple[Problem | None, str]:
+    """Run `pip download` with a required hash; return its problem, if any, and all that it said."""
     requirements, log = scratch / "requirements.txt", scratch / "pip.log"
     requirements.write_text(f"{source['package']} --hash=sha256:{source['sha256']}\n", encoding="utf-8")
     log.unlink(missing_ok=True)
@@ -120,54 +101,39 @@ def pip_download(source: Source, scratch: Path, options: list[str]) -> Download:
     LOGGER.info("pip download %s\n%s", source["package"], result.stdout.rstrip())
     details = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     said = f"{result.stdout}\n{details}"
-    return Download(problem_of(said) if result.returncode else None, said)
-
-
-def problem_of(log: str) -> Problem:
-    """Return why pip failed."""
+    if not result.returncode:
+        return None, said
     if subprocess.run([sys.executable, "-c", "import pip"], capture_output=True, check=False).returncode:
-        return Problem.NO_PIP
-    found = (problem for problem, words in MEANINGS.items() if any(one.search(log) for one in words))
-    return next(found, Problem.OTHER)
+        return Problem.NO_PIP, said
+    found = (problem for problem, words in MEANINGS.items() if any(one.search(said) for one in words))
+    return next(found, Problem.OTHER), said
 
 
-def pip_error(source: Source, problem: Problem | None, logs: list[str]) -> InputError:
+def pip_error(source: Source, problem: Problem, logs: list[str]) -> InputError:
     """Return a problem as an error for people, with what pip's logs say of it."""
     where, log = source_name(source), logs[-1]
-    if problem == Problem.NO_PIP:
-        return InputError(
-            where,
-            found=f"no pip in {sys.executable}",
-            allowed="a Python environment with pip",
-            remedy="Run `python -m ensurepip` in it.",
-        )
-    if problem == Problem.MISMATCH:
-        got = sorted(set(GOT.findall("\n".join(logs))))
-        return sha256_error(where, ", ".join(got), source["sha256"])
-    if problem == Problem.UNREACHED:
-        unreached = UNREACHED.search(log)
-        return InputError(
-            where,
-            found=f"no answer from {unreached[1]} ({unreached[2]})" if unreached else "a broken connection",
-            allowed="a package index that answers",
-            remedy="Check the network and pip's settings (`pip config list`, PIP_INDEX_URL, PIP_PROXY); run again.",
-        )
-    if problem == Problem.NO_VERSION:
-        versions = VERSIONS.search(log)
-        known = versions[1] if versions else "none"
-        return InputError(
-            where,
-            found="no such package on the index" if known == "none" else "no such version on the index",
-            allowed="a name==version that it has" + ("" if known == "none" else f": {known}"),
-            remedy="Correct `package`, or point pip at an index that has it.",
-        )
-    errors = list(dict.fromkeys(ERROR.findall(log)))
-    return InputError(
-        where,
-        found=f"pip could not download it ({'; '.join(errors[:3]) or 'no reason given'})",
-        allowed="a package that `pip download` gets",
-        remedy="The job's log has all that pip said.",
-    )
+    match problem:
+        case Problem.MISMATCH:
+            return sha256_error(where, ", ".join(sorted(set(GOT.findall("\n".join(logs))))), source["sha256"])
+        case Problem.NO_PIP:
+            found, allowed = f"no pip in {sys.executable}", "a Python environment with pip"
+            remedy = "Run `python -m ensurepip` in it."
+        case Problem.UNREACHED:
+            unreached = UNREACHED.search(log)
+            found = f"no answer from {unreached[1]} ({unreached[2]})" if unreached else "a broken connection"
+            allowed = "a package index that answers"
+            remedy = "Check the network and pip's settings (`pip config list`, PIP_INDEX_URL, PIP_PROXY); run again."
+        case Problem.NO_VERSION:
+            versions = VERSIONS.search(log)
+            known = "" if versions is None or versions[1] == "none" else f": {versions[1]}"
+            found = f"no such {'version' if known else 'package'} on the index"
+            allowed = f"a name==version that it has{known}"
+            remedy = "Correct `package`, or point pip at an index that has it."
+        case Problem.OTHER:
+            errors = list(dict.fromkeys(ERROR.findall(log)))
+            found = f"pip could not download it ({'; '.join(errors[:3]) or 'no reason given'})"
+            allowed, remedy = "a package that `pip download` gets", "The job's log has all that pip said."
+    return InputError(where, found=found, allowed=allowed, remedy=remedy)
 
 
 def archive_member(package: Path, source: Source) -> Path:
@@ -198,10 +164,7 @@ def unpack(archive: Path, folder: Path, *, where: str) -> None:
     """Unpack a zip, wheel or tar into a new folder; raise InputError for one that is damaged or reaches outside."""
     folder.mkdir()
     try:
-        if zipfile.is_zipfile(archive):
-            unpack_zip(archive, folder, where=where)
-        else:
-            unpack_tar(archive, folder, where=where)
+        (unpack_zip if zipfile.is_zipfile(archive) else unpack_tar)(archive, folder, where=where)
     except UNPACKABLE as error:
         if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
             raise

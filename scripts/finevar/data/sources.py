@@ -63,47 +63,35 @@ def hub_snapshot(source: Source, *, repo_type: str) -> Path:
     models = [*MODEL_FILES, *TOKENIZER_FILES, "README.md"]
     patterns = models if repo_type == "model" else [*(f"*{suffix}" for suffix in DATA_SUFFIXES), "README.md"]
     disable_progress_bars()
+    pinned = {"repo_type": repo_type, "revision": source["revision"]}
     try:
-        snapshot = snapshot_download(
-            source["repo"], repo_type=repo_type, revision=source["revision"], allow_patterns=patterns
-        )
+        return Path(snapshot_download(source["repo"], **pinned, allow_patterns=patterns))
     except (HTTPError, LocalEntryNotFoundError, HFValidationError, ConnectionError) as error:
         raise hub_error(source, error, repo_type=repo_type) from error
-    return Path(snapshot)
 
 
 def hub_error(source: Source, error: Exception, *, repo_type: str) -> InputError:
     """Return what an answer of the Hub, or the lack of one, means."""
-    where, kind = source_name(source), {"dataset": "data set"}.get(repo_type, repo_type)
+    where, revision, kind = source_name(source), source["revision"], {"dataset": "data set"}.get(repo_type, repo_type)
     if isinstance(error, GatedRepoError):
-        return InputError(
-            where,
-            found=f"a gated {kind}",
-            allowed="one that this machine's Hub account may read",
-            remedy="Accept its terms on its page, then `hf auth login` or set HF_TOKEN.",
+        found, allowed = f"a gated {kind}", "one that this machine's Hub account may read"
+        remedy = "Accept its terms on its page, then `hf auth login` or set HF_TOKEN."
+    elif isinstance(error, RevisionNotFoundError):
+        where += ": revision"
+        found, allowed = f"{revision}, which the repository does not have", "a full commit hash of it"
+        remedy = "Copy one from the page's history."
+    elif isinstance(error, RepositoryNotFoundError | HFValidationError):
+        where += ": repo"
+        found, allowed = f"no {kind} of that name that this account may read", "owner/name as on the Hub"
+        remedy = "Correct the name; for a private one `hf auth login` or set HF_TOKEN."
+    else:
+        cause, allowed = type(error.__cause__ or error).__name__, "the network, or a filled cache"
+        found = f"no copy of revision {revision} in the cache, and no answer from the Hub ({cause})"
+        remedy = (
+            f"Run `hf download {source['repo']} --repo-type {repo_type} --revision {revision}` where there is a "
+            "network, and set HF_HOME to that cache here; or use a source of kind package or local."
         )
-    if isinstance(error, RevisionNotFoundError):
-        return InputError(
-            f"{where}: revision",
-            found=f"{source['revision']}, which the repository does not have",
-            allowed="a full commit hash of it",
-            remedy="Copy one from the page's history.",
-        )
-    if isinstance(error, RepositoryNotFoundError | HFValidationError):
-        return InputError(
-            f"{where}: repo",
-            found=f"no {kind} of that name that this account may read",
-            allowed="owner/name as on the Hub",
-            remedy="Correct the name; for a private one `hf auth login` or set HF_TOKEN.",
-        )
-    return InputError(
-        where,
-        found=f"no copy of revision {source['revision']} in the cache, and no answer from the Hub "
-        f"({type(error.__cause__ or error).__name__})",
-        allowed="the network, or a filled cache",
-        remedy=f"Run `hf download {source['repo']} --repo-type {repo_type} --revision {source['revision']}` where "
-        "there is a network, and set HF_HOME to that cache here; or use a source of kind package or local.",
-    )
+    return InputError(where, found=found, allowed=allowed, remedy=remedy)
 
 
 def copy_data(snapshot: Path, output: Path, *, where: str) -> None:

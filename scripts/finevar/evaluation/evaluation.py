@@ -18,9 +18,9 @@ from finevar.errors import InputError
 from finevar.files import damaged, read_facts
 from finevar.jobs.cache import drop_weights, keep_finished, kept_identity, restore_finished
 from finevar.jobs.stall import ending_if_stalled
-from finevar.metrics import cross_entropies, f1_average, metrics
+from finevar.metrics import Evaluated, f1_average, losses, metrics
 from finevar.models import checkpoint
-from finevar.models.family import Family, Weights
+from finevar.models.family import Family, Forward
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
 from finevar.parquet import read_sealed_table, read_table, write_rows
 from finevar.results.run_metrics import UNDEFINED, engine, read_run_metrics
@@ -63,7 +63,11 @@ def evaluate_files(**arguments: Any) -> Row:
     """
     job = EvaluationJob(**arguments)
     data, record, outputs = read_facts(job.facts), dict(job.record), [job.predictions, job.metrics]
-    trained = read_facts(job.summary) if job.summary else untrained(Path(job.model))
+    if job.summary:
+        trained = read_facts(job.summary)
+    else:  # what a training's summary would say
+        content = checkpoint.content_of(Path(job.model))
+        trained = {"status": "ok", "model_sha256": content["weights"], "identity": content}
     identity = evaluation_identity(trained.pop("identity"), job.encoded, data, record)
     if job.weights_kept and trained["status"] == "ok":
         require_weights(Path(job.model))
@@ -88,12 +92,6 @@ def require_weights(model: Path) -> None:
         raise damaged(model, found="no weights, as they were evaluated once", what="a model with its weights")
 
 
-def untrained(model: Path) -> Row:
-    """Return what there is to say of a model that was not trained here, as a training's summary has it."""
-    content = checkpoint.content_of(model)
-    return {"status": "ok", "model_sha256": content["weights"], "identity": content}
-
-
 def evaluation_identity(
     model: Mapping[str, Any], encoded: str, facts: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Row:
@@ -114,13 +112,19 @@ def evaluate_trained(job: EvaluationJob, trained: Row, facts: Row) -> tuple[list
     device, record = set_up(job.threads), job.record
     dtype = choose_dtype(record["dtype"], device)
     ids = read_table(job.examples, EXAMPLES).column("example_id").to_pylist()
+    rows = []
     if trained["status"] == "ok":
         require_weights(Path(job.model))
-        options = {"max_length": record["max_length"], "device": device}
         data = load_encoded(job.encoded)
-        rows, measured = evaluate_model(Path(job.model), data, ids, facts["classes"], dtype, **options)
+        logits, measured = evaluate_model(
+            Path(job.model), data, facts["classes"], dtype, max_length=record["max_length"], device=device
+        )
+        if logits is not None:
+            losses_of = losses(Evaluated(logits, data.labels))
+            columns = zip(ids, data.labels.tolist(), logits.tolist(), losses_of.tolist(), strict=True)
+            rows = [dict(zip(("example_id", "label", "logits", "loss"), row, strict=True)) for row in columns]
     else:
-        rows, measured = [], diverged_metrics(facts["classes"], len(ids)) | {"reason": trained["reason"]}
+        measured = diverged_metrics(facts["classes"], len(ids)) | {"reason": trained["reason"]}
     versions = machine_facts(job.threads, dtype) | provenance()
     row = {name: (versions | trained | measured | dict(record)).get(name) for name in METRICS.names}
     return rows, row | {"data_sha256": facts["data_sha256"]}
@@ -140,46 +144,15 @@ def evaluate_baseline(**arguments: Any) -> Row:
 
 
 def evaluate_model(
-    folder: Path,
-    examples: Encoded,
-    example_ids: Sequence[str],
-    classes: Sequence[str],
-    dtype: torch.dtype,
-    *,
-    max_length: int,
-    device: str,
-) -> tuple[list[Row], Row]:
-    """Return a prediction per example and one row of metrics for the model in a folder.
+    folder: Path, examples: Encoded, classes: Sequence[str], dtype: torch.dtype, *, max_length: int, device: str
+) -> tuple[np.ndarray | None, Row]:
+    """Return the logits, float32 [examples, classes], and one row of metrics of the model in a folder.
 
     dtype: what the transformer's matrices are multiplied in, as in training; all else is float32, metrics float64.
-    Where logits are not finite there are no predictions, and the row is that of a run that diverged, with the reason.
-    Raises InputError where the model's head does not fit the classes.
-    """
-    started = time.monotonic()
-    weights, family = load_classifier(folder, classes, max_length)
-    logits = predict(weights, family, examples, len(classes), dtype, max_length=max_length, device=device)
-    if odd := int((~np.isfinite(logits)).any(1).sum()):
-        reason = f"logits of {odd:,} of {len(examples):,} evaluation examples are not finite"
-        return [], diverged_metrics(classes, len(examples)) | {"status": "diverged", "reason": reason}
-    losses = cross_entropies(logits, examples.labels)
-    predictions = [
-        {"example_id": example_id, "label": int(label), "logits": row.tolist(), "loss": float(loss)}
-        for example_id, label, row, loss in zip(example_ids, examples.labels, logits, losses, strict=True)
-    ]
-    measured = metrics(logits, examples.labels) | {
-        "eval_examples": len(examples),
-        "eval_seconds": time.monotonic() - started,
-        "eval_peak_memory_mb": peak_memory_mb(),
-        "engine": engine(),
-    }
-    return predictions, measured
-
-
-def load_classifier(folder: Path, classes: Sequence[str], max_length: int) -> tuple[Weights, Family]:
-    """Return a folder's weights, the rows of their head in the order of the classes, and their family.
-
+    Where logits are not finite there are none, and the row is that of a run that diverged, with the reason.
     Raises InputError where the model's positions do not do for the length, or its head does not fit the classes.
     """
+    started = time.monotonic()
     weights, family = checkpoint.load_model(folder)
     checkpoint.require_positions(family, max_length)
     if (found := checkpoint.head_classes(weights, family)) != len(classes):
@@ -189,41 +162,35 @@ def load_classifier(folder: Path, classes: Sequence[str], max_length: int) -> tu
             allowed=f"one of {len(classes)}, as the data set has ({', '.join(classes)})",
             remedy="Use a model with a trained head for these classes, or give `baseline` a dataset to train it on.",
         )
-    checkpoint.fit_head(weights, family, checkpoint.own_labels(folder), classes, seed=0)
-    return weights, family
-
-
-def predict(
-    weights: Weights,
-    family: Family,
-    examples: Encoded,
-    classes: int,
-    dtype: torch.dtype,
-    *,
-    max_length: int,
-    device: str,
-) -> np.ndarray:
-    """Return logits, float32 [examples, classes]; sentences of like length go through the model together."""
+    checkpoint.fit_head(weights, family, checkpoint.own_labels(folder), classes, seed=0)  # rows in the classes' order
     forward = family.forward({name: tensor.to(device) for name, tensor in weights.items()}, dtype)
-    logits = np.empty((len(examples), classes), dtype=np.float32)
+    logits = predict(forward, family, examples, max_length, device)
+    if odd := int((~np.isfinite(logits)).any(1).sum()):
+        reason = f"logits of {odd:,} of {len(examples):,} evaluation examples are not finite"
+        return None, diverged_metrics(classes, len(examples)) | {"status": "diverged", "reason": reason}
+    measured = metrics(logits, examples.labels) | {
+        "eval_examples": len(examples),
+        "eval_seconds": time.monotonic() - started,
+        "eval_peak_memory_mb": peak_memory_mb(),
+        "engine": engine(),
+    }
+    return logits, measured
+
+
+def predict(forward: Forward, family: Family, examples: Encoded, max_length: int, device: str) -> np.ndarray:
+    """Return logits, float32 [examples, classes]; sentences of like length go through the model together."""
     by_length = np.argsort(np.diff(examples.offsets), kind="stable")
+    logits = []
     with torch.inference_mode(), ending_if_stalled("batch") as progressed:
         for numbers in np.array_split(by_length, max(1, round(len(examples) / BATCH))):
             sentences = [examples.sentence(number, max_length) for number in numbers]
-            logits[numbers] = forward(family.batch(sentences).to(device), None).cpu().numpy()
+            logits.append(forward(family.batch(sentences).to(device), None).cpu().numpy())
             progressed()
-    return logits
+    return np.concatenate(logits)[np.argsort(by_length)]
 
 
 def diverged_metrics(classes: Sequence[str], examples: int) -> Row:
     """Return the metrics of a run that diverged: none."""
-    return (
-        UNDEFINED
-        | dict.fromkeys(("eval_seconds", "eval_peak_memory_mb"))
-        | {
-            "f1_average": f1_average(len(classes)),
-            "classes": len(classes),
-            "eval_examples": examples,
-            "engine": engine(),
-        }
-    )
+    count = len(classes)
+    known = {"f1_average": f1_average(count), "classes": count, "eval_examples": examples, "engine": engine()}
+    return UNDEFINED | dict.fromkeys(("eval_seconds", "eval_peak_memory_mb")) | known

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from finevar.analyses.calibration import PARTS
-from finevar.figures.drawing import (
-    BLUE,
-    GREY,
-    GRID,
-    INK,
-    QUIET,
-    VERMILION,
-    WIDTH,
-    lean,
-    note_chart,
-    number_tips,
-    styled,
-)
+from finevar.figures.axes import number_tips
+from finevar.figures.drawing import lean, note_chart, styled
+from finevar.figures.palette import BLUE, GREY, GRID, INK, QUIET, VERMILION, WIDTH
 from finevar.study.coding import Codings
-from finevar.words.formatting import counted, factor_label, percent
+from finevar.words.formatting import counted, factor_label
+from finevar.words.numbers import percent
 
 PART_LABELS = dict(zip(PARTS, ("loss", "refinement (discrimination)", "calibration loss (confidence)"), strict=True))
-GROUPS = ("baseline", "best accuracy", "best loss", "highest loss")
-GROUP_COLOURS = [GREY, BLUE, "#009e73", VERMILION]  # Okabe and Ito's
-GROUP_SHAPES = ["square", "circle", "diamond", "triangle-up"]
-GROUP_DASHES = [[2, 2], [1, 0], [8, 3], [5, 2, 1, 2]]
+GROUPS = {  # with their colour (Okabe and Ito's), shape and dash
+    "baseline": (GREY, "square", [2, 2]),
+    "best accuracy": (BLUE, "circle", [1, 0]),
+    "best loss": ("#009e73", "diamond", [8, 3]),
+    "highest loss": (VERMILION, "triangle-up", [5, 2, 1, 2]),
+}
 MOST_DATASETS = 5  # panels of reliability
 FEWEST = 10  # sentences in a bin that is drawn: fewer say next to nothing
 PANEL = WIDTH // 2 - 70
@@ -72,9 +66,9 @@ def caption(reliability: pd.DataFrame, runs: int, confidence: float) -> str:
         f"Left: change of the loss from a factor's lowest to its highest level, the others at their centre, by the "
         f"surfaces fitted to {counted(runs, 'run')}; the change of the loss is the sum of those of its two parts. Bars "
         f"are {percent(confidence)} intervals. Right{some}: share of right predictions in bins of 0.1 of the predicted "
-        f"class's probability{pooled}; below the diagonal a model is too sure. Bars are {percent(confidence)} Wilson "
-        f"intervals that count sentences, not runs; bins with fewer than {FEWEST} sentences are left to the table. The "
-        "size of a mark is the share of its group's predictions."
+        f"class's probability{pooled}; below the diagonal a model is overconfident. Bars are {percent(confidence)} "
+        f"Wilson intervals that count sentences, not runs; bins with fewer than {FEWEST} sentences are left to the "
+        "table. The size of a mark is the share of its group's predictions."
     )
 
 
@@ -122,11 +116,10 @@ def reliability_panel(rows: pd.DataFrame, title: str, *, first: bool) -> alt.Lay
     up = alt.Scale(domain=[min(float(rows["ci_low"].min()) - 0.03, left), 1.01], nice=False, zero=False)
     x = alt.X("confidence_mean:Q", scale=across, axis=axis("mean confidence"))
     y = alt.Y("correct_share:Q", scale=up, axis=axis("share of right predictions"))
-    groups = [name for name in GROUPS if name in set(rows["group"])]
-    places = [GROUPS.index(name) for name in groups]
-    colour = by_group(alt.Color, first, groups, [GROUP_COLOURS[place] for place in places])
-    dash = by_group(alt.StrokeDash, False, groups, [GROUP_DASHES[place] for place in places])
-    shape = by_group(alt.Shape, first, groups, [GROUP_SHAPES[place] for place in places])
+    known = {name: marks for name, marks in GROUPS.items() if name in set(rows["group"])}
+    colours, shapes, dashes = zip(*known.values(), strict=True)
+    colour, shape = by_group(alt.Color, known, colours, first), by_group(alt.Shape, known, shapes, first)
+    dash = by_group(alt.StrokeDash, known, dashes, False)
     tips = [alt.Tooltip("group:N"), alt.Tooltip("count:Q", title="predictions")]
     tips += number_tips(confidence_mean="confidence", correct_share="right", ci_low="from", ci_high="to")
     diagonal = (
@@ -149,11 +142,8 @@ def axis(title: str) -> alt.Axis:
     return alt.Axis(title=title, tickCount=6, format=".2~f", gridColor=GRID, labelFlush=False)
 
 
-def by_group(channel: Any, legend: bool, groups: list[str], values: list[Any]) -> Any:
-    """Return a channel that tells the groups apart, all under one legend or none."""
-    told = (
-        alt.Legend(title=None, orient="top", columns=2, symbolSize=90, symbolOpacity=1, symbolStrokeWidth=0)
-        if legend
-        else None
-    )
-    return channel("group:N", scale=alt.Scale(domain=groups, range=values), legend=told)
+def by_group(channel: Any, groups: Iterable[str], values: Iterable[Any], legend: bool) -> Any:
+    """Return a channel that separates the groups, all under one legend or none."""
+    style = {"title": None, "orient": "top", "columns": 2, "symbolSize": 90, "symbolOpacity": 1, "symbolStrokeWidth": 0}
+    scale = alt.Scale(domain=list(groups), range=list(values))
+    return channel("group:N", scale=scale, legend=alt.Legend(**style) if legend else None)

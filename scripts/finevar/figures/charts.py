@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from finevar.figures.drawing import (
-    BLUE,
-    GREY,
-    GRID,
-    INK,
-    QUIET,
+from finevar.figures.axes import (
     READABLE,
-    VERMILION,
-    WIDTH,
+    by_dataset,
+    by_verdict,
     factor_axis,
     factor_scale,
-    lean,
     level_tip,
-    note_chart,
     number_tips,
     padded,
     scale_type,
-    stacked,
-    styled,
 )
+from finevar.figures.drawing import by_response, lean, note_chart, styled, zero_rule
+from finevar.figures.palette import BLUE, GRID, INK, QUIET, WIDTH
 from finevar.study.coding import Coding, Codings
 from finevar.words.formatting import (
     axis_title,
@@ -40,18 +33,11 @@ from finevar.words.formatting import (
     response_unit,
     term_label,
 )
-from finevar.words.wording import VERDICTS
 
-HUES = [VERMILION, "#009e73", "#cc79a7", "#56b4e9", "#8c6d1f", BLUE]  # of data sets
-VERDICT_COLOURS = [BLUE, VERMILION, GREY]
-VERDICT_SHAPES = ["circle", "triangle-up", "square"]
 RAMP = ["#4ac16d", "#1fa187", "#277f8e", "#365c8d", "#46327e", "#440154"]  # viridis without what is too pale for a line
 FEW_LEVELS = 6  # beyond, levels become a gradient instead of facets or separate colours
 MOST_LINES = 1_000  # beyond, single runs' lines would only be a cloud
-MOST_LINE_ROWS = 4_000  # beyond, lines are of fewer points, which no eye can tell
-
-
-# Forest plot ----------------------------------------------------------------------------------------------------------
+MOST_LINE_ROWS = 4_000  # beyond, lines are of fewer points, which no eye can see
 
 
 def coefficients_chart(coefficients: pd.DataFrame) -> alt.Chart:
@@ -65,40 +51,26 @@ def coefficients_chart(coefficients: pd.DataFrame) -> alt.Chart:
         return note_chart("No coefficients: every response was stopped by a gate.")
     rows = rows.assign(label=rows["term"].map(term_label), verdict=rows["verdict"].fillna("none"))
     terms = list(dict.fromkeys(rows["label"]))
-    responses = list(dict.fromkeys(rows["response"]))
-    columns = min(len(responses), 3)
-    width = (WIDTH - 130) // columns - 30
-    panels = [
-        forest_panel(rows[rows["response"] == response], terms, response, width, first=position % columns == 0)
-        for position, response in enumerate(responses)
-    ]
-    return styled(stacked(panels, columns))
+    return by_response(rows, partial(forest_panel, terms))
 
 
-def forest_panel(rows: pd.DataFrame, terms: Sequence[str], response: str, width: int, *, first: bool) -> alt.Chart:
-    """Draw one response's estimates, verdict told by colour and by shape."""
+def forest_panel(terms: Sequence[str], rows: pd.DataFrame, columns: int, first: bool) -> alt.Chart:
+    """Draw one response's estimates, verdict shown by colour and by shape; the first of a row names the terms."""
+    label = response_label(rows["response"].iloc[0])
     y_axis = alt.Axis(title=None, labels=first, ticks=False, domain=False, grid=True, gridColor=GRID, labelLimit=260)
     y = alt.Y("label:N", sort=list(terms), scale=alt.Scale(domain=list(terms)), axis=y_axis)
-    domain = [*VERDICTS] + ["none"] * bool((rows["verdict"] == "none").any())
-    colour = alt.Scale(domain=domain, range=[*VERDICT_COLOURS, INK][: len(domain)])
-    shape = alt.Scale(domain=domain, range=[*VERDICT_SHAPES, "diamond"][: len(domain)])
     tips = [alt.Tooltip("label:N", title="term"), *number_tips(estimate="estimate", ci_low="from", ci_high="to")]
     tips += [alt.Tooltip("verdict:N"), alt.Tooltip("p_adjusted:Q", title="adjusted p", format=".3~g")]
-    rows = rows[["label", "estimate", "ci_low", "ci_high", "verdict", "p_adjusted"]]
-    base = alt.Chart(lean(rows))
-    verdict = alt.Color("verdict:N", scale=colour, legend=alt.Legend(title="verdict"))
-    title = f"change in {response_label(response)} per coded unit"
+    base = alt.Chart(lean(rows[["label", "estimate", "ci_low", "ci_high", "verdict", "p_adjusted"]]))
+    colour, shape = by_verdict(rows["verdict"])
+    title = f"change in {label} per coded unit"
     estimates = alt.X("estimate:Q", title=title, axis=alt.Axis(tickCount=4, grid=False, labelFlush=False))
-    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=QUIET, strokeDash=[3, 3]).encode(x="zero:Q")
-    lines = base.mark_rule(strokeWidth=1.6).encode(x=alt.X("ci_low:Q", title=title), x2="ci_high:Q", y=y, color=verdict)
+    lines = base.mark_rule(strokeWidth=1.6).encode(x=alt.X("ci_low:Q", title=title), x2="ci_high:Q", y=y, color=colour)
     points = base.mark_point(filled=True, size=64, opacity=1).encode(
-        x=estimates, y=y, color=verdict, shape=alt.Shape("verdict:N", scale=shape), tooltip=tips
+        x=estimates, y=y, color=colour, shape=shape, tooltip=tips
     )
-    layers = alt.layer(zero, lines, points)
-    return layers.properties(width=width, height=alt.Step(22), title=response_label(response))
-
-
-# Main effects ---------------------------------------------------------------------------------------------------------
+    layers = alt.layer(zero_rule("x"), lines, points)
+    return layers.properties(width=(WIDTH - 130) // columns - 30, height=alt.Step(22), title=label)
 
 
 def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: Codings) -> alt.Chart:
@@ -112,17 +84,19 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: C
     runs = metrics[metrics["status"] == "ok"]
     rows = []
     for response in responses:
-        cells = cell_means(runs, [response], factors)
+        cells = runs.groupby(["dataset", *factors], as_index=False, dropna=False)[[response]].mean()
         profile = profiles[profiles["response"] == response]
         title = response_labels(metrics, [response])[response]
         domain = padded(pd.concat([profile["ci_low"], profile["ci_high"], runs[response]]))
+        scale = alt.Scale(domain=list(domain), zero=False, nice=False)
+        first = alt.Axis(title=title + response_unit(response), labels=True, ticks=True, tickCount=5)
+        others = alt.Axis(title=None, labels=False, ticks=False, tickCount=5)
         panels = [
             profile_panel(
                 profile[profile["factor"] == factor],
                 runs[[factor, "dataset", "seed", response]],
                 cells[[factor, "dataset", response]],
-                y=response_axis(response, title if factor == next(iter(factors)) else None, domain),
-                factor=factor,
+                y={"scale": scale, "axis": first if factor == next(iter(factors)) else others},
                 coding=coding,
                 width=(WIDTH - 50) // len(factors) - 28,
             )
@@ -132,60 +106,27 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: C
     return styled(alt.vconcat(*rows, spacing=22))
 
 
-def response_axis(response: str, title: str | None, domain: Sequence[float]) -> dict[str, Any]:
-    """Return scale and axis of a response; only the first panel of a row is labelled."""
-    axis = alt.Axis(
-        title=title and title + response_unit(response), labels=title is not None, ticks=title is not None, tickCount=5
-    )
-    return {"scale": alt.Scale(domain=list(domain), zero=False, nice=False), "axis": axis}
-
-
 def profile_panel(
-    profile: pd.DataFrame,
-    runs: pd.DataFrame,
-    cells: pd.DataFrame,
-    *,
-    y: Mapping[str, Any],
-    factor: str,
-    coding: Coding,
-    width: int,
+    profile: pd.DataFrame, runs: pd.DataFrame, cells: pd.DataFrame, *, y: Mapping[str, Any], coding: Coding, width: int
 ) -> alt.Chart:
-    """Draw one response along one factor: runs as dots, cell means as rings, the profile as a line with its band."""
-    response = runs.columns[-1]
+    """Draw one response along one factor: runs as dots, cell means as rings, the profile as a line with its band.
+
+    runs: the factor in the first column, the response in the last.
+    """
+    factor, response = runs.columns[0], runs.columns[-1]
     line = alt.Chart(lean(profile[["value", "predicted", "ci_low", "ci_high"]]))
     x = {"scale": factor_scale(coding, [*coding.levels, *runs[factor]]), "axis": factor_axis(factor, coding)}
+    along = alt.X("value:Q", **x)
     tips = [level_tip("value", factor, coding), *number_tips(predicted="predicted", ci_low="from", ci_high="to")]
-    band = line.mark_area(opacity=0.2, color=BLUE).encode(
-        x=alt.X("value:Q", **x), y=alt.Y("ci_low:Q", **y), y2="ci_high:Q"
-    )
-    curve = line.mark_line(color=BLUE, strokeWidth=2.2).encode(
-        x=alt.X("value:Q", **x), y=alt.Y("predicted:Q", **y), tooltip=tips
-    )
-    hue = dataset_hue(runs["dataset"])
+    band = line.mark_area(opacity=0.2, color=BLUE).encode(x=along, y=alt.Y("ci_low:Q", **y), y2="ci_high:Q")
+    curve = line.mark_line(color=BLUE, strokeWidth=2.2).encode(x=along, y=alt.Y("predicted:Q", **y), tooltip=tips)
+    hue = by_dataset(sorted(runs["dataset"].unique()), QUIET)
     place = {"x": alt.X(f"{factor}:Q", **x), "y": alt.Y(f"{response}:Q", **y), "color": hue}
     seen = [alt.Tooltip("dataset:N"), level_tip(factor, factor, coding), *number_tips(**{response: response})]
-    dots = (
-        alt.Chart(lean(runs)).mark_circle(size=11, opacity=0.45).encode(**place, tooltip=[*seen, alt.Tooltip("seed:N")])
-    )
+    dots = alt.Chart(lean(runs)).mark_circle(size=11, opacity=0.45)
     rings = alt.Chart(lean(cells)).mark_point(size=34, strokeWidth=1, opacity=0.8).encode(**place, tooltip=seen)
-    return alt.layer(dots, rings, band, curve).properties(width=max(width, 90), height=170)
-
-
-def dataset_hue(datasets: pd.Series) -> Any:
-    """Return the colour of observations: grey, or by data set where there are several."""
-    names = sorted(datasets.unique())
-    if len(names) < 2:
-        return alt.value(QUIET)
-    hues = list(itertools.islice(itertools.cycle(HUES), len(names)))
-    return alt.Color("dataset:N", scale=alt.Scale(domain=names, range=hues), legend=alt.Legend(title="data set"))
-
-
-def cell_means(runs: pd.DataFrame, responses: Sequence[str], factors: Codings) -> pd.DataFrame:
-    """Average runs over seeds, one row a point and data set."""
-    return runs.groupby(["dataset", *factors], as_index=False, dropna=False)[list(responses)].mean()
-
-
-# Learning curves ------------------------------------------------------------------------------------------------------
+    layers = alt.layer(dots.encode(**place, tooltip=[*seen, alt.Tooltip("seed:N")]), rings, band, curve)
+    return layers.properties(width=max(width, 90), height=170)
 
 
 def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> alt.Chart:
@@ -206,13 +147,13 @@ def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> al
     columns = rows[facet].nunique() if facet else 1
     panel = curves_panel(rows, first, factors[first], apart)
     panel = panel.properties(width=min((WIDTH - 60) // columns - 20, 560), height=230)
+    style = {"title": None, "labelFontSize": 12, "labelColor": INK}
     headers = {}
     if facet:
-        name = json.dumps(factor_label(facet))
-        header = alt.Header(title=None, labelExpr=f"{name} + ' ' + ({READABLE})", labelFontSize=12, labelColor=INK)
+        header = alt.Header(labelExpr=f"{json.dumps(factor_label(facet))} + ' ' + ({READABLE})", **style)
         headers["column"] = alt.Column(f"{facet}:Q", header=header, type="ordinal")
     if several:
-        headers["row"] = alt.Row("dataset:N", header=alt.Header(title=None, labelFontSize=12, labelColor=INK))
+        headers["row"] = alt.Row("dataset:N", header=alt.Header(**style))
     data = lean(rows)
     chart = panel.properties(data=data) if not headers else panel.facet(data=data, **headers).resolve_scale(x="shared")
     return styled(chart)
@@ -239,20 +180,10 @@ def curves_panel(rows: pd.DataFrame, first: str, coding: Coding, apart: Sequence
     layers = []
     if "run_id" in rows:
         lines = alt.Chart().mark_line(strokeWidth=0.7, opacity=0.4, aria=False)
-        layers.append(
-            lines.encode(x=x, y=alt.Y("loss:Q"), color=colour, detail="run_id:N", tooltip=[*tips, "run_id:N"])
-        )
-    means = (
-        alt.Chart()
-        .mark_line(strokeWidth=2.4)
-        .encode(
-            x=x,
-            y=alt.Y("mean(loss):Q", title="training loss (nats)", scale=alt.Scale(zero=False)),
-            color=colour,
-            detail=detail,
-            tooltip=[*tips, alt.Tooltip("mean(loss):Q", title="mean loss", format=".4~f")],
-        )
-    )
+        layers.append(lines.encode(x=x, y="loss:Q", color=colour, detail="run_id:N", tooltip=[*tips, "run_id:N"]))
+    y = alt.Y("mean(loss):Q", title="training loss (nats)", scale=alt.Scale(zero=False))
+    tips.append(alt.Tooltip("mean(loss):Q", title="mean loss", format=".4~f"))
+    means = alt.Chart().mark_line(strokeWidth=2.4).encode(x=x, y=y, color=colour, detail=detail, tooltip=tips)
     return alt.layer(*layers, means)
 
 

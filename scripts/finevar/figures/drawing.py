@@ -2,88 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from json import dumps
 from pathlib import Path
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 import vl_convert
 from altair.utils import schemapi
 
+from finevar.figures.palette import MOST_COLUMNS, QUIET, STYLE, WIDTH
 from finevar.files import read_json, write_bytes
-from finevar.study.coding import Coding
-from finevar.words.formatting import axis_title, factor_label
 
-WIDTH = 860  # pixels for the panels of a figure
-FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
-INK, QUIET, FAINT, GRID = "#1b1f24", "#57606a", "#d8dee4", "#eef1f4"
-BLUE, VERMILION, GREY = (
-    "#0072b2",
-    "#d55e00",
-    "#7a7f87",
-)  # Okabe and Ito's blue and vermilion: safe for colour-blind eyes
-TINY = "format(datum.value, '.3~e')"
-PLAIN = "format(datum.value, ',.6~r')"
 GRADIENT = re.compile(r"\bgradient_(\d+)\b")  # Vega's names of colour scales
-READABLE = f"abs(datum.value) > 0 && abs(datum.value) < 0.001 ? {TINY} : {PLAIN}"
-
-
-def scale_type(coding: Coding) -> str:
-    """Return the axis type that fits a factor's coding."""
-    return "log" if coding.logarithmic else "linear"
-
-
-def factor_scale(coding: Coding, values: Sequence[float]) -> alt.Scale:
-    """Return a factor's scale with a little room at both ends."""
-    values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values)]
-    low, high = values.min(), values.max()
-    if coding.logarithmic:
-        room = (high / low) ** 0.08
-        return alt.Scale(type="log", domain=[low / room, high * room], nice=False)
-    room = 0.08 * (high - low)
-    return alt.Scale(domain=[low - room, high + room], nice=False, zero=False)
-
-
-def factor_axis(name: str, coding: Coding) -> alt.Axis:
-    """Return a factor's axis with ticks at its levels."""
-    levels = sorted(map(float, coding.levels))
-    return alt.Axis(
-        title=axis_title(name, levels),
-        values=levels,
-        labelExpr=READABLE,
-        labelOverlap="greedy",
-        grid=False,
-        labelFlush=False,
-    )
-
-
-def level_tip(field: str, name: str, coding: Coding) -> alt.Tooltip:
-    """Return a tooltip line with a factor's value, as a power of ten where its levels are tiny."""
-    tiny = 0 < min(map(abs, coding.levels)) < 0.001
-    return alt.Tooltip(f"{field}:Q", title=factor_label(name), format=".3~e" if tiny else ",.4~r")
-
-
-def number_tips(**titles: str) -> list[alt.Tooltip]:
-    """Return tooltip lines for numbers, by column, each under its title."""
-    return [alt.Tooltip(f"{column}:Q", title=title, format=".4~f") for column, title in titles.items()]
-
-
-def padded(values: pd.Series) -> tuple[float, float]:
-    """Return the range of finite values with a twentieth of room at both ends.
-
-    Values that differ by rounding alone are one: an axis of that range has ticks beyond number.
-    """
-    finite = values[np.isfinite(values.astype(float))].astype(float)
-    low, high = float(finite.min()), float(finite.max())
-    room = 0.01 if np.isclose(low, high, rtol=1e-9, atol=1e-12) else 0.05 * (high - low)
-    return low - room, high + room
 
 
 def lean(rows: pd.DataFrame) -> pd.DataFrame:
@@ -99,27 +34,24 @@ def stacked(panels: Sequence[alt.Chart], columns: int) -> alt.VConcatChart:
     return alt.vconcat(*rows, spacing=20)
 
 
+def by_response(rows: pd.DataFrame, panel: Callable[..., alt.TopLevelMixin]) -> alt.TopLevelMixin:
+    """Draw a panel for each response: panel(its rows, how many stand in a row of them, whether it begins one)."""
+    parts = [part for _, part in rows.groupby("response", sort=False)]
+    columns = min(len(parts), MOST_COLUMNS)
+    panels = [panel(part, columns, number % columns == 0) for number, part in enumerate(parts)]
+    return styled(stacked(panels, columns))
+
+
+def zero_rule(channel: str, **encoded: Any) -> alt.Chart:
+    """Draw a broken line at zero across a channel."""
+    at = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=QUIET, strokeDash=[3, 3])
+    return at.encode({"x": alt.X, "y": alt.Y}[channel]("zero:Q", **encoded))
+
+
 def note_chart(text: str) -> alt.Chart:
     """Draw a sentence where there is nothing to plot."""
     note = alt.Chart(alt.Data(values=[{"text": text}])).mark_text(fontSize=13, color=QUIET).encode(text="text:N")
     return styled(note.properties(width=WIDTH, height=60))
-
-
-STYLE = {
-    "font": FONT,
-    "background": "white",
-    "padding": 8,
-    "view": {"stroke": None},
-    "axis": {
-        "labelColor": QUIET, "titleColor": INK, "domainColor": FAINT, "tickColor": FAINT, "gridColor": GRID,
-        "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "titlePadding": 8,
-    },
-    "legend": {
-        "orient": "top", "titleOrient": "left", "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal",
-        "labelColor": INK, "titleColor": INK,
-    },
-    "title": {"fontSize": 13, "fontWeight": 600, "anchor": "start", "color": INK, "offset": 8},
-}  # fmt: skip
 
 
 def styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
@@ -162,9 +94,10 @@ def draw(chart: alt.TopLevelMixin) -> Drawing:
 
 def write_drawing(drawing: Drawing, *, svg: str | Path, png: str | Path, json: str | Path) -> None:
     """Write a figure as SVG, as PNG at twice its size, and as the specification that the report embeds."""
+    spec = dumps(drawing.spec, separators=(",", ":"), sort_keys=True)
     write_bytes(drawing.svg.encode(), svg)
     write_bytes(drawing.png(2), png)
-    write_bytes(dump(drawing.spec).encode(), json)
+    write_bytes(f"{spec}\n".encode(), json)
 
 
 def read_drawing(*, svg: str | Path, json: str | Path) -> Drawing:
@@ -186,8 +119,3 @@ def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
 def vega_lite_version() -> str:
     """Return the version of Vega-Lite that the figures are written for, as major.minor."""
     return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-
-
-def dump(spec: Mapping[str, Any]) -> str:
-    """Return a specification as compact JSON."""
-    return json.dumps(spec, separators=(",", ":"), sort_keys=True) + "\n"

@@ -11,31 +11,16 @@ import contourpy
 import numpy as np
 import pandas as pd
 
-from finevar.figures.drawing import (
-    INK,
-    QUIET,
-    VERMILION,
-    WIDTH,
-    factor_axis,
-    lean,
-    level_tip,
-    note_chart,
-    number_tips,
-    scale_type,
-    stacked,
-    styled,
-)
+from finevar.figures.axes import factor_axis, level_tip, number_tips, scale_type
+from finevar.figures.drawing import lean, note_chart, stacked, styled
+from finevar.figures.palette import INK, QUIET, VERMILION, WIDTH
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.study.coding import Coding, Codings
 from finevar.words.formatting import held_label, response_label, response_labels
 
 
 def surface_chart(
-    surface: pd.DataFrame,
-    metrics: pd.DataFrame,
-    response: str,
-    factors: Codings,
-    baseline: Mapping[str, Any] | None = None,
+    surface: pd.DataFrame, metrics: pd.DataFrame, response: str, factors: Codings, baseline: Mapping[str, Any]
 ) -> alt.Chart:
     """Draw one response's predicted surface over every pair of factors, design points and baseline on top.
 
@@ -172,38 +157,28 @@ def round_steps(low: float, high: float, count: int = 7) -> list[float]:
 
 
 def marks(
-    runs: pd.DataFrame, x: str, y: str, response: str, factors: Codings, baseline: Mapping[str, Any] | None
+    runs: pd.DataFrame, x: str, y: str, response: str, factors: Codings, baseline: Mapping[str, Any]
 ) -> alt.Chart:
     """Draw the design's points and, where it lies inside them, the baseline."""
     observed = runs.groupby([x, y], as_index=False).agg(runs=("run_id", "size"), mean=(response, "mean"))
     points = observed.assign(kind="design point")
-    if baseline is not None and all(
-        low_high(runs[f])[0] <= (baseline.get(f) or math.inf) <= low_high(runs[f])[1] for f in (x, y)
-    ):
+    inside = all(runs[name].min() <= (baseline.get(name) or math.inf) <= runs[name].max() for name in (x, y))
+    if inside:
         points = pd.concat([points, pd.DataFrame([{x: baseline[x], y: baseline[y], "kind": "baseline"}])])
     kinds = ["design point", "baseline"]
     tips = [alt.Tooltip("kind:N"), level_tip(x, x, factors[x]), level_tip(y, y, factors[y])]
-    tips += [
-        alt.Tooltip("runs:Q"),
-        alt.Tooltip("mean:Q", title=f"mean {response_label(response)} observed", format=".4~f"),
-    ]
+    seen = f"mean {response_label(response)} observed"
+    tips += [alt.Tooltip("runs:Q"), alt.Tooltip("mean:Q", title=seen, format=".4~f")]
     is_baseline = "datum.kind == 'baseline'"
     legend = alt.Legend(title=None, symbolSize=70, symbolStrokeWidth=2)
-    return (
-        alt.Chart(lean(points))
-        .mark_point(opacity=1, strokeWidth=1)
-        .encode(
-            x=alt.X(f"{x}:Q"),
-            y=alt.Y(f"{y}:Q"),
-            shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), legend=legend),
-            stroke=alt.Stroke("kind:N", scale=alt.Scale(domain=kinds, range=[INK, VERMILION]), legend=legend),
-            fill=alt.condition(is_baseline, alt.value(VERMILION), alt.value("white")),
-            size=alt.condition(is_baseline, alt.value(110), alt.value(34)),
-            tooltip=tips,
-        )
+    shapes, strokes = (alt.Scale(domain=kinds, range=values) for values in (["circle", "diamond"], [INK, VERMILION]))
+    drawn = alt.Chart(lean(points)).mark_point(opacity=1, strokeWidth=1)
+    return drawn.encode(
+        x=alt.X(f"{x}:Q"),
+        y=alt.Y(f"{y}:Q"),
+        shape=alt.Shape("kind:N", scale=shapes, legend=legend),
+        stroke=alt.Stroke("kind:N", scale=strokes, legend=legend),
+        fill=alt.condition(is_baseline, alt.value(VERMILION), alt.value("white")),
+        size=alt.condition(is_baseline, alt.value(110), alt.value(34)),
+        tooltip=tips,
     )
-
-
-def low_high(values: pd.Series) -> tuple[float, float]:
-    """Return the extremes of a column."""
-    return float(values.min()), float(values.max())

@@ -10,26 +10,19 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.pareto import ALL_DATASETS, nondominated
-from finevar.figures.drawing import (
-    BLUE,
-    GREY,
-    INK,
-    VERMILION,
-    WIDTH,
-    lean,
-    level_tip,
-    note_chart,
-    number_tips,
-    padded,
-    styled,
-)
+from finevar.figures.axes import level_tip, number_tips, padded
+from finevar.figures.drawing import lean, note_chart, styled
+from finevar.figures.palette import BLUE, GREY, INK, VERMILION, WIDTH
 from finevar.metrics import SECONDS, towards
 from finevar.study.coding import Codings
-from finevar.words.formatting import counted, is_missing, percent, response_labels, response_unit, sentence_case
+from finevar.words.formatting import counted, counted_between, response_labels, response_unit, sentence_case
+from finevar.words.numbers import is_missing, percent
 
-PLACES = ("on the front", "beaten on the means", "shown to be dominated")
-PLACE_COLOURS = [BLUE, GREY, VERMILION]
-PLACE_SHAPES = ["circle", "square", "triangle-up"]
+PLACES = {  # with their colour and shape
+    "on the front": (BLUE, "circle"),
+    "beaten on the means": (GREY, "square"),
+    "shown to be dominated": (VERMILION, "triangle-up"),
+}
 FIRST_PAIR = ["accuracy", "loss"]  # drawn against each other where both are traded off
 LEAST_ROOM = 1.05  # beside the seconds, as a factor, where all runs take the same
 ALTERNATIVE = "Every tried point in two metrics, marked by whether another one beats it; the tables list the same."
@@ -58,6 +51,11 @@ def drawn_dataset(datasets: pd.Series) -> str:
     return ALL_DATASETS if ALL_DATASETS in known else min(known)
 
 
+def where(dataset: str) -> str:
+    """Say which runs a mean is over."""
+    return "over all data sets" if dataset == ALL_DATASETS else f"on {dataset}"
+
+
 def drawn_points(
     pareto: pd.DataFrame, pareto_points: pd.DataFrame, metrics: pd.DataFrame, factors: Sequence[str]
 ) -> pd.DataFrame:
@@ -77,9 +75,10 @@ def drawn_points(
 
 def place_of(row: Mapping[str, Any]) -> str:
     """Say in words where a point stands."""
+    front, beaten, dominated = PLACES
     if row["efficient"]:
-        return PLACES[0]
-    return PLACES[2] if not is_missing(row["verdict"]) and row["verdict"] == "dominated" else PLACES[1]
+        return front
+    return dominated if not is_missing(row["verdict"]) and row["verdict"] == "dominated" else beaten
 
 
 def drawn_pairs(responses: Sequence[str], known: Sequence[str]) -> list[list[str]]:
@@ -98,10 +97,9 @@ def panel(
     kept = shown.assign(**{f"{name}_{end}": span for name in pair for end, span in spans(shown, name)})
     base = alt.Chart(lean(kept))
     x, y = (axis(kept, name, titles[name]) for name in pair)
-    places = [place for place in PLACES if place in set(kept["place"])]
+    places = {name: marks for name, marks in PLACES.items() if name in set(kept["place"])}
     colours, shapes = (
-        alt.Scale(domain=places, range=[full[PLACES.index(place)] for place in places])
-        for full in (PLACE_COLOURS, PLACE_SHAPES)
+        alt.Scale(domain=list(places), range=list(marks)) for marks in zip(*places.values(), strict=True)
     )
     legend = alt.Legend(title=None, symbolOpacity=1)
     colour, shape = (
@@ -112,15 +110,16 @@ def panel(
     tips += [alt.Tooltip("place:N"), *number_tips(**{name: titles[name] for name in pair})]
     best = nondominated(np.column_stack([towards(name) * shown[name] for name in pair]))
     front = alt.Chart(lean(shown[best][list(pair)].sort_values(list(pair)))).mark_line(color=INK, strokeWidth=1)
-    layers = [front.encode(x=alt.X(f"{x_name}:Q", **x), y=alt.Y(f"{y_name}:Q", **y), order=f"{x_name}:Q")]
+    x_mean, y_mean = alt.X(f"{x_name}:Q", **x), alt.Y(f"{y_name}:Q", **y)
+    layers = [front.encode(x=x_mean, y=y_mean, order=f"{x_name}:Q")]
     if shown[f"{x_name}_se"].notna().all():
         bars = base.mark_rule(strokeWidth=0.8, opacity=0.25)
-        across = {"x": alt.X(f"{x_name}_low:Q", **x), "x2": f"{x_name}_high:Q", "y": alt.Y(f"{y_name}:Q", **y)}
-        along = {"x": alt.X(f"{x_name}:Q", **x), "y": alt.Y(f"{y_name}_low:Q", **y), "y2": f"{y_name}_high:Q"}
-        layers += [bars.encode(**across, color=colour), bars.encode(**along, color=colour)]
-    points = base.mark_point(filled=True, size=70, opacity=0.9).encode(
-        x=alt.X(f"{x_name}:Q", **x), y=alt.Y(f"{y_name}:Q", **y), color=colour, shape=shape, tooltip=tips
-    )
+        layers += [
+            bars.encode(x=alt.X(f"{x_name}_low:Q", **x), x2=f"{x_name}_high:Q", y=y_mean, color=colour),
+            bars.encode(x=x_mean, y=alt.Y(f"{y_name}_low:Q", **y), y2=f"{y_name}_high:Q", color=colour),
+        ]
+    points = base.mark_point(filled=True, size=70, opacity=0.9)
+    points = points.encode(x=x_mean, y=y_mean, color=colour, shape=shape, tooltip=tips)
     return alt.layer(*layers, points).properties(width=width, height=270)
 
 
@@ -152,12 +151,10 @@ def caption(pareto: pd.DataFrame, pareto_points: pd.DataFrame, confidence: float
     dataset = drawn_dataset(pareto_points["dataset"])
     rows = pareto[pareto["dataset"] == dataset]
     names = list(dict.fromkeys(rows["response"]))
-    runs = rows["runs"].agg(["min", "max"]).astype(int).tolist()
-    each = counted(runs[0], "run") if runs[0] == runs[1] else f"{runs[0]} to {runs[1]} runs"
-    where = "over all data sets" if dataset == ALL_DATASETS else f"on {dataset}"
+    each = counted_between(*rows["runs"].agg(["min", "max"]).astype(int), "run")
     bars = "Bars: one standard error of the mean. " if rows["std_error"].notna().all() else ""
     return (
-        f"The {counted(rows['point_id'].nunique(), 'tried point')} {where}, each the mean of {each}. {bars}"
+        f"The {counted(rows['point_id'].nunique(), 'tried point')} {where(dataset)}, each the mean of {each}. {bars}"
         f"The line joins those that none beats in the two metrics of its panel; the marks count all {len(names)} "
         f"metrics that are traded off. Shown to be dominated: another point is better in every metric, at "
         f"{percent(confidence)} confidence for all points at once."

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from finevar.analyses.tuning import enough_draws, smallest_effects
-from finevar.figures.charts import HUES
-from finevar.figures.drawing import BLUE, INK, WIDTH, lean, note_chart, number_tips, padded, stacked, styled
-from finevar.words.formatting import percent, response_label, response_unit
+from finevar.figures.axes import by_dataset, number_tips, padded
+from finevar.figures.drawing import by_response, lean, note_chart
+from finevar.figures.palette import BLUE, INK, WIDTH
+from finevar.words.formatting import response_label, response_unit
+from finevar.words.numbers import percent
 
-MOST_COLUMNS = 3
 KINDS = {"expected": "best run", "expected_again": "its setting at another seed"}
 TICKS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000]
 ALTERNATIVE = (
@@ -24,11 +27,11 @@ ALTERNATIVE = (
 def caption(tuning_curves: pd.DataFrame, confidence: float) -> str:
     """Return the figure's caption: what is drawn, from how many runs, and what the band is."""
     sizes = tuning_curves.drop_duplicates("dataset").dropna(subset="runs")
-    told = ", ".join(
+    found = ", ".join(
         f"{row.runs:.0f} runs of {row.settings:.0f} settings on {row.dataset}" for row in sizes.itertuples()
     )
     return (
-        f"Best of some runs, drawn at random with replacement from those of this grid ({told or 'none'}). Solid: the "
+        f"Best of some runs, drawn at random with replacement from those of this grid ({found or 'none'}). Solid: the "
         f"expected metric of the best run, with the {percent(confidence)} band that holds at all numbers of runs at "
         "once. It takes each run's noise for its own, so what all runs of a seed share is not in it; a run beyond the "
         "best or worst that was seen counts as that one. Dashed: what the setting of the best run gives at its "
@@ -42,29 +45,13 @@ def tuning_chart(tuning_curves: pd.DataFrame, fits: pd.DataFrame) -> alt.TopLeve
     rows = tuning_curves.dropna(subset="expected")
     if rows.empty:
         return note_chart("No tuning curves: no response has two finished runs.")
-    responses = list(dict.fromkeys(rows["response"]))
-    columns = min(len(responses), MOST_COLUMNS)
-    width = WIDTH // columns - 75
-    smallest = smallest_effects(fits)
-    hue = dataset_hue(list(dict.fromkeys(rows["dataset"])))
-    panels = [
-        curve_panel(rows[rows["response"] == response], smallest.get(response), hue, width=width)
-        for response in responses
-    ]
-    return styled(stacked(panels, columns))
+    hue = by_dataset(list(dict.fromkeys(rows["dataset"])), BLUE, symbolOpacity=1)
+    return by_response(rows, partial(curve_panel, smallest_effects(fits), hue))
 
 
-def dataset_hue(datasets: list[str]) -> Any:
-    """Return the colour of curves: blue, or by data set where there are several."""
-    if len(datasets) < 2:
-        return alt.value(BLUE)
-    hues = [HUES[number % len(HUES)] for number in range(len(datasets))]
-    return alt.Color(
-        "dataset:N", scale=alt.Scale(domain=datasets, range=hues), legend=alt.Legend(title="data set", symbolOpacity=1)
-    )
-
-
-def curve_panel(rows: pd.DataFrame, smallest_effect: float | None, hue: Any, *, width: int) -> alt.LayerChart:
+def curve_panel(
+    smallest: Mapping[str, float], hue: Any, rows: pd.DataFrame, columns: int, first: bool
+) -> alt.LayerChart:
     """Draw one response: bands, both curves, and where more runs no longer matter."""
     response = rows["response"].iloc[0]
     shown = pd.concat([rows["ci_low"], rows["ci_high"], rows["expected"], rows["expected_again"]])
@@ -79,14 +66,12 @@ def curve_panel(rows: pd.DataFrame, smallest_effect: float | None, hue: Any, *, 
     }
     band = alt.Chart(lean(rows[["dataset", "draws", "ci_low", "ci_high"]])).mark_area(opacity=0.16)
     layers = [band.encode(x=x, y=alt.Y("ci_low:Q", **y), y2="ci_high:Q", color=hue), lines(rows, x, y, hue)]
-    marks = [enough_draws(curve, smallest_effect) for _, curve in rows.groupby("dataset", sort=False)]
-    if any(mark is not None for mark in marks):
-        rings = pd.DataFrame(mark[["dataset", "draws", "expected"]] for mark in marks if mark is not None)
-        ring = alt.Chart(lean(rings.astype({"draws": int, "expected": float}))).mark_point(
-            size=90, strokeWidth=2, stroke=INK, filled=False
-        )
+    marks = [enough_draws(curve, smallest.get(response)) for _, curve in rows.groupby("dataset", sort=False)]
+    if marks := [mark[["dataset", "draws", "expected"]] for mark in marks if mark is not None]:
+        rings = alt.Chart(lean(pd.DataFrame(marks).astype({"draws": int, "expected": float})))
+        ring = rings.mark_point(size=90, strokeWidth=2, stroke=INK, filled=False)
         layers.append(ring.encode(x=x, y=alt.Y("expected:Q", **y)))
-    return alt.layer(*layers).properties(width=width, height=200, title=response_label(response))
+    return alt.layer(*layers).properties(width=WIDTH // columns - 75, height=200, title=response_label(response))
 
 
 def lines(rows: pd.DataFrame, x: alt.X, y: dict[str, Any], hue: Any) -> alt.Chart:
@@ -100,10 +85,6 @@ def lines(rows: pd.DataFrame, x: alt.X, y: dict[str, Any], hue: Any) -> alt.Char
         legend=alt.Legend(title=None, symbolStrokeColor=INK, symbolStrokeWidth=2, symbolSize=400, labelLimit=260),
     )
     tips = [alt.Tooltip("dataset:N"), alt.Tooltip("draws:Q", title="runs drawn"), alt.Tooltip("kind:N")]
-    return (
-        alt.Chart(lean(long))
-        .mark_line(strokeWidth=2.2)
-        .encode(
-            x=x, y=alt.Y("value:Q", **y), color=hue, strokeDash=dash, tooltip=[*tips, *number_tips(value="expected")]
-        )
-    )
+    tips += number_tips(value="expected")
+    drawn = alt.Chart(lean(long)).mark_line(strokeWidth=2.2)
+    return drawn.encode(x=x, y=alt.Y("value:Q", **y), color=hue, strokeDash=dash, tooltip=tips)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import altair as alt
 import pandas as pd
 
-from finevar.figures.drawing import INK, WIDTH, lean, note_chart, number_tips, styled
-from finevar.words.formatting import TIMES, joined, percent, response_label, sentence_case, term_label
+from finevar.figures.axes import number_tips
+from finevar.figures.drawing import lean, note_chart, styled
+from finevar.figures.palette import INK, WIDTH
+from finevar.words.formatting import joined, response_label, sentence_case, term_label
+from finevar.words.numbers import TIMES, percent
 
 SOURCE_WORDS = {
     "other_factors": "other factors",
@@ -19,8 +24,8 @@ SOURCE_WORDS = {
     "test_set": "test sentences",
 }
 # Okabe and Ito's hues for factors, paler steps of one neutral for the rest: neighbours differ in lightness as well.
-FACTOR_HUES = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442"]
-KIND_HUES = {
+HUES = {
+    "factor": ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442"],
     "interaction": ["#8c6bb1", "#c6a5d8", "#6a51a3", "#dcc9e8"],
     "dataset": ["#8c6d1f", "#c9b67a"],
     "seed": ["#4d545c", "#7a7f87"],
@@ -85,8 +90,8 @@ def variability_chart(variability: pd.DataFrame) -> alt.TopLevelMixin:
 
 def pooled(rows: pd.DataFrame) -> pd.DataFrame:
     """Pool the smallest factors and interactions where there are more of them than hues; rows keep their order."""
-    for kind, palette in (("factor", FACTOR_HUES), ("interaction", KIND_HUES["interaction"])):
-        largest = rows[rows["kind"] == kind].groupby("component")["share"].max().nlargest(len(palette) - 1).index
+    for kind in ("factor", "interaction"):
+        largest = rows[rows["kind"] == kind].groupby("component")["share"].max().nlargest(len(HUES[kind]) - 1).index
         rest = (rows["kind"] == kind) & ~rows["component"].isin(largest)
         if rows.loc[rest, "component"].nunique() > 1:
             rows = rows.assign(component=rows["component"].mask(rest, f"other_{kind}s"))
@@ -101,13 +106,8 @@ def pooled(rows: pd.DataFrame) -> pd.DataFrame:
 
 def hues_of(sources: dict[str, str]) -> dict[str, str]:
     """Return each source's colour: in turn from the hues of its kind."""
-    used: dict[str, int] = {}
-    hues = {}
-    for source, kind in sources.items():
-        palette = FACTOR_HUES if kind == "factor" else KIND_HUES[kind]
-        hues[source] = palette[used.get(kind, 0) % len(palette)]
-        used[kind] = used.get(kind, 0) + 1
-    return hues
+    palettes = {kind: itertools.cycle(hues) for kind, hues in HUES.items()}
+    return {source: next(palettes[kind]) for source, kind in sources.items()}
 
 
 def is_dark(hue: str) -> bool:
@@ -123,8 +123,8 @@ def caption(variability: pd.DataFrame, runs: int, confidence: float) -> str:
     surface = list(dict.fromkeys(rows.loc[rows["method"] == "surface", "response"]))
     how = "The runs over the complete grid are divided exactly"
     if surface:
-        told = f" for {joined([response_label(name) for name in surface])}"
-        how = f"Shares are those of the fitted surface{told}, whose misfit is counted to {SOURCE_WORDS['seed:point']}"
+        which = f" for {joined([response_label(name) for name in surface])}"
+        how = f"Shares are those of the fitted surface{which}, whose misfit is counted to {SOURCE_WORDS['seed:point']}"
     limits = f" {percent(confidence)} intervals of the shares are in the table." if rows["ci_low"].notna().any() else ""
     return (
         f"Where the variance between runs comes from, {runs:,} runs. {how}; noise of seeds, and the sampling of test "

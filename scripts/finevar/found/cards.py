@@ -8,10 +8,11 @@ Keras callbacks and of AutoTrain as far as they carry facts. The metadata block 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from huggingface_hub import EvalResult, ModelCardData
 
@@ -25,57 +26,40 @@ LARGEST_CARD = 1_000_000  # characters; Trainer's own have two to twenty thousan
 OPENING = 20_000  # characters of the text within which it says what was trained on what
 BASE = re.compile(r"fine-?tuned (?:version|variant) of \[?`?([\w./-]{1,150})`?\]?", re.IGNORECASE)
 ON_DATA = re.compile(r"(?:fine-?tuned version of|trained from scratch) .{0,300}? on (?:the )?(.{1,120}?) datasets?\.")
+VERSION = re.compile(r"^\s*[-*]\s*Transformers:?\s+(\d[\w.+-]{0,30})", re.MULTILINE)
 FROM_SCRATCH = "trained from scratch on"
 # What stands in the place of a data set's name where there is none: nothing, or the format that a file was read in.
 NO_DATASET = ("", "unknown", "an unknown", "none", "null", "custom", "arrow", "audiofolder", "csv", "generator")
 NO_DATASET += ("image_folder", "imagefolder", "json", "pandas", "parquet", "text", "webdataset")
+PATHS = ("/", "./", "../", "~")
 TASKS = ("fill-mask", "question-answering", "text-classification", "token-classification", "text-generation")
-# Names of settings, as Trainer and people write them, by the fact that they state.
+
+
+class Setting(NamedTuple):
+    """A setting that a card may state."""
+
+    names: str  # as Trainer and people write it
+    least: float | None = None  # value that a training can have had; None for a text
+    largest: float | None = None
+    is_whole: bool = False
+
+
 SETTINGS = {
-    "learning_rate": "learning_rate",
-    "lr": "learning_rate",
-    "train_batch_size": "train_batch_size",
-    "per_device_train_batch_size": "train_batch_size",
-    "batch_size": "train_batch_size",
-    "eval_batch_size": "eval_batch_size",
-    "total_train_batch_size": "total_train_batch_size",
-    "gradient_accumulation_steps": "gradient_accumulation_steps",
-    "num_devices": "num_devices",
-    "num_epochs": "epochs_asked",
-    "num_train_epochs": "epochs_asked",
-    "epochs": "epochs_asked",
-    "training_steps": "steps_asked",
-    "max_steps": "steps_asked",
-    "seed": "seed_stated",
-    "lr_scheduler_warmup_steps": "warmup_steps",
-    "lr_scheduler_warmup_ratio": "warmup_ratio",
-    "lr_scheduler_type": "schedule",
-    "mixed_precision_training": "mixed_precision",
+    "learning_rate": Setting("learning_rate lr", 1e-12, 10),
+    "train_batch_size": Setting("train_batch_size per_device_train_batch_size batch_size", 1, 1e7, True),
+    "eval_batch_size": Setting("eval_batch_size", 1, 1e7, True),
+    "total_train_batch_size": Setting("total_train_batch_size", 1, 1e7, True),
+    "gradient_accumulation_steps": Setting("gradient_accumulation_steps", 1, 1e6, True),
+    "num_devices": Setting("num_devices", 1, 1e6, True),
+    "epochs_asked": Setting("num_epochs num_train_epochs epochs", 1e-6, 1e6),
+    "steps_asked": Setting("training_steps max_steps", 1, 1e12, True),
+    "seed_stated": Setting("seed", 0, 2**63 - 1, True),
+    "warmup_steps": Setting("lr_scheduler_warmup_steps", 0, 1e12),
+    "warmup_ratio": Setting("lr_scheduler_warmup_ratio", 0, 1),
+    "schedule": Setting("lr_scheduler_type"),
+    "mixed_precision": Setting("mixed_precision_training"),
 }
-WHOLE = (
-    "train_batch_size",
-    "eval_batch_size",
-    "total_train_batch_size",
-    "gradient_accumulation_steps",
-    "num_devices",
-    "steps_asked",
-    "seed_stated",
-)
-TEXTS = ("schedule", "mixed_precision")
-# Least and largest value of each number that a training can have had.
-SPANS = {
-    "learning_rate": (1e-12, 10),
-    "train_batch_size": (1, 1e7),
-    "eval_batch_size": (1, 1e7),
-    "total_train_batch_size": (1, 1e7),
-    "gradient_accumulation_steps": (1, 1e6),
-    "num_devices": (1, 1e6),
-    "epochs_asked": (1e-6, 1e6),
-    "steps_asked": (1, 1e12),
-    "seed_stated": (0, 2**63 - 1),
-    "warmup_steps": (0, 1e12),
-    "warmup_ratio": (0, 1),
-}
+STATED_BY = {name: key for key, setting in SETTINGS.items() for name in setting.names.split()}
 
 
 @dataclass(frozen=True)
@@ -97,23 +81,24 @@ def read_card(card: Card) -> Stated:
         return stated | {"reason": f"the card has {len(card.text):,} characters, more than {LARGEST_CARD:,}"}
     if not card.text.strip():
         return stated | {"reason": "the card is empty"}
-    data, body, notes = split(card.text)
-    kind = kind_of(data, body)
-    results = read_results(data)
-    facts, noted = read_settings(body)
-    notes += noted
-    parts = [read_base(data, body), read_dataset(results, data, body), read_task(results, data)]
-    for part in parts:
+    data, text, error = parse_card(card.text)
+    body, opening = text.split("\n"), text[:OPENING]
+    kind, results, version = kind_of(data, opening), read_results(data), VERSION.search(text)
+    notes = [f"its metadata cannot be read ({error})"] if error else []
+    for part in (
+        read_settings(body),
+        read_base(data, opening),
+        read_dataset(results, data, opening),
+        {"task": read_task(results, data), "kind": kind, "transformers": version[1] if version else None},
+        read_evaluation(body, results, behind=1 if kind == "keras" else 0),
+    ):
         notes += part.pop("notes", [])
-        facts |= part
-    evaluation, noted = read_evaluation(body, results, behind=1 if kind == "keras" else 0)
-    notes += noted
-    stated |= {"kind": kind, **facts, **evaluation}
-    return complete(stated | {"transformers": version_of(body), "notes": "; ".join(notes) or None})
+        stated |= part
+    return complete(stated | {"notes": "; ".join(notes) or None})
 
 
 def complete(read: Stated) -> Stated:
-    """Return what a card states with what follows from it: effective batch, name of its data, why it cannot be used."""
+    """Return what a card states with what follows from it: effective batch, name of its data, why it is of no use."""
     stated = read | {"batch_size": effective_batch(read), "data": data_name(read)}
     return stated | {"reason": read.get("reason") or why_unusable(stated)}
 
@@ -126,16 +111,10 @@ def data_name(stated: Stated) -> str:
     return f"{stated['owner']}: {part}" if part and stated.get("owner") else ""
 
 
-def split(text: str) -> tuple[ModelCardData, list[str], list[str]]:
-    """Return a card's metadata, the lines of its text, and a note where the metadata cannot be read."""
-    data, body, error = parse_card(text)
-    return data, body.split("\n"), [f"its metadata cannot be read ({error})"] if error else []
-
-
-def kind_of(data: ModelCardData, body: Sequence[str]) -> str:
+def kind_of(data: ModelCardData, opening: str) -> str:
     """Return what wrote a card, by its tags or by its own words."""
     tags = {tag.lower() for tag in texts(data.get("tags"))}
-    text = opening(body).lower()
+    text = opening.lower()
     for kind, tag, words in (
         ("autotrain", ("autotrain", "autonlp"), ("trained using autotrain", "trained using autonlp")),
         ("keras", ("generated_from_keras_callback",), ("according to the information keras had access to",)),
@@ -146,25 +125,20 @@ def kind_of(data: ModelCardData, body: Sequence[str]) -> str:
     return "other"
 
 
-def opening(body: Sequence[str]) -> str:
-    """Return the text's beginning, in which a card says what was trained on what."""
-    return "\n".join(body)[:OPENING]
-
-
 # Settings -------------------------------------------------------------------------------------------------------------
 
 
-def read_settings(body: Sequence[str]) -> tuple[Stated, list[str]]:
+def read_settings(body: Sequence[str]) -> Stated:
     """Return the settings that a card states, and notes on those that it states twice or impossibly."""
     found: dict[str, Any] = {}
     notes: list[str] = []
     for name, value in facts_below(body, ("hyperparameter", "training procedure", "training parameters")):
         if name == "optimizer" and (rate := keras_rate(value)):
             name, value = "learning_rate", rate
-        key = SETTINGS.get(name.lower().strip().replace(" ", "_").replace("-", "_"))
+        key = STATED_BY.get(name.lower().strip().replace(" ", "_").replace("-", "_"))
         if key is None:
             continue
-        known = short(value) if key in TEXTS else setting_number(key, value)
+        known = short(value) if SETTINGS[key].least is None else setting_number(SETTINGS[key], value)
         if known is None:
             notes.append(f"{key} reads {cut(value)}, which is no number that it can have")
             found[key] = None
@@ -173,7 +147,7 @@ def read_settings(body: Sequence[str]) -> tuple[Stated, list[str]]:
             found[key] = None
         else:
             found.setdefault(key, known)
-    return found, notes
+    return found | {"notes": notes}
 
 
 def keras_rate(text: str) -> str | None:
@@ -186,44 +160,35 @@ def keras_rate(text: str) -> str | None:
     return repr(rate) if isinstance(rate, float) else None
 
 
-def setting_number(key: str, text: str) -> float | int | None:
+def setting_number(setting: Setting, text: str) -> float | int | None:
     """Return the number that a setting is, or None where the text is none that the setting can have."""
     value = plain_number(text)
-    low, high = SPANS[key]
-    if value is None or not low <= value <= high:
+    if value is None or not setting.least <= value <= setting.largest or (setting.is_whole and value != int(value)):
         return None
-    if key in WHOLE:
-        return int(value) if value == int(value) else None
-    return float(value)
+    return int(value) if setting.is_whole else float(value)
 
 
 def effective_batch(stated: Stated) -> int | None:
     """Return the sentences of an optimiser step: the stated total, else the product of what is stated."""
     if stated.get("total_train_batch_size"):
         return stated["total_train_batch_size"]
-    if not stated.get("train_batch_size") or unreadable(stated, ("gradient_accumulation_steps", "num_devices")):
-        return None
-    steps, devices = stated.get("gradient_accumulation_steps") or 1, stated.get("num_devices") or 1
-    return stated["train_batch_size"] * steps * devices
-
-
-def unreadable(stated: Stated, names: Sequence[str]) -> bool:
-    """Say whether one of some settings is stated, but not as a number that it can have."""
-    return any(name in stated and stated[name] is None for name in names)
+    factors = [stated.get("train_batch_size")]
+    factors += [stated.get(name, 1) for name in ("gradient_accumulation_steps", "num_devices")]
+    return math.prod(factors) if all(factors) else None  # None: stated, but not as a number that it can have
 
 
 # What was trained, and on what ----------------------------------------------------------------------------------------
 
 
-def read_base(data: ModelCardData, body: Sequence[str]) -> Stated:
+def read_base(data: ModelCardData, opening: str) -> Stated:
     """Return the model that training started from; unknown, with a note, where metadata and text differ."""
-    named, text = texts(data.get("base_model")), opening(body)
+    named = texts(data.get("base_model"))
     stated = named[0] if len(named) == 1 else None
-    written = match[1].rstrip(".") if (match := BASE.search(text)) else None
+    written = match[1].rstrip(".") if (match := BASE.search(opening)) else None
     if stated and written and bare(stated) != bare(written):
         note = f"its metadata says that it started from {cut(stated)}, its text from {cut(written)}"
         return {"base_model": None, "notes": [note]}
-    scratch = FROM_SCRATCH in text and not stated and not written
+    scratch = FROM_SCRATCH in opening and not stated and not written
     return {
         "base_model": short(stated or written),
         "notes": ["it says that it was trained from scratch"] if scratch else [],
@@ -235,12 +200,12 @@ def bare(name: str) -> str:
     return name.strip().removeprefix("distilbert/").removeprefix("google-bert/").removeprefix("FacebookAI/")
 
 
-def read_task(results: Sequence[EvalResult], data: ModelCardData) -> Stated:
+def read_task(results: Sequence[EvalResult], data: ModelCardData) -> str | None:
     """Return the task that the results are of; where they name none, the page's own, or the one that is tagged."""
     page = texts(data.get("pipeline_tag"))
     tagged = [tag for tag in texts(data.get("tags")) if tag in TASKS]
     named = page or tagged
-    return {"task": one_of(results, "task_type") or (short(named[0]) if len(named) == 1 else None)}
+    return one_of(results, "task_type") or (short(named[0]) if len(named) == 1 else None)
 
 
 def read_results(data: ModelCardData) -> list[EvalResult]:
@@ -256,27 +221,20 @@ def one_of(results: Sequence[EvalResult], name: str) -> str | None:
     return short(values.pop()) if len(values) == 1 else None
 
 
-def read_dataset(results: Sequence[EvalResult], data: ModelCardData, body: Sequence[str]) -> Stated:
-    """Return the data set that a card names, and its configuration and split; None where it names none, or several."""
+def read_dataset(results: Sequence[EvalResult], data: ModelCardData, opening: str) -> Stated:
+    """Return the data set that a card names, and its configuration and split; None where it names none, or several.
+
+    What stands for no data set is none, nor is a path on somebody's machine.
+    """
     names = sorted({name for result in results for name in texts(result.dataset_type)}) or texts(data.get("datasets"))
-    if not names and (match := ON_DATA.search(" ".join(opening(body).split()))):
+    if not names and (match := ON_DATA.search(" ".join(opening.split()))):
         names = [match[1]]
-    known = [name for name in dict.fromkeys(names) if is_dataset(name)]
+    bare_names = {name: name.strip().lower() for name in names}
+    known = [name for name, low in bare_names.items() if low not in NO_DATASET and not low.startswith(PATHS)]
     if len(known) > 1:
         return {"dataset": None, "notes": [f"it names {len(known)} data sets: {cut(', '.join(known))}"]}
     subset = one_of(results, "dataset_config") or one_of(results, "dataset_args")
     return {"dataset": short(known[0]) if known else None, "subset": subset, "split": one_of(results, "dataset_split")}
-
-
-def is_dataset(name: str) -> bool:
-    """Say whether a name is a data set's: none that stands for no data set, and no path on somebody's machine."""
-    return name.strip().lower() not in NO_DATASET and not name.strip().startswith(("/", "./", "../", "~"))
-
-
-def version_of(body: Sequence[str]) -> str | None:
-    """Return the version of transformers that a card names."""
-    match = re.search(r"^\s*[-*]\s*Transformers:?\s+(\d[\w.+-]{0,30})", "\n".join(body), re.MULTILINE)
-    return match[1] if match else None
 
 
 # What cannot be used --------------------------------------------------------------------------------------------------
@@ -285,11 +243,11 @@ def version_of(body: Sequence[str]) -> str | None:
 def why_unusable(stated: Stated) -> str | None:
     """Return, in a line, why a card states too little to be used; None where it states enough."""
     lacks = [name for name in CARD_COLUMNS.values() if stated.get(name) is None]
-    metrics = [name for name in ON_CARDS if stated.get(name) is not None]
-    if lacks and stated.get("steps_asked") and lacks == ["epochs_asked"]:
+    has_metric = any(stated.get(name) is not None for name in ON_CARDS)
+    if not lacks:
+        return None if has_metric else "it states no metric"
+    if stated.get("steps_asked") and lacks == ["epochs_asked"]:
         return "it states steps in place of epochs"
-    if lacks and not metrics:
+    if not has_metric:
         return f"a card of kind {stated['kind']} without metrics and without {', '.join(lacks)}"
-    if lacks:
-        return f"it does not state {', '.join(lacks)}"
-    return None if metrics else "it states no metric"
+    return f"it does not state {', '.join(lacks)}"

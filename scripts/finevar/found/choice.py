@@ -34,24 +34,18 @@ class Question:
     @classmethod
     def of(cls, params: Any) -> Question:
         """Read a rule's params: factors, analysis and cards."""
-        return cls(
-            codings=codings_of(params.factors),
-            responses=params.analysis["responses"],
-            order=params.analysis["model"],
-            task=params.cards["task"],
-            base_models=params.cards["base_models"],
-            cards_per_dataset=params.cards["cards_per_dataset"],
-            largest_owner_share=params.cards["largest_owner_share"],
-            evaluation=params.cards["evaluation"],
-        )
+        names = ("task", "base_models", "cards_per_dataset", "largest_owner_share", "evaluation")
+        cards = {name: params.cards[name] for name in names}
+        return cls(codings_of(params.factors), params.analysis["responses"], params.analysis["model"], **cards)
 
 
 def choose(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
     """Return the cards (columns.CARDS) with what is said of each: copy of another, complete, set aside, rare metrics.
 
-    cards: as they were read (columns.MODEL_CARDS).
+    cards: as they were read (columns.MODEL_CARDS); their metrics become those of the evaluation that is compared.
     """
-    cards = evaluated(cards, question)
+    if question.evaluation != "headline":
+        cards = cards.assign(**{name: cards[f"{question.evaluation}_{name}"] for name in ON_CARDS})
     cards = cards.assign(duplicate_of=duplicates(cards), complete=is_complete(cards, question))
     cards["data"] = blocks(cards, question)
     cards[["set_aside", "set_aside_code"]] = set_aside(cards, question)
@@ -81,13 +75,6 @@ def outside(values: pd.Series, coding: Coding) -> pd.Series:
     return values.notna() & ~values.between(low * (1 - 1e-9), high * (1 + 1e-9))
 
 
-def evaluated(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """Return the cards with the metrics of the evaluation that is compared in the place of the headline's."""
-    if question.evaluation == "headline":
-        return cards
-    return cards.assign(**{name: cards[f"{question.evaluation}_{name}"] for name in ON_CARDS})
-
-
 def blocks(cards: pd.DataFrame, question: Question) -> pd.Series:
     """Return what an effect of its own is given to: the data set, within its task where tasks are mixed; "" unknown."""
     if question.task is not None:
@@ -101,15 +88,12 @@ def duplicates(cards: pd.DataFrame) -> pd.Series:
     To four decimal places, as cards give them, two trainings do not agree in loss and another metric. A card with a
     single metric is compared by its settings, too.
     """
-    first: dict[tuple, str] = {}
-    copies = []
-    for row in cards.to_dict("records"):
-        metrics = tuple(None if pd.isna(row[name]) else round(row[name], 6) for name in ON_CARDS)
-        stated = sum(value is not None for value in metrics)
-        key = metrics if stated > 1 else (*metrics, *(str(row[name]) for name in CARD_COLUMNS.values()))
-        known = first.setdefault(key, row["card_id"]) if stated else row["card_id"]
-        copies.append(known if known != row["card_id"] else None)
-    return pd.Series(copies, index=cards.index, dtype=object)
+    metrics = cards[list(ON_CARDS)].astype(float).round(6)
+    stated = metrics.notna().sum(axis=1)
+    settings = cards[list(CARD_COLUMNS.values())].astype(float).where(stated < 2)
+    keys = [column for _, column in [*metrics.items(), *settings.items()]]
+    first = cards["card_id"].groupby(keys, dropna=False, sort=False).transform("first")
+    return first.astype(object).where((first != cards["card_id"]) & (stated > 0), None)
 
 
 def is_complete(cards: pd.DataFrame, question: Question) -> pd.Series:
@@ -153,11 +137,15 @@ def set_aside(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
     reasons = pd.DataFrame(None, cards.index, ["set_aside", "set_aside_code"], dtype=object)
     for code, flag, sentence in own_reasons(cards, question):
         give(reasons, code, flag, sentence)
-    left = cards["data"].where(reasons["set_aside_code"].isna())
-    rare = left.map(left.value_counts()) < question.cards_per_dataset
     few = f"fewer than {counted(question.cards_per_dataset, 'card')} on its data set"
-    give(reasons, Aside.RARE_DATASET, rare, few)
+    give(reasons, Aside.RARE_DATASET, on_rare(cards, reasons["set_aside_code"].isna(), question), few)
     return reasons
+
+
+def on_rare(cards: pd.DataFrame, among: pd.Series, question: Question) -> pd.Series:
+    """Say which of some cards are too few on their data set."""
+    data = cards["data"].where(among)
+    return data.map(data.value_counts()) < question.cards_per_dataset
 
 
 def own_reasons(cards: pd.DataFrame, question: Question) -> Iterator[tuple[Aside, pd.Series, str | pd.Series]]:
@@ -189,7 +177,5 @@ def rare_metrics(cards: pd.DataFrame, question: Question) -> pd.Series:
     """Return which metrics of each card that is compared too few cards on its data set state, joined; "" for none."""
     used, names = cards["set_aside"].isna(), pd.Series("", index=cards.index)
     for name in ON_CARDS:
-        stated = cards["data"].where(used & cards[name].notna())
-        rare = stated.map(stated.value_counts()) < question.cards_per_dataset
-        names = names.mask(rare, names + f" {name}")
+        names = names.mask(on_rare(cards, used & cards[name].notna(), question), names + f" {name}")
     return names.str.strip()

@@ -7,36 +7,18 @@ all regressions with a sentence, and what only has to be known is noted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
-from finevar.found.choice import (
-    Question,
-    choose,
-    coded,
-    compared,
-    of_base,
-    of_task,
-    outside,
-    stating,
-    stopped_early,
-)
+from finevar.found.choice import Question, choose, coded, compared, of_base, of_task, outside, stating, stopped_early
 from finevar.metrics import ON_CARDS
 from finevar.reasons import Aside
 from finevar.study.coding import aliased_terms, model_matrix, term_name, terms
 from finevar.study.factors import CARD_COLUMNS
-from finevar.words.formatting import (
-    counted,
-    factor_label,
-    joined,
-    level,
-    percent,
-    response_label,
-    sentence_case,
-    term_label,
-)
+from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, term_label
+from finevar.words.numbers import level, percent
 
 CAREFUL = 0.5  # share of one value of a factor, or of one owner, that is worth a note
 PASSED, NOTED, SET_ASIDE, STOPPED = "passed", "noted", "set aside", "stopped"
@@ -64,9 +46,6 @@ def judge_cards(cards: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, 
     return cards, gates, " ".join(stops) or None
 
 
-# Gates ----------------------------------------------------------------------------------------------------------------
-
-
 def gates_of(cards: pd.DataFrame, question: Question) -> Iterator[Row]:
     """Yield a row a gate: what was looked at, what was found, and what follows."""
     used = compared(cards)
@@ -85,52 +64,47 @@ def gates_of(cards: pd.DataFrame, question: Question) -> Iterator[Row]:
     yield alias_gate(cards, used, question)
 
 
-def gate(name: str, verdict: str, looked: int, flagged: int, finding: str, consequence: str = "") -> Row:
-    """Return the row of a gate."""
-    return {
-        "gate": name,
-        "verdict": verdict,
-        "cards": int(looked),
-        "flagged": int(flagged),
-        "finding": finding,
-        "consequence": consequence,
-    }
+def gate(name: str, looked: int, flagged: int, finding: str, consequence: str = "", verdict: str | None = None) -> Row:
+    """Return the row of a gate, which sets aside what it flags unless another verdict is given."""
+    verdict = verdict or (SET_ASIDE if flagged else PASSED)
+    row = {"gate": name, "verdict": verdict, "cards": int(looked), "flagged": int(flagged)}
+    return row | {"finding": finding, "consequence": consequence}
 
 
 def unusable_gate(cards: pd.DataFrame) -> Row:
     """Count the cards that state too little."""
     reasons = cards["reason"].dropna()
     if reasons.empty:
-        return gate("unusable", PASSED, len(cards), 0, "Every card states its settings and a metric.")
-    most = reasons.value_counts()
-    finding = f"{counted(len(reasons), 'card')} of {len(cards)} cannot be used; most often {most.index[0]}."
-    return gate("unusable", SET_ASIDE, len(cards), len(reasons), finding, "They are left out, each with its reason.")
+        return gate("unusable", len(cards), 0, "Every card states its settings and a metric.")
+    most = reasons.value_counts().index[0]
+    finding = f"{counted(len(reasons), 'card')} of {len(cards)} cannot be used; most often {most}."
+    return gate("unusable", len(cards), len(reasons), finding, "They are left out, each with its reason.")
 
 
 def duplicate_gate(cards: pd.DataFrame) -> Row:
     """Count the cards that repeat another one's metrics exactly."""
     count = cards["duplicate_of"].notna().sum()
     if not count:
-        return gate("duplicates", PASSED, len(cards), 0, "No two cards state the same metrics.")
+        return gate("duplicates", len(cards), 0, "No two cards state the same metrics.")
     finding = f"{counted(count, 'card')} of {len(cards)} repeat another card's metrics to the last digit."
-    return gate("duplicates", SET_ASIDE, len(cards), count, finding, "A training counts once: the first card is kept.")
+    return gate("duplicates", len(cards), count, finding, "A training counts once: the first card is kept.")
 
 
 def owner_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
     """Find the owner of most cards, and whether too many of those that are compared are one owner's."""
     everywhere = cards["owner"].value_counts()
     if everywhere.empty:
-        return gate(OWNERS, NOTED, len(cards), 0, "No card names its owner.", "Whether owners matter cannot be seen.")
-    finding = f"{everywhere.iloc[0]} of all {len(cards)} cards are {everywhere.index[0]}'s"
+        return gate(OWNERS, len(cards), 0, "No card names its owner.", "Whether owners matter cannot be seen.", NOTED)
+    most = everywhere.iloc[0]
+    finding = f"{most} of all {len(cards)} cards are {everywhere.index[0]}'s"
     among = used["owner"].value_counts()
     if among.empty:
-        return gate(OWNERS, NOTED, len(cards), everywhere.iloc[0], f"{finding}.")
-    finding += f"; {largest_owner(used)}."
+        return gate(OWNERS, len(cards), most, f"{finding}.", "", NOTED)
+    verdict, what = NOTED if most / len(cards) > CAREFUL else PASSED, "Errors are clustered by owner."
     if among.iloc[0] / len(used) > question.largest_owner_share:
-        stop = "No p-value: it would reflect that owner's code and data as much as the settings."
-        return gate(OWNERS, STOPPED, len(cards), everywhere.iloc[0], finding, stop)
-    verdict = NOTED if everywhere.iloc[0] / len(cards) > CAREFUL else PASSED
-    return gate(OWNERS, verdict, len(cards), everywhere.iloc[0], finding, "Errors are clustered by owner.")
+        what = "No p-value: it would reflect that owner's code and data as much as the settings."
+        verdict = STOPPED
+    return gate(OWNERS, len(cards), most, f"{finding}; {largest_owner(used)}.", what, verdict)
 
 
 def largest_owner(used: pd.DataFrame) -> str:
@@ -146,28 +120,24 @@ def dataset_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) ->
     rare = (cards["set_aside_code"] == Aside.RARE_DATASET).sum()
     finding = f"{counted(unknown, 'card')} of {len(cards)} name no data set"
     finding += f", and {rare} more are on one with fewer than {question.cards_per_dataset} cards" if rare else ""
-    left = used["data"].nunique()
-    what = f"{counted(left, 'data set')} {'is' if left == 1 else 'are'} left, each with an effect of its own"
     if used.empty:
-        return gate("data sets", STOPPED, len(cards), unknown + rare, f"{finding}.", "No card is left to compare.")
-    single = used.groupby("data")["owner"].nunique()
-    alone = int((single <= 1).sum())
-    if alone:
-        what += f"; {alone} of them {'has' if alone == 1 else 'have'} one owner only"
-    verdict = SET_ASIDE if unknown + rare else PASSED
-    return gate("data sets", verdict, len(cards), unknown + rare, f"{finding}.", f"{what}.")
+        return gate("data sets", len(cards), unknown + rare, f"{finding}.", "No card is left to compare.", STOPPED)
+    owners = used.groupby("data")["owner"].nunique()
+    left, alone = len(owners), int((owners <= 1).sum())
+    what = f"{counted(left, 'data set')} {'is' if left == 1 else 'are'} left, each with an effect of its own"
+    what += f"; {alone} of them {'has' if alone == 1 else 'have'} one owner only" if alone else ""
+    return gate("data sets", len(cards), unknown + rare, f"{finding}.", f"{what}.")
 
 
 def task_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
     """Count tasks: a metric of sentences and one of tokens have their name in common, and no more."""
     counts = cards["task"].fillna("unknown").value_counts()
     finding = f"The cards are of {joined([f'{name} ({count})' for name, count in counts.items()])}."
-    other = int((~of_task(cards, question)).sum())
     if used["task"].fillna("unknown").nunique() > 1:
         stop = "No p-value: one task's accuracy is not the other's. Name one as cards.task."
-        return gate("tasks", STOPPED, len(cards), len(used), finding, stop)
-    verdict = SET_ASIDE if other else PASSED
-    return gate("tasks", verdict, len(cards), other, finding, f"Only {question.task} is compared." if other else "")
+        return gate("tasks", len(cards), len(used), finding, stop, STOPPED)
+    other = (~of_task(cards, question)).sum()
+    return gate("tasks", len(cards), other, finding, f"Only {question.task} is compared." if other else "")
 
 
 def base_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
@@ -175,25 +145,23 @@ def base_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Ro
     counts = cards["base_model"].fillna("unknown").value_counts()
     finding = f"{counts.iloc[0]} of {len(cards)} cards started from {counts.index[0]}"
     finding += f", the rest from {counted(len(counts) - 1, 'other')}." if len(counts) > 1 else "."
-    other = int((~of_base(cards, question)).sum())
+    other = (~of_base(cards, question)).sum()
     if used["base_model"].fillna("unknown").nunique() > 1:
         what = "Several are compared as if they were one: cards.base_models can name which."
-        return gate("base models", NOTED, len(cards), other, finding, what)
-    return gate("base models", SET_ASIDE if other else PASSED, len(cards), other, finding)
+        return gate("base models", len(cards), other, finding, what, NOTED)
+    return gate("base models", len(cards), other, finding)
 
 
 def metrics_gate(used: pd.DataFrame, question: Question) -> Row:
     """Count the cards with a metric that too few others on their data set state."""
     rare = used[used["rare"] != ""]
     if rare.empty:
-        return gate(
-            "metrics", PASSED, len(used), 0, "Each metric is stated by enough cards of its data set, or by none."
-        )
+        return gate("metrics", len(used), 0, "Each metric is stated by enough cards of its data set, or by none.")
     counts = rare["rare"].str.split().explode().value_counts()
     which = joined([f"{response_label(name)} of {counted(count, 'card')}" for name, count in counts.items()])
     few = f"fewer than {counted(question.cards_per_dataset, 'card')} on the data set state it"
     finding = f"{sentence_case(which)}: {few}."
-    return gate("metrics", SET_ASIDE, len(used), len(rare), finding, "That metric of theirs is left out.")
+    return gate("metrics", len(used), len(rare), finding, "That metric of theirs is left out.")
 
 
 def averaging_gate(used: pd.DataFrame) -> Row:
@@ -201,39 +169,32 @@ def averaging_gate(used: pd.DataFrame) -> Row:
     stated = stating(used, "f1")
     unknown = stated["f1_average"].isna().sum()
     if not unknown:
-        return gate("averaging of F1", PASSED, len(stated), 0, "Every F1 says how it is averaged.")
+        return gate("averaging of F1", len(stated), 0, "Every F1 says how it is averaged.")
     finding = f"{unknown} of {len(stated)} cards with an F1 do not say how it is averaged over classes."
     what = "Within a data set of two classes that hardly matters; between data sets, F1 is not one metric."
-    return gate("averaging of F1", NOTED, len(stated), unknown, finding, what)
+    return gate("averaging of F1", len(stated), unknown, finding, what, NOTED)
 
 
 def headline_gate(used: pd.DataFrame) -> Row:
     """Count which evaluation the headlines are."""
     known = used["headline"].dropna()
-    other = int((~known.isin(["last", "last and best"])).sum())
     if known.empty:
-        return gate("headline", NOTED, len(used), 0, "No card has a table to find its headline metrics in.")
-    counts = known.value_counts()
-    rows = joined([f"{HEADLINES[name]} in {count}" for name, count in counts.items()])
-    what = (
-        "A headline that is no row was measured on other data than the table was, or by another call." if other else ""
-    )
-    verdict = NOTED if other else PASSED
-    return gate(
-        "headline", verdict, len(used), other, f"The headline is {rows} of {len(known)} cards with a table.", what
-    )
+        return gate("headline", len(used), 0, "No card has a table to find its headline metrics in.", "", NOTED)
+    other = (~known.isin(["last", "last and best"])).sum()
+    rows = joined([f"{HEADLINES[name]} in {count}" for name, count in known.value_counts().items()])
+    finding = f"The headline is {rows} of {len(known)} cards with a table."
+    if not other:
+        return gate("headline", len(used), 0, finding)
+    what = "A headline that is no row was measured on other data than the table was, or by another call."
+    return gate("headline", len(used), other, finding, what, NOTED)
 
 
 def row_gate(cards: pd.DataFrame, question: Question) -> Row:
     """Say that a row of each card's table is compared, and count the cards that have no table."""
-    none = int(cards[list(ON_CARDS)].isna().all(axis=1).sum())
+    none, best = cards[list(ON_CARDS)].isna().all(axis=1).sum(), question.evaluation == "best"
     finding = f"Compared is the {question.evaluation} row of each card's table; {none} of {len(cards)} have none."
-    what = (
-        "The lowest of several losses is lower the more often a training was evaluated."
-        if question.evaluation == "best"
-        else ""
-    )
-    return gate("headline", NOTED if none or what else PASSED, len(cards), none, finding, what)
+    what = "The lowest of several losses is lower the more often a training was evaluated." if best else ""
+    return gate("headline", len(cards), none, finding, what, NOTED if none or best else PASSED)
 
 
 def early_gate(cards: pd.DataFrame) -> Row:
@@ -241,50 +202,46 @@ def early_gate(cards: pd.DataFrame) -> Row:
     early, unknown = int(stopped_early(cards).sum()), int(cards["epochs_run"].isna().sum())
     finding = f"{counted(early, 'card')} of {len(cards)} stopped before the epochs asked for; {unknown} do not say."
     what = "When a training stops is decided by its metrics, so its epochs cannot explain them." if early else ""
-    return gate("early stops", SET_ASIDE if early else PASSED, len(cards), early, finding, what)
+    return gate("early stops", len(cards), early, finding, what)
 
 
 def range_gate(cards: pd.DataFrame, name: str, question: Question) -> Row:
     """Say over which values a factor ranges, and whether most cards have the same one."""
-    stated = cards[CARD_COLUMNS[name]].dropna()
-    title = f"range of {factor_label(name)}"
+    stated, label = cards[CARD_COLUMNS[name]].dropna(), factor_label(name)
+    title = f"range of {label}"
     if stated.empty:
-        return gate(title, STOPPED, len(cards), len(cards), f"No card states {factor_label(name)}.")
-    coding = question.codings[name]
-    beyond = int(outside(stated, coding).sum())
-    counts = stated.value_counts()
-    share = counts.iloc[0] / len(stated)
-    spread = (
-        "one value" if len(counts) == 1 else f"{level(stated.min())} to {level(stated.max())}, {len(counts)} values"
+        return gate(title, len(cards), len(cards), f"No card states {label}.", "", STOPPED)
+    coding, counts = question.codings[name], stated.value_counts()
+    beyond, most = int(outside(stated, coding).sum()), counts.iloc[0]
+    several = f"{level(stated.min())} to {level(stated.max())}, {len(counts)} values"
+    spread = several if len(counts) > 1 else "one value"
+    finding = (
+        f"{label.capitalize()}: {spread}; {level(counts.index[0])} in {most} of {len(stated)} cards that state it."
     )
-    most = f"{level(counts.index[0])} in {counts.iloc[0]} of {len(stated)} cards that state it"
-    finding = f"{factor_label(name).capitalize()}: {spread}; {most}."
     if beyond:
         ends = f"{level(min(coding.levels))} to {level(max(coding.levels))}"
-        what = f"{counted(beyond, 'card')} beyond {ends}: set aside."
-        return gate(title, SET_ASIDE, len(stated), beyond, finding, what)
-    what = "One habitual value says little about the others." if share > CAREFUL else ""
-    return gate(title, NOTED if share > CAREFUL else PASSED, len(stated), 0, finding, what)
+        return gate(title, len(stated), beyond, finding, f"{counted(beyond, 'card')} beyond {ends}: set aside.")
+    if most / len(stated) > CAREFUL:
+        return gate(title, len(stated), 0, finding, "One habitual value says little about the others.", NOTED)
+    return gate(title, len(stated), 0, finding)
 
 
 def alias_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Row:
-    """Name the terms that the cards cannot tell from others, among those that state everything and those compared."""
+    """Name the terms that the cards cannot separate from others, among all that state everything and those compared."""
     whole = cards[cards["complete"]]
     complete, among = aliased(whole, question), aliased(used, question)
     if not complete and not among:
         finding = f"All terms of the {question.order} model can be separated among the {len(whole)} complete cards."
-        return gate(ALIASING, PASSED, len(whole), 0, finding) | {"terms": ""}
-    found = [f"among the {len(whole)} complete cards {shown(complete)}"] if complete else []
-    found += [f"among the {len(used)} compared {shown(among)}"] if among else []
+        return gate(ALIASING, len(whole), 0, finding) | {"terms": ""}
+    found = [
+        f"among the {len(part)} {kind} {joined([term_label(name) for name in names])}"
+        for part, kind, names in ((whole, "complete cards", complete), (used, "compared", among))
+        if names
+    ]
     finding = f"Exact combinations of the terms before them: {'; '.join(found)}."
     verdict, count = (STOPPED, len(among)) if among else (NOTED, len(complete))
     consequence = "No p-value: there is no estimate of them." if among else ""
-    return gate(ALIASING, verdict, len(whole), count, finding, consequence) | {"terms": " ".join(complete)}
-
-
-def shown(names: Sequence[str]) -> str:
-    """Print terms."""
-    return joined([term_label(name) for name in names])
+    return gate(ALIASING, len(whole), count, finding, consequence, verdict) | {"terms": " ".join(complete)}
 
 
 def aliased(cards: pd.DataFrame, question: Question) -> list[str]:

@@ -44,16 +44,7 @@ def found_runs(cards: pd.DataFrame, baseline: Mapping[str, Any], gate: str | Non
                 "gate": gate,
             }
         )
-    return pa.Table.from_pylist([whole(row) for row in rows], schema=FOUND_METRICS)
-
-
-def whole(row: Row) -> Row:
-    """Return a row with its whole numbers as such: pandas keeps a column with gaps as floats."""
-    kinds = {field.name: field.type for field in FOUND_METRICS}
-    return {
-        name: int(value) if isinstance(value, float) and pa.types.is_integer(kinds[name]) else value
-        for name, value in row.items()
-    }
+    return pa.Table.from_pylist(rows, schema=FOUND_METRICS)
 
 
 def baseline_row(name: str, baseline: Mapping[str, Any]) -> pa.Table:

@@ -56,48 +56,47 @@ def pooling_rows(cards: pd.DataFrame, question: Question, confidence: float) -> 
 def response_rows(
     cards: pd.DataFrame, response: str, question: Question, confidence: float
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one response and one pool."""
+    """Yield the rows of one response and one pool: changes from a factor's lowest to its highest level."""
     for specification in SPECIFICATIONS:
-        blocks = block_columns(cards["data"])[0] if specification == APART else np.empty((len(cards), 0))
-        factors, dropped = estimable(cards, blocks, question)
+        apart = specification == APART and len(cards)
+        blocks = block_columns(cards["data"])[0] if apart else np.empty((len(cards), 0))
+        factors, found = estimable(cards, blocks, question)
         for errors in ERRORS:
-            fit = fitted(cards, response, factors, blocks, errors, question)
+            fit = fitted(cards, response, factors, blocks, errors, question) if factors else ""
+            if isinstance(fit, Fit):
+                changes = contrasts(fit, 2 * np.eye(len(fit.params))[1 : 1 + len(factors)], confidence)
+                rows = (change._asdict() | {"df": float(fit.df)} for change in changes)
+            else:
+                rows = ({"reason": fit} for _ in factors)
+            found |= dict(zip(factors, rows, strict=True))
+            row = {"response": response, "specification": specification, "errors": errors, "cards": len(cards)}
+            row["datasets"] = cards["data"].nunique()
+            row |= {"clusters": cards[CLUSTERS[errors][0]].nunique()} if errors in CLUSTERS else {}
             for name in question.codings:
-                row = {"response": response, "factor": name, "specification": specification, "errors": errors}
-                row |= {"cards": len(cards), "datasets": cards["data"].nunique()}
-                if errors in CLUSTERS:
-                    row["clusters"] = cards[CLUSTERS[errors][0]].nunique()
-                if name in dropped:
-                    yield row | {"reason": dropped[name]}
-                elif isinstance(fit, str):
-                    yield row | {"reason": fit}
-                else:
-                    yield row | estimate(fit, 1 + factors.index(name), confidence)
+                yield row | {"factor": name} | found[name]
 
 
-def estimable(cards: pd.DataFrame, blocks: np.ndarray, question: Question) -> tuple[list[str], dict[str, str]]:
-    """Return the factors that can be estimated beside blocks and each other, and why the others cannot."""
+def estimable(
+    cards: pd.DataFrame, blocks: np.ndarray, question: Question
+) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """Return the factors that can be estimated beside blocks and each other, and the reasons why the others cannot."""
     if cards.empty:
-        return [], dict.fromkeys(question.codings, "no card is left")
-    flat = {name: "it has one value only" for name in question.codings if cards[CARD_COLUMNS[name]].nunique() < 2}
-    names = [name for name in question.codings if name not in flat]
-    x = coded(cards, question)
-    matrix = np.column_stack([np.ones(len(cards)), blocks, *(x[name] for name in names)])
-    labels = ["", *[""] * blocks.shape[1], *names]
+        return [], {name: {"reason": "no card is left"} for name in question.codings}
+    lacks = {name: "it has one value only" for name in question.codings if cards[CARD_COLUMNS[name]].nunique() < 2}
+    x = {name: column for name, column in coded(cards, question).items() if name not in lacks}
+    matrix = np.column_stack([np.ones(len(cards)), blocks, *x.values()])
+    labels = [*[""] * (1 + blocks.shape[1]), *x]
     where = "within data sets it does not vary, or only with" if blocks.shape[1] else "it varies only with"
-    aliased = {name: f"{where} what stands before it" for name in aliased_terms(matrix, labels) if name}
-    return [name for name in names if name not in aliased], flat | aliased
+    lacks |= {name: f"{where} what stands before it" for name in aliased_terms(matrix, labels) if name}
+    return [name for name in x if name not in lacks], {name: {"reason": why} for name, why in lacks.items()}
 
 
 def fitted(
     cards: pd.DataFrame, response: str, factors: list[str], blocks: np.ndarray, errors: str, question: Question
 ) -> Fit | str:
     """Return the first-order fit with one kind of errors, its factors behind the intercept; or why there is none."""
-    if not factors:
-        return "no factor can be estimated"
-    x = coded(cards, question)
-    columns = np.column_stack([x[name] for name in factors])
-    ones, values = np.ones((len(cards), 1)), cards[response].to_numpy(float)
+    x, values = coded(cards, question), cards[response].to_numpy(float)
+    columns, ones = np.column_stack([x[name] for name in factors]), np.ones((len(cards), 1))
     if np.ptp(values) == 0:
         return "every card states the same value"
     matrix = np.column_stack([ones, columns, blocks])
@@ -108,9 +107,9 @@ def fitted(
         labels = cards[CLUSTERS[errors][0]].fillna(cards["card_id"])
         used = clustered_by(labels.to_numpy(), "")
         if blocks.shape[1] and (labels.groupby(cards["data"]).nunique() == 1).all():
-            means = [pd.Series(column).groupby(cards["data"]).transform("mean") for column in (*columns.T, values)]
-            matrix = np.column_stack([ones, columns - np.column_stack(means[:-1])])
-            values = values - means[-1].to_numpy()
+            both = pd.DataFrame(np.column_stack([columns, values]))
+            within = (both - both.groupby(cards["data"]).transform("mean")).to_numpy()
+            matrix, values = np.column_stack([ones, within[:, :-1]]), within[:, -1]
     found = obstacle(matrix, used, tested=1 + len(factors))
     return obstacle_text(found, used, errors, len(cards)) if found else fit_ols(values, matrix, used)
 
@@ -123,9 +122,3 @@ def obstacle_text(found: Obstacle, used: Errors, errors: str, cards: int) -> str
     if found.code == Stop.FEW_CLUSTERS:
         return f"{counted(used.count or 0, what)}, too few to cluster by"
     return f"one {what} alone decides a parameter"
-
-
-def estimate(fit: Fit, number: int, confidence: float) -> dict[str, float]:
-    """Return the change of the response from a factor's lowest to its highest level."""
-    change = next(contrasts(fit, 2 * np.eye(len(fit.params))[[number]], confidence))
-    return change._asdict() | {"df": float(fit.df)}

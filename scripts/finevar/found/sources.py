@@ -26,7 +26,7 @@ from finevar.columns import MODEL_CARDS, STATED
 from finevar.data.sources import building
 from finevar.errors import InputError
 from finevar.files import read_json, write_json
-from finevar.found.cards import LARGEST_CARD, SPANS, WHOLE, Card, complete, read_card
+from finevar.found.cards import LARGEST_CARD, SETTINGS, Card, complete, read_card
 from finevar.found.values import Stated, same_row
 from finevar.jobs.log import FOUND, LOGGER
 from finevar.metrics import ON_CARDS, RESPONSES
@@ -63,30 +63,27 @@ def fetch_cards(models: Sequence[str], output: Path) -> None:
 
 
 def fetch_card(model: str, folder: Path) -> dict[str, str]:
-    """Put a model's card into a folder and return its commit, or the reason why it has none."""
+    """Put a model's card into a folder and return its commit, or the reason why it has none.
+
+    Raises InputError for a card that is neither on this machine nor can be fetched.
+    """
     repo, _, revision = model.partition("@")
     try:
         path = Path(hf_hub_download(repo, "README.md", revision=revision or None))
-    except LocalEntryNotFoundError as error:
-        raise unreachable(model) from error
-    except tuple(NO_CARD) as error:
-        return {"reason": next(reason for kind, reason in NO_CARD.items() if isinstance(error, kind))}
-    except (HTTPError, ConnectionError) as error:
-        raise unreachable(model) from error
+    except (*NO_CARD, HTTPError, ConnectionError) as error:
+        reason = next((reason for kind, reason in NO_CARD.items() if isinstance(error, kind)), None)
+        if reason and not isinstance(error, LocalEntryNotFoundError):
+            return {"reason": reason}
+        raise InputError(
+            f"model card of {cut(model)}",
+            found="no answer from the Hugging Face Hub, and no copy in its cache",
+            allowed="a connection, or a filled cache (HF_HOME)",
+            remedy="Fetch on a machine with a connection and copy its cache here, or put the cards into a folder.",
+        ) from error
     target = folder / repo / "README.md"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(path.read_bytes())
     return {"revision": path.parent.name}
-
-
-def unreachable(model: str) -> InputError:
-    """Return the error of a card that is neither on this machine nor to be had."""
-    return InputError(
-        f"model card of {cut(model)}",
-        found="no answer from the Hugging Face Hub, and no copy in its cache",
-        allowed="a connection, or a filled cache (HF_HOME)",
-        remedy="Fetch on a machine with a connection and copy its cache here, or put the cards into a folder.",
-    )
 
 
 # Reading --------------------------------------------------------------------------------------------------------------
@@ -112,7 +109,8 @@ def read_folder(folder: Path) -> list[Stated]:
     A card that lies as owner/name/README.md is owner/name's; any other .md file is named after itself.
     """
     index = read_json(folder / INDEX) if (folder / INDEX).exists() else {}
-    rows = [read_card(card) for card in cards_in(folder, commits(index))]
+    commits = {model.partition("@")[0]: entry["revision"] for model, entry in index.items() if "revision" in entry}
+    rows = [read_card(card) for card in cards_in(folder, commits)]
     missing = [{"card_id": model, "reason": entry["reason"]} for model, entry in index.items() if "reason" in entry]
     if not rows and not missing:
         raise InputError(
@@ -122,11 +120,6 @@ def read_folder(folder: Path) -> list[Stated]:
             remedy="Put cards there, or correct cards.folder.",
         )
     return sorted([*rows, *missing], key=lambda row: row["card_id"])
-
-
-def commits(index: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Return the commit of each model that was fetched."""
-    return {model.partition("@")[0]: entry["revision"] for model, entry in index.items() if "revision" in entry}
 
 
 def cards_in(folder: Path, revisions: Mapping[str, str]) -> Iterator[Card]:
@@ -191,12 +184,11 @@ def facts_table(path: Path) -> pa.Table:
         ) from error
     unknown = [name for name in table.column_names if name not in STATED]
     lacks = [name for name in ("card_id", "loss") if name not in table.column_names]
-    repeated = len(set(table.column_names)) < len(table.column_names)
-    if unknown or lacks or repeated or not 0 < len(table) <= MOST_FACTS:
-        found = [f"unknown columns {listed(unknown)}"] if unknown else []
-        found += [f"no column {', '.join(lacks)}"] if lacks else []
-        found += ["a column twice"] if repeated else []
-        found += [] if 0 < len(table) <= MOST_FACTS else [f"{len(table)} rows"]
+    found = [f"unknown columns {listed(unknown)}"] if unknown else []
+    found += [f"no column {', '.join(lacks)}"] if lacks else []
+    found += ["a column twice"] if len(set(table.column_names)) < len(table.column_names) else []
+    found += [] if 0 < len(table) <= MOST_FACTS else [f"{len(table)} rows"]
+    if found:
         raise InputError(
             str(path), found="; ".join(found), allowed=", ".join(STATED), remedy="Rename or remove columns."
         )
@@ -206,13 +198,13 @@ def facts_table(path: Path) -> pa.Table:
 def check_numbers(row: Mapping[str, Any], where: str) -> None:
     """Raise InputError for a number that no training and no evaluation can have had."""
     for name, value in row.items():
-        metric = RESPONSES.get(name.removeprefix("last_").removeprefix("best_"))
-        low, high = SPANS.get(name, metric.bounds if metric else (0.0, LARGEST))
-        high = min(high, LARGEST)
-        if isinstance(value, (int, float)) and not low <= value <= high:
+        metric, setting = RESPONSES.get(name.removeprefix("last_").removeprefix("best_")), SETTINGS.get(name)
+        low, high = (setting.least, setting.largest) if setting else metric.bounds if metric else (0.0, LARGEST)
+        if isinstance(value, (int, float)) and not low <= value <= min(high, LARGEST):
+            kind = "a whole number" if setting and setting.is_whole else "a number"
             raise InputError(
                 f"{where}: {name}",
                 found=f"{value:g}",
-                allowed=f"{'a whole number' if name in WHOLE else 'a number'} from {low:g} to {high:g}, or nothing",
+                allowed=f"{kind} from {low:g} to {min(high, LARGEST):g}, or nothing",
                 remedy="Correct it, or leave the cell empty.",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from finevar.found.lines import HEADING, cut, fact_of, from_dictionary, outside_
 from finevar.metrics import ON_CARDS, RESPONSES
 
 MOST_STEPS = 2**53
+ANNOUNCING = ("validation metrics", "evaluation results", "results", "eval results", "evaluation")  # headings
 AVERAGES = ("macro", "micro", "weighted", "binary")
 
 Stated = dict[str, Any]  # what a card states, by column
@@ -31,37 +33,26 @@ class Values:
 # Metrics --------------------------------------------------------------------------------------------------------------
 
 
-def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behind: int = 0) -> tuple[Stated, list[str]]:
+def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behind: int = 0) -> Stated:
     """Return the headline metrics, those of the last and of the best row of the table, and what training ran.
 
     behind: by how much the table counts epochs too low: Keras calls the first one 0, Trainer counts the epochs gone.
+    The best row is that of lowest validation loss: Trainer's own choice, unless another was asked for.
     """
     lines = list(outside_code(body))
-    listed, rows = listed_values(lines), table_rows(lines)
+    pairs, rows = list(results_list(lines)), table_rows(lines)
     rows = [row | {"epoch": row["epoch"] + behind} if "epoch" in row else row for row in rows]
-    measured = metadata_values(results)
+    listed, measured = named_values(pairs), metadata_values(results)
     headline, notes = agreed(listed, measured)
     stated: Stated = {name: headline.get(name) for name in ON_CARDS}
-    stated["f1_average"] = listed.f1_average or measured.f1_average
-    last, best = (rows[-1], best_row(rows)) if rows else ({}, {})
+    last = rows[-1] if rows else {}
+    best = min((row for row in rows if "loss" in row), key=lambda row: row["loss"], default={})
     for place, row in (("last", last), ("best", best)):
         stated |= {f"{place}_{name}": row.get(name) for name in ON_CARDS}
+    stated["f1_average"] = listed.f1_average or measured.f1_average
     stated["headline"] = which_row(headline, last, best, rows)
     stated["evaluated"] = "text" if listed.found else "metadata" if measured.found else None
-    end = last or listed_end(lines)
-    stated |= {"epochs_run": end.get("epoch"), "steps_run": whole(end.get("step")), "eval_interval": interval_of(rows)}
-    return stated, [*listed.notes, *measured.notes, *notes]
-
-
-def listed_end(lines: Sequence[str]) -> dict[str, float]:
-    """Return epoch and step of a list of raw `eval_*` keys, which are those of its evaluation."""
-    found = {name: plain_number(value) for name, value in results_list(lines) if name in ("epoch", "step")}
-    return {name: value for name, value in found.items() if value is not None and 0 < value <= MOST_STEPS}
-
-
-def listed_values(lines: Sequence[str]) -> Values:
-    """Return the metrics of a card's list of results."""
-    return named_values(results_list(lines))
+    return stated | training_end(rows, pairs) | {"notes": [*listed.notes, *measured.notes, *notes]}
 
 
 def results_list(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -69,22 +60,15 @@ def results_list(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     inside, heard = False, False
     for line in lines:
         heading = HEADING.match(line)
-        words = line.lower()
-        if "achieves the following results" in words or (heading and announces(heading[2].lower())):
+        if "achieves the following results" in line.lower() or (heading and heading[2].lower() in ANNOUNCING):
             if heard:  # a second list is of another evaluation
                 return
             inside = True
-            continue
-        if heading:
+        elif heading:
             inside = False
         elif inside and (fact := fact_of(line)):
             heard = True
             yield fact
-
-
-def announces(title: str) -> bool:
-    """Say whether a heading stands above results."""
-    return title in ("validation metrics", "evaluation results", "results", "eval results", "evaluation")
 
 
 def metadata_values(results: Sequence[EvalResult]) -> Values:
@@ -153,10 +137,9 @@ def metric_value(name: str, value: Any) -> tuple[float | None, str | None]:
     if isinstance(value, Mapping):
         same = [inner for key, inner in value.items() if isinstance(key, str) and metric_of(key)[0] == name]
         value = same[0] if len(same) == 1 else None
-    if isinstance(value, str):
-        number = plain_number(value)
-    else:
-        number = float(value) if isinstance(value, (int, float)) and abs(value) < 1e300 else None
+    number = plain_number(value) if isinstance(value, str) else None
+    if isinstance(value, (int, float)) and abs(value) < 1e300:
+        number = float(value)
     if number is None:
         read = cut(value) if isinstance(value, str) else f"a {type(value).__name__}"
         return None, f"{name} reads {read}, which is no single number"
@@ -175,12 +158,10 @@ def agreed(listed: Values, measured: Values) -> tuple[dict[str, float], list[str
     if not listed.found:
         return dict(measured.found), []
     found, notes = {}, []
-    for name in ON_CARDS:
-        ours, other = listed.found.get(name), measured.found.get(name)
-        if ours is None:
-            continue
-        if other is None or math.isclose(ours, other, abs_tol=5.01e-5):
-            found[name] = ours if other is None else other
+    for name, ours in listed.found.items():
+        other = measured.found.get(name, ours)
+        if math.isclose(ours, other, abs_tol=5.01e-5):
+            found[name] = other
         else:
             notes.append(f"{name} is {ours:g} in the text and {other:g} in the metadata")
     return found, notes
@@ -191,12 +172,10 @@ def agreed(listed: Values, measured: Values) -> tuple[dict[str, float], list[str
 
 def table_rows(lines: Sequence[str]) -> list[dict[str, float]]:
     """Return epoch, step and metrics of the rows of the table of evaluations during training."""
-    for number, line in enumerate(lines):
-        head = [name.lower() for name in cells(line)]
-        if "epoch" in head and any(metric_of(name)[0] == "loss" for name in head) and number + 1 < len(lines):
-            if not set("".join(cells(lines[number + 1]))) <= set(":- "):
-                continue
-            return list(read_rows(head, lines[number + 2 :]))
+    for number, (line, below) in enumerate(itertools.pairwise(lines), 2):
+        head, ruled = [name.lower() for name in cells(line)], set("".join(cells(below))) <= set(":- ")
+        if ruled and "epoch" in head and any(metric_of(name)[0] == "loss" for name in head):
+            return list(read_rows(head, lines[number:]))
     return []
 
 
@@ -223,41 +202,35 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in text[1:-1].split("|")] if len(text) > 2 and text[0] == text[-1] == "|" else []
 
 
-def best_row(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
-    """Return the row of lowest validation loss: Trainer's own choice of the best, unless another was asked for."""
-    return min((row for row in rows if "loss" in row), key=lambda row: row["loss"], default={})
-
-
 def which_row(
-    headline: Mapping[str, float],
-    last: Mapping[str, float],
-    best: Mapping[str, float],
-    rows: Sequence[Mapping[str, float]],
+    headline: Mapping[str, float], last: Stated, best: Stated, rows: Sequence[Mapping[str, float]]
 ) -> str | None:
     """Say which evaluation of the table the headline is: last, best, both in one, another one, or none of them."""
     if not headline or not rows:
         return None
-    if same_row(headline, last):
-        return "last and best" if same_row(headline, best) else "last"
-    if same_row(headline, best):
-        return "best"
-    return "another row" if any(same_row(headline, row) for row in rows) else "no row"
+    same = [name for name, row in (("last", last), ("best", best)) if same_row(headline, row)]
+    return " and ".join(same) or ("another row" if any(same_row(headline, row) for row in rows) else "no row")
+
+
+def training_end(rows: Sequence[Mapping[str, float]], pairs: Iterable[tuple[str, str]]) -> Stated:
+    """Return the epochs and steps that training ran, and the epochs between its last two evaluations.
+
+    By the table, whose only row comes an interval after the start; without one by the list of results (pairs), whose
+    raw `eval_*` keys have an epoch and a step beside them.
+    """
+    read = {name: plain_number(value) for name, value in pairs if name in ("epoch", "step")}
+    listed = {name: value for name, value in read.items() if value is not None and 0 < value <= MOST_STEPS}
+    end = rows[-1] if rows and rows[-1] else listed
+    step, epochs = end.get("step"), [row["epoch"] for row in rows if "epoch" in row]
+    known = bool(epochs) and len(epochs) == len(rows)
+    return {
+        "epochs_run": end.get("epoch"),
+        "steps_run": int(step) if step is not None and step == int(step) else None,
+        "eval_interval": epochs[-1] - (epochs[-2] if len(epochs) > 1 else 0.0) if known else None,
+    }
 
 
 def same_row(headline: Mapping[str, float], row: Mapping[str, float]) -> bool:
     """Say whether all metrics that a row shares with the headline agree, and there is one."""
     shared = [name for name in ON_CARDS if name in headline and name in row]
     return bool(shared) and all(math.isclose(headline[name], row[name], abs_tol=5.01e-5) for name in shared)
-
-
-def interval_of(rows: Sequence[Mapping[str, float]]) -> float | None:
-    """Return the epochs between the last two evaluations; those before the only one where there is one."""
-    epochs = [row["epoch"] for row in rows if "epoch" in row]
-    if not epochs or len(epochs) != len(rows):
-        return None
-    return epochs[-1] - (epochs[-2] if len(epochs) > 1 else 0.0)
-
-
-def whole(value: float | None) -> int | None:
-    """Return a number as a whole one where it is."""
-    return int(value) if value is not None and value == int(value) else None

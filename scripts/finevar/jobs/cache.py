@@ -77,16 +77,11 @@ def drop_weights(folder: Path) -> None:
     (kept / "state.safetensors").unlink(missing_ok=True)
 
 
-def link(source: Path, target: Path) -> None:
+def link(source: str | Path, target: str | Path) -> None:
     """Link a file, or the files of a folder; copy where the file system has no hard links."""
-    if source.is_dir():
-        shutil.copytree(source, target, copy_function=link_file)
-    else:
-        link_file(source, target)
-
-
-def link_file(source: str | Path, target: str | Path) -> None:
-    """Link a file, or copy it."""
+    if Path(source).is_dir():
+        shutil.copytree(source, target, copy_function=link)
+        return
     try:
         os.link(source, target)
     except OSError:

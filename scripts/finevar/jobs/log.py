@@ -8,12 +8,11 @@ import logging
 import os
 import re
 import signal
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from finevar.errors import Damage, InputError, Interruption
 
@@ -85,15 +84,25 @@ def describe(snakemake: Any) -> dict[str, Any]:
     return files | named | {"threads": snakemake.threads}
 
 
+def arguments(snakemake: Any) -> dict[str, Any]:
+    """Return a rule's named files and params, and its threads, as arguments of a function; where it has no file, None.
+
+    But for the param `engine`, which is for Snakemake: a rule whose code computes otherwise runs again.
+    """
+    files = {name: value or None for part in (snakemake.input, snakemake.output) for name, value in part.items()}
+    params = {name: value for name, value in snakemake.params.items() if name != "engine"}
+    return files | params | {"threads": snakemake.threads}
+
+
 class LogFile(logging.FileHandler):
-    """A log file; where the disk is full, it goes without what does not fit, and the terminal tells it."""
+    """A log file; where the disk is full, it goes without what does not fit, and the terminal has it."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
         """Do nothing: what could not be written the other handler writes to the terminal."""
 
 
 class JobLog:
-    """Log to a rule's log file while a job runs; tell an InputError in its own words, without a traceback.
+    """Log to a rule's log file while a job runs; report an InputError in its own words, without a traceback.
 
     Anything else that goes wrong leaves its traceback in the log and goes on up.
     """
@@ -122,7 +131,9 @@ class JobLog:
             error = Interruption("Interrupted by SIGINT; starts again at the next start.")
         text = sentence(error)
         if text:
-            LOGGER.log(level_of(error), text)
+            kinds = (Interruption, Damage, OSError, InputError)  # of ENDINGS, in their order; damage is an InputError
+            level = next(level for level, kind in zip(ENDINGS, kinds, strict=True) if isinstance(error, kind))
+            LOGGER.log(level, text)
         elif error is not None:
             cause = " ".join(f"{type(error).__name__}: {error}".split())
             LOGGER.error("the job stopped: %s", cause[:LONGEST_CAUSE], exc_info=(kind, error, traceback))
@@ -135,27 +146,14 @@ class JobLog:
             raise SystemExit(INTERRUPTED if isinstance(error, Interruption) else 1)
 
 
-def level_of(error: BaseException) -> int:
-    """Return the level at which a log tells of an error that has a sentence."""
-    kinds = (Interruption, Damage, OSError, InputError)  # in the order of ENDINGS; damage is an InputError, too
-    return next(level for level, kind in zip(ENDINGS, kinds, strict=True) if isinstance(error, kind))
-
-
-def log_stream() -> TextIO:
-    """Return the job's open log file; standard error where work is done without one."""
-    files = (handler.stream for handler in LOGGER.handlers if isinstance(handler, LogFile))
-    return next(files, sys.__stderr__)
-
-
 def sentence(error: BaseException | None) -> str | None:
-    """Return what to tell of an error that needs no traceback; None for any other."""
+    """Return what to say of an error that needs no traceback; None for any other."""
     if isinstance(error, InputError | Interruption):
         return str(error)
     if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
         where = f"{error.filename}: " if error.filename else ""
-        return (
-            f"{where}{error.strerror}. {MACHINE_ERRORS[error.errno]}, then start Snakemake again; nothing done is lost."
-        )
+        remedy = f"{MACHINE_ERRORS[error.errno]}, then start Snakemake again; nothing done is lost."
+        return f"{where}{error.strerror}. {remedy}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Whether the kernel has ended processes for want of memory: what tells that from other kills."""
+"""Count the kernel's out-of-memory kills, to tell them from other SIGKILLs."""
 
 from __future__ import annotations
 

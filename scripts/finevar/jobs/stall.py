@@ -13,13 +13,14 @@ import faulthandler
 import math
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from finevar.errors import InputError
-from finevar.jobs.log import LOGGER, log_stream
+from finevar.jobs.log import LOGGER, LogFile
 
 VARIABLE = "FINEVAR_STALL_SECONDS"
 STALL_SECONDS = 1800.0  # without progress before a job ends; the variable overrides it, and 0 means never
@@ -45,12 +46,14 @@ def ending_if_stalled(unit: str) -> Iterator[Callable[[], None]]:
         return
     ends = "If no %s ends within %g seconds, this job ends itself and the stacks of its threads follow here. %s"
     LOGGER.info(ends, unit, limit, REMEDY)
+    logs = (handler.stream for handler in LOGGER.handlers if isinstance(handler, LogFile))
+    file = next(logs, sys.__stderr__)  # the latter where work is done without a log
     armed = -math.inf
 
     def progressed() -> None:
         nonlocal armed
         if time.monotonic() - armed >= ARMED_SECONDS:
-            faulthandler.dump_traceback_later(limit + ARMED_SECONDS, exit=True, file=log_stream())
+            faulthandler.dump_traceback_later(limit + ARMED_SECONDS, exit=True, file=file)
             armed = time.monotonic()
 
     progressed()

@@ -4,8 +4,9 @@ A short run spends longer on imports than on training, and so does an analysis o
 for PyTorch and one for statistics and charts. The first job starts a warm process; each job asks it, over a
 socket that only its user can open, for a fork that does the job's work in the job's directory and environment, and
 waits for it. So a run still has a process of its own: what it computes is the same alone or in company, and what
-crashes is that run alone. The warm process ends when nobody has asked for a while, and its forks end with it; where it
-is asked to end itself, it first has them end, so that they save their states.
+crashes is that run alone. Jobs that train keep the analyses' process up beside theirs, so that its imports are done
+when the last run ends. A warm process ends when nobody has asked for a while, and its forks end with it; where it is
+asked to end itself, it first has them end, so that they save their states.
 
 Off with FINEVAR_WARM=0, and under SLURM, whose jobs must not outlive or leave their allocation.
 """
@@ -45,27 +46,15 @@ NEEDED = {  # by kind: the modules that import all that its jobs need
         "finevar.commands.found_jobs",
         "finevar.commands.figure_jobs",
         "finevar.commands.report_jobs",
+        "sklearn.metrics",
     ),
 }
+NEXT = {"training": "analysis"}  # by kind: whose jobs come when those of the kind are done
 IDLE_SECONDS = 20.0  # without a job before the warm process ends
-START_SECONDS = 60.0  # that a job waits for the warm process to come up
+START_SECONDS = 60.0  # that a job waits until the warm process can be reached
 GRACE_SECONDS = 20.0  # between asking a fork to end and killing it
 # Read by libraries while they are imported: a process with others of these needs a warm process of its own.
-READ_AT_IMPORT = (
-    "ATEN_",
-    "CUBLAS",
-    "CUDA",
-    "DNNL",
-    "GOMP",
-    "KMP",
-    "LD_",
-    "MALLOC",
-    "MKL",
-    "OMP",
-    "ONEDNN",
-    "PYTHON",
-    "TORCH",
-)
+EARLY = ("ATEN_", "CUBLAS", "CUDA", "DNNL", "GOMP", "KMP", "LD_", "MALLOC", "MKL", "OMP", "ONEDNN", "PYTHON", "TORCH")
 HEADER = struct.Struct("!I")
 PR_SET_PDEATHSIG = 1
 
@@ -98,7 +87,7 @@ def run_rule(function: str, snakemake: Any) -> None:
 
 
 def run_job(work: str, *, log: str, kind: str = "training", **arguments: Any) -> None:
-    """Do a job's work in a fork of the warm process of a kind, or here where there is none to be had.
+    """Run a job in a fork of the warm process of a kind, or in this process if there is none.
 
     work: a function's full name; arguments: as JSON. One of them may be micro_batches, the parts that a batch is worked
     in: they are doubled for as long as the kernel kills the fork for want of memory; the function itself must refuse
@@ -132,18 +121,18 @@ def usable() -> bool:
 
 def ask(function: str, arguments: dict[str, Any], log: str, kind: str) -> int | None:
     """Have a fork do the work; return its exit status, negative for a signal, or None if it was never begun."""
-    folder = private_folder(kind)
-    if folder is None:
-        return None
     request = json.dumps(
         {"function": function, "arguments": arguments, "log": log, "cwd": str(Path.cwd()), "environ": dict(os.environ)}
     ).encode()
-    with connect(folder, kind) as server:
+    with contextlib.ExitStack() as held:
+        server = held.enter_context(connect(kind))
         if server is None:
             return None
         try:
             socket.send_fds(server, [HEADER.pack(len(request))], [1, 2])
             server.sendall(request)
+            if kind in NEXT:
+                held.enter_context(connect(NEXT[kind]))
             answer = server.recv(HEADER.size)
         except OSError:
             answer = b""
@@ -155,7 +144,7 @@ def ask(function: str, arguments: dict[str, Any], log: str, kind: str) -> int | 
 def private_folder(kind: str = "training") -> Path | None:
     """Return the folder of the socket, for this kind, user, interpreter, code and environment; None if not safe."""
     code = sorted((str(file), file.stat().st_mtime_ns) for file in PACKAGE.rglob("*.py"))
-    read = sorted(pair for pair in os.environ.items() if pair[0].startswith(READ_AT_IMPORT))
+    read = sorted(pair for pair in variables(kind).items() if pair[0].startswith(EARLY))
     identity = hashlib.sha256(repr((kind, sys.executable, str(PACKAGE), code, read)).encode()).hexdigest()
     folder = Path(tempfile.gettempdir()) / f"finevar-{os.getuid()}-{identity[:16]}"
     try:
@@ -167,9 +156,20 @@ def private_folder(kind: str = "training") -> Path | None:
     return folder if private else None
 
 
+def variables(kind: str) -> dict[str, str]:
+    """Return the environment of the warm process of a kind; analyses share one, as their forks keep to a core each."""
+    if kind == "training":
+        return dict(os.environ)
+    return {name: "1" if name.endswith("_NUM_THREADS") else value for name, value in os.environ.items()}
+
+
 @contextlib.contextmanager
-def connect(folder: Path, kind: str) -> Iterator[socket.socket | None]:
-    """Connect to the warm process, starting it if need be; None if it does not come up."""
+def connect(kind: str) -> Iterator[socket.socket | None]:
+    """Connect to the warm process, starting it if need be; None if it does not come up. It stays while this lasts."""
+    folder = private_folder(kind)
+    if folder is None:
+        yield None
+        return
     with socket.socket(socket.AF_UNIX) as server:
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # one job starts it, the others wait
@@ -187,13 +187,13 @@ def reach(server: socket.socket, folder: Path) -> bool:
 
 
 def start(folder: Path, kind: str) -> bool:
-    """Start the warm process and wait until it listens."""
+    """Start the warm process and wait until it can be reached, which it can before its imports are done."""
     ready = folder / "socket"
     ready.unlink(missing_ok=True)  # of one that was killed
     process = subprocess.Popen(
         [sys.executable, "-m", "finevar.jobs.worker", str(folder), str(IDLE_SECONDS), *NEEDED[kind]],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *sys.path[1:]])},
+        env={**variables(kind), "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *sys.path[1:]])},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -212,7 +212,7 @@ def start(folder: Path, kind: str) -> bool:
 
 @dataclass
 class Fork:
-    """A job's process: its number, a descriptor that tells of its end, its job's connection, and when to kill it."""
+    """A job's process: its number, a descriptor that is ready at its end, its job's connection, and when to kill it."""
 
     pid: int
     ended: int
@@ -221,24 +221,23 @@ class Fork:
 
 
 def serve(folder: Path, idle: float, modules: Sequence[str]) -> None:
-    """Import modules, then fork for whoever asks, until nobody has for `idle` seconds."""
-    for module in modules:
-        importlib.import_module(module)
-    gc.collect()
-    gc.freeze()  # so that no fork writes to these objects' pages
+    """Import modules, then fork for whoever asks, until nobody has for `idle` seconds and nobody is connected."""
     forks: list[Fork] = []
     asked: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))  # a shutdown: forks are to save their states
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
         listener.bind(str(folder / f".socket.{os.getpid()}"))
         listener.listen(128)
         (folder / f".socket.{os.getpid()}").rename(folder / "socket")
+        load(modules)
+        signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))  # a shutdown: forks save their states
         selector.register(listener, selectors.EVENT_READ)
         last = time.monotonic()
-        while forks or (not asked and time.monotonic() - last < idle):
+        while forks or (not asked and (len(selector.get_map()) > 1 or time.monotonic() - last < idle)):
             for key, _ in selector.select(timeout=1.0):
                 if key.fileobj is listener:
-                    accept(listener, selector, forks)
+                    selector.register(listener.accept()[0], selectors.EVENT_READ)
+                elif key.data is None:
+                    accept(key.fileobj, selector, forks)
                 elif key.fd == key.data.ended:
                     report(key.data, selector, forks)
                 elif key.data in forks and key.data.deadline is None:  # unless it has ended in the same moment
@@ -252,15 +251,23 @@ def serve(folder: Path, idle: float, modules: Sequence[str]) -> None:
         (folder / "socket").unlink(missing_ok=True)
 
 
-def accept(listener: socket.socket, selector: selectors.BaseSelector, forks: list[Fork]) -> None:
+def load(modules: Sequence[str]) -> None:
+    """Import what forks are to have."""
+    for module in modules:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # so that no fork writes to these objects' pages
+
+
+def accept(job: socket.socket, selector: selectors.BaseSelector, forks: list[Fork]) -> None:
     """Take a job's request and fork for it."""
-    job, _ = listener.accept()
+    selector.unregister(job)
     job.settimeout(10.0)
     streams: list[int] = []
     try:
         header, streams, _, _ = socket.recv_fds(job, HEADER.size, 2)
-        request = json.loads(receive(job, HEADER.unpack(header)[0]))
-    except (OSError, ValueError, struct.error):  # a job that was killed while it asked
+        request = json.loads(job.makefile("rb").read(HEADER.unpack(header)[0]))
+    except (OSError, ValueError, struct.error):  # a job that was killed while it asked, or that had nothing to ask
         for stream in streams:
             os.close(stream)
         job.close()
@@ -287,20 +294,8 @@ def ask_to_end(fork: Fork, selector: selectors.BaseSelector) -> None:
     signal.pidfd_send_signal(fork.ended, signal.SIGTERM)
 
 
-def receive(job: socket.socket, size: int) -> bytes:
-    """Read that many bytes."""
-    parts = []
-    while size:
-        part = job.recv(min(size, 65536))
-        if not part:
-            raise OSError("the job hung up")
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
 def report(fork: Fork, selector: selectors.BaseSelector, forks: list[Fork]) -> None:
-    """Tell a job how its fork ended."""
+    """Report to a job how its fork ended."""
     status = os.waitstatus_to_exitcode(os.waitpid(fork.pid, 0)[1])
     selector.unregister(fork.ended)
     os.close(fork.ended)

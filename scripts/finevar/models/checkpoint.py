@@ -45,7 +45,8 @@ def fit_head(weights: Weights, family: Family, labels: Sequence[str] | None, cla
     draw, had, layers = generator(seed, "head"), head_classes(weights, family), family.head(len(classes))
     for name, (rows, columns) in layers.items():
         if len(weights.get(f"{name}.weight", ())) != rows:
-            new_linear(weights, name, rows, columns, draw)
+            weights[f"{name}.weight"] = torch.randn(rows, columns, generator=draw) * HEAD_STD
+            weights[f"{name}.bias"] = torch.zeros(rows)
     if had != len(classes):
         before = f"one of {had} classes" if had else "none"
         return f"new head of {len(classes)} classes from the seed (the checkpoint had {before})"
@@ -72,12 +73,6 @@ def match_names(labels: Sequence[str], classes: Sequence[str]) -> list[int] | No
             if len(alike) == 1 and sum(form(other) == form(name) for other in left) == 1:
                 places[name] = alike[0]
     return [places[name] for name in classes] if len(places) == len(classes) == len(labels) else None
-
-
-def new_linear(weights: Weights, name: str, rows: int, columns: int, draw: torch.Generator) -> None:
-    """Put a freshly drawn linear layer into weights."""
-    weights[f"{name}.weight"] = torch.randn(rows, columns, generator=draw) * HEAD_STD
-    weights[f"{name}.bias"] = torch.zeros(rows)
 
 
 def own_labels(folder: Path) -> list[str] | None:

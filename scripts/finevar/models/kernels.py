@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # of AdamW: Hugging Face's and PyTorch's defaults
 KINDS = ("weight", "gradient", "first moment", "second moment")
 
 
@@ -19,8 +20,6 @@ def adamw(
     steps: Tensor,
     *,
     learning_rate: float | Tensor,
-    betas: tuple[float, float],
-    epsilon: float,
     weight_decay: float,
     divisor: Tensor,
 ) -> None:
@@ -44,10 +43,10 @@ def adamw(
         [],
         [steps] * len(weights),
         lr=learning_rate,
-        beta1=betas[0],
-        beta2=betas[1],
+        beta1=BETAS[0],
+        beta2=BETAS[1],
         weight_decay=weight_decay,
-        eps=epsilon,
+        eps=EPSILON,
         amsgrad=False,
         maximize=False,
         grad_scale=divisor,
@@ -56,14 +55,10 @@ def adamw(
 
 def check_alike(tensors: Mapping[str, tuple[Tensor, ...]]) -> None:
     """Raise ValueError unless each weight, its gradient and its moments have one shape, type, device and order."""
-    for name, (weight, *others) in tensors.items():
-        shape, dtype, device = weight.shape, weight.dtype, weight.device
-        alike = weight.is_contiguous()
-        for other in others:
-            alike = alike and other is not None and other.shape == shape and other.dtype == dtype
-            alike = alike and other.device == device and other.is_contiguous()
-        if not alike:
-            layouts = ", ".join(f"{kind} {layout(one)}" for kind, one in zip(KINDS, (weight, *others), strict=True))
+    for name, kinds in tensors.items():
+        parts = {(one.shape, one.dtype, one.device, one.is_contiguous()) if one is not None else None for one in kinds}
+        if parts != {(kinds[0].shape, kinds[0].dtype, kinds[0].device, True)}:
+            layouts = ", ".join(f"{kind} {layout(one)}" for kind, one in zip(KINDS, kinds, strict=True))
             raise ValueError(f"{name}: its tensors do not go together: {layouts}")
 
 

@@ -112,12 +112,11 @@ def read_object(path: Path, *, where: str) -> dict[str, Any]:
     """Read a JSON object that somebody else wrote; raise InputError where it is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+        found = f"JSON of type {type(value).__name__}"
     except (ValueError, RecursionError) as error:
-        value, reason = None, f"no valid JSON ({cut(str(error), 200)})"
-    else:
-        reason = f"JSON of type {type(value).__name__}"
+        value, found = None, f"no valid JSON ({cut(str(error), 200)})"
     if not isinstance(value, dict):
-        raise InputError(f"{where}, {path.name}", found=reason, allowed="a JSON object", remedy="Save it again.")
+        raise InputError(f"{where}, {path.name}", found=found, allowed="a JSON object", remedy="Save it again.")
     return value
 
 
@@ -173,18 +172,14 @@ def check_vocabulary(tokenizer: PreTrainedTokenizerFast, words: int, *, where: s
     with readable(where, "tokenizer"):
         vocabulary = tokenizer.get_vocab()
         numbers = [*vocabulary.values(), *call(tokenizer, [""])[0]]  # the latter stand around every sentence
-    if max(numbers, default=-1) >= words:
-        found = f"token number {max(numbers)}"
-    elif len(set(vocabulary.values())) < len(vocabulary):
-        found = "tokens that share a number"
-    else:
-        return
-    raise InputError(
-        f"{where}, tokenizer",
-        found=found,
-        allowed=f"numbers below the model's vocabulary of {words}, each of one token",
-        remedy="Check that tokenizer and model belong together.",
-    )
+    beyond = max(numbers, default=-1) >= words
+    if beyond or len(set(vocabulary.values())) < len(vocabulary):
+        raise InputError(
+            f"{where}, tokenizer",
+            found=f"token number {max(numbers)}" if beyond else "tokens that share a number",
+            allowed=f"numbers below the model's vocabulary of {words}, each of one token",
+            remedy="Check that tokenizer and model belong together.",
+        )
 
 
 def check_frame(
@@ -195,23 +190,22 @@ def check_frame(
     The head reads the first token, a sentence that is cut keeps the last one, and what has neither could be empty.
     """
     empty = ids[list(probes).index("")]
-    if len(empty) != 2 or any((found[:1], found[-1:]) != (empty[:1], empty[1:]) for found in ids):
-        raise InputError(
-            f"{where}, tokenizer",
-            found=f"a text of no words encoded as {len(empty)} tokens"
-            if len(empty) != 2
-            else "texts that do not all begin and end with the tokens that a text of no words has",
-            allowed="one token before and one after every text, as BERT's [CLS] and [SEP]",
-            remedy=frame_remedy(tokenizer),
-        )
     kinds = tokenizer(list(probes), return_token_type_ids=True, verbose=False)["token_type_ids"]
-    if any(any(kind) for kind in kinds):
-        raise InputError(
-            f"{where}, tokenizer",
-            found="tokens of another segment than the first",
-            allowed="token types of 0 alone, as the model gets no others",
-            remedy="Give the `single` template of its post_processor type 0 everywhere.",
+    allowed = "one token before and one after every text, as BERT's [CLS] and [SEP]"
+    if len(empty) != 2:
+        found, remedy = f"a text of no words encoded as {len(empty)} tokens", frame_remedy(tokenizer)
+    elif any((found[:1], found[-1:]) != (empty[:1], empty[1:]) for found in ids):
+        found = "texts that do not all begin and end with the tokens that a text of no words has"
+        remedy = frame_remedy(tokenizer)
+    elif any(any(kind) for kind in kinds):
+        found, allowed = (
+            "tokens of another segment than the first",
+            "token types of 0 alone, as the model gets no others",
         )
+        remedy = "Give the `single` template of its post_processor type 0 everywhere."
+    else:
+        return
+    raise InputError(f"{where}, tokenizer", found=found, allowed=allowed, remedy=remedy)
 
 
 def frame_remedy(tokenizer: PreTrainedTokenizerFast) -> str:

@@ -6,8 +6,6 @@ out of every step changes no result beyond the order of sums, and spares the opt
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -38,8 +36,3 @@ def expand(weights: Weights, full: Weights, rows: np.ndarray, *, embedding: str,
     trained = {name: tensor.detach().cpu() for name, tensor in weights.items()}
     words[torch.from_numpy(rows).long()] = trained[embedding]
     return trained | {embedding: words}
-
-
-def decay_factor(learning_rates: Iterable[float], weight_decay: float) -> float:
-    """Return what decoupled weight decay leaves of a weight without gradient (Loshchilov and Hutter 2019)."""
-    return math.prod(1 - rate * weight_decay for rate in learning_rates)

@@ -52,12 +52,12 @@ def variant_of(
     level: float | None = None,
 ) -> Variant:
     """Return what is known of a study beforehand."""
-    design, told = planned_design(config), forecast_study(config, pilot, finished)
+    design, forecast = planned_design(config), forecast_study(config, pilot, finished)
     detected = None
     if planned_gate(design) is None:
         rows = term_rows(design, detectable_effects(design, 1 - config["analysis"]["confidence"]), 1.0)
         detected = {row["term"]: row["natural"] for row in rows if row["group"] == "first_order"}
-    return Variant(factor, level, len(config["sweep"]["seeds"]), told.runs, told.seconds, detected)
+    return Variant(factor, level, len(config["sweep"]["seeds"]), forecast.runs, forecast.seconds, detected)
 
 
 def with_seeds(config: Config, count: int) -> Config:

@@ -23,7 +23,7 @@ Pilot = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of one place among the runs that go on at once, by what they are for."""
+    """Seconds of one slot among the runs that go on at once, by what they are for."""
 
     steps: float
     starting: float  # starting and ending the training's and the evaluation's processes: imports, weights, files
@@ -51,7 +51,7 @@ class Forecast:
     total: Cost  # of all runs that are left
     concurrent: int
     disk: int  # bytes that stay
-    transient: int  # bytes at most, for a while
+    transient: int  # bytes at most, for a while: weights before their evaluation, states for longer runs
     memory_mb: float  # at most, at once
 
 
@@ -64,6 +64,7 @@ def forecast_study(config: Config, pilot: Pilot, finished: Collection[str]) -> F
     evaluations = [evaluation_seconds(pilot, name, config["training"]["max_length"]) for name in pilot["data"]]
     concurrent, sizes = pilot["concurrent"], pilot["bytes"]
     kept = config["keep_weights"] == "all"
+    waiting = 0 if kept else min(2 * concurrent, len(left)) * sizes["model"]
     return Forecast(
         runs=len(runs),
         left=len(left),
@@ -71,25 +72,19 @@ def forecast_study(config: Config, pilot: Pilot, finished: Collection[str]) -> F
         total=Cost(*(math.fsum(getattr(cost, part) for cost in costs.values()) for part in Cost.__dataclass_fields__)),
         concurrent=concurrent,
         disk=len(left) * (sizes["run"] + BOOKS_BYTES + kept * sizes["model"]),
-        transient=transient_bytes(left, begins, sizes, concurrent, kept=kept),
+        transient=waiting + len(set(begins.values())) * sizes["state"],
         memory_mb=SNAKEMAKE_MB
         + min(concurrent, len(left)) * max((peak_mb(run, pilot) for run in left.values()), default=0),
     )
 
 
-# A run ----------------------------------------------------------------------------------------------------------------
-
-
 def run_cost(run: Run, pilot: Pilot, begin: Run | None = None) -> Cost:
     """Return what a run takes that begins with another one's state, or from the start."""
     count = steps_of(run, pilot) - (steps_of(begin, pilot) if begin else 0)
-    own = pilot["training"]
-    inside = evaluation_seconds(pilot, run.dataset, run.settings["max_length"])
-    starting = max(own["seconds"] - step_seconds(pilot, own["tokens"]), 0.0)
     return Cost(
         steps=count * step_seconds(pilot, tokens_of(run, pilot)),
-        starting=starting,
-        evaluation=inside,
+        starting=max(pilot["training"]["seconds"] - step_seconds(pilot, pilot["training"]["tokens"]), 0.0),
+        evaluation=evaluation_seconds(pilot, run.dataset, run.settings["max_length"]),
         snakemake=2 * pilot["overhead_seconds"],
     )
 
@@ -147,9 +142,6 @@ def peak_mb(run: Run, pilot: Pilot) -> float:
     return nearest["peak_memory_mb"] + doublings * nearest["growth_mb"]
 
 
-# The study ------------------------------------------------------------------------------------------------------------
-
-
 def makespan(
     runs: Mapping[str, Run],
     begins: Mapping[str, str],
@@ -157,7 +149,7 @@ def makespan(
     evaluations: Sequence[float],
     concurrent: int,
 ) -> float:
-    """Return the seconds until all runs are done, each taken up as soon as a place is free (list scheduling).
+    """Return the seconds until all runs are done, each started as soon as a slot is free (list scheduling).
 
     begins: for a run that goes on from another one's state, that one, whose training must have ended. evaluations: of
     the baseline, which come first. Runs are taken by epochs, so the longest come last, as in the worst order.
@@ -171,11 +163,3 @@ def makespan(
         trained[run_id] = start + costs[run_id].training_ends
         heapq.heapreplace(free, start + costs[run_id].seconds)
     return max(free)
-
-
-def transient_bytes(
-    runs: Mapping[str, Run], begins: Mapping[str, str], sizes: Mapping[str, int], concurrent: int, *, kept: bool
-) -> int:
-    """Return the most bytes on disk for a while: weights before their evaluation, states for longer runs."""
-    waiting = 0 if kept else min(2 * concurrent, len(runs)) * sizes["model"]
-    return waiting + len(set(begins.values())) * sizes["state"]

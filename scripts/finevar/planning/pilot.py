@@ -2,7 +2,7 @@
 
 Each part is done by the function, and in the kind of process, that does it in the study: the first steps at the
 design's batch sizes, a whole training of one step, an evaluation. What Snakemake itself takes for a job is timed on a
-workflow of trivial jobs. What follows for the study, `forecast` reckons.
+workflow of trivial jobs. What follows for the study, `forecast` works out.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ import numpy as np
 
 from finevar import PACKAGE
 from finevar.columns import METRICS
-from finevar.data.encoding import Encoded, load_encoded
+from finevar.data.encoding import load_encoded
 from finevar.errors import InputError
 from finevar.files import name_beside, read_facts
 from finevar.jobs.worker import run_job
 from finevar.parquet import read_table
 from finevar.study.factors import setting
 
+# A study waits once, and not in each job, for the process to come up from which jobs are forked.
+WARM_UP = "finevar.models.machine.provenance"
 MOST_SIZES = 4  # batch sizes that are timed; of more, the smallest and the largest, between which time is linear
 TRIVIAL_JOBS = 10  # at least, and three for each that runs at once
 TRIVIAL_WORKFLOW = """
@@ -90,7 +92,7 @@ def time_pilot(
     try:
         bench = Bench(folder, start, next(iter(data.values())), concurrent, threads)
         overhead = job_overhead(folder / "trivial", concurrent)
-        bench.warm_up()
+        bench.timed(WARM_UP, lambda slot: {})
         steps = [bench.steps(chosen) for chosen in settings]
         training = bench.training(settings[0])
         return {
@@ -103,7 +105,7 @@ def time_pilot(
             "evaluation": bench.evaluation(settings[0]),
             "bytes": bench.sizes(),
             "data": {name: data_facts(files) for name, files in data.items()},
-            "machine": bench.machine(),
+            "machine": training.pop("machine"),
             "pilot_seconds": time.monotonic() - begun,
         }
     finally:
@@ -120,19 +122,20 @@ class Bench:
     concurrent: int
     threads: int
 
+    @property
+    def read(self) -> Facts:
+        """Return the arguments that all trainings share."""
+        files = {"start": self.start, "train": self.data.train, "facts": self.data.facts}
+        return files | {"threads": self.threads}
+
     def own(self, slot: int) -> Path:
         """Return the folder of one of the runs that go on at once."""
         return self.folder / f"run{slot}"
 
-    def warm_up(self) -> None:
-        """Let the process come up from which jobs are forked, since a study waits for it once and not in each job."""
-        self.timed("finevar.models.machine.provenance", lambda slot: {})
-
     def steps(self, settings: Settings) -> Facts:
         """Return what one step takes at a batch size: means over the runs that go on at once, largest memory."""
         outputs = [self.folder / f"steps-{settings['batch_size']}-{slot}.json" for slot in range(self.concurrent)]
-        read = {"start": self.start, "train": self.data.train, "facts": self.data.facts}
-        chosen = read | {"settings": dict(settings), "threads": self.threads}
+        chosen = self.read | {"settings": dict(settings)}
         self.timed("finevar.training.timing.time_steps", lambda slot: chosen | {"output": str(outputs[slot])})
         found = [read_facts(output) for output in outputs]
         means = {name: statistics.fmean(row[name] for row in found) for name in ("seconds", "tokens", "steps")}
@@ -140,26 +143,28 @@ class Bench:
         return {"batch_size": settings["batch_size"], **means, **largest}
 
     def training(self, settings: Settings) -> Facts:
-        """Return what a whole training of one step takes, from the job's request to its last file."""
+        """Return what a whole training of one step takes, from the job's request to its last file, and on what."""
         chosen = {**settings, "epochs": 1, "train_examples": settings["batch_size"]}
         seconds = self.timed("finevar.training.job.train_files", lambda slot: self.training_files(slot, chosen))
-        return {"seconds": seconds, "tokens": read_facts(self.own(0) / "training.json")["tokens"]}
+        facts = read_facts(self.own(0) / "training.json")
+        machine = {name: facts[name] for name in ("device", "dtype_used")}
+        return {"seconds": seconds, "tokens": facts["tokens"], "machine": machine}
 
     def training_files(self, slot: int, settings: Settings) -> Facts:
         """Return the arguments of one run's training."""
         own = self.own(slot)
         shared = str(own / "state.safetensors") if settings["schedule"] == "constant" else None
         outputs = {"training": own / "training.parquet", "summary": own / "training.json", "model": own / "model"}
-        read = {"start": self.start, "train": self.data.train, "facts": self.data.facts}
-        told = {"settings": settings, "seed": 0, "threads": self.threads, "name": "pilot", "state": shared}
-        return read | told | {name: str(path) for name, path in outputs.items()}
+        chosen = {"settings": settings, "seed": 0, "name": "pilot", "state": shared}
+        return self.read | chosen | {name: str(path) for name, path in outputs.items()}
 
     def evaluation(self, settings: Settings) -> Facts:
         """Return what evaluating that training takes: the whole job, and the part that grows with the sentences."""
         seconds = self.timed(
             "finevar.evaluation.evaluation.evaluate_files", lambda slot: self.evaluation_files(slot, settings)
         )
-        rows = [read_table(self.own(slot) / "metrics.parquet", METRICS).to_pylist()[0] for slot in self.slots()]
+        files = [self.own(slot) / "metrics.parquet" for slot in range(self.concurrent)]
+        rows = [read_table(file, METRICS).to_pylist()[0] for file in files]
         inside = statistics.fmean(row["eval_seconds"] or 0.0 for row in rows)  # none where the training diverged
         return {"seconds": seconds, "inside": inside, "max_length": settings["max_length"]}
 
@@ -168,10 +173,9 @@ class Bench:
         own = self.own(slot)
         read = {"model": own / "model", "summary": own / "training.json", "examples": self.data.examples}
         read |= {"encoded": self.data.evaluation, "facts": self.data.facts}
-        written = {"predictions": own / "predictions.parquet", "metrics": own / "metrics.parquet"}
-        return {name: str(path) for name, path in (read | written).items()} | {
-            "record": dict(settings), "threads": self.threads
-        }  # fmt: skip
+        read |= {"predictions": own / "predictions.parquet", "metrics": own / "metrics.parquet"}
+        files = {name: str(path) for name, path in read.items()}
+        return files | {"record": dict(settings), "threads": self.threads}
 
     def sizes(self) -> Facts:
         """Return the bytes on disk of one run's lasting files, of its weights, and of the state for longer runs."""
@@ -184,26 +188,17 @@ class Bench:
             "state": sum(map(on_disk, own.glob("state.safetensors"))),
         }
 
-    def machine(self) -> Facts:
-        """Return the device and the arithmetic that the trainings used."""
-        told = read_facts(self.own(0) / "training.json")
-        return {name: told[name] for name in ("device", "dtype_used")}
-
-    def slots(self) -> range:
-        """Return the numbers of the runs that go on at once."""
-        return range(self.concurrent)
-
     def timed(self, function: str, arguments: Callable[[int], Facts]) -> float:
         """Have as many processes as run at once each do a job; return the mean seconds from request to end.
 
         arguments: those of a slot, by its number. Raises InputError where a job failed.
         """
         jobs = []
-        for slot in self.slots():
+        for slot in range(self.concurrent):
             request = {"function": function, "arguments": arguments(slot), "log": str(self.own(slot) / "pilot.log")}
             command = [sys.executable, "-m", "finevar.planning.pilot", json.dumps(request)]
             jobs.append(subprocess.Popen(command, env=with_packages(), stdout=subprocess.PIPE, text=True))
-        told = [job.communicate()[0] for job in jobs]
+        printed = [job.communicate()[0] for job in jobs]
         failed = [job.returncode for job in jobs if job.returncode]
         if failed:
             raise InputError(
@@ -212,11 +207,11 @@ class Bench:
                 allowed="jobs that run as the study's own will",
                 remedy="The reason stands above; the study's runs would fail likewise.",
             )
-        return statistics.fmean(float(seconds.splitlines()[-1]) for seconds in told)
+        return statistics.fmean(float(seconds.splitlines()[-1]) for seconds in printed)
 
 
 def with_packages() -> dict[str, str]:
-    """Return the environment in which Python finds this package, and Snakemake, which told this job where it is."""
+    """Return the environment in which Python finds this package and Snakemake, without this job's own profile."""
     plain = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
     return plain | {"PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *sys.path[1:]])}
 
@@ -227,19 +222,10 @@ def on_disk(path: Path) -> int:
 
 
 def data_facts(files: Data) -> Facts:
-    """Return a data set's sentences in either part, and how long those are before they are cut."""
-    train, evaluation = load_encoded(files.train), load_encoded(files.evaluation)
-    return {
-        "train_examples": len(train),
-        "eval_examples": len(evaluation),
-        "train_lengths": counts_of_lengths(train),
-        "eval_lengths": counts_of_lengths(evaluation),
-    }
-
-
-def counts_of_lengths(encoded: Encoded) -> list[int]:
-    """Return how many sentences have 0, 1, 2, ... tokens."""
-    return np.bincount(np.diff(encoded.offsets)).tolist()
+    """Return a data set's sentences in either part, and how many of those have 0, 1, 2, ... tokens before a cut."""
+    parts = {"train": load_encoded(files.train), "eval": load_encoded(files.evaluation)}
+    facts = {f"{name}_examples": len(part) for name, part in parts.items()}
+    return facts | {f"{name}_lengths": np.bincount(np.diff(part.offsets)).tolist() for name, part in parts.items()}
 
 
 # Snakemake ------------------------------------------------------------------------------------------------------------

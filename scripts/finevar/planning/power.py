@@ -24,8 +24,8 @@ from finevar.results.aggregation import trajectory_id
 from finevar.statistics.covariance import errors_of, jackknife_weights
 from finevar.statistics.detectable import POWER, detectable
 from finevar.statistics.regression import pure_error
-from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, term_group, term_name, terms
-from finevar.study.design import design_points, factor_codings, plan_runs
+from finevar.study.coding import Codings, Term, aliased_terms, codings_of, design_matrix, term_group, term_name, terms
+from finevar.study.design import design_points, plan_runs
 
 ENOUGH_DF = 5  # degrees of freedom from which the study's own noise is taken instead of the prior
 
@@ -74,7 +74,7 @@ def planned_design(config: Config) -> Design:
         for run in plan_runs(config, design_points(config)).values()
     ]
     runs = pd.DataFrame([row | {"trajectory_id": trajectory_id(row)} for row in rows])
-    codings = factor_codings(config)
+    codings = codings_of(config["sweep"]["factors"])
     columns = terms(list(codings), config["analysis"]["model"])
     return Design(runs, codings, columns, *design_matrix(runs, codings, columns))
 
@@ -85,28 +85,21 @@ def diagnose(matrix: np.ndarray, names: list[str]) -> Diagnosis:
     Variance inflation against a column that is orthogonal to all others; condition number of the columns scaled to
     length 1 (Belsley, Kuh & Welsch 1980).
     """
-    scaled = matrix / np.linalg.norm(matrix, axis=0)
-    singular = np.linalg.svd(scaled, compute_uv=False)
-    aliased = aliased_terms(matrix, names)
+    singular = np.linalg.svd(matrix / np.linalg.norm(matrix, axis=0), compute_uv=False)
+    aliased, others = aliased_terms(matrix, names), names[1:]
     deviations = matrix[:, 1:] - matrix[:, 1:].mean(0)
-    correlations = np.corrcoef(deviations, rowvar=False).reshape(len(names) - 1, -1)
-    inflation = np.diag(np.linalg.inv(correlations)) if not aliased else np.full(len(names) - 1, math.inf)
+    correlations = np.corrcoef(deviations, rowvar=False).reshape(len(others), -1)
+    inflation = np.diag(np.linalg.inv(correlations)) if not aliased else np.full(len(others), math.inf)
+    upper = np.triu(np.abs(correlations), k=1)
+    first, second = np.unravel_index(int(upper.argmax()), upper.shape)
+    worst = others[first], others[second], float(correlations[first, second])
     return Diagnosis(
         rank=len(names) - len(aliased),
         aliased=aliased,
-        vif=dict(zip(names[1:], map(float, inflation), strict=True)),
+        vif=dict(zip(others, map(float, inflation), strict=True)),
         condition=math.inf if aliased else float(singular[0] / singular[-1]),
-        worst_pair=worst_pair(correlations, names[1:]),
+        worst_pair=worst if len(others) > 1 else None,
     )
-
-
-def worst_pair(correlations: np.ndarray, names: list[str]) -> tuple[str, str, float] | None:
-    """Return the two columns of largest absolute correlation, and that; None of a single column."""
-    if len(names) < 2:
-        return None
-    upper = np.triu(np.abs(correlations), k=1)
-    first, second = np.unravel_index(int(upper.argmax()), upper.shape)
-    return names[first], names[second], float(correlations[first, second])
 
 
 def planned_gate(design: Design) -> Reason | None:
@@ -188,19 +181,17 @@ class Noise:
 def expected_noise(response: str, finished: pd.DataFrame, eval_examples: int) -> Noise:
     """Return the noise of the study's own finished runs where they have enough seeds in common, else the prior.
 
-    finished: rows of columns.METRICS, perhaps none. eval_examples: of the smallest evaluation set.
+    finished: rows of columns.METRICS, perhaps none. eval_examples: of the smallest evaluation set, from which the prior
+    of the test set's error follows for accuracy, and roughly for F1; there is none for others.
     What a seed shifts all runs by is part of it, though the fits take that out: the power is then cautious.
     """
-    used = finished[(finished["status"] == "ok") & finished[response].notna()] if len(finished) else finished
-    error = f"{response}_se"
-    measured_se = used[error].median() if error in used and used[error].notna().any() else None
-    sd, df = pure_error(used, response) if len(used) else (None, 0)
-    if df < ENOUGH_DF:
-        sd, df = RESPONSES[response].usual_sd, None
-    return Noise(sd, df, prior_test_set_se(response, eval_examples) if measured_se is None else float(measured_se))
-
-
-def prior_test_set_se(response: str, eval_examples: int) -> float | None:
-    """Return the standard error that the test set's size leaves in accuracy, and roughly in F1; None for others."""
-    share = RESPONSES[response].usual_value
-    return None if share is None else math.sqrt(share * (1 - share) / eval_examples)
+    used, error, usual = finished, f"{response}_se", RESPONSES[response]
+    sd, df, test_set_se = None, 0, None
+    if len(finished):
+        used = finished[(finished["status"] == "ok") & finished[response].notna()]
+        sd, df = pure_error(used, response)
+    if error in used and used[error].notna().any():
+        test_set_se = float(used[error].median())
+    elif (share := usual.usual_value) is not None:
+        test_set_se = math.sqrt(share * (1 - share) / eval_examples)
+    return Noise(*((sd, df) if df >= ENOUGH_DF else (usual.usual_sd, None)), test_set_se)

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
 import pandas as pd
 
-from finevar.report.tables import Table, cell, factor_columns, ranged, table, verdict_cell, whole
+from finevar.report.cells import (
+    FACTOR,
+    P_VALUE,
+    VERDICT,
+    cell,
+    columns,
+    crossed,
+    factor_titles,
+    listed,
+    metric_column,
+    metric_titles,
+    p_cell,
+    ranged,
+    table,
+    whole,
+)
+from finevar.report.parts import Cell, Labels, Row, Table
+from finevar.report.tables import SQUARES
 from finevar.words.caveats import RUNGS, SPECIFICATIONS
 from finevar.words.comparisons import MATCHINGS
-from finevar.words.formatting import (
+from finevar.words.formatting import factor_label, sentence_case, term_label, unit_label
+from finevar.words.numbers import (
     NOTHING,
     TIMES,
     between_levels,
-    factor_label,
     is_missing,
     level,
     number,
     p_text,
     percent,
-    sentence_case,
     significant,
-    term_label,
-    unit_label,
 )
 
-PLACES = {"baseline": "At the baseline", "centre": "At the centre", "average": "On average"}
+PLACES = {"baseline": "At the baseline#", "centre": "At the centre#", "average": "On average#"}
 CHECKS = {
     "lack_of_fit": "Lack of fit",
     "breusch_pagan": "Unequal noise (Breusch-Pagan)",
@@ -36,134 +49,86 @@ CHECKS = {
     "largest_cook": "Largest Cook's distance",
 }
 MOST_INFLUENTIAL = 5
-
-Labels = Mapping[str, str]
-
-
-def p_cell(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a cell with a p-value, below it the adjusted one, or why it is withheld or how it was got."""
-    adjusted = row.get("p_adjusted")
-    if not is_missing(adjusted):
-        return cell(p_text(row["p_value"]), note=f"adj. {p_text(adjusted)}")
-    return cell(p_text(row["p_value"]), note="" if is_missing(row["reason"]) else str(row["reason"]))
-
-
-# Slopes ---------------------------------------------------------------------------------------------------------------
+ESTIMATED = {"": ranged, "p#": p_cell}  # see cells.crossed
 
 
 def slopes_table(slopes: pd.DataFrame, labels: Labels, confidence: float) -> Table:
     """Return one row a response and factor: its slope at the baseline, at the centre and on average."""
     kept = slopes[(slopes["units"] == "natural") & slopes["place"].isin(list(PLACES))]
-    rows = []
-    for (response, factor), found in kept.groupby(["response", "factor"], sort=False):
-        by_place = {row["place"]: row for row in found.to_dict("records")}
-        cells = [sentence_case(labels[response]), cell(factor_label(factor), note=shown_unit(found, factor))]
-        for place in PLACES:
-            row = by_place[place]
-            cells += [ranged(row["estimate"], row["ci_low"], row["ci_high"]), p_cell(row)]
-        rows.append(cells)
-    families = kept.drop_duplicates("place").set_index("place")["family"].dropna()
+    pairs = pd.Series(list(zip(kept["response"], kept["factor"], strict=True)), kept.index)
+    down = {
+        (row["response"], row["factor"]): [
+            sentence_case(labels[row["response"]]),
+            cell(factor_label(row["factor"]), note=unit_label(row["unit"], row["factor"])),
+        ]
+        for row in kept.drop_duplicates(["response", "factor"]).to_dict("records")
+    }
+    families = kept["family"].dropna()
     counted = f" Adjusted p-values count, at each place, {families.iloc[0]}." if len(families) else ""
-    columns = ["Metric", "Factor", *(title for name in PLACES.values() for title in (f"{name}#", "p#"))]
-    return table(f"Slopes in natural units, each with its {percent(confidence)} interval.{counted}", columns, rows)
+    caption = f"Slopes in natural units, each with its {percent(confidence)} interval.{counted}"
+    return crossed(caption, kept.assign(pair=pairs), ("pair", "place"), ["Metric", "Factor"], down, PLACES, ESTIMATED)
 
 
-def shown_unit(rows: pd.DataFrame, factor: str) -> str:
-    """Return the unit of a factor's slopes in words."""
-    return unit_label(rows.iloc[0]["unit"], factor)
-
-
-def simple_slopes_table(
-    slopes: pd.DataFrame, factor: str, moderator: str, *, labels: Labels, confidence: float
-) -> Table:
+def simple_slopes_table(slopes: pd.DataFrame, factor: str, moderator: str, labels: Labels, confidence: float) -> Table:
     """Return one row a response: the slope of a factor at each level of its moderator."""
     simple = slopes[(slopes["place"] == "simple") & (slopes["units"] == "natural")]
     kept = simple[(simple["factor"] == factor) & (simple["moderator"] == moderator)]
-    levels = sorted(kept["moderator_level"].unique())
-    rows = []
-    for response, found in kept.groupby("response", sort=False):
-        by_level = {row["moderator_level"]: row for row in found.to_dict("records")}
-        cells: list[Any] = [sentence_case(labels[response])]
-        for at in levels:
-            row = by_level[at]
-            cells += [ranged(row["estimate"], row["ci_low"], row["ci_high"]), p_cell(row)]
-        rows.append(cells)
-    unit = unit_label(kept.iloc[0]["unit"])
+    down = {name: [sentence_case(labels[name])] for name in kept["response"].unique()}
+    levels = {at: f"At {level(at)}#" for at in sorted(kept["moderator_level"].unique())}
     caption = (
-        f"Slope of {factor_label(factor)} ({unit}) over {factor_label(moderator)}, the others at their centre, with "
-        f"{percent(confidence)} interval."
+        f"Slope of {factor_label(factor)} ({unit_label(kept.iloc[0]['unit'])}) over {factor_label(moderator)}, the "
+        f"others at their centre, with {percent(confidence)} interval."
     )
-    columns = [title for at in levels for title in (f"At {level(at)}#", "p#")]
-    return table(caption, ["Metric", *columns], rows)
-
-
-# Optimum --------------------------------------------------------------------------------------------------------------
+    return crossed(caption, kept, ("response", "moderator_level"), ["Metric"], down, levels, ESTIMATED)
 
 
 def optimum_table(places: pd.DataFrame, confidence: float) -> Table:
     """Return one row a factor: recommended level, range of its rivals, stationary point and its region."""
-    rows = [
-        [
-            factor_label(row["factor"]),
-            level(row["recommended"]),
-            f"{level(row['rival_low'])} to {level(row['rival_high'])}",
-            between_levels(row["stationary"]),
-            span(row["region_low"], row["region_high"]),
-        ]
-        for row in places.to_dict("records")
-    ]
+
+    def region(row: Row) -> str:
+        low, high = row["region_low"], row["region_high"]
+        return NOTHING if is_missing(low) or is_missing(high) else f"{between_levels(low)} to {between_levels(high)}"
+
     caption = (
-        f"Recommended level, range over all settings not told from it, stationary point, and its {percent(confidence)} "
-        "region within the levels."
+        "Recommended level, range over all settings not significantly different from it, stationary point, and its "
+        f"{percent(confidence)} region within the levels."
     )
-    return table(caption, ["Factor", "Recommended#", "Not told from it#", "Stationary point#", "Region#"], rows)
-
-
-def span(low: float | None, high: float | None) -> str:
-    """Print the ends of a range on a factor's axis."""
-    if is_missing(low) or is_missing(high):
-        return NOTHING
-    return f"{between_levels(low)} to {between_levels(high)}"
+    rivals = ("Not different#", lambda row: f"{level(row['rival_low'])} to {level(row['rival_high'])}")
+    shown = [FACTOR, *columns(level, recommended="Recommended#"), rivals]
+    shown += [*columns(between_levels, stationary="Stationary point#"), ("Region#", region)]
+    return listed(caption, places, shown)
 
 
 def canonical_table(canonical: pd.DataFrame) -> Table:
     """Return one row a canonical axis: its curvature and the factors' weights in its direction."""
-    factors = list(dict.fromkeys(canonical["factor"]))
-    rows = []
-    for axis, found in canonical.groupby("axis", sort=True):
-        weights = found.set_index("factor")["weight"]
-        curve = significant(found.iloc[0]["eigenvalue"], 3)
-        rows.append([whole(axis), curve, *(number(weights[name], 2, sign=True) for name in factors)])
+    axes = canonical.drop_duplicates("axis").sort_values("axis").set_index("axis")["eigenvalue"]
+    down = {axis: [whole(axis), significant(curve, 3)] for axis, curve in axes.items()}
     caption = "Canonical axes in coded units: the surface bends by the eigenvalue along the direction of the weights."
-    return table(caption, ["Axis", "Eigenvalue#", *factor_columns(factors)], rows)
+    titles = factor_titles(canonical["factor"].unique())
+    weight = {"": lambda row: number(row["weight"], 2, sign=True)}
+    return crossed(caption, canonical, ("axis", "factor"), ["Axis", "Eigenvalue#"], down, titles, weight)
 
 
 def ridge_table(ridge: pd.DataFrame, label: str, confidence: float) -> Table:
     """Return one row a distance from the centre: the best predicted place there, and its prediction."""
-    factors = list(dict.fromkeys(ridge["factor"]))
-    rows = []
+    titles, rows = factor_titles(ridge["factor"].unique()), []
     for radius, found in ridge.groupby("radius", sort=True):
-        values, first = found.set_index("factor")["value"], found.iloc[0]
-        predicted = ranged(first["predicted"], first["ci_low"], first["ci_high"], sign=False)
-        rows.append([number(radius, 1), *(between_levels(values[name]) for name in factors), predicted])
+        values, predicted = found.set_index("factor")["value"], ranged(found.iloc[0], "predicted", sign=False)
+        rows.append([number(radius, 1), *(between_levels(values[name]) for name in titles), predicted])
     caption = (
         f"Ridge path: the best predicted place at each distance from the centre (coded units), with the "
         f"{percent(confidence)} interval of its mean."
     )
-    titles = factor_columns(factors)
-    return table(caption, ["Distance", *titles, f"Predicted {label}#"], rows)
-
-
-# Baselines ------------------------------------------------------------------------------------------------------------
+    return table(caption, ["Distance", *titles.values(), f"Predicted {label}#"], rows)
 
 
 def matched_table(matched: pd.DataFrame, labels: Labels) -> Table:
     """Return one row a way to match: the residual standard deviation that it leaves of each response."""
-    spread = matched.set_index(["analysis", "response"])["residual_sd"]
-    kept = [name for name in labels if name in set(matched["response"])]
-    rows = [[told, *(significant(spread.get((name, one)), 3) for one in kept)] for name, told in MATCHINGS.items()]
-    titles = [f"{sentence_case(labels[name])}#" for name in kept]
-    return table("What each way to match leaves unexplained: residual SD.", ["Matching", *titles], rows)
+    titles = {name: title for name, title in metric_titles(labels).items() if name in set(matched["response"])}
+    ways = {name: [words] for name, words in MATCHINGS.items()}
+    left = {"": lambda row: significant(row["residual_sd"], 3)}
+    caption = "What each way to match leaves unexplained: residual SD."
+    return crossed(caption, matched, ("analysis", "response"), ["Matching"], ways, titles, left)
 
 
 def against_baseline_table(rows: pd.DataFrame, levels: pd.DataFrame, label: str, confidence: float) -> Table:
@@ -172,129 +137,96 @@ def against_baseline_table(rows: pd.DataFrame, levels: pd.DataFrame, label: str,
     rows: one response. levels: the factors' levels, by point_id.
     """
     kept = rows.dropna(subset="estimate")
-    names = list(dict.fromkeys(kept["baseline"]))
-    printed = []
-    for point, found in kept.groupby("point_id", sort=False):
-        by_name = {row["baseline"]: row for row in found.to_dict("records")}
-        differences = [ranged(by_name[n]["estimate"], by_name[n]["ci_low"], by_name[n]["ci_high"]) for n in names]
-        printed.append([*(level(value) for value in levels.loc[point]), *differences])
-    caption = f"{sentence_case(label)} predicted at each tried point minus the baseline's, with {percent(confidence)} "
-    titles = factor_columns(levels.columns)
-    return table(f"{caption}interval.", [*titles, *(f"Minus {name}#" for name in names)], printed)
+    points = {point: map(level, levels.loc[point]) for point in kept["point_id"].unique()}
+    names = {name: f"Minus {name}#" for name in kept["baseline"].unique()}
+    what = f"{sentence_case(label)} predicted at each tried point minus the baseline's"
+    titles = [*factor_titles(levels.columns).values()]
+    caption = f"{what}, with {percent(confidence)} interval."
+    return crossed(caption, kept, ("point_id", "baseline"), titles, points, names, {"": ranged})
 
 
 def matched_terms_table(coefficients: pd.DataFrame, labels: Labels, confidence: float) -> Table:
     """Return one row a response and term of the fits to each run minus B1 of its data set and seed."""
-    kept = coefficients[(coefficients["framework"] == "matched") & (coefficients["units"] == "natural")]
-    rows = [
-        [
-            sentence_case(labels[row["response"]]),
-            cell(term_label(row["term"]), note=unit_label(row["unit"])),
-            ranged(row["estimate"], row["ci_low"], row["ci_high"]),
-            p_cell(row | {"reason": None}),
-            verdict_cell(row) if row["group"] != "intercept" else NOTHING,
-        ]
-        for row in kept[kept["group"] != "block"].to_dict("records")
+    kept = coefficients.query("framework == 'matched' and units == 'natural' and group != 'block'")
+    shown = [
+        ("Term", lambda row: cell(term_label(row["term"]), note=unit_label(row["unit"]))),
+        ("Estimate#", ranged),
+        ("p#", lambda row: p_cell(row | {"reason": None})),
+        ("Verdict", lambda row: NOTHING if row["group"] == "intercept" else VERDICT[1](row)),
     ]
     caption = (
         f"Each run minus B1 of its own data set and seed, read at the baseline's settings, with {percent(confidence)} "
         "interval; the intercept is the change at those settings."
     )
-    return table(caption, ["Metric", "Term", "Estimate#", "p#", "Verdict"], rows)
-
-
-# Ladder and checks ----------------------------------------------------------------------------------------------------
+    return listed(caption, kept, [*metric_column(labels), *shown])
 
 
 def ladder_table(ladder: pd.DataFrame, labels: Labels) -> Table:
     """Return one row a response and rung of the model ladder."""
-    rows = []
-    for row in ladder.to_dict("records"):
-        tested = cell(number(row["f_value"], 2), note=f"df {number(row['df'], 0)}, {number(row['df_residual'], 0)}")
-        fit = [number(row[name], 3) for name in ("r2", "r2_adjusted", "r2_predicted")]
-        rung = cell(sentence_case(RUNGS[row["rung"]]), note="the study's model" if row["chosen"] else "")
-        head = [sentence_case(labels[row["response"]]), rung, whole(row["parameters"]), significant(row["sum_sq"])]
-        robust = [number(row["f_robust"], 2), p_text(row["p_robust"])]
-        rows.append([*head, tested, p_text(row["p_value"]), *robust, *fit, number(row["aicc"], 1)])
-    square = "R\N{SUPERSCRIPT TWO}"
-    columns = ["Metric", "Rung", "Terms#", "Sum of squares#", "F#", "p#", "Robust F#", "p#"]
-    columns += [f"{square}#", f"Adj. {square}#", f"Pred. {square}#", "AICc#"]
+
+    def rung(row: Row) -> Cell:
+        return cell(sentence_case(RUNGS[row["rung"]]), note="the study's model" if row["chosen"] else "")
+
+    def tested(row: Row) -> Cell:
+        return cell(number(row["f_value"], 2), note=f"df {number(row['df'], 0)}, {number(row['df_residual'], 0)}")
+
+    shown = [*metric_column(labels), ("Rung", rung), *columns(whole, parameters="Terms#")]
+    shown += [*columns(significant, sum_sq="Sum of squares#"), ("F#", tested), P_VALUE]
+    shown += [*columns(partial(number, decimals=2), f_robust="Robust F#"), *columns(p_text, p_robust="p#"), *SQUARES]
     caption = "The model ladder: what each rung adds to those before it, and the quality of the model up to it."
-    return table(f"{caption}{withheld_note(ladder)}", columns, rows)
-
-
-def withheld_note(ladder: pd.DataFrame) -> str:
-    """Say why sequential F tests have no p-value, where they have none."""
     reasons = [str(reason).rstrip(".") for reason in ladder["reason"].dropna().unique()]
-    return f" Sequential p-values are withheld where {'; '.join(reasons)}." if reasons else ""
+    withheld = f" Sequential p-values are withheld where {'; '.join(reasons)}." if reasons else ""
+    return listed(f"{caption}{withheld}", ladder, [*shown, *columns(partial(number, decimals=1), aicc="AICc#")])
 
 
 def checks_table(checks: pd.DataFrame, labels: Labels) -> Table:
     """Return one row a check, a column pair a response: statistic and p."""
-    kept = [name for name in labels if name in set(checks["response"])]
-    by_key = {(row["check"], row["response"]): row for row in checks.to_dict("records")}
-    rows = []
-    for check, title in CHECKS.items():
-        cells: list[Any] = [title]
-        for response in kept:
-            row = by_key.get((check, response))
-            cells += [NOTHING, NOTHING] if row is None else [statistic_cell(row), p_cell(row)]
-        rows.append(cells)
-    columns = [title for name in kept for title in (f"{sentence_case(labels[name])}#", "p#")]
-    return table("Checks of the fits: statistic, degrees of freedom and p.", ["Check", *columns], rows)
 
+    def statistic(row: Row) -> Cell:
+        dfs = [row["df_numerator"], row["df_denominator"]]
+        note = "" if any(map(is_missing, dfs)) else f"df {dfs[0]:.4g}, {dfs[1]:.4g}"
+        return cell(number(row["statistic"], 3), note=note)
 
-def statistic_cell(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a cell with a check's statistic, its degrees of freedom below it."""
-    dfs = [row["df_numerator"], row["df_denominator"]]
-    note = "" if any(is_missing(df) for df in dfs) else f"df {dfs[0]:.4g}, {dfs[1]:.4g}"
-    return cell(number(row["statistic"], 3), note=note)
+    titles = {name: title for name, title in metric_titles(labels).items() if name in set(checks["response"])}
+    down = {name: [title] for name, title in CHECKS.items()}
+    caption = "Checks of the fits: statistic, degrees of freedom and p."
+    return crossed(caption, checks, ("check", "response"), ["Check"], down, titles, {"": statistic, "p#": p_cell})
 
 
 def influence_table(influence: pd.DataFrame, labels: Labels) -> Table:
     """Return for each response the runs of largest Cook's distance."""
-    rows = []
-    for response, found in influence.groupby("response", sort=False):
-        for row in found.nlargest(MOST_INFLUENTIAL, "cook").to_dict("records"):
-            shown = [number(row["fitted"]), number(row["residual"], sign=True), number(row["leverage"], 2)]
-            shown += [number(row["studentised"], 2, sign=True), number(row["cook"], 3)]
-            shown.append(cell(number(row["robust"], 1, sign=True), note="suspect" if row["suspect"] else ""))
-            rows.append([row["run_id"], sentence_case(labels[response]), *shown])
-    columns = [
-        "Run",
-        "Metric",
-        "Fitted#",
-        "Residual#",
-        "Leverage#",
-        "Studentised residual#",
-        "Cook's distance#",
-        "Robust residual#",
-    ]
-    return table(f"The {MOST_INFLUENTIAL} runs of largest Cook's distance for each metric.", columns, rows)
+    found = [rows.nlargest(MOST_INFLUENTIAL, "cook") for _, rows in influence.groupby("response", sort=False)]
+    shown = [*columns(str, run_id="Run"), *metric_column(labels), *columns(number, fitted="Fitted#")]
+    shown += columns(partial(number, sign=True), residual="Residual#")
+    shown += columns(partial(number, decimals=2), leverage="Leverage#")
+    shown += columns(partial(number, decimals=2, sign=True), studentised="Studentised residual#")
+    shown += columns(partial(number, decimals=3), cook="Cook's distance#")
+    shown.append(("Robust residual#", robust_cell))
+    caption = f"The {MOST_INFLUENTIAL} runs of largest Cook's distance for each metric."
+    return listed(caption, [row for rows in found for row in rows.to_dict("records")], shown)
 
 
-# Sensitivity ----------------------------------------------------------------------------------------------------------
+def robust_cell(row: Row) -> Cell:
+    """Return a cell with a run's robust residual, marked where that makes the run suspect."""
+    return cell(number(row["robust"], 1, sign=True), note="suspect" if row["suspect"] else "")
 
 
 def sensitivity_table(rows: pd.DataFrame, label: str) -> Table:
     """Return one row a term, one column a specification: its p-value, or its range over refits."""
     tried = rows[rows["p_value"].notna() | rows["p_low"].notna()]
-    names = [name for name in SPECIFICATIONS if name in set(tried["specification"])]
-    by_key = {(row["term"], row["specification"]): row for row in tried.to_dict("records")}
-    printed = [
-        [term_label(term), *(specification_cell(by_key.get((term, name))) for name in names)]
-        for term in dict.fromkeys(rows["term"])
-    ]
-    columns = [f"{sentence_case(SPECIFICATIONS[name])}#" for name in names]
-    return table(f"{sentence_case(label)}: p-values under other specifications.", ["Term", *columns], printed)
+    titles = {
+        name: f"{sentence_case(words)}#"
+        for name, words in SPECIFICATIONS.items()
+        if name in set(tried["specification"])
+    }
+    down = {term: [term_label(term)] for term in rows["term"].unique()}
+    caption = f"{sentence_case(label)}: p-values under other specifications."
+    return crossed(caption, tried, ("term", "specification"), ["Term"], down, titles, {"": specification_cell})
 
 
-def specification_cell(row: Mapping[str, Any] | None) -> dict[str, Any]:
+def specification_cell(row: Row) -> Cell:
     """Return a cell with a p-value or a range of p-values; marked where it disagrees with the report's."""
-    if row is None:
-        return cell(NOTHING)
-    ranged_p = not is_missing(row["p_low"])
-    text = f"{p_text(row['p_low'])} to {p_text(row['p_high'])}" if ranged_p else p_text(row["p_value"])
-    differs = row["agrees"] is not None and not is_missing(row["agrees"]) and not row["agrees"]
-    refits = f"{TIMES} {whole(row['refits'])}" if ranged_p else ""
-    return cell(text, note="changes" if differs else refits)
+    many = not is_missing(row["p_low"])
+    text = f"{p_text(row['p_low'])} to {p_text(row['p_high'])}" if many else p_text(row["p_value"])
+    refits = f"{TIMES} {whole(row['refits'])}" if many else ""
+    return cell(text, note=refits if is_missing(row["agrees"]) or row["agrees"] else "changes")

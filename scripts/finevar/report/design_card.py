@@ -9,9 +9,8 @@ import jinja2
 
 from finevar.planning import power
 from finevar.planning.design_card import DesignFacts
-from finevar.report import design_card_power as findings
 from finevar.report import design_card_sections as sections
-from finevar.words.formatting import percent
+from finevar.words.numbers import percent
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDTH = 110  # of printed lines
@@ -26,11 +25,11 @@ def render_design_card(facts: DesignFacts) -> str:
     return environment.get_template("design_card.html").render(
         study=facts.config["study"],
         runs=sections.runs_sentence(facts),
-        headline=f"{sections.time_sentence(facts)} {findings.first_power_sentence(facts)}",
+        headline=f"{sections.time_sentence(facts)} {sections.power_sentences(facts)[0]}",
         sections=[
             ("cost", "Cost", sections.cost_section(facts)),
-            ("power", "What it can find", findings.power_section(facts)),
-            ("more", "What more would buy", findings.more_section(facts)),
+            ("power", "What it can find", sections.power_section(facts)),
+            ("more", "What more would buy", sections.more_section(facts)),
             ("design", "The design", sections.design_section(facts)),
         ],
         power=percent(power.POWER),
@@ -41,8 +40,8 @@ def render_design_card(facts: DesignFacts) -> str:
 def design_card_text(facts: DesignFacts, path: str) -> str:
     """Return the essentials as lines for a terminal; path: where the page is."""
     texts = [sections.runs_sentence(facts), sections.time_sentence(facts), sections.room_sentence(facts)]
-    texts += findings.power_sentences(facts)
-    texts += [*findings.more_sentences(facts), sections.design_sentences(facts)[0], f"All of it: {path}"]
+    texts += sections.power_sentences(facts)
+    texts += [*sections.more_sentences(facts), sections.design_sentences(facts)[0], f"All of it: {path}"]
     title = f"Design card of study {facts.config['study']}"
     lines = [title, *(textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ") for text in texts)]
     return "\n".join(lines)

@@ -1,23 +1,28 @@
-"""The design card's words and tables on cost and on the design itself, and what its sections are made of."""
+"""The design card's words and tables: cost, what a study can find, what more of it would bring, and the design."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from finevar.metrics import SMALLEST_SHARE_OF_BASELINE, SmallestEffect
+from finevar.planning import power
+from finevar.planning.alternatives import Variant
 from finevar.planning.design_card import DesignFacts
-from finevar.planning.forecast import Forecast
-from finevar.report.groups import group
-from finevar.report.tables import Table, table
+from finevar.planning.power import Noise
+from finevar.report.cells import cell, columns, factor_titles, listed, table
+from finevar.report.parts import Section, Table, group
+from finevar.statistics.covariance import errors_of
 from finevar.words.formatting import (
     counted,
-    duration,
     factor_label,
     joined,
-    number,
-    significant,
+    response_label,
+    sentence_case,
     term_label,
+    unit_label,
 )
+from finevar.words.numbers import duration, interval, level, number, percent, significant
 
 PARTS = {
     "steps": "training steps",
@@ -25,16 +30,15 @@ PARTS = {
     "evaluation": "evaluation",
     "snakemake": "Snakemake's own work",
 }
-Section = dict[str, Any]
+GROUP_WORDS = {
+    "first_order": "over a factor's range",
+    "two_way": "by an interaction",
+    "quadratic": "by curvature",
+    "cubic": "by a cubic term",
+}
+PRIOR_WORDS = "as other studies found it (0.003 to 0.006 in accuracy and F1; in loss a rule of thumb)"
+
 Sentences = list[str]
-
-
-def section(finding: str, *groups: dict[str, Any]) -> Section:
-    """Return a section of the page."""
-    return {"finding": finding, "groups": list(groups)}
-
-
-# Cost -----------------------------------------------------------------------------------------------------------------
 
 
 def runs_sentence(facts: DesignFacts) -> str:
@@ -55,22 +59,13 @@ def time_sentence(facts: DesignFacts) -> str:
     forecast = facts.forecast
     if not forecast.left:
         return f"All runs are done; analysis and report take about {about(forecast.seconds)}."
-    runs = (
-        "The run that is left takes"
-        if forecast.left == 1
-        else f"The {forecast.left:,} runs {'that are left ' if forecast.left < forecast.runs else ''}take"
-    )
+    those = f"The {forecast.left:,} runs {'that are left ' if forecast.left < forecast.runs else ''}take"
+    runs = "The run that is left takes" if forecast.left == 1 else those
     at_once = f", {forecast.concurrent} at a time" if forecast.concurrent > 1 else ""
     return (
         f"{runs} about {about(forecast.seconds)} on the machine of the pilot{at_once}, from the trained baseline to "
         "the report."
     )
-
-
-def parts_sentence(forecast: Forecast) -> str:
-    """Say where the time of the runs goes."""
-    shares = {words: getattr(forecast.total, part) / forecast.total.seconds for part, words in PARTS.items()}
-    return f"Of the runs' time, {joined([f'{100 * share:.0f} % is {words}' for words, share in shares.items()])}."
 
 
 def room_sentence(facts: DesignFacts) -> str:
@@ -99,10 +94,12 @@ def cost_section(facts: DesignFacts) -> Section:
     forecast, pilot = facts.forecast, facts.pilot
     sentences = []
     if forecast.left:
+        whole = forecast.total
+        shares = [f"{100 * getattr(whole, part) / whole.seconds:.0f} % is {words}" for part, words in PARTS.items()]
         sentences += [
-            parts_sentence(forecast),
-            f"One after the other, the runs would take {about(forecast.total.seconds)}. On a cluster, which may run "
-            "more of them at once, the wait in its queue is not counted.",
+            f"Of the runs' time, {joined(shares)}.",
+            f"One after the other, the runs would take {about(whole.seconds)}. On a cluster, which may run more of "
+            "them at once, the wait in its queue is not counted.",
             "A diverged run ends early, and one with frozen layers takes less time: both make the study shorter than "
             "given here.",
         ]
@@ -111,7 +108,7 @@ def cost_section(facts: DesignFacts) -> Section:
         f"{pilot['machine']['dtype_used']}, {pilot['concurrent']} at once. Whatever else ran then counts as the "
         "machine's own pace: time the pilot on an otherwise idle machine."
     )
-    return section(room_sentence(facts), group("", sentences, folded=[pilot_table(pilot)]))
+    return {"finding": room_sentence(facts), "groups": [group("", sentences, folded=[pilot_table(pilot)])]}
 
 
 def pilot_table(pilot: Mapping[str, Any]) -> Table:
@@ -131,17 +128,13 @@ def pilot_table(pilot: Mapping[str, Any]) -> Table:
     return table("What the pilot timed", ["Part", "Seconds#", "Tokens#", "Memory, MB#"], rows)
 
 
-# Design ---------------------------------------------------------------------------------------------------------------
-
-
 def design_sentences(facts: DesignFacts) -> Sentences:
-    """Say how well the design tells its terms apart."""
+    """Say how well the design separates its terms."""
     design, found = facts.design, facts.diagnosis
     blocks = design.parameters - len(design.columns)
     largest = max(found.vif.values())
-    apart = (
-        f"aliased: {joined([term_label(name) for name in found.aliased])}" if found.aliased else "no term is aliased"
-    )
+    names = joined([term_label(name) for name in found.aliased])
+    apart = f"aliased: {names}" if names else "no term is aliased"
     sentences = [
         f"{counted(design.parameters, 'parameter')} ({counted(len(design.columns), 'term')}, the intercept among them, "
         f"and {counted(blocks, 'block')} of seeds or data sets), rank {found.rank}, {apart}; "
@@ -163,4 +156,164 @@ def design_section(facts: DesignFacts) -> Section:
         "A variance inflation factor (VIF) of 1 means that nothing of a term's effect is shared with the others."
     )
     rows = [[term_label(name), number(value, 2)] for name, value in facts.diagnosis.vif.items()]
-    return section(finding, group("", rest, folded=[table("Variance inflation of each term", ["Term", "VIF#"], rows)]))
+    return {
+        "finding": finding,
+        "groups": [group("", rest, folded=[table("Variance inflation of each term", ["Term", "VIF#"], rows)])],
+    }
+
+
+def power_sentences(facts: DesignFacts) -> Sentences:
+    """Say what can be found in each response, or why nothing can."""
+    if facts.gate:
+        return [f"As planned, the analysis would stop: {facts.gate}"]
+    return [power_sentence(facts, response) for response in facts.noise]
+
+
+def power_sentence(facts: DesignFacts, response: str) -> str:
+    """Say what can be found in a response, and whether that is enough."""
+    rows, label = facts.rows(response), response_label(response)
+    if not rows:
+        return f"{sentence_case(label)}: its noise is not known beforehand, so neither is what can be found in it."
+    largest = {row["group"]: row["change"] for row in sorted(rows, key=lambda row: row["change"])}
+    found = joined([f"{significant(largest[name])} {GROUP_WORDS[name]}" for name in GROUP_WORDS if name in largest])
+    return (
+        f"{sentence_case(label)}: with {percent(power.POWER)} power the study finds a change of {found}; "
+        f"{enough(largest['first_order'], facts.smallest_effects[response])}{test_set_note(facts.noise[response])}."
+    )
+
+
+def enough(change: float, smallest: SmallestEffect) -> str:
+    """Say how a detected change compares with the smallest effect of interest."""
+    if smallest.value is None:
+        share = percent(SMALLEST_SHARE_OF_BASELINE)
+        return f"the smallest effect of interest is {share} of the baseline's, not known yet"
+    source = " (default; set your own)" if smallest.is_default else ""
+    of_interest = f"the smallest effect of interest is {significant(smallest.value)}{source}"
+    can_find = change <= smallest.value
+    return f"{of_interest}, so {'that is enough' if can_find else 'one of that size may well stay undecided'}"
+
+
+def test_set_note(noise: Noise) -> str:
+    """Say what the number of test sentences leaves uncertain in one model's metric, where that is known."""
+    return "" if noise.test_set_se is None else f"; the test set's standard error is {significant(noise.test_set_se)}"
+
+
+def noise_sentences(facts: DesignFacts) -> Sentences:
+    """Say which noise the power rests on."""
+    measured = [
+        f"{sentence_case(response_label(response))}: noise between seeds of {number(noise.sd)} "
+        f"({percent(facts.confidence)} interval {interval(*noise.interval(facts.confidence))}, if it is normal), from "
+        f"the study's own finished runs with {noise.df} degrees of freedom."
+        for response, noise in facts.noise.items()
+        if noise.df is not None
+    ]
+    prior = {response: noise.sd for response, noise in facts.noise.items() if noise.df is None}
+    if not prior:
+        return measured
+    taken = joined([f"{number(sd)} for {response_label(name)}" for name, sd in prior.items() if sd is not None])
+    rule = f"Noise between seeds is taken to be {taken}, {PRIOR_WORDS}. " if taken else ""
+    return [*measured, f"{rule}Once {power.ENOUGH_DF} finished runs repeat a point, the study's own noise is taken."]
+
+
+def power_section(facts: DesignFacts) -> Section:
+    """Return what can be found in each response."""
+    finding, *sentences = power_sentences(facts)
+    if facts.gate:
+        return {"finding": finding, "groups": []}
+    tests = (len(facts.design.columns) - 1) * len(facts.noise)
+    stricter = number(power.strictness(facts.detected, tests), 2)
+    sentences += [
+        *noise_sentences(facts),
+        f"This is for one test at {percent(1 - facts.confidence)}, with the study's own errors. The report adjusts for "
+        f"{tests} tests of terms: where nothing else moves, an effect has to be up to {stricter} times as large.",
+        *cautions(facts),
+    ]
+    tables = [detected_table(facts, response) for response in facts.noise if facts.rows(response)]
+    return {"finding": finding, "groups": [group("", sentences, tables=tables[:1], folded=tables[1:])]}
+
+
+def cautions(facts: DesignFacts) -> Sentences:
+    """Say where the power is overstated, or a verdict cannot be had."""
+    sentences = []
+    count = errors_of(facts.design.runs).count
+    if count is not None:
+        each = len(facts.design.runs) / count
+        sentences.append(
+            f"The runs share {count} trajectories and are reckoned here as if their errors were independent. Where the "
+            "errors of one trajectory go together, effects of everything but epochs must be larger, by up to "
+            f"{number(each**0.5, 1)} times."
+        )
+    if len(facts.config["sweep"]["seeds"]) == 1:
+        sentences.append("At one seed the study does not measure its noise, and the report cannot test lack of fit.")
+    return sentences
+
+
+def detected_table(facts: DesignFacts, response: str) -> Table:
+    """Return one row a term: the smallest effect found, in coded and natural units and over the range."""
+    bound = facts.smallest_effects[response].value
+    shown = [
+        ("Term", lambda row: cell(term_label(row["term"]), note=unit_label(row["unit"]))),
+        *columns(significant, coded="Coded coefficient#", natural="Natural units#", change="Over the range#"),
+        ("Share of interest#", lambda row: "" if bound is None else f"{100 * row['change'] / bound:.0f} %"),
+    ]
+    caption = f"Smallest effects on {response_label(response)} found with {percent(power.POWER)} power"
+    return listed(caption, facts.rows(response), shown)
+
+
+def variant_name(variant: Variant, planned: Variant) -> str:
+    """Say what is different in a variant."""
+    if variant.factor:
+        return f"one more level, {factor_label(variant.factor)} {level(variant.level)}"
+    return f"{variant.seeds} seeds" if variant.seeds != planned.seeds else "as planned"
+
+
+def more_sentences(facts: DesignFacts) -> Sentences:
+    """Say what more seeds and more levels would buy."""
+    planned, *larger = facts.variants
+    return [f"{sentence_case(variant_name(variant, planned))}: {bought(variant, planned)}." for variant in larger]
+
+
+def bought(variant: Variant, planned: Variant) -> str:
+    """Say what a variant costs and by how much it lowers what can be found."""
+    cost = f"{variant.runs - planned.runs:,} more runs, {about(variant.seconds - planned.seconds)} more"
+    if variant.detected is None:
+        return f"{cost}, and the analysis would stop"
+    if planned.detected is None:
+        return f"{cost}, and the analysis would not stop"
+    names = [variant.factor] if variant.factor else list(planned.detected)
+    change = max(variant.detected[name] / planned.detected[name] for name in names) - 1
+    of_what = factor_label(variant.factor) if variant.factor else "every factor"
+    smaller = f"{100 * abs(change):.0f} % {'larger' if change > 0 else 'smaller'}"
+    return f"{cost}, the smallest slope found of {of_what} {smaller}"
+
+
+def more_section(facts: DesignFacts) -> Section:
+    """Return what more seeds and levels would buy."""
+    seeds, *levels = more_sentences(facts)
+    if not levels:
+        levels = ["The points are not a grid of levels: more points, or wider levels, would be the way to grow it."]
+    first = next(iter(facts.noise))
+    folded = [variants_table(facts, first)] if facts.rows(first) else []
+    levels.append("Only the new runs are trained; those that are done count as done.")
+    return {"finding": seeds, "groups": [group("", levels, tables=folded)]}
+
+
+def variants_table(facts: DesignFacts, response: str) -> Table:
+    """Return one row a variant: runs, time, and the smallest slope found of each factor."""
+    sd, planned = facts.noise[response].sd, facts.variants[0]
+    names = list(facts.design.codings)
+    rows = [
+        [
+            sentence_case(variant_name(variant, planned)),
+            f"{variant.runs:,}",
+            about(variant.seconds),
+            *("" if variant.detected is None else significant(variant.detected[name] * sd) for name in names),
+        ]
+        for variant in facts.variants
+    ]
+    titles = ["Study", "Runs#", "Time from now#", *factor_titles(names).values()]
+    caption = (
+        f"Smallest slopes of {response_label(response)} found with {percent(power.POWER)} power, per doubling of a "
+        "factor on a logarithmic scale, else per unit. In other metrics they change by the same shares."
+    )
+    return table(caption, titles, rows)

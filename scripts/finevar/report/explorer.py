@@ -12,7 +12,8 @@ from scipy import stats
 from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION
 from finevar.study.coding import Coding, Term, term_name, terms
 from finevar.tables import are_found
-from finevar.words.formatting import factor_label, is_missing, response_label, sentence_case
+from finevar.words.formatting import factor_label, response_label, sentence_case
+from finevar.words.numbers import is_missing
 
 DIGITS = 6  # more than any view shows
 
@@ -42,7 +43,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
 
 
 def factor(name: str, coding: Coding) -> dict[str, Any]:
-    """Return how a factor's slider works: coded from -1 to 1, told in natural units."""
+    """Return how a factor's slider works: coded from -1 to 1, labelled in natural units."""
     return {
         "name": name,
         "label": sentence_case(factor_label(name)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,41 +19,61 @@ from finevar.figures import tuning as tuning_chart
 from finevar.figures import variability as variability_chart
 from finevar.figures.drawing import Drawing
 from finevar.figures.names import SURFACE, kind_of, response_of
+from finevar.jobs.forks import in_forks
 from finevar.report import tables as report_tables
 from finevar.report.explorer import explorer_data
-from finevar.report.sections import calibration as calibration_section
+from finevar.report.parts import Labels, Row, Tables
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import failures as failures_section
 from finevar.report.sections import found as found_section
 from finevar.report.sections import paired as paired_section
 from finevar.report.sections import regressions as sections
 from finevar.report.sections import robustness as robustness_section
-from finevar.report.sections import tradeoffs as tradeoffs_section
-from finevar.report.sections import tuning as tuning_section
-from finevar.report.sections import variability as variability_section
+from finevar.report.sections import titled_modules
 from finevar.report.summary import summary
 from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
-from finevar.words import caveats, completeness, formatting, wording
+from finevar.words import caveats, completeness, wording
+from finevar.words.formatting import (
+    factor_label,
+    joined,
+    response_label,
+    response_labels,
+    sentence_case,
+    settings_list,
+    together,
+)
+from finevar.words.numbers import duration, is_missing, level, percent
 
+ANSWERS = {  # by verdict, in the answer's order
+    "effect": "What moved",
+    "joint": "Interactions and curvature",
+    "undecided": "What is undecided",
+    "negligible": "What is negligible",
+    "none": "What has no verdict",
+}
 LARGEST_SVG = 100_000  # characters of a figure's drawing for pages without scripts; a larger one becomes an image
 TEMPLATES = Path(__file__).parent / "templates"
-# Sections of their own module, by the name that the page has for them.
-SECTIONS = {
+ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)  # fmt: skip
+for template in ("report.html", "macros.html", "explorer.html"):  # compiled by the process of which jobs are forks
+    ENVIRONMENT.get_template(template)
+# What stands within the template's sections, by the name that it has for them.
+PARTS = {
     "failures": failures_section.section,
     "paired": paired_section.section,
-    "tradeoffs": tradeoffs_section.section,
-    "calibration": calibration_section.section,
-    "variability": variability_section.section,
-    "tuning": tuning_section.section,
     "claims": claims_section.section,
     "robustness": robustness_section.section,
 }
 
-Tables = Mapping[str, pd.DataFrame]
+Facts = Mapping[str, Any]
 
 
-def render_page(tables: Tables, figures: Mapping[str, Drawing], facts: Mapping[str, Any], program: str) -> str:
+def render_page(
+    tables: Tables, figures: Mapping[str, Drawing], facts: Facts, program: str, *, processes: int = 1
+) -> str:
     """Return the report as one HTML page that loads nothing from elsewhere.
 
     tables: metrics, those of tables.page_tables, and baselines, with one row per evaluation data set.
@@ -60,105 +81,92 @@ def render_page(tables: Tables, figures: Mapping[str, Drawing], facts: Mapping[s
     facts: config (checked, defaults filled in), factors, datasets (what the preparation of each data set found), and
     interim, whether the study is still under way.
     program: JavaScript that draws the figures.
+    processes: that make the page's parts.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
-    labels, analysis = fitted_names(tables, facts), facts["config"]["analysis"]
+    labels, analysis, factors = fitted_names(tables, facts), facts["config"]["analysis"], list(facts["factors"])
     confidence, model = analysis["confidence"], analysis["model"]
     found = are_found(tables["metrics"])
-    context = {
+    parts = {
+        "matching": partial(sections.baselines, tables, labels, factors, confidence),
+        "figures": lambda: {name: figure(name, drawing, tables, facts) for name, drawing in figures.items()},
+        "answer": partial(answer, tables, facts),
+        "explorer": partial(explorer_data, tables, labels, facts),
+        "effects": partial(effects, tables, facts),
+        "surfaces": partial(surfaces, tables, figures, facts),
+        "interplay": partial(sections.interplay, tables, labels, confidence),
+        "slopes": partial(sections.slopes, tables, labels, confidence),
+        "optimum": partial(sections.optimum, tables, labels, confidence),
+        "checks": partial(sections.checks, tables, labels, factors, model, confidence),
+        "sensitivity": partial(sections.sensitivity, tables, labels, confidence),
+        "points": partial(points, tables, facts),
+        "provenance": partial(provenance, tables, facts),
+    }
+    modules, known = titled_modules(), (tables, labels, factors, confidence)
+    sections_of = PARTS | {name: module.section for name, module in modules.items()}
+    parts |= {name: partial(section, *known) for name, section in sections_of.items()}
+    context = dict(zip(parts, in_forks([*parts.values()], processes), strict=True)) | {
         "study": facts["config"]["study"],
         "interim": facts["interim"],
-        "answer": answer(tables, facts),
-        "explorer": explorer_data(tables, labels, facts),
         "found": found_section.page(tables, names(tables, facts), facts) if found else None,
         "design": None if found else design(tables, facts),
         "baseline": None if found else baseline(tables, facts),
-        "effects": effects(tables, facts),
-        "figures": {name: figure(name, drawing, tables, facts) for name, drawing in figures.items()},
-        "surfaces": surfaces(tables, figures, facts),
-        "interplay": sections.interplay(tables, labels, confidence),
-        "slopes": sections.slopes(tables, labels, confidence),
-        "optimum": sections.optimum(tables, labels, confidence),
-        "matching": sections.baselines(tables, labels, list(facts["factors"]), confidence),
-        "checks": sections.checks(tables, labels, list(facts["factors"]), model, confidence),
-        "sensitivity": sections.sensitivity(tables, labels, confidence),
-        "points": points(tables, facts),
-        "provenance": provenance(tables, facts),
-        "confidence": formatting.percent(confidence),
-        "error_rate": formatting.percent(1 - confidence),
+        "confidence": percent(confidence),
+        "error_rate": percent(1 - confidence),
         "program": program,
     }
-    told = {name: section(tables, labels, list(facts["factors"]), confidence) for name, section in SECTIONS.items()}
-    return environment.get_template("report.html").render(context | told)
+    context["own"] = {name: context.pop(name) for name in modules}
+    context["titles"] = {name: module.TITLE for name, module in modules.items()}
+    return ENVIRONMENT.get_template("report.html").render(context)
 
 
-def answer(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+def answer(tables: Tables, facts: Facts) -> dict[str, Any]:
     """Return headline, verdict table and the sentences behind it, grouped by verdict."""
     labels, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
-    effect_rows, fits = tables["effects"], tables["fits"]
-    titles = {"effect": "What moved", "undecided": "What is undecided", "negligible": "What is negligible"}
+    effect_rows, fitted = tables["effects"], fitted_names(tables, facts)
     interactions = second_order(tables, ["two_way"])
-    groups = []
-    for verdict, title in titles.items():
-        told = [
-            wording.effect_sentence(row, labels[row["response"]], confidence, partners(row, interactions))
-            for row in effect_rows[effect_rows["verdict"] == verdict].to_dict("records")
-        ]
-        groups.append({"verdict": verdict, "title": title, "sentences": told})
-    open_rows = effect_rows[effect_rows["verdict"].isna()].to_dict("records")
-    stopped = gate_sentences(fits, labels)
-    stopped += [wording.effect_sentence(row, labels[row["response"]], confidence) for row in open_rows]
-    groups.insert(
-        1, {"verdict": "joint", "title": "Interactions and curvature", "sentences": joint(tables, labels, confidence)}
-    )
-    groups.append({"verdict": "none", "title": "What has no verdict", "sentences": stopped})
+    said: dict[str, list[str]] = {"none": gate_sentences(tables["fits"], labels)}
+    for row in effect_rows.to_dict("records"):
+        known = not is_missing(row["verdict"])
+        apart = partners(row, interactions) if known else []
+        sentence = wording.effect_sentence(row, labels[row["response"]], confidence, apart)
+        said.setdefault(row["verdict"] if known else "none", []).append(sentence)
+    where = joined(sorted(tables["metrics"]["dataset"].unique()))
+    bent = second_order(tables, ["two_way", "quadratic"])
+    said["joint"] = [wording.joint_sentence(row, labels[row["response"]], confidence) for row in bent]
     return {
-        "summary": summary(tables, fitted_names(tables, facts), confidence),
-        "headline": wording.headline(effect_rows, fits, labels),
+        "summary": summary(tables, fitted, confidence),
+        "headline": wording.headline(effect_rows, tables["fits"], labels),
         "together": wording.together_sentence(interactions, labels),
-        "interplay": sections.interplay_answer(tables, fitted_names(tables, facts), confidence),
+        "interplay": sections.interplay_answer(tables, fitted, confidence),
         "matrix": report_tables.verdict_matrix(effect_rows, labels, confidence),
-        "groups": [group for group in groups if group["sentences"]],
-        "scope": scope(tables["metrics"]),
+        "groups": [
+            {"verdict": kind, "title": title, "sentences": said[kind]}
+            for kind, title in ANSWERS.items()
+            if said.get(kind)
+        ],
+        "scope": f"Evaluated on {where}. {sentence_case(wording.runs_sentence(tables['metrics']))}",
     }
 
 
-def scope(metrics: pd.DataFrame) -> str:
-    """Say what the answer rests on; of models that were found, found_section does."""
-    if are_found(metrics):
-        return ""
-    where = formatting.joined(sorted(metrics["dataset"].unique()))
-    return f"Evaluated on {where}. {formatting.sentence_case(wording.runs_sentence(metrics))}"
-
-
-def joint(tables: Tables, labels: Mapping[str, str], confidence: float) -> list[str]:
-    """Return sentences on the interactions and squares with an effect."""
-    rows = second_order(tables, ["two_way", "quadratic"])
-    return [wording.joint_sentence(row, labels[row["response"]], confidence) for row in rows]
-
-
-def second_order(tables: Tables, groups: Sequence[str]) -> list[dict[str, Any]]:
+def second_order(tables: Tables, groups: Sequence[str]) -> list[Row]:
     """Return the coefficients of these groups with an effect, absolute and in coded units."""
     rows = tables["coefficients"].query("framework == 'absolute' and units == 'coded' and verdict == 'effect'")
     return rows[rows["group"].isin(groups)].to_dict("records")
 
 
-def partners(row: Mapping[str, Any], interactions: Sequence[Mapping[str, Any]]) -> list[str]:
+def partners(row: Row, interactions: Sequence[Row]) -> list[str]:
     """Return the factors that act together with a row's factor on its response."""
     pairs = [other["term"].split(":") for other in interactions if other["response"] == row["response"]]
     return [name for pair in pairs if row["factor"] in pair for name in pair if name != row["factor"]]
 
 
-def names(tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
+def names(tables: Tables, facts: Facts) -> dict[str, str]:
     """Return the responses' names in words."""
     known = [*facts["config"]["analysis"]["responses"], *tables["fits"]["response"]]
-    return formatting.response_labels(tables["metrics"], dict.fromkeys(known))
+    return response_labels(tables["metrics"], dict.fromkeys(known))
 
 
-def fitted_names(tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
+def fitted_names(tables: Tables, facts: Facts) -> dict[str, str]:
     """Return the names in words of the responses that no gate stopped."""
     fits = tables["fits"]
     fitted = set(fits.loc[(fits["framework"] == "absolute") & fits["gate"].isna(), "response"])
@@ -170,36 +178,33 @@ def gates(fits: pd.DataFrame) -> list[dict[str, Any]]:
     return fits[fits["gate"].notna()].drop_duplicates("response").to_dict("records")
 
 
-def gate_sentences(fits: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
+def gate_sentences(fits: pd.DataFrame, labels: Labels) -> list[str]:
     """Return a sentence on each gate; responses that the same one stopped together."""
-    rows: dict[tuple[str, str], list[str]] = {}
-    for row in gates(fits):
-        rows.setdefault((row["framework"], row["gate"]), []).append(labels[row["response"]])
+    alike = together(((row["framework"], row["gate"]), labels[row["response"]]) for row in gates(fits))
     return [
-        wording.gate_sentence({"framework": framework, "gate": gate}, formatting.joined(names))
-        for (framework, gate), names in rows.items()
+        wording.gate_sentence({"framework": framework, "gate": gate}, joined(names))
+        for (framework, gate), names in alike.items()
     ]
 
 
-def design(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+def design(tables: Tables, facts: Facts) -> dict[str, Any]:
     """Return what was planned and what became of it."""
     metrics, config = tables["metrics"], facts["config"]
     fixed = {name: value for name, value in config["training"].items() if name not in facts["factors"]}
-    spread = {formatting.factor_label(name): formatting.level(value) for name, value in fixed.items()}
     kind = DESIGNS[config["sweep"]["design"]["kind"]]
     return {
         "kind": f"{kind.name}: {kind.meaning}",
         "runs": wording.runs_sentence(metrics),
-        "seeds": formatting.joined([str(seed) for seed in sorted(metrics["seed"].unique())]),
+        "seeds": joined([str(seed) for seed in sorted(metrics["seed"].unique())]),
         "factors": report_tables.factors_table(facts["factors"], config["baseline"]["settings"]),
-        "fixed": ", ".join(f"{name} {value}" for name, value in spread.items()),
+        "fixed": settings_list(fixed),
         "lost": report_tables.lost_runs(metrics),
         "next_start": completeness.next_start_sentences(metrics) if facts["interim"] else [],
         "losses": completeness.completeness_sentences(metrics, facts["factors"], config["analysis"]["model"]),
     }
 
 
-def baseline(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+def baseline(tables: Tables, facts: Facts) -> dict[str, Any]:
     """Return what the baseline is and what it scores, frozen and at its own levels within the study."""
     config, labels, metrics = facts["config"], names(tables, facts), tables["metrics"]
     spec = config["baseline"]
@@ -207,12 +212,11 @@ def baseline(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
         what = f"{config['model']}, fine-tuned on {spec['dataset']} with seed {spec['seed']}"
     else:
         what = f"{config['model']} as its source provides it"
-    settings = {formatting.factor_label(name): formatting.level(value) for name, value in spec["settings"].items()}
     ok = metrics[metrics["status"] == "ok"]
     again = ok[ok["is_baseline_point"].fillna(False).astype(bool)]
     return {
         "what": what,
-        "settings": ", ".join(f"{name} {value}" for name, value in settings.items()),
+        "settings": settings_list(spec["settings"]),
         "differences": "" if again.empty else differences(spec["settings"], config["training"], facts["factors"]),
         "table": report_tables.baselines_table(tables["baselines"], again, labels),
         "sentences": [
@@ -228,13 +232,13 @@ def differences(own: Mapping[str, Any], study: Mapping[str, Any], factors: Mappi
     """Say in which fixed settings the study's runs differ from the baseline's own."""
     pairs = {name: (own.get(name), study.get(name)) for name in study if name not in factors}
     return ", ".join(
-        f"{formatting.factor_label(name)} {formatting.level(there)} instead of {formatting.level(here)}"
+        f"{factor_label(name)} {level(there)} instead of {level(here)}"
         for name, (here, there) in pairs.items()
         if here != there
     )
 
 
-def effects(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+def effects(tables: Tables, facts: Facts) -> dict[str, Any]:
     """Return effects, coefficients of both frameworks, fits, gates and the noise floor."""
     labels, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
     fits, coefficients = tables["fits"], tables["coefficients"]
@@ -242,14 +246,12 @@ def effects(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     fitted = fitted_names(tables, facts)
     return {
         "finding": wording.terms_sentence(coefficients),
-        "largest": wording.largest_sentence(tables["effects"], fitted, confidence),
+        "largest": wording.largest_sentence(tables["effects"], fitted),
         "table": report_tables.effects_table(tables["effects"], labels, confidence),
-        "coded": [
-            report_tables.coefficients_table(coefficients, response, labels[response], "coded") for response in fitted
-        ],
-        "natural": [
-            report_tables.coefficients_table(coefficients, response, labels[response], "natural") for response in fitted
-        ],
+        **{
+            units: [report_tables.coefficients_table(coefficients, name, labels[name], units) for name in fitted]
+            for units in ("coded", "natural")
+        },
         "fits": report_tables.fits_table(absolute, labels),
         "identity": wording.identity_sentence(fits) if fitted else "",
         "floors": [wording.floor_sentence(row, labels[row["response"]]) for row in absolute.to_dict("records")],
@@ -259,84 +261,73 @@ def effects(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def figure(name: str, drawing: Drawing, tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
+def figure(name: str, drawing: Drawing, tables: Tables, facts: Facts) -> dict[str, str]:
     """Return a figure's specification as script-safe JSON, a drawing for pages without scripts, and words for both."""
     response = response_of(name)
-    label = names(tables, facts).get(response, formatting.response_label(response))
+    label = names(tables, facts).get(response, response_label(response))
+    caption, alternative = words(kind_of(name), label, tables, facts)
+    image = base64.b64encode(drawing.png(0.8)).decode() if len(drawing.svg) > LARGEST_SVG else ""
     return {
         "name": name,
         "spec": json.dumps(drawing.spec, separators=(",", ":")).replace("<", "\\u003c"),
-        "still": drawing.svg if len(drawing.svg) <= LARGEST_SVG else picture(drawing),
-        **words(kind_of(name), label, tables, facts),
+        "still": f'<img alt="" src="data:image/png;base64,{image}">' if image else drawing.svg,
+        "caption": caption,
+        "alternative": alternative,
     }
 
 
-def picture(drawing: Drawing) -> str:
-    """Return a figure as an image that stands in the page itself."""
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(drawing.png(0.8)).decode()}">'
-
-
-def words(kind: str, label: str, tables: Tables, facts: Mapping[str, Any]) -> dict[str, str]:
+def words(kind: str, label: str, tables: Tables, facts: Facts) -> tuple[str, str]:
     """Return a figure's caption and text alternative."""
     confidence, runs = facts["config"]["analysis"]["confidence"], int((tables["metrics"]["status"] == "ok").sum())
-    captions = {
-        "calibration": (calibration_chart, lambda told: told.caption(tables["reliability"], runs, confidence)),
-        "variability": (variability_chart, lambda told: told.caption(tables["variability"], runs, confidence)),
-        "tradeoffs": (
-            tradeoffs_chart,
-            lambda told: told.caption(tables["pareto"], tables["pareto_points"], confidence),
-        ),
-        "tuning_curves": (tuning_chart, lambda told: told.caption(tables["tuning_curves"], confidence)),
+    charts = {
+        "calibration": (calibration_chart, ["reliability"], [runs]),
+        "variability": (variability_chart, ["variability"], [runs]),
+        "tradeoffs": (tradeoffs_chart, ["pareto", "pareto_points"], []),
+        "tuning_curves": (tuning_chart, ["tuning_curves"], []),
     }
-    if kind in captions:
-        chart, tell = captions[kind]
-        return {"caption": tell(chart), "alternative": chart.ALTERNATIVE}
-    return {
-        "caption": wording.figure_caption(kind, label, confidence, list(facts["factors"]), runs),
-        "alternative": wording.figure_alternative(kind, label),
-    }
+    if kind not in charts:
+        return wording.figure_words(kind, label, confidence, list(facts["factors"]), runs)
+    chart, used, counted = charts[kind]
+    return chart.caption(*(tables[name] for name in used), *counted, confidence), chart.ALTERNATIVE
 
 
-def surfaces(tables: Tables, figures: Mapping[str, Any], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+def surfaces(tables: Tables, figures: Mapping[str, Any], facts: Facts) -> list[dict[str, Any]]:
     """Return for each surface figure a sentence: where its response is predicted to be best, or why it is not drawn."""
     labels, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
     stopped = {row["response"]: row for row in gates(tables["fits"]) if row["framework"] == "absolute"}
     found = []
-    for name in figures:
-        if kind_of(name) != SURFACE:
-            continue
+    for name in (name for name in figures if kind_of(name) == SURFACE):
         response = response_of(name)
-        label = labels.get(response, formatting.response_label(response))
-        if response in stopped:
-            sentence = wording.gate_sentence(stopped[response], label)
-        else:
+        label, drawn = labels.get(response, response_label(response)), response not in stopped
+        if drawn:
             sentence = wording.extreme_sentence(tables["surface"], response, label, confidence)
-        drawn = response not in stopped
-        found.append({"name": name, "title": formatting.sentence_case(label), "sentence": sentence, "drawn": drawn})
+        else:
+            sentence = wording.gate_sentence(stopped[response], label)
+        found.append({"name": name, "title": sentence_case(label), "sentence": sentence, "drawn": drawn})
     return found
 
 
-def points(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+def points(tables: Tables, facts: Facts) -> dict[str, Any]:
     """Return the observed best and worst points, all points, and all runs."""
     labels, metrics = names(tables, facts), tables["metrics"]
     everything = report_tables.point_means(metrics, list(labels), list(facts["factors"]))
     several = metrics["dataset"].nunique() > 1
     known = labels if are_found(metrics) else report_tables.with_calibration(labels)
-    shown = {"labels": known, "factors": list(facts["factors"]), "several": several}
+    shown = {"labels": known, "factors": list(facts["factors"])}
     return {
-        "extremes": report_tables.extreme_points(everything, labels, **shown),
+        "extremes": report_tables.extreme_points(everything, labels, **shown, several=several),
         "all": report_tables.all_points(everything, **shown),
-        "runs": report_tables.all_runs(metrics, **shown),
+        "runs": report_tables.all_runs(metrics, **shown, several=several),
         "count": len(everything),
     }
 
 
-def provenance(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(tables: Tables, facts: Facts) -> dict[str, Any]:
     """Return what the results were made with and from."""
     metrics, config = tables["metrics"], facts["config"]
     seconds = float(metrics["train_seconds"].sum() + metrics["eval_seconds"].sum())
     return {
-        "seconds": formatting.duration(seconds),
+        "seconds": duration(seconds),
         "software": report_tables.software_table(metrics),
         "datasets": [report_tables.dataset_facts(name, found) for name, found in facts["datasets"].items()],
         "sources": report_tables.sources_table(config.get("sources", {})),

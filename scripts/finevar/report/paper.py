@@ -12,15 +12,14 @@ from finevar.files import write_bytes
 from finevar.reasons import FAILED, MISSING
 from finevar.report import page as report
 from finevar.report import tables as report_tables
-from finevar.report.page import Tables
+from finevar.report.parts import Row, Table, Tables
 from finevar.report.sections import regressions as sections
 from finevar.report.sections.found import models_compared
-from finevar.report.tables import Table
 from finevar.statistics.verdicts import METHODS
-from finevar.study.coding import Coding
 from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
-from finevar.words.formatting import counted, factor_label, joined, level, percent, response_label
+from finevar.words.formatting import counted, factor_label, joined, response_label, settings_list
+from finevar.words.numbers import level, percent
 
 Facts = Mapping[str, Any]
 
@@ -38,6 +37,19 @@ LATEX = {  # what LaTeX reads otherwise, and characters that its default fonts l
     "<": r"$<$",
     ">": r"$>$",
 }
+LATEX_TABLE = r"""\begin{{table}}
+  \centering
+  \caption{{{caption}}}
+  \label{{tab:{label}}}
+  \begin{{tabular}}{{{shape}}}
+    \toprule
+    {titles} \\
+    \midrule
+    {rows}
+    \bottomrule
+  \end{{tabular}}
+\end{{table}}
+"""
 REFERENCES = Path(__file__).parent / "templates" / "references.bib"  # of the methods that a study may use
 SURFACES = {
     "first_order": "a plane",
@@ -57,10 +69,10 @@ def write_kit(tables: Tables, figures: Mapping[str, Drawing], facts: Facts, fold
     for name, drawing in figures.items():
         write_bytes(drawing.pdf(), folder / "figures" / f"{name}.pdf")
         write_bytes(drawing.svg.encode(), folder / "figures" / f"{name}.svg")
-    told = list(methods(tables, facts))
-    write_bytes(("# Methods\n\n" + cited("\n\n".join(told), "[@{}]") + "\n").encode(), folder / "methods.md")
-    paragraphs = [cited(latex(text), r"\cite{{{}}}") for text in told]
-    write_bytes(("\\section*{Methods}\n\n" + "\n\n".join(paragraphs) + "\n").encode(), folder / "methods.tex")
+    paragraphs = list(methods(tables, facts))
+    write_bytes(("# Methods\n\n" + cited("\n\n".join(paragraphs), "[@{}]") + "\n").encode(), folder / "methods.md")
+    typeset = [cited(latex(text), r"\cite{{{}}}") for text in paragraphs]
+    write_bytes(("\\section*{Methods}\n\n" + "\n\n".join(typeset) + "\n").encode(), folder / "methods.tex")
     write_bytes(references(tables, facts).encode(), folder / "references.bib")
 
 
@@ -89,16 +101,11 @@ def markdown_table(found: Table) -> str:
     """Return a table in Markdown, its caption above it."""
     titles = [column["title"] for column in found["columns"]]
     rules = ["--:" if column["kind"] == "number" else "---" for column in found["columns"]]
-    rows = [titles, rules, *([markdown_cell(cell) for cell in row] for row in found["rows"])]
+    rows = [titles, rules, *([printed(cell).replace("|", r"\|") for cell in row] for row in found["rows"])]
     return "\n".join([f"**{found['caption']}**", "", *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
 
 
-def markdown_cell(cell: Mapping[str, Any]) -> str:
-    """Return a cell on one line."""
-    return printed(cell).replace("|", r"\|")
-
-
-def printed(cell: Mapping[str, Any]) -> str:
+def printed(cell: Row) -> str:
     """Return a cell's text, its note in parentheses behind it."""
     text, note = str(cell["text"]), str(cell["note"] or "")
     return f"{text} ({note})" if text and note else text or note
@@ -109,22 +116,9 @@ def latex_table(found: Table, name: str) -> str:
     shape = "".join("r" if column["kind"] == "number" else "l" for column in found["columns"])
     titles = " & ".join(latex(column["title"]) for column in found["columns"])
     rows = [" & ".join(latex(printed(cell)) for cell in row) + r" \\" for row in found["rows"]]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"  \centering",
-            rf"  \caption{{{latex(found['caption'])}}}",
-            rf"  \label{{tab:{name.replace('_', '-')}}}",
-            rf"  \begin{{tabular}}{{{shape}}}",
-            r"    \toprule",
-            rf"    {titles} \\",
-            r"    \midrule",
-            *(f"    {row}" for row in rows),
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            r"\end{table}",
-            "",
-        ]
+    label = name.replace("_", "-")
+    return LATEX_TABLE.format(
+        caption=latex(found["caption"]), label=label, shape=shape, titles=titles, rows="\n    ".join(rows)
     )
 
 
@@ -172,34 +166,25 @@ def design_text(tables: Tables, facts: Facts) -> str:
                      facts["factors"].items()])  # fmt: skip
     design = DESIGNS[config["sweep"]["design"]["kind"]].name
     points = len(metrics[["dataset", "point_id"]].drop_duplicates())
-    states = metrics["status"].value_counts()
+    spec, states = config["baseline"], metrics["status"].value_counts()
+    source = f"fine-tuned on {spec['dataset']}" if "dataset" in spec else "as published"
+    how = f"{source} ({settings_list(spec['settings'])})"
     lost = joined([f"{states[name]} {name}" for name in (*FAILED, MISSING) if name in states])
     return (
         f"We varied {varied} in a {design} design of {counted(points, 'point')}, each run at "
         f"{counted(metrics['seed'].nunique(), 'seed')}: {counted(len(metrics), 'run')}"
         f"{f' ({lost})' if lost else ', all of them complete'}. A seed decides data order, dropout and the initial "
         "head, and is the same at every point, so that seeds are blocks. The question and its metrics follow "
-        f"@lorenzoni2025variability. {baseline_text(config)}"
+        f"@lorenzoni2025variability. Every run starts from one baseline, {config['model']} {how}, and relative "
+        "figures are taken against it."
     )
-
-
-def baseline_text(config: Mapping[str, Any]) -> str:
-    """Say what the baseline is."""
-    spec = config["baseline"]
-    settings = ", ".join(f"{factor_label(name)} {level(value)}" for name, value in spec["settings"].items())
-    how = f"fine-tuned on {spec['dataset']} ({settings})" if "dataset" in spec else f"as published ({settings})"
-    return f"Every run starts from one baseline, {config['model']} {how}, and relative figures are taken against it."
 
 
 def training_text(tables: Tables, facts: Facts) -> str:
     """Say how a run was trained and evaluated, and on what."""
     metrics, config = tables["metrics"], facts["config"]
     ok = metrics[metrics["status"] == "ok"]
-    fixed = ", ".join(
-        f"{factor_label(name)} {level(value)}"
-        for name, value in config["training"].items()
-        if name not in facts["factors"]
-    )
+    fixed = settings_list({name: value for name, value in config["training"].items() if name not in facts["factors"]})
     data = joined(
         [
             f"{name} ({facts['datasets'][name]['train']:,} training and {facts['datasets'][name]['eval']:,} evaluation "
@@ -231,8 +216,8 @@ def analysis_text(tables: Tables, facts: Facts) -> str:
         if clustered
         else "robust to unequal noise (HC3, @mackinnon1985heteroskedasticity)"
     )
-    codings = joined(dict.fromkeys(f"{factor_label(name)} on a {scale_word(coding)} scale" for name, coding in
-                                   facts["factors"].items()).keys())  # fmt: skip
+    scales = {name: "logarithmic" if coding.logarithmic else "linear" for name, coding in facts["factors"].items()}
+    codings = joined([f"{factor_label(name)} on a {scale} scale" for name, scale in scales.items()])
     several = tables["metrics"]["dataset"].nunique() > 1
     blocks = "data sets" if found else "seeds and data sets" if several else "seeds"
     among = "models" if found else "seeds"
@@ -246,11 +231,6 @@ def analysis_text(tables: Tables, facts: Facts) -> str:
         f"where its p-value, adjusted over all terms and metrics by {METHODS['fdr_bh']} @benjamini1995controlling, is "
         f"below {alpha}; otherwise it is undecided."
     )
-
-
-def scale_word(coding: Coding) -> str:
-    """Say on which scale a factor is coded."""
-    return "logarithmic" if coding.logarithmic else "linear"
 
 
 def cited(text: str, style: str) -> str:

@@ -67,17 +67,14 @@ def aggregate_metrics(
     by_id = {row["run_id"]: row for row in mark_collapsed(found, places, baselines)}
     rows = []
     for run in expected:
-        row = by_id.get(run["run_id"]) or missing_row(run, logs)
+        row = by_id.get(run["run_id"])
+        if row is None:
+            ending = run_ending(run["dataset"], run["run_id"], logs)
+            row = run | {"status": "missing", "reason": ending.sentence, "ending": ending.code}
         beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in RESPONSES}
         at_baseline = all(run[name] == level for name, level in baseline_settings.items())
         rows.append(row | beside | {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)})
     return pa.Table.from_pylist(rows, schema=STUDY_METRICS)
-
-
-def missing_row(run: Row, logs: Path | None) -> Row:
-    """Return the row of a run without metrics, with how its last attempt ended, as its logs tell it."""
-    ending = run_ending(run["dataset"], run["run_id"], logs)
-    return run | {"status": "missing", "reason": ending.sentence, "ending": ending.code}
 
 
 def trajectory_id(run: Row) -> str:
@@ -141,8 +138,7 @@ def aggregate_curves(expected: Sequence[Row], trainings: Sequence[Path]) -> pa.T
     steps = pa.concat_tables(tables).to_pandas() if tables else TRAINING.empty_table().to_pandas()
     run = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
     bins = bin_steps(steps.assign(run=run))
-    names = ["run_id", "dataset", "seed", *SETTINGS]
-    runs = pd.DataFrame([{name: row[name] for name in names} for row in expected], columns=names)
+    runs = pd.DataFrame(expected, columns=["run_id", "dataset", "seed", *SETTINGS])
     whole = pd.concat([runs.iloc[bins.pop("run")].reset_index(drop=True), bins], axis=1)[LEARNING_CURVES.names]
     return pa.Table.from_pandas(whole, schema=LEARNING_CURVES, preserve_index=False)
 
@@ -153,13 +149,8 @@ def bin_steps(steps: pd.DataFrame) -> pd.DataFrame:
     step_seconds = steps.groupby("run")["seconds"].diff().fillna(steps["seconds"])
     grouped = steps.assign(step_seconds=step_seconds).groupby(["run", ticks])
     sums = grouped[["tokens", "step_seconds"]].sum()
-    bins = pd.DataFrame(
-        {
-            "epoch": grouped["epoch"].max(),
-            "loss": grouped["loss"].mean(),
-            "tokens_per_second": sums["tokens"] / sums["step_seconds"].where(sums["step_seconds"] > 0),
-        }
-    )
+    speed = sums["tokens"] / sums["step_seconds"].where(sums["step_seconds"] > 0)
+    bins = grouped.agg(epoch=("epoch", "max"), loss=("loss", "mean")).assign(tokens_per_second=speed)
     return bins.reset_index("run").reset_index(drop=True)
 
 

@@ -14,6 +14,7 @@ from finevar.columns import PREDICTIONS
 from finevar.errors import InputError
 from finevar.metrics import RESPONSES, Evaluated
 from finevar.parquet import read_tables
+from finevar.results.run_metrics import logits_of
 from finevar.study.paths import RUNS, there
 
 
@@ -34,10 +35,8 @@ def run_file(root: str | Path, dataset: str, run_id: str) -> Path:
 
 def read_runs(runs: pd.DataFrame, root: str | Path = RUNS) -> dict[str, Predictions]:
     """Return the predictions of finished runs by data set, in the runs' order."""
-    return {
-        str(dataset): read_predictions([run_file(root, str(dataset), run_id) for run_id in found["run_id"]])
-        for dataset, found in runs.groupby("dataset", sort=False)
-    }
+    groups = [(str(name), found["run_id"]) for name, found in runs.groupby("dataset", sort=False)]
+    return {name: read_predictions([run_file(root, name, run_id) for run_id in ids]) for name, ids in groups}
 
 
 def read_predictions(paths: Sequence[str | Path]) -> Predictions:
@@ -49,31 +48,21 @@ def read_predictions(paths: Sequence[str | Path]) -> Predictions:
     first = tables[0]
     for path, table in zip(paths, tables, strict=True):
         if not (table["example_id"].equals(first["example_id"]) and table["label"].equals(first["label"])):
-            raise different(path, paths[0], found=f"{len(table)} examples that are not those of", what="examples")
-        if classes_of(table) != classes_of(first):
-            raise different(path, paths[0], found="another number of classes than in", what="classes")
+            found, what = f"{len(table)} examples that are not those of", "examples"
+        elif classes_of(table) != classes_of(first):
+            found, what = "another number of classes than in", "classes"
+        else:
+            continue
+        allowed = f"the same {what} in the same order, for all runs and the baseline on a data set"
+        remedy = "Delete both files and start Snakemake again: they are given back or made again, without a training."
+        raise InputError(str(path), found=f"{found} {paths[0]}", allowed=allowed, remedy=remedy)
     logits = np.stack([logits_of(table) for table in tables])
     return Predictions(first["example_id"].to_numpy(), first["label"].to_numpy(), logits)
-
-
-def different(path: str | Path, first: str | Path, *, found: str, what: str) -> InputError:
-    """Return the error of a file of predictions that cannot be set beside another."""
-    return InputError(
-        str(path),
-        found=f"{found} {first}",
-        allowed=f"the same {what} in the same order, for all runs and the baseline on a data set",
-        remedy="Delete both files and start Snakemake again: they are given back or made again, without a training.",
-    )
 
 
 def classes_of(table: pa.Table) -> set[int]:
     """Return the lengths of a table's logits: one, unless the file is wrong."""
     return set(table["logits"].combine_chunks().value_lengths().unique().to_pylist())
-
-
-def logits_of(table: pa.Table) -> np.ndarray:
-    """Return a table's logits, float32 [examples, classes]."""
-    return table["logits"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
 
 
 def read_contributions(runs: pd.DataFrame, response: str, root: str | Path = RUNS) -> dict[str, np.ndarray]:

@@ -45,16 +45,19 @@ def read_run_metrics(paths: Sequence[str | Path]) -> list[Row]:
     current = [table.schema.equals(METRICS) and is_scored_alike(table["engine"][0].as_py()) for table in tables]
     alike = [table for table, is_current in zip(tables, current, strict=True) if is_current]
     rows = iter(pa.concat_tables(alike).to_pylist() if alike else [])
-    return [
-        next(rows) if is_current else scored_again(path, table.to_pylist()[0])
-        for path, table, is_current in zip(paths, tables, current, strict=True)
-    ]
+    found = zip(paths, tables, current, strict=True)
+    return [next(rows) if new else scored_again(path, table.to_pylist()[0]) for path, table, new in found]
 
 
 def is_scored_alike(versions: str | None) -> bool:
     """Say whether this version would score as the one that a row's `engine` names; a published row has none."""
     parts = (versions or engine()).split(".")
     return len(parts) == len(engine().split(".")) and parts[-1] == ENGINES["metrics"]
+
+
+def logits_of(table: pa.Table) -> np.ndarray:
+    """Return the logits of a table of predictions, float32 [examples, classes]."""
+    return table["logits"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
 
 
 def scored_again(path: str | Path, row: Row) -> Row:
@@ -66,7 +69,6 @@ def scored_again(path: str | Path, row: Row) -> Row:
     scored = UNDEFINED
     if row["status"] == "ok":
         table = read_table(Path(path).with_name("predictions.parquet"), PREDICTIONS)
-        logits = table["logits"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
-        scored = metrics(logits, np.asarray(table["label"]))
+        scored = metrics(logits_of(table), np.asarray(table["label"]))
     versions = f"{row['engine'].rpartition('.')[0]}.{ENGINES['metrics']}"
     return {name: (row | scored).get(name) for name in METRICS.names} | {"engine": versions}

@@ -32,9 +32,10 @@ def as_table(name: str, rows: Rows) -> pa.Table:
 
 def write_tables(tables: Mapping[str, Rows], paths: Iterable[str]) -> None:
     """Write analysis tables to the paths named after them, as Parquet or as CSV by suffix."""
-    for path in map(Path, paths):
-        table = as_table(path.stem, tables[path.stem])
-        (write_csv if path.suffix == ".csv" else write_table)(table, path)
+    places = list(map(Path, paths))
+    made = {name: as_table(name, tables[name]) for name in {place.stem for place in places}}
+    for place in places:
+        (write_csv if place.suffix == ".csv" else write_table)(made[place.stem], place)
 
 
 def write_csv(table: pa.Table, path: str | Path) -> None:

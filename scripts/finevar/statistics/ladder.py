@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -26,10 +25,14 @@ def ladder_rows(surface: Surface, order: str, unequal: str | None) -> Rows:
     before = fit_ols(surface.fit.values, design_matrix(surface.runs, surface.codings, [()])[0], surface.errors)
     rows = []
     for rung, columns, fit in rungs:
-        added = [number for number, term in enumerate(columns) if term_group(term) == GROUP_OF_RUNG[rung]]
-        wald = dict(zip(("f_robust", "p_robust"), wald_test(fit, added), strict=True))
         row = {"response": surface.response, "rung": rung, "parameters": len(fit.params), "chosen": rung == order}
-        rows.append(row | quality(fit) | sequential(before, fit, largest, unequal) | wald)
+        df, sum_sq = before.df_resid - fit.df_resid, before.ssr - fit.ssr
+        f_value = sum_sq / df / (largest.ssr / largest.df_resid)
+        row |= {"df": df, "sum_sq": sum_sq, "f_value": f_value, "df_residual": largest.df_resid}
+        row |= {"p_value": None if unequal else float(stats.f.sf(f_value, df, largest.df_resid)), "reason": unequal}
+        added = [number for number, term in enumerate(columns) if term_group(term) == GROUP_OF_RUNG[rung]]
+        row |= dict(zip(("f_robust", "p_robust"), wald_test(fit, added), strict=True))
+        rows.append(row | quality(fit))
         before = fit
     return rows
 
@@ -44,15 +47,6 @@ def climb(surface: Surface) -> list[tuple[str, list[Term], Fit]]:
         if not nothing_new and not obstacle(matrix, surface.errors):
             kept.append((rung, columns, fit_ols(surface.fit.values, matrix, surface.errors)))
     return kept
-
-
-def sequential(before: Fit, fit: Fit, largest: Fit, unequal: str | None) -> dict[str, Any]:
-    """Return the sum of squares that a rung adds, and its F against the largest rung's residual mean square."""
-    df, sum_sq = before.df_resid - fit.df_resid, before.ssr - fit.ssr
-    f_value = sum_sq / df / (largest.ssr / largest.df_resid)
-    p = None if unequal else float(stats.f.sf(f_value, df, largest.df_resid))
-    tested = {"f_value": f_value, "df_residual": largest.df_resid, "p_value": p, "reason": unequal}
-    return {"df": df, "sum_sq": sum_sq} | tested
 
 
 def quality(fit: Fit) -> dict[str, float]:

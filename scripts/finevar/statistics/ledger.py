@@ -44,22 +44,34 @@ class Ledger:
 
     sources: tuple[str, ...]
     df: np.ndarray  # [sources]
-    variances: np.ndarray  # [sources]
-    sampling: float  # variance that test-set sampling makes; zero where it is not known
-    sampling_shares: np.ndarray  # [sources], the part that it took out of each; not a number where it is not known
+    found: np.ndarray  # [sources], variances before that of test-set sampling is taken out
+    taken: np.ndarray  # [sources], what test-set sampling makes of them; zero where it is not known
+    known: bool  # whether it is
     drawn: np.ndarray | None  # [draws, sources + 1], that of test-set sampling last
     cautious: np.ndarray | None  # likewise, for upper limits
     division: np.ndarray  # how a source's variance divides among the sets of factors [sources, sets]
     holds: np.ndarray  # which factors a set holds, as zeros and ones [sets, factors]
 
     @property
-    def total(self) -> float:
-        """Return the sum of all variances."""
-        return float(self.variances.sum() + self.sampling)
+    def variances(self) -> np.ndarray:
+        """Return the variances [sources] without test-set sampling."""
+        return np.maximum(self.found - self.taken, 0)
+
+    @property
+    def sampling_shares(self) -> np.ndarray:
+        """Return the part [sources] that test-set sampling made of each variance; NaN where it is not known."""
+        where = (self.found > 0) & self.known
+        return np.clip(np.divide(self.taken, self.found, out=np.full_like(self.found, np.nan), where=where), 0, 1)
+
+    @property
+    def sampling(self) -> float:
+        """Return the variance that test-set sampling makes."""
+        return max(float(self.taken.sum()), 0.0)
 
     def shares(self) -> np.ndarray:
         """Return the sources' shares of the total, that of test-set sampling last [sources + 1]."""
-        return np.append(self.variances, self.sampling) / self.total
+        parts = np.append(self.variances, self.sampling)
+        return parts / parts.sum()
 
     def share_limits(self, confidence: float) -> np.ndarray | None:
         """Return lower and upper limits of those shares [2, sources + 1]; None where there is one seed."""
@@ -125,17 +137,19 @@ def taken_by(sentences: Sequence[Sentences], sources: int) -> np.ndarray:
     return sum((part.squares.sum(0) / part.pairs for part in sentences), start=np.zeros(sources))
 
 
-def draw_sampling(
-    rng: np.random.Generator, sentences: Sequence[Sentences], draws: int, sources: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw sentences again; return what their sampling makes in all and along the effects, [draws, sources] each."""
+def draw_errors(sentences: Sequence[Sentences], draws: int, sources: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw sentences again, from a fixed seed; return what their sampling makes in all and along the effects.
+
+    And levels for the confidence distributions; [draws, sources] each.
+    """
+    rng = np.random.default_rng(DRAWS_SEED)
     sampling, along = np.zeros((2, draws, sources))
     for part in sentences:
         count = len(part.squares)
         weights = rng.multinomial(count, np.full(count, 1 / count), size=draws) / part.pairs
         sampling += weights @ part.squares
         along += weights @ part.along
-    return sampling, along
+    return sampling, along, spread_levels(rng, draws, sources)
 
 
 # Complete grids -------------------------------------------------------------------------------------------------------
@@ -149,16 +163,15 @@ def grid_ledger(grid: Grid, values: np.ndarray, columns: Sequence[np.ndarray], d
     coefficients = grid.coefficients(values[grid.runs])
     squares = grid.by_source(coefficients**2)
     sentences = [grid_sentences(grid, coefficients, column) for column in columns]
-    found, taken = unbiased(grid, squares), unbiased(grid, taken_by(sentences, len(squares)))
     drawn, cautious = draw_grid(grid, squares, sentences, draws) if grid.replicated else (None, None)
     settings = [number for number, axes in enumerate(grid.sets) if axes and axes <= set(grid.factors)]
     parts = grid.by_set(coefficients**2) * grid.membership.T
     return Ledger(
         sources=grid.sources,
         df=grid.df,
-        variances=np.maximum(found - taken, 0),
-        sampling=float(taken.sum()),
-        sampling_shares=shares_taken(found, taken, bool(columns)),
+        found=unbiased(grid, squares),
+        taken=unbiased(grid, taken_by(sentences, len(squares))),
+        known=bool(columns),
         drawn=drawn,
         cautious=cautious,
         division=np.divide(parts, squares[:, None], out=np.zeros_like(parts), where=parts > 0)[:, settings],
@@ -172,12 +185,6 @@ def grid_sentences(grid: Grid, coefficients: np.ndarray, columns: np.ndarray) ->
     squares, products = grid.by_source(coefficients**2), grid.by_source(own * coefficients) ** 2
     along = np.divide(products, squares, out=np.zeros_like(products), where=squares > 0)
     return Sentences(grid.by_source(own**2), along)
-
-
-def shares_taken(found: np.ndarray, taken: np.ndarray, known: bool) -> np.ndarray:
-    """Return the part of each source's variance that test-set sampling took out; not a number where it is not known."""
-    shares = np.divide(taken, found, out=np.full_like(found, np.nan), where=(found > 0) & known)
-    return np.clip(shares, 0, 1)
 
 
 def unbiased(grid: Grid, squares: np.ndarray) -> np.ndarray:
@@ -198,13 +205,12 @@ def draw_grid(
 
     Seeds are the study's own. Errors of a source: noise along each of its contrasts, and the sampling of sentences.
     """
-    rng = np.random.default_rng(DRAWS_SEED)
-    sampling, along = draw_sampling(rng, sentences, draws, len(squares))
-    levels = spread_levels(rng, draws, len(squares))
+    sampling, along, levels = draw_errors(sentences, draws, len(squares))
     error = squares[-1] / chdtri(grid.df[-1], 1 - levels[:, -1:])
     noise = np.maximum(error - sampling[:, -1:] / grid.df[-1], 0)
     effects = draw_effects(squares, grid.df * noise + sampling, noise + along, levels)
-    return tuple(np.column_stack([found[:, :-1], noise[:, 0] * grid.df.sum(), sampling.sum(1)]) for found in effects)
+    beside = [noise * grid.df.sum(), sampling.sum(1, keepdims=True)]
+    return tuple(np.hstack([found[:, :-1], *beside]) for found in effects)
 
 
 def draw_effects(

@@ -13,7 +13,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 from finevar.statistics.covariance import Fit, clustered_by, fit_ols, jackknife_sums, jackknife_weights
 from finevar.statistics.estimability import obstacle
 from finevar.statistics.regression import Rows, Surface
-from finevar.statistics.specifications import agreement, as_trajectories, other_errors, unbounded
+from finevar.statistics.specifications import agreement, other_errors, unbounded
 from finevar.statistics.suspects import without_suspects
 from finevar.study.coding import design_matrix
 
@@ -79,7 +79,7 @@ def refits(surface: Surface, numbers: Sequence[int]) -> dict[str, Rows]:
         name: without(errors, numbers)
         if isinstance(errors, str)
         else estimates(fit_ols(fit.values, fit.matrix, errors), numbers)
-        for name, errors in other_errors(surface, fit.matrix, as_trajectories(surface)).items()
+        for name, errors in other_errors(surface, fit.matrix).items()
     }
 
 
@@ -113,11 +113,8 @@ def without_odd_runs(surface: Surface, numbers: Sequence[int]) -> dict[str, Rows
     if again is surface:
         return {}
     if isinstance(again, Surface):
-        return {"without_suspects": estimates(again.fit, numbers)}
+        return {"without_suspects": as_reported(again, numbers)}
     return {"without_suspects": without("the other runs do not estimate every term", numbers)}
-
-
-# Permutation ----------------------------------------------------------------------------------------------------------
 
 
 def permutation(surface: Surface, numbers: Sequence[int], draws: int = PERMUTATIONS) -> Rows:
@@ -130,20 +127,14 @@ def permutation(surface: Surface, numbers: Sequence[int], draws: int = PERMUTATI
     projection = fit.bread @ fit.matrix.T
     weights = jackknife_weights(fit.matrix, fit.bread, surface.errors.clusters)
     observed = [studentised(surface, fit.values[:, None], projection, weights, number)[0] for number in numbers]
-    reduced = [without_term(fit.values, fit.matrix, number) for number in numbers]
+    bases = (np.linalg.qr(np.delete(fit.matrix, number, axis=1))[0] for number in numbers)
+    reduced = [basis @ (basis.T @ fit.values) for basis in bases]  # fitted without the term
     larger = np.zeros(len(observed))
     for move in shuffles(surface, draws):
-        for row, (number, (fitted, residual)) in enumerate(zip(numbers, reduced, strict=True)):
-            t = studentised(surface, fitted[:, None] + move(residual), projection, weights, number)
+        for row, (number, fitted) in enumerate(zip(numbers, reduced, strict=True)):
+            t = studentised(surface, fitted[:, None] + move(fit.values - fitted), projection, weights, number)
             larger[row] += (np.abs(t) >= abs(observed[row]) * (1 - 1e-12)).sum()
     return [{"p_value": float(count + 1) / (draws + 1), "refits": draws} for count in larger]
-
-
-def without_term(values: np.ndarray, matrix: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return fitted values and residuals [runs] of the model without one term."""
-    basis = np.linalg.qr(np.delete(matrix, number, axis=1))[0]
-    fitted = basis @ (basis.T @ values)
-    return fitted, values - fitted
 
 
 def studentised(
@@ -177,9 +168,6 @@ def shuffles(surface: Surface, draws: int) -> Iterator[Callable[[np.ndarray], np
         yield lambda residual, places=places: residual[places]
 
 
-# Leaving parts out ----------------------------------------------------------------------------------------------------
-
-
 def leave_out(surface: Surface, column: str, numbers: Sequence[int]) -> Rows:
     """Return the range of each term's p-value over fits without one cell, seed or data set."""
     labels = surface.cells if column == "cell" else surface.runs[column].to_numpy()
@@ -200,7 +188,10 @@ def leave_out(surface: Surface, column: str, numbers: Sequence[int]) -> Rows:
 def p_without(surface: Surface, kept: np.ndarray) -> np.ndarray | None:
     """Return the terms' p-values of a fit on some of the runs [runs], or None where it cannot be made."""
     runs = surface.runs.loc[kept, [*surface.codings, "seed", "dataset"]]
-    matrix, _ = design_matrix(runs, surface.codings, surface.columns)
+    if all(runs[block].nunique() == surface.runs[block].nunique() for block in ("seed", "dataset")):
+        matrix = surface.fit.matrix[kept]
+    else:  # of fewer blocks, whose columns differ
+        matrix, _ = design_matrix(runs, surface.codings, surface.columns)
     clusters = surface.errors.clusters
     errors = surface.errors if clusters is None else clustered_by(clusters[kept], "")
     return None if obstacle(matrix, errors) else fit_ols(surface.fit.values[kept], matrix, errors).pvalues

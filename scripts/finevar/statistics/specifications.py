@@ -30,7 +30,7 @@ def specifications(surface: Surface) -> list[tuple[dict[str, Any], Surface | Obs
     A specification is the surface that it gives, or what keeps its coding and degree from being estimated.
     """
     found: list[tuple[dict[str, Any], Surface | Obstacle]] = []
-    trajectories, free = as_trajectories(surface), unbounded(surface)
+    free = unbounded(surface)
     scales = {RAW: surface.fit.values} | ({} if free is None else {UNBOUNDED: free})
     forms = itertools.product(codings_to_try(surface.codings).items(), degrees_to_try(list(surface.codings)).items())
     for (coding, codings), (degree, columns) in forms:
@@ -41,7 +41,7 @@ def specifications(surface: Surface) -> list[tuple[dict[str, Any], Surface | Obs
         matrix, parameters = design_matrix(surface.runs, codings, columns)
         form = dataclasses.replace(surface, codings=codings, columns=columns, names=parameters)
         same = codings == surface.codings and columns == surface.columns
-        others = other_errors(surface, matrix, trajectories).values()
+        others = other_errors(surface, matrix).values()
         covariances = [surface.errors, *(errors for errors in others if isinstance(errors, Errors))]
         for (scale, values), errors in itertools.product(scales.items(), covariances):
             as_reported = scale == RAW and errors is surface.errors
@@ -66,24 +66,18 @@ def agreement(row: Mapping[str, Any], reported: Mapping[str, Any], alpha: float)
     return bool((row["p_value"] < alpha) == below and (same_sign or not below))
 
 
-# What is varied -------------------------------------------------------------------------------------------------------
-
-
 def codings_to_try(configured: Codings) -> dict[str, Codings]:
-    """Return the codings to try, by name, each once: the config's, all levels as they are, and their logarithms."""
+    """Return the codings to try, by name, each once: the config's, all levels as they are, and their logarithms.
+
+    Of which base a logarithm is makes no difference in coded units.
+    """
     plain = {name: Coding(coding.levels, "identity") for name, coding in configured.items()}
-    logs = {
-        name: Coding(coding.levels, "log2") if min(coding.levels) > 0 else coding for name, coding in configured.items()
-    }
-    others = {"identity": plain, "log2": logs}.items()
-    return {CONFIGURED: configured} | {
-        name: codings for name, codings in others if logarithms(codings) != logarithms(configured)
-    }
-
-
-def logarithms(codings: Codings) -> list[bool]:
-    """Say which factors are on a logarithmic scale; of which base makes no difference in coded units."""
-    return [coding.logarithmic for coding in codings.values()]
+    logs = {name: Coding(own.levels, "log2") if min(own.levels) > 0 else own for name, own in configured.items()}
+    found = {CONFIGURED: configured}
+    for name, codings in {"identity": plain, "log2": logs}.items():
+        if any(codings[factor].logarithmic != own.logarithmic for factor, own in configured.items()):
+            found[name] = codings
+    return found
 
 
 def degrees_to_try(factors: Sequence[str]) -> dict[str, list[Term]]:
@@ -96,26 +90,17 @@ def degrees_to_try(factors: Sequence[str]) -> dict[str, list[Term]]:
     return found
 
 
-def other_errors(surface: Surface, matrix: np.ndarray, trajectories: Errors | None) -> dict[str, Errors | str]:
+def other_errors(surface: Surface, matrix: np.ndarray) -> dict[str, Errors | str]:
     """Return the errors to try beside the surface's own for a matrix [runs, parameters], or why each is left out.
 
-    trajectories: of as_trajectories().
+    Clustered as if runs that differ in epochs only, at one seed, shared a trajectory.
     """
-    clustered: Errors | str = trajectories or "clusters are the default's, or epochs are no factor"
-    if trajectories and obstacle(matrix, trajectories):
-        clustered = "too few clusters"
+    clustered: Errors | str = "clusters are the default's, or epochs are no factor"
+    if surface.errors.clusters is None and "epochs" in surface.codings:
+        same = [*(name for name in surface.codings if name != "epochs"), *TRAJECTORY_BEYOND_EPOCHS]
+        clustered = clustered_by(surface.runs.groupby(same, sort=False).ngroup().to_numpy(), "")
+        clustered = "too few clusters" if obstacle(matrix, clustered) else clustered
     return {"classical": surface.unequal or CLASSICAL, "clustered": clustered}
-
-
-def as_trajectories(surface: Surface) -> Errors | None:
-    """Return the errors as if runs that differ in epochs only, at one seed, shared a trajectory.
-
-    None where they do, or where epochs are no factor.
-    """
-    if surface.errors.clusters is not None or "epochs" not in surface.codings:
-        return None
-    others = [name for name in surface.codings if name != "epochs"]
-    return clustered_by(surface.runs.groupby([*others, *TRAJECTORY_BEYOND_EPOCHS], sort=False).ngroup().to_numpy(), "")
 
 
 def unbounded(surface: Surface) -> np.ndarray | None:

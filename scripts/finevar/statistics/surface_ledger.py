@@ -19,17 +19,7 @@ from scipy.special import chdtri
 
 from finevar.statistics.anova import DATASET, SEED, SEED_POINT, source_rank
 from finevar.statistics.covariance import jackknife_weights
-from finevar.statistics.ledger import (
-    DRAWS,
-    DRAWS_SEED,
-    Ledger,
-    Sentences,
-    draw_effects,
-    draw_sampling,
-    shares_taken,
-    spread_levels,
-    taken_by,
-)
+from finevar.statistics.ledger import DRAWS, Ledger, Sentences, draw_effects, draw_errors, taken_by
 from finevar.statistics.regression import Surface
 from finevar.study.coding import Term
 
@@ -61,19 +51,17 @@ def surface_ledger(surface: Surface, columns: Sequence[np.ndarray] = (), draws: 
     parts, fit = Effects.of(surface), surface.fit
     errors = np.diag(parts.matrix @ fit.cov @ parts.matrix.T) @ parts.membership
     squares = (parts.matrix @ fit.params) ** 2 @ parts.membership
-    found = np.append(squares - errors, fit.ssr / fit.df_resid)
-    sentences = [surface_sentences(surface, parts, column) for column in columns]
-    taken = taken_by(sentences, len(found))
-    drawn, cautious = draw_surface(surface, parts, sentences, draws)
     sources = (*parts.sources, SEED_POINT)
+    sentences = [surface_sentences(surface, parts, column) for column in columns]
+    drawn, cautious = draw_surface(surface, parts, sentences, draws)
     settings = [source for source in parts.sources if source not in (SEED, DATASET)]
     ranks = [float(np.linalg.matrix_rank(parts.matrix[own > 0])) for own in parts.membership.T]
     return Ledger(
         sources=sources,
         df=np.array([*ranks, fit.df_resid]),
-        variances=np.maximum(found - taken, 0),
-        sampling=max(float(taken.sum()), 0.0),
-        sampling_shares=shares_taken(found, taken, bool(columns)),
+        found=np.append(squares - errors, fit.ssr / fit.df_resid),
+        taken=taken_by(sentences, len(sources)),
+        known=bool(columns),
         drawn=drawn,
         cautious=cautious,
         division=np.array([[float(source == name) for name in settings] for source in sources]),
@@ -88,10 +76,8 @@ def draw_surface(
 
     As for a grid, with the covariance of the fit; the noise's scale is a chi-square on the fit's degrees of freedom.
     """
-    fit, rng = surface.fit, np.random.default_rng(DRAWS_SEED)
-    count = len(parts.sources) + 1
-    sampling, sampling_along = draw_sampling(rng, sentences, draws, count)
-    levels = spread_levels(rng, draws, count)
+    fit = surface.fit
+    sampling, sampling_along, levels = draw_errors(sentences, draws, len(parts.sources) + 1)
     ratio = fit.df / chdtri(fit.df, 1 - levels[:, -1:])
     cov = parts.matrix @ fit.cov @ parts.matrix.T
     along = np.einsum("is,ij,js->s", parts.directions, cov, parts.directions)

@@ -13,8 +13,9 @@ from finevar import ROOT
 from finevar.errors import InputError
 from finevar.study.coding import term_name, terms
 from finevar.study.consistency import Config, cut, listed
+from finevar.study.content import is_file
 from finevar.study.schema_values import fill_defaults, read_numbers
-from finevar.study.schemas import HARMLESS, drop_unknown_keys, read_schema, schema_errors, shape_problems, tell
+from finevar.study.schemas import HARMLESS, drop_unknown_keys, problem_of, read_schema, schema_errors, shape_problems
 
 LARGEST_FILE = 1_000_000  # bytes, far above any list of claims
 POWERS = {"2": 2, "3": 3}  # as they are written
@@ -32,9 +33,9 @@ def read_claims(config: Config, known: Sequence[str]) -> tuple[list[Claim], list
     problems: list[InputError] = []
     for number, item in enumerate(config["analysis"]["claims"]):
         where = f"config: analysis.claims[{number}]"
-        found, told = file_claims(item, where) if isinstance(item, str) else ([(where, item)], [])
+        found, wrong = file_claims(item, where) if isinstance(item, str) else ([(where, item)], [])
         placed += found
-        problems += told
+        problems += wrong
     # A term is looked up by its name, so its factors stand in the study's order.
     order = [*config["sweep"]["factors"], *(name for name in known if name not in config["sweep"]["factors"])]
     placed = [(where, complete(claim, order)) for where, claim in placed]
@@ -53,7 +54,7 @@ def file_claims(name: str, where: str) -> tuple[Placed, list[InputError]]:
     schema = read_schema("claims")
     content = read_numbers(raw, schema)
     errors = schema_errors(content, schema)
-    problems = [tell(error, cut(name)) for error in errors]
+    problems = [problem_of(error, cut(name)) for error in errors]
     if any(error.validator not in HARMLESS for error in errors):
         return [], problems
     drop_unknown_keys(errors)
@@ -65,7 +66,8 @@ def read_yaml(name: str, where: str) -> Any:
 
     Raises InputError where there is no such file, or where it is no YAML.
     """
-    path = next((path for path in (Path(name), ROOT / name) if is_readable(path)), None)
+    found = (path for path in (Path(name), ROOT / name) if is_file(path) and path.stat().st_size <= LARGEST_FILE)
+    path = next(found, None)
     if path is None:
         raise InputError(
             where,
@@ -78,14 +80,6 @@ def read_yaml(name: str, where: str) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         reason = cut(" ".join(str(error).split()), 200)
         raise InputError(cut(name), found=reason, allowed="YAML in UTF-8", remedy="Mend the file.") from None
-
-
-def is_readable(path: Path) -> bool:
-    """Say whether a path is that of a file, and of one that is not too large."""
-    try:
-        return path.is_file() and path.stat().st_size <= LARGEST_FILE
-    except OSError:  # a name longer than the file system allows, a folder that one may not enter
-        return False
 
 
 def complete(claim: Mapping[str, Any], order: Sequence[str]) -> Claim:
@@ -115,19 +109,12 @@ def name_problems(placed: Placed, config: Config, order: Sequence[str]) -> Itera
     others = [name for name in order if name not in factors]
     for where, claim in placed:
         if claim["response"] not in analysis["responses"]:
-            yield InputError(
-                f"{where}.response",
-                found=cut(repr(claim["response"])),
-                allowed=listed(analysis["responses"]),
-                remedy="Correct the name, or add it to analysis.responses.",
-            )
+            found, remedy = cut(repr(claim["response"])), "Correct the name, or add it to analysis.responses."
+            yield InputError(f"{where}.response", found=found, allowed=listed(analysis["responses"]), remedy=remedy)
         if canonical(claim["term"], order) is None:
-            yield InputError(
-                f"{where}.term",
-                found=cut(repr(claim["term"])),
-                allowed=f"{listed(own, len(own))}; or a term of other factors, which are {listed(others)}",
-                remedy="Correct the name.",
-            )
+            found = cut(repr(claim["term"]))
+            allowed = f"{listed(own, len(own))}; or a term of other factors, which are {listed(others)}"
+            yield InputError(f"{where}.term", found=found, allowed=allowed, remedy="Correct the name.")
 
 
 def repeated_problems(placed: Placed) -> Iterator[InputError]:

@@ -17,7 +17,9 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     """Return the config with every default filled in; raise InputError with all of its problems."""
     if is_found(raw):
         return read_found_config(raw)
-    config, problems = read_against(raw, study_schema())
+    schema = read_schema("config")
+    schema["$defs"]["design"]["properties"]["kind"]["enum"] = list(DESIGNS)  # the kinds that there are
+    config, problems = read_against(raw, schema)
     config["analysis"]["claims"], wrong = read_claims(config, FACTORS)
     training = TRAINING_DEFAULTS | config["training"]
     baseline = training | config["baseline"]["settings"]
@@ -25,10 +27,3 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     raise_problems([*problems, *wrong, *design_problems(config["sweep"]), *size_problems(config["sweep"])])
     config["training"], config["baseline"]["settings"] = training, baseline
     return config
-
-
-def study_schema() -> Config:
-    """Return the config's schema with the kinds of design that there are."""
-    schema = read_schema("config")
-    schema["$defs"]["design"]["properties"]["kind"]["enum"] = list(DESIGNS)
-    return schema

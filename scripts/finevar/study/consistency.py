@@ -77,9 +77,8 @@ def dataset_problems(config: Config, name: str, dataset: Config) -> Iterator[Inp
     kind = config["sources"].get(dataset["source"], {}).get("kind")
     needed, foreign = ("train_split", FILE_KEYS) if kind == "hub" else ("file", HUB_KEYS)
     if kind and needed not in dataset:
-        yield InputError(
-            where, found=f"no key {needed!r}", allowed=f"{needed!r} for a {kind} source", remedy=f"Add {needed}."
-        )
+        allowed = f"{needed!r} for a {kind} source"
+        yield InputError(where, found=f"no key {needed!r}", allowed=allowed, remedy=f"Add {needed}.")
     for key in foreign:
         if kind and key in dataset:
             yield superfluous(f"{where}.{key}", f"no such key for a {kind} source")
@@ -97,12 +96,8 @@ def dataset_problems(config: Config, name: str, dataset: Config) -> Iterator[Inp
 def column_problems(where: str, dataset: Config) -> Iterator[InputError]:
     """Yield what does not fit together in a data set's columns and labels."""
     if dataset["text"] == dataset["label"]:
-        yield InputError(
-            f"{where}.label",
-            found=cut(repr(dataset["label"])),
-            allowed="another column than `text`",
-            remedy="Correct one.",
-        )
+        allowed = "another column than `text`"
+        yield InputError(f"{where}.label", found=cut(repr(dataset["label"])), allowed=allowed, remedy="Correct one.")
     for key in ("text", "label"):
         if dataset[key] not in dataset.get("columns", [dataset[key]]):
             yield InputError(
@@ -155,12 +150,8 @@ def factor_problems(name: str, coding: Coding, given: set[str]) -> Iterator[Inpu
     """Yield what is wrong with one factor beyond the schema's reach."""
     where, levels = f"config: sweep.factors.{name}", coding.levels
     if name in given:
-        yield InputError(
-            where,
-            found="a factor that `training` fixes too",
-            allowed="one place for each setting",
-            remedy=f"Remove training.{name}.",
-        )
+        found, allowed = "a factor that `training` fixes too", "one place for each setting"
+        yield InputError(where, found=found, allowed=allowed, remedy=f"Remove training.{name}.")
     if coding.logarithmic and min(levels) <= 0:
         yield InputError(
             f"{where}.coding",
@@ -168,7 +159,7 @@ def factor_problems(name: str, coding: Coding, given: set[str]) -> Iterator[Inpu
             allowed="levels above 0 under a logarithm",
             remedy="Use coding: identity, or drop that level.",
         )
-    elif not tells_apart(coding):
+    elif not has_range(coding):
         yield InputError(
             f"{where}.levels",
             found=f"{min(levels):g} to {max(levels):g}, too close or too far apart for the coding {coding.scale}",
@@ -184,8 +175,8 @@ def factor_problems(name: str, coding: Coding, given: set[str]) -> Iterator[Inpu
         )
 
 
-def tells_apart(coding: Coding) -> bool:
-    """Tell whether the levels of a coding have a range that can be computed with."""
+def has_range(coding: Coding) -> bool:
+    """Return whether the levels of a coding have a range that can be computed with."""
     with np.errstate(over="ignore"):
         middle, half_range = coding.middle, coding.half_range
     return np.isfinite([middle, half_range]).all() and half_range > max(1e-9 * abs(middle), 1e-300)
@@ -215,14 +206,10 @@ def tradeoff_problems(analysis: Config) -> Iterator[InputError]:
     asked = analysis["tradeoffs"]
     known = [*analysis["responses"], "seconds"]
     wanted = known if asked["responses"] is None else asked["responses"]
-    for key, names, allowed in (("responses", wanted, known), ("weights", asked["weights"], wanted)):
-        unknown = [name for name in names if name not in allowed]
-        if unknown:
-            yield InputError(
-                f"config: analysis.tradeoffs.{key}",
-                found=listed(unknown),
-                allowed=listed(allowed),
-                remedy="Add it to analysis.responses, or leave it out."
-                if key == "responses"
-                else "Add it to analysis.tradeoffs.responses, or leave its weight out.",
-            )
+    for key, names, allowed, remedy in (
+        ("responses", wanted, known, "Add it to analysis.responses, or leave it out."),
+        ("weights", asked["weights"], wanted, "Add it to analysis.tradeoffs.responses, or leave its weight out."),
+    ):
+        if unknown := [name for name in names if name not in allowed]:
+            where = f"config: analysis.tradeoffs.{key}"
+            yield InputError(where, found=listed(unknown), allowed=listed(allowed), remedy=remedy)

@@ -38,18 +38,10 @@ def format_of(spec: Mapping[str, Any], path: str | Path) -> str | None:
     return spec.get("format") or SUFFIXES.get(Path(path).suffix.lower())
 
 
-def is_file(path: Path) -> bool:
-    """Say whether a path is that of a file; a text that is no path at all, or leads where nobody may look, is none."""
+def is_file(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> bool:
+    """Say whether there is a file, or what `kind` finds; not for a text that is no path, or that one may not follow."""
     try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def is_folder(path: Path) -> bool:
-    """Say whether a path is that of a folder that may be looked into."""
-    try:
-        return path.is_dir()
+        return kind(path)
     except (OSError, ValueError):
         return False
 
@@ -121,7 +113,13 @@ def remembered(path: Path, kind: str, compute: Callable[[Path], str]) -> str:
         digest = compute(path)
         settled = time.time() - stamp[3] / 1e9 > SETTLED_SECONDS and stamp_of(path) == stamp
     except (OSError, ValueError) as error:
-        raise unreadable(path, error) from None
+        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise InputError(
+            str(path)[:300],
+            found="no such file" if gone else str(getattr(error, "strerror", None) or error),
+            allowed="a file that can be read, relative to where Snakemake runs",
+            remedy="Correct its path in the config, or put the file there.",
+        ) from None
     if settled:
         with contextlib.suppress(OSError):  # a full or read-only disk costs time, not the answer
             note.parent.mkdir(parents=True, exist_ok=True)
@@ -133,14 +131,3 @@ def stamp_of(path: Path) -> list[int]:
     """Return a file's size, inode, and times of its content's and of its last change in nanoseconds."""
     found = path.stat()
     return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]
-
-
-def unreadable(path: Path, error: Exception) -> InputError:
-    """Return the error of a file of the user's that cannot be read."""
-    gone = isinstance(error, FileNotFoundError | NotADirectoryError)
-    return InputError(
-        str(path)[:300],
-        found="no such file" if gone else str(getattr(error, "strerror", None) or error),
-        allowed="a file that can be read, relative to where Snakemake runs",
-        remedy="Correct its path in the config, or put the file there.",
-    )

@@ -12,7 +12,6 @@ from typing import Any
 from finevar.errors import InputError
 from finevar.study.coding import (
     TERM_ORDER,
-    Coding,
     aliased_terms,
     codings_of,
     model_matrix,
@@ -22,6 +21,7 @@ from finevar.study.coding import (
 )
 from finevar.study.consistency import Config, batch_problems
 from finevar.study.designs import DESIGNS, Point, size_problems
+from finevar.study.factors import short_name
 from finevar.study.found_config import is_found
 from finevar.study.identity import (
     Identities,
@@ -31,7 +31,6 @@ from finevar.study.identity import (
     model_id,
     read_identities,
     source_ids,
-    tag,
 )
 from finevar.study.paths import run_folder
 from finevar.study.schemas import normalise, raise_problems
@@ -48,6 +47,12 @@ class Run:
     dataset: str
     settings: Settings
     seed: int
+
+    @property
+    def record(self) -> Settings:
+        """Return what identifies the run in tables: its ids, data set, seed and settings."""
+        names = {name: getattr(self, name) for name in ("run_id", "point_id", "dataset", "seed")}
+        return names | self.settings
 
 
 @dataclass(frozen=True)
@@ -78,30 +83,25 @@ def plan_study(config: Config) -> Study:
     raise_problems(size_problems(config["sweep"], len(points)))
     known, unreadable = read_identities(config)
     raise_problems([*point_problems(config, points), *unreadable])
-    runs = plan_runs(config, points, known)
+    runs, baseline, name = plan_runs(config, points, known), config["baseline"], model_id(known)
+    if "dataset" in baseline:  # else the model is the baseline
+        hashed = digest(baseline_identity(config, known))
+        name = f"{baseline['dataset']}-{short_name(baseline['settings'], baseline['seed'])}-{hashed}"
     return Study(
         config=config,
         points=points,
         runs=runs,
         shorter=shorter_runs(runs.values()),
         model_id=model_id(known),
-        baseline_id=baseline_name(config, known),
+        baseline_id=name,
         dataset_ids={name: f"{name}-{digest(identity)}" for name, identity in known.datasets.items()},
         source_ids=source_ids(config),
     )
 
 
-def factor_codings(config: Config) -> dict[str, Coding]:
-    """Return the coding of each factor."""
-    return codings_of(config["sweep"]["factors"])
-
-
-# Points ---------------------------------------------------------------------------------------------------------------
-
-
 def design_points(config: Config) -> list[Point]:
     """Return the design's points in a fixed order, without repeats."""
-    sweep, codings = config["sweep"], factor_codings(config)
+    sweep, codings = config["sweep"], codings_of(config["sweep"]["factors"])
     points = DESIGNS[sweep["design"]["kind"]].points(sweep["design"], codings)
     points = [normalise(point) for point in points]
     if sweep["design"]["include_baseline"]:
@@ -111,9 +111,10 @@ def design_points(config: Config) -> list[Point]:
 
 def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputError]:
     """Yield what is wrong with the points taken together."""
-    codings = factor_codings(config)
+    codings = codings_of(config["sweep"]["factors"])
     for point in points:
-        yield from batch_problems(f"point {shown_point(point)}", config["training"] | point)
+        shown = ", ".join(f"{name} {level:g}" for name, level in point.items())
+        yield from batch_problems(f"point {shown}", config["training"] | point)
     order = config["analysis"]["model"]
     lower = TERM_ORDER[: TERM_ORDER.index(order)]
     columns = terms(list(codings), order)
@@ -131,8 +132,8 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
     if aliased:
         yield InputError(
             "config: sweep.design",
-            found=f"{len(points)} points that cannot tell {', '.join(aliased)} from the terms before them",
-            allowed=f"a design that can tell all {len(columns)} terms of analysis.model: {order} apart",
+            found=f"{len(points)} points that do not separate {', '.join(aliased)} from the terms before them",
+            allowed=f"a design that separates all {len(columns)} terms of analysis.model: {order}",
             remedy=f"Add points or levels{f', or set analysis.model to {lower[-1]}' if lower else ''}.",
         )
     sweep = config["sweep"]
@@ -147,23 +148,6 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
         )
 
 
-def shown_point(point: Point) -> str:
-    """Print a point."""
-    return ", ".join(f"{name} {level:g}" for name, level in point.items())
-
-
-# Runs -----------------------------------------------------------------------------------------------------------------
-
-
-def baseline_name(config: Config, known: Identities) -> str:
-    """Return the baseline's id; the model's own where the baseline is not trained."""
-    baseline = config["baseline"]
-    if "dataset" not in baseline:
-        return model_id(known)
-    hashed = digest(baseline_identity(config, known))
-    return f"{baseline['dataset']}-{tag(baseline['settings'], baseline['seed'])}-{hashed}"
-
-
 def plan_runs(config: Config, points: Sequence[Point], known: Identities | None = None) -> dict[str, Run]:
     """Return every run of the study by its id; known: the identities of its model and data, read where not given."""
     runs = []
@@ -173,8 +157,8 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
         settings = config["training"] | point
         where = {"dataset": known.datasets[dataset], "baseline": baseline, "settings": chosen(settings)}
         for seed in config["sweep"]["seeds"]:
-            run_id = f"{tag(settings, seed)}-{digest(where | {'seed': seed})}"
-            runs.append(Run(run_id, f"{tag(settings)}-{digest(where)}", dataset, settings, seed))
+            run_id = f"{short_name(settings, seed)}-{digest(where | {'seed': seed})}"
+            runs.append(Run(run_id, f"{short_name(settings)}-{digest(where)}", dataset, settings, seed))
     repeated = [run_id for run_id, count in Counter(run.run_id for run in runs).items() if count > 1]
     if repeated:
         raise InputError(
@@ -187,7 +171,7 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
 
 
 def shares_trajectory(settings: Mapping[str, Any]) -> bool:
-    """Tell whether a run of more epochs begins with the shorter ones: nothing in it depends on the number of steps."""
+    """Return whether a run of more epochs begins as shorter ones do: nothing in it depends on the number of steps."""
     return settings["schedule"] == "constant" and not 0 < settings["warmup"] < 1
 
 
@@ -209,17 +193,7 @@ def baseline_levels(config: Config) -> Point:
 
 def design_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """Return a row per run: ids, data set, seed, settings and folder."""
-    return [
-        {
-            "run_id": run.run_id,
-            "point_id": run.point_id,
-            "dataset": run.dataset,
-            "seed": run.seed,
-            **run.settings,
-            "path": str(run_folder(run)),
-        }
-        for run in runs
-    ]
+    return [run.record | {"path": str(run_folder(run))} for run in runs]
 
 
 def any_of(names: Sequence[str]) -> str:

@@ -159,26 +159,18 @@ DESIGNS = {
 }
 
 
-# What a study's config asks of its kind -------------------------------------------------------------------------------
-
-
 def design_problems(sweep: Config) -> Iterator[InputError]:
     """Yield what a kind of design needs and lacks."""
     design, kind = sweep["design"], sweep["design"]["kind"]
     chosen = DESIGNS[kind]
     for key in chosen.needs:
         if key not in design:
-            yield InputError(
-                "config: sweep.design", found=f"no key {key!r}", allowed=f"it for {kind}", remedy="Add it."
-            )
+            found, allowed = f"no key {key!r}", f"it for {kind}"
+            yield InputError("config: sweep.design", found=found, allowed=allowed, remedy="Add it.")
     for key in set(design) - {"kind", "include_baseline", *chosen.needs, *chosen.takes}:
         owners = [name for name, other in DESIGNS.items() if key in (*other.needs, *other.takes)]
-        yield InputError(
-            f"config: sweep.design.{key}",
-            found=f"kind {kind}",
-            allowed=f"kind {listed(owners)}",
-            remedy="Remove the key.",
-        )
+        where, allowed = f"config: sweep.design.{key}", f"kind {listed(owners)}"
+        yield InputError(where, found=f"kind {kind}", allowed=allowed, remedy="Remove the key.")
     if chosen.three_levels:
         for name, factor in sweep["factors"].items():
             if len(factor["levels"]) != 3:
@@ -199,7 +191,10 @@ def design_problems(sweep: Config) -> Iterator[InputError]:
 
 def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputError]:
     """Yield that a design is too large to be planned; points: how many it has, where that is known already."""
-    points = planned_points(sweep) if points is None else points
+    if points is None:  # then of the kinds that can be large, before they are made
+        levels = [len(factor["levels"]) for factor in sweep["factors"].values()]
+        large = {"full_factorial": math.prod(levels), "latin_hypercube": int(sweep["design"].get("points", 0))}
+        points = large.get(sweep["design"]["kind"], 0)
     runs = points * len(sweep["seeds"]) * len(sweep["datasets"])
     if runs > MOST_RUNS:
         yield InputError(
@@ -212,13 +207,3 @@ def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputErr
         yield InputError(
             "config: sweep.design.points", found=str(points), allowed=f"{MOST_SAMPLES:,} at most", remedy="Lower it."
         )
-
-
-def planned_points(sweep: Config) -> int:
-    """Return the number of points of a design before they are made; 0 where it is small, or a file that tells it."""
-    match sweep["design"]["kind"]:
-        case "full_factorial":
-            return math.prod(len(factor["levels"]) for factor in sweep["factors"].values())
-        case "latin_hypercube":
-            return int(sweep["design"].get("points", 0))
-    return 0

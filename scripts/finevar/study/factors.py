@@ -49,7 +49,8 @@ def setting(name: str) -> Setting:
     return NOTED.get(name) or Setting(name.replace("_", " "))
 
 
-def short_name(levels: Mapping[str, Any]) -> str:
-    """Return the readable part of an id, such as lr2e-05-bs16-ep2; what is null is left out."""
+def short_name(levels: Mapping[str, Any], seed: int | None = None) -> str:
+    """Return the readable part of an id, such as lr2e-05-bs16-ep2-seed0; what is null is left out."""
     tags = {known.tag: levels[name] for name, known in NOTED.items() if known.tag}
-    return "-".join(f"{tag}{value:g}" for tag, value in tags.items() if value is not None)
+    parts = [f"{tag}{value:g}" for tag, value in tags.items() if value is not None]
+    return "-".join(parts if seed is None else [*parts, f"seed{seed}"])

@@ -11,7 +11,7 @@ from finevar.metrics import ON_CARDS
 from finevar.study.claim_files import read_claims
 from finevar.study.coding import codings_of
 from finevar.study.consistency import Config, cut, factor_problems, level_problems, listed, tradeoff_problems
-from finevar.study.content import is_file, is_folder
+from finevar.study.content import is_file
 from finevar.study.schemas import raise_problems, read_against, read_schema
 from finevar.study.settings import FACTORS
 
@@ -20,7 +20,7 @@ KIND = "model_cards"  # of `source`
 
 
 def is_found(raw: Any) -> bool:
-    """Tell whether a config is of a study of found models."""
+    """Return whether a config is of a study of found models."""
     return isinstance(raw, Mapping) and raw.get("source") == KIND
 
 
@@ -47,11 +47,11 @@ def place_problems(cards: Config) -> Iterator[InputError]:
             allowed="exactly one of them",
             remedy="Say where the model cards are.",
         )
-    for key, exists in (("folder", is_folder), ("facts", is_file)):
-        if key in cards and not exists(Path(cards[key])):
+    for key, kind, name in (("folder", Path.is_dir, "folder"), ("facts", Path.is_file, "file")):
+        if key in cards and not is_file(Path(cards[key]), kind):
             yield InputError(
                 f"config: cards.{key}",
-                found=f"no {'folder' if key == 'folder' else 'file'} {cut(repr(cards[key]))}",
+                found=f"no {name} {cut(repr(cards[key]))}",
                 allowed="one that exists, relative to where Snakemake runs",
                 remedy="Correct the path.",
             )

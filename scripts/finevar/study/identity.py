@@ -16,7 +16,6 @@ from typing import Any
 from finevar.errors import InputError
 from finevar.study.consistency import Config
 from finevar.study.content import MODEL_FILES, TOKENIZER_FILES, examples_sha256, file_sha256, format_of, is_file
-from finevar.study.factors import short_name
 from finevar.study.found_config import card_files
 from finevar.study.schemas import read_schema
 from finevar.study.settings import TRAINING_DEFAULTS
@@ -49,12 +48,11 @@ def dataset_identity(config: Config, name: str) -> Config:
     if source["kind"] != "local":
         return identity | {"source": source}
     files = {key: Path(source["path"], spec[key]) for key in ("file", "eval_file") if key in spec}
-    formats = {key: format_of(spec, path) for key, path in files.items()}
-    contents = {
-        key: [formats[key], examples_sha256(path, formats[key], header="columns" not in spec)]
-        for key, path in files.items()
-    }
-    return {key: value for key, value in identity.items() if key not in ("source", "format")} | contents
+    kept = {key: value for key, value in identity.items() if key not in ("source", "format")}
+    for key, path in files.items():
+        form = format_of(spec, path)
+        kept[key] = [form, examples_sha256(path, form, header="columns" not in spec)]
+    return kept
 
 
 def model_identity(config: Config) -> Config:
@@ -138,11 +136,6 @@ def source_ids(config: Config) -> dict[str, str]:
 def model_id(known: Identities) -> str:
     """Return the id of the pretrained model, whatever the config calls its source."""
     return f"model-{digest(known.model)}"
-
-
-def tag(settings: Settings, seed: int | None = None) -> str:
-    """Return the readable part of an id, such as lr2e-05-bs16-ep2-seed0."""
-    return short_name(settings) if seed is None else f"{short_name(settings)}-seed{seed}"
 
 
 def digest(identity: Any) -> str:

@@ -63,12 +63,8 @@ def referred(reference: str, root: Mapping[str, Any]) -> Part:
 
 def of_key(parts: Sequence[Part], key: Any) -> list[Part]:
     """Return what the parts of a schema say of the value of a key."""
-    found = []
-    for schema, root in parts:
-        other = schema.get("additionalProperties")
-        spec = schema.get("properties", {}).get(key, other)
-        found += [(spec, root)] if isinstance(spec, Mapping) else []
-    return found
+    specs = [(part.get("properties", {}).get(key, part.get("additionalProperties")), root) for part, root in parts]
+    return [(spec, root) for spec, root in specs if isinstance(spec, Mapping)]
 
 
 def types_of(parts: Sequence[Part]) -> set[str]:

@@ -24,17 +24,9 @@ from finevar.study.settings import FACTORS, SPECS, level_schema, load_schema
 # Far above any study, and low enough for every check to be done in seconds.
 DEEPEST, MOST_VALUES, LONGEST_TEXT = 20, 3_000, 10_000
 LARGEST = 2**63 - 1  # that a column of whole numbers holds
-# Violations that leave every value in its place, so that the other checks can go on and all is told at once.
-HARMLESS = (
-    "additionalProperties",
-    "exclusiveMaximum",
-    "exclusiveMinimum",
-    "maximum",
-    "minimum",
-    "not",
-    "pattern",
-    "uniqueItems",
-)
+BOUNDS = {"minimum": "of at least", "maximum": "of at most", "exclusiveMinimum": "above", "exclusiveMaximum": "below"}
+# Violations that leave every value in its place, so that the other checks can go on and all is reported at once.
+HARMLESS = ("additionalProperties", "not", "pattern", "uniqueItems", *BOUNDS)
 
 
 @functools.cache
@@ -45,36 +37,27 @@ def read_schema(name: str) -> Config:
     """
     schema = copy.deepcopy(load_schema(name))
     if name == "found":
-        return with_parts_of(schema, copy.deepcopy(read_schema("config")))
+        trained, keys = copy.deepcopy(read_schema("config")), schema["properties"]
+        known = trained["properties"]["sweep"]["properties"]["factors"]["properties"]
+        keys["sweep"]["properties"]["factors"]["properties"] = {name: known[name] for name in CARD_COLUMNS}
+        keys["baseline"]["properties"]["settings"]["properties"] = {name: level_schema(name) for name in CARD_COLUMNS}
+        keys["analysis"] = trained["properties"]["analysis"] | keys["analysis"]
+        return schema | {"$defs": trained["$defs"]}
     schema["$defs"]["response"]["enum"] = list(RESPONSES)
     if name == "config":
         schema["$defs"]["objective"]["enum"] = [*RESPONSES, "seconds"]
         schema["$defs"]["claims"] = {"$id": "claims.schema.yaml"} | read_schema("claims")
-        schema["properties"]["sweep"]["properties"]["factors"]["properties"] = factor_schemas()
+        schema["properties"]["sweep"]["properties"]["factors"]["properties"] = {
+            name: {
+                "description": f"As a factor: {SPECS[name]['description']}",
+                "$ref": "#/$defs/factor",
+                "properties": {"levels": {"items": level_schema(name)}},
+            }
+            for name in FACTORS
+        }
         for spec in schema["$defs"]["settings"]["properties"].values():
             del spec["default"]  # of `training` alone: what the baseline's settings leave out comes from there
     return schema
-
-
-def with_parts_of(found: Config, trained: Config) -> Config:
-    """Return the schema of a found study's config with the factors and the analysis of one that trains."""
-    keys, known = found["properties"], trained["properties"]["sweep"]["properties"]["factors"]["properties"]
-    keys["sweep"]["properties"]["factors"]["properties"] = {name: known[name] for name in CARD_COLUMNS}
-    keys["baseline"]["properties"]["settings"]["properties"] = {name: level_schema(name) for name in CARD_COLUMNS}
-    keys["analysis"] = trained["properties"]["analysis"] | keys["analysis"]
-    return found | {"$defs": trained["$defs"]}
-
-
-def factor_schemas() -> Config:
-    """Return the schema of each setting that may be a factor: the setting's own, for every level; null is none."""
-    return {
-        name: {
-            "description": f"As a factor: {SPECS[name]['description']}",
-            "$ref": "#/$defs/factor",
-            "properties": {"levels": {"items": level_schema(name)}},
-        }
-        for name in FACTORS
-    }
 
 
 def normalise(settings: Mapping[str, Any]) -> Config:
@@ -97,7 +80,7 @@ def read_against(raw: Any, schema: Config) -> tuple[Config, list[InputError]]:
     raise_problems(itertools.islice(shape_problems(raw), 1))
     config = read_numbers(raw, schema)
     errors = schema_errors(config, schema)
-    problems = [tell(error) for error in errors]
+    problems = [problem_of(error) for error in errors]
     if any(error.validator not in HARMLESS for error in errors):
         raise_problems(problems)
     drop_unknown_keys(errors)
@@ -173,29 +156,22 @@ def drop_unknown_keys(errors: Iterable[jsonschema.ValidationError]) -> None:
                 del error.instance[key]
 
 
-def tell(error: jsonschema.ValidationError, file: str = "config") -> InputError:
+def problem_of(error: jsonschema.ValidationError, file: str = "config") -> InputError:
     """Turn one violation of the schema into an error for people."""
     where = place(error.absolute_path, file)
     if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = unknown_keys(error)
+        known, unknown = list(error.schema.get("properties", {})), unknown_keys(error)
         near = {key: difflib.get_close_matches(key, known, n=1) for key in unknown if isinstance(key, str)}
         hints = [f"Did you mean {match[0]!r} for {cut(repr(key))}?" for key, match in near.items() if match]
-        return InputError(
-            where,
-            found=f"unknown key {listed(repr(key) if isinstance(key, str) else shown(key) for key in unknown)}",
-            allowed=", ".join(known),
-            remedy=" ".join(hints[:MOST_NAMED]) or "Remove it.",
-        )
-    if error.validator == "required":
+        found = f"unknown key {listed(repr(key) if isinstance(key, str) else shown(key) for key in unknown)}"
+        allowed, remedy = ", ".join(known), " ".join(hints[:MOST_NAMED]) or "Remove it."
+    elif error.validator == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
-        return InputError(
-            where,
-            found=f"no key {', '.join(map(repr, missing))}",
-            allowed="a value for each of " + ", ".join(error.validator_value),
-            remedy=f"Add {', '.join(missing)}.",
-        )
-    return InputError(where, found=shown(error.instance), allowed=requirement(error), remedy="Correct the value.")
+        found, remedy = f"no key {', '.join(map(repr, missing))}", f"Add {', '.join(missing)}."
+        allowed = "a value for each of " + ", ".join(error.validator_value)
+    else:
+        found, allowed, remedy = shown(error.instance), requirement(error), "Correct the value."
+    return InputError(where, found=found, allowed=allowed, remedy=remedy)
 
 
 def requirement(error: jsonschema.ValidationError) -> str:
@@ -218,13 +194,7 @@ def requirement(error: jsonschema.ValidationError) -> str:
             return "entries that differ from each other"
         case "minItems" | "minProperties":
             return f"{value} or more entries"
-    bounds = {
-        "minimum": "of at least",
-        "maximum": "of at most",
-        "exclusiveMinimum": "above",
-        "exclusiveMaximum": "below",
-    }
-    return f"a number {bounds[error.validator]} {value}" if error.validator in bounds else error.message
+    return f"a number {BOUNDS[error.validator]} {value}" if error.validator in BOUNDS else error.message
 
 
 def shown(value: Any) -> str:

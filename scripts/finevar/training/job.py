@@ -1,4 +1,4 @@
-"""One training as a job: from the files of other jobs to its own."""
+"""One training as a job: from the files of other jobs to its own, or to those of a finished one that is the same."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finevar import ENGINES
 from finevar.columns import TRAINING
-from finevar.data.encoding import load_encoded
+from finevar.data.encoding import encoded_sha256, load_encoded
 from finevar.evaluation.evaluation import evaluation_identity
 from finevar.files import read_facts, write_facts
-from finevar.jobs.cache import keep_finished, kept_identity
+from finevar.jobs.cache import keep_finished, kept_identity, restore_finished
 from finevar.models import checkpoint
 from finevar.models.machine import choose_dtype, machine_facts, provenance, set_up
 from finevar.parquet import write_rows
-from finevar.training.identity import restore_evaluated, restore_trained, training_identity, without_epochs
+from finevar.study.identity import chosen
 from finevar.training.loop import Plan, Trained, train_model
 from finevar.training.saving import saving_states
 from finevar.training.state import load_state, save_state
@@ -88,7 +89,9 @@ def train_files(**arguments: Any) -> dict[str, Any]:
         if restore(job, identity, data):
             saver.restored()
             return read_facts(job.summary)
-        shorter = without_epochs(trajectory)
+        # What runs of one trajectory have in common: all but how long they follow it.
+        settings = {name: value for name, value in identity["settings"].items() if name != "epochs"}
+        shorter = trajectory | {"settings": settings}
         begin = saver.load() or (load_state(job.begin, shorter) if job.begin else None)
         trained = train_model(job.plan(data["classes"]), begin=begin, after_step=saver.save_if_due)
         save_trained(trained, Path(job.model), start=Path(job.start), classes=data["classes"])
@@ -102,16 +105,44 @@ def train_files(**arguments: Any) -> dict[str, Any]:
     return written
 
 
+def training_identity(
+    start: Path, encoded: str, classes: Sequence[str], settings: Settings, seed: int
+) -> dict[str, Any]:
+    """Return all that decides what a training gives but for the machine; start: the folder of the model it begins with.
+
+    Data by their token ids and labels; settings that are at their defaults are left out.
+    """
+    return checkpoint.content_of(start) | {
+        "engine": ENGINES["training"],
+        "encoded": encoded_sha256(encoded),
+        "classes": list(classes),
+        "settings": chosen(settings),
+        "seed": seed,
+    }
+
+
 def restore(job: TrainingJob, identity: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
-    """Give the outputs of a finished training of this identity back; False if there are none, or not enough."""
-    if kept_identity(job.folder, "training") != identity:
+    """Give the outputs of a finished training of this identity back; False if there are none, or not enough.
+
+    Where the weights are gone because they are evaluated, and are not wanted, a model's config alone stands in their
+    place: the evaluation, finished as well, does not read them.
+    """
+    folder, start = job.folder, Path(job.start)
+    if kept_identity(folder, "training") != identity:
         return False
-    if restore_trained(job.folder, job.outputs, start=Path(job.start)):
+    if restore_finished(folder, "training", job.outputs):
+        checkpoint.copy_tokenizer(start, Path(job.model))  # that which its start has now
         return True
     if job.weights_kept or not job.evaluation:
         return False
     reader = evaluation_identity(identity, job.evaluation, data, job.settings)
-    return restore_evaluated(job.folder, job.outputs, reader, Path(job.start))
+    smaller = [job.training, job.summary]
+    if kept_identity(folder, "evaluation") != reader or not restore_finished(folder, "training", smaller):
+        return False
+    checkpoint.write_config(Path(job.model), start=start, classes=data["classes"])
+    if job.state:
+        Path(job.state).touch()  # no state: what would go on from it begins anew
+    return True
 
 
 def save_trained(trained: Trained, folder: Path, *, start: Path, classes: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from finevar.models import checkpoint
 from finevar.models.family import Weights
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
 from finevar.models.randomness import generator
-from finevar.models.vocabulary import compact, decay_factor, expand
+from finevar.models.vocabulary import compact, expand
 from finevar.training.padded import PaddedSteps
 from finevar.training.progress import progress_bar
 from finevar.training.schedule import epoch_batches, schedule_factor
@@ -77,7 +77,7 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
     earlier = state.rows[-1]["seconds"] if state.rows else 0
     reason = fine_tune(course, state, name=plan.name, micro_batches=plan.micro_batches, after_step=after_step)
     rates = [row["learning_rate"] for row in state.rows] if family.embedding in state.moments.first else []
-    shrunk = decay_factor(rates, settings["weight_decay"])
+    shrunk = math.prod(1 - rate * settings["weight_decay"] for rate in rates)  # Loshchilov and Hutter 2019
     weights = expand(state.weights, full, words, embedding=family.embedding, shrunk=shrunk)
     summary = {
         "status": "diverged" if reason else "ok",
@@ -104,7 +104,9 @@ def fine_tune(
         return reason
     per_epoch = math.ceil(len(course.examples) / size)
     total = per_epoch * settings["epochs"]
-    steps = choose_steps(course, state, max(micro_batches, rows[-1]["micro_batches"] if rows else 1))
+    parts = max(micro_batches, rows[-1]["micro_batches"] if rows else 1)
+    padded = pads(state.device) and parts == 1  # a batch that needed more parts before is laid end to end
+    steps: Steps = PaddedSteps(course, state) if padded else FlatSteps(course, state, parts)
     started = time.monotonic() - (rows[-1]["seconds"] if rows else 0)  # an earlier attempt's seconds count
     with progress_bar(name, total, len(rows)) as bar, ending_if_stalled("training step") as progressed:
         for epoch in range(len(rows) // per_epoch, settings["epochs"]):
@@ -134,12 +136,8 @@ def fine_tune(
                     return reason
                 if after_step:
                     after_step(state, steps.masks)
-    return divergence_of(state.weights)
-
-
-def choose_steps(course: Course, state: State, parts: int) -> Steps:
-    """Return the device's way to take steps; a batch that needed more than one part before is laid end to end."""
-    return PaddedSteps(course, state) if pads(state.device) and parts == 1 else FlatSteps(course, state, parts)
+    odd = (name for name, tensor in state.weights.items() if not bool(tensor.isfinite().all()))
+    return next((f"{name} is not finite after the last step" for name in odd), None)
 
 
 def pads(device: str) -> bool:
@@ -152,12 +150,4 @@ def divergence(row: Mapping[str, Any]) -> str | None:
     for quantity in ("loss", "grad_norm"):
         if not math.isfinite(row[quantity]):
             return f"{quantity} is {row[quantity]} at step {row['step']} (epoch {row['epoch']:.2f})"
-    return None
-
-
-def divergence_of(weights: Weights) -> str | None:
-    """Name a weight that is not finite after the last step, if there is one."""
-    for name, tensor in weights.items():
-        if not bool(tensor.isfinite().all()):
-            return f"{name} is not finite after the last step"
     return None

@@ -10,8 +10,6 @@ from torch import Tensor
 from finevar.models.family import Weights
 from finevar.models.kernels import adamw
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8  # Hugging Face's and PyTorch's defaults
-
 
 @dataclass(frozen=True)
 class Moments:
@@ -27,9 +25,8 @@ class Moments:
     @classmethod
     def zero(cls, weights: Weights) -> Moments:
         """Return the moments of weights before the first step."""
-        first, second = (
-            {name: torch.zeros_like(weight, requires_grad=False) for name, weight in weights.items()} for _ in range(2)
-        )
+        first = {name: torch.zeros_like(weight, requires_grad=False) for name, weight in weights.items()}
+        second = {name: zero.clone() for name, zero in first.items()}
         return cls(first, second, torch.zeros((), device=next(iter(weights.values())).device))
 
     def to(self, device: str) -> Moments:
@@ -55,19 +52,10 @@ def update(
     norm = torch.nn.utils.get_total_norm([weights[name].grad for name in names])
     divisor = ((norm + 1e-6) / clip_norm).clamp(min=1.0)  # as torch.nn.utils.clip_grad_norm_ has it
     moments.steps.add_(1)
-    for decay, chosen in (
-        (weight_decay, [name for name in names if weights[name].ndim >= 2]),
-        (0.0, [name for name in names if weights[name].ndim < 2]),
-    ):
-        adamw(
-            {name: (weights[name], weights[name].grad, moments.first[name], moments.second[name]) for name in chosen},
-            moments.steps,
-            learning_rate=learning_rate,
-            betas=BETAS,
-            epsilon=EPSILON,
-            weight_decay=decay,
-            divisor=divisor,
-        )
+    parts = {name: (weights[name], weights[name].grad, moments.first[name], moments.second[name]) for name in names}
+    for is_matrix, decay in ((True, weight_decay), (False, 0.0)):
+        chosen = {name: part for name, part in parts.items() if (part[0].ndim >= 2) == is_matrix}
+        adamw(chosen, moments.steps, learning_rate=learning_rate, weight_decay=decay, divisor=divisor)
     for name in names:
         weights[name].grad = None
     return norm

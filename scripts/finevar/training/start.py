@@ -17,27 +17,14 @@ def check_fit(settings: Settings, family: Family, available: int) -> int:
     """Return how many training examples are used; raise InputError where settings do not fit the data or the model."""
     checkpoint.require_positions(family, settings["max_length"])
     used, layers = settings["train_examples"] or available, len(family.blocks()) - 1
-    if used > available:
-        raise InputError(
-            "setting train_examples",
-            found=str(used),
-            allowed=f"at most {available}, the training examples of this data set",
-            remedy="Lower train_examples, or set it to null for all of them.",
-        )
-    if settings["batch_size"] > used:
-        raise InputError(
-            "setting batch_size",
-            found=str(settings["batch_size"]),
-            allowed=f"at most {used}, the training examples used",
-            remedy="Lower batch_size, or raise train_examples.",
-        )
-    if settings["frozen_layers"] > layers:
-        raise InputError(
-            "setting frozen_layers",
-            found=str(settings["frozen_layers"]),
-            allowed=f"at most {layers}, the model's layers",
-            remedy="Lower frozen_layers.",
-        )
+    for name, most, what, otherwise in (
+        ("train_examples", available, "the training examples of this data set", ", or set it to null for all of them"),
+        ("batch_size", used, "the training examples used", ", or raise train_examples"),
+        ("frozen_layers", layers, "the model's layers", ""),
+    ):
+        if (settings[name] or 0) > most:
+            allowed, remedy = f"at most {most}, {what}", f"Lower {name}{otherwise}."
+            raise InputError(f"setting {name}", found=str(settings[name]), allowed=allowed, remedy=remedy)
     return used
 
 

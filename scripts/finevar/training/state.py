@@ -87,10 +87,12 @@ def load_state(path: str | Path, trajectory: Mapping[str, Any], *, own: bool = F
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118, it is no mapping
     draws = tensors.pop("draws", None)
     parts: dict[str, Weights] = {kind: {} for kind in KINDS}
-    for key, tensor in tensors.items():
+    for key, tensor in sorted(tensors.items()):
         kind, _, name = key.partition("/")
-        parts.setdefault(kind, {})[name] = tensor
-    if why := unknown_kind(parts) or misfit_of_columns(parts["row"]):
+        if kind not in KINDS:
+            return refuse(path, f"does not have the format of a state ({key} is unexpected)")
+        parts[kind][name] = tensor
+    if why := misfit_of_columns(parts["row"]):
         return refuse(path, f"does not have the format of a state ({why})")
     rows = rows_of(parts["row"])
     moments = Moments(parts["first"], parts["second"], torch.tensor(float(len(rows))))
@@ -100,12 +102,6 @@ def load_state(path: str | Path, trajectory: Mapping[str, Any], *, own: bool = F
 def refuse(path: str | Path, why: str) -> None:
     """Log why a state is not used."""
     logging.getLogger("finevar").warning("%s %s: training starts from the beginning", path, why)
-
-
-def unknown_kind(parts: Mapping[str, Weights]) -> str | None:
-    """Name the first tensor of a kind that a state does not have."""
-    unknown = sorted(f"{kind}/{name}" for kind, part in parts.items() if kind not in KINDS for name in part)
-    return f"{unknown[0]} is unexpected" if unknown else None
 
 
 def misfit_of_columns(columns: Weights) -> str | None:

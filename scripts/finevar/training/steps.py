@@ -67,7 +67,9 @@ class FlatSteps:
         while (done := self.backpropagate(numbers)) is None:
             drop_gradients(weights)
             self.masks.set_state(before)
-            self.parts = more_parts(self.parts, len(numbers))
+            self.parts *= 2
+            check_parts(self.parts, len(numbers))
+            LOGGER.warning("memory ran out: each batch is now worked in %d parts, its gradients added up", self.parts)
         norm = update(
             weights,
             self.state.moments,
@@ -111,13 +113,6 @@ def drop_gradients(weights: Mapping[str, torch.Tensor]) -> None:
     """Forget what a step that ran out of memory has added up."""
     for weight in weights.values():
         weight.grad = None
-
-
-def more_parts(parts: int, batch_size: int) -> int:
-    """Return in how many parts to work a batch that needed too much memory; raise InputError if there are no more."""
-    check_parts(2 * parts, batch_size)
-    LOGGER.warning("memory ran out: each batch is now worked in %d parts, its gradients added up", 2 * parts)
-    return 2 * parts
 
 
 def check_parts(parts: int, batch_size: int) -> None:

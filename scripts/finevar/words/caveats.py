@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from finevar.study.coding import levels_needed, terms
-from finevar.words.formatting import (
-    counted,
-    f_text,
-    factor_label,
-    is_missing,
-    joined,
-    number,
-    p_equals,
-    percent,
-    sentence_case,
-    significant,
-    term_label,
-)
+from finevar.words.formatting import counted, factor_label, joined, plain_reason, sentence_case, term_label, together
+from finevar.words.numbers import Row, f_text, is_missing, number, p_equals, percent, significant
 
 COVARIANCES = {
     "HC3": "Standard errors allow for noise that differs between settings (HC3)",
@@ -73,23 +61,11 @@ RESIDUAL_CHECKS = {  # by check: what to say where nothing is found, where it is
     ),
 }
 
-Row = Mapping[str, Any]
-
-
-def plain_reason(row: Row) -> str:
-    """Return a row's reason as the end of a sentence."""
-    return "it could not be computed" if is_missing(row["reason"]) else str(row["reason"]).rstrip(".")
-
 
 def grouped_by_reason(rows: Iterable[Row], labels: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the responses that share a reason, joined, each with that reason."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        found.setdefault(plain_reason(row), []).append(labels[row["response"]])
-    return [(joined(names, "or"), reason) for reason, names in found.items()]
-
-
-# Errors and families --------------------------------------------------------------------------------------------------
+    alike = together((plain_reason(row), labels[row["response"]]) for row in rows)
+    return [(joined(names, "or"), reason) for reason, names in alike.items()]
 
 
 def covariance_sentences(fits: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
@@ -118,9 +94,6 @@ def families_sentence(coefficients: pd.DataFrame, effects: pd.DataFrame) -> str:
     )
 
 
-# Ladder and checks ----------------------------------------------------------------------------------------------------
-
-
 def ladder_sentence(rows: pd.DataFrame, label: str, alpha: float = 0.05) -> str:
     """Say which rungs of the model ladder add to those below them, and which one AICc prefers."""
     adds = [
@@ -140,19 +113,22 @@ def ladder_sentence(rows: pd.DataFrame, label: str, alpha: float = 0.05) -> str:
 
 def lack_of_fit_sentences(rows: Iterable[Row], labels: Mapping[str, str], *, model: str, alpha: float) -> list[str]:
     """Return a sentence on each surface's lack of fit; those left open for the same reason together."""
-    sentences, left_open = [], {}
+    left, judged = [], []
     for row in rows:
-        if is_missing(row["p_value"]) and not is_missing(row["statistic"]):
-            tested = f_text(row["statistic"], row["df_numerator"], row["df_denominator"])
-            left_open.setdefault(plain_reason(row), []).append(f"{labels[row['response']]} ({tested})")
-        else:
-            sentences.append(lack_of_fit_sentence(row, labels[row["response"]], model=model, alpha=alpha))
+        (left if is_missing(row["p_value"]) and not is_missing(row["statistic"]) else judged).append(row)
+    alike = together((plain_reason(row), f"{labels[row['response']]} ({fit_text(row)})") for row in left)
+    sentences = [lack_of_fit_sentence(row, labels[row["response"]], model=model, alpha=alpha) for row in judged]
     sentences += [
         f"Whether the {MODELS[model]} surface misses the points is left open for {joined(names)}: lack of fit has no "
         f"p-value, as {reason}."
-        for reason, names in left_open.items()
+        for reason, names in alike.items()
     ]
     return sentences
+
+
+def fit_text(row: Row) -> str:
+    """Print a row's F statistic with its degrees of freedom."""
+    return f_text(row["statistic"], row["df_numerator"], row["df_denominator"])
 
 
 def lack_of_fit_sentence(row: Row, label: str, *, model: str, alpha: float = 0.05) -> str:
@@ -160,9 +136,8 @@ def lack_of_fit_sentence(row: Row, label: str, *, model: str, alpha: float = 0.0
     surface = f"the {MODELS[model]} surface of {label}"
     if is_missing(row["statistic"]):
         return f"Lack of fit of {surface} has no answer: {plain_reason(row)}."
-    tested = f"lack of fit {f_text(row['statistic'], row['df_numerator'], row['df_denominator'])}"
     how = "" if is_missing(row["reason"]) else f" ({plain_reason(row)})"
-    tested = f"{tested}, {p_equals(row['p_value'])}{how}"
+    tested = f"lack of fit {fit_text(row)}, {p_equals(row['p_value'])}{how}"
     if row["p_value"] >= alpha:
         return f"{sentence_case(surface)} describes the points: {tested}."
     return (
@@ -201,21 +176,18 @@ def residual_sentences(checks: pd.DataFrame, labels: Mapping[str, str], alpha: f
 def tested_text(row: Row) -> str:
     """Print a check's statistic and its p-value."""
     name = {"breusch_pagan": "Breusch-Pagan ", "reset": "RESET ", "normality": "Shapiro-Wilk "}[row["check"]]
-    if is_missing(row["df_numerator"]) or is_missing(row["df_denominator"]):
-        return f"{name}W = {number(row['statistic'], 3)}, {p_equals(row['p_value'])}"
-    return f"{name}{f_text(row['statistic'], row['df_numerator'], row['df_denominator'])}, {p_equals(row['p_value'])}"
+    is_f = not (is_missing(row["df_numerator"]) or is_missing(row["df_denominator"]))
+    statistic = fit_text(row) if is_f else f"W = {number(row['statistic'], 3)}"
+    return f"{name}{statistic}, {p_equals(row['p_value'])}"
 
 
 def influence_sentence(cook: Row, leverage: Row, label: str) -> str:
     """Name the run that moves a fit most, and the one that is placed to."""
-    most = f"The run that moves the fit of {label} most is {cook['run_id']} (Cook's distance "
+    whose = "is its own" if leverage["run_id"] == cook["run_id"] else f"belongs to {leverage['run_id']}"
     return (
-        f"{most}{significant(cook['statistic'])}); the highest leverage, {significant(leverage['statistic'])}, "
-        f"{'is its own' if leverage['run_id'] == cook['run_id'] else 'belongs to ' + str(leverage['run_id'])}."
+        f"The run that moves the fit of {label} most is {cook['run_id']} (Cook's distance "
+        f"{significant(cook['statistic'])}); the highest leverage, {significant(leverage['statistic'])}, {whose}."
     )
-
-
-# Sensitivity ----------------------------------------------------------------------------------------------------------
 
 
 def sensitivity_sentence(sensitivity: pd.DataFrame, labels: Mapping[str, str], confidence: float = 0.95) -> str:
@@ -236,28 +208,18 @@ def changes(changed: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
     """Name the terms that change, a response at a time, with the specifications under which they do."""
     parts = []
     for response, rows in changed.groupby("response", sort=False):
-        terms = [
-            f"{term_label(term)} ({', '.join(SPECIFICATIONS[name] for name in found['specification'])})"
-            for term, found in rows.groupby("term", sort=False)
-        ]
-        parts.append(f"on {labels[response]}, {joined(terms)}")
+        alike = together((term_label(row.term), SPECIFICATIONS[row.specification]) for row in rows.itertuples())
+        named = [f"{term} ({', '.join(ways)})" for term, ways in alike.items()]
+        parts.append(f"on {labels[response]}, {joined(named)}")
     return parts
 
 
 def untried_sentences(sensitivity: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
-    """Say which specifications could not be tried, for which responses and why."""
+    """Say which specifications could not be tried, for which responses where not for all, and why."""
     rows = sensitivity[sensitivity["reason"].notna() & sensitivity["p_value"].isna()]
-    untried: dict[tuple[str, str], Sequence[str]] = {}
+    sentences = []
     for (name, reason), found in rows.groupby(["specification", "reason"], sort=False):
-        untried[name, reason] = list(dict.fromkeys(found["response"]))
-    everywhere = sensitivity["response"].nunique()
-    return [
-        f"Not tried: {SPECIFICATIONS[name]}{where(found, everywhere, labels)}, as {str(reason).rstrip('.')}."
-        for (name, reason), found in untried.items()
-    ]
-
-
-def where(responses: Iterable[str], everywhere: int, labels: Mapping[str, str]) -> str:
-    """Name responses where they are not all."""
-    names = [labels[name] for name in responses]
-    return "" if len(names) == everywhere else f" for {joined(names)}"
+        names = [labels[response] for response in found["response"].unique()]
+        where = "" if len(names) == sensitivity["response"].nunique() else f" for {joined(names)}"
+        sentences.append(f"Not tried: {SPECIFICATIONS[name]}{where}, as {str(reason).rstrip('.')}.")
+    return sentences

@@ -13,20 +13,26 @@ import pandas as pd
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.study.coding import factors_of
 from finevar.words.formatting import (
-    between_levels,
     counted,
-    estimate,
     factor_label,
-    interval,
-    is_missing,
     joined,
+    plain_reason,
+    sentence_case,
+    settings_text,
+    together,
+    unit_label,
+)
+from finevar.words.numbers import (
+    Row,
+    between_levels,
+    estimated,
+    is_missing,
     level,
     p_equals,
     percent,
-    sentence_case,
-    settings_text,
     significant,
-    unit_label,
+    span,
+    span_at,
 )
 from finevar.words.wording import VERDICTS, together_sentence
 
@@ -35,13 +41,11 @@ SIGN_WORDS = {"positive": "above zero", "negative": "below zero"}
 KINDS = {
     "maximum": "a maximum",
     "minimum": "a minimum",
-    "saddle": "a saddle",
-    "ridge": "a ridge",
+    "saddle": "a saddle, rising in some directions and falling in others",
+    "ridge": "a ridge, nearly flat in some direction",
 }
-SHAPES = {"saddle": ", rising in some directions and falling in others", "ridge": ", nearly flat in some direction"}
 LEAST_REGRET = 1e-4  # less is printed as less than this
 
-Row = Mapping[str, Any]
 Pair = tuple[str, str]
 
 
@@ -88,27 +92,22 @@ def interplay_finding(coefficients: pd.DataFrame, labels: Mapping[str, str]) -> 
     if not pairs:
         return "The model has no interactions: it takes each slope to be the same at all levels of the other factors."
     found = {response: pair_row(rows, response, pairs[0]) for response in labels}
-    verdicts = {response: row["verdict"] for response, row in found.items() if row}
-    kept = {response: kind if kind in VERDICTS else "none" for response, kind in verdicts.items()}
+    verdicts = [(response, row["verdict"]) for response, row in found.items() if row]
+    alike = together((kind if kind in VERDICTS else "none", labels[response]) for response, kind in verdicts)
     names = " and ".join(factor_label(name) for name in pairs[0])
-    sentences = []
-    for kind in (*VERDICTS, "none"):
-        where = joined([labels[response] for response, verdict in kept.items() if verdict == kind])
-        if where:
-            sentences.append(pair_verdict(names, where, kind))
+    sentences = [pair_verdict(names, joined(alike[kind]), kind) for kind in (*VERDICTS, "none") if kind in alike]
     others = rows[(rows["verdict"] == "effect") & (rows["term"].map(as_pair) != pairs[0])]
     return " ".join([*sentences, together_sentence(others.to_dict("records"), labels)]).strip()
 
 
 def pair_verdict(names: str, where: str, kind: str) -> str:
     """Say what is known of two factors' interaction on some responses."""
-    words = {
+    return {
         "effect": f"{sentence_case(names)} act together on {where}.",
         "undecided": f"Whether {names} act together on {where} is undecided.",
         "negligible": f"On {where} the interaction of {names} is negligible.",
         "none": f"There is no verdict on whether {names} act together on {where}.",
-    }
-    return words[kind]
+    }[kind]
 
 
 def slope_line_sentence(simple: Sequence[Row], ranges: Sequence[Row], label: str, confidence: float = 0.95) -> str:
@@ -117,43 +116,31 @@ def slope_line_sentence(simple: Sequence[Row], ranges: Sequence[Row], label: str
     simple: simple slopes in natural units, by level. ranges: the Johnson-Neyman ranges of the same pair, in order.
     """
     first, last = simple[0], simple[-1]
-    moderator = factor_label(first["moderator"])
     return (
-        f"{sentence_case(unit_label(first['unit']))}, {label} changes by {slope_text(first)} "
-        f"({percent(confidence)} interval {interval(first['ci_low'], first['ci_high'])}) at {moderator} "
-        f"{level(first['moderator_level'])} and by {slope_text(last)} ({interval(last['ci_low'], last['ci_high'])}) "
-        f"at {level(last['moderator_level'])}; {where_nonzero(ranges)}."
+        f"{sentence_case(unit_label(first['unit']))}, {label} changes by {estimated(first)} "
+        f"({span_at(first, confidence)}) at {factor_label(first['moderator'])} {level(first['moderator_level'])} and "
+        f"by {estimated(last)} ({span(last)}) at {level(last['moderator_level'])}; {where_nonzero(ranges)}."
     )
-
-
-def slope_text(row: Row) -> str:
-    """Print a slope with the decimals that its interval supports."""
-    return estimate(row["estimate"], (row["ci_high"] - row["ci_low"]) / 2)
 
 
 def where_nonzero(ranges: Sequence[Row]) -> str:
     """Say where along its moderator a slope differs from zero, and on which side where both occur."""
     low, high = ranges[0]["value_low"], ranges[-1]["value_high"]
     ends = f"the whole range of {factor_label(ranges[0]['moderator'])}, {between_levels(low)} to {between_levels(high)}"
-    apart = [*filter(is_shown, ranges)]
+    apart = [row for row in ranges if row["sign"] in SIGN_WORDS]
     if not apart:
         return f"over {ends}, the slope is not significantly different from zero"
     if len(ranges) == 1:
         return f"the slope is significantly different from zero over {ends}"
     if len({row["sign"] for row in apart}) > 1:
         return f"the slope is {signs_text(ranges)}"
-    parts = joined([part_of_range(row, ranges) for row in apart])
-    return f"the slope is significantly different from zero {parts}"
+    return f"the slope is significantly different from zero {joined([part_of_range(row, ranges) for row in apart])}"
 
 
 def signs_text(ranges: Sequence[Row]) -> str:
     """Say on which side of zero a slope is in which parts of its moderator's range, where that is shown."""
-    return joined([f"{SIGN_WORDS[row['sign']]} {part_of_range(row, ranges)}" for row in ranges if is_shown(row)])
-
-
-def is_shown(row: Row) -> bool:
-    """Say whether a slope is shown to differ from zero in a part of its moderator's range."""
-    return row["sign"] in SIGN_WORDS
+    shown = [row for row in ranges if row["sign"] in SIGN_WORDS]
+    return joined([f"{SIGN_WORDS[row['sign']]} {part_of_range(row, ranges)}" for row in shown])
 
 
 def part_of_range(row: Row, ranges: Sequence[Row]) -> str:
@@ -172,19 +159,15 @@ def slope_change_sentence(row: Row, moderator: str, confidence: float = 0.95) ->
     row: the interaction's row in natural units, whose unit lists the steps in the term's order.
     """
     steps = dict(zip(factors_of(row["term"]), str(row["unit"]).split(", "), strict=True))
+    adjusted = p_equals(row["p_adjusted"], "adjusted p")
     words = {
-        "effect": f"an effect ({p_equals(row['p_adjusted'], 'adjusted p')})",
+        "effect": f"an effect ({adjusted})",
         "negligible": "negligible, within the smallest effect of interest over the levels tried",
-        "undecided": (
-            f"undecided ({p_equals(row['p_adjusted'], 'adjusted p')}), for neither a change of the slope nor its "
-            "absence is shown"
-        ),
+        "undecided": f"undecided ({adjusted}), for neither a change of the slope nor its absence is shown",
     }
-    reason = "it could not be computed" if is_missing(row["reason"]) else str(row["reason"]).rstrip(".")
-    return (
-        f"The slope changes by {slope_text(row)} {unit_label(steps[moderator])} ({percent(confidence)} interval "
-        f"{interval(row['ci_low'], row['ci_high'])}): {words.get(row['verdict'], f'no verdict, as {reason}')}."
-    )
+    verdict = words.get(row["verdict"], f"no verdict, as {plain_reason(row)}")
+    change = f"{estimated(row)} {unit_label(steps[moderator])}"
+    return f"The slope changes by {change} ({span_at(row, confidence)}): {verdict}."
 
 
 # Slopes ---------------------------------------------------------------------------------------------------------------
@@ -202,11 +185,9 @@ def rise_and_fall(rows: pd.DataFrame, label: str, alpha: float) -> str:
     shown = rows[rows["p_adjusted"] < alpha]
     if shown.empty:
         return f"no slope of {label} is significantly different from zero"
-    moves = {
-        "rises": [factor_label(name) for name in shown.loc[shown["estimate"] > 0, "factor"]],
-        "falls": [factor_label(name) for name in shown.loc[shown["estimate"] < 0, "factor"]],
-    }
-    return f"{label} " + " and ".join(f"{verb} with {joined(names)}" for verb, names in moves.items() if names)
+    up, names = shown["estimate"] > 0, shown["factor"].map(factor_label)
+    moves = {"rises": [*names[up]], "falls": [*names[shown["estimate"] < 0]]}
+    return f"{label} " + " and ".join(f"{verb} with {joined(found)}" for verb, found in moves.items() if found)
 
 
 def sign_changes_sentence(johnson_neyman: pd.DataFrame, labels: Mapping[str, str]) -> str:
@@ -226,13 +207,12 @@ def sign_changes_sentence(johnson_neyman: pd.DataFrame, labels: Mapping[str, str
 
 def recommendation_sentence(row: Row, levels: Mapping[str, float], label: str, confidence: float = 0.95) -> str:
     """Say which tried setting is predicted best, how good, and how many others are not significantly different."""
-    spread = (row["ci_high"] - row["ci_low"]) / 2
     alike = f"{row['rivals']:,.0f} of the other {row['candidates'] - 1:,.0f} are not significantly different from it"
     best = "lowest" if row["response"] in LOWER_IS_BETTER else "highest"
     return (
         f"Of {counted(int(row['candidates']), 'setting')} tried, predicted {label} is {best} at "
-        f"{settings_text(levels)}: {estimate(row['predicted'], spread, sign=False)} ({percent(confidence)} band over "
-        f"all tried settings {interval(row['ci_low'], row['ci_high'])}); "
+        f"{settings_text(levels)}: {estimated(row, 'predicted', sign=False)} ({percent(confidence)} band over all "
+        f"tried settings {span(row)}); "
         f"{alike if row['rivals'] else 'every other one is significantly different from it'}."
     )
 
@@ -260,12 +240,14 @@ def regret_text(value: float) -> str:
 
 
 def recommended_sentence(chosen: Mapping[str, Mapping[str, float]], labels: Mapping[str, str]) -> str:
+    """Name the recommended setting of each response; nothing where there is none."""
+    return f"Recommended of the settings tried: {recommended_text(chosen, labels)}." if chosen else ""
+
+
+def recommended_text(chosen: Mapping[str, Mapping[str, float]], labels: Mapping[str, str]) -> str:
     """Name the recommended setting of each response, responses that share one together."""
-    together: dict[str, list[str]] = {}
-    for response, levels in chosen.items():
-        together.setdefault(settings_text(levels), []).append(labels[response])
-    parts = [f"{setting} for {joined(names)}" for setting, names in together.items()]
-    return f"Recommended of the settings tried: {'; '.join(parts)}." if parts else ""
+    alike = together((settings_text(levels), labels[response]) for response, levels in chosen.items())
+    return "; ".join(f"{setting} for {joined(names)}" for setting, names in alike.items())
 
 
 def stationary_sentence(row: Row, places: Iterable[Row], label: str, confidence: float = 0.95) -> str:
@@ -274,20 +256,17 @@ def stationary_sentence(row: Row, places: Iterable[Row], label: str, confidence:
     row: of optima. places: rows of optimum_factors, one a factor.
     """
     if is_missing(row["kind"]):
-        return f"No stationary point of {label}: {str(row['reason']).rstrip('.')}."
+        return f"No stationary point of {label}: {plain_reason(row)}."
     where = joined([f"{factor_label(place['factor'])} {between_levels(place['stationary'])}" for place in places])
     if row["inside"] and is_missing(row["stationary_predicted"]):
         found = f"at {where}, next to a setting at which all runs failed, so that nothing is predicted there"
     elif row["inside"]:
-        spread = (row["ci_high"] - row["ci_low"]) / 2
-        span = f"{percent(confidence)} interval {interval(row['ci_low'], row['ci_high'])}"
-        predicted = estimate(row["stationary_predicted"], spread, sign=False)
-        found = f"inside the settings tried, at {where}, where {label} is predicted to be {predicted} ({span})"
+        predicted = f"{estimated(row, 'stationary_predicted', sign=False)} ({span_at(row, confidence)})"
+        found = f"inside the settings tried, at {where}, where {label} is predicted to be {predicted}"
     else:
         found = "outside the settings tried, where the surface is only extrapolated"
-    caveat = "" if is_missing(row["reason"]) else f" Caution: {str(row['reason']).rstrip('.')}."
-    kind = KINDS[row["kind"]] + SHAPES.get(row["kind"], "")
-    return f"The stationary point of {label} is {kind}; it lies {found}. {region_sentence(row)}{caveat}"
+    caveat = "" if is_missing(row["reason"]) else f" Caution: {plain_reason(row)}."
+    return f"The stationary point of {label} is {KINDS[row['kind']]}; it lies {found}. {region_sentence(row)}{caveat}"
 
 
 def region_sentence(row: Row) -> str:
@@ -302,4 +281,4 @@ def region_sentence(row: Row) -> str:
         return f"{opening}: no place within the levels is in the stationary point's confidence region."
     if not row["region_closed"]:
         return f"{opening}: the stationary point's confidence region, {share}, is open, for it reaches their edge."
-    return f"{opening}: what they enclose is {KINDS[row['kind']]}."
+    return f"{opening}: what they enclose is {KINDS[row['kind']].partition(',')[0]}."

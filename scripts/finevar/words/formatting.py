@@ -1,11 +1,10 @@
-"""Numbers and names as people read them: levels, estimates, intervals, p-values, factors, responses, terms.
+"""Names and lists as people read them: factors, responses, terms, units, settings.
 
 A dry run imports this module, so it imports nothing that takes long.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,122 +12,26 @@ from typing import TYPE_CHECKING, Any
 from finevar.metrics import RESPONSES
 from finevar.study.coding import factors_of
 from finevar.study.factors import setting
+from finevar.words.numbers import TIMES, Row, is_missing, level
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MINUS = "\N{MINUS SIGN}"
-TIMES = "\N{MULTIPLICATION SIGN}"
-PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
-NOTHING = "\N{EN DASH}"
+
 SUPERSCRIPTS = {"2": "\N{SUPERSCRIPT TWO}", "3": "\N{SUPERSCRIPT THREE}"}
 
 
-# Numbers --------------------------------------------------------------------------------------------------------------
+def plain_reason(row: Row, otherwise: str = "it could not be computed") -> str:
+    """Return a row's reason as the end of a sentence."""
+    return otherwise if is_missing(row["reason"]) else str(row["reason"]).rstrip(".")
 
 
-def is_missing(value: Any) -> bool:
-    """Say whether a value is null, or no finite number."""
-    return value is None or value != value or (isinstance(value, float) and math.isinf(value))
-
-
-def number(value: float | None, decimals: int = 4, *, sign: bool = False) -> str:
-    """Print a number with a true minus sign; an en dash where it is missing."""
-    if is_missing(value):
-        return NOTHING
-    text = f"{value:+,.{decimals}f}" if sign else f"{value:,.{decimals}f}"
-    if not re.search("[1-9]", text):
-        text = text.lstrip("+-")
-    return text.replace("-", MINUS)
-
-
-def decimals_for(spread: float | None) -> int:
-    """Return the decimals that show a spread (a standard error, a half interval) with two digits."""
-    if is_missing(spread) or spread <= 0:
-        return 4
-    return min(max(1 - math.floor(math.log10(spread)), 0), 10)
-
-
-def estimate(value: float | None, spread: float | None, *, sign: bool = True) -> str:
-    """Print an estimate with as many decimals as its uncertainty supports, as a power of ten where it is tiny."""
-    decimals = decimals_for(spread)
-    if decimals <= 6 or is_missing(value):
-        return number(value, min(decimals, 6), sign=sign)
-    digits = max(decimals + math.floor(math.log10(abs(value))), 0) if value else 0
-    return short_exponent(f"{value:{'+' if sign else ''}.{digits}e}").replace("-", MINUS)
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """Print an interval as "low to high"."""
-    if is_missing(low) or is_missing(high):
-        return NOTHING
-    spread = (high - low) / 2
-    return f"{estimate(low, spread, sign=False)} to {estimate(high, spread, sign=False)}"
-
-
-def level(value: Any) -> str:
-    """Print a setting as people write it: 2.5e-5, 0.1, 6,000; a null training size is all examples."""
-    if isinstance(value, str):
-        return value
-    if is_missing(value):
-        return "all"
-    if float(value).is_integer():
-        return f"{int(value):,}"
-    return short_exponent(f"{value:.3e}" if abs(value) < 0.001 else f"{value:.6g}")
-
-
-def short_exponent(text: str) -> str:
-    """Write 2.500e-05 as 2.5e-5."""
-    mantissa, mark, exponent = text.partition("e")
-    if not mark:
-        return text
-    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return f"{mantissa}e{int(exponent)}"
-
-
-def p_text(p: float | None) -> str:
-    """Print a p-value to three decimals, never as 0."""
-    if is_missing(p):
-        return NOTHING
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def p_equals(p: float | None, name: str = "p") -> str:
-    """Print a p-value with its name: p = 0.030, p < 0.001."""
-    text = p_text(p)
-    return f"{name} {text}" if text.startswith("<") else f"{name} = {text}"
-
-
-def f_text(statistic: float, df_numerator: float, df_denominator: float) -> str:
-    """Print an F statistic with its degrees of freedom."""
-    return f"F({df_numerator:.4g}, {df_denominator:.4g}) = {number(statistic, 2)}"
-
-
-def between_levels(value: float | None) -> str:
-    """Print a place on a factor's axis that need not be a level: whole from ten up, else to three digits."""
-    if is_missing(value):
-        return NOTHING
-    return level(float(round(value)) if abs(value) >= 10 else float(f"{value:.3g}"))
-
-
-def duration(seconds: float | None) -> str:
-    """Print seconds as s, min or h."""
-    if is_missing(seconds):
-        return NOTHING
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:,.1f} s"
-
-
-def significant(value: float | None, digits: int = 2) -> str:
-    """Print a number with a few significant digits."""
-    if is_missing(value) or not value:
-        return NOTHING if is_missing(value) else "0"
-    return number(value, max(digits - 1 - math.floor(math.log10(abs(value))), 0))
-
-
-# Names ----------------------------------------------------------------------------------------------------------------
+def together(pairs: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
+    """Return the words of each key together, in order."""
+    found: dict[Any, list[str]] = {}
+    for key, word in pairs:
+        found.setdefault(key, []).append(word)
+    return found
 
 
 def factor_label(name: str) -> str:
@@ -181,6 +84,11 @@ def settings_text(levels: Mapping[str, Any]) -> str:
     return joined([f"{factor_label(name)} {level(value)}" for name, value in levels.items()])
 
 
+def settings_list(levels: Mapping[str, Any]) -> str:
+    """Print settings one after the other: learning rate 1e-4, epochs 3."""
+    return ", ".join(f"{factor_label(name)} {level(value)}" for name, value in levels.items())
+
+
 def joined(words: Sequence[str], last: str = "and") -> str:
     """Join words as "a, b and c"."""
     words = list(words)
@@ -192,14 +100,14 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def counted_between(least: int, most: int, noun: str) -> str:
+    """Return a count with its noun, or the range of several."""
+    return counted(least, noun) if least == most else f"{least} to {counted(most, noun)}"
+
+
 def sentence_case(text: str) -> str:
     """Return text with a capital at its start."""
     return text[:1].upper() + text[1:]
-
-
-def percent(confidence: float) -> str:
-    """Print a confidence level."""
-    return f"{100 * confidence:.4g} %"
 
 
 def held_levels(held: str | None) -> dict[str, float]:

@@ -7,7 +7,6 @@ surely; it never turns a missing p-value into "no influence".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -15,24 +14,30 @@ from finevar.metrics import LOWER_IS_BETTER
 from finevar.reasons import FAILED, MISSING, OK
 from finevar.study.coding import factors_of
 from finevar.words.formatting import (
-    PLUS_MINUS,
-    between_levels,
     counted,
-    estimate,
     factor_label,
     held_levels,
-    interval,
-    is_missing,
     joined,
+    plain_reason,
+    response_labels,
+    sentence_case,
+    settings_text,
+    together,
+    unit_label,
+)
+from finevar.words.numbers import (
+    PLUS_MINUS,
+    Row,
+    between_levels,
+    estimated,
+    is_missing,
     level,
     number,
     p_text,
     percent,
-    response_labels,
-    sentence_case,
-    settings_text,
     significant,
-    unit_label,
+    span,
+    span_at,
 )
 
 VERDICTS = ("effect", "undecided", "negligible")
@@ -41,9 +46,17 @@ VERDICT_WORDS = {  # of one term, and of several
     "negligible": ("is negligible", "are negligible"),
     "undecided": ("is undecided", "are undecided"),
 }
+UNANIMOUS = {  # the answer where all effects have the same verdict
+    "negligible": (
+        "Every factor's effect on every metric is negligible: equivalent to zero within the smallest effect of "
+        "interest."
+    ),
+    "undecided": (
+        "Nothing is decided: every interval reaches beyond what counts as negligible, and none shows an effect. More "
+        "seeds or points would narrow them."
+    ),
+}
 READABLE_UNITS = (1, 20)  # a slope per unit says little where the levels span less than one or very many units
-
-Row = Mapping[str, Any]
 
 
 # What moved what ------------------------------------------------------------------------------------------------------
@@ -55,15 +68,21 @@ def effect_sentence(row: Row, label: str, confidence: float = 0.95, partners: Se
     row: a row of the table of effects. label: the response in words. partners: factors that it acts together with on
     this response; its own effect is then an average that says little where it is small.
     """
-    say = {"effect": moved, "negligible": negligible, "undecided": undecided}.get(row["verdict"])
-    if say is None:
-        reason = "its effect could not be computed" if is_missing(row["reason"]) else str(row["reason"]).rstrip(".")
-        return f"No verdict for {factor_label(row['factor'])} on {label}: {reason}."
-    text = say(row, label, confidence)
-    if not partners or row["verdict"] == "effect":
-        return text
+    what, ends = f"{factor_label(row['factor'])} on {label}", ends_text(row)
+    if row["verdict"] == "effect":
+        return moved(row, label, confidence)
+    if row["verdict"] == "negligible":
+        text = (
+            f"Negligible for {what}: {estimated(row, 'change')} {ends} ({span_at(row, confidence)}), equivalent to "
+            f"zero within the smallest effect of interest, {PLUS_MINUS}{significant(row['smallest_effect'])}."
+        )
+    elif row["verdict"] == "undecided":
+        reach = f"the {percent(confidence)} interval, {span(row)} {ends}"
+        text = f"Undecided for {what}: {reach}, {why_undecided(row)}."
+    else:
+        return f"No verdict for {what}: {plain_reason(row, 'its effect could not be computed')}."
     others = joined([factor_label(name) for name in partners])
-    return f"{text} That is at the centre of the design: it acts together with {others}."
+    return f"{text} That is at the centre of the design: it acts together with {others}." if partners else text
 
 
 def together_sentence(interactions: Sequence[Row], labels: Mapping[str, str]) -> str:
@@ -71,29 +90,22 @@ def together_sentence(interactions: Sequence[Row], labels: Mapping[str, str]) ->
 
     interactions: two-way rows of the coefficients with verdict effect.
     """
-    pairs: dict[str, list[str]] = {}
-    for row in interactions:
-        names = joined([factor_label(name) for name in factors_of(row["term"])])
-        pairs.setdefault(names, []).append(labels[row["response"]])
+    pairs = together(
+        (joined([factor_label(name) for name in factors_of(row["term"])]), labels[row["response"]])
+        for row in interactions
+    )
     parts = [f"{names} act together on {joined(responses)}" for names, responses in pairs.items()]
     return f"{sentence_case('; '.join(parts))}." if parts else ""
 
 
 def moved(row: Row, label: str, confidence: float) -> str:
     """Say by how much a factor moved a response, per natural step where a step means something."""
-    ends = f"{level(row['from_level'])} and {level(row['to_level'])}"
-    subject = f"{sentence_case(factor_label(row['factor']))} moved {label}"
+    ends = f"between {level(row['from_level'])} and {level(row['to_level'])}"
+    subject, change = f"{sentence_case(factor_label(row['factor']))} moved {label}", estimated(row, "change")
     if not is_readable_per_unit(row):
-        change, span = shown_change(row, confidence)
-        return f"{subject}: {change} in all ({span}) between {ends}."
-    low, high = row["per_unit_ci_low"], row["per_unit_ci_high"]
-    slope = estimate(row["per_unit"], (high - low) / 2)
-    unit = unit_label(row["unit"], row["factor"])
-    whole = estimate(row["change"], (row["ci_high"] - row["ci_low"]) / 2)
-    return (
-        f"{subject}: {slope} {unit} ({percent(confidence)} interval {interval(low, high)}) between {ends}, "
-        f"{whole} in all."
-    )
+        return f"{subject}: {change} in all ({span_at(row, confidence)}) {ends}."
+    slope = f"{estimated(row, 'per_unit', 'per_unit_ci')} {unit_label(row['unit'], row['factor'])}"
+    return f"{subject}: {slope} ({span_at(row, confidence, 'per_unit_ci')}) {ends}, {change} in all."
 
 
 def is_readable_per_unit(row: Row) -> bool:
@@ -104,44 +116,16 @@ def is_readable_per_unit(row: Row) -> bool:
     return low <= abs(row["change"] / row["per_unit"]) <= high
 
 
-def shown_change(row: Row, confidence: float) -> tuple[str, str]:
-    """Return the change over all levels and its interval, in words."""
-    spread = (row["ci_high"] - row["ci_low"]) / 2
-    return estimate(row["change"], spread), f"{percent(confidence)} interval {interval(row['ci_low'], row['ci_high'])}"
-
-
-def negligible(row: Row, label: str, confidence: float) -> str:
-    """Say that an effect lies within the smallest effect of interest."""
-    change, span = shown_change(row, confidence)
-    ends = f"from {level(row['from_level'])} to {level(row['to_level'])}"
-    bound = f"{PLUS_MINUS}{significant(row['smallest_effect'])}"
-    return (
-        f"Negligible for {factor_label(row['factor'])} on {label}: {change} {ends} ({span}), "
-        f"equivalent to zero within the smallest effect of interest, {bound}."
-    )
-
-
-def undecided(row: Row, label: str, confidence: float) -> str:
-    """Say why neither an effect nor its absence is shown."""
-    span = f"{interval(row['ci_low'], row['ci_high'])} from {level(row['from_level'])} to {level(row['to_level'])}"
-    return (
-        f"Undecided for {factor_label(row['factor'])} on {label}: the {percent(confidence)} interval, {span}, "
-        f"{why_undecided(row)}."
-    )
-
-
 def why_undecided(row: Row) -> str:
     """Read from an interval why its verdict is open."""
-    low, high, bound = row["ci_low"], row["ci_high"], row["smallest_effect"]
+    includes, bound = row["ci_low"] <= 0 <= row["ci_high"], row["smallest_effect"]
+    zero = "includes zero" if includes else "excludes zero"
     if is_missing(bound):
-        zero = "includes zero" if low <= 0 <= high else "excludes zero"
         return f"{zero}, and without replicates there is no noise floor to measure it against"
-    if low <= 0 <= high:
-        return f"includes zero and reaches beyond the smallest effect of interest, {significant(bound)}"
-    return (
-        "excludes zero, but the evidence is short once all comparisons are counted "
-        f"(adjusted p = {p_text(row['p_adjusted'])})"
-    )
+    if includes:
+        return f"{zero} and reaches beyond the smallest effect of interest, {significant(bound)}"
+    adjusted = f"adjusted p = {p_text(row['p_adjusted'])}"
+    return f"{zero}, but the evidence is short once all comparisons are counted ({adjusted})"
 
 
 def joint_sentence(row: Row, label: str, confidence: float = 0.95) -> str:
@@ -149,66 +133,54 @@ def joint_sentence(row: Row, label: str, confidence: float = 0.95) -> str:
 
     row: a second-order row of the coefficients, in coded units, with verdict effect.
     """
-    span = f"{percent(confidence)} interval {interval(row['ci_low'], row['ci_high'])}"
-    value = estimate(row["estimate"], (row["ci_high"] - row["ci_low"]) / 2)
+    value, reach = estimated(row), span_at(row, confidence)
     names = [factor_label(name) for name in factors_of(row["term"])]
     if row["group"] == "quadratic":
-        return f"{sentence_case(label)} bends along {names[0]}: the squared term is {value} in coded units ({span})."
-    first, second = names
+        return f"{sentence_case(label)} bends along {names[0]}: the squared term is {value} in coded units ({reach})."
     return (
-        f"On {label}, {first} and {second} act together: the slope along one changes by {value} per coded unit of "
-        f"the other ({span})."
+        f"On {label}, {names[0]} and {names[1]} act together: the slope along one changes by {value} per coded unit of "
+        f"the other ({reach})."
     )
 
 
 def headline(effects: pd.DataFrame, fits: pd.DataFrame, labels: Mapping[str, str]) -> str:
     """Return the study's answer in a few sentences: what moved, what is undecided, negligible or without a verdict."""
+    stopped = joined([labels[name] for name in gated(fits)])
     if effects.empty:
-        return (
-            f"No verdict: {joined([labels[name] for name in gated(fits)])} could not be analysed; the reasons stand "
-            "below, and no p-value is given."
-        )
+        return f"No verdict: {stopped} could not be analysed; the reasons stand below, and no p-value is given."
     kinds = effects["verdict"].fillna("none")
-    if kinds.eq("negligible").all():
-        opening = (
-            "Every factor's effect on every metric is negligible: equivalent to zero within the smallest effect of "
-            "interest."
-        )
-    elif kinds.eq("undecided").all():
-        opening = (
-            "Nothing is decided: every interval reaches beyond what counts as negligible, and none shows an effect. "
-            "More seeds or points would narrow them."
-        )
+    if kinds.nunique() == 1 and kinds.iloc[0] in UNANIMOUS:
+        sentences = [UNANIMOUS[kinds.iloc[0]]]
     else:
-        opening = " ".join(verdict_sentence(effects[kinds == kind], kind, labels) for kind in (*VERDICTS, "none"))
-    stopped = f"No verdict on {joined([labels[name] for name in gated(fits)])}." if gated(fits) else ""
-    return " ".join(f"{opening} {stopped}".split())
+        sentences = [verdict_sentence(effects[kinds == kind], kind, labels) for kind in (*VERDICTS, "none")]
+    return " ".join(filter(None, [*sentences, f"No verdict on {stopped}." if stopped else ""]))
 
 
 def verdict_sentence(rows: pd.DataFrame, kind: str, labels: Mapping[str, str]) -> str:
     """Name the pairs of factor and response that share a verdict, factors with the same responses together."""
     if rows.empty:
         return "No factor is shown to move a metric." if kind == "effect" else ""
-    together: dict[tuple[str, ...], list[str]] = {}
-    for factor, found in rows.groupby("factor", sort=False):
-        together.setdefault(tuple(found["response"]), []).append(factor_label(factor))
+    alike = together(
+        (tuple(found["response"]), factor_label(factor)) for factor, found in rows.groupby("factor", sort=False)
+    )
     verb = " moved " if kind == "effect" else " on "
-    parts = [joined(names) + verb + joined([labels[name] for name in found]) for found, names in together.items()]
+    parts = [joined(names) + verb + joined([labels[name] for name in found]) for found, names in alike.items()]
     opening = {"effect": "", "none": "Without a verdict: "}.get(kind, f"{sentence_case(kind)}: ")
     return f"{sentence_case(opening + '; '.join(parts))}."
 
 
-def largest_sentence(effects: pd.DataFrame, labels: Mapping[str, str], confidence: float = 0.95) -> str:
+def largest_sentence(effects: pd.DataFrame, labels: Mapping[str, str]) -> str:
     """Say along which factor each response moves most, of those that are shown to move it."""
+    shown = effects[effects["verdict"] == "effect"]
     parts, still = [], []
     for response, label in labels.items():
-        rows = effects[(effects["response"] == response) & (effects["verdict"] == "effect")]
+        rows = shown[shown["response"] == response]
         if rows.empty:
             still.append(label)
             continue
-        most = rows.loc[rows["change"].abs().idxmax()].to_dict()
-        change, _ = shown_change(most, confidence)
-        parts.append(f"{label} moves most along {factor_label(most['factor'])} ({change} {ends_text(most)})")
+        most = rows.loc[rows["change"].abs().idxmax()]
+        change = f"{estimated(most, 'change')} {ends_text(most)}"
+        parts.append(f"{label} moves most along {factor_label(most['factor'])} ({change})")
     moves = f"{sentence_case('; '.join(parts))}." if parts else ""
     return f"{moves} No factor is shown to move {joined(still, 'or')}.".strip() if still else moves
 
@@ -247,12 +219,10 @@ def floor_sentence(row: Row, label: str) -> str:
     """Say what counts as the smallest effect of interest on a response, and where it comes from."""
     if is_missing(row["smallest_effect"]):
         return f"For {label} there is no noise floor: seeds were not replicated, and no test-set error is known."
-    known = {
-        "twice the spread between seeds": None if is_missing(row["pure_error_sd"]) else 2 * row["pure_error_sd"],
-        "the test set's standard error": row["test_set_se"],
-    }
+    noise = None if is_missing(row["pure_error_sd"]) else 2 * row["pure_error_sd"]
+    known = {"twice the spread between seeds": noise, "the test set's standard error": row["test_set_se"]}
     sources = [f"{name} ({significant(value)})" for name, value in known.items() if not is_missing(value)]
-    source = f", the larger of {joined(sources)}" if len(sources) > 1 else f", {sources[0]}" if sources else ""
+    source = f", {'the larger of ' if len(sources) > 1 else ''}{joined(sources)}" if sources else ""
     return f"For {label} the smallest effect of interest is {significant(row['smallest_effect'])}{source}."
 
 
@@ -273,9 +243,8 @@ def runs_sentence(metrics: pd.DataFrame) -> str:
     """Count the planned runs and what became of them."""
     points = len(metrics[["dataset", "point_id"]].drop_duplicates())
     counts = metrics["status"].value_counts()
-    runs = (
-        f"{counted(len(metrics), 'run')} of {counted(points, 'point')} at {counted(metrics['seed'].nunique(), 'seed')}"
-    )
+    of = f"{counted(points, 'point')} at {counted(metrics['seed'].nunique(), 'seed')}"
+    runs = f"{counted(len(metrics), 'run')} of {of}"
     if counts.get("ok", 0) == len(metrics):
         return f"{runs}, all of them complete."
     parts = [f"{counts[status]:,} {status}" for status in (OK, *FAILED, MISSING) if status in counts]
@@ -319,60 +288,55 @@ def extreme_sentence(surface: pd.DataFrame, response: str, label: str, confidenc
     place = joined([f"{factor_label(best[f'factor_{axis}'])} {between_levels(best[f'value_{axis}'])}" for axis in "xy"])
     fixed = held_levels(best["held"])
     held = f" with {settings_text(fixed)}" if fixed else ""
-    spread = (best["ci_high"] - best["ci_low"]) / 2
     return (
         f"Within these planes predicted {label} is {'lowest' if lowest else 'highest'} at {place}{held}: "
-        f"{estimate(best['predicted'], spread, sign=False)} ({percent(confidence)} interval for the mean "
-        f"{interval(best['ci_low'], best['ci_high'])})."
+        f"{estimated(best, 'predicted', sign=False)} ({percent(confidence)} interval for the mean {span(best)})."
     )
 
 
 # Figures --------------------------------------------------------------------------------------------------------------
 
+FIGURES = {  # by kind: caption and text alternative; the numbers themselves stand in the tables
+    "effects": (
+        "Change of each metric from a factor's lowest to its highest level, the others at their centre, with its "
+        "{confidence} interval. Within the grey band it would count as negligible. A verdict shows in both colour and "
+        "shape.",
+        "Change of each metric by each factor, with intervals; the table below it lists the same numbers.",
+    ),
+    "coefficients": (
+        "Coefficients of the absolute fit in coded units with {confidence} intervals; intercept and blocks are left "
+        "out. A verdict shows in both colour and shape.",
+        "Forest plot of the coded coefficients by metric; the tables beside it list the same numbers.",
+    ),
+    "main_effects": (
+        "Line and band: the prediction along one factor, the others at their centre, with its {confidence} interval "
+        "for the mean. Dots: runs; rings: means over seeds of each point, at all levels of the other factors, so they "
+        "scatter more widely than the band.",
+        "Predicted profiles of each metric along each factor, over the observed runs.",
+    ),
+    "interplay": (
+        "The slope of one factor over another, the rest at their centre, with its {confidence} interval: bold where "
+        "the interval excludes zero, thin and broken where it includes it.",
+        "Slope of one factor as a line over another, by metric; the sentences and tables say the same.",
+    ),
+    "surface": (
+        "Predicted {label} over each pair of factors, the others held as stated; yellow is better. Rings mark the "
+        "design's points and the diamond the baseline's own settings, as seen from above. Intervals of these "
+        "predictions are in the explorer.",
+        "Heat maps with contour lines of predicted {label} for each pair of factors.",
+    ),
+    "learning_curves": (
+        "Training loss by epoch, coloured by {first}: a thin line for each run, a bold one for their mean. Where "
+        "epochs is a factor, runs of different length have means of their own.",
+        "Training loss of every run by epoch, with mean curves by level.",
+    ),
+}
 
-def figure_caption(kind: str, label: str, confidence: float, factors: Sequence[str], runs: int) -> str:
-    """Say what a figure draws, from how many runs, and what its intervals are."""
-    first = factor_label(factors[0])
-    captions = {
-        "effects": (
-            f"Change of each metric from a factor's lowest to its highest level, the others at their centre, with its "
-            f"{percent(confidence)} interval. Within the grey band it would count as negligible. A verdict shows in "
-            "both colour and shape."
-        ),
-        "coefficients": (
-            f"Coefficients of the absolute fit in coded units with {percent(confidence)} intervals; intercept and "
-            "blocks are left out. A verdict shows in both colour and shape."
-        ),
-        "main_effects": (
-            f"Line and band: the prediction along one factor, the others at their centre, with its "
-            f"{percent(confidence)} interval for the mean. Dots: runs; rings: means over seeds of each point, at all "
-            "levels of the other factors, so they scatter more widely than the band."
-        ),
-        "interplay": (
-            f"The slope of one factor over another, the rest at their centre, with its {percent(confidence)} interval: "
-            "bold where the interval excludes zero, thin and broken where it includes it."
-        ),
-        "surface": (
-            f"Predicted {label} over each pair of factors, the others held as stated; yellow is better. Rings mark the "
-            "design's points and the diamond the baseline's own settings, as seen from above. Intervals of these "
-            "predictions are in the explorer."
-        ),
-        "learning_curves": (
-            f"Training loss by epoch, coloured by {first}: a thin line for each run, a bold one for their mean. Where "
-            "epochs is a factor, runs of different length have means of their own."
-        ),
-    }
-    return f"{captions[kind]} From {counted(runs, 'run')}."
 
-
-def figure_alternative(kind: str, label: str) -> str:
-    """Return a text alternative; the numbers themselves stand in the tables."""
-    alternatives = {
-        "effects": "Change of each metric by each factor, with intervals; the table below it lists the same numbers.",
-        "coefficients": "Forest plot of the coded coefficients by metric; the tables beside it list the same numbers.",
-        "main_effects": "Predicted profiles of each metric along each factor, over the observed runs.",
-        "interplay": "Slope of one factor as a line over another, by metric; the sentences and tables say the same.",
-        "surface": f"Heat maps with contour lines of predicted {label} for each pair of factors.",
-        "learning_curves": "Training loss of every run by epoch, with mean curves by level.",
-    }
-    return alternatives[kind]
+def figure_words(kind: str, label: str, confidence: float, factors: Sequence[str], runs: int) -> tuple[str, str]:
+    """Return what a figure draws, from how many runs, and the text that stands in its place."""
+    caption, alternative = (
+        text.format(label=label, confidence=percent(confidence), first=factor_label(factors[0]))
+        for text in FIGURES[kind]
+    )
+    return f"{caption} From {counted(runs, 'run')}.", alternative

@@ -85,14 +85,10 @@ def convert(config: Mapping[str, Any], arrays: Arrays, *, where: str) -> tuple[C
     """Return DistilBERT's config, its float32 arrays by Hugging Face's names, and notes of what was changed."""
     distilbert = convert_config(config, where=where)
     model_type = config["model_type"]
-    plain = {plain_name(name, model_type): array for name, array in arrays.items()}
-    notes = []
-    if model_type == "bert":
-        plain = {bert_name(name): array for name, array in plain.items()}
-        notes = fold_token_types(plain, where=where)
+    plain = {distilbert_name(name, model_type): array for name, array in arrays.items()}
+    notes = fold_token_types(plain, where=where) if model_type == "bert" else []
     head = {name: array for name, array in plain.items() if name.split(".")[0] in ("pre_classifier", "classifier")}
-    if not has_head(config, head):
-        head = {}
+    head = head if has_head(config, head) else {}
     encoder = {name: array for name, array in plain.items() if name.startswith(ENCODER) and name not in BUFFERS}
     dropped = sorted({name.split(".")[0] for name in set(plain) - set(encoder) - set(head) - set(BUFFERS)})
     notes += [f"dropped: {', '.join(dropped)}"] if dropped else []
@@ -105,15 +101,20 @@ def convert(config: Mapping[str, Any], arrays: Arrays, *, where: str) -> tuple[C
 
 def convert_config(config: Mapping[str, Any], *, where: str) -> Config:
     """Return the DistilBERT config of the same encoder, without a head; defaults are those of transformers."""
+    from transformers import AutoConfig
+
     model_type = config.get("model_type")
     require(where, "model_type", model_type, MODEL_TYPES)
     keys = {key: BERT_KEYS.get(key, key) if model_type == "bert" else key for key in SIZES}
-    stated = with_defaults(config)
+    known = AutoConfig.for_model(model_type)
+    # As transformers reads it: its defaults, the keys stated, then those stated by another name.
+    others = {key: config[other] for other, key in known.attribute_map.items() if other in config}
+    stated = known.to_dict() | dict(config) | others
     distilbert = {key: stated[source] for key, source in keys.items()}
     distilbert["initializer_range"] = stated["initializer_range"]
     require(where, keys["activation"], distilbert["activation"], ACTIVATIONS)
     check_sizes(distilbert, keys, where=where)
-    distilbert["pad_token_id"] = check_padding(stated["pad_token_id"], distilbert["vocab_size"], where=where)
+    distilbert["pad_token_id"] = number_of_padding(stated["pad_token_id"], distilbert["vocab_size"], where=where)
     if model_type == "bert":
         for key, value in FIXED.items():
             require(where, key, stated.get(key, value), (value,))
@@ -129,25 +130,12 @@ def convert_config(config: Mapping[str, Any], *, where: str) -> Config:
     return {"model_type": "distilbert", "architectures": ["DistilBertModel"], **distilbert}
 
 
-def with_defaults(config: Mapping[str, Any]) -> Config:
-    """Return a config as transformers reads it: its defaults, the keys stated, then those stated by another name."""
-    from transformers import AutoConfig
-
-    known = AutoConfig.for_model(config["model_type"])
-    others = {key: config[other] for other, key in known.attribute_map.items() if other in config}
-    return known.to_dict() | dict(config) | others
-
-
-def check_padding(token: Any, vocab_size: int, *, where: str) -> int | None:
+def number_of_padding(token: Any, vocab_size: int, *, where: str) -> int | None:
     """Return the number of the token whose embedding does not learn, counted from 0; None for none."""
-    if token is None or (type(token) is int and -vocab_size <= token < vocab_size):
-        return None if token is None else token % vocab_size
-    raise InputError(
-        f"{where}, config.json: pad_token_id",
-        found=cut(json.dumps(token)),
-        allowed=f"null or a whole number below the vocabulary of {vocab_size}",
-        remedy="Set it to the number of the tokenizer's padding token.",
-    )
+    sound = token is None or (type(token) is int and -vocab_size <= token < vocab_size)
+    allowed = f"null or a whole number below the vocabulary of {vocab_size}"
+    check(sound, where, "pad_token_id", token, allowed, "Set it to the number of the tokenizer's padding token.")
+    return None if token is None else token % vocab_size
 
 
 def check_sizes(distilbert: Mapping[str, Any], keys: Mapping[str, str], *, where: str) -> None:
@@ -158,13 +146,7 @@ def check_sizes(distilbert: Mapping[str, Any], keys: Mapping[str, str], *, where
             sound, allowed = is_rate(value), "a number from 0, below 1"
         else:
             sound, allowed = type(value) is int and 1 <= value <= most, f"a whole number from 1 to {most}"
-        if name != "activation" and not sound:
-            raise InputError(
-                f"{where}, config.json: {key}",
-                found=cut(json.dumps(value)),
-                allowed=allowed,
-                remedy="Save the model again with its full config.",
-            )
+        check(sound or name == "activation", where, key, value, allowed, "Save the model again with its full config.")
 
 
 def is_rate(value: Any) -> bool:
@@ -174,28 +156,29 @@ def is_rate(value: Any) -> bool:
 
 def require(where: str, key: str, value: Any, allowed: tuple[Any, ...]) -> None:
     """Raise InputError unless a value of config.json is one that DistilBERT can express."""
-    if value not in allowed:
-        raise InputError(
-            f"{where}, config.json: {key}",
-            found=cut(json.dumps(value)),
-            allowed=" or ".join(json.dumps(choice) for choice in allowed),
-            remedy="DistilBERT cannot express this model exactly; use another one.",
-        )
+    choices = " or ".join(json.dumps(choice) for choice in allowed)
+    check(
+        value in allowed, where, key, value, choices, "DistilBERT cannot express this model exactly; use another one."
+    )
 
 
-def plain_name(name: str, model_type: str) -> str:
-    """Return a tensor's name without the model's prefix and with today's words for LayerNorm's two vectors."""
+def check(sound: bool, where: str, key: str, value: Any, allowed: str, remedy: str) -> None:
+    """Raise InputError unless the value of a key of config.json is sound."""
+    if not sound:
+        raise InputError(f"{where}, config.json: {key}", found=cut(json.dumps(value)), allowed=allowed, remedy=remedy)
+
+
+def distilbert_name(name: str, model_type: str) -> str:
+    """Return what DistilBERT calls a tensor; its name without the model's prefix where DistilBERT has no such one."""
     name = name.removeprefix(f"{model_type}.")
-    return re.sub(r"LayerNorm\.(gamma|beta)$", lambda old: f"LayerNorm.{NORM_VECTORS[old[1]]}", name)
-
-
-def bert_name(name: str) -> str:
-    """Return DistilBERT's name for a BERT tensor, or the same name where DistilBERT has no such tensor."""
+    # In today's words for LayerNorm's two vectors.
+    name = re.sub(r"LayerNorm\.(gamma|beta)$", lambda old: f"LayerNorm.{NORM_VECTORS[old[1]]}", name)
     match = BERT_LAYER.fullmatch(name)
-    if match is None or match[2] not in BERT_PARTS:
-        # BERT's head reads its pooler, so it is not the head that DistilBERT has under the same name.
-        return f"BERT's {name}" if name.startswith("classifier.") else name
-    return f"transformer.layer.{match[1]}.{BERT_PARTS[match[2]]}.{match[3]}"
+    if model_type == "distilbert" or (match is None and not name.startswith("classifier.")):
+        return name
+    if match is None:  # BERT's head reads its pooler, so it is not the head that DistilBERT has under the same name
+        return f"BERT's {name}"
+    return f"transformer.layer.{match[1]}.{BERT_PARTS[match[2]]}.{match[3]}" if match[2] in BERT_PARTS else name
 
 
 def fold_token_types(arrays: Arrays, *, where: str) -> list[str]:
@@ -227,8 +210,4 @@ def describe_head(distilbert: Config, config: Mapping[str, Any], head: Arrays) -
     if sorted(labels) != sorted(str(index) for index in range(classes)) or not named:
         labels = {str(index): f"LABEL_{index}" for index in range(classes)}
     ids = {label: int(index) for index, label in labels.items()}
-    return distilbert | {
-        "architectures": ["DistilBertForSequenceClassification"],
-        "id2label": labels,
-        "label2id": ids,
-    }
+    return distilbert | {"architectures": ["DistilBertForSequenceClassification"], "id2label": labels, "label2id": ids}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -30,7 +30,14 @@ WORDS = f"{EMBEDDINGS}.word_embeddings.weight"
 LAYER = "distilbert.transformer.layer.{}"  # of a number from 0
 
 EPSILON = 1e-12  # of every LayerNorm in DistilBERT
-PADDING = 0  # pad_token_id of a config that states none, as in transformers
+STANDARD = {"pad_token_id": 0}  # of a config that states none, as in transformers
+STATED_AS = {  # sizes that config.json calls otherwise
+    "positions": "max_position_embeddings",
+    "layers": "n_layers",
+    "heads": "n_heads",
+    "head_dropout": "seq_classif_dropout",
+    "padding": "pad_token_id",
+}
 LINEAR = re.compile(r"transformer\.layer\.\d+\.(attention|ffn)\.")
 ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu}
 
@@ -57,19 +64,8 @@ class Architecture:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Architecture:
         """Read the sizes from a DistilBERT `config.json`."""
-        return cls(
-            vocab_size=config["vocab_size"],
-            positions=config["max_position_embeddings"],
-            dim=config["dim"],
-            hidden_dim=config["hidden_dim"],
-            layers=config["n_layers"],
-            heads=config["n_heads"],
-            activation=config["activation"],
-            dropout=config["dropout"],
-            attention_dropout=config["attention_dropout"],
-            head_dropout=config["seq_classif_dropout"],
-            padding=config.get("pad_token_id", PADDING),
-        )
+        names = {field.name: STATED_AS.get(field.name, field.name) for field in fields(cls)}
+        return cls(**{name: (STANDARD | dict(config))[stated] for name, stated in names.items()})
 
 
 def head_layers(dim: int, classes: int) -> dict[str, tuple[int, int]]:
@@ -96,81 +92,66 @@ def classify(
 
     weights: as `multiplied` returns them.
     """
-    hidden = embed(weights, architecture, batch, generator)
+    run = Pass(weights, architecture, batch, generator)
+    hidden = run.embed()
     *lower, last = map(LAYER.format, range(architecture.layers))
     for name in lower:
-        attended = attend(weights, architecture, batch, f"{name}.attention", hidden, generator)
-        hidden = feed_forward(weights, architecture, name, attended + hidden, generator)
+        hidden = run.feed_forward(name, run.attend(f"{name}.attention", hidden) + hidden)
     # The head reads each sentence's first token alone, so that the last layer computes no other: a sixth is saved.
     first = hidden.index_select(0, batch.first)
-    attended = attend_first(weights, architecture, batch, f"{last}.attention", first, hidden, generator)
-    first = feed_forward(weights, architecture, last, attended + first, generator)
-    pooled = F.relu(linear(weights, "pre_classifier", first))
-    return linear(weights, "classifier", dropout(pooled, architecture.head_dropout, generator))
+    first = run.feed_forward(last, run.attend_first(f"{last}.attention", first, hidden) + first)
+    pooled = F.relu(run.linear("pre_classifier", first))
+    return run.linear("classifier", dropout(pooled, architecture.head_dropout, generator))
 
 
-def embed(weights: Weights, architecture: Architecture, batch: Batch, generator: torch.Generator | None) -> Tensor:
-    """Return the embeddings [T, dim] of a batch's tokens."""
-    words = F.embedding(batch.tokens, weights[WORDS], padding_idx=architecture.padding)
-    places = F.embedding(batch.positions, weights[f"{EMBEDDINGS}.position_embeddings.weight"])
-    normed = normalise(weights, f"{EMBEDDINGS}.LayerNorm", words + places)
-    return dropout(normed, architecture.dropout, generator)
+@dataclass(frozen=True)
+class Pass:
+    """A batch on its way through the encoder; layers go by their names."""
 
+    weights: Weights
+    architecture: Architecture
+    batch: Batch
+    generator: torch.Generator | None
 
-def feed_forward(
-    weights: Weights, architecture: Architecture, name: str, attended: Tensor, generator: torch.Generator | None
-) -> Tensor:
-    """Apply what follows a layer's attention to its sum with the layer's input [..., dim], which is float32."""
-    hidden = normalise(weights, f"{name}.sa_layer_norm", attended)
-    inner = ACTIVATIONS[architecture.activation](linear(weights, f"{name}.ffn.lin1", hidden))
-    outer = dropout(linear(weights, f"{name}.ffn.lin2", inner), architecture.dropout, generator)
-    return normalise(weights, f"{name}.output_layer_norm", outer + hidden)
+    def embed(self) -> Tensor:
+        """Return the embeddings [T, dim] of the batch's tokens."""
+        words = F.embedding(self.batch.tokens, self.weights[WORDS], padding_idx=self.architecture.padding)
+        places = F.embedding(self.batch.positions, self.weights[f"{EMBEDDINGS}.position_embeddings.weight"])
+        normed = self.normalise(f"{EMBEDDINGS}.LayerNorm", words + places)
+        return dropout(normed, self.architecture.dropout, self.generator)
 
+    def feed_forward(self, name: str, attended: Tensor) -> Tensor:
+        """Apply what follows a layer's attention to its sum with the layer's input [..., dim], which is float32."""
+        hidden = self.normalise(f"{name}.sa_layer_norm", attended)
+        inner = ACTIVATIONS[self.architecture.activation](self.linear(f"{name}.ffn.lin1", hidden))
+        outer = dropout(self.linear(f"{name}.ffn.lin2", inner), self.architecture.dropout, self.generator)
+        return self.normalise(f"{name}.output_layer_norm", outer + hidden)
 
-def attend(
-    weights: Weights,
-    architecture: Architecture,
-    batch: Batch,
-    name: str,
-    hidden: Tensor,
-    generator: torch.Generator | None,
-) -> Tensor:
-    """Apply multi-head self-attention to hidden states [T, dim], each sentence to itself."""
-    projected = linear(weights, f"{name}.qkv_lin", hidden)
-    rate = architecture.attention_dropout
-    context = BlockAttention.apply(projected, batch, architecture.heads, rate, generator)
-    return linear(weights, f"{name}.out_lin", context)
+    def attend(self, name: str, hidden: Tensor) -> Tensor:
+        """Apply multi-head self-attention to hidden states [T, dim], each sentence to itself."""
+        projected, sizes = self.linear(f"{name}.qkv_lin", hidden), self.architecture
+        context = BlockAttention.apply(projected, self.batch, sizes.heads, sizes.attention_dropout, self.generator)
+        return self.linear(f"{name}.out_lin", context)
 
+    def attend_first(self, name: str, first: Tensor, hidden: Tensor) -> Tensor:
+        """Apply multi-head self-attention for each sentence's first token [B, dim] over its states among [T, dim]."""
+        dim, heads = self.architecture.dim, self.architecture.heads
+        # Rows of the joined projection: dim for the query, which first tokens alone have, dim each for key and value.
+        weight, bias = self.weights[f"{name}.qkv_lin.weight"], self.weights[f"{name}.qkv_lin.bias"]
+        query = F.linear(first.to(weight.dtype), weight[:dim], bias[:dim]).view(len(first), heads, 1, -1)
+        projected = F.linear(hidden.to(weight.dtype), weight[dim:], bias[dim:])
+        cells = Gather.apply(projected, self.batch.cell_tokens, self.batch.token_cells)  # [B * longest, 2 * dim]
+        # Key and value: [B, heads, longest, dim / heads]; scores and shares: [B, heads, 1, longest].
+        key, value = cells.view(len(first), -1, 2, heads, dim // heads).permute(2, 0, 3, 1, 4).unbind(0)
+        scores = query @ key.transpose(2, 3) * (dim // heads) ** -0.5 + self.batch.cell_bias
+        shares = dropout(scores.softmax(-1).to(weight.dtype), self.architecture.attention_dropout, self.generator)
+        return self.linear(f"{name}.out_lin", (shares @ value).reshape(len(first), dim))
 
-def attend_first(
-    weights: Weights,
-    architecture: Architecture,
-    batch: Batch,
-    name: str,
-    first: Tensor,
-    hidden: Tensor,
-    generator: torch.Generator | None,
-) -> Tensor:
-    """Apply multi-head self-attention for each sentence's first token [B, dim] over its hidden states of [T, dim]."""
-    dim, heads = architecture.dim, architecture.heads
-    # Rows of the joined projection: dim for the query, which first tokens alone have, then dim each for key and value.
-    weight, bias = weights[f"{name}.qkv_lin.weight"], weights[f"{name}.qkv_lin.bias"]
-    query = F.linear(first.to(weight.dtype), weight[:dim], bias[:dim]).view(len(first), heads, 1, -1)
-    projected = F.linear(hidden.to(weight.dtype), weight[dim:], bias[dim:])
-    cells = Gather.apply(projected, batch.cell_tokens, batch.token_cells)  # [B * longest, 2 * dim]
-    # Key and value: [B, heads, longest, dim / heads]; scores and shares: [B, heads, 1, longest].
-    key, value = cells.view(len(first), -1, 2, heads, dim // heads).permute(2, 0, 3, 1, 4).unbind(0)
-    scores = query @ key.transpose(2, 3) * (dim // heads) ** -0.5 + batch.cell_bias
-    shares = dropout(scores.softmax(-1).to(weight.dtype), architecture.attention_dropout, generator)
-    return linear(weights, f"{name}.out_lin", (shares @ value).reshape(len(first), dim))
+    def linear(self, name: str, x: Tensor) -> Tensor:
+        """Apply the linear layer of that name, in the type of its weights."""
+        weight = self.weights[f"{name}.weight"]
+        return F.linear(x.to(weight.dtype), weight, self.weights[f"{name}.bias"])
 
-
-def linear(weights: Weights, name: str, x: Tensor) -> Tensor:
-    """Apply the linear layer of that name, in the type of its weights."""
-    weight = weights[f"{name}.weight"]
-    return F.linear(x.to(weight.dtype), weight, weights[f"{name}.bias"])
-
-
-def normalise(weights: Weights, name: str, x: Tensor) -> Tensor:
-    """Apply the LayerNorm of that name."""
-    return F.layer_norm(x, x.shape[-1:], weights[f"{name}.weight"], weights[f"{name}.bias"], EPSILON)
+    def normalise(self, name: str, x: Tensor) -> Tensor:
+        """Apply the LayerNorm of that name."""
+        return F.layer_norm(x, x.shape[-1:], self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], EPSILON)

@@ -74,7 +74,7 @@ def collate(sentences: Sequence[np.ndarray], *, heads: int) -> Batch:
         inside = slice(begin, begin + BLOCK)
         longest = -(-int(lengths[inside][-1]) // ROUND) * ROUND
         real = np.arange(longest) < lengths[inside, None]  # [sentences, longest]
-        blocks.append(Block(len(real), longest, bias_where(real)))
+        blocks.append(Block(len(real), longest, bias_where(torch.from_numpy(real))))
         rows.append(attention_rows(real, starts[inside], heads, cells))
         cells += real.size
     block_rows, token_rows, context_rows = (
@@ -94,7 +94,7 @@ def collate(sentences: Sequence[np.ndarray], *, heads: int) -> Batch:
         context_rows=context_rows,
         cell_tokens=torch.from_numpy(cell_tokens),
         token_cells=torch.from_numpy(token_cells),
-        cell_bias=bias_where(real),
+        cell_bias=bias_where(torch.from_numpy(real)),
     )
 
 
@@ -126,14 +126,9 @@ def padder(count: int, length: int, *, heads: int, device: torch.device) -> Call
     places = block_places(count, length, heads, device)
 
     def pad(tokens: Tensor, lengths: Tensor) -> Batch:
-        real = torch.arange(length, device=device) < lengths[:, None]  # [count, length]
-        bias = torch.zeros(real.shape, device=device).masked_fill(~real, float("-inf"))[:, None, None, :]
-        return Batch(
-            tokens=tokens[:, :length].reshape(-1),
-            blocks=(Block(count, length, bias),),
-            cell_bias=bias,
-            **places,
-        )
+        bias = bias_where(torch.arange(length, device=device) < lengths[:, None])  # of [count, length]
+        block = Block(count, length, bias)
+        return Batch(tokens=tokens[:, :length].reshape(-1), blocks=(block,), cell_bias=bias, **places)
 
     return pad
 
@@ -141,25 +136,15 @@ def padder(count: int, length: int, *, heads: int, device: torch.device) -> Call
 def block_places(count: int, length: int, heads: int, device: torch.device) -> dict[str, Tensor]:
     """Return the parts of a batch that follow from its shape: where each row of each head belongs.
 
-    Those of `attention_rows` for one block whose places all hold a token, on the device.
+    Those of one block whose places all hold a token, on the device.
     """
-    size = count * length
-    token = torch.arange(size, device=device).view(count, length)
-    kind, head = torch.arange(3, device=device), torch.arange(heads, device=device)
-    rows = (token[None, :, None, :] * 3 + kind[:, None, None, None]) * heads + head[None, None, :, None]
-    sentence, place = token // length, token % length
-    within = ((sentence[..., None] * heads + head) * length + place[..., None]).view(size, heads)
-    return {
-        "positions": place.reshape(-1),
-        "first": torch.arange(count, device=device) * length,
-        "block_rows": rows.reshape(-1),
-        "token_rows": (kind[:, None] * size * heads + within[:, None, :]).reshape(-1),
-        "context_rows": within.reshape(-1),
-        "cell_tokens": token.reshape(-1),
-        "token_cells": token.reshape(-1),
-    }
+    first, token = np.arange(count) * length, np.arange(count * length)
+    rows = attention_rows(np.ones((count, length), dtype=bool), first, heads, 0)
+    places = dict(zip(("block_rows", "token_rows", "context_rows"), rows, strict=True))
+    places |= {"positions": token % length, "first": first, "cell_tokens": token, "token_cells": token}
+    return {name: torch.from_numpy(rows).to(device) for name, rows in places.items()}
 
 
-def bias_where(real: np.ndarray) -> Tensor:
+def bias_where(real: Tensor) -> Tensor:
     """Return zero where a token is [sentences, length], else minus infinity, as [sentences, 1, 1, length]."""
-    return torch.zeros(real.shape).masked_fill_(torch.from_numpy(~real), float("-inf"))[:, None, None, :]
+    return torch.zeros(real.shape, device=real.device).masked_fill_(~real, float("-inf"))[:, None, None, :]

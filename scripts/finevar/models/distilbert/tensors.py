@@ -60,22 +60,19 @@ def check_finite(arrays: Arrays, *, where: str) -> None:
     """Raise InputError where a weight is no number, or none that float32 holds."""
     for name, array in arrays.items():
         if odd := int(array.size - np.isfinite(array).sum()):
-            raise InputError(
-                f"{where}, model.safetensors",
-                found=f"{odd:,} of {array.size:,} weights of tensor {name} that are not finite in float32",
-                allowed="finite weights alone",
-                remedy="Use an earlier checkpoint of the training that gave it, or another model.",
-            )
+            found = f"{odd:,} of {array.size:,} weights of tensor {name} that are not finite in float32"
+            remedy = "Use an earlier checkpoint of the training that gave it, or another model."
+            raise tensor_error(where, found, "finite weights alone", remedy)
 
 
-def tensor_error(where: str, found: str) -> InputError:
-    """Return the error of weights that do not fit their config."""
-    return InputError(
-        f"{where}, model.safetensors",
-        found=found,
-        allowed="exactly the tensors that config.json describes",
-        remedy="Check that both files belong together and that the model was saved in full, not as an adapter.",
-    )
+def tensor_error(
+    where: str,
+    found: str,
+    allowed: str = "exactly the tensors that config.json describes",
+    remedy: str = "Check that both files belong together and that the model was saved in full, not as an adapter.",
+) -> InputError:
+    """Return the error of weights: unless said otherwise, that they do not fit their config."""
+    return InputError(f"{where}, model.safetensors", found=found, allowed=allowed, remedy=remedy)
 
 
 def to_float32(array: np.ndarray) -> np.ndarray:
@@ -92,20 +89,12 @@ def read_arrays(path: Path, *, where: str) -> Arrays:
     try:
         entries = safetensors.deserialize(path.read_bytes())
     except safetensors.SafetensorError as error:
-        raise InputError(
-            f"{where}, model.safetensors",
-            found=f"a damaged file ({cut(str(error), 200)})",
-            allowed="a complete safetensors file",
-            remedy="Fetch or save it again.",
-        ) from error
+        found = f"a damaged file ({cut(str(error), 200)})"
+        raise tensor_error(where, found, "a complete safetensors file", "Fetch or save it again.") from error
     unknown = {entry["dtype"] for _, entry in entries} - set(types)
     if unknown:
-        raise InputError(
-            f"{where}, model.safetensors",
-            found=f"tensors of type {listed(sorted(unknown))}",
-            allowed="float32, float16, bfloat16 or float64 weights",
-            remedy="Use a checkpoint that is not quantised.",
-        )
+        found, allowed = f"tensors of type {listed(sorted(unknown))}", "float32, float16, bfloat16 or float64 weights"
+        raise tensor_error(where, found, allowed, "Use a checkpoint that is not quantised.")
     return {
         name: np.frombuffer(entry["data"], types[entry["dtype"]]).reshape(entry["shape"]) for name, entry in entries
     }

@@ -12,28 +12,34 @@ from finevar.found.gates import ALIASING, NOTED, OWNERS, PASSED, SET_ASIDE, STOP
 from finevar.found.pooling import APART, COMPARED, ERRORS, POOLED, POOLS, ROBUST, SPECIFICATIONS
 from finevar.metrics import ON_CARDS
 from finevar.reasons import Stop, Undecided
-from finevar.report.groups import group, sentence
-from finevar.report.sections.claims import estimated
-from finevar.report.tables import Table, cell, factor_columns, ranged, table
+from finevar.report.cells import (
+    DATASET,
+    P_VALUE,
+    cell,
+    columns,
+    crossed,
+    factor_titles,
+    level_columns,
+    listed,
+    metric_titles,
+    ranged,
+    table,
+)
+from finevar.report.parts import Cell, Labels, Row, Section, Table, Tables, group, sentence
+from finevar.report.sections.claims import found_text, mark
+from finevar.report.sections.regressions import chosen
+from finevar.report.tables import coded_table
 from finevar.study.coding import factors_of
 from finevar.words.formatting import (
-    NOTHING,
     counted,
-    estimate,
     factor_label,
-    interval,
-    is_missing,
     joined,
-    level,
-    number,
-    p_equals,
-    p_text,
-    percent,
     response_label,
     sentence_case,
     settings_text,
     term_label,
 )
+from finevar.words.numbers import NOTHING, estimated, is_missing, level, number, p_equals, p_text, percent, span
 
 MARKS = {PASSED: "negligible", NOTED: "undecided", SET_ASIDE: "undecided", STOPPED: "effect"}
 LONGEST_NOTE = 120  # characters of a reason that stands in a cell
@@ -41,10 +47,6 @@ NO_EXPERIMENT = (
     "Nobody assigned these settings: each owner chose them for a data set and a purpose, so settings, data and owners "
     "go together, and only what differs within a data set can be separated."
 )
-
-Tables = Mapping[str, pd.DataFrame]
-Labels = Mapping[str, str]
-Row = Mapping[str, Any]
 
 
 def page(tables: Tables, labels: Labels, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,29 +80,23 @@ def models_compared(runs: pd.DataFrame) -> str:
     return f"{counted(len(runs), 'model')} of {counted(owners, 'owner')} on {counted(data, 'data set')}"
 
 
-# The claims -----------------------------------------------------------------------------------------------------------
-
-
 def support(tables: Tables, confidence: float) -> dict[str, Any]:
     """Return which claims these cards can carry, and why they cannot carry the others."""
     rows = tables["claims"].to_dict("records")
-    carried = [row for row in rows if row["verdict"] in ("replicated", "contradicted")]
-    sentences = [sentence(support_sentence(row, tables, confidence), support_mark(row)) for row in rows]
-    count = f"{len(carried) or 'none'} of the {counted(len(rows), 'claim')}"
-    finding = f"These cards can carry {count} stated before the study." if rows else ""
-    return {"finding": finding, "sentences": sentences}
-
-
-def support_mark(row: Row) -> str:
-    """Return the mark of a claim: what was found of its term, undecided without an estimate."""
-    return "undecided" if is_missing(row["found"]) else str(row["found"])
+    carried = sum(row["verdict"] in ("replicated", "contradicted") for row in rows)
+    count = f"{carried or 'none'} of the {counted(len(rows), 'claim')}"
+    return {
+        "finding": f"These cards can carry {count} stated before the study." if rows else "",
+        "sentences": [sentence(support_sentence(row, tables, confidence), mark(row)) for row in rows],
+    }
 
 
 def support_sentence(row: Row, tables: Tables, confidence: float) -> str:
     """Say what these cards make of a claim, or all that keeps them from making anything of it."""
     name = sentence_case(row["name"])
     if not is_missing(row["estimate"]):
-        return f"{name}: {row['verdict']}, {estimated(row, confidence)}, if owners who chose alike are alike otherwise."
+        found = f"{row['verdict']}, {found_text(row, confidence)}"
+        return f"{name}: {found}, if owners who chose alike are alike otherwise."
     # Where the cards' gates stop all, a claim's own reason repeats them, all at once.
     repeated = is_missing(row["reason"]) or row["reason_code"] == Stop.CARDS
     own = [] if repeated else [row["reason"].rstrip(".")]
@@ -118,25 +114,19 @@ def obstacles(row: Row, tables: Tables, alpha: float) -> Iterator[str]:
     if row["term"] in aliasing["terms"].split():
         which = term_label(row["term"])
         yield f"among the {aliasing['cards']} complete cards {which} is an exact combination of other terms"
-    pooling = tables["pooling"]
-    everywhere = pooling[(pooling["response"] == row["response"]) & (pooling["errors"] == ROBUST)]
-    apart = everywhere[(everywhere["pool"] == COMPARED) & (everywhere["specification"] == APART)]
-    for factor in apart.to_dict("records"):
+    everywhere = chosen(tables["pooling"], response=row["response"], errors=ROBUST)
+    for factor in chosen(everywhere, pool=COMPARED, specification=APART).to_dict("records"):
         if factor["factor"] in names and not is_missing(factor["reason"]):
             which = factor_label(factor["factor"])
             yield f"among the {factor['cards']} cards compared, {which} cannot be separated: {factor['reason']}"
     if gates[OWNERS]["verdict"] == STOPPED:
         yield largest_owner(tables["metrics"])
     for pool in POOLS if len(names) == 1 else ():
-        chosen = everywhere[(everywhere["pool"] == pool) & (everywhere["factor"] == names[0])]
-        both = chosen.set_index("specification")
+        both = chosen(everywhere, pool=pool, factor=names[0]).set_index("specification")
         if len(both) and both["estimate"].notna().all():
             kind, words = pooled_or_apart(both, alpha)
             if kind == "confounded":
                 yield f"over {POOLS[pool]} {words}"
-
-
-# Cards and gates ------------------------------------------------------------------------------------------------------
 
 
 def cards_section(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,78 +137,60 @@ def cards_section(tables: Tables, facts: Mapping[str, Any]) -> dict[str, Any]:
     if stopped:
         finding += f" No p-value is given, for {joined([str(gate['gate']) for gate in stopped])}."
     models = models_table(tables["metrics"], list(facts["factors"]))
-    grids = [gates_table(gates), factors_table(facts)]
+    factors, own = facts["factors"], facts["config"]["baseline"]["settings"]
+    levels = {name: f"{level(min(one.levels))} to {level(max(one.levels))}" for name, one in factors.items()}
+    grids = [
+        gates_table(gates),
+        coded_table("What is compared, as the cards state it.", "Range", levels, factors, own),
+    ]
     return {"finding": finding, "groups": [group("Gates before any p-value", [], tables=grids, folded=[models])]}
 
 
 def gates_table(gates: Sequence[Row]) -> Table:
     """Return one row a gate: what it found and what follows."""
-    rows = [
-        [
-            sentence_case(str(gate["gate"])),
-            cell(str(gate["verdict"]), verdict=MARKS[gate["verdict"]]),
-            counted(gate["flagged"], "term")
-            if gate["gate"] == ALIASING
-            else f"{gate['flagged']:,} of {gate['cards']:,}",
-            cell(str(gate["finding"]), note=gate["consequence"] or ""),
-        ]
-        for gate in gates
+
+    def flagged(gate: Row) -> str:
+        if gate["gate"] == ALIASING:
+            return counted(gate["flagged"], "term")
+        return f"{gate['flagged']:,} of {gate['cards']:,}"
+
+    shown = [
+        *columns(sentence_case, gate="Gate"),
+        ("Verdict", lambda gate: cell(gate["verdict"], verdict=MARKS[gate["verdict"]])),
+        ("Flagged#", flagged),
+        ("Found", lambda gate: cell(gate["finding"], note=gate["consequence"])),
     ]
     caption = (
         "What was looked at before any regression. Set aside: those cards are not compared; noted: to be known when "
         "reading on; stopped: no p-value is given."
     )
-    return table(caption, ["Gate", "Verdict", "Flagged#", "Found"], rows)
-
-
-def factors_table(facts: Mapping[str, Any]) -> Table:
-    """Return one row a factor: the range that is compared, its coding and the baseline's own level."""
-    own = facts["config"]["baseline"]["settings"]
-    rows = [
-        [
-            factor_label(name),
-            f"{level(min(coding.levels))} to {level(max(coding.levels))}",
-            coding.scale,
-            level(own[name]) if name in own else NOTHING,
-        ]
-        for name, coding in facts["factors"].items()
-    ]
-    return table("What is compared, as the cards state it.", ["Factor", "Range", "Coding", "Baseline's own"], rows)
+    return listed(caption, gates, shown)
 
 
 def models_table(runs: pd.DataFrame, factors: Sequence[str]) -> Table:
     """Return the models that are compared."""
-    rows = [
-        [
-            cell(row["run_id"], note="" if is_missing(row["base_model"]) else f"from {row['base_model']}"),
-            row["dataset"],
-            *(level(row[name]) for name in factors),
-            *(number(row[name]) for name in ON_CARDS),
-            "" if is_missing(row["headline"]) else row["headline"],
-        ]
-        for row in runs.to_dict("records")
-    ]
-    heads = ["Model", "Data set", *factor_columns(factors)]
-    heads += [*(f"{sentence_case(response_label(name))}#" for name in ON_CARDS), "Headline is row"]
-    return table(f"The {counted(len(runs), 'model')} compared", heads, rows)
+
+    def model(row: Row) -> Cell:
+        return cell(row["run_id"], note="" if is_missing(row["base_model"]) else f"from {row['base_model']}")
+
+    shown = [("Model", model), DATASET, *level_columns(factors)]
+    shown += columns(number, **metric_titles({name: response_label(name) for name in ON_CARDS}))
+    shown += columns(lambda headline: headline, headline="Headline is row")
+    return listed(f"The {counted(len(runs), 'model')} compared", runs, shown)
 
 
-# Pooled or apart ------------------------------------------------------------------------------------------------------
-
-
-def pooling_section(rows: pd.DataFrame, labels: Labels, confidence: float) -> dict[str, Any]:
+def pooling_section(rows: pd.DataFrame, labels: Labels, confidence: float) -> Section:
     """Return what each factor seems to do pooled, and what is left of it within data sets."""
-    groups, moved, total = [], 0, 0
+    groups, kinds = [], []
     for pool, title in POOLS.items():
-        found = rows[rows["pool"] == pool]
+        found = chosen(rows, pool=pool)
         if found.empty:
             continue
         sentences = [*pooling_sentences(found, labels, confidence)]
-        moved += sum(one["kind"] == "confounded" for one in sentences)
-        total += len(sentences)
-        cards = found["cards"].max()
-        grids = [pooling_table(found[found["response"] == name], labels[name], confidence) for name in labels]
-        groups.append(group(f"{sentence_case(title)} ({cards})", sentences, folded=grids))
+        kinds += [one["kind"] for one in sentences]
+        grids = [pooling_table(chosen(found, response=name), labels[name], confidence) for name in labels]
+        groups.append(group(f"{sentence_case(title)} ({found['cards'].max()})", sentences, folded=grids))
+    moved, total = kinds.count("confounded"), len(kinds)
     if not total:
         return {"finding": "No factor varies enough to be pooled or kept apart.", "groups": groups}
     finding = (
@@ -248,56 +220,41 @@ def pooled_or_apart(both: pd.DataFrame, alpha: float) -> tuple[str, str]:
     both: a response's and a factor's rows by specification.
     """
     pooled, apart = both.loc[POOLED], both.loc[APART]
-    kind, words = compared(pooled, apart, alpha)
-    seen, left = (
-        f"{estimate(row['estimate'], (row['ci_high'] - row['ci_low']) / 2)}, {p_equals(row['p_value'])}"
-        for row in (pooled, apart)
-    )
-    return kind, words.format(seen=seen, left=left)
-
-
-def compared(pooled: Row, apart: Row, alpha: float) -> tuple[str, str]:
-    """Return how a pooled estimate fares within data sets, and the words for it."""
+    seen, left = (f"{estimated(row)}, {p_equals(row['p_value'])}" for row in (pooled, apart))
     before, after = pooled["p_value"] < alpha, apart["p_value"] < alpha
     if before and after:
         if (pooled["estimate"] > 0) == (apart["estimate"] > 0):
-            return "holds", "pooled {seen}; within data sets, too: {left}"
-        return "confounded", "pooled {seen}; within data sets it turns round: {left}"
+            return "holds", f"pooled {seen}; within data sets, too: {left}"
+        return "confounded", f"pooled {seen}; within data sets it turns round: {left}"
     if before:
-        return "confounded", "pooled {seen}; with an effect of each data set that is gone: {left}"
+        return "confounded", f"pooled {seen}; with an effect of each data set that is gone: {left}"
     if after:
-        return "hidden", "pooled {seen}; only within data sets is it seen: {left}"
-    return "nothing", "pooled {seen}; within data sets {left}: neither shows an effect or its absence"
+        return "hidden", f"pooled {seen}; only within data sets is it seen: {left}"
+    return "nothing", f"pooled {seen}; within data sets {left}: neither shows an effect or its absence"
 
 
 def pooling_table(rows: pd.DataFrame, label: str, confidence: float) -> Table:
     """Return one row a specification and kind of errors, one pair of columns a factor."""
-    factors = list(rows["factor"].unique())
-    printed = []
-    for specification in SPECIFICATIONS:
-        for errors in ERRORS:
-            chosen = rows[(rows["specification"] == specification) & (rows["errors"] == errors)].set_index("factor")
-            cells = []
-            for factor in factors:
-                row = chosen.loc[factor]
-                if is_missing(row["estimate"]):
-                    cells += [cell(NOTHING, note=str(row["reason"])), NOTHING]
-                else:
-                    cells += [ranged(row["estimate"], row["ci_low"], row["ci_high"]), p_text(row["p_value"])]
-            clusters = chosen["clusters"].iloc[0]
-            note = "" if is_missing(clusters) else counted(int(clusters), "cluster")
-            printed.append([sentence_case(specification), cell(errors, note=note), *cells])
-    heads = [title for column in factor_columns(factors) for title in (column, "p#")]
+
+    def change(row: Row) -> Cell:
+        return cell(NOTHING, note=row["reason"]) if is_missing(row["estimate"]) else ranged(row)
+
+    def errors(row: Row) -> Cell:
+        clusters = row["clusters"]
+        return cell(row["errors"], note="" if is_missing(clusters) else counted(int(clusters), "cluster"))
+
+    ways = [f"{row.specification} {row.errors}" for row in rows.itertuples()]
+    order = [f"{specification} {kind}" for specification in SPECIFICATIONS for kind in ERRORS]
+    first = rows.assign(way=ways).drop_duplicates("way").set_index("way")
+    down = {way: [sentence_case(first.at[way, "specification"]), errors(first.loc[way])] for way in order}
     sets = rows["datasets"].max()
     caption = (
         f"{sentence_case(label)}: change from the lowest to the highest level, {percent(confidence)} intervals, "
         f"{counted(int(rows['cards'].max()), 'card')} on {counted(int(sets), 'data set')}. First-order terms; these p "
         "are what such a regression prints, not adjusted, and no evidence where a gate stops them."
     )
-    return table(caption, ["Data sets", "Errors", *heads], printed)
-
-
-# Beside a study that trained ------------------------------------------------------------------------------------------
+    titles, shown = factor_titles(rows["factor"].unique()), {"": change, "p#": P_VALUE[1]}
+    return crossed(caption, rows.assign(way=ways), ("way", "factor"), ["Data sets", "Errors"], down, titles, shown)
 
 
 def beside_group(rows: pd.DataFrame, confidence: float) -> dict[str, Any] | None:
@@ -312,15 +269,15 @@ def beside_group(rows: pd.DataFrame, confidence: float) -> dict[str, Any] | None
     if (designed["reason_code"] == Undecided.NO_RESULTS).all():
         absent = f"Study {study} {ABSENT[Undecided.NO_RESULTS]}"
         return {"finding": f"{absent}: run it, then this study again, and both stand side by side.", "table": None}
-    printed = []
-    for ours, theirs in zip(found.to_dict("records"), designed.to_dict("records"), strict=True):
-        printed.append(
-            [
-                cell(sentence_case(ours["name"]), note=f"{ours['framework']}; {ours['source']}"),
-                cell(p_text(ours["p_published"]), note=ours["finding"] if is_missing(ours["sign"]) else ours["sign"]),
-                *(part for row in (ours, theirs) for part in finding_cells(row)),
-            ]
-        )
+    printed = [
+        [
+            cell(sentence_case(ours["name"]), note=f"{ours['framework']}; {ours['source']}"),
+            cell(p_text(ours["p_published"]), note=ours["finding"] if is_missing(ours["sign"]) else ours["sign"]),
+            *finding_cells(ours),
+            *finding_cells(theirs),
+        ]
+        for ours, theirs in zip(found.to_dict("records"), designed.to_dict("records"), strict=True)
+    ]
     heads = ["Claim", "Published p", "Found models", "p#", f"Study {study}", "p#"]
     caption = (
         f"The same claims on found models and in study {study}: the change over the whole range of each study's "
@@ -334,14 +291,10 @@ def finding_cells(row: Row) -> list[Any]:
     if is_missing(row["estimate"]):
         note = "" if is_missing(row["reason"]) or len(row["reason"]) >= LONGEST_NOTE else row["reason"]
         return [cell("no estimate", verdict="undecided", note=note), NOTHING]
-    span = "" if is_missing(row["from_level"]) else f", {level(row['from_level'])} to {level(row['to_level'])}"
-    half = (row["ci_high"] - row["ci_low"]) / 2
-    note = f"{estimate(row['estimate'], half)} ({interval(row['ci_low'], row['ci_high'])}){span}"
-    mark = {"replicated": "effect", "contradicted": "negligible"}.get(row["verdict"], "undecided")
-    return [cell(row["verdict"], verdict=mark, note=note), p_text(row["p_adjusted"])]
-
-
-# Baseline and sources -------------------------------------------------------------------------------------------------
+    ends = "" if is_missing(row["from_level"]) else f", {level(row['from_level'])} to {level(row['to_level'])}"
+    note = f"{estimated(row)} ({span(row)}){ends}"
+    drawn = {"replicated": "effect", "contradicted": "negligible"}.get(row["verdict"], "undecided")
+    return [cell(row["verdict"], verdict=drawn, note=note), p_text(row["p_adjusted"])]
 
 
 def baseline(spec: Mapping[str, Any], labels: Labels) -> dict[str, Any]:

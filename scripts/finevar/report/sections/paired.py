@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 
 from finevar.analyses.paired import COMPARED
-from finevar.metrics import LOWER_IS_BETTER
-from finevar.report.groups import group
-from finevar.report.tables import Table, cell, factor_columns, ranged, table
-from finevar.words.formatting import (
-    counted,
-    is_missing,
-    joined,
-    level,
-    number,
-    p_text,
-    percent,
-    sentence_case,
-    settings_text,
-)
+from finevar.report.cells import ADJUSTED, DATASET, P_VALUE, cell, columns, level_columns, listed, ranged, whole
+from finevar.report.parts import Cell, Column, Group, Labels, Row, Section, Table, Tables, group
+from finevar.report.sections.regressions import chosen
+from finevar.words.comparisons import sides
+from finevar.words.formatting import counted, joined, sentence_case, settings_text
+from finevar.words.numbers import is_missing, number, p_text, percent
 
 NOTHING_PAIRED = "No run has finished with predictions, so none can be set beside the baseline."
 MOST_ROWS = 200  # of a printed table
 
-Tables = Mapping[str, pd.DataFrame]
-Row = Mapping[str, Any]
-Section = dict[str, Any]
 
-
-def section(tables: Tables, labels: Mapping[str, str], factors: Sequence[str], confidence: float) -> Section:
+def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
     """Return who beats the baseline: by sentences, over all points at once, and again with another seed.
 
     tables: metrics, paired, paired_points and against_baseline.
@@ -39,11 +27,29 @@ def section(tables: Tables, labels: Mapping[str, str], factors: Sequence[str], c
     if tables["paired"].empty:
         return {"finding": NOTHING_PAIRED, "groups": []}
     levels = tables["metrics"].drop_duplicates("point_id").set_index("point_id")[list(factors)]
-    groups = [runs_group(tables["paired"], levels, confidence), points_group(tables, levels, confidence)]
-    surfaces = surface_sentences(tables["against_baseline"], labels, confidence)
-    if surfaces:
+    groups = [runs_group(tables["paired"], levels), points_group(tables, levels, confidence)]
+    if surfaces := surface_sentences(tables["against_baseline"], labels, confidence):
         groups.append(group("By the fitted surfaces", surfaces))
     return {"finding": runs_sentence(tables["paired"], confidence), "groups": groups}
+
+
+def leveled(levels: pd.DataFrame) -> list[Column]:
+    """Return the columns of a point's levels; levels: by point_id."""
+    return level_columns(levels.columns, lambda row: levels.loc[row["point_id"]])
+
+
+def surface_sentences(against: pd.DataFrame, labels: Labels, confidence: float) -> list[str]:
+    """Count, by response and baseline, the points whose prediction differs from the baseline, all counted at once."""
+    sentences = []
+    known = against[against["response"].isin(list(labels))].dropna(subset="simultaneous_low")
+    for (response, name), rows in known.groupby(["response", "baseline"], sort=False):
+        better, worse = sides(rows, "simultaneous", response)
+        sentences.append(
+            f"{sentence_case(labels[response])} against {name}: {better:,} of {counted(len(rows), 'tried point')} "
+            f"better and {worse:,} worse by {percent(confidence)} intervals of the prediction that hold for all "
+            f"points at once and carry {name}'s own variance."
+        )
+    return sentences
 
 
 # Runs -----------------------------------------------------------------------------------------------------------------
@@ -51,28 +57,23 @@ def section(tables: Tables, labels: Mapping[str, str], factors: Sequence[str], c
 
 def runs_sentence(paired: pd.DataFrame, confidence: float) -> str:
     """Count the runs that are right on more sentences than the baseline, and on fewer."""
-    told = paired["p_adjusted"] < 1 - confidence
+    shown = paired["p_adjusted"] < 1 - confidence
     net = paired["gained"] - paired["lost"]
-    better, worse = int((told & (net > 0)).sum()), int((told & (net < 0)).sum())
+    better, worse = int((shown & (net > 0)).sum()), int((shown & (net < 0)).sum())
     return (
-        f"Of {counted(len(paired), 'finished run')}, {better:,} {are(better)} right on more sentences than the frozen "
-        f"baseline (B0), {worse:,} on fewer, and {len(paired) - better - worse:,} are not told from it (exact McNemar "
-        f"tests at {percent(1 - confidence)}, adjusted for {paired['family'].iloc[0]})."
+        f"Of {counted(len(paired), 'finished run')}, {better:,} {'is' if better == 1 else 'are'} right on more "
+        f"sentences than the frozen baseline (B0), {worse:,} on fewer, and {len(paired) - better - worse:,} are not "
+        f"significantly different from it (exact McNemar tests at {percent(1 - confidence)}, adjusted for "
+        f"{paired['family'].iloc[0]})."
     )
 
 
-def are(count: int) -> str:
-    """Return the verb that goes with a count."""
-    return "is" if count == 1 else "are"
-
-
-def runs_group(paired: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> dict[str, Any]:
+def runs_group(paired: pd.DataFrame, levels: pd.DataFrame) -> Group:
     """Return what the runs that gain most and least gained and lost."""
     net = (paired["gained"] - paired["lost"]) / paired["sentences"]
-    ends = dict.fromkeys([net.idxmax(), net.idxmin()])
-    told = [net_sentence(paired.loc[at], levels) for at in ends]
+    sentences = [net_sentence(paired.loc[at], levels) for at in dict.fromkeys([net.idxmax(), net.idxmin()])]
     shown = paired.loc[net.sort_values(ascending=False, kind="stable").index]
-    return group("Sentences gained and lost", told, folded=[runs_table(shown, levels)])
+    return group("Sentences gained and lost", sentences, folded=[runs_table(shown, levels)])
 
 
 def net_sentence(row: Row, levels: pd.DataFrame) -> str:
@@ -90,45 +91,28 @@ def runs_table(paired: pd.DataFrame, levels: pd.DataFrame) -> Table:
     shown = paired
     if len(paired) > MOST_ROWS:
         shown = pd.concat([paired.head(MOST_ROWS // 2), paired.tail(MOST_ROWS // 2)])
-    rows = [
-        [
-            row["dataset"],
-            *(level(value) for value in levels.loc[row["point_id"]]),
-            f"{row['seed']}",
-            f"{row['gained']:,}",
-            f"{row['lost']:,}",
-            number(row["gained"] - row["lost"], 0, sign=True),
-            p_text(row["p_value"]),
-            p_text(row["p_adjusted"]),
-        ]
-        for row in shown.to_dict("records")
-    ]
     some = "" if len(shown) == len(paired) else f", the {len(shown)} most extreme of {len(paired):,}"
-    columns = ["Data set", *factor_titles(levels), "Seed#", "Gained#", "Lost#", "Net#", "p#", "Adjusted p#"]
-    return table(f"Sentences gained and lost against the frozen baseline, a row a run{some}.", columns, rows)
-
-
-def factor_titles(levels: pd.DataFrame) -> list[str]:
-    """Return the titles of the factors' columns."""
-    return factor_columns(levels.columns)
+    net = ("Net#", lambda row: number(row["gained"] - row["lost"], 0, sign=True))
+    columned = [DATASET, *leveled(levels), *columns(str, seed="Seed#"), *columns(whole, gained="Gained#", lost="Lost#")]
+    caption = f"Sentences gained and lost against the frozen baseline, a row a run{some}."
+    return listed(caption, shown, [*columned, net, P_VALUE, ADJUSTED])
 
 
 # Points ---------------------------------------------------------------------------------------------------------------
 
 
-def points_group(tables: Tables, levels: pd.DataFrame, confidence: float) -> dict[str, Any]:
+def points_group(tables: Tables, levels: pd.DataFrame, confidence: float) -> Group:
     """Return which points beat the baseline on such sentences, and how surely a run of another seed would."""
-    points, told, folded = tables["paired_points"], [], []
-    for response in COMPARED:
-        rows = points[points["response"] == response]
-        told += [bands_sentence(rows, response, confidence), chances_sentence(rows, response, levels, confidence)]
+    sentences, folded = [], []
+    for response, rows in ((name, chosen(tables["paired_points"], response=name)) for name in COMPARED):
+        sentences += [bands_sentence(rows, response, confidence), chances_sentence(rows, response, levels, confidence)]
         folded.append(points_table(rows, response, levels, confidence))
-    told.append(
+    sentences.append(
         "The intervals of the differences are about these trained models on other such sentences; the probability is "
         "about a model of another seed on these sentences, whose noise is taken to be normal and, unless it is shown "
         "to differ, the same at all points."
     )
-    return group("Tried points", told, folded=folded)
+    return group("Tried points", sentences, folded=folded)
 
 
 def bands_sentence(rows: pd.DataFrame, response: str, confidence: float) -> str:
@@ -146,25 +130,18 @@ def bands_sentence(rows: pd.DataFrame, response: str, confidence: float) -> str:
     )
 
 
-def sides(rows: pd.DataFrame, kind: str, response: str) -> tuple[int, int]:
-    """Return how many intervals lie on the better and on the worse side of zero."""
-    above, below = int((rows[f"{kind}_low"] > 0).sum()), int((rows[f"{kind}_high"] < 0).sum())
-    return (below, above) if response in LOWER_IS_BETTER else (above, below)
-
-
 def chances_sentence(rows: pd.DataFrame, response: str, levels: pd.DataFrame, confidence: float) -> str:
     """Say at how many points another run would beat the baseline for sure, and where that is least likely."""
     known = rows.dropna(subset="probability")
     if known.empty:
-        return f"How surely another run would beat the baseline in {response} is not told: {rows['reason'].iloc[0]}"
+        return f"How surely another run would beat the baseline in {response} is not known: {rows['reason'].iloc[0]}"
     sure = int((known["probability_low"] >= confidence).sum())
     least = known.loc[known["probability_low"].idxmin()]
     return (
         f"At {sure:,} of {counted(len(known), 'point')} a run of another seed beats the baseline's {response} on these "
         f"sentences with a probability of {percent(confidence)} or more, by the lower end of its "
         f"{percent(confidence)} interval. It is lowest with {settings_text(levels.loc[least['point_id']])} on "
-        f"{least['dataset']}: {chance(least['probability'])} ({chance(least['probability_low'])} to "
-        f"{chance(least['probability_high'])})."
+        f"{least['dataset']}: {chance(least['probability'])} ({chance_span(least)})."
     )
 
 
@@ -175,50 +152,22 @@ def chance(value: float) -> str:
     return "< 0.001" if value < 0.001 else "> 0.999" if value > 0.999 else number(value, 3)
 
 
+def chance_span(row: Row) -> str:
+    """Print the interval of a probability."""
+    return f"{chance(row['probability_low'])} to {chance(row['probability_high'])}"
+
+
 def points_table(rows: pd.DataFrame, response: str, levels: pd.DataFrame, confidence: float) -> Table:
     """Return the points with their differences and probabilities; of very many, the first."""
-    printed = [
-        [
-            row["dataset"],
-            *(level(value) for value in levels.loc[row["point_id"]]),
-            ranged(row["estimate"], row["ci_low"], row["ci_high"]),
-            ranged(row["estimate"], row["simultaneous_low"], row["simultaneous_high"]),
-            probability_cell(row),
-        ]
-        for row in rows.head(MOST_ROWS).to_dict("records")
-    ]
+
+    def probability(row: Row) -> Cell:
+        missing = is_missing(row["probability"])
+        return cell(chance(row["probability"]), note=row["reason"] if missing else chance_span(row))
+
     some = "" if len(rows) <= MOST_ROWS else f", the first {MOST_ROWS} of {len(rows):,}"
     caption = (
         f"{sentence_case(response)} minus the frozen baseline's at each point{some}, with {percent(confidence)} "
         "interval for one point and for all at once, and the probability that a run of another seed beats the baseline."
     )
-    columns = ["Data set", *factor_titles(levels), "Difference#", "All at once#", "Probability#"]
-    return table(caption, columns, printed)
-
-
-def probability_cell(row: Row) -> dict[str, Any]:
-    """Return a probability with its interval, or the reason why there is none."""
-    if is_missing(row["probability"]):
-        return cell(number(None), note=row["reason"])
-    return cell(
-        chance(row["probability"]), note=f"{chance(row['probability_low'])} to {chance(row['probability_high'])}"
-    )
-
-
-# Surfaces -------------------------------------------------------------------------------------------------------------
-
-
-def surface_sentences(against: pd.DataFrame, labels: Mapping[str, str], confidence: float) -> list[str]:
-    """Count, by response and baseline, the points whose prediction differs from the baseline, all counted at once."""
-    told = []
-    for (response, name), rows in against.dropna(subset="simultaneous_low").groupby(
-        ["response", "baseline"], sort=False
-    ):
-        if response in labels:
-            better, worse = sides(rows, "simultaneous", response)
-            told.append(
-                f"{sentence_case(labels[response])} against {name}: {better:,} of {counted(len(rows), 'tried point')} "
-                f"better and {worse:,} worse by {percent(confidence)} intervals of the prediction that hold for all "
-                f"points at once and carry {name}'s own variance."
-            )
-    return told
+    shown = [DATASET, *leveled(levels), ("Difference#", ranged), ("All at once#", partial(ranged, ends="simultaneous"))]
+    return listed(caption, rows.head(MOST_ROWS), [*shown, ("Probability#", probability)])

@@ -8,15 +8,11 @@ from typing import Any
 import pandas as pd
 
 from finevar.report import analysis_tables
-from finevar.report.tables import Table
+from finevar.report.parts import Labels, Section, Tables, sentence
 from finevar.words import caveats, comparisons, findings
 from finevar.words.formatting import factor_label, sentence_case
 
-STOPPED = "Nothing to tell: every response was stopped by a gate."
-
-Tables = Mapping[str, pd.DataFrame]
-Labels = Mapping[str, str]  # of the responses that no gate stopped
-Section = dict[str, Any]
+STOPPED = "No result: every response was stopped by a gate."
 
 
 def rows_of(table: pd.DataFrame, **values: Any) -> list[dict[str, Any]]:
@@ -31,38 +27,40 @@ def chosen(table: pd.DataFrame, **values: Any) -> pd.DataFrame:
     return table
 
 
-# Interplay and slopes -------------------------------------------------------------------------------------------------
-
-
 def interplay(tables: Tables, labels: Labels, confidence: float) -> Section:
     """Return for each pair of factors worth telling its sentences and its tables of simple slopes."""
     if not labels:
         return {"finding": STOPPED, "pairs": []}
     coefficients = tables["coefficients"]
     pairs = findings.notable_pairs(coefficients)
-    told = []
-    for number, pair in enumerate(pairs):
-        sentences = pair_sentences(tables, pair, labels, confidence, every=number == 0)
+    parts = []
+    for pair in pairs:
         slope, moderator = (factor_label(name) for name in pair)
-        grids = [simple_slopes(tables, way, labels, confidence) for way in (pair, pair[::-1])]
+        grids = [
+            analysis_tables.simple_slopes_table(tables["slopes"], *way, labels, confidence)
+            for way in (pair, pair[::-1])
+        ]
+        sentences = pair_sentences(tables, pair, labels, confidence, every=not parts)
         title = f"Slope of {slope} over {moderator}"
-        told.append({"title": title, "sentences": sentences, "tables": grids, "drawn": number == 0})
-    return {"finding": findings.interplay_finding(coefficients, labels), "pairs": told}
+        parts.append({"title": title, "sentences": sentences, "tables": grids, "drawn": not parts})
+    return {"finding": findings.interplay_finding(coefficients, labels), "pairs": parts}
 
 
 def pair_sentences(
     tables: Tables, pair: findings.Pair, labels: Labels, confidence: float, *, every: bool
-) -> list[dict[str, Any]]:
+) -> list[Mapping[str, Any]]:
     """Return a sentence a response on a pair of factors; only where they act together unless all are asked for."""
-    rows = findings.interactions(tables["coefficients"], "natural")
-    sentences = []
-    for response, label in labels.items():
-        row = findings.pair_row(rows, response, pair)
-        if row and (every or row["verdict"] == "effect"):
-            line = slope_line(tables, response, pair, label, confidence)
-            change = findings.slope_change_sentence(row, pair[1], confidence)
-            sentences.append({"text": f"{line} {change}", "verdict": row["verdict"]})
-    return sentences
+    natural = findings.interactions(tables["coefficients"], "natural")
+    rows = [(name, findings.pair_row(natural, name, pair)) for name in labels]
+    return [
+        sentence(
+            f"{slope_line(tables, name, pair, labels[name], confidence)} "
+            f"{findings.slope_change_sentence(row, pair[1], confidence)}",
+            row["verdict"],
+        )
+        for name, row in rows
+        if row and (every or row["verdict"] == "effect")
+    ]
 
 
 def slope_line(tables: Tables, response: str, pair: findings.Pair, label: str, confidence: float) -> str:
@@ -71,11 +69,6 @@ def slope_line(tables: Tables, response: str, pair: findings.Pair, label: str, c
     simple = chosen(tables["slopes"], place="simple", units="natural", **who).sort_values("moderator_level")
     ranges = rows_of(tables["johnson_neyman"], **who)
     return findings.slope_line_sentence(simple.to_dict("records"), ranges, label, confidence)
-
-
-def simple_slopes(tables: Tables, pair: findings.Pair, labels: Labels, confidence: float) -> Table:
-    """Return the table of simple slopes of one direction of a pair."""
-    return analysis_tables.simple_slopes_table(tables["slopes"], *pair, labels=labels, confidence=confidence)
 
 
 def interplay_answer(tables: Tables, labels: Labels, confidence: float) -> list[str]:
@@ -98,9 +91,6 @@ def slopes(tables: Tables, labels: Labels, confidence: float) -> Section:
     }
 
 
-# Optimum --------------------------------------------------------------------------------------------------------------
-
-
 def recommended(tables: Tables, labels: Labels) -> dict[str, dict[str, float]]:
     """Return the recommended level of each factor, by response."""
     places = tables["optimum_factors"]
@@ -116,30 +106,23 @@ def optimum(tables: Tables, labels: Labels, confidence: float) -> Section:
     if not labels:
         return {"finding": STOPPED, "responses": []}
     levels = recommended(tables, labels)
-    told = [optimum_of(tables, name, levels[name], labels[name], confidence) for name in levels]
-    return {"finding": findings.recommended_sentence(levels, labels), "responses": told}
+    parts = [optimum_of(tables, name, levels[name], labels[name], confidence) for name in levels]
+    return {"finding": findings.recommended_sentence(levels, labels), "responses": parts}
 
 
 def optimum_of(tables: Tables, response: str, levels: Mapping[str, float], label: str, confidence: float) -> Section:
     """Return one response's sentences and tables."""
-    (best,) = rows_of(tables["recommendations"], response=response)
-    (point,) = rows_of(tables["optima"], response=response)
-    places = chosen(tables["optimum_factors"], response=response)
-    axes, path = (chosen(tables[name], response=response) for name in ("canonical", "ridge"))
+    (best,), (point,) = (rows_of(tables[name], response=response) for name in ("recommendations", "optima"))
+    places, axes, path = (chosen(tables[name], response=response) for name in ("optimum_factors", "canonical", "ridge"))
     grids = [analysis_tables.optimum_table(places, confidence)]
-    if len(axes):
-        grids.append(analysis_tables.canonical_table(axes))
-    if len(path):
-        grids.append(analysis_tables.ridge_table(path, label, confidence))
+    grids += [analysis_tables.canonical_table(axes)] if len(axes) else []
+    grids += [analysis_tables.ridge_table(path, label, confidence)] if len(path) else []
     sentences = [
         findings.recommendation_sentence(best, levels, label, confidence),
         findings.regret_sentence(best, confidence),
         findings.stationary_sentence(point, places.to_dict("records"), label, confidence),
     ]
     return {"title": sentence_case(label), "sentences": sentences, "tables": grids}
-
-
-# Baselines ------------------------------------------------------------------------------------------------------------
 
 
 def baselines(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
@@ -151,20 +134,16 @@ def baselines(tables: Tables, labels: Labels, factors: Sequence[str], confidence
     counts, matching, grids = [], [], []
     for response, label in labels.items():
         rows = chosen(against, response=response)
-        parts = [found for _, found in rows.groupby("baseline", sort=False)]
-        counts += [comparisons.against_baseline_sentence(part, label, confidence) for part in parts]
-        ways = chosen(matched, response=response)
-        matching.append(comparisons.matching_sentence(ways, label))
+        parts = rows.groupby("baseline", sort=False)
+        counts += [comparisons.against_baseline_sentence(part, label, confidence) for _, part in parts]
+        matching.append(comparisons.matching_sentence(chosen(matched, response=response), label))
         if rows["estimate"].notna().any():
             grids.append(analysis_tables.against_baseline_table(rows, levels, label, confidence))
-    matching += comparisons.ancova_sentences(matched, labels, alpha=1 - confidence, confidence=confidence)
+    matching += comparisons.ancova_sentences(matched, labels, confidence)
     terms = analysis_tables.matched_terms_table(tables["coefficients"], labels, confidence)
     grids += [terms] if terms["rows"] else []
     spread = analysis_tables.matched_table(matched, labels)
     return {"against": counts, "matching": matching, "table": spread, "tables": grids}
-
-
-# Checks and sensitivity -----------------------------------------------------------------------------------------------
 
 
 def checks(tables: Tables, labels: Labels, factors: Sequence[str], model: str, confidence: float) -> Section:
@@ -176,22 +155,16 @@ def checks(tables: Tables, labels: Labels, factors: Sequence[str], model: str, c
     found = [by_check[name, "lack_of_fit"] for name in labels]
     lack = caveats.lack_of_fit_sentences(found, labels, model=model, alpha=alpha)
     unseen = caveats.unseen_cliffs_sentence({name: tables["metrics"][name].nunique() for name in factors}, model)
-    rungs = [
-        caveats.ladder_sentence(chosen(tables["ladder"], response=name), label, alpha) for name, label in labels.items()
-    ]
-    residuals = caveats.residual_sentences(tables["checks"], labels, alpha)
-    groups = [
-        {"title": "The model ladder", "sentences": rungs},
-        {"title": "Noise, shape and residuals", "sentences": residuals},
-    ]
-    moving = [
-        caveats.influence_sentence(by_check[name, "largest_cook"], by_check[name, "largest_leverage"], label)
-        for name, label in labels.items()
-    ]
-    groups.append({"title": "Influential runs", "sentences": moving})
+    ladders = [(chosen(tables["ladder"], response=name), label) for name, label in labels.items()]
+    runs = [(by_check[name, "largest_cook"], by_check[name, "largest_leverage"], labels[name]) for name in labels]
+    groups = {
+        "The model ladder": [caveats.ladder_sentence(rungs, label, alpha) for rungs, label in ladders],
+        "Noise, shape and residuals": caveats.residual_sentences(tables["checks"], labels, alpha),
+        "Influential runs": [caveats.influence_sentence(*found) for found in runs],
+    }
     return {
         "finding": " ".join([*lack, unseen]).strip(),
-        "groups": groups,
+        "groups": [{"title": title, "sentences": sentences} for title, sentences in groups.items()],
         "table": analysis_tables.ladder_table(tables["ladder"], labels),
         "tables": [
             analysis_tables.checks_table(tables["checks"], labels),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
-from finevar.report.groups import group, sentence
+from finevar.report.cells import P_VALUE, cell, columns, listed, metric_column
+from finevar.report.parts import Group, Labels, Row, Section, Table, Tables, group, sentence
 from finevar.report.sections.regressions import STOPPED
-from finevar.report.tables import Table, cell, table
-from finevar.words.formatting import NOTHING, counted, factor_label, joined, number, p_text, sentence_case, significant
+from finevar.words.formatting import counted, factor_label, joined, sentence_case
+from finevar.words.numbers import NOTHING, number, p_text, significant
 
 DIMENSIONS = {"coding": "the coding", "degree": "the degree", "covariance": "the covariance", "scale": "the scale"}
 VALUES = {
@@ -23,9 +23,7 @@ VALUES = {
 }
 
 
-def section(
-    tables: Mapping[str, pd.DataFrame], labels: Mapping[str, str], factors: Sequence[str], confidence: float
-) -> dict[str, Any]:
+def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
     """Return how many conclusions hold in every specification, a sentence each, and counts; tables: robustness."""
     rows = tables["robustness"]
     rows = rows[rows["response"].isin(list(labels))]
@@ -47,7 +45,7 @@ def share(part: pd.DataFrame) -> float:
     return float(part["agrees"].astype(bool).mean())
 
 
-def finding_sentence(conclusions: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> str:
+def finding_sentence(conclusions: Sequence[pd.DataFrame], labels: Labels) -> str:
     """Count the conclusions that every specification shares, and name the one that fewest do."""
     firm = sum(share(part) == 1 for part in conclusions)
     tried = max(len(part) for part in conclusions)
@@ -61,7 +59,7 @@ def finding_sentence(conclusions: Sequence[pd.DataFrame], labels: Mapping[str, s
     return f"{counts} The one that depends most on them is on {subject(weakest, labels)}: {agreed_text(weakest)} agree."
 
 
-def subject(part: pd.DataFrame, labels: Mapping[str, str]) -> str:
+def subject(part: pd.DataFrame, labels: Labels) -> str:
     """Name what a conclusion is about."""
     first = part.iloc[0]
     label = labels[first["response"]]
@@ -73,12 +71,13 @@ def agreed_text(part: pd.DataFrame) -> str:
     return f"{part['agrees'].astype(bool).sum()} of {len(part)}"
 
 
-def response_group(conclusions: Sequence[pd.DataFrame], response: str, label: str, alpha: float) -> dict[str, Any]:
+def response_group(conclusions: Sequence[pd.DataFrame], response: str, label: str, alpha: float) -> Group:
     """Return one response's sentences: a conclusion each."""
-    parts = [part for part in conclusions if part["response"].iloc[0] == response]
+    parts = [(part, part.iloc[0]) for part in conclusions]
     sentences = [
-        sentence(conclusion_sentence(part, alpha), part["conclusion"].iloc[0] if part["factor"].iloc[0] else None)
-        for part in parts
+        sentence(conclusion_sentence(part, alpha), first["conclusion"] if first["factor"] else None)
+        for part, first in parts
+        if first["response"] == response
     ]
     return group(sentence_case(label), sentences)
 
@@ -127,41 +126,37 @@ def untried_sentences(rows: pd.DataFrame) -> list[str]:
     return [f"Not tried, {shown(row.degree)}: {row.reason}." for row in untried.itertuples()]
 
 
-def shares_table(conclusions: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> Table:
+def subject_cell(row: Row) -> str:
+    """Name what a conclusion on a metric is about."""
+    return factor_label(row["factor"]) if row["factor"] else "recommended setting"
+
+
+def shares_table(conclusions: Sequence[pd.DataFrame], labels: Labels) -> Table:
     """Return one row a conclusion: how many specifications agree, and the range of their p-values."""
     rows = []
     for part in conclusions:
-        first, p_values = part.iloc[0], part["p_value"].dropna()
-        verdict = first["conclusion"] if first["factor"] else None
-        span = f"{p_text(p_values.min())} to {p_text(p_values.max())}" if len(p_values) else NOTHING
-        rows.append(
-            [
-                cell(sentence_case(labels[first["response"]])),
-                factor_label(first["factor"]) if first["factor"] else "recommended setting",
-                cell(first["conclusion"], verdict=verdict),
-                agreed_text(part),
-                span,
-            ]
-        )
+        p_values = part["p_value"].dropna()
+        reach = f"{p_text(p_values.min())} to {p_text(p_values.max())}" if len(p_values) else NOTHING
+        rows.append(part.iloc[0].to_dict() | {"agree": agreed_text(part), "reach": reach})
     caption = (
         "Specifications that agree with the reported one: on the direction of a change where its p alone is below the "
         "error rate, else on there being none shown; on the recommended setting where it is theirs, or not "
         "significantly worse than theirs."
     )
-    return table(caption, ["Metric", "About", "Reported", "Agree#", "p from, to#"], rows)
+    shown = [*metric_column(labels), ("About", subject_cell)]
+    shown.append(
+        ("Reported", lambda row: cell(row["conclusion"], verdict=row["conclusion"] if row["factor"] else None))
+    )
+    return listed(caption, rows, [*shown, *columns(str, agree="Agree#", reach="p from, to#")])
 
 
-def dissent_table(dissent: pd.DataFrame, labels: Mapping[str, str]) -> Table:
+def dissent_table(dissent: pd.DataFrame, labels: Labels) -> Table:
     """Return one row a specification that disagrees."""
-    rows = [
-        [
-            cell(sentence_case(labels[row["response"]])),
-            factor_label(row["factor"]) if row["factor"] else "recommended setting",
-            *(shown(row[column]) for column in DIMENSIONS),
-            number(row["estimate"], sign=True) if row["scale"] == "raw" else significant(row["estimate"]),
-            p_text(row["p_value"]),
-        ]
-        for row in dissent.to_dict("records")
-    ]
+
+    def estimate(row: Row) -> str:
+        return number(row["estimate"], sign=True) if row["scale"] == "raw" else significant(row["estimate"])
+
     caption = "Specifications that disagree; an estimate above zero is better, and without bounds on that scale."
-    return table(caption, ["Metric", "About", "Coding", "Degree", "Covariance", "Scale", "Estimate#", "p#"], rows)
+    choices = columns(shown, coding="Coding", degree="Degree", covariance="Covariance", scale="Scale")
+    about = [*metric_column(labels), ("About", subject_cell)]
+    return listed(caption, dissent, [*about, *choices, ("Estimate#", estimate), P_VALUE])

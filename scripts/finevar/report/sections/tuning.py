@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
 
 import pandas as pd
 
 from finevar.analyses.tuning import enough_draws, smallest_effects
-from finevar.report.groups import group
+from finevar.report.cells import cell, columns, listed, ranged, whole
+from finevar.report.parts import Labels, Row, Section, Table, Tables, group
 from finevar.report.sections.regressions import STOPPED
-from finevar.report.tables import Table, cell, ranged, table, whole
-from finevar.words.formatting import (
-    counted,
-    estimate,
-    interval,
-    is_missing,
-    joined,
-    number,
-    percent,
-    sentence_case,
-    significant,
-)
+from finevar.words.formatting import counted_between, joined, sentence_case
+from finevar.words.numbers import estimated, is_missing, number, percent, significant, span
 
-TOLD_DRAWS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
+TITLE = "Tuning curves"
+PLACE = 40
+SHOWN_DRAWS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
 
 
-def section(
-    tables: Mapping[str, pd.DataFrame], labels: Mapping[str, str], factors: Sequence[str], confidence: float
-) -> dict[str, Any]:
+def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
     """Return how many runs are enough, a sentence a curve, and the curves as a table; tables: tuning_curves, fits."""
     curves = tables["tuning_curves"]
     curves = curves[curves["response"].isin(list(labels))]
@@ -46,7 +37,7 @@ def section(
     return {"finding": finding_sentence(parts, labels, smallest), "groups": [part]}
 
 
-def finding_sentence(parts: Sequence[pd.DataFrame], labels: Mapping[str, str], smallest: Mapping[str, float]) -> str:
+def finding_sentence(parts: Sequence[pd.DataFrame], labels: Labels, smallest: Mapping[str, float]) -> str:
     """Say after how many random runs more of them are not expected to matter, the range over data sets."""
     enough: dict[str, list[int]] = {}
     for curve in parts:
@@ -55,77 +46,59 @@ def finding_sentence(parts: Sequence[pd.DataFrame], labels: Mapping[str, str], s
         if row is not None:
             enough.setdefault(response, []).append(int(row["draws"]))
     if not enough:
-        return "How many random runs are enough cannot be told: no smallest effect of interest is known."
-    told = [f"{counts_text(counts)} for {labels[response]}" for response, counts in enough.items()]
+        return "How many random runs are enough is not known: no smallest effect of interest is."
+    counts = [f"{counted_between(min(n), max(n), 'run')} for {labels[response]}" for response, n in enough.items()]
     return (
-        f"Drawn at random from this grid, the best of {joined(told)} is expected to come within the smallest effect of "
-        "interest of the best of as many runs as there are settings."
+        f"Drawn at random from this grid, the best of {joined(counts)} is expected to come within the smallest effect "
+        "of interest of the best of as many runs as there are settings."
     )
 
 
-def counts_text(counts: Sequence[int]) -> str:
-    """Print a number of runs, or the range of several."""
-    low, high = min(counts), max(counts)
-    return counted(low, "run") if low == high else f"{low} to {counted(high, 'run')}"
-
-
-def name_of(curve: pd.DataFrame, labels: Mapping[str, str], *, several: bool) -> str:
-    """Return a curve's response, with its data set where there are several."""
-    first = curve.iloc[0]
-    return labels[first["response"]] + (f" on {first['dataset']}" if several else "")
-
-
 def curve_sentence(
-    curve: pd.DataFrame, labels: Mapping[str, str], smallest: Mapping[str, float], confidence: float, *, several: bool
+    curve: pd.DataFrame, labels: Labels, smallest: Mapping[str, float], confidence: float, *, several: bool
 ) -> str:
     """Say what one run and the best of many are expected to give, and what is left of that at another seed."""
-    name, last, first = name_of(curve, labels, several=several), curve.iloc[-1], curve.iloc[0]
+    first, last = curve.iloc[0], curve.iloc[-1]
+    name = labels[first["response"]] + (f" on {first['dataset']}" if several else "")
     if is_missing(last["expected"]):
         return f"There is no tuning curve of {name}: {last['reason']}."
-    half = (last["ci_high"] - last["ci_low"]) / 2
     text = (
         f"{sentence_case(name)}: {number(first['expected'])} is expected of one run, and "
-        f"{estimate(last['expected'], half, sign=False)} ({percent(confidence)} band "
-        f"{interval(last['ci_low'], last['ci_high'])}) of the best of {whole(last['draws'])}, drawn from "
-        f"{whole(last['runs'])} runs. {again_text(last, smallest.get(last['response']))}"
+        f"{estimated(last, 'expected', sign=False)} ({percent(confidence)} band {span(last)}) of the best of "
+        f"{whole(last['draws'])}, drawn from {whole(last['runs'])} runs. "
+        f"{again_text(last, smallest.get(last['response']))}"
     )
     if is_missing(last["expected_again"]) or is_missing(last["reason"]):
         return text
     return f"{text} Of these runs {last['reason']}."
 
 
-def again_text(last: Mapping[str, Any], smallest_effect: float | None) -> str:
+def again_text(last: Row, smallest_effect: float | None) -> str:
     """Say what the setting of the best run gives at another seed, and how the difference compares."""
     if is_missing(last["expected_again"]):
-        return f"What is left of it at another seed cannot be told: {last['reason']}."
+        return f"What is left of it at another seed is not known: {last['reason']}."
     luck = abs(last["expected"] - last["expected_again"])
-    told = (
+    text = (
         f"At another seed the setting so chosen is expected to give {number(last['expected_again'])}: "
         f"{significant(luck)} of the best run is the luck of its seed"
     )
     if smallest_effect is None:
-        return f"{told}."
+        return f"{text}."
     side = "less" if luck <= smallest_effect else "more"
-    return f"{told}, which is {side} than the smallest effect of interest, {significant(smallest_effect)}."
+    return f"{text}, which is {side} than the smallest effect of interest, {significant(smallest_effect)}."
 
 
-def curves_table(parts: Sequence[pd.DataFrame], labels: Mapping[str, str], confidence: float) -> Table:
+def curves_table(parts: Sequence[pd.DataFrame], labels: Labels, confidence: float) -> Table:
     """Return the curves at some numbers of draws."""
-    rows = []
-    for curve in parts:
-        known = curve.dropna(subset="expected")
-        for row in known[known["draws"].isin({*TOLD_DRAWS, known["draws"].max()})].to_dict("records"):
-            rows.append(
-                [
-                    cell(sentence_case(labels[row["response"]]), note=row["dataset"]),
-                    whole(row["draws"]),
-                    ranged(row["expected"], row["ci_low"], row["ci_high"], sign=False),
-                    number(row["expected_again"]),
-                ]
-            )
+    rows: list[Row] = []
+    for known in (curve.dropna(subset="expected") for curve in parts):
+        rows += known[known["draws"].isin({*SHOWN_DRAWS, known["draws"].max()})].to_dict("records")
+    shown = [("Metric", lambda row: cell(sentence_case(labels[row["response"]]), note=row["dataset"]))]
+    shown += [*columns(whole, draws="Runs drawn#"), ("Best run#", partial(ranged, name="expected", sign=False))]
+    shown += columns(number, expected_again="At another seed#")
     methods = joined(sorted({str(name) for curve in parts for name in curve["method"].dropna()}))
     caption = (
         f"Expected metric of the best of some runs, with the {percent(confidence)} band over all numbers of runs at "
         f"once ({methods}), and of its setting at another seed."
     )
-    return table(caption, ["Metric", "Runs drawn#", "Best run#", "At another seed#"], rows)
+    return listed(caption, rows, shown)

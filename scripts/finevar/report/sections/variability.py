@@ -3,64 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
+
+import pandas as pd
 
 from finevar.figures.variability import source_label
-from finevar.report.groups import group
-from finevar.report.sections.regressions import STOPPED, Labels, Section, Tables, rows_of
-from finevar.report.tables import Table, cell, table
-from finevar.words.formatting import (
-    NOTHING,
-    counted,
-    factor_label,
-    is_missing,
-    joined,
-    number,
-    percent,
-    sentence_case,
-    significant,
-)
+from finevar.report.cells import FACTOR, cell, columns, crossed, listed, metric_column, metric_titles
+from finevar.report.parts import Cell, Labels, Row, Section, Table, Tables, group
+from finevar.report.sections.regressions import STOPPED, rows_of
+from finevar.words.formatting import counted, factor_label, joined, sentence_case, together
+from finevar.words.numbers import NOTHING, is_missing, number, percent, significant
 
-TOLD = 3  # sources in a sentence
-WORTH_TELLING = 0.05  # least share of a source in a sentence
+TITLE = "Where the variance comes from"
+PLACE = 30
+MOST_NAMED = 3  # sources in a sentence
+WORTH_NAMING = 0.05  # least share of a source in a sentence
 REPEATS = (
     "Repeats are no source here: the same settings and seed on the same machine and software give the same model, so a "
     "study trains them once."
 )
-SEEDS_MEANT = "Shares are about the study's own seeds; what other seeds would do is told as a standard deviation."
+SEEDS_MEANT = "Shares are about the study's own seeds; what other seeds would do is given as a standard deviation."
 NOISE_MEANT = (
     "Intervals take noise for normal and equally large at all settings. Where its standard deviation grew sixfold "
     "along a factor, they held the truth in 90 to 98 % of simulated studies, that of "
     f"{source_label('seed:point')} in 85 %."
 )
 
-Row = Mapping[str, Any]
-
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
     """Return where the variance of each response comes from, what seeds and sentences do, and which factor matters."""
     ledger = tables["variability"]
-    told = {name: label for name, label in labels.items() if name in set(ledger["response"])}
-    if not told:
+    names = {name: label for name, label in labels.items() if name in set(ledger["response"])}
+    if not names:
         return {"finding": STOPPED, "groups": []}
-    found = {name: rows_of(ledger, response=name) for name in told}
-    worth = {name: rows_of(tables["importance"], response=name) for name in told}
-    divided = ledger_sentences(found, told)
+    found = {name: rows_of(ledger, response=name) for name in names}
+    worth = {name: rows_of(tables["importance"], response=name) for name in names}
     exact_limits = (ledger["ci_low"].notna() & (ledger["method"] == "grid")).any()
-    important = [importance_sentence(worth[name], label, confidence) for name, label in told.items()]
+    important = [importance_sentence(worth[name], label, confidence) for name, label in names.items()]
+    sources = group(
+        "Sources of variance",
+        [*ledger_sentences(found, names), NOISE_MEANT if exact_limits else ""],
+        figures=["variability"],
+        tables=[share_table(found, names, confidence)],
+        folded=[variance_table(found, names, confidence)],
+    )
+    others = group("Other seeds, other test sentences", [*shift_sentences(found, names, confidence), REPEATS])
+    grids = [importance_table(worth, names, factors, confidence)]
     return {
-        "finding": " ".join(largest_sentence(found[name], label, confidence) for name, label in told.items()),
-        "groups": [
-            group(
-                "Sources of variance",
-                [*divided, NOISE_MEANT if exact_limits else ""],
-                figures=["variability"],
-                tables=[share_table(found, told, confidence)],
-                folded=[variance_table(found, told, confidence)],
-            ),
-            group("Other seeds, other test sentences", [*shift_sentences(found, told, confidence), REPEATS]),
-            group("What each factor is worth", important, tables=[importance_table(worth, told, factors, confidence)]),
-        ],
+        "finding": " ".join(largest_sentence(found[name], label, confidence) for name, label in names.items()),
+        "groups": [sources, others, group("What each factor is worth", important, tables=grids)],
     }
 
 
@@ -70,7 +61,7 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
 def largest_sentence(rows: Sequence[Row], label: str, confidence: float) -> str:
     """Say which sources made most of the variance of a response, with their intervals."""
     shares = sorted((row for row in rows if not is_missing(row["share"])), key=lambda row: -row["share"])
-    shown = [row for row in shares[:TOLD] if row["share"] >= WORTH_TELLING]
+    shown = [row for row in shares[:MOST_NAMED] if row["share"] >= WORTH_NAMING]
     parts = [f"{source_label(row['component'])} {share_text(row['share'])}{reach(row)}" for row in shown]
     level = f", with {percent(confidence)} intervals" if any(reach(row) for row in shown) else ""
     how = " by the fitted surface" if rows[0]["method"] == "surface" else ""
@@ -94,9 +85,7 @@ def share_text(share: float | None) -> str:
 
 def ledger_sentences(found: Mapping[str, Sequence[Row]], labels: Labels) -> list[str]:
     """Say how responses were divided, those alike in one sentence."""
-    alike: dict[str, list[str]] = {}
-    for name, label in labels.items():
-        alike.setdefault(division_text(found[name]), []).append(label)
+    alike = together((division_text(found[name]), label) for name, label in labels.items())
     return [f"{sentence_case(joined(names))}: {text}." for text, names in alike.items()]
 
 
@@ -114,7 +103,7 @@ def division_text(rows: Sequence[Row]) -> str:
         runs = 1 + sum(int(row["df"]) for row in rows if row["kind"] != "shift" and not is_missing(row["df"]))
         how = f"{counted(runs, 'run')} of a complete grid, divided exactly"
         if is_missing(by_source["seed"]["share"]):
-            return f"{how}; one seed cannot tell noise apart, so it inflates every source, and there are no intervals"
+            return f"{how}; one seed leaves noise in every source, and there are no intervals"
     if is_missing(sampling["share"]):
         return f"{how}; the sampling of test sentences is {sampling['reason']}, so it inflates every source"
     took = [
@@ -179,26 +168,22 @@ def overlaps(row: Row, best: Row) -> bool:
 
 def share_table(found: Mapping[str, Sequence[Row]], labels: Labels, confidence: float) -> Table:
     """Return one row a source, one column a response: share of the variance, interval."""
-    by_source: dict[str, dict[str, Row]] = {}
-    for name, rows in found.items():
-        for row in rows:
-            if row["kind"] != "shift":
-                by_source.setdefault(row["component"], {})[name] = row
-    rows = [
-        [sentence_case(source_label(source)), *(share_cell(cells.get(name)) for name in labels)]
-        for source, cells in by_source.items()
-    ]
+    rows = pd.DataFrame(own_sources(found))
+    down = {source: [sentence_case(source_label(source))] for source in rows["component"].unique()}
     caption = f"Share of the variance between runs{with_interval(found, confidence)}; {NOTHING} is not known."
-    return table(caption, ["Source", *(f"{sentence_case(label)}#" for label in labels.values())], rows)
+    return crossed(caption, rows, ("component", "response"), ["Source"], down, metric_titles(labels), {"": share_cell})
 
 
-def share_cell(row: Row | None) -> dict[str, Any]:
+def own_sources(found: Mapping[str, Sequence[Row]]) -> list[Row]:
+    """Return the rows of sources of the study's own variance, not those of what others would do."""
+    return [row for rows in found.values() for row in rows if row["kind"] != "shift"]
+
+
+def share_cell(row: Row, name: str = "share", ends: str = "ci") -> Cell:
     """Return a cell with a share and, below it, its interval."""
-    if row is None or is_missing(row["share"]):
-        return cell(NOTHING)
-    if is_missing(row["ci_low"]):
-        return cell(share_text(row["share"]))
-    return cell(share_text(row["share"]), note=ends_text(row["ci_low"], row["ci_high"]))
+    low, high = row[f"{ends}_low"], row[f"{ends}_high"]
+    known = not (is_missing(row[name]) or is_missing(low))
+    return cell(share_text(row[name]), note=ends_text(low, high) if known else "")
 
 
 def with_interval(found: Mapping[str, Sequence[Row]], confidence: float, column: str = "ci_low") -> str:
@@ -209,42 +194,27 @@ def with_interval(found: Mapping[str, Sequence[Row]], confidence: float, column:
 
 def variance_table(found: Mapping[str, Sequence[Row]], labels: Labels, confidence: float) -> Table:
     """Return every row of the ledger with its variance, standard deviation and reason."""
-    rows = [
-        [
-            sentence_case(labels[name]),
-            source_label(row["component"]),
-            significant(row["sd"]),
-            share_cell(row),
-            share_text(row["test_set_share"]),
-            NOTHING if is_missing(row["df"]) else number(row["df"], 0),
-            "" if is_missing(row["reason"]) else sentence_case(row["reason"]),
-        ]
-        for name, rows in found.items()
-        for row in rows
-        if row["kind"] != "shift"
-    ]
+    shown = [*metric_column(labels), *columns(source_label, component="Source")]
+    shown += [*columns(significant, sd="Standard deviation#"), ("Share#", share_cell)]
+    shown += columns(share_text, test_set_share="Taken out#")
+    shown += columns(lambda df: number(df, 0), df="Df#")
+    shown += columns(lambda reason: "" if is_missing(reason) else sentence_case(reason), reason="Reason")
     caption = (
         f"Every source: standard deviation, share of the variance{with_interval(found, confidence)}, the part of it "
         "that test-set sampling had made and that was taken out, degrees of freedom."
     )
-    columns = ["Metric", "Source", "Standard deviation#", "Share#", "Taken out#", "Df#", "Reason"]
-    return table(caption, columns, rows)
+    return listed(caption, own_sources(found), shown)
 
 
 def importance_table(
     worth: Mapping[str, Sequence[Row]], labels: Labels, factors: Sequence[str], confidence: float
 ) -> Table:
     """Return one row a response and factor: first-order, total and Shapley share of the variance between settings."""
-    rows = []
-    for name, found in worth.items():
-        by_factor = {row["factor"]: row for row in found}
-        for factor in factors:
-            row = by_factor[factor]
-            ends = {"share": row["shapley"], "ci_low": row["shapley_ci_low"], "ci_high": row["shapley_ci_high"]}
-            shares = [share_text(row["first_order"]), share_text(row["total"]), share_cell(ends)]
-            rows.append([sentence_case(labels[name]), factor_label(factor), *shares])
+    rows = [row for found in worth.values() for row in sorted(found, key=lambda row: factors.index(row["factor"]))]
+    shapley = ("Shapley share#", partial(share_cell, name="shapley", ends="shapley_ci"))
+    shares = columns(share_text, first_order="Alone#", total="With interactions#")
     caption = (
         "Share of the variance between settings: of a factor alone, with all interactions it takes part in, and with "
         f"an equal part of each (Shapley; sums to 100 %){with_interval(worth, confidence, 'shapley_ci_low')}."
     )
-    return table(caption, ["Metric", "Factor", "Alone#", "With interactions#", "Shapley share#"], rows)
+    return listed(caption, rows, [*metric_column(labels), FACTOR, *shares, shapley])

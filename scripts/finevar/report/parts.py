@@ -1,14 +1,23 @@
-"""The parts that a section of a page is made of: a title, sentences with their marks, figures and tables."""
+"""What the pages are made of: tables of cells, and sections of groups of sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from finevar.report.tables import Table
+import pandas as pd
 
+from finevar.words.numbers import Row
+
+Tables = Mapping[str, pd.DataFrame]
+Labels = Mapping[str, str]  # responses in words
+Table = dict[str, Any]
+Cell = dict[str, Any]
+Show = Callable[[Row], Any]  # what is printed of a row: a text or a cell
+Column = tuple[str, Show]  # under its title
 Sentence = dict[str, Any]  # text and verdict
 Group = dict[str, Any]
+Section = dict[str, Any]  # finding and groups
 
 
 def sentence(text: str, verdict: str | None = None) -> Sentence:
@@ -25,10 +34,9 @@ def group(
     folded: Iterable[Table] = (),
 ) -> Group:
     """Return a part of a section; empty sentences are left out, and folded tables open on a click."""
-    told = [sentence(text) if isinstance(text, str) else text for text in sentences if text]
     return {
         "title": title,
-        "sentences": told,
+        "sentences": [sentence(text) if isinstance(text, str) else text for text in sentences if text],
         "figures": list(figures),
         "tables": list(tables),
         "folded": list(folded),
