@@ -10,13 +10,27 @@ import pandas as pd
 import pytest
 from altair.utils.schemapi import validate_jsonschema
 
+from finevar.analyses.fits import FittedStudy, fit_study
 from finevar.commands.figure_jobs import CHARTS
 from finevar.figures import drawing
 from finevar.figures.names import FIGURES, figure_names, kind_of
 from finevar.report import tables as report_tables
 from finevar.report.page import render_page
 from finevar.study.coding import codings_of
-from report_fixtures import BASELINE, CENTRE, FACTORS, baseline_metrics, explore, facts, simulate
+from report_fixtures import (
+    BASELINE,
+    CENTRE,
+    FACTORS,
+    as_read,
+    baseline_metrics,
+    explore,
+    factors,
+    facts,
+    plan_of,
+    simulate,
+    simulate_curves,
+    simulate_metrics,
+)
 
 GATE = "The terms learning_rate^2 and epochs^2 are aliased: three levels are needed"
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -202,6 +216,23 @@ def test_lost_runs_are_named(troubled):
     _, page = troubled
     assert "52 ok and 2 diverged." in page.words
     assert page.words.count("the loss was not finite at step 12") == 2
+
+
+@pytest.mark.parametrize("datasets", [("amazon",), ("amazon", "tweets")])
+def test_a_setting_whose_runs_collapsed_leaves_a_page_without_predictions_there(datasets):
+    study = factors(2)
+    metrics = simulate_metrics(study, (0, 1, 2), datasets, 0)
+    worst = metrics.groupby("point_id")["loss"].mean().idxmax()
+    collapsed = (metrics["point_id"] == worst) & (metrics["dataset"] == datasets[-1])
+    metrics.loc[collapsed, ["status", "reason"]] = ["collapsed", "all of its predictions are class 1"]
+    fitted = FittedStudy.of(metrics, plan_of(study, list(CENTRE)))
+    tables = {"metrics": metrics, "learning_curves": simulate_curves(metrics)} | as_read(fit_study(fitted))
+    tables = explore(tables, study)
+    assert tables["surface"]["predicted"].isna().any()
+    assert worst not in set(tables["recommendations"]["point_id"]) | set(tables["pareto_points"]["point_id"])
+    _, page = render(tables, facts(study, datasets), figures(tables, study))
+    assert "3 collapsed" in page.words
+    assert not re.search(r"\b(nan|None)\b", page.words)
 
 
 def test_a_study_where_all_is_gated_still_has_a_page():

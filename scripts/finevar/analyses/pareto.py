@@ -18,6 +18,7 @@ from statsmodels.stats.multitest import multipletests
 
 from finevar.analyses.fits import FittedStudy, Plan
 from finevar.metrics import SECONDS, towards
+from finevar.reasons import OK
 from finevar.statistics.noise import modelled_noise, noise_model
 from finevar.statistics.regression import Surface
 
@@ -206,9 +207,13 @@ def incomparable_seconds(metrics: pd.DataFrame) -> str | None:
 def own_points(study: FittedStudy) -> dict[str, dict[str, str]]:
     """Return, for each data set, the points by a name that data sets share: that of the first with the same levels.
 
-    With several data sets that have the same points, the mean over them comes last.
+    With several data sets that have the same points, the mean over them comes last. Points at which all runs failed on
+    some data set are left out of all.
     """
-    cells = study.metrics.assign(point=shared_names(study)).drop_duplicates(["dataset", "point"])
+    runs = study.metrics.assign(point=shared_names(study))
+    finished = (runs["status"] == OK).groupby([runs["dataset"], runs["point"]]).transform("any")
+    lost = set(runs.loc[~finished, "point"])
+    cells = runs[~runs["point"].isin(lost)].drop_duplicates(["dataset", "point"])
     points = list(dict.fromkeys(cells["point"]))
     own = {}
     for dataset, found in cells.groupby("dataset", sort=False):
@@ -234,6 +239,7 @@ def metric_means(study: FittedStudy, surface: Surface | None, own: Mapping[str, 
     shared = dict(zip(study.metrics["run_id"], shared_names(study), strict=True))
     runs = runs.assign(point=runs["run_id"].map(shared))
     points = {dataset: list(ids) for dataset, ids in own.items() if dataset != ALL_DATASETS}
+    runs = runs[runs["point"].isin({point for names in points.values() for point in names})]
     found = {
         dataset: seed_means(runs[runs["dataset"] == dataset], names, setting_noise(surface, runs, names))
         for dataset, names in points.items()
