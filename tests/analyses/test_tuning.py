@@ -77,6 +77,16 @@ def test_a_diverged_run_counts_as_the_worst_finished_one():
     assert kept[0]["reason"] is None
 
 
+def test_a_collapsed_run_counts_as_the_worst_finished_one_whatever_its_value():
+    """Always the larger class has a good F1 and a low loss."""
+    runs = runs_of([*VALUES, 0.99], POINTS + "c")
+    runs.loc[len(VALUES), "status"] = "collapsed"
+    worst = tuning.curve_rows(runs_of([*VALUES, min(VALUES)], POINTS + "c"), "accuracy", 0.95)
+    found = tuning.curve_rows(runs, "accuracy", 0.95)
+    assert [row["expected"] for row in found] == pytest.approx([row["expected"] for row in worst])
+    assert found[0]["reason"] == "1 collapsed, counted as the worst finished run"
+
+
 def test_one_run_a_setting_tells_nothing_of_a_fresh_seed():
     rows = tuning.curve_rows(runs_of([0.8, 0.7, 0.6], "abc"), "accuracy", 0.95)
     assert all("expected_again" not in row for row in rows)

@@ -229,3 +229,18 @@ def test_runs_to_be_made_again_are_no_progress_until_they_are(study, capsys, mon
 
 def test_following_ends_with_the_process_that_asked_for_it(study):
     status.follow(study, os.getppid() + 1)
+
+
+def test_collapsed_runs_are_named_by_the_last_report_and_are_not_the_best(study):
+    one, two, *_ = study.runs.values()
+    finish(one, at=1000, seconds=5, accuracy=0.9, loss=0.1)
+    finish(two, at=1005, seconds=5, accuracy=0.8, loss=0.2)
+    assert not any("collapsed" in line for line in status.state_lines(study))
+    folder = Path("results/toy/interim")
+    folder.mkdir(parents=True)
+    rows = [{"run_id": run.run_id, "status": ending} for run, ending in ((one, "collapsed"), (two, "ok"))]
+    write_rows(rows, folder / "metrics.parquet", STUDY_METRICS)
+    lines = status.state_lines(study)
+    assert f"  collapsed, by the last report: {one.run_id}" in lines
+    assert any("0.8" in line for line in lines)
+    assert not any("0.9" in line for line in lines)

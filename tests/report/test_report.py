@@ -13,6 +13,7 @@ import yaml
 from altair.utils.schemapi import validate_jsonschema
 from test_claims import judged, some_claims
 
+from finevar.analyses.fits import FittedStudy, fit_study
 from finevar.commands.figure_jobs import CHARTS
 from finevar.figures import drawing
 from finevar.figures.drawing import Drawing
@@ -22,7 +23,20 @@ from finevar.report.page import render_page
 from finevar.study.coding import codings_of
 from prediction_fixtures import explored_study
 from prose import MISSING, Page, golden, numbers, said_once, without_numbers
-from report_fixtures import BASELINE, CENTRE, FACTORS, baseline_metrics, explore, factors, facts, simulate
+from report_fixtures import (
+    BASELINE,
+    CENTRE,
+    FACTORS,
+    as_read,
+    baseline_metrics,
+    explore,
+    factors,
+    facts,
+    plan_of,
+    simulate,
+    simulate_curves,
+    simulate_metrics,
+)
 
 GATE = "The terms learning_rate^2 and epochs^2 are aliased: three levels are needed"
 HEAD = "What the report says of small studies, once where it says the same of other numbers.\n"
@@ -230,6 +244,22 @@ def test_lost_runs_are_named(pages, studies):
     lost = studies[TROUBLED][0]["metrics"].query("status == 'diverged'")
     rows = [row.text for row in page.all("tr") if "the loss was not finite at step 12" in row.text]
     assert [row.split(" | ")[0] for row in rows] == lost["run_id"].tolist()
+
+
+@pytest.mark.parametrize("datasets", [("amazon",), ("amazon", "tweets")])
+def test_a_setting_whose_runs_collapsed_leaves_a_page_without_predictions_there(datasets):
+    study = factors(2)
+    metrics = simulate_metrics(study, (0, 1, 2), datasets, 0)
+    worst = metrics.groupby("point_id")["loss"].mean().idxmax()
+    collapsed = (metrics["point_id"] == worst) & (metrics["dataset"] == datasets[-1])
+    metrics.loc[collapsed, ["status", "reason"]] = ["collapsed", "all of its predictions are class 1"]
+    fitted = FittedStudy.of(metrics, plan_of(study, list(CENTRE)))
+    tables = {"metrics": metrics, "learning_curves": simulate_curves(metrics)} | as_read(fit_study(fitted))
+    tables = explore(tables, study)
+    assert tables["surface"]["predicted"].isna().any()
+    assert worst not in set(tables["recommendations"]["point_id"]) | set(tables["pareto_points"]["point_id"])
+    _, page = render(tables, facts(study, datasets), figures(tables, study))
+    assert not re.search(r"\b(nan|None)\b", page.words)
 
 
 def test_what_is_under_way_says_so_first(pages):

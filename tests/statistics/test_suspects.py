@@ -35,8 +35,14 @@ def test_an_odd_run_is_found_alone(seeds, row):
     assert np.flatnonzero(found).tolist() == [row]
 
 
+def test_runs_of_a_setting_with_more_noise_are_not_odd():
+    """Noise of 0.01 at the middle rate and e^2 times that at the highest."""
+    found = [surface(normal(4, seed, growth=2.0)) for seed in range(10)]
+    assert sum(suspects(fitted).any() for fitted in found) <= 1
+
+
 def test_two_odd_runs_do_not_hide_each_other():
-    metrics = odd_by(odd_by(normal(2, 2), 20, 25), 40, 25)
+    metrics = odd_by(odd_by(normal(2, 2), 20, 40), 40, 40)
     assert np.flatnonzero(suspects(surface(metrics))).tolist() == [20, 40]
 
 

@@ -16,6 +16,7 @@ from statsmodels.stats.multitest import multipletests
 
 from finevar.analyses.fits import FittedStudy, Plan
 from finevar.metrics import SECONDS, towards
+from finevar.reasons import OK
 from finevar.statistics.noise import modelled_noise, noise_model
 from finevar.statistics.regression import Surface
 from finevar.tables import Rows
@@ -196,15 +197,19 @@ def incomparable_seconds(metrics: pd.DataFrame) -> str | None:
 def own_points(study: FittedStudy) -> dict[str, dict[str, str]]:
     """Return, for each data set, the points by a name that data sets share: that of the first with the same levels.
 
-    With several data sets that have the same points, the mean over them comes last.
+    With several data sets that have the same points, the mean over them comes last. Points at which all runs failed on
+    some data set are left out of all.
     """
     names = shared_names(study)
+    points = study.metrics["point_id"].map(names)
+    finished = (study.metrics["status"] == OK).groupby([study.metrics["dataset"], points]).transform("any")
+    kept = dict.fromkeys(name for name in names.values() if name not in set(points[~finished]))
     own: dict[str, dict[str, str]] = {}
     for dataset, found in study.metrics.groupby("dataset", sort=False)["point_id"]:
         ids = {names[point]: point for point in reversed(found.unique())}
-        own[dataset] = {point: ids[point] for point in dict.fromkeys(names.values()) if point in ids}
-    if len(own) > 1 and all(len(ids) == len(set(names.values())) for ids in own.values()):
-        own[ALL_DATASETS] = {point: point for point in dict.fromkeys(names.values())}
+        own[dataset] = {point: ids[point] for point in kept if point in ids}
+    if len(own) > 1 and all(len(ids) == len(kept) for ids in own.values()):
+        own[ALL_DATASETS] = {point: point for point in kept}
     return own
 
 
@@ -219,6 +224,7 @@ def metric_means(study: FittedStudy, surface: Surface | None, own: Mapping[str, 
     runs = study.metrics[study.metrics["status"] == "ok"] if surface is None else surface.runs
     values = np.log(runs["train_seconds"].to_numpy(float)) if surface is None else surface.fit.values
     runs = runs.assign(value=values, point=runs["point_id"].map(shared_names(study)))
+    runs = runs[runs["point"].isin({point for ids in own.values() for point in ids})]
     found = {
         dataset: seed_means(runs[runs["dataset"] == dataset], list(ids), setting_noise(surface, runs, list(ids)))
         for dataset, ids in own.items()

@@ -12,8 +12,9 @@ from statsmodels.robust.robust_linear_model import RLM
 
 from finevar.statistics.covariance import errors_of
 from finevar.statistics.estimability import Obstacle, model_obstacle
+from finevar.statistics.noise import modelled_noise, noise_model
 from finevar.statistics.regression import Surface, fit_surface
-from finevar.statistics.robust import scale, within_cells
+from finevar.statistics.robust import scale
 
 SUSPECT = 6.0  # robust studentised residuals
 
@@ -21,13 +22,16 @@ SUSPECT = 6.0  # robust studentised residuals
 def robust_residuals(surface: Surface) -> np.ndarray:
     """Return each run's residual [runs] from a Huber fit of the surface, in robust standard deviations.
 
-    Huber (1964) with his constant of 1.345. The scale is that of deviations within cells, and of the fit's residuals
-    where a cell has one run; residuals are enlarged for leverage as deviations are for the size of their cell.
+    Huber (1964) with his constant of 1.345; residuals are enlarged for leverage. The standard deviation is that between
+    seeds at the run's setting or that of all residuals, whichever is larger: a run is neither odd for a surface that
+    misses its cell as it misses others, nor for noise that is larger there.
     """
     fit = surface.fit
     residuals = RLM(fit.values, fit.matrix, M=HuberT()).fit(maxiter=200).resid / np.sqrt(1 - fit.leverages)
-    within = within_cells(surface.runs, surface.response)
-    spread = scale(np.where(np.isnan(within), residuals, within))
+    spread = np.full(len(residuals), scale(residuals))
+    if noise_model(surface) is not None:
+        places = surface.runs[list(surface.codings)].to_dict("records")
+        spread = np.maximum(spread, np.sqrt([variance for variance, _ in modelled_noise(surface, places)]))
     return np.divide(residuals, spread, out=np.zeros_like(residuals), where=spread > 0)
 
 
