@@ -113,7 +113,8 @@ def test_power(studies):
     assert rows["epochs"] == pytest.approx(0.0047, abs=5e-5)
     assert rows["batch_size:epochs"] == pytest.approx(0.0058, abs=5e-5)
     bounds = known.smallest_effects
-    assert bounds["accuracy"].value == pytest.approx(0.01) and bounds["loss"].value is None
+    assert bounds["accuracy"].value == pytest.approx(0.01)
+    assert bounds["loss"].value is None
     assert known.noise["accuracy"].test_set_se == pytest.approx(0.016, abs=5e-4)
     assert {0.0047, 0.0058, 0.010} <= set(numbers(power_sentences(known)[0]))
 
