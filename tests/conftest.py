@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from tests.cluster import Cluster, cluster, require
+
+from finevar import ROOT
 
 # Of several processes on few cores, threads that wait in a loop for each other take what the others need.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -51,7 +55,10 @@ training: {train_examples: 256, warmup: 0.1, weight_decay: 0.01}
 """
 
 
-LONGEST = ("test_slurm", "test_slurm_losses", "test_workflow", "test_faults", "test_browser")
+LONGEST = [f"test_{name}" for name in (
+    "slurm", "slurm_losses", "faults", "workflow", "mishaps", "shared_beginnings", "extending", "calibration_campaign",
+    "browser", "found_study", "report", "security", "fuzz", "tradeoffs", "variability", "claims", "saving", "sources",
+)]  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,6 +88,43 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     require()
     with cluster(tmp_path_factory.mktemp("c")) as up:
         yield up
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a toy study that has been run: once for all processes of the tests, to be copied only."""
+    from toy_study import run_toy  # which imports torch
+
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "toy"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            run_toy(tmp_path_factory.mktemp("made")).rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the finished toy study for a module's tests, not to be spoilt."""
+    from toy_study import copy_of
+
+    return copy_of(toy, tmp_path_factory.mktemp("finished") / "toy")
+
+
+@pytest.fixture
+def copied(toy: Path, tmp_path: Path) -> Path:
+    """Return a copy of the finished toy study, to be spoilt."""
+    from toy_study import copy_of
+
+    return copy_of(toy, tmp_path / "copy")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    """Return a folder with nothing but the default study's config."""
+    shutil.copy(ROOT / "config" / "config.yaml", tmp_path / "config.yaml")
+    return tmp_path
 
 
 @pytest.fixture

@@ -1,8 +1,4 @@
-"""What a user reads of each typical mistake, held in one page: tests/golden/errors.txt.
-
-Other tests ask for an error's fields, so a sentence is mended here alone: FINEVAR_GOLDEN=write rewrites the page, and
-its diff shows what users will read.
-"""
+"""What a user reads of each typical mistake, on one golden page (see prose); other tests ask for an error's fields."""
 
 from __future__ import annotations
 
@@ -28,8 +24,8 @@ from finevar.models.fetch import fetch_model
 from finevar.results.aggregation import check_alike, check_runs
 from finevar.study.config import read_config
 from finevar.study.design import plan_study
+from prose import golden
 
-PAGE = Path(__file__).parent / "golden" / "errors.txt"
 HEAD = (
     "Every typical mistake as its user reads it. Rewrite this page with FINEVAR_GOLDEN=write (tests/test_errors.py).\n"
 )
@@ -42,9 +38,7 @@ def test_every_typical_error_reads_as_on_the_page(raw_config, tmp_path, monkeypa
     monkeypatch.setenv(VARIABLE, "soon")
     mistakes = [*config_mistakes(raw_config), *data_mistakes(Path("mine")), *source_mistakes(), *file_mistakes()]
     page = "\n".join([HEAD, *(f"# {title}\n{message(function, tmp_path)}\n" for title, function in mistakes)])
-    if os.environ.get("FINEVAR_GOLDEN") == "write":
-        PAGE.write_text(page, encoding="utf-8")
-    assert page == PAGE.read_text(encoding="utf-8")
+    golden("errors.txt", page)
 
 
 def message(function: Callable[[], Any], folder: Path) -> str:

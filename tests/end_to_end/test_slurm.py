@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_workflow import write_config
 
 from finevar import ROOT
 from slurm_study import (
@@ -21,23 +20,24 @@ from slurm_study import (
     attempts,
     environment,
     finish,
-    make_study,
     run_locally,
     small_study,
     start,
     wait_for,
 )
+from toy_study import copy_of, make_folder, prepared, write_config
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def local(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the quick study."""
-    return run_locally(tmp_path_factory.mktemp("local"), epochs=1)
+    return run_locally(copy_of(toy, tmp_path_factory.mktemp("local") / "study", small_study()))
 
 
 def test_a_study_runs_to_its_report_with_the_metrics_of_a_local_one(slurm, local, tmp_path):
     """From a clone, with the literal command; two runs in each submission, one at a time."""
-    folder = make_study(tmp_path / "study", epochs=1)
+    folder = make_folder(tmp_path / "study")
+    write_config(folder, small_study())
     base = ["--directory", str(folder), "--configfile", str(folder / "config.yaml")]
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--profile", "slurm", *base, *OPTIONS, "--group-components", "run=2"],
@@ -57,9 +57,8 @@ def test_a_study_runs_to_its_report_with_the_metrics_of_a_local_one(slurm, local
         assert "TimeLimit=04:30:00" in told, "twice the 120 + 15 minutes of a run and its evaluation"
 
 
-def test_gpus_are_asked_for_where_the_config_does(slurm, tmp_path):
-    folder = make_study(tmp_path / "study", epochs=1)
-    write_config(folder, small_study() | {"gpus_per_run": 1})
+def test_gpus_are_asked_for_where_the_config_does(slurm, toy, tmp_path):
+    folder = prepared(toy, tmp_path / "study", small_study() | {"gpus_per_run": 1})
     gpu = ["--set-resources", *(f"{rule}:slurm_partition=gpu" for rule in (
         "train_baseline", "evaluate_baseline", "finetune_run", "evaluate_run"))]  # fmt: skip
     process = start(slurm, folder, *gpu, "--set-threads", "train_baseline=1")
@@ -75,7 +74,7 @@ def test_gpus_are_asked_for_where_the_config_does(slurm, tmp_path):
 
 
 def test_what_a_killed_snakemakes_jobs_finish_is_not_done_again(slurm, local, tmp_path):
-    folder = make_study(tmp_path / "study", epochs=1)
+    folder = prepared(local, tmp_path / "study", small_study())
     process = start(slurm, folder)
     wait_for(lambda: list(folder.glob("results/runs/*/*/attempts.log")), process)
     os.killpg(process.pid, signal.SIGKILL)
@@ -89,22 +88,20 @@ def test_what_a_killed_snakemakes_jobs_finish_is_not_done_again(slurm, local, tm
     assert_complete_and_alike(folder, local)
 
 
-def test_a_failing_run_takes_no_other_with_it(slurm, tmp_path):
+def test_a_failing_run_takes_no_other_with_it(slurm, toy, tmp_path):
     """The others are done, those of its own submission before it given back, and an interim report says what lacks."""
-    folder = make_study(tmp_path / "study", epochs=1)
     config = small_study()
     config["sweep"]["factors"]["train_examples"] = {"levels": [48, 121]}  # one more than there are
     config["sweep"]["seeds"] = [0]
     del config["training"]["train_examples"]
-    write_config(folder, config)
+    folder = prepared(toy, tmp_path / "study", config)
     process = start(slurm, folder, "--retries", "1", launcher=True)
     told, _ = process.communicate(timeout=500)
     assert process.returncode == 1
-    assert "Interim report: results/toy/interim/report.html" in told
+    assert "results/toy/interim/report.html" in told
     table = pd.read_parquet(folder / "results/toy/interim/metrics.parquet")
     assert table["status"].value_counts().to_dict() == {"missing": 2, "ok": 3}
     assert set(table.loc[table["status"] == "missing", "train_examples"]) == {121}
     page = (folder / "results/toy/interim/report.html").read_text()
-    assert "Interim report." in page
-    assert "found 121. Allowed: at most 120" in page
+    assert "setting train_examples: found 121." in page
     assert all(sum(" finished at step " in line for line in lines) <= 1 for lines in attempts(folder).values())

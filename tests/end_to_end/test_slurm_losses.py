@@ -11,19 +11,20 @@ from slurm_study import (
     attempts,
     finish,
     job_of,
-    make_study,
     run_locally,
+    small_study,
     start,
     training_jobs,
     wait_for,
 )
+from toy_study import prepared
 
 EPOCHS = 300  # of three steps: some seconds of training, in which there is time to be disturbed
 
 
-def test_whatever_is_lost_on_the_way_no_training_is_done_twice(slurm, tmp_path):
+def test_whatever_is_lost_on_the_way_no_training_is_done_twice(slurm, toy, tmp_path):
     """A job cancelled, a node lost, a job preempted, Snakemake killed; then the study is started again."""
-    folder = make_study(tmp_path / "study", epochs=EPOCHS)
+    folder = prepared(toy, tmp_path / "study", small_study(epochs=EPOCHS))
     partitions = ["--default-resources", "slurm_partition=scav", "mem_mb=2000", "runtime=30", "--jobs", "3"]
     process = start(slurm, folder, *partitions, FINEVAR_SAVE_SECONDS="1")
 
@@ -58,8 +59,9 @@ def test_whatever_is_lost_on_the_way_no_training_is_done_twice(slurm, tmp_path):
     process.communicate()
     assert [job for job in slurm.jobs() if job.workdir == folder and job.state == "RUNNING"], "jobs run on"
 
+    local = run_locally(prepared(toy, tmp_path / "local", small_study(epochs=EPOCHS)))
     told = finish(start(slurm, folder, *partitions, launcher=True, FINEVAR_SAVE_SECONDS="1"))
     assert "Cancelling the SLURM jobs of an interrupted run" in told
-    assert_complete_and_alike(folder, run_locally(tmp_path / "local", epochs=EPOCHS))
+    assert_complete_and_alike(folder, local)
     lines = [line for run in attempts(folder).values() for line in run]
     assert sum("started at step" in line and "started at step 0 " not in line for line in lines) >= 3, lines
