@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from finevar.report.design_card_power import power_sentences
+from finevar.report.design_card_sections import power_sentences
 
 from conftest import read_toy
 from finevar import ROOT
