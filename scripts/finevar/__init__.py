@@ -22,6 +22,6 @@ ENGINES = {
     "metrics": "1",
     "aggregation": "4",
     "regression": "4",
-    "report": "4",
-    "design_card": "1",
+    "report": "5",
+    "design_card": "2",
 }
