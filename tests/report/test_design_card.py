@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from finevar.report.design_card_power import power_sentences
 
 from conftest import read_toy
 from finevar import ROOT
@@ -18,6 +17,7 @@ from finevar.planning.alternatives import next_level, with_level, with_seeds
 from finevar.planning.design_card import DesignFacts, gather_design_facts
 from finevar.reasons import Stop
 from finevar.report.design_card import design_card_text, render_design_card
+from finevar.report.design_card_sections import power_sentences
 from finevar.study.coding import Coding
 from finevar.study.config import read_config
 from finevar.study.design import plan_study

@@ -78,10 +78,10 @@ def by_verdict(verdicts: pd.Series) -> tuple[alt.Color, alt.Shape]:
     return alt.Color("verdict:N", scale=colours, legend=legend), alt.Shape("verdict:N", scale=shapes)
 
 
-def by_dataset(names: Sequence[str], alone: str, **legend: Any) -> Any:
+def by_dataset(names: Sequence[str], alone: str, **legend: Any) -> alt.Color | alt.ColorValue:
     """Return the colour of data sets; alone: that of a single one."""
     if len(names) < 2:
-        return alt.value(alone)
+        return alt.ColorValue(alone)
     hues = list(itertools.islice(itertools.cycle(HUES), len(names)))
     scale = alt.Scale(domain=list(names), range=hues)
     return alt.Color("dataset:N", scale=scale, legend=alt.Legend(title="data set", **legend))

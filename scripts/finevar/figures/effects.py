@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.figures.axes import by_verdict, number_tips, padded
-from finevar.figures.drawing import by_response, lean, note_chart, zero_rule
+from finevar.figures.drawing import Picture, by_response, layered, lean, note_chart, zero_rule
 from finevar.figures.palette import FAINT, WIDTH
 from finevar.words.effects import effect_label, separate
 from finevar.words.formatting import response_label
@@ -16,7 +16,7 @@ from finevar.words.numbers import level
 LABELS = 150  # pixels for the factors' names
 
 
-def effects_chart(effects: pd.DataFrame) -> alt.Chart:
+def effects_chart(effects: pd.DataFrame) -> Picture:
     """Draw the change of each metric over each factor's levels with its interval, a panel a metric.
 
     The thin line is what the intervals at all settings reach over; the grey band is the smallest effect of interest to
@@ -32,7 +32,7 @@ def effects_chart(effects: pd.DataFrame) -> alt.Chart:
     return by_response(rows, effects_panel)
 
 
-def effects_panel(rows: pd.DataFrame, columns: int, first: bool) -> alt.Chart:
+def effects_panel(rows: pd.DataFrame, columns: int, first: bool) -> Picture:
     """Draw one metric's effects, the verdict shown by colour and by shape; the first of a row names the factors."""
     label, factors = response_label(rows["response"].iloc[0]), list(dict.fromkeys(rows["label"]))
     smallest = rows["smallest_effect"].iloc[0]
@@ -46,11 +46,14 @@ def effects_panel(rows: pd.DataFrame, columns: int, first: bool) -> alt.Chart:
     colour, shape = by_verdict(rows["verdict"])
     tips = [alt.Tooltip("label:N", title="factor"), alt.Tooltip("levels:N")]
     tips += [*number_tips(change="change", ci_low="from", ci_high="to"), alt.Tooltip("verdict:N")]
-    base = alt.Chart(
-        lean(rows[["label", "levels", "change", "ci_low", "ci_high", "simple_low", "simple_high", "verdict"]])
+    used = ["label", "levels", "change", "ci_low", "ci_high", "simple_low", "simple_high", "verdict"]
+    base = alt.Chart(lean(rows[used]))
+    spans, lines = (
+        base.mark_rule(strokeWidth=width).encode(
+            x=alt.X(f"{ends}_low:Q", **x), x2=alt.X2(f"{ends}_high:Q"), y=y, color=colour
+        )
+        for ends, width in (("simple", 0.75), ("ci", 2))
     )
-    spans = base.mark_rule(strokeWidth=0.75).encode(x=alt.X("simple_low:Q", **x), x2="simple_high:Q", y=y, color=colour)
-    lines = base.mark_rule(strokeWidth=2).encode(x=alt.X("ci_low:Q", **x), x2="ci_high:Q", y=y, color=colour)
     points = base.mark_point(filled=True, size=90, opacity=1).encode(
         x=alt.X("change:Q", **x), y=y, color=colour, shape=shape, tooltip=tips
     )
@@ -58,6 +61,6 @@ def effects_panel(rows: pd.DataFrame, columns: int, first: bool) -> alt.Chart:
     if np.isfinite(smallest):
         ends = alt.Data(values=[{"low": -float(smallest), "high": float(smallest)}])
         band = alt.Chart(ends).mark_rect(color=FAINT, opacity=0.75)
-        layers.insert(0, band.encode(x=alt.X("low:Q", **x), x2="high:Q"))
+        layers.insert(0, band.encode(x=alt.X("low:Q", **x), x2=alt.X2("high:Q")))
     width = (WIDTH - LABELS) // columns - 24
-    return alt.layer(*layers).properties(width=width, height=alt.Step(38), title=label)
+    return layered(*layers, width=width, height=alt.Step(38), title=label)
