@@ -22,6 +22,6 @@ ENGINES = {
     "metrics": "1",
     "aggregation": "5",
     "regression": "5",
-    "report": "4",
-    "design_card": "1",
+    "report": "5",
+    "design_card": "2",
 }

@@ -22,7 +22,7 @@ from finevar.figures.names import SURFACE, kind_of, response_of
 from finevar.jobs.forks import in_forks
 from finevar.report import tables as report_tables
 from finevar.report.explorer import explorer_data
-from finevar.report.parts import Labels, Row, Tables
+from finevar.report.parts import Labels, Row, Tables, errors_of
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import failures as failures_section
 from finevar.report.sections import found as found_section
@@ -245,6 +245,7 @@ def effects(tables: Tables, facts: Facts) -> dict[str, Any]:
     labels, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
     fits, coefficients = tables["fits"], tables["coefficients"]
     absolute = fits[(fits["framework"] == "absolute") & fits["gate"].isna()]
+    new, by_seed = errors_of(tables)
     fitted = fitted_names(tables, facts)
     return {
         "finding": effect_words.terms_sentence(coefficients),
@@ -260,7 +261,12 @@ def effects(tables: Tables, facts: Facts) -> dict[str, Any]:
         "intervals": intervals(tables, confidence),
         "gates": gate_sentences(fits, labels),
         "families": caveats.families_sentence(coefficients, tables["effects"]),
-        "covariances": caveats.covariance_sentences(fits, labels),
+        "covariances": caveats.covariance_sentences(
+            fits,
+            labels,
+            new_sentences=(populations == NEW_SENTENCES).any(),
+            by_seed=bool(len(populations)) and seeds >= FEW_SEEDS,
+        ),
     }
 
 

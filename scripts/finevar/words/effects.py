@@ -90,12 +90,19 @@ def largest_text(row: Row, label: str) -> str:
     """Say between which levels a factor moves a response most, by how much, and at which levels of the others."""
     value, low, high = (row[f"largest{end}"] for end in ("", "_low", "_high"))
     change = {"estimate": abs(value), "ci_low": low if value > 0 else -high, "ci_high": high if value > 0 else -low}
+    moves = f"{'raises' if value > 0 else 'lowers'} {label} by up to {estimated(change, sign=False)} ({span(change)})"
+    return f"{factor_label(row['factor'])} {largest_ends(row)} {moves}{largest_place(row)}"
+
+
+def largest_ends(row: Row) -> str:
+    """Print the levels between which the largest change is."""
+    return f"from {level(row['largest_from'])} to {level(row['largest_to'])}"
+
+
+def largest_place(row: Row) -> str:
+    """Print the levels of the other factors at which the largest change is; nothing where there are none."""
     at = settings_text(held_levels(row["largest_at"]))
-    return (
-        f"{factor_label(row['factor'])} from {level(row['largest_from'])} to {level(row['largest_to'])} "
-        f"{'raises' if value > 0 else 'lowers'} {label} by up to {estimated(change, sign=False)} ({span(change)})"
-        f"{f', at {at}' if at else ''}"
-    )
+    return f", at {at}" if at else ""
 
 
 def mid_range(row: Row) -> str:
@@ -189,7 +196,8 @@ def largest_sentence(effects: pd.DataFrame, labels: Mapping[str, str]) -> str:
             still.append(label)
             continue
         most = rows.loc[rows["largest"].abs().idxmax()].to_dict()
-        parts.append(f"{label} moves most along {effect_label(most)}: {largest_text(most, 'it')}")
+        change = f"{estimated(most, 'largest', 'largest')} ({span(most, 'largest')}) {largest_ends(most)}"
+        parts.append(f"{label} moves most along {effect_label(most)}, {change}{largest_place(most)}")
     moves = f"{sentence_case('; '.join(parts))}." if parts else ""
     return f"{moves} No factor is shown to move {joined(still, 'or')}.".strip() if still else moves
 
@@ -232,9 +240,10 @@ def terms_sentence(coefficients: pd.DataFrame) -> str:
 
 def smallest_sentence(fits: pd.DataFrame, labels: Mapping[str, str], chosen: Mapping[str, float]) -> str:
     """Say what the smallest effect of interest on each response is; chosen: those that the config sets."""
-    parts = []
+    parts, default = [], []
     for response, bound in zip(fits["response"], fits["smallest_effect"], strict=True):
-        default = "" if response in chosen else " (default; set your own)"
-        value = "not known" if is_missing(bound) else f"{significant(bound)}{default}"
-        parts.append(f"{labels[response]} {value}")
-    return f"Smallest effect of interest: {joined(parts)}." if parts else ""
+        parts.append(f"{'not known' if is_missing(bound) else significant(bound)} of {labels[response]}")
+        default += [] if response in chosen or is_missing(bound) else [labels[response]]
+    which = "" if len(default) == len(parts) else f" for {joined(default)}"
+    note = f" (default{which}; set your own in analysis.smallest_effect)" if default else ""
+    return f"Smallest effect of interest: {joined(parts)}{note}." if parts else ""

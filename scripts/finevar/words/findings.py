@@ -193,7 +193,7 @@ def rise_and_fall(rows: pd.DataFrame, label: str, alpha: float) -> str:
 
 
 def sign_changes_sentence(johnson_neyman: pd.DataFrame, labels: Mapping[str, str]) -> str:
-    """Say which slopes are shown to change their sign along another factor, the rest at the centre."""
+    """Say which slopes are shown to change their sign along another factor, the rest mid-range."""
     parts = []
     for (response, factor, _), ranges in johnson_neyman.groupby(["response", "factor", "moderator"], sort=False):
         if {"positive", "negative"} <= set(ranges["sign"]):
@@ -220,10 +220,10 @@ def recommendation_sentence(row: Row, levels: Mapping[str, float], label: str, c
 
 
 def regret_sentence(row: Row, confidence: float = 0.95) -> str:
-    """Say what the recommended setting costs where the fit is wrong, against the smallest effect of interest."""
+    """Say by how much the recommended setting may miss the best one, against the smallest effect of interest."""
     regret = (
-        f"Choosing it costs {regret_text(row['expected_regret'])} on average if the fit is wrong; more than "
-        f"{regret_text(row['regret_bound'])} is excluded at {percent(confidence)}"
+        f"Expected regret {regret_text(row['expected_regret'])}, and at most {regret_text(row['regret_bound'])} at "
+        f"{percent(confidence)}, if the model's form holds"
     )
     smallest = row["smallest_effect"]
     if is_missing(smallest):

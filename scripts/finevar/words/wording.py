@@ -49,7 +49,7 @@ def identity_sentence(fits: pd.DataFrame) -> str:
     deviations = fits.loc[fits["framework"] == "relative", "largest_identity_deviation"].dropna()
     meaning = (
         "Absolute and relative are one fit read at two places: the relative first-order terms are the slopes at the "
-        "baseline instead of at the centre, and every second-order term is the same in both, so its p-value counts "
+        "baseline instead of mid-range, and every second-order term is the same in both, so its p-value counts "
         "once."
     )
     if deviations.empty:
@@ -124,7 +124,7 @@ FIGURES = {  # by kind: caption and text alternative; the numbers themselves sta
     ),
     "coefficients": (
         "Coefficients of the absolute fit in coded units with {confidence} intervals; intercept and blocks are left "
-        "out. A verdict shows in both colour and shape.",
+        "out. A verdict shows in both colour and shape; that on a first-order term is its factor's, above.",
         "Forest plot of the coded coefficients by metric; the tables beside it list the same numbers.",
     ),
     "main_effects": (
@@ -134,7 +134,7 @@ FIGURES = {  # by kind: caption and text alternative; the numbers themselves sta
         "Predicted profiles of each metric along each factor, over the observed runs.",
     ),
     "interplay": (
-        "The slope of one factor over another, the rest at their centre, with its {confidence} interval: bold where "
+        "The slope of one factor over another, the rest mid-range, with its {confidence} interval: bold where "
         "the interval excludes zero, thin and broken where it includes it.",
         "Slope of one factor as a line over another, by metric; the sentences and tables say the same.",
     ),

@@ -84,7 +84,7 @@ def interplay_answer(tables: Tables, labels: Labels, confidence: float) -> list[
 
 
 def slopes(tables: Tables, labels: Labels, confidence: float) -> Section:
-    """Return slopes at the baseline, at the centre and on average, and where signs change."""
+    """Return slopes at the baseline, mid-range and on average, and where signs change."""
     if not labels:
         return {"finding": STOPPED, "sentences": [], "table": None}
     same = "The slopes at the baseline are the relative analysis: its first-order terms, with the same p-values."
@@ -133,7 +133,7 @@ def optimum_of(tables: Tables, response: str, levels: Mapping[str, float], label
 
 
 def baselines(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
-    """Return how the tried points compare with B0 and B1, and what matching by data set and seed buys."""
+    """Return how the tried points compare with B0 and B1, and what matching by data set and seed gains."""
     if not labels:
         return {"against": [], "matching": [], "table": None, "tables": []}
     against, matched = tables["against_baseline"], tables["matched"]

@@ -185,7 +185,7 @@ def directions(tables: Tables, names: Labels, levels: Levels, confidence: float)
     centres = [rows_of(part, place="centre")[0] for part in found]
     shown = [
         ("Metrics", lambda pair: sentence_case(pair_of(pair[0], names))),
-        ("Cosine at the centre#", lambda pair: cosine_cell(pair[1])),
+        ("Cosine mid-range#", lambda pair: cosine_cell(pair[1])),
         *((f"{way.capitalize()}#", lambda pair, way=way: whole(counts(pair[0])[way])) for way in WAYS),
         ("Parted by", lambda pair: joined(parted_by(pair[0])) or NOTHING),
     ]
