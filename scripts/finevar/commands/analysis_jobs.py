@@ -28,9 +28,10 @@ from finevar.results.study_tables import as_table, read_metrics, write_tables
 from finevar.statistics.regression import Sentences
 from finevar.study.paths import LOGS
 from finevar.tables import Rows, are_found
+from finevar.words.effects import headline
 from finevar.words.findings import recommended_sentence
 from finevar.words.formatting import response_labels
-from finevar.words.wording import headline, ranges_sentence
+from finevar.words.wording import ranges_sentence
 
 
 def aggregate_metrics(job: Job) -> None:
@@ -122,4 +123,3 @@ def analyse_study(job: Job) -> None:
         chosen.setdefault(row["response"], {})[row["factor"]] = row["recommended"]
     if sentence := recommended_sentence(chosen, response_labels(study.metrics, study.plan.responses)):
         LOGGER.log(FOUND, "%s", sentence)
-

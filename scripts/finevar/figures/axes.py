@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,8 @@ import pandas as pd
 
 from finevar.figures.palette import HUES, VERDICT_COLOURS, VERDICT_SHAPES
 from finevar.study.coding import Coding
+from finevar.words.effects import VERDICTS
 from finevar.words.formatting import axis_title, factor_label
-from finevar.words.wording import VERDICTS
 
 TINY = "format(datum.value, '.3~e')"
 PLAIN = "format(datum.value, ',.6~r')"
@@ -72,7 +73,8 @@ def by_verdict(verdicts: pd.Series) -> tuple[alt.Color, alt.Shape]:
     colours, shapes = (
         alt.Scale(domain=domain, range=values[: len(domain)]) for values in (VERDICT_COLOURS, VERDICT_SHAPES)
     )
-    legend = alt.Legend(title="verdict")
+    words = f"{json.dumps(VERDICTS)}[datum.label] || datum.label"
+    legend = alt.Legend(title="verdict", labelExpr=words)
     return alt.Color("verdict:N", scale=colours, legend=legend), alt.Shape("verdict:N", scale=shapes)
 
 

@@ -60,7 +60,7 @@ def caption(reliability: pd.DataFrame, runs: int, confidence: float) -> str:
     seeds = reliability.loc[reliability["group"] != "baseline", "models"]
     pooled = f", all {int(seeds.max())} seeds of a point pooled" if len(seeds) and seeds.max() > 1 else ""
     return (
-        f"Left: change of the loss from a factor's lowest to its highest level, the others at their centre, by the "
+        f"Left: change of the loss from a factor's lowest to its highest level, the others mid-range, by the "
         f"surfaces fitted to {counted(runs, 'run')}; the change of the loss is the sum of those of its two parts. Bars "
         f"are {percent(confidence)} intervals. Right{some}: share of right predictions in bins of 0.1 of the predicted "
         f"class's probability{pooled}; below the diagonal a model is overconfident. Bars are {percent(confidence)} "

@@ -78,7 +78,7 @@ def forest_panel(terms: Sequence[str], rows: pd.DataFrame, columns: int, first: 
 def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: Codings) -> Picture:
     """Draw each response's predicted profile along each factor, with its band, over the observed runs and cell means.
 
-    profiles: predictions with the other factors at the centre. metrics: the aggregate, one row a run.
+    profiles: predictions with the other factors mid-range. metrics: the aggregate, one row a run.
     """
     responses = list(dict.fromkeys(profiles["response"]))
     if not responses:

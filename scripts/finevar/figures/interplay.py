@@ -1,4 +1,4 @@
-"""The figure of how factors act together: the slope of one as a line over another."""
+"""The figure of how factors interact: the slope of one as a line over another."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from finevar.planning.design_card import DesignFacts
 from finevar.planning.power import Noise
 from finevar.report.cells import cell, columns, factor_titles, listed, table
 from finevar.report.parts import Section, Table, group
+from finevar.report.separation import separation_sentence
 from finevar.statistics.covariance import errors_of
 from finevar.words.formatting import (
     counted,
@@ -132,21 +133,14 @@ def design_sentences(facts: DesignFacts) -> Sentences:
     """Say how well the design separates its terms."""
     design, found = facts.design, facts.diagnosis
     blocks = design.parameters - len(design.columns)
-    largest = max(found.vif.values())
     names = joined([term_label(name) for name in found.aliased])
     apart = f"aliased: {names}" if names else "no term is aliased"
-    sentences = [
+    counts = (
         f"{counted(design.parameters, 'parameter')} ({counted(len(design.columns), 'term')}, the intercept among them, "
         f"and {counted(blocks, 'block')} of seeds or data sets), rank {found.rank}, {apart}; "
-        f"{counted(design.df_residual, 'residual degree')} of freedom; largest VIF {number(largest, 2)}."
-    ]
-    if found.worst_pair:
-        first, second, r = found.worst_pair
-        sentences.append(
-            f"The most correlated pair is {term_label(first)} with {term_label(second)}, r = {number(r, 2)}; the "
-            f"condition number is {number(found.condition, 1)}."
-        )
-    return sentences
+        f"{counted(design.df_residual, 'residual degree')} of freedom."
+    )
+    return [counts, separation_sentence(found)]
 
 
 def design_section(facts: DesignFacts) -> Section:
