@@ -30,11 +30,11 @@ from finevar.analyses.effects import ALL_DATASETS
 from finevar.metrics import Evaluated
 from finevar.reasons import COLLAPSED
 from finevar.results.collapse import collapse
-from finevar.statistics import families, optimum, regression
+from finevar.statistics import checks, families, optimum, regression
 from finevar.study.coding import model_matrix, terms
 
 STUDIES, CHUNK = 2000, 25
-FEWER_DRAWS = 4_000  # of a family's largest: enough where studies are many
+FEWER_DRAWS, FEWER_CHANGES = 4_000, 499  # of a family's largest, and of signs: enough where studies are many
 SEEDS = (2, 4, 5, 6)
 CONFIDENCE = 0.95
 MODEL = "quadratic"
@@ -57,6 +57,7 @@ class Answer(NamedTuple):
     contenders: np.ndarray  # which of these are not separated from the best [settings]
     chosen: int  # which of these is recommended
     gain_low: float  # lower end of the 95 % interval of its improvement on the baseline
+    misses: bool  # whether the surface is found to miss the means at the settings
 
 
 Answers = dict[tuple[str, str | None], Answer]  # by metric and data set; none for a metric that a gate stops
@@ -97,6 +98,7 @@ def answer(surface: regression.Surface, study: Study, verdicts: dict[str, str]) 
         contenders=np.insert(gaps > 0, chosen, True),
         chosen=chosen,
         gain_low=low if BETTER[surface.response] > 0 else -high,
+        misses=(checks.lack_of_fit(surface, surface.unequal).get("p_value") or 1.0) < surface.alpha,
     )
 
 
@@ -175,6 +177,8 @@ PROMISES = {  # of every score, in the table's order
     "best setting: missing among those not separated": Promise(high=5),
     "settings not separated": Promise(),
     "gain: lower bound too high": Promise(high=3),
+    "lack of fit: found without any": Promise(high=7),
+    "lack of fit: found": Promise(),
 }
 
 Score = tuple[str, str, float]  # what, of which metric, its value or share in one study
@@ -231,6 +235,9 @@ def interval_scores(study: Study, response: str, own: Answer) -> Iterator[tuple[
     yield "settings not separated", own.contenders.mean()
     gain = better[own.chosen] - BETTER[response] * truths.USUAL[response]
     yield "gain: lower bound too high", own.gain_low > gain
+    missed = study.truth.means[response][:, study.settings] - MATRIX[study.settings] @ nearest
+    fits = np.ptp(missed, axis=1).max() < 1e-6
+    yield f"lack of fit: found{' without any' if fits else ''}", own.misses
 
 
 def held(interval: Interval, truth: np.ndarray) -> float:
@@ -268,7 +275,7 @@ Sums = dict[tuple[str, str], np.ndarray]  # by score and metric: studies, the su
 
 def count(job: tuple[Cell, range]) -> Sums:
     """Simulate, analyse and score some studies of a cell; a score that a study has several times counts by its mean."""
-    families.DRAWS = FEWER_DRAWS
+    families.DRAWS, checks.SIGN_CHANGES = FEWER_DRAWS, FEWER_CHANGES
     gc.freeze()  # statsmodels' multipletests collects garbage: longer than a study, where it looks through all modules
     cell, numbers = job
     sums: Sums = defaultdict(lambda: np.zeros(3))
@@ -325,6 +332,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--kinds", nargs="+", choices=truths.KINDS, default=list(truths.KINDS), help="of truth")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="of a study")
     parser.add_argument("--design", choices=("central_composite", "full_factorial"), default="central_composite")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="%(default)s by default")
     parser.add_argument("--csv", type=Path, default=CSV, help="where the table goes; %(default)s by default")
     return parser.parse_args(arguments)
 
@@ -335,7 +343,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     chosen.csv.parent.mkdir(parents=True, exist_ok=True)
     found = pd.DataFrame()
     print("Per cent ± standard error; ! outside its promise, !! by more than two standard errors.")
-    with get_context("fork").Pool(os.cpu_count()) as pool:
+    with get_context("fork").Pool(chosen.processes) as pool:
         for kind, collapsed in itertools.product(chosen.kinds, (False, True)):
             cells = [Cell(kind, collapsed, seeds, chosen.design) for seeds in chosen.seeds]
             rows = pd.DataFrame([row for cell in cells for row in rates(cell, chosen.studies, pool)])
