@@ -30,12 +30,13 @@ from finevar.analyses.effects import ALL_DATASETS
 from finevar.metrics import Evaluated
 from finevar.reasons import COLLAPSED
 from finevar.results.collapse import collapse
-from finevar.statistics import checks, families, optimum, regression
+from finevar.statistics import checks, families, optimum, regression, simultaneous
 from finevar.study.coding import model_matrix, terms
 
 STUDIES, CHUNK = 2000, 25
-FEWER_DRAWS, FEWER_CHANGES = 4_000, 499  # of a family's largest, and of signs: enough where studies are many
+FEWER_DRAWS, FEWER_CHANGES = 2_000, 499  # of estimates, and of signs: enough where studies are many
 SEEDS = (2, 4, 5, 6)
+COLLAPSES = {"no": False, "yes": True}
 CONFIDENCE = 0.95
 MODEL = "quadratic"
 TERMS = terms(FACTORS, MODEL)
@@ -275,7 +276,8 @@ Sums = dict[tuple[str, str], np.ndarray]  # by score and metric: studies, the su
 
 def count(job: tuple[Cell, range]) -> Sums:
     """Simulate, analyse and score some studies of a cell; a score that a study has several times counts by its mean."""
-    families.DRAWS, checks.SIGN_CHANGES = FEWER_DRAWS, FEWER_CHANGES
+    families.DRAWS = simultaneous.DRAWS = FEWER_DRAWS
+    checks.SIGN_CHANGES = FEWER_CHANGES
     gc.freeze()  # statsmodels' multipletests collects garbage: longer than a study, where it looks through all modules
     cell, numbers = job
     sums: Sums = defaultdict(lambda: np.zeros(3))
@@ -330,6 +332,9 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.calibration verdicts", description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=STUDIES, help="of each cell; %(default)s by default")
     parser.add_argument("--kinds", nargs="+", choices=truths.KINDS, default=list(truths.KINDS), help="of truth")
+    parser.add_argument(
+        "--collapsed", nargs="+", choices=COLLAPSES, default=list(COLLAPSES), help="with such runs, or not"
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="of a study")
     parser.add_argument("--design", choices=("central_composite", "full_factorial"), default="central_composite")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="%(default)s by default")
@@ -344,7 +349,8 @@ def main(arguments: Sequence[str] = ()) -> None:
     found = pd.DataFrame()
     print("Per cent ± standard error; ! outside its promise, !! by more than two standard errors.")
     with get_context("fork").Pool(chosen.processes) as pool:
-        for kind, collapsed in itertools.product(chosen.kinds, (False, True)):
+        for kind, collapses in itertools.product(chosen.kinds, chosen.collapsed):
+            collapsed = COLLAPSES[collapses]
             cells = [Cell(kind, collapsed, seeds, chosen.design) for seeds in chosen.seeds]
             rows = pd.DataFrame([row for cell in cells for row in rates(cell, chosen.studies, pool)])
             title = f"{kind}, {'one to three runs' if collapsed else 'no run'} collapsed, {chosen.design}"
