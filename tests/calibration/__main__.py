@@ -140,7 +140,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}, or verdicts alone")
-    with get_context("fork").Pool(os.cpu_count()) as pool:
+    with get_context("fork").Pool(os.cpu_count(), initializer=simulate.fewer_draws) as pool:
         for part in chosen.parts or PARTS:
             PARTS[part](chosen.studies, pool)
     if not chosen.parts:

@@ -6,6 +6,7 @@ where nothing moves the metric, of 95 % intervals that hold the truth, of lack-o
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,14 +16,14 @@ import pandas as pd
 
 from finevar.analyses import baselines, effects
 from finevar.analyses import fits as readings
-from finevar.statistics import checks, ladder, optimum, regression, sensitivity, slopes
+from finevar.statistics import checks, families, ladder, optimum, regression, sensitivity, simultaneous, slopes
 from finevar.study.coding import Coding, model_matrix, term_name, terms
 
 NOISES = ("independent", "shared_seeds", "growing", "trajectories")
 ALPHA = 0.05
 SD = 0.01
 GROWTH = 6.0  # noise at the highest learning rate over noise at the lowest
-PERMUTATIONS = 199
+PERMUTATIONS, FEWER_DRAWS, FEWER_CHANGES = 199, 2_000, 499  # enough where studies are many
 # A surface with its maximum inside the design, in coded units; its stationary point is at (0.2, -0.1, 0.3).
 TRUTH = {
     "intercept": 0.85,
@@ -37,6 +38,13 @@ TRUTH = {
     "epochs^2": -0.021,
 }
 BASELINE = {"learning_rate": 2e-5, "batch_size": 32, "epochs": 3}
+
+
+def fewer_draws() -> None:
+    """Make this process draw less, and collect no garbage among its modules, as multipletests often asks for."""
+    families.DRAWS = simultaneous.DRAWS = FEWER_DRAWS
+    checks.SIGN_CHANGES = FEWER_CHANGES
+    gc.freeze()
 
 
 @dataclass(frozen=True)
