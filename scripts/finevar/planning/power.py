@@ -154,6 +154,7 @@ class Found:
     seed_share: float  # of the change's variance; the rest comes from sentences
     seeds: int | None  # that find the smallest effect of interest, as planned but for them; None where none do
     sentences: int | None  # likewise, on each data set
+    both: tuple[int, int] | None  # seeds and sentences that do together
 
 
 def found_changes(design: Design, noise: Noise, alpha: float, wanted: float | None = None) -> list[Found]:
@@ -179,15 +180,20 @@ def found_change(design: Design, noise: Noise, alpha: float, wanted: float | Non
     )
     found = change.found(seeds, noise.sentences)
     scale, unit = term_unit(design.codings, (factor,), "natural")
-    needed = wanted and change.sentences_needed(wanted, seeds)
-    return Found(
-        factor=factor,
-        change=found,
-        slope=found / CODED_RANGE * scale,
-        unit=unit,
-        seed_share=change.seed_share(seeds, noise.sentences),
-        seeds=wanted and change.seeds_needed(wanted, noise.sentences),
-        sentences=needed and math.ceil(needed / datasets),
+    needed = needed_for(change, wanted, seeds, noise.sentences, datasets) if wanted else (None, None, None)
+    share = change.seed_share(seeds, noise.sentences)
+    return Found(factor, found, found / CODED_RANGE * scale, unit, share, *needed)
+
+
+def needed_for(
+    change: Change, wanted: float, seeds: int, sentences: float, datasets: int
+) -> tuple[int | None, int | None, tuple[int, int] | None]:
+    """Return the seeds, the sentences of each data set, or both together, that find a wanted change."""
+    alone, both = change.sentences_needed(wanted, seeds), change.both_needed(wanted)
+    return (
+        change.seeds_needed(wanted, sentences),
+        alone and math.ceil(alone / datasets),
+        both and (both[0], math.ceil(both[1] / datasets)),
     )
 
 

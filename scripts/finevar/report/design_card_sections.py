@@ -14,6 +14,7 @@ from finevar.report.cells import cell, columns, factor_titles, listed, table
 from finevar.report.parts import Section, Table, group
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.covariance import errors_of
+from finevar.statistics.detectable import MOST_SEEDS, POWER
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -31,6 +32,7 @@ PARTS = {
     "evaluation": "evaluation",
     "snakemake": "Snakemake's own work",
 }
+SENTENCE_WORDS = "What a factor's range changes is taken to have a standard deviation between test sentences of"
 PRIOR_WORDS = "as other studies found it (0.003 to 0.006 in accuracy and F1; in loss a rule of thumb)"
 
 Sentences = list[str]
@@ -171,7 +173,7 @@ def power_sentence(facts: DesignFacts, response: str) -> str:
         return f"{sentence_case(label)}: its noise is not known beforehand, so neither is what can be found in it."
     worst = max(found, key=lambda each: each.change)
     return (
-        f"{sentence_case(label)}: with {percent(power.POWER)} power the study finds a change of "
+        f"{sentence_case(label)}: with {percent(POWER)} power the study finds a change of "
         f"{significant(worst.change)} over a factor's range; {enough(worst, facts.smallest_effects[response])}."
     )
 
@@ -193,23 +195,22 @@ def enough(found: Found, smallest: SmallestEffect) -> str:
 
 def ways(found: Found) -> str:
     """Say what would find the smallest effect of interest."""
-    ways = [f"{found.seeds} seeds" if found.seeds else "", f"{found.sentences:,} sentences" if found.sentences else ""]
-    known = [way for way in ways if way]
-    return f"{' or '.join(known)} would do" if known else "it takes more of both"
+    ways = [f"{found.seeds} seeds"] if found.seeds else []
+    ways += [f"{found.sentences:,} sentences"] if found.sentences else []
+    if not ways and found.both:
+        ways = ["{:,} seeds with {:,} sentences".format(*found.both)]
+    return f"{' or '.join(ways)} would do" if ways else f"not even {MOST_SEEDS} seeds would do"
+
+
+def sentence_sds(facts: DesignFacts) -> dict[str, float]:
+    """Return by response how much test sentences differ in what a factor changes, where that is known."""
+    return {name: noise.sentence_sd for name, noise in facts.noise.items() if noise.sentence_sd is not None}
 
 
 def noise_sentences(facts: DesignFacts) -> Sentences:
     """Say which noise the power rests on."""
-    sentence = {name: noise.sentence_sd for name, noise in facts.noise.items() if noise.sentence_sd is not None}
-    differ = joined([f"{number(sd)} for {response_label(name)}" for name, sd in sentence.items()])
-    measured = (
-        [
-            f"What a factor's range changes is taken to differ between test sentences by {differ}, as on the default "
-            "study's."
-        ]
-        if differ
-        else []
-    )
+    differ = [f"{significant(sd)} for {response_label(name)}" for name, sd in sentence_sds(facts).items()]
+    measured = [f"{SENTENCE_WORDS} {joined(differ)}, as in the default study."] if differ else []
     measured += [
         f"{sentence_case(response_label(response))}: noise between seeds of {number(noise.sd)} "
         f"({percent(facts.confidence)} interval {interval(*noise.interval(facts.confidence))}, if it is normal), from "
@@ -273,7 +274,7 @@ def found_table(facts: DesignFacts, response: str) -> Table:
         ("From seeds#", lambda row: f"{100 * row['seed_share']:.0f} %"),
         *columns(needed, seeds="Seeds needed#", sentences="Sentences needed#"),
     ]
-    caption = f"Smallest changes of {response_label(response)} found with {percent(power.POWER)} power"
+    caption = f"Smallest changes of {response_label(response)} found with {percent(POWER)} power"
     return listed(caption, map(vars, facts.found(response)), shown)
 
 
@@ -337,7 +338,7 @@ def variants_table(facts: DesignFacts, response: str) -> Table:
     ]
     titles = ["Study", "Runs#", "Time from now#", *factor_titles(names).values()]
     caption = (
-        f"Smallest slopes of {response_label(response)} found with {percent(power.POWER)} power, per doubling of a "
+        f"Smallest slopes of {response_label(response)} found with {percent(POWER)} power, per doubling of a "
         "factor on a logarithmic scale, else per unit. In other metrics they change by the same shares."
     )
     return table(caption, titles, rows)

@@ -66,3 +66,9 @@ class Change:
             low = optimize.brentq(lambda sentences: self.found(seeds, sentences) - wanted, low, high)
         digit = 10 ** max(math.floor(math.log10(low)) - 1, 0)
         return math.ceil(low / digit) * digit
+
+    def both_needed(self, wanted: float) -> tuple[int, int] | None:
+        """Return seeds and sentences that find a change together, about half of the error from each."""
+        seeds = self.seeds_needed(wanted / math.sqrt(2), math.inf)
+        sentences = seeds and self.sentences_needed(wanted, seeds)
+        return (seeds, sentences) if sentences else None
