@@ -50,7 +50,6 @@ def count(job: tuple[str, str, int]) -> Counts:
         key = [list(simulate.DESIGNS).index(name), simulate.NOISES.index(noise), chunk, number]
         runs = simulate.simulate(shape, noise, np.random.default_rng(key))
         tests = [("type I error", *found) for found in simulate.p_values(runs, shape)]
-        tests.append(("type I error", "equivalence, at its bound", "", simulate.equivalence_at_the_bound(runs, shape)))
         tests += [
             ("power", f"lack of fit, cliff of {cliff:g} SD", "", simulate.lack_of_fit_p(runs, shape, cliff))
             for cliff in CLIFFS

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from tests.calibration import simulate
 
-from finevar.analyses import claims
-from finevar.analyses import fits as readings
+from finevar.analyses import claims, fits
 from finevar.study.coding import model_matrix, term_group, term_name
 
 TERMS = [("learning_rate",), ("batch_size",), ("epochs",), ("learning_rate", "epochs"), ("batch_size", "epochs")]
@@ -31,29 +31,24 @@ def claim(term: tuple[str, ...], finding: str, sign: str | None) -> dict[str, An
 
 
 def study(shape: simulate.Design, size: float, generator: np.random.Generator) -> pd.DataFrame:
-    """Return runs whose metric changes by so many standard deviations over the levels by every claimed term."""
+    """Return runs whose metric changes by so many standard deviations by every claimed term, as claims read it."""
     runs = simulate.empty_study(shape)
     coded = {name: coding.coded(runs[name]) for name, coding in shape.codings.items()}
-    weights = np.array([size * simulate.SD / readings.SPAN[term_group(term)] for term in TERMS])
-    values = 0.8 + model_matrix(coded, TERMS) @ weights + generator.normal(scale=simulate.SD, size=len(runs))
+    whole = [claims.WHOLE.get(term_group(term), fits.SPAN["first_order"]) for term in TERMS]
+    values = 0.8 + model_matrix(coded, TERMS) @ (size * simulate.SD / np.array(whole))
+    values += generator.normal(scale=simulate.SD, size=len(runs))
     return runs.assign(accuracy=values, trajectory_id=runs["run_id"], baseline_accuracy=0.8)
 
 
 def verdicts(runs: pd.DataFrame, shape: simulate.Design) -> dict[str, list[str]]:
     """Return the verdicts on the five claims, by what they say."""
-    surface = simulate.fitted(runs, "accuracy", shape)
-    stated = [claim(term, *SAID["an increase"]) for term in TERMS]
-    plan = readings.Plan(shape.codings, {}, ["accuracy"], "quadratic", surface.confidence, stated)
-    rows = readings.coefficient_rows(surface, "absolute")
-    readings.judge_coefficients(rows, plan)
-    coefficients = pd.DataFrame(rows)
-    fits = pd.DataFrame([readings.fit_row(surface, runs, "absolute") | {"gate": None}])
-    factors = {name: {"levels": coding.levels} for name, coding in shape.codings.items()}
-    facts = {"factors": factors, "model": "quadratic", "confidence": surface.confidence}
+    smallest = {"accuracy": SIZES["effect at the bound"] * simulate.SD}
+    plan = fits.Plan(shape.codings, {}, ["accuracy"], "quadratic", 1 - simulate.ALPHA, smallest_effect=smallest)
+    fitted = fits.FittedStudy.of(runs, plan)
     found = {}
     for what, said in SAID.items():
-        judged = claims.judge_claims(coefficients, fits, [claim(term, *said) for term in TERMS], **facts)
-        found[what] = [row["verdict"] for row in judged]
+        stated = replace(plan, claims=[claim(term, *said) for term in TERMS])
+        found[what] = [row["verdict"] for row in claims.judge_claims(replace(fitted, plan=stated))]
     return found
 
 

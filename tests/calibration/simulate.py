@@ -15,7 +15,9 @@ import pandas as pd
 
 from finevar.analyses import baselines
 from finevar.analyses import fits as readings
+from finevar.analyses.effects import effect_rows
 from finevar.statistics import checks, ladder, optimum, regression, sensitivity, slopes
+from finevar.statistics.clustered import FEW_SEEDS
 from finevar.study.coding import Coding, model_matrix, term_name, terms
 
 NOISES = ("independent", "shared_seeds", "growing", "trajectories")
@@ -143,7 +145,7 @@ def coefficient_p(surface: regression.Surface) -> Iterator[tuple[str, str, float
     relative, _ = regression.fit_relative(surface, BASELINE)
     found = {"absolute": surface, "relative": relative, "matched": baselines.fit_matched(surface, BASELINE)}
     for framework, fit in found.items():
-        for row in readings.coefficient_rows(fit, framework) if fit else []:
+        for row in [] if isinstance(fit, str) else readings.coefficient_rows(fit, framework):
             if row["units"] == "coded" and row["group"] in readings.SPAN:
                 yield f"coefficients ({framework})", row["term"], row["p_value"]
 
@@ -170,7 +172,7 @@ def intervals(runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, boo
     for row in readings.coefficient_rows(surface, "absolute"):
         if row["units"] == "coded" and row["term"] in at and row["term"] != "intercept":
             yield "coefficients", row["term"], holds(row, at[row["term"]])
-    for row in readings.effect_rows(surface):
+    for row in effect_rows(surface):
         yield "effects", row["factor"], row["ci_low"] <= 2 * at[row["factor"]] <= row["ci_high"]
     for row in slopes.slope_rows(surface, BASELINE):
         if row["units"] == "coded":
@@ -193,7 +195,7 @@ def matched(
 ) -> Iterator[tuple[str, str, bool]]:
     """Yield the success of the terms of the fit to each run minus B1 of its seed, read at the baseline's levels."""
     fit = baselines.fit_matched(surface, BASELINE)
-    for row in readings.coefficient_rows(fit, "matched") if fit else []:
+    for row in [] if isinstance(fit, str) else readings.coefficient_rows(fit, "matched"):
         if row["units"] != "coded" or row["group"] == "block":
             continue
         truth = 0.0 if row["term"] == "intercept" else at[row["term"]]
@@ -207,7 +209,7 @@ def best_places(surface: regression.Surface, runs: pd.DataFrame, shape: Design) 
 
     def value(place: np.ndarray) -> float:
         coded = dict(zip(shape.codings, place[:, None], strict=True))
-        return float((model_matrix(coded, surface.columns) @ shape.truth)[0]) + runs["shift"].iloc[0]
+        return float((model_matrix(coded, surface.columns) @ shape.truth)[0]) + shift_of(runs, shape)
 
     point = optimum.canonical_analysis(*optimum.quadratic_form(surface))[1]
     row = next(regression.predicted(surface, dict(zip(shape.codings, point[:, None], strict=True))))
@@ -217,6 +219,11 @@ def best_places(surface: regression.Surface, runs: pd.DataFrame, shape: Design) 
         if row["factor"] == "epochs":
             best = optimum.best_at_radius(slope, curve, row["radius"])
             yield "predictions along the ridge", f"{row['radius']:.1f}", holds(row, value(best))
+
+
+def shift_of(runs: pd.DataFrame, shape: Design) -> float:
+    """Return the seeds' mean shift where it is part of a prediction's truth: with few seeds, which stand for all."""
+    return float(runs["shift"].iloc[0]) if shape.seeds < FEW_SEEDS else 0.0
 
 
 def number_of(row: dict) -> str:
@@ -263,11 +270,11 @@ def true_slope(row: dict, runs: pd.DataFrame, shape: Design) -> float:
 def predictions(surface: regression.Surface, runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, bool]]:
     """Yield the success of predicted means, the band of the recommended setting and differences from the baselines.
 
-    A prediction is a mean over the study's own seeds, so their shifts are part of its truth.
+    B0 is one model, whose own value is its truth.
     """
     points = surface.points
     places = surface.coded(points)
-    truth = model_matrix(places, surface.columns) @ shape.truth + runs["shift"].iloc[0]
+    truth = model_matrix(places, surface.columns) @ shape.truth + shift_of(runs, shape)
     told = list(regression.predicted(surface, places))
     for number, row in enumerate(told):
         yield "predicted means", str(number), holds(row, truth[number])
@@ -277,25 +284,18 @@ def predictions(surface: regression.Surface, runs: pd.DataFrame, shape: Design) 
     errors = [abs(row["predicted"] - truth[n]) / row["std_error"] for n, row in enumerate(told)]
     yield "band over all settings at once", "", bool(max(errors) <= reach)
     yield "bound of the regret (at least)", "", bool(truth.max() - truth[at] <= best["regret_bound"])
-    own = float(truth[points["is_baseline_point"].to_numpy()][0])
+    own = {"B0": runs["baseline_known"].iloc[0], "B1": truth[points["is_baseline_point"].to_numpy()][0]}
     at_once: dict[str, list[bool]] = {}
-    for row in baselines.against_baseline_rows(surface, BASELINE):
+    for row in baselines.against_baseline_rows(surface):
         if row.get("estimate") is None:
             continue
         where = int(np.flatnonzero(points["point_id"] == row["point_id"])[0])
-        gap, name = truth[where] - own, row["baseline"]
+        name = row["baseline"]
+        gap = truth[where] - own[name]
         yield f"difference from {name}", str(where), holds(row, gap)
         at_once.setdefault(name, []).append(bool(row["simultaneous_low"] <= gap <= row["simultaneous_high"]))
     for name, held in at_once.items():
         yield f"difference from {name}, all settings at once", "", all(held)
-
-
-def equivalence_at_the_bound(runs: pd.DataFrame, shape: Design) -> float:
-    """Return the p of equivalence of a change that is exactly the smallest effect of interest, two SDs of seeds."""
-    moved = runs.assign(null=runs["null"] + shape.codings["epochs"].coded(runs["epochs"]) * runs["spread"].iloc[0])
-    surface = fitted(moved, "null", shape)
-    row = next(row for row in readings.effect_rows(surface) if row["factor"] == "epochs")
-    return float(row["p_equivalence"])
 
 
 def lack_of_fit_p(runs: pd.DataFrame, shape: Design, cliff: float) -> float | None:

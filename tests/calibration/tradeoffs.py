@@ -57,7 +57,8 @@ def study(
     errors = {"accuracy": runs["null"] - 0.85, "loss": mixed(runs["null"] - 0.85, other["null"] - 0.85)}
     values = {name: runs["point_id"].map(truth[name]) + errors[name] for name in truth}
     shifts = {"accuracy_shift": runs["shift"], "loss_shift": mixed(runs["shift"], other["shift"])}
-    return runs.assign(**values, **shifts, device="cpu", threads=2, train_seconds=1.0)
+    baseline = {f"baseline_{name}": 0.8 for name in truth}
+    return runs.assign(**values, **shifts, **baseline, device="cpu", threads=2, train_seconds=1.0)
 
 
 def mixed(first: pd.Series, second: pd.Series) -> pd.Series:
