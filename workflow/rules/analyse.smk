@@ -28,6 +28,7 @@ rule analyse_study:
         **get_found_inputs(),
         metrics="results/{study}/metrics.parquet",
         coefficients="results/{study}/analysis/coefficients.parquet",
+        effects="results/{study}/analysis/effects.parquet",
         fits="results/{study}/analysis/fits.parquet",
         predictions=get_predictions,
         baselines=get_baseline_predictions(),

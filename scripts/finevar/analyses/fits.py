@@ -109,6 +109,7 @@ class FittedStudy:
     surfaces: Sequence[Surface]  # of the responses that pass the gates
     stopped: Mapping[str, Reason]  # what stopped every other response
     outcomes: Outcomes
+    judged: Rows | None = None  # the table effects, where it was made before
 
     @classmethod
     def of(cls, metrics: pd.DataFrame, plan: Plan, outcomes: Outcomes = no_outcomes) -> FittedStudy:
@@ -128,7 +129,7 @@ class FittedStudy:
     @cached_property
     def effects(self) -> Rows:
         """Return the rows of the table effects, with verdicts."""
-        return judged_effects(self.surfaces)
+        return judged_effects(self.surfaces) if self.judged is None else self.judged
 
     def without_suspects(self) -> FittedStudy:
         """Return the study with each response fitted without the runs that are suspect in it."""

@@ -196,7 +196,7 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     weights = point_contrasts(surface, points)
     values = weights @ surface.fit.params
     chosen = int(np.argmax(towards(surface.response) * values))
-    band = surface.family(weights)
+    band = surface.family(weights, only_printed=True)
     low, high = (ends[chosen] for ends in band.interval(surface.confidence))
     rival, drawn = rival_gaps(surface, weights, chosen)
     levels = points[list(surface.codings)]

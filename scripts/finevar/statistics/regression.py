@@ -35,7 +35,7 @@ Rows = list[dict[str, Any]]
 Sentences = Mapping[str, np.ndarray]  # what each test sentence contributes to a metric, by data set
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself alone, so that what follows from one can be kept with lru_cache
 class Surface:
     """A fitted response surface and what its verdicts are measured against."""
 
@@ -157,9 +157,10 @@ class Surface:
         found = self.spread.contrasts(weights[:, self.unblocked], new_sentences=new_sentences)
         return dataclasses.replace(found, estimate=weights @ self.fit.params)
 
-    def family(self, weights: np.ndarray) -> Family:
+    def family(self, weights: np.ndarray, *, only_printed: bool = False) -> Family:
         """Return linear combinations [rows, parameters] of the parameters that are judged together."""
-        judged = families.family(self.spread, weights[:, self.unblocked], draws=families.DRAWS)
+        draws = families.BAND_DRAWS if only_printed else families.DRAWS
+        judged = families.family(self.spread, weights[:, self.unblocked], draws=draws)
         return dataclasses.replace(judged, found=dataclasses.replace(judged.found, estimate=weights @ self.fit.params))
 
     @cached_property
