@@ -29,6 +29,7 @@ rule analyse_study:
     input:
         **get_found_inputs(),
         metrics="results/{study}/metrics.parquet",
+        effects="results/{study}/analysis/effects.parquet",
         predictions=get_predictions,
         baselines=get_baseline_predictions(),
     output:

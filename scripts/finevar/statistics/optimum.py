@@ -12,7 +12,7 @@ from scipy.optimize import brentq, linprog
 from scipy.stats import qmc
 
 from finevar.metrics import towards
-from finevar.statistics.regression import Rows, Surface, predicted
+from finevar.statistics.regression import Rows, Surface, on_scale, predicted, within_bounds
 from finevar.statistics.simultaneous import parameter_draws
 from finevar.statistics.slopes import gradients
 from finevar.study.coding import model_matrix
@@ -196,8 +196,9 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     weights = point_contrasts(surface, points)
     values = weights @ surface.fit.params
     chosen = int(np.argmax(towards(surface.response) * values))
-    band = surface.family(weights)
-    low, high = (ends[chosen] for ends in band.interval(surface.confidence))
+    band = on_scale(surface).family(weights, only_printed=True)
+    ends = (float(each[chosen]) for each in band.interval(surface.confidence))
+    read = within_bounds(surface, float(band.found.estimate[chosen]), float(band.found.std_error[chosen]), *ends)
     rival, drawn = rival_gaps(surface, weights, chosen)
     levels = points[list(surface.codings)]
     cell = surface.runs[list(surface.codings)].eq(levels.loc[chosen]).all(axis=1)
@@ -206,10 +207,7 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
         "point_id": points.loc[chosen, "point_id"],
         "observed": float(surface.runs.loc[cell, surface.response].mean()),
         "population": surface.population,
-        "predicted": float(values[chosen]),
-        "std_error": float(band.found.std_error[chosen]),
-        "ci_low": float(low),
-        "ci_high": float(high),
+        **read,
         "candidates": len(points),
         "rivals": int((rival > 0).sum()),
         "expected_regret": float(np.maximum(drawn, 0).max(1).mean()),
