@@ -206,7 +206,6 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
         "response": surface.response,
         "point_id": points.loc[chosen, "point_id"],
         "observed": float(surface.runs.loc[cell, surface.response].mean()),
-        "population": surface.population,
         **read,
         "candidates": len(points),
         "rivals": int((rival > 0).sum()),
