@@ -158,6 +158,7 @@ def oracle(study: truths.Study, response: str, *, right: bool) -> verdicts.Answe
         chosen=chosen,
         gain_low=sign * (here[chosen] - USUAL[response]) + (-1e-9 if right else 1e-9),
         misses=not right,
+        by_means=not right,
     )
 
 

@@ -56,7 +56,8 @@ class Answer(NamedTuple):
     contenders: np.ndarray  # which of these are not separated from the best [settings]
     chosen: int  # which of these is recommended
     gain_low: float  # lower end of the 95 % interval of its improvement on the baseline
-    misses: bool  # whether the surface is found to miss the means at the settings
+    misses: bool  # whether lack of fit is found
+    by_means: bool  # whether settings are compared by their own means
 
 
 Answers = dict[tuple[str, str | None], Answer]  # by metric and data set; none for a metric that a gate stops
@@ -88,7 +89,7 @@ def answer(surface: regression.Surface, study: Study, verdicts: dict[str, str]) 
     places = surface.padded(MATRIX[study.settings])
     best, frozen = surface, baselines.against_frozen(surface)
     tried, compared, gains = np.arange(len(places)), places, places
-    if setting_means.misses_settings(surface):
+    if by_means := setting_means.misses_settings(surface):
         best, frozen = setting_means.settings_surface(surface), setting_means.settings_surface(frozen)
         order = {f"setting{setting}": number for number, setting in enumerate(study.settings)}
         tried = np.array([order[name] for name in surface.points["point_id"]])
@@ -107,6 +108,7 @@ def answer(surface: regression.Surface, study: Study, verdicts: dict[str, str]) 
         chosen=int(tried[chosen]),
         gain_low=low if BETTER[surface.response] > 0 else -high,
         misses=(checks.lack_of_fit(surface, surface.unequal).get("p_value") or 1.0) < surface.alpha,
+        by_means=by_means,
     )
 
 
@@ -188,6 +190,8 @@ PROMISES = {  # of every score, in the table's order
     "gain: lower bound too high": Promise(high=3),
     "lack of fit: said without any": Promise(),  # it is about these sentences, on which there always is some
     "lack of fit: found": Promise(),
+    "settings by their means: without lack of fit": Promise(high=5),
+    "settings by their means: found to be missed": Promise(),
 }
 
 Score = tuple[str, str, float]  # what, of which metric, its value or share in one study
@@ -247,6 +251,7 @@ def interval_scores(study: Study, response: str, own: Answer) -> Iterator[tuple[
     missed = study.truth.means[response][:, study.settings] - MATRIX[study.settings] @ nearest
     curved = np.ptp(missed, axis=1).max() > 1e-6
     yield f"lack of fit: {'found' if curved else 'said without any'}", own.misses
+    yield f"settings by their means: {'found to be missed' if curved else 'without lack of fit'}", own.by_means
 
 
 def held(interval: Interval, truth: np.ndarray) -> float:

@@ -12,20 +12,25 @@ import dataclasses
 
 import numpy as np
 
-from finevar.statistics.checks import lack_of_fit
 from finevar.statistics.covariance import CLASSICAL, fit_ols
 from finevar.statistics.regression import Surface
+from finevar.study.coding import model_matrix
 
 
 def misses_settings(surface: Surface) -> bool:
-    """Say whether a surface is found to miss the means of its settings, each of which has seeds enough to stand alone.
+    """Say whether a surface is found to miss the mean of any setting, for new seeds and new sentences.
 
-    Errors are those of the seeds; below four, of the surface.
+    The deviations of the means from the terms are one family, so that noise may differ between settings. Never with
+    few seeds, nor where one seed alone stands for a setting.
     """
     if surface.spread.few is not None or surface.runs.groupby("point_id")["seed"].nunique().min() < 2:
         return False
-    p_value = lack_of_fit(surface, surface.unequal).get("p_value")
-    return p_value is not None and p_value < surface.alpha
+    means = settings_surface(surface)
+    places = surface.runs.groupby("point_id")[list(surface.codings)].first().loc[[name for (name,) in means.columns]]
+    basis = np.linalg.qr(model_matrix(surface.coded(places), surface.columns))[0]
+    missed = np.eye(len(basis)) - basis @ basis.T
+    missed = missed[np.diag(missed) > 1e-9]  # of the others the surface passes through each mean
+    return bool(len(missed)) and bool(means.family(means.padded(missed)).p_value.min() < surface.alpha)
 
 
 def settings_surface(surface: Surface) -> Surface:
