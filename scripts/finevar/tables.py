@@ -49,7 +49,7 @@ INTERVAL = {"ci_low": float, "ci_high": float}
 SIMULTANEOUS = {"simultaneous_low": float, "simultaneous_high": float}  # hold for all rows at once
 TEST = {"p_value": float, "reason": str}  # reason: why there is no p, or no verdict
 VERDICT = TEST | {"reason_code": str, "p_adjusted": float, "family": str, "verdict": str}
-PREDICTED = {"predicted": float, "std_error": float, **INTERVAL}
+PREDICTED = {"predicted": float, "std_error": float, **INTERVAL, "scale": str}  # scale: linear, clipped or logit
 
 # Columns in as few lines as hold them.
 # fmt: off
@@ -98,7 +98,7 @@ TABLES = {
     "johnson_neyman": analysed("optimum",
         response=str, factor=str, moderator=str, value_low=float, value_high=float, sign=str),
     "optima": analysed("optimum",
-        response=str, kind=str, inside=bool, stationary_predicted=float, std_error=float, **INTERVAL,
+        response=str, kind=str, inside=bool, stationary_predicted=float, std_error=float, **INTERVAL, scale=str,
         region_share=float, region_closed=bool, reason=str),
     "optimum_factors": analysed("optimum",
         response=str, factor=str, stationary_coded=float, stationary=float, region_low=float, region_high=float,

@@ -49,7 +49,7 @@ def against_baseline_rows(surface: Surface) -> Rows:
             points, own = found.points["point_id"], mean_contrasts(found)
         else:
             own = found.padded(weights[:, : len(found.columns)])
-        judged = found.family(own)
+        judged = found.family(own, only_printed=True)
         low, high = judged.interval(surface.confidence)
         for point, each, *ends in zip(points, contrasts(found, own), low.tolist(), high.tolist(), strict=True):
             one = {name: value for name, value in each._asdict().items() if name != "p_value"}

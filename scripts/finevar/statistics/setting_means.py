@@ -9,6 +9,7 @@ that nothing is too sure there.
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from finevar.statistics.regression import Surface
 from finevar.study.coding import model_matrix
 
 
+@lru_cache(maxsize=16)
 def misses_settings(surface: Surface) -> bool:
     """Say whether a surface is found to miss the mean of any setting, for new seeds and new sentences.
 

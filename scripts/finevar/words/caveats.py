@@ -68,8 +68,15 @@ def grouped_by_reason(rows: Iterable[Row], labels: Mapping[str, str]) -> list[tu
     return [(joined(names, "or"), reason) for reason, names in alike.items()]
 
 
-def covariance_sentences(fits: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
-    """Say which covariance the standard errors come from, and why; responses with the same one together."""
+def covariance_sentences(
+    fits: pd.DataFrame, labels: Mapping[str, str], *, new_sentences: bool, by_seed: bool
+) -> list[str]:
+    """Say which covariance the standard errors come from, and why; responses with the same one together.
+
+    new_sentences: whether they hold for these, too. by_seed: whether seeds are enough for a variance of their own.
+    """
+    if by_seed:
+        return [f"Standard errors are clustered by seed (CR2){' and by test sentence' if new_sentences else ''}."]
     rows = fits[(fits["framework"] == "absolute") & fits["covariance"].notna()]
     found = rows.groupby(["covariance", "covariance_reason"], sort=False, dropna=False)
     sentences = []
@@ -80,6 +87,8 @@ def covariance_sentences(fits: pd.DataFrame, labels: Mapping[str, str]) -> list[
         which = "" if len(found) == 1 else f" for {joined([labels[name] for name in same['response']])}"
         why = "" if is_missing(reason) else f": {str(reason).rstrip('.')}"
         sentences.append(f"{opening}{size}{which}{why}.")
+    if new_sentences and sentences:
+        sentences.append("The variance between test sentences is added to that.")
     return sentences
 
 

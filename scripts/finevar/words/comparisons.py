@@ -1,4 +1,4 @@
-"""Sentences on the baselines: who is better, and what matching by data set and seed buys."""
+"""Sentences on the baselines: who is better, and what matching by data set and seed gains."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MATCHINGS = {
 
 
 def matching_sentence(rows: pd.DataFrame, label: str) -> str:
-    """Say what matching a response by data set and seed buys: the spread that is left unexplained."""
+    """Say what matching a response by data set and seed gains: the spread that is left unexplained."""
     known = rows.set_index("analysis")
     spread = known["residual_sd"]
     plain, blocks = spread.get("absolute"), spread.get("blocks")

@@ -87,7 +87,7 @@ def conclusion_sentence(part: pd.DataFrame, alpha: float) -> str:
     first = part.iloc[0]
     if first["factor"]:
         about = f"{sentence_case(factor_label(first['factor']))} ({first['conclusion']})"
-        what = "see the same direction" if first["p_value"] < alpha else "see no direction, either"
+        what = f"see {'the same' if first['p_value'] < alpha else 'no'} direction mid-range, as is reported"
     else:
         about = "The recommended setting"
         what = "recommend it, too, or one that is not significantly better"

@@ -20,6 +20,7 @@ FIGURE = "tradeoffs"
 SECONDS_LABEL = "seconds of training"
 MOST_COMPROMISES = 5
 MOST_PAIRS = 6  # with sentences and tables point by point of their own; beyond, one table holds the rest
+PRICED = ("effect", "small", "negligible", "undecided")  # verdicts on prices, in the order of their sentences
 WAYS = ("agree", "disagree", "open")
 
 Levels = Mapping[str, Mapping[str, float]]  # by point, of each factor
@@ -184,7 +185,7 @@ def directions(tables: Tables, names: Labels, levels: Levels, confidence: float)
     centres = [rows_of(part, place="centre")[0] for part in found]
     shown = [
         ("Metrics", lambda pair: sentence_case(pair_of(pair[0], names))),
-        ("Cosine at the centre#", lambda pair: cosine_cell(pair[1])),
+        ("Cosine mid-range#", lambda pair: cosine_cell(pair[1])),
         *((f"{way.capitalize()}#", lambda pair, way=way: whole(counts(pair[0])[way])) for way in WAYS),
         ("Parted by", lambda pair: joined(parted_by(pair[0])) or NOTHING),
     ]
@@ -252,7 +253,7 @@ def prices(tables: Tables, names: Labels, levels: Levels, confidence: float) -> 
     if not rows:
         return group(title, ["It takes two fitted metrics."])
     known = [row for row in rows if not is_missing(row["verdict"])]
-    known.sort(key=lambda row: ("effect", "negligible", "undecided").index(row["verdict"]))
+    known.sort(key=lambda row: PRICED.index(row["verdict"]))
     sentences = [sentence(price_sentence(row, names, levels, confidence), row["verdict"]) for row in known[:MOST_PAIRS]]
     same = [row for row in rows if row["point_id"] == row["own_best"]]
     if same:
@@ -275,9 +276,11 @@ def prices(tables: Tables, names: Labels, levels: Levels, confidence: float) -> 
 
 def price_sentence(row: Row, names: Labels, levels: Levels, confidence: float) -> str:
     """Say what following one metric costs in another."""
+    within = f", within the smallest effect of interest, {significant(row['smallest_effect'])}"
     compared = {
         "effect": "",
-        "negligible": f", within the smallest effect of interest, {significant(row['smallest_effect'])}",
+        "small": within,
+        "negligible": within,
         "undecided": "; it is undecided whether it costs anything",
     }[row["verdict"]]
     return (
