@@ -101,7 +101,7 @@ def test_intervals_say_for_whom_they_hold_and_what_few_seeds_suppose():
     rows = pd.DataFrame([row(population="new seeds and new sentences", supposes_slopes=True)])
     assert numbers(words.population_sentence(rows, 2)) == [2]
     alone = rows.assign(population="these sentences", supposes_slopes=False)
-    assert "alone" in words.population_sentence(alone, 2)
+    assert "these test sentences" in words.population_sentence(alone, 2)
     assert words.population_sentence(rows.assign(population=None), 2) == ""
 
 
