@@ -42,7 +42,7 @@ BASELINE = {"learning_rate": 2e-5, "batch_size": 32, "epochs": 3}
 
 def fewer_draws() -> None:
     """Make this process draw less, and collect no garbage among its modules, as multipletests often asks for."""
-    families.DRAWS = simultaneous.DRAWS = FEWER_DRAWS
+    families.DRAWS = families.BAND_DRAWS = simultaneous.DRAWS = FEWER_DRAWS
     checks.SIGN_CHANGES = FEWER_CHANGES
     gc.freeze()
 

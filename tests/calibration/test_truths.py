@@ -158,6 +158,7 @@ def oracle(study: truths.Study, response: str, *, right: bool) -> verdicts.Answe
         chosen=chosen,
         gain_low=sign * (here[chosen] - USUAL[response]) + (-1e-9 if right else 1e-9),
         misses=not right,
+        by_means=not right,
     )
 
 
@@ -182,7 +183,7 @@ def test_a_claim_whose_truth_depends_on_the_place_is_not_scored():
     study = next(
         study
         for study in (truths.simulate(Cell("cliff", False, 2), number) for number in range(100))
-        if study.truth.sizes["learning_rate"] == 3 and np.ptp(study.truth.surface("accuracy", None)) > 0.3
+        if study.truth.sizes["learning_rate"] == 3 and np.ptp(study.truth.surface("accuracy", None)) > 0.21
     )
     assert verdicts.claim_holds(study.claims[0], study) is None
 
