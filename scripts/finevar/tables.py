@@ -108,7 +108,9 @@ TABLES = {
     "canonical": analysed("optimum", response=str, axis=int, eigenvalue=float, factor=str, weight=float),
     "ridge": analysed("optimum", response=str, radius=float, factor=str, coded=float, value=float, **PREDICTED),
     "recommendations": analysed("optimum",
-        response=str, point_id=str, observed=float, **PREDICTED, candidates=int, rivals=int,
+        response=str, point_id=str, observed=float,
+        by_means=bool,  # predicted by the points' own means, as the surface misses them
+        **PREDICTED, candidates=int, rivals=int,
         expected_regret=float, regret_bound=float, smallest_effect=float),
     "against_baseline": analysed("baselines",
         response=str, baseline=str, point_id=str, population=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, reason=str),

@@ -11,7 +11,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from finevar.analyses import failures
-from finevar.analyses.fits import FittedStudy, Plan
+from finevar.analyses.fits import FittedStudy, Plan, no_outcomes
 from finevar.report.sections import failures as failures_section
 from finevar.study.coding import Coding
 from finevar.tables import TABLES
@@ -33,7 +33,9 @@ def study(diverged: dict[tuple[float, int], int], seeds: int = 4, datasets: tupl
 
 
 def table(metrics: pd.DataFrame) -> pd.DataFrame:
-    return fitting(TABLES["failures"].schema, failures.failure_rows(FittedStudy(metrics, PLAN, [], {}))["failures"])
+    return fitting(
+        TABLES["failures"].schema, failures.failure_rows(FittedStudy(metrics, PLAN, [], {}, no_outcomes))["failures"]
+    )
 
 
 def test_none_of_n_has_the_exact_upper_bound():

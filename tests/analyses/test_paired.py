@@ -12,12 +12,12 @@ from tests.calibration import paired as simulation
 
 import report_fixtures as fx
 from finevar.analyses import paired
-from finevar.analyses.baselines import NO_SEEDS, Value, largest_difference
+from finevar.analyses.baselines import NO_SEEDS
 from finevar.report.sections import paired as paired_section
 from finevar.results.predictions import Predictions
 from finevar.statistics.noise import noise_at
 from finevar.statistics.regression import fit_surface
-from finevar.study.coding import Coding, terms
+from finevar.study.coding import terms
 from prediction_fixtures import compared
 
 LABELS = {"accuracy": "accuracy", "loss": "loss"}
@@ -185,19 +185,6 @@ def test_diverged_runs_are_left_out(tmp_path):
 
 
 # All points at once, by the surface -----------------------------------------------------------------------------------
-
-
-def test_differences_that_share_one_error_alone_are_as_wide_as_one():
-    """Where the fit is sure, all differences err by the baseline's error: the largest |t| is that of one."""
-    grid = pd.DataFrame({"epochs": np.repeat([0.0, 1.0], 30), "loss": 0.0})
-    draw = np.random.default_rng(0)
-    runs = grid.assign(loss=draw.normal(scale=1e-9, size=60), dataset="d", seed=0)
-    runs["point_id"] = runs["run_id"] = runs["trajectory_id"] = [str(n) for n in range(60)]
-    surface = fit_surface(runs, "loss", {"epochs": Coding((0, 1), "identity")}, terms(["epochs"], "first_order"), 0.95)
-    weights = np.array([[1.0, -1.0], [1.0, 1.0]])
-    for df in (5.0, 50.0):
-        found = largest_difference(surface, weights, Value(0.0, 1.0, df, np.zeros(2)))
-        assert found == pytest.approx(stats.t.ppf(0.975, df), rel=0.06)
 
 
 def test_simultaneous_differences_are_wider_and_share_their_centre(tables):

@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import numpy as np
-from tests.calibration import claims, found, paired, populations, power, simulate, tradeoffs, variability, verdicts
+from tests.calibration import found, paired, populations, power, simulate, tradeoffs, variability, verdicts
 
 STUDIES = 2000
 CHUNK = 50
@@ -29,7 +29,6 @@ LOOKED_FOR = ("check: breusch_pagan", "check: normality")  # checks that shall f
 BOUNDS = {"type I error": (3.0, 6.0), "coverage": (94.0, 97.0)}  # per cent; beyond them the report has to say so
 
 TOPICS = {
-    "claims": claims.rates,
     "found models": found.rates,
     "pairs": paired.rates,
     "populations": populations.rates,
@@ -50,7 +49,6 @@ def count(job: tuple[str, str, int]) -> Counts:
         key = [list(simulate.DESIGNS).index(name), simulate.NOISES.index(noise), chunk, number]
         runs = simulate.simulate(shape, noise, np.random.default_rng(key))
         tests = [("type I error", *found) for found in simulate.p_values(runs, shape)]
-        tests.append(("type I error", "equivalence, at its bound", "", simulate.equivalence_at_the_bound(runs, shape)))
         tests += [
             ("power", f"lack of fit, cliff of {cliff:g} SD", "", simulate.lack_of_fit_p(runs, shape, cliff))
             for cliff in CLIFFS
@@ -142,7 +140,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}, or verdicts alone")
-    with get_context("fork").Pool(os.cpu_count()) as pool:
+    with get_context("fork").Pool(os.cpu_count(), initializer=simulate.fewer_draws) as pool:
         for part in chosen.parts or PARTS:
             PARTS[part](chosen.studies, pool)
     if not chosen.parts:

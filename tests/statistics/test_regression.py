@@ -13,7 +13,7 @@ from finevar.analyses import fits as readings
 from finevar.analyses import surfaces as analyses
 from finevar.reasons import Stop
 from finevar.statistics import regression
-from finevar.study.coding import Coding, aliased_terms, design_matrix, model_matrix, terms
+from finevar.study.coding import Coding, aliased_terms, design_matrix, model_matrix, term_name, terms
 
 # ChemReact: Myers, Montgomery & Anderson-Cook (2009), table 7.6, as distributed with R's rsm.
 CHEMREACT = [
@@ -96,14 +96,14 @@ def test_chemreact_is_reproduced():
     assert row["pure_error_sd"] ** 2 * 4 == pytest.approx(0.1333, abs=5e-5)
 
 
-def test_standard_errors_are_hc3():
-    metrics = study()
+def test_standard_errors_of_few_seeds_are_hc3():
+    metrics = study(seeds=3)
     matrix, _ = design_matrix(metrics, CODINGS, terms(list(CODINGS), "quadratic"))
     inverse = np.linalg.inv(matrix.T @ matrix)
     residuals = metrics["loss"].to_numpy() - matrix @ inverse @ matrix.T @ metrics["loss"].to_numpy()
     leverage = np.einsum("ij,jk,ik->i", matrix, inverse, matrix)
     meat = matrix.T @ np.diag((residuals / (1 - leverage)) ** 2) @ matrix
-    expected = np.sqrt(np.diag(inverse @ meat @ inverse))
+    expected = np.sqrt(np.diag(inverse @ meat @ inverse))[:10]  # of the terms; the others are of seeds' blocks
     found = fit(metrics)["coefficients"].query("response == 'loss' and framework == 'absolute' and units == 'coded'")
     np.testing.assert_allclose(found["std_error"], expected, rtol=1e-9)
     df = len(metrics) - matrix.shape[1]
@@ -121,7 +121,7 @@ def test_coefficients_find_the_truth_in_coded_and_natural_units():
         "learning_rate^2": 0.03,
     }
     assert {term: coded[term] for term in truth} == pytest.approx(truth, abs=1e-6)
-    assert coded["seed[0]"] == pytest.approx(-0.005, abs=1e-6)
+    assert set(coded.index) == {"intercept", *map(term_name, terms(list(CODINGS), "quadratic"))}, "no seeds' blocks"
     natural = table.query("units == 'natural'").set_index("term")
     assert natural.loc["learning_rate", "estimate"] == pytest.approx(0.1 / 2, abs=1e-6)  # four doublings, two a unit
     assert natural.loc["learning_rate", "unit"] == "per doubling of learning_rate"
@@ -218,23 +218,23 @@ def test_the_relative_intercept_is_the_change_at_the_baselines_own_hyperparamete
     assert intercept == pytest.approx(expected, abs=1e-6)
 
 
-def test_effects_and_verdicts():
-    effects = fit(study())["effects"].set_index(["response", "factor"])
-    rate = effects.loc[("loss", "learning_rate")]
-    assert rate["change"] == pytest.approx(0.2, abs=0.02)
-    assert rate["per_unit"] == pytest.approx(0.2 / 4, abs=0.005)
-    assert (rate["from_level"], rate["to_level"], rate["verdict"]) == (2.5e-5, 4e-4, "effect")
-    assert effects.loc[("accuracy", "batch_size"), "verdict"] == "negligible"
-    noisy = fit(study(noise=0.01).assign(accuracy_se=1e-6), ["accuracy"])["effects"]
-    noise = study(noise=0.01).groupby("point_id")["accuracy"].std().pow(2).mean() ** 0.5
-    assert noisy["smallest_effect"].iloc[0] == pytest.approx(2 * noise)
-
-
-def test_without_replicates_and_test_set_error_there_is_no_noise_floor():
-    effects = fit(study(seeds=1).drop(columns=["loss_se"]), ["loss"])["effects"]
-    assert effects["smallest_effect"].isna().all()
-    assert set(effects["reason"]) == {"no noise floor: give two seeds or more"}
-    assert "negligible" not in set(effects["verdict"])
+def test_standard_errors_of_enough_seeds_are_those_of_the_seeds_own_fits():
+    """On a balanced design: an estimate is the mean of those of the seeds alone, with their t interval."""
+    metrics = study(seeds=5)
+    columns = terms(list(CODINGS), "quadratic")
+    own = []
+    for _, runs in metrics.groupby("seed"):
+        x = {name: coding.coded(runs[name]) for name, coding in CODINGS.items()}
+        own.append(np.linalg.lstsq(model_matrix(x, columns), runs["loss"], rcond=None)[0])
+    by_scipy = stats.ttest_1samp(own, 0)
+    found = fit(metrics)["coefficients"].query("response == 'loss' and framework == 'absolute' and units == 'coded'")
+    np.testing.assert_allclose(found["estimate"], np.mean(own, axis=0), atol=1e-12)
+    np.testing.assert_allclose(found["std_error"], stats.sem(own), rtol=1e-9)
+    np.testing.assert_allclose(found["df"], 4, rtol=1e-9)
+    np.testing.assert_allclose(found["p_value"], by_scipy.pvalue, rtol=1e-6)
+    low, high = by_scipy.confidence_interval(0.95)
+    np.testing.assert_allclose(found[["ci_low", "ci_high"]], np.column_stack([low, high]), rtol=1e-9)
+    assert set(found["population"]) == {regression.THESE_SENTENCES}, "of single sentences nothing is known"
 
 
 def test_adjusted_p_values_are_benjamini_hochberg_over_terms_and_responses():
@@ -314,19 +314,6 @@ def test_the_covariance_and_its_reason_are_told():
     shared = fit(metrics.assign(trajectory_id=course))["fits"].iloc[0]
     assert (shared["covariance"], shared["clusters"]) == ("CR3", 36)
     assert shared["covariance_reason"].startswith("runs that differ in epochs only share a trajectory")
-
-
-def test_claims_leave_the_family_of_the_other_terms():
-    claims = [{"response": "loss", "term": "epochs"}, {"response": "loss", "term": "batch_size"}]
-    plan = readings.Plan(CODINGS, BASELINE, ["loss"], "quadratic", 0.95, claims)
-    table = pd.DataFrame(readings.fit_study(fitted(study(), plan))["coefficients"])
-    rows = table.query("framework == 'absolute' and units == 'coded'").set_index("term")
-    assert set(rows.loc[["epochs", "batch_size"], "family"]) == {"2 claims, Holm"}
-    assert rows.loc["learning_rate", "family"] == "7 absolute terms, Benjamini-Hochberg"
-    p = rows.loc[["epochs", "batch_size"], "p_value"].sort_values()
-    assert rows.loc[p.index[0], "p_adjusted"] == pytest.approx(min(1, 2 * p.iloc[0]))
-    natural = table.query("framework == 'absolute' and units == 'natural'").set_index("term")
-    assert natural.loc["epochs", "p_adjusted"] == rows.loc["epochs", "p_adjusted"]
 
 
 def test_a_cell_without_a_finished_run_stops_the_table_and_is_named():

@@ -20,7 +20,6 @@ from finevar.statistics import (
     sensitivity,
     slopes,
     specifications,
-    verdicts,
 )
 from finevar.study.coding import Coding, model_matrix, terms
 
@@ -308,7 +307,7 @@ def test_the_recommendation_is_the_best_tried_point_and_its_cost_grows_with_nois
     assert costs[1] > 5 * costs[0]
 
 
-# Sensitivity and verdicts
+# Sensitivity
 
 
 def test_permutations_give_the_share_of_larger_statistics():
@@ -353,22 +352,6 @@ def test_transformed_scales():
     metrics.loc[0, "accuracy"] = 1.0
     row = sensitivity.transformed(surface(metrics, "accuracy"), [1])[0]
     assert row["reason"] == "accuracy reaches a bound of its scale"
-
-
-def test_equivalence_counts_the_uncertainty_of_its_own_bound():
-    fitted = surface(study(noise=0.02).assign(loss_se=1e-6))
-    bound, error = fitted.smallest_effect, fitted.smallest_effect_se
-    assert error == pytest.approx(bound / np.sqrt(2 * fitted.noise_df), rel=1e-9)
-    p = verdicts.equivalence(fitted, bound / 2, bound / 10)["p_equivalence"]
-    t = (bound / 2) / np.hypot(bound / 10, error)
-    assert p == pytest.approx(stats.t.sf(t, fitted.fit.df), rel=1e-9)
-
-
-def test_claims_are_adjusted_by_holm_apart_from_the_rest():
-    rows = [{"p_value": p, "claim": n < 3} for n, p in enumerate((0.01, 0.04, 0.03, 0.2, 0.002))]
-    verdicts.adjust_families([row for row in rows if row["claim"]], lambda row: (), "holm", "claim")
-    assert [row["p_adjusted"] for row in rows[:3]] == pytest.approx([0.03, 0.06, 0.06])  # 3p, 2p, the largest so far
-    assert rows[0]["family"] == "3 claims, Holm"
 
 
 def test_noise_shared_by_a_seeds_runs_counts_once_a_seed():

@@ -45,7 +45,7 @@ def curve_rows(runs: pd.DataFrame, response: str, confidence: float) -> Rows:
     if finished.notna().sum() < 2:
         return [{"reason": f"fewer than two finished runs with a value of {response}"}]
     sign, settings = towards(response), runs["point_id"].nunique()
-    values = sign * runs[response].to_numpy(float)
+    values = sign * finished.to_numpy(float)
     values = np.where(np.isnan(values), np.nanmin(values), values)
     draws = np.unique(np.geomspace(1, settings, MOST_DRAWS).round().astype(int))
     weights = best_weights(values, draws)

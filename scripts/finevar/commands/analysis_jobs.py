@@ -29,9 +29,10 @@ from finevar.results.study_tables import as_table, read_analysis, read_metrics, 
 from finevar.statistics.regression import Sentences
 from finevar.study.paths import LOGS
 from finevar.tables import Rows, are_found, as_rows
+from finevar.words.effects import headline
 from finevar.words.findings import recommended_sentence
 from finevar.words.formatting import response_labels
-from finevar.words.wording import headline, ranges_sentence
+from finevar.words.wording import ranges_sentence
 
 
 def aggregate_metrics(job: Job) -> None:
