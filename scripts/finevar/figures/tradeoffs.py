@@ -20,12 +20,12 @@ from finevar.words.numbers import is_missing, percent
 
 PLACES = {  # with their colour and shape
     "on the front": (BLUE, "circle"),
-    "beaten on the means": (GREY, "square"),
+    "dominated on the means": (GREY, "square"),
     "shown to be dominated": (VERMILION, "triangle-up"),
 }
 FIRST_PAIR = ["accuracy", "loss"]  # drawn against each other where both are traded off
 LEAST_ROOM = 1.05  # beside the seconds, as a factor, where all runs take the same
-ALTERNATIVE = "Every tried point in two metrics, marked by whether another one beats it; the tables list the same."
+ALTERNATIVE = "Every setting tried in two metrics, marked by whether one dominates it; the tables list the same."
 
 
 def tradeoffs_chart(
@@ -75,10 +75,10 @@ def drawn_points(
 
 def place_of(row: Mapping[str, Any]) -> str:
     """Say in words where a point stands."""
-    front, beaten, dominated = PLACES
+    front, on_means, dominated = PLACES
     if row["efficient"]:
         return front
-    return dominated if not is_missing(row["verdict"]) and row["verdict"] == "dominated" else beaten
+    return dominated if not is_missing(row["verdict"]) and row["verdict"] == "dominated" else on_means
 
 
 def drawn_pairs(responses: Sequence[str], known: Sequence[str]) -> list[list[str]]:

@@ -139,7 +139,7 @@ def against_baseline_table(rows: pd.DataFrame, levels: pd.DataFrame, label: str,
     kept = rows.dropna(subset="estimate")
     points = {point: map(level, levels.loc[point]) for point in kept["point_id"].unique()}
     names = {name: f"Minus {name}#" for name in kept["baseline"].unique()}
-    what = f"{sentence_case(label)} predicted at each tried point minus the baseline's"
+    what = f"{sentence_case(label)} predicted at each setting tried minus the baseline's"
     titles = [*factor_titles(levels.columns).values()]
     caption = f"{what}, with {percent(confidence)} interval."
     return crossed(caption, kept, ("point_id", "baseline"), titles, points, names, {"": ranged})

@@ -261,12 +261,7 @@ def effects(tables: Tables, facts: Facts) -> dict[str, Any]:
         "intervals": intervals(tables, confidence),
         "gates": gate_sentences(fits, labels),
         "families": caveats.families_sentence(coefficients, tables["effects"]),
-        "covariances": caveats.covariance_sentences(
-            fits,
-            labels,
-            new_sentences=(populations == NEW_SENTENCES).any(),
-            by_seed=bool(len(populations)) and seeds >= FEW_SEEDS,
-        ),
+        "covariances": caveats.covariance_sentences(fits, labels, new_sentences=new, by_seed=by_seed),
     }
 
 

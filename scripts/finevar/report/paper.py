@@ -225,7 +225,8 @@ def analysis_text(tables: Tables, facts: Facts) -> str:
         "setting tried of the others, were judged as one family, the largest against simulated ones. The factor has an "
         f"effect where the p-value of that family, adjusted over all factors and metrics by {METHODS['fdr_bh']} "
         f"@benjamini1995controlling, is below {alpha}; it is negligible where every change lies, by simultaneous "
-        f"intervals, within the smallest effect of interest; otherwise it is undecided. {smallest_sentence(fitted, labels, labels)}"
+        "intervals, within the smallest effect of interest; otherwise it is undecided. "
+        f"{smallest_sentence(fitted, labels, labels)}"
     )
 
 

@@ -8,10 +8,9 @@ from finevar.reasons import FAILED
 from finevar.report.parts import Labels, Row, Tables
 from finevar.report.sections import failures
 from finevar.report.sections.regressions import chosen, recommended, rows_of
-from finevar.words.caveats import changes
 from finevar.words.effects import deciding_sentence, effect_label
 from finevar.words.findings import recommended_text, regret_text
-from finevar.words.formatting import counted, joined, sentence_case, settings_list, together
+from finevar.words.formatting import counted, joined, sentence_case, settings_list, term_label, together
 from finevar.words.numbers import estimated, is_missing, percent, significant, span
 
 OPENINGS = {"B0": "Over the baseline as it is", "B1": "Over the baseline fine-tuned at its own settings"}
@@ -103,7 +102,7 @@ def failed_runs(tables: Tables, factors: Sequence[str], confidence: float) -> st
         return ""
     lost = metrics[metrics["status"].isin(FAILED)]
     parts = [
-        f"{settings_list(part.iloc[0][list(factors)])} ({', '.join(part['status'])})"
+        f"{settings_list(part.iloc[0][list(factors)])} ({failures.failed_text(part['status'].value_counts())})"
         for _, part in lost.groupby(["dataset", "point_id"], sort=False)
     ]
     more = f" and {counted(len(parts) - MOST_NAMED, 'more setting')}" if len(parts) > MOST_NAMED else ""
@@ -121,8 +120,9 @@ def suspect_runs(tables: Tables, labels: Labels) -> str:
     tried = chosen(tables["sensitivity"], specification="without_suspects")
     changed = tried[~tried["agrees"].astype("boolean").fillna(True).astype(bool)]
     they, it = ("They stay", "them") if len(parts) > 1 else ("It stays", "it")
-    flips = f"these terms change: {'; '.join(changes(changed, labels))}" if len(changed) else "every term stands"
+    terms = together((labels[row["response"]], term_label(row["term"])) for row in changed.to_dict("records"))
+    flips = "; ".join(f"{joined(names)} on {label}" for label, names in terms.items())
     return (
         f"Suspect, far from what the other runs lead to expect: {joined(parts)}. {they} in all fits; without {it} "
-        f"{flips}."
+        f"{f'these terms change: {flips}' if flips else 'every term stands'}."
     )

@@ -154,7 +154,7 @@ def fits_table(fits: pd.DataFrame, labels: Labels) -> Table:
         significant, residual_sd="Residual SD#", pure_error_sd="Pure error SD#", test_set_se="Test-set SE#"
     )
     shown += columns(significant, smallest_effect="Smallest effect#")
-    return listed(f"The fits. Pure error is the spread of seeds within a point.{how}", fits, shown)
+    return listed(f"The fits. Pure error is the spread of seeds within a setting.{how}", fits, shown)
 
 
 def factors_table(factors: Codings, own: Row) -> Table:
@@ -229,8 +229,8 @@ def extreme_points(
                 roles.setdefault(place, []).append(f"{which} {ranked[response]}")
         shown = rows.loc[list(roles)].assign(roles=[", ".join(words) for words in roles.values()])
         where = f" on {dataset}" if several else ""
-        caption = f"Observed best and worst points{where}: mean over the runs, standard deviation below."
-        found.append(listed(caption, shown, [("Point", lambda row: row["roles"]), *point_columns(labels, factors)]))
+        caption = f"Observed best and worst settings{where}: mean over the runs, standard deviation below."
+        found.append(listed(caption, shown, [("Setting", lambda row: row["roles"]), *point_columns(labels, factors)]))
     return found
 
 
@@ -248,7 +248,7 @@ def point_columns(labels: Labels, factors: Sequence[str]) -> list[Column]:
 def all_points(points: pd.DataFrame, *, labels: Labels, factors: Sequence[str]) -> Table:
     """Return every point."""
     shown = [DATASET, *point_columns(labels, factors), *columns(whole, runs="Runs#")]
-    return listed("All points", points, shown)
+    return listed("All settings", points, shown)
 
 
 def all_runs(metrics: pd.DataFrame, *, labels: Labels, factors: Sequence[str], several: bool) -> Table:

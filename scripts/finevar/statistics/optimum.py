@@ -208,7 +208,6 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
         "response": surface.response,
         "point_id": points.loc[chosen, "point_id"],
         "observed": float(surface.runs.loc[cell, surface.response].mean()),
-        "population": surface.population,
         "by_means": by_means,
         **read,
         "candidates": len(points),

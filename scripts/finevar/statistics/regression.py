@@ -307,7 +307,7 @@ def shift_weight(term: Term, other: Term, x0: Mapping[str, float]) -> float:
 
 
 def predicted(surface: Surface, coded: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    """Yield prediction, standard error and interval of the mean response at coded points, blocks averaged, and scale.
+    """Yield the columns of a prediction of the mean response at each of some coded points, blocks averaged.
 
     None of them where the nearest setting that was tried is one at which all runs failed.
     """
@@ -331,7 +331,8 @@ def within_bounds(surface: Surface, value: float, error: float, low: float, high
     elif numbers.min() < least or numbers.max() > most:
         scale, numbers = CLIPPED, np.clip(numbers, least, most)
     value, low, high = numbers.tolist()
-    return {"predicted": value, "std_error": error, "ci_low": low, "ci_high": high, "scale": scale}
+    found = {"predicted": value, "std_error": error, "ci_low": low, "ci_high": high, "scale": scale}
+    return found | {"population": surface.population}
 
 
 @lru_cache(maxsize=16)

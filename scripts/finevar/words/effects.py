@@ -136,7 +136,7 @@ def population_sentence(rows: pd.DataFrame, seeds: int) -> str:
     known = rows["population"].dropna().unique()
     if not len(known):
         return ""
-    new = "new seeds and new test sentences" if known[0].startswith("new") else "these test sentences alone"
+    new = "new seeds and new test sentences" if known[0].startswith("new") else "new seeds on these test sentences"
     supposed = "supposes_slopes" in rows and rows["supposes_slopes"].fillna(False).any()
     few = f" With {counted(seeds, 'seed')} this supposes that a seed does not change slopes." if supposed else ""
     return f"These intervals hold for {new}.{few}"

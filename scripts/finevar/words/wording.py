@@ -61,7 +61,7 @@ def runs_sentence(metrics: pd.DataFrame) -> str:
     """Count the planned runs and what became of them."""
     points = len(metrics[["dataset", "point_id"]].drop_duplicates())
     counts = metrics["status"].value_counts()
-    of = f"{counted(points, 'point')} at {counted(metrics['seed'].nunique(), 'seed')}"
+    of = f"{counted(points, 'setting')} at {counted(metrics['seed'].nunique(), 'seed')}"
     runs = f"{counted(len(metrics), 'run')} of {of}"
     if counts.get("ok", 0) == len(metrics):
         return f"{runs}, all of them complete."
@@ -129,8 +129,8 @@ FIGURES = {  # by kind: caption and text alternative; the numbers themselves sta
     ),
     "main_effects": (
         "Line and band: the prediction along one factor, the others mid-range, with its {confidence} interval "
-        "for the mean. Dots: runs; rings: means over seeds of each point, at all levels of the other factors, so they "
-        "scatter more widely than the band.",
+        "for the mean. Dots: runs; rings: means over seeds of each setting, at all levels of the other factors, so "
+        "they scatter more widely than the band.",
         "Predicted profiles of each metric along each factor, over the observed runs.",
     ),
     "interplay": (
@@ -140,7 +140,7 @@ FIGURES = {  # by kind: caption and text alternative; the numbers themselves sta
     ),
     "surface": (
         "Predicted {label} over each pair of factors, the others held as stated; yellow is better. Rings mark the "
-        "design's points and the diamond the baseline's own settings, as seen from above. Intervals of these "
+        "design's settings and the diamond the baseline's own settings, as seen from above. Intervals of these "
         "predictions are in the explorer.",
         "Heat maps with contour lines of predicted {label} for each pair of factors.",
     ),

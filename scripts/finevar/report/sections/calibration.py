@@ -202,7 +202,7 @@ def places_sentence(runs: pd.DataFrame, dataset: str, factors: Sequence[str]) ->
     best, least = means["accuracy"].idxmax(), means["loss"].idxmin()
     names = {point: settings_text(own.iloc[0][list(factors)]) for point, own in runs.groupby("point_id")}
     if best == least:
-        return f"On {dataset} one point, {names[best]}, has both the best accuracy and the best loss."
+        return f"On {dataset} one setting, {names[best]}, has both the best accuracy and the best loss."
     gap = means.loc[best] - means.loc[least]
     return (
         f"On {dataset} accuracy is highest at {names[best]} ({number(means['accuracy'][best], 3)}) and loss lowest at "
@@ -220,7 +220,7 @@ def reliability_group(reliability: pd.DataFrame, confidence: float) -> Group:
     if len(datasets) > MOST_NAMED:
         sentences.append(f"The tables hold the other {len(datasets) - MOST_NAMED} data sets as well.")
     sentences.append(
-        "The seeds of a point meet the same sentences, so the intervals (Wilson) count a bin's predictions per seed, "
+        "The seeds of a setting meet the same sentences, so the intervals (Wilson) count a bin's predictions per seed, "
         "not all of them; they are as wide as if seeds agreed fully."
     )
     folded = [reliability_table(own, name, confidence) for name, own in datasets.items()]
