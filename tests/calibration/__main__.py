@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import numpy as np
 from tests.calibration import claims, found, paired, populations, power, simulate, tradeoffs, variability, verdicts
 
+from finevar.statistics import families
+
 STUDIES = 2000
 CHUNK = 50
 RARE = 10  # per cent of studies; what is reported in fewer is not judged
@@ -141,6 +143,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}, or verdicts alone")
+    families.DRAWS = verdicts.FEWER_DRAWS
     with get_context("fork").Pool(os.cpu_count()) as pool:
         for part in chosen.parts or PARTS:
             PARTS[part](chosen.studies, pool)
