@@ -17,6 +17,7 @@ from finevar.analyses.tuning import tuning_rows
 from finevar.analyses.variability import variability_rows
 from finevar.columns import LEARNING_CURVES, METRICS, SETTINGS, STUDY_METRICS
 from finevar.reasons import Reason, Stop
+from finevar.results.study_tables import widest
 from finevar.study.coding import codings_of
 from finevar.tables import TABLES
 
@@ -110,7 +111,7 @@ def plan_of(study: dict[str, dict[str, Any]], responses: list[str], order: str =
 
 def as_read(rows: dict[str, list[dict[str, Any]]]) -> dict[str, pd.DataFrame]:
     """Return rows as the tables that a reader of their Parquet files would hold."""
-    return {name: fitting(TABLES[name].schema, found) for name, found in rows.items()}
+    return {name: widest(fitting(TABLES[name].schema, found)) for name, found in rows.items()}
 
 
 def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd.DataFrame:

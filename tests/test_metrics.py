@@ -211,8 +211,42 @@ def test_precision_contributions_by_hand():
     np.testing.assert_allclose(contributions("precision", logits, np.array([1, 0, 1, 0])), [1.5, -0.5, 0.5, 0.5])
 
 
-def test_what_is_no_mean_or_not_defined_has_no_contributions():
-    assert scores.RESPONSES["mcc"].each is None
+def weighted(response: str, logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """Return scikit-learn's metric of weighted examples."""
+    if response == "mcc":
+        return sk.matthews_corrcoef(labels, logits.argmax(1), sample_weight=weights)
+    classes = [1] if logits.shape[1] == 2 else range(logits.shape[1])
+    wide = logits.astype(float)
+    odds = [wide[:, k] - special.logsumexp(np.delete(wide, k, axis=1), axis=1) for k in classes]
+    pairs = zip(classes, np.round(odds, 9), strict=True)
+    return float(np.mean([sk.roc_auc_score(labels == k, own, sample_weight=weights) for k, own in pairs]))
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("response", ["mcc", "roc_auc"])
+def test_contributions_of_other_metrics_are_their_derivatives_by_an_examples_weight(response, classes):
+    logits, labels = random_case(classes, examples=60)
+    each, step, one = contributions(response, logits, labels), 1e-4, np.eye(60)
+    ends = [[weighted(response, logits, labels, 1 + sign * step * row) for row in one] for sign in (1, -1)]
+    value = weighted(response, logits, labels, np.ones(60))
+    assert each.mean() == pytest.approx(value, abs=1e-12)
+    np.testing.assert_allclose(each - value, 60 * np.subtract(*ends) / (2 * step), atol=1e-6)
+
+
+@pytest.mark.parametrize("response", ["mcc", "roc_auc"])
+def test_contributions_of_other_metrics_spread_as_the_bootstrap_says(response):
+    logits, labels = random_case(3, examples=600)
+    each, draw = contributions(response, logits, labels), np.random.default_rng(0)
+    samples = (draw.multinomial(600, np.full(600, 1 / 600)) for _ in range(400))
+    drawn = [weighted(response, logits, labels, counts) for counts in samples]
+    assert each.std() / np.sqrt(600) == pytest.approx(np.std(drawn), rel=0.1)
+
+
+def test_what_is_not_defined_has_no_contributions():
+    assert scores.RESPONSES["ece"].each is None
+    one = np.zeros(4, dtype=int)
+    assert np.isnan(contributions("roc_auc", np.array([[0.0, 1.0]] * 4), one)).all()
+    assert np.isnan(contributions("mcc", np.array([[0.0, 1.0]] * 4), one)).all()
     never = np.array([[2.0, 0.0]] * 4, dtype=np.float32)
     assert np.isnan(contributions("precision", never, np.array([0, 1, 0, 1]))).all()
     np.testing.assert_array_equal(contributions("recall", never, np.array([0, 1, 0, 1])), 0)

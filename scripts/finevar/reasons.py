@@ -61,6 +61,7 @@ class Undecided(StrEnum):
     FEW_SEEDS = "few_seeds"  # too few to show that an effect is negligible
     MORE_SEEDS = "more_seeds"  # would narrow the interval most
     MORE_SENTENCES = "more_sentences"  # would narrow the interval most
+    SUSPECTS = "suspects"  # the verdict is another one without the suspect runs
     NO_CLAIM = "no_claim"  # "not found significant" claims neither an effect nor its absence
 
     FIXED_FACTOR = "fixed_factor"  # the study does not vary it

@@ -49,7 +49,8 @@ INTERVAL = {"ci_low": float, "ci_high": float}
 SIMULTANEOUS = {"simultaneous_low": float, "simultaneous_high": float}  # hold for all rows at once
 TEST = {"p_value": float, "reason": str}  # reason: why there is no p, or no verdict
 VERDICT = TEST | {"reason_code": str, "p_adjusted": float, "family": str, "verdict": str}
-PREDICTED = {"predicted": float, "std_error": float, **INTERVAL}
+WHOM = {"population": str}  # whom intervals hold for: new seeds and new sentences, or these sentences
+PREDICTED = {"predicted": float, "std_error": float, **INTERVAL, "scale": str, **WHOM}  # scale: linear, clipped, logit
 
 # Columns in as few lines as hold them.
 # fmt: off
@@ -92,21 +93,24 @@ TABLES = {
         agrees=bool),
     "slopes": analysed("optimum",
         response=str, factor=str, place=str, moderator=str, moderator_level=float, units=str, unit=str, **ESTIMATE,
-        **INTERVAL, **TEST, p_adjusted=float, family=str),
+        **INTERVAL, **WHOM, **TEST, p_adjusted=float, family=str),
     "interplay": analysed("", on_page=False,
-        response=str, factor=str, moderator=str, moderator_value=float, unit=str, **ESTIMATE, **INTERVAL, sign=str),
+        response=str, factor=str, moderator=str, moderator_value=float, unit=str, **ESTIMATE, **INTERVAL, **WHOM,
+        sign=str),
     "johnson_neyman": analysed("optimum",
         response=str, factor=str, moderator=str, value_low=float, value_high=float, sign=str),
     "optima": analysed("optimum",
-        response=str, kind=str, inside=bool, stationary_predicted=float, std_error=float, **INTERVAL,
-        region_share=float, region_closed=bool, reason=str),
+        response=str, kind=str, inside=bool, stationary_predicted=float, std_error=float, **INTERVAL, scale=str,
+        **WHOM, region_share=float, region_closed=bool, reason=str),
     "optimum_factors": analysed("optimum",
         response=str, factor=str, stationary_coded=float, stationary=float, region_low=float, region_high=float,
         recommended=float, rival_low=float, rival_high=float),
     "canonical": analysed("optimum", response=str, axis=int, eigenvalue=float, factor=str, weight=float),
     "ridge": analysed("optimum", response=str, radius=float, factor=str, coded=float, value=float, **PREDICTED),
     "recommendations": analysed("optimum",
-        response=str, point_id=str, population=str, observed=float, **PREDICTED, candidates=int, rivals=int,
+        response=str, point_id=str, observed=float,
+        by_means=bool,  # predicted by the points' own means, as the surface misses them
+        **PREDICTED, candidates=int, rivals=int,
         expected_regret=float, regret_bound=float, smallest_effect=float),
     "against_baseline": analysed("baselines",
         response=str, baseline=str, point_id=str, population=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, reason=str),
@@ -116,7 +120,7 @@ TABLES = {
         role=str, run_id=str, dataset=str, point_id=str, seed=int, loss=float, refinement=float,
         calibration_loss=float, temperature=float, accuracy=float, ece=float, brier=float, reason=str),
     "calibration_effects": analysed("predictions",
-        response=str, factor=str, change=float, std_error=float, **INTERVAL, **TEST),
+        response=str, factor=str, change=float, std_error=float, **INTERVAL, **WHOM, **TEST),
     "reliability": analysed("predictions",
         group=str, dataset=str, point_id=str, bin=int, confidence_mean=float, correct_share=float, **INTERVAL,
         count=int, models=int),
@@ -162,11 +166,11 @@ TABLES = {
     "pareto_points": analysed("tradeoffs",
         dataset=str, point_id=str, efficient=bool, **TEST, p_adjusted=float, dominated_by=str, verdict=str),
     "disagreements": analysed("tradeoffs",
-        response_a=str, response_b=str, place=str, point_id=str, cosine=float, **INTERVAL, verdict=str, reason=str,
-        cells=int, share_agree=float, share_disagree=float, share_open=float, factors=str),
+        response_a=str, response_b=str, place=str, point_id=str, cosine=float, **INTERVAL, **WHOM, verdict=str,
+        reason=str, cells=int, share_agree=float, share_disagree=float, share_open=float, factors=str),
     "prices": analysed("tradeoffs",
         best_for=str, response=str, point_id=str, own_best=str, price=float, std_error=float, **INTERVAL,
-        smallest_effect=float, verdict=str, reason=str),
+        **WHOM, smallest_effect=float, verdict=str, reason=str),
     "desirability": analysed("tradeoffs",
         point_id=str, response=str,  # "" is all of them together
         weight=float, value=float, desirability=float, **INTERVAL, best_share=float),

@@ -393,7 +393,7 @@ def test_tables_fit_their_schemas_and_every_gated_study_is_empty(tables):
 
 def test_section_tells_front_conflicts_prices_and_compromise(tables):
     told = tradeoffs_section.section(tables, LABELS, list(FACTORS), 0.95)
-    assert told["finding"].startswith("Of 27 tried points")
+    assert told["finding"].startswith("Of 27 settings tried")
     assert [group["figures"] for group in told["groups"]] == [["tradeoffs"], [], [], []]
     assert all(group["sentences"] and group["tables"] for group in told["groups"])
     text = json.dumps(told, ensure_ascii=False)

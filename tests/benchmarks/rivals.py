@@ -43,13 +43,15 @@ Found = list[dict[str, float]]
 def main() -> None:
     """Prepare the common start, time the four, and print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--whole", action="store_true", help="all 54 runs of the default study rather than 8 corners")
+    parser.add_argument("--whole", action="store_true", help="54 runs, all combinations at two seeds, not 8 corners")
     parser.add_argument("--repeats", type=int, default=1, help="how often each is timed; the median is told")
     parser.add_argument("--leave-out", nargs="*", default=[], choices=list(RIVALS), help="rivals that are not timed")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         scratch = Path(place)
         raw = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+        raw["sweep"] |= {"design": {"kind": "full_factorial"}, "seeds": [0, 1]}
+        raw["datasets"]["amazon"]["eval_examples"] = 500
         if not chosen.whole:
             raw["sweep"] |= {"factors": CORNERS, "seeds": [0]}
             raw["analysis"] = {"model": "interactions"}

@@ -49,7 +49,7 @@ STEPS = [
 def main() -> None:
     """Time both, each in a process of its own, so that memory is its own, too."""
     raw = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    raw["sweep"] |= {"factors": FACTORS, "seeds": list(range(10))}
+    raw["sweep"] |= {"factors": FACTORS, "design": {"kind": "full_factorial"}, "seeds": list(range(10))}
     with tempfile.TemporaryDirectory() as place:
         config = Path(place) / "config.yaml"
         config.write_text(yaml.safe_dump(raw), encoding="utf-8")

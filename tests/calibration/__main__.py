@@ -18,9 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import numpy as np
-from tests.calibration import claims, found, paired, populations, power, simulate, tradeoffs, variability, verdicts
-
-from finevar.statistics import families
+from tests.calibration import found, paired, populations, power, simulate, tradeoffs, variability, verdicts
 
 STUDIES = 2000
 CHUNK = 50
@@ -31,7 +29,6 @@ LOOKED_FOR = ("check: breusch_pagan", "check: normality")  # checks that shall f
 BOUNDS = {"type I error": (3.0, 6.0), "coverage": (94.0, 97.0)}  # per cent; beyond them the report has to say so
 
 TOPICS = {
-    "claims": claims.rates,
     "found models": found.rates,
     "pairs": paired.rates,
     "populations": populations.rates,
@@ -143,8 +140,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}, or verdicts alone")
-    families.DRAWS = verdicts.FEWER_DRAWS
-    with get_context("fork").Pool(os.cpu_count()) as pool:
+    with get_context("fork").Pool(os.cpu_count(), initializer=simulate.fewer_draws) as pool:
         for part in chosen.parts or PARTS:
             PARTS[part](chosen.studies, pool)
     if not chosen.parts:

@@ -1,8 +1,8 @@
-"""How often simulated studies find an effect exactly as large as the design card says they would with 80 % power.
+"""How often simulated studies find a change exactly as large as the design card says they would with 80 % power.
 
-Every term of the surface has its own detectable size at once; least squares tells them apart. The noise that the card
-is told is the true one, on average over the design. Noise that grows, or that runs of one trajectory share, is not what
-the card reckons with, and it says so: there the rates tell how far it is off.
+Studies are simulated sentence by sentence (`truths`), every factor changing the accuracy by what the card says is found
+of it. The card knows the average noise between seeds and between sentences, as after a study alike. That noise grows,
+or seeds change slopes, it does not know: there the rates show how far it is off.
 """
 
 from __future__ import annotations
@@ -11,42 +11,69 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from tests.calibration import simulate
+from tests.calibration import truths
 
+from finevar.analyses.effects import change_weights
 from finevar.planning import power
-from finevar.study.coding import design_matrix, term_name, terms
+from finevar.statistics import families
+from finevar.statistics.regression import Surface, fit_surface
+from finevar.statistics.simple_effects import simple_effects
+from finevar.study.coding import design_matrix, terms
+
+DESIGN, ALPHA, DRAWS = "central_composite", 0.05, 5_000
+SEEDS = (2, 4, 5, 8)
+COLUMNS = terms(list(truths.FACTORS), "quadratic")
 
 
-def planned(shape: simulate.Design, noise: str) -> power.Design:
-    """Return the design as the card has it, with the trajectories that a kind of noise brings."""
-    runs = simulate.simulate(shape, noise, np.random.default_rng(0))
-    columns = terms(list(shape.codings), "quadratic")
-    return power.Design(runs, shape.codings, columns, *design_matrix(runs, shape.codings, columns))
+def simulated(kind: str, seeds: int, sizes: tuple[float, ...], generator: np.random.Generator) -> Surface:
+    """Return the fitted accuracy of a study whose factors change it by sizes, in smallest effects."""
+    truth = truths.truth_of(truths.KINDS[kind], sizes, 0.0)
+    runs, settings = truths.planned(DESIGN, seeds, 1)
+    counts = (seeds, truths.SENTENCES)
+    drawn = truths.outcomes(truth.margins[0], truth.loss_scales[0], truths.KINDS[kind], settings, counts, generator)
+    runs = pd.concat([runs, pd.DataFrame(truths.metrics(drawn))], axis=1)
+    sentences = {truths.DATASETS[0]: drawn.hits.astype(float)}
+    return fit_surface(runs, "accuracy", truths.CODINGS, COLUMNS, 1 - ALPHA, sentences=sentences)
 
 
-def found(shape: simulate.Design, noise: str, studies: int, seed: int) -> dict[str, float]:
-    """Return, for each term, the share of studies whose unadjusted p is below 5 %."""
-    design = planned(shape, noise)
-    effects = power.detectable_effects(design, simulate.ALPHA).effects[: len(design.columns)]
-    surface = design.matrix[:, : len(design.columns)] @ effects
-    names = [term_name(term) for term in design.columns if term]
-    below = np.zeros(len(names))
+def noises(kind: str, seeds: int, studies: int, seed: int) -> dict[str, power.Noise]:
+    """Return what the card knows, by factor: averages over studies in which nothing moves the accuracy."""
+    between, sentence = [], []
     for number in range(studies):
-        runs = simulate.simulate(shape, noise, np.random.default_rng([seed, number]))
-        fit = simulate.fitted(runs.assign(null=runs["null"] + surface * within_sd(runs)), "null", shape).fit
-        below += fit.pvalues[1 : len(names) + 1] < simulate.ALPHA
-    return dict(zip(names, below / studies, strict=True))
+        surface = simulated(kind, seeds, (0.0,) * len(truths.FACTORS), np.random.default_rng([seed, seeds, number]))
+        found = surface.read(np.array([change_weights(surface, name) for name in truths.FACTORS]))
+        between.append(surface.pure_error_sd**2)
+        sentence.append(np.maximum(found.sentence - found.both, 0) * truths.SENTENCES)
+    sd, each = float(np.sqrt(np.mean(between))), np.sqrt(np.mean(sentence, axis=0)).tolist()
+    return {
+        name: power.Noise(sd, None, sentence_sd, truths.SENTENCES)
+        for name, sentence_sd in zip(truths.FACTORS, each, strict=True)
+    }
 
 
-def within_sd(runs: pd.DataFrame) -> float:
-    """Return the standard deviation between runs that is not a block's: of shared seeds, that of the runs alone."""
-    shared = runs["covariate"].abs().max() > 0
-    return simulate.SD if shared else float(runs["spread"].iloc[0])
+def found(kind: str, seeds: int, studies: int, seed: int) -> dict[str, float]:
+    """Return, for each factor, the share of studies that find its change."""
+    runs, _ = truths.planned(DESIGN, seeds, 1)
+    design = power.Design(runs, truths.CODINGS, COLUMNS, *design_matrix(runs, truths.CODINGS, COLUMNS))
+    told = noises(kind, seeds, studies, seed)
+    changes = {name: power.found_change(design, noise, ALPHA, None, name).change for name, noise in told.items()}
+    sizes = tuple(change / truths.SMALLEST["accuracy"] for change in changes.values())
+    shares = np.zeros(len(sizes))
+    for number in range(studies):
+        surface = simulated(kind, seeds, sizes, np.random.default_rng([seed + 1, seeds, number]))
+        shares += [smallest_p(surface, name) < ALPHA for name in truths.FACTORS]
+    return dict(zip(changes, shares / studies, strict=True))
+
+
+def smallest_p(surface: Surface, factor: str) -> float:
+    """Return the p-value that a factor changes nothing anywhere."""
+    weights = simple_effects(surface, factor).weights[:, surface.unblocked]
+    return float(np.nanmin(families.family(surface.spread, weights, draws=DRAWS).p_value))
 
 
 def rates(studies: int, seed: int) -> Iterator[tuple[str, float]]:
-    """Yield each design, noise and term with the per cent of studies that find it, of which 80 are promised."""
-    for name, shape in simulate.DESIGNS.items():
-        for noise in simulate.NOISES:
-            for term, share in found(shape, noise, studies, seed).items():
-                yield f"{name}, {noise}: {term} found", 100 * share
+    """Yield each kind of study, seeds and factor with the per cent of studies that find it: 80 are promised."""
+    for kind in ("clean", "growing", "slopes", "tails"):
+        for seeds in SEEDS:
+            for factor, share in found(kind, seeds, studies, seed).items():
+                yield f"{kind}, {seeds} seeds: {factor} found", 100 * share

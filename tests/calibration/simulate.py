@@ -6,6 +6,7 @@ where nothing moves the metric, of 95 % intervals that hold the truth, of lack-o
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,18 +14,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from finevar.analyses import baselines
+from finevar.analyses import baselines, effects
 from finevar.analyses import fits as readings
-from finevar.analyses.effects import effect_rows
-from finevar.statistics import checks, ladder, optimum, regression, sensitivity, slopes
-from finevar.statistics.clustered import FEW_SEEDS
+from finevar.statistics import checks, families, ladder, optimum, regression, sensitivity, simultaneous, slopes
 from finevar.study.coding import Coding, model_matrix, term_name, terms
 
 NOISES = ("independent", "shared_seeds", "growing", "trajectories")
 ALPHA = 0.05
 SD = 0.01
 GROWTH = 6.0  # noise at the highest learning rate over noise at the lowest
-PERMUTATIONS = 199
+PERMUTATIONS, FEWER_DRAWS, FEWER_CHANGES = 199, 2_000, 499  # enough where studies are many
 # A surface with its maximum inside the design, in coded units; its stationary point is at (0.2, -0.1, 0.3).
 TRUTH = {
     "intercept": 0.85,
@@ -39,6 +38,13 @@ TRUTH = {
     "epochs^2": -0.021,
 }
 BASELINE = {"learning_rate": 2e-5, "batch_size": 32, "epochs": 3}
+
+
+def fewer_draws() -> None:
+    """Make this process draw less, and collect no garbage among its modules, as multipletests often asks for."""
+    families.DRAWS = families.BAND_DRAWS = simultaneous.DRAWS = FEWER_DRAWS
+    checks.SIGN_CHANGES = FEWER_CHANGES
+    gc.freeze()
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,7 @@ def coefficient_p(surface: regression.Surface) -> Iterator[tuple[str, str, float
     relative, _ = regression.fit_relative(surface, BASELINE)
     found = {"absolute": surface, "relative": relative, "matched": baselines.fit_matched(surface, BASELINE)}
     for framework, fit in found.items():
-        for row in [] if isinstance(fit, str) else readings.coefficient_rows(fit, framework):
+        for row in readings.coefficient_rows(fit, framework):
             if row["units"] == "coded" and row["group"] in readings.SPAN:
                 yield f"coefficients ({framework})", row["term"], row["p_value"]
 
@@ -172,7 +178,7 @@ def intervals(runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, boo
     for row in readings.coefficient_rows(surface, "absolute"):
         if row["units"] == "coded" and row["term"] in at and row["term"] != "intercept":
             yield "coefficients", row["term"], holds(row, at[row["term"]])
-    for row in effect_rows(surface):
+    for row in effects.effect_rows(surface):
         yield "effects", row["factor"], row["ci_low"] <= 2 * at[row["factor"]] <= row["ci_high"]
     for row in slopes.slope_rows(surface, BASELINE):
         if row["units"] == "coded":
@@ -183,7 +189,7 @@ def intervals(runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, boo
             )
     yield from matched(surface, at, runs, shape)
     yield from predictions(surface, runs, shape)
-    yield from best_places(surface, runs, shape)
+    yield from best_places(surface, shape)
     if "estimate" in (row := ancova(surface)):
         yield "slope against the baseline", "", holds(row, 1.0)
     centre = optimum.region_statistic(surface, stationary(shape)[None])[0]
@@ -195,7 +201,7 @@ def matched(
 ) -> Iterator[tuple[str, str, bool]]:
     """Yield the success of the terms of the fit to each run minus B1 of its seed, read at the baseline's levels."""
     fit = baselines.fit_matched(surface, BASELINE)
-    for row in [] if isinstance(fit, str) else readings.coefficient_rows(fit, "matched"):
+    for row in readings.coefficient_rows(fit, "matched"):
         if row["units"] != "coded" or row["group"] == "block":
             continue
         truth = 0.0 if row["term"] == "intercept" else at[row["term"]]
@@ -204,12 +210,12 @@ def matched(
         yield "coefficients (matched)", row["term"], holds(row, truth)
 
 
-def best_places(surface: regression.Surface, runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, bool]]:
+def best_places(surface: regression.Surface, shape: Design) -> Iterator[tuple[str, str, bool]]:
     """Yield the success of the predictions at the stationary point and along the ridge path."""
 
     def value(place: np.ndarray) -> float:
         coded = dict(zip(shape.codings, place[:, None], strict=True))
-        return float((model_matrix(coded, surface.columns) @ shape.truth)[0]) + shift_of(runs, shape)
+        return float((model_matrix(coded, surface.columns) @ shape.truth)[0])
 
     point = optimum.canonical_analysis(*optimum.quadratic_form(surface))[1]
     row = next(regression.predicted(surface, dict(zip(shape.codings, point[:, None], strict=True))))
@@ -219,11 +225,6 @@ def best_places(surface: regression.Surface, runs: pd.DataFrame, shape: Design) 
         if row["factor"] == "epochs":
             best = optimum.best_at_radius(slope, curve, row["radius"])
             yield "predictions along the ridge", f"{row['radius']:.1f}", holds(row, value(best))
-
-
-def shift_of(runs: pd.DataFrame, shape: Design) -> float:
-    """Return the seeds' mean shift where it is part of a prediction's truth: with few seeds, which stand for all."""
-    return float(runs["shift"].iloc[0]) if shape.seeds < FEW_SEEDS else 0.0
 
 
 def number_of(row: dict) -> str:
@@ -270,11 +271,11 @@ def true_slope(row: dict, runs: pd.DataFrame, shape: Design) -> float:
 def predictions(surface: regression.Surface, runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, bool]]:
     """Yield the success of predicted means, the band of the recommended setting and differences from the baselines.
 
-    B0 is one model, whose own value is its truth.
+    Predictions are for new seeds. B0 is one model, so its own value is part of the difference's truth.
     """
     points = surface.points
     places = surface.coded(points)
-    truth = model_matrix(places, surface.columns) @ shape.truth + shift_of(runs, shape)
+    truth = model_matrix(places, surface.columns) @ shape.truth
     told = list(regression.predicted(surface, places))
     for number, row in enumerate(told):
         yield "predicted means", str(number), holds(row, truth[number])
@@ -284,14 +285,14 @@ def predictions(surface: regression.Surface, runs: pd.DataFrame, shape: Design) 
     errors = [abs(row["predicted"] - truth[n]) / row["std_error"] for n, row in enumerate(told)]
     yield "band over all settings at once", "", bool(max(errors) <= reach)
     yield "bound of the regret (at least)", "", bool(truth.max() - truth[at] <= best["regret_bound"])
-    own = {"B0": runs["baseline_known"].iloc[0], "B1": truth[points["is_baseline_point"].to_numpy()][0]}
+    retrained = float(truth[points["is_baseline_point"].to_numpy()][0])
+    own = {"B0": float(runs["baseline_known"].iloc[0]), "B1": retrained}
     at_once: dict[str, list[bool]] = {}
     for row in baselines.against_baseline_rows(surface):
         if row.get("estimate") is None:
             continue
         where = int(np.flatnonzero(points["point_id"] == row["point_id"])[0])
-        name = row["baseline"]
-        gap = truth[where] - own[name]
+        gap, name = truth[where] - own[row["baseline"]], row["baseline"]
         yield f"difference from {name}", str(where), holds(row, gap)
         at_once.setdefault(name, []).append(bool(row["simultaneous_low"] <= gap <= row["simultaneous_high"]))
     for name, held in at_once.items():

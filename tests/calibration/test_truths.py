@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 from sklearn import metrics
-from tests.calibration import truths, verdicts
+from tests.calibration import simulate, truths, verdicts
 from tests.calibration.truths import BETTER, CORNER, FACTORS, GRID, KINDS, RESPONSES, SMALLEST, USUAL, Cell
 
 from finevar.statistics import families
@@ -133,7 +133,7 @@ def test_levels_stand_where_the_grid_has_them(design, settings):
 
 
 def test_chunks_add_up(monkeypatch):
-    monkeypatch.setattr(families, "DRAWS", verdicts.FEWER_DRAWS)  # and back, as counting sets it
+    monkeypatch.setattr(families, "DRAWS", simulate.FEWER_DRAWS)
     whole, *parts = (verdicts.count((Cell("clean", True, 2), numbers)) for numbers in (range(2), range(1), range(1, 2)))
     for key, sums in whole.items():
         assert sums == pytest.approx(sum(part.get(key, np.zeros(3)) for part in parts))
@@ -157,6 +157,8 @@ def oracle(study: truths.Study, response: str, *, right: bool) -> verdicts.Answe
         contenders=best if right else ~best,
         chosen=chosen,
         gain_low=sign * (here[chosen] - USUAL[response]) + (-1e-9 if right else 1e-9),
+        misses=not right,
+        by_means=not right,
     )
 
 
@@ -173,7 +175,7 @@ def test_scoring_tells_right_from_wrong(right):
             assert value == 0
         elif "found" in what or "covered" in what or what in ("no effect: called negligible", "true claim: replicated"):
             assert value == right
-        elif promise.high < 100:
+        elif promise.high < 100 or "without any" in what:
             assert value == (not right)
 
 
@@ -181,7 +183,7 @@ def test_a_claim_whose_truth_depends_on_the_place_is_not_scored():
     study = next(
         study
         for study in (truths.simulate(Cell("cliff", False, 2), number) for number in range(100))
-        if study.truth.sizes["learning_rate"] == 3 and np.ptp(study.truth.surface("accuracy", None)) > 0.3
+        if study.truth.sizes["learning_rate"] == 3 and np.ptp(study.truth.surface("accuracy", None)) > 0.21
     )
     assert verdicts.claim_holds(study.claims[0], study) is None
 

@@ -56,9 +56,8 @@ def study(
     runs, other = (simulate.simulate(shape, noise, generator) for _ in range(2))
     errors = {"accuracy": runs["null"] - 0.85, "loss": mixed(runs["null"] - 0.85, other["null"] - 0.85)}
     values = {name: runs["point_id"].map(truth[name]) + errors[name] for name in truth}
-    shifts = {"accuracy_shift": runs["shift"], "loss_shift": mixed(runs["shift"], other["shift"])}
-    baseline = {f"baseline_{name}": 0.8 for name in truth}
-    return runs.assign(**values, **shifts, **baseline, device="cpu", threads=2, train_seconds=1.0)
+    frozen = {f"baseline_{name}": value.mean() for name, value in values.items()}
+    return runs.assign(**values, **frozen, device="cpu", threads=2, train_seconds=1.0)
 
 
 def mixed(first: pd.Series, second: pd.Series) -> pd.Series:
@@ -122,8 +121,7 @@ def intervals(shape: simulate.Design, noise: str, generator: np.random.Generator
         held.append(row["ci_low"] <= price <= row["ci_high"])
     yield "prices, all at once", all(held)
     found = tradeoffs.desirability_rows(fitted, draws, analysed)
-    own = {name: truth[name] + runs[f"{name}_shift"].iloc[0] for name in truth}  # of the study's seeds
-    together = np.sqrt(np.prod([true_desirability(found, name, own[name]) for name in own], axis=0))
+    together = np.sqrt(np.prod([true_desirability(found, name, truth[name]) for name in truth], axis=0))
     for row, value in zip([row for row in found if row["response"] == ""], together, strict=True):
         yield "desirability", bool(row["ci_low"] <= value <= row["ci_high"])
 

@@ -9,7 +9,6 @@ What the workflow says of a study comes from answers() alone; all else here know
 from __future__ import annotations
 
 import argparse
-import gc
 import itertools
 import os
 from collections import defaultdict
@@ -22,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from tests.calibration import truths
+from tests.calibration import simulate, truths
 from tests.calibration.truths import BETTER, CODINGS, FACTORS, GRID, RESPONSES, SMALLEST, Cell, Study, Truth
 
 from finevar.analyses import baselines, claims, fits
@@ -30,12 +29,12 @@ from finevar.analyses.effects import ALL_DATASETS
 from finevar.metrics import Evaluated
 from finevar.reasons import COLLAPSED
 from finevar.results.collapse import collapse
-from finevar.statistics import families, optimum, regression
+from finevar.statistics import checks, optimum, regression, setting_means
 from finevar.study.coding import model_matrix, terms
 
 STUDIES, CHUNK = 2000, 25
-FEWER_DRAWS = 4_000  # of a family's largest: enough where studies are many
 SEEDS = (2, 4, 5, 6)
+COLLAPSES = {"no": False, "yes": True}
 CONFIDENCE = 0.95
 MODEL = "quadratic"
 TERMS = terms(FACTORS, MODEL)
@@ -57,6 +56,8 @@ class Answer(NamedTuple):
     contenders: np.ndarray  # which of these are not separated from the best [settings]
     chosen: int  # which of these is recommended
     gain_low: float  # lower end of the 95 % interval of its improvement on the baseline
+    misses: bool  # whether lack of fit is found
+    by_means: bool  # whether settings are compared by their own means
 
 
 Answers = dict[tuple[str, str | None], Answer]  # by metric and data set; none for a metric that a gate stops
@@ -86,17 +87,28 @@ def answers(study: Study) -> tuple[Answers, list[str]]:
 def answer(surface: regression.Surface, study: Study, verdicts: dict[str, str]) -> Answer:
     """Return what is said of one metric over all data sets."""
     places = surface.padded(MATRIX[study.settings])
-    chosen = int(np.argmax(BETTER[surface.response] * (places @ surface.fit.params)))
-    gaps, _ = optimum.rival_gaps(surface, places, chosen)
-    low, high = (ends[chosen] for ends in baselines.against_frozen(surface).family(places).interval(CONFIDENCE))
+    best, frozen = surface, baselines.against_frozen(surface)
+    tried, compared, gains = np.arange(len(places)), places, places
+    if by_means := setting_means.misses_settings(surface):
+        best, frozen = setting_means.settings_surface(surface), setting_means.settings_surface(frozen)
+        order = {f"setting{setting}": number for number, setting in enumerate(study.settings)}
+        tried = np.array([order[name] for name in surface.points["point_id"]])
+        compared, gains = setting_means.mean_contrasts(best), setting_means.mean_contrasts(frozen)
+    chosen = int(np.argmax(BETTER[surface.response] * (compared @ best.fit.params)))
+    gaps, _ = optimum.rival_gaps(best, compared, chosen)
+    low, high = (ends[chosen] for ends in frozen.family(gains).interval(CONFIDENCE))
+    contenders = np.ones(len(places), bool)  # of a setting at which all runs failed nothing is said
+    contenders[tried] = np.insert(gaps > 0, chosen, True)
     return Answer(
         verdicts=verdicts,
         effects=intervals(surface, surface.padded(CHANGES)),
         coefficients=intervals(surface, np.eye(len(surface.names))[: len(TERMS)]),
         predictions=intervals(surface, places),
-        contenders=np.insert(gaps > 0, chosen, True),
-        chosen=chosen,
+        contenders=contenders,
+        chosen=int(tried[chosen]),
         gain_low=low if BETTER[surface.response] > 0 else -high,
+        misses=(checks.lack_of_fit(surface, surface.unequal).get("p_value") or 1.0) < surface.alpha,
+        by_means=by_means,
     )
 
 
@@ -155,7 +167,8 @@ class Promise(NamedTuple):
         return "!" if beyond <= 2 * error else "!!"
 
 
-COVERED = Promise(93, 98, fewest_seeds=4)
+COVERED = Promise(93, 98, fewest_seeds=4)  # of the nearest quadratic: beside a cliff it misses the truth itself
+ITSELF = COVERED._replace(kinds=[name for name, kind in truths.KINDS.items() if not kind.cliff])
 PROMISES = {  # of every score, in the table's order
     "nothing said": Promise(),
     "no effect: said to have one": Promise(high=5),
@@ -167,14 +180,18 @@ PROMISES = {  # of every score, in the table's order
     "true claim: contradicted": Promise(high=2.5),
     "true claim: replicated": Promise(),
     "false claim: replicated": Promise(high=2.5),
-    "simple effects: covered": COVERED,
+    "simple effects: covered": ITSELF,
     "simple effects of the nearest quadratic: covered": COVERED,
     "coefficients: covered": COVERED,
-    "predictions: covered": COVERED,
+    "predictions: covered": ITSELF,
     "predictions of the nearest quadratic: covered": COVERED,
     "best setting: missing among those not separated": Promise(high=5),
     "settings not separated": Promise(),
     "gain: lower bound too high": Promise(high=3),
+    "lack of fit: said without any": Promise(),  # it is about these sentences, on which there always is some
+    "lack of fit: found": Promise(),
+    "settings by their means: without lack of fit": Promise(high=5),
+    "settings by their means: found to be missed": Promise(),
 }
 
 Score = tuple[str, str, float]  # what, of which metric, its value or share in one study
@@ -231,6 +248,10 @@ def interval_scores(study: Study, response: str, own: Answer) -> Iterator[tuple[
     yield "settings not separated", own.contenders.mean()
     gain = better[own.chosen] - BETTER[response] * truths.USUAL[response]
     yield "gain: lower bound too high", own.gain_low > gain
+    missed = study.truth.means[response][:, study.settings] - MATRIX[study.settings] @ nearest
+    curved = np.ptp(missed, axis=1).max() > 1e-6
+    yield f"lack of fit: {'found' if curved else 'said without any'}", own.misses
+    yield f"settings by their means: {'found to be missed' if curved else 'without lack of fit'}", own.by_means
 
 
 def held(interval: Interval, truth: np.ndarray) -> float:
@@ -268,8 +289,6 @@ Sums = dict[tuple[str, str], np.ndarray]  # by score and metric: studies, the su
 
 def count(job: tuple[Cell, range]) -> Sums:
     """Simulate, analyse and score some studies of a cell; a score that a study has several times counts by its mean."""
-    families.DRAWS = FEWER_DRAWS
-    gc.freeze()  # statsmodels' multipletests collects garbage: longer than a study, where it looks through all modules
     cell, numbers = job
     sums: Sums = defaultdict(lambda: np.zeros(3))
     for number in numbers:
@@ -323,8 +342,12 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.calibration verdicts", description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=STUDIES, help="of each cell; %(default)s by default")
     parser.add_argument("--kinds", nargs="+", choices=truths.KINDS, default=list(truths.KINDS), help="of truth")
+    parser.add_argument(
+        "--collapsed", nargs="+", choices=COLLAPSES, default=list(COLLAPSES), help="with such runs, or not"
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="of a study")
     parser.add_argument("--design", choices=("central_composite", "full_factorial"), default="central_composite")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="%(default)s by default")
     parser.add_argument("--csv", type=Path, default=CSV, help="where the table goes; %(default)s by default")
     return parser.parse_args(arguments)
 
@@ -335,8 +358,9 @@ def main(arguments: Sequence[str] = ()) -> None:
     chosen.csv.parent.mkdir(parents=True, exist_ok=True)
     found = pd.DataFrame()
     print("Per cent ± standard error; ! outside its promise, !! by more than two standard errors.")
-    with get_context("fork").Pool(os.cpu_count()) as pool:
-        for kind, collapsed in itertools.product(chosen.kinds, (False, True)):
+    with get_context("fork").Pool(chosen.processes, initializer=simulate.fewer_draws) as pool:
+        for kind, collapses in itertools.product(chosen.kinds, chosen.collapsed):
+            collapsed = COLLAPSES[collapses]
             cells = [Cell(kind, collapsed, seeds, chosen.design) for seeds in chosen.seeds]
             rows = pd.DataFrame([row for cell in cells for row in rates(cell, chosen.studies, pool)])
             title = f"{kind}, {'one to three runs' if collapsed else 'no run'} collapsed, {chosen.design}"

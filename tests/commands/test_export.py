@@ -64,7 +64,14 @@ def make_study(folder: Path, dtype: str) -> dict:
     )  # fmt: skip
     write_rows([row], folder / "metrics.parquet", STUDY_METRICS)
     numbers = dict.fromkeys(("predicted", "ci_low", "ci_high", "expected_regret"), 0.5)
-    best = {"response": "accuracy", "point_id": "p", "candidates": 4, "rivals": 1, **numbers}
+    best = {
+        "response": "accuracy",
+        "point_id": "p",
+        "population": "new seeds and new sentences",
+        "candidates": 4,
+        "rivals": 1,
+        **numbers,
+    }
     write_rows([best], folder / "recommendations.parquet", TABLES["recommendations"].schema)
     return {
         "metrics": str(folder / "metrics.parquet"), "recommendations": str(folder / "recommendations.parquet"),

@@ -38,7 +38,7 @@ def test_the_default_study_is_planned_without_torch(fresh):
     told = snakemake(fresh, "--dry-run", env={"PYTHONPATH": str(fresh / "traps")})
     assert told.returncode == 0, told.stdout
     counts = planned(told.stdout)
-    assert (counts["finetune_run"], counts["evaluate_run"]) == (54, 54)
+    assert (counts["finetune_run"], counts["evaluate_run"]) == (64, 64)
     assert (counts["train_baseline"], counts["aggregate_metrics"], counts["render_report"]) == (1, 1, 1)
 
 
@@ -66,7 +66,7 @@ def test_graphs_are_drawn(fresh, graph):
 def test_the_slurm_profile_is_found_by_its_short_name(fresh):
     told = snakemake(fresh, "--profile", "slurm", "--dry-run")
     assert told.returncode == 0, told.stdout
-    assert planned(told.stdout)["finetune_run"] == 54
+    assert planned(told.stdout)["finetune_run"] == 64
 
 
 def test_a_named_config_replaces_the_default_one(fresh):

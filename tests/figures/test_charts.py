@@ -40,7 +40,7 @@ def test_coefficients_tell_verdicts_by_colour_and_shape(tables):
     spec = drawing.specification(charts.coefficients_chart(tables["coefficients"]))
     points = spec["vconcat"][0]["hconcat"][0]["layer"][2]["encoding"]
     assert points["color"]["field"] == points["shape"]["field"] == "verdict"
-    assert len(set(points["color"]["scale"]["range"])) == len(set(points["shape"]["scale"]["range"])) == 3
+    assert len(set(points["color"]["scale"]["range"])) == len(set(points["shape"]["scale"]["range"])) == 5
 
 
 def test_a_term_without_a_verdict_still_draws(tables, tmp_path):

@@ -1,4 +1,4 @@
-"""A design's power against statsmodels, against simulated studies and against hand calculation."""
+"""A design's power against statsmodels and hand calculation; tests/calibration/power.py simulates whole studies."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.outliers_influence import variance_inflation_factor
+from statsmodels.stats.power import TTestPower
 
 from finevar.planning import power
 from finevar.reasons import Stop
-from finevar.statistics.covariance import errors_of, fit_ols
 from finevar.study.coding import Coding
 from finevar.study.config import read_config
-
-STUDIES = 20_000
-REACH = 4 * (0.8 * 0.2 / STUDIES) ** 0.5  # four binomial standard errors
 
 
 def design(raw: dict[str, Any], **changes: Any) -> power.Design:
@@ -35,93 +32,80 @@ def design(raw: dict[str, Any], **changes: Any) -> power.Design:
 # A design -------------------------------------------------------------------------------------------------------------
 
 
-def simulated_power(planned: power.Design, found: power.Detectable, *, seed: int) -> np.ndarray:
-    """Return, for each parameter, the share of studies that find it when it is as large as told (HC3 and t)."""
-    x = planned.matrix
-    noise = np.random.default_rng(seed).standard_normal((STUDIES, len(x)))
-    weights = x @ np.linalg.inv(x.T @ x)
-    estimates = noise @ weights
-    residuals = noise - estimates @ x.T
-    leverages = (weights * x).sum(1)
-    errors = np.sqrt((residuals / (1 - leverages)) ** 2 @ weights**2)
-    return (np.abs((estimates + found.effects) / errors) > stats.t.isf(0.025, found.df)).mean(0)
+ALPHA = 0.05
+NOISE = power.Noise(sd=0.005, df=None, sentence_sd=0.0, sentences=500)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{}, {"sweep__seeds": [0, 1, 2, 3], "sweep__design": {"kind": "box_behnken"}}, {"analysis__model": "first_order"}],
-)
-def test_the_studys_own_tests_find_what_is_told(raw_config, changes):
-    """HC3 errors vary more than the ordinary ones, which the noncentral t does not know of: within 1.5 points."""
-    planned = design(raw_config, **changes)
-    found = power.detectable_effects(planned, alpha=0.05)
-    rates = simulated_power(planned, found, seed=5)
-    assert np.abs(rates - 0.8).max() < 0.015 + REACH
-
-
-def test_ordinary_errors_would_promise_too_much(raw_config):
-    """What the ordinary error promises is found less often by the study's tests: the simulation can tell."""
-    planned = design(raw_config)
-    found = power.detectable_effects(planned, alpha=0.05)
-    ordinary = found.std_errors * power.detectable(found.df, 0.05)
-    promised = power.Detectable(found.std_errors, ordinary, found.df, 0.05, 0.8)
-    assert simulated_power(planned, promised, seed=5).max() < 0.76
-
-
-def test_clustered_errors_are_those_of_the_fits(raw_config):
-    """The mean of CR3 over studies of independent noise is what the design says it is."""
-    changes = {"training__schedule": "constant", "training__warmup": 0.0, "sweep__seeds": [0, 1, 2, 3]}
-    planned = design(raw_config, **changes)
-    found = power.detectable_effects(planned, alpha=0.05)
-    errors = errors_of(planned.runs)
-    assert found.df == errors.count - 1 == 35
-    draw = np.random.default_rng(3)
-    fits = [fit_ols(draw.standard_normal(len(planned.runs)), planned.matrix, errors) for _ in range(400)]
-    mean = np.sqrt(np.mean([np.diag(fit.cov) for fit in fits], axis=0))
-    t, wanted = stats.t.isf(0.025, 35), stats.norm.ppf(0.8)
-    told = found.effects / found.std_errors
-    widening = mean / found.std_errors
-    assert told == pytest.approx([power.detectable(35, 0.05, widening=wide) for wide in widening], rel=0.05)
-    assert (told > t + wanted).all()
+def test_the_variance_of_a_change_is_that_of_least_squares(raw_config):
+    """Without seeds' blocks: what a seed shifts is part of the population, and cancels in a balanced design."""
+    planned = design(raw_config, sweep__design={"kind": "central_composite", "include_baseline": False})
+    kept = [number for number, name in enumerate(planned.names) if not name.startswith("seed[")]
+    fit = sm.OLS(np.random.default_rng(1).standard_normal(len(planned.runs)), planned.matrix[:, kept]).fit()
+    for factor in planned.codings:
+        twice = 2 * np.eye(len(kept))[planned.columns.index((factor,))]
+        expected = (fit.t_test(twice).sd.item()) ** 2 / fit.mse_resid
+        assert power.change_variance(planned, factor) == pytest.approx(expected)
 
 
 def test_a_two_level_factor_by_hand():
-    """Four runs a level, noise 0.01: standard error 0.01 / sqrt(8), six degrees of freedom."""
+    """Four seeds at each level: four differences of variance 2 x 0.01^2, three degrees of freedom, one direction."""
     matrix = np.column_stack([np.ones(8), np.repeat([-1.0, 1.0], 4)])
-    runs = pd.DataFrame({"trajectory_id": range(8)})
+    runs = pd.DataFrame({"seed": [*range(4)] * 2, "dataset": "amazon"})
     codings = {"epochs": Coding((1.0, 3.0), "identity")}
     planned = power.Design(runs, codings, [(), ("epochs",)], matrix, ["intercept", "epochs"])
-    found = power.detectable_effects(planned, alpha=0.05)
-    row, *others = power.term_rows(planned, found, noise_sd=0.01)
-    assert not others
-    assert found.std_errors == pytest.approx([8**-0.5] * 2)
-    coded = 0.01 * 8**-0.5 * power.detectable(6, 0.05, widening=(1 - 1 / 4) ** -0.5)
-    assert row["coded"] == pytest.approx(coded)
-    assert row["change"] == pytest.approx(2 * coded)
-    assert row["natural"] == pytest.approx(coded)  # one coded unit is one epoch
-    assert row["unit"] == "per epoch"
+    (found,) = power.found_changes(planned, power.Noise(0.01, None, 0.0, 500), ALPHA)
+    expected = 0.01 * math.sqrt(2) * TTestPower().solve_power(nobs=4, alpha=ALPHA, power=0.8)
+    assert (found.change, found.slope) == (pytest.approx(expected, rel=1e-5), pytest.approx(expected / 2, rel=1e-5))
+    assert (found.factor, found.unit, found.seed_share) == ("epochs", "per epoch", 1.0)
+    assert (found.seeds, found.sentences) == (None, None)  # nothing is wanted
+
+
+def test_a_factor_is_tested_as_often_as_it_has_terms(raw_config):
+    """In a quadratic of three factors four times: a slope, a curvature and two interactions."""
+    planned = design(raw_config, sweep__seeds=list(range(40)))
+    quadratic, *_ = power.found_changes(planned, NOISE, ALPHA)
+    linear, *_ = power.found_changes(
+        design(raw_config, sweep__seeds=list(range(40)), analysis__model="first_order"), NOISE, ALPHA
+    )
+    ratio = TTestPower().solve_power(nobs=40, alpha=ALPHA / 4, power=0.8)
+    ratio /= TTestPower().solve_power(nobs=40, alpha=ALPHA, power=0.8)
+    assert quadratic.change / linear.change == pytest.approx(ratio, rel=1e-4)
 
 
 def test_natural_units_are_per_doubling(raw_config):
-    planned = design(raw_config)
-    rows = {row["term"]: row for row in power.term_rows(planned, power.detectable_effects(planned, 0.05), 0.004)}
-    assert rows["learning_rate"]["natural"] == pytest.approx(rows["learning_rate"]["coded"] / 2)  # 16-fold: 4 doublings
-    assert rows["batch_size:epochs"]["natural"] == pytest.approx(rows["batch_size:epochs"]["coded"])
-    assert rows["learning_rate^2"]["natural"] == pytest.approx(rows["learning_rate^2"]["coded"] / 4)
-    assert rows["learning_rate^2"]["change"] == pytest.approx(rows["learning_rate^2"]["coded"])
+    rate, _, epochs = power.found_changes(design(raw_config), NOISE, ALPHA)
+    assert rate.slope == pytest.approx(rate.change / 4)  # 16-fold: 4 doublings
+    assert epochs.slope == pytest.approx(epochs.change / 2)
 
 
-def test_four_times_the_runs_halve_what_is_found(raw_config):
+def test_four_times_the_seeds_halve_what_is_found(raw_config):
     """But for degrees of freedom, which are many in both."""
-    few = power.detectable_effects(design(raw_config, sweep__seeds=list(range(10))), 0.05)
-    many = power.detectable_effects(design(raw_config, sweep__seeds=list(range(40))), 0.05)
-    assert many.effects[:10] == pytest.approx(few.effects[:10] / 2, rel=0.03)
+    few, many = (
+        power.found_changes(design(raw_config, sweep__seeds=list(range(count))), NOISE, ALPHA) for count in (40, 160)
+    )
+    for less, more in zip(few, many, strict=True):
+        assert more.change == pytest.approx(less.change / 2, rel=0.05)
 
 
-def test_strictness_is_that_of_bonferroni(raw_config):
-    found = power.detectable_effects(design(raw_config, sweep__seeds=list(range(40))), 0.05)
-    ratio = (stats.norm.isf(0.025 / 27) + stats.norm.ppf(0.8)) / (stats.norm.isf(0.025) + stats.norm.ppf(0.8))
-    assert power.strictness(found, 27) == pytest.approx(ratio, rel=0.005)
+def test_sentences_needed_are_those_of_each_data_set(raw_config):
+    """Sentences alone, 0.1 apart: 0.1 (z + z') / sqrt(N) = 0.01, shared by two data sets."""
+    noise = power.Noise(1e-9, None, 0.1, 1000)
+    raw = copy.deepcopy(raw_config)
+    raw["sweep"]["datasets"] = ["amazon", "movies"]
+    found, *_ = power.found_changes(power.planned_design(read_config(raw)), noise, ALPHA, wanted=0.01)
+    whole = (0.1 * (stats.norm.isf(ALPHA / 4 / 2) + stats.norm.ppf(0.8)) / 0.01) ** 2
+    assert 2 * found.sentences == pytest.approx(whole, rel=0.1)
+    assert found.seed_share == pytest.approx(0, abs=1e-9)
+
+
+def test_unknown_noise_finds_nothing(raw_config):
+    assert power.found_changes(design(raw_config), power.Noise(None, None, 0.1, 500), ALPHA) == []
+    assert power.found_changes(design(raw_config), power.Noise(0.01, None, None, 500), ALPHA) == []
+
+
+def test_strictness_is_that_of_bonferroni():
+    ratio = (stats.norm.isf(0.025 / 9) + stats.norm.ppf(0.8)) / (stats.norm.isf(0.025) + stats.norm.ppf(0.8))
+    assert power.strictness(1e6, ALPHA, 9) == pytest.approx(ratio, rel=1e-4)
 
 
 # Terms apart ----------------------------------------------------------------------------------------------------------
@@ -181,7 +165,7 @@ def finished(values: list[list[float]]) -> pd.DataFrame:
 
 def test_the_studys_own_noise_is_taken_once_there_is_enough():
     """Five pairs that differ by 0.02: a variance of 0.0002 each, five degrees of freedom."""
-    noise = power.expected_noise("accuracy", finished([[0.80, 0.82]] * 5), eval_examples=500)
+    noise = power.expected_noise("accuracy", finished([[0.80, 0.82]] * 5), [500])
     assert (noise.sd, noise.df) == (pytest.approx(0.0002**0.5), 5)
     low, high = noise.interval(0.95)
     assert low == pytest.approx(0.0002**0.5 * 0.6242, rel=1e-3)  # sqrt(5 / 12.8325), from a table of chi-squared
@@ -190,18 +174,17 @@ def test_the_studys_own_noise_is_taken_once_there_is_enough():
 
 def test_the_prior_is_taken_before():
     for runs in (pd.DataFrame(), finished([[0.80, 0.82]] * 4), finished([[0.8]] * 20).assign(status="diverged")):
-        noise = power.expected_noise("accuracy", runs, eval_examples=500)
+        noise = power.expected_noise("accuracy", runs, [500])
         assert (noise.sd, noise.df, noise.interval(0.95)) == (0.0045, None, None)
-    fresh = power.expected_noise("accuracy", pd.DataFrame(), eval_examples=500)
-    assert fresh.test_set_se == pytest.approx(0.01597, abs=1e-5)  # sqrt(0.85 0.15 / 500)
+        assert (noise.sentence_sd, noise.sentences) == (0.13, 500)
+
+
+def test_a_small_data_set_tells_less_than_its_share():
+    """The mean over data sets of 100 and 300 has the error of one with 4 / (1/100 + 1/300)."""
+    assert power.expected_noise("accuracy", pd.DataFrame(), [100, 300]).sentences == pytest.approx(300)
+    assert power.expected_noise("accuracy", pd.DataFrame(), [500, 500]).sentences == pytest.approx(1000)
 
 
 def test_a_response_without_a_prior_has_no_noise():
-    noise = power.expected_noise("mcc", pd.DataFrame(), eval_examples=500)
+    noise = power.expected_noise("mcc", pd.DataFrame(), [500])
     assert noise.sd is None
-
-
-def test_detection_rests_on_ordinary_least_squares(raw_config):
-    planned = design(raw_config)
-    fit = sm.OLS(np.random.default_rng(1).standard_normal(54), planned.matrix).fit()
-    assert power.detectable_effects(planned, 0.05).std_errors == pytest.approx(fit.bse / np.sqrt(fit.mse_resid))

@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,9 @@ import pandas as pd
 import pytest
 import yaml
 from altair.utils.schemapi import validate_jsonschema
-from test_claims import judged, some_claims
+from test_claims import some_claims
 
+from finevar.analyses.claims import judge_claims
 from finevar.analyses.fits import FittedStudy, fit_study
 from finevar.commands.figure_jobs import CHARTS
 from finevar.figures import drawing
@@ -98,11 +100,12 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
     """Return studies of every kind by what they are."""
     whole = explored_study(tmp_path_factory.mktemp("study"), study=FACTORS, seeds=(0, 1))
     troubled = explore(simulate(gate={"loss": GATE}, diverged=2))
+    claimed = FittedStudy.of(whole["metrics"], replace(plan_of(FACTORS, list(CENTRE)), claims=some_claims()))
     pair, one = ("amazon", "tweets"), factors(1)
     source = facts(one)
     del source["config"]["baseline"]["dataset"]
     return {
-        COMPLETE: (whole | {"claims": judged(some_claims())[0]}, facts()),
+        COMPLETE: (whole | as_read({"claims": judge_claims(claimed)}), facts()),
         TROUBLED: (troubled, facts()),
         INTERIM: (troubled, facts() | {"interim": True}),
         STOPPED: (explore(simulate(gate=dict.fromkeys(CENTRE, GATE))), facts()),

@@ -25,25 +25,33 @@ def write_run(root: Path, dataset: str, run_id: str, logits: np.ndarray, ids: li
     write_predictions(root / dataset / run_id / "predictions.parquet", logits, LABELS, ids)
 
 
+def read_contributions(runs: pd.DataFrame, response: str, root: Path) -> dict[str, np.ndarray]:
+    return predictions.contributions_of(runs, response, runs, predictions.read_runs(runs, root))
+
+
 def test_contributions_come_in_the_runs_order_by_data_set(tmp_path):
     write_run(tmp_path, "amazon", "a", RIGHT)
     write_run(tmp_path, "amazon", "b", WRONG_ON_FIRST)
     write_run(tmp_path, "tweets", "c", WRONG_ON_FIRST)
     runs = pd.concat([runs_of("b"), runs_of("c", dataset="tweets"), runs_of("a")])
-    found = predictions.read_contributions(runs, "accuracy", tmp_path)
+    found = read_contributions(runs, "accuracy", tmp_path)
     assert list(found) == ["amazon", "tweets"]
     np.testing.assert_array_equal(found["amazon"], [[0, 1, 1, 1], [1, 1, 1, 1]])
     np.testing.assert_array_equal(found["tweets"], [[0, 1, 1, 1]])
-    losses = predictions.read_contributions(runs, "loss", tmp_path)["amazon"]
+    losses = read_contributions(runs, "loss", tmp_path)["amazon"]
     np.testing.assert_allclose(losses[0], [np.log1p(np.exp(2))] + [np.log1p(np.exp(-2))] * 3, rtol=1e-12)
 
 
-def test_a_metric_that_is_no_mean_over_examples_has_none(tmp_path):
-    assert predictions.read_contributions(runs_of("a"), "mcc", tmp_path) == {}
-
-
 def test_no_runs_have_no_contributions(tmp_path):
-    assert predictions.read_contributions(runs_of(), "accuracy", tmp_path) == {}
+    assert read_contributions(runs_of(), "accuracy", tmp_path) == {}
+
+
+def test_runs_without_a_value_are_left_out(tmp_path):
+    write_run(tmp_path, "amazon", "a", RIGHT)
+    write_run(tmp_path, "amazon", "b", WRONG_ON_FIRST)
+    known = runs_of("a", "b")
+    found = predictions.contributions_of(runs_of("b"), "accuracy", known, predictions.read_runs(known, tmp_path))
+    np.testing.assert_array_equal(found["amazon"], [[0, 1, 1, 1]])
 
 
 def test_other_examples_or_another_order_are_refused(tmp_path):
@@ -65,5 +73,5 @@ def test_predictions_that_wait_beside_their_place_are_read_there(tmp_path):
     """As where a submission failed after its evaluation: an interim report has that run, too."""
     write_run(tmp_path, "amazon", "a", RIGHT)
     write_run(tmp_path, "amazon", "b/finished/evaluation", WRONG_ON_FIRST)
-    found = predictions.read_contributions(runs_of("a", "b"), "accuracy", tmp_path)
+    found = read_contributions(runs_of("a", "b"), "accuracy", tmp_path)
     np.testing.assert_array_equal(found["amazon"], [[1, 1, 1, 1], [0, 1, 1, 1]])

@@ -7,6 +7,8 @@ localrules:
 rule fit_regressions:
     input:
         metrics="results/{study}/metrics.parquet",
+        predictions=get_predictions,
+        baselines=get_baseline_predictions(),
     output:
         **analysis_files(tables_of("fit_regressions", found=not TRAINS)),
         csv=get_csv_files("fit_regressions"),
@@ -27,8 +29,7 @@ rule analyse_study:
     input:
         **get_found_inputs(),
         metrics="results/{study}/metrics.parquet",
-        coefficients="results/{study}/analysis/coefficients.parquet",
-        fits="results/{study}/analysis/fits.parquet",
+        effects="results/{study}/analysis/effects.parquet",
         predictions=get_predictions,
         baselines=get_baseline_predictions(),
     output:

@@ -21,6 +21,7 @@ from finevar.statistics.covariance import CLASSICAL, Fit, errors_of, fit_ols
 from finevar.statistics.estimability import obstacle
 from finevar.statistics.optimum import point_contrasts
 from finevar.statistics.regression import Surface, contrasts
+from finevar.statistics.setting_means import mean_contrasts, misses_settings, settings_surface
 from finevar.study.coding import design_matrix, model_matrix
 from finevar.tables import Rows
 
@@ -33,17 +34,22 @@ def against_baseline_rows(surface: Surface) -> Rows:
     """Return, for each tried point, prediction minus baseline with its interval, and one for all points at once.
 
     B0 is one model, which other sentences would treat otherwise and other seeds would not. B1 is subtracted run by run,
-    seed by seed and sentence by sentence, so that what both have in common cancels.
+    seed by seed and sentence by sentence, so that what both have in common cancels. Where the surface misses the
+    points, differences are of their own means.
     """
     points, weights = surface.points["point_id"], point_contrasts(surface, surface.points)
-    rows = []
+    by_means, rows = misses_settings(surface), []
     for name, found in (("B0", against_frozen(surface)), ("B1", fit_matched(surface))):
         who = {"response": surface.response, "baseline": name}
         if isinstance(found, str):
             rows.append(who | {"reason": found})
             continue
-        own = found.padded(weights[:, : len(found.columns)])
-        judged = found.family(own)
+        if by_means:
+            found = settings_surface(found)
+            points, own = found.points["point_id"], mean_contrasts(found)
+        else:
+            own = found.padded(weights[:, : len(found.columns)])
+        judged = found.family(own, only_printed=True)
         low, high = judged.interval(surface.confidence)
         for point, each, *ends in zip(points, contrasts(found, own), low.tolist(), high.tolist(), strict=True):
             one = {name: value for name, value in each._asdict().items() if name != "p_value"}

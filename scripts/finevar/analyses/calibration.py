@@ -19,7 +19,7 @@ from finevar import metrics as scores
 from finevar.analyses.effects import change_weights
 from finevar.analyses.fits import FittedStudy
 from finevar.results.predictions import Predictions
-from finevar.statistics.regression import Surface, contrasts
+from finevar.statistics.regression import THESE_SENTENCES, Surface, contrasts
 from finevar.tables import Rows, as_rows
 
 PARTS = ("loss", "refinement", "calibration_loss")
@@ -101,10 +101,11 @@ def calibration_effect_rows(study: FittedStudy, parts: pd.DataFrame) -> Rows:
     return rows + [{"response": name, "reason": reason.sentence} for name, reason in whole.stopped.items()]
 
 
-def change_row(surface: Surface, factor: str) -> dict[str, float]:
+def change_row(surface: Surface, factor: str) -> dict[str, Any]:
     """Return the change over a factor's range on these sentences: what a part would be on others is not known."""
     change = next(contrasts(surface, change_weights(surface, factor)[None], new_sentences=False))
-    return {"change" if name == "estimate" else name: value for name, value in change._asdict().items()}
+    found = {"change" if name == "estimate" else name: value for name, value in change._asdict().items()}
+    return found | {"population": THESE_SENTENCES}
 
 
 def reliability_rows(parts: pd.DataFrame, found: Mapping[str, Predictions], confidence: float) -> Rows:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from finevar.analyses.effects import leave_open
 from finevar.analyses.fits import SPAN, Claim, FittedStudy
 from finevar.reasons import Reason, Stop, Undecided
 from finevar.statistics.clustered import FEW_SEEDS
@@ -37,7 +38,15 @@ Row = Mapping[str, Any]
 
 
 def judge_claims(study: FittedStudy) -> list[dict[str, Any]]:
-    """Return a row a claim (the table claims), in order; p-values adjusted over all that can be tested (Holm)."""
+    """Return a row a claim (the table claims), in order; a verdict that changes without suspect runs is left open."""
+    rows = claim_rows(study)
+    if study.suspects:
+        leave_open(rows, claim_rows(study.without_suspects()), ("name",), study.suspects)
+    return rows
+
+
+def claim_rows(study: FittedStudy) -> list[dict[str, Any]]:
+    """Return a row a claim, in order; p-values adjusted over all that can be tested (Holm)."""
     surfaces = {surface.response: surface for surface in study.surfaces}
     rows, tested = [], []
     for claim in study.plan.claims:

@@ -17,7 +17,7 @@ import pandas as pd
 from finevar.metrics import towards
 from finevar.statistics.covariance import scores
 from finevar.statistics.optimum import coded_points, region_limit, region_statistic
-from finevar.statistics.regression import Surface, contrasts
+from finevar.statistics.regression import THESE_SENTENCES, Surface, contrasts
 from finevar.statistics.simultaneous import joint_df, t_draws
 from finevar.statistics.slopes import gradient, gradients, sign
 from finevar.tables import Rows
@@ -74,8 +74,9 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
         shares = {f"share_{name}": verdicts.count(name) / len(verdicts) for name in VERDICTS.values()}
         parting = [name for name in ways[a] if {ways[a][name], ways[b][name]} == {"positive", "negative"}]
         rows.append({"place": "summary", "cells": len(verdicts), "factors": ", ".join(parting)} | shares)
+    whom = THESE_SENTENCES if surfaces[0].population else None  # as the products of scores are
     return [
-        {"response_a": surfaces[a].response, "response_b": surfaces[b].response} | row
+        {"response_a": surfaces[a].response, "response_b": surfaces[b].response, "population": whom} | row
         for (a, b), rows in found.items()
         for row in rows
     ]

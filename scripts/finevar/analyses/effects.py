@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,10 @@ from finevar.statistics.simple_effects import SimpleEffects, simple_effects
 from finevar.statistics.verdicts import UNDECIDED, Reading, adjust_families, columns_key, read_family, verdict
 from finevar.study.coding import model_matrix, step_unit
 from finevar.tables import Rows
+from finevar.words.formatting import counted, joined
 
 ALL_DATASETS = ""
+VERDICT_WORDS = {"small": "an effect too small to matter", "effect": "an effect"}
 SEED_ALPHA = 0.10  # below, seeds are taken to change slopes
 
 
@@ -31,7 +33,7 @@ def judged_effects(surfaces: Sequence[Surface]) -> Rows:
     Where a factor's effect is found to differ between data sets, the verdict on all of them is withheld, and rows of
     each data set follow.
     """
-    rows = [row for surface in surfaces for row in effect_rows(surface)]
+    rows = [dict(row) for surface in surfaces for row in effect_rows(surface)]
     by_response = {surface.response: surface for surface in surfaces}
     adjust_families(rows, columns_key(("dataset",)), "fdr_bh", "effect")
     split = {(row["response"], row["factor"]) for row in rows if row["datasets_differ"]}
@@ -54,6 +56,20 @@ def judged(row: dict[str, Any], surface: Surface) -> dict[str, Any]:
     return {"verdict": found, "reason": reason and reason.sentence, "reason_code": reason and reason.code}
 
 
+def leave_open(rows: Rows, again: Rows, columns: Sequence[str], suspects: Mapping[str, Sequence[str]]) -> None:
+    """Leave open, in place, every verdict that is another one without the suspect runs of its response.
+
+    rows, again: with all runs, and without suspect ones. columns: that name a row. suspects: run ids by response.
+    """
+    others = {tuple(row[name] for name in columns): row["verdict"] for row in again}
+    for row in rows:
+        other, runs = others.get(tuple(row[name] for name in columns)), suspects.get(row["response"])
+        if runs and row["verdict"] not in (None, other):
+            which = "it cannot be estimated" if other is None else f"the verdict is {VERDICT_WORDS.get(other, other)}"
+            reason = f"without {counted(len(runs), 'run')} with a suspect residual, {joined(runs)}, {which}"
+            row |= {"verdict": UNDECIDED, "reason": reason, "reason_code": Undecided.SUSPECTS}
+
+
 def open_reason(row: dict[str, Any], surface: Surface) -> Reason:
     """Say why a verdict is open and what would decide it."""
     if surface.smallest_effect is None:
@@ -66,6 +82,7 @@ def open_reason(row: dict[str, Any], surface: Surface) -> Reason:
     return Reason(Undecided.MORE_SENTENCES, "the interval is wide mostly for the test sentences: more would narrow it")
 
 
+@lru_cache(maxsize=16)
 def effect_rows(surface: Surface) -> Rows:
     """Return the effects of one surface, over all data sets and, where there are several, on each."""
     apart = Apart.of(surface)

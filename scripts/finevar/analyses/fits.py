@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.baselines import fit_matched
-from finevar.analyses.effects import judged_effects
+from finevar.analyses.effects import judged_effects, leave_open
 from finevar.analyses.gates import obstacle_sentence, stop_reason
 from finevar.metrics import RESPONSES, smallest_effect
 from finevar.reasons import FAILED, MISSING, Reason, Stop
@@ -30,7 +30,7 @@ from finevar.statistics.regression import (
     fit_surface,
     predicted,
 )
-from finevar.statistics.suspects import without_suspects
+from finevar.statistics.suspects import suspects, without_suspects
 from finevar.statistics.verdicts import adjust_families, columns_key, verdict
 from finevar.study.coding import Codings, Term, codings_of, step_unit, term_group, term_name, terms
 from finevar.tables import Rows
@@ -109,6 +109,7 @@ class FittedStudy:
     surfaces: Sequence[Surface]  # of the responses that pass the gates
     stopped: Mapping[str, Reason]  # what stopped every other response
     outcomes: Outcomes
+    judged: Rows | None = None  # the table effects, where it was made before
 
     @classmethod
     def of(cls, metrics: pd.DataFrame, plan: Plan, outcomes: Outcomes = no_outcomes) -> FittedStudy:
@@ -128,7 +129,19 @@ class FittedStudy:
     @cached_property
     def effects(self) -> Rows:
         """Return the rows of the table effects, with verdicts."""
-        return judged_effects(self.surfaces)
+        if self.judged is not None:
+            return self.judged
+        rows = judged_effects(self.surfaces)
+        if self.suspects:
+            again = judged_effects(self.without_suspects().surfaces)
+            leave_open(rows, again, ("response", "factor", "dataset"), self.suspects)
+        return rows
+
+    @cached_property
+    def suspects(self) -> dict[str, list[str]]:
+        """Return the suspect runs of each response that has some."""
+        found = {each.response: each.runs.loc[suspects(each), "run_id"].tolist() for each in self.surfaces}
+        return {name: runs for name, runs in found.items() if runs}
 
     def without_suspects(self) -> FittedStudy:
         """Return the study with each response fitted without the runs that are suspect in it."""

@@ -90,7 +90,7 @@ def price(surface: Surface, change: np.ndarray, quantile: float) -> dict[str, An
     error = float(surface.read(change[None]).std_error[0])
     reach = quantile * error
     row = {"price": value, "std_error": error, "ci_low": value - reach, "ci_high": value + reach}
-    row["smallest_effect"] = surface.smallest_effect
+    row |= {"population": surface.population, "smallest_effect": surface.smallest_effect}
     if not change.any():
         return row | {"reason": "the same setting is predicted best for both"}
     return row | {"verdict": verdict(surface, 0.0 if value > reach else 1.0, value - reach, value + reach)}

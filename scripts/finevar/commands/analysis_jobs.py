@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from finevar.analyses.claims import judge_claims
 from finevar.analyses.failures import failure_rows
-from finevar.analyses.fits import FittedStudy, Plan, fit_study, no_outcomes
+from finevar.analyses.fits import FittedStudy, Outcomes, Plan, fit_study, no_outcomes
 from finevar.analyses.predictions import compare_predictions
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
@@ -21,16 +22,17 @@ from finevar.jobs.forks import in_forks
 from finevar.jobs.log import FOUND, LOGGER, Job
 from finevar.metrics import ON_CARDS, RESPONSES
 from finevar.parquet import write_table
-from finevar.reasons import FAILED
+from finevar.reasons import FAILED, OK
 from finevar.results import aggregation
-from finevar.results.predictions import read_contribution, read_contributions
-from finevar.results.study_tables import as_table, read_metrics, write_tables
+from finevar.results.predictions import contributions_of, example_contributions, read_predictions, read_runs
+from finevar.results.study_tables import as_table, read_analysis, read_metrics, write_tables
 from finevar.statistics.regression import Sentences
 from finevar.study.paths import LOGS
-from finevar.tables import Rows, are_found
+from finevar.tables import Rows, are_found, as_rows
+from finevar.words.effects import headline
 from finevar.words.findings import recommended_sentence
 from finevar.words.formatting import response_labels
-from finevar.words.wording import headline, ranges_sentence
+from finevar.words.wording import ranges_sentence
 
 
 def aggregate_metrics(job: Job) -> None:
@@ -63,18 +65,24 @@ def aggregate(job: Job, metrics: Sequence[str], trainings: Sequence[str], *, log
 def fitted_study(job: Job) -> FittedStudy:
     """Return a study's runs with a surface of each response."""
     metrics = read_metrics(job.input.metrics)
-    known = no_outcomes if are_found(metrics) else partial(outcomes, job.input.baselines)
+    known = no_outcomes if are_found(metrics) else read_outcomes(metrics, job.input.baselines)
     return FittedStudy.of(metrics, Plan.of(job.params), known)
 
 
-def outcomes(baselines: Sequence[str], runs: pd.DataFrame, response: str) -> tuple[Sentences, Sentences]:
-    """Return what each test sentence contributes to a response, of runs and of the baseline, by data set."""
-    if response not in RESPONSES:  # a part of the loss
-        return {}, {}
-    datasets = set(runs["dataset"])
+def read_outcomes(metrics: pd.DataFrame, baselines: Sequence[str]) -> Outcomes:
+    """Read all predictions once, and return what gives each test sentence's contributions to a response."""
+    finished = metrics[metrics["status"] == OK]
+    found = read_runs(finished)
     files = {Path(path).parts[-2]: path for path in baselines}
-    frozen = {name: read_contribution(files[name], response) for name in files.keys() & datasets}
-    return read_contributions(runs, response), {name: each for name, each in frozen.items() if each is not None}
+    frozen = {name: read_predictions([files[name]]) for name in files.keys() & found.keys()}
+
+    def outcomes(runs: pd.DataFrame, response: str) -> tuple[Sentences, Sentences]:
+        if response not in RESPONSES or RESPONSES[response].each is None:  # a part of the loss, or without any
+            return {}, {}
+        own = {name: example_contributions(each, response)[0] for name, each in frozen.items()}
+        return contributions_of(runs, response, finished, found), own
+
+    return outcomes
 
 
 def fit_regressions(job: Job) -> None:
@@ -108,7 +116,7 @@ ANALYSES = (check_study, explore_study, compare_study, tuning_rows, variability,
 
 def analyse_study(job: Job) -> None:
     """Make every analysis table that the fits are not, several analyses at once."""
-    study = fitted_study(job)
+    study = replace(fitted_study(job), judged=as_rows(read_analysis(job.input.effects)))
     calls = [partial(compare_predictions, study, job.input.baselines)]
     calls += [partial(analysis, study) for analysis in ANALYSES]
     if are_found(study.metrics):
@@ -122,4 +130,3 @@ def analyse_study(job: Job) -> None:
         chosen.setdefault(row["response"], {})[row["factor"]] = row["recommended"]
     if sentence := recommended_sentence(chosen, response_labels(study.metrics, study.plan.responses)):
         LOGGER.log(FOUND, "%s", sentence)
-

@@ -154,7 +154,8 @@ def model_card(
         best=best,
         label=labels[choice.response],
         setting=settings_text({name: run[name] for name in choice.factors}),
-        band=f"{percent(confidence)} band over all tried settings {interval(best['ci_low'], best['ci_high'])}",
+        band=f"{percent(confidence)} band over all tried settings, for {best['population']}: "
+        f"{interval(best['ci_low'], best['ci_high'])}",
         metrics=[
             (sentence_case(labels[name]), number(value), "" if errors[name] is None else significant(errors[name]))
             for name, value in values.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,8 @@ import pandas as pd
 
 from finevar.figures.palette import HUES, VERDICT_COLOURS, VERDICT_SHAPES
 from finevar.study.coding import Coding
+from finevar.words.effects import VERDICTS
 from finevar.words.formatting import axis_title, factor_label
-from finevar.words.wording import VERDICTS
 
 TINY = "format(datum.value, '.3~e')"
 PLAIN = "format(datum.value, ',.6~r')"
@@ -72,14 +73,15 @@ def by_verdict(verdicts: pd.Series) -> tuple[alt.Color, alt.Shape]:
     colours, shapes = (
         alt.Scale(domain=domain, range=values[: len(domain)]) for values in (VERDICT_COLOURS, VERDICT_SHAPES)
     )
-    legend = alt.Legend(title="verdict")
+    words = f"{json.dumps(VERDICTS)}[datum.label] || datum.label"
+    legend = alt.Legend(title="verdict", labelExpr=words)
     return alt.Color("verdict:N", scale=colours, legend=legend), alt.Shape("verdict:N", scale=shapes)
 
 
-def by_dataset(names: Sequence[str], alone: str, **legend: Any) -> Any:
+def by_dataset(names: Sequence[str], alone: str, **legend: Any) -> alt.Color | alt.ColorValue:
     """Return the colour of data sets; alone: that of a single one."""
     if len(names) < 2:
-        return alt.value(alone)
+        return alt.ColorValue(alone)
     hues = list(itertools.islice(itertools.cycle(HUES), len(names)))
     scale = alt.Scale(domain=list(names), range=hues)
     return alt.Color("dataset:N", scale=scale, legend=alt.Legend(title="data set", **legend))

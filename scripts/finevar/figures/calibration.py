@@ -10,7 +10,7 @@ import pandas as pd
 
 from finevar.analyses.calibration import PARTS
 from finevar.figures.axes import number_tips
-from finevar.figures.drawing import lean, note_chart, styled
+from finevar.figures.drawing import Picture, layered, lean, note_chart, stacked
 from finevar.figures.palette import BLUE, GREY, GRID, INK, QUIET, VERMILION, WIDTH
 from finevar.study.coding import Codings
 from finevar.words.formatting import counted, factor_label
@@ -35,7 +35,7 @@ ALTERNATIVE = (
 )
 
 
-def calibration_chart(effects: pd.DataFrame, reliability: pd.DataFrame, factors: Codings) -> alt.TopLevelMixin:
+def calibration_chart(effects: pd.DataFrame, reliability: pd.DataFrame, factors: Codings) -> Picture:
     """Draw the changes of the loss's parts by factor, and a panel of reliability curves for each of the data sets.
 
     effects: the table of calibration effects, without rows to draw where a gate stopped it.
@@ -49,11 +49,8 @@ def calibration_chart(effects: pd.DataFrame, reliability: pd.DataFrame, factors:
         panels.append(reliability_panel(shown[shown["dataset"] == name], title, first=number == 0))
     if not panels:
         return note_chart("No calibration: no model has predictions.")
-    apart = {"color": "independent", "shape": "independent", "strokeDash": "independent"}
-    rows = [
-        alt.hconcat(*panels[start : start + 2], spacing=24).resolve_scale(**apart) for start in range(0, len(panels), 2)
-    ]
-    return styled(alt.vconcat(*rows, spacing=20).resolve_scale(**apart))
+    apart = {"scale": dict.fromkeys(("color", "shape", "strokeDash"), "independent")}
+    return stacked(panels, 2, across=24, resolve=apart)
 
 
 def caption(reliability: pd.DataFrame, runs: int, confidence: float) -> str:
@@ -63,7 +60,7 @@ def caption(reliability: pd.DataFrame, runs: int, confidence: float) -> str:
     seeds = reliability.loc[reliability["group"] != "baseline", "models"]
     pooled = f", all {int(seeds.max())} seeds of a point pooled" if len(seeds) and seeds.max() > 1 else ""
     return (
-        f"Left: change of the loss from a factor's lowest to its highest level, the others at their centre, by the "
+        f"Left: change of the loss from a factor's lowest to its highest level, the others mid-range, by the "
         f"surfaces fitted to {counted(runs, 'run')}; the change of the loss is the sum of those of its two parts. Bars "
         f"are {percent(confidence)} intervals. Right{some}: share of right predictions in bins of 0.1 of the predicted "
         f"class's probability{pooled}; below the diagonal a model is overconfident. Bars are {percent(confidence)} "
@@ -75,7 +72,7 @@ def caption(reliability: pd.DataFrame, runs: int, confidence: float) -> str:
 # Panels ---------------------------------------------------------------------------------------------------------------
 
 
-def changes_panel(changes: pd.DataFrame, factors: Codings) -> alt.LayerChart:
+def changes_panel(changes: pd.DataFrame, factors: Codings) -> Picture:
     """Draw a bar with its interval for each part of the loss, by factor."""
     names = [factor_label(name) for name in factors]
     rows = changes.assign(factor=changes["factor"].map(factor_label), part=changes["response"].map(PART_LABELS))
@@ -93,17 +90,17 @@ def changes_panel(changes: pd.DataFrame, factors: Codings) -> alt.LayerChart:
     )
     tips = [alt.Tooltip("factor:N"), alt.Tooltip("part:N"), *number_tips(change="change", ci_low="from", ci_high="to")]
     tips.append(alt.Tooltip("p_value:Q", title="p", format=".3~g"))
-    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=QUIET).encode(x="zero:Q")
+    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=QUIET).encode(x=alt.X("zero:Q"))
     bars = base.mark_bar(opacity=0.75).encode(
         x=alt.X("change:Q", axis=x_axis), y=y, yOffset=offset, color=colour, tooltip=tips
     )
-    spans = base.mark_rule(color=INK, strokeWidth=1.5).encode(x="ci_low:Q", x2="ci_high:Q", y=y, yOffset=offset)
-    return alt.layer(bars, spans, zero).properties(
-        width=PANEL - 60, height=HEIGHT, title="Change of the loss and its parts"
+    spans = base.mark_rule(color=INK, strokeWidth=1.5).encode(
+        x=alt.X("ci_low:Q"), x2=alt.X2("ci_high:Q"), y=y, yOffset=offset
     )
+    return layered(bars, spans, zero, width=PANEL - 60, height=HEIGHT, title="Change of the loss and its parts")
 
 
-def reliability_panel(rows: pd.DataFrame, title: str, *, first: bool) -> alt.LayerChart:
+def reliability_panel(rows: pd.DataFrame, title: str, *, first: bool) -> Picture:
     """Draw the share of right predictions over the confidence for each group, with the diagonal.
 
     first: whether this panel bears the legend.
@@ -128,13 +125,12 @@ def reliability_panel(rows: pd.DataFrame, title: str, *, first: bool) -> alt.Lay
         .encode(x=alt.X("at:Q", scale=across), y=alt.Y("at:Q", scale=up))
     )
     spans = base.mark_rule(opacity=0.45, strokeWidth=1.4).encode(
-        x=x, y=alt.Y("ci_low:Q", scale=up), y2="ci_high:Q", color=colour
+        x=x, y=alt.Y("ci_low:Q", scale=up), y2=alt.Y2("ci_high:Q"), color=colour
     )
     lines = base.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour, strokeDash=dash)
     size = alt.Size("share:Q", scale=alt.Scale(domain=[0, 1], range=[30, 240]), legend=None)
     marks = base.mark_point(filled=True, opacity=1).encode(x=x, y=y, color=colour, shape=shape, size=size, tooltip=tips)
-    layers = alt.layer(diagonal, spans, lines, marks)
-    return layers.properties(width=PANEL, height=HEIGHT, title=title)
+    return layered(diagonal, spans, lines, marks, width=PANEL, height=HEIGHT, title=title)
 
 
 def axis(title: str) -> alt.Axis:

@@ -22,7 +22,7 @@ from finevar.figures.axes import (
     padded,
     scale_type,
 )
-from finevar.figures.drawing import by_response, lean, note_chart, styled, zero_rule
+from finevar.figures.drawing import Picture, by_response, layered, lean, note_chart, stacked, zero_rule
 from finevar.figures.palette import BLUE, GRID, INK, QUIET, WIDTH
 from finevar.study.coding import Coding, Codings
 from finevar.words.formatting import (
@@ -40,7 +40,7 @@ MOST_LINES = 1_000  # beyond, single runs' lines would only be a cloud
 MOST_LINE_ROWS = 4_000  # beyond, lines are of fewer points, which no eye can see
 
 
-def coefficients_chart(coefficients: pd.DataFrame) -> alt.Chart:
+def coefficients_chart(coefficients: pd.DataFrame) -> Picture:
     """Draw the absolute framework's coded estimates with their intervals, one panel a response.
 
     Intercept and blocks are left out: they say where a response lies, not what moves it.
@@ -54,7 +54,7 @@ def coefficients_chart(coefficients: pd.DataFrame) -> alt.Chart:
     return by_response(rows, partial(forest_panel, terms))
 
 
-def forest_panel(terms: Sequence[str], rows: pd.DataFrame, columns: int, first: bool) -> alt.Chart:
+def forest_panel(terms: Sequence[str], rows: pd.DataFrame, columns: int, first: bool) -> Picture:
     """Draw one response's estimates, verdict shown by colour and by shape; the first of a row names the terms."""
     label = response_label(rows["response"].iloc[0])
     y_axis = alt.Axis(title=None, labels=first, ticks=False, domain=False, grid=True, gridColor=GRID, labelLimit=260)
@@ -65,24 +65,26 @@ def forest_panel(terms: Sequence[str], rows: pd.DataFrame, columns: int, first: 
     colour, shape = by_verdict(rows["verdict"])
     title = f"change in {label} per coded unit"
     estimates = alt.X("estimate:Q", title=title, axis=alt.Axis(tickCount=4, grid=False, labelFlush=False))
-    lines = base.mark_rule(strokeWidth=1.6).encode(x=alt.X("ci_low:Q", title=title), x2="ci_high:Q", y=y, color=colour)
+    lines = base.mark_rule(strokeWidth=1.6).encode(
+        x=alt.X("ci_low:Q", title=title), x2=alt.X2("ci_high:Q"), y=y, color=colour
+    )
     points = base.mark_point(filled=True, size=64, opacity=1).encode(
         x=estimates, y=y, color=colour, shape=shape, tooltip=tips
     )
-    layers = alt.layer(zero_rule("x"), lines, points)
-    return layers.properties(width=(WIDTH - 130) // columns - 30, height=alt.Step(22), title=label)
+    width = (WIDTH - 130) // columns - 30
+    return layered(zero_rule("x"), lines, points, width=width, height=alt.Step(22), title=label)
 
 
-def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: Codings) -> alt.Chart:
+def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: Codings) -> Picture:
     """Draw each response's predicted profile along each factor, with its band, over the observed runs and cell means.
 
-    profiles: predictions with the other factors at the centre. metrics: the aggregate, one row a run.
+    profiles: predictions with the other factors mid-range. metrics: the aggregate, one row a run.
     """
     responses = list(dict.fromkeys(profiles["response"]))
     if not responses:
         return note_chart("No profiles: every response was stopped by a gate.")
     runs = metrics[metrics["status"] == "ok"]
-    rows = []
+    panels = []
     for response in responses:
         cells = runs.groupby(["dataset", *factors], as_index=False, dropna=False)[[response]].mean()
         profile = profiles[profiles["response"] == response]
@@ -91,7 +93,7 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: C
         scale = alt.Scale(domain=list(domain), zero=False, nice=False)
         first = alt.Axis(title=title + response_unit(response), labels=True, ticks=True, tickCount=5)
         others = alt.Axis(title=None, labels=False, ticks=False, tickCount=5)
-        panels = [
+        panels += [
             profile_panel(
                 profile[profile["factor"] == factor],
                 runs[[factor, "dataset", "seed", response]],
@@ -102,13 +104,12 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: C
             )
             for factor, coding in factors.items()
         ]
-        rows.append(alt.hconcat(*panels, spacing=14))
-    return styled(alt.vconcat(*rows, spacing=22))
+    return stacked(panels, len(factors), across=14, down=22)
 
 
 def profile_panel(
     profile: pd.DataFrame, runs: pd.DataFrame, cells: pd.DataFrame, *, y: Mapping[str, Any], coding: Coding, width: int
-) -> alt.Chart:
+) -> Picture:
     """Draw one response along one factor: runs as dots, cell means as rings, the profile as a line with its band.
 
     runs: the factor in the first column, the response in the last.
@@ -118,18 +119,18 @@ def profile_panel(
     x = {"scale": factor_scale(coding, [*coding.levels, *runs[factor]]), "axis": factor_axis(factor, coding)}
     along = alt.X("value:Q", **x)
     tips = [level_tip("value", factor, coding), *number_tips(predicted="predicted", ci_low="from", ci_high="to")]
-    band = line.mark_area(opacity=0.2, color=BLUE).encode(x=along, y=alt.Y("ci_low:Q", **y), y2="ci_high:Q")
+    band = line.mark_area(opacity=0.2, color=BLUE).encode(x=along, y=alt.Y("ci_low:Q", **y), y2=alt.Y2("ci_high:Q"))
     curve = line.mark_line(color=BLUE, strokeWidth=2.2).encode(x=along, y=alt.Y("predicted:Q", **y), tooltip=tips)
     hue = by_dataset(sorted(runs["dataset"].unique()), QUIET)
     place = {"x": alt.X(f"{factor}:Q", **x), "y": alt.Y(f"{response}:Q", **y), "color": hue}
     seen = [alt.Tooltip("dataset:N"), level_tip(factor, factor, coding), *number_tips(**{response: response})]
     dots = alt.Chart(lean(runs)).mark_circle(size=11, opacity=0.45)
     rings = alt.Chart(lean(cells)).mark_point(size=34, strokeWidth=1, opacity=0.8).encode(**place, tooltip=seen)
-    layers = alt.layer(dots.encode(**place, tooltip=[*seen, alt.Tooltip("seed:N")]), rings, band, curve)
-    return layers.properties(width=max(width, 90), height=170)
+    dots = dots.encode(**place, tooltip=[*seen, alt.Tooltip("seed:N")])
+    return layered(dots, rings, band, curve, width=max(width, 90), height=170)
 
 
-def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> alt.Chart:
+def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> Picture:
     """Draw training loss by epoch: a thin line a run, a bold mean; coloured by the first factor, facets by the second.
 
     Where epochs is a factor, means are taken apart by it, since a run's schedule depends on its length.
@@ -155,8 +156,7 @@ def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> al
     if several:
         headers["row"] = alt.Row("dataset:N", header=alt.Header(**style))
     data = lean(rows)
-    chart = panel.properties(data=data) if not headers else panel.facet(data=data, **headers).resolve_scale(x="shared")
-    return styled(chart)
+    return panel.properties(data=data) if not headers else panel.facet(data=data, **headers).resolve_scale(x="shared")
 
 
 def thinned(rows: pd.DataFrame) -> pd.DataFrame:
@@ -180,7 +180,8 @@ def curves_panel(rows: pd.DataFrame, first: str, coding: Coding, apart: Sequence
     layers = []
     if "run_id" in rows:
         lines = alt.Chart().mark_line(strokeWidth=0.7, opacity=0.4, aria=False)
-        layers.append(lines.encode(x=x, y="loss:Q", color=colour, detail="run_id:N", tooltip=[*tips, "run_id:N"]))
+        own = {"y": alt.Y("loss:Q"), "detail": alt.Detail("run_id:N"), "tooltip": [*tips, alt.Tooltip("run_id:N")]}
+        layers.append(lines.encode(x=x, color=colour, **own))
     y = alt.Y("mean(loss):Q", title="training loss (nats)", scale=alt.Scale(zero=False))
     tips.append(alt.Tooltip("mean(loss):Q", title="mean loss", format=".4~f"))
     means = alt.Chart().mark_line(strokeWidth=2.4).encode(x=x, y=y, color=colour, detail=detail, tooltip=tips)

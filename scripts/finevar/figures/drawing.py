@@ -1,7 +1,11 @@
-"""What all figures share: palette, type, axes in natural units, and the files that a figure becomes."""
+"""What all figures share: their rows, how panels are joined, and the files that a figure becomes.
+
+Channels are given as Altair's classes, alt.X2("high:Q"): for a bare string it first searches all that it has.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,27 +23,48 @@ from finevar.figures.palette import MOST_COLUMNS, QUIET, STYLE, WIDTH
 from finevar.files import read_json, write_bytes
 
 GRADIENT = re.compile(r"\bgradient_(\d+)\b")  # Vega's names of colour scales
+# A chart of Altair's, or several in Vega-Lite's own form: Altair's copies all parts anew each time that it joins some.
+Picture = alt.TopLevelMixin | dict[str, Any]
 
 
-def lean(rows: pd.DataFrame) -> pd.DataFrame:
-    """Round numbers to five digits, more than any figure can show, so that a file stays small."""
-    floats = rows.select_dtypes("float").columns
-    rounded = {name: [value if pd.isna(value) else float(f"{value:.5g}") for value in rows[name]] for name in floats}
-    return rows.assign(**rounded).reset_index(drop=True)
+def lean(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return rows as a chart's data, numbers of five digits, more than any figure can show, so that a file stays small.
+
+    As plain values, which Altair takes as they are; a table's columns it would look at and convert, chart by chart.
+    """
+    columns = [list(map(lean_value, rows[name].tolist())) for name in rows]
+    return {"values": [dict(zip(rows, row, strict=True)) for row in zip(*columns, strict=True)]}
 
 
-def stacked(panels: Sequence[alt.Chart], columns: int) -> alt.VConcatChart:
-    """Set panels in rows of some columns."""
-    rows = [alt.hconcat(*panels[start : start + columns], spacing=16) for start in range(0, len(panels), columns)]
-    return alt.vconcat(*rows, spacing=20)
+def lean_value(value: Any) -> Any:
+    """Return one value as a figure holds it; what is missing or infinite is None."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}") if math.isfinite(value) else None
+    return None if value is pd.NA else value
 
 
-def by_response(rows: pd.DataFrame, panel: Callable[..., alt.TopLevelMixin]) -> alt.TopLevelMixin:
+def layered(*layers: alt.Chart, **properties: Any) -> Picture:
+    """Lay charts over each other."""
+    return {"layer": layers, **properties}
+
+
+def beside(panels: Sequence[Picture], spacing: int, **properties: Any) -> Picture:
+    """Set panels in a row, so many pixels apart."""
+    return {"hconcat": panels, "spacing": spacing, **properties}
+
+
+def stacked(panels: Sequence[Picture], columns: int, across: int = 16, down: int = 20, **properties: Any) -> Picture:
+    """Set panels in rows of some columns, so many pixels apart; the properties are of each row and of the whole."""
+    rows = [beside(panels[at : at + columns], across, **properties) for at in range(0, len(panels), columns)]
+    return {"vconcat": rows, "spacing": down, **properties}
+
+
+def by_response(rows: pd.DataFrame, panel: Callable[..., Picture]) -> Picture:
     """Draw a panel for each response: panel(its rows, how many stand in a row of them, whether it begins one)."""
     parts = [part for _, part in rows.groupby("response", sort=False)]
     columns = min(len(parts), MOST_COLUMNS)
     panels = [panel(part, columns, number % columns == 0) for number, part in enumerate(parts)]
-    return styled(stacked(panels, columns))
+    return stacked(panels, columns)
 
 
 def zero_rule(channel: str, **encoded: Any) -> alt.Chart:
@@ -48,16 +73,10 @@ def zero_rule(channel: str, **encoded: Any) -> alt.Chart:
     return at.encode({"x": alt.X, "y": alt.Y}[channel]("zero:Q", **encoded))
 
 
-def note_chart(text: str) -> alt.Chart:
+def note_chart(text: str) -> Picture:
     """Draw a sentence where there is nothing to plot."""
-    note = alt.Chart(alt.Data(values=[{"text": text}])).mark_text(fontSize=13, color=QUIET).encode(text="text:N")
-    return styled(note.properties(width=WIDTH, height=60))
-
-
-def styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
-    """Give a figure the report's type, ink and spacing, in place: each of Altair's own methods copies all of it."""
-    chart.config = alt.Config(**STYLE)
-    return chart
+    note = alt.Chart(alt.Data(values=[{"text": text}])).mark_text(fontSize=13, color=QUIET)
+    return note.encode(text=alt.Text("text:N")).properties(width=WIDTH, height=60)
 
 
 @dataclass(frozen=True)
@@ -84,9 +103,9 @@ def unchecked() -> AbstractContextManager[None]:
     return schemapi.debug_mode(False)
 
 
-def draw(chart: alt.TopLevelMixin) -> Drawing:
+def draw(picture: Picture) -> Drawing:
     """Draw a figure: once, since each start of Vega takes far longer than to turn its SVG into another format."""
-    spec = specification(chart)
+    spec = specification(picture)
     svg = vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version())
     numbers = sorted(set(map(int, GRADIENT.findall(svg))))  # counted on from one figure of a process to the next
     return Drawing(spec, GRADIENT.sub(lambda found: f"gradient_{numbers.index(int(found[1]))}", svg))
@@ -110,10 +129,22 @@ def program() -> str:
     return vl_convert.javascript_bundle(vl_version=vega_lite_version())
 
 
-def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
-    """Return a figure's Vega-Lite specification, however many rows it holds."""
-    with alt.data_transformers.enable("default", max_rows=None):
-        return chart.to_dict(validate=False)
+def specification(picture: Picture) -> dict[str, Any]:
+    """Return a figure's Vega-Lite specification, in the report's type, ink and spacing."""
+    datasets: dict[str, Any] = {}
+    drawn = plain(picture, datasets)
+    return {"$schema": alt.SCHEMA_URL, "config": STYLE, "datasets": datasets, **drawn}
+
+
+def plain(part: Any, datasets: dict[str, Any]) -> Any:
+    """Return a part of a picture as plain values; the rows of its charts are added to the data sets, by name."""
+    if isinstance(part, alt.TopLevelMixin):
+        return part.to_dict(validate=False, context={"datasets": datasets, "top_level": False})
+    if isinstance(part, alt.SchemaBase):
+        return part.to_dict(validate=False)
+    if isinstance(part, Mapping):
+        return {name: plain(value, datasets) for name, value in part.items()}
+    return [plain(value, datasets) for value in part] if isinstance(part, list | tuple) else part
 
 
 def vega_lite_version() -> str:

@@ -7,32 +7,36 @@ import numpy as np
 import pandas as pd
 
 from finevar.figures.axes import by_verdict, number_tips, padded
-from finevar.figures.drawing import by_response, lean, note_chart, zero_rule
+from finevar.figures.drawing import Picture, by_response, layered, lean, note_chart, zero_rule
 from finevar.figures.palette import FAINT, WIDTH
-from finevar.words.formatting import factor_label, response_label
+from finevar.words.effects import effect_label, separate
+from finevar.words.formatting import response_label
 from finevar.words.numbers import level
 
 LABELS = 150  # pixels for the factors' names
 
 
-def effects_chart(effects: pd.DataFrame) -> alt.Chart:
+def effects_chart(effects: pd.DataFrame) -> Picture:
     """Draw the change of each metric over each factor's levels with its interval, a panel a metric.
 
-    The grey band is what counts as negligible: the smallest effect of interest to either side of zero.
+    The thin line is what the intervals at all settings reach over; the grey band is the smallest effect of interest to
+    either side of zero.
     """
-    rows = effects.dropna(subset="change")
+    rows = separate(effects.dropna(subset="change"))
     if rows.empty:
         return note_chart("No effects: every response was stopped by a gate.")
     ends = [f"{level(low)} to {level(high)}" for low, high in zip(rows["from_level"], rows["to_level"], strict=True)]
-    rows = rows.assign(label=rows["factor"].map(factor_label), levels=ends, verdict=rows["verdict"].fillna("none"))
+    rows = rows.assign(
+        label=list(map(effect_label, rows.to_dict("records"))), levels=ends, verdict=rows["verdict"].fillna("none")
+    )
     return by_response(rows, effects_panel)
 
 
-def effects_panel(rows: pd.DataFrame, columns: int, first: bool) -> alt.Chart:
+def effects_panel(rows: pd.DataFrame, columns: int, first: bool) -> Picture:
     """Draw one metric's effects, the verdict shown by colour and by shape; the first of a row names the factors."""
     label, factors = response_label(rows["response"].iloc[0]), list(dict.fromkeys(rows["label"]))
     smallest = rows["smallest_effect"].iloc[0]
-    reach = pd.Series([*rows["ci_low"], *rows["ci_high"], smallest, -smallest, 0.0])
+    reach = pd.Series([*rows["simple_low"], *rows["simple_high"], smallest, -smallest, 0.0])
     x = {
         "scale": alt.Scale(domain=list(padded(reach.dropna())), nice=False, zero=False),
         "axis": alt.Axis(title=f"change in {label}", tickCount=4, grid=False, labelFlush=False),
@@ -42,15 +46,21 @@ def effects_panel(rows: pd.DataFrame, columns: int, first: bool) -> alt.Chart:
     colour, shape = by_verdict(rows["verdict"])
     tips = [alt.Tooltip("label:N", title="factor"), alt.Tooltip("levels:N")]
     tips += [*number_tips(change="change", ci_low="from", ci_high="to"), alt.Tooltip("verdict:N")]
-    base = alt.Chart(lean(rows[["label", "levels", "change", "ci_low", "ci_high", "verdict"]]))
-    lines = base.mark_rule(strokeWidth=2).encode(x=alt.X("ci_low:Q", **x), x2="ci_high:Q", y=y, color=colour)
+    used = ["label", "levels", "change", "ci_low", "ci_high", "simple_low", "simple_high", "verdict"]
+    base = alt.Chart(lean(rows[used]))
+    spans, lines = (
+        base.mark_rule(strokeWidth=width).encode(
+            x=alt.X(f"{ends}_low:Q", **x), x2=alt.X2(f"{ends}_high:Q"), y=y, color=colour
+        )
+        for ends, width in (("simple", 0.75), ("ci", 2))
+    )
     points = base.mark_point(filled=True, size=90, opacity=1).encode(
         x=alt.X("change:Q", **x), y=y, color=colour, shape=shape, tooltip=tips
     )
-    layers = [zero_rule("x", **x), lines, points]
+    layers = [zero_rule("x", **x), spans, lines, points]
     if np.isfinite(smallest):
         ends = alt.Data(values=[{"low": -float(smallest), "high": float(smallest)}])
         band = alt.Chart(ends).mark_rect(color=FAINT, opacity=0.75)
-        layers.insert(0, band.encode(x=alt.X("low:Q", **x), x2="high:Q"))
+        layers.insert(0, band.encode(x=alt.X("low:Q", **x), x2=alt.X2("high:Q")))
     width = (WIDTH - LABELS) // columns - 24
-    return alt.layer(*layers).properties(width=width, height=alt.Step(38), title=label)
+    return layered(*layers, width=width, height=alt.Step(38), title=label)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.figures.axes import factor_axis, level_tip, number_tips, scale_type
-from finevar.figures.drawing import lean, note_chart, stacked, styled
+from finevar.figures.drawing import Picture, layered, lean, note_chart, stacked
 from finevar.figures.palette import INK, QUIET, VERMILION, WIDTH
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.study.coding import Coding, Codings
@@ -21,7 +21,7 @@ from finevar.words.formatting import held_label, response_label, response_labels
 
 def surface_chart(
     surface: pd.DataFrame, metrics: pd.DataFrame, response: str, factors: Codings, baseline: Mapping[str, Any]
-) -> alt.Chart:
+) -> Picture:
     """Draw one response's predicted surface over every pair of factors, design points and baseline on top.
 
     surface: predictions on a grid for each pair. baseline: the baseline's own settings; drawn where they lie inside.
@@ -43,8 +43,8 @@ def surface_chart(
         layers.append(marks(runs, x, y, response, factors, baseline))
         held = next((text for text in grid["held"] if text and not pd.isna(text)), None)
         title = alt.TitleParams(held_label(held) if held else "", fontSize=11, fontWeight="normal", color=QUIET)
-        panels.append(alt.layer(*layers).properties(width=size, height=min(size, 240), title=title))
-    return styled(stacked(panels, columns))
+        panels.append(layered(*layers, width=size, height=min(size, 240), title=title))
+    return stacked(panels, columns)
 
 
 def heat_map(grid: pd.DataFrame, factors: Codings, label: str, response: str, domain: Sequence[float]) -> alt.Chart:
@@ -65,9 +65,9 @@ def heat_map(grid: pd.DataFrame, factors: Codings, label: str, response: str, do
         .mark_rect(aria=False)
         .encode(
             x=alt.X("x_low:Q", scale=plane_scale(cells, "x", factors[x]), axis=factor_axis(x, factors[x])),
-            x2="x_high:Q",
+            x2=alt.X2("x_high:Q"),
             y=alt.Y("y_low:Q", scale=plane_scale(cells, "y", factors[y]), axis=factor_axis(y, factors[y])),
-            y2="y_high:Q",
+            y2=alt.Y2("y_high:Q"),
             color=alt.Color("predicted:Q", scale=colour, legend=legend),
             tooltip=tips,
         )
@@ -104,12 +104,13 @@ def contours(grid: pd.DataFrame, factors: Codings, domain: Sequence[float]) -> l
     if lines.empty:
         return []
     places = label_places(lines, heights)
+    at = {"x": alt.X("x:Q"), "y": alt.Y("y:Q")}
     drawn = (
         alt.Chart(lean(lines[["x", "y", "line"]].assign(step=range(len(lines)))))
         .mark_line(color="white", strokeWidth=0.9, opacity=0.75, aria=False)
-        .encode(x="x:Q", y="y:Q", detail="line:N", order="step:Q")
+        .encode(**at, detail=alt.Detail("line:N"), order=alt.Order("step:Q"))
     )
-    named = alt.Chart(lean(places)).encode(x="x:Q", y="y:Q", text="text:N")
+    named = alt.Chart(lean(places)).encode(**at, text=alt.Text("text:N"))
     halo = named.mark_text(fontSize=9, stroke="white", strokeWidth=2.5, strokeJoin="round", opacity=0.85, aria=False)
     return [drawn, halo, named.mark_text(fontSize=9, color=INK, aria=False)]
 
@@ -178,7 +179,7 @@ def marks(
         y=alt.Y(f"{y}:Q"),
         shape=alt.Shape("kind:N", scale=shapes, legend=legend),
         stroke=alt.Stroke("kind:N", scale=strokes, legend=legend),
-        fill=alt.condition(is_baseline, alt.value(VERMILION), alt.value("white")),
-        size=alt.condition(is_baseline, alt.value(110), alt.value(34)),
+        fill=alt.FillValue("white", condition={"test": is_baseline, "value": VERMILION}),
+        size=alt.SizeValue(34, condition={"test": is_baseline, "value": 110}),
         tooltip=tips,
     )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from finevar.analyses.pareto import ALL_DATASETS, nondominated
 from finevar.figures.axes import level_tip, number_tips, padded
-from finevar.figures.drawing import lean, note_chart, styled
+from finevar.figures.drawing import Picture, beside, layered, lean, note_chart
 from finevar.figures.palette import BLUE, GREY, INK, VERMILION, WIDTH
 from finevar.metrics import SECONDS, towards
 from finevar.study.coding import Codings
@@ -20,17 +20,17 @@ from finevar.words.numbers import is_missing, percent
 
 PLACES = {  # with their colour and shape
     "on the front": (BLUE, "circle"),
-    "beaten on the means": (GREY, "square"),
+    "dominated on the means": (GREY, "square"),
     "shown to be dominated": (VERMILION, "triangle-up"),
 }
 FIRST_PAIR = ["accuracy", "loss"]  # drawn against each other where both are traded off
 LEAST_ROOM = 1.05  # beside the seconds, as a factor, where all runs take the same
-ALTERNATIVE = "Every tried point in two metrics, marked by whether another one beats it; the tables list the same."
+ALTERNATIVE = "Every setting tried in two metrics, marked by whether one dominates it; the tables list the same."
 
 
 def tradeoffs_chart(
     pareto: pd.DataFrame, pareto_points: pd.DataFrame, metrics: pd.DataFrame, factors: Codings
-) -> alt.Chart:
+) -> Picture:
     """Draw the points' means in two metrics, and the first of them against seconds of training.
 
     Accuracy and loss where both are traded off, else the config's first two; of several data sets the mean over them.
@@ -42,7 +42,7 @@ def tradeoffs_chart(
     titles = response_labels(metrics, [name for pair in pairs for name in pair]) | {SECONDS: "seconds of training"}
     width = WIDTH // 2 - 75
     panels = [panel(shown, pair, titles, factors, width) for pair in pairs]
-    return styled(alt.hconcat(*panels, spacing=30))
+    return beside(panels, 30)
 
 
 def drawn_dataset(datasets: pd.Series) -> str:
@@ -75,10 +75,10 @@ def drawn_points(
 
 def place_of(row: Mapping[str, Any]) -> str:
     """Say in words where a point stands."""
-    front, beaten, dominated = PLACES
+    front, on_means, dominated = PLACES
     if row["efficient"]:
         return front
-    return dominated if not is_missing(row["verdict"]) and row["verdict"] == "dominated" else beaten
+    return dominated if not is_missing(row["verdict"]) and row["verdict"] == "dominated" else on_means
 
 
 def drawn_pairs(responses: Sequence[str], known: Sequence[str]) -> list[list[str]]:
@@ -89,9 +89,7 @@ def drawn_pairs(responses: Sequence[str], known: Sequence[str]) -> list[list[str
     return pairs + ([[first[0], SECONDS]] if SECONDS in known else [])
 
 
-def panel(
-    shown: pd.DataFrame, pair: Sequence[str], titles: Mapping[str, str], factors: Codings, width: int
-) -> alt.LayerChart:
+def panel(shown: pd.DataFrame, pair: Sequence[str], titles: Mapping[str, str], factors: Codings, width: int) -> Picture:
     """Draw the points in two metrics with their standard errors, and the line of those that none beats in the two."""
     x_name, y_name = pair
     kept = shown.assign(**{f"{name}_{end}": span for name in pair for end, span in spans(shown, name)})
@@ -111,16 +109,16 @@ def panel(
     best = nondominated(np.column_stack([towards(name) * shown[name] for name in pair]))
     front = alt.Chart(lean(shown[best][list(pair)].sort_values(list(pair)))).mark_line(color=INK, strokeWidth=1)
     x_mean, y_mean = alt.X(f"{x_name}:Q", **x), alt.Y(f"{y_name}:Q", **y)
-    layers = [front.encode(x=x_mean, y=y_mean, order=f"{x_name}:Q")]
+    layers = [front.encode(x=x_mean, y=y_mean, order=alt.Order(f"{x_name}:Q"))]
     if shown[f"{x_name}_se"].notna().all():
         bars = base.mark_rule(strokeWidth=0.8, opacity=0.25)
         layers += [
-            bars.encode(x=alt.X(f"{x_name}_low:Q", **x), x2=f"{x_name}_high:Q", y=y_mean, color=colour),
-            bars.encode(x=x_mean, y=alt.Y(f"{y_name}_low:Q", **y), y2=f"{y_name}_high:Q", color=colour),
+            bars.encode(x=alt.X(f"{x_name}_low:Q", **x), x2=alt.X2(f"{x_name}_high:Q"), y=y_mean, color=colour),
+            bars.encode(x=x_mean, y=alt.Y(f"{y_name}_low:Q", **y), y2=alt.Y2(f"{y_name}_high:Q"), color=colour),
         ]
     points = base.mark_point(filled=True, size=70, opacity=0.9)
     points = points.encode(x=x_mean, y=y_mean, color=colour, shape=shape, tooltip=tips)
-    return alt.layer(*layers, points).properties(width=width, height=270)
+    return layered(*layers, points, width=width, height=270)
 
 
 def spans(shown: pd.DataFrame, name: str) -> list[tuple[str, pd.Series]]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from finevar.analyses.tuning import enough_draws, smallest_effects
 from finevar.figures.axes import by_dataset, number_tips, padded
-from finevar.figures.drawing import by_response, lean, note_chart
+from finevar.figures.drawing import Picture, by_response, layered, lean, note_chart
 from finevar.figures.palette import BLUE, INK, WIDTH
 from finevar.words.formatting import response_label, response_unit
 from finevar.words.numbers import percent
@@ -40,7 +40,7 @@ def caption(tuning_curves: pd.DataFrame, confidence: float) -> str:
     )
 
 
-def tuning_chart(tuning_curves: pd.DataFrame, fits: pd.DataFrame) -> alt.TopLevelMixin:
+def tuning_chart(tuning_curves: pd.DataFrame, fits: pd.DataFrame) -> Picture:
     """Draw a panel a response, a colour a data set."""
     rows = tuning_curves.dropna(subset="expected")
     if rows.empty:
@@ -49,9 +49,7 @@ def tuning_chart(tuning_curves: pd.DataFrame, fits: pd.DataFrame) -> alt.TopLeve
     return by_response(rows, partial(curve_panel, smallest_effects(fits), hue))
 
 
-def curve_panel(
-    smallest: Mapping[str, float], hue: Any, rows: pd.DataFrame, columns: int, first: bool
-) -> alt.LayerChart:
+def curve_panel(smallest: Mapping[str, float], hue: Any, rows: pd.DataFrame, columns: int, first: bool) -> Picture:
     """Draw one response: bands, both curves, and where more runs no longer matter."""
     response = rows["response"].iloc[0]
     shown = pd.concat([rows["ci_low"], rows["ci_high"], rows["expected"], rows["expected_again"]])
@@ -65,13 +63,13 @@ def curve_panel(
         "axis": alt.Axis(title=response_label(response) + response_unit(response), tickCount=5),
     }
     band = alt.Chart(lean(rows[["dataset", "draws", "ci_low", "ci_high"]])).mark_area(opacity=0.16)
-    layers = [band.encode(x=x, y=alt.Y("ci_low:Q", **y), y2="ci_high:Q", color=hue), lines(rows, x, y, hue)]
+    layers = [band.encode(x=x, y=alt.Y("ci_low:Q", **y), y2=alt.Y2("ci_high:Q"), color=hue), lines(rows, x, y, hue)]
     marks = [enough_draws(curve, smallest.get(response)) for _, curve in rows.groupby("dataset", sort=False)]
     if marks := [mark[["dataset", "draws", "expected"]] for mark in marks if mark is not None]:
         rings = alt.Chart(lean(pd.DataFrame(marks).astype({"draws": int, "expected": float})))
         ring = rings.mark_point(size=90, strokeWidth=2, stroke=INK, filled=False)
         layers.append(ring.encode(x=x, y=alt.Y("expected:Q", **y)))
-    return alt.layer(*layers).properties(width=WIDTH // columns - 75, height=200, title=response_label(response))
+    return layered(*layers, width=WIDTH // columns - 75, height=200, title=response_label(response))
 
 
 def lines(rows: pd.DataFrame, x: alt.X, y: dict[str, Any], hue: Any) -> alt.Chart:

@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from finevar.figures.axes import number_tips
-from finevar.figures.drawing import lean, note_chart, styled
+from finevar.figures.drawing import Picture, layered, lean, note_chart
 from finevar.figures.palette import INK, WIDTH
 from finevar.words.formatting import joined, response_label, sentence_case, term_label
 from finevar.words.numbers import TIMES, percent
@@ -45,7 +45,7 @@ def source_label(source: str) -> str:
     return SOURCE_WORDS.get(source) or term_label(source)
 
 
-def variability_chart(variability: pd.DataFrame) -> alt.TopLevelMixin:
+def variability_chart(variability: pd.DataFrame) -> Picture:
     """Draw each response's shares of variance as one bar; shares of 5 % and more are printed in it."""
     rows = variability[variability["share"].notna()]
     if rows.empty:
@@ -73,19 +73,19 @@ def variability_chart(variability: pd.DataFrame) -> alt.TopLevelMixin:
     tips += number_tips(share="share", ci_low="from", ci_high="to", sd="standard deviation")
     bars = base.mark_bar(stroke="white", strokeWidth=1).encode(
         x=alt.X("start:Q", axis=axis, scale=alt.Scale(domain=[0, 1], nice=False)),
-        x2="end:Q",
+        x2=alt.X2("end:Q"),
         y=y,
         color=alt.Color("label:N", scale=scale, sort=labels, legend=legend),
         tooltip=tips,
     )
     dark = [source_label(name) for name, hue in hues.items() if is_dark(hue)]
     printed = base.mark_text(fontSize=11, aria=False).encode(
-        x="middle:Q",
+        x=alt.X("middle:Q"),
         y=y,
-        text="text:N",
+        text=alt.Text("text:N"),
         color=alt.condition(alt.FieldOneOfPredicate("label", dark), alt.value("white"), alt.value(INK)),
     )
-    return styled(alt.layer(bars, printed).properties(width=WIDTH - 110, height=alt.Step(ROW)))
+    return layered(bars, printed, width=WIDTH - 110, height=alt.Step(ROW))
 
 
 def pooled(rows: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import jsonschema
 import numpy as np
 
 from finevar.planning.forecast import forecast_study
-from finevar.planning.power import detectable_effects, planned_design, planned_gate, term_rows
+from finevar.planning.power import Noise, found_changes, planned_design, planned_gate
 from finevar.study.coding import Coding, codings_of
 from finevar.study.settings import level_schema, rounded
 
@@ -29,35 +29,36 @@ class Variant:
     seeds: int
     runs: int
     seconds: float  # from now to its report
-    detected: dict[str, float] | None  # by factor, per natural step, for noise of 1; None where a gate would stop it
+    slopes: dict[str, float] | None  # found, by factor, per natural step; None where a gate would stop it
 
 
-def variants(config: Config, pilot: Mapping[str, Any], finished: Collection[str]) -> Iterator[Variant]:
+def variants(config: Config, pilot: Mapping[str, Any], finished: Collection[str], noise: Noise) -> Iterator[Variant]:
     """Yield the study as planned, with more seeds, and, of a full factorial, with one more level of each factor."""
-    yield variant_of(config, pilot, finished)
-    yield variant_of(with_seeds(config, MORE_SEEDS), pilot, finished)
+    yield variant_of(config, pilot, finished, noise)
+    yield variant_of(with_seeds(config, MORE_SEEDS), pilot, finished, noise)
     if config["sweep"]["design"]["kind"] == "full_factorial":
         for name, coding in codings_of(config["sweep"]["factors"]).items():
             level = next_level(name, coding)
             if level is not None:
-                yield variant_of(with_level(config, name, level), pilot, finished, factor=name, level=level)
+                yield variant_of(with_level(config, name, level), pilot, finished, noise, factor=name, level=level)
 
 
 def variant_of(
     config: Config,
     pilot: Mapping[str, Any],
     finished: Collection[str],
+    noise: Noise,
     *,
     factor: str | None = None,
     level: float | None = None,
 ) -> Variant:
     """Return what is known of a study beforehand."""
     design, forecast = planned_design(config), forecast_study(config, pilot, finished)
-    detected = None
+    slopes = None
     if planned_gate(design) is None:
-        rows = term_rows(design, detectable_effects(design, 1 - config["analysis"]["confidence"]), 1.0)
-        detected = {row["term"]: row["natural"] for row in rows if row["group"] == "first_order"}
-    return Variant(factor, level, len(config["sweep"]["seeds"]), forecast.runs, forecast.seconds, detected)
+        changes = found_changes(design, noise, 1 - config["analysis"]["confidence"])
+        slopes = {found.factor: found.slope for found in changes}
+    return Variant(factor, level, len(config["sweep"]["seeds"]), forecast.runs, forecast.seconds, slopes)
 
 
 def with_seeds(config: Config, count: int) -> Config:

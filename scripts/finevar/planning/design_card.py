@@ -12,7 +12,7 @@ from finevar.metrics import SmallestEffect, smallest_effect
 from finevar.planning import power
 from finevar.planning.alternatives import Variant, variants
 from finevar.planning.forecast import Forecast, forecast_study
-from finevar.planning.power import Design, Detectable, Diagnosis, Noise
+from finevar.planning.power import Design, Diagnosis, Found, Noise
 from finevar.reasons import Reason
 
 
@@ -25,7 +25,6 @@ class DesignFacts:
     design: Design
     diagnosis: Diagnosis
     gate: Reason | None
-    detected: Detectable | None  # None where the gate would stop the analysis
     noise: dict[str, Noise]  # by response
     smallest_effects: dict[str, SmallestEffect]  # by response
     forecast: Forecast
@@ -36,10 +35,12 @@ class DesignFacts:
         """Return the level of the study's intervals."""
         return self.config["analysis"]["confidence"]
 
-    def rows(self, response: str) -> list[dict[str, Any]]:
-        """Return a row per term of what is detected in a response; none where that is not known."""
-        sd = self.noise[response].sd
-        return [] if self.detected is None or sd is None else power.term_rows(self.design, self.detected, sd)
+    def found(self, response: str) -> list[Found]:
+        """Return what is found of each factor in a response; nothing where that is not known or a gate would stop."""
+        if self.gate:
+            return []
+        alpha, wanted = 1 - self.confidence, self.smallest_effects[response].value
+        return power.found_changes(self.design, self.noise[response], alpha, wanted)
 
 
 def gather_design_facts(
@@ -51,20 +52,19 @@ def gather_design_facts(
     """
     design = power.planned_design(config)
     done = set(finished["run_id"]) if len(finished) else set()
-    gate = power.planned_gate(design)
-    examples = min(data["eval_examples"] for data in pilot["data"].values())
+    examples = [data["eval_examples"] for data in pilot["data"].values()]
     responses = config["analysis"]["responses"]
+    noise = {response: power.expected_noise(response, finished, examples) for response in responses}
     return DesignFacts(
         config=config,
         pilot=pilot,
         design=design,
         diagnosis=power.diagnose(design.matrix, design.names),
-        gate=gate,
-        detected=None if gate else power.detectable_effects(design, 1 - config["analysis"]["confidence"]),
-        noise={response: power.expected_noise(response, finished, examples) for response in responses},
+        gate=power.planned_gate(design),
+        noise=noise,
         smallest_effects={name: smallest_effect_of(name, config, baselines) for name in responses},
         forecast=forecast_study(config, pilot, done),
-        variants=list(variants(config, pilot, done)),
+        variants=list(variants(config, pilot, done, next(iter(noise.values())))),
     )
 
 

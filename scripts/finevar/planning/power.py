@@ -1,14 +1,13 @@
-"""What a design can find, before any of its runs: how well it separates its terms, and the effects it would detect.
+"""What a design can find, before any of its runs: how well it separates its terms, and the changes it would detect.
 
-A coefficient estimated with noise of standard deviation s has the standard error s sqrt(c_jj), C = (X'X)^-1, and its
-t-test the power of a noncentral t whose noncentrality is the coefficient over that error. The study's own errors, HC3
-or CR3, are wider than that in a small design; by how much on average follows from the design alone, and counts here.
+For new seeds and new sentences, as the report judges them: noise between seeds, of S seeds with S - 1 degrees of
+freedom, as they may change slopes, and the test sentences, each of which a factor moves by a little more or less.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +15,17 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from finevar.analyses.fits import SPAN, term_unit
+from finevar.analyses.fits import term_unit
 from finevar.analyses.gates import stop_reason
 from finevar.metrics import RESPONSES
 from finevar.reasons import OK, Reason
 from finevar.results.aggregation import trajectory_id
-from finevar.statistics.covariance import errors_of, jackknife_weights
-from finevar.statistics.detectable import POWER, detectable
+from finevar.statistics.detectable import Change, detectable
 from finevar.statistics.regression import pure_error
-from finevar.study.coding import Codings, Term, aliased_terms, codings_of, design_matrix, term_group, term_name, terms
+from finevar.study.coding import Codings, Term, aliased_terms, codings_of, design_matrix, model_matrix, terms
 from finevar.study.design import design_points, plan_runs
 
+CODED_RANGE = 2.0
 ENOUGH_DF = 5  # degrees of freedom from which the study's own noise is taken instead of the prior
 
 Config = Mapping[str, Any]
@@ -108,67 +107,17 @@ def planned_gate(design: Design) -> Reason | None:
     return stop_reason(runs, runs, "planned", design.codings, design.columns)
 
 
-# Power ----------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Detectable:
-    """The smallest effects that a design finds with a power, in standard deviations of the noise between runs."""
-
-    std_errors: np.ndarray  # [parameters], for noise of standard deviation 1
-    effects: np.ndarray  # [parameters]: coded coefficients, for noise of standard deviation 1
-    df: float
-    alpha: float
-    power: float
-
-
-def detectable_effects(design: Design, alpha: float, power: float = POWER) -> Detectable:
-    """Return what a design that passes its gate detects, if runs' errors are independent and of equal spread.
-
-    Each term is tested with the study's own errors: sum_g W_g' (I - H_gg)^-1 W_g is the mean of HC3 (clusters g of one
-    run) and, times (G - 1) / G, of CR3 for such noise, since Var(e_g) = (I - H_gg) s^2.
-    """
-    bread, errors = np.linalg.inv(design.matrix.T @ design.matrix), errors_of(design.runs)
-    used = jackknife_weights(design.matrix, bread, errors.clusters).T @ (design.matrix @ bread)
-    df = float(design.df_residual)
-    if errors.clusters is not None:
-        df = errors.count - 1.0
-        used *= df / errors.count
-    std_errors = np.sqrt(np.diag(bread))
-    widening = np.sqrt(np.diag(used)) / std_errors
-    effects = std_errors * [detectable(df, alpha, power, wide) for wide in widening.tolist()]
-    return Detectable(std_errors, effects, df, alpha, power)
-
-
-def strictness(found: Detectable, tests: int) -> float:
-    """Return how much larger an effect must be where adjusting for several tests asks the strictest p of one."""
-    return detectable(found.df, found.alpha / tests, found.power) / detectable(found.df, found.alpha, found.power)
-
-
-def term_rows(design: Design, found: Detectable, noise_sd: float) -> list[dict[str, Any]]:
-    """Return a row per term: the coefficient detected, coded and natural, and the change that it makes over the range.
-
-    The change is that of the report's verdicts: low to high for a first-order term, centre to edge for a square.
-    """
-    rows = []
-    for term, coded in zip(design.columns, (found.effects * noise_sd).tolist(), strict=False):
-        if term:
-            (scale, unit), group = term_unit(design.codings, term, "natural"), term_group(term)
-            row = {"term": term_name(term), "group": group, "coded": coded, "natural": coded * scale}
-            rows.append(row | {"unit": unit, "change": coded * SPAN[group]})
-    return rows
-
-
 # Noise ----------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What is known of the spread between seeds before, or while, a study runs."""
+    """What is known of seeds and test sentences before, or while, a study runs."""
 
-    sd: float | None
+    sd: float | None  # between two seeds of one setting
     df: int | None  # degrees of freedom where it is measured; None for a prior
-    test_set_se: float | None
+    sentence_sd: float | None  # between sentences, of what a factor's whole range changes
+    sentences: float  # of one data set that would tell as much as all of them
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """Return the chi-squared interval of a measured standard deviation; None for a prior."""
@@ -178,20 +127,86 @@ class Noise:
         return self.sd * math.sqrt(self.df / high), self.sd * math.sqrt(self.df / low)
 
 
-def expected_noise(response: str, finished: pd.DataFrame, eval_examples: int) -> Noise:
+def expected_noise(response: str, finished: pd.DataFrame, eval_examples: Sequence[int]) -> Noise:
     """Return the noise of the study's own finished runs where they have enough seeds in common, else the prior.
 
-    finished: rows of columns.METRICS, perhaps none. eval_examples: of the smallest evaluation set, from which the prior
-    of the test set's error follows for accuracy, and roughly for F1; there is none for others.
-    What a seed shifts all runs by is part of it, though the fits take that out: the power is then cautious.
+    finished: rows of columns.METRICS, perhaps none. eval_examples: of each data set.
     """
-    used, error, usual = finished, f"{response}_se", RESPONSES[response]
-    sd, df, test_set_se = None, 0, None
+    usual, sd, df = RESPONSES[response], None, 0
     if len(finished):
-        used = finished[(finished["status"] == "ok") & finished[response].notna()]
-        sd, df = pure_error(used, response)
-    if error in used and used[error].notna().any():
-        test_set_se = float(used[error].median())
-    elif (share := usual.usual_value) is not None:
-        test_set_se = math.sqrt(share * (1 - share) / eval_examples)
-    return Noise(*((sd, df) if df >= ENOUGH_DF else (usual.usual_sd, None)), test_set_se)
+        sd, df = pure_error(finished[(finished["status"] == OK) & finished[response].notna()], response)
+    sentences = len(eval_examples) ** 2 / sum(1 / count for count in eval_examples)
+    known = (sd, df) if df >= ENOUGH_DF else (usual.usual_sd, None)
+    return Noise(*known, usual.usual_sentence_sd, sentences)
+
+
+# Power ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Found:
+    """The smallest change over a factor's whole range found with POWER, and what would find a wanted one."""
+
+    factor: str
+    change: float
+    slope: float  # in natural units: per doubling, per epoch
+    unit: str
+    seed_share: float  # of the change's variance; the rest comes from sentences
+    seeds: int | None  # that find the smallest effect of interest, as planned but for them; None where none do
+    sentences: int | None  # likewise, on each data set
+    both: tuple[int, int] | None  # seeds and sentences that do together
+
+
+def found_changes(design: Design, noise: Noise, alpha: float, wanted: float | None = None) -> list[Found]:
+    """Return what a design that passes its gate finds of each factor; none where the noise is not known."""
+    if noise.sd is None or noise.sentence_sd is None:
+        return []
+    return [found_change(design, noise, alpha, wanted, name) for name in design.codings]
+
+
+def found_change(design: Design, noise: Noise, alpha: float, wanted: float | None, factor: str) -> Found:
+    """Return what a design finds of a factor: of its change from one end to the other, the others mid-range.
+
+    A factor is found by the largest of its simple effects, which vary in as many directions as it has terms: the test
+    is as strict as so many.
+    """
+    directions = sum(factor in term for term in design.columns)
+    seeds, datasets = design.runs["seed"].nunique(), design.runs["dataset"].nunique()
+    change = Change(
+        seed=seeds * noise.sd**2 * change_variance(design, factor),
+        sentence=noise.sentence_sd**2,
+        alpha=alpha / directions,
+        few_df=design.df_residual,
+    )
+    found = change.found(seeds, noise.sentences)
+    scale, unit = term_unit(design.codings, (factor,), "natural")
+    needed = needed_for(change, wanted, seeds, noise.sentences, datasets) if wanted else (None, None, None)
+    share = change.seed_share(seeds, noise.sentences)
+    return Found(factor, found, found / CODED_RANGE * scale, unit, share, *needed)
+
+
+def needed_for(
+    change: Change, wanted: float, seeds: int, sentences: float, datasets: int
+) -> tuple[int | None, int | None, tuple[int, int] | None]:
+    """Return the seeds, the sentences of each data set, or both together, that find a wanted change."""
+    alone, both = change.sentences_needed(wanted, seeds), change.both_needed(wanted)
+    return (
+        change.seeds_needed(wanted, sentences),
+        alone and math.ceil(alone / datasets),
+        both and (both[0], math.ceil(both[1] / datasets)),
+    )
+
+
+def change_variance(design: Design, factor: str) -> float:
+    """Return the variance of a factor's change over its range, the others mid-range, for noise of 1 between runs."""
+    kept = [number for number, name in enumerate(design.names) if not name.startswith("seed[")]
+    matrix = design.matrix[:, kept]
+    ends = {name: np.array([-1.0, 1.0]) * (name == factor) for name in design.codings}
+    weights = np.zeros(len(kept))
+    weights[: len(design.columns)] = np.diff(model_matrix(ends, design.columns), axis=0)[0]
+    return float(weights @ np.linalg.solve(matrix.T @ matrix, weights))
+
+
+def strictness(df: float, alpha: float, tests: int) -> float:
+    """Return how much larger an effect must be where adjusting for several tests asks the strictest p of one."""
+    return detectable(df, alpha / tests) / detectable(df, alpha)

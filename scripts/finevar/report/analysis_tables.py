@@ -39,7 +39,7 @@ from finevar.words.numbers import (
     significant,
 )
 
-PLACES = {"baseline": "At the baseline#", "centre": "At the centre#", "average": "On average#"}
+PLACES = {"baseline": "At the baseline#", "centre": "Mid-range#", "average": "On average#"}
 CHECKS = {
     "lack_of_fit": "Lack of fit",
     "breusch_pagan": "Unequal noise (Breusch-Pagan)",
@@ -53,7 +53,7 @@ ESTIMATED = {"": ranged, "p#": p_cell}  # see cells.crossed
 
 
 def slopes_table(slopes: pd.DataFrame, labels: Labels, confidence: float) -> Table:
-    """Return one row a response and factor: its slope at the baseline, at the centre and on average."""
+    """Return one row a response and factor: its slope at the baseline, mid-range and on average."""
     kept = slopes[(slopes["units"] == "natural") & slopes["place"].isin(list(PLACES))]
     pairs = pd.Series(list(zip(kept["response"], kept["factor"], strict=True)), kept.index)
     down = {
@@ -77,7 +77,7 @@ def simple_slopes_table(slopes: pd.DataFrame, factor: str, moderator: str, label
     levels = {at: f"At {level(at)}#" for at in sorted(kept["moderator_level"].unique())}
     caption = (
         f"Slope of {factor_label(factor)} ({unit_label(kept.iloc[0]['unit'])}) over {factor_label(moderator)}, the "
-        f"others at their centre, with {percent(confidence)} interval."
+        f"others mid-range, with {percent(confidence)} interval."
     )
     return crossed(caption, kept, ("response", "moderator_level"), ["Metric"], down, levels, ESTIMATED)
 
@@ -139,7 +139,7 @@ def against_baseline_table(rows: pd.DataFrame, levels: pd.DataFrame, label: str,
     kept = rows.dropna(subset="estimate")
     points = {point: map(level, levels.loc[point]) for point in kept["point_id"].unique()}
     names = {name: f"Minus {name}#" for name in kept["baseline"].unique()}
-    what = f"{sentence_case(label)} predicted at each tried point minus the baseline's"
+    what = f"{sentence_case(label)} predicted at each setting tried minus the baseline's"
     titles = [*factor_titles(levels.columns).values()]
     caption = f"{what}, with {percent(confidence)} interval."
     return crossed(caption, kept, ("point_id", "baseline"), titles, points, names, {"": ranged})

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.report.parts import Cell, Column, Labels, Show, Table
+from finevar.words.effects import VERDICTS
 from finevar.words.formatting import factor_label, sentence_case
 from finevar.words.numbers import NOTHING, Row, estimated, is_missing, level, number, p_text, span
 
@@ -80,10 +81,10 @@ def rounded_span(row: Row, decimals: int, ends: str = "ci") -> str:
 
 
 def verdict_cell(row: Row) -> Cell:
-    """Return a cell with a verdict; where there is none, with the reason."""
+    """Return a cell with a verdict, and the reason where it is open or there is none."""
     if is_missing(row["verdict"]):
         return cell(NOTHING, note=row["reason"])
-    return cell(row["verdict"], verdict=row["verdict"])
+    return cell(VERDICTS.get(row["verdict"], row["verdict"]), verdict=row["verdict"], note=row["reason"])
 
 
 def p_cell(row: Row) -> Cell:

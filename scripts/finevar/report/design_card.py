@@ -7,9 +7,9 @@ from pathlib import Path
 
 import jinja2
 
-from finevar.planning import power
 from finevar.planning.design_card import DesignFacts
 from finevar.report import design_card_sections as sections
+from finevar.statistics.detectable import POWER
 from finevar.words.numbers import percent
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -32,7 +32,7 @@ def render_design_card(facts: DesignFacts) -> str:
             ("more", "What more would buy", sections.more_section(facts)),
             ("design", "The design", sections.design_section(facts)),
         ],
-        power=percent(power.POWER),
+        power=percent(POWER),
         error_rate=percent(1 - facts.confidence),
     )
 

@@ -9,10 +9,13 @@ from finevar.metrics import SMALLEST_SHARE_OF_BASELINE, SmallestEffect
 from finevar.planning import power
 from finevar.planning.alternatives import Variant
 from finevar.planning.design_card import DesignFacts
-from finevar.planning.power import Noise
+from finevar.planning.power import Found
 from finevar.report.cells import cell, columns, factor_titles, listed, table
 from finevar.report.parts import Section, Table, group
+from finevar.report.separation import separation_sentence
+from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.covariance import errors_of
+from finevar.statistics.detectable import MOST_SEEDS, POWER
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -30,12 +33,7 @@ PARTS = {
     "evaluation": "evaluation",
     "snakemake": "Snakemake's own work",
 }
-GROUP_WORDS = {
-    "first_order": "over a factor's range",
-    "two_way": "by an interaction",
-    "quadratic": "by curvature",
-    "cubic": "by a cubic term",
-}
+SENTENCE_WORDS = "What a factor's range changes is taken to have a standard deviation between test sentences of"
 PRIOR_WORDS = "as other studies found it (0.003 to 0.006 in accuracy and F1; in loss a rule of thumb)"
 
 Sentences = list[str]
@@ -132,21 +130,14 @@ def design_sentences(facts: DesignFacts) -> Sentences:
     """Say how well the design separates its terms."""
     design, found = facts.design, facts.diagnosis
     blocks = design.parameters - len(design.columns)
-    largest = max(found.vif.values())
     names = joined([term_label(name) for name in found.aliased])
     apart = f"aliased: {names}" if names else "no term is aliased"
-    sentences = [
+    counts = (
         f"{counted(design.parameters, 'parameter')} ({counted(len(design.columns), 'term')}, the intercept among them, "
         f"and {counted(blocks, 'block')} of seeds or data sets), rank {found.rank}, {apart}; "
-        f"{counted(design.df_residual, 'residual degree')} of freedom; largest VIF {number(largest, 2)}."
-    ]
-    if found.worst_pair:
-        first, second, r = found.worst_pair
-        sentences.append(
-            f"The most correlated pair is {term_label(first)} with {term_label(second)}, r = {number(r, 2)}; the "
-            f"condition number is {number(found.condition, 1)}."
-        )
-    return sentences
+        f"{counted(design.df_residual, 'residual degree')} of freedom."
+    )
+    return [counts, separation_sentence(found)]
 
 
 def design_section(facts: DesignFacts) -> Section:
@@ -170,37 +161,51 @@ def power_sentences(facts: DesignFacts) -> Sentences:
 
 
 def power_sentence(facts: DesignFacts, response: str) -> str:
-    """Say what can be found in a response, and whether that is enough."""
-    rows, label = facts.rows(response), response_label(response)
-    if not rows:
+    """Say what can be found in a response, whether that is enough, and what would be."""
+    label, found = response_label(response), facts.found(response)
+    if not found:
         return f"{sentence_case(label)}: its noise is not known beforehand, so neither is what can be found in it."
-    largest = {row["group"]: row["change"] for row in sorted(rows, key=lambda row: row["change"])}
-    found = joined([f"{significant(largest[name])} {GROUP_WORDS[name]}" for name in GROUP_WORDS if name in largest])
+    worst = max(found, key=lambda each: each.change)
     return (
-        f"{sentence_case(label)}: with {percent(power.POWER)} power the study finds a change of {found}; "
-        f"{enough(largest['first_order'], facts.smallest_effects[response])}{test_set_note(facts.noise[response])}."
+        f"{sentence_case(label)}: with {percent(POWER)} power the study finds a change of "
+        f"{significant(worst.change)} over a factor's range; {enough(worst, facts.smallest_effects[response])}."
     )
 
 
-def enough(change: float, smallest: SmallestEffect) -> str:
-    """Say how a detected change compares with the smallest effect of interest."""
+def enough(found: Found, smallest: SmallestEffect) -> str:
+    """Say how a change that is found compares with the smallest effect of interest, and what limits it."""
     if smallest.value is None:
         share = percent(SMALLEST_SHARE_OF_BASELINE)
         return f"the smallest effect of interest is {share} of the baseline's, not known yet"
     source = " (default; set your own)" if smallest.is_default else ""
     of_interest = f"the smallest effect of interest is {significant(smallest.value)}{source}"
-    can_find = change <= smallest.value
-    return f"{of_interest}, so {'that is enough' if can_find else 'one of that size may well stay undecided'}"
+    if found.change <= smallest.value:
+        return f"{of_interest}, so that is enough"
+    limit = "seeds" if found.seed_share > 0.5 else "test sentences"
+    return (
+        f"{of_interest}, so one of that size may well stay undecided. Most of the error is from {limit}: {ways(found)}"
+    )
 
 
-def test_set_note(noise: Noise) -> str:
-    """Say what the number of test sentences leaves uncertain in one model's metric, where that is known."""
-    return "" if noise.test_set_se is None else f"; the test set's standard error is {significant(noise.test_set_se)}"
+def ways(found: Found) -> str:
+    """Say what would find the smallest effect of interest."""
+    ways = [f"{found.seeds} seeds"] if found.seeds else []
+    ways += [f"{found.sentences:,} sentences"] if found.sentences else []
+    if not ways and found.both:
+        ways = ["{:,} seeds with {:,} sentences".format(*found.both)]
+    return f"{' or '.join(ways)} would do" if ways else f"not even {MOST_SEEDS} seeds would do"
+
+
+def sentence_sds(facts: DesignFacts) -> dict[str, float]:
+    """Return by response how much test sentences differ in what a factor changes, where that is known."""
+    return {name: noise.sentence_sd for name, noise in facts.noise.items() if noise.sentence_sd is not None}
 
 
 def noise_sentences(facts: DesignFacts) -> Sentences:
     """Say which noise the power rests on."""
-    measured = [
+    differ = [f"{significant(sd)} for {response_label(name)}" for name, sd in sentence_sds(facts).items()]
+    measured = [f"{SENTENCE_WORDS} {joined(differ)}, as in the default study."] if differ else []
+    measured += [
         f"{sentence_case(response_label(response))}: noise between seeds of {number(noise.sd)} "
         f"({percent(facts.confidence)} interval {interval(*noise.interval(facts.confidence))}, if it is normal), from "
         f"the study's own finished runs with {noise.df} degrees of freedom."
@@ -220,15 +225,16 @@ def power_section(facts: DesignFacts) -> Section:
     finding, *sentences = power_sentences(facts)
     if facts.gate:
         return {"finding": finding, "groups": []}
-    tests = (len(facts.design.columns) - 1) * len(facts.noise)
-    stricter = number(power.strictness(facts.detected, tests), 2)
+    tests = len(facts.design.codings) * len(facts.noise)
+    stricter = number(power.strictness(facts.design.df_residual, 1 - facts.confidence, tests), 2)
     sentences += [
         *noise_sentences(facts),
-        f"This is for one test at {percent(1 - facts.confidence)}, with the study's own errors. The report adjusts for "
-        f"{tests} tests of terms: where nothing else moves, an effect has to be up to {stricter} times as large.",
+        f"This is for one factor on one metric at {percent(1 - facts.confidence)}, for new seeds and new sentences. "
+        f"The report adjusts for {tests} such questions: where nothing else moves, an effect has to be up to "
+        f"{stricter} times as large.",
         *cautions(facts),
     ]
-    tables = [detected_table(facts, response) for response in facts.noise if facts.rows(response)]
+    tables = [found_table(facts, response) for response in facts.noise if facts.found(response)]
     return {"finding": finding, "groups": [group("", sentences, tables=tables[:1], folded=tables[1:])]}
 
 
@@ -243,21 +249,32 @@ def cautions(facts: DesignFacts) -> Sentences:
             "errors of one trajectory go together, effects of everything but epochs must be larger, by up to "
             f"{number(each**0.5, 1)} times."
         )
-    if len(facts.config["sweep"]["seeds"]) == 1:
+    seeds = len(facts.config["sweep"]["seeds"])
+    if seeds == 1:
         sentences.append("At one seed the study does not measure its noise, and the report cannot test lack of fit.")
+    if seeds < FEW_SEEDS:
+        sentences.append(f"The report calls nothing negligible with fewer than {FEW_SEEDS} seeds.")
+    sentences.append("Where a seed changes what a factor does, effects have to be larger: only the runs will show it.")
     return sentences
 
 
-def detected_table(facts: DesignFacts, response: str) -> Table:
-    """Return one row a term: the smallest effect found, in coded and natural units and over the range."""
+def found_table(facts: DesignFacts, response: str) -> Table:
+    """Return one row a factor: the smallest change found, in natural units and over the range, and what it takes."""
     bound = facts.smallest_effects[response].value
     shown = [
-        ("Term", lambda row: cell(term_label(row["term"]), note=unit_label(row["unit"]))),
-        *columns(significant, coded="Coded coefficient#", natural="Natural units#", change="Over the range#"),
+        ("Factor", lambda row: cell(factor_label(row["factor"]), note=unit_label(row["unit"]))),
+        *columns(significant, slope="Natural units#", change="Over the range#"),
         ("Share of interest#", lambda row: "" if bound is None else f"{100 * row['change'] / bound:.0f} %"),
+        ("From seeds#", lambda row: f"{100 * row['seed_share']:.0f} %"),
+        *columns(needed, seeds="Seeds needed#", sentences="Sentences needed#"),
     ]
-    caption = f"Smallest effects on {response_label(response)} found with {percent(power.POWER)} power"
-    return listed(caption, facts.rows(response), shown)
+    caption = f"Smallest changes of {response_label(response)} found with {percent(POWER)} power"
+    return listed(caption, map(vars, facts.found(response)), shown)
+
+
+def needed(count: int | None) -> str:
+    """Print how many of something find the smallest effect of interest, if any number does."""
+    return "" if count is None else f"{count:,}"
 
 
 def variant_name(variant: Variant, planned: Variant) -> str:
@@ -276,12 +293,14 @@ def more_sentences(facts: DesignFacts) -> Sentences:
 def bought(variant: Variant, planned: Variant) -> str:
     """Say what a variant costs and by how much it lowers what can be found."""
     cost = f"{variant.runs - planned.runs:,} more runs, {about(variant.seconds - planned.seconds)} more"
-    if variant.detected is None:
+    if variant.slopes is None:
         return f"{cost}, and the analysis would stop"
-    if planned.detected is None:
+    if planned.slopes is None:
         return f"{cost}, and the analysis would not stop"
-    names = [variant.factor] if variant.factor else list(planned.detected)
-    change = max(variant.detected[name] / planned.detected[name] for name in names) - 1
+    if not planned.slopes:
+        return cost
+    names = [variant.factor] if variant.factor else list(planned.slopes)
+    change = max(variant.slopes[name] / planned.slopes[name] for name in names) - 1
     of_what = factor_label(variant.factor) if variant.factor else "every factor"
     smaller = f"{100 * abs(change):.0f} % {'larger' if change > 0 else 'smaller'}"
     return f"{cost}, the smallest slope found of {of_what} {smaller}"
@@ -293,27 +312,27 @@ def more_section(facts: DesignFacts) -> Section:
     if not levels:
         levels = ["The points are not a grid of levels: more points, or wider levels, would be the way to grow it."]
     first = next(iter(facts.noise))
-    folded = [variants_table(facts, first)] if facts.rows(first) else []
+    folded = [variants_table(facts, first)] if facts.found(first) else []
     levels.append("Only the new runs are trained; those that are done count as done.")
     return {"finding": seeds, "groups": [group("", levels, tables=folded)]}
 
 
 def variants_table(facts: DesignFacts, response: str) -> Table:
     """Return one row a variant: runs, time, and the smallest slope found of each factor."""
-    sd, planned = facts.noise[response].sd, facts.variants[0]
+    planned = facts.variants[0]
     names = list(facts.design.codings)
     rows = [
         [
             sentence_case(variant_name(variant, planned)),
             f"{variant.runs:,}",
             about(variant.seconds),
-            *("" if variant.detected is None else significant(variant.detected[name] * sd) for name in names),
+            *("" if variant.slopes is None else significant(variant.slopes[name]) for name in names),
         ]
         for variant in facts.variants
     ]
     titles = ["Study", "Runs#", "Time from now#", *factor_titles(names).values()]
     caption = (
-        f"Smallest slopes of {response_label(response)} found with {percent(power.POWER)} power, per doubling of a "
+        f"Smallest slopes of {response_label(response)} found with {percent(POWER)} power, per doubling of a "
         "factor on a logarithmic scale, else per unit. In other metrics they change by the same shares."
     )
     return table(caption, titles, rows)

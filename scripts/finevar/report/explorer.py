@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
+from finevar.analyses.fits import failed_settings
 from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION
-from finevar.study.coding import Coding, Term, term_name, terms
+from finevar.study.coding import Coding, Codings, Term, term_name, terms
 from finevar.tables import are_found
 from finevar.words.formatting import factor_label, response_label, sentence_case
 from finevar.words.numbers import is_missing
@@ -35,11 +37,20 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
         "terms": [[list(codings).index(name) for name in term] for term in columns],
         "baseline": {name: float(facts["config"]["baseline"]["settings"][name]) for name in codings},
         "responses": [response(name, label, columns, tables, facts) for name, label in labels.items()],
+        "tried": settings(metrics, codings),
+        "failed": settings(failed_settings(metrics, codings), codings),
         "columns": shown,
         "runs": [[plain(row[column["name"]]) for column in shown] for row in metrics.to_dict("records")],
         "logs": [log_of(row, interim=facts["interim"]) for row in metrics.to_dict("records")],
     }
     return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def settings(rows: pd.DataFrame, codings: Codings) -> list[list[float]]:
+    """Return the settings of rows, each once, as coded levels."""
+    places = rows[list(codings)].drop_duplicates()
+    coded = np.column_stack([coding.coded(places[name]) for name, coding in codings.items()])
+    return [list(map(plain, place)) for place in coded]
 
 
 def factor(name: str, coding: Coding) -> dict[str, Any]:
@@ -72,7 +83,7 @@ def response(name: str, label: str, columns: list[Term], tables: Tables, facts: 
         "lower_is_better": name in LOWER_IS_BETTER,
         "params": fitted["estimate"].tolist(),
         "cov": grid.to_numpy().tolist(),
-        "quantile": float(stats.t.ppf((1 + confidence) / 2, fitted["df"].iloc[0])),
+        "quantile": float(stats.t.ppf((1 + confidence) / 2, fitted["df"].min())),  # so that no interval is too short
         "baseline": plain(fit["baseline_value"]),
         "recommended": dict(zip(places["factor"], places["recommended"].astype(float), strict=True)) or None,
     }

@@ -22,7 +22,7 @@ from finevar.figures.names import SURFACE, kind_of, response_of
 from finevar.jobs.forks import in_forks
 from finevar.report import tables as report_tables
 from finevar.report.explorer import explorer_data
-from finevar.report.parts import Labels, Row, Tables
+from finevar.report.parts import Labels, Row, Tables, errors_of
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import failures as failures_section
 from finevar.report.sections import found as found_section
@@ -30,10 +30,11 @@ from finevar.report.sections import paired as paired_section
 from finevar.report.sections import regressions as sections
 from finevar.report.sections import robustness as robustness_section
 from finevar.report.sections import titled_modules
-from finevar.report.summary import summary
+from finevar.report.summary import cautions, summary
 from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
 from finevar.words import caveats, completeness, wording
+from finevar.words import effects as effect_words
 from finevar.words.formatting import (
     factor_label,
     joined,
@@ -47,6 +48,7 @@ from finevar.words.numbers import duration, is_missing, level, percent
 
 ANSWERS = {  # by verdict, in the answer's order
     "effect": "What moved",
+    "small": "What moved by too little to matter",
     "joint": "Interactions and curvature",
     "undecided": "What is undecided",
     "negligible": "What is negligible",
@@ -58,6 +60,7 @@ ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )  # fmt: skip
+ENVIRONMENT.filters["in_words"] = lambda verdict: effect_words.VERDICTS.get(verdict, verdict)
 for template in ("report.html", "macros.html", "explorer.html"):  # compiled by the process of which jobs are forks
     ENVIRONMENT.get_template(template)
 # What stands within the template's sections, by the name that it has for them.
@@ -96,7 +99,7 @@ def render_page(
         "interplay": partial(sections.interplay, tables, labels, confidence),
         "slopes": partial(sections.slopes, tables, labels, confidence),
         "optimum": partial(sections.optimum, tables, labels, confidence),
-        "checks": partial(sections.checks, tables, labels, factors, model, confidence),
+        "checks": partial(sections.checks, tables, labels, facts["factors"], model, confidence),
         "sensitivity": partial(sections.sensitivity, tables, labels, confidence),
         "points": partial(points, tables, facts),
         "provenance": partial(provenance, tables, facts),
@@ -123,22 +126,21 @@ def answer(tables: Tables, facts: Facts) -> dict[str, Any]:
     """Return headline, verdict table and the sentences behind it, grouped by verdict."""
     labels, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
     effect_rows, fitted = tables["effects"], fitted_names(tables, facts)
-    interactions = second_order(tables, ["two_way"])
     said: dict[str, list[str]] = {"none": gate_sentences(tables["fits"], labels)}
     for row in effect_rows.to_dict("records"):
-        known = not is_missing(row["verdict"])
-        apart = partners(row, interactions) if known else []
-        sentence = wording.effect_sentence(row, labels[row["response"]], confidence, apart)
-        said.setdefault(row["verdict"] if known else "none", []).append(sentence)
+        kind = "none" if is_missing(row["verdict"]) else row["verdict"]
+        said.setdefault(kind, []).append(effect_words.effect_sentence(row, labels[row["response"]]))
     where = joined(sorted(tables["metrics"]["dataset"].unique()))
     bent = second_order(tables, ["two_way", "quadratic"])
-    said["joint"] = [wording.joint_sentence(row, labels[row["response"]], confidence) for row in bent]
+    said["joint"] = [effect_words.joint_sentence(row, labels[row["response"]]) for row in bent]
     return {
+        "cautions": cautions(tables, fitted, list(facts["factors"]), confidence),
         "summary": summary(tables, fitted, confidence),
-        "headline": wording.headline(effect_rows, tables["fits"], labels),
-        "together": wording.together_sentence(interactions, labels),
+        "headline": effect_words.headline(effect_rows, tables["fits"], labels),
+        "together": effect_words.interactions_sentence(second_order(tables, ["two_way"]), labels),
         "interplay": sections.interplay_answer(tables, fitted, confidence),
-        "matrix": report_tables.verdict_matrix(effect_rows, labels, confidence),
+        "matrix": report_tables.verdict_matrix(effect_rows, labels),
+        "intervals": intervals(tables, confidence),
         "groups": [
             {"verdict": kind, "title": title, "sentences": said[kind]}
             for kind, title in ANSWERS.items()
@@ -154,10 +156,10 @@ def second_order(tables: Tables, groups: Sequence[str]) -> list[Row]:
     return rows[rows["group"].isin(groups)].to_dict("records")
 
 
-def partners(row: Row, interactions: Sequence[Row]) -> list[str]:
-    """Return the factors that act together with a row's factor on its response."""
-    pairs = [other["term"].split(":") for other in interactions if other["response"] == row["response"]]
-    return [name for pair in pairs if row["factor"] in pair for name in pair if name != row["factor"]]
+def intervals(tables: Tables, confidence: float) -> str:
+    """Say what the intervals of effects hold for."""
+    population = effect_words.population_sentence(tables["effects"], tables["metrics"]["seed"].nunique())
+    return f"{effect_words.simultaneous_sentence(confidence)} {population}".strip()
 
 
 def names(tables: Tables, facts: Facts) -> dict[str, str]:
@@ -239,14 +241,15 @@ def differences(own: Mapping[str, Any], study: Mapping[str, Any], factors: Mappi
 
 
 def effects(tables: Tables, facts: Facts) -> dict[str, Any]:
-    """Return effects, coefficients of both frameworks, fits, gates and the noise floor."""
+    """Return effects, coefficients of both frameworks, fits, gates and smallest effects."""
     labels, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
     fits, coefficients = tables["fits"], tables["coefficients"]
     absolute = fits[(fits["framework"] == "absolute") & fits["gate"].isna()]
+    new, by_seed = errors_of(tables)
     fitted = fitted_names(tables, facts)
     return {
-        "finding": wording.terms_sentence(coefficients),
-        "largest": wording.largest_sentence(tables["effects"], fitted),
+        "finding": effect_words.terms_sentence(coefficients),
+        "largest": effect_words.largest_sentence(tables["effects"], fitted),
         "table": report_tables.effects_table(tables["effects"], labels, confidence),
         **{
             units: [report_tables.coefficients_table(coefficients, name, labels[name], units) for name in fitted]
@@ -254,10 +257,11 @@ def effects(tables: Tables, facts: Facts) -> dict[str, Any]:
         },
         "fits": report_tables.fits_table(absolute, labels),
         "identity": wording.identity_sentence(fits) if fitted else "",
-        "floors": [wording.floor_sentence(row, labels[row["response"]]) for row in absolute.to_dict("records")],
+        "smallest": effect_words.smallest_sentence(absolute, labels, facts["config"]["analysis"]["smallest_effect"]),
+        "intervals": intervals(tables, confidence),
         "gates": gate_sentences(fits, labels),
         "families": caveats.families_sentence(coefficients, tables["effects"]),
-        "covariances": caveats.covariance_sentences(fits, labels),
+        "covariances": caveats.covariance_sentences(fits, labels, new_sentences=new, by_seed=by_seed),
     }
 
 

@@ -12,12 +12,13 @@ from finevar.files import write_bytes
 from finevar.reasons import FAILED, MISSING
 from finevar.report import page as report
 from finevar.report import tables as report_tables
-from finevar.report.parts import Row, Table, Tables
+from finevar.report.parts import Row, Table, Tables, errors_of
 from finevar.report.sections import regressions as sections
 from finevar.report.sections.found import models_compared
 from finevar.statistics.verdicts import METHODS
 from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
+from finevar.words.effects import population_sentence, smallest_sentence
 from finevar.words.formatting import counted, factor_label, joined, response_label, settings_list
 from finevar.words.numbers import level, percent
 
@@ -209,28 +210,37 @@ def analysis_text(tables: Tables, facts: Facts) -> str:
     confidence, alpha = percent(analysis["confidence"]), percent(1 - analysis["confidence"])
     responses = joined([response_label(name, tables["metrics"]["f1_average"].unique()) for name in
                         analysis["responses"]])  # fmt: skip
-    clustered = (fits["covariance"] == "CR3").any()
     found = are_found(tables["metrics"])
-    errors = (
-        f"clustered by {'owner' if found else 'training trajectory'} (CR3, @bell2002bias)"
-        if clustered
-        else "robust to unequal noise (HC3, @mackinnon1985heteroskedasticity)"
-    )
     scales = {name: "logarithmic" if coding.logarithmic else "linear" for name, coding in facts["factors"].items()}
     codings = joined([f"{factor_label(name)} on a {scale} scale" for name, scale in scales.items()])
     several = tables["metrics"]["dataset"].nunique() > 1
     blocks = "data sets" if found else "seeds and data sets" if several else "seeds"
-    among = "models" if found else "seeds"
+    fitted = fits[(fits["framework"] == "absolute") & fits["gate"].isna()]
+    labels = {name: response_label(name) for name in fitted["response"]}
     return (
         f"To each of {responses} we fitted {SURFACES[analysis['model']]} in coded units @box1951attainment, {codings}, "
-        f"with {blocks} as fixed blocks. Standard "
-        f"errors are {errors}; intervals are {confidence} by Student's t. Absolute and relative coefficients are two "
-        "readings of one fit. The smallest effect of interest is the larger of twice the standard deviation between "
-        f"{among} of a point and the standard error that the number of evaluation sentences leaves. An effect is "
-        f"called negligible where two one-sided tests @schuirmann1987comparison reject it at {alpha}, else an effect "
-        f"where its p-value, adjusted over all terms and metrics by {METHODS['fdr_bh']} @benjamini1995controlling, is "
-        f"below {alpha}; otherwise it is undecided."
+        f"with {blocks} as fixed blocks. Standard errors are {errors_text(tables)}; intervals are {confidence} by "
+        f"Student's t. {population_sentence(tables['effects'], tables['metrics']['seed'].nunique())} Absolute and "
+        "relative coefficients are two readings of one fit. A factor's changes between any two of its levels, at every "
+        "setting tried of the others, were judged as one family, the largest against simulated ones. The factor has an "
+        f"effect where the p-value of that family, adjusted over all factors and metrics by {METHODS['fdr_bh']} "
+        f"@benjamini1995controlling, is below {alpha}; it is negligible where every change lies, by simultaneous "
+        "intervals, within the smallest effect of interest; otherwise it is undecided. "
+        f"{smallest_sentence(fitted, labels, labels)}"
     )
+
+
+def errors_text(tables: Tables) -> str:
+    """Say what standard errors allow for."""
+    sentences, by_seed = errors_of(tables)
+    if by_seed:
+        also = " and by test sentence @cameron2011robust" if sentences else ""
+        return f"clustered by seed (CR2, @bell2002bias, @pustejovsky2018small){also}"
+    if (tables["fits"]["covariance"] == "CR3").any():
+        kind = f"clustered by {'owner' if are_found(tables['metrics']) else 'training trajectory'} (CR3, @bell2002bias)"
+    else:
+        kind = "robust to unequal noise (HC3, @mackinnon1985heteroskedasticity)"
+    return f"{kind}{', the variance between test sentences added @cameron2011robust' if sentences else ''}"
 
 
 def cited(text: str, style: str) -> str:

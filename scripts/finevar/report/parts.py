@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.statistics.clustered import FEW_SEEDS
+from finevar.statistics.regression import NEW_SENTENCES
 from finevar.words.numbers import Row
 
 Tables = Mapping[str, pd.DataFrame]
@@ -41,3 +43,9 @@ def group(
         "tables": list(tables),
         "folded": list(folded),
     }
+
+
+def errors_of(tables: Tables) -> tuple[bool, bool]:
+    """Return whether errors hold for new sentences, and whether seeds are enough for a variance of their own."""
+    populations = set(tables["effects"]["population"].dropna())
+    return NEW_SENTENCES in populations, bool(populations) and tables["metrics"]["seed"].nunique() >= FEW_SEEDS

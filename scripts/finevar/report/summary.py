@@ -1,14 +1,21 @@
-"""The report's first screen: which setting to use, what it buys over the baseline, how sure that is, what is open."""
+"""The report's first screen: which setting to use, what it gains over the baseline, how sure that is, what is open."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from finevar.reasons import FAILED
 from finevar.report.parts import Labels, Row, Tables
+from finevar.report.sections import failures
 from finevar.report.sections.regressions import chosen, recommended, rows_of
+from finevar.words.effects import deciding_sentence, effect_label
 from finevar.words.findings import recommended_text, regret_text
-from finevar.words.formatting import factor_label, joined, sentence_case, together
+from finevar.words.formatting import counted, joined, sentence_case, settings_list, term_label, together
 from finevar.words.numbers import estimated, is_missing, percent, significant, span
 
 OPENINGS = {"B0": "Over the baseline as it is", "B1": "Over the baseline fine-tuned at its own settings"}
+
+MOST_NAMED = 5  # settings
 
 Line = dict[str, str]  # title and text
 
@@ -23,26 +30,26 @@ def summary(tables: Tables, labels: Labels, confidence: float) -> list[Line]:
     use = recommended_text(recommended(tables, labels), labels)
     lines = {
         "Use": f"{sentence_case(use)}." if use else "",
-        "It buys": buys(tables, labels, confidence),
+        "It gains": gains(tables, labels, confidence),
         "How sure": how_sure(tables, labels, confidence),
         "Undecided": undecided(tables, labels),
     }
     return [{"title": title, "text": text} for title, text in lines.items() if text]
 
 
-def buys(tables: Tables, labels: Labels, confidence: float) -> str:
+def gains(tables: Tables, labels: Labels, confidence: float) -> str:
     """Say what the recommended setting of each response gains over the baselines, with an interval."""
     points = tables["recommendations"].set_index("response")["point_id"]
     sentences = []
     for baseline, opening in OPENINGS.items():
         rows = chosen(tables["against_baseline"], baseline=baseline).dropna(subset="estimate")
-        gains = [
+        found = [
             gain_text(row, labels[row["response"]])
             for row in rows.to_dict("records")
             if row["response"] in labels and row["point_id"] == points.get(row["response"])
         ]
-        if gains:
-            sentences.append(f"{opening}: {', '.join(gains)}.")
+        if found:
+            sentences.append(f"{opening}: {', '.join(found)}.")
     meaning = f"In parentheses: {percent(confidence)} intervals, which hold at all settings tried at once."
     return " ".join([*sentences, meaning]) if sentences else ""
 
@@ -61,7 +68,7 @@ def how_sure(tables: Tables, labels: Labels, confidence: float) -> str:
         for row in rows_of(tables["recommendations"], response=response):
             bound = regret_text(row["regret_bound"])
             small = not is_missing(row["smallest_effect"]) and row["regret_bound"] <= row["smallest_effect"]
-            against = f", within what counts as negligible ({significant(row['smallest_effect'])})" if small else ""
+            against = f", less than matters ({significant(row['smallest_effect'])})" if small else ""
             parts.append(
                 f"{label}: {row['rivals']} of {row['candidates'] - 1} other settings are not significantly different "
                 f"from it, and it is at most {bound} worse than the best{against}"
@@ -75,6 +82,47 @@ def undecided(tables: Tables, labels: Labels) -> str:
     if rows.empty:
         return "No factor's effect: each is shown, or shown to be negligible. Interactions are reported below."
     effects = rows.to_dict("records")
-    alike = together((factor_label(row["factor"]), labels.get(row["response"], row["response"])) for row in effects)
+    alike = together((effect_label(row), labels.get(row["response"], row["response"])) for row in effects)
     parts = [f"{factor} on {joined(responses)}" for factor, responses in alike.items()]
-    return f"{sentence_case('; '.join(parts))}: neither an effect nor its absence is shown."
+    return f"{sentence_case('; '.join(parts))}. {deciding_sentence(effects)}".rstrip()
+
+
+# Cautions -------------------------------------------------------------------------------------------------------------
+
+
+def cautions(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> list[str]:
+    """Say which runs failed and which are suspect, and what that changes; nothing where there are none."""
+    return [text for text in (failed_runs(tables, factors, confidence), suspect_runs(tables, labels)) if text]
+
+
+def failed_runs(tables: Tables, factors: Sequence[str], confidence: float) -> str:
+    """Name the settings at which runs diverged or collapsed, with the rate and its interval."""
+    rows, metrics = tables["failures"], tables["metrics"]
+    if rows.empty or not failures.failed(rows.iloc[0]):
+        return ""
+    lost = metrics[metrics["status"].isin(FAILED)]
+    parts = [
+        f"{settings_list(part.iloc[0][list(factors)])} ({failures.failed_text(part['status'].value_counts())})"
+        for _, part in lost.groupby(["dataset", "point_id"], sort=False)
+    ]
+    more = f" and {counted(len(parts) - MOST_NAMED, 'more setting')}" if len(parts) > MOST_NAMED else ""
+    return f"{failures.finding_sentence(rows.iloc[0], confidence)} At {'; '.join(parts[:MOST_NAMED])}{more}."
+
+
+def suspect_runs(tables: Tables, labels: Labels) -> str:
+    """Name the runs that are far from what the others lead to expect, and the terms that change without them."""
+    rows = tables["influence"]
+    rows = rows[rows["suspect"].fillna(False).astype(bool) & rows["response"].isin(list(labels))]
+    if rows.empty:
+        return ""
+    named = together((row["run_id"], labels[row["response"]]) for row in rows.to_dict("records"))
+    parts = [f"{run} ({joined(on)})" for run, on in named.items()]
+    tried = chosen(tables["sensitivity"], specification="without_suspects")
+    changed = tried[~tried["agrees"].astype("boolean").fillna(True).astype(bool)]
+    they, it = ("They stay", "them") if len(parts) > 1 else ("It stays", "it")
+    terms = together((labels[row["response"]], term_label(row["term"])) for row in changed.to_dict("records"))
+    flips = "; ".join(f"{joined(names)} on {label}" for label, names in terms.items())
+    return (
+        f"Suspect, far from what the other runs lead to expect: {joined(parts)}. {they} in all fits; without {it} "
+        f"{f'these terms change: {flips}' if flips else 'every term stands'}."
+    )

@@ -27,9 +27,29 @@ from finevar.report.cells import (
     whole,
 )
 from finevar.report.parts import Cell, Column, Labels, Row, Table
+from finevar.statistics.verdicts import EFFECT
 from finevar.study.coding import Codings
-from finevar.words.formatting import factor_label, response_label, sentence_case, term_label, unit_label
-from finevar.words.numbers import NOTHING, PLUS_MINUS, is_missing, level, number, percent, significant
+from finevar.words.effects import effect_label
+from finevar.words.formatting import (
+    factor_label,
+    held_levels,
+    response_label,
+    sentence_case,
+    settings_list,
+    term_label,
+    unit_label,
+)
+from finevar.words.numbers import (
+    NOTHING,
+    PLUS_MINUS,
+    estimated,
+    is_missing,
+    level,
+    number,
+    percent,
+    significant,
+    span,
+)
 
 FACT_WORDS = {
     "read": "examples read",
@@ -61,23 +81,31 @@ SQUARES = columns(  # of a fit
 )
 
 
-def verdict_matrix(effects: pd.DataFrame, labels: Labels, confidence: float) -> Table:
-    """Return one row a factor, one column a response: verdict, change over all levels, interval."""
+def verdict_matrix(effects: pd.DataFrame, labels: Labels) -> Table:
+    """Return one row a factor, and a data set where these differ, one column a response: verdict, largest change."""
     caption = (
-        "Change of each metric from a factor's lowest to its highest level, the other factors at their centre, with "
-        f"{percent(confidence)} interval."
+        "The verdict on each factor over all settings tried. Of an effect: the largest change between two of its "
+        "levels, with its interval; else: what the intervals of all changes reach over together."
     )
-    factors = {row["factor"]: [with_ends(row)] for row in effects.drop_duplicates("factor").to_dict("records")}
+    about = pd.Series(list(zip(effects["factor"], effects["dataset"], strict=True)), effects.index, dtype=object)
+    rows = {(row["factor"], row["dataset"]): [with_ends(row)] for row in effects.to_dict("records")}
+    factors = {key: rows[key] for key in sorted(rows, key=lambda key: list(effects["factor"]).index(key[0]))}
     known = {name: title for name, title in metric_titles(labels).items() if name in set(effects["response"])}
-    judged = {
-        "": lambda row: ranged(row, "change") | {"verdict": None if is_missing(row["verdict"]) else row["verdict"]}
-    }
-    return crossed(caption, effects, ("factor", "response"), ["Factor"], factors, known, judged)
+    shown = {"": matrix_cell}
+    return crossed(caption, effects.assign(about=about), ("about", "response"), ["Factor"], factors, known, shown)
+
+
+def matrix_cell(row: Row) -> Cell:
+    """Return a cell with the verdict on an effect and its largest change, or what all its intervals reach over."""
+    if is_missing(row["verdict"]):
+        return cell(NOTHING, note="differs between data sets" if row["datasets_differ"] else row["reason"])
+    found = ranged(row, "largest", "largest") if row["verdict"] == EFFECT else cell(span(row, "simple"))
+    return found | {"verdict": row["verdict"]}
 
 
 def with_ends(row: Row) -> Cell:
     """Return a cell with a factor, and the levels that a change is between."""
-    return cell(factor_label(row["factor"]), note=f"{level(row['from_level'])} to {level(row['to_level'])}")
+    return cell(effect_label(row), note=f"{level(row['from_level'])} to {level(row['to_level'])}")
 
 
 def effects_table(effects: pd.DataFrame, labels: Labels, confidence: float) -> Table:
@@ -87,8 +115,18 @@ def effects_table(effects: pd.DataFrame, labels: Labels, confidence: float) -> T
         found, unit = ranged(row, "per_unit", "per_unit_ci"), unit_label(row["unit"], row["factor"])
         return found if found["text"] == NOTHING else found | {"text": f"{found['text']} {unit}"}
 
-    shown = [("Factor", with_ends), ("Change#", partial(ranged, name="change")), ("Slope#", slope)]
-    caption = f"Effects in natural units, each with its {percent(confidence)} interval."
+    def largest(row: Row) -> Cell:
+        where = f"{level(row['largest_from'])} to {level(row['largest_to'])}"
+        at = settings_list(held_levels(row["largest_at"]))
+        ends = f"({span(row, 'largest')}), {where}{f' at {at}' if at else ''}"
+        return cell(estimated(row, "largest", "largest"), note="" if is_missing(row["largest"]) else ends)
+
+    shown = [("Factor", with_ends), ("Largest change#", largest)]
+    shown += [("Mid-range#", partial(ranged, name="change")), ("Slope mid-range#", slope)]
+    caption = (
+        f"Effects in natural units, with {percent(confidence)} intervals: the most significant change between two "
+        "levels at any setting of the others, the change over the whole range with the others mid-range, and its slope."
+    )
     return listed(caption, effects, [*metric_column(labels), *shown, P_VALUE, ADJUSTED, VERDICT])
 
 
@@ -116,7 +154,7 @@ def fits_table(fits: pd.DataFrame, labels: Labels) -> Table:
         significant, residual_sd="Residual SD#", pure_error_sd="Pure error SD#", test_set_se="Test-set SE#"
     )
     shown += columns(significant, smallest_effect="Smallest effect#")
-    return listed(f"The fits. Pure error is the spread of seeds within a point.{how}", fits, shown)
+    return listed(f"The fits. Pure error is the spread of seeds within a setting.{how}", fits, shown)
 
 
 def factors_table(factors: Codings, own: Row) -> Table:
@@ -191,8 +229,8 @@ def extreme_points(
                 roles.setdefault(place, []).append(f"{which} {ranked[response]}")
         shown = rows.loc[list(roles)].assign(roles=[", ".join(words) for words in roles.values()])
         where = f" on {dataset}" if several else ""
-        caption = f"Observed best and worst points{where}: mean over the runs, standard deviation below."
-        found.append(listed(caption, shown, [("Point", lambda row: row["roles"]), *point_columns(labels, factors)]))
+        caption = f"Observed best and worst settings{where}: mean over the runs, standard deviation below."
+        found.append(listed(caption, shown, [("Setting", lambda row: row["roles"]), *point_columns(labels, factors)]))
     return found
 
 
@@ -210,7 +248,7 @@ def point_columns(labels: Labels, factors: Sequence[str]) -> list[Column]:
 def all_points(points: pd.DataFrame, *, labels: Labels, factors: Sequence[str]) -> Table:
     """Return every point."""
     shown = [DATASET, *point_columns(labels, factors), *columns(whole, runs="Runs#")]
-    return listed("All points", points, shown)
+    return listed("All settings", points, shown)
 
 
 def all_runs(metrics: pd.DataFrame, *, labels: Labels, factors: Sequence[str], several: bool) -> Table:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,20 +65,21 @@ def classes_of(table: pa.Table) -> set[int]:
     return set(table["logits"].combine_chunks().value_lengths().unique().to_pylist())
 
 
-def read_contributions(runs: pd.DataFrame, response: str, root: str | Path = RUNS) -> dict[str, np.ndarray]:
+def contributions_of(
+    runs: pd.DataFrame, response: str, known: pd.DataFrame, found: Mapping[str, Predictions]
+) -> dict[str, np.ndarray]:
     """Return what each example contributes to a response, by data set float64 [runs, examples] in the runs' order.
 
-    Their means over examples are the runs' values. runs: those that have a value of the response. Empty for a response
-    that is neither a mean over examples nor a ratio of two.
+    Their means over examples are the runs' values. runs: those that have a value of the response. known: the runs whose
+    predictions were found by read_runs().
     """
-    if RESPONSES[response].each is None:
-        return {}
-    return {dataset: example_contributions(found, response) for dataset, found in read_runs(runs, root).items()}
-
-
-def read_contribution(path: str | Path, response: str) -> np.ndarray | None:
-    """Return each example's contribution to one model's response, float64 [examples]; None where it is not known."""
-    return None if RESPONSES[response].each is None else example_contributions(read_predictions([path]), response)[0]
+    ids = {dataset: pd.Index(own["run_id"]) for dataset, own in known.groupby("dataset")}
+    groups = {str(dataset): own["run_id"] for dataset, own in runs.groupby("dataset", sort=False)}
+    kept = {
+        name: replace(found[name], logits=found[name].logits[ids[name].get_indexer(own)])
+        for name, own in groups.items()
+    }
+    return {name: example_contributions(part, response) for name, part in kept.items()}
 
 
 def example_contributions(found: Predictions, response: str) -> np.ndarray:

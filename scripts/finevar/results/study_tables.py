@@ -21,8 +21,16 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
 
 
 def read_analysis(path: str | Path) -> pd.DataFrame:
-    """Return the analysis table that a file is named after."""
-    return read_table(path, TABLES[Path(path).stem].schema).to_pandas()
+    """Return the analysis table that a file is named after, for its widest population."""
+    return widest(read_table(path, TABLES[Path(path).stem].schema).to_pandas())
+
+
+def widest(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table's rows for each response's widest population, which its rows begin with."""
+    if "population" not in table:
+        return table
+    first = table.groupby("response")["population"].transform("first")
+    return table[table["population"].isna() | (table["population"] == first)].reset_index(drop=True)
 
 
 def as_table(name: str, rows: Rows) -> pa.Table:

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import sparse, stats
 
 from finevar.statistics.covariance import fit_ols, wald_test
-from finevar.statistics.regression import SHARED, Rows, Surface
+from finevar.statistics.regression import SHARED, UNEQUAL, Rows, Surface
 
 SEEDS_FOR_SIGNS = 6  # with fewer, the sign changes find too much (see make calibrate)
 SIGN_CHANGES = 999
@@ -54,7 +54,8 @@ def saturated_cells(surface: Surface, values: np.ndarray | None = None) -> tuple
 def lack_of_fit(surface: Surface, unequal: str | None = None) -> dict[str, Any]:
     """Test whether the surface misses the cell means by more than seeds explain (F; Box & Draper 1987, ch. 3).
 
-    unequal: why errors are not independent of one variance, or None. With SEEDS_FOR_SIGNS seeds the p-value is then
+    About these sentences. unequal: why errors are not independent of one variance, or None. Where each cell has noise
+    of its own, see own_noise_lack_of_fit(). Where runs share trajectories the p-value is, with SEEDS_FOR_SIGNS seeds,
     that of the same F under random changes of the residuals' signs (Wu 1986), with fewer it is withheld.
     """
     row: dict[str, Any] = {"check": "lack_of_fit"}
@@ -69,12 +70,56 @@ def lack_of_fit(surface: Surface, unequal: str | None = None) -> dict[str, Any]:
     row |= {"sum_sq": missed, "sum_sq_error": error, "df_numerator": df, "df_denominator": float(error_df)}
     if not unequal:
         return row | {"p_value": float(stats.f.sf(f_value, df, error_df))}
+    if unequal == UNEQUAL:
+        return row | own_noise_lack_of_fit(surface)
     if surface.runs["seed"].nunique() < SEEDS_FOR_SIGNS:
         return row | {"p_value": None, "reason": f"{unequal}; with {SEEDS_FOR_SIGNS} seeds another could be used"}
     return row | {
         "p_value": sign_change_p(surface),
         "reason": f"by {SIGN_CHANGES} random sign changes, since {unequal}",
     }
+
+
+def own_noise_lack_of_fit(surface: Surface) -> dict[str, Any]:
+    """Return the columns of a test of lack of fit in which every cell has a variance of its own.
+
+    What the surface misses of the cell means, over what their variances lead to expect; the degrees of freedom are
+    those of chi-squares with the same first two moments (Box 1954; the F of Brunner, Dette & Munk 1997). Cells of one
+    run, whose variance is unknown, are left out.
+
+    Chosen by simulation: 15 central composite or 27 factorial settings, 2 to 5 seeds, 4,000 studies each. It finds a
+    lack of fit in 1 to 5 % of studies without one where noise grows sixfold along a factor, in 1 to 3 % with t3 tails,
+    in 5 to 6 % with sixfold noise in one corner. F of one variance: 4 to 20 %; sign changes with 2 seeds: 8 to 12 %.
+    """
+    cells = surface.cells
+    kept = np.bincount(cells)[cells] > 1
+    cell, seed = (
+        np.unique(labels[kept], return_inverse=True)[1] for labels in (cells, surface.runs["seed"].to_numpy())
+    )
+    values, df = surface.fit.values[kept], np.bincount(cell) - 1
+    own = orthonormal(np.column_stack([np.eye(cell.max() + 1)[cell], np.eye(seed.max() + 1)[seed]]))
+    fitted = orthonormal(surface.fit.matrix[kept])
+    if own.shape[1] == fitted.shape[1]:
+        few = "not testable: noise differs between settings, and too few of them have two seeds for the surface's terms"
+        return {"reason": few}
+    within, residual = (values - basis @ (basis.T @ values) for basis in (own, fitted))
+    variances = np.bincount(cell, within**2) / df * (df.sum() / (len(values) - own.shape[1]))
+    noise = variances[cell][:, None]
+    own_own, own_fitted, fitted_fitted = own.T @ (noise * own), own.T @ (noise * fitted), fitted.T @ (noise * fitted)
+    expected = np.trace(own_own) - np.trace(fitted_fitted)
+    second = (own_own**2).sum() - 2 * (own_fitted**2).sum() + (fitted_fitted**2).sum()
+    shares = np.bincount(cell, (own**2).sum(1) - (fitted**2).sum(1)) * variances
+    missed = float(residual @ residual - within @ within)
+    numbers = (missed / expected, expected**2 / second, expected**2 / (shares**2 / df).sum())
+    columns = dict(zip(("statistic", "df_numerator", "df_denominator"), map(float, numbers), strict=True))
+    why = "with each setting's own noise (Brunner, Dette and Munk 1997), since noise differs between settings"
+    return columns | {"p_value": float(stats.f.sf(*numbers)), "reason": why}
+
+
+def orthonormal(matrix: np.ndarray) -> np.ndarray:
+    """Return an orthonormal basis [rows, rank] of a matrix' columns."""
+    left, scale, _ = np.linalg.svd(matrix, full_matrices=False)
+    return left[:, scale > 1e-9 * scale[0]]
 
 
 def sign_change_p(surface: Surface) -> float:

@@ -20,13 +20,15 @@ too much like each other for the multivariate t, which also gives all contrasts 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from finevar.statistics.clustered import Clustered, Contrasts, two_way, welch
 
-DRAWS = 100_000  # standard error 0.07 % of a tail probability of 5 %
+DRAWS = 100_000  # standard error 0.07 % of a tail probability of 5 %: behind verdicts and counts
+BAND_DRAWS = 20_000  # 0.15 %: behind bands that are only printed
 DRAW_SEED = 20250101
 CHUNK = 5_000
 MANY_SEEDS = 12  # a variance from more counts as from these many: a reach 1.4 % too wide at most in simulations
@@ -52,39 +54,62 @@ class Family:
         return self.found.estimate - reach, self.found.estimate + reach
 
 
+class Parts(NamedTuple):
+    """What contrasts' variances [rows] are made of, as shares of each."""
+
+    seed: np.ndarray
+    sentence: np.ndarray
+    both: np.ndarray
+    sentence_df: np.ndarray
+
+
 def family(clustered: Clustered, weights: np.ndarray, *, new_sentences: bool = True, draws: int = DRAWS) -> Family:
     """Judge linear combinations [rows, parameters] of the parameters together."""
     found = clustered.contrasts(weights, new_sentences=new_sentences)
     left, scale, right = np.linalg.svd(clustered.rows(weights), full_matrices=False)
     kept = scale > 1e-9 * scale[0]
     left, axes = left[:, kept] * scale[kept], right[kept]
-    seed = scaled(left, found.seed)
-    sentence = scaled(left @ root(axes @ sum(clustered.sentence_covs) @ axes.T), found.sentence)
-    generator = np.random.default_rng(DRAW_SEED)
+    noisy = found.variance > 0  # what has no variance is never the largest
+    if not noisy.any():
+        return Family(found, np.zeros(draws))
+    shares = (part[noisy] / found.variance[noisy] for part in (found.seed, found.sentence, found.both))
+    parts = Parts(*(part.astype(np.float32) for part in (*shares, found.sentence_df[noisy])))
+    seed = scaled(left[noisy], parts.seed)
+    sentence = scaled(left[noisy] @ root(axes @ sum(clustered.sentence_covs) @ axes.T), parts.sentence)
+    seeds = round(np.nanmin(found.seed_df, initial=MANY_SEEDS))
     sizes = [min(CHUNK, draws - start) for start in range(0, draws, CHUNK)]
-    return Family(found, np.sort(np.concatenate([largest(found, seed, sentence, size, generator) for size in sizes])))
+    drawn = (standard_draws(seeds, seed.shape[1], size, number) for number, size in enumerate(sizes))
+    return Family(found, np.sort(np.concatenate([largest(parts, seed, sentence, *each, seeds) for each in drawn])))
+
+
+@lru_cache(maxsize=DRAWS // CHUNK)  # most families of a study have as many directions, so they share their draws
+def standard_draws(seeds: int, directions: int, draws: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return draws' mean products over seeds of each two directions' normal errors [draws, pairs], and other errors.
+
+    The latter [draws, 2 x directions] are the estimates' own: of seeds, then of sentences.
+    """
+    generator = np.random.default_rng([DRAW_SEED, number])
+    normal = generator.standard_normal((draws, seeds + 2, directions), dtype=np.float32)
+    products = normal[:, :seeds].transpose(0, 2, 1) @ normal[:, :seeds] / seeds
+    return products[:, *np.triu_indices(directions)], normal[:, seeds:].reshape(draws, -1)
 
 
 def largest(
-    found: Contrasts, seed: np.ndarray, sentence: np.ndarray, draws: int, generator: np.random.Generator
+    parts: Parts, seed: np.ndarray, sentence: np.ndarray, products: np.ndarray, errors: np.ndarray, seeds: int
 ) -> np.ndarray:
     """Return the family's largest rarity [draws] where nothing differs from zero.
 
     seed, sentence: factors [rows, directions] of the covariances, their product's diagonal being the variances. Their
-    sum is the errors' covariance, which stays positive semidefinite as V_both only scales it.
+    sum is the errors' covariance, which stays positive semidefinite as V_both only scales it. products and errors: of
+    standard_draws(). The variance that many seeds show is a quadratic form, one product of matrices for all of them.
     """
-
-    def normal(factor: np.ndarray, *shape: int) -> np.ndarray:
-        return generator.standard_normal((*shape, factor.shape[1])) @ factor.T
-
-    seeds = round(np.nanmin(found.seed_df, initial=MANY_SEEDS))
-    drawn = sum(normal(seed, draws) ** 2 for _ in range(seeds)) / seeds
-    variance = two_way(drawn, found.sentence, found.both)
-    df = welch(variance, drawn, seeds, found.sentence, found.sentence_df)
-    squares = (normal(seed, draws) + normal(sentence, draws)) ** 2
-    with np.errstate(divide="ignore", invalid="ignore"):  # what has no variance is never the largest
-        squares *= found.variance / (found.seed + found.sentence)
-        return np.fmax.reduce(rarity(squares / variance, df), axis=1)
+    first, second = np.triu_indices(seed.shape[1])
+    twice = np.where(first == second, 1, 2)
+    drawn = products @ (twice * seed[:, first] * seed[:, second]).T.astype(np.float32)
+    estimates = errors @ np.hstack([seed, sentence]).T.astype(np.float32)
+    variance = two_way(drawn, parts.sentence, parts.both)
+    df = welch(variance, drawn, seeds, parts.sentence, parts.sentence_df)
+    return np.fmax.reduce(rarity(estimates**2 / variance / (parts.seed + parts.sentence), df), axis=1)
 
 
 def scaled(factor: np.ndarray, variance: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,7 @@ def modelled_noise(surface: Surface, places: Sequence[Mapping[str, float]]) -> N
     return list(zip(np.exp(z @ model.coefficients).tolist(), df.tolist(), strict=True))
 
 
+@lru_cache(maxsize=16)
 def noise_model(surface: Surface) -> NoiseModel | None:
     """Return how the variance between seeds depends on the settings, or None where there is nothing to compare.
 

@@ -12,7 +12,8 @@ from scipy.optimize import brentq, linprog
 from scipy.stats import qmc
 
 from finevar.metrics import towards
-from finevar.statistics.regression import Rows, Surface, predicted
+from finevar.statistics.regression import Rows, Surface, on_scale, predicted, within_bounds
+from finevar.statistics.setting_means import mean_contrasts, misses_settings, settings_surface
 from finevar.statistics.simultaneous import parameter_draws
 from finevar.statistics.slopes import gradients
 from finevar.study.coding import model_matrix
@@ -187,17 +188,19 @@ def point_contrasts(surface: Surface, points: pd.DataFrame) -> np.ndarray:
 def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
     """Return the tried point of best prediction, what it would cost to be wrong, and each factor's level and rivals.
 
-    The interval is a band that holds at all tried points at once, so that having chosen the best does not flatter it.
-    A rival is a tried point that is not significantly worse than the recommended one, all comparisons counted. The
-    regret is how much better the truly best tried point is; it is averaged over the fit's uncertainty, and bounded with
-    the confidence.
+    Where the surface misses the points, each is predicted by its own mean. The interval is a band that holds at all
+    tried points at once, so that having chosen the best does not flatter it. A rival is a tried point that is not
+    significantly worse than the recommended one, all comparisons counted. The regret is how much better the truly best
+    tried point is; it is averaged over the fit's uncertainty, and bounded with the confidence.
     """
-    points = surface.points
-    weights = point_contrasts(surface, points)
+    points, by_means = surface.points, misses_settings(surface)
+    surface = settings_surface(surface) if by_means else surface
+    weights = mean_contrasts(surface) if by_means else point_contrasts(surface, points)
     values = weights @ surface.fit.params
     chosen = int(np.argmax(towards(surface.response) * values))
-    band = surface.family(weights)
-    low, high = (ends[chosen] for ends in band.interval(surface.confidence))
+    band = on_scale(surface).family(weights, only_printed=True)
+    ends = (float(each[chosen]) for each in band.interval(surface.confidence))
+    read = within_bounds(surface, float(band.found.estimate[chosen]), float(band.found.std_error[chosen]), *ends)
     rival, drawn = rival_gaps(surface, weights, chosen)
     levels = points[list(surface.codings)]
     cell = surface.runs[list(surface.codings)].eq(levels.loc[chosen]).all(axis=1)
@@ -205,11 +208,8 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
         "response": surface.response,
         "point_id": points.loc[chosen, "point_id"],
         "observed": float(surface.runs.loc[cell, surface.response].mean()),
-        "population": surface.population,
-        "predicted": float(values[chosen]),
-        "std_error": float(band.found.std_error[chosen]),
-        "ci_low": float(low),
-        "ci_high": float(high),
+        "by_means": by_means,
+        **read,
         "candidates": len(points),
         "rivals": int((rival > 0).sum()),
         "expected_regret": float(np.maximum(drawn, 0).max(1).mean()),

@@ -10,14 +10,16 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
+from scipy.special import expit, logit
 from statsmodels.stats.diagnostic import het_breuschpagan
 
+from finevar.metrics import RESPONSES
 from finevar.statistics import families
 from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
 from finevar.statistics.covariance import Errors, Estimate, Fit, errors_of, fit_ols, wald_test
@@ -31,11 +33,14 @@ UNEQUAL = "noise differs between settings (Breusch-Pagan), which this test does 
 NEW_SENTENCES = "new seeds and new sentences"
 THESE_SENTENCES = "these sentences"
 
+LINEAR, CLIPPED, LOGIT = ("linear", "clipped", "logit")  # that a prediction is made on
+NEAR_BOUND = 0.05  # of a metric's range: cells nearer to its ends have predictions on the logit scale
+
 Rows = list[dict[str, Any]]
 Sentences = Mapping[str, np.ndarray]  # what each test sentence contributes to a metric, by data set
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself alone, so that what follows from one can be kept with lru_cache
 class Surface:
     """A fitted response surface and what its verdicts are measured against."""
 
@@ -157,9 +162,10 @@ class Surface:
         found = self.spread.contrasts(weights[:, self.unblocked], new_sentences=new_sentences)
         return dataclasses.replace(found, estimate=weights @ self.fit.params)
 
-    def family(self, weights: np.ndarray) -> Family:
+    def family(self, weights: np.ndarray, *, only_printed: bool = False) -> Family:
         """Return linear combinations [rows, parameters] of the parameters that are judged together."""
-        judged = families.family(self.spread, weights[:, self.unblocked], draws=families.DRAWS)
+        draws = families.BAND_DRAWS if only_printed else families.DRAWS
+        judged = families.family(self.spread, weights[:, self.unblocked], draws=draws)
         return dataclasses.replace(judged, found=dataclasses.replace(judged.found, estimate=weights @ self.fit.params))
 
     @cached_property
@@ -297,12 +303,65 @@ def shift_weight(term: Term, other: Term, x0: Mapping[str, float]) -> float:
     return float(math.prod(math.comb(full, kept) * level ** (full - kept) for full, kept, level in powers))
 
 
-def predicted(surface: Surface, coded: Mapping[str, np.ndarray]) -> Iterator[dict[str, float]]:
-    """Yield prediction, standard error and interval of the mean response at coded points, blocks averaged.
+# Predictions ----------------------------------------------------------------------------------------------------------
+
+
+def predicted(surface: Surface, coded: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    """Yield the columns of a prediction of the mean response at each of some coded points, blocks averaged.
 
     None of them where the nearest setting that was tried is one at which all runs failed.
     """
-    rows = contrasts(surface, surface.padded(model_matrix(coded, surface.columns)))
+    rows = contrasts(on_scale(surface), surface.padded(model_matrix(coded, surface.columns)))
     for row, out in zip(rows, surface.is_excluded(coded), strict=True):
-        found = {"predicted": row.estimate, "std_error": row.std_error, "ci_low": row.ci_low, "ci_high": row.ci_high}
+        found = within_bounds(surface, *row[:4])
         yield dict.fromkeys(found) if out else found
+
+
+def within_bounds(surface: Surface, value: float, error: float, low: float, high: float) -> dict[str, Any]:
+    """Return the columns of a prediction, read from on_scale(), which never leaves the metric's bounds.
+
+    On the logit scale the standard error is by the delta method; else the prediction and its interval are clipped.
+    """
+    least, most = bounds_of(surface.response)
+    scale, numbers = LINEAR, np.array([value, low, high])
+    if on_scale(surface) is not surface:
+        share = expit(numbers)
+        scale, numbers = LOGIT, least + (most - least) * share
+        error *= (most - least) * share[0] * (1 - share[0])
+    elif numbers.min() < least or numbers.max() > most:
+        scale, numbers = CLIPPED, np.clip(numbers, least, most)
+    value, low, high = numbers.tolist()
+    found = {"predicted": value, "std_error": error, "ci_low": low, "ci_high": high, "scale": scale}
+    return found | {"population": surface.population}
+
+
+@lru_cache(maxsize=16)
+def on_scale(surface: Surface) -> Surface:
+    """Return the surface that predictions are read from: of logits where a cell's mean is near a bound, else itself.
+
+    Each sentence's contribution moves a run's logit by the delta method. A run on a bound counts as half as far from it
+    as the nearest other run.
+    """
+    low, high = bounds_of(surface.response)
+    if math.isinf(high):
+        return surface
+    share = (surface.fit.values - low) / (high - low)
+    means = np.bincount(surface.cells, share) / np.bincount(surface.cells)
+    if np.minimum(means, 1 - means).min() >= NEAR_BOUND:
+        return surface
+    distance = np.minimum(share, 1 - share)
+    least = distance[distance > 0].min(initial=NEAR_BOUND) / 2
+    share = np.clip(share, least, 1 - least)
+    logits, slopes = logit(share), 1 / (share * (1 - share) * (high - low))
+    own = surface.runs["dataset"].to_numpy()
+    sentences = {
+        name: logits[own == name][:, None] + slopes[own == name][:, None] * (each - each.mean(1, keepdims=True))
+        for name, each in surface.sentences.items()
+    }
+    fit = fit_ols(logits, surface.fit.matrix, surface.errors)
+    return dataclasses.replace(surface, fit=fit, sentences=sentences)
+
+
+def bounds_of(response: str) -> tuple[float, float]:
+    """Return the least and the largest value that a response can have."""
+    return RESPONSES[response].bounds if response in RESPONSES else (-math.inf, math.inf)

@@ -44,6 +44,7 @@ def slope_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:
 def slopes_of(surface: Surface, factor: str, weights: np.ndarray, places: Rows) -> Rows:
     """Return the slopes of some contrasts [places, parameters] in coded and in natural units."""
     coding, who = surface.codings[factor], {"response": surface.response, "factor": factor}
+    who["population"] = surface.population
     natural = {"units": "natural", "unit": step_unit(factor, coding.scale)}
     rows = []
     for found, place in zip(contrasts(surface, weights), places, strict=True):

@@ -6,6 +6,8 @@ shown with and without them.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from statsmodels.robust.norms import HuberT
 from statsmodels.robust.robust_linear_model import RLM
@@ -19,6 +21,7 @@ from finevar.statistics.robust import scale
 SUSPECT = 6.0  # robust studentised residuals
 
 
+@lru_cache(maxsize=16)
 def robust_residuals(surface: Surface) -> np.ndarray:
     """Return each run's residual [runs] from a Huber fit of the surface, in robust standard deviations.
 

@@ -35,14 +35,15 @@ def central_composite(design: Config, codings: Mapping[str, Coding]) -> list[Poi
 
     The centre is run once per seed like every other point; replicates come from seeds.
     """
-    from pydoe import ccdesign  # imported here: 1.4 s that most studies need not pay
-
-    return at_three_levels(ccdesign(len(codings), center=(0, 1), face="faced"), codings)
+    factors = len(codings)
+    corners = itertools.product((-1, 1), repeat=factors)
+    faces = (sign * axis for axis in np.eye(factors) for sign in (-1, 1))
+    return at_three_levels(np.array([*corners, *faces, np.zeros(factors)]), codings)
 
 
 def box_behnken(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
     """Return the Box-Behnken design: edge midpoints and one centre."""
-    from pydoe import bbdesign
+    from pydoe import bbdesign  # imported here: 1.4 s that most studies need not pay
 
     return at_three_levels(bbdesign(len(codings), center=1), codings)
 

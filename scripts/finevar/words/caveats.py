@@ -68,8 +68,15 @@ def grouped_by_reason(rows: Iterable[Row], labels: Mapping[str, str]) -> list[tu
     return [(joined(names, "or"), reason) for reason, names in alike.items()]
 
 
-def covariance_sentences(fits: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
-    """Say which covariance the standard errors come from, and why; responses with the same one together."""
+def covariance_sentences(
+    fits: pd.DataFrame, labels: Mapping[str, str], *, new_sentences: bool, by_seed: bool
+) -> list[str]:
+    """Say which covariance the standard errors come from, and why; responses with the same one together.
+
+    new_sentences: whether they hold for these, too. by_seed: whether seeds are enough for a variance of their own.
+    """
+    if by_seed:
+        return [f"Standard errors are clustered by seed (CR2){' and by test sentence' if new_sentences else ''}."]
     rows = fits[(fits["framework"] == "absolute") & fits["covariance"].notna()]
     found = rows.groupby(["covariance", "covariance_reason"], sort=False, dropna=False)
     sentences = []
@@ -80,6 +87,8 @@ def covariance_sentences(fits: pd.DataFrame, labels: Mapping[str, str]) -> list[
         which = "" if len(found) == 1 else f" for {joined([labels[name] for name in same['response']])}"
         why = "" if is_missing(reason) else f": {str(reason).rstrip('.')}"
         sentences.append(f"{opening}{size}{which}{why}.")
+    if new_sentences and sentences:
+        sentences.append("The variance between test sentences is added to that.")
     return sentences
 
 
@@ -119,8 +128,8 @@ def lack_of_fit_sentences(rows: Iterable[Row], labels: Mapping[str, str], *, mod
     alike = together((plain_reason(row), f"{labels[row['response']]} ({fit_text(row)})") for row in left)
     sentences = [lack_of_fit_sentence(row, labels[row["response"]], model=model, alpha=alpha) for row in judged]
     sentences += [
-        f"Whether the {MODELS[model]} surface misses the points is left open for {joined(names)}: lack of fit has no "
-        f"p-value, as {reason}."
+        f"Whether the {MODELS[model]} surface misses the settings' means is left open for {joined(names)}: lack of fit "
+        f"has no p-value, as {reason}."
         for reason, names in alike.items()
     ]
     return sentences
@@ -139,10 +148,10 @@ def lack_of_fit_sentence(row: Row, label: str, *, model: str, alpha: float = 0.0
     how = "" if is_missing(row["reason"]) else f" ({plain_reason(row)})"
     tested = f"lack of fit {fit_text(row)}, {p_equals(row['p_value'])}{how}"
     if row["p_value"] >= alpha:
-        return f"{sentence_case(surface)} describes the points: {tested}."
+        return f"{sentence_case(surface)} describes the settings' means: {tested}."
     return (
-        f"{sentence_case(surface)} misses the points: {tested}. Read it as a trend, look "
-        "at the observed points beside it, and try a higher analysis.model or a narrower range of levels."
+        f"{sentence_case(surface)} misses the settings' means: {tested}. Read it as a trend, look "
+        "at the observed means beside it, and try a higher analysis.model or a narrower range of levels."
     )
 
 

@@ -1,4 +1,4 @@
-"""Sentences on the baselines: who is better, and what matching by data set and seed buys."""
+"""Sentences on the baselines: who is better, and what matching by data set and seed gains."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MATCHINGS = {
 
 
 def matching_sentence(rows: pd.DataFrame, label: str) -> str:
-    """Say what matching a response by data set and seed buys: the spread that is left unexplained."""
+    """Say what matching a response by data set and seed gains: the spread that is left unexplained."""
     known = rows.set_index("analysis")
     spread = known["residual_sd"]
     plain, blocks = spread.get("absolute"), spread.get("blocks")
@@ -70,7 +70,7 @@ def ancova_sentence(row: Row, label: str, confidence: float) -> str:
 
 
 def against_baseline_sentence(rows: pd.DataFrame, label: str, confidence: float = 0.95) -> str:
-    """Count the tried points that are better and worse than one baseline, its own variance counted."""
+    """Count the settings that are better and worse than one baseline, its own variance counted."""
     first = rows.iloc[0]
     name = first["baseline"]
     if rows["estimate"].isna().all():
@@ -78,7 +78,7 @@ def against_baseline_sentence(rows: pd.DataFrame, label: str, confidence: float 
     better, worse = sides(rows, "ci", first["response"])
     caution = "" if is_missing(first["reason"]) else f" Caution: {plain_reason(first)}."
     return (
-        f"{sentence_case(label)} against {name}: {better:,} of {counted(len(rows), 'tried point')} better, {worse:,} "
+        f"{sentence_case(label)} against {name}: {better:,} of {counted(len(rows), 'setting')} tried better, {worse:,} "
         f"worse, and {len(rows) - better - worse:,} not significantly different, by {percent(confidence)} intervals "
         f"that carry {name}'s own variance.{caution}"
     )

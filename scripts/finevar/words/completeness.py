@@ -1,4 +1,4 @@
-"""What runs that no metric counts do to the design: which points they leave bare, which terms become less certain."""
+"""What runs that no metric counts do to the design: which settings they leave bare, which terms become less certain."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def cells_sentence(metrics: pd.DataFrame, done: pd.DataFrame) -> str:
     parts = []
     if bare:
         named = f"{', '.join(bare[:NAMED])}{', ...' if len(bare) > NAMED else ''}"
-        parts.append(f"{counted(len(bare), 'point')} of {len(planned):,} without any run ({named})")
+        parts.append(f"{counted(len(bare), 'setting')} of {len(planned):,} without any run ({named})")
     if thinner:
-        parts.append(f"{counted(thinner, 'point')} with fewer seeds than planned")
+        parts.append(f"{counted(thinner, 'setting')} with fewer seeds than planned")
     return f"That leaves {joined(parts)}."
 
 

@@ -1,4 +1,4 @@
-"""Sentences on slopes and optima: how factors act together, where a slope holds, which setting to take.
+"""Sentences on slopes and optima: how factors interact, where a slope holds, which setting to take.
 
 Every sentence names the place or the range that it holds for, and says undecided where the data leave it open.
 """
@@ -12,6 +12,7 @@ import pandas as pd
 
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.study.coding import factors_of
+from finevar.words.effects import VERDICTS, interactions_sentence
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -34,7 +35,6 @@ from finevar.words.numbers import (
     span,
     span_at,
 )
-from finevar.words.wording import VERDICTS, together_sentence
 
 FIRST_PAIR = ("epochs", "batch_size")  # the slope of the first, read over the second, wherever both are factors
 SIGN_WORDS = {"positive": "above zero", "negative": "below zero"}
@@ -62,7 +62,7 @@ def notable_pairs(coefficients: pd.DataFrame) -> list[Pair]:
     """Return the pairs of factors worth a sentence, (slope, moderator), the one that is drawn first.
 
     That is epochs over batch size where the model has their interaction, else the pair with the smallest p; then every
-    other pair that acts together on some response.
+    other pair that interacts on some response.
     """
     rows = interactions(coefficients)
     if rows.empty:
@@ -86,7 +86,7 @@ def pair_row(rows: pd.DataFrame, response: str, pair: Pair) -> dict[str, Any] | 
 
 
 def interplay_finding(coefficients: pd.DataFrame, labels: Mapping[str, str]) -> str:
-    """Say for the drawn pair on which responses it acts together, and name the other pairs that do."""
+    """Say for the drawn pair on which responses it interacts, and name the other pairs that do."""
     rows = interactions(coefficients)
     pairs = notable_pairs(coefficients)
     if not pairs:
@@ -97,16 +97,17 @@ def interplay_finding(coefficients: pd.DataFrame, labels: Mapping[str, str]) -> 
     names = " and ".join(factor_label(name) for name in pairs[0])
     sentences = [pair_verdict(names, joined(alike[kind]), kind) for kind in (*VERDICTS, "none") if kind in alike]
     others = rows[(rows["verdict"] == "effect") & (rows["term"].map(as_pair) != pairs[0])]
-    return " ".join([*sentences, together_sentence(others.to_dict("records"), labels)]).strip()
+    return " ".join([*sentences, interactions_sentence(others.to_dict("records"), labels)]).strip()
 
 
 def pair_verdict(names: str, where: str, kind: str) -> str:
     """Say what is known of two factors' interaction on some responses."""
     return {
-        "effect": f"{sentence_case(names)} act together on {where}.",
-        "undecided": f"Whether {names} act together on {where} is undecided.",
+        "effect": f"{sentence_case(names)} interact on {where}.",
+        "small": f"On {where} the interaction of {names} is too small to matter.",
+        "undecided": f"Whether {names} interact on {where} is undecided.",
         "negligible": f"On {where} the interaction of {names} is negligible.",
-        "none": f"There is no verdict on whether {names} act together on {where}.",
+        "none": f"There is no verdict on whether {names} interact on {where}.",
     }[kind]
 
 
@@ -162,6 +163,7 @@ def slope_change_sentence(row: Row, moderator: str, confidence: float = 0.95) ->
     adjusted = p_equals(row["p_adjusted"], "adjusted p")
     words = {
         "effect": f"an effect ({adjusted})",
+        "small": f"an effect too small to matter ({adjusted})",
         "negligible": "negligible, within the smallest effect of interest over the levels tried",
         "undecided": f"undecided ({adjusted}), for neither a change of the slope nor its absence is shown",
     }
@@ -191,7 +193,7 @@ def rise_and_fall(rows: pd.DataFrame, label: str, alpha: float) -> str:
 
 
 def sign_changes_sentence(johnson_neyman: pd.DataFrame, labels: Mapping[str, str]) -> str:
-    """Say which slopes are shown to change their sign along another factor, the rest at the centre."""
+    """Say which slopes are shown to change their sign along another factor, the rest mid-range."""
     parts = []
     for (response, factor, _), ranges in johnson_neyman.groupby(["response", "factor", "moderator"], sort=False):
         if {"positive", "negative"} <= set(ranges["sign"]):
@@ -218,10 +220,10 @@ def recommendation_sentence(row: Row, levels: Mapping[str, float], label: str, c
 
 
 def regret_sentence(row: Row, confidence: float = 0.95) -> str:
-    """Say what the recommended setting costs where the fit is wrong, against the smallest effect of interest."""
+    """Say by how much the recommended setting may miss the best one, against the smallest effect of interest."""
     regret = (
-        f"Choosing it costs {regret_text(row['expected_regret'])} on average if the fit is wrong; more than "
-        f"{regret_text(row['regret_bound'])} is excluded at {percent(confidence)}"
+        f"Expected regret {regret_text(row['expected_regret'])}, and at most {regret_text(row['regret_bound'])} at "
+        f"{percent(confidence)}, if the model's form holds"
     )
     smallest = row["smallest_effect"]
     if is_missing(smallest):

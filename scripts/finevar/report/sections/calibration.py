@@ -111,7 +111,7 @@ def factor_sentence(tables: Tables, runs: pd.DataFrame, labels: Labels, factor: 
     heat = ends["temperature"].agg(geometric_mean)
     ece, brier = ends["ece"].mean(), ends["brier"].mean()
     return (
-        f"From {level(low)} to {level(high)} of {factor_label(factor)}, the others at their centre, the fitted "
+        f"From {level(low)} to {level(high)} of {factor_label(factor)}, the others mid-range, the fitted "
         f"surfaces change {shown} ({percent(confidence)} intervals in brackets){beside}. Over all runs at those two "
         f"levels, the best temperature is {number(heat[low], 2)} and {number(heat[high], 2)} (above 1: overconfident), "
         f"ECE {number(ece[low], 3)} and {number(ece[high], 3)}, Brier score {number(brier[low], 3)} and "
@@ -146,7 +146,7 @@ def changes_table(changes: pd.DataFrame, factors: Sequence[str], confidence: flo
         return shown | {"note": f"{shown['note']}; p {p_text(row['p_value'])}"}
 
     caption = (
-        "Change from a factor's lowest to its highest level, the others at their centre, with "
+        "Change from a factor's lowest to its highest level, the others mid-range, with "
         f"{percent(confidence)} interval and unadjusted p; the change of loss is the sum of the other two."
     )
     titles = dict(zip(PARTS, ("Loss#", "Refinement#", "Calibration loss#"), strict=True))
@@ -202,7 +202,7 @@ def places_sentence(runs: pd.DataFrame, dataset: str, factors: Sequence[str]) ->
     best, least = means["accuracy"].idxmax(), means["loss"].idxmin()
     names = {point: settings_text(own.iloc[0][list(factors)]) for point, own in runs.groupby("point_id")}
     if best == least:
-        return f"On {dataset} one point, {names[best]}, has both the best accuracy and the best loss."
+        return f"On {dataset} one setting, {names[best]}, has both the best accuracy and the best loss."
     gap = means.loc[best] - means.loc[least]
     return (
         f"On {dataset} accuracy is highest at {names[best]} ({number(means['accuracy'][best], 3)}) and loss lowest at "
@@ -220,7 +220,7 @@ def reliability_group(reliability: pd.DataFrame, confidence: float) -> Group:
     if len(datasets) > MOST_NAMED:
         sentences.append(f"The tables hold the other {len(datasets) - MOST_NAMED} data sets as well.")
     sentences.append(
-        "The seeds of a point meet the same sentences, so the intervals (Wilson) count a bin's predictions per seed, "
+        "The seeds of a setting meet the same sentences, so the intervals (Wilson) count a bin's predictions per seed, "
         "not all of them; they are as wide as if seeds agreed fully."
     )
     folded = [reliability_table(own, name, confidence) for name, own in datasets.items()]

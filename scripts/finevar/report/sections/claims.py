@@ -7,11 +7,25 @@ from collections.abc import Sequence
 from finevar.report.cells import cell, columns, listed, ranged
 from finevar.report.parts import Labels, Row, Section, Table, Tables, group, sentence
 from finevar.study.coding import factors_of
-from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, term_label
+from finevar.words.formatting import (
+    counted,
+    factor_label,
+    joined,
+    response_label,
+    sentence_case,
+    term_label,
+    unit_label,
+)
 from finevar.words.numbers import estimated, is_missing, level, p_equals, p_text, percent, significant, span
 
 NO_CLAIMS = "No claim was stated before this study; analysis.claims of its config takes them."
-VERBS = {"replicated": "replicate {}", "contradicted": "contradict {}", "undecided": "leave {} undecided"}
+VERBS = {
+    "replicated": "replicate {}",
+    "contradicted": "contradict {}",
+    "smaller than matters": "find {} smaller than matters",
+    "undecided": "leave {} undecided",
+}
+CLAIMED = {"effect": "an effect", "none": "no effect", "not_significant": "not found significant"}
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
@@ -26,8 +40,8 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
 
 
 def mark(row: Row) -> str:
-    """Return this study's own verdict on a claim's term."""
-    return "undecided" if is_missing(row["found"]) else row["found"]
+    """Return the mark of a verdict on a claim: replicated is no effect's, since no effect may be claimed."""
+    return "small" if row["verdict"] == "smaller than matters" else row["verdict"]
 
 
 def finding_sentence(rows: Sequence[Row]) -> str:
@@ -36,8 +50,8 @@ def finding_sentence(rows: Sequence[Row]) -> str:
     parts = joined([verb.format(counts[verdict]) for verdict, verb in VERBS.items() if counts[verdict]])
     return (
         f"Of {counted(len(rows), 'claim')} stated before the study, its runs {parts}. That holds for this model, these "
-        "data and the levels tried. A claim of no effect counts as replicated only where an effect of the size of "
-        "interest is excluded."
+        "data and the levels tried. A claim of no effect is replicated only where an effect of the size of interest "
+        "is excluded. That something was not found significant claims nothing, so it stays undecided."
     )
 
 
@@ -46,25 +60,23 @@ def claim_sentence(row: Row, labels: Labels, confidence: float) -> str:
     claim = (row["statement"] or row["name"]).rstrip(".")
     said = "" if is_missing(row["p_published"]) else f" ({p_equals(row['p_published'], 'published p')})"
     here = "" if is_missing(row["estimate"]) else f" {found_sentence(row, labels[row['response']], confidence)}"
-    why = "" if is_missing(row["reason"]) else f" Undecided, for {row['reason'].rstrip('.')}."
+    why = "" if is_missing(row["reason"]) else f" Undecided: {row['reason'].rstrip('.')}."
     verdict = f": {row['verdict']}." if is_missing(row["reason"]) else "."
     return f"{sentence_case(claim)}{said}{verdict}{here}{why}"
 
 
 def found_sentence(row: Row, label: str, confidence: float) -> str:
-    """Say what this study estimates of a claim's term, over which levels and where."""
-    value = found_text(row, confidence)
-    if is_missing(row["from_level"]):
-        first, second = map(factor_label, factors_of(row["term"]))
+    """Say what this study estimates: a slope at the baseline, how a change differs, or a change over a range."""
+    value, names = found_text(row, confidence), [factor_label(name) for name in factors_of(row["term"])]
+    if is_missing(row["from_level"]) and len(names) > 1:
         return (
-            f"Here the change of {label} along {first}, from lowest to highest, is larger by {value} at the highest "
-            f"level of {second} than at the middle."
+            f"Here the change of {label} along {names[0]}, from lowest to highest, differs by {value} between the "
+            f"highest level of {names[1]} and the lowest."
         )
-    ends = f"from {level(row['from_level'])} to {level(row['to_level'])}"
-    if "^" in row["term"]:
-        return f"Here the {row['unit']} of {term_label(row['term'])}, {ends}, is {value} of {label}."
-    where = "by the slope that it has at the baseline" if row["framework"] == "relative" else "the rest at the centre"
-    return f"Here {label} changes by {value} along {factor_label(row['term'])}, {ends}, {where}."
+    if is_missing(row["from_level"]):
+        return f"Here the slope of {label} along {names[0]} at the baseline is {value} {unit_label(row['unit'])}."
+    ends = f"{level(row['from_level'])} to {level(row['to_level'])}"
+    return f"Here, of {label} along {term_label(row['term'])} ({ends}), the {row['unit']} is {value}."
 
 
 def found_text(row: Row, confidence: float) -> str:
@@ -75,16 +87,17 @@ def found_text(row: Row, confidence: float) -> str:
 def claims_table(rows: Sequence[Row], confidence: float) -> Table:
     """Return one row a claim: the published p beside our estimate, its interval and p."""
     caption = (
-        "Claims stated before the study. The change is that over the whole range of the levels, with its "
-        f"{percent(confidence)} interval; the adjusted p counts all claims (Holm). The smallest change that these runs "
+        f"Claims stated before the study. Each estimate stands with its {percent(confidence)} interval and what it "
+        "is of; the adjusted p counts all claims (Holm). The smallest change that these runs "
         "would find four times in five stands beside the smallest of interest."
     )
     shown = [
         ("Claim", lambda row: cell(sentence_case(row["name"]), note=row["source"])),
         ("Verdict", lambda row: cell(row["verdict"], verdict=mark(row))),
-        ("Claimed", lambda row: cell(row["finding"], note=row["sign"])),
+        ("Claimed", lambda row: cell(CLAIMED[row["finding"]], note=row["sign"])),
         *columns(p_text, p_published="Published p#"),
-        ("Change#", ranged),
+        ("Estimate#", ranged),
+        *columns(unit_label, unit="What it is"),
         ("p#", lambda row: cell(p_text(row["p_value"]), note=f"adj. {p_text(row['p_adjusted'])}")),
         *columns(significant, minimum_detectable="Would find#", smallest_effect="Of interest#"),
     ]

@@ -33,7 +33,7 @@ def failed(row: Row) -> int:
 
 def failed_text(row: Row) -> str:
     """Say how many runs failed, by name."""
-    return joined([f"{int(row[status]):,} {status}" for status in FAILED if row[status]])
+    return joined([f"{int(row[status]):,} {status}" for status in FAILED if row.get(status)])
 
 
 def finding_sentence(row: Row, confidence: float) -> str:

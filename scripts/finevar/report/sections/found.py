@@ -293,8 +293,7 @@ def finding_cells(row: Row) -> list[Any]:
         return [cell("no estimate", verdict="undecided", note=note), NOTHING]
     ends = "" if is_missing(row["from_level"]) else f", {level(row['from_level'])} to {level(row['to_level'])}"
     note = f"{estimated(row)} ({span(row)}){ends}"
-    drawn = {"replicated": "effect", "contradicted": "negligible"}.get(row["verdict"], "undecided")
-    return [cell(row["verdict"], verdict=drawn, note=note), p_text(row["p_adjusted"])]
+    return [cell(row["verdict"], verdict=mark(row), note=note), p_text(row["p_adjusted"])]
 
 
 def baseline(spec: Mapping[str, Any], labels: Labels) -> dict[str, Any]:

@@ -45,9 +45,9 @@ def surface_sentences(against: pd.DataFrame, labels: Labels, confidence: float) 
     for (response, name), rows in known.groupby(["response", "baseline"], sort=False):
         better, worse = sides(rows, "simultaneous", response)
         sentences.append(
-            f"{sentence_case(labels[response])} against {name}: {better:,} of {counted(len(rows), 'tried point')} "
+            f"{sentence_case(labels[response])} against {name}: {better:,} of {counted(len(rows), 'setting')} "
             f"better and {worse:,} worse by {percent(confidence)} intervals of the prediction that hold for all "
-            f"points at once and carry {name}'s own variance."
+            f"settings at once and carry {name}'s own variance."
         )
     return sentences
 
@@ -110,15 +110,17 @@ def points_group(tables: Tables, levels: pd.DataFrame, confidence: float) -> Gro
     sentences.append(
         "The intervals of the differences are about these trained models on other such sentences; the probability is "
         "about a model of another seed on these sentences, whose noise is taken to be normal and, unless it is shown "
-        "to differ, the same at all points."
+        "to differ, the same at all settings."
     )
-    return group("Tried points", sentences, folded=folded)
+    return group("Settings tried", sentences, folded=folded)
 
 
 def bands_sentence(rows: pd.DataFrame, response: str, confidence: float) -> str:
     """Count the points that are better and worse than the baseline, each alone and all at once."""
     known = rows.dropna(subset="simultaneous_low")
-    where = counted(len(known), "point") if rows["dataset"].nunique() == 1 else f"{len(known):,} points and data sets"
+    where = (
+        counted(len(known), "setting") if rows["dataset"].nunique() == 1 else f"{len(known):,} settings and data sets"
+    )
     if known.empty:
         return f"Mean {response} over seeds minus that of the baseline has no interval: {rows['reason'].iloc[0]}."
     alone, at_once = (sides(known, kind, response) for kind in ("ci", "simultaneous"))
@@ -138,8 +140,8 @@ def chances_sentence(rows: pd.DataFrame, response: str, levels: pd.DataFrame, co
     sure = int((known["probability_low"] >= confidence).sum())
     least = known.loc[known["probability_low"].idxmin()]
     return (
-        f"At {sure:,} of {counted(len(known), 'point')} a run of another seed beats the baseline's {response} on these "
-        f"sentences with a probability of {percent(confidence)} or more, by the lower end of its "
+        f"At {sure:,} of {counted(len(known), 'setting')} a run of another seed beats the baseline's {response} on "
+        f"these sentences with a probability of {percent(confidence)} or more, by the lower end of its "
         f"{percent(confidence)} interval. It is lowest with {settings_text(levels.loc[least['point_id']])} on "
         f"{least['dataset']}: {chance(least['probability'])} ({chance_span(least)})."
     )
@@ -166,8 +168,9 @@ def points_table(rows: pd.DataFrame, response: str, levels: pd.DataFrame, confid
 
     some = "" if len(rows) <= MOST_ROWS else f", the first {MOST_ROWS} of {len(rows):,}"
     caption = (
-        f"{sentence_case(response)} minus the frozen baseline's at each point{some}, with {percent(confidence)} "
-        "interval for one point and for all at once, and the probability that a run of another seed beats the baseline."
+        f"{sentence_case(response)} minus the frozen baseline's at each setting{some}, with {percent(confidence)} "
+        "interval for one setting and for all at once, and the probability that a run of another seed beats "
+        "the baseline."
     )
     shown = [DATASET, *leveled(levels), ("Difference#", ranged), ("All at once#", partial(ranged, ends="simultaneous"))]
     return listed(caption, rows.head(MOST_ROWS), [*shown, ("Probability#", probability)])

@@ -7,9 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.planning.power import diagnose
+from finevar.reasons import OK
 from finevar.report import analysis_tables
 from finevar.report.parts import Labels, Section, Tables, sentence
+from finevar.report.separation import separation_sentence
+from finevar.study.coding import Codings, design_matrix, terms
 from finevar.words import caveats, comparisons, findings
+from finevar.words.effects import population_sentence
 from finevar.words.formatting import factor_label, sentence_case
 
 STOPPED = "No result: every response was stopped by a gate."
@@ -28,7 +33,7 @@ def chosen(table: pd.DataFrame, **values: Any) -> pd.DataFrame:
 
 
 def interplay(tables: Tables, labels: Labels, confidence: float) -> Section:
-    """Return for each pair of factors worth telling its sentences and its tables of simple slopes."""
+    """Return for each pair of factors worth a sentence its sentences and its tables of simple slopes."""
     if not labels:
         return {"finding": STOPPED, "pairs": []}
     coefficients = tables["coefficients"]
@@ -49,7 +54,7 @@ def interplay(tables: Tables, labels: Labels, confidence: float) -> Section:
 def pair_sentences(
     tables: Tables, pair: findings.Pair, labels: Labels, confidence: float, *, every: bool
 ) -> list[Mapping[str, Any]]:
-    """Return a sentence a response on a pair of factors; only where they act together unless all are asked for."""
+    """Return a sentence a response on a pair of factors; only where they interact unless all are asked for."""
     natural = findings.interactions(tables["coefficients"], "natural")
     rows = [(name, findings.pair_row(natural, name, pair)) for name in labels]
     return [
@@ -79,7 +84,7 @@ def interplay_answer(tables: Tables, labels: Labels, confidence: float) -> list[
 
 
 def slopes(tables: Tables, labels: Labels, confidence: float) -> Section:
-    """Return slopes at the baseline, at the centre and on average, and where signs change."""
+    """Return slopes at the baseline, mid-range and on average, and where signs change."""
     if not labels:
         return {"finding": STOPPED, "sentences": [], "table": None}
     same = "The slopes at the baseline are the relative analysis: its first-order terms, with the same p-values."
@@ -107,7 +112,9 @@ def optimum(tables: Tables, labels: Labels, confidence: float) -> Section:
         return {"finding": STOPPED, "responses": []}
     levels = recommended(tables, labels)
     parts = [optimum_of(tables, name, levels[name], labels[name], confidence) for name in levels]
-    return {"finding": findings.recommended_sentence(levels, labels), "responses": parts}
+    population = population_sentence(tables["recommendations"], tables["metrics"]["seed"].nunique())
+    finding = f"{findings.recommended_sentence(levels, labels)} {population}".strip()
+    return {"finding": finding, "responses": parts}
 
 
 def optimum_of(tables: Tables, response: str, levels: Mapping[str, float], label: str, confidence: float) -> Section:
@@ -126,7 +133,7 @@ def optimum_of(tables: Tables, response: str, levels: Mapping[str, float], label
 
 
 def baselines(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
-    """Return how the tried points compare with B0 and B1, and what matching by data set and seed buys."""
+    """Return how the tried points compare with B0 and B1, and what matching by data set and seed gains."""
     if not labels:
         return {"against": [], "matching": [], "table": None, "tables": []}
     against, matched = tables["against_baseline"], tables["matched"]
@@ -139,6 +146,7 @@ def baselines(tables: Tables, labels: Labels, factors: Sequence[str], confidence
         matching.append(comparisons.matching_sentence(chosen(matched, response=response), label))
         if rows["estimate"].notna().any():
             grids.append(analysis_tables.against_baseline_table(rows, levels, label, confidence))
+    counts.append(population_sentence(against, tables["metrics"]["seed"].nunique()))
     matching += comparisons.ancova_sentences(matched, labels, confidence)
     terms = analysis_tables.matched_terms_table(tables["coefficients"], labels, confidence)
     grids += [terms] if terms["rows"] else []
@@ -146,7 +154,7 @@ def baselines(tables: Tables, labels: Labels, factors: Sequence[str], confidence
     return {"against": counts, "matching": matching, "table": spread, "tables": grids}
 
 
-def checks(tables: Tables, labels: Labels, factors: Sequence[str], model: str, confidence: float) -> Section:
+def checks(tables: Tables, labels: Labels, factors: Codings, model: str, confidence: float) -> Section:
     """Return whether the fits may be believed: lack of fit first, then ladder, residuals and influential runs."""
     if not labels:
         return {"finding": STOPPED, "groups": [], "table": None, "tables": []}
@@ -160,6 +168,7 @@ def checks(tables: Tables, labels: Labels, factors: Sequence[str], model: str, c
     groups = {
         "The model ladder": [caveats.ladder_sentence(rungs, label, alpha) for rungs, label in ladders],
         "Noise, shape and residuals": caveats.residual_sentences(tables["checks"], labels, alpha),
+        "Separation of terms": [separation(tables["metrics"], factors, model)],
         "Influential runs": [caveats.influence_sentence(*found) for found in runs],
     }
     return {
@@ -171,6 +180,12 @@ def checks(tables: Tables, labels: Labels, factors: Sequence[str], model: str, c
             analysis_tables.influence_table(tables["influence"], labels),
         ],
     }
+
+
+def separation(metrics: pd.DataFrame, factors: Codings, model: str) -> str:
+    """Say how well the runs that count separate the surface's terms."""
+    done = metrics[metrics["status"] == OK]
+    return separation_sentence(diagnose(*design_matrix(done, factors, terms(list(factors), model))))
 
 
 def sensitivity(tables: Tables, labels: Labels, confidence: float) -> Section:

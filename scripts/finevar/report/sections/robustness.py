@@ -9,8 +9,9 @@ import pandas as pd
 from finevar.report.cells import P_VALUE, cell, columns, listed, metric_column
 from finevar.report.parts import Group, Labels, Row, Section, Table, Tables, group, sentence
 from finevar.report.sections.regressions import STOPPED
+from finevar.words.effects import VERDICTS
 from finevar.words.formatting import counted, factor_label, joined, sentence_case
-from finevar.words.numbers import NOTHING, number, p_text, significant
+from finevar.words.numbers import NOTHING, is_missing, number, p_text, significant
 
 DIMENSIONS = {"coding": "the coding", "degree": "the degree", "covariance": "the covariance", "scale": "the scale"}
 VALUES = {
@@ -71,11 +72,23 @@ def agreed_text(part: pd.DataFrame) -> str:
     return f"{part['agrees'].astype(bool).sum()} of {len(part)}"
 
 
+def conclusion(row: Row) -> str:
+    """Print what is reported: the verdict on a factor, or the recommended setting."""
+    if is_missing(row["conclusion"]):
+        return "no verdict on all data sets together"
+    return VERDICTS[row["conclusion"]] if row["factor"] else row["conclusion"]
+
+
+def mark(row: Row) -> str | None:
+    """Return the mark of a verdict on a factor; a recommended setting has none."""
+    return None if not row["factor"] else "none" if is_missing(row["conclusion"]) else row["conclusion"]
+
+
 def response_group(conclusions: Sequence[pd.DataFrame], response: str, label: str, alpha: float) -> Group:
     """Return one response's sentences: a conclusion each."""
     parts = [(part, part.iloc[0]) for part in conclusions]
     sentences = [
-        sentence(conclusion_sentence(part, alpha), first["conclusion"] if first["factor"] else None)
+        sentence(conclusion_sentence(part, alpha), mark(first))
         for part, first in parts
         if first["response"] == response
     ]
@@ -86,8 +99,8 @@ def conclusion_sentence(part: pd.DataFrame, alpha: float) -> str:
     """Say how many specifications agree on a conclusion, and what those that do not have in common."""
     first = part.iloc[0]
     if first["factor"]:
-        about = f"{sentence_case(factor_label(first['factor']))} ({first['conclusion']})"
-        what = "see the same direction" if first["p_value"] < alpha else "see no direction, either"
+        about = f"{sentence_case(factor_label(first['factor']))} ({conclusion(first)})"
+        what = f"see {'the same' if first['p_value'] < alpha else 'no'} direction mid-range, as is reported"
     else:
         about = "The recommended setting"
         what = "recommend it, too, or one that is not significantly better"
@@ -144,9 +157,7 @@ def shares_table(conclusions: Sequence[pd.DataFrame], labels: Labels) -> Table:
         "significantly worse than theirs."
     )
     shown = [*metric_column(labels), ("About", subject_cell)]
-    shown.append(
-        ("Reported", lambda row: cell(row["conclusion"], verdict=row["conclusion"] if row["factor"] else None))
-    )
+    shown.append(("Reported", lambda row: cell(conclusion(row), verdict=mark(row))))
     return listed(caption, rows, [*shown, *columns(str, agree="Agree#", reach="p from, to#")])
 
 

@@ -20,13 +20,14 @@ FIGURE = "tradeoffs"
 SECONDS_LABEL = "seconds of training"
 MOST_COMPROMISES = 5
 MOST_PAIRS = 6  # with sentences and tables point by point of their own; beyond, one table holds the rest
+PRICED = ("effect", "small", "negligible", "undecided")  # verdicts on prices, in the order of their sentences
 WAYS = ("agree", "disagree", "open")
 
 Levels = Mapping[str, Mapping[str, float]]  # by point, of each factor
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
-    """Return which settings no other one beats, where metrics pull apart, what that costs, and a compromise."""
+    """Return which settings are on the Pareto front, where metrics pull apart, what that costs, and a compromise."""
     if not labels:
         return {"finding": STOPPED, "groups": []}
     compared = {name: response_label(name) for name in tables["pareto"].dropna(subset="point_id")["response"]}
@@ -37,19 +38,19 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
 
 
 def finding(tables: Tables, names: Labels) -> str:
-    """Say how many points are worth choosing from, and which metrics pull apart."""
+    """Say how many settings are worth choosing from, and which metrics pull apart."""
     points, pairs = tables["pareto_points"], rows_of(tables["disagreements"], place="summary")
     sentences = ["With fewer than two metrics there is nothing to trade off."]
     if len(points):
         rows = rows_of(points, dataset=drawn_dataset(points["dataset"]))
         kept = sum(row["efficient"] for row in rows)
         sentences = [
-            f"Of {counted(len(rows), 'tried point')}, {kept} are not beaten by another one in every metric at once."
+            f"Of {counted(len(rows), 'setting')} tried, {kept} are on the Pareto front: no other one is better in all."
         ]
     apart = [pair_of(row, names) for row in pairs if row["share_disagree"] > 0]
     parted = [f"{pair_of(row, names)} ({joined(parted_by(row))})" for row in pairs if row["factors"]]
     if apart:
-        sentences.append(f"At some tried points the directions that improve them disagree: {'; '.join(apart)}.")
+        sentences.append(f"At some settings the directions that improve them disagree: {'; '.join(apart)}.")
     if parted:
         sentences.append(f"On average a factor improves one metric and worsens the other: {'; '.join(parted)}.")
     if pairs and not apart and not parted:
@@ -58,8 +59,8 @@ def finding(tables: Tables, names: Labels) -> str:
 
 
 def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> Group:
-    """Return which points are on the front, by data set, with the figure and the tables."""
-    title = "Points that no other one beats"
+    """Return which settings are on the front, by data set, with the figure and the tables."""
+    title = "The Pareto front"
     points, pareto = tables["pareto_points"], tables["pareto"]
     left_out = pareto[pareto["point_id"].isna() & pareto["response"].isin(list(names))].to_dict("records")
     out = [f"{sentence_case(names[row['response']])} is left out: {row['reason']}." for row in left_out]
@@ -67,37 +68,37 @@ def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> G
         return group(title, ["It takes two metrics that passed the gates.", *out])
     what = joined([names[name] for name in pareto.dropna(subset="point_id")["response"].unique()])
     found = [(dataset, rows.to_dict("records")) for dataset, rows in points.groupby("dataset", sort=False)]
-    sentences = [f"Points are compared in {what}, each by its mean over seeds.", *out]
+    sentences = [f"Settings are compared in {what}, each by its mean over seeds.", *out]
     sentences += [front_sentence(dataset, rows) for dataset, rows in found]
     if points["verdict"].notna().any():
         sentences.append(
-            "Beaten on the means alone, a point may still belong to the front, as far as seeds show. In at least "
-            f"{percent(confidence)} of studies no point of the true front is called dominated."
+            "Dominated on the means alone, a setting may still belong to the front, as far as seeds show. In at least "
+            f"{percent(confidence)} of studies no setting of the true front is called dominated."
         )
     drawn = drawn_dataset(points["dataset"])
     best = [row for row in rows_of(points, dataset=drawn) if row["efficient"]]
-    main = points_table(f"Points on the observed front {where(drawn)}", best, pareto, levels, names)
-    folded = [points_table(f"All points {where(dataset)}", rows, pareto, levels, names) for dataset, rows in found]
+    main = points_table(f"Settings on the observed front {where(drawn)}", best, pareto, levels, names)
+    folded = [points_table(f"All settings {where(dataset)}", rows, pareto, levels, names) for dataset, rows in found]
     return group(title, sentences, figures=["tradeoffs"], tables=[main], folded=folded)
 
 
 def front_sentence(dataset: str, rows: Sequence[Row]) -> str:
-    """Say how many points are on the front, how many are shown not to be, and what is open."""
+    """Say how many settings are on the front, how many are shown not to be, and what is open."""
     kept = sum(row["efficient"] for row in rows)
-    opening = f"{sentence_case(where(dataset))} {kept} of {counted(len(rows), 'point')} are on the observed front"
+    opening = f"{sentence_case(where(dataset))} {kept} of {counted(len(rows), 'setting')} are on the observed front"
     reasons = [row["reason"] for row in rows if not is_missing(row["reason"])]
     if reasons:
         return f"{opening}; {reasons[0]}, so it is open whether the others belong to it."
     dominated = sum(row["verdict"] == "dominated" for row in rows)
     rest = len(rows) - kept - dominated
     return (
-        f"{opening}; of the rest, {dominated or 'none'} shown to be dominated by a point that is better in every "
-        f"metric, and {rest or 'none'} beaten on the means alone."
+        f"{opening}; of the rest, {dominated or 'none'} shown to be dominated by a setting that is better in every "
+        f"metric, and {rest or 'none'} dominated on the means alone."
     )
 
 
 def points_table(title: str, rows: Sequence[Row], pareto: pd.DataFrame, levels: Levels, names: Labels) -> Table:
-    """Return one row a point: its levels, its means with their standard errors, and its place."""
+    """Return one row a setting: its levels, its means with their standard errors, and its place."""
 
     def mean(part: Row) -> Cell:
         error = part["std_error"]
@@ -120,8 +121,8 @@ def points_table(title: str, rows: Sequence[Row], pareto: pd.DataFrame, levels: 
 
 
 def compromise(tables: Tables, names: Labels, levels: Levels, confidence: float) -> Group:
-    """Return which points are most desirable in all metrics together, with the weights that this rests on."""
-    title, rows = "One point for all metrics", tables["desirability"]
+    """Return which settings are most desirable in all metrics together, with the weights that this rests on."""
+    title, rows = "One setting for all metrics", tables["desirability"]
     if rows.empty:
         return group(title, ["It takes two metrics that passed the gates."])
     single, together = rows[rows["response"] != ""], rows_of(rows, response="")
@@ -134,20 +135,20 @@ def compromise(tables: Tables, names: Labels, levels: Levels, confidence: float)
         [f"{settings_text(levels[row['point_id']])} in {percent(round(row['best_share'], 2))}" for row in likely]
     )
     sentences = [
-        f"With weights of {used}, the most desirable tried point is {settings_text(levels[best['point_id']])}: "
+        f"With weights of {used}, the most desirable setting tried is {settings_text(levels[best['point_id']])}: "
         f"{number(best['desirability'], 2)} (its own {percent(confidence)} interval {rounded_span(best, 2)}).",
-        f"Of the draws from the fits' uncertainty, the most desirable point is {shares}.",
-        "Desirability (Derringer and Suich 1980) is 0 at a metric's worst predicted value over the tried points "
+        f"Of the draws from the fits' uncertainty, the most desirable setting is {shares}.",
+        "Desirability (Derringer and Suich 1980) is 0 at a metric's worst predicted value over the settings tried "
         "and 1 at its best (of seconds of training, the observed means), ends that intervals take as given; "
-        "together it is the weighted geometric mean, so that a point worst in any metric has 0.",
+        "together it is the weighted geometric mean, so that a setting worst in any metric has 0.",
     ]
-    top = desirability_table("The most desirable points", ranked[:MOST_COMPROMISES], single, names, levels)
-    everything = desirability_table("Desirability of all points", ranked, single, names, levels)
+    top = desirability_table("The most desirable settings", ranked[:MOST_COMPROMISES], single, names, levels)
+    everything = desirability_table("Desirability of all settings", ranked, single, names, levels)
     return group(title, sentences, tables=[top], folded=[everything])
 
 
 def desirability_table(title: str, rows: Sequence[Row], single: pd.DataFrame, names: Labels, levels: Levels) -> Table:
-    """Return one row a point: its levels, its desirability for each metric and for all together."""
+    """Return one row a setting: its levels, its desirability for each metric and for all together."""
     parts = {(row["point_id"], row["response"]): row for row in single.to_dict("records")}
 
     def own(name: str) -> Column:
@@ -178,17 +179,17 @@ def directions(tables: Tables, names: Labels, levels: Levels, confidence: float)
     how = (
         "The cosine of two fitted gradients, in coded units and turned so that up is better, is 1 where one "
         f"direction is the best for both metrics and {MINUS}1 where it is the best for one and the worst for the "
-        f"other. A point counts where its own {percent(confidence)} interval excludes zero; where a gradient "
+        f"other. A setting counts where its own {percent(confidence)} interval excludes zero; where a gradient "
         "may be zero it is open."
     )
     centres = [rows_of(part, place="centre")[0] for part in found]
     shown = [
         ("Metrics", lambda pair: sentence_case(pair_of(pair[0], names))),
-        ("Cosine at the centre#", lambda pair: cosine_cell(pair[1])),
+        ("Cosine mid-range#", lambda pair: cosine_cell(pair[1])),
         *((f"{way.capitalize()}#", lambda pair, way=way: whole(counts(pair[0])[way])) for way in WAYS),
         ("Parted by", lambda pair: joined(parted_by(pair[0])) or NOTHING),
     ]
-    caption = "Tried points where the fitted gradients of two metrics agree, disagree or leave it open."
+    caption = "Settings where the fitted gradients of two metrics agree, disagree or leave it open."
     grid = listed(caption, list(zip(totals, centres, strict=True)), shown)
     folded = [cosines_table(rows_of(part, place="cell"), names, levels) for part in found[:MOST_PAIRS]]
     return group(title, [*sentences, how], tables=[grid], folded=folded)
@@ -217,10 +218,10 @@ def counts(row: Row) -> dict[str, int]:
 
 
 def pair_sentence(row: Row, names: Labels) -> str:
-    """Say at how many points two metrics agree, and which factors part them."""
+    """Say at how many settings two metrics agree, and which factors part them."""
     seen, apart = counts(row), parted_by(row)
     text = (
-        f"{sentence_case(pair_of(row, names))}: at {seen['agree']} of {counted(int(row['cells']), 'tried point')} the "
+        f"{sentence_case(pair_of(row, names))}: at {seen['agree']} of {counted(int(row['cells']), 'setting')} the "
         f"directions of steepest improvement agree, at {seen['disagree']} they disagree, at {seen['open']} it is open."
     )
     if apart:
@@ -236,13 +237,13 @@ def cosine_cell(row: Row) -> Cell:
 
 
 def cosines_table(rows: Sequence[Row], names: Labels, levels: Levels) -> Table:
-    """Return the cosine of a pair's gradients at every tried point."""
+    """Return the cosine of a pair's gradients at every setting tried."""
     shown = level_columns(next(iter(levels.values())), lambda row: levels[row["point_id"]])
     shown += [
         ("Cosine#", cosine_cell),
         ("Verdict", lambda row: cell(row["verdict"] or NOTHING, note=row["reason"])),
     ]
-    return listed(f"Cosine of the gradients of {pair_of(rows[0], names)} at every tried point", rows, shown)
+    return listed(f"Cosine of the gradients of {pair_of(rows[0], names)} at every setting tried", rows, shown)
 
 
 def prices(tables: Tables, names: Labels, levels: Levels, confidence: float) -> Group:
@@ -252,16 +253,16 @@ def prices(tables: Tables, names: Labels, levels: Levels, confidence: float) -> 
     if not rows:
         return group(title, ["It takes two fitted metrics."])
     known = [row for row in rows if not is_missing(row["verdict"])]
-    known.sort(key=lambda row: ("effect", "negligible", "undecided").index(row["verdict"]))
+    known.sort(key=lambda row: PRICED.index(row["verdict"]))
     sentences = [sentence(price_sentence(row, names, levels, confidence), row["verdict"]) for row in known[:MOST_PAIRS]]
     same = [row for row in rows if row["point_id"] == row["own_best"]]
     if same:
         pairs = {frozenset((row["best_for"], row["response"])): row for row in same}.values()
         shared = joined([f"{names[row['best_for']]} and {names[row['response']]}" for row in pairs])
-        sentences.append(f"One tried point is predicted best for both, and costs nothing: {shared}.")
+        sentences.append(f"One setting is predicted best for both, and costs nothing: {shared}.")
     how = (
-        f"Prices are differences of the fitted surface between two tried points; the {percent(confidence)} intervals "
-        "hold for all pairs of tried points at once, so that having chosen the best does not flatter them."
+        f"Prices are differences of the fitted surface between two settings tried; the {percent(confidence)} intervals "
+        "hold for all pairs of settings at once, so that having chosen the best does not flatter them."
     )
     shown = [
         *columns(lambda name: sentence_case(names[name]), best_for="Best setting for", response="Costs in"),
@@ -275,13 +276,15 @@ def prices(tables: Tables, names: Labels, levels: Levels, confidence: float) -> 
 
 def price_sentence(row: Row, names: Labels, levels: Levels, confidence: float) -> str:
     """Say what following one metric costs in another."""
+    within = f", within the smallest effect of interest, {significant(row['smallest_effect'])}"
     compared = {
         "effect": "",
-        "negligible": f", within the smallest effect of interest, {significant(row['smallest_effect'])}",
+        "small": within,
+        "negligible": within,
         "undecided": "; it is undecided whether it costs anything",
     }[row["verdict"]]
     return (
-        f"The point predicted best for {names[row['best_for']]} ({settings_text(levels[row['point_id']])}) costs "
+        f"The setting predicted best for {names[row['best_for']]} ({settings_text(levels[row['point_id']])}) costs "
         f"{estimated(row, 'price', sign=False)} in {names[row['response']]} against that metric's own "
         f"best ({settings_text(levels[row['own_best']])}), {percent(confidence)} interval {span(row)}{compared}."
     )

@@ -1,4 +1,4 @@
-"""The report's section on tuning curves: what trying some runs buys, and how much of it is luck."""
+"""The report's section on tuning curves: what trying some runs gains, and how much of it is luck."""
 
 from __future__ import annotations
 

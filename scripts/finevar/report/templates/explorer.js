@@ -66,7 +66,13 @@
   const natural = (factor, x) => INVERSES[factor.scale](x * factor.half_range + factor.middle);
   const coded = (factor, value) => (SCALES[factor.scale](value) - factor.middle) / factor.half_range;
 
+  const gap = (place) => (levels) => levels.reduce((sum, x, number) => sum + (x - place[number]) ** 2, 0);
+  const isFailed = (place) => study.failed.length > 0 &&
+    Math.min(...study.failed.map(gap(place))) <= Math.min(...study.tried.map(gap(place)));
+
+  // Nothing is predicted nearest to a setting at which all runs failed.
   function predict(response, place) {
+    if (isFailed(place)) return { value: null, low: null, high: null };
     const q = study.terms.map((term) => term.reduce((product, number) => product * place[number], 1));
     const value = q.reduce((sum, weight, i) => sum + weight * response.params[i], 0);
     let variance = 0;
@@ -127,9 +133,9 @@
       const at = predict(response, state.place), column = columns.findIndex((found) => found.name === response.name);
       const values = here.map((run) => run[column]).filter((value) => value !== null);
       const mean = values.length ? shown(values.reduce((a, b) => a + b, 0) / values.length) : "not tried";
-      const gap = response.baseline === null ? "" : signed(at.value - response.baseline);
+      const gain = response.baseline === null || at.value === null ? "" : signed(at.value - response.baseline);
       return make("tr", {}, make("th", { scope: "row" }, response.label), make("td", { class: "number" }, shown(at.value)),
-        make("td", { class: "number" }, `${shown(at.low)} to ${shown(at.high)}`), make("td", { class: "number" }, gap),
+        make("td", { class: "number" }, at.value === null ? "all runs failed" : `${shown(at.low)} to ${shown(at.high)}`), make("td", { class: "number" }, gain),
         make("td", { class: "number" }, values.length ? `${mean} (${values.length} runs)` : mean));
     }));
   }
@@ -160,7 +166,7 @@
       cells.push({ i, j, value: predict(response, moved({ [across]: at(i), [up]: at(j) })).value });
     }
     const range = ranged(cells.map((cell) => cell.value)), side = size / GRID;
-    for (const { i, j, value } of cells) {
+    for (const { i, j, value } of cells.filter((cell) => cell.value !== null)) {
       const share = scaled(value, range, 0, 1);
       parts.push(make("rect", { x: left + i * side, y: top + size - (j + 1) * side, width: side + 0.5,
         height: side + 0.5, fill: colour(response.lower_is_better ? 1 - share : share) }));
@@ -221,11 +227,13 @@
     const range = ranged(lines.flat().flatMap((at) => [at.low, at.high]));
     const down = (value) => scaled(value, range, height - bottom, top);
     byId("explorer-profiles").replaceChildren(...factors.map((factor, number) => {
-      const right = (x) => scaled(x, [-1, 1], left, width - 10), at = lines[number];
+      const right = (x) => scaled(x, [-1, 1], left, width - 10), at = lines[number].filter((p) => p.value !== null);
       const path = (key) => at.map((p) => `${right(p.x).toFixed(1)},${down(p[key]).toFixed(1)}`);
       const parts = [
-        make("path", { d: `M${path("low").join("L")}L${path("high").reverse().join("L")}z`, class: "band" }),
-        make("path", { d: `M${path("value").join("L")}`, class: "curve" }),
+        ...(at.length ? [
+          make("path", { d: `M${path("low").join("L")}L${path("high").reverse().join("L")}z`, class: "band" }),
+          make("path", { d: `M${path("value").join("L")}`, class: "curve" }),
+        ] : []),
         make("line", { x1: right(state.place[number]), x2: right(state.place[number]), y1: top, y2: height - bottom, class: "cross" }),
         ...[0, 0.5, 1].map((share) => make("text", { x: left - 6, y: down(range[0] + share * (range[1] - range[0])) + 4,
           "text-anchor": "end" }, shown(range[0] + share * (range[1] - range[0])))),
