@@ -6,6 +6,7 @@ and a half and one of ten smallest effects of interest.
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from finevar.analyses.surfaces import compare_study, explore_study
 from finevar.reasons import Stop, Undecided
 from finevar.statistics import families
 from finevar.statistics.regression import THESE_SENTENCES, predicted
+from finevar.study.coding import Coding
 
 SIZES = (0.0, 1.5, 10.0)
 STUDIES = 6
@@ -279,6 +281,26 @@ def test_enough_seeds_and_sentences_show_that_a_factor_is_negligible():
     assert says(found)[none] == "negligible"
     claim = next(row for row in judge_claims(found) if row["finding"] == "none" and row["term"] == none)
     assert claim["verdict"] == "replicated"
+
+
+def test_ten_thousand_runs_of_a_thousand_sentences():
+    """Ten levels of each of three factors at ten seeds: one factor moves the metric, and no other."""
+    draw, levels = np.random.default_rng(0), range(1, 11)
+    codings = {name: Coding(tuple(levels), "identity") for name in FACTORS}
+    points = np.array(list(itertools.product(levels, repeat=3)))
+    runs = pd.DataFrame(points, columns=list(FACTORS)).assign(point_id=[f"p{number}" for number in range(1000)])
+    runs = runs.merge(pd.DataFrame({"seed": range(10)}), how="cross").assign(dataset="first", status="ok")
+    names = [f"run{number}" for number in range(len(runs))]
+    runs = runs.assign(run_id=names, trajectory_id=names, dtype_used="float32", baseline_accuracy=0.5)
+    skill = 0.1 * codings["epochs"].coded(runs["epochs"])
+    right = skill[:, None] + 0.3 * draw.standard_normal((10_000, 1000), np.float32) > draw.standard_normal(1000)
+    runs["accuracy"] = right.mean(1)
+    plan = Plan(codings, {}, ["accuracy"], "quadratic", 0.95, smallest_effect=truths.SMALLEST)
+    study = FittedStudy.of(runs, plan, lambda *_: ({"first": right}, {}))
+    assert says(study)["epochs"] == "effect"
+    others = [row for row in study.effects if row["factor"] != "epochs"]
+    assert {row["verdict"] for row in others} <= {"negligible", "undecided"}
+    assert {row["simple_effects"] for row in others} == {10 * 64}, "of many levels five, of many settings the outermost"
 
 
 def test_without_sentences_the_intervals_are_narrower_and_say_for_whom_they_hold():

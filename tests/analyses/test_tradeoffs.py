@@ -21,8 +21,8 @@ from finevar.analyses import fits as readings
 from finevar.figures import drawing
 from finevar.figures import tradeoffs as tradeoffs_chart
 from finevar.report.sections import tradeoffs as tradeoffs_section
-from finevar.statistics import optimum, regression
-from finevar.study.coding import codings_of, terms
+from finevar.statistics import regression
+from finevar.study.coding import Coding, codings_of, terms
 from report_fixtures import CENTRE, FACTORS, as_read, plan_of, simulate, simulate_metrics
 
 STUDIED = codings_of(FACTORS)
@@ -307,15 +307,33 @@ def test_one_setting_that_is_best_for_both_costs_nothing():
     assert all(row["reason"].startswith("the same setting") for row in rows)
 
 
-def test_many_points_take_scheffes_quantile(monkeypatch):
-    """Scheffe's is sqrt(p F), and larger than that of the pairs alone; six seeds vary in five directions."""
-    surface = fitted(study(seeds=6), "loss")
-    weights = optimum.point_contrasts(surface, surface.points)
-    pairs = tradeoffs.largest_difference_t(surface, weights)
-    monkeypatch.setattr(tradeoffs, "MOST_PAIRS", 0)
-    expected = np.sqrt(5 * stats.f.ppf(0.95, 5, 5))
-    assert tradeoffs.largest_difference_t(surface, weights) == pytest.approx(expected, rel=0.05)
-    assert pairs < expected
+def test_the_price_between_two_settings_is_a_t_interval_of_the_seeds_own_changes():
+    """One factor at two levels has one pair of settings: nothing was chosen from many."""
+    metrics = study(seeds=5)
+    ends = metrics[(metrics["learning_rate"] == 1e-4) & (metrics["batch_size"] == 16) & (metrics["epochs"] != 2)]
+    ends = ends.assign(accuracy=0.9 + ends["loss"] + ends["accuracy"] / 9).reset_index(drop=True)  # both rise
+    codings = {"epochs": Coding((1, 3), "identity")}
+    surfaces = [
+        regression.fit_surface(ends, name, codings, terms(["epochs"], "first_order"), 0.95)
+        for name in ("accuracy", "loss")
+    ]
+    row = next(row for row in tradeoffs.price_rows(surfaces) if row["response"] == "loss")
+    table = ends.pivot(index="seed", columns="epochs", values="loss")
+    interval = stats.ttest_1samp(table[3] - table[1], 0).confidence_interval(0.95)
+    assert row["price"] == pytest.approx((table[3] - table[1]).mean())
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((interval.low, interval.high), rel=0.03)
+
+
+@pytest.mark.parametrize("most", [40, 5])
+def test_a_price_is_chosen_from_all_pairs_of_settings(most, monkeypatch):
+    """Its interval lies between that of one pair and Bonferroni's of all 351; of many points some stand for all."""
+    monkeypatch.setattr(tradeoffs, "MOST_POINTS", most)
+    metrics = study(seeds=6)
+    metrics["accuracy"] = 0.5 + metrics["loss"] / 10 + metrics["accuracy"] / 10
+    rows = tradeoffs.price_rows([fitted(metrics, name) for name in ("accuracy", "loss")])
+    for row in rows:
+        reach = (row["ci_high"] - row["price"]) / row["std_error"]
+        assert stats.t.isf(0.025, 5) < reach < stats.t.isf(0.025 / 351, 5)
 
 
 def test_desirability_by_the_published_formula():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from finevar.analyses.disagreements import disagreement_rows, joint_draws
+from finevar.analyses.disagreements import disagreement_rows, joint_draws, joint_population
 from finevar.analyses.fits import FittedStudy
 from finevar.analyses.pareto import (
     incomparable_seconds,
@@ -20,14 +19,14 @@ from finevar.analyses.pareto import (
     wanted_metrics,
 )
 from finevar.metrics import SECONDS, towards
-from finevar.statistics.optimum import point_contrasts
+from finevar.statistics.families import Family
+from finevar.statistics.optimum import coded_points, point_contrasts
 from finevar.statistics.regression import Surface
-from finevar.statistics.simultaneous import largest_t, parameter_draws
 from finevar.statistics.verdicts import verdict
 from finevar.tables import Rows
 
 ENDS = ("ci_low", "ci_high")
-MOST_PAIRS = 20_000  # of tried points; beyond, all contrasts there are stand in for their differences
+MOST_POINTS = 40  # whose pairs are judged together with the prices
 
 
 def tradeoff_rows(study: FittedStudy) -> dict[str, Rows]:
@@ -64,36 +63,39 @@ def price_rows(surfaces: Sequence[Surface]) -> Rows:
     rows = []
     for surface in surfaces:
         name, weights = surface.response, found[surface.response]
-        quantile = largest_difference_t(surface, weights)
-        for other in (response for response in best if response != name):
+        others = [response for response in best if response != name]
+        changes = weights[best[name]] - weights[[best[other] for other in others]]
+        judged = surface.family(np.vstack([changes, pair_differences(surface, weights)]))
+        for other, part in zip(others, prices(surface, judged, changes), strict=True):
             row = {"best_for": other, "response": name, "point_id": points[best[other]], "own_best": points[best[name]]}
-            rows.append(row | price(surface, weights[best[name]] - weights[best[other]], quantile))
+            rows.append(row | part)
     return rows
 
 
-def largest_difference_t(surface: Surface, weights: np.ndarray) -> float:
-    """Return the quantile of the largest |t| among the differences of all pairs of points [points, parameters].
+def pair_differences(surface: Surface, weights: np.ndarray) -> np.ndarray:
+    """Return the differences [pairs, parameters] of all pairs of points; of many points, those furthest out."""
+    if len(weights) > MOST_POINTS:
+        distance = (coded_points(surface, surface.points) ** 2).sum(1)
+        weights = weights[np.argsort(-distance, kind="stable")[:MOST_POINTS]]
+    first, second = np.triu_indices(len(weights), 1)
+    return weights[first] - weights[second]
 
-    With too many pairs, that of all contrasts of the parameters (Scheffe 1953), which is larger.
+
+def prices(surface: Surface, judged: Family, changes: np.ndarray) -> Iterator[dict[str, Any]]:
+    """Yield prices with intervals and verdicts against the smallest effect of interest.
+
+    judged: the changes [prices, parameters] first, and all that they were chosen from.
     """
-    if math.comb(len(weights), 2) <= MOST_PAIRS:
-        first, second = np.triu_indices(len(weights), 1)
-        return largest_t(weights[first] - weights[second], surface, two_sided=True)
-    draws = parameter_draws(surface)
-    lengths = (draws * np.linalg.lstsq(surface.cov, draws.T)[0].T).sum(1)
-    return float(np.sqrt(np.quantile(lengths, surface.confidence)))
-
-
-def price(surface: Surface, change: np.ndarray, quantile: float) -> dict[str, Any]:
-    """Return a price with its interval and its verdict against the smallest effect of interest."""
-    value = float(change @ surface.fit.params)
-    error = float(surface.read(change[None]).std_error[0])
-    reach = quantile * error
-    row = {"price": value, "std_error": error, "ci_low": value - reach, "ci_high": value + reach}
-    row |= {"population": surface.population, "smallest_effect": surface.smallest_effect}
-    if not change.any():
-        return row | {"reason": "the same setting is predicted best for both"}
-    return row | {"verdict": verdict(surface, 0.0 if value > reach else 1.0, value - reach, value + reach)}
+    ends = np.where(changes.any(1), np.array(judged.interval(surface.confidence))[:, : len(changes)], 0.0)
+    about = {"population": surface.population, "smallest_effect": surface.smallest_effect}
+    for change, value, error, low, high in zip(
+        changes, judged.found.estimate.tolist(), judged.found.std_error.tolist(), *ends.tolist(), strict=False
+    ):
+        row = {"price": value, "std_error": error, "ci_low": low, "ci_high": high} | about
+        if change.any():
+            yield row | {"verdict": verdict(surface, 0.0 if low > 0 else 1.0, low, high)}
+        else:
+            yield row | {"reason": "the same setting is predicted best for both"}
 
 
 def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy) -> Rows:
@@ -110,16 +112,17 @@ def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], 
     single = [desirability(values, values) for values, _ in goals.values()]
     spread = [desirability(drawn, values) for values, drawn in goals.values()]
     rows: Rows = []
+    whom = joint_population(surfaces)
     for (name, (values, _)), weight, own, drawn in zip(goals.items(), weights, single, spread, strict=True):
         columns = {"point_id": points, "response": name, "weight": weight, "desirability": own}
         columns |= {"value": towards(name) * values}
         columns |= dict(zip(ENDS, np.quantile(drawn, tails, axis=0), strict=True)) if len(drawn) > 1 else {}
-        rows += pd.DataFrame(columns).to_dict("records")
+        rows += pd.DataFrame(columns | {"population": whom}).to_dict("records")
     ends = dict(zip(ENDS, np.quantile(overall(spread, weights), tails, axis=0), strict=True))
     best = overall([desirability(drawn, drawn) for _, drawn in goals.values()], weights).argmax(1)
     columns = {"desirability": overall(single, weights), **ends}
     columns |= {"best_share": np.bincount(best, minlength=len(points)) / len(best)}
-    return rows + pd.DataFrame({"point_id": points, "response": "", **columns}).to_dict("records")
+    return rows + pd.DataFrame({"point_id": points, "response": "", "population": whom, **columns}).to_dict("records")
 
 
 def goals_of(

@@ -26,8 +26,11 @@ def read_analysis(path: str | Path) -> pd.DataFrame:
 
 
 def widest(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table's rows for each response's widest population, which its rows begin with."""
-    if "population" not in table:
+    """Return a table's rows for each response's widest population, which its rows begin with.
+
+    What compares responses is of one population.
+    """
+    if not {"population", "response"} <= set(table):
         return table
     first = table.groupby("response")["population"].transform("first")
     return table[table["population"].isna() | (table["population"] == first)].reset_index(drop=True)

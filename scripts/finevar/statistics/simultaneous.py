@@ -1,4 +1,4 @@
-"""Many contrasts of one fit at once: draws of all estimates' errors, and the quantile of the largest t."""
+"""Many contrasts of one fit at once: draws of all estimates' errors."""
 
 from __future__ import annotations
 
@@ -8,20 +8,6 @@ from finevar.statistics.regression import Surface
 
 DRAWS = 20_000  # for quantiles of the largest of many t values: standard error 0.15 % of a tail probability of 5 %
 DRAW_SEED = 20250101
-
-
-def largest_t(weights: np.ndarray, surface: Surface, *, two_sided: bool) -> float:
-    """Return the quantile of the largest t among contrasts [rows, parameters], by simulation from a fixed seed."""
-    draws = parameter_draws(surface)
-    errors = surface.read(weights).std_error
-    largest = np.full(len(draws), -np.inf)
-    for start in range(0, len(weights), 500):
-        part = slice(start, start + 500)
-        known = errors[part] > 0
-        t = draws @ weights[part][known].T / errors[part][known]
-        if t.size:
-            largest = np.maximum(largest, (np.abs(t) if two_sided else t).max(1))
-    return float(np.quantile(largest, surface.confidence))
 
 
 def parameter_draws(surface: Surface) -> np.ndarray:
