@@ -98,7 +98,7 @@ TABLES = {
         response=str, factor=str, moderator=str, moderator_value=float, unit=str, **ESTIMATE, **INTERVAL, **WHOM,
         sign=str),
     "johnson_neyman": analysed("optimum",
-        response=str, factor=str, moderator=str, value_low=float, value_high=float, sign=str),
+        response=str, factor=str, moderator=str, value_low=float, value_high=float, **WHOM, sign=str),
     "optima": analysed("optimum",
         response=str, kind=str, inside=bool, stationary_predicted=float, std_error=float, **INTERVAL, scale=str,
         **WHOM, region_share=float, region_closed=bool, reason=str),
@@ -173,7 +173,7 @@ TABLES = {
         **WHOM, smallest_effect=float, verdict=str, reason=str),
     "desirability": analysed("tradeoffs",
         point_id=str, response=str,  # "" is all of them together
-        weight=float, value=float, desirability=float, **INTERVAL, best_share=float),
+        weight=float, value=float, desirability=float, **INTERVAL, **WHOM, best_share=float),
     "variability": analysed("variability",
         response=str, component=str, kind=str, method=str, variance=float, sd=float, sd_low=float, sd_high=float,
         share=float, **INTERVAL, test_set_share=float, df=float, reason=str),

@@ -30,6 +30,7 @@ from finevar.metrics import Evaluated
 from finevar.reasons import COLLAPSED
 from finevar.results.collapse import collapse
 from finevar.statistics import checks, optimum, regression, setting_means
+from finevar.statistics.clustered import FEW_SEEDS
 from finevar.study.coding import model_matrix, terms
 
 STUDIES, CHUNK = 2000, 25
@@ -337,6 +338,18 @@ def block(rows: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def summary(found: pd.DataFrame) -> str:
+    """Return a table in Markdown: a line a score, a column a kind of study; few seeds · enough, over metrics."""
+    few = np.where(found["seeds"] < FEW_SEEDS, "few", "enough")
+    kinds = found["kind"] + np.where(found["collapsed"], ", collapsed", "")
+    rates = found.groupby([found["score"], kinds, few], sort=False)["rate"].mean().unstack().round(1).astype("string")
+    text = rates.reindex(columns=["few", "enough"]).fillna("-").agg(" · ".join, axis=1).unstack().fillna("")
+    text = text.reindex(index=[what for what in PROMISES if what in text.index], columns=kinds.unique())
+    lines = [["%", *text.columns], ["---"] * (1 + len(text.columns))]
+    lines += [[what, *values] for what, values in zip(text.index, text.to_numpy(), strict=True)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def options(arguments: Sequence[str]) -> argparse.Namespace:
     """Read what to simulate."""
     parser = argparse.ArgumentParser(prog="python -m tests.calibration verdicts", description=__doc__.splitlines()[0])
@@ -367,4 +380,5 @@ def main(arguments: Sequence[str] = ()) -> None:
             print(f"\n### {title}\n\n{block(rows)}", flush=True)
             found = pd.concat([found, rows])
             found.to_csv(chosen.csv, index=False)  # after each kind, so that a run that is ended leaves what it has
+    print(f"\n### Fewer than {FEW_SEEDS} seeds · {FEW_SEEDS} or more\n\n{summary(found)}")
     print(f"\n{found['mark'].eq('!!').sum()} of {len(found)} rates break their promise; all are in {chosen.csv}.")

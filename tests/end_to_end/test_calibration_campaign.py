@@ -39,7 +39,7 @@ def test_no_p_value_finds_too_much(rates):
     false = {kind: rate for kind, rate in below.items() if rate > 0.05 + REACH}
     looked_for = {"check: breusch_pagan", "check: normality"} if noise == "growing" else set()
     # What is withheld under growing noise is seen only in the few studies where the noise passes for equal.
-    rare = {"ladder, sequential F", "sensitivity: classical", "check: lack_of_fit", "check: reset"}
+    rare = {"ladder, sequential F", "sensitivity: classical", "check: reset"}
     assert set(false) - (rare if noise == "growing" else set()) == looked_for
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 from altair.utils.schemapi import validate_jsonschema
+from scipy.stats import binomtest
 from test_claims import some_claims
 
 from finevar.analyses.claims import judge_claims
@@ -23,6 +24,7 @@ from finevar.figures.names import FIGURES, figure_names, kind_of
 from finevar.report import tables as report_tables
 from finevar.report.page import render_page
 from finevar.study.coding import codings_of
+from finevar.words.numbers import MINUS
 from prediction_fixtures import explored_study
 from prose import MISSING, Page, golden, numbers, said_once, without_numbers
 from report_fixtures import (
@@ -262,7 +264,22 @@ def test_a_setting_whose_runs_collapsed_leaves_a_page_without_predictions_there(
     assert tables["surface"]["predicted"].isna().any()
     assert worst not in set(tables["recommendations"]["point_id"]) | set(tables["pareto_points"]["point_id"])
     _, page = render(tables, facts(study, datasets), figures(tables, study))
+    exact = binomtest(int(collapsed.sum()), len(metrics)).proportion_ci(0.95, "exact")
+    rate = f"{100 * exact.low:.2g} % to {100 * exact.high:.2g} %"
+    assert notes_with(page, rate) == notes_with(page, f"({collapsed.sum()} collapsed)") == 1, "named first"
     assert not re.search(r"\b(nan|None)\b", page.words)
+
+
+def test_where_data_sets_differ_each_has_a_line_of_its_own():
+    study, datasets = factors(1), ("amazon", "tweets")
+    metrics = simulate_metrics(study, (0, 1, 2, 3), datasets, 0)
+    turned = metrics["dataset"] == "tweets"
+    metrics.loc[turned, "loss"] = 0.8 - metrics.loc[turned, "loss"]
+    effects = as_read(fit_study(FittedStudy.of(metrics, plan_of(study, ["loss"]))))["effects"]
+    rows = report_tables.verdict_matrix(effects, {"loss": "loss"})["rows"]
+    assert [row[0]["text"].removeprefix("learning rate") for row in rows] == ["", " (on amazon)", " (on tweets)"]
+    assert [row[1]["verdict"] for row in rows] == [None, "effect", "effect"]
+    assert [row[1]["text"][0] for row in rows[1:]] == ["+", MINUS], "it raises loss on one and lowers it on the other"
 
 
 def test_what_is_under_way_says_so_first(pages):

@@ -95,3 +95,4 @@ def test_the_price_of_being_wrong_is_set_against_the_smallest_effect_of_interest
     beyond = findings.regret_sentence(row | {"regret_bound": 0.02})
     assert numbers(beyond) == [0.002, 0.02, 95, 0.01]
     assert len(beyond) > len(findings.regret_sentence(row)), "it says what that means"
+    assert "own means" in findings.regret_sentence(row | {"by_means": True})

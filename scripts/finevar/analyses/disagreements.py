@@ -46,6 +46,11 @@ def joint_draws(surfaces: Sequence[Surface]) -> list[np.ndarray]:
     return [surface.fit.params + part for surface, part in zip(surfaces, parts, strict=True)]
 
 
+def joint_population(surfaces: Sequence[Surface]) -> str | None:
+    """Say whom joint_draws() hold for: the products of scores know nothing of other sentences."""
+    return THESE_SENTENCES if surfaces[0].population else None
+
+
 def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) -> Rows:
     """Return for each pair of responses the cosine of their gradients at every tried point and at the centre.
 
@@ -74,7 +79,7 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
         shares = {f"share_{name}": verdicts.count(name) / len(verdicts) for name in VERDICTS.values()}
         parting = [name for name in ways[a] if {ways[a][name], ways[b][name]} == {"positive", "negative"}]
         rows.append({"place": "summary", "cells": len(verdicts), "factors": ", ".join(parting)} | shares)
-    whom = THESE_SENTENCES if surfaces[0].population else None  # as the products of scores are
+    whom = joint_population(surfaces)
     return [
         {"response_a": surfaces[a].response, "response_b": surfaces[b].response, "population": whom} | row
         for (a, b), rows in found.items()

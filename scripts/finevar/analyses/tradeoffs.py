@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finevar.analyses.disagreements import disagreement_rows, joint_draws
+from finevar.analyses.disagreements import disagreement_rows, joint_draws, joint_population
 from finevar.analyses.fits import FittedStudy
 from finevar.analyses.pareto import (
     incomparable_seconds,
@@ -112,16 +112,17 @@ def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], 
     single = [desirability(values, values) for values, _ in goals.values()]
     spread = [desirability(drawn, values) for values, drawn in goals.values()]
     rows: Rows = []
+    whom = joint_population(surfaces)
     for (name, (values, _)), weight, own, drawn in zip(goals.items(), weights, single, spread, strict=True):
         columns = {"point_id": points, "response": name, "weight": weight, "desirability": own}
         columns |= {"value": towards(name) * values}
         columns |= dict(zip(ENDS, np.quantile(drawn, tails, axis=0), strict=True)) if len(drawn) > 1 else {}
-        rows += pd.DataFrame(columns).to_dict("records")
+        rows += pd.DataFrame(columns | {"population": whom}).to_dict("records")
     ends = dict(zip(ENDS, np.quantile(overall(spread, weights), tails, axis=0), strict=True))
     best = overall([desirability(drawn, drawn) for _, drawn in goals.values()], weights).argmax(1)
     columns = {"desirability": overall(single, weights), **ends}
     columns |= {"best_share": np.bincount(best, minlength=len(points)) / len(best)}
-    return rows + pd.DataFrame({"point_id": points, "response": "", **columns}).to_dict("records")
+    return rows + pd.DataFrame({"point_id": points, "response": "", "population": whom, **columns}).to_dict("records")
 
 
 def goals_of(

@@ -114,6 +114,7 @@ def render_page(
         "design": None if found else design(tables, facts),
         "baseline": None if found else baseline(tables, facts),
         "confidence": percent(confidence),
+        "population": effect_words.population_text(tables["effects"]),
         "error_rate": percent(1 - confidence),
         "program": program,
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from finevar.reasons import FAILED
 from finevar.report.parts import Labels, Row, Tables
 from finevar.report.sections import failures
@@ -117,12 +119,19 @@ def suspect_runs(tables: Tables, labels: Labels) -> str:
         return ""
     named = together((row["run_id"], labels[row["response"]]) for row in rows.to_dict("records"))
     parts = [f"{run} ({joined(on)})" for run, on in named.items()]
-    tried = chosen(tables["sensitivity"], specification="without_suspects")
-    changed = tried[~tried["agrees"].astype("boolean").fillna(True).astype(bool)]
     they, it = ("They stay", "them") if len(parts) > 1 else ("It stays", "it")
-    terms = together((labels[row["response"]], term_label(row["term"])) for row in changed.to_dict("records"))
-    flips = "; ".join(f"{joined(names)} on {label}" for label, names in terms.items())
     return (
         f"Suspect, far from what the other runs lead to expect: {joined(parts)}. {they} in all fits; without {it} "
-        f"{f'these terms change: {flips}' if flips else 'every term stands'}."
+        f"{changed_without(chosen(tables['sensitivity'], specification='without_suspects'), labels)}."
     )
+
+
+def changed_without(rows: pd.DataFrame, labels: Labels) -> str:
+    """Say which terms change without suspect runs; rows: of the table sensitivity on that."""
+    known = rows[rows["agrees"].notna()]
+    if known.empty:
+        return "not every term can be estimated"
+    changed = known[~known["agrees"].astype(bool)].to_dict("records")
+    terms = together((labels[row["response"]], term_label(row["term"])) for row in changed)
+    parts = [f"{joined(names)} on {label}" for label, names in terms.items()]
+    return f"these terms change: {'; '.join(parts)}" if parts else "every term stands"

@@ -112,7 +112,7 @@ def own_noise_lack_of_fit(surface: Surface) -> dict[str, Any]:
     missed = float(residual @ residual - within @ within)
     numbers = (missed / expected, expected**2 / second, expected**2 / (shares**2 / df).sum())
     columns = dict(zip(("statistic", "df_numerator", "df_denominator"), map(float, numbers), strict=True))
-    why = "with each setting's own noise (Brunner, Dette and Munk 1997), since noise differs between settings"
+    why = "with each setting's own noise, since noise differs between settings"
     return columns | {"p_value": float(stats.f.sf(*numbers)), "reason": why}
 
 

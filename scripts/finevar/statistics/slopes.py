@@ -97,6 +97,7 @@ def johnson_neyman_rows(surface: Surface) -> Rows:
     rows = []
     for factor, moderator in interacting(surface):
         who = {"response": surface.response, "factor": factor, "moderator": moderator}
+        who["population"] = surface.population
         constant, end = gradient_along(surface, factor, moderator, np.array([0.0, 1.0]))
         linear = end - constant
         edges = np.array([-1.0, *touching(surface, constant, linear), 1.0])

@@ -128,18 +128,27 @@ def deciding_sentence(rows: Sequence[Row]) -> str:
     return f"What would decide {'it' if len(rows) == 1 else 'them'}: {joined(list(alike))}." if alike else ""
 
 
+def population_text(rows: pd.DataFrame) -> str:
+    """Name whom the intervals of rows hold for; nothing of models that were found."""
+    known = rows["population"].dropna()
+    if known.empty:
+        return ""
+    return (
+        "new seeds and new test sentences" if known.iloc[0].startswith("new") else "new seeds on these test sentences"
+    )
+
+
 def population_sentence(rows: pd.DataFrame, seeds: int) -> str:
     """Say for whom intervals hold, and what they suppose of few seeds; nothing of models that were found.
 
     rows: with `population`, of effects also with `supposes_slopes`.
     """
-    known = rows["population"].dropna().unique()
-    if not len(known):
+    population = population_text(rows)
+    if not population:
         return ""
-    new = "new seeds and new test sentences" if known[0].startswith("new") else "new seeds on these test sentences"
     supposed = "supposes_slopes" in rows and rows["supposes_slopes"].fillna(False).any()
     few = f" With {counted(seeds, 'seed')} this supposes that a seed does not change slopes." if supposed else ""
-    return f"These intervals hold for {new}.{few}"
+    return f"These intervals hold for {population}.{few}"
 
 
 def simultaneous_sentence(confidence: float) -> str:

@@ -209,10 +209,11 @@ def sign_changes_sentence(johnson_neyman: pd.DataFrame, labels: Mapping[str, str
 
 def recommendation_sentence(row: Row, levels: Mapping[str, float], label: str, confidence: float = 0.95) -> str:
     """Say which tried setting is predicted best, how good, and how many others are not significantly different."""
+    read = "mean" if row.get("by_means") else "predicted"
     alike = f"{row['rivals']:,.0f} of the other {row['candidates'] - 1:,.0f} are not significantly different from it"
     best = "lowest" if row["response"] in LOWER_IS_BETTER else "highest"
     return (
-        f"Of {counted(int(row['candidates']), 'setting')} tried, predicted {label} is {best} at "
+        f"Of {counted(int(row['candidates']), 'setting')} tried, {read} {label} is {best} at "
         f"{settings_text(levels)}: {estimated(row, 'predicted', sign=False)} ({percent(confidence)} band over all "
         f"tried settings {span(row)}); "
         f"{alike if row['rivals'] else 'every other one is significantly different from it'}."
@@ -221,9 +222,11 @@ def recommendation_sentence(row: Row, levels: Mapping[str, float], label: str, c
 
 def regret_sentence(row: Row, confidence: float = 0.95) -> str:
     """Say by how much the recommended setting may miss the best one, against the smallest effect of interest."""
+    own = row.get("by_means")
+    given = "by the settings' own means, which the surface misses" if own else "if the model's form holds"
     regret = (
         f"Expected regret {regret_text(row['expected_regret'])}, and at most {regret_text(row['regret_bound'])} at "
-        f"{percent(confidence)}, if the model's form holds"
+        f"{percent(confidence)}, {given}"
     )
     smallest = row["smallest_effect"]
     if is_missing(smallest):
