@@ -61,11 +61,13 @@ def leave_open(rows: Rows, again: Rows, columns: Sequence[str], suspects: Mappin
 
     rows, again: with all runs, and without suspect ones. columns: that name a row. suspects: run ids by response.
     """
-    others = {tuple(row[name] for name in columns): row["verdict"] for row in again}
+    others = {tuple(row[name] for name in columns): row for row in again}
+    lacking = {"verdict": None, "reason": "it cannot be estimated"}
     for row in rows:
-        other, runs = others.get(tuple(row[name] for name in columns)), suspects.get(row["response"])
-        if runs and row["verdict"] not in (None, other):
-            which = "it cannot be estimated" if other is None else f"the verdict is {VERDICT_WORDS.get(other, other)}"
+        other, runs = others.get(tuple(row[name] for name in columns), lacking), suspects.get(row["response"])
+        found = other["verdict"]
+        if runs and row["verdict"] not in (None, found):
+            which = other["reason"] if found is None else f"the verdict is {VERDICT_WORDS.get(found, found)}"
             reason = f"without {counted(len(runs), 'run')} with a suspect residual, {joined(runs)}, {which}"
             row |= {"verdict": UNDECIDED, "reason": reason, "reason_code": Undecided.SUSPECTS}
 

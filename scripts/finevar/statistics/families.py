@@ -31,6 +31,7 @@ DRAWS = 100_000  # standard error 0.07 % of a tail probability of 5 %: behind ve
 BAND_DRAWS = 20_000  # 0.15 %: behind bands that are only printed
 DRAW_SEED = 20250101
 CHUNK = 5_000
+MOST_KEPT = 10  # directions whose draws are kept: 30 megabytes
 MANY_SEEDS = 12  # a variance from more counts as from these many: a reach 1.4 % too wide at most in simulations
 
 
@@ -74,41 +75,58 @@ def family(clustered: Clustered, weights: np.ndarray, *, new_sentences: bool = T
         return Family(found, np.zeros(draws))
     shares = (part[noisy] / found.variance[noisy] for part in (found.seed, found.sentence, found.both))
     parts = Parts(*(part.astype(np.float32) for part in (*shares, found.sentence_df[noisy])))
-    seed = scaled(left[noisy], parts.seed)
-    sentence = scaled(left[noisy] @ root(axes @ sum(clustered.sentence_covs) @ axes.T), parts.sentence)
+    factors = (
+        (left[noisy], parts.seed),
+        (left[noisy] @ root(axes @ sum(clustered.sentence_covs) @ axes.T), parts.sentence),
+    )
+    seed, sentence = (scaled(*each).astype(np.float32) for each in factors)
     seeds = round(np.nanmin(found.seed_df, initial=MANY_SEEDS))
     sizes = [min(CHUNK, draws - start) for start in range(0, draws, CHUNK)]
-    drawn = (standard_draws(seeds, seed.shape[1], size, number) for number, size in enumerate(sizes))
+    draw = kept_draws if seed.shape[1] <= MOST_KEPT else standard_draws
+    drawn = (draw(seeds, seed.shape[1], size, number) for number, size in enumerate(sizes))
     return Family(found, np.sort(np.concatenate([largest(parts, seed, sentence, *each, seeds) for each in drawn])))
 
 
-@lru_cache(maxsize=DRAWS // CHUNK)  # most families of a study have as many directions, so they share their draws
 def standard_draws(seeds: int, directions: int, draws: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return draws' mean products over seeds of each two directions' normal errors [draws, pairs], and other errors.
+    """Return draws of normal errors: what seeds' variances follow from, and the estimates' own [draws, 2 x directions].
 
-    The latter [draws, 2 x directions] are the estimates' own: of seeds, then of sentences.
+    The former are seeds' errors [draws, seeds, directions] or, where these are fewer numbers, their mean products over
+    seeds for each two directions [draws, pairs]. The latter are of seeds, then of sentences.
     """
     generator = np.random.default_rng([DRAW_SEED, number])
     normal = generator.standard_normal((draws, seeds + 2, directions), dtype=np.float32)
-    products = normal[:, :seeds].transpose(0, 2, 1) @ normal[:, :seeds] / seeds
-    return products[:, *np.triu_indices(directions)], normal[:, seeds:].reshape(draws, -1)
+    own, errors = normal[:, :seeds], normal[:, seeds:].reshape(draws, -1)
+    if directions > 2 * seeds:
+        return own, errors
+    products = own.transpose(0, 2, 1) @ own / seeds
+    return products[:, *np.triu_indices(directions)], errors
+
+
+kept_draws = lru_cache(maxsize=DRAWS // CHUNK)(standard_draws)  # families of as many directions share theirs
+
+
+def drawn_variances(drawn: np.ndarray, seed: np.ndarray) -> np.ndarray:
+    """Return the variances [draws, rows] that seeds show, from standard_draws() and a factor [rows, directions]."""
+    if drawn.ndim == 3:
+        return sum((drawn[:, each] @ seed.T) ** 2 for each in range(drawn.shape[1])) / drawn.shape[1]
+    first, second = np.triu_indices(seed.shape[1])
+    twice = np.where(first == second, 1, 2).astype(np.float32)
+    return drawn @ (twice * seed[:, first] * seed[:, second]).T
 
 
 def largest(
-    parts: Parts, seed: np.ndarray, sentence: np.ndarray, products: np.ndarray, errors: np.ndarray, seeds: int
+    parts: Parts, seed: np.ndarray, sentence: np.ndarray, drawn: np.ndarray, errors: np.ndarray, seeds: int
 ) -> np.ndarray:
     """Return the family's largest rarity [draws] where nothing differs from zero.
 
     seed, sentence: factors [rows, directions] of the covariances, their product's diagonal being the variances. Their
-    sum is the errors' covariance, which stays positive semidefinite as V_both only scales it. products and errors: of
-    standard_draws(). The variance that many seeds show is a quadratic form, one product of matrices for all of them.
+    sum is the errors' covariance, which stays positive semidefinite as V_both only scales it. drawn and errors: of
+    standard_draws().
     """
-    first, second = np.triu_indices(seed.shape[1])
-    twice = np.where(first == second, 1, 2)
-    drawn = products @ (twice * seed[:, first] * seed[:, second]).T.astype(np.float32)
-    estimates = errors @ np.hstack([seed, sentence]).T.astype(np.float32)
-    variance = two_way(drawn, parts.sentence, parts.both)
-    df = welch(variance, drawn, seeds, parts.sentence, parts.sentence_df)
+    shown = drawn_variances(drawn, seed)
+    variance = two_way(shown, parts.sentence, parts.both)
+    df = welch(variance, shown, seeds, parts.sentence, parts.sentence_df)
+    estimates = errors @ np.hstack([seed, sentence]).T
     return np.fmax.reduce(rarity(estimates**2 / variance / (parts.seed + parts.sentence), df), axis=1)
 
 
