@@ -94,7 +94,9 @@ def noise_model(surface: Surface) -> NoiseModel | None:
         own, before = variances(within - shifts(tame, seed)), kept
         fitted = np.exp(exog @ coefficients)
         # What the other cells would make of it, to first order: else an odd corner raises its own limit.
-        others = fitted * np.exp(-weight / (1 - weight) * (kept / fitted - 1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            others = fitted * np.exp(-weight / (1 - weight) * (kept / fitted - 1))
+        others = np.where(weight < 1 - 1e-9, others, np.inf)  # of a cell that the others say nothing of
         kept = np.minimum(own, most * others)
         if np.allclose(kept, before, rtol=1e-9, atol=0):
             break
