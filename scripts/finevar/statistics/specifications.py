@@ -46,7 +46,7 @@ def specifications(surface: Surface) -> list[tuple[dict[str, Any], Surface | Obs
         for (scale, values), errors in itertools.product(scales.items(), covariances):
             as_reported = scale == RAW and errors is surface.errors
             fit = fit_ols(values, matrix, errors)
-            fitted = dataclasses.replace(form, fit=fit, errors=errors, own_errors=not as_reported)
+            fitted = dataclasses.replace(form, fit=fit, errors=errors, own_errors=True)
             reported = same and as_reported
             found.append((names | {"covariance": errors.kind, "scale": scale, "reported": reported}, fitted))
     return sorted(found, key=lambda each: (isinstance(each[1], Obstacle), not each[0]["reported"]))

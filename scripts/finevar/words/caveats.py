@@ -27,8 +27,8 @@ MODELS = {
     "cubic": "cubic",
 }
 SPECIFICATIONS = {
-    "default": "as reported",
-    "independent": "runs independent of their seeds",
+    "default": "these seeds and sentences",
+    "population": "as reported, for new seeds and sentences",
     "classical": "classical errors",
     "clustered": "errors clustered by trajectory",
     "mixed_model": "mixed model",
