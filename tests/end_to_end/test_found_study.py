@@ -78,7 +78,7 @@ def test_what_the_cards_cannot_carry_of_the_published_claims(finished):
     assert gates[["flagged", "cards"]].to_numpy().tolist() == [[42, 130], [114, 130], [3, 53]]
     assert gates.loc["aliasing", "terms"] == "batch_size:epochs"
     claims = table(results, "claims")
-    assert (len(claims), set(claims["reason_code"])) == (5, {Stop.CARDS})
+    assert (len(claims), set(claims["reason_code"])) == (6, {Stop.CARDS})
     assert claims["p_value"].isna().all()
     beside = table(results, "beside").query("kind == 'designed'")
     assert set(beside["reason_code"]) == {Undecided.NO_RESULTS}

@@ -18,7 +18,7 @@ from finevar.analyses.gates import levels_text
 from finevar.metrics import towards
 from finevar.reasons import Stop
 from finevar.statistics.estimability import Obstacle
-from finevar.statistics.optimum import point_contrasts
+from finevar.statistics.optimum import compared_points, point_contrasts
 from finevar.statistics.regression import Surface, contrast
 from finevar.statistics.sensitivity import sensitivity_rows
 from finevar.statistics.specifications import agreement, specifications
@@ -38,7 +38,8 @@ def response_rows(surface: Surface, verdicts: Mapping[tuple[str, str], str]) -> 
     verdicts: by response and factor.
     """
     tried, points = specifications(surface), surface.points
-    best = int(np.argmax(oriented_values(surface, points)[0]))
+    read, weights = compared_points(surface)
+    best = int(np.argmax(towards(surface.response) * weights @ read.fit.params))
     rows = []
     for factor in surface.codings:
         about = {"response": surface.response, "factor": factor, "conclusion": verdicts[surface.response, factor]}

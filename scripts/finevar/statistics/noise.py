@@ -83,6 +83,8 @@ def noise_model(surface: Surface) -> NoiseModel | None:
     exog = coded_rows(surface, cells[list(surface.codings)].first()[several].to_dict("list"))
     cov = np.linalg.inv(exog.T @ (exog * df[:, None] / 2))
     most, weight = stats.chi2.isf(stats.chi2.sf(WINSOR**2, 1), df) / df, df / 2 * ((exog @ cov) * exog).sum(1)
+    alone = weight > 1 - 1e-9  # no other cell says what its variance should be
+    pull = np.divide(weight, 1 - weight, out=np.zeros_like(weight), where=~alone)
 
     def variances(deviations: np.ndarray) -> np.ndarray:
         found = np.bincount(cell, deviations**2)[several] / df * (df.sum() / rest)
@@ -94,10 +96,8 @@ def noise_model(surface: Surface) -> NoiseModel | None:
         own, before = variances(within - shifts(tame, seed)), kept
         fitted = np.exp(exog @ coefficients)
         # What the other cells would make of it, to first order: else an odd corner raises its own limit.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            others = fitted * np.exp(-weight / (1 - weight) * (kept / fitted - 1))
-        others = np.where(weight < 1 - 1e-9, others, np.inf)  # of a cell that the others say nothing of
-        kept = np.minimum(own, most * others)
+        others = fitted * np.exp(-pull * (kept / fitted - 1))
+        kept = np.where(alone, own, np.minimum(own, most * others))
         if np.allclose(kept, before, rtol=1e-9, atol=0):
             break
         coefficients = log_variances(kept, df, exog)

@@ -185,6 +185,17 @@ def point_contrasts(surface: Surface, points: pd.DataFrame) -> np.ndarray:
     return surface.padded(model_matrix(surface.coded(points), surface.columns))
 
 
+def compared_points(surface: Surface) -> tuple[Surface, np.ndarray]:
+    """Return what the tried points are compared by, and the contrasts [points, parameters] of their means.
+
+    The surface, or where that misses the points, their own means.
+    """
+    if misses_settings(surface):
+        means = settings_surface(surface)
+        return means, mean_contrasts(means)
+    return surface, point_contrasts(surface, surface.points)
+
+
 def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
     """Return the tried point of best prediction, what it would cost to be wrong, and each factor's level and rivals.
 
@@ -194,8 +205,7 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     tried point is; it is averaged over the fit's uncertainty, and bounded with the confidence.
     """
     points, by_means = surface.points, misses_settings(surface)
-    surface = settings_surface(surface) if by_means else surface
-    weights = mean_contrasts(surface) if by_means else point_contrasts(surface, points)
+    surface, weights = compared_points(surface)
     values = weights @ surface.fit.params
     chosen = int(np.argmax(towards(surface.response) * values))
     band = on_scale(surface).family(weights, only_printed=True)

@@ -123,9 +123,16 @@ def difference(row: Row) -> str:
 
 
 def deciding_sentence(rows: Sequence[Row]) -> str:
-    """Say what would decide effects that are undecided; nothing where that is not known."""
-    alike = dict.fromkeys(WOULD_DECIDE[row["reason_code"]] for row in rows if row["reason_code"] in WOULD_DECIDE)
-    return f"What would decide {'it' if len(rows) == 1 else 'them'}: {joined(list(alike))}." if alike else ""
+    """Say what would decide effects that are undecided, nothing where that is not known.
+
+    Of models that were found, which have no population, the spread between seeds is that between models.
+    """
+    open_ones = [row for row in rows if row["reason_code"] in WOULD_DECIDE]
+    found = [WOULD_DECIDE[row["reason_code"]] for row in open_ones]
+    if any(is_missing(row["population"]) for row in open_ones):
+        found = [words.replace("seeds", "models") for words in found]
+    what = joined(list(dict.fromkeys(found)))
+    return f"What would decide {'it' if len(rows) == 1 else 'them'}: {what}." if what else ""
 
 
 def population_text(rows: pd.DataFrame) -> str:
