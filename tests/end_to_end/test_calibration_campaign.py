@@ -23,6 +23,7 @@ def rates(request) -> tuple[str, dict[str, float], dict[str, float]]:
     """Return, for a kind of noise, the mean share of p below 5 % and of intervals that hold the truth, by kind."""
     shape = simulate.DESIGNS["small"]
     below, hold = defaultdict(list), defaultdict(list)
+    simulate.fewer_draws()
     for number in range(STUDIES):
         runs = simulate.simulate(shape, request.param, np.random.default_rng([11, number]))
         for kind, _, p in simulate.p_values(runs, shape, draws=99):
