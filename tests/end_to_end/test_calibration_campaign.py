@@ -52,7 +52,9 @@ def test_tests_that_need_independent_runs_are_withheld_where_runs_share_trajecto
 
 def test_intervals_hold_the_truth(rates):
     noise, _, hold = rates
-    for kind in ("coefficients", "effects", "slopes: baseline", "slopes: simple", "predicted means"):
+    # What seeds do to all of their runs is part of a prediction for new ones, and two seeds cannot tell how much it is.
+    predictions = [] if noise == "shared_seeds" else ["predicted means"]
+    for kind in ("coefficients", "effects", "slopes: baseline", "slopes: simple", *predictions):
         assert 0.95 - REACH < hold[kind] < 0.99, kind
     assert hold["bound of the regret (at least)"] > 0.95
     for name in ("B1",) if noise == "shared_seeds" else ("B0", "B1"):  # B0's shift is one that few seeds cannot tell
