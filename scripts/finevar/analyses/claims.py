@@ -182,15 +182,19 @@ def undecided_reason(claim: Claim, row: Row, surface: Surface) -> Reason:
     if smallest is None or row["minimum_detectable"] <= smallest:
         chance = "neither a change of the size of interest nor its absence is shown, although it could have been"
         return Reason(Undecided.CHANCE, chance)
-    needed = counted(seeds_needed(surface.seeds, row["minimum_detectable"], smallest), "seed")
+    count, what = (surface.seeds, "seed") if surface.population else (len(surface.runs), "model")
+    needed = counted(seeds_needed(count, row["minimum_detectable"], smallest), what)
     return Reason(
         Undecided.POWER,
-        f"with {counted(surface.seeds, 'seed')} a change is found with a probability of {percent(POWER)} only from "
+        f"with {counted(count, what)} a change is found with a probability of {percent(POWER)} only from "
         f"{significant(row['minimum_detectable'])} on, and the smallest effect of interest is "
         f"{significant(smallest)}; that takes about {needed}",
     )
 
 
 def seeds_needed(seeds: int, found: float, wanted: float) -> int:
-    """Return about how many seeds find a change where this many find a larger one: errors fall with their root."""
+    """Return about how many seeds, or found models, find a change where this many find a larger one.
+
+    Errors fall with their root.
+    """
     return math.ceil(seeds * (found / wanted) ** 2)

@@ -79,6 +79,8 @@ def open_reason(row: dict[str, Any], surface: Surface) -> Reason:
     if not surface.shows_absence:
         few = f"{surface.seeds} seeds cannot show that an effect is negligible, which takes 4"
         return Reason(Undecided.FEW_SEEDS, few)
+    if surface.population is None:
+        return Reason(Undecided.MORE_SEEDS, "the models that are compared are too few: more of them would narrow it")
     if row["seed_share"] >= 0.5:
         return Reason(Undecided.MORE_SEEDS, "the interval is wide mostly for the seeds: more of them would narrow it")
     return Reason(Undecided.MORE_SENTENCES, "the interval is wide mostly for the test sentences: more would narrow it")
