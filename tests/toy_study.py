@@ -25,7 +25,8 @@ STUDY = {
     },
     "baseline": {
         "dataset": "first",
-        "settings": {"learning_rate": 1e-3, "batch_size": 8, "epochs": 1, "train_examples": 64},
+        # Epochs enough to learn the words, from which the runs begin: from less they collapse, from more none errs.
+        "settings": {"learning_rate": 1e-3, "batch_size": 8, "epochs": 8, "train_examples": 64},
     },
     "sweep": {
         "datasets": ["second"],
