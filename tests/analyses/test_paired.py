@@ -214,7 +214,7 @@ def test_the_section_counts_what_the_tables_hold(tables):
     assert f"Of 108 finished runs, {better} are right on more sentences" in told
     points = tables["paired_points"].query("response == 'loss'")
     lower, higher = (points["simultaneous_high"] < 0).sum(), (points["simultaneous_low"] > 0).sum()
-    assert f"of 54 points and data sets, {lower} better and {higher} worse" in told
+    assert f"of 54 settings and data sets, {lower} better and {higher} worse" in told
     assert "Loss against B0" in told
 
 

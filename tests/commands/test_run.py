@@ -10,8 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from finevar.analyses.fits import no_outcomes
 from finevar.columns import STUDY_METRICS
-from finevar.commands import run
+from finevar.commands import analysis_jobs, run
 from finevar.jobs import worker
 from finevar.parquet import write_table
 from report_fixtures import BASELINE, FACTORS, simulate_metrics
@@ -32,6 +33,7 @@ def begun(tmp_path, monkeypatch):
     """Return a folder in which Snakemake has had a study's surfaces fitted."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FINEVAR_WARM", "0")
+    monkeypatch.setattr(analysis_jobs, "read_outcomes", lambda metrics, baselines: no_outcomes)  # there are none here
     for seeds, name in (((0, 1), "metrics"), ((0, 1, 2), "other")):
         metrics = simulate_metrics(FACTORS, seeds, ("amazon",), 0)
         (tmp_path / "results" / "toy" / "analysis").mkdir(parents=True, exist_ok=True)
@@ -42,7 +44,7 @@ def begun(tmp_path, monkeypatch):
     worker.run_rule(
         "finevar.commands.analysis_jobs.fit_regressions",
         SimpleNamespace(
-            input=Named(metrics="results/toy/metrics.parquet"),
+            input=Named(metrics="results/toy/metrics.parquet", baselines="results/toy/other.parquet"),
             output=Named(fits="results/toy/analysis/fits.parquet"),
             params=params, wildcards={"study": "toy"}, threads=1, log=[log],
         ),
@@ -71,9 +73,10 @@ def test_a_file_takes_the_place_of_an_input(begun):
 )  # fmt: skip
 def test_what_there_is_not_is_named_with_what_there_is(begun, capsys, arguments):
     assert run.main([*arguments, "--into", "by_hand"]) == 1
-    assert ("fit_regressions/toy" if len(arguments) == 3 else "Allowed: metrics") in capsys.readouterr().err
+    assert ("fit_regressions/toy" if len(arguments) == 3 else "metrics") in capsys.readouterr().err
 
 
 def test_what_a_job_was_given_lies_beside_its_log(begun):
     given = json.loads((begun / "results/logs/fit_regressions/toy.json").read_text(encoding="utf-8"))
-    assert given["job"]["input"] == [["results/toy/metrics.parquet"], {"metrics": "results/toy/metrics.parquet"}]
+    files = {"metrics": "results/toy/metrics.parquet", "baselines": "results/toy/other.parquet"}
+    assert given["job"]["input"] == [[*files.values()], files]
