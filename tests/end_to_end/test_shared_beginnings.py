@@ -18,6 +18,7 @@ def constant_study(epochs: list[int], share: float = 0) -> dict:
     """Return a study under a constant schedule whose runs of more epochs begin with the shorter ones."""
     config = copy.deepcopy(STUDY)
     config["sweep"]["factors"] = {"learning_rate": {"levels": ["1e-3", "3e-3"]}, "epochs": {"levels": epochs}}
+    config["sweep"]["design"] = {"kind": "full_factorial", "include_baseline": False}  # it has other epochs
     del config["training"]["epochs"]
     config["training"] |= {"batch_size": 16, "schedule": "constant", "warmup": share}
     return config
