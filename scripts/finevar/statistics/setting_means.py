@@ -3,7 +3,7 @@
 Beside a cliff a quadratic rises where the metric does not. In simulated studies of 5 seeds x 15 settings with a cliff
 (make calibrate), the best setting was missing among those not separated in 38 % by the surface and 2 % by the means,
 and the lower end of the gain too high in 30 and 0 %. With few seeds HC3 counts what the surface misses as noise, so
-that nothing is too sure there.
+that no interval is too narrow there.
 """
 
 from __future__ import annotations
