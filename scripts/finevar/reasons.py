@@ -33,6 +33,11 @@ class Collapse(StrEnum):
     NO_BETTER = "no_better"  # its accuracy is no better than that of always the largest class
 
 
+def reason_columns(reason: Reason | None) -> dict[str, str | None]:
+    """Return a reason's sentence and code as columns of a table, null without one."""
+    return {"reason": reason and reason.sentence, "reason_code": reason and reason.code}
+
+
 class Stop(StrEnum):
     """What stops a response's tables before any p-value."""
 

@@ -19,9 +19,9 @@ from finevar.statistics.checks import saturated_cells
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.covariance import CLASSICAL, Fit, errors_of, fit_ols
 from finevar.statistics.estimability import obstacle
-from finevar.statistics.optimum import point_contrasts
+from finevar.statistics.optimum import compared_points
 from finevar.statistics.regression import Surface, contrasts
-from finevar.statistics.setting_means import mean_contrasts, misses_settings, settings_surface
+from finevar.statistics.setting_means import misses_settings
 from finevar.study.coding import design_matrix, model_matrix
 from finevar.tables import Rows
 
@@ -37,21 +37,16 @@ def against_baseline_rows(surface: Surface) -> Rows:
     seed by seed and sentence by sentence, so that what both have in common cancels. Where the surface misses the
     points, differences are of their own means.
     """
-    points, weights = surface.points["point_id"], point_contrasts(surface, surface.points)
     by_means, rows = misses_settings(surface), []
     for name, found in (("B0", against_frozen(surface)), ("B1", fit_matched(surface))):
         who = {"response": surface.response, "baseline": name}
         if isinstance(found, str):
             rows.append(who | {"reason": found})
             continue
-        if by_means:
-            found = settings_surface(found)
-            points, own = found.points["point_id"], mean_contrasts(found)
-        else:
-            own = found.padded(weights[:, : len(found.columns)])
+        found, points, own = compared_points(found, surface.points, by_means=by_means)
         judged = found.family(own, only_printed=True)
-        low, high = judged.interval(surface.confidence)
-        for point, each, *ends in zip(points, contrasts(found, own), low.tolist(), high.tolist(), strict=True):
+        low, high = (ends.tolist() for ends in judged.interval(surface.confidence))
+        for point, each, *ends in zip(points["point_id"], contrasts(found, own), low, high, strict=True):
             one = {name: value for name, value in each._asdict().items() if name != "p_value"}
             wider = dict(zip(("simultaneous_low", "simultaneous_high"), ends, strict=True))
             rows.append(who | {"point_id": point, "population": found.population} | one | wider)

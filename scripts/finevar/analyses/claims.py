@@ -15,12 +15,19 @@ import numpy as np
 
 from finevar.analyses.effects import leave_open
 from finevar.analyses.fits import SPAN, Claim, FittedStudy
-from finevar.reasons import Reason, Stop, Undecided
+from finevar.reasons import Reason, Stop, Undecided, reason_columns
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.detectable import POWER, detectable
 from finevar.statistics.regression import Surface, slopes_at
 from finevar.statistics.simple_effects import simple_effects
-from finevar.statistics.verdicts import Reading, adjust_families, columns_key, read_contrast, read_family
+from finevar.statistics.verdicts import (
+    Reading,
+    adjust_families,
+    columns_key,
+    is_small,
+    read_contrast,
+    read_family,
+)
 from finevar.study.coding import Term, factors_of, step_unit, term_group, term_name
 from finevar.words.formatting import counted, factor_label, joined
 from finevar.words.numbers import percent, significant
@@ -65,11 +72,6 @@ def claim_rows(study: FittedStudy) -> list[dict[str, Any]]:
     for claim, row, surface, found in tested:
         row.update(judged(claim, row, surface, found))
     return rows
-
-
-def reason_columns(reason: Reason | None) -> dict[str, str | None]:
-    """Return a reason's sentence and code as columns."""
-    return {"reason": reason and reason.sentence, "reason_code": reason and reason.code}
 
 
 def untested_reason(claim: Claim, study: FittedStudy) -> Reason | None:
@@ -153,7 +155,7 @@ def verdict_on(claim: Claim, row: Row, found: Reading, surface: Surface) -> str:
     effect that matters speaks against it. "Not found significant" claims nothing, so nothing contradicts it.
     """
     bound, finding, sign = surface.smallest_effect, claim["finding"], claim["sign"]
-    small = bound is not None and surface.shows_absence and -bound < found.least and found.most < bound
+    small = is_small(surface, found.least, found.most)
     if finding == "not_significant":
         return "undecided"
     if finding == "none":

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finevar.reasons import Reason, Undecided
+from finevar.reasons import Reason, Undecided, reason_columns
 from finevar.statistics.covariance import fit_ols
 from finevar.statistics.estimability import obstacle
 from finevar.statistics.regression import Surface, contrasts
 from finevar.statistics.seed_slopes import SlopesTest, seed_slopes_test
 from finevar.statistics.simple_effects import SimpleEffects, simple_effects
 from finevar.statistics.verdicts import UNDECIDED, Reading, adjust_families, columns_key, read_family, verdict
-from finevar.study.coding import model_matrix, step_unit
+from finevar.study.coding import range_weights, step_unit
 from finevar.tables import Rows
 from finevar.words.formatting import counted, joined
 
@@ -53,7 +53,7 @@ def judged(row: dict[str, Any], surface: Surface) -> dict[str, Any]:
         alone = "it rests on one seed alone, which says nothing of others"
         return {"verdict": None, "reason": alone, "reason_code": Undecided.ONE_SEED}
     reason = open_reason(row, surface) if found == UNDECIDED else None
-    return {"verdict": found, "reason": reason and reason.sentence, "reason_code": reason and reason.code}
+    return {"verdict": found} | reason_columns(reason)
 
 
 def leave_open(rows: Rows, again: Rows, columns: Sequence[str], suspects: Mapping[str, Sequence[str]]) -> None:
@@ -152,9 +152,7 @@ def place_of(simple: SimpleEffects, found: Reading) -> dict[str, Any]:
 
 def change_weights(surface: Surface, name: str) -> np.ndarray:
     """Return the weights [parameters] of the change along a factor, lowest to highest, the others mid-range."""
-    ends = {other: np.array([-1.0, 1.0]) * (other == name) for other in surface.codings}
-    low, high = surface.padded(model_matrix(ends, surface.columns))
-    return high - low
+    return surface.padded(range_weights(name, list(surface.codings), surface.columns))
 
 
 # Seeds and data sets that differ --------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from finevar.statistics.regression import (
     THESE_SENTENCES,
     Sentences,
     Surface,
-    contrasts,
+    estimates,
     fit_relative,
     fit_surface,
     predicted,
@@ -114,7 +114,7 @@ class FittedStudy:
     @classmethod
     def of(cls, metrics: pd.DataFrame, plan: Plan, outcomes: Outcomes = no_outcomes) -> FittedStudy:
         """Fit every response of the plan; outcomes: of runs and baseline, sentence by sentence."""
-        surfaces, stopped = [], {}
+        surfaces, stopped, excluded = [], {}, failed_settings(metrics, plan.codings)
         for response in plan.responses:
             used = finished_runs(metrics, response)
             if reason := stop_reason(metrics, used, response, plan.codings, plan.columns):
@@ -122,7 +122,7 @@ class FittedStudy:
                 continue
             sentences, frozen = outcomes(used, response)
             known = {"smallest_effect": bound_of(metrics, plan, response), "sentences": sentences, "frozen": frozen}
-            known["excluded"] = failed_settings(metrics, plan.codings)
+            known["excluded"] = excluded
             surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence, **known))
         return cls(metrics, plan, surfaces, stopped, outcomes)
 
@@ -253,9 +253,8 @@ def coefficient_rows(surface: Surface, framework: str) -> Rows:
     kept = np.flatnonzero(surface.unblocked)
     own = np.eye(len(surface.names))[kept]
     for population, new_sentences in populations(surface):
-        degrees = surface.read(own, new_sentences=new_sentences).df.tolist()
-        found = contrasts(surface, own, new_sentences=new_sentences)
-        for number, row, df in zip(kept, found, degrees, strict=True):
+        read = surface.read(own, new_sentences=new_sentences)
+        for number, row, df in zip(kept, estimates(read, surface.confidence), read.df.tolist(), strict=True):
             term = surface.columns[number] if number < len(surface.columns) else None
             start = {"response": surface.response, "framework": framework, "population": population}
             start |= {"term": surface.names[number], "group": "block" if term is None else term_group(term)}

@@ -21,6 +21,7 @@ from finevar.statistics.estimability import Obstacle
 from finevar.statistics.optimum import compared_points, point_contrasts
 from finevar.statistics.regression import Surface, contrast
 from finevar.statistics.sensitivity import sensitivity_rows
+from finevar.statistics.setting_means import misses_settings
 from finevar.statistics.specifications import agreement, specifications
 from finevar.tables import Rows
 
@@ -38,7 +39,7 @@ def response_rows(surface: Surface, verdicts: Mapping[tuple[str, str], str]) -> 
     verdicts: by response and factor.
     """
     tried, points = specifications(surface), surface.points
-    read, weights = compared_points(surface)
+    read, _, weights = compared_points(surface, points, by_means=misses_settings(surface))
     best = int(np.argmax(towards(surface.response) * weights @ read.fit.params))
     rows = []
     for factor in surface.codings:

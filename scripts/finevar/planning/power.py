@@ -22,7 +22,16 @@ from finevar.reasons import OK, Reason
 from finevar.results.aggregation import trajectory_id
 from finevar.statistics.detectable import Change, detectable
 from finevar.statistics.regression import pure_error
-from finevar.study.coding import Codings, Term, aliased_terms, codings_of, design_matrix, model_matrix, terms
+from finevar.study.coding import (
+    Codings,
+    Term,
+    aliased_terms,
+    codings_of,
+    design_matrix,
+    range_weights,
+    terms,
+    unblocked,
+)
 from finevar.study.design import design_points, plan_runs
 
 CODED_RANGE = 2.0
@@ -199,11 +208,9 @@ def needed_for(
 
 def change_variance(design: Design, factor: str) -> float:
     """Return the variance of a factor's change over its range, the others mid-range, for noise of 1 between runs."""
-    kept = [number for number, name in enumerate(design.names) if not name.startswith("seed[")]
-    matrix = design.matrix[:, kept]
-    ends = {name: np.array([-1.0, 1.0]) * (name == factor) for name in design.codings}
-    weights = np.zeros(len(kept))
-    weights[: len(design.columns)] = np.diff(model_matrix(ends, design.columns), axis=0)[0]
+    matrix = design.matrix[:, unblocked(design.names)]
+    weights = np.zeros(matrix.shape[1])
+    weights[: len(design.columns)] = range_weights(factor, list(design.codings), design.columns)
     return float(weights @ np.linalg.solve(matrix.T @ matrix, weights))
 
 

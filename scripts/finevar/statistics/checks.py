@@ -72,7 +72,7 @@ def lack_of_fit(surface: Surface, unequal: str | None = None) -> dict[str, Any]:
         return row | {"p_value": float(stats.f.sf(f_value, df, error_df))}
     if unequal == UNEQUAL:
         return row | own_noise_lack_of_fit(surface)
-    if surface.runs["seed"].nunique() < SEEDS_FOR_SIGNS:
+    if surface.seeds < SEEDS_FOR_SIGNS:
         return row | {"p_value": None, "reason": f"{unequal}; with {SEEDS_FOR_SIGNS} seeds another could be used"}
     return row | {
         "p_value": sign_change_p(surface),

@@ -137,7 +137,7 @@ def scaled(factor: np.ndarray, variance: np.ndarray) -> np.ndarray:
 
 
 def root(cov: np.ndarray) -> np.ndarray:
-    """Return a factor F of a covariance, F F'."""
+    """Return a factor F of a covariance, F F'; one that is not quite positive is clipped."""
     values, vectors = np.linalg.eigh(cov)
     return vectors * np.sqrt(np.maximum(values, 0))
 

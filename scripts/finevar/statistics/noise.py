@@ -43,7 +43,7 @@ def noise_at(surface: Surface, places: Sequence[Mapping[str, float]]) -> Noise:
     found, model = modelled_noise(surface, places), noise_model(surface)
     if model is None:
         return found
-    shift, others = model.shift, surface.runs["seed"].nunique() - 1
+    shift, others = model.shift, surface.seeds - 1
     return [(own + shift, (own + shift) ** 2 / (own**2 / df + shift**2 / others)) for own, df in found]
 
 

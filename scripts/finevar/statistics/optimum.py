@@ -185,15 +185,17 @@ def point_contrasts(surface: Surface, points: pd.DataFrame) -> np.ndarray:
     return surface.padded(model_matrix(surface.coded(points), surface.columns))
 
 
-def compared_points(surface: Surface) -> tuple[Surface, np.ndarray]:
-    """Return what the tried points are compared by, and the contrasts [points, parameters] of their means.
+def compared_points(
+    surface: Surface, points: pd.DataFrame, *, by_means: bool
+) -> tuple[Surface, pd.DataFrame, np.ndarray]:
+    """Return what points are compared by, the points, and the contrasts [points, parameters] of their means.
 
-    The surface, or where that misses the points, their own means.
+    By the surface, or by the tried points' own means, which is asked for where the surface misses them.
     """
-    if misses_settings(surface):
+    if by_means:
         means = settings_surface(surface)
-        return means, mean_contrasts(means)
-    return surface, point_contrasts(surface, surface.points)
+        return means, means.points, mean_contrasts(means)
+    return surface, points, point_contrasts(surface, points)
 
 
 def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
@@ -204,8 +206,8 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     significantly worse than the recommended one, all comparisons counted. The regret is how much better the truly best
     tried point is; it is averaged over the fit's uncertainty, and bounded with the confidence.
     """
-    points, by_means = surface.points, misses_settings(surface)
-    surface, weights = compared_points(surface)
+    by_means = misses_settings(surface)
+    surface, points, weights = compared_points(surface, surface.points, by_means=by_means)
     values = weights @ surface.fit.params
     chosen = int(np.argmax(towards(surface.response) * values))
     band = on_scale(surface).family(weights, only_printed=True)

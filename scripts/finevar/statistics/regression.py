@@ -25,7 +25,7 @@ from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
 from finevar.statistics.covariance import Errors, Estimate, Fit, errors_of, fit_ols, wald_test
 from finevar.statistics.families import Family
 from finevar.statistics.robust import CELLS, winsorised, within_cells
-from finevar.study.coding import Codings, Term, design_matrix, model_matrix
+from finevar.study.coding import Codings, Term, design_matrix, model_matrix, unblocked
 
 SHARED = "runs share trajectories, so their errors are not independent"
 UNEQUAL = "noise differs between settings (Breusch-Pagan), which this test does not allow for"
@@ -140,7 +140,7 @@ class Surface:
     @cached_property
     def unblocked(self) -> np.ndarray:
         """Return which parameters are no seed's block [parameters]: for new seeds, what a seed shifts is an error."""
-        return np.array([not name.startswith("seed[") for name in self.names])
+        return unblocked(self.names)
 
     @cached_property
     def spread(self) -> Clustered:
@@ -173,9 +173,9 @@ class Surface:
         """Return the covariance of all parameters for new seeds and new sentences, without negative eigenvalues."""
         spread = self.spread
         rows = spread.rows(np.eye(int(self.unblocked.sum())))
-        values, vectors = np.linalg.eigh(spread.seed_cov + sum(spread.sentence_covs) - spread.both_cov)
-        factor = np.zeros((len(self.names), len(values)))
-        factor[self.unblocked] = rows @ (vectors * np.sqrt(np.maximum(values, 0)))
+        own = rows @ families.root(spread.seed_cov + sum(spread.sentence_covs) - spread.both_cov)
+        factor = np.zeros((len(self.names), own.shape[1]))
+        factor[self.unblocked] = own
         return factor @ factor.T
 
     @cached_property
@@ -238,7 +238,7 @@ def noise_df(runs: pd.DataFrame, response: str, errors: Errors) -> float:
 
     What all runs of a seed have in common counts once a seed, not once a run; likewise for trajectories.
     """
-    within = runs[response] - runs.groupby(["dataset", "point_id"])[response].transform("mean")
+    within = runs[response] - runs.groupby(CELLS)[response].transform("mean")
     shifts = within.groupby(runs["seed"]).agg(["mean", "size"])
     common, total = float((shifts["mean"] ** 2 * shifts["size"]).sum()), float((within**2).sum())
     df, shared = pure_error(runs, response)[1], len(shifts) - 1
@@ -256,8 +256,12 @@ def contrast(surface: Surface, weights: np.ndarray) -> Estimate:
 
 def contrasts(surface: Surface, weights: np.ndarray, *, new_sentences: bool = True) -> Iterator[Estimate]:
     """Yield linear combinations [rows, parameters] of the parameters with t intervals and p-values against zero."""
-    found = surface.read(weights, new_sentences=new_sentences)
-    columns = (found.estimate, found.std_error, *found.interval(surface.confidence), found.p_value)
+    yield from estimates(surface.read(weights, new_sentences=new_sentences), surface.confidence)
+
+
+def estimates(found: Contrasts, confidence: float) -> Iterator[Estimate]:
+    """Yield what was read of each contrast with its t interval and its p-value against zero."""
+    columns = (found.estimate, found.std_error, *found.interval(confidence), found.p_value)
     yield from map(Estimate._make, zip(*(column.tolist() for column in columns), strict=True))
 
 

@@ -89,14 +89,13 @@ def refits(surface: Surface, numbers: Sequence[int]) -> dict[str, Rows]:
 def mixed_model(surface: Surface, numbers: Sequence[int], unequal: str | None) -> Rows:
     """Return p-values of a mixed model: seeds, or trajectories where runs share them, as random intercepts (REML)."""
     shared = surface.errors.clusters is not None
-    seeds = surface.runs["seed"].nunique()
+    seeds = surface.seeds
     if not shared and unequal:
         return without(unequal, numbers)
     if not shared and seeds < SEEDS_FOR_MIXED:
         return without(f"{seeds} seeds are too few: it takes {SEEDS_FOR_MIXED}", numbers)
     groups = surface.runs["trajectory_id" if shared else "seed"].to_numpy()
-    kept = [n for n, name in enumerate(surface.names) if shared or not name.startswith("seed[")]
-    fixed = surface.fit.matrix[:, kept]
+    fixed = surface.fit.matrix if shared else surface.fit.matrix[:, surface.unblocked]
     scale = float(np.std(surface.fit.values))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a variance of zero is an answer: the fit is then ordinary least squares

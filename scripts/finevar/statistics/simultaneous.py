@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from finevar.statistics.families import root
 from finevar.statistics.regression import Surface
 
 DRAWS = 20_000  # for quantiles of the largest of many t values: standard error 0.15 % of a tail probability of 5 %
@@ -18,7 +19,7 @@ def parameter_draws(surface: Surface) -> np.ndarray:
 def t_draws(cov: np.ndarray, df: float) -> np.ndarray:
     """Return multivariate t draws [draws, parameters] of mean zero, from a fixed seed."""
     generator = np.random.default_rng(DRAW_SEED)
-    normal = normal_draws(cov, generator)
+    normal = generator.standard_normal((DRAWS, len(cov))) @ root(cov).T
     return normal * np.sqrt(df / generator.chisquare(df, DRAWS))[:, None]
 
 
@@ -41,9 +42,3 @@ def joint_df(surface: Surface) -> float:
     limits = [surface.fit.df - len(surface.names) + 1, len(surface.points)]
     limits += [surface.errors.count / 2] if surface.errors.count is not None else []
     return max(min(limits), 1.0)
-
-
-def normal_draws(cov: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return normal draws [draws, parameters] of mean zero; a covariance that is not quite positive is clipped."""
-    values, vectors = np.linalg.eigh(cov)
-    return generator.standard_normal((DRAWS, len(values))) @ (vectors * np.sqrt(np.maximum(values, 0))).T

@@ -71,18 +71,22 @@ def read_family(surface: Surface, weights: np.ndarray) -> Reading:
 
 
 def verdict(surface: Surface, p_adjusted: float, least: float, most: float) -> str | None:
-    """Return the verdict on a question from its adjusted p and the ends of all its intervals.
-
-    Negligible, or an effect too small to matter, where every interval lies within the smallest effect of interest;
-    with few seeds never, as these cannot show that a seed does not change slopes.
-    """
+    """Return the verdict on a question from its adjusted p and the ends of all its intervals."""
     if math.isnan(p_adjusted):
         return None
-    bound = surface.smallest_effect
-    within = bound is not None and surface.shows_absence and -bound < least and most < bound
+    small = is_small(surface, least, most)
     if p_adjusted < surface.alpha:
-        return SMALL if within else EFFECT
-    return NEGLIGIBLE if within else UNDECIDED
+        return SMALL if small else EFFECT
+    return NEGLIGIBLE if small else UNDECIDED
+
+
+def is_small(surface: Surface, least: float, most: float) -> bool:
+    """Say whether every interval, of these ends, is shown to lie within the smallest effect of interest.
+
+    With few seeds never, as these cannot show that a seed does not change slopes.
+    """
+    bound = surface.smallest_effect
+    return bound is not None and surface.shows_absence and -bound < least and most < bound
 
 
 def adjust_families(rows: Rows, family_of: Callable[[dict[str, Any]], tuple], method: str, noun: str) -> None:

@@ -160,6 +160,18 @@ def design_matrix(
     return np.column_stack(parts), names
 
 
+def unblocked(names: Sequence[str]) -> np.ndarray:
+    """Return which of a design matrix' parameters are no seed's block [parameters], by their names."""
+    return np.array([not name.startswith("seed[") for name in names])
+
+
+def range_weights(factor: str, factors: Sequence[str], columns: Sequence[Term]) -> np.ndarray:
+    """Return the weights [terms] of the change over a factor's range, lowest to highest, the others mid-range."""
+    ends = {name: np.array([-1.0, 1.0]) * (name == factor) for name in factors}
+    low, high = model_matrix(ends, columns)
+    return high - low
+
+
 def block_columns(labels: pd.Series) -> tuple[np.ndarray, list[Any]]:
     """Return columns [runs, blocks - 1] of the blocks' effects, coded to sum to zero, and which block each is of."""
     levels = sorted(labels.unique())
