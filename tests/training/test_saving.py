@@ -283,8 +283,8 @@ def limited(megabytes: int) -> Iterator[Path]:
 
 
 def test_a_run_that_the_kernel_kills_for_memory_is_repeated_in_smaller_parts(tmp_path):
-    settings = SETTINGS | {"batch_size": 400, "epochs": 1, "max_length": 64, "dtype": "float32"}
-    job = make_job(tmp_path, settings, layers=6, dim=512, sentences=400) | to(tmp_path) | {"micro_batches": 1}
+    settings = SETTINGS | {"batch_size": 4000, "epochs": 1, "max_length": 64, "dtype": "float32"}
+    job = make_job(tmp_path, settings, layers=2, dim=256, sentences=4000) | to(tmp_path) | {"micro_batches": 1}
     with limited(750) as group, tempfile.TemporaryDirectory(prefix="fv") as place:
         script = f"""
 import os, pathlib
