@@ -35,6 +35,7 @@ def misses_settings(surface: Surface) -> bool:
     return bool(len(missed)) and bool(means.family(means.padded(missed)).p_value.min() < surface.alpha)
 
 
+@lru_cache(maxsize=16)
 def settings_surface(surface: Surface) -> Surface:
     """Return a fit of each setting's own mean in place of the terms, the settings of surface.points first."""
     own, tried = surface.runs["point_id"], surface.points["point_id"]
