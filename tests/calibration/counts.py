@@ -93,7 +93,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] = ()) -> None:
-    """Simulate what the folder lacks of every cell; print the rates, and write each with its limits beside the counts."""
+    """Simulate what the folder lacks of every cell; print the rates, and write each with its limits beside."""
     chosen = options(arguments)
     collapses = [COLLAPSES[name] for name in chosen.collapsed]
     cells = [Cell(*each, chosen.design) for each in itertools.product(chosen.kinds, collapses, chosen.seeds)]

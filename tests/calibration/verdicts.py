@@ -24,6 +24,7 @@ from finevar.statistics import checks, optimum, regression, setting_means
 from finevar.study.coding import model_matrix, terms
 
 CONFIDENCE = 0.95
+WELL = 0.7  # accuracy above which no run has collapsed, as labels are nearly even
 MODEL = "quadratic"
 TERMS = terms(FACTORS, MODEL)
 NATURAL = {name: coding.natural(GRID[:, number]) for number, (name, coding) in enumerate(CODINGS.items())}
@@ -107,12 +108,14 @@ def intervals(surface: regression.Surface, weights: np.ndarray) -> Interval:
 
 def collapsed_runs(study: Study) -> np.ndarray:
     """Say which runs [runs] the workflow takes for collapsed."""
-    found = []
-    for part in study.outcomes.values():
-        for hits in part.hits:
-            logits = np.eye(2)[(hits == part.labels).astype(int)]
-            found.append(collapse(Evaluated(logits, part.labels.astype(int)), part.baseline_hits.mean()) is not None)
-    return np.array(found)
+
+    def collapsed(hits: np.ndarray, part: truths.Outcomes) -> bool:
+        if hits.mean() > WELL:
+            return False
+        logits = np.eye(2)[(hits == part.labels).astype(int)]
+        return collapse(Evaluated(logits, part.labels.astype(int)), part.baseline_hits.mean()) is not None
+
+    return np.array([collapsed(hits, part) for part in study.outcomes.values() for hits in part.hits])
 
 
 def outcomes(study: Study, runs: pd.DataFrame, response: str) -> tuple[regression.Sentences, regression.Sentences]:
