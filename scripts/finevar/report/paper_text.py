@@ -23,7 +23,15 @@ from finevar.tables import are_found
 from finevar.words import caveats, wording
 from finevar.words import effects as effect_words
 from finevar.words.findings import regret_sentence
-from finevar.words.formatting import counted, factor_label, joined, sentence_case, settings_list, settings_text
+from finevar.words.formatting import (
+    counted,
+    factor_label,
+    joined,
+    sentence_case,
+    settings_list,
+    settings_text,
+    source_text,
+)
 from finevar.words.numbers import PLUS_MINUS, level, number, p_equals, percent
 
 Facts = Mapping[str, Any]
@@ -159,24 +167,20 @@ def keeps_head(facts: Facts) -> bool:
 def start_text(facts: Facts) -> str:
     """Say what every run starts from."""
     config = facts["config"]
-    spec, model = config["baseline"], f"{config['model']} ({source_text(config['sources'][config['model']])})"
+    spec, model = config["baseline"], f"{config['model']} ({cited_source(config['sources'][config['model']])})"
     if "dataset" not in spec:
         return f"Every run starts from the baseline, {model} as published; relative figures are taken against it."
-    where = source_text(config["sources"][config["datasets"][spec["dataset"]]["source"]])
+    where = cited_source(config["sources"][config["datasets"][spec["dataset"]]["source"]])
     return (
         f"Every run starts from one baseline: the pretrained {model}, fine-tuned on {spec['dataset']} ({where}) with "
         f"{settings_list(spec['settings'])}. Relative figures are taken against it."
     )
 
 
-def source_text(spec: Mapping[str, Any]) -> str:
+def cited_source(spec: Mapping[str, Any]) -> str:
     """Name a source of a model or of data, with what it asks to be cited."""
-    name = spec[{"package": "package", "hub": "repo", "local": "path"}[spec["kind"]]]
-    if spec["kind"] == "local":
-        return "local files"
-    kind = {"package": f"package {name}", "hub": f"{name} on the Hugging Face Hub"}[spec["kind"]]
-    cited = next((keys for start, keys in CITED.items() if name.startswith(start)), "")
-    return f"{kind} {cited}".strip()
+    name = spec.get("package") or spec.get("repo") or ""
+    return f"{source_text(spec)} {next((keys for start, keys in CITED.items() if name.startswith(start)), '')}".strip()
 
 
 def training_text(tables: Tables, facts: Facts) -> str:
@@ -196,7 +200,7 @@ def training_text(tables: Tables, facts: Facts) -> str:
 def data_text(name: str, runs: pd.DataFrame, facts: Facts) -> str:
     """Say how much of a data set runs were trained and evaluated on, and what was dropped from it."""
     config, found = facts["config"], facts["datasets"][name]
-    source = source_text(config["sources"][config["datasets"][name]["source"]])
+    source = cited_source(config["sources"][config["datasets"][name]["source"]])
     used = sorted(set(runs["train_examples_used"].dropna().astype(int)))
     part = (
         f"{used[0]:,} of {found['train']:,}" if len(used) == 1 and used[0] < found["train"] else f"{found['train']:,}"
