@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
+from compiled import check_paper
 from finevar.figures import drawing
 from finevar.figures.charts import coefficients_chart
 from finevar.report import latex, paper, paper_text
@@ -64,30 +61,8 @@ def test_there_is_a_table_for_every_metric_in_both_formats(kit):
             assert (kit / "tables" / f"coefficients_{response}.{kind}").exists()
 
 
-def compiled(folder: Path, tmp_path: Path) -> str:
-    """Return the log of a kit's main.tex, compiled as a journal would; what bibtex prints follows it."""
-    if not shutil.which("pdflatex"):
-        missing = "no LaTeX: apt-get install texlive-latex-base texlive-latex-recommended"
-        (pytest.fail if os.environ.get("FINEVAR_REQUIRE_LATEX") else pytest.skip)(missing)
-    shutil.copytree(folder, tmp_path / "kit")
-    typeset, cite = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main"], ["bibtex", "main"]
-    done = [subprocess.run(command, cwd=tmp_path / "kit", capture_output=True, text=True, errors="replace")
-            for command in (typeset, cite, typeset, typeset)]  # fmt: skip
-    assert not any(one.returncode for one in done), "\n".join(one.stdout for one in done)
-    return (tmp_path / "kit" / "main.log").read_text(errors="replace") + done[1].stdout
-
-
-def check_log(log: str) -> None:
-    """Fail where LaTeX found an error, a reference or citation without its target, or a line beyond the margin."""
-    assert "Output written on main.pdf" in log
-    assert not re.findall(
-        r"^!.*|.*undefined.*|.*multiply defined.*|.*didn't find a database entry.*", log, re.MULTILINE
-    )
-    assert [size for size in re.findall(r"Overfull \\[hv]box \(([\d.]+)pt", log) if float(size) > 5] == []
-
-
 def test_the_paper_compiles(kit, tmp_path):
-    check_log(compiled(kit, tmp_path))
+    check_paper(kit, tmp_path)
 
 
 def test_a_paper_with_names_that_latex_reads_otherwise_compiles(tmp_path):
@@ -96,8 +71,8 @@ def test_a_paper_with_names_that_latex_reads_otherwise_compiles(tmp_path):
     odd = facts(study) | {"config": facts(study)["config"] | {"study": "a_b-c"}}
     many = explore(simulate(small(study)), small(study), "first_order")
     metrics = many["metrics"].assign(device="100% <GPU> #1 {\u00e9} \u4f60 ~^\\ [a_b] & @home")
-    paper.write_kit(many | {"metrics": metrics, "baselines": baseline_metrics()}, {}, odd, tmp_path / "kit_of")
-    check_log(compiled(tmp_path / "kit_of", tmp_path))
+    paper.write_kit(many | {"metrics": metrics, "baselines": baseline_metrics()}, {}, odd, tmp_path / "odd")
+    check_paper(tmp_path / "odd", tmp_path)
 
 
 def small(study: dict) -> dict:
