@@ -71,6 +71,8 @@ def make_study(folder: Path, dtype: str) -> dict:
     (folder / "pretrained").mkdir()
     (folder / "fetched").mkdir()
     write_json(provenance, folder / "pretrained" / "source.json")
+    (folder / "packaged").mkdir()
+    (folder / "packaged" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: films\nLicense: MIT License\n")
     (folder / "fetched" / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# Toys\n")
     numbers = dict.fromkeys(("predicted", "ci_low", "ci_high", "expected_regret"), 0.5)
     best = {
@@ -88,9 +90,10 @@ def make_study(folder: Path, dtype: str) -> dict:
         "pretrained": str(folder / "pretrained"), "start": str(folder / "start"),
         "train": str(folder / "encoded.safetensors"),
         "examples": str(folder / "eval.parquet"), "encoded": str(folder / "encoded.safetensors"),
-        "facts": str(folder / "dataset.json"), "fetched": [str(folder / "fetched")],
+        "facts": str(folder / "dataset.json"), "fetched": [str(folder / "packaged"), str(folder / "fetched")],
         "baseline": {"dataset": "films", "seed": 3, "settings": {"learning_rate": 2e-4}},
-        "sources": {"films": {"kind": "local"}, "toy": {"kind": "hub", "repo": "someone/toys"}},
+        "sources": {"films": {"kind": "package", "package": "films==1"}, "mine": {"kind": "local"},
+                    "toy": {"kind": "hub", "repo": "someone/toys"}},
         "response": "accuracy", "dataset": "toy", "factors": ["learning_rate"],
         "confidence": 0.95, "runs": str(folder / "runs"), "threads": 1, "model": str(folder / "exported"),
     }  # fmt: skip
@@ -177,7 +180,8 @@ def test_the_card_says_what_the_model_is_made_from(study, tmp_path):
     assert "Pretrained: someone/tiny on the Hugging Face Hub, licence Apache-2.0" in card.text
     assert "Baseline: fine-tuned on films with seed 3 and learning rate 2e-4." in card.text
     assert "- toy: someone/toys on the Hugging Face Hub, licence cc-by-4.0." in card.text
-    assert "- films: local files, on its own terms." in card.text
+    assert "- films: package films==1, licence MIT License." in card.text
+    assert "- mine: local files, on its own terms." in card.text
 
 
 def test_metrics_by_class_are_scikit_learns():

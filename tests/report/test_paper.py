@@ -18,9 +18,9 @@ from report_fixtures import facts as page_facts
 MINUS = "\N{MINUS SIGN}"
 
 
-def facts(study: dict | None = None) -> dict:
+def facts(study: dict | None = None, datasets: tuple[str, ...] = ("amazon",)) -> dict:
     """Return what the paper kit knows besides tables: the page's facts, with the baseline's data and the source."""
-    known = page_facts(study)
+    known = page_facts(study, datasets)
     source = {"kind": "package", "package": "vaderSentiment==3.3.2", "sha256": "5d7c06e0" * 8}
     config = known["config"] | {
         "sources": known["config"]["sources"] | {"vader": source},
@@ -153,8 +153,12 @@ def test_methods_do_not_mention_what_the_study_did_not_do(tables):
     text = " ".join(paper_text.methods(quiet, facts()))
     assert "HC3" in text
     assert not re.search("CR2|CR3|data sets|suspect|new head", text)
-    loud = tables | {"influence": tables["influence"].assign(suspect=True)}
-    assert "suspect" in " ".join(paper_text.methods(loud, facts()))
+    metrics = tables["metrics"].assign(dataset=["amazon", "tweets"] * (len(tables["metrics"]) // 2))
+    loud = tables | {"influence": tables["influence"].assign(suspect=True), "metrics": metrics}
+    text = " ".join(paper_text.methods(loud, facts(datasets=("amazon", "tweets"))))
+    assert "suspect" in text
+    assert "a block for each seed and data set" in text
+    assert "differs between data sets" in text
 
 
 def test_a_study_that_a_gate_stopped_still_has_its_design(tmp_path):

@@ -17,7 +17,7 @@ from finevar import PACKAGE
 from finevar.columns import SETTINGS
 from finevar.commands.exported import Agreement
 from finevar.metrics import LOWER_IS_BETTER, RESPONSES
-from finevar.models.model_card import parse_card
+from finevar.models.model_card import read_licence
 from finevar.words.formatting import (
     factor_label,
     response_label,
@@ -61,9 +61,11 @@ class Origin:
 
     @property
     def licences(self) -> dict[str, str | None]:
-        """Return the licence that the card of each data set that was fetched states, by name."""
+        """Return the licence that each data set that was fetched states, in its card or package, by name."""
         names = [name for name, source in self.sources.items() if source["kind"] != "local"]
-        return {name: stated_licence(Path(folder)) for name, folder in zip(names, self.fetched, strict=True)}
+        return {
+            name: read_licence(Path(folder), Path(folder)) for name, folder in zip(names, self.fetched, strict=True)
+        }
 
 
 def model_card(
@@ -154,21 +156,12 @@ def stages(choice: Choice, origin: Origin) -> list[str]:
 
 
 def data_lines(origin: Origin) -> list[str]:
-    """Name each data set's source, and its licence where its own card states one."""
+    """Name each data set's source, and its licence where it states one."""
     licences = origin.licences
     return [
         f"{name}: {source_text(source)}, {f'licence {licences[name]}' if licences.get(name) else 'on its own terms'}."
         for name, source in origin.sources.items()
     ]
-
-
-def stated_licence(folder: Path) -> str | None:
-    """Return the licence that the card of fetched data states, or None."""
-    card = folder / "README.md"
-    stated = (
-        parse_card(card.read_text(encoding="utf-8", errors="replace"))[0].get("license") if card.is_file() else None
-    )
-    return ", ".join(map(str, stated)) if isinstance(stated, list) else stated and str(stated)
 
 
 def card_data(choice: Choice, origin: Origin, values: Mapping[str, float]) -> ModelCardData:

@@ -107,7 +107,7 @@ def long_table(found: Table, name: str) -> str:
         caption=latex(found["caption"]),
         label=label_of(name),
         titles=head,
-        rows="\n  ".join(rf"{row} \\" for row in rows),
+        rows="\n  ".join(rf"{row} \\[2pt]" for row in rows),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from finevar.report import page as report
 from finevar.report.parts import Labels, Row, Tables, errors_of
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import found as found_section
-from finevar.report.sections.regressions import STOPPED, chosen, rows_of
+from finevar.report.sections.regressions import chosen, rows_of
 from finevar.report.summary import cautions, gain_text
 from finevar.results.recommended import recommended_row
 from finevar.statistics.clustered import FEW_SEEDS
@@ -81,7 +81,7 @@ def results(tables: Tables, facts: Facts) -> Iterator[str]:
         yield from effects_texts(tables, labels)
         yield trust_text(tables, facts, labels)
     else:
-        yield f"{STOPPED} @tab:points has the metrics of every setting."
+        yield "No metric could be analysed (see Methods). @tab:points has the metrics of every setting."
     if len(tables["claims"]) and not found:
         yield claims_section.finding_sentence(tables["claims"].to_dict("records"))
 
