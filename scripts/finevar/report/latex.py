@@ -30,11 +30,16 @@ MARKS = {  # what LaTeX reads otherwise, and characters that its default fonts l
 LATIN = re.compile("[\x20-\x7e\u00c0-\u00cf\u00d1-\u00d6\u00d8-\u00dd\u00df-\u00ef\u00f1-\u00f6\u00f8-\u00fd\u00ff]")
 
 LINE = 470.0  # points: the width of main.tex's lines
-GAP = 8.0  # points between two columns
-SPARE = 1.15  # times the room that whole words take, so that not every line is one word
+GAP = 6.0  # points between two columns
+SPARE = 1.03  # times the room that whole words take, so that not every line is one word
 INTERVAL = re.compile(r"(?<=\d) to (?=[\d\N{MINUS SIGN}])")  # kept on one line
 SHORT = 22  # characters
-SIZES = {"footnotesize": 0.85, "scriptsize": 0.8, "tiny": 0.68}  # widths of their letters, beside those at 10 points
+SIZES = {
+    "footnotesize": 0.85,
+    "scriptsize": 0.8,
+    "fontsize{6}{7}\\selectfont": 0.735,
+    "tiny": 0.68,
+}  # widths of their letters, beside those at 10 points
 LETTERS = {  # widths in points at 10 points (Computer Modern Roman)
     **dict.fromkeys("ijl.,:;'!|", 2.8),
     **dict.fromkeys("tsrfI()[]-\N{EN DASH}/ \N{NO-BREAK SPACE}", 3.95),
@@ -107,7 +112,7 @@ def long_table(found: Table, name: str) -> str:
         caption=latex(found["caption"]),
         label=label_of(name),
         titles=head,
-        rows="\n  ".join(rf"{row} \\[2pt]" for row in rows),
+        rows="\n  ".join(rf"{row} \\ \addlinespace[2pt]" for row in rows),
     )  # fmt: skip
 
 
