@@ -85,7 +85,7 @@ def test_defaults_are_filled_in(raw_config):
     config = read_config(raw_config)
     assert config["sweep"]["design"] == {"kind": "full_factorial", "include_baseline": True}
     expected = {"responses": ["accuracy", "f1", "loss"], "model": "quadratic", "confidence": 0.95, "claims": []}
-    expected |= {"smallest_effect": {}}
+    expected |= {"smallest_effect": {}, "primary": None}
     assert config["analysis"] == expected | {"tradeoffs": {"responses": None, "weights": {}}}
     assert config["keep_weights"] == "none"
     assert config["baseline"]["seed"] == 0
@@ -171,6 +171,7 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("analysis.confidence", 95, "analysis.confidence", ["1"]),
         ("analysis.tradeoffs", {"responses": ["loss"]}, "analysis.tradeoffs.responses", ['["loss"]', "2"]),
         ("analysis.tradeoffs", {"responses": ["mcc", "loss"]}, "analysis.tradeoffs.responses", ["mcc", "accuracy"]),
+        ("analysis.primary", "mcc", "analysis.primary", ["mcc", "accuracy, f1, loss"]),
         ("analysis.tradeoffs", {"weights": {"loss": 0}}, "analysis.tradeoffs.weights.loss", ["0"]),
         ("analysis.tradeoffs", {"weights": {"los": 1}}, "analysis.tradeoffs.weights", ['"los"', "accuracy", "f1"]),
         (

@@ -7,8 +7,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from finevar.analyses.cautions import recommend
 from finevar.analyses.claims import judge_claims
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Outcomes, Plan, fit_study, no_outcomes
@@ -124,9 +126,17 @@ def analyse_study(job: Job) -> None:
     tables = {name: rows for found in in_forks(calls, job.threads) for name, rows in found.items()}
     if are_found(study.metrics):
         tables |= compare_studies(job, tables["claims"])
+    tables |= recommend(study, tables["against_baseline"], tables["checks"], rarest_class(job.input.baselines))
     write_tables(tables, job.output)
     chosen: dict[str, dict[str, float]] = {}
     for row in tables["optimum_factors"]:
         chosen.setdefault(row["response"], {})[row["factor"]] = row["recommended"]
     if sentence := recommended_sentence(chosen, response_labels(study.metrics, study.plan.responses)):
         LOGGER.log(FOUND, "%s", sentence)
+
+
+def rarest_class(baselines: Sequence[str]) -> float | None:
+    """Return the share of the rarest class among the sentences that the baseline was evaluated on; None without any."""
+    labels = [read_predictions([path]) for path in baselines]
+    counts = [np.bincount(found.labels, minlength=found.logits.shape[2]) for found in labels]
+    return min((float(count.min() / count.sum()) for count in counts), default=None)

@@ -9,9 +9,11 @@ that no interval is too narrow there.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 
 from finevar.statistics.covariance import CLASSICAL, fit_ols
 from finevar.statistics.regression import Surface
@@ -25,19 +27,25 @@ def misses_settings(surface: Surface) -> bool:
     The deviations of the means from the terms are one family, so that noise may differ between settings. Never with
     few seeds, nor where one seed alone stands for a setting.
     """
-    if surface.spread.few is not None or surface.runs.groupby("point_id")["seed"].nunique().min() < 2:
+    own = setting_names(surface.runs, surface.codings)
+    if surface.spread.few is not None or surface.runs.groupby(own)["seed"].nunique().min() < 2:
         return False
     means = settings_surface(surface)
-    places = surface.runs.groupby("point_id")[list(surface.codings)].first().loc[[name for (name,) in means.columns]]
+    places = surface.runs.groupby(own)[list(surface.codings)].first().loc[[name for (name,) in means.columns]]
     basis = np.linalg.qr(model_matrix(surface.coded(places), surface.columns))[0]
     missed = np.eye(len(basis)) - basis @ basis.T
     missed = missed[np.diag(missed) > 1e-9]  # of the others the surface passes through each mean
     return bool(len(missed)) and bool(means.family(means.padded(missed)).p_value.min() < surface.alpha)
 
 
+def setting_names(runs: pd.DataFrame, factors: Iterable[str]) -> pd.Series:
+    """Return for each run the first id of a point with its levels: data sets have ids of their own for one setting."""
+    return runs.groupby(list(factors), sort=False)["point_id"].transform("first")
+
+
 def settings_surface(surface: Surface) -> Surface:
     """Return a fit of each setting's own mean in place of the terms, the settings of surface.points first."""
-    own, tried = surface.runs["point_id"], surface.points["point_id"]
+    own, tried = setting_names(surface.runs, surface.codings), surface.points["point_id"]
     settings = [*tried, *own[~own.isin(tried)].unique()]
     members = (own.to_numpy()[:, None] == np.array(settings, dtype=object)).astype(float)
     blocks = len(surface.columns)
