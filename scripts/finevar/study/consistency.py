@@ -206,9 +206,8 @@ def metric_problems(analysis: Config) -> Iterator[InputError]:
     asked, responses = analysis["tradeoffs"], analysis["responses"]
     known = [*responses, "seconds"]
     wanted = known if asked["responses"] is None else asked["responses"]
-    primary = [] if analysis["primary"] is None else [analysis["primary"]]
     for key, names, allowed, remedy in (
-        ("primary", primary, responses, "Add it to analysis.responses, or name one of them."),
+        ("primary", [analysis.get("primary", responses[0])], responses, "Add it to analysis.responses, or name one of them."),
         ("tradeoffs.responses", wanted, known, "Add it to analysis.responses, or leave it out."),
         ("tradeoffs.weights", asked["weights"], wanted, "Add it to analysis.tradeoffs.responses, or leave it out."),
     ):
