@@ -102,6 +102,7 @@ class Excluded(StrEnum):
     COLLAPSED = "collapsed"  # a run of it has
     WORSE_THAN_BASELINE = "worse_than_baseline"  # significantly, in a metric
     OUTSIDE_BAND = "outside_band"  # a metric's measured mean is not what the surface predicts there
+    BEHIND = "behind"  # the best by more than the smallest effect of interest, though not significantly
 
 
 class Primary(StrEnum):

@@ -19,9 +19,9 @@ from finevar.statistics.regression import Surface
 from finevar.study.coding import Coding
 from finevar.study.settings import SPECS, rounded
 from finevar.tables import Rows
+from finevar.words.recommendation import TABLE_NAMES
 
 RIVALS = 2  # that a confirmation trains beside the recommended setting
-NAMES = ("ranking", "recommendation", "cautions", "next_runs")
 
 
 def recommend(
@@ -34,7 +34,7 @@ def recommend(
     """
     standing = None if "owner" in study.metrics else stand(study, against_baseline, rarest)
     if standing is None:
-        return {name: [] for name in NAMES}
+        return {name: [] for name in TABLE_NAMES}
     found = {"ranking": ranking_rows(standing), "recommendation": recommendation_rows(standing)}
     if standing.recommended is None:
         return found | {"cautions": list(emptied(standing)), "next_runs": []}

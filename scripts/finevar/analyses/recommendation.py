@@ -1,8 +1,9 @@
 """The one setting that a study recommends: the rule, and how every tried setting stands by it.
 
 1. The primary metric: as the config says; else accuracy, or F1 where few of the evaluation sentences are of some class.
-2. Candidates: tried settings that are not significantly worse than the best on it, at which no run failed, that are in
-   no metric significantly worse than the baseline as it is, and whose means the surfaces predict.
+2. Candidates: tried settings that are not significantly worse than the best on it, nor by more than the smallest effect
+   of interest; at which no run failed; that are in no metric significantly worse than the baseline as it is; and whose
+   means the surfaces predict.
 3. Of these the one with the best measured loss, then the cheapest.
 
 Where the last two demands leave no candidate, the surfaces' is dropped first, as it is about the model and not about
@@ -11,6 +12,7 @@ the runs, then the baseline's but for the primary metric. Where that leaves none
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +24,7 @@ from finevar.analyses.fits import FittedStudy, Plan
 from finevar.metrics import SECONDS, towards
 from finevar.reasons import COLLAPSED, DIVERGED, FAILED, OK, Excluded, Primary
 from finevar.statistics.ranking import rank_settings, regret_of
+from finevar.statistics.regression import Surface
 from finevar.statistics.setting_means import setting_names
 from finevar.tables import Rows
 
@@ -58,18 +61,17 @@ class Standing:
         """Return the settings to choose from, and which fault had to be overlooked or leaves none."""
         best = self.ranked[self.primary]
         tied = {name: self.faults[name] for name in best.index[~best["worse"]]}
-        grave = {name: [fault for fault in found if self.is_grave(fault)] for name, found in tied.items()}
-        kept = [name for name, found in grave.items() if not found]
-        if not kept:
-            return [], min((found[-1].code for found in grave.values()), key=list(Excluded).index, default=None)
-        for overlooked in ((), (Excluded.OUTSIDE_BAND,), tuple(Excluded)):
+        kept = [name for name, found in tied.items() if not any(map(self.is_grave, found))]
+        for overlooked in ((), (Excluded.OUTSIDE_BAND,), (Excluded.OUTSIDE_BAND, Excluded.WORSE_THAN_BASELINE)):
             if left := [name for name in kept if all(fault.code in overlooked for fault in tied[name])]:
                 return left, overlooked[-1] if overlooked else None
-        return kept, None
+        first = min(tied, key=lambda name: (abs(best["difference"].fillna(0.0)[name]), best["rank"][name]))
+        return [], next(fault.code for fault in tied[first] if self.is_grave(fault))
 
     def is_grave(self, fault: Fault) -> bool:
         """Say whether a fault is never overlooked."""
-        return fault.code in FAILED or fault == (Excluded.WORSE_THAN_BASELINE, self.primary)
+        always = (*FAILED, Excluded.BEHIND)
+        return fault.code in always or fault == (Excluded.WORSE_THAN_BASELINE, self.primary)
 
     def merit(self, name: str) -> tuple[float, ...]:
         """Return a setting's values by which candidates are chosen, less being better."""
@@ -105,6 +107,9 @@ def stand(study: FittedStudy, against_baseline: Iterable[Mapping[str, Any]], rar
     ranked = {surface.response: rank_settings(surface, lost) for surface in study.surfaces}
     worse = {(row["point_id"], row["response"]) for row in against_baseline if is_worse(row)}
     faults = {name: list(faults_of(name, settings, ranked, worse)) for name in settings.index}
+    surface = next(each for each in study.surfaces if each.response == primary)
+    for name in behind(surface, ranked[primary]):
+        faults[name].append(Fault(Excluded.BEHIND, primary))
     return Standing(study, settings, ranked, faults, primary, code)
 
 
@@ -144,6 +149,15 @@ def faults_of(
     for metric, table in ranked.items():
         if name in table.index and table.loc[name, "outside"]:
             yield Fault(Excluded.OUTSIDE_BAND, metric)
+
+
+def behind(surface: Surface, table: pd.DataFrame) -> pd.Index:
+    """Return the settings whose means are below the best by more than the smallest effect of interest.
+
+    Where seeds are few a real loss need not be significant, and another metric must not buy it.
+    """
+    gap = towards(surface.response) * table["difference"]
+    return table.index[gap < -(math.inf if surface.smallest_effect is None else surface.smallest_effect)]
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------

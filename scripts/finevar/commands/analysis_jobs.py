@@ -31,9 +31,9 @@ from finevar.results.study_tables import as_table, read_analysis, read_metrics, 
 from finevar.statistics.regression import Sentences
 from finevar.study.paths import LOGS
 from finevar.tables import Rows, are_found, as_rows
-from finevar.words.effects import headline
-from finevar.words.findings import recommended_sentence
+from finevar.words.effects import headline as effects_headline
 from finevar.words.formatting import response_labels
+from finevar.words.recommendation import TABLE_NAMES, Advice, headline
 from finevar.words.wording import ranges_sentence
 
 
@@ -96,7 +96,7 @@ def fit_regressions(job: Job) -> None:
             LOGGER.warning("%s, %s: %s", fit["response"], fit["framework"], fit["gate"])
     write_tables(tables, job.output)
     effects, fits = (as_table(name, tables[name]).to_pandas() for name in ("effects", "fits"))
-    LOGGER.log(FOUND, "%s", headline(effects, fits, response_labels(study.metrics, study.plan.responses)))
+    LOGGER.log(FOUND, "%s", effects_headline(effects, fits, response_labels(study.metrics, study.plan.responses)))
 
 
 # Analyses of a fitted study, each a function of it to its tables' rows by name ----------------------------------------
@@ -128,11 +128,10 @@ def analyse_study(job: Job) -> None:
         tables |= compare_studies(job, tables["claims"])
     tables |= recommend(study, tables["against_baseline"], tables["checks"], rarest_class(job.input.baselines))
     write_tables(tables, job.output)
-    chosen: dict[str, dict[str, float]] = {}
-    for row in tables["optimum_factors"]:
-        chosen.setdefault(row["response"], {})[row["factor"]] = row["recommended"]
-    if sentence := recommended_sentence(chosen, response_labels(study.metrics, study.plan.responses)):
-        LOGGER.log(FOUND, "%s", sentence)
+    if not are_found(study.metrics):
+        read = {name: as_table(name, tables[name]).to_pandas() for name in TABLE_NAMES}
+        labels = response_labels(study.metrics, study.plan.responses)
+        LOGGER.log(FOUND, "%s", headline(Advice.of(read, study.metrics, list(study.plan.codings), labels)))
 
 
 def rarest_class(baselines: Sequence[str]) -> float | None:

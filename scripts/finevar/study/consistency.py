@@ -207,7 +207,7 @@ def metric_problems(analysis: Config) -> Iterator[InputError]:
     known = [*responses, "seconds"]
     wanted = known if asked["responses"] is None else asked["responses"]
     for key, names, allowed, remedy in (
-        ("primary", [analysis.get("primary", responses[0])], responses, "Add it to analysis.responses, or name one of them."),
+        ("primary", [analysis.get("primary", responses[0])], responses, "Add it to analysis.responses."),
         ("tradeoffs.responses", wanted, known, "Add it to analysis.responses, or leave it out."),
         ("tradeoffs.weights", asked["weights"], wanted, "Add it to analysis.tradeoffs.responses, or leave it out."),
     ):
