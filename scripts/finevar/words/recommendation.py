@@ -106,8 +106,8 @@ def sure_sentence(advice: Advice, confidence: float = 0.95) -> str:
     if best is None:
         return ""
     return (
-        f"{choice_sentence(advice)} At {percent(confidence)} it is at most {regret_text(best['regret_bound'])} worse in "
-        f"{advice.labels[best['primary']]} than the best setting tried; expected regret "
+        f"{choice_sentence(advice)} At {percent(confidence)} it is at most {regret_text(best['regret_bound'])} worse "
+        f"in {advice.labels[best['primary']]} than the best setting tried; expected regret "
         f"{regret_text(best['expected_regret'])}."
     )
 
