@@ -104,10 +104,10 @@ TABLES = {
         **WHOM, region_share=float, region_closed=bool, reason=str),
     "optimum_factors": analysed("optimum",
         response=str, factor=str, stationary_coded=float, stationary=float, region_low=float, region_high=float,
-        recommended=float, rival_low=float, rival_high=float),
+        best=float, rival_low=float, rival_high=float),
     "canonical": analysed("optimum", response=str, axis=int, eigenvalue=float, factor=str, weight=float),
     "ridge": analysed("optimum", response=str, radius=float, factor=str, coded=float, value=float, **PREDICTED),
-    "recommendations": analysed("optimum",
+    "predicted_best": analysed("optimum",
         response=str, point_id=str, observed=float,
         by_means=bool,  # predicted by the points' own means, as the surface misses them
         **PREDICTED, candidates=int, rivals=int,

@@ -152,9 +152,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=STUDIES, help="of each kind; %(default)s by default")
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - set(PARTS):
-        parser.error(
-            f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}, or one of {', '.join(ALONE)} alone"
-        )
+        parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}, or {first}")
     with get_context("fork").Pool(os.cpu_count(), initializer=simulate.fewer_draws) as pool:
         for part in chosen.parts or PARTS:
             PARTS[part](chosen.studies, pool)

@@ -26,6 +26,7 @@ from finevar.parquet import read_table, write_rows
 from finevar.study.config import TRAINING_DEFAULTS
 from finevar.tables import TABLES
 from finevar.training.job import train_files
+from finevar.words.recommendation import TABLE_NAMES
 
 CLASSES = ["negative", "positive"]
 LENGTH = 8  # at which some sentences are cut
@@ -63,21 +64,17 @@ def make_study(folder: Path, dtype: str) -> dict:
         predictions=str(run / "predictions.parquet"), metrics=str(run / "metrics.parquet"),
     )  # fmt: skip
     write_rows([row], folder / "metrics.parquet", STUDY_METRICS)
-    numbers = dict.fromkeys(("predicted", "ci_low", "ci_high", "expected_regret"), 0.5)
-    best = {
-        "response": "accuracy",
-        "point_id": "p",
-        "population": "new seeds and new sentences",
-        "candidates": 4,
-        "rivals": 1,
-        **numbers,
-    }
-    write_rows([best], folder / "recommendations.parquet", TABLES["recommendations"].schema)
+    advice = {name: [] for name in TABLE_NAMES}
+    advice["ranking"] = [{"point_id": "p", "response": "accuracy", "mean": 0.5, "seeds": 1}]
+    about = {"primary": "accuracy", "decided_by": "loss", "expected_regret": 0.5, "regret_bound": 0.5}
+    advice["recommendation"] = [{"point_id": "p", "role": "recommended"} | about, {"point_id": "q", "role": "tied"}]
+    for name, rows_of in advice.items():
+        write_rows(rows_of, folder / f"{name}.parquet", TABLES[name].schema)
     return {
-        "metrics": str(folder / "metrics.parquet"), "recommendations": str(folder / "recommendations.parquet"),
+        "metrics": str(folder / "metrics.parquet"), "advice": [str(folder / f"{name}.parquet") for name in advice],
         "start": str(folder / "start"), "train": str(folder / "encoded.safetensors"),
         "examples": str(folder / "eval.parquet"), "encoded": str(folder / "encoded.safetensors"),
-        "facts": str(folder / "dataset.json"), "response": "accuracy", "dataset": "toy", "factors": ["learning_rate"],
+        "facts": str(folder / "dataset.json"), "dataset": "toy", "factors": ["learning_rate"],
         "confidence": 0.95, "runs": str(folder / "runs"), "threads": 1, "model": str(folder / "exported"),
     }  # fmt: skip
 

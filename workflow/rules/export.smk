@@ -2,7 +2,7 @@
 rule export_model:
     input:
         metrics=f"{FOLDER}/metrics.parquet",
-        recommendations=f"{FOLDER}/analysis/recommendations.parquet",
+        advice=[f"{FOLDER}/analysis/{name}.parquet" for name in TABLE_NAMES],
         start=get_start(),
         train=get_encoded(STUDY.config["sweep"]["datasets"][0], "train"),
         examples=get_prepared(STUDY.config["sweep"]["datasets"][0], "eval.parquet"),
@@ -15,7 +15,6 @@ rule export_model:
     benchmark:
         f"results/benchmarks/export_model/{NAME}.tsv"
     params:
-        response=STUDY.config["analysis"]["responses"][0],
         dataset=STUDY.config["sweep"]["datasets"][0],
         factors=list(STUDY.config["sweep"]["factors"]),
         confidence=STUDY.config["analysis"]["confidence"],

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from finevar import PACKAGE
-from finevar.columns import EXAMPLES, PREDICTIONS, SETTINGS, STUDY_METRICS
+from finevar.columns import EXAMPLES, PREDICTIONS, SETTINGS
 from finevar.commands.exported import Agreement, check_exported
 from finevar.data.encoding import load_encoded
 from finevar.errors import InputError
@@ -23,10 +23,12 @@ from finevar.metrics import RESPONSES
 from finevar.models import checkpoint
 from finevar.models.machine import choose_dtype, set_up
 from finevar.parquet import read_table
-from finevar.tables import TABLES
+from finevar.results.study_tables import read_analysis, read_metrics
+from finevar.tables import as_rows
 from finevar.training.loop import Plan, train_model
-from finevar.words.formatting import factor_label, response_label, sentence_case, settings_text
-from finevar.words.numbers import interval, level, number, percent, significant
+from finevar.words.formatting import factor_label, response_label, response_labels, sentence_case
+from finevar.words.numbers import level, number, significant
+from finevar.words.recommendation import Advice, caution_sentences, headline, sure_sentence
 
 TEMPLATE = PACKAGE / "report" / "templates" / "model_card.md"
 
@@ -37,9 +39,8 @@ Row = dict[str, Any]
 class Choice:
     """The run whose model is exported, and what recommended its setting."""
 
-    response: str
     run: Row  # of the study's metrics
-    recommendation: Row
+    advice: Advice
     factors: list[str]
 
     @property
@@ -48,37 +49,33 @@ class Choice:
         return {name: self.run[name] for name in SETTINGS}
 
 
-def choose_run(metrics: pa.Table, recommendations: pa.Table, response: str, dataset: str, factors: list[str]) -> Choice:
+def choose_run(metrics: pd.DataFrame, advice: Advice, dataset: str, factors: list[str]) -> Choice:
     """Return the run of the recommended setting on a data set, at the first of its seeds.
 
-    At the first, not the luckiest: the metric of the best of several seeds flatters. Raises InputError where a gate
-    stopped the response, so that nothing is recommended.
+    At the first, not the luckiest: the metric of the best of several seeds flatters. Raises InputError where no setting
+    is recommended.
     """
-    found = {row["response"]: row for row in recommendations.to_pylist()}
-    if response not in found:
+    if advice.best is None:
         raise InputError(
-            f"the recommendation for {response}",
-            found="none: a gate stopped its analysis, as the report says",
-            allowed=f"a metric with a recommendation ({', '.join(found) or 'there is none'})",
-            remedy="Finish the missing runs, or put such a metric first in analysis.responses.",
+            "the recommended setting",
+            found=f"none: {headline(advice)}",
+            allowed="a study that recommends one",
+            remedy="Finish the missing runs; where all candidates are excluded, see the report.",
         )
-    rows = metrics.to_pylist()
-    best = next(row for row in rows if row["point_id"] == found[response]["point_id"])
-    wanted = {"status": "ok", "dataset": dataset} | {name: best[name] for name in factors}
-    alike = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
-    return Choice(response, min(alike, key=lambda row: row["seed"]), found[response], factors)
+    wanted = {"status": "ok", "dataset": dataset} | advice.levels[advice.best["point_id"]]
+    alike = metrics[metrics[list(wanted)].eq(wanted).all(axis=1)].sort_values("seed")
+    return Choice(as_rows(alike)[0], advice, factors)
 
 
 def export_files(
     *,
     metrics: str,
-    recommendations: str,
+    advice: list[str],
     start: str,
     train: str,
     examples: str,
     encoded: str,
     facts: str,
-    response: str,
     dataset: str,
     factors: list[str],
     confidence: float,
@@ -90,12 +87,13 @@ def export_files(
 
     Raises InputError, without a card, where transformers reads another model from the folder.
 
-    In: the study's metrics and recommendations, what the run was trained and evaluated from, and `runs`, the folder of
-    the data set's runs. Weights that were not kept are trained once more: on the same kind of processor to the same
-    bytes, which the comparison shows.
+    In: the study's metrics, the tables of its advice (words.recommendation), what the run was trained and evaluated
+    from, and `runs`, the folder of the data set's runs. Weights that were not kept are trained once more: on the same
+    kind of processor to the same bytes, which the comparison shows.
     """
-    tables = read_table(metrics, STUDY_METRICS), read_table(recommendations, TABLES["recommendations"].schema)
-    choice = choose_run(*tables, response, dataset, factors)
+    study, tables = read_metrics(metrics), {Path(path).stem: read_analysis(path) for path in advice}
+    advised = Advice.of(tables, study, factors, response_labels(study, RESPONSES))
+    choice = choose_run(study, advised, dataset, factors)
     corpus, folder, own = read_facts(facts), Path(model), Path(runs) / choice.run["run_id"]
     if (own / "model" / checkpoint.WEIGHTS).exists():
         shutil.copytree(own / "model", folder, dirs_exist_ok=True)
@@ -143,7 +141,7 @@ def model_card(
     choice: Choice, measured: Row, corpus: Mapping[str, Any], *, gap: float, agreement: Agreement, confidence: float
 ) -> ModelCard:
     """Return the model card: metadata as the Hub reads it, then what the model is and how it was chosen."""
-    run, best = choice.run, choice.recommendation
+    run = choice.run
     values = {name: measured[name] for name in RESPONSES if measured[name] is not None}
     labels = {name: response_label(name, [run["f1_average"]]) for name in RESPONSES}
     errors = {name: run.get(f"{name}_se") for name in values}  # None where a metric has none
@@ -151,11 +149,8 @@ def model_card(
         card_data(run, values),
         template_path=str(TEMPLATE),
         run=run,
-        best=best,
-        label=labels[choice.response],
-        setting=settings_text({name: run[name] for name in choice.factors}),
-        band=f"{percent(confidence)} band over all tried settings, for {best['population']}: "
-        f"{interval(best['ci_low'], best['ci_high'])}",
+        chosen=f"{headline(choice.advice)} {sure_sentence(choice.advice, confidence)}",
+        cautions=caution_sentences(choice.advice),
         metrics=[
             (sentence_case(labels[name]), number(value), "" if errors[name] is None else significant(errors[name]))
             for name, value in values.items()
@@ -168,8 +163,6 @@ def model_card(
         agreement=agreement,
         gap=gap,
         count="{:,}".format,
-        number=number,
-        significant=significant,
     )
 
 

@@ -13,6 +13,7 @@ from finevar.reasons import FAILED, MISSING
 from finevar.report import page as report
 from finevar.report import tables as report_tables
 from finevar.report.parts import Row, Table, Tables, errors_of
+from finevar.report.recommendation import advice, ranking_table
 from finevar.report.sections import regressions as sections
 from finevar.report.sections.found import models_compared
 from finevar.statistics.verdicts import METHODS
@@ -21,6 +22,7 @@ from finevar.tables import are_found
 from finevar.words.effects import population_sentence, smallest_sentence
 from finevar.words.formatting import counted, factor_label, joined, response_label, settings_list
 from finevar.words.numbers import level, percent
+from finevar.words.recommendation import headline, sure_sentence
 
 Facts = Mapping[str, Any]
 
@@ -93,6 +95,8 @@ def paper_tables(tables: Tables, facts: Facts) -> Iterator[tuple[str, Table]]:
     for response, coded, natural in zip(labels, effects["coded"], effects["natural"], strict=True):
         yield f"coefficients_{response}", coded
         yield f"coefficients_{response}_natural", natural
+    if advised := advice(tables, labels, list(facts["factors"])):
+        yield "settings", ranking_table(advised, confidence)
     yield "slopes", sections.slopes(tables, labels, confidence)["table"]
     for response, found in zip(labels, sections.optimum(tables, labels, confidence)["responses"], strict=True):
         yield f"optimum_{response}", found["tables"][0]
@@ -139,6 +143,8 @@ def methods(tables: Tables, facts: Facts) -> Iterator[str]:
         yield design_text(tables, facts)
         yield training_text(tables, facts)
     yield analysis_text(tables, facts)
+    if text := recommendation_text(tables, facts):
+        yield text
 
 
 def cards_text(tables: Tables, facts: Facts) -> str:
@@ -227,6 +233,21 @@ def analysis_text(tables: Tables, facts: Facts) -> str:
         f"@benjamini1995controlling, is below {alpha}; it is negligible where every change lies, by simultaneous "
         "intervals, within the smallest effect of interest; otherwise it is undecided. "
         f"{smallest_sentence(fitted, labels, labels)}"
+    )
+
+
+def recommendation_text(tables: Tables, facts: Facts) -> str:
+    """Say which setting is recommended, and by which rule; nothing where no metric was fitted."""
+    labels = report.fitted_names(tables, facts)
+    advised = advice(tables, labels, list(facts["factors"])) if labels else None
+    if not advised or not advised.best:
+        return ""
+    primary = labels[advised.best["primary"]]
+    return (
+        f"{headline(advised)} {sure_sentence(advised, facts['config']['analysis']['confidence'])} Candidates were "
+        f"settings without failed runs whose mean {primary} was neither significantly below the best nor below it by "
+        "more than the smallest effect of interest, that were in no metric significantly worse than the baseline, and "
+        "whose means the surfaces predict."
     )
 
 
