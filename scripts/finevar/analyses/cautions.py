@@ -18,7 +18,7 @@ from finevar.statistics.ranking import comparison, regret_of
 from finevar.statistics.regression import Surface
 from finevar.study.coding import Coding
 from finevar.study.settings import SPECS, rounded
-from finevar.tables import Rows
+from finevar.tables import Rows, are_found
 from finevar.words.recommendation import TABLE_NAMES
 
 RIVALS = 2  # that a confirmation trains beside the recommended setting
@@ -32,7 +32,7 @@ def recommend(
     All are empty for found models, whose settings nobody assigned, and where the primary metric has no surface.
     against_baseline, checks: rows of these tables. rarest: see stand().
     """
-    standing = None if "owner" in study.metrics else stand(study, against_baseline, rarest)
+    standing = None if are_found(study.metrics) else stand(study, against_baseline, rarest)
     if standing is None:
         return {name: [] for name in TABLE_NAMES}
     found = {"ranking": ranking_rows(standing), "recommendation": recommendation_rows(standing)}
