@@ -99,15 +99,17 @@ def stand(study: FittedStudy, against_baseline: Iterable[Mapping[str, Any]], rar
 
     against_baseline: rows of that table. rarest: share of the rarest class among the evaluation sentences.
     """
+    if not study.surfaces:
+        return None
     primary, code = primary_of(study.plan, rarest)
-    if primary not in {surface.response for surface in study.surfaces}:
+    surface = next((each for each in study.surfaces if each.response == primary), None)
+    if surface is None:
         return None
     settings = tried_settings(study)
     lost = settings.index[settings[list(FAILED)].any(axis=1)]
     ranked = {surface.response: rank_settings(surface, lost) for surface in study.surfaces}
     worse = {(row["point_id"], row["response"]) for row in against_baseline if is_worse(row)}
     faults = {name: list(faults_of(name, settings, ranked, worse)) for name in settings.index}
-    surface = next(each for each in study.surfaces if each.response == primary)
     for name in behind(surface, ranked[primary]):
         faults[name].append(Fault(Excluded.BEHIND, primary))
     return Standing(study, settings, ranked, faults, primary, code)
