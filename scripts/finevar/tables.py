@@ -206,6 +206,7 @@ TABLES = {
         shapley_ci_high=float, method=str, reason=str),
 }
 # fmt: on
+ADVICE = tuple(name for name, table in TABLES.items() if table.caption == "recommendation")
 
 
 def tables_of(rule: str, *, found: bool) -> dict[str, Table]:

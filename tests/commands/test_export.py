@@ -24,9 +24,8 @@ from finevar.models import checkpoint
 from finevar.models.distilbert.conversion import convert_model
 from finevar.parquet import read_table, write_rows
 from finevar.study.config import TRAINING_DEFAULTS
-from finevar.tables import TABLES
+from finevar.tables import ADVICE, TABLES
 from finevar.training.job import train_files
-from finevar.words.recommendation import TABLE_NAMES
 
 CLASSES = ["negative", "positive"]
 LENGTH = 8  # at which some sentences are cut
@@ -64,7 +63,7 @@ def make_study(folder: Path, dtype: str) -> dict:
         predictions=str(run / "predictions.parquet"), metrics=str(run / "metrics.parquet"),
     )  # fmt: skip
     write_rows([row], folder / "metrics.parquet", STUDY_METRICS)
-    advice = {name: [] for name in TABLE_NAMES}
+    advice = {name: [] for name in ADVICE}
     advice["ranking"] = [{"point_id": "p", "response": "accuracy", "mean": 0.5, "seeds": 1}]
     about = {"primary": "accuracy", "decided_by": "loss", "expected_regret": 0.5, "regret_bound": 0.5}
     advice["recommendation"] = [{"point_id": "p", "role": "recommended"} | about, {"point_id": "q", "role": "tied"}]

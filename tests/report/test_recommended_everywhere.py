@@ -18,9 +18,9 @@ from finevar.report.recommendation import recommended_id
 from finevar.report.sections.tradeoffs import section as tradeoffs
 from finevar.report.summary import summary
 from finevar.results.study_tables import write_tables
-from finevar.tables import as_rows
+from finevar.tables import ADVICE, as_rows
 from finevar.words.formatting import settings_list
-from finevar.words.recommendation import TABLE_NAMES, Advice, headline
+from finevar.words.recommendation import Advice, headline
 from report_fixtures import FACTORS, explore, facts, simulate
 
 
@@ -67,8 +67,8 @@ def test_the_status_names_it(tables, levels, tmp_path, monkeypatch):
     folder = tmp_path / "results" / "quickstart"
     (folder / "analysis").mkdir(parents=True)
     write_rows(as_rows(tables["metrics"]), folder / "metrics.parquet", STUDY_METRICS)
-    paths = [str(folder / "analysis" / f"{name}.parquet") for name in TABLE_NAMES]
-    write_tables({name: as_rows(tables[name]) for name in TABLE_NAMES}, paths)
+    paths = [str(folder / "analysis" / f"{name}.parquet") for name in ADVICE]
+    write_tables({name: as_rows(tables[name]) for name in ADVICE}, paths)
     (first, _) = advised_lines(SimpleNamespace(config=facts()["config"]))
     assert first.strip().startswith(f"Use {settings_list(levels)}")
 

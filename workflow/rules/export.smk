@@ -2,7 +2,7 @@
 rule export_model:
     input:
         metrics=f"{FOLDER}/metrics.parquet",
-        advice=[f"{FOLDER}/analysis/{name}.parquet" for name in TABLE_NAMES],
+        advice=[f"{FOLDER}/analysis/{name}.parquet" for name in ADVICE],
         start=get_start(),
         train=get_encoded(STUDY.config["sweep"]["datasets"][0], "train"),
         examples=get_prepared(STUDY.config["sweep"]["datasets"][0], "eval.parquet"),

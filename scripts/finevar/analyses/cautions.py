@@ -18,8 +18,7 @@ from finevar.statistics.ranking import comparison, regret_of
 from finevar.statistics.regression import Surface
 from finevar.study.coding import Coding
 from finevar.study.settings import SPECS, rounded
-from finevar.tables import Rows, are_found
-from finevar.words.recommendation import TABLE_NAMES
+from finevar.tables import ADVICE, Rows, are_found
 
 RIVALS = 2  # that a confirmation trains beside the recommended setting
 
@@ -34,7 +33,7 @@ def recommend(
     """
     standing = None if are_found(study.metrics) else stand(study, against_baseline, rarest)
     if standing is None:
-        return {name: [] for name in TABLE_NAMES}
+        return {name: [] for name in ADVICE}
     found = {"ranking": ranking_rows(standing), "recommendation": recommendation_rows(standing)}
     if standing.recommended is None:
         return found | {"cautions": list(emptied(standing)), "next_runs": []}

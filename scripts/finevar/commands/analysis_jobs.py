@@ -30,10 +30,10 @@ from finevar.results.predictions import contributions_of, example_contributions,
 from finevar.results.study_tables import as_table, read_analysis, read_metrics, write_tables
 from finevar.statistics.regression import Sentences
 from finevar.study.paths import LOGS
-from finevar.tables import Rows, are_found, as_rows
+from finevar.tables import ADVICE, Rows, are_found, as_rows
 from finevar.words.effects import headline as effects_headline
 from finevar.words.formatting import response_labels
-from finevar.words.recommendation import TABLE_NAMES, Advice, headline
+from finevar.words.recommendation import Advice, headline
 from finevar.words.wording import ranges_sentence
 
 
@@ -129,7 +129,7 @@ def analyse_study(job: Job) -> None:
     tables |= recommend(study, tables["against_baseline"], tables["checks"], rarest_class(job.input.baselines))
     write_tables(tables, job.output)
     if not are_found(study.metrics):
-        read = {name: as_table(name, tables[name]).to_pandas() for name in TABLE_NAMES}
+        read = {name: as_table(name, tables[name]).to_pandas() for name in ADVICE}
         labels = response_labels(study.metrics, study.plan.responses)
         LOGGER.log(FOUND, "%s", headline(Advice.of(read, study.metrics, list(study.plan.codings), labels)))
 

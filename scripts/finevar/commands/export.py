@@ -87,7 +87,7 @@ def export_files(
 
     Raises InputError, without a card, where transformers reads another model from the folder.
 
-    In: the study's metrics, the tables of its advice (words.recommendation), what the run was trained and evaluated
+    In: the study's metrics, the tables of its advice (tables.ADVICE), what the run was trained and evaluated
     from, and `runs`, the folder of the data set's runs. Weights that were not kept are trained once more: on the same
     kind of processor to the same bytes, which the comparison shows.
     """

@@ -35,9 +35,10 @@ from finevar.study.config import read_config
 from finevar.study.design import Run, Study, plan_study
 from finevar.study.found_config import is_found
 from finevar.study.paths import LOGS, interim, report_file, run_folder, table_file, there
+from finevar.tables import ADVICE
 from finevar.words.formatting import counted, response_label, response_labels, settings_text
 from finevar.words.numbers import number
-from finevar.words.recommendation import TABLE_NAMES, Advice, choice_sentence, headline
+from finevar.words.recommendation import Advice, choice_sentence, headline
 
 DEFAULT_CONFIG = "config/config.yaml"
 LOOK_SECONDS = 2.0  # between looks at the runs, at least
@@ -255,7 +256,7 @@ def advised_lines(study: Study) -> list[str]:
         return []
     with contextlib.suppress(InputError, OSError):  # of another version, or being made anew
         metrics = read_metrics(newest.parents[1] / "metrics.parquet")
-        tables = {table: read_analysis(newest.with_name(f"{table}.parquet")) for table in TABLE_NAMES}
+        tables = {table: read_analysis(newest.with_name(f"{table}.parquet")) for table in ADVICE}
         advice = Advice.of(tables, metrics, factors, response_labels(metrics, study.config["analysis"]["responses"]))
         sentences = [headline(advice), choice_sentence(advice)] if advice.recommendation else []
         return [f"  {sentence}" for sentence in sentences if sentence]

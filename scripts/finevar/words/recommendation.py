@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from finevar.metrics import SECONDS
 from finevar.reasons import Caution, Excluded, Next
-from finevar.tables import as_rows
+from finevar.tables import ADVICE, as_rows
 from finevar.words.findings import regret_text
 from finevar.words.formatting import counted, factor_label, joined, sentence_case, settings_list
 from finevar.words.numbers import Row, duration, is_missing, level, number, p_equals, percent, significant
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Levels = Mapping[str, Mapping[str, float]]
 Labels = Mapping[str, str]
 
-TABLE_NAMES = ("ranking", "recommendation", "cautions", "next_runs")
 NOT_YET = "No setting is recommended yet: that takes the primary metric's surface, which has been stopped."
 EXCLUDED_FOR = {  # by reasons.Excluded
     Excluded.DIVERGED: "runs diverged there",
@@ -53,7 +52,7 @@ class Advice:
     ) -> Advice:
         """Read a study's tables; metrics: its runs."""
         levels = metrics.drop_duplicates("point_id").set_index("point_id")[list(factors)].to_dict("index")
-        return cls(*(as_rows(tables[name]) for name in TABLE_NAMES), levels, labels)
+        return cls(*(as_rows(tables[name]) for name in ADVICE), levels, labels)
 
     @property
     def best(self) -> Row | None:
