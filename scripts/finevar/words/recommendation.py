@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Levels = Mapping[str, Mapping[str, float]]
 Labels = Mapping[str, str]
 
-NOT_YET = "No setting is recommended yet: that takes the primary metric's surface, which has been stopped."
+NOT_YET = "No setting is recommended yet: a gate stops the analysis of the primary metric."
 EXCLUDED_FOR = {  # by reasons.Excluded
     Excluded.DIVERGED: "runs diverged there",
     Excluded.COLLAPSED: "runs collapsed there",
