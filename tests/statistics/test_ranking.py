@@ -67,6 +67,12 @@ def test_with_one_seed_the_surface_compares(runs):
     assert table["simultaneous_low"].notna().all()
 
 
+def test_with_two_seeds_the_mean_regret_of_the_best_is_below_its_bound(runs):
+    fitted = surface(runs[runs["seed"] < 2].reset_index(drop=True))
+    regret = regret_of(fitted, rank_settings(fitted)["rank"].idxmin())
+    assert 0 < regret.expected < regret.bound
+
+
 def test_the_regret_of_the_best_is_smaller_than_that_of_another(runs):
     fitted = surface(runs)
     table = rank_settings(fitted).sort_values("rank")

@@ -51,7 +51,9 @@ def settings_surface(surface: Surface) -> Surface:
     blocks = len(surface.columns)
     fit = fit_ols(surface.fit.values, np.hstack([members, surface.fit.matrix[:, blocks:]]), CLASSICAL)
     names = [*settings, *surface.names[blocks:]]
-    return dataclasses.replace(surface, columns=[(setting,) for setting in settings], names=names, fit=fit)
+    return dataclasses.replace(
+        surface, columns=[(setting,) for setting in settings], names=names, fit=fit, errors=CLASSICAL
+    )
 
 
 def mean_contrasts(surface: Surface) -> np.ndarray:
