@@ -1,4 +1,4 @@
-"""Export the recommended run's model; in: metrics, recommendations, what the run was made from; out: a model folder."""
+"""Export the recommended run's model; in: metrics, what is advised, what the run was made from; out: a model folder."""
 
 from finevar.commands.export import export_files
 from finevar.jobs.log import JobLog, arguments

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from finevar.analyses.cautions import recommend
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Plan, fit_study, stopped_fit
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
@@ -100,6 +101,7 @@ def explore(
     rows: dict[str, Any] = {name: [] for name in (*PREDICTED, "claims")}
     for part in (check_study, explore_study, compare_study, tradeoff_rows, failure_rows, tuning_rows):
         rows |= part(found)
+    rows |= recommend(found, rows["against_baseline"], rows["checks"], rarest=None)
     return tables | as_read(rows | variability_rows(found, {}))
 
 

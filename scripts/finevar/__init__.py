@@ -21,7 +21,7 @@ ENGINES = {
     "evaluation": "4",
     "metrics": "1",
     "aggregation": "5",
-    "regression": "6",
+    "regression": "7",
     "report": "7",
     "design_card": "3",
 }

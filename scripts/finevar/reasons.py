@@ -93,3 +93,45 @@ class Aside(StrEnum):
     RANGE = "range"  # a factor beyond the levels that are compared
     NO_DATASET = "no_dataset"
     RARE_DATASET = "rare_dataset"  # too few cards on its data set
+
+
+class Excluded(StrEnum):
+    """What keeps a tried setting from being recommended, whatever its metrics."""
+
+    DIVERGED = "diverged"  # a run of it did
+    COLLAPSED = "collapsed"  # a run of it has
+    WORSE_THAN_BASELINE = "worse_than_baseline"  # significantly, in a metric
+    OUTSIDE_BAND = "outside_band"  # a metric's measured mean is not what the surface predicts there
+    BEHIND = "behind"  # the best by more than the smallest effect of interest, though not significantly
+
+
+class Primary(StrEnum):
+    """Why a metric is the primary one."""
+
+    CHOSEN = "chosen"  # analysis.primary names it
+    DEFAULT = "default"
+    RARE_CLASS = "rare_class"  # accuracy hardly shows a class that few sentences are of
+
+
+class Caution(StrEnum):
+    """What to check before relying on the recommended setting."""
+
+    EMPTIED = "emptied"  # every candidate was excluded for one reason, which was then left out, or nothing is left
+    EDGE = "edge"  # at an end of a factor's levels
+    MISSED = "missed"  # the surface misses the runs there
+    LACK_OF_FIT = "lack_of_fit"
+    FEW_SEEDS = "few_seeds"
+    FEW_SENTENCES = "few_sentences"
+    WORST_IN = "worst_in"  # of all settings tried, in another metric
+    WORSE_THAN_BASELINE_IN = "worse_than_baseline_in"  # measured, in a metric
+    FAILED_NEAR = "failed_near"  # runs failed at a setting next to it
+
+
+class Next(StrEnum):
+    """What to run next."""
+
+    EXTEND = "extend"  # a factor's levels beyond the end that is best
+    SEEDS = "seeds"
+    SENTENCES = "sentences"
+    CONFIRM = "confirm"  # the recommended setting, its rivals and the baseline's with new seeds
+    STOP = "stop"

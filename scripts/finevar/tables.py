@@ -104,14 +104,38 @@ TABLES = {
         **WHOM, region_share=float, region_closed=bool, reason=str),
     "optimum_factors": analysed("optimum",
         response=str, factor=str, stationary_coded=float, stationary=float, region_low=float, region_high=float,
-        recommended=float, rival_low=float, rival_high=float),
+        best=float, rival_low=float, rival_high=float),
     "canonical": analysed("optimum", response=str, axis=int, eigenvalue=float, factor=str, weight=float),
     "ridge": analysed("optimum", response=str, radius=float, factor=str, coded=float, value=float, **PREDICTED),
-    "recommendations": analysed("optimum",
+    "predicted_best": analysed("optimum",
         response=str, point_id=str, observed=float,
         by_means=bool,  # predicted by the points' own means, as the surface misses them
         **PREDICTED, candidates=int, rivals=int,
         expected_regret=float, regret_bound=float, smallest_effect=float),
+    "ranking": analysed("recommendation",
+        point_id=str, response=str, mean=float,  # measured, over seeds and then data sets
+        sd=float, seeds=int, runs=int, rank=int, **PREDICTED,
+        band_low=float, band_high=float,  # of all settings' predictions at once
+        outside=bool,  # the mean is outside the band
+        difference=float, **SIMULTANEOUS,  # from the best mean of a setting without failed runs
+        worse=bool),  # significantly worse than that one
+    "recommendation": analysed("recommendation",
+        point_id=str, role=str,  # recommended, tied, worse or excluded
+        reason_code=str, reason_response=str,  # reasons.Excluded, also of what was overlooked, and of which metric
+        primary=str, primary_code=str,  # reasons.Primary
+        decided_by=str,  # the metric that chose among the candidates, or seconds
+        rank=int, seconds=float,  # of training a run, on average
+        expected_regret=float, regret_bound=float, smallest_effect=float),  # of the recommended, in the primary metric
+    "cautions": analysed("recommendation",
+        code=str,  # reasons.Caution
+        response=str, factor=str, level=float, next_level=float,
+        value=float, limit=float,  # what was found, and what it is measured against
+        count=int, runs=int, seconds=float, p_value=float, detail=str),
+    "next_runs": analysed("recommendation",
+        code=str,  # reasons.Next
+        response=str, factor=str, level=float,
+        point_ids=str,  # of settings, with spaces between
+        seeds=int, sentences=int, runs=int, seconds=float),
     "against_baseline": analysed("baselines",
         response=str, baseline=str, point_id=str, population=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, reason=str),
     "matched": analysed("baselines",
@@ -182,6 +206,7 @@ TABLES = {
         shapley_ci_high=float, method=str, reason=str),
 }
 # fmt: on
+ADVICE = tuple(name for name, table in TABLES.items() if table.caption == "recommendation")
 
 
 def tables_of(rule: str, *, found: bool) -> dict[str, Table]:

@@ -60,11 +60,11 @@ def test_a_setting_that_fails_on_one_data_set_is_not_recommended():
     """It would be without the failure."""
     metrics = study(datasets=("amazon", "tweets"))
     metrics["loss"] = -metrics["loss"]
-    chosen = explore_study(fitted(metrics))["recommendations"][0]["point_id"]
+    chosen = explore_study(fitted(metrics))["predicted_best"][0]["point_id"]
     metrics.loc[(metrics["point_id"] == chosen) & (metrics["dataset"] == "tweets"), "status"] = "diverged"
     found = fitted(metrics)
     assert len(found.surfaces[0].points) == 26
-    assert explore_study(found)["recommendations"][0]["point_id"] != chosen
+    assert explore_study(found)["predicted_best"][0]["point_id"] != chosen
 
 
 def test_a_setting_where_one_seed_failed_is_still_predicted():

@@ -133,7 +133,7 @@ def test_a_failed_cell_stops_nothing_and_nothing_is_said_of_it(seeds, design, st
     at = {name: coding.coded([CORNER[name]]) for name, coding in CODINGS.items()}
     assert next(predicted(surface, at))["predicted"] is None
     gone = set(study.runs.loc[at_corner(study.runs), "point_id"])
-    (best,) = explore_study(found)["recommendations"]
+    (best,) = explore_study(found)["predicted_best"]
     assert best["point_id"] not in gone
     compared = {row.get("point_id") for row in compare_study(found)["against_baseline"]}
     assert compared

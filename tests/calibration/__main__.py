@@ -2,6 +2,7 @@
 
 python -m tests.calibration [surfaces topics] [--studies 100]   by default both, and then the verdicts
 python -m tests.calibration verdicts [...]                      alone, with options of their own (counts.py)
+python -m tests.calibration recommendations [...]               likewise (recommendations.py)
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import numpy as np
-from tests.calibration import counts, found, paired, populations, power, simulate, tradeoffs, variability
+from tests.calibration import (
+    counts,
+    found,
+    paired,
+    populations,
+    power,
+    recommendations,
+    simulate,
+    tradeoffs,
+    variability,
+)
 
 STUDIES = 2000
 CHUNK = 50
@@ -127,19 +138,21 @@ def print_topics(studies: int, pool: Pool) -> None:
 
 
 PARTS = {"surfaces": print_surfaces, "topics": print_topics}
+ALONE = {"verdicts": counts.main, "recommendations": recommendations.main}
 
 
 def main() -> None:
     """Run the parts that are named, or all."""
-    if sys.argv[1:2] == ["verdicts"]:
-        counts.main(sys.argv[2:])
+    if sys.argv[1:2] and sys.argv[1] in ALONE:
+        ALONE[sys.argv[1]](sys.argv[2:])
         return
     parser = argparse.ArgumentParser(prog="python -m tests.calibration", description="How often the analysis is wrong.")
-    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}, or verdicts first with its own options")
+    first = f"{' or '.join(ALONE)} first with its own options"
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}, or {first}")
     parser.add_argument("--studies", type=int, default=STUDIES, help="of each kind; %(default)s by default")
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - set(PARTS):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}, or verdicts alone")
+        parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}, or {first}")
     with get_context("fork").Pool(os.cpu_count(), initializer=simulate.fewer_draws) as pool:
         for part in chosen.parts or PARTS:
             PARTS[part](chosen.studies, pool)

@@ -277,7 +277,7 @@ def true_slope(row: dict, runs: pd.DataFrame, shape: Design) -> float:
 
 
 def predictions(surface: regression.Surface, runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, bool]]:
-    """Yield the success of predicted means, the band of the recommended setting and differences from the baselines.
+    """Yield the success of predicted means, the band of the setting predicted best and differences from the baselines.
 
     Predictions are for new seeds. B0 is one model, so its own value is part of the difference's truth.
     """
@@ -287,7 +287,7 @@ def predictions(surface: regression.Surface, runs: pd.DataFrame, shape: Design) 
     told = list(regression.predicted(surface, places))
     for number, row in enumerate(told):
         yield "predicted means", str(number), holds(row, truth[number])
-    best, _ = optimum.recommendation(surface)
+    best, _ = optimum.predicted_best(surface)
     at = int(np.flatnonzero(points["point_id"] == best["point_id"])[0])
     reach = (best["ci_high"] - best["predicted"]) / best["std_error"]
     errors = [abs(row["predicted"] - truth[n]) / row["std_error"] for n, row in enumerate(told)]

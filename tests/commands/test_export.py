@@ -24,7 +24,7 @@ from finevar.models import checkpoint
 from finevar.models.distilbert.conversion import convert_model
 from finevar.parquet import read_table, write_rows
 from finevar.study.config import TRAINING_DEFAULTS
-from finevar.tables import TABLES
+from finevar.tables import ADVICE, TABLES
 from finevar.training.job import train_files
 
 CLASSES = ["negative", "positive"]
@@ -74,19 +74,14 @@ def make_study(folder: Path, dtype: str) -> dict:
     (folder / "packaged").mkdir()
     (folder / "packaged" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: films\nLicense: MIT License\n")
     (folder / "fetched" / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# Toys\n")
-    numbers = dict.fromkeys(("predicted", "ci_low", "ci_high", "expected_regret"), 0.5)
-    best = {
-        "by_means": False,
-        "response": "accuracy",
-        "point_id": "p",
-        "population": "new seeds and new sentences",
-        "candidates": 4,
-        "rivals": 1,
-        **numbers,
-    }
-    write_rows([best], folder / "recommendations.parquet", TABLES["recommendations"].schema)
+    advice = {name: [] for name in ADVICE}
+    advice["ranking"] = [{"point_id": "p", "response": "accuracy", "mean": 0.5, "seeds": 1}]
+    about = {"primary": "accuracy", "decided_by": "loss", "expected_regret": 0.5, "regret_bound": 0.5}
+    advice["recommendation"] = [{"point_id": "p", "role": "recommended"} | about, {"point_id": "q", "role": "tied"}]
+    for name, rows_of in advice.items():
+        write_rows(rows_of, folder / f"{name}.parquet", TABLES[name].schema)
     return {
-        "metrics": str(folder / "metrics.parquet"), "recommendations": str(folder / "recommendations.parquet"),
+        "metrics": str(folder / "metrics.parquet"), "advice": [str(folder / f"{name}.parquet") for name in advice],
         "pretrained": str(folder / "pretrained"), "start": str(folder / "start"),
         "train": str(folder / "encoded.safetensors"),
         "examples": str(folder / "eval.parquet"), "encoded": str(folder / "encoded.safetensors"),
@@ -94,7 +89,7 @@ def make_study(folder: Path, dtype: str) -> dict:
         "baseline": {"dataset": "films", "seed": 3, "settings": {"learning_rate": 2e-4}},
         "sources": {"films": {"kind": "package", "package": "films==1"}, "mine": {"kind": "local"},
                     "toy": {"kind": "hub", "repo": "someone/toys"}},
-        "response": "accuracy", "dataset": "toy", "factors": ["learning_rate"],
+        "dataset": "toy", "factors": ["learning_rate"],
         "confidence": 0.95, "runs": str(folder / "runs"), "threads": 1, "model": str(folder / "exported"),
     }  # fmt: skip
 

@@ -95,7 +95,7 @@ def test_a_slider_tells_the_surfaces_prediction(page, tables):
 
 def test_a_place_is_one_click_away(page, tables):
     page.get_by_role("button", name="Best loss").click()
-    rows = tables["optimum_factors"].query("response == 'loss'").set_index("factor")["recommended"]
+    rows = tables["optimum_factors"].query("response == 'loss'").set_index("factor")["best"]
     assert float(page.locator("#explorer-factor-2-value").inner_text()) == rows["epochs"]
     metrics = tables["metrics"]
     runs = metrics[np.logical_and.reduce([metrics[name] == rows[name] for name in FACTORS])]

@@ -126,7 +126,7 @@ def test_the_methods_have_the_studys_numbers(kit):
 
 
 def test_the_results_name_the_recommended_setting_with_its_measured_means(kit, tables):
-    best = tables["recommendations"].set_index("response").loc["accuracy", "point_id"]
+    best = tables["recommendation"].set_index("role").loc["recommended", "point_id"]
     runs = tables["metrics"][tables["metrics"]["point_id"] == best]
     text = (kit / "results.md").read_text()
     means = {round(float(runs[name].mean()), 4) for name in CENTRE}

@@ -262,7 +262,7 @@ def test_a_setting_whose_runs_collapsed_leaves_a_page_without_predictions_there(
     tables = {"metrics": metrics, "learning_curves": simulate_curves(metrics)} | as_read(fit_study(fitted))
     tables = explore(tables, study)
     assert tables["surface"]["predicted"].isna().any()
-    assert worst not in set(tables["recommendations"]["point_id"]) | set(tables["pareto_points"]["point_id"])
+    assert worst not in set(tables["predicted_best"]["point_id"]) | set(tables["pareto_points"]["point_id"])
     _, page = render(tables, facts(study, datasets), figures(tables, study))
     exact = binomtest(int(collapsed.sum()), len(metrics)).proportion_ci(0.95, "exact")
     rate = f"{100 * exact.low:.2g} % to {100 * exact.high:.2g} %"

@@ -46,7 +46,7 @@ def test_accuracy_of_one_in_most_cells_is_never_beyond_one(seeds, with_sentences
     assert found[["predicted", "ci_low", "ci_high"]].stack().between(0, 1).all()
     assert (found["ci_low"] <= found["predicted"]).all()
     assert (found["predicted"] <= found["ci_high"]).all()
-    best, _ = optimum.recommendation(fitted)
+    best, _ = optimum.predicted_best(fitted)
     assert 0 <= best["ci_low"] <= best["predicted"] <= best["ci_high"] <= 1
     assert best["scale"] == "logit"
 

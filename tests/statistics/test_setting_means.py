@@ -47,10 +47,10 @@ def test_means_have_the_t_intervals_of_their_seeds():
     assert found.interval(0.95)[1] - found.estimate == pytest.approx(stats.t.isf(0.025, 4) * found.std_error)
 
 
-def test_beside_a_cliff_the_recommendation_and_its_gain_are_those_of_the_means():
+def test_beside_a_cliff_the_predicted_best_and_its_gain_are_those_of_the_means():
     runs = cliff(seeds=4)
     own = runs.groupby("point_id", sort=False)["loss"].mean()
-    row, _ = optimum.recommendation(surface(runs))
+    row, _ = optimum.predicted_best(surface(runs))
     assert row["by_means"]
     assert row["point_id"] == own.idxmin()
     assert row["predicted"] == pytest.approx(row["observed"])

@@ -293,13 +293,13 @@ def test_the_region_encloses_a_clear_maximum_and_covers_a_plane_without_one():
     assert not flat["closed"]
 
 
-def test_the_recommendation_is_the_best_tried_point_and_its_cost_grows_with_noise():
+def test_the_predicted_best_is_the_best_tried_point_and_its_cost_grows_with_noise():
     costs = []
     for noise in (0.001, 0.03):
-        row, levels = optimum.recommendation(surface(study(noise=noise)))
+        row, levels = optimum.predicted_best(surface(study(noise=noise)))
         costs.append(row["expected_regret"])
         if noise == 0.001:
-            lowest = {name: entry["recommended"] for name, entry in levels.items() if name != "batch_size"}
+            lowest = {name: entry["best"] for name, entry in levels.items() if name != "batch_size"}
             assert lowest == {"learning_rate": 2.5e-5, "epochs": 1}, "loss is best where it is lowest"
             assert 0 < row["rivals"] < row["candidates"] == 27
             assert row["ci_low"] < 0.4 - 0.1 - 0.05 + 0.03 + 0.02 + 0.005 < row["ci_high"]

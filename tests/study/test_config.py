@@ -171,6 +171,7 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("analysis.confidence", 95, "analysis.confidence", ["1"]),
         ("analysis.tradeoffs", {"responses": ["loss"]}, "analysis.tradeoffs.responses", ['["loss"]', "2"]),
         ("analysis.tradeoffs", {"responses": ["mcc", "loss"]}, "analysis.tradeoffs.responses", ["mcc", "accuracy"]),
+        ("analysis.primary", "mcc", "analysis.primary", ["mcc", "accuracy, f1, loss"]),
         ("analysis.tradeoffs", {"weights": {"loss": 0}}, "analysis.tradeoffs.weights.loss", ["0"]),
         ("analysis.tradeoffs", {"weights": {"los": 1}}, "analysis.tradeoffs.weights", ['"los"', "accuracy", "f1"]),
         (

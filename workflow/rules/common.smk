@@ -19,7 +19,7 @@ from finevar.study.config import read_config
 from finevar.study.design import any_of, baseline_levels, design_rows, plan_study
 from finevar.study.found_config import is_found
 from finevar.study.identity import cards_identity, digest, local_cards, local_model_files
-from finevar.tables import page_tables, tables_of
+from finevar.tables import ADVICE, page_tables, tables_of
 from finevar.words.next_start import after_failure
 
 SCRIPTS_DATE = 946684800  # 2000-01-01

@@ -15,7 +15,7 @@ FETCHED = {
 rule export_model:
     input:
         metrics=f"{FOLDER}/metrics.parquet",
-        recommendations=f"{FOLDER}/analysis/recommendations.parquet",
+        advice=[f"{FOLDER}/analysis/{name}.parquet" for name in ADVICE],
         pretrained=paths.place("model", model=STUDY.model_id),
         start=get_start(),
         train=get_encoded(EXPORTED, "train"),
@@ -30,7 +30,6 @@ rule export_model:
     benchmark:
         f"results/benchmarks/export_model/{NAME}.tsv"
     params:
-        response=STUDY.config["analysis"]["responses"][0],
         dataset=EXPORTED,
         factors=list(STUDY.config["sweep"]["factors"]),
         confidence=STUDY.config["analysis"]["confidence"],

@@ -59,6 +59,7 @@ class Plan:
     claims: Sequence[Claim] = ()
     smallest_effect: Mapping[str, float] = field(default_factory=dict)  # as the config sets it, by response
     tradeoffs: Mapping[str, Any] = field(default_factory=dict)  # responses and weights, each with a default
+    primary: str | None = None  # the metric that recommends, where the config names one
 
     @classmethod
     def of(cls, params: Any) -> Plan:
@@ -73,6 +74,7 @@ class Plan:
             claims=analysis["claims"],
             smallest_effect=analysis["smallest_effect"],
             tradeoffs=analysis.get("tradeoffs", {}),
+            primary=analysis.get("primary"),
         )
 
     @property

@@ -1,7 +1,7 @@
 """Whether what is reported survives other reasonable analyses of the same runs.
 
 Two readings of one question: `sensitivity` varies one choice at a time and looks at each term, `robustness` varies all
-of them at once and looks at each conclusion: the verdict on a factor, and the recommended setting.
+of them at once and looks at each conclusion: the verdict on a factor, and the setting predicted best.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def robustness_tables(study: FittedStudy) -> dict[str, Rows]:
 
 
 def response_rows(surface: Surface, verdicts: Mapping[tuple[str, str], str]) -> Rows:
-    """Return for each conclusion on one response a row a specification; factor "" is the setting recommended.
+    """Return for each conclusion on one response a row a specification; factor "" is the setting predicted best.
 
     verdicts: by response and factor.
     """
@@ -62,10 +62,10 @@ def change_row(surface: Surface, factor: str) -> dict[str, Any]:
 
 
 def setting_row(surface: Surface, points: pd.DataFrame, best: int) -> dict[str, Any]:
-    """Return by how much another tried setting is better than the recommended one, and whether that is significant.
+    """Return by how much another tried setting is better than the one predicted best, and whether that is significant.
 
-    best: the number of the recommended one. Its p is one-sided and counts all other settings (Bonferroni), since the
-    best of them is looked at; there is none where the specification recommends the same setting.
+    best: the number of the one predicted best. Its p is one-sided and counts all other settings (Bonferroni), since the
+    best of them is looked at; there is none where the specification predicts the same setting best.
     """
     values, weights = oriented_values(surface, points)
     own = int(np.argmax(values))

@@ -6,7 +6,7 @@ from finevar.analyses.baselines import against_baseline_rows, matched_rows
 from finevar.analyses.fits import FittedStudy
 from finevar.analyses.robustness import robustness_tables
 from finevar.statistics.checks import check_rows, influence_table
-from finevar.statistics.optimum import optimum_rows, recommendation, ridge_rows
+from finevar.statistics.optimum import optimum_rows, predicted_best, ridge_rows
 from finevar.statistics.regression import Surface
 from finevar.statistics.slopes import interplay_rows, johnson_neyman_rows, slope_rows
 from finevar.statistics.suspects import robust_residuals, suspects
@@ -27,18 +27,18 @@ def influence_rows(surface: Surface) -> Rows:
 
 
 def explore_study(study: FittedStudy) -> dict[str, Rows]:
-    """Return rows of the tables slopes, interplay, johnson_neyman, optima and those beside it, and recommendations."""
+    """Return rows of the tables slopes, interplay, johnson_neyman, optima and those beside it, and predicted_best."""
     tables = {
         "slopes": adjusted_slopes(study),
         "interplay": study.rows(interplay_rows),
         "johnson_neyman": study.rows(johnson_neyman_rows),
         "ridge": study.rows(ridge_rows),
     }
-    tables |= {name: [] for name in ("recommendations", "optima", "optimum_factors", "canonical")}
+    tables |= {name: [] for name in ("predicted_best", "optima", "optimum_factors", "canonical")}
     for surface in study.surfaces:
         found = optimum_rows(surface)
-        best, levels = recommendation(surface)
-        tables["recommendations"].append(best)
+        best, levels = predicted_best(surface)
+        tables["predicted_best"].append(best)
         tables["optimum_factors"] += [row | levels[row["factor"]] for row in found.pop("optimum_factors")]
         for name, rows in found.items():
             tables[name] += rows

@@ -7,8 +7,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from finevar.analyses.cautions import recommend
 from finevar.analyses.claims import judge_claims
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Outcomes, Plan, fit_study, no_outcomes
@@ -28,10 +30,10 @@ from finevar.results.predictions import contributions_of, example_contributions,
 from finevar.results.study_tables import as_table, read_analysis, read_metrics, write_tables
 from finevar.statistics.regression import Sentences
 from finevar.study.paths import LOGS
-from finevar.tables import Rows, are_found, as_rows
-from finevar.words.effects import headline
-from finevar.words.findings import recommended_sentence
+from finevar.tables import ADVICE, Rows, are_found, as_rows
+from finevar.words.effects import headline as effects_headline
 from finevar.words.formatting import response_labels
+from finevar.words.recommendation import Advice, headline
 from finevar.words.wording import ranges_sentence
 
 
@@ -94,7 +96,7 @@ def fit_regressions(job: Job) -> None:
             LOGGER.warning("%s, %s: %s", fit["response"], fit["framework"], fit["gate"])
     write_tables(tables, job.output)
     effects, fits = (as_table(name, tables[name]).to_pandas() for name in ("effects", "fits"))
-    LOGGER.log(FOUND, "%s", headline(effects, fits, response_labels(study.metrics, study.plan.responses)))
+    LOGGER.log(FOUND, "%s", effects_headline(effects, fits, response_labels(study.metrics, study.plan.responses)))
 
 
 # Analyses of a fitted study, each a function of it to its tables' rows by name ----------------------------------------
@@ -124,9 +126,16 @@ def analyse_study(job: Job) -> None:
     tables = {name: rows for found in in_forks(calls, job.threads) for name, rows in found.items()}
     if are_found(study.metrics):
         tables |= compare_studies(job, tables["claims"])
+    tables |= recommend(study, tables["against_baseline"], tables["checks"], rarest_class(job.input.baselines))
     write_tables(tables, job.output)
-    chosen: dict[str, dict[str, float]] = {}
-    for row in tables["optimum_factors"]:
-        chosen.setdefault(row["response"], {})[row["factor"]] = row["recommended"]
-    if sentence := recommended_sentence(chosen, response_labels(study.metrics, study.plan.responses)):
-        LOGGER.log(FOUND, "%s", sentence)
+    if not are_found(study.metrics):
+        read = {name: as_table(name, tables[name]).to_pandas() for name in ADVICE}
+        labels = response_labels(study.metrics, study.plan.responses)
+        LOGGER.log(FOUND, "%s", headline(Advice.of(read, study.metrics, list(study.plan.codings), labels)))
+
+
+def rarest_class(baselines: Sequence[str]) -> float | None:
+    """Return the share of the rarest class among the sentences that the baseline was evaluated on; None without any."""
+    labels = [read_predictions([path]) for path in baselines]
+    counts = [np.bincount(found.labels, minlength=found.logits.shape[2]) for found in labels]
+    return min((float(count.min() / count.sum()) for count in counts), default=None)

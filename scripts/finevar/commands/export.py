@@ -7,49 +7,48 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 
-from finevar.columns import EXAMPLES, PREDICTIONS, STUDY_METRICS
+from finevar.columns import EXAMPLES, PREDICTIONS
 from finevar.commands.export_card import Choice, Origin, Row, model_card, per_class
 from finevar.commands.exported import check_exported
 from finevar.data.encoding import load_encoded
 from finevar.errors import InputError
 from finevar.evaluation.evaluation import evaluate_model
 from finevar.files import read_facts, read_json, write_sums
+from finevar.metrics import RESPONSES
 from finevar.models import checkpoint
 from finevar.models.machine import choose_dtype, set_up
 from finevar.parquet import read_table
-from finevar.results.recommended import recommended_row
-from finevar.tables import TABLES
+from finevar.results.study_tables import read_analysis, read_metrics
+from finevar.tables import as_rows
 from finevar.training.loop import Plan, train_model
+from finevar.words.formatting import response_labels
+from finevar.words.recommendation import Advice, headline
 
 
-def choose_run(metrics: pa.Table, recommendations: pa.Table, response: str, dataset: str, factors: list[str]) -> Choice:
+def choose_run(metrics: pd.DataFrame, advice: Advice, dataset: str, factors: list[str]) -> Choice:
     """Return the run of the recommended setting on a data set, at the first of its seeds.
 
-    At the first, not the luckiest: the metric of the best of several seeds flatters. Raises InputError where a gate
-    stopped the response, so that nothing is recommended.
+    At the first, not the luckiest: the metric of the best of several seeds flatters. Raises InputError where no setting
+    is recommended.
     """
-    found = recommendations.to_pylist()
-    if (best := recommended_row(found, response)) is None:
-        others = ", ".join(row["response"] for row in found)
+    if advice.best is None:
         raise InputError(
-            f"the recommendation for {response}",
-            found="none: a gate stopped its analysis, as the report says",
-            allowed=f"a metric with a recommendation ({others or 'there is none'})",
-            remedy="Finish the missing runs, or put such a metric first in analysis.responses.",
+            "the recommended setting",
+            found=f"none: {headline(advice)}",
+            allowed="a study that recommends one",
+            remedy="Finish the missing runs; where all candidates are excluded, see the report.",
         )
-    rows = metrics.to_pylist()
-    levels = next(row for row in rows if row["point_id"] == best["point_id"])
-    wanted = {"status": "ok", "dataset": dataset} | {name: levels[name] for name in factors}
-    alike = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
-    return Choice(response, min(alike, key=lambda row: row["seed"]), alike, best, factors)
+    wanted = {"status": "ok", "dataset": dataset} | advice.levels[advice.best["point_id"]]
+    alike = as_rows(metrics[metrics[list(wanted)].eq(wanted).all(axis=1)].sort_values("seed"))
+    return Choice(alike[0], alike, advice, factors)
 
 
 def export_files(
     *,
     metrics: str,
-    recommendations: str,
+    advice: list[str],
     pretrained: str,
     start: str,
     train: str,
@@ -57,7 +56,6 @@ def export_files(
     encoded: str,
     facts: str,
     fetched: Sequence[str] | None,
-    response: str,
     dataset: str,
     factors: list[str],
     confidence: float,
@@ -71,13 +69,14 @@ def export_files(
 
     Raises InputError, without a card, where transformers reads another model from the folder.
 
-    In: the study's metrics and recommendations, the folder of the pretrained model, what the run was trained and
-    evaluated from, the folders of data that were fetched, and `runs`, the folder of the data set's runs; of the config,
-    the baseline and each data set's source, by its name. Weights that were not kept are trained once more: on the same
-    kind of processor to the same bytes, which the comparison shows.
+    In: the study's metrics, the tables of its advice (tables.ADVICE), the folder of the pretrained model, what the run
+    was trained and evaluated from, the folders of fetched data, and `runs`, the folder of the data set's runs; of the
+    config, the baseline and each data set's source, by its name. Weights that were not kept are trained once more: on
+    the same kind of processor to the same bytes, which the comparison shows.
     """
-    tables = read_table(metrics, STUDY_METRICS), read_table(recommendations, TABLES["recommendations"].schema)
-    choice = choose_run(*tables, response, dataset, factors)
+    study, tables = read_metrics(metrics), {Path(path).stem: read_analysis(path) for path in advice}
+    advised = Advice.of(tables, study, factors, response_labels(study, RESPONSES))
+    choice = choose_run(study, advised, dataset, factors)
     corpus, folder, own = read_facts(facts), Path(model), Path(runs) / choice.run["run_id"]
     if (own / "model" / checkpoint.WEIGHTS).exists():
         shutil.copytree(own / "model", folder, dirs_exist_ok=True)

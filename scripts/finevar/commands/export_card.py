@@ -16,17 +16,17 @@ from sklearn.metrics import precision_recall_fscore_support
 from finevar import PACKAGE
 from finevar.columns import SETTINGS
 from finevar.commands.exported import Agreement
-from finevar.metrics import LOWER_IS_BETTER, RESPONSES
+from finevar.metrics import RESPONSES
 from finevar.models.model_card import read_licence
 from finevar.words.formatting import (
     factor_label,
     response_label,
     sentence_case,
     settings_list,
-    settings_text,
     source_text,
 )
-from finevar.words.numbers import NOTHING, PLUS_MINUS, interval, level, number, percent, significant
+from finevar.words.numbers import NOTHING, PLUS_MINUS, interval, level, number, percent
+from finevar.words.recommendation import Advice, caution_sentences, headline, sure_sentence
 
 TEMPLATE = PACKAGE / "report" / "templates" / "model_card.md"
 LICENCE_ID = re.compile(r"[a-z0-9]+([.+-][a-z0-9]+)*")  # as the Hub writes them
@@ -38,10 +38,9 @@ Row = dict[str, Any]
 class Choice:
     """The run whose model is exported, and what recommended its setting."""
 
-    response: str
     run: Row  # of the study's metrics
     runs: list[Row]  # of the same setting, at all seeds
-    recommendation: Mapping[str, Any]
+    advice: Advice
     factors: list[str]
 
     @property
@@ -80,18 +79,14 @@ def model_card(
     confidence: float,
 ) -> ModelCard:
     """Return the model card: metadata as the Hub reads it, then what the model is and how it was chosen."""
-    run, best = choice.run, choice.recommendation
+    run = choice.run
     values = {name: measured[name] for name in RESPONSES if measured[name] is not None}
     return ModelCard.from_template(
         card_data(choice, origin, values),
         template_path=str(TEMPLATE),
         run=run,
-        best=best,
-        direction="lowest" if choice.response in LOWER_IS_BETTER else "highest",
-        label=response_label(choice.response, [run["f1_average"]]),
-        setting=settings_text({name: run[name] for name in choice.factors}),
-        band=f"{percent(confidence)} band over all tried settings, for {best['population']}: "
-        f"{interval(best['ci_low'], best['ci_high'])}",
+        chosen=f"{headline(choice.advice)} {sure_sentence(choice.advice, confidence)}",
+        cautions=caution_sentences(choice.advice),
         seeds=len(choice.runs),
         confidence=percent(confidence),
         metrics=[*metric_rows(choice, values, confidence)],
@@ -108,7 +103,6 @@ def model_card(
         gap=gap,
         count="{:,}".format,
         number=number,
-        significant=significant,
     )
 
 

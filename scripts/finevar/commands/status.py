@@ -34,9 +34,11 @@ from finevar.results.run_metrics import is_trained_and_evaluated_alike, read_run
 from finevar.study.config import read_config
 from finevar.study.design import Run, Study, plan_study
 from finevar.study.found_config import is_found
-from finevar.study.paths import LOGS, interim, report_file, run_folder, there
-from finevar.words.formatting import counted, response_label, settings_text
+from finevar.study.paths import LOGS, interim, report_file, run_folder, table_file, there
+from finevar.tables import ADVICE
+from finevar.words.formatting import counted, response_label, response_labels, settings_text
 from finevar.words.numbers import number
+from finevar.words.recommendation import Advice, choice_sentence, headline
 
 DEFAULT_CONFIG = "config/config.yaml"
 LOOK_SECONDS = 2.0  # between looks at the runs, at least
@@ -190,7 +192,8 @@ def state_lines(study: Study) -> list[str]:
     lines += named_lines(progress.ended(INTERRUPTED), "")
     lines += named_lines(progress.failed, "failed: ")
     lines += [f"  failed: {log}: {ending.sentence}" for log, ending in failed_before(study).items()]
-    lines += best_lines(study, [row for row in rows if row["run_id"] not in collapsed])
+    advised = advised_lines(study)
+    lines += advised or best_lines(study, [row for row in rows if row["run_id"] not in collapsed])
     return [*lines, *report_lines(name, len(progress.done), progress.planned)]
 
 
@@ -242,6 +245,24 @@ def statuses(metrics: Path) -> dict[str, str] | None:
     return dict(zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True))
 
 
+def advised_lines(study: Study) -> list[str]:
+    """Return which setting the newest analysis recommends, of all runs or of those so far; none before there is one."""
+    from finevar.results.study_tables import read_analysis, read_metrics  # which import pandas
+
+    name, factors = study.config["study"], list(study.config["sweep"]["factors"])
+    files = [table_file(each, "recommendation") for each in (name, interim(name))]
+    newest = max((path for path in files if path.exists()), key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        return []
+    with contextlib.suppress(InputError, OSError):  # of another version, or being made anew
+        metrics = read_metrics(newest.parents[1] / "metrics.parquet")
+        tables = {table: read_analysis(newest.with_name(f"{table}.parquet")) for table in ADVICE}
+        advice = Advice.of(tables, metrics, factors, response_labels(metrics, study.config["analysis"]["responses"]))
+        sentences = [headline(advice), choice_sentence(advice)] if advice.recommendation else []
+        return [f"  {sentence}" for sentence in sentences if sentence]
+    return []
+
+
 def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:
     """Return for each response the point with the best mean over its seeds so far."""
     lines = []
@@ -259,7 +280,7 @@ def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:
         where += f" on {best[0]['dataset']}" if len(study.config["sweep"]["datasets"]) > 1 else ""
         label = response_label(response, [best[0]["f1_average"]])
         lines.append(f"  best {label} so far: {number(mean)} (mean of {counted(len(best), 'seed')}) at {where}")
-    return [*lines, "  The best of many is partly luck; the report says how much."] if lines else []
+    return [*lines, "  No setting is recommended yet: the best of many is partly luck."] if lines else []
 
 
 def follow(study: Study, parent: int) -> None:

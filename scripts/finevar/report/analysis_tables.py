@@ -83,18 +83,18 @@ def simple_slopes_table(slopes: pd.DataFrame, factor: str, moderator: str, label
 
 
 def optimum_table(places: pd.DataFrame, confidence: float) -> Table:
-    """Return one row a factor: recommended level, range of its rivals, stationary point and its region."""
+    """Return one row a factor: level predicted best, range of its rivals, stationary point and its region."""
 
     def region(row: Row) -> str:
         low, high = row["region_low"], row["region_high"]
         return NOTHING if is_missing(low) or is_missing(high) else f"{between_levels(low)} to {between_levels(high)}"
 
     caption = (
-        "Recommended level, range over all settings not significantly different from it, stationary point, and its "
+        "Level predicted best, range over all settings not significantly different from it, stationary point, and its "
         f"{percent(confidence)} region within the levels."
     )
     rivals = ("Not different#", lambda row: f"{level(row['rival_low'])} to {level(row['rival_high'])}")
-    shown = [FACTOR, *columns(level, recommended="Recommended#"), rivals]
+    shown = [FACTOR, *columns(level, best="Predicted best#"), rivals]
     shown += [*columns(between_levels, stationary="Stationary point#"), ("Region#", region)]
     return listed(caption, places, shown)
 

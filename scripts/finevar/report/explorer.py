@@ -12,6 +12,7 @@ from scipy import stats
 
 from finevar.analyses.fits import failed_settings
 from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION
+from finevar.report.recommendation import recommended_id
 from finevar.study.coding import Coding, Codings, Term, term_name, terms
 from finevar.tables import are_found
 from finevar.words.formatting import factor_label, response_label, sentence_case
@@ -36,6 +37,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
         "factors": [factor(name, coding) for name, coding in codings.items()],
         "terms": [[list(codings).index(name) for name in term] for term in columns],
         "baseline": {name: float(facts["config"]["baseline"]["settings"][name]) for name in codings},
+        "recommended": recommended_levels(tables, codings),
         "responses": [response(name, label, columns, tables, facts) for name, label in labels.items()],
         "tried": settings(metrics, codings),
         "failed": settings(failed_settings(metrics, codings), codings),
@@ -75,7 +77,7 @@ def response(name: str, label: str, columns: list[Term], tables: Tables, facts: 
     grid = found[found["response"] == name].pivot(index="term", columns="other", values="covariance").loc[names, names]
     fit = tables["fits"].query("response == @name and framework == 'absolute'").iloc[0]
     places = tables["optimum_factors"]
-    places = places[places["response"] == name].dropna(subset="recommended")
+    places = places[places["response"] == name].dropna(subset="best")
     confidence = facts["config"]["analysis"]["confidence"]
     return {
         "name": name,
@@ -85,8 +87,15 @@ def response(name: str, label: str, columns: list[Term], tables: Tables, facts: 
         "cov": grid.to_numpy().tolist(),
         "quantile": float(stats.t.ppf((1 + confidence) / 2, fitted["df"].min())),  # so that no interval is too short
         "baseline": plain(fit["baseline_value"]),
-        "recommended": dict(zip(places["factor"], places["recommended"].astype(float), strict=True)) or None,
+        "best": dict(zip(places["factor"], places["best"].astype(float), strict=True)) or None,
     }
+
+
+def recommended_levels(tables: Tables, codings: Codings) -> dict[str, float] | None:
+    """Return the recommended setting's level of each factor; None where no setting is recommended."""
+    metrics = tables["metrics"]
+    found = metrics.loc[metrics["point_id"] == recommended_id(tables), list(codings)].to_dict("records")
+    return {name: float(level) for name, level in found[0].items()} if found else None
 
 
 def run_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:

@@ -136,7 +136,7 @@ def answer(tables: Tables, facts: Facts) -> dict[str, Any]:
     said["joint"] = [effect_words.joint_sentence(row, labels[row["response"]]) for row in bent]
     return {
         "cautions": cautions(tables, fitted, list(facts["factors"]), confidence),
-        "summary": summary(tables, fitted, confidence),
+        "summary": summary(tables, fitted, list(facts["factors"]), confidence),
         "headline": effect_words.headline(effect_rows, tables["fits"], labels),
         "together": effect_words.interactions_sentence(second_order(tables, ["two_way"]), labels),
         "interplay": sections.interplay_answer(tables, fitted, confidence),

@@ -15,6 +15,7 @@ from finevar.report import tables as report_tables
 from finevar.report.latex import figure, label_of, latex, long_table
 from finevar.report.paper_text import Facts
 from finevar.report.parts import Row, Table, Tables
+from finevar.report.recommendation import advice, ranking_table
 from finevar.report.sections import regressions as sections
 from finevar.tables import are_found
 from finevar.words.formatting import counted, factor_label, joined
@@ -118,6 +119,8 @@ def paper_tables(tables: Tables, facts: Facts) -> Iterator[tuple[str, Table]]:
     for response, coded, natural in zip(labels, effects["coded"], effects["natural"], strict=True):
         yield f"coefficients_{response}", coefficients(coded)
         yield f"coefficients_{response}_natural", coefficients(natural)
+    if advised := advice(tables, labels, list(facts["factors"])):
+        yield "settings", ranking_table(advised, confidence)
     yield "slopes", sections.slopes(tables, labels, confidence)["table"]
     for response, found in zip(labels, sections.optimum(tables, labels, confidence)["responses"], strict=True):
         yield f"optimum_{response}", found["tables"][0]

@@ -9,12 +9,12 @@ import pandas as pd
 
 from finevar.reasons import FAILED, MISSING, OK
 from finevar.report import page as report
-from finevar.report.parts import Labels, Row, Tables, errors_of
+from finevar.report.parts import Labels, Tables, errors_of
+from finevar.report.recommendation import advice
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import found as found_section
 from finevar.report.sections.regressions import chosen, rows_of
-from finevar.report.summary import cautions, gain_text
-from finevar.results.recommended import recommended_row
+from finevar.report.summary import cautions, gains
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.families import DRAWS
 from finevar.statistics.verdicts import METHODS
@@ -22,7 +22,6 @@ from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
 from finevar.words import caveats, wording
 from finevar.words import effects as effect_words
-from finevar.words.findings import regret_sentence
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -33,6 +32,7 @@ from finevar.words.formatting import (
     source_text,
 )
 from finevar.words.numbers import PLUS_MINUS, level, number, p_equals, percent
+from finevar.words.recommendation import none_sentence, sure_sentence
 
 Facts = Mapping[str, Any]
 
@@ -299,25 +299,16 @@ def own_key(facts: Facts) -> str:
 # Results --------------------------------------------------------------------------------------------------------------
 
 
-def recommended(tables: Tables, facts: Facts, labels: Labels) -> tuple[Row, dict[str, Any]] | None:
-    """Return the row that recommends a setting by the study's first metric, and that setting's levels."""
-    best = recommended_row(tables["recommendations"].to_dict("records"), next(iter(labels)))
-    if best is None:
-        return None
-    run = chosen(tables["metrics"], point_id=best["point_id"]).iloc[0]
-    return best, {name: run[name] for name in facts["factors"]}
-
-
 def answer_sentence(tables: Tables, facts: Facts, labels: Labels) -> str:
     """Name the recommended setting with each of its measured metrics."""
-    found = recommended(tables, facts, labels)
-    if found is None:
+    found = advice(tables, labels, list(facts["factors"]))
+    if found is None or found.best is None:
         return ""
-    best, levels = found
-    runs = chosen(tables["metrics"], point_id=best["point_id"], status=OK)
-    means = joined([f"{label} {spread(runs[name])}" for name, label in labels.items()])
-    what = "model" if are_found(runs) else "run"
-    return f"The recommended setting, {settings_text(levels)}, measured {means} over {counted(len(runs), what)}."
+    name = found.best["point_id"]
+    runs = chosen(tables["metrics"], point_id=name, status=OK)
+    means = joined([f"{label} {spread(runs[metric])}" for metric, label in labels.items()])
+    setting = settings_text(found.levels[name])
+    return f"The recommended setting, {setting}, measured {means} over {counted(len(runs), 'run')}."
 
 
 def spread(values: pd.Series) -> str:
@@ -327,31 +318,18 @@ def spread(values: pd.Series) -> str:
 
 
 def recommended_text(tables: Tables, facts: Facts, labels: Labels) -> str:
-    """Name the recommended setting, how sure it is, and what it gains over the baseline."""
-    found, confidence = recommended(tables, facts, labels), facts["config"]["analysis"]["confidence"]
-    if found is None:
-        return "No setting is recommended."
-    best, _ = found
-    label = labels[best["response"]]
-    rivals, others = int(best["rivals"]), int(best["candidates"]) - 1
-    how = "mean" if best["by_means"] else "predicted"
-    gains = [
-        gain_text(row, labels[row["response"]])
-        for row in rows_of(tables["against_baseline"].dropna(subset="estimate"), baseline="B0",
-                           point_id=best["point_id"])
-        if row["response"] in labels
-    ]  # fmt: skip
-    gained = (
-        f" Against the baseline it measures {joined(gains)}, in parentheses {percent(confidence)} intervals that hold "
-        "at all settings at once."
-        if gains
-        else ""
+    """Name the recommended setting, the rule that chose it, how sure it is, and what it gains over the baseline."""
+    found, confidence = advice(tables, labels, list(facts["factors"])), facts["config"]["analysis"]["confidence"]
+    if found is None or found.best is None:
+        return "No setting is recommended." if found is None else none_sentence(found)
+    primary = labels[found.best["primary"]]
+    rule = (
+        f"Candidates were settings (@tab:settings) without failed runs whose mean {primary} was neither significantly "
+        "worse than the best nor worse by more than the smallest effect of interest, that were in no metric "
+        "significantly worse than the baseline, and whose means the surfaces predict."
     )
-    return (
-        f"{answer_sentence(tables, facts, labels)} It has the best {how} {label} of the settings tried (@tab:points); "
-        f"{rivals} of the other {others} are not significantly different from it. {regret_sentence(best, confidence)}"
-        f"{gained}"
-    )
+    parts = answer_sentence(tables, facts, labels), rule, sure_sentence(found, confidence)
+    return " ".join(filter(None, [*parts, gains(tables, labels, confidence)]))
 
 
 def effects_texts(tables: Tables, labels: Labels) -> Iterator[str]:

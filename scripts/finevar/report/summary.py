@@ -8,12 +8,13 @@ import pandas as pd
 
 from finevar.reasons import FAILED
 from finevar.report.parts import Labels, Row, Tables
+from finevar.report.recommendation import advice, recommended_id
 from finevar.report.sections import failures
-from finevar.report.sections.regressions import chosen, recommended, rows_of
+from finevar.report.sections.regressions import chosen
 from finevar.words.effects import deciding_sentence, effect_label
-from finevar.words.findings import recommended_text, regret_text
 from finevar.words.formatting import counted, joined, sentence_case, settings_list, term_label, together
-from finevar.words.numbers import estimated, is_missing, percent, significant, span
+from finevar.words.numbers import estimated, is_missing, percent, span
+from finevar.words.recommendation import caution_sentences, headline, next_sentences, sure_sentence
 
 OPENINGS = {"B0": "Over the baseline as it is", "B1": "Over the baseline fine-tuned at its own settings"}
 
@@ -22,36 +23,32 @@ MOST_NAMED = 5  # settings
 Line = dict[str, str]  # title and text
 
 
-def summary(tables: Tables, labels: Labels, confidence: float) -> list[Line]:
+def summary(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> list[Line]:
     """Return the first screen's lines; none where every response was stopped by a gate.
 
     labels: names in words of the responses that no gate stopped.
     """
     if not labels:
         return []
-    use = recommended_text(recommended(tables, labels), labels)
+    found = advice(tables, labels, factors)
     lines = {
-        "Use": f"{sentence_case(use)}." if use else "",
-        "It gains": gains(tables, labels, confidence),
-        "How sure": how_sure(tables, labels, confidence),
+        "Use": headline(found).removeprefix("Use ") if found else "",
+        "It gains": gains(tables, labels, confidence) if found else "",
+        "How sure": sure_sentence(found, confidence) if found else "",
+        "Check first": " ".join(caution_sentences(found)) if found else "",
+        "Next": " ".join(next_sentences(found)) if found else "",
         "Undecided": undecided(tables, labels),
     }
-    return [{"title": title, "text": text} for title, text in lines.items() if text]
+    return [{"title": title, "text": sentence_case(text)} for title, text in lines.items() if text]
 
 
 def gains(tables: Tables, labels: Labels, confidence: float) -> str:
-    """Say what the recommended setting of each response gains over the baselines, with an interval."""
-    points = tables["recommendations"].set_index("response")["point_id"]
-    sentences = []
+    """Say what the recommended setting gains over the baselines in each metric, with an interval."""
+    name, sentences = recommended_id(tables), []
     for baseline, opening in OPENINGS.items():
-        rows = chosen(tables["against_baseline"], baseline=baseline).dropna(subset="estimate")
-        found = [
-            gain_text(row, labels[row["response"]])
-            for row in rows.to_dict("records")
-            if row["response"] in labels and row["point_id"] == points.get(row["response"])
-        ]
-        if found:
-            sentences.append(f"{opening}: {', '.join(found)}.")
+        rows = chosen(tables["against_baseline"], baseline=baseline, point_id=name).dropna(subset="estimate")
+        own = [gain_text(row, labels[row["response"]]) for row in rows.to_dict("records") if row["response"] in labels]
+        sentences += [f"{opening}: {', '.join(own)}."] if own else []
     meaning = f"In parentheses: {percent(confidence)} intervals, which hold at all settings tried at once."
     return " ".join([*sentences, meaning]) if sentences else ""
 
@@ -61,21 +58,6 @@ def gain_text(row: Row, label: str) -> str:
     simultaneous = not (is_missing(row["simultaneous_low"]) or is_missing(row["simultaneous_high"]))
     ends = "simultaneous" if simultaneous else "ci"
     return f"{label} {estimated(row, ends=ends)} ({span(row, ends)})"
-
-
-def how_sure(tables: Tables, labels: Labels, confidence: float) -> str:
-    """Say for each response how many settings do not differ significantly from the recommended one, and its regret."""
-    parts = []
-    for response, label in labels.items():
-        for row in rows_of(tables["recommendations"], response=response):
-            bound = regret_text(row["regret_bound"])
-            small = not is_missing(row["smallest_effect"]) and row["regret_bound"] <= row["smallest_effect"]
-            against = f", less than matters ({significant(row['smallest_effect'])})" if small else ""
-            parts.append(
-                f"{label}: {row['rivals']} of {row['candidates'] - 1} other settings are not significantly different "
-                f"from it, and it is at most {bound} worse than the best{against}"
-            )
-    return f"{sentence_case('; '.join(parts))} (at {percent(confidence)})." if parts else ""
 
 
 def undecided(tables: Tables, labels: Labels) -> str:

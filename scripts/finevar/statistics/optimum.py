@@ -172,7 +172,7 @@ def best_at_radius(slopes: np.ndarray, curves: np.ndarray, radius: float) -> np.
     return x + top * np.sqrt(short) if short > 1e-9 else x  # no slope along the top axis: either way is as good
 
 
-# Which setting to take ------------------------------------------------------------------------------------------------
+# The best of the tried settings ---------------------------------------------------------------------------------------
 
 
 def coded_points(surface: Surface, points: pd.DataFrame) -> np.ndarray:
@@ -198,12 +198,12 @@ def compared_points(
     return surface, points, point_contrasts(surface, points)
 
 
-def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
     """Return the tried point of best prediction, what it would cost to be wrong, and each factor's level and rivals.
 
     Where the surface misses the points, each is predicted by its own mean. The interval is a band that holds at all
     tried points at once, so that having chosen the best does not flatter it. A rival is a tried point that is not
-    significantly worse than the recommended one, all comparisons counted. The regret is how much better the truly best
+    significantly worse than it, all comparisons counted. The regret is how much better the truly best
     tried point is; it is averaged over the fit's uncertainty, and bounded with the confidence.
     """
     by_means = misses_settings(surface)
@@ -229,7 +229,7 @@ def recommendation(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
         "smallest_effect": surface.smallest_effect,
     }
     alike = levels[np.insert(rival > 0, chosen, True)]
-    found = {"recommended": levels.loc[chosen], "rival_low": alike.min(), "rival_high": alike.max()}
+    found = {"best": levels.loc[chosen], "rival_low": alike.min(), "rival_high": alike.max()}
     return row, pd.DataFrame(found).astype(float).to_dict("index")
 
 

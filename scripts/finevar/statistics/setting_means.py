@@ -9,9 +9,11 @@ that no interval is too narrow there.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 
 from finevar.statistics.covariance import CLASSICAL, fit_ols
 from finevar.statistics.regression import Surface
@@ -39,16 +41,23 @@ def misses_settings(surface: Surface) -> bool:
     return bool(len(missed)) and bool(means.family(means.padded(missed)).p_value.min() < surface.alpha)
 
 
+def setting_names(runs: pd.DataFrame, factors: Iterable[str]) -> pd.Series:
+    """Return for each run the first id of a point with its levels: data sets have ids of their own for one setting."""
+    return runs.groupby(list(factors), sort=False)["point_id"].transform("first")
+
+
 @lru_cache(maxsize=16)
 def settings_surface(surface: Surface) -> Surface:
     """Return a fit of each setting's own mean in place of the terms, the settings of surface.points first."""
-    own, tried = surface.runs["point_id"], surface.points["point_id"]
+    own, tried = setting_names(surface.runs, surface.codings), surface.points["point_id"]
     settings = [*tried, *own[~own.isin(tried)].unique()]
     members = (own.to_numpy()[:, None] == np.array(settings, dtype=object)).astype(float)
     blocks = len(surface.columns)
     fit = fit_ols(surface.fit.values, np.hstack([members, surface.fit.matrix[:, blocks:]]), CLASSICAL)
     names = [*settings, *surface.names[blocks:]]
-    return dataclasses.replace(surface, columns=[(setting,) for setting in settings], names=names, fit=fit)
+    return dataclasses.replace(
+        surface, columns=[(setting,) for setting in settings], names=names, fit=fit, errors=CLASSICAL
+    )
 
 
 def mean_contrasts(surface: Surface) -> np.ndarray:

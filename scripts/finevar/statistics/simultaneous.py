@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from finevar.statistics.covariance import CLASSICAL
 from finevar.statistics.families import root
 from finevar.statistics.regression import Surface
 
@@ -39,6 +40,8 @@ def joint_df(surface: Surface) -> float:
     """
     if surface.spread.few is None:
         return surface.df
+    if surface.errors == CLASSICAL:  # one variance, whose own uncertainty is the same in all directions
+        return surface.fit.df
     limits = [surface.fit.df - len(surface.names) + 1, len(surface.points)]
     limits += [surface.errors.count / 2] if surface.errors.count is not None else []
     return max(min(limits), 1.0)

@@ -51,7 +51,7 @@ def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) ->
     for name, coding in codings_of(config["sweep"]["factors"]).items():
         yield from factor_problems(name, coding, given)
         yield from level_problems(name, coding, baseline[name])
-    yield from tradeoff_problems(config["analysis"])
+    yield from metric_problems(config["analysis"])
 
 
 def reference_problems(config: Config) -> Iterator[InputError]:
@@ -201,15 +201,16 @@ def level_problems(name: str, coding: Coding, baseline: float | None) -> Iterato
     )
 
 
-def tradeoff_problems(analysis: Config) -> Iterator[InputError]:
-    """Yield metrics that trade-offs are asked for and that are not analysed, and weights of metrics left out."""
-    asked = analysis["tradeoffs"]
-    known = [*analysis["responses"], "seconds"]
+def metric_problems(analysis: Config) -> Iterator[InputError]:
+    """Yield metrics that are weighed against each other, or decide, and are not analysed, and weights of none."""
+    asked, responses = analysis["tradeoffs"], analysis["responses"]
+    known = [*responses, "seconds"]
     wanted = known if asked["responses"] is None else asked["responses"]
     for key, names, allowed, remedy in (
-        ("responses", wanted, known, "Add it to analysis.responses, or leave it out."),
-        ("weights", asked["weights"], wanted, "Add it to analysis.tradeoffs.responses, or leave its weight out."),
+        ("primary", [analysis.get("primary", responses[0])], responses, "Add it to analysis.responses."),
+        ("tradeoffs.responses", wanted, known, "Add it to analysis.responses, or leave it out."),
+        ("tradeoffs.weights", asked["weights"], wanted, "Add it to analysis.tradeoffs.responses, or leave it out."),
     ):
         if unknown := [name for name in names if name not in allowed]:
-            where = f"config: analysis.tradeoffs.{key}"
+            where = f"config: analysis.{key}"
             yield InputError(where, found=listed(unknown), allowed=listed(allowed), remedy=remedy)

@@ -10,7 +10,7 @@ from finevar.errors import InputError
 from finevar.metrics import ON_CARDS
 from finevar.study.claim_files import read_claims
 from finevar.study.coding import codings_of
-from finevar.study.consistency import Config, cut, factor_problems, level_problems, listed, tradeoff_problems
+from finevar.study.consistency import Config, cut, factor_problems, level_problems, listed, metric_problems
 from finevar.study.content import is_file
 from finevar.study.schemas import raise_problems, read_against, read_schema
 from finevar.study.settings import FACTORS
@@ -71,7 +71,7 @@ def found_problems(config: Config) -> Iterator[InputError]:
                 allowed="a level of each factor",
                 remedy=f"State the baseline's {name}.",
             )
-    yield from tradeoff_problems(config["analysis"])
+    yield from metric_problems(config["analysis"])
     unknown = [name for name in config["analysis"]["responses"] if name not in ON_CARDS]
     if unknown:
         yield InputError(

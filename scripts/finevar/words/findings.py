@@ -207,7 +207,7 @@ def sign_changes_sentence(johnson_neyman: pd.DataFrame, labels: Mapping[str, str
 # Optimum --------------------------------------------------------------------------------------------------------------
 
 
-def recommendation_sentence(row: Row, levels: Mapping[str, float], label: str, confidence: float = 0.95) -> str:
+def best_sentence(row: Row, levels: Mapping[str, float], label: str, confidence: float = 0.95) -> str:
     """Say which tried setting is predicted best, how good, and how many others are not significantly different."""
     read = "mean" if row.get("by_means") else "predicted"
     alike = f"{row['rivals']:,.0f} of the other {row['candidates'] - 1:,.0f} are not significantly different from it"
@@ -221,7 +221,7 @@ def recommendation_sentence(row: Row, levels: Mapping[str, float], label: str, c
 
 
 def regret_sentence(row: Row, confidence: float = 0.95) -> str:
-    """Say by how much the recommended setting may miss the best one, against the smallest effect of interest."""
+    """Say by how much the setting predicted best may miss the best one, against the smallest effect of interest."""
     own = row.get("by_means")
     given = "by the settings' own means, which the surface misses" if own else "if the model's form holds"
     regret = (
@@ -244,15 +244,11 @@ def regret_text(value: float) -> str:
     return significant(value) if not value or value >= LEAST_REGRET else f"less than {LEAST_REGRET:.4f}"
 
 
-def recommended_sentence(chosen: Mapping[str, Mapping[str, float]], labels: Mapping[str, str]) -> str:
-    """Name the recommended setting of each response; nothing where there is none."""
-    return f"Recommended of the settings tried: {recommended_text(chosen, labels)}." if chosen else ""
-
-
-def recommended_text(chosen: Mapping[str, Mapping[str, float]], labels: Mapping[str, str]) -> str:
-    """Name the recommended setting of each response, responses that share one together."""
-    alike = together((settings_text(levels), labels[response]) for response, levels in chosen.items())
-    return "; ".join(f"{setting} for {joined(names)}" for setting, names in alike.items())
+def predicted_best_sentence(best: Mapping[str, Mapping[str, float]], labels: Mapping[str, str]) -> str:
+    """Name the setting predicted best for each response, those that share one together; nothing where there is none."""
+    alike = together((settings_text(levels), labels[response]) for response, levels in best.items())
+    parts = [f"{setting} for {joined(names)}" for setting, names in alike.items()]
+    return f"Predicted best of the settings tried: {'; '.join(parts)}." if parts else ""
 
 
 def stationary_sentence(row: Row, places: Iterable[Row], label: str, confidence: float = 0.95) -> str:

@@ -96,36 +96,36 @@ def slopes(tables: Tables, labels: Labels, confidence: float) -> Section:
     }
 
 
-def recommended(tables: Tables, labels: Labels) -> dict[str, dict[str, float]]:
-    """Return the recommended level of each factor, by response."""
+def predicted_best(tables: Tables, labels: Labels) -> dict[str, dict[str, float]]:
+    """Return each factor's level where a response is predicted best, by response."""
     places = tables["optimum_factors"]
     return {
-        response: {row["factor"]: row["recommended"] for row in rows_of(places, response=response)}
+        response: {row["factor"]: row["best"] for row in rows_of(places, response=response)}
         for response in labels
-        if response in set(tables["recommendations"]["response"])
+        if response in set(tables["predicted_best"]["response"])
     }
 
 
 def optimum(tables: Tables, labels: Labels, confidence: float) -> Section:
-    """Return for each response which setting to take, what that may cost, and what the surface's optimum is."""
+    """Return for each response which setting is predicted best, by how much it may miss, and where the optimum is."""
     if not labels:
         return {"finding": STOPPED, "responses": []}
-    levels = recommended(tables, labels)
+    levels = predicted_best(tables, labels)
     parts = [optimum_of(tables, name, levels[name], labels[name], confidence) for name in levels]
-    population = population_sentence(tables["recommendations"], tables["metrics"]["seed"].nunique())
-    finding = f"{findings.recommended_sentence(levels, labels)} {population}".strip()
+    population = population_sentence(tables["predicted_best"], tables["metrics"]["seed"].nunique())
+    finding = f"{findings.predicted_best_sentence(levels, labels)} {population}".strip()
     return {"finding": finding, "responses": parts}
 
 
 def optimum_of(tables: Tables, response: str, levels: Mapping[str, float], label: str, confidence: float) -> Section:
     """Return one response's sentences and tables."""
-    (best,), (point,) = (rows_of(tables[name], response=response) for name in ("recommendations", "optima"))
+    (best,), (point,) = (rows_of(tables[name], response=response) for name in ("predicted_best", "optima"))
     places, axes, path = (chosen(tables[name], response=response) for name in ("optimum_factors", "canonical", "ridge"))
     grids = [analysis_tables.optimum_table(places, confidence)]
     grids += [analysis_tables.canonical_table(axes)] if len(axes) else []
     grids += [analysis_tables.ridge_table(path, label, confidence)] if len(path) else []
     sentences = [
-        findings.recommendation_sentence(best, levels, label, confidence),
+        findings.best_sentence(best, levels, label, confidence),
         findings.regret_sentence(best, confidence),
         findings.stationary_sentence(point, places.to_dict("records"), label, confidence),
     ]

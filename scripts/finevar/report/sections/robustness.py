@@ -64,7 +64,9 @@ def subject(part: pd.DataFrame, labels: Labels) -> str:
     """Name what a conclusion is about."""
     first = part.iloc[0]
     label = labels[first["response"]]
-    return f"{factor_label(first['factor'])} and {label}" if first["factor"] else f"the setting recommended for {label}"
+    return (
+        f"{factor_label(first['factor'])} and {label}" if first["factor"] else f"the setting predicted best for {label}"
+    )
 
 
 def agreed_text(part: pd.DataFrame) -> str:
@@ -73,14 +75,14 @@ def agreed_text(part: pd.DataFrame) -> str:
 
 
 def conclusion(row: Row) -> str:
-    """Print what is reported: the verdict on a factor, or the recommended setting."""
+    """Print what is reported: the verdict on a factor, or the setting predicted best."""
     if is_missing(row["conclusion"]):
         return "no verdict on all data sets together"
     return VERDICTS[row["conclusion"]] if row["factor"] else row["conclusion"]
 
 
 def mark(row: Row) -> str | None:
-    """Return the mark of a verdict on a factor; a recommended setting has none."""
+    """Return the mark of a verdict on a factor; a setting has none."""
     return None if not row["factor"] else "none" if is_missing(row["conclusion"]) else row["conclusion"]
 
 
@@ -102,8 +104,8 @@ def conclusion_sentence(part: pd.DataFrame, alpha: float) -> str:
         about = f"{sentence_case(factor_label(first['factor']))} ({conclusion(first)})"
         what = f"see {'the same' if first['p_value'] < alpha else 'no'} direction mid-range, as is reported"
     else:
-        about = "The recommended setting"
-        what = "recommend it, too, or one that is not significantly better"
+        about = "The setting predicted best"
+        what = "predict it best, too, or one that is not significantly better"
     return f"{about}: {agreed_text(part)} specifications {what}.{dissent_text(part)}"
 
 
@@ -141,7 +143,7 @@ def untried_sentences(rows: pd.DataFrame) -> list[str]:
 
 def subject_cell(row: Row) -> str:
     """Name what a conclusion on a metric is about."""
-    return factor_label(row["factor"]) if row["factor"] else "recommended setting"
+    return factor_label(row["factor"]) if row["factor"] else "setting predicted best"
 
 
 def shares_table(conclusions: Sequence[pd.DataFrame], labels: Labels) -> Table:
@@ -153,7 +155,7 @@ def shares_table(conclusions: Sequence[pd.DataFrame], labels: Labels) -> Table:
         rows.append(part.iloc[0].to_dict() | {"agree": agreed_text(part), "reach": reach})
     caption = (
         "Specifications that agree with the reported one: on the direction of a change where its p alone is below the "
-        "error rate, else on there being none shown; on the recommended setting where it is theirs, or not "
+        "error rate, else on there being none shown; on the setting predicted best where it is theirs, or not "
         "significantly worse than theirs."
     )
     shown = [*metric_column(labels), ("About", subject_cell)]

@@ -10,6 +10,7 @@ from finevar.analyses.pareto import SECONDS
 from finevar.figures.tradeoffs import drawn_dataset, place_of, where
 from finevar.report.cells import VERDICT, cell, columns, level_columns, listed, ranged, rounded_span, whole
 from finevar.report.parts import Cell, Column, Group, Labels, Row, Section, Table, Tables, group, sentence
+from finevar.report.recommendation import recommended_id
 from finevar.report.sections.regressions import STOPPED, rows_of
 from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, settings_text
 from finevar.words.numbers import MINUS, NOTHING, estimated, is_missing, number, percent, significant, span
@@ -77,8 +78,9 @@ def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> G
         )
     drawn = drawn_dataset(points["dataset"])
     best = [row for row in rows_of(points, dataset=drawn) if row["efficient"]]
-    main = points_table(f"Settings on the observed front {where(drawn)}", best, pareto, levels, names)
-    folded = [points_table(f"All settings {where(dataset)}", rows, pareto, levels, names) for dataset, rows in found]
+    known = (pareto, levels, names, recommended_id(tables))
+    main = points_table(f"Settings on the observed front {where(drawn)}", best, *known)
+    folded = [points_table(f"All settings {where(dataset)}", rows, *known) for dataset, rows in found]
     return group(title, sentences, figures=["tradeoffs"], tables=[main], folded=folded)
 
 
@@ -97,8 +99,13 @@ def front_sentence(dataset: str, rows: Sequence[Row]) -> str:
     )
 
 
-def points_table(title: str, rows: Sequence[Row], pareto: pd.DataFrame, levels: Levels, names: Labels) -> Table:
-    """Return one row a setting: its levels, its means with their standard errors, and its place."""
+def points_table(
+    title: str, rows: Sequence[Row], pareto: pd.DataFrame, levels: Levels, names: Labels, recommended: str | None
+) -> Table:
+    """Return one row a setting: its levels, its means with their standard errors, its place, and which is recommended.
+
+    recommended: that setting's id.
+    """
 
     def mean(part: Row) -> Cell:
         error = part["std_error"]
@@ -107,7 +114,9 @@ def points_table(title: str, rows: Sequence[Row], pareto: pd.DataFrame, levels: 
 
     def place(row: Row) -> Cell:
         by = row["dominated_by"]
-        return cell(place_of(row), note="" if is_missing(by) else f"by {settings_text(levels[by])}")
+        notes = ["recommended"] if row["point_id"] == recommended else []
+        notes += [] if is_missing(by) else [f"by {settings_text(levels[by])}"]
+        return cell(place_of(row), note=", ".join(notes))
 
     known = pareto.dropna(subset="point_id")
     parts = {(row["dataset"], row["point_id"], row["response"]): row for row in known.to_dict("records")}

@@ -105,8 +105,9 @@
     };
     offer("Centre", Object.fromEntries(factors.map((factor) => [factor.name, natural(factor, 0)])));
     offer("Baseline's own", study.baseline);
+    if (study.recommended) offer("Recommended", study.recommended);
     for (const response of responses) {
-      if (response.recommended) offer(`Best ${response.label}`, response.recommended);
+      if (response.best) offer(`Best ${response.label}`, response.best);
     }
     const selects = { response: responses, across: factors, up: factors };
     for (const [key, options] of Object.entries(selects)) choice(`explorer-${key}`, options, key);
@@ -180,7 +181,7 @@
         parts.push(make("circle", { cx: x, cy: y, r: chosen ? 6 : 3.5, class: chosen ? "run chosen" : "run" }));
       }
     });
-    const marks = [["baseline", study.baseline, "Baseline"], ["best", response.recommended, "Recommended"]];
+    const marks = [["baseline", study.baseline, "Baseline"], ["best", study.recommended, "Recommended"]];
     for (const [kind, levels, title] of marks) {
       if (!levels) continue;
       const [x, y] = put(...[across, up].map((n) => Math.min(1, Math.max(-1, coded(factors[n], levels[factors[n].name])))));
@@ -375,7 +376,7 @@
 
   buildSliders();
   buildTable();
-  const first = responses.find((response) => response.recommended);
-  if (first) state.place = factors.map((factor) => coded(factor, first.recommended[factor.name]));
+  const start = study.recommended ?? responses.find((response) => response.best)?.best;
+  if (start) state.place = factors.map((factor) => coded(factor, start[factor.name]));
   update();
 })();

@@ -1,0 +1,214 @@
+"""What to check before relying on the recommended setting, and what to run next: codes with their numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from finevar.analyses.fits import FittedStudy, baseline_value
+from finevar.analyses.recommendation import Standing, ranking_rows, recommendation_rows, stand
+from finevar.metrics import SECONDS, towards
+from finevar.reasons import FAILED, Caution, Next
+from finevar.statistics.clustered import FEW_SEEDS
+from finevar.statistics.ranking import comparison, regret_of
+from finevar.statistics.regression import Surface
+from finevar.study.coding import Coding
+from finevar.study.settings import SPECS, rounded
+from finevar.tables import ADVICE, Rows, are_found
+
+RIVALS = 2  # that a confirmation trains beside the recommended setting
+
+
+def recommend(
+    study: FittedStudy, against_baseline: Rows, checks: Iterable[Mapping[str, Any]], rarest: float | None
+) -> dict[str, Rows]:
+    """Return rows of the tables ranking, recommendation, cautions and next_runs.
+
+    All are empty for found models, whose settings nobody assigned, and where the primary metric has no surface.
+    against_baseline, checks: rows of these tables. rarest: see stand().
+    """
+    standing = None if are_found(study.metrics) else stand(study, against_baseline, rarest)
+    if standing is None:
+        return {name: [] for name in ADVICE}
+    found = {"ranking": ranking_rows(standing), "recommendation": recommendation_rows(standing)}
+    if standing.recommended is None:
+        return found | {"cautions": list(emptied(standing)), "next_runs": []}
+    edges = list(edge_rows(standing))
+    cautions = [*emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
+    cautions += [*metric_rows(standing), *failed_rows(standing)]
+    ranked = [row["point_id"] for row in found["recommendation"]]
+    return found | {"cautions": cautions, "next_runs": list(next_rows(standing, edges, ranked))}
+
+
+# What to check --------------------------------------------------------------------------------------------------------
+
+
+def emptied(standing: Standing) -> Iterator[dict[str, Any]]:
+    """Yield which demand was dropped, as no candidate met it, or left nothing to recommend."""
+    if code := standing.candidates[1]:
+        yield {"code": Caution.EMPTIED, "detail": code, "response": standing.primary}
+
+
+def edge_rows(standing: Standing) -> Iterator[dict[str, Any]]:
+    """Yield each factor of which the recommended level is the lowest or the highest, and what the next level costs."""
+    at = standing.settings.loc[standing.recommended]
+    for factor, coding in standing.study.plan.codings.items():
+        following = next_level(factor, coding, float(at[factor]))
+        if following is not None:
+            moved = {name: float(at[name]) for name in standing.study.plan.codings} | {factor: following}
+            runs = runs_of_setting(standing)
+            yield {
+                "code": Caution.EDGE,
+                "factor": factor,
+                "level": float(at[factor]),
+                "next_level": following,
+                "detail": "high" if at[factor] == max(coding.levels) else "low",
+                "runs": runs,
+                "seconds": runs * seconds_at(standing, moved),
+            }
+
+
+def next_level(factor: str, coding: Coding, level: float) -> float | None:
+    """Return the level as far beyond an end as its neighbour is within; None inside, or where a setting cannot have it.
+
+    Distances are on the factor's own scale.
+    """
+    levels = sorted(coding.levels)
+    if level not in (levels[0], levels[-1]):
+        return None
+    own, neighbour = coding.coded([level, levels[1] if level == levels[0] else levels[-2]])
+    following = rounded(factor, float(coding.natural(2 * own - neighbour)))
+    spec = SPECS[factor]
+    above = spec.get("minimum", -math.inf) <= following and spec.get("exclusiveMinimum", -math.inf) < following
+    below = following <= spec.get("maximum", math.inf) and following < spec.get("exclusiveMaximum", math.inf)
+    return following if above and below and following != level else None
+
+
+def seconds_at(standing: Standing, levels: Mapping[str, float]) -> float:
+    """Return about how long a run takes at some levels: a product of powers of them, fitted to the tried settings."""
+    factors, known = list(standing.study.plan.codings), standing.settings.dropna(subset=SECONDS)
+    positive = [name for name in factors if known[name].min() > 0 and levels[name] > 0]
+
+    def matrix(places: pd.DataFrame) -> np.ndarray:
+        return np.column_stack([np.ones(len(places)), np.log(places[positive].to_numpy(float))])
+
+    powers = np.linalg.lstsq(matrix(known), np.log(known[SECONDS].to_numpy(float)))[0]
+    return float(np.exp(matrix(pd.DataFrame([levels])) @ powers)[0])
+
+
+def runs_of_setting(standing: Standing) -> int:
+    """Return how many runs a setting has: one for each seed and data set."""
+    metrics = standing.study.metrics
+    return metrics["seed"].nunique() * metrics["dataset"].nunique()
+
+
+def fit_rows(standing: Standing, checks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the metrics of which the surface misses the recommended setting's mean, or lacks fit."""
+    for metric, table in standing.ranked.items():
+        row = table.loc[standing.recommended]
+        if not row["ci_low"] <= row["mean"] <= row["ci_high"]:
+            yield {"code": Caution.MISSED, "response": metric, "value": row["mean"], "limit": row["predicted"]}
+    for row in checks:
+        p_value = row.get("p_value")
+        if row["check"] == "lack_of_fit" and p_value is not None and p_value < 1 - standing.study.plan.confidence:
+            yield {"code": Caution.LACK_OF_FIT, "response": row["response"], "p_value": p_value}
+
+
+def size_rows(standing: Standing) -> Iterator[dict[str, Any]]:
+    """Yield that seeds, or test sentences, are few for the primary metric."""
+    surface, best = primary_surface(standing), standing.ranked[standing.primary]
+    if (seeds := int(best.loc[standing.recommended, "seeds"])) < FEW_SEEDS:
+        yield {"code": Caution.FEW_SEEDS, "count": seeds, "limit": float(FEW_SEEDS)}
+    error, smallest = surface.test_set_se, surface.smallest_effect
+    if error is not None and smallest is not None and error > smallest:
+        found = {"count": sentences(standing), "value": error, "limit": smallest}
+        yield {"code": Caution.FEW_SENTENCES, "response": standing.primary} | found
+
+
+def metric_rows(standing: Standing) -> Iterator[dict[str, Any]]:
+    """Yield the metrics in which the recommended setting is the worst of all, or worse than the baseline as it is."""
+    for metric, table in standing.ranked.items():
+        row, frozen = table.loc[standing.recommended], baseline_value(standing.study.metrics, metric)
+        about = {"response": metric, "value": row["mean"]}
+        if metric != standing.primary and row["rank"] == len(table) > 1:
+            yield {"code": Caution.WORST_IN, "count": len(table)} | about
+        if frozen is not None and towards(metric) * (row["mean"] - frozen) < 0:
+            yield {"code": Caution.WORSE_THAN_BASELINE_IN, "limit": frozen} | about
+
+
+def failed_rows(standing: Standing) -> Iterator[dict[str, Any]]:
+    """Yield the settings next to the recommended one, a level away at most in each factor, at which runs failed."""
+    settings, codings = standing.settings, standing.study.plan.codings
+    numbers = pd.DataFrame({name: pd.factorize(settings[name], sort=True)[0] for name in codings}, settings.index)
+    near = (numbers - numbers.loc[standing.recommended]).abs().max(axis=1) <= 1
+    for name, row in settings[near & settings[list(FAILED)].any(axis=1)].iterrows():
+        failed = int(row[list(FAILED)].sum())
+        yield {"code": Caution.FAILED_NEAR, "detail": name, "count": failed, "runs": runs_of_setting(standing)}
+
+
+def primary_surface(standing: Standing) -> Surface:
+    """Return the surface of the primary metric."""
+    return next(surface for surface in standing.study.surfaces if surface.response == standing.primary)
+
+
+def sentences(standing: Standing) -> int:
+    """Return how many sentences a run was evaluated on, of the smallest data set."""
+    return int(standing.study.metrics["eval_examples"].min())
+
+
+# What to run next -----------------------------------------------------------------------------------------------------
+
+
+def next_rows(standing: Standing, edges: Rows, ranked: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield what to run next, what it costs, and of which settings or factor it would settle something.
+
+    edges: of edge_rows(). ranked: the settings in the recommendation's order.
+    """
+    seeds = standing.study.metrics["seed"].nunique()
+    for row in edges:
+        about = {"response": standing.primary, "factor": row["factor"], "level": row["next_level"], "seeds": seeds}
+        yield {"code": Next.EXTEND, "runs": row["runs"], "seconds": row["seconds"]} | about
+    more = more_rows(standing, ranked)
+    yield from more
+    tried = standing.study.metrics.drop_duplicates("point_id")
+    own = tried.loc[tried["is_baseline_point"].fillna(False).astype(bool), "point_id"]
+    confirmed = list(dict.fromkeys([*ranked[: 1 + RIVALS], *own[own.isin(ranked)]]))
+    yield {"code": Next.CONFIRM, "response": standing.primary} | cost(standing, confirmed, seeds)
+    if not more and not edges:
+        yield {"code": Next.STOP, "response": standing.primary, "runs": 0, "seconds": 0.0}
+
+
+def more_rows(standing: Standing, ranked: Sequence[str]) -> Rows:
+    """Return whether more seeds or sentences would settle which candidate is best, by whichever source is the larger.
+
+    None where the recommended setting is shown to be within the smallest effect of the best. Intervals shrink with the
+    root of seeds or sentences, so that they grow by the square of what the regret's bound is too large by.
+    """
+    surface = primary_surface(standing)
+    bound = regret_of(surface, standing.recommended).bound
+    kept = [name for name in ranked if name in standing.candidates[0]]
+    if len(kept) < 2 or surface.smallest_effect is None or bound <= surface.smallest_effect:
+        return []
+    times = (bound / surface.smallest_effect) ** 2
+    compared, weights = comparison(surface)
+    rows = [surface.points["point_id"].tolist().index(name) for name in kept[:2]]
+    gap = compared.read(weights[rows[:1]] - weights[rows[1:]])
+    seeds, whole = surface.seeds, standing.study.metrics
+    about = {"response": standing.primary, "point_ids": " ".join(kept)}
+    if seeds < FEW_SEEDS or gap.seed[0] >= gap.sentence[0]:
+        extra = max(math.ceil(seeds * times), FEW_SEEDS) - seeds
+        return [{"code": Next.SEEDS} | about | cost(standing, kept, extra)]
+    needed = math.ceil(sentences(standing) * times)
+    total = {"runs": len(whole), "seconds": float(whole["train_seconds"].sum())}
+    return [{"code": Next.SENTENCES, "sentences": needed, "seeds": seeds} | about | total]
+
+
+def cost(standing: Standing, names: Sequence[str], seeds: int) -> dict[str, Any]:
+    """Return the runs and seconds of training some settings with some seeds each."""
+    datasets = standing.study.metrics["dataset"].nunique()
+    seconds = float(standing.settings.loc[list(names), SECONDS].sum()) * seeds * datasets
+    return {"point_ids": " ".join(names), "seeds": seeds, "runs": len(names) * seeds * datasets, "seconds": seconds}

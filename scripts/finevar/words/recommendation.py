@@ -1,0 +1,198 @@
+"""Sentences on the recommended setting: what to use, how it was chosen, what to check first, what to run next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from finevar.metrics import SECONDS
+from finevar.reasons import Caution, Excluded, Next
+from finevar.tables import ADVICE, as_rows
+from finevar.words.findings import regret_text
+from finevar.words.formatting import counted, factor_label, joined, sentence_case, settings_list
+from finevar.words.numbers import Row, duration, is_missing, level, number, p_equals, percent, significant
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Levels = Mapping[str, Mapping[str, float]]
+Labels = Mapping[str, str]
+
+NOT_YET = "No setting is recommended yet: a gate stops the analysis of the primary metric."
+EXCLUDED_FOR = {  # by reasons.Excluded
+    Excluded.DIVERGED: "runs diverged there",
+    Excluded.COLLAPSED: "runs collapsed there",
+    Excluded.WORSE_THAN_BASELINE: "significantly worse than the baseline",
+    Excluded.OUTSIDE_BAND: "not what the fitted surface predicts there",
+    Excluded.BEHIND: "further from the best than the smallest effect of interest",
+}
+EMPTIED_BY = {
+    Excluded.DIVERGED: "runs diverged at every setting that is as good as the best",
+    Excluded.COLLAPSED: "runs collapsed at every setting that is as good as the best",
+    Excluded.WORSE_THAN_BASELINE: "every setting as good as the best is significantly worse than the baseline",
+    Excluded.OUTSIDE_BAND: "the surfaces predict the means of no setting that is as good as the best",
+}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What the tables of these names hold, and the names in words of what is in them."""
+
+    ranking: Sequence[Row]
+    recommendation: Sequence[Row]
+    cautions: Sequence[Row]
+    next_runs: Sequence[Row]
+    levels: Levels  # by setting, of each factor
+    labels: Labels  # metrics in words
+
+    @classmethod
+    def of(
+        cls, tables: Mapping[str, pd.DataFrame], metrics: pd.DataFrame, factors: Sequence[str], labels: Labels
+    ) -> Advice:
+        """Read a study's tables; metrics: its runs."""
+        levels = metrics.drop_duplicates("point_id").set_index("point_id")[list(factors)].to_dict("index")
+        return cls(*(as_rows(tables[name]) for name in ADVICE), levels, labels)
+
+    @property
+    def best(self) -> Row | None:
+        """Return the row of the recommended setting, or None."""
+        return next((row for row in self.recommendation if row["role"] == "recommended"), None)
+
+    def count(self, role: str) -> int:
+        """Return how many settings have a role."""
+        return sum(row["role"] == role for row in self.recommendation)
+
+
+# What to use ----------------------------------------------------------------------------------------------------------
+
+
+def headline(advice: Advice) -> str:
+    """Say which setting to use and what was measured there, or why none is recommended."""
+    if advice.best is None:
+        return none_sentence(advice)
+    name, labels = advice.best["point_id"], advice.labels
+    own = {row["response"]: row for row in advice.ranking if row["point_id"] == name}
+    means = joined([f"{labels[metric]} {number(row['mean'])}" for metric, row in own.items() if metric in labels])
+    seeds = counted(int(own[advice.best["primary"]]["seeds"]), "seed")
+    return f"Use {settings_list(advice.levels[name])}: {means} (mean of {seeds})."
+
+
+def none_sentence(advice: Advice) -> str:
+    """Say why no setting is recommended."""
+    why = next((EMPTIED_BY[row["detail"]] for row in advice.cautions if row["code"] == Caution.EMPTIED), None)
+    return f"No setting is recommended: {why}." if why else NOT_YET
+
+
+def choice_sentence(advice: Advice) -> str:
+    """Say how many settings are as good in the primary metric, and what chose among them."""
+    best, tied = advice.best, advice.count("tied")
+    if best is None:
+        return ""
+    primary, smallest = advice.labels[best["primary"]], best["smallest_effect"]
+    if not tied:
+        return f"No other setting is as good in {primary}."
+    within = "" if is_missing(smallest) else f"within {significant(smallest)} of the best and "
+    decided = "training time" if best["decided_by"] == SECONDS else advice.labels[best["decided_by"]]
+    verb = "is" if tied == 1 else "are"
+    opening = f"{counted(tied, 'other setting')} {verb} as good in {primary} ({within}not significantly worse)"
+    return f"{opening}; {decided} decided."
+
+
+def sure_sentence(advice: Advice, confidence: float = 0.95) -> str:
+    """Say how many other settings are as good, and by how much the recommended one may miss the best."""
+    best = advice.best
+    if best is None:
+        return ""
+    return (
+        f"{choice_sentence(advice)} At {percent(confidence)} it is at most {regret_text(best['regret_bound'])} worse "
+        f"in {advice.labels[best['primary']]} than the best setting tried; expected regret "
+        f"{regret_text(best['expected_regret'])}."
+    )
+
+
+def role_text(row: Row, labels: Labels) -> str:
+    """Print what a setting is to the recommendation; row: of that table."""
+    if row["role"] != "excluded" or is_missing(row["reason_code"]):
+        return {"tied": "as good"}.get(row["role"], row["role"])
+    where = "" if is_missing(row["reason_response"]) else f"{labels.get(row['reason_response'], '')} "
+    return f"excluded: {where}{EXCLUDED_FOR[row['reason_code']]}"
+
+
+# What to check --------------------------------------------------------------------------------------------------------
+
+
+def caution_sentences(advice: Advice) -> list[str]:
+    """Return a sentence for each caution; of the metrics that lack fit, one."""
+    lacking = [row for row in advice.cautions if row["code"] == Caution.LACK_OF_FIT]
+    rest = [caution_sentence(row, advice) for row in advice.cautions if row["code"] != Caution.LACK_OF_FIT]
+    return [*rest, lack_sentence(lacking, advice.labels)] if lacking else rest
+
+
+def lack_sentence(rows: Sequence[Row], labels: Labels) -> str:
+    """Say of which metrics the surface's form is found not to fit."""
+    parts = [f"{labels[row['response']]} ({p_equals(row['p_value'])})" for row in rows]
+    return f"The surface does not fit {joined(parts)}: rely on measured means, not on predictions between settings."
+
+
+def caution_sentence(row: Row, advice: Advice) -> str:
+    """Say one thing to check before relying on the recommended setting."""
+    label = advice.labels.get(row["response"], "")
+    match row["code"]:
+        case Caution.EMPTIED:
+            return f"A demand was dropped, as it left no setting to recommend: {EMPTIED_BY[row['detail']]}."
+        case Caution.EDGE:
+            end = "highest" if row["detail"] == "high" else "lowest"
+            return (
+                f"{sentence_case(factor_label(row['factor']))} {level(row['level'])} is the {end} level tried: try "
+                f"{level(row['next_level'])} ({cost_text(row)})."
+            )
+        case Caution.MISSED:
+            found = f"measured {number(row['value'])}, predicted {number(row['limit'])}"
+            return f"The surface of {label} misses this setting: {found}."
+        case Caution.FEW_SEEDS:
+            return (
+                f"{counted(int(row['count']), 'seed')}: {level(row['limit'])} or more show what another seed changes."
+            )
+        case Caution.FEW_SENTENCES:
+            return (
+                f"{counted(int(row['count']), 'test sentence')} give {label} a standard error of "
+                f"{significant(row['value'])}, more than the smallest effect of interest ({significant(row['limit'])})."
+            )
+        case Caution.WORST_IN:
+            return f"Its {label}, {number(row['value'])}, is the worst of all {int(row['count'])} settings."
+        case Caution.WORSE_THAN_BASELINE_IN:
+            return f"Its {label}, {number(row['value'])}, is worse than the baseline's {number(row['limit'])}."
+    where = settings_list(advice.levels[row["detail"]])
+    return f"{int(row['count'])} of {counted(int(row['runs']), 'run')} failed at or next to it: {where}."
+
+
+# What to run next -----------------------------------------------------------------------------------------------------
+
+
+def next_sentences(advice: Advice) -> list[str]:
+    """Return a sentence for each thing to run next."""
+    return [next_sentence(row, advice.labels[row["response"]]) for row in advice.next_runs]
+
+
+def next_sentence(row: Row, label: str) -> str:
+    """Say what to run next, what it costs and what it would settle; label: the primary metric in words."""
+    cost, count = cost_text(row), len(str(row["point_ids"] or "").split())
+    match row["code"]:
+        case Next.EXTEND:
+            moved = f"{factor_label(row['factor'])} {level(row['level'])}"
+            return f"Extend the range to {moved} ({cost}): shows whether the best lies beyond the levels tried."
+        case Next.SEEDS:
+            more = counted(int(row["seeds"]), "more seed")
+            return f"{more} at the {count} best settings ({cost}): about what shows which is better in {label}."
+        case Next.SENTENCES:
+            asked = f"Evaluate on {int(row['sentences']):,} sentences"
+            return f"{asked} ({cost}): about what shows which of {count} settings is better in {label}."
+        case Next.CONFIRM:
+            return f"Confirm {count} settings with {int(row['seeds'])} new seeds ({cost}): free of the winner's curse."
+    return f"Or stop: no setting tried is better in {label} by more than the smallest effect of interest."
+
+
+def cost_text(row: Row) -> str:
+    """Print runs and time."""
+    return f"{counted(int(row['runs']), 'run')}, {duration(row['seconds'])} of training"

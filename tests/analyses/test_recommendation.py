@@ -1,0 +1,170 @@
+"""The rule that recommends a setting, case by case, and what it says to check and to run next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from test_failed_settings import fitted
+from test_regression import CODINGS, study
+
+from finevar.analyses.baselines import against_baseline_rows
+from finevar.analyses.cautions import next_level, recommend
+from finevar.analyses.recommendation import Fault, Standing, primary_of, recommendation_rows, stand
+from finevar.reasons import Caution, Excluded, Next, Primary
+from finevar.study.coding import Coding
+
+BAND, BASE = Fault(Excluded.OUTSIDE_BAND, "loss"), Fault(Excluded.WORSE_THAN_BASELINE, "loss")
+PRIMARY, DIVERGED = Fault(Excluded.WORSE_THAN_BASELINE, "accuracy"), Fault(Excluded.DIVERGED)
+
+
+def standing(faults: dict[str, list[Fault]] | None = None, **columns: list) -> Standing:
+    """Return four settings, of which the fourth is significantly worse; the second has the lowest loss."""
+    accuracy = {"mean": [0.90, 0.89, 0.89, 0.80], "worse": [False, False, False, True], "rank": [1, 2, 3, 4]}
+    accuracy["difference"] = [0.0, -0.01, -0.01, -0.1]
+    loss = {"mean": columns.get("loss", [0.4, 0.3, 0.35, 0.2])}
+    settings = pd.DataFrame({"seconds": columns.get("seconds", [4.0, 3.0, 2.0, 1.0])}, index=list("abcd"))
+    ranked = {name: pd.DataFrame(table, index=list("abcd")) for name, table in (("accuracy", accuracy), ("loss", loss))}
+    found = dict.fromkeys("abcd", ()) | (faults or {})
+    return Standing(SimpleNamespace(), settings, ranked, found, "accuracy", Primary.DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("faults", "expected", "overlooked"),
+    [
+        ({}, "b", None),
+        ({"b": [DIVERGED]}, "c", None),
+        ({"b": [BAND]}, "c", None),
+        ({"b": [BASE], "c": [Fault(Excluded.BEHIND, "accuracy")]}, "a", None),
+        ({"a": [BAND], "b": [BAND], "c": [BASE]}, "b", Excluded.OUTSIDE_BAND),
+        ({"a": [BASE], "b": [BASE, BAND], "c": [DIVERGED]}, "b", Excluded.WORSE_THAN_BASELINE),
+        ({"a": [PRIMARY], "b": [PRIMARY], "c": [DIVERGED]}, None, Excluded.WORSE_THAN_BASELINE),
+        ({"a": [DIVERGED], "b": [DIVERGED], "c": [DIVERGED]}, None, Excluded.DIVERGED),
+        ({"d": [DIVERGED]}, "b", None),
+    ],
+    ids=["loss", "diverged", "band", "behind", "no band left", "no baseline left", "worse", "failed", "elsewhere"],
+)
+def test_faults_exclude_and_the_least_is_overlooked_where_nothing_is_left(faults, expected, overlooked):
+    found = standing(faults)
+    assert found.recommended == expected
+    assert found.candidates[1] == overlooked
+
+
+def test_metrics_decide_in_order_and_then_the_time():
+    assert standing().decided_by == "loss"
+    alike = standing(loss=[0.3, 0.3, 0.3, 0.2])
+    assert (alike.recommended, alike.decided_by) == ("a", "accuracy")
+    alike.ranked["accuracy"].loc["b", "mean"] = alike.ranked["accuracy"].loc["c", "mean"] = 0.9
+    again = standing(loss=[0.3, 0.3, 0.3, 0.2])
+    again.ranked["accuracy"]["mean"] = 0.9
+    assert (again.recommended, again.decided_by) == ("c", "seconds")
+    alone = standing({"b": [DIVERGED], "c": [DIVERGED]})
+    assert (alone.recommended, alone.decided_by) == ("a", "accuracy")
+
+
+@pytest.mark.parametrize(
+    ("primary", "responses", "rarest", "expected"),
+    [
+        (None, ["f1", "accuracy"], 0.4, ("accuracy", Primary.DEFAULT)),
+        (None, ["accuracy", "f1"], 0.19, ("f1", Primary.RARE_CLASS)),
+        (None, ["accuracy"], 0.19, ("accuracy", Primary.DEFAULT)),
+        (None, ["mcc", "loss"], None, ("mcc", Primary.DEFAULT)),
+        ("loss", ["accuracy", "loss"], 0.1, ("loss", Primary.CHOSEN)),
+    ],
+)
+def test_the_primary_metric_is_the_configs_or_follows_from_the_data(primary, responses, rarest, expected):
+    assert primary_of(SimpleNamespace(primary=primary, responses=responses), rarest) == expected
+
+
+@pytest.mark.parametrize(
+    ("factor", "levels", "scale", "level", "expected"),
+    [
+        ("learning_rate", (1e-5, 1e-4), "log2", 1e-4, 1e-3),
+        ("batch_size", (16, 32, 64), "log2", 16, 8),
+        ("batch_size", (16, 32, 64), "log2", 32, None),
+        ("epochs", (1, 2, 3), "identity", 3, 4),
+        ("epochs", (1, 2, 3), "identity", 1, None),
+        ("dropout", (0.0, 0.1), "identity", 0.0, None),
+    ],
+)
+def test_a_level_beyond_the_range_keeps_its_step_and_the_settings_bounds(factor, levels, scale, level, expected):
+    found = next_level(factor, Coding(levels, scale), level)
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+@pytest.fixture(scope="module")
+def runs() -> pd.DataFrame:
+    """Return runs of which the loss is lowest at the lowest rate and the fewest epochs, at every batch size."""
+    return study(seeds=4, noise=0.002).assign(train_seconds=10.0, eval_examples=400, f1_average="binary")
+
+
+def advised(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    found = fitted(runs, "loss", "accuracy")
+    tables = recommend(found, found.rows(against_baseline_rows), [], rarest=None)
+    return {name: pd.DataFrame(rows) for name, rows in tables.items()}
+
+
+def of_code(table: pd.DataFrame, code: str) -> pd.DataFrame:
+    return table[table["code"] == code]
+
+
+def test_the_tables_agree_and_name_the_edge(runs):
+    tables = advised(runs)
+    roles = tables["recommendation"].set_index("point_id")
+    best = tables["recommendation"].iloc[0]
+    assert best["role"] == "recommended"
+    assert (roles["role"] == "recommended").sum() == 1
+    assert set(roles["primary"]) == {"accuracy"}
+    candidates = roles.index[roles["role"].isin(["recommended", "tied"])]
+    losses = runs.groupby("point_id")["loss"].mean()
+    assert best["point_id"] == losses[candidates].idxmin()
+    at = runs.drop_duplicates("point_id").set_index("point_id").loc[best["point_id"]]
+    edges = of_code(tables["cautions"], Caution.EDGE)
+    ends = [name for name, coding in CODINGS.items() if at[name] in (min(coding.levels), max(coding.levels))]
+    assert set(edges["factor"]) == set(ends) - {"epochs" if at["epochs"] == 1 else ""}
+    extend = of_code(tables["next_runs"], Next.EXTEND)
+    assert set(extend["factor"]) == set(edges["factor"])
+    assert (extend["runs"] == 4).all()
+    assert extend["seconds"].tolist() == pytest.approx([40.0] * len(extend))
+
+
+def test_failed_runs_next_to_the_recommended_setting_are_named(runs):
+    best = advised(runs)["recommendation"].iloc[0]["point_id"]
+    levels = runs.drop_duplicates("point_id").set_index("point_id")[list(CODINGS)]
+    near = levels.drop(best).sub(levels.loc[best]).abs().sum(axis=1).idxmin()
+    broken = runs.copy()
+    broken.loc[(runs["point_id"] == near) & (runs["seed"] == 1), "status"] = "diverged"
+    tables = advised(broken)
+    row = tables["recommendation"].set_index("point_id").loc[near]
+    assert (row["role"], row["reason_code"]) == ("excluded", Excluded.DIVERGED)
+    assert near in set(of_code(tables["cautions"], Caution.FAILED_NEAR)["detail"])
+
+
+def test_a_setting_without_any_run_left_has_no_mean(runs):
+    broken = runs.copy()
+    lost = runs["point_id"].iloc[0]
+    broken.loc[runs["point_id"] == lost, "status"] = "collapsed"
+    tables = advised(broken)
+    assert tables["recommendation"].set_index("point_id").loc[lost, "reason_code"] == Excluded.COLLAPSED
+    assert tables["ranking"].set_index("point_id").loc[lost, "mean"].isna().all()
+
+
+def test_fewer_than_four_seeds_are_a_caution(runs):
+    few = advised(runs[runs["seed"] < 2].reset_index(drop=True))["cautions"]
+    assert few.set_index("code").loc[Caution.FEW_SEEDS, "count"] == 2
+
+
+def test_found_models_recommend_nothing(runs):
+    found = fitted(runs, "loss", "accuracy")
+    models = replace(found, metrics=found.metrics.assign(owner="someone"))
+    assert not any(recommend(models, found.rows(against_baseline_rows), [], rarest=None).values())
+
+
+def test_where_the_baseline_is_better_nothing_is_recommended(runs):
+    found = fitted(runs.assign(baseline_accuracy=0.99), "loss", "accuracy")
+    judged = stand(found, found.rows(against_baseline_rows), rarest=None)
+    assert judged.recommended is None
+    assert judged.candidates[1] == Excluded.WORSE_THAN_BASELINE
+    assert "recommended" not in {row["role"] for row in recommendation_rows(judged)}
