@@ -146,11 +146,11 @@ def classes_table(classes: pd.DataFrame) -> Table:
         spread = "" if is_missing(row[f"{name}_sd"]) else f" {PLUS_MINUS} {number(row[f'{name}_sd'], 3)}"
         return cell(f"{number(row[name], 3)}{spread}", note=f"baseline {number(frozen[name][row['label']], 3)}")
 
-    shown = [*columns(str, label_name="Class"), *columns(whole, support="Sentences#")]
+    shown = [("Class", lambda row: cell(row["label_name"], note=counted(row["support"], "sentence")))]
     titles = {"precision": "Precision#", "recall": "Recall#", "f1": "F1#"}
     shown += [(title, partial(score, name=name)) for name, title in titles.items()]
     reasons = "; ".join(classes["reason"].dropna().unique())
-    caption = "Scores by class at the recommended setting, mean and SD over its runs."
+    caption = f"By class, mean {PLUS_MINUS} SD of the recommended setting's runs."
     return listed(f"{caption}{f' Of some, {reasons}.' if reasons else ''}", chosen(classes, role="run"), shown)
 
 
@@ -167,7 +167,11 @@ def sentences_tables(own: Mapping[str, pd.DataFrame]) -> Iterator[Table]:
         at = counts[(counts["point_id"] == ALL) == (kind != BROKEN)].iloc[0]
         some = f"first {len(rows):,} of " if len(rows) < at[kind] else ""
         caption = f"{title.format(runs=whole(at['runs']))} ({some}{counted(int(at[kind]), 'sentence')})"
-        shown = columns(str, text="Sentence", label_name="Label", predicted_name="Taken for")
-        shown += columns(partial(number, decimals=2), probability="Its mean probability#")
+        shown = [("Sentence", sentence_cell), *columns(partial(number, decimals=2), probability="Mean probability#")]
         shown += columns(lambda share: f"{100 * share:.0f} %", share_wrong="Runs wrong#")
         yield listed(caption, rows, shown)
+
+
+def sentence_cell(row: Row) -> Cell:
+    """Return a cell with a sentence and, below it, its class and the wrong one."""
+    return cell(row["text"], note=f"{row['label_name']}, taken for {row['predicted_name']}")
