@@ -33,10 +33,11 @@ except InputError as error:
 STARTED = time.time()
 TRAINS = not is_found(STUDY.config)
 NAME, FOLDER = STUDY.config["study"], paths.place("study", study=STUDY.config["study"])
+BESIDE_ANALYSES = ("show_sentences", "evaluate_each_epoch")  # keys that change no fit
 ANALYSED = {
     "factors": STUDY.config["sweep"]["factors"],
     "baseline": baseline_levels(STUDY.config),
-    "analysis": {key: part for key, part in STUDY.config["analysis"].items() if key != "show_sentences"},
+    "analysis": {key: part for key, part in STUDY.config["analysis"].items() if key not in BESIDE_ANALYSES},
 }
 SHOWS_SENTENCES = STUDY.config["analysis"]["show_sentences"]
 KINDS = kinds_of(factors=len(ANALYSED["factors"]), found=not TRAINS)  # the study's figures
