@@ -10,6 +10,7 @@ import pandas as pd
 
 import report_fixtures as fx
 from finevar import metrics as scores
+from finevar.analyses.errors import Corpus
 from finevar.analyses.fits import FittedStudy, fit_study
 from finevar.analyses.predictions import compare_predictions
 from finevar.columns import PREDICTIONS
@@ -94,4 +95,7 @@ def explored_study(
     metrics, files, root = write_study(folder, study=study, seeds=seeds)
     found = FittedStudy.of(metrics, fx.plan_of(study, list(fx.CENTRE)))
     tables = {"metrics": metrics, "learning_curves": fx.simulate_curves(metrics)} | fx.as_read(fit_study(found))
-    return fx.explore(tables, study) | fx.as_read(compare_predictions(found, files, root))
+    texts = {f"{number:016x}": f"Sentence {number} of the simulated ones." for number in range(SENTENCES)}
+    known = {"amazon": Corpus(("negative", "positive"), texts)}
+    compared = compare_predictions(found, files, root, corpora=known, shown=3)
+    return fx.explore(tables, study) | fx.as_read(compared)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from finevar.analyses.cautions import recommend
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Plan, fit_study, stopped_fit
+from finevar.analyses.predictions import TABLES_OF_PREDICTIONS
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
@@ -46,7 +47,6 @@ OTHER_LEVELS = {
     "dropout": [0.0, 0.1, 0.2],
     "train_examples": [200, 400, 800],
 }
-PREDICTED = ("calibration", "calibration_effects", "reliability", "paired", "paired_points")  # need predictions
 CENTRE = {"accuracy": 0.86, "f1": 0.88, "loss": 0.40}
 NOISE = {"accuracy": 0.004, "f1": 0.004, "loss": 0.012}
 TRUE = {  # coded coefficients that the runs are simulated from
@@ -98,7 +98,7 @@ def explore(
     fitted = fits.loc[fits["gate"].isna() & (fits["framework"] == "absolute"), "response"]
     plan = plan_of(study or FACTORS, list(fitted), order)
     found = FittedStudy.of(tables["metrics"], plan)
-    rows: dict[str, Any] = {name: [] for name in (*PREDICTED, "claims")}
+    rows: dict[str, Any] = {name: [] for name in (*TABLES_OF_PREDICTIONS, "claims")}
     for part in (check_study, explore_study, compare_study, tradeoff_rows, failure_rows, tuning_rows):
         rows |= part(found)
     rows |= recommend(found, rows["against_baseline"], rows["checks"], rarest=None)

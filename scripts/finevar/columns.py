@@ -89,6 +89,7 @@ TRAINING = pa.schema(
     | of(int, "tokens", "micro_batches")
     | of(float, "seconds")
 )
+EPOCHS = pa.schema(of(int, "epoch") | of(float, "loss", "accuracy", "seconds") | of(str, "reason"))
 PREDICTIONS = pa.schema(
     of(str, "example_id") | of(int, "label") | {"logits": pa.list_(pa.float32())} | of(float, "loss")
 )

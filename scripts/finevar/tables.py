@@ -154,6 +154,20 @@ TABLES = {
     "paired_points": analysed("predictions",
         dataset=str, point_id=str, response=str, sentences=int, seeds=int, estimate=float, **INTERVAL, **SIMULTANEOUS,
         probability=float, probability_low=float, probability_high=float, reason=str),
+    "confusion": analysed("predictions",
+        role=str, dataset=str, point_id=str, runs=int, label=int, predicted=int,  # no row for a pair that never occurs
+        label_name=str, predicted_name=str, count=float,  # sentences, mean over runs
+        share=float),  # of the true class
+    "classes": analysed("predictions",
+        role=str, dataset=str, point_id=str, runs=int, label=int, label_name=str, support=int, precision=float,
+        precision_sd=float, recall=float, recall_sd=float, f1=float, f1_sd=float, reason=str),
+    "sentence_counts": analysed("predictions",
+        dataset=str, point_id=str,  # "" is all settings together
+        runs=int, sentences=int, wrong_in_all=int, contested=int, broken=int, mended=int),
+    "sentences": analysed("",
+        dataset=str, kind=str, point_id=str, example_id=str, text=str, label=int, predicted=int,  # wrongly, by most
+        label_name=str, predicted_name=str, probability=float,  # of the predicted class, mean over runs
+        share_wrong=float),  # of the runs
     "found_gates": table("aggregate_cards", "found_gates", found_only=True,
         gate=str, verdict=str,  # passed, noted, set aside, or stopped
         cards=int,  # looked at

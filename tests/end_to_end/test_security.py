@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from test_report import figures, render
@@ -22,11 +23,13 @@ from test_worker import folder as warm_folder  # noqa: F401  a fixture
 from test_worker import fork_of, pause
 
 from finevar import ROOT
+from finevar.analyses.errors import Corpus, error_rows
 from finevar.data.encoding import encode
 from finevar.errors import InputError
 from finevar.jobs import worker as warm
 from finevar.models.checkpoint import load_model
 from finevar.models.fetch import fetch_model, find_model
+from finevar.results.predictions import Predictions
 from finevar.tables import TABLES
 from report_fixtures import CENTRE, explore, facts, fitting, simulate
 from tiny import make_model
@@ -227,6 +230,11 @@ def with_text(text: str) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     claim = {"name": text, "statement": text, "source": text, "reason": text, "verdict": "undecided"}
     claim |= {"response": "loss", "framework": "absolute", "term": "epochs", "finding": "effect"}
     tables["claims"] = fitting(TABLES["claims"].schema, [claim])
+    point = str(tables["recommendations"]["point_id"].iloc[0])
+    models = pd.DataFrame({"role": ["baseline", "run"], "dataset": text, "point_id": ["baseline", point]})
+    wrong = Predictions(np.array(["id"]), np.array([0]), np.array([[[1, 0]], [[0, 1]]], np.float32))
+    errors = error_rows(models, {text: wrong}, {text: Corpus((text, "b"), {"id": text})}, shown=1)
+    tables |= {name: fitting(TABLES[name].schema, rows) for name, rows in errors.items()}
     lost = tables["metrics"]["status"] != "ok"
     tables["metrics"].loc[lost, "reason"] = text
     for column in ("device", "python", "torch", "engine", "dtype_used"):

@@ -63,6 +63,7 @@ SECTIONS = [
     "surfaces",
     "optimum",
     "tradeoffs",
+    "errors",
     "calibration",
     "variability",
     "tuning",

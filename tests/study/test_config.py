@@ -85,7 +85,7 @@ def test_defaults_are_filled_in(raw_config):
     config = read_config(raw_config)
     assert config["sweep"]["design"] == {"kind": "full_factorial", "include_baseline": True}
     expected = {"responses": ["accuracy", "f1", "loss"], "model": "quadratic", "confidence": 0.95, "claims": []}
-    expected |= {"smallest_effect": {}}
+    expected |= {"smallest_effect": {}, "show_sentences": True, "evaluate_each_epoch": False}
     assert config["analysis"] == expected | {"tradeoffs": {"responses": None, "weights": {}}}
     assert config["keep_weights"] == "none"
     assert config["baseline"]["seed"] == 0

@@ -33,6 +33,8 @@ rule analyse_study:
         effects="results/{study}/analysis/effects.parquet",
         predictions=get_predictions,
         baselines=get_baseline_predictions(),
+        facts=get_evaluated("dataset.json"),
+        examples=get_evaluated("eval.parquet") if SHOWS_SENTENCES else [],
     output:
         **analysis_files(tables_of("analyse_study", found=not TRAINS)),
         csv=get_csv_files("analyse_study"),
@@ -42,6 +44,7 @@ rule analyse_study:
         "results/benchmarks/analyse_study/{study}.tsv"
     params:
         **ANALYSED,
+        sentences=SHOWS_SENTENCES,
         cards=STUDY.config.get("cards"),
         beside=STUDY.config.get("beside"),
         engine=[ENGINES["regression"], ENGINES["cards"]],

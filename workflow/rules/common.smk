@@ -33,11 +33,13 @@ except InputError as error:
 STARTED = time.time()
 TRAINS = not is_found(STUDY.config)
 NAME, FOLDER = STUDY.config["study"], paths.place("study", study=STUDY.config["study"])
+BESIDE_ANALYSES = ("show_sentences", "evaluate_each_epoch")  # keys that change no fit
 ANALYSED = {
     "factors": STUDY.config["sweep"]["factors"],
     "baseline": baseline_levels(STUDY.config),
-    "analysis": STUDY.config["analysis"],
+    "analysis": {key: part for key, part in STUDY.config["analysis"].items() if key not in BESIDE_ANALYSES},
 }
+SHOWS_SENTENCES = STUDY.config["analysis"]["show_sentences"]
 KINDS = kinds_of(factors=len(ANALYSED["factors"]), found=not TRAINS)  # the study's figures
 RESULTS_CONFIG = {key: part for key, part in STUDY.config.items() if key not in ("keep_weights", "gpus_per_run")}
 
@@ -129,6 +131,11 @@ def get_local_file(key):
 def get_prepared(name, file):
     """Return a prepared file of a data set, by its name."""
     return paths.place("data", data=STUDY.dataset_ids[name]) / file
+
+
+def get_evaluated(file):
+    """Return one prepared file of every data set of the sweep; models that were found have none."""
+    return [get_prepared(name, file) for name in STUDY.config["sweep"]["datasets"]] if TRAINS else []
 
 
 def get_encoded(name, part):

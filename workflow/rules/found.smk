@@ -57,7 +57,7 @@ rule aggregate_cards:
     params:
         cards=STUDY.config["cards"],
         factors=STUDY.config["sweep"]["factors"],
-        analysis=STUDY.config["analysis"],
+        analysis=ANALYSED["analysis"],
         baseline=STUDY.config["baseline"],
         engine=ENGINES["cards"],
     conda:

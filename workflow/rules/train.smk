@@ -47,8 +47,9 @@ rule finetune_run:
     threads: 1
     resources:
         gpu=STUDY.config["gpus_per_run"],
-        # A resource, since an edit of one reruns nothing.
+        # Resources, since an edit of one reruns nothing.
         keep_weights=int(STUDY.config["keep_weights"] == "all"),
+        evaluate_each_epoch=int(STUDY.config["analysis"]["evaluate_each_epoch"]),
     conda:
         "../../envs/finetune.yaml"
     script:

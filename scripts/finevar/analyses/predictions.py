@@ -1,30 +1,43 @@
-"""What follows from the runs' predictions, as tidy rows: calibration, and runs against the baseline by sentence."""
+"""What follows from the runs' predictions, as tidy rows: calibration, errors, and runs against the baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from finevar.analyses.calibration import calibration_effect_rows, calibration_rows, reliability_rows
+from finevar.analyses.errors import Corpus, error_rows
 from finevar.analyses.fits import FittedStudy
 from finevar.analyses.paired import COMPARED, paired_point_rows, paired_rows
 from finevar.results.predictions import read_predictions, run_file
 from finevar.study.paths import RUNS
 from finevar.tables import TABLES, Rows, are_found
 
+NO_CORPORA: Mapping[str, Corpus] = {}
+TABLES_OF_PREDICTIONS = (
+    "calibration", "calibration_effects", "reliability", "paired", "paired_points",
+    "confusion", "classes", "sentence_counts", "sentences",
+)  # fmt: skip
+
 
 def compare_predictions(
-    study: FittedStudy, baselines: Sequence[str | Path], root: str | Path = RUNS
+    study: FittedStudy,
+    baselines: Sequence[str | Path],
+    root: str | Path = RUNS,
+    *,
+    corpora: Mapping[str, Corpus] = NO_CORPORA,
+    shown: int = 0,
 ) -> dict[str, Rows]:
-    """Return rows of the tables calibration, calibration_effects, reliability, paired and paired_points.
+    """Return rows of TABLES_OF_PREDICTIONS.
 
     Runs that finished have predictions below `root`. baselines: the baseline's predictions, a file a data set in a
-    folder of its name. Models that were found have none, nor rows.
+    folder of its name. corpora: what is known of the sentences, by data set. shown: the most sentences of a kind that
+    are listed. Models that were found have no predictions, nor rows.
     """
     if are_found(study.metrics):
-        return {name: [] for name in ("calibration", "calibration_effects", "reliability", "paired", "paired_points")}
+        return {name: [] for name in TABLES_OF_PREDICTIONS}
     models = models_of(study.metrics, baselines, root)
     found = {
         str(dataset): read_predictions(who["path"].tolist()) for dataset, who in models.groupby("dataset", sort=False)
@@ -37,7 +50,7 @@ def compare_predictions(
         "reliability": reliability_rows(parts, found, study.plan.confidence),
         "paired": paired_rows(models, found),
         "paired_points": paired_point_rows(models, found, study.of_responses(COMPARED)),
-    }
+    } | error_rows(models, found, corpora, shown)
 
 
 def models_of(metrics: pd.DataFrame, baselines: Sequence[str | Path], root: str | Path) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from finevar.analyses.cautions import recommend
 from finevar.analyses.claims import judge_claims
+from finevar.analyses.errors import SHOWN, Corpus
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Outcomes, Plan, fit_study, no_outcomes
 from finevar.analyses.predictions import compare_predictions
@@ -19,11 +20,13 @@ from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
 from finevar.analyses.variability import variability_rows
+from finevar.columns import EXAMPLES
 from finevar.commands.found_jobs import compare_pooling, compare_studies
+from finevar.files import read_facts
 from finevar.jobs.forks import in_forks
 from finevar.jobs.log import FOUND, LOGGER, Job
 from finevar.metrics import ON_CARDS, RESPONSES
-from finevar.parquet import write_table
+from finevar.parquet import read_table, write_table
 from finevar.reasons import FAILED, OK
 from finevar.results import aggregation
 from finevar.results.predictions import contributions_of, example_contributions, read_predictions, read_runs
@@ -116,10 +119,28 @@ def claims(study: FittedStudy) -> dict[str, Rows]:
 ANALYSES = (check_study, explore_study, compare_study, tuning_rows, variability, tradeoff_rows, claims, failure_rows)
 
 
+def read_corpora(job: Job) -> dict[str, Corpus]:
+    """Return what is known of the test sentences of each data set; their texts only where these are to be shown."""
+    names = [Path(path).parts[-2] for path in job.input.baselines]
+    classes = [read_facts(path)["classes"] for path in job.input.facts]
+    examples = [read_table(path, EXAMPLES) for path in job.input.examples]
+    texts = [
+        dict(zip(*(table[name].to_pylist() for name in ("example_id", "text")), strict=True)) for table in examples
+    ]
+    known = zip(names, classes, texts or [{}] * len(names), strict=True)
+    return {name: Corpus(*parts) for name, *parts in known}
+
+
+def most_shown(choice: bool | int) -> int:
+    """Return how many sentences of a kind are shown, as analysis.show_sentences says."""
+    return SHOWN * choice if isinstance(choice, bool) else choice
+
+
 def analyse_study(job: Job) -> None:
     """Make every analysis table that the fits are not, several analyses at once."""
     study = replace(fitted_study(job), judged=as_rows(read_analysis(job.input.effects)))
-    calls = [partial(compare_predictions, study, job.input.baselines)]
+    corpora, shown = read_corpora(job), most_shown(job.params.sentences)
+    calls = [partial(compare_predictions, study, job.input.baselines, corpora=corpora, shown=shown)]
     calls += [partial(analysis, study) for analysis in ANALYSES]
     if are_found(study.metrics):
         calls += [partial(compare_pooling, job)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,10 +178,18 @@ def evaluate_model(
 
 
 def predict(forward: Forward, family: Family, examples: Encoded, max_length: int, device: str) -> np.ndarray:
+    """Return logits, float32 [examples, classes]; end the process where no batch is done for too long."""
+    with ending_if_stalled("batch") as progressed:
+        return predict_batches(forward, family, examples, max_length, device, progressed)
+
+
+def predict_batches(
+    forward: Forward, family: Family, examples: Encoded, max_length: int, device: str, progressed: Callable[[], None]
+) -> np.ndarray:
     """Return logits, float32 [examples, classes]; sentences of like length go through the model together."""
     by_length = np.argsort(np.diff(examples.offsets), kind="stable")
     logits = []
-    with torch.inference_mode(), ending_if_stalled("batch") as progressed:
+    with torch.inference_mode():
         for numbers in np.array_split(by_length, max(1, round(len(examples) / BATCH))):
             sentences = [examples.sentence(number, max_length) for number in numbers]
             logits.append(forward(family.batch(sentences).to(device), None).cpu().numpy())

@@ -1,7 +1,7 @@
 """What the report's tables are made of: cells, and columns that print tidy rows.
 
 A table is {"caption", "columns": [{"title", "kind"}], "rows": [[cell, ...]]}; the first cell heads its row. A cell is
-{"text", "verdict", "note"}; kind is "text" or "number".
+{"text", "verdict", "note", "shade"}; kind is "text" or "number".
 """
 
 from __future__ import annotations
@@ -64,9 +64,12 @@ def as_cell(value: Any) -> Cell:
     return value if isinstance(value, dict) else cell("" if is_missing(value) else str(value))
 
 
-def cell(text: str, *, verdict: str | None = None, note: Any = "") -> Cell:
-    """Return a cell; its verdict is drawn as a mark before the text, its note in smaller type below."""
-    return {"text": text, "verdict": verdict, "note": "" if is_missing(note) else str(note)}
+def cell(text: str, *, verdict: str | None = None, note: Any = "", shade: float | None = None) -> Cell:
+    """Return a cell; its verdict is drawn as a mark before the text, its note in smaller type below.
+
+    shade: how strongly its ground is coloured, 0 to 1.
+    """
+    return {"text": text, "verdict": verdict, "note": "" if is_missing(note) else str(note), "shade": shade}
 
 
 def ranged(row: Row, name: str = "estimate", ends: str = "ci", *, sign: bool = True) -> Cell:

@@ -34,14 +34,19 @@ def group(
     figures: Iterable[str] = (),
     tables: Iterable[Table] = (),
     folded: Iterable[Table] = (),
+    beside: Iterable[Table] = (),
 ) -> Group:
-    """Return a part of a section; empty sentences are left out, and folded tables open on a click."""
+    """Return a part of a section; empty sentences are left out, folded tables open on a click.
+
+    beside: small tables, which stand side by side where there is room.
+    """
     return {
         "title": title,
         "sentences": [sentence(text) if isinstance(text, str) else text for text in sentences if text],
         "figures": list(figures),
         "tables": list(tables),
         "folded": list(folded),
+        "beside": list(beside),
     }
 
 

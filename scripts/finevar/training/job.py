@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finevar import ENGINES
-from finevar.columns import TRAINING
+from finevar.columns import EPOCHS, TRAINING
 from finevar.data.encoding import encoded_sha256, load_encoded
 from finevar.evaluation.evaluation import evaluation_identity
 from finevar.files import read_facts, write_facts
@@ -29,8 +29,10 @@ class TrainingJob:
     """The files of a training and how it trains.
 
     In: folder of the starting model, encoded training examples, the data set's facts; perhaps, as `begin`, the state of
-    a shorter run to go on from, and, where weights are not kept, the encoded evaluation examples. Out: folder of the
-    trained model, Parquet of steps, JSON summary; perhaps the state at the end.
+    a shorter run to go on from, and the encoded evaluation examples, which a finished training without weights is
+    known by, and which the model is evaluated on after each epoch where that is asked for. Out: folder of the trained
+    model, Parquet of steps, JSON summary; perhaps the state at the end, and, unknown to Snakemake as no result rests on
+    it, epochs.parquet.
     """
 
     start: str
@@ -48,6 +50,7 @@ class TrainingJob:
     micro_batches: int = 1
     weights_kept: bool = True
     evaluation: str | None = None
+    evaluated_each_epoch: bool = False
 
     @property
     def folder(self) -> Path:
@@ -70,6 +73,7 @@ class TrainingJob:
             threads=self.threads,
             name=self.name,
             micro_batches=self.micro_batches,
+            evaluation=load_encoded(self.evaluation) if self.evaluated_each_epoch else None,
         )
 
 
@@ -96,6 +100,10 @@ def train_files(**arguments: Any) -> dict[str, Any]:
         trained = train_model(job.plan(data["classes"]), begin=begin, after_step=saver.save_if_due)
         save_trained(trained, Path(job.model), start=Path(job.start), classes=data["classes"])
         write_rows(trained.steps, job.training, TRAINING)
+        if trained.epochs:
+            write_rows(trained.epochs, job.folder / "epochs.parquet", EPOCHS)
+        else:  # an earlier training's
+            (job.folder / "epochs.parquet").unlink(missing_ok=True)
         if job.state:
             save_state(trained.state, job.state, shorter)
         written = trained.summary | {"model_sha256": identity["weights"], **provenance()}

@@ -18,6 +18,7 @@ from finevar.models.family import Weights
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
 from finevar.models.randomness import generator
 from finevar.models.vocabulary import compact, expand
+from finevar.training.epochs import EpochEvaluation, complete_rows, seconds_of
 from finevar.training.padded import PaddedSteps
 from finevar.training.progress import progress_bar
 from finevar.training.schedule import epoch_batches, schedule_factor
@@ -33,7 +34,7 @@ class Plan:
     """A training as it is asked for.
 
     start: the folder of the model that it begins with. micro_batches: parts that a step's batch is worked in at first;
-    more where memory runs out. name: what a terminal shows.
+    more where memory runs out. name: what a terminal shows. evaluation: examples to evaluate on after each epoch.
     """
 
     start: Path
@@ -44,14 +45,19 @@ class Plan:
     threads: int
     name: str
     micro_batches: int = 1
+    evaluation: Encoded | None = None
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gives: weights, or None where it diverged; a row per step; a summary; the state at its end."""
+    """What a training gives: weights, or None where it diverged; a row per step; a summary; the state at its end.
+
+    epochs: a row for each epoch that has ended, where the plan has examples for its evaluation.
+    """
 
     weights: Weights | None
     steps: list[dict[str, Any]]
+    epochs: list[dict[str, Any]]
     summary: dict[str, Any]
     state: State
 
@@ -71,14 +77,20 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
     check_parts(plan.micro_batches, settings["batch_size"])
     head = checkpoint.fit_head(full, family, checkpoint.own_labels(plan.start), plan.classes, plan.seed)
     dtype = choose_dtype(settings["dtype"], device)
-    weights, family, examples, words = compact(full, family.with_dropout(settings["dropout"]), examples)
-    course = Course(family, examples, settings, plan.seed, dtype)
+    weights, fewer, examples, words = compact(full, family.with_dropout(settings["dropout"]), examples)
+    course = Course(fewer, examples, settings, plan.seed, dtype)
     state = state_to_go_on_from(begin, weights, course).to(device)
-    earlier = state.rows[-1]["seconds"] if state.rows else 0
-    reason = fine_tune(course, state, name=plan.name, micro_batches=plan.micro_batches, after_step=after_step)
-    rates = [row["learning_rate"] for row in state.rows] if family.embedding in state.moments.first else []
-    shrunk = math.prod(1 - rate * settings["weight_decay"] for rate in rates)  # Loshchilov and Hutter 2019
-    weights = expand(state.weights, full, words, embedding=family.embedding, shrunk=shrunk)
+    earlier = (state.rows[-1]["seconds"] if state.rows else 0) + seconds_of(state.epochs)
+
+    def whole() -> Weights:
+        """Return the weights as they are, with a row for every word."""
+        rates = [row["learning_rate"] for row in state.rows] if family.embedding in state.moments.first else []
+        shrunk = math.prod(1 - rate * settings["weight_decay"] for rate in rates)  # Loshchilov and Hutter 2019
+        return expand(state.weights, full, words, embedding=family.embedding, shrunk=shrunk)
+
+    evaluation = plan.evaluation and EpochEvaluation(family, plan.evaluation, settings["max_length"], dtype, whole)
+    reason = fine_tune(course, state, plan, evaluation=evaluation, after_step=after_step)
+    weights = whole()
     summary = {
         "status": "diverged" if reason else "ok",
         "reason": reason,
@@ -88,29 +100,39 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
         "steps_of_shorter_run": state.taken_over,
         "tokens": sum(row["tokens"] for row in state.rows),
         "micro_batches": max(row["micro_batches"] for row in state.rows),
-        "train_seconds": time.monotonic() - started + earlier,
+        "train_seconds": time.monotonic() - started + earlier - seconds_of(state.epochs),
         "train_peak_memory_mb": peak_memory_mb(),
         **machine_facts(plan.threads, dtype),
     }
-    return Trained(None if reason else weights, state.rows, summary, replace(state, draws=None))
+    ended = (len(state.rows) - bool(reason)) // steps_an_epoch(course)
+    epochs = complete_rows(state.epochs, ended) if evaluation else []
+    return Trained(None if reason else weights, state.rows, epochs, summary, replace(state, draws=None))
+
+
+def steps_an_epoch(course: Course) -> int:
+    """Return the steps of an epoch."""
+    return math.ceil(len(course.examples) / course.settings["batch_size"])
 
 
 def fine_tune(
-    course: Course, state: State, *, name: str, micro_batches: int, after_step: AfterStep | None
+    course: Course, state: State, plan: Plan, *, evaluation: EpochEvaluation | None, after_step: AfterStep | None
 ) -> str | None:
     """Train from a state to the end, in place; return the reason where it diverged."""
     rows, settings, size = state.rows, course.settings, course.settings["batch_size"]
     if rows and (reason := divergence(rows[-1])):
         return reason
-    per_epoch = math.ceil(len(course.examples) / size)
+    per_epoch = steps_an_epoch(course)
     total = per_epoch * settings["epochs"]
-    parts = max(micro_batches, rows[-1]["micro_batches"] if rows else 1)
+    parts = max(plan.micro_batches, rows[-1]["micro_batches"] if rows else 1)
     padded = pads(state.device) and parts == 1  # a batch that needed more parts before is laid end to end
     steps: Steps = PaddedSteps(course, state) if padded else FlatSteps(course, state, parts)
-    started = time.monotonic() - (rows[-1]["seconds"] if rows else 0)  # an earlier attempt's seconds count
-    with progress_bar(name, total, len(rows)) as bar, ending_if_stalled("training step") as progressed:
+    # An earlier attempt's seconds count, those of evaluations do not.
+    started = time.monotonic() - (rows[-1]["seconds"] if rows else 0) - seconds_of(state.epochs)
+    with progress_bar(plan.name, total, len(rows)) as bar, ending_if_stalled("training step") as progressed:
         for epoch in range(len(rows) // per_epoch, settings["epochs"]):
             taken = len(rows) - epoch * per_epoch
+            if evaluation and epoch and not taken:  # here, so that an attempt that begins between epochs does it, too
+                evaluation.record(state.epochs, epoch, state.device, progressed)
             # From the seed alone, so that runs of one trajectory draw alike; within an epoch, from where it stopped.
             fresh = generator(course.seed, "dropout", epoch, device=state.device)
             steps.masks.set_state(state.draws if taken else fresh.get_state())
@@ -126,7 +148,7 @@ def fine_tune(
                     "epoch": (step + 1) / per_epoch,
                     "learning_rate": rate,
                     **done._asdict(),
-                    "seconds": time.monotonic() - started,
+                    "seconds": time.monotonic() - started - seconds_of(state.epochs),
                 }
                 rows.append(row)
                 bar.set_postfix(epoch=f"{row['epoch']:.1f}", loss=f"{row['loss']:.4f}", refresh=False)
@@ -136,6 +158,8 @@ def fine_tune(
                     return reason
                 if after_step:
                     after_step(state, steps.masks)
+        if evaluation:
+            evaluation.record(state.epochs, settings["epochs"], state.device, progressed)
     odd = (name for name, tensor in state.weights.items() if not bool(tensor.isfinite().all()))
     return next((f"{name} is not finite after the last step" for name in odd), None)
 

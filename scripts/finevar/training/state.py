@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from finevar.columns import TRAINING
+from finevar.columns import EPOCHS, TRAINING
 from finevar.files import appearing, blank_seal, is_sealed_file, seal_file
 from finevar.models.family import Weights
 from finevar.models.kernels import layout
 from finevar.training.optimiser import Moments
 
 INTEGERS = ("step", "tokens", "micro_batches")  # columns of a step's row; all of them fit float64 exactly
-KINDS = ("weight", "first", "second", "row")  # of a file's tensors: each is called kind/name, but for `draws`
+OF_EPOCHS = tuple(name for name in EPOCHS.names if name != "reason")
+KINDS = ("weight", "first", "second", "row", "epoch")  # of a file's tensors: each is called kind/name, but for `draws`
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class State:
     """Weights as the loop has them, the moments of those that learn, and a row for each step taken.
 
     draws: the state of the dropout's generator in the middle of an epoch; each epoch derives a new one from the seed.
-    taken_over: how many of the steps are those of a shorter run, whose state this training began from.
+    taken_over: how many of the steps are those of a shorter run, whose state this training began from. epochs: a row of
+    scores for each epoch that was evaluated.
     """
 
     weights: Weights
@@ -38,6 +40,7 @@ class State:
     rows: list[dict[str, Any]]
     draws: Tensor | None = None
     taken_over: int = 0
+    epochs: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def device(self) -> str:
@@ -62,6 +65,10 @@ def save_state(state: State, path: str | Path, trajectory: Mapping[str, Any]) ->
     parts["row"] = {
         name: torch.tensor([row[name] for row in state.rows], dtype=torch.float64) for name in TRAINING.names
     }
+    if state.epochs:
+        parts["epoch"] = {
+            name: torch.tensor([row[name] for row in state.epochs], dtype=torch.float64) for name in OF_EPOCHS
+        }
     tensors = {f"{kind}/{name}": tensor for kind, part in parts.items() for name, tensor in part.items()}
     if state.draws is not None:
         tensors["draws"] = state.draws
@@ -92,11 +99,15 @@ def load_state(path: str | Path, trajectory: Mapping[str, Any], *, own: bool = F
         if kind not in KINDS:
             return refuse(path, f"does not have the format of a state ({key} is unexpected)")
         parts[kind][name] = tensor
-    if why := misfit_of_columns(parts["row"]):
+    why = misfit_of_columns("row", parts["row"], TRAINING.names)
+    if parts["epoch"]:
+        why = why or misfit_of_columns("epoch", parts["epoch"], OF_EPOCHS)
+    if why:
         return refuse(path, f"does not have the format of a state ({why})")
     rows = rows_of(parts["row"])
     moments = Moments(parts["first"], parts["second"], torch.tensor(float(len(rows))))
-    return State(parts["weight"], moments, rows, draws, int(facts["taken_over"]) if own else len(rows))
+    taken_over = int(facts["taken_over"]) if own else len(rows)
+    return State(parts["weight"], moments, rows, draws, taken_over, rows_of(parts["epoch"], OF_EPOCHS))
 
 
 def refuse(path: str | Path, why: str) -> None:
@@ -104,16 +115,16 @@ def refuse(path: str | Path, why: str) -> None:
     logging.getLogger("finevar").warning("%s %s: training starts from the beginning", path, why)
 
 
-def misfit_of_columns(columns: Weights) -> str | None:
-    """Name the first column of steps that is missing or unexpected, or does not have a number for each step."""
-    steps = len(columns["step"]) if "step" in columns and columns["step"].ndim else 0
-    expected = dict.fromkeys(TRAINING.names, torch.zeros(steps, dtype=torch.float64))
-    return first_difference("row", columns, expected)
+def misfit_of_columns(kind: str, columns: Weights, names: Sequence[str]) -> str | None:
+    """Name the first column of rows that is missing or unexpected, or does not have a number for each row."""
+    first = columns.get(names[0])
+    expected = torch.zeros(len(first) if first is not None and first.ndim else 0, dtype=torch.float64)
+    return first_difference(kind, columns, dict.fromkeys(names, expected))
 
 
-def rows_of(columns: Weights) -> list[dict[str, Any]]:
-    """Return a row for each step from a column of float64 for each quantity."""
-    lists = {name: columns[name].tolist() for name in TRAINING.names}
+def rows_of(columns: Weights, names: Sequence[str] = TRAINING.names) -> list[dict[str, Any]]:
+    """Return a row for each step, or epoch, from a column of float64 for each quantity; none without columns."""
+    lists = {name: columns[name].tolist() for name in names if columns}
     return [
         {name: int(value) if name in INTEGERS else value for name, value in zip(lists, values, strict=True)}
         for values in zip(*lists.values(), strict=True)
