@@ -192,7 +192,7 @@ def test_the_interval_of_a_mean_is_students_t(study):
     """Of three values: mean 2, standard error 1 / sqrt(3), and t of 2 degrees of freedom at 97.5 %, 4.303."""
     (row,) = read_table(study["metrics"], STUDY_METRICS).to_pylist()
     runs = [row | {"loss": value, "baseline_loss": 5.0} for value in (1.0, 2.0, 3.0)]
-    choice = export_card.Choice("accuracy", runs[0], runs, {}, ["learning_rate"])
+    choice = export_card.Choice(runs[0], runs, None, ["learning_rate"])
     ((_, own, mean, ends, baseline),) = export_card.metric_rows(choice, {"loss": 1.0}, 0.95)
     assert (own, mean, baseline) == ("1.0000", "2.0000 \N{PLUS-MINUS SIGN} 1.0000", "5.0000")
     low, high = (float(end.replace("\N{MINUS SIGN}", "-")) for end in ends.split(" to "))
@@ -206,7 +206,7 @@ def test_the_interval_of_a_mean_is_students_t(study):
 def test_a_licence_that_the_hub_does_not_know_has_its_own_name(study, stated, licence, name):
     (row,) = read_table(study["metrics"], STUDY_METRICS).to_pylist()
     pretrained = {"source": {"kind": "package", "package": "tiny==1"}, "licence": stated, "changes": []}
-    choice = export_card.Choice("accuracy", row, [row], {}, ["learning_rate"])
+    choice = export_card.Choice(row, [row], None, ["learning_rate"])
     data = export_card.card_data(choice, export_card.Origin(pretrained, {}, {}, []), {"accuracy": 0.5})
     assert (data.license, data.get("license_name"), data.base_model) == (licence, name, None)
 
