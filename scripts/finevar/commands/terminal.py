@@ -229,7 +229,7 @@ class LogHandler(LogHandlerBase):
         """Say how many runs are done, how many jobs failed, and how long it took."""
         done, planned = self.steps
         what = self.watch.progress.line(None) if self.watch else f"{done} of {counted(planned, 'job')} done"
-        failed = f"; {counted(self.failures, 'failure')}" if self.failures else ""
+        failed = f", {counted(self.failures, 'job')} failed" if self.failures and not self.failed else ""
         return f"{what}{failed}, after {duration(time.monotonic() - self.began)}."
 
     def dry_run_lines(self, planned: Counter[str]) -> list[str]:
