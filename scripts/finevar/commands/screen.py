@@ -56,7 +56,7 @@ class Screen:
 
     def say(self, text: str, style: str = "") -> None:
         """Print lines that stay; where there is no terminal as they are, each with the time."""
-        clock = "" if self.is_terminal else time.strftime("%H:%M:%S ")
+        clock = "" if self.is_terminal or not self.console.stderr else time.strftime("%H:%M:%S ")
         self.console.print(Text(clock + text, style=style), soft_wrap=not self.is_terminal)
 
 

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,16 +39,14 @@ STAGES = {  # by the rule that begins each
     "time_pilot": "Timing a few steps",
     "finetune_run": "Training and evaluating the runs",
     "fit_regressions": "Analysing the runs",
+    "analyse_study": "Analysing the runs",
     "draw_figures": "Drawing the figures",
     "render_report": "Writing the report",
     "write_paper": "Writing the paper kit",
     "export_model": "Training the recommended model once more, to keep it",
 }
-PASSED_ON = (
-    "Nothing to be done",
-    "Terminating processes",
-    "Will exit after",
-)  # of what Snakemake says without an event
+ENDING = ("Terminating processes", "Will exit after")  # what Snakemake says when it is asked to end
+PASSED_ON = ("Nothing to be done", *ENDING)  # of texts without an event
 REPEATED = (  # of errors: said of every failed job, or where none is said
     "At least one job did not complete successfully",
     "CalledProcessError in file",
@@ -85,7 +84,7 @@ class LogHandler(LogHandlerBase):
         self.jobs: dict[int, tuple[str, str]] = {}  # rule and run, by number, of those under way
         self.stage, self.tenth, self.log = "", 0, ""
         self.failed: dict[str, None] = {}  # runs
-        self.failures = 0
+        self.failures, self.ending = 0, False
         self.said: Counter[str] = Counter()
 
     def full_text(self) -> logging.Handler:
@@ -129,7 +128,9 @@ class LogHandler(LogHandlerBase):
 
     def on_job_info(self, record: Any) -> None:
         """Note a job that starts, and say so where a stage begins with it."""
-        self.jobs[record.jobid] = (record.rule_name, (record.wildcards or {}).get("run", ""))
+        run = (record.wildcards or {}).get("run", "")
+        self.jobs[record.jobid] = (record.rule_name, run)
+        self.failed.pop(run, None)  # it is tried again
         stage = STAGES.get(record.rule_name, self.stage)
         if stage != self.stage and not self.common_settings.dryrun:
             self.stage = stage
@@ -138,9 +139,8 @@ class LogHandler(LogHandlerBase):
 
     def on_job_finished(self, record: Any) -> None:
         """Note a job's end, and look at the runs where it is one's."""
-        rule, run = self.jobs.pop(record.job_id, ("", ""))
+        rule, _ = self.jobs.pop(record.job_id, ("", ""))
         if rule == "evaluate_run":
-            self.failed.pop(run, None)
             self.look()
             self.say_tenth()
 
@@ -149,18 +149,29 @@ class LogHandler(LogHandlerBase):
         self.steps = (record.done, record.total)
 
     def on_job_error(self, record: Any) -> None:
-        """Say why a job failed, once for each reason, with the end of its log and where that is."""
+        """Say why a job failed; of a group only the member whose log says so."""
         rule, run = self.jobs.pop(record.jobid, (record.rule_name, ""))
-        self.failures += 1
+        logs = [Path(name) for name in record.log or () if Path(name).is_file()]
+        if self.ending or (record.indent and not logs):
+            return
         if run:
             self.failed[run] = None
             self.look(now=True)
-        logs = [Path(name) for name in record.log or () if Path(name).is_file()]
         reason, lines = ending_of(logs[0]) if logs else (record.rule_msg or "no log was written", [])
+        self.say_failure(f"{rule} {run}".rstrip(), reason, lines, logs)
+
+    def on_group_error(self, record: Any) -> None:
+        """Say that a group failed where none of its members has written a log."""
+        if not self.ending and not any(Path(log).is_file() for info in record.job_error_info for log in info["log"]):
+            self.say_failure(f"group {record.groupid}", "no log was written", [], record.aux_logs)
+
+    def say_failure(self, what: str, reason: str, lines: Sequence[str], logs: Sequence[str | Path]) -> None:
+        """Say what failed, once for each reason, with the end of its log and where that is."""
+        self.failures += 1
         self.said[reason] += 1
         if self.said[reason] == 1 and len(self.said) <= MOST_SAID:
-            texts = [f"Failed: {rule} {run}".rstrip() + f": {reason}", *(f"  {line}" for line in lines)]
-            self.screen.say("\n".join([*texts, *(f"  log: {log}" for log in logs)]), style="red")
+            texts = [f"Failed: {what}: {reason}", *(f"  {line}" for line in lines), *(f"  log: {log}" for log in logs)]
+            self.screen.say("\n".join(texts), style="red")
 
     def on_error(self, record: Any) -> None:
         """Say what stopped Snakemake itself; that a job failed has been said."""
@@ -169,15 +180,15 @@ class LogHandler(LogHandlerBase):
             self.screen.say(text, style="red")
 
     def on_text(self, record: Any) -> None:
-        """Pass on a warning, an error and the few other things that somebody waits for."""
+        """Pass on an error, a warning and the few other things that somebody waits for, each once."""
+        text = (record.getMessage() or "").strip()
+        self.ending |= text.startswith(ENDING)
         if record.levelno >= logging.ERROR:
             self.on_error(record)
-        text = (record.getMessage() or "").strip()
-        if record.levelno == logging.WARNING and not self.said[text] and len(self.said) < MOST_SAID:
+        elif (record.levelno == logging.WARNING or text.startswith(PASSED_ON)) and not self.said[text]:
             self.said[text] += 1
-            self.screen.say(text, style="yellow")
-        elif record.levelno == logging.INFO and text.startswith(PASSED_ON):
-            self.screen.say(text)
+            if self.said.total() <= MOST_SAID or record.levelno < logging.WARNING:
+                self.screen.say(text, style="yellow" if record.levelno == logging.WARNING else "")
 
     def close(self) -> None:
         """Close the block and say how it went, once: Python closes handlers at its end, after Snakemake has."""
