@@ -34,6 +34,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from finevar.commands.slurm import MISSING, ask
+from finevar.errors import InputError
 from finevar.files import DAMAGED, is_abandoned
 from finevar.jobs.log import sentence
 from finevar.study.paths import FAILED, RESULTS, folder_of
@@ -59,7 +60,7 @@ def main(options: Sequence[str]) -> int:
 
             print_answer(Path(options[options.index("--configfile") + 1]))
         return status
-    except OSError as error:
+    except (InputError, OSError) as error:
         if not (text := sentence(error)):
             raise
         print(text, file=sys.stderr)
