@@ -27,24 +27,40 @@ LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.launch
 OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile "$$CONFIG"
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' "$$CONFIG"
 
-.PHONY: help env study status dry-run report doctor test calibrate bench faults lint
+.PHONY: help env study status dry-run design-card interim paper model provenance doctor test calibrate bench faults lint
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@printf '\n  variables: CONFIG=%s CORES=%s PYTHON=%s ARGS="more options"\n' "$$CONFIG" '$(CORES)' '$(PYTHON)'
 
-study: $(STAMP) ## run the study of CONFIG, or what is left of it, and say where its report is
+study: $(STAMP) ## run the study of CONFIG, or what is left of it; print the answer and where the report is
 	@$(LAUNCH) $(OPTIONS) $(ARGS)
-	@echo "Report: results/$$($(STUDY))/report.html"
 
-status: $(STAMP) ## tell how far the study is, how long it will take, and the best points so far
+dry-run: $(STAMP) ## print what `make study` would run: runs, jobs, minutes, gigabytes; ARGS=--logger-finevar-full lists every job
+	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) snakemake --logger=finevar $(OPTIONS) --dry-run $(ARGS)
+
+status: $(STAMP) ## print how far the study is, how long it will take, and the best settings so far
 	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.status --configfile "$$CONFIG" $(ARGS)
 
-dry-run: $(STAMP) ## list the jobs that `make study` would run
-	@$(RUN) snakemake $(OPTIONS) --dry-run $(ARGS)
+design-card: $(STAMP) ## before the runs: what the design can find, and its time, disk and memory
+	@$(LAUNCH) $(OPTIONS) $(ARGS) -- design_card
+	@echo "Design card: results/$$($(STUDY))/design_card.html"
 
-report: $(STAMP) ## write Snakemake's own report of a finished study: provenance, run times, all results in one page
-	@$(RUN) snakemake $(OPTIONS) --report "results/$$($(STUDY))/snakemake-report.html" $(ARGS)
+interim: $(STAMP) ## write a report of the runs that are done so far
+	@$(LAUNCH) $(OPTIONS) $(ARGS) -- interim
+	@echo "Interim report: results/$$($(STUDY))/interim/report.html"
+
+paper: $(STAMP) ## write the paper kit of a finished study: LaTeX, PDF figures, BibTeX
+	@$(LAUNCH) $(OPTIONS) $(ARGS) -- write_paper
+	@echo "Paper kit: results/$$($(STUDY))/paper/"
+
+model: $(STAMP) ## train the recommended model once more, to keep it with its model card
+	@$(LAUNCH) $(OPTIONS) $(ARGS) -- export_model
+	@echo "Model: results/$$($(STUDY))/model/"
+
+provenance: $(STAMP) ## write Snakemake's own report of a finished study: provenance, run times, all results in one page
+	@$(RUN) snakemake $(OPTIONS) --quiet all --report "results/$$($(STUDY))/snakemake-report.html" $(ARGS)
+	@echo "Snakemake's report: results/$$($(STUDY))/snakemake-report.html"
 
 # Three processes on two cores: those with a cluster of their own mostly wait.
 test: $(STAMP) ## run the tests that need no network
@@ -81,5 +97,6 @@ $(STAMP): requirements.lock
 	  || $(PYTHON) -m venv --clear $(VENV) || { \
 	  echo "$(PYTHON) -m venv failed. On Debian and Ubuntu its parts are packaged apart:" >&2; \
 	  echo "  apt-get install python3-venv        (as root), then call make again" >&2; exit 1; }
-	@$(VENV)/bin/python -m pip install --disable-pip-version-check --requirement requirements.lock
+	@echo "Installing what requirements.lock names into $(VENV), once; it takes a minute or more."
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	@touch $@

@@ -1,9 +1,8 @@
-"""The state of a study from its files: counts, the pace, the best points, and the launcher's lines."""
+"""The state of a study from its files: counts, the pace, the best settings."""
 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -203,35 +202,6 @@ def test_a_bad_config_is_refused_in_its_own_words(study, capsys):
     Path("config.yaml").write_text(yaml.safe_dump(STUDY | {"model": "nothing"}))
     assert status.main(["--configfile", "config.yaml"]) == 1
     assert "nothing" in capsys.readouterr().err
-
-
-def test_progress_is_followed_to_the_last_run(study, capsys, monkeypatch):
-    runs = list(study.runs.values())
-
-    def sleep(_: float) -> None:
-        if runs:
-            finish(runs.pop(), at=1000 + len(runs), seconds=2)
-
-    monkeypatch.setattr(status.time, "sleep", sleep)
-    status.follow(study, os.getppid())
-    printed = capsys.readouterr().err.splitlines()
-    assert [re.findall(r"\d+", line)[:2] for line in printed] == [[str(done), "6"] for done in range(1, 7)]
-
-
-def test_runs_to_be_made_again_are_no_progress_until_they_are(study, capsys, monkeypatch):
-    runs, old = list(study.runs.values()), f"0.{engine().split('.', 1)[1]}"
-    for run in runs:
-        finish(run, at=1000, seconds=2, engine=old)
-    redone = iter(runs)
-    monkeypatch.setattr(status.time, "sleep", lambda _: finish(next(redone), at=2000, seconds=2))
-    status.follow(study, os.getppid())
-    printed = capsys.readouterr().err.splitlines()
-    assert [re.findall(r"\d+", line)[:2] for line in printed] == [[str(done), "6"] for done in range(1, 7)]
-    assert next(redone, None) is None
-
-
-def test_following_ends_with_the_process_that_asked_for_it(study):
-    status.follow(study, os.getppid() + 1)
 
 
 def test_collapsed_runs_are_named_by_the_last_report_and_are_not_the_best(study):

@@ -117,7 +117,7 @@ def test_project_dependency_allows_the_locked_version(text: str) -> None:
 def test_imported_packages_are_project_dependencies(path: Path) -> None:
     declared = {canonicalize_name(Requirement(text).name) for text in project_requirements()}
     own = [*(ROOT / "scripts").glob("*.py"), *(ROOT / "tests").rglob("*.py")]
-    local = {"finevar", "tests"} | {found.stem for found in own}
+    local = {"finevar", "snakemake_logger_plugin_finevar", "tests"} | {found.stem for found in own}
     for module in imports_of(path) - set(sys.stdlib_module_names) - local:
         providers = {canonicalize_name(name) for name in owners().get(module, [])}
         assert providers & declared, f"{path.name} imports {module}, which pyproject.toml does not name"

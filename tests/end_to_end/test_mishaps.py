@@ -18,6 +18,7 @@ from finevar import ROOT
 from prose import Page, numbers
 from toy_study import METRICS, STUDY, command, prepared, snakemake, write_config
 
+MOST_LINES = 40  # that a start prints, whatever happens
 TABLE = "results/toy/metrics.parquet"  # where the analyses are not at stake
 
 
@@ -56,15 +57,21 @@ def test_a_truncated_metrics_file_is_named_and_the_other_runs_stay(copied):
     assert {path: path.stat().st_mtime_ns for path in others} == before
 
 
-def launch(folder: Path, *options: str) -> subprocess.CompletedProcess:
-    """Start a folder's study as `make study` does."""
+def launching(*options: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command by which `make study` starts a study, and its environment."""
     base = ["--snakefile", str(ROOT / "Snakefile"), "--configfile", "config.yaml", "--cores", "2"]
     profile = ["--profile", str(ROOT / "workflow/profiles/local")]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT / "scripts")}
+    return [sys.executable, "-m", "finevar.commands.launch", *base, *profile, *options], environment
+
+
+def launch(folder: Path, *options: str) -> subprocess.CompletedProcess:
+    """Start a folder's study as `make study` does, in a pipe."""
+    line, environment = launching(*options)
     return subprocess.run(
-        [sys.executable, "-m", "finevar.commands.launch", *base, *profile, *options],
-        cwd=folder, env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT / "scripts")}, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
+        line, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600,
+        check=False,
     )  # fmt: skip
 
 
@@ -90,7 +97,10 @@ def test_where_runs_fail_the_others_are_finished_and_a_report_says_what_is_missi
     page = Page((copied / "results/toy/interim/report.html").read_text(encoding="utf-8"))
     (note,) = [element.text for element in page.all("p", "note") if cause in element.text]
     assert {12, 26, 6, 13} <= set(numbers(note)), "runs without metrics of all, points without a run of all"
-    assert cause in " ".join(told.stdout.split())
+    assert told.stdout.count("Failed: ") == 1, "of twelve runs that fail alike"
+    assert f"{cause} Allowed: " in told.stdout
+    assert re.search(r"^  log: results/logs/finetune_run/second/\S+\.log$", told.stdout, re.MULTILINE)
+    assert len(told.stdout.splitlines()) <= MOST_LINES
 
 
 def test_a_damaged_file_is_made_anew_in_one_start(copied):
@@ -103,6 +113,8 @@ def test_a_damaged_file_is_made_anew_in_one_start(copied):
     told = launch(copied)
     assert told.returncode == 0, told.stdout
     assert f"{run}/metrics.parquet" in told.stdout
+    assert len(told.stdout.splitlines()) <= MOST_LINES
+    assert "Report: results/toy/report.html" in told.stdout
     after = pd.read_parquet(copied / "results/toy/metrics.parquet")
     pd.testing.assert_frame_equal(after[["run_id", *METRICS]], before[["run_id", *METRICS]], check_exact=True)
 

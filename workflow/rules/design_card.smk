@@ -38,7 +38,7 @@ rule time_pilot:
         "../../scripts/time_pilot.py"
 
 
-# What a study costs and what it can find, before any of its runs: snakemake design_card --cores all.
+# What a study costs and what it can find, before any of its runs: `make design-card`.
 rule design_card:
     input:
         pilot=rules.time_pilot.output.pilot,

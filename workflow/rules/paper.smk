@@ -3,7 +3,7 @@ localrules:
     write_paper,
 
 
-# The paper kit, made when asked for: `snakemake write_paper --cores 1`.
+# The paper kit, made when asked for: `make paper`.
 rule write_paper:
     input:
         **{name: of_the_study(files) for name, files in rules.render_report.input.items() if name != "program"},

@@ -13,7 +13,7 @@ that no Snakemake lives in the directory, since unlocking beneath a live one let
    had half written is removed.
 4. Then Snakemake runs. Where a job has quarantined a damaged file, Snakemake runs again, to rebuild it. So it does
    where files were dated in the future, by a clock that was wrong, beside which it takes nothing for new.
-5. Where runs failed, a report of the others is made, and says what is missing.
+5. Where runs failed, a report of the others is made, and says what is missing. Else the answer is printed.
 
 /proc and flock see one machine. Where several share the directory (a cluster), start from one of them.
 """
@@ -34,6 +34,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from finevar.commands.slurm import MISSING, ask
+from finevar.errors import InputError
 from finevar.files import DAMAGED, is_abandoned
 from finevar.jobs.log import sentence
 from finevar.study.paths import FAILED, RESULTS, folder_of
@@ -46,14 +47,20 @@ HANG_SECONDS = 240.0  # and otherwise: under SLURM it looks after its jobs every
 PASSES = 5  # a damaged file can hide another one behind it
 SNAKEMAKE = r"^([^ ]*/)?snakemake$"
 JOBS = r"\.snakemake/scripts/|^finevar\.jobs\.worker$"
+SHOW_CURSOR = "\x1b[?25h"
 SLURM_NAME = "finevar_"  # of the jobs of workflow/profiles/slurm
 
 
 def main(options: Sequence[str]) -> int:
     """Start Snakemake with these options and return its exit status; a disk that is full or read-only is named."""
     try:
-        return start(options)
-    except OSError as error:
+        status = start(options)
+        if not status and not {"--", "--dry-run", "-n"} & set(options) and "--configfile" in options:
+            from finevar.commands.answer import print_answer  # which imports for seconds
+
+            print_answer(Path(options[options.index("--configfile") + 1]))
+        return status
+    except (InputError, OSError) as error:
         if not (text := sentence(error)):
             raise
         print(text, file=sys.stderr)
@@ -72,8 +79,7 @@ def start(options: Sequence[str]) -> int:
             if status:
                 return status
         remove_half_written()
-        with reporting_progress(options):
-            return run(options, lock)
+        return run(options, lock)
 
 
 def run(options: Sequence[str], lock: int) -> int:
@@ -97,22 +103,6 @@ def run(options: Sequence[str], lock: int) -> int:
     return abs(status)
 
 
-@contextlib.contextmanager
-def reporting_progress(options: Sequence[str]) -> Iterator[None]:
-    """Have another process report progress while Snakemake runs; not of Ctrl-C's concern, it ends with this one."""
-    if "--configfile" not in options:
-        yield
-        return
-    config = options[options.index("--configfile") + 1]
-    command = [sys.executable, "-m", "finevar.commands.status", "--follow", "--configfile", config]
-    reporter = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    try:
-        yield
-    finally:
-        reporter.kill()
-        reporter.wait()
-
-
 def without_targets(options: Sequence[str]) -> list[str]:
     """Return the options before `--`, behind which only targets can stand."""
     return [*itertools.takewhile(lambda option: option != "--", options)]
@@ -120,7 +110,8 @@ def without_targets(options: Sequence[str]) -> list[str]:
 
 def snakemake(options: Sequence[str], lock: int) -> int:
     """Run Snakemake, which inherits the lock; pass SIGTERM on to it; return its status, negative where it was ended."""
-    process = subprocess.Popen([sys.executable, "-m", "snakemake", *options], pass_fds=[lock])
+    logger = [] if any(option.partition("=")[0] == "--logger" for option in options) else ["--logger=finevar"]
+    process = subprocess.Popen([sys.executable, "-m", "snakemake", *logger, *options], pass_fds=[lock])
     ended: list[int] = []
 
     def end(number: int, _: object) -> None:
@@ -134,6 +125,8 @@ def snakemake(options: Sequence[str], lock: int) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if sys.stderr.isatty():
+            print(SHOW_CURSOR, end="", file=sys.stderr, flush=True)  # in case it was killed while it drew
     return -max(1, abs(status)) if ended else status
 
 

@@ -1,9 +1,8 @@
-"""The state of a study at any time, from its files: runs done, failed and left, time left, best points so far.
+"""The state of a study at any time, from its files: runs done, failed and left, time left, best settings so far.
 
-usage: python -m finevar.commands.status [--configfile FILE] [--follow]
+usage: python -m finevar.commands.status [--configfile FILE]
 
-Reads only, so that it may be called beside a study under way. --follow prints a line whenever runs have been done,
-until the process that started it ends; `make study` does so.
+Reads only, so that it may be called beside a study under way.
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import os
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -41,8 +38,6 @@ from finevar.words.numbers import number
 from finevar.words.recommendation import Advice, choice_sentence, headline
 
 DEFAULT_CONFIG = "config/config.yaml"
-LOOK_SECONDS = 2.0  # between looks at the runs, at least
-LOOK_SHARE = 20.0  # and at least so many times as long as a look takes
 STRETCH = 5.0  # a pause of more than so many runs' time begins a new stretch of work
 MOST_NAMED = 5  # failed runs
 BEFORE_RUNS = ("fetch_model", "fetch_data", "prepare_dataset", "encode_dataset", "train_baseline", "evaluate_baseline")
@@ -81,6 +76,11 @@ class Progress:
         parts += [f"{self.left} left{f' ({interrupted} interrupted)' if interrupted else ''}"] if self.left else []
         rest = "" if seconds is None or not self.left else f"; about {spell(seconds)} of training and evaluation to go"
         return ", ".join(parts) + rest
+
+
+def read_study(config: Path) -> Study:
+    """Plan the study of a config's file; raise InputError, OSError or YAMLError where there is none."""
+    return plan_study(read_config(yaml.safe_load(config.read_text(encoding="utf-8"))))
 
 
 def look(runs: Iterable[Run]) -> Progress:
@@ -220,7 +220,7 @@ def report_lines(study: str, done: int, planned: int) -> list[str]:
         covered = runs_of(under_way.with_name("metrics.parquet"))
         of_what = "" if covered is None else f" of {covered} of {planned} runs; now {done} are done"
         lines.append(f"Interim report: {under_way}{of_what}")
-    return lines or ["No report yet; `snakemake interim --cores 1` makes one of the runs so far."]
+    return lines or ["No report yet; `make interim` makes one of the runs so far."]
 
 
 def runs_of(metrics: Path) -> int | None:
@@ -264,37 +264,31 @@ def advised_lines(study: Study) -> list[str]:
 
 
 def best_lines(study: Study, rows: Sequence[Row]) -> list[str]:
-    """Return for each response the point with the best mean over its seeds so far."""
-    lines = []
-    for response in study.config["analysis"]["responses"]:
-        points: dict[tuple[str, str], list[Row]] = {}
-        for row in rows:
-            if row[response] is not None:
-                points.setdefault((row["dataset"], row["point_id"]), []).append(row)
-        if not points:
-            continue
-        means = {point: float(np.mean([row[response] for row in found])) for point, found in points.items()}
-        point = max(means, key=lambda point: towards(response) * means[point])
-        best, mean = points[point], means[point]
-        where = settings_text({name: best[0][name] for name in study.config["sweep"]["factors"]})
-        where += f" on {best[0]['dataset']}" if len(study.config["sweep"]["datasets"]) > 1 else ""
-        label = response_label(response, [best[0]["f1_average"]])
-        lines.append(f"  best {label} so far: {number(mean)} (mean of {counted(len(best), 'seed')}) at {where}")
+    """Return for each metric the setting with the best mean over its seeds so far."""
+    found = [best_text(study, rows, response, "so far") for response in study.config["analysis"]["responses"]]
+    lines = [f"  best {text}" for text in found if text]
     return [*lines, "  No setting is recommended yet: the best of many is partly luck."] if lines else []
 
 
-def follow(study: Study, parent: int) -> None:
-    """Print a line whenever more runs are done, until all are or the process that started this one has ended."""
-    progress, _ = of_this_version(look(study.runs.values()))
-    before, took = len(progress.done), 0.0
-    while os.getppid() == parent and before < len(study.runs):
-        time.sleep(max(LOOK_SECONDS, LOOK_SHARE * took))
-        started = time.monotonic()
-        progress, rows = of_this_version(look(study.runs.values()))
-        took = time.monotonic() - started
-        if len(progress.done) > before:
-            before = len(progress.done)
-            print(f"finevar: {progress.line(seconds_left(study, progress, rows))}", file=sys.stderr, flush=True)
+def best_text(study: Study, rows: Sequence[Row], response: str, when: str = "") -> str:
+    """Return the best mean over seeds in a metric, and at which setting; nothing before a run has a value of it."""
+    settings: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row[response] is not None:
+            settings.setdefault((row["dataset"], row["point_id"]), []).append(row)
+    if not settings:
+        return ""
+    means = {setting: float(np.mean([row[response] for row in found])) for setting, found in settings.items()}
+    setting = max(means, key=lambda setting: towards(response) * means[setting])
+    best, mean = settings[setting], number(means[setting])
+    label = " ".join(filter(None, (response_label(response, [best[0]["f1_average"]]), when)))
+    return f"{label}: {mean} (mean of {counted(len(best), 'seed')}) at {setting_text(study, best[0])}"
+
+
+def setting_text(study: Study, row: Row) -> str:
+    """Print the setting of a run: its levels, and its data set where there are several."""
+    where = settings_text({name: row[name] for name in study.config["sweep"]["factors"]})
+    return where + (f" on {row['dataset']}" if len(study.config["sweep"]["datasets"]) > 1 else "")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -303,17 +297,11 @@ def main(arguments: Sequence[str]) -> int:
         prog="finevar.commands.status", description="Print the state of a study from its files."
     )
     parser.add_argument("--configfile", default=DEFAULT_CONFIG)
-    parser.add_argument("--follow", action="store_true", help="print a line whenever runs have been done")
-    options, parent = parser.parse_args(arguments), os.getppid()
+    options = parser.parse_args(arguments)
     try:
-        study = plan_study(read_config(yaml.safe_load(Path(options.configfile).read_text(encoding="utf-8"))))
-        if options.follow:
-            follow(study, parent)
-        else:
-            print("\n".join(state_lines(study)))
+        print("\n".join(state_lines(read_study(Path(options.configfile)))))
     except (InputError, OSError, yaml.YAMLError) as error:
-        if not options.follow:  # else Snakemake itself says it
-            print(error, file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
     return 0
 

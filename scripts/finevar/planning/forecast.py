@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from finevar.study.design import Run, design_points, plan_runs, shorter_runs
+from finevar.words.numbers import duration
 
 ANALYSIS_SECONDS = 20.0  # starting Snakemake, analysis, figures and report, of three metrics on two cores
 BOOKS_BYTES = 10 * 4096  # of a run besides its own files: two logs, two benchmarks, Snakemake's record of six outputs
@@ -163,3 +164,39 @@ def makespan(
         trained[run_id] = start + costs[run_id].training_ends
         heapq.heapreplace(free, start + costs[run_id].seconds)
     return max(free)
+
+
+# Words ----------------------------------------------------------------------------------------------------------------
+
+
+def time_sentence(forecast: Forecast) -> str:
+    """Say how long the study takes from here."""
+    if not forecast.left:
+        return f"All runs are done; analysis and report take about {about(forecast.seconds)}."
+    those = f"The {forecast.left:,} runs {'that are left ' if forecast.left < forecast.runs else ''}take"
+    runs = "The run that is left takes" if forecast.left == 1 else those
+    at_once = f", {forecast.concurrent} at a time" if forecast.concurrent > 1 else ""
+    return (
+        f"{runs} about {about(forecast.seconds)} on the machine of the pilot{at_once}, from the trained baseline to "
+        "the report."
+    )
+
+
+def room_sentence(forecast: Forecast) -> str:
+    """Say how much memory and disk the study takes from here."""
+    if not forecast.left:
+        return "Analysis and report take less than 1 GB of memory and a few MB of disk."
+    brief = f", and for a while up to {size_text(forecast.transient)} more" if forecast.transient else ""
+    memory, disk = size_text(forecast.memory_mb * 2**20), size_text(forecast.disk)
+    return f"They take about {memory} of memory at most, {disk} of disk{brief}."
+
+
+def about(seconds: float) -> str:
+    """Print a forecast duration, which two digits suffice for."""
+    return duration(float(f"{seconds:.2g}")).replace(".0 ", " ")
+
+
+def size_text(size: float) -> str:
+    """Print bytes as MB or GB."""
+    value, unit = (size / 1e9, "GB") if size >= 1e9 else (size / 1e6, "MB")
+    return f"{value:,.{0 if value >= 10 else 1}f} {unit}"

@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 
 from finevar.planning.design_card import DesignFacts
+from finevar.planning.forecast import room_sentence, time_sentence
 from finevar.report import design_card_sections as sections
 from finevar.statistics.detectable import POWER
 from finevar.words.numbers import percent
@@ -25,7 +26,7 @@ def render_design_card(facts: DesignFacts) -> str:
     return environment.get_template("design_card.html").render(
         study=facts.config["study"],
         runs=sections.runs_sentence(facts),
-        headline=f"{sections.time_sentence(facts)} {sections.power_sentences(facts)[0]}",
+        headline=f"{time_sentence(facts.forecast)} {sections.power_sentences(facts)[0]}",
         sections=[
             ("cost", "Cost", sections.cost_section(facts)),
             ("power", "What it can find", sections.power_section(facts)),
@@ -39,7 +40,7 @@ def render_design_card(facts: DesignFacts) -> str:
 
 def design_card_text(facts: DesignFacts, path: str) -> str:
     """Return the essentials as lines for a terminal; path: where the page is."""
-    texts = [sections.runs_sentence(facts), sections.time_sentence(facts), sections.room_sentence(facts)]
+    texts = [sections.runs_sentence(facts), time_sentence(facts.forecast), room_sentence(facts.forecast)]
     texts += sections.power_sentences(facts)
     texts += [*sections.more_sentences(facts), sections.design_sentences(facts)[0], f"All of it: {path}"]
     title = f"Design card of study {facts.config['study']}"

@@ -9,6 +9,7 @@ from finevar.metrics import SMALLEST_SHARE_OF_BASELINE, SmallestEffect
 from finevar.planning import power
 from finevar.planning.alternatives import Variant
 from finevar.planning.design_card import DesignFacts
+from finevar.planning.forecast import about, room_sentence
 from finevar.planning.power import Found
 from finevar.report.cells import cell, columns, factor_titles, listed, table
 from finevar.report.parts import Section, Table, group
@@ -25,7 +26,7 @@ from finevar.words.formatting import (
     term_label,
     unit_label,
 )
-from finevar.words.numbers import duration, interval, level, number, percent, significant
+from finevar.words.numbers import interval, level, number, percent, significant
 
 PARTS = {
     "steps": "training steps",
@@ -52,41 +53,6 @@ def runs_sentence(facts: DesignFacts) -> str:
     )
 
 
-def time_sentence(facts: DesignFacts) -> str:
-    """Say how long the study takes from here."""
-    forecast = facts.forecast
-    if not forecast.left:
-        return f"All runs are done; analysis and report take about {about(forecast.seconds)}."
-    those = f"The {forecast.left:,} runs {'that are left ' if forecast.left < forecast.runs else ''}take"
-    runs = "The run that is left takes" if forecast.left == 1 else those
-    at_once = f", {forecast.concurrent} at a time" if forecast.concurrent > 1 else ""
-    return (
-        f"{runs} about {about(forecast.seconds)} on the machine of the pilot{at_once}, from the trained baseline to "
-        "the report."
-    )
-
-
-def room_sentence(facts: DesignFacts) -> str:
-    """Say how much memory and disk the study takes from here."""
-    forecast = facts.forecast
-    if not forecast.left:
-        return "Analysis and report take less than 1 GB of memory and a few MB of disk."
-    brief = f", and for a while up to {size_text(forecast.transient)} more" if forecast.transient else ""
-    memory, disk = size_text(forecast.memory_mb * 2**20), size_text(forecast.disk)
-    return f"They take about {memory} of memory at most, {disk} of disk{brief}."
-
-
-def about(seconds: float) -> str:
-    """Print a forecast duration, which two digits suffice for."""
-    return duration(float(f"{seconds:.2g}")).replace(".0 ", " ")
-
-
-def size_text(size: float) -> str:
-    """Print bytes as MB or GB."""
-    value, unit = (size / 1e9, "GB") if size >= 1e9 else (size / 1e6, "MB")
-    return f"{value:,.{0 if value >= 10 else 1}f} {unit}"
-
-
 def cost_section(facts: DesignFacts) -> Section:
     """Return memory, disk and where the time goes, and what they were reckoned from."""
     forecast, pilot = facts.forecast, facts.pilot
@@ -106,7 +72,7 @@ def cost_section(facts: DesignFacts) -> Section:
         f"{pilot['machine']['dtype_used']}, {pilot['concurrent']} at once. Whatever else ran then counts as the "
         "machine's own pace: time the pilot on an otherwise idle machine."
     )
-    return {"finding": room_sentence(facts), "groups": [group("", sentences, folded=[pilot_table(pilot)])]}
+    return {"finding": room_sentence(facts.forecast), "groups": [group("", sentences, folded=[pilot_table(pilot)])]}
 
 
 def pilot_table(pilot: Mapping[str, Any]) -> Table:

@@ -36,7 +36,7 @@ def after_failure(done: int, planned: int, logs: Path, start: float) -> str:
     """Say what there is and what to do when jobs have failed since a time, after Snakemake has named each."""
     sentences = [f"{done} of {planned} runs are done and kept. The reasons are above and in {logs}."]
     sentences += next_sentences(endings_since(logs, start), "job")
-    return " ".join([*sentences, "`snakemake interim --cores 1` makes a report of what there is."])
+    return " ".join([*sentences, "`make interim` makes a report of what there is."])
 
 
 def causes(sentences: list[str]) -> str:
