@@ -19,6 +19,7 @@ from finevar.figures import tuning as tuning_chart
 from finevar.figures import variability as variability_chart
 from finevar.figures.drawing import Drawing
 from finevar.figures.names import SURFACE, kind_of, response_of
+from finevar.figures.palette import dark_style
 from finevar.jobs.forks import in_forks
 from finevar.report import tables as report_tables
 from finevar.report.explorer import explorer_data
@@ -82,7 +83,7 @@ def render_page(
     tables: metrics, those of tables.page_tables, and baselines, with one row per evaluation data set.
     figures: by name, see figures.names.
     facts: config (checked, defaults filled in), factors, datasets (what the preparation of each data set found), and
-    interim, whether the study is still under way.
+    interim, whether the study is still under way, and the folder that the page is for.
     program: JavaScript that draws the figures.
     processes: that make the page's parts.
     """
@@ -117,6 +118,7 @@ def render_page(
         "population": effect_words.population_text(tables["effects"]),
         "error_rate": percent(1 - confidence),
         "program": program,
+        "dark": dark_style(":is(.chart, noscript)"),
     }
     context["own"] = {name: context.pop(name) for name in modules}
     context["titles"] = {name: module.TITLE for name, module in modules.items()}
@@ -277,7 +279,7 @@ def figure(name: str, drawing: Drawing, tables: Tables, facts: Facts) -> dict[st
         "spec": json.dumps(drawing.spec, separators=(",", ":")).replace("<", "\\u003c"),
         "still": f'<img alt="" src="data:image/png;base64,{image}">' if image else drawing.svg,
         "caption": caption,
-        "alternative": alternative,
+        "alternative": f"{drawing.title}. {alternative}" if drawing.title else alternative,
     }
 
 
