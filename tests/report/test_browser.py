@@ -60,7 +60,7 @@ def opened(browser, report) -> Iterator[Page]:
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
     page.on("request", lambda asked: page.wrong.append(asked.url) if asked.url.startswith("http") else None)
     page.goto(report.as_uri())
-    page.wait_for_function("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg'))")
+    page.wait_for_selector(".vega-embed svg")
     yield page
     context.close()
 
@@ -76,6 +76,14 @@ def page(opened) -> Iterator[Page]:
 
 def test_it_opens_without_network_and_without_complaint(page):
     assert page.wrong == []
+
+
+def test_every_figure_is_there_at_once_and_drawn_by_the_time_that_it_is_seen(page):
+    assert page.evaluate("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg, img'))")
+    last = page.locator(".chart:visible").last
+    last.evaluate("(node) => node.scrollIntoView({ behavior: 'instant' })")
+    last.locator("svg.marks").wait_for()
+    page.wait_for_function("(node) => node.classList.contains('vega-embed')", arg=last.element_handle())
 
 
 def stops_of(page: Page, factor: int) -> list[str]:
@@ -256,6 +264,7 @@ def test_the_address_leads_to_the_same_view(browser, report, page):
 
 @pytest.mark.parametrize(("kind", "start"), [("SVG", b"<svg"), ("PNG", b"\x89PNG"), ("CSV", b"")])
 def test_a_figure_can_be_saved(page, kind, start, tables):
+    page.locator("#chart-coefficients").scroll_into_view_if_needed()
     button = page.get_by_role("button", name=f"Save coefficients as {kind}")
     with page.expect_download() as told:
         button.click()
