@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.extend([str(Path(__file__).parents[1] / folder) for folder in (".", "report", "analyses")])
 
 import numpy as np
 from playwright.sync_api import sync_playwright
