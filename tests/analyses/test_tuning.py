@@ -16,6 +16,7 @@ from finevar.figures import drawing
 from finevar.figures import tuning as tuning_chart
 from finevar.report.sections import tuning as tuning_section
 from finevar.tables import TABLES
+from prose import MISSING, numbers
 from report_fixtures import FACTORS, as_read, fitting, plan_of, simulate_metrics
 
 LABELS = {"accuracy": "accuracy", "loss": "loss"}
@@ -154,13 +155,11 @@ def test_a_study_has_a_section_and_a_figure(options):
     (group,) = found["groups"]
     assert len(group["sentences"]) == 2 * len(options.get("datasets", [1]))
     texts = " ".join([found["finding"], *(part["text"] for part in group["sentences"])])
-    assert "nan" not in texts
-    assert ("at a fresh seed is unknown" in texts) == ("seeds" in options)
+    assert not MISSING.search(texts)
+    assert tables["tuning_curves"]["expected_again"].isna().all() == ("seeds" in options)
     chart = tuning_chart.tuning_chart(tables["tuning_curves"], tables["fits"])
-    drawn = drawing.draw(chart).svg
-    assert ("its setting at another seed" in drawn) == ("seeds" not in options)
-    assert ("tweets" in drawn) == ("datasets" in options)
-    assert "runs of 27 settings on amazon" in tuning_chart.caption(tables["tuning_curves"], 0.95)
+    assert ("tweets" in drawing.draw(chart).svg) == ("datasets" in options)
+    assert 27 in numbers(tuning_chart.caption(tables["tuning_curves"], 0.95))
 
 
 def test_a_study_without_metrics_says_so():
@@ -170,7 +169,7 @@ def test_a_study_without_metrics_says_so():
     stopped = [{"response": "accuracy", "dataset": "a", "reason": "fewer than two finished runs"}]
     tables["tuning_curves"] = fitting(TABLES["tuning_curves"].schema, stopped)
     found = tuning_section.section(tables, LABELS, [], 0.95)
-    assert found["groups"][0]["sentences"][0]["text"] == (
-        "There is no tuning curve of accuracy: fewer than two finished runs."
-    )
-    assert "No tuning curves" in str(tuning_chart.tuning_chart(tables["tuning_curves"], tables["fits"]).to_dict())
+    (group,) = found["groups"]
+    assert stopped[0]["reason"] in group["sentences"][0]["text"]
+    assert not group["figures"]
+    tuning_chart.tuning_chart(tables["tuning_curves"], tables["fits"]).to_dict()

@@ -1,7 +1,7 @@
 """Run the simulations and print tables of rates, from the repository's root.
 
 python -m tests.calibration [surfaces topics] [--studies 100]   by default both, and then the verdicts
-python -m tests.calibration verdicts [...]                      alone, with options of their own (verdicts.py)
+python -m tests.calibration verdicts [...]                      alone, with options of their own (counts.py)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import numpy as np
-from tests.calibration import found, paired, populations, power, simulate, tradeoffs, variability, verdicts
+from tests.calibration import counts, found, paired, populations, power, simulate, tradeoffs, variability
 
 STUDIES = 2000
 CHUNK = 50
@@ -132,7 +132,7 @@ PARTS = {"surfaces": print_surfaces, "topics": print_topics}
 def main() -> None:
     """Run the parts that are named, or all."""
     if sys.argv[1:2] == ["verdicts"]:
-        verdicts.main(sys.argv[2:])
+        counts.main(sys.argv[2:])
         return
     parser = argparse.ArgumentParser(prog="python -m tests.calibration", description="How often the analysis is wrong.")
     parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}, or verdicts first with its own options")
@@ -144,7 +144,7 @@ def main() -> None:
         for part in chosen.parts or PARTS:
             PARTS[part](chosen.studies, pool)
     if not chosen.parts:
-        verdicts.main(["--studies", str(chosen.studies)])
+        counts.main(["--studies", str(chosen.studies)])
 
 
 if __name__ == "__main__":

@@ -40,10 +40,18 @@ TRUTH = {
 BASELINE = {"learning_rate": 2e-5, "batch_size": 32, "epochs": 3}
 
 
+FEWER = (
+    (families, "DRAWS", FEWER_DRAWS),
+    (families, "BAND_DRAWS", FEWER_DRAWS),
+    (simultaneous, "DRAWS", FEWER_DRAWS),
+    (checks, "SIGN_CHANGES", FEWER_CHANGES),
+)
+
+
 def fewer_draws() -> None:
     """Make this process draw less, and collect no garbage among its modules, as multipletests often asks for."""
-    families.DRAWS = families.BAND_DRAWS = simultaneous.DRAWS = FEWER_DRAWS
-    checks.SIGN_CHANGES = FEWER_CHANGES
+    for module, name, count in FEWER:
+        setattr(module, name, count)
     gc.freeze()
 
 

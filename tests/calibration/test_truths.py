@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
 from sklearn import metrics
-from tests.calibration import simulate, truths, verdicts
+from tests.calibration import counts, promises, simulate, truths, verdicts
 from tests.calibration.truths import BETTER, CORNER, FACTORS, GRID, KINDS, RESPONSES, SMALLEST, USUAL, Cell
 
 from finevar.statistics import families
@@ -132,11 +135,11 @@ def test_levels_stand_where_the_grid_has_them(design, settings):
         assert coding.coded(runs[name]).round() == pytest.approx(np.repeat(GRID[places, number], 2))
 
 
-def test_chunks_add_up(monkeypatch):
+def test_blocks_add_up(monkeypatch):
     monkeypatch.setattr(families, "DRAWS", simulate.FEWER_DRAWS)
-    whole, *parts = (verdicts.count((Cell("clean", True, 2), numbers)) for numbers in (range(2), range(1), range(1, 2)))
+    whole, *parts = (verdicts.count(Cell("clean", True, 2), numbers) for numbers in (range(2), range(1), range(1, 2)))
     for key, sums in whole.items():
-        assert sums == pytest.approx(sum(part.get(key, np.zeros(3)) for part in parts))
+        assert sums == pytest.approx(np.sum([part.get(key, (0, 0)) for part in parts], axis=0))
 
 
 def oracle(study: truths.Study, response: str, *, right: bool) -> verdicts.Answer:
@@ -170,7 +173,7 @@ def test_scoring_tells_right_from_wrong(right):
     assert holds == [True, True, True, True, False, True]
     judged = ["replicated" if said == right else "contradicted" for said in holds]
     for what, _, value in verdicts.scores(study, found, judged):
-        promise = verdicts.PROMISES[what]
+        promise = promises.PROMISES[what]
         if what == "nothing said":
             assert value == 0
         elif "found" in what or "covered" in what or what in ("no effect: called negligible", "true claim: replicated"):
@@ -189,8 +192,44 @@ def test_a_claim_whose_truth_depends_on_the_place_is_not_scored():
 
 
 def test_a_promise_is_kept_or_broken():
-    cell = Cell("clean", False, 5)
-    promise = verdicts.PROMISES["coefficients: covered"]
-    assert [promise.mark(cell, rate, 0.5) for rate in (95.0, 92.5, 98.5, 91.0)] == ["", "!", "!", "!!"]
-    assert promise.mark(cell._replace(seeds=2), 50.0, 0.5) == ""
-    assert verdicts.PROMISES["3 x smallest: found"].mark(cell._replace(kind="all"), 50.0, 0.5) == ""
+    promise = promises.PROMISES["coefficients: covered"]
+    rates = (95.0, 92.5, 98.5, 91.0)
+    assert [promise.mark(rate, rate - 1, rate + 1) for rate in rates] == ["", "!", "!", "!!"]
+    assert not promise.holds_for("clean", 2)
+    assert not promises.PROMISES["3 x smallest: found"].holds_for("all", 5)
+
+
+def test_limits_are_those_of_scipys_exact_test():
+    hits, studies = np.array([0, 1, 37, 200]), np.full(4, 200)
+    exact = [stats.binomtest(int(k), 200).proportion_ci(0.95, method="exact") for k in hits]
+    assert np.transpose(promises.limits(hits, studies)) == pytest.approx(100 * np.array(exact))
+
+
+def test_a_run_that_was_ended_goes_on_and_cells_take_turns(tmp_path, monkeypatch):
+    """Of two cells; the first run's last line was cut."""
+    asked = []
+
+    def count(cell: Cell, numbers: range) -> verdicts.Counts:
+        asked.append((cell.seeds, numbers.start))
+        return {("nothing said", metric): (len(numbers), 5.0) for metric in RESPONSES}
+
+    monkeypatch.setattr(verdicts, "count", count)
+    monkeypatch.setattr(counts, "get_context", lambda _: SimpleNamespace(Pool=lambda *_, **__: nullcontext(Serial())))
+    cells, path = [Cell("clean", False, seeds) for seeds in (4, 5)], tmp_path / "verdicts.jsonl"
+    counts.simulate_missing(path, cells, 2 * counts.BLOCK, 1)
+    assert asked == [(4, 0), (5, 0), (4, counts.BLOCK), (5, counts.BLOCK)]
+    path.write_text(path.read_text()[:-10])
+    asked.clear()
+    counts.simulate_missing(path, cells, 2 * counts.BLOCK, 1)
+    assert asked == [(5, counts.BLOCK)]
+    found = counts.totals(path, cells)
+    assert found["studies"].tolist() == [2 * counts.BLOCK] * 6
+    assert found["hits"].tolist() == [10.0] * 6
+    line = promises.tables(found).splitlines()[-1]
+    assert line == "| nothing said |  | 25.0 (16.0 to 35.9) |"  # 20 of 80, by R's binom.test
+
+
+class Serial:
+    """A pool of the process itself."""
+
+    imap_unordered = staticmethod(map)

@@ -244,7 +244,8 @@ def planned(design: str, seeds: int, datasets: int) -> tuple[pd.DataFrame, np.nd
     runs = points.merge(pd.DataFrame({"seed": range(seeds)}), how="cross")
     runs = pd.concat([runs.assign(dataset=name) for name in DATASETS[:datasets]], ignore_index=True)
     names = [f"run{number}" for number in range(len(runs))]
-    return runs.assign(run_id=names, trajectory_id=names, status="ok", dtype_used="float32"), settings
+    runs = runs.assign(run_id=names, trajectory_id=names, status="ok", dtype_used="float32")
+    return runs.astype(dict.fromkeys(runs.select_dtypes("str"), object)), settings  # Arrow is slow on so few
 
 
 def outcomes(

@@ -1,27 +1,18 @@
-"""How often verdicts, claims, intervals and recommendations are wrong in simulated studies of known truth (truths.py).
+"""What is said of simulated studies of known truth (truths.py), and how often it is wrong.
 
-    python -m tests.calibration verdicts [--studies 100] [--kinds clean all] [--seeds 4 5] [--design full_factorial]
-
-Every rate is a share of studies, or of intervals within studies, by metric; beside it its Monte Carlo standard error.
 What the workflow says of a study comes from answers() alone; all else here knows the truth and no rule.
 """
 
 from __future__ import annotations
 
-import argparse
-import itertools
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
-from multiprocessing import get_context
-from multiprocessing.pool import Pool
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from tests.calibration import simulate, truths
+from tests.calibration import truths
 from tests.calibration.truths import BETTER, CODINGS, FACTORS, GRID, RESPONSES, SMALLEST, Cell, Study, Truth
 
 from finevar.analyses import baselines, claims, fits
@@ -30,19 +21,15 @@ from finevar.metrics import Evaluated
 from finevar.reasons import COLLAPSED
 from finevar.results.collapse import collapse
 from finevar.statistics import checks, optimum, regression, setting_means
-from finevar.statistics.clustered import FEW_SEEDS
 from finevar.study.coding import model_matrix, terms
 
-STUDIES, CHUNK = 2000, 25
-SEEDS = (2, 4, 5, 6)
-COLLAPSES = {"no": False, "yes": True}
 CONFIDENCE = 0.95
+WELL = 0.7  # accuracy above which no run has collapsed, as labels are nearly even
 MODEL = "quadratic"
 TERMS = terms(FACTORS, MODEL)
 NATURAL = {name: coding.natural(GRID[:, number]) for number, (name, coding) in enumerate(CODINGS.items())}
 MATRIX = model_matrix({name: coding.coded(NATURAL[name]) for name, coding in CODINGS.items()}, TERMS)  # [27, terms]
 CHANGES = np.array([MATRIX[high] - MATRIX[low] for low, _, high in map(truths.lines, range(len(FACTORS)))])
-CSV = Path("results/calibration/verdicts.csv")
 
 Interval = np.ndarray  # [..., 2], low and high; not a number where nothing is said
 
@@ -121,12 +108,14 @@ def intervals(surface: regression.Surface, weights: np.ndarray) -> Interval:
 
 def collapsed_runs(study: Study) -> np.ndarray:
     """Say which runs [runs] the workflow takes for collapsed."""
-    found = []
-    for part in study.outcomes.values():
-        for hits in part.hits:
-            logits = np.eye(2)[(hits == part.labels).astype(int)]
-            found.append(collapse(Evaluated(logits, part.labels.astype(int)), part.baseline_hits.mean()) is not None)
-    return np.array(found)
+
+    def collapsed(hits: np.ndarray, part: truths.Outcomes) -> bool:
+        if hits.mean() > WELL:
+            return False
+        logits = np.eye(2)[(hits == part.labels).astype(int)]
+        return collapse(Evaluated(logits, part.labels.astype(int)), part.baseline_hits.mean()) is not None
+
+    return np.array([collapsed(hits, part) for part in study.outcomes.values() for hits in part.hits])
 
 
 def outcomes(study: Study, runs: pd.DataFrame, response: str) -> tuple[regression.Sentences, regression.Sentences]:
@@ -151,49 +140,6 @@ def f1_contributions(hits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 # What is true of it ---------------------------------------------------------------------------------------------------
 
-
-class Promise(NamedTuple):
-    """Between which per cents a rate shall lie, and in which studies."""
-
-    low: float = 0.0
-    high: float = 100.0
-    fewest_seeds: int = 2
-    kinds: Sequence[str] = tuple(truths.KINDS)
-
-    def mark(self, cell: Cell, rate: float, error: float) -> str:
-        """Return ! where a rate is not as promised, and !! where by more than two standard errors."""
-        beyond = max(self.low - rate, rate - self.high)
-        if beyond <= 0 or cell.seeds < self.fewest_seeds or cell.kind not in self.kinds:
-            return ""
-        return "!" if beyond <= 2 * error else "!!"
-
-
-COVERED = Promise(93, 98, fewest_seeds=4)  # of the nearest quadratic: beside a cliff it misses the truth itself
-ITSELF = COVERED._replace(kinds=[name for name, kind in truths.KINDS.items() if not kind.cliff])
-PROMISES = {  # of every score, in the table's order
-    "nothing said": Promise(),
-    "no effect: said to have one": Promise(high=5),
-    "no effect: called negligible": Promise(),
-    "1.5 x smallest: called negligible": Promise(high=5),
-    "1.5 x smallest: found": Promise(),
-    "3 x smallest: found": Promise(low=80, fewest_seeds=5, kinds=("clean",)),
-    "above smallest somewhere: called negligible": Promise(high=5),
-    "true claim: contradicted": Promise(high=2.5),
-    "true claim: replicated": Promise(),
-    "false claim: replicated": Promise(high=2.5),
-    "simple effects: covered": ITSELF,
-    "simple effects of the nearest quadratic: covered": COVERED,
-    "coefficients: covered": COVERED,
-    "predictions: covered": ITSELF,
-    "predictions of the nearest quadratic: covered": COVERED,
-    "best setting: missing among those not separated": Promise(high=5),
-    "settings not separated": Promise(),
-    "gain: lower bound too high": Promise(high=3),
-    "lack of fit: said without any": Promise(),  # it is about these sentences, on which there always is some
-    "lack of fit: found": Promise(),
-    "settings by their means: without lack of fit": Promise(high=5),
-    "settings by their means: found to be missed": Promise(),
-}
 
 Score = tuple[str, str, float]  # what, of which metric, its value or share in one study
 
@@ -285,100 +231,18 @@ def claim_holds(claim: dict[str, Any], study: Study) -> bool | None:
 
 # Many studies ---------------------------------------------------------------------------------------------------------
 
-Sums = dict[tuple[str, str], np.ndarray]  # by score and metric: studies, the sum of their values and of the squares
+Counts = dict[tuple[str, str], tuple[int, float]]  # by score and metric: studies, and the sum of their values
 
 
-def count(job: tuple[Cell, range]) -> Sums:
+def count(cell: Cell, numbers: range) -> Counts:
     """Simulate, analyse and score some studies of a cell; a score that a study has several times counts by its mean."""
-    cell, numbers = job
-    sums: Sums = defaultdict(lambda: np.zeros(3))
+    counts: Counts = defaultdict(lambda: (0, 0.0))
     for number in numbers:
         study = truths.simulate(cell, number)
         values = defaultdict(list)
         for what, response, value in scores(study, *answers(study)):
             values[what, response].append(value)
         for key, own in values.items():
-            mean = float(np.mean(own))
-            sums[key] += (1, mean, mean * mean)
-    return dict(sums)
-
-
-def rates(cell: Cell, studies: int, pool: Pool) -> Iterator[dict[str, Any]]:
-    """Yield a row a score and metric: the rate and its standard error in per cent, and whether it is as promised.
-
-    Studies have numbers and chunks are added in order, so that the count of processes changes nothing. Where all
-    studies agree, the error is what one that does not would make of it.
-    """
-    chunks = [range(first, min(first + CHUNK, studies)) for first in range(0, studies, CHUNK)]
-    total: Sums = defaultdict(lambda: np.zeros(3))
-    for part in pool.imap(count, [(cell, chunk) for chunk in chunks]):
-        for key, sums in part.items():
-            total[key] += sums
-    for (what, promise), response in itertools.product(PROMISES.items(), RESPONSES):
-        if (what, response) in total:
-            seen, added, squares = total[what, response]
-            mean = added / seen
-            variance = squares / seen - mean**2
-            error = 100 * np.sqrt((variance if variance > 1e-9 else (1 - 1 / seen) / seen) / seen)
-            row = {"score": what, "metric": response, "studies": int(seen), "rate": 100 * mean, "error": error}
-            yield cell._asdict() | row | {"mark": promise.mark(cell, 100 * mean, error)}
-
-
-def block(rows: pd.DataFrame) -> str:
-    """Return the table of one kind of study in Markdown: a line a score, a column a metric and count of seeds."""
-    text = rows.assign(
-        value=[f"{rate:.1f} ±{error:.1f}{mark}" for rate, error, mark in rows[["rate", "error", "mark"]].to_numpy()]
-    )
-    wide = text.pivot(index="score", columns=["metric", "seeds"], values="value").fillna("")
-    wide = wide.reindex([what for what in PROMISES if what in wide.index])
-    lines = [["%", *(f"{metric}, {seeds} seeds" for metric, seeds in wide.columns)]]
-    lines += [["---"] * len(lines[0])] + [
-        [what, *values] for what, values in zip(wide.index, wide.to_numpy(), strict=True)
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def summary(found: pd.DataFrame) -> str:
-    """Return a table in Markdown: a line a score, a column a kind of study; few seeds · enough, over metrics."""
-    few = np.where(found["seeds"] < FEW_SEEDS, "few", "enough")
-    kinds = found["kind"] + np.where(found["collapsed"], ", collapsed", "")
-    rates = found.groupby([found["score"], kinds, few], sort=False)["rate"].mean().unstack().round(1).astype("string")
-    text = rates.reindex(columns=["few", "enough"]).fillna("-").agg(" · ".join, axis=1).unstack().fillna("")
-    text = text.reindex(index=[what for what in PROMISES if what in text.index], columns=kinds.unique())
-    lines = [["%", *text.columns], ["---"] * (1 + len(text.columns))]
-    lines += [[what, *values] for what, values in zip(text.index, text.to_numpy(), strict=True)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def options(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read what to simulate."""
-    parser = argparse.ArgumentParser(prog="python -m tests.calibration verdicts", description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=STUDIES, help="of each cell; %(default)s by default")
-    parser.add_argument("--kinds", nargs="+", choices=truths.KINDS, default=list(truths.KINDS), help="of truth")
-    parser.add_argument(
-        "--collapsed", nargs="+", choices=COLLAPSES, default=list(COLLAPSES), help="with such runs, or not"
-    )
-    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="of a study")
-    parser.add_argument("--design", choices=("central_composite", "full_factorial"), default="central_composite")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="%(default)s by default")
-    parser.add_argument("--csv", type=Path, default=CSV, help="where the table goes; %(default)s by default")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] = ()) -> None:
-    """Simulate every kind of study, with and without collapsed runs, and print and write the rates."""
-    chosen = options(arguments)
-    chosen.csv.parent.mkdir(parents=True, exist_ok=True)
-    found = pd.DataFrame()
-    print("Per cent ± standard error; ! outside its promise, !! by more than two standard errors.")
-    with get_context("fork").Pool(chosen.processes, initializer=simulate.fewer_draws) as pool:
-        for kind, collapses in itertools.product(chosen.kinds, chosen.collapsed):
-            collapsed = COLLAPSES[collapses]
-            cells = [Cell(kind, collapsed, seeds, chosen.design) for seeds in chosen.seeds]
-            rows = pd.DataFrame([row for cell in cells for row in rates(cell, chosen.studies, pool)])
-            title = f"{kind}, {'one to three runs' if collapsed else 'no run'} collapsed, {chosen.design}"
-            print(f"\n### {title}\n\n{block(rows)}", flush=True)
-            found = pd.concat([found, rows])
-            found.to_csv(chosen.csv, index=False)  # after each kind, so that a run that is ended leaves what it has
-    print(f"\n### Fewer than {FEW_SEEDS} seeds · {FEW_SEEDS} or more\n\n{summary(found)}")
-    print(f"\n{found['mark'].eq('!!').sum()} of {len(found)} rates break their promise; all are in {chosen.csv}.")
+            studies, total = counts[key]
+            counts[key] = (studies + 1, total + float(np.mean(own)))
+    return dict(counts)

@@ -13,12 +13,12 @@ from huggingface_hub import ModelCard
 
 import tiny
 from finevar.columns import EXAMPLES, PREDICTIONS, STUDY_METRICS
-from finevar.commands import exported
+from finevar.commands import export_card, exported
 from finevar.commands.export import export_files
 from finevar.data.encoding import encode, load_encoded, save_encoded
 from finevar.errors import InputError
 from finevar.evaluation.evaluation import evaluate_files
-from finevar.files import check_sums, write_facts, write_sums
+from finevar.files import check_sums, write_facts, write_json, write_sums
 from finevar.metrics import RESPONSES
 from finevar.models import checkpoint
 from finevar.models.distilbert.conversion import convert_model
@@ -63,8 +63,20 @@ def make_study(folder: Path, dtype: str) -> dict:
         predictions=str(run / "predictions.parquet"), metrics=str(run / "metrics.parquet"),
     )  # fmt: skip
     write_rows([row], folder / "metrics.parquet", STUDY_METRICS)
+    provenance = {
+        "source": {"kind": "hub", "repo": "someone/tiny"},
+        "licence": "Apache-2.0",
+        "changes": ["dropped: pooler"],
+    }
+    (folder / "pretrained").mkdir()
+    (folder / "fetched").mkdir()
+    write_json(provenance, folder / "pretrained" / "source.json")
+    (folder / "packaged").mkdir()
+    (folder / "packaged" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: films\nLicense: MIT License\n")
+    (folder / "fetched" / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# Toys\n")
     numbers = dict.fromkeys(("predicted", "ci_low", "ci_high", "expected_regret"), 0.5)
     best = {
+        "by_means": False,
         "response": "accuracy",
         "point_id": "p",
         "population": "new seeds and new sentences",
@@ -75,9 +87,14 @@ def make_study(folder: Path, dtype: str) -> dict:
     write_rows([best], folder / "recommendations.parquet", TABLES["recommendations"].schema)
     return {
         "metrics": str(folder / "metrics.parquet"), "recommendations": str(folder / "recommendations.parquet"),
-        "start": str(folder / "start"), "train": str(folder / "encoded.safetensors"),
+        "pretrained": str(folder / "pretrained"), "start": str(folder / "start"),
+        "train": str(folder / "encoded.safetensors"),
         "examples": str(folder / "eval.parquet"), "encoded": str(folder / "encoded.safetensors"),
-        "facts": str(folder / "dataset.json"), "response": "accuracy", "dataset": "toy", "factors": ["learning_rate"],
+        "facts": str(folder / "dataset.json"), "fetched": [str(folder / "packaged"), str(folder / "fetched")],
+        "baseline": {"dataset": "films", "seed": 3, "settings": {"learning_rate": 2e-4}},
+        "sources": {"films": {"kind": "package", "package": "films==1"}, "mine": {"kind": "local"},
+                    "toy": {"kind": "hub", "repo": "someone/toys"}},
+        "response": "accuracy", "dataset": "toy", "factors": ["learning_rate"],
         "confidence": 0.95, "runs": str(folder / "runs"), "threads": 1, "model": str(folder / "exported"),
     }  # fmt: skip
 
@@ -125,14 +142,78 @@ def test_the_hub_reads_the_cards_metrics(study, tmp_path):
     stated = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert stated == {name: row[name] for name in RESPONSES if row[name] is not None}
     assert (card.data.library_name, card.data.pipeline_tag) == ("transformers", "text-classification")
-    cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in card.text.splitlines() if line[:1] == "|"]
-    assert [cells[2][0], cells[3][0]] == ["Accuracy", "Binary F1"]
-    assert len(cells) == 2 + len(stated)
-    assert {len(line) for line in cells} == {3}
+    tables = [[cell.strip() for cell in line[1:-1].split("|")] for line in card.text.splitlines() if line[:1] == "|"]
+    values = {cells[0]: cells[1:] for cells in tables}
+    assert values["Accuracy"][0] == f"{row['accuracy']:.4f}"
+    assert values["Binary F1"][0] == f"{row['f1']:.4f}"
+    assert len(tables) == 2 + len(stated) + 2 + len(CLASSES)
+    assert {len(line) for line in tables} == {5}
     assert "- learning rate: 0.003 (varied in the study)\n" in card.text
     assert "- epochs: 2\n" in card.text
     assert "{{" not in card.text
     assert "None" not in card.text
+
+
+def test_the_model_that_plain_transformers_loads_gives_the_saved_predictions(study, tmp_path):
+    """As everybody loads it, and not as the card says."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    export_files(**study | {"model": str(tmp_path / "model")})
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    texts = read_table(study["examples"], EXAMPLES)["text"].to_pylist()
+    saved = np.array(read_table(Path(study["runs"]) / "r" / "predictions.parquet", PREDICTIONS)["logits"].to_pylist())
+    batch = tokenizer(texts, truncation=True, max_length=LENGTH, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        logits = model(**batch).logits.numpy()
+    (row,) = read_table(study["metrics"], STUDY_METRICS).to_pylist()
+    np.testing.assert_allclose(logits, saved, rtol=0, atol=1e-5 if row["dtype_used"] == "float32" else 0.1)
+    assert model.config.id2label == dict(enumerate(CLASSES))
+
+
+def test_the_card_says_what_the_model_is_made_from(study, tmp_path):
+    export_files(**study | {"model": str(tmp_path / "model")})
+    card = ModelCard.load(tmp_path / "model" / "README.md")
+    assert (card.data.license, card.data.base_model, card.data.datasets) == (
+        "apache-2.0", "someone/tiny", ["someone/toys"],
+    )  # fmt: skip
+    assert "Pretrained: someone/tiny on the Hugging Face Hub, licence Apache-2.0" in card.text
+    assert "Baseline: fine-tuned on films with seed 3 and learning rate 2e-4." in card.text
+    assert "- toy: someone/toys on the Hugging Face Hub, licence cc-by-4.0." in card.text
+    assert "- films: package films==1, licence MIT License." in card.text
+    assert "- mine: local files, on its own terms." in card.text
+
+
+def test_metrics_by_class_are_scikit_learns():
+    """Three classes, one that no sentence has: by hand."""
+    logits = np.eye(3)[[0, 0, 1, 1, 0]]
+    rows = export_card.per_class(logits, np.array([0, 1, 1, 1, 0]), ["a", "b", "c"])
+    assert [(row["precision"], row["recall"], row["sentences"]) for row in rows] == [
+        (pytest.approx(2 / 3), 1.0, 2), (1.0, pytest.approx(2 / 3), 3), (0.0, 0.0, 0),
+    ]  # fmt: skip
+
+
+def test_the_interval_of_a_mean_is_students_t(study):
+    """Of three values: mean 2, standard error 1 / sqrt(3), and t of 2 degrees of freedom at 97.5 %, 4.303."""
+    (row,) = read_table(study["metrics"], STUDY_METRICS).to_pylist()
+    runs = [row | {"loss": value, "baseline_loss": 5.0} for value in (1.0, 2.0, 3.0)]
+    choice = export_card.Choice("accuracy", runs[0], runs, {}, ["learning_rate"])
+    ((_, own, mean, ends, baseline),) = export_card.metric_rows(choice, {"loss": 1.0}, 0.95)
+    assert (own, mean, baseline) == ("1.0000", "2.0000 \N{PLUS-MINUS SIGN} 1.0000", "5.0000")
+    low, high = (float(end.replace("\N{MINUS SIGN}", "-")) for end in ends.split(" to "))
+    assert (low, high) == (pytest.approx(2 - 2.484, abs=0.06), pytest.approx(2 + 2.484, abs=0.06))
+
+
+@pytest.mark.parametrize(
+    ("stated", "licence", "name"),
+    [("MIT", "mit", None), ("My own licence", "other", "My own licence"), (None, None, None)],
+)
+def test_a_licence_that_the_hub_does_not_know_has_its_own_name(study, stated, licence, name):
+    (row,) = read_table(study["metrics"], STUDY_METRICS).to_pylist()
+    pretrained = {"source": {"kind": "package", "package": "tiny==1"}, "licence": stated, "changes": []}
+    choice = export_card.Choice("accuracy", row, [row], {}, ["learning_rate"])
+    data = export_card.card_data(choice, export_card.Origin(pretrained, {}, {}, []), {"accuracy": 0.5})
+    assert (data.license, data.get("license_name"), data.base_model) == (licence, name, None)
 
 
 def test_without_cutting_the_code_would_do_something_else(study):

@@ -16,6 +16,7 @@ import pytest
 
 from finevar.commands import launch
 from finevar.files import name_beside
+from prose import numbers
 
 HOUR = 3600
 
@@ -64,7 +65,7 @@ def test_what_a_wrong_clock_has_dated_in_the_future_is_dated_back(run, capsys):
     assert launch.date_back()
     assert early.stat().st_mtime == before
     assert abs(late.stat().st_mtime - time.time()) < 60
-    assert "1 files" in capsys.readouterr().err
+    assert numbers(capsys.readouterr().err)[0] == 1
     assert not launch.date_back()
 
 
@@ -100,7 +101,7 @@ def test_targets_stand_behind_the_options_of_the_launcher_itself(run, monkeypatc
         launch, "snakemake", lambda options, _: calls.append(options) or int(options[-1] not in ("--unlock", "interim"))
     )
     assert launch.main(["--cores", "1", "--", "target"]) == 1
-    assert capsys.readouterr().out == "Interim report: results/mine/interim/report.html\n"
+    assert "results/mine/interim/report.html" in capsys.readouterr().out
     assert calls == [
         ["--cores", "1", "--unlock"],
         ["--cores", "1", "--", "target"],

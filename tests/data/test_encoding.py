@@ -11,7 +11,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from finevar.data.encoding import encode, encoded_sha256, load_encoded, save_encoded
-from finevar.errors import InputError
+from finevar.errors import Damage, InputError
 
 PIECES = [
     "[PAD]",
@@ -111,8 +111,9 @@ def test_token_ids_that_are_not_whole_are_named(model, tmp_path, kept):
     path = tmp_path / "encoded.safetensors"
     save_encoded(encode(TEXTS, [0] * len(TEXTS), model), path)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(InputError, match=r"encoded\.safetensors: found a file that is damaged"):
+    with pytest.raises(Damage) as caught:
         load_encoded(path)
+    assert caught.value.where == str(path)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ STUDY = {
             "learning_rate": {"levels": ["1e-3", "3e-3", "9e-3"], "coding": "log2"},
             "rate_floor": {"levels": [0, 0.5, 1]},
         },
-        "seeds": [0, 1],
+        "seeds": [0],
     },
     "training": {"max_length": 32, "train_examples": 48, "epochs": 1, "batch_size": 8},
 }

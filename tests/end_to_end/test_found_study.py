@@ -17,6 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from test_browser import CHROMIUM, browser  # noqa: F401 - a fixture
 from transformers.modelcard import TrainingSummary
 
+from compiled import check_paper
 from finevar import ROOT
 from finevar.columns import CARDS, FOUND_METRICS
 from finevar.found.beside import beside_rows
@@ -51,7 +52,7 @@ def finished(tmp_path_factory) -> Path:
     """Return a folder in which the shipped study of found models has been run."""
     folder = tmp_path_factory.mktemp("found")
     shutil.copytree(ROOT / "config", folder / "config")
-    done = snakemake(folder)
+    done = snakemake(folder, "all", "write_paper")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -164,7 +165,8 @@ def fetched(tmp_path_factory) -> Path:
     }
     (folder / CONFIG).parent.mkdir(parents=True)
     (folder / CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
-    done = snakemake(folder, env={"HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1"})
+    closed = {"HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
+    done = snakemake(folder, "all", "write_paper", env=closed)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "results" / "known"
 
@@ -223,6 +225,15 @@ def test_the_reports_read_as_on_the_golden_page(finished, report):
     assert [(title, word) for title, page in pages.items() for word in MISSING.findall(page.words)] == []
     lines = {title: page.lines() for title, page in pages.items()}
     golden("found_report.txt", said_once(HEAD, lines), same=without_numbers)
+
+
+def test_the_papers_compile(finished, fetched, tmp_path):
+    """One that gates stopped, and one with a surface, whose errors are clustered by owner."""
+    for name, folder in (("stopped", finished / "results" / "found_models"), ("fitted", fetched)):
+        text = "".join((folder / "paper" / f"{part}.md").read_text(encoding="utf-8") for part in ("methods", "results"))
+        assert ("CR3" in text) == (name == "fitted")
+        assert not MISSING.search(text)
+        check_paper(folder / "paper", tmp_path / name)
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pandas as pd
 
 from finevar import ROOT
 from prose import Page, numbers
-from toy_study import METRICS, STUDY, command, make_folder, prepared, snakemake, write_config
+from toy_study import METRICS, STUDY, command, prepared, snakemake, write_config
 
 TABLE = "results/toy/metrics.parquet"  # where the analyses are not at stake
 
@@ -55,19 +56,6 @@ def test_a_truncated_metrics_file_is_named_and_the_other_runs_stay(copied):
     assert {path: path.stat().st_mtime_ns for path in others} == before
 
 
-def test_one_failing_job_keeps_the_others(tmp_path):
-    folder = make_folder(tmp_path / "failing")
-    config = copy.deepcopy(STUDY)
-    config["training"]["train_examples"] = 121  # one more than there are
-    write_config(folder, config)
-    told = snakemake(folder, "--cores", "2", "--keep-going")
-    assert told.returncode == 1
-    logs = list((folder / "results/logs/finetune_run/second").glob("*.log"))
-    assert len(logs) == 12
-    assert all("setting train_examples: found 121." in log.read_text() for log in logs)
-    assert list((folder / "results/baselines").glob("*/second/metrics.parquet")), "what did not fail was finished"
-
-
 def launch(folder: Path, *options: str) -> subprocess.CompletedProcess:
     """Start a folder's study as `make study` does."""
     base = ["--snakefile", str(ROOT / "Snakefile"), "--configfile", "config.yaml", "--cores", "2"]
@@ -80,7 +68,9 @@ def launch(folder: Path, *options: str) -> subprocess.CompletedProcess:
     )  # fmt: skip
 
 
-def test_where_runs_fail_a_report_of_the_others_says_what_is_missing(copied):
+def test_where_runs_fail_the_others_are_finished_and_a_report_says_what_is_missing(copied):
+    for run in pd.read_csv(copied / "results/toy/design.csv")["path"][:2]:
+        shutil.rmtree(copied / run)  # to be made beside those that fail
     config = copy.deepcopy(STUDY)
     config["sweep"]["factors"]["train_examples"] = {"levels": [48, 121]}  # one more than there are
     del config["training"]["train_examples"]
@@ -95,6 +85,8 @@ def test_where_runs_fail_a_report_of_the_others_says_what_is_missing(copied):
     assert set(table.loc[table["status"] == "ok", "train_examples"]) == {48, 64}
     cause = "setting train_examples: found 121."
     assert missing["reason"].str.startswith(cause).all()
+    logs = [path.read_text() for path in (copied / "results/logs/finetune_run/second").glob("*.log")]
+    assert sum(cause in log for log in logs) == 12
     page = Page((copied / "results/toy/interim/report.html").read_text(encoding="utf-8"))
     (note,) = [element.text for element in page.all("p", "note") if cause in element.text]
     assert {12, 26, 6, 13} <= set(numbers(note)), "runs without metrics of all, points without a run of all"

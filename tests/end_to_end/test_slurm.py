@@ -7,34 +7,26 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from finevar import ROOT
 from slurm_study import (
     OPTIONS,
     PATIENCE,
-    assert_complete_and_alike,
+    TABLE,
+    assert_alike,
     attempts,
     environment,
     finish,
-    run_locally,
     small_study,
     start,
     wait_for,
 )
-from toy_study import copy_of, make_folder, prepared, write_config
+from toy_study import make_folder, prepared, write_config
 
 
-@pytest.fixture(scope="module")
-def local(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the quick study."""
-    return run_locally(copy_of(toy, tmp_path_factory.mktemp("local") / "study", small_study()))
-
-
-def test_a_study_runs_to_its_report_with_the_metrics_of_a_local_one(slurm, local, tmp_path):
+def test_a_study_runs_to_its_report_with_the_metrics_of_a_local_one(slurm, toy, tmp_path):
     """From a clone, with the literal command; two runs in each submission, one at a time."""
     folder = make_folder(tmp_path / "study")
     write_config(folder, small_study())
@@ -44,7 +36,8 @@ def test_a_study_runs_to_its_report_with_the_metrics_of_a_local_one(slurm, local
         cwd=ROOT, env=environment(slurm), capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert_complete_and_alike(folder, local)
+    assert_alike(folder, toy, runs=4)
+    assert (folder / "results/toy/report.html").exists()
     jobs = [job for job in slurm.jobs() if job.workdir == folder]
     assert len(jobs) == 2 + 1 + 2, "the data sets, the baseline, and four runs in two submissions"
     assert {job.state for job in jobs} == {"COMPLETED"}
@@ -73,9 +66,9 @@ def test_gpus_are_asked_for_where_the_config_does(slurm, toy, tmp_path):
     slurm.wait_for(lambda: not [j for j in slurm.jobs() if j.workdir == folder and j.state in ("RUNNING", "PENDING")])
 
 
-def test_what_a_killed_snakemakes_jobs_finish_is_not_done_again(slurm, local, tmp_path):
-    folder = prepared(local, tmp_path / "study", small_study())
-    process = start(slurm, folder)
+def test_what_a_killed_snakemakes_jobs_finish_is_not_done_again(slurm, toy, tmp_path):
+    folder = prepared(toy, tmp_path / "study", small_study())
+    process = start(slurm, folder, "--", TABLE)
     wait_for(lambda: list(folder.glob("results/runs/*/*/attempts.log")), process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -84,8 +77,8 @@ def test_what_a_killed_snakemakes_jobs_finish_is_not_done_again(slurm, local, tm
         seconds=PATIENCE,
     )
     assert any(" finished at step " in line for lines in attempts(folder).values() for line in lines)
-    finish(start(slurm, folder, launcher=True))
-    assert_complete_and_alike(folder, local)
+    finish(start(slurm, folder, "--", TABLE, launcher=True))
+    assert_alike(folder, toy, runs=4)
 
 
 def test_a_failing_run_takes_no_other_with_it(slurm, toy, tmp_path):

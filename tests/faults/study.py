@@ -63,6 +63,7 @@ SHARED["training"] = {"max_length": 32, "batch_size": 8, "train_examples": 48, "
 LONG = copy.deepcopy(PLAIN)  # a baseline that is long enough to be interrupted between two saves
 LONG["baseline"]["settings"]["epochs"] = 30
 LONG["training"]["epochs"] = 6
+LONG["sweep"]["seeds"] = [0]
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,23 @@ def test_the_process_for_analyses_stays_up_while_a_run_is_trained(folder):
     wait_for(lambda: not warm_processes(folder.parent))
 
 
+def test_what_serves_all_forks_starts_with_the_first_job_and_ends_with_the_process(folder, tmp_path, monkeypatch):
+    (tmp_path / "slow.py").write_text(
+        "import signal\ndef serve(folder):\n    (folder / 'served').touch()\n    signal.pause()\n"
+    )
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    monkeypatch.setattr(warm, "BESIDE", {"training": "slow.serve"})
+    monkeypatch.chdir(tmp_path)
+    with warm.connect("training"):
+        (server,) = warm_processes(folder)
+        write(tmp_path, "first.json")
+        wait_for((folder / "served").exists)
+        assert write(tmp_path, "second.json").exists()
+    assert fork_of(folder)[0] == server
+    os.kill(server, signal.SIGTERM)
+    wait_for(lambda: not warm_processes(folder))
+
+
 def test_analyses_of_any_number_of_threads_share_a_process(folder, monkeypatch):
     found = {"training": set(), "analysis": set()}
     for threads in ("1", "2"):

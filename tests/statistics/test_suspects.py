@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.robust.norms import HuberT
+from statsmodels.robust.robust_linear_model import RLM
 from test_noise import normal, surface
 from test_regression import BASELINE, CODINGS
 
 from finevar.analyses.fits import FittedStudy, Plan
 from finevar.reasons import Stop
 from finevar.statistics import sensitivity
+from finevar.statistics.robust import huber_residuals
 from finevar.statistics.suspects import robust_residuals, suspects, without_suspects
 
 
@@ -25,6 +28,21 @@ def test_of_normal_noise_residuals_are_standard_normal():
     found = np.concatenate([robust_residuals(surface(normal(4, seed))) for seed in range(12)])
     assert np.mean(np.abs(found) < 1) == pytest.approx(1 - 2 * stats.norm.sf(1), abs=0.03)
     assert np.abs(found).max() < 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_huber_fit_is_that_of_statsmodels(seed):
+    """75 runs with t3 noise of 0.01, 14 parameters; in standard deviations of the noise."""
+    generator = np.random.default_rng(seed)
+    matrix = np.column_stack([np.ones(75), generator.normal(size=(75, 13))])
+    values = 0.9 + 0.01 * generator.standard_t(3, size=75)
+    theirs = RLM(values, matrix, M=HuberT()).fit(maxiter=200)
+    assert huber_residuals(values, matrix) == pytest.approx(theirs.resid, abs=1e-8 * theirs.scale)
+
+
+def test_a_perfect_fit_leaves_no_residuals():
+    matrix = np.column_stack([np.ones(6), np.arange(6.0)])
+    assert huber_residuals(matrix @ [1.0, 2.0], matrix) == pytest.approx(np.zeros(6), abs=1e-12)
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 4])

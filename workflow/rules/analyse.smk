@@ -19,6 +19,7 @@ rule fit_regressions:
     params:
         **ANALYSED,
         engine=ENGINES["regression"],
+    threads: 2
     conda:
         "../../envs/analyse.yaml"
     script:

@@ -16,6 +16,8 @@ rule evaluate_baseline:
         record=get_baseline_record,
         engine=ENGINES["evaluation"],
     threads: 1
+    # With the first runs, rather than alone after the last.
+    priority: 1
     resources:
         gpu=STUDY.config["gpus_per_run"],
     conda:

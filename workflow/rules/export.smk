@@ -1,13 +1,28 @@
+# The data sets that the exported model was trained on, with where each is from.
+EXPORTED = STUDY.config["sweep"]["datasets"][0]
+DATA_SOURCES = {
+    name: STUDY.config["sources"][STUDY.config["datasets"][name]["source"]]
+    for name in dict.fromkeys([STUDY.config["baseline"].get("dataset", EXPORTED), EXPORTED])
+}
+FETCHED = {
+    name: paths.place("source", source=STUDY.source_ids[STUDY.config["datasets"][name]["source"]])
+    for name, source in DATA_SOURCES.items()
+    if source["kind"] != "local"
+}
+
+
 # The model that leaves the study, made when asked for.
 rule export_model:
     input:
         metrics=f"{FOLDER}/metrics.parquet",
         recommendations=f"{FOLDER}/analysis/recommendations.parquet",
+        pretrained=paths.place("model", model=STUDY.model_id),
         start=get_start(),
-        train=get_encoded(STUDY.config["sweep"]["datasets"][0], "train"),
-        examples=get_prepared(STUDY.config["sweep"]["datasets"][0], "eval.parquet"),
-        encoded=get_encoded(STUDY.config["sweep"]["datasets"][0], "eval"),
-        facts=get_prepared(STUDY.config["sweep"]["datasets"][0], "dataset.json"),
+        train=get_encoded(EXPORTED, "train"),
+        examples=get_prepared(EXPORTED, "eval.parquet"),
+        encoded=get_encoded(EXPORTED, "eval"),
+        facts=get_prepared(EXPORTED, "dataset.json"),
+        fetched=list(FETCHED.values()),
     output:
         model=directory(f"{FOLDER}/model"),
     log:
@@ -16,10 +31,12 @@ rule export_model:
         f"results/benchmarks/export_model/{NAME}.tsv"
     params:
         response=STUDY.config["analysis"]["responses"][0],
-        dataset=STUDY.config["sweep"]["datasets"][0],
+        dataset=EXPORTED,
         factors=list(STUDY.config["sweep"]["factors"]),
         confidence=STUDY.config["analysis"]["confidence"],
-        runs=str(paths.RUNS / STUDY.config["sweep"]["datasets"][0]),
+        baseline=STUDY.config["baseline"],
+        sources={name: source if name in FETCHED else {"kind": "local"} for name, source in DATA_SOURCES.items()},
+        runs=str(paths.RUNS / EXPORTED),
         engine=[ENGINES["training"], ENGINES["evaluation"]],
     threads: 1
     resources:

@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import pandas as pd
 from finevar.analyses.baselines import fit_matched
 from finevar.analyses.effects import judged_effects, leave_open
 from finevar.analyses.gates import obstacle_sentence, stop_reason
+from finevar.jobs.forks import in_forks
 from finevar.metrics import RESPONSES, smallest_effect
 from finevar.reasons import FAILED, MISSING, Reason, Stop
 from finevar.statistics.estimability import Obstacle
@@ -110,6 +111,7 @@ class FittedStudy:
     stopped: Mapping[str, Reason]  # what stopped every other response
     outcomes: Outcomes
     judged: Rows | None = None  # the table effects, where it was made before
+    processes: int = 1  # that may make it
 
     @classmethod
     def of(cls, metrics: pd.DataFrame, plan: Plan, outcomes: Outcomes = no_outcomes) -> FittedStudy:
@@ -131,11 +133,14 @@ class FittedStudy:
         """Return the rows of the table effects, with verdicts."""
         if self.judged is not None:
             return self.judged
-        rows = judged_effects(self.surfaces)
-        if self.suspects:
-            again = judged_effects(self.without_suspects().surfaces)
-            leave_open(rows, again, ("response", "factor", "dataset"), self.suspects)
+        calls = (partial(judged_effects, self.surfaces), self.judged_again)
+        rows, (found, again) = in_forks(calls, self.processes)
+        leave_open(rows, again, ("response", "factor", "dataset"), found)
         return rows
+
+    def judged_again(self) -> tuple[dict[str, list[str]], Rows]:
+        """Return the suspect runs of each response that has some, and the rows of the table effects without them."""
+        return self.suspects, judged_effects(self.without_suspects().surfaces) if self.suspects else []
 
     @cached_property
     def suspects(self) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from finevar.reasons import FAILED, Reason, Stop
 from finevar.statistics.covariance import Errors, errors_of
 from finevar.statistics.estimability import Obstacle, model_obstacle
-from finevar.statistics.robust import CELLS
+from finevar.statistics.robust import CELLS, cell_numbers
 from finevar.study.coding import Codings, Shortfall, Term, term_name
 from finevar.tables import are_found
 
@@ -66,19 +67,18 @@ def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> R
 
     A cell whose runs failed is a result, and stops nothing: the rest is fitted, and nothing is predicted there.
     """
-    known = pd.concat([used, metrics[metrics["status"].isin(FAILED)]])
-    empty = set(metrics[CELLS].itertuples(index=False)) - set(known[CELLS].itertuples(index=False))
+    empty = distinct(metrics, CELLS) - distinct(used, CELLS) - distinct(metrics[metrics["status"].isin(FAILED)], CELLS)
     if empty or used.empty:
         named = ", ".join(sorted(f"{point} on {dataset}" for dataset, point in empty)[:5])
         return Reason(
             Stop.EMPTY_CELLS,
-            f"{len(empty)} of {metrics.groupby(CELLS).ngroups} cells have no finished run with a "
+            f"{len(empty)} of {len(distinct(metrics, CELLS))} cells have no finished run with a "
             f"value of {response} ({named}): a surface through the rest would be extrapolated there. Drop the level "
             "that causes this, or mend the runs."
             if empty
             else "every run failed: no setting is left to compare. Lower the learning rates.",
         )
-    repeated = used.duplicated([*CELLS, "seed"]).sum()
+    repeated = len(used) - len(distinct(used, [*CELLS, "seed"]))
     if repeated:
         twice = f"{repeated} rows repeat another row's point, data set and seed: replicates that are not independent."
         return Reason(Stop.REPEATED_RUNS, twice)
@@ -94,8 +94,14 @@ def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> R
 
 def has_zero_noise(used: pd.DataFrame, response: str) -> bool:
     """Say whether points have several seeds, and all of them the same value."""
-    cells = used.groupby(CELLS)[response]
-    return bool((cells.size() > 1).any() and (cells.max() == cells.min()).all())
+    cell, values = cell_numbers(used), used[response].to_numpy(float)
+    first = np.unique(cell, return_index=True)[1]
+    return len(first) < len(used) and bool((values == values[first][cell]).all())
+
+
+def distinct(runs: pd.DataFrame, columns: Sequence[str]) -> set[tuple[Any, ...]]:
+    """Return the combinations of values that runs have in some columns."""
+    return set(zip(*(runs[name] for name in columns), strict=True))
 
 
 def levels_text(short: Shortfall) -> str:

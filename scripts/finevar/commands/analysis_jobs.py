@@ -87,7 +87,7 @@ def read_outcomes(metrics: pd.DataFrame, baselines: Sequence[str]) -> Outcomes:
 
 def fit_regressions(job: Job) -> None:
     """Fit the response surfaces."""
-    study = fitted_study(job)
+    study = replace(fitted_study(job), processes=job.threads)
     tables = fit_study(study)
     for fit in tables["fits"]:
         if fit.get("gate"):

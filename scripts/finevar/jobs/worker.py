@@ -5,8 +5,9 @@ for PyTorch and one for statistics and charts. The first job starts a warm proce
 socket that only its user can open, for a fork that does the job's work in the job's directory and environment, and
 waits for it. So a run still has a process of its own: what it computes is the same alone or in company, and what
 crashes is that run alone. Jobs that train keep the analyses' process up beside theirs, so that its imports are done
-when the last run ends. A warm process ends when nobody has asked for a while, and its forks end with it; where it is
-asked to end itself, it first has them end, so that they save their states.
+when the last run ends; from the first analysis on, a fork of that process has Vega, which draws figures. A warm process
+ends when nobody has asked for a while, and its forks end with it; where it is asked to end itself, it first has them
+end, so that they save their states.
 
 Off with FINEVAR_WARM=0, and under SLURM, whose jobs must not outlive or leave their allocation.
 """
@@ -31,7 +32,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ NEEDED = {  # by kind: the modules that import all that its jobs need
     ),
 }
 NEXT = {"training": "analysis"}  # by kind: whose jobs come when those of the kind are done
+BESIDE = {"analysis": "finevar.figures.vega.serve"}  # by kind: what one fork does for the others, from the first job on
 IDLE_SECONDS = 20.0  # without a job before the warm process ends
 START_SECONDS = 60.0  # that a job waits until the warm process can be reached
 GRACE_SECONDS = 20.0  # between asking a fork to end and killing it
@@ -63,12 +65,17 @@ def perform(function: str, arguments: dict[str, Any], log: str) -> None:
     """Call a function of the package, named with its module, and log what it returns; `job` is what `describe` gave."""
     from finevar.jobs.log import Job, JobLog
 
-    module, _, name = function.rpartition(".")
     with JobLog(log) as logger:
         if "job" in arguments:
             arguments |= {"job": Job.of(arguments["job"])}
-        result = getattr(importlib.import_module(module), name)(**arguments)
-        logger.info("%s: %s", name, "done" if result is None else result)
+        result = called(function)(**arguments)
+        logger.info("%s: %s", function.rpartition(".")[2], "done" if result is None else result)
+
+
+def called(function: str) -> Callable[..., Any]:
+    """Return the function of a full name."""
+    module, _, name = function.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 # The job's side -------------------------------------------------------------------------------------------------------
@@ -190,8 +197,9 @@ def start(folder: Path, kind: str) -> bool:
     """Start the warm process and wait until it can be reached, which it can before its imports are done."""
     ready = folder / "socket"
     ready.unlink(missing_ok=True)  # of one that was killed
+    given = [str(folder), str(IDLE_SECONDS), BESIDE.get(kind, ""), *NEEDED[kind]]
     process = subprocess.Popen(
-        [sys.executable, "-m", "finevar.jobs.worker", str(folder), str(IDLE_SECONDS), *NEEDED[kind]],
+        [sys.executable, "-m", "finevar.jobs.worker", *given],
         cwd=folder,
         env={**variables(kind), "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *sys.path[1:]])},
         stdin=subprocess.DEVNULL,
@@ -220,8 +228,11 @@ class Fork:
     deadline: float | None = None
 
 
-def serve(folder: Path, idle: float, modules: Sequence[str]) -> None:
-    """Import modules, then fork for whoever asks, until nobody has for `idle` seconds and nobody is connected."""
+def serve(folder: Path, idle: float, beside: str, modules: Sequence[str]) -> None:
+    """Import modules, then fork for whoever asks, until nobody has for `idle` seconds and nobody is connected.
+
+    beside: a function's full name; once there is a job, a fork calls it with the folder. "" for none.
+    """
     forks: list[Fork] = []
     asked: list[int] = []
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
@@ -243,11 +254,10 @@ def serve(folder: Path, idle: float, modules: Sequence[str]) -> None:
                 elif key.data in forks and key.data.deadline is None:  # unless it has ended in the same moment
                     ask_to_end(key.data, selector)  # since its job was killed
                 last = time.monotonic()
-            for fork in forks:
-                if fork.deadline is not None and time.monotonic() > fork.deadline:
-                    signal.pidfd_send_signal(fork.ended, signal.SIGKILL)
-                elif asked and fork.deadline is None:
-                    ask_to_end(fork, selector)
+            end_forks(forks, selector, asked=bool(asked))
+            if beside and forks:
+                fork_beside(beside, folder)
+                beside = ""
         (folder / "socket").unlink(missing_ok=True)
 
 
@@ -285,6 +295,27 @@ def accept(job: socket.socket, selector: selectors.BaseSelector, forks: list[For
     selector.register(fork.ended, selectors.EVENT_READ, fork)
     selector.register(job, selectors.EVENT_READ, fork)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def fork_beside(function: str, folder: Path) -> None:
+    """Fork a process that calls a function for as long as this one lives."""
+    parent = os.getpid()
+    if os.fork() == 0:
+        try:
+            end_with_parent()
+            if os.getppid() == parent:
+                called(function)(folder)
+        finally:  # whatever it was, its forks do without
+            os._exit(1)
+
+
+def end_forks(forks: Sequence[Fork], selector: selectors.BaseSelector, *, asked: bool) -> None:
+    """Kill forks that have not ended in time; ask all others to end where this process is asked to."""
+    for fork in forks:
+        if fork.deadline is not None and time.monotonic() > fork.deadline:
+            signal.pidfd_send_signal(fork.ended, signal.SIGKILL)
+        elif asked and fork.deadline is None:
+            ask_to_end(fork, selector)
 
 
 def ask_to_end(fork: Fork, selector: selectors.BaseSelector) -> None:
@@ -341,4 +372,4 @@ def work(request: dict[str, Any], streams: list[int], parent: int, others: list[
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3:])
+    serve(Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3], sys.argv[4:])

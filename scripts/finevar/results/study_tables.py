@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -45,8 +46,12 @@ def write_tables(tables: Mapping[str, Rows], paths: Iterable[str]) -> None:
     """Write analysis tables to the paths named after them, as Parquet or as CSV by suffix."""
     places = list(map(Path, paths))
     made = {name: as_table(name, tables[name]) for name in {place.stem for place in places}}
-    for place in places:
+
+    def write(place: Path) -> None:
         (write_csv if place.suffix == ".csv" else write_table)(made[place.stem], place)
+
+    with ThreadPoolExecutor() as threads:  # which wait for the disk together
+        list(threads.map(write, places))
 
 
 def write_csv(table: pa.Table, path: str | Path) -> None:

@@ -24,7 +24,7 @@ from finevar.statistics import families
 from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
 from finevar.statistics.covariance import Errors, Estimate, Fit, errors_of, fit_ols, wald_test
 from finevar.statistics.families import Family
-from finevar.statistics.robust import CELLS, winsorised, within_cells
+from finevar.statistics.robust import cell_numbers, winsorised
 from finevar.study.coding import Codings, Term, design_matrix, model_matrix, unblocked
 
 SHARED = "runs share trajectories, so their errors are not independent"
@@ -64,14 +64,22 @@ class Surface:
 
     def coded(self, places: pd.DataFrame | None = None) -> dict[str, np.ndarray]:
         """Return the coded level of each factor [places] from natural ones; of all runs without places."""
-        places = self.runs if places is None else places
+        if places is None:
+            return self.coded_runs
         return {name: coding.coded(places[name]) for name, coding in self.codings.items()}
+
+    @cached_property
+    def coded_runs(self) -> dict[str, np.ndarray]:
+        """Return the coded level of each factor [runs]."""
+        return self.coded(self.runs)
 
     @cached_property
     def points(self) -> pd.DataFrame:
         """Return the tried points at which runs finished on every data set, a row each."""
-        points = self.runs.drop_duplicates(list(self.codings)).reset_index(drop=True)
-        return points[~self.is_excluded(self.coded(points))].reset_index(drop=True)
+        levels = self.runs[list(self.codings)].to_numpy(float)
+        first = np.sort(np.unique(levels, axis=0, return_index=True)[1])
+        excluded = self.is_excluded({name: coded[first] for name, coded in self.coded_runs.items()})
+        return self.runs.iloc[first[~excluded]].reset_index(drop=True)
 
     def is_excluded(self, coded: Mapping[str, np.ndarray]) -> np.ndarray:
         """Say for coded places [places] whether the nearest setting that was tried is one at which all runs failed.
@@ -88,7 +96,7 @@ class Surface:
     @cached_property
     def cells(self) -> np.ndarray:
         """Return the number of each run's cell, a point on a data set [runs]."""
-        return pd.factorize(self.runs["dataset"].astype(str) + " " + self.runs["point_id"].astype(str), sort=True)[0]
+        return cell_numbers(self.runs)
 
     @cached_property
     def breusch_pagan(self) -> tuple[float, float, float]:
@@ -224,13 +232,19 @@ def pure_error(runs: pd.DataFrame, response: str) -> tuple[float | None, int]:
 
     A deviation beyond three robust standard deviations counts as three, so that one odd run does not decide it.
     """
-    df = len(runs) - runs.groupby(CELLS).ngroups
+    cell = cell_numbers(runs)
+    size, df = np.bincount(cell), len(runs) - int(cell.max()) - 1
     if df < 1:
         return None, df
-    deviations = within_cells(runs, response)
-    repeated = ~np.isnan(deviations)
-    shares = 1 - 1 / runs.groupby(CELLS)[response].transform("size").to_numpy(float)[repeated]
-    return float(np.sqrt((winsorised(deviations[repeated]) ** 2 @ shares) / df)), df
+    shares, repeated = (1 - 1 / size)[cell], (size > 1)[cell]
+    enlarged = (within(runs, response, cell)[repeated]) / np.sqrt(shares[repeated])
+    return float(np.sqrt((winsorised(enlarged) ** 2 @ shares[repeated]) / df)), df
+
+
+def within(runs: pd.DataFrame, response: str, cell: np.ndarray) -> np.ndarray:
+    """Return each run's deviation [runs] from the mean of its cell; cell: number of each run's [runs]."""
+    values = runs[response].to_numpy(float)
+    return values - (np.bincount(cell, values) / np.bincount(cell))[cell]
 
 
 def noise_df(runs: pd.DataFrame, response: str, errors: Errors) -> float:
@@ -238,10 +252,10 @@ def noise_df(runs: pd.DataFrame, response: str, errors: Errors) -> float:
 
     What all runs of a seed have in common counts once a seed, not once a run; likewise for trajectories.
     """
-    within = runs[response] - runs.groupby(CELLS)[response].transform("mean")
-    shifts = within.groupby(runs["seed"]).agg(["mean", "size"])
-    common, total = float((shifts["mean"] ** 2 * shifts["size"]).sum()), float((within**2).sum())
-    df, shared = pure_error(runs, response)[1], len(shifts) - 1
+    cell, seed = cell_numbers(runs), pd.factorize(runs["seed"])[0]
+    deviations, sizes = within(runs, response, cell), np.bincount(seed)
+    common, total = float((np.bincount(seed, deviations) ** 2 / sizes).sum()), float(deviations @ deviations)
+    df, shared = len(runs) - int(cell.max()) - 1, len(sizes) - 1
     own = df - shared
     if shared < 1 or own < 1 or total == 0:
         return float(max(df, 1))

@@ -25,16 +25,21 @@ def misses_settings(surface: Surface) -> bool:
     The deviations of the means from the terms are one family, so that noise may differ between settings. Never with
     few seeds, nor where one seed alone stands for a setting.
     """
-    if surface.spread.few is not None or surface.runs.groupby("point_id")["seed"].nunique().min() < 2:
+    if surface.spread.few is not None:
         return False
-    means = settings_surface(surface)
-    places = surface.runs.groupby("point_id")[list(surface.codings)].first().loc[[name for (name,) in means.columns]]
-    basis = np.linalg.qr(model_matrix(surface.coded(places), surface.columns))[0]
+    means, seeds = settings_surface(surface), surface.runs["seed"].to_numpy()
+    members = means.fit.matrix[:, : len(means.columns)] > 0
+    if min(len(np.unique(seeds[own])) for own in members.T) < 2:
+        return False
+    first = members.argmax(0)  # run of each setting
+    places = {name: coded[first] for name, coded in surface.coded_runs.items()}
+    basis = np.linalg.qr(model_matrix(places, surface.columns))[0]
     missed = np.eye(len(basis)) - basis @ basis.T
     missed = missed[np.diag(missed) > 1e-9]  # of the others the surface passes through each mean
     return bool(len(missed)) and bool(means.family(means.padded(missed)).p_value.min() < surface.alpha)
 
 
+@lru_cache(maxsize=16)
 def settings_surface(surface: Surface) -> Surface:
     """Return a fit of each setting's own mean in place of the terms, the settings of surface.points first."""
     own, tried = surface.runs["point_id"], surface.points["point_id"]

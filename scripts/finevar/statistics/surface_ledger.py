@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -125,6 +126,7 @@ def legendre_weight(term: Term, product: Term) -> float:
     return math.prod(power_weights(term.count(name))[product.count(name)] for name in {*term, *product})
 
 
+@cache
 def power_weights(power: int) -> np.ndarray:
     """Return x^power in polynomials of degree 0 to 3 that are orthonormal for x uniform on -1 to 1.
 

@@ -9,29 +9,32 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from statsmodels.robust.norms import HuberT
-from statsmodels.robust.robust_linear_model import RLM
 
 from finevar.statistics.covariance import errors_of
 from finevar.statistics.estimability import Obstacle, model_obstacle
 from finevar.statistics.noise import modelled_noise, noise_model
 from finevar.statistics.regression import Surface, fit_surface
-from finevar.statistics.robust import scale
+from finevar.statistics.robust import huber_residuals, scale
 
 SUSPECT = 6.0  # robust studentised residuals
+
+
+@lru_cache(maxsize=16)
+def huber_fit(surface: Surface) -> tuple[np.ndarray, float]:
+    """Return each run's residual [runs] from a Huber fit, enlarged for leverage, and their standard deviation."""
+    residuals = huber_residuals(surface.fit.values, surface.fit.matrix) / np.sqrt(1 - surface.fit.leverages)
+    return residuals, scale(residuals)
 
 
 @lru_cache(maxsize=16)
 def robust_residuals(surface: Surface) -> np.ndarray:
     """Return each run's residual [runs] from a Huber fit of the surface, in robust standard deviations.
 
-    Huber (1964) with his constant of 1.345; residuals are enlarged for leverage. The standard deviation is that between
-    seeds at the run's setting or that of all residuals, whichever is larger: a run is neither odd for a surface that
-    misses its cell as it misses others, nor for noise that is larger there.
+    The standard deviation is that between seeds at the run's setting or that of all residuals, whichever is larger: a
+    run is neither odd for a surface that misses its cell as it misses others, nor for noise that is larger there.
     """
-    fit = surface.fit
-    residuals = RLM(fit.values, fit.matrix, M=HuberT()).fit(maxiter=200).resid / np.sqrt(1 - fit.leverages)
-    spread = np.full(len(residuals), scale(residuals))
+    residuals, common = huber_fit(surface)
+    spread = np.full(len(residuals), common)
     if noise_model(surface) is not None:
         places = surface.runs[list(surface.codings)].to_dict("records")
         spread = np.maximum(spread, np.sqrt([variance for variance, _ in modelled_noise(surface, places)]))
@@ -39,8 +42,10 @@ def robust_residuals(surface: Surface) -> np.ndarray:
 
 
 def suspects(surface: Surface) -> np.ndarray:
-    """Say which runs [runs] are suspect."""
-    return np.abs(robust_residuals(surface)) > SUSPECT
+    """Say which runs [runs] are suspect; a model of the noise, which takes long, is only asked where one may be."""
+    residuals, common = huber_fit(surface)
+    far = np.abs(residuals) > SUSPECT * common
+    return np.abs(robust_residuals(surface)) > SUSPECT if far.any() else far
 
 
 def without_suspects(surface: Surface) -> Surface | Obstacle:

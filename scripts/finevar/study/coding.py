@@ -180,10 +180,9 @@ def range_weights(factor: str, factors: Sequence[str], columns: Sequence[Term]) 
 
 def block_columns(labels: pd.Series) -> tuple[np.ndarray, list[Any]]:
     """Return columns [runs, blocks - 1] of the blocks' effects, coded to sum to zero, and which block each is of."""
-    levels = sorted(labels.unique())
-    last = (labels == levels[-1]).to_numpy(float)
-    columns = [(labels == level).to_numpy(float) - last for level in levels[:-1]]
-    return np.column_stack([np.empty((len(labels), 0)), *columns]), levels[:-1]
+    levels, own = sorted(labels.unique()), labels.to_numpy()
+    columns = np.column_stack([own == level for level in levels]).astype(float)
+    return columns[:, :-1] - columns[:, -1:], levels[:-1]
 
 
 def aliased_terms(matrix: np.ndarray, names: Sequence[str]) -> list[str]:

