@@ -206,4 +206,4 @@ def facts(study: dict[str, dict[str, Any]] | None = None, datasets: tuple[str, .
     found = {"read": 3708, "dropped_within_margin": 723, "dropped_repeats": 9, "train": 2176, "eval": 800}
     found |= {"classes": ["negative", "positive"], "train_share": [0.41, 0.59], "data_sha256": "0badcafe" * 8}
     prepared = {name: dict(found) for name in datasets}
-    return {"config": config, "factors": codings_of(study), "datasets": prepared, "interim": False}
+    return {"config": config, "factors": codings_of(study), "datasets": prepared, "interim": False, "folder": "."}

@@ -173,8 +173,8 @@ def test_the_wrong_class_is_the_one_that_most_runs_predict():
 
 def section_of(tables: dict[str, pd.DataFrame], point: str, recommended: bool = True) -> dict:
     """Return the section of tables whose recommended setting is this."""
-    rows = [{"response": "accuracy", "point_id": point}] if recommended else []
-    known = {"recommendations": fx.fitting(TABLES["recommendations"].schema, rows)}
+    rows = [{"role": "recommended", "point_id": point}] if recommended else []
+    known = {"recommendation": fx.fitting(TABLES["recommendation"].schema, rows)}
     known["metrics"] = pd.DataFrame({"point_id": ["a", "b"], "epochs": [1, 2]})
     return errors_section.section(tables | known, {}, FACTORS, 0.95)
 

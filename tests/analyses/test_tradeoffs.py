@@ -54,10 +54,14 @@ def shaped(slopes: dict[str, tuple[float, ...]], noise: float = 1e-6) -> pd.Data
     return metrics
 
 
+def drawn(tables):
+    """Return the figure of a study that recommends its first setting."""
+    recommended = tables["metrics"][["point_id"]].head(1).assign(role="recommended")
+    return tradeoffs_chart.tradeoffs_chart(tables | {"recommendation": recommended}, codings_of(FACTORS))
+
+
 def test_runs_that_all_take_the_same_time_are_drawn_within_the_figure(tables):
-    chart = tradeoffs_chart.tradeoffs_chart(
-        tables["pareto"], tables["pareto_points"], tables["metrics"], codings_of(FACTORS)
-    )
+    chart = drawn(tables)
     assert tables["metrics"]["train_seconds"].nunique() == 1
     low, high = seconds_domain(drawing.specification(chart))
     assert high > 1.05 * low
@@ -429,7 +433,7 @@ def test_section_says_why_there_is_nothing(responses):
     told = tradeoffs_section.section(empty, {name: LABELS[name] for name in responses}, list(FACTORS), 0.95)
     assert told["finding"]
     assert all(group["sentences"] and not group["figures"] for group in told["groups"])
-    chart = tradeoffs_chart.tradeoffs_chart(empty["pareto"], empty["pareto_points"], metrics, STUDIED)
+    chart = tradeoffs_chart.tradeoffs_chart(empty, STUDIED)
     assert drawing.specification(chart)["mark"]["type"] == "text"
 
 
@@ -439,21 +443,30 @@ def test_section_and_figure_of_one_seed():
     told = tradeoffs_section.section(found, LABELS, list(FACTORS), 0.95)
     (reason,) = set(found["pareto_points"]["reason"].dropna())
     assert reason in told["groups"][0]["sentences"][1]["text"]
-    chart = tradeoffs_chart.tradeoffs_chart(found["pareto"], found["pareto_points"], metrics, STUDIED)
+    chart = drawn(found)
     assert drawing.draw(chart).png(1).startswith(b"\x89PNG")
     assert found["pareto"]["std_error"].isna().all()
 
 
+def test_the_recommended_the_best_and_the_baselines_setting_have_their_names_beside_them(tables):
+    spec = drawing.specification(drawn(tables))
+    named = {row["point_id"]: row["name"] for rows in spec["datasets"].values() for row in rows if row.get("name")}
+    means = tables["metrics"].groupby("point_id")[["accuracy", "loss"]].mean()
+    own = tables["metrics"].loc[tables["metrics"]["is_baseline_point"], "point_id"].iloc[0]
+    assert "best accuracy" in named[means["accuracy"].idxmax()]
+    assert "best loss" in named[means["loss"].idxmin()]
+    assert "recommended" in named[tables["metrics"]["point_id"].iloc[0]]
+    assert "baseline" in named[own]
+
+
 def test_figure_draws_two_panels_and_marks_by_colour_and_shape(tables):
-    chart = tradeoffs_chart.tradeoffs_chart(
-        tables["pareto"], tables["pareto_points"], tables["metrics"], codings_of(FACTORS)
-    )
+    chart = drawn(tables)
     panels = drawing.specification(chart)["hconcat"]
-    points = [panel["layer"][-1]["encoding"] for panel in panels]
-    assert [(point["x"]["field"], point["y"]["field"]) for point in points] == [
-        ("accuracy", "loss"),
-        ("accuracy", "seconds"),
-    ]
+    points = [next(layer for layer in panel["layer"] if layer["encoding"].get("shape"))["encoding"] for panel in panels]
+    fields = [(point["x"]["field"], point["y"]["field"]) for point in points]
+    assert fields == [("accuracy", "loss"), ("seconds", "gain")]
+    assert [point["y"]["scale"]["reverse"] for point in points] == [True, False]  # less loss is up
+    assert [point["x"]["scale"]["reverse"] for point in points] == [False, True]  # fewer seconds are right
     assert all(point["color"]["field"] == point["shape"]["field"] == "place" for point in points)
     caption = tradeoffs_chart.caption(tables["pareto"], tables["pareto_points"], 0.95)
     assert numbers(caption)[:2] == [27, 2], "settings, and runs of each"

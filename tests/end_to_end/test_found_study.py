@@ -244,7 +244,9 @@ def test_the_report_opens_offline_and_can_be_read_by_everyone(browser, report, f
         page.on("console", lambda told, wrong=wrong: wrong.append(told.text) if told.type == "error" else None)
         page.on("pageerror", lambda error, wrong=wrong: wrong.append(str(error)))
         page.goto(path.as_uri())
-        page.wait_for_function("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg'))")
+        page.wait_for_function(
+            "[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg, img'))"
+        )
         found = [one for one in Axe().run(page).response["violations"] if one["impact"] in ("serious", "critical")]
         assert (wrong, found) == ([], [])
         context.close()

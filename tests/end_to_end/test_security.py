@@ -230,7 +230,7 @@ def with_text(text: str) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     claim = {"name": text, "statement": text, "source": text, "reason": text, "verdict": "undecided"}
     claim |= {"response": "loss", "framework": "absolute", "term": "epochs", "finding": "effect"}
     tables["claims"] = fitting(TABLES["claims"].schema, [claim])
-    point = str(tables["recommendations"]["point_id"].iloc[0])
+    point = str(tables["recommendation"]["point_id"].iloc[0])
     models = pd.DataFrame({"role": ["baseline", "run"], "dataset": text, "point_id": ["baseline", point]})
     wrong = Predictions(np.array(["id"]), np.array([0]), np.array([[[1, 0]], [[0, 1]]], np.float32))
     errors = error_rows(models, {text: wrong}, {text: Corpus((text, "b"), {"id": text})}, shown=1)

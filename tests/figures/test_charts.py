@@ -8,10 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finevar.figures import axes, charts, drawing
+from finevar.analyses.fits import FittedStudy
+from finevar.figures import axes, charts, drawing, titles
 from finevar.figures import surface as planes
+from finevar.figures.importance import importance_chart
+from finevar.figures.palette import DARK, dark_style
+from finevar.statistics.regression import predicted
 from finevar.study.coding import Coding, codings_of
-from report_fixtures import BASELINE, CENTRE, CODINGS, factors, simulate
+from report_fixtures import BASELINE, CENTRE, CODINGS, FACTORS, factors, plan_of, simulate
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +32,14 @@ def texts(chart, folder):
     assert json.loads(paths["json"].read_text())["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
     root = ET.parse(paths["svg"]).getroot()
     return [node.text for node in root.iter("{http://www.w3.org/2000/svg}text") if node.text]
+
+
+def surface(tables, response="loss", study=CODINGS, baseline=BASELINE):
+    """Return the surface of a study that recommends its fourth setting."""
+    points = tables["metrics"]["point_id"].unique()
+    point = points[3 % len(points)] if len(study) > 2 else None
+    recommended = pd.DataFrame({"role": ["recommended"], "point_id": [point]})
+    return planes.surface_chart(tables | {"recommendation": recommended}, response, study, baseline)
 
 
 def test_coefficients_have_a_panel_a_response_and_a_row_a_term(tables, tmp_path):
@@ -59,20 +71,38 @@ def test_learning_rates_are_readable_on_a_logarithmic_axis(tables, tmp_path):
 
 
 def test_surface_marks_design_points_and_baseline(tables, tmp_path):
-    chart = planes.surface_chart(tables["surface"], tables["metrics"], "loss", CODINGS, BASELINE)
-    seen = texts(chart, tmp_path)
-    assert {"predicted loss", "design point", "baseline", "epochs = 2"} <= set(seen)
+    seen = texts(surface(tables), tmp_path)
+    assert {"loss", "recommended", "baseline", "epochs 1", "batch size 32"} <= set(seen)
+
+
+def test_a_surface_is_sliced_through_the_recommended_setting_and_its_rings_are_means_there(tables):
+    """The plane's value at a setting is the fit's own there; rings are means of the runs, by hand."""
+    spec = drawing.specification(surface(tables))
+    plane, *_, rings, _, _, _, _, _, _ = spec["vconcat"][0]["hconcat"][0]["layer"]  # of learning rate and batch size
+    seen = pd.DataFrame(spec["datasets"][rings["data"]["name"]])
+    runs = tables["metrics"].query("epochs == 1")
+    means = runs.groupby(["learning_rate", "batch_size"])["loss"].mean()
+    assert seen.set_index(["learning_rate", "batch_size"])["mean"].to_dict() == pytest.approx(means.to_dict(), abs=1e-4)
+    cells = pd.DataFrame(spec["datasets"][plane["data"]["name"]])
+    corner = cells.sort_values(["value_x", "value_y"]).iloc[-1]
+    fit = FittedStudy.of(tables["metrics"], plan_of(FACTORS, list(CENTRE))).surfaces[2]
+    (at,) = predicted(fit, {"learning_rate": np.ones(1), "batch_size": np.ones(1), "epochs": -np.ones(1)})
+    assert corner[["predicted", "ci_low", "ci_high"]].tolist() == pytest.approx(
+        [at["predicted"], at["ci_low"], at["ci_high"]], rel=1e-4
+    )
+    domains = [panel["layer"][0]["encoding"]["color"]["scale"]["domain"] for panel in spec["vconcat"][0]["hconcat"]]
+    assert domains[0] == domains[1] == domains[2]
 
 
 def test_a_baseline_outside_the_levels_is_not_drawn(tables):
     far = BASELINE | {"learning_rate": 1e-2, "batch_size": 512}
-    spec = drawing.specification(planes.surface_chart(tables["surface"], tables["metrics"], "loss", CODINGS, far))
-    assert '"kind": "baseline"' not in json.dumps(spec["datasets"])
+    assert '"name": "baseline"' in json.dumps(drawing.specification(surface(tables)))
+    assert '"name": "baseline"' not in json.dumps(drawing.specification(surface(tables, baseline=far)))
 
 
 def test_better_is_yellow_for_loss_and_accuracy_alike(tables):
     for response, reverse in (("loss", True), ("accuracy", False)):
-        spec = drawing.specification(planes.surface_chart(tables["surface"], tables["metrics"], response, CODINGS, {}))
+        spec = drawing.specification(surface(tables, response, baseline={}))
         colour = spec["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]["color"]["scale"]
         assert (colour["scheme"], colour["reverse"]) == ("viridis", reverse)
 
@@ -85,7 +115,7 @@ def test_any_number_of_factors_and_two_data_sets(count, tmp_path):
     figures = [
         charts.coefficients_chart(found["coefficients"]),
         charts.main_effects_chart(found["profiles"], found["metrics"], study),
-        planes.surface_chart(found["surface"], found["metrics"], "loss", study, BASELINE),
+        surface(found, study=study),
         charts.learning_curves_chart(found["learning_curves"], study),
     ]
     seen = [texts(figure, tmp_path) for figure in figures]
@@ -97,14 +127,15 @@ def test_any_number_of_factors_and_two_data_sets(count, tmp_path):
 
 def test_six_factors_make_fifteen_planes():
     study = codings_of(factors(6))
-    rows = []
-    for x, y in itertools.combinations(study, 2):
-        for a, b in itertools.product(study[x].levels, study[y].levels):
-            row = {"response": "loss", "factor_x": x, "value_x": float(a), "factor_y": y, "value_y": float(b)}
-            rows.append(row | {"held": "", "predicted": a + b, "ci_low": a + b - 1, "ci_high": a + b + 1})
     runs = pd.DataFrame([{name: float(coding.levels[k]) for name, coding in study.items()} for k in range(3)])
-    runs = runs.assign(status="ok", f1_average="binary", loss=0.4, run_id=["a", "b", "c"])
-    spec = drawing.specification(planes.surface_chart(pd.DataFrame(rows), runs, "loss", study, BASELINE))
+    runs = runs.assign(status="ok", f1_average="binary", loss=0.4, run_id=["a", "b", "c"], dataset="amazon")
+    runs["point_id"] = runs["run_id"]
+    rows = [{"term": name, "estimate": 0.4, "group": "first_order"} for name in ("intercept", *study)]
+    same = {"response": "loss", "framework": "absolute", "units": "coded", "std_error": 0.1, "ci_high": 0.6}
+    pairs = itertools.product(["intercept", *study], repeat=2)
+    found = [{"response": "loss", "term": a, "other": b, "covariance": 0.01 * (a == b)} for a, b in pairs]
+    tables = {"metrics": runs, "coefficients": pd.DataFrame([same | row for row in rows])}
+    spec = drawing.specification(surface(tables | {"covariances": pd.DataFrame(found)}, study=study))
     assert sum(len(line["hconcat"]) for line in spec["vconcat"]) == 15
 
 
@@ -116,9 +147,7 @@ def test_a_gated_response_gives_a_sentence(tmp_path):
     assert texts(charts.main_effects_chart(found["profiles"], found["metrics"], CODINGS), tmp_path) == [
         "No profiles: every response was stopped by a gate."
     ]
-    assert texts(planes.surface_chart(found["surface"], found["metrics"], "loss", CODINGS, {}), tmp_path) == [
-        "No surface of loss: a gate stopped this response."
-    ]
+    assert texts(surface(found), tmp_path) == ["No surface of loss: a gate stopped this response."]
 
 
 def test_learning_curves_have_a_facet_a_level(tables, tmp_path):
@@ -214,3 +243,52 @@ def test_values_that_differ_by_rounding_alone_have_an_axis_with_room(values):
     low, high = axes.padded(pd.Series(values))
     assert low < min(values) - 0.009
     assert high > max(values) + 0.009
+
+
+def test_a_figures_title_is_drawn_above_it(tmp_path):
+    finding = "Accuracy rises with epochs " * 6
+    drawn = drawing.draw(drawing.titled(drawing.stacked([drawing.note_chart("nothing")], 1), finding))
+    assert drawn.title == finding.strip()
+    assert ">Accuracy rises with epochs" in drawn.svg
+    assert drawing.draw(drawing.titled(drawing.note_chart("nothing"), finding)).title == finding.strip()
+
+
+def test_a_title_names_a_direction_only_where_there_is_an_effect_and_its_interval_is_off_zero():
+    rows = [
+        ("learning_rate", "effect", -0.1, 0.2),
+        ("batch_size", "effect", -0.3, -0.1),
+        ("epochs", "undecided", 0.1, 0.2),
+    ]
+    effects = pd.DataFrame(rows, columns=["factor", "verdict", "ci_low", "ci_high"])
+    effects = effects.assign(response="accuracy", dataset="", datasets_differ=False)
+    assert titles.main_effects_title(effects) == "Accuracy falls with batch size"
+    assert "falls" not in titles.main_effects_title(effects.assign(verdict="undecided"))
+
+
+def test_a_title_says_what_matters_most_only_where_the_intervals_are_apart():
+    table = pd.DataFrame(
+        {"response": "accuracy", "factor": [*FACTORS], "shapley": [0.7, 0.2, 0.1], "shapley_ci_low": [0.5, 0.1, 0.0],
+         "shapley_ci_high": [0.9, 0.3, 0.2]}
+    )  # fmt: skip
+    assert titles.importance_title(table) == "Learning rate matters most to accuracy"
+    assert "most" not in titles.importance_title(table.assign(shapley_ci_high=0.6))
+
+
+def test_importance_has_a_bar_with_its_interval_a_factor(tmp_path):
+    table = pd.DataFrame(
+        {"response": "accuracy", "factor": [*FACTORS], "shapley": [0.25, 0.65, 0.1], "shapley_ci_low": 0.05,
+         "shapley_ci_high": 0.75}
+    )  # fmt: skip
+    seen = texts(importance_chart(table), tmp_path)
+    assert {"25%", "65%", "10%", "Learning rate", "Batch size", "Epochs"} <= set(seen)
+    spec = drawing.specification(importance_chart(table))
+    ends = pd.DataFrame(next(iter(spec["datasets"].values())))
+    assert ends[["ci_low", "ci_high"]].to_numpy().tolist() == [[0.05, 0.75]] * 3
+
+
+def test_a_dark_page_changes_every_colour_of_text_and_lines(tables):
+    svg = drawing.draw(charts.coefficients_chart(tables["coefficients"])).svg
+    used = {colour for colour in DARK if f'fill="{colour}"' in svg or f'stroke="{colour}"' in svg}
+    assert {"#1b1f24", "#57606a"} <= used
+    assert all(f'[fill="{colour}"]' in dark_style(".chart") for colour in used)
+    assert 'fill="white"' not in svg.partition("<g")[0]

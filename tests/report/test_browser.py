@@ -15,7 +15,7 @@ from test_report import figures, program
 
 from finevar.analyses.fits import FittedStudy
 from finevar.statistics.regression import predicted
-from report_fixtures import CENTRE, FACTORS, baseline_metrics, explore, facts, plan_of, simulate
+from report_fixtures import CENTRE, CODINGS, FACTORS, baseline_metrics, explore, facts, plan_of, simulate
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), "")
@@ -60,7 +60,7 @@ def opened(browser, report) -> Iterator[Page]:
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
     page.on("request", lambda asked: page.wrong.append(asked.url) if asked.url.startswith("http") else None)
     page.goto(report.as_uri())
-    page.wait_for_function("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg'))")
+    page.wait_for_selector(".vega-embed svg")
     yield page
     context.close()
 
@@ -78,56 +78,193 @@ def test_it_opens_without_network_and_without_complaint(page):
     assert page.wrong == []
 
 
-def test_a_slider_tells_the_surfaces_prediction(page, tables):
+def test_every_figure_is_there_at_once_and_drawn_by_the_time_that_it_is_seen(page):
+    assert page.evaluate("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg, img'))")
+    last = page.locator(".chart:visible").last
+    last.evaluate("(node) => node.scrollIntoView({ behavior: 'instant' })")
+    last.locator("svg.marks").wait_for()
+    page.wait_for_function("(node) => node.classList.contains('vega-embed')", arg=last.element_handle())
+
+
+def stops_of(page: Page, factor: int) -> list[str]:
+    """Return what a slider's stops read, in order."""
+    return page.evaluate(
+        """(id) => {
+          const slider = document.getElementById(id), found = [];
+          for (let stop = 0; stop <= slider.max; stop++) {
+            slider.value = stop;
+            slider.dispatchEvent(new Event("input"));
+            found.push(document.getElementById(`${id}-value`).textContent);
+          }
+          return found;
+        }""",
+        f"explorer-factor-{factor}",
+    )
+
+
+def go_to(page: Page, factor: int, words: str) -> None:
+    """Move a slider to the stop that reads so."""
+    page.locator(f"#explorer-factor-{factor}").fill(str(stops_of(page, factor).index(words)))
+
+
+def test_a_place_shows_the_surfaces_prediction(page, tables):
     """Against the fit itself, which the page does not hold: only coefficients and covariance."""
-    for number, place in enumerate((0.5, -1.0, 1.0)):
-        page.locator(f"#explorer-factor-{number}").fill(str(place))
+    levels = {"learning_rate": 1e-4, "batch_size": 39, "epochs": 3}
+    for number, words in enumerate(("1e-4", "39", "3")):
+        go_to(page, number, words)
     surface = FittedStudy.of(tables["metrics"], plan_of(FACTORS, list(CENTRE))).surfaces[0]
-    coded = dict(zip(FACTORS, map(np.atleast_1d, (0.5, -1.0, 1.0)), strict=True))
+    coded = {name: np.atleast_1d(CODINGS[name].coded(value)) for name, value in levels.items()}
     (at,) = predicted(surface, coded)
     cells = page.locator("#explorer-predictions tr").first.locator("td").all_inner_texts()
-    assert cells[0] == f"{at['predicted']:.4f}"
-    assert cells[1] == f"{at['ci_low']:.4f} to {at['ci_high']:.4f}"
-    assert page.locator("#explorer-factor-0-value").inner_text() == "2e-4"
-    assert page.locator("#explorer-factor-1-value").inner_text() == "16"
+    assert cells[0] == f"{at['predicted']:.3g}"
+    assert cells[1] == f"{at['ci_low']:.3g} to {at['ci_high']:.3g}"
     assert cells[3] == "not tried"
 
 
+def test_sliders_stop_at_every_level_and_at_whole_numbers(page):
+    found = [list(map(float, stops_of(page, number))) for number in range(3)]
+    for stops, factor in zip(found, FACTORS.values(), strict=True):
+        assert set(map(float, factor["levels"])) <= set(stops)
+        assert stops == sorted(set(stops))
+    assert all(stop.is_integer() for stops in found[1:] for stop in stops)
+
+
+def test_a_click_near_a_ring_goes_to_its_setting(page):
+    page.get_by_role("button", name="Mid-range").click()
+    drawn = page.locator("#explorer-map svg").bounding_box()
+    rings = page.locator("#explorer-map .ring")
+    corner = max((ring.bounding_box() for ring in rings.all()), key=lambda box: box["x"] - box["y"])
+    at = {
+        "x": corner["x"] + corner["width"] / 2 - drawn["x"] - 3,
+        "y": corner["y"] + corner["height"] / 2 - drawn["y"] + 4,
+    }
+    page.locator("#explorer-map svg").click(position=at)
+    values = [page.locator(f"#explorer-factor-{number}-value").inner_text() for number in range(3)]
+    assert values == ["4e-4", "64", "2"]
+
+
+def test_a_prediction_never_leaves_the_metrics_bounds(browser, tables, tmp_path):
+    from finevar.report.page import render_page
+
+    wide = tables["covariances"].assign(covariance=tables["covariances"]["covariance"] * 1e6)
+    path = tmp_path / "report.html"
+    changed = tables | {"covariances": wide, "baselines": baseline_metrics()}
+    path.write_text(render_page(changed, {}, facts(), ""))
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    cells = page.locator("#explorer-predictions tr td:nth-child(3)").all_inner_texts()
+    page.close()
+    assert cells[:2] == ["0 to 1", "0 to 1"]
+    assert cells[2].startswith("0 to ")
+
+
+def test_the_axes_are_never_the_same_hyperparameter(page):
+    across, up = page.locator("#explorer-across"), page.locator("#explorer-up")
+    before = across.input_value(), up.input_value()
+    across.select_option(before[1])
+    assert (across.input_value(), up.input_value()) == before[::-1]
+
+
+def test_the_colour_scale_stays_where_the_sliders_move(page):
+    bar = "#explorer-map svg > text:nth-last-of-type(-n+3)"
+    before = page.locator(bar).all_inner_texts()
+    page.locator("#explorer-factor-2").fill("0")
+    assert page.locator(bar).all_inner_texts() == before
+
+
 def test_a_place_is_one_click_away(page, tables):
-    page.get_by_role("button", name="Best loss").click()
-    rows = tables["optimum_factors"].query("response == 'loss'").set_index("factor")["best"]
-    assert float(page.locator("#explorer-factor-2-value").inner_text()) == rows["epochs"]
-    metrics = tables["metrics"]
-    runs = metrics[np.logical_and.reduce([metrics[name] == rows[name] for name in FACTORS])]
-    assert f"{runs['loss'].mean():.4f} (2 runs)" in page.locator("#explorer-predictions").inner_text()
+    page.get_by_role("button", name="Best measured loss").click()
+    means = tables["metrics"].groupby(list(FACTORS))["loss"].mean()
+    best = dict(zip(FACTORS, means.idxmin(), strict=True))
+    assert float(page.locator("#explorer-factor-0-value").inner_text()) == best["learning_rate"]
+    assert float(page.locator("#explorer-factor-2-value").inner_text()) == best["epochs"]
+    assert f"{means.min():.3g} (2 runs)" in page.locator("#explorer-predictions").inner_text()
 
 
 def test_the_table_filters_and_sorts(page, tables):
+    best_first = tables["metrics"]["accuracy"].sort_values(ascending=False)
+    seen = [float(text) for text in page.locator("#runs-body tr td:nth-child(2)").all_inner_texts()]
+    assert seen == pytest.approx(best_first[: len(seen)].tolist(), abs=6e-4)
     page.get_by_label("Epochs, from").fill("3")
     assert page.locator("#runs-count").inner_text() == "18 of 54 runs."
     page.get_by_role("button", name="Loss", exact=True).click()
-    losses = [float(text) for text in page.locator("#runs-body tr td:nth-child(10)").all_inner_texts()]
-    expected = tables["metrics"].query("epochs == 3")["loss"].sort_values(ascending=False)
-    assert losses == pytest.approx(expected.tolist(), abs=6e-5)
+    losses = [float(text) for text in page.locator("#runs-body tr td:nth-child(4)").all_inner_texts()]
+    assert losses == pytest.approx(tables["metrics"].query("epochs == 3")["loss"].sort_values().tolist(), abs=6e-4)
     assert page.locator("#explorer-parallel .trace.faint").count() == 36
+    page.get_by_role("button", name="Accuracy", exact=True).click()
 
 
-def test_a_chosen_run_shows_in_every_view(page):
-    page.locator("#runs-body input[type=checkbox]").first.check()
-    for view in ("#explorer-map .run.chosen", "#explorer-scatter .run.chosen", "#explorer-parallel .trace.chosen"):
+def test_dragging_along_an_axis_keeps_the_runs_in_that_range(page, tables):
+    page.locator("#explorer-parallel").evaluate(
+        "(node) => node.scrollIntoView({ behavior: 'instant', block: 'center' })"
+    )
+    box = page.locator("#explorer-parallel .brush").nth(2).bounding_box()  # epochs
+    x, y = box["x"] + box["width"] / 2, box["y"] + 3
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y + 0.2 * box["height"], steps=3)
+    page.mouse.up()
+    assert page.locator("#runs-count").inner_text() == "18 of 54 runs."
+    assert float(page.get_by_label("Epochs, from").input_value()) > 2
+    page.mouse.click(x, y + box["height"] / 2)
+    assert page.locator("#runs-count").inner_text() == "54 of 54 runs; 4 more are not shown."
+
+
+def test_a_click_on_a_run_opens_its_panel_and_brings_it_into_view(page, tables):
+    page.locator("#explorer-scatter .run").nth(5).dispatch_event("click")
+    panel = page.locator(".run-panel")
+    run = tables["metrics"].set_index("run_id").loc[panel.locator("h3").inner_text()]
+    assert f"{run['loss']:.3g}" in panel.inner_text()
+    assert panel.evaluate(
+        "(node) => { const box = node.getBoundingClientRect(); return 0 <= box.top && box.top < innerHeight; }"
+    )
+    for view in ("#explorer-scatter .run.opened", "#explorer-parallel .trace.opened"):
         assert page.locator(view).count() == 1, view
-    page.locator("#explorer-scatter .run").nth(5).click()
-    assert page.locator("#runs-count").inner_text() == "54 of 54 runs, 2 chosen; 4 more are not shown."
 
 
-def test_a_run_leads_to_its_log(page, tables):
-    link = page.locator("#runs-body a").first
-    run = tables["metrics"].set_index("run_id").loc[link.inner_text()]
-    assert link.get_attribute("href") == f"../logs/finetune_run/{run['dataset']}/{run.name}.log"
+def test_a_run_can_be_opened_by_keyboard_and_keeps_the_focus(page):
+    opener = page.locator("#runs-body button").first
+    opener.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#runs-body button").first.get_attribute("aria-expanded") == "true"
+    page.keyboard.press("Enter")
+    assert page.locator(".run-panel").count() == 0
+
+
+def test_a_panel_links_to_the_log_where_there_is_one(browser, tables, tmp_path):
+    from finevar.report.page import render_page
+
+    there, gone = tables["metrics"]["run_id"].iloc[:2]
+    log = tmp_path / "logs" / "finetune_run" / "amazon" / f"{there}.log"
+    log.parent.mkdir(parents=True)
+    log.touch()
+    path = tmp_path / "toy" / "report.html"
+    path.parent.mkdir()
+    known = facts() | {"folder": path.parent}
+    path.write_text(render_page(tables | {"baselines": baseline_metrics()}, {}, known, ""))
+    page = browser.new_page()
+    page.goto(f"{path.as_uri()}#explore?runs={there},{gone}")
+    links = page.locator(".run-panel a")
+    assert [link.evaluate("(node) => node.href") for link in links.all()] == [log.as_uri()]
+    page.close()
+
+
+def test_the_address_leads_to_the_same_view(browser, report, page):
+    page.get_by_label("Epochs, from").fill("2")
+    page.locator("#explorer-response").select_option(label="loss")
+    go_to(page, 1, "39")
+    page.locator("#runs-body button").first.click()
+    other = browser.new_page()
+    other.goto(page.url)
+    for place in ("#explorer-predictions", "#runs-count", ".run-panel", "#explorer-factor-1-value"):
+        assert other.locator(place).inner_text() == page.locator(place).inner_text()
+    assert other.locator("#explorer-response").input_value() == page.locator("#explorer-response").input_value()
+    other.close()
 
 
 @pytest.mark.parametrize(("kind", "start"), [("SVG", b"<svg"), ("PNG", b"\x89PNG"), ("CSV", b"")])
 def test_a_figure_can_be_saved(page, kind, start, tables):
+    page.locator("#chart-coefficients").scroll_into_view_if_needed()
     button = page.get_by_role("button", name=f"Save coefficients as {kind}")
     with page.expect_download() as told:
         button.click()
@@ -143,7 +280,7 @@ def test_the_runs_can_be_saved(page, tables):
     with page.expect_download() as told:
         page.locator("#runs-csv").click()
     lines = Path(told.value.path()).read_text().splitlines()
-    assert lines[0].split(",")[0] == "run_id"
+    assert {"run_id", *CENTRE, *FACTORS} <= set(lines[0].split(","))
     assert len(lines) == 1 + (tables["metrics"]["batch_size"] == 64).sum()
 
 
@@ -180,5 +317,7 @@ def test_an_accessibility_check_finds_nothing_serious(page, scheme):
 def test_the_sliders_can_be_moved_by_keyboard(page):
     page.locator("#explorer-factor-2").fill("0")
     page.locator("#explorer-factor-2").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#explorer-factor-2-value").inner_text() == "2"
     page.keyboard.press("End")
     assert page.locator("#explorer-factor-2-value").inner_text() == "3"

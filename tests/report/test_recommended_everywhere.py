@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from finevar.analyses.recommended import recommended_point
 from finevar.columns import STUDY_METRICS
 from finevar.commands.export import choose_run
 from finevar.commands.status import advised_lines
@@ -14,7 +15,6 @@ from finevar.parquet import write_rows
 from finevar.report import paper
 from finevar.report.explorer import explorer_data
 from finevar.report.page import fitted_names
-from finevar.report.recommendation import recommended_id
 from finevar.report.sections.tradeoffs import section as tradeoffs
 from finevar.report.summary import summary
 from finevar.results.study_tables import write_tables
@@ -52,7 +52,7 @@ def test_the_trade_offs_mark_it(tables):
     (everything,) = found["groups"][0]["folded"]
     marked = [row for row in everything["rows"] if row[-1]["note"].startswith("recommended")]
     ids = tables["pareto_points"]["point_id"].tolist()
-    assert [ids[everything["rows"].index(row)] for row in marked] == [recommended_id(tables)]
+    assert [ids[everything["rows"].index(row)] for row in marked] == [recommended_point(tables)]
 
 
 def test_the_paper_kit_names_it(tables, levels):

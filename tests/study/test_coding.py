@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from finevar.study.coding import Coding, model_matrix, step_unit, term_group, term_name, terms
+from finevar.study.coding import Coding, model_matrix, step_unit, term_group, term_name, term_of, terms
 
 SCALES = {"identity": (1.0, 2.0, 4.0), "log2": (8.0, 16.0, 64.0), "log10": (1e-5, 1e-4, 1e-2)}
 
@@ -103,3 +103,8 @@ def grid(log_coded: bool) -> np.ndarray:
 def test_log_coding_leaves_no_collinearity():
     assert variance_inflation(grid(log_coded=True)) == pytest.approx([1.0] * 9, abs=1e-9)
     assert max(variance_inflation(grid(log_coded=False))) > 10
+
+
+def test_a_name_leads_back_to_its_term():
+    for term in [(), ("a",), ("a", "b"), ("a", "a"), ("a", "a", "a")]:
+        assert term_of(term_name(term)) == term

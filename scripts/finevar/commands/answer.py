@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from finevar.analyses.recommended import recommended_point
 from finevar.commands.status import read_study
 from finevar.report.page import fitted_names
-from finevar.report.recommendation import recommended_id
 from finevar.report.summary import cautions, summary
 from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.paths import place, report_file, table_file
@@ -50,7 +50,7 @@ def answer_lines(config: Mapping[str, Any]) -> list[Line]:
 
 def cost(tables: Mapping[str, pd.DataFrame]) -> str:
     """Say how long a run at the recommended setting takes; nothing where nobody timed one."""
-    runs = tables["metrics"][tables["metrics"]["point_id"] == recommended_id(tables)]
+    runs = tables["metrics"][tables["metrics"]["point_id"] == recommended_point(tables)]
     if "train_seconds" not in runs or runs["train_seconds"].isna().all():
         return ""
     took = duration(float((runs["train_seconds"] + runs["eval_seconds"]).mean()))

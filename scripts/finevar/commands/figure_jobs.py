@@ -12,11 +12,13 @@ import pandas as pd
 from finevar.columns import LEARNING_CURVES
 from finevar.figures import charts
 from finevar.figures.calibration import calibration_chart
-from finevar.figures.drawing import Picture, draw, unchecked, write_drawing
+from finevar.figures.drawing import Drawing, Picture, draw, titled, unchecked, write_drawing
 from finevar.figures.effects import effects_chart
+from finevar.figures.importance import importance_chart
 from finevar.figures.interplay import interplay_chart
 from finevar.figures.names import FIGURES, SURFACE, kind_of, response_of
 from finevar.figures.surface import surface_chart
+from finevar.figures.titles import TITLES
 from finevar.figures.tradeoffs import tradeoffs_chart
 from finevar.figures.tuning import tuning_chart
 from finevar.figures.variability import variability_chart
@@ -31,15 +33,14 @@ Chart = Callable[[Tables, SimpleNamespace, str], Picture]
 CHARTS: dict[str, Chart] = {  # by kind: of tables, what the config says and the figure's name
     "effects": lambda tables, params, name: effects_chart(tables["effects"]),
     "coefficients": lambda tables, params, name: charts.coefficients_chart(tables["coefficients"]),
+    "importance": lambda tables, params, name: importance_chart(tables["importance"]),
     "main_effects": lambda tables, params, name: charts.main_effects_chart(
         tables["profiles"], tables["metrics"], params.factors
     ),
     "interplay": lambda tables, params, name: interplay_chart(
         tables["interplay"], tables["coefficients"], params.factors
     ),
-    "surface": lambda tables, params, name: surface_chart(
-        tables["surface"], tables["metrics"], response_of(name), params.factors, params.baseline
-    ),
+    "surface": lambda tables, params, name: surface_chart(tables, response_of(name), params.factors, params.baseline),
     "learning_curves": lambda tables, params, name: charts.learning_curves_chart(
         tables["learning_curves"], params.factors
     ),
@@ -47,9 +48,7 @@ CHARTS: dict[str, Chart] = {  # by kind: of tables, what the config says and the
         tables["calibration_effects"], tables["reliability"], params.factors
     ),
     "variability": lambda tables, params, name: variability_chart(tables["variability"]),
-    "tradeoffs": lambda tables, params, name: tradeoffs_chart(
-        tables["pareto"], tables["pareto_points"], tables["metrics"], params.factors
-    ),
+    "tradeoffs": lambda tables, params, name: tradeoffs_chart(tables, params.factors),
     "tuning_curves": lambda tables, params, name: tuning_chart(tables["tuning_curves"], tables["fits"]),
 }
 
@@ -63,13 +62,18 @@ def draw_figures(job: Job) -> None:
 
 def draw_figure(name: str, job: Job) -> None:
     """Draw one figure and write it to the outputs of its name."""
-    kind = kind_of(name)
-    tables = {table: read_drawn(table, job) for table in FIGURES[kind].tables}
+    tables = {table: read_drawn(table, job) for table in FIGURES[kind_of(name)].tables}
     params = SimpleNamespace(factors=codings_of(job.params.factors), baseline=job.params.baseline)
     with unchecked():
-        drawing = draw(CHARTS[kind](tables, params, name))
+        drawing = drawing_of(name, tables, params)
     own = {Path(path).suffix[1:]: path for path in job.output if Path(path).stem == name}
     write_drawing(drawing, **own)
+
+
+def drawing_of(name: str, tables: Tables, params: SimpleNamespace) -> Drawing:
+    """Return a figure under its title; params: factors (their codings) and baseline (its settings)."""
+    kind = kind_of(name)
+    return draw(titled(CHARTS[kind](tables, params, name), TITLES[kind](tables, params, name)))
 
 
 def read_drawn(table: str, job: Job) -> pd.DataFrame:

@@ -23,12 +23,13 @@ from finevar.tables import TABLES, are_found, page_tables
 
 def render_report(job: Job) -> None:
     """Write the report, and remove the figures and tables of an earlier config of the study."""
-    study = read_study(job, interim=job.wildcards.study.endswith("/interim"))
+    tables, figures, facts = read_study(job, interim=job.wildcards.study.endswith("/interim"))
+    facts["folder"] = Path(job.output.html).parent
     program = Path(job.input.program).read_text(encoding="utf-8")
-    write_bytes(render_page(*study, program, processes=job.threads).encode(), job.output.html)
-    figures = [Path(path).stem for path in job.input.figures]
-    tables = [Path(path).stem for path in job.input if Path(path).parent.name == "analysis"]
-    if removed := remove_leftovers(Path(job.output.html).parent, figures=figures, tables=tables):
+    write_bytes(render_page(tables, figures, facts, program, processes=job.threads).encode(), job.output.html)
+    drawn = [Path(path).stem for path in job.input.figures]
+    read = [Path(path).stem for path in job.input if Path(path).parent.name == "analysis"]
+    if removed := remove_leftovers(facts["folder"], figures=drawn, tables=read):
         LOGGER.info("removed what an earlier config had made: %s", ", ".join(removed))
 
 

@@ -23,7 +23,7 @@ from finevar.figures.axes import (
     scale_type,
 )
 from finevar.figures.drawing import Picture, by_response, layered, lean, note_chart, stacked, zero_rule
-from finevar.figures.palette import BLUE, GRID, INK, QUIET, WIDTH
+from finevar.figures.palette import BLUE, GRID, INK, QUIET, RAMP, WIDTH
 from finevar.study.coding import Coding, Codings
 from finevar.words.formatting import (
     axis_title,
@@ -34,7 +34,6 @@ from finevar.words.formatting import (
     term_label,
 )
 
-RAMP = ["#4ac16d", "#1fa187", "#277f8e", "#365c8d", "#46327e", "#440154"]  # viridis without what is too pale for a line
 FEW_LEVELS = 6  # beyond, levels become a gradient instead of facets or separate colours
 MOST_LINES = 1_000  # beyond, single runs' lines would only be a cloud
 MOST_LINE_ROWS = 4_000  # beyond, lines are of fewer points, which no eye can see

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from finevar.figures.palette import MOST_COLUMNS, QUIET, STYLE, WIDTH
 from finevar.figures.vega import draw_svg, vega_lite_version
 from finevar.files import read_json, write_bytes
 
+LINE = 100  # letters of a figure's title
 GRADIENT = re.compile(r"\bgradient_(\d+)\b")  # Vega's names of colour scales
 # A chart of Altair's, or several in Vega-Lite's own form: Altair's copies all parts anew each time that it joins some.
 Picture = alt.TopLevelMixin | dict[str, Any]
@@ -80,12 +82,25 @@ def note_chart(text: str) -> Picture:
     return note.encode(text=alt.Text("text:N")).properties(width=WIDTH, height=60)
 
 
+def titled(picture: Picture, finding: str) -> Picture:
+    """Set what a figure shows, in words, above it; nothing where there is nothing to say."""
+    if not finding:
+        return picture
+    title = {"text": textwrap.wrap(finding, LINE), "fontSize": 15, "anchor": "start", "offset": 14}
+    return {**picture, "title": title} if isinstance(picture, dict) else picture.properties(title=title)
+
+
 @dataclass(frozen=True)
 class Drawing:
     """A figure: its Vega-Lite specification, and what Vega draws of it."""
 
     spec: Mapping[str, Any]
     svg: str
+
+    @property
+    def title(self) -> str:
+        """Return what it shows, in words; "" where it says nothing."""
+        return " ".join(self.spec.get("title", {}).get("text", []))
 
     def png(self, scale: float) -> bytes:
         """Return it as an image of so many pixels a point."""

@@ -22,13 +22,14 @@ SURFACE = "surface"  # of each response
 FIGURES = {  # by kind, in the report's order
     "effects": Figure(("effects",)),
     "coefficients": Figure(("coefficients",)),
-    "main_effects": Figure(("profiles", "metrics")),
+    "importance": Figure(("importance",)),
+    "main_effects": Figure(("profiles", "metrics", "effects")),
     "interplay": Figure(("interplay", "coefficients"), joint=True),
-    SURFACE: Figure(("surface", "metrics"), joint=True),
+    SURFACE: Figure(("coefficients", "covariances", "metrics", "recommendation"), joint=True),
     "learning_curves": Figure(("learning_curves",), trained=True),
     "calibration": Figure(("calibration_effects", "reliability"), trained=True),
     "variability": Figure(("variability",)),
-    "tradeoffs": Figure(("pareto", "pareto_points", "metrics")),
+    "tradeoffs": Figure(("pareto", "pareto_points", "metrics", "recommendation")),
     "tuning_curves": Figure(("tuning_curves", "fits")),
 }
 

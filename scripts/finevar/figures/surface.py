@@ -1,7 +1,8 @@
-"""Response surfaces as figures: a filled plane for each pair of factors, with contours and the design on top."""
+"""Response surfaces as figures: planes through the recommended setting, under what was tried."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,51 +12,85 @@ import contourpy
 import numpy as np
 import pandas as pd
 
+from finevar.analyses.recommended import levels_of, recommended_point
 from finevar.figures.axes import factor_axis, level_tip, number_tips, scale_type
 from finevar.figures.drawing import Picture, layered, lean, note_chart, stacked
-from finevar.figures.palette import INK, QUIET, VERMILION, WIDTH
+from finevar.figures.palette import ON_SCALE, QUIET, WIDTH
+from finevar.figures.slices import Levels, Tables, in_slice, measured, middle, predictions
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.study.coding import Coding, Codings
-from finevar.words.formatting import held_label, response_label, response_labels
+from finevar.words.formatting import response_label, response_labels, settings_list
+
+SIDE = 21  # grid values along an axis
+STAR = "M0,-1L.24,-.32L.95,-.31L.38,.12L.59,.81L0,.4L-.59,.81L-.38,.12L-.95,-.31L-.24,-.32Z"
+NAMED = {"recommended": ("#f0e442", STAR), "baseline": ("white", "diamond")}
 
 
-def surface_chart(
-    surface: pd.DataFrame, metrics: pd.DataFrame, response: str, factors: Codings, baseline: Mapping[str, Any]
-) -> Picture:
-    """Draw one response's predicted surface over every pair of factors, design points and baseline on top.
+def surface_chart(tables: Tables, response: str, factors: Codings, baseline: Mapping[str, Any]) -> Picture:
+    """Draw one response's predicted surface over every pair of factors, the others as the recommended setting has them.
 
-    surface: predictions on a grid for each pair. baseline: the baseline's own settings; drawn where they lie inside.
+    tables: coefficients, covariances, metrics, recommendations. baseline: the baseline's own settings; drawn where they
+    lie inside. Rings are measured means of the settings in a slice, on its colour scale; dots are other settings.
     """
-    rows = surface[surface["response"] == response]
+    metrics = tables["metrics"]
     label = response_labels(metrics, [response])[response]
-    if rows.empty:
+    if len(factors) < 2 or response not in set(tables["coefficients"]["response"]):
         why = "one factor spans no plane" if len(factors) < 2 else "a gate stopped this response"
         return note_chart(f"No surface of {label}: {why}.")
-    runs = metrics[metrics["status"] == "ok"]
-    pairs = list(rows[["factor_x", "factor_y"]].drop_duplicates().itertuples(index=False, name=None))
+    recommended = levels_of(recommended_point(tables), metrics, factors)
+    through, settings = recommended or middle(factors), measured(metrics, response, factors)
+    pairs = list(itertools.combinations(factors, 2))
+    planes = {pair: plane(tables, response, factors, through, pair) for pair in pairs}
+    values = pd.concat([settings["mean"], *(grid["predicted"] for grid in planes.values())])
+    domain = [float(values.min()), float(values.max())]
+    known = {"recommended": recommended, "baseline": inside(baseline, factors)}
     columns = min(len(pairs), 3)
-    domain = [float(rows["predicted"].min()), float(rows["predicted"].max())]
     size = min((WIDTH - 40) // columns - 52, 340)
     panels = []
-    for x, y in pairs:
-        grid = rows[(rows["factor_x"] == x) & (rows["factor_y"] == y)]
-        layers = [heat_map(grid, factors, label, response, domain), *contours(grid, factors, domain)]
-        layers.append(marks(runs, x, y, response, factors, baseline))
-        held = next((text for text in grid["held"] if text and not pd.isna(text)), None)
-        title = alt.TitleParams(held_label(held) if held else "", fontSize=11, fontWeight="normal", color=QUIET)
+    for pair, grid in planes.items():
+        held = {name: value for name, value in through.items() if name not in pair}
+        layers = [heat_map(grid, pair, factors, label, response, domain), *contours(grid, pair, factors, domain)]
+        layers += rings(settings.assign(near=in_slice(settings, held, factors)), pair, response, factors)
+        layers += named({name: levels for name, levels in known.items() if levels}, pair)
+        title = alt.TitleParams(settings_list(held), fontSize=12, fontWeight="normal", color=QUIET)
         panels.append(layered(*layers, width=size, height=min(size, 240), title=title))
     return stacked(panels, columns)
 
 
-def heat_map(grid: pd.DataFrame, factors: Codings, label: str, response: str, domain: Sequence[float]) -> alt.Chart:
+def plane(tables: Tables, response: str, factors: Codings, through: Levels, pair: tuple[str, str]) -> pd.DataFrame:
+    """Return predictions over two factors on a grid, the others held: value_x, value_y, predicted, ci_low, ci_high."""
+    grid = [axis.ravel() for axis in np.meshgrid(*[np.linspace(-1, 1, SIDE)] * 2)]
+    coded = {name: np.full(SIDE**2, float(factors[name].coded(value))) for name, value in through.items()}
+    coded |= dict(zip(pair, grid, strict=True))
+    values = {f"value_{axis}": factors[name].natural(coded[name]) for axis, name in zip("xy", pair, strict=True)}
+    return pd.DataFrame(values).join(predictions(tables, response, factors, coded))
+
+
+def inside(baseline: Mapping[str, Any], factors: Codings) -> dict[str, float]:
+    """Return the baseline's levels where they lie within those tried, else nothing."""
+    levels = {name: baseline.get(name) for name in factors}
+    within = (
+        value is not None and min(factors[name].levels) <= value <= max(factors[name].levels)
+        for name, value in levels.items()
+    )
+    return {name: float(value) for name, value in levels.items()} if all(within) else {}
+
+
+def colour_scale(response: str, domain: Sequence[float]) -> alt.Scale:
+    """Return the one colour scale of a response, on which yellow is better."""
+    return alt.Scale(scheme="viridis", reverse=response in LOWER_IS_BETTER, domain=list(domain), nice=False)
+
+
+def heat_map(
+    grid: pd.DataFrame, pair: tuple[str, str], factors: Codings, label: str, response: str, domain: Sequence[float]
+) -> alt.Chart:
     """Draw one plane as filled cells whose edges lie half-way between grid values on each factor's own scale."""
-    x, y = grid["factor_x"].iloc[0], grid["factor_y"].iloc[0]
-    cells = grid[["value_x", "value_y", "predicted", "ci_low", "ci_high"]].copy()
+    x, y = pair
+    cells = grid.dropna(subset="predicted").copy()
     for axis, factor in (("x", x), ("y", y)):
         edges = cell_edges(grid[f"value_{axis}"].unique(), factors[factor])
         cells[f"{axis}_low"], cells[f"{axis}_high"] = (cells[f"value_{axis}"].map(side) for side in edges)
-    colour = alt.Scale(scheme="viridis", reverse=response in LOWER_IS_BETTER, domain=list(domain), nice=False)
-    legend = alt.Legend(title=f"predicted {label}", gradientLength=220, tickCount=5)
+    legend = alt.Legend(title=label, gradientLength=220, tickCount=5)
     tips = [level_tip("value_x", x, factors[x]), level_tip("value_y", y, factors[y])]
     tips += number_tips(predicted=f"predicted {label}", ci_low="from", ci_high="to")
     # Drawn in this order, each cell covers its neighbour's overlap, which closes the hairlines of anti-aliasing.
@@ -64,19 +99,19 @@ def heat_map(grid: pd.DataFrame, factors: Codings, label: str, response: str, do
         alt.Chart(lean(cells))
         .mark_rect(aria=False)
         .encode(
-            x=alt.X("x_low:Q", scale=plane_scale(cells, "x", factors[x]), axis=factor_axis(x, factors[x])),
+            x=alt.X("x_low:Q", scale=plane_scale(factors[x]), axis=factor_axis(x, factors[x])),
             x2=alt.X2("x_high:Q"),
-            y=alt.Y("y_low:Q", scale=plane_scale(cells, "y", factors[y]), axis=factor_axis(y, factors[y])),
+            y=alt.Y("y_low:Q", scale=plane_scale(factors[y]), axis=factor_axis(y, factors[y])),
             y2=alt.Y2("y_high:Q"),
-            color=alt.Color("predicted:Q", scale=colour, legend=legend),
+            color=alt.Color("predicted:Q", scale=colour_scale(response, domain), legend=legend),
             tooltip=tips,
         )
     )
 
 
-def plane_scale(cells: pd.DataFrame, axis: str, coding: Coding) -> alt.Scale:
-    """Return the scale of one axis of a plane, from edge to edge of its cells."""
-    domain = [float(cells[f"{axis}_low"].min()), float(cells[f"{axis}_high"].max())]
+def plane_scale(coding: Coding) -> alt.Scale:
+    """Return the scale of one axis of a plane, over the factor's range."""
+    domain = [float(min(coding.levels)), float(max(coding.levels))]
     return alt.Scale(type=scale_type(coding), domain=domain, nice=False, zero=False)
 
 
@@ -93,12 +128,12 @@ def cell_edges(values: Sequence[float], coding: Coding) -> tuple[dict[float, flo
     return dict(zip(values, low, strict=True)), dict(zip(values, high, strict=True))
 
 
-def contours(grid: pd.DataFrame, factors: Codings, domain: Sequence[float]) -> list[alt.Chart]:
+def contours(grid: pd.DataFrame, pair: tuple[str, str], factors: Codings, domain: Sequence[float]) -> list[alt.Chart]:
     """Draw lines of equal prediction, each labelled once; none on a grid too coarse to show their course."""
     table = grid.pivot(index="value_y", columns="value_x", values="predicted")
     if min(table.shape) < 8 or table.isna().any(axis=None) or domain[0] == domain[1]:
         return []
-    scales = [scale_type(factors[grid[f"factor_{axis}"].iloc[0]]) for axis in "xy"]
+    scales = [scale_type(factors[name]) for name in pair]
     heights = round_steps(*domain)
     lines = contour_lines(table, scales, heights)
     if lines.empty:
@@ -110,9 +145,9 @@ def contours(grid: pd.DataFrame, factors: Codings, domain: Sequence[float]) -> l
         .mark_line(color="white", strokeWidth=0.9, opacity=0.75, aria=False)
         .encode(**at, detail=alt.Detail("line:N"), order=alt.Order("step:Q"))
     )
-    named = alt.Chart(lean(places)).encode(**at, text=alt.Text("text:N"))
-    halo = named.mark_text(fontSize=9, stroke="white", strokeWidth=2.5, strokeJoin="round", opacity=0.85, aria=False)
-    return [drawn, halo, named.mark_text(fontSize=9, color=INK, aria=False)]
+    numbers = alt.Chart(lean(places)).encode(**at, text=alt.Text("text:N"))
+    halo = numbers.mark_text(fontSize=12, stroke="white", strokeWidth=2.5, strokeJoin="round", opacity=0.85, aria=False)
+    return [drawn, halo, numbers.mark_text(fontSize=12, color=ON_SCALE, aria=False)]
 
 
 def contour_lines(table: pd.DataFrame, scales: Sequence[str], heights: Sequence[float]) -> pd.DataFrame:
@@ -157,29 +192,31 @@ def round_steps(low: float, high: float, count: int = 7) -> list[float]:
     return [round(step * k, 12) for k in range(first, last)]
 
 
-def marks(
-    runs: pd.DataFrame, x: str, y: str, response: str, factors: Codings, baseline: Mapping[str, Any]
-) -> alt.Chart:
-    """Draw the design's points and, where it lies inside them, the baseline."""
-    observed = runs.groupby([x, y], as_index=False).agg(runs=("run_id", "size"), mean=(response, "mean"))
-    points = observed.assign(kind="design point")
-    inside = all(runs[name].min() <= (baseline.get(name) or math.inf) <= runs[name].max() for name in (x, y))
-    if inside:
-        points = pd.concat([points, pd.DataFrame([{x: baseline[x], y: baseline[y], "kind": "baseline"}])])
-    kinds = ["design point", "baseline"]
-    tips = [alt.Tooltip("kind:N"), level_tip(x, x, factors[x]), level_tip(y, y, factors[y])]
-    seen = f"mean {response_label(response)} observed"
-    tips += [alt.Tooltip("runs:Q"), alt.Tooltip("mean:Q", title=seen, format=".4~f")]
-    is_baseline = "datum.kind == 'baseline'"
-    legend = alt.Legend(title=None, symbolSize=70, symbolStrokeWidth=2)
-    shapes, strokes = (alt.Scale(domain=kinds, range=values) for values in (["circle", "diamond"], [INK, VERMILION]))
-    drawn = alt.Chart(lean(points)).mark_point(opacity=1, strokeWidth=1)
-    return drawn.encode(
-        x=alt.X(f"{x}:Q"),
-        y=alt.Y(f"{y}:Q"),
-        shape=alt.Shape("kind:N", scale=shapes, legend=legend),
-        stroke=alt.Stroke("kind:N", scale=strokes, legend=legend),
-        fill=alt.FillValue("white", condition={"test": is_baseline, "value": VERMILION}),
-        size=alt.SizeValue(34, condition={"test": is_baseline, "value": 110}),
-        tooltip=tips,
+def rings(settings: pd.DataFrame, pair: tuple[str, str], response: str, factors: Codings) -> list[alt.Chart]:
+    """Draw the measured means in the slice as rings filled on its colour scale, other settings as dots."""
+    x, y = pair
+    at = {"x": alt.X(f"{x}:Q"), "y": alt.Y(f"{y}:Q")}
+    kept = settings[[x, y, "mean", "runs", "near"]]
+    apart = kept[~kept["near"]].drop_duplicates([x, y])
+    dots = alt.Chart(lean(apart[[x, y]])).mark_point(size=16, color="white", strokeWidth=1.2, opacity=1, filled=False)
+    tips = [level_tip(x, x, factors[x]), level_tip(y, y, factors[y]), alt.Tooltip("runs:Q")]
+    tips += number_tips(mean=f"measured {response_label(response)}")
+    circles = alt.Chart(lean(kept[kept["near"]])).mark_point(
+        filled=True, size=150, stroke="white", strokeWidth=2, opacity=1
     )
+    return [dots.encode(**at), circles.encode(**at, color=alt.Color("mean:Q"), tooltip=tips)]
+
+
+def named(places: Mapping[str, Levels], pair: tuple[str, str]) -> list[alt.Chart]:
+    """Draw the recommended setting as a star and the baseline's own as a diamond, each with its name beside it."""
+    layers = []
+    for name, levels in places.items():
+        fill, shape = NAMED[name]
+        row = {"x": levels[pair[0]], "y": levels[pair[1]], "name": name}
+        base = alt.Chart(alt.Data(values=[row])).encode(x=alt.X("x:Q"), y=alt.Y("y:Q"))
+        mark = base.mark_point(shape=shape, size=130, fill=fill, stroke=ON_SCALE, strokeWidth=1, opacity=1)
+        beside = {"fontSize": 12, "dy": -14 if name == "recommended" else 15, "fontWeight": 600}
+        words = base.encode(text=alt.Text("name:N"))
+        halo = words.mark_text(**beside, stroke="white", strokeWidth=3, strokeJoin="round", aria=False)
+        layers += [mark, halo, words.mark_text(**beside, color=ON_SCALE)]
+    return layers

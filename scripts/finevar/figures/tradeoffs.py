@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.pareto import ALL_DATASETS, nondominated
+from finevar.analyses.recommended import recommended_point
 from finevar.figures.axes import level_tip, number_tips, padded
 from finevar.figures.drawing import Picture, beside, layered, lean, note_chart
-from finevar.figures.palette import BLUE, GREY, INK, VERMILION, WIDTH
+from finevar.figures.palette import BLUE, GREY, INK, PAPER, VERMILION, WIDTH
 from finevar.metrics import SECONDS, towards
 from finevar.study.coding import Codings
 from finevar.words.formatting import counted, counted_between, response_labels, response_unit, sentence_case
@@ -23,26 +24,52 @@ PLACES = {  # with their colour and shape
     "dominated on the means": (GREY, "square"),
     "shown to be dominated": (VERMILION, "triangle-up"),
 }
+GAIN = "gain"  # of the first metric on the baseline, more being better
 FIRST_PAIR = ["accuracy", "loss"]  # drawn against each other where both are traded off
 LEAST_ROOM = 1.05  # beside the seconds, as a factor, where all runs take the same
 ALTERNATIVE = "Every setting tried in two metrics, marked by whether one dominates it; the tables list the same."
 
 
-def tradeoffs_chart(
-    pareto: pd.DataFrame, pareto_points: pd.DataFrame, metrics: pd.DataFrame, factors: Codings
-) -> Picture:
-    """Draw the points' means in two metrics, and the first of them against seconds of training.
+def tradeoffs_chart(tables: Mapping[str, pd.DataFrame], factors: Codings) -> Picture:
+    """Draw the settings' means in two metrics, and what the first gains on the baseline against seconds of training.
 
-    Accuracy and loss where both are traded off, else the config's first two; of several data sets the mean over them.
+    tables: pareto, pareto_points, metrics, recommendations. Accuracy and loss where both are traded off, else the
+    config's first two; of several data sets the mean over them. Better is right and up in both panels.
     """
-    shown = drawn_points(pareto, pareto_points, metrics, list(factors))
+    pareto, metrics = tables["pareto"], tables["metrics"]
+    shown = drawn_points(pareto, tables["pareto_points"], metrics, list(factors))
     if shown.empty:
         return note_chart("No trade-offs: fewer than two metrics passed the gates.")
     pairs = drawn_pairs(list(dict.fromkeys(pareto["response"])), shown.columns)
     titles = response_labels(metrics, [name for pair in pairs for name in pair]) | {SECONDS: "seconds of training"}
+    for name in (pair[1] for pair in pairs if pair[0] == SECONDS):
+        gain = gained(shown[name], metrics[f"baseline_{name}"])
+        shown = shown.assign(**{GAIN: gain, f"{GAIN}_se": shown[f"{name}_se"]})
+        titles[GAIN] = f"gain in {titles[name]} on the baseline"
+    pairs = [[pair[0], GAIN if pair[0] == SECONDS else pair[1]] for pair in pairs]
+    shown["name"] = names_of(shown, pairs[0], titles, recommended_point(tables), metrics)
     width = WIDTH // 2 - 75
     panels = [panel(shown, pair, titles, factors, width) for pair in pairs]
     return beside(panels, 30)
+
+
+def gained(values: pd.Series, baseline: pd.Series) -> pd.Series:
+    """Return how far values are better than the baseline's mean, more being better; without one, than none."""
+    known = baseline.dropna()
+    return towards(str(values.name)) * (values - (known.mean() if len(known) else 0.0))
+
+
+def names_of(
+    shown: pd.DataFrame, pair: Sequence[str], titles: Mapping[str, str], recommended: str | None, metrics: pd.DataFrame
+) -> pd.Series:
+    """Return what settings are called beside their marks: recommended, best in a metric, the baseline's own."""
+    own = set(metrics.loc[metrics["is_baseline_point"].fillna(False).astype(bool), "point_id"])
+    names: dict[str, list[str]] = {point: [] for point in shown["point_id"]}
+    for point, known in names.items():
+        known += ["recommended"] * (point == recommended) + ["baseline"] * (point in own)
+    for name in (name for name in pair if name in titles and name not in (SECONDS, GAIN)):
+        names[shown.loc[(towards(name) * shown[name]).idxmax(), "point_id"]].append(f"best {titles[name]}")
+    return shown["point_id"].map(lambda point: "\n".join(names[point]))
 
 
 def drawn_dataset(datasets: pd.Series) -> str:
@@ -70,7 +97,7 @@ def drawn_points(
     levels = metrics.drop_duplicates("point_id").set_index("point_id")[factors]
     places = [place_of(row) for row in own.to_dict("records")]
     shown = own.assign(place=places)[["place"]].join([levels, means, errors])
-    return shown.reset_index(drop=True)
+    return shown.reset_index()
 
 
 def place_of(row: Mapping[str, Any]) -> str:
@@ -86,7 +113,7 @@ def drawn_pairs(responses: Sequence[str], known: Sequence[str]) -> list[list[str
     others = [name for name in responses if name != SECONDS]
     first = FIRST_PAIR if set(FIRST_PAIR) <= set(others) else others[:2]
     pairs = [first] if len(first) == 2 else []
-    return pairs + ([[first[0], SECONDS]] if SECONDS in known else [])
+    return pairs + ([[SECONDS, first[0]]] if SECONDS in known else [])
 
 
 def panel(shown: pd.DataFrame, pair: Sequence[str], titles: Mapping[str, str], factors: Codings, width: int) -> Picture:
@@ -118,7 +145,23 @@ def panel(shown: pd.DataFrame, pair: Sequence[str], titles: Mapping[str, str], f
         ]
     points = base.mark_point(filled=True, size=70, opacity=0.9)
     points = points.encode(x=x_mean, y=y_mean, color=colour, shape=shape, tooltip=tips)
-    return layered(*layers, points, width=width, height=270)
+    words = [layer for rows, side in halves(kept, x_name) for layer in labels(rows, side, x_mean, y_mean)]
+    return layered(*layers, points, *words, width=width, height=290)
+
+
+def halves(kept: pd.DataFrame, x_name: str) -> list[tuple[pd.DataFrame, int]]:
+    """Return the settings that have names in two parts, each with the side of its marks that has room: 1 is right."""
+    rows = kept.loc[kept["name"] != ""]
+    is_far = towards(x_name) * (rows[x_name] - (kept[x_name].min() + kept[x_name].max()) / 2) > 0
+    return [(part, side) for part, side in ((rows[is_far], -1), (rows[~is_far], 1)) if len(part)]
+
+
+def labels(rows: pd.DataFrame, side: int, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Write settings' names beside their marks, a line each."""
+    base = alt.Chart(lean(rows)).encode(x=x, y=y, text=alt.Text("name:N"))
+    style = {"dx": 9 * side, "align": "left" if side > 0 else "right", "fontWeight": 600, "lineBreak": "\n"}
+    halo = base.mark_text(**style, stroke=PAPER, strokeWidth=3, strokeJoin="round", aria=False)
+    return [halo, base.mark_text(**style)]
 
 
 def spans(shown: pd.DataFrame, name: str) -> list[tuple[str, pd.Series]]:
@@ -134,11 +177,12 @@ def axis(shown: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
     """Return scale and axis of a metric; seconds on a logarithmic one."""
     ends = pd.concat([shown[name], shown[f"{name}_low"], shown[f"{name}_high"]]).dropna()
     title = sentence_case(title) + response_unit(name)
+    better = {"reverse": towards(name) < 0}  # right and up
     if name == SECONDS:
         room = max((ends.max() / ends.min()) ** 0.05, LEAST_ROOM)
-        scale = alt.Scale(type="log", domain=[ends.min() / room, ends.max() * room], nice=False)
+        scale = alt.Scale(type="log", domain=[ends.min() / room, ends.max() * room], nice=False, **better)
     else:
-        scale = alt.Scale(domain=list(padded(ends)), nice=False, zero=False)
+        scale = alt.Scale(domain=list(padded(ends)), nice=False, zero=False, **better)
     return {"scale": scale, "axis": alt.Axis(title=title, tickCount=5, labelOverlap="greedy")}
 
 
@@ -153,7 +197,7 @@ def caption(pareto: pd.DataFrame, pareto_points: pd.DataFrame, confidence: float
     bars = "Bars: one standard error of the mean. " if rows["std_error"].notna().all() else ""
     return (
         f"The {counted(rows['point_id'].nunique(), 'tried point')} {where(dataset)}, each the mean of {each}. {bars}"
-        f"The line joins those that none beats in the two metrics of its panel; the marks count all {len(names)} "
-        f"metrics that are traded off. Shown to be dominated: another point is better in every metric, at "
+        f"Up and right is better. The line joins those that no other dominates in its panel; the marks count all "
+        f"{len(names)} metrics that are traded off. Shown to be dominated: another point is better in every metric, at "
         f"{percent(confidence)} confidence for all points at once."
     )

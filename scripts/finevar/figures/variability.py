@@ -9,7 +9,7 @@ import pandas as pd
 
 from finevar.figures.axes import number_tips
 from finevar.figures.drawing import Picture, layered, lean, note_chart
-from finevar.figures.palette import INK, WIDTH
+from finevar.figures.palette import BLUE, ON_SCALE, PAPER, WIDTH
 from finevar.words.formatting import joined, response_label, sentence_case, term_label
 from finevar.words.numbers import TIMES, percent
 
@@ -25,7 +25,7 @@ SOURCE_WORDS = {
 }
 # Okabe and Ito's hues for factors, paler steps of one neutral for the rest: neighbours differ in lightness as well.
 HUES = {
-    "factor": ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442"],
+    "factor": [BLUE, "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442"],
     "interaction": ["#8c6bb1", "#c6a5d8", "#6a51a3", "#dcc9e8"],
     "dataset": ["#8c6d1f", "#c9b67a"],
     "seed": ["#4d545c", "#7a7f87"],
@@ -56,7 +56,7 @@ def variability_chart(variability: pd.DataFrame) -> Picture:
         label=rows["component"].map(source_label),
         metric=rows["response"].map(lambda name: sentence_case(response_label(name))),
         end=rows.groupby("response")["share"].cumsum(),
-        text=[f"{100 * share:.0f} %" if share >= LEAST_LABELLED else "" for share in rows["share"]],
+        text=[f"{100 * share:.0f}%" if share >= LEAST_LABELLED else "" for share in rows["share"]],
     )
     rows["start"] = rows["end"] - rows["share"]
     rows["middle"] = (rows["end"] + rows["start"]) / 2
@@ -67,11 +67,11 @@ def variability_chart(variability: pd.DataFrame) -> Picture:
     y_axis = alt.Axis(title=None, ticks=False, domain=False)
     y = alt.Y("metric:N", sort=list(dict.fromkeys(rows["metric"])), axis=y_axis)
     title = "share of the variance between runs"
-    axis = alt.Axis(title=title, labelExpr="round(100 * datum.value) + ' %'", tickCount=5, grid=False)
+    axis = alt.Axis(title=title, labelExpr="round(100 * datum.value) + '%'", tickCount=5, grid=False)
     legend = alt.Legend(title=None, columns=4, symbolType="square", labelLimit=220)
     tips = [alt.Tooltip("metric:N"), alt.Tooltip("label:N", title="source")]
     tips += number_tips(share="share", ci_low="from", ci_high="to", sd="standard deviation")
-    bars = base.mark_bar(stroke="white", strokeWidth=1).encode(
+    bars = base.mark_bar(stroke=PAPER, strokeWidth=1).encode(
         x=alt.X("start:Q", axis=axis, scale=alt.Scale(domain=[0, 1], nice=False)),
         x2=alt.X2("end:Q"),
         y=y,
@@ -79,11 +79,11 @@ def variability_chart(variability: pd.DataFrame) -> Picture:
         tooltip=tips,
     )
     dark = [source_label(name) for name, hue in hues.items() if is_dark(hue)]
-    printed = base.mark_text(fontSize=11, aria=False).encode(
+    printed = base.mark_text(fontSize=12, aria=False).encode(
         x=alt.X("middle:Q"),
         y=y,
         text=alt.Text("text:N"),
-        color=alt.condition(alt.FieldOneOfPredicate("label", dark), alt.value("white"), alt.value(INK)),
+        color=alt.condition(alt.FieldOneOfPredicate("label", dark), alt.value("white"), alt.value(ON_SCALE)),
     )
     return layered(bars, printed, width=WIDTH - 110, height=alt.Step(ROW))
 

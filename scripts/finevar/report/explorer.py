@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,8 @@ import pandas as pd
 from scipy import stats
 
 from finevar.analyses.fits import failed_settings
-from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION
-from finevar.report.recommendation import recommended_id
+from finevar.analyses.recommended import levels_of, recommended_point
+from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION, RESPONSES
 from finevar.study.coding import Coding, Codings, Term, term_name, terms
 from finevar.tables import are_found
 from finevar.words.formatting import factor_label, response_label, sentence_case
@@ -37,13 +39,13 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
         "factors": [factor(name, coding) for name, coding in codings.items()],
         "terms": [[list(codings).index(name) for name in term] for term in columns],
         "baseline": {name: float(facts["config"]["baseline"]["settings"][name]) for name in codings},
-        "recommended": recommended_levels(tables, codings),
+        "recommended": levels_of(recommended_point(tables), metrics, codings) or None,
         "responses": [response(name, label, columns, tables, facts) for name, label in labels.items()],
         "tried": settings(metrics, codings),
         "failed": settings(failed_settings(metrics, codings), codings),
         "columns": shown,
         "runs": [[plain(row[column["name"]]) for column in shown] for row in metrics.to_dict("records")],
-        "logs": [log_of(row, interim=facts["interim"]) for row in metrics.to_dict("records")],
+        "logs": [log_of(row, facts) for row in metrics.to_dict("records")],
     }
     return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
@@ -62,13 +64,14 @@ def factor(name: str, coding: Coding) -> dict[str, Any]:
         "label": sentence_case(factor_label(name)),
         "levels": [float(level) for level in sorted(coding.levels)],
         "scale": coding.scale,
+        "whole": all(float(level).is_integer() for level in coding.levels),
         "middle": coding.middle,
         "half_range": coding.half_range,
     }
 
 
 def response(name: str, label: str, columns: list[Term], tables: Tables, facts: Facts) -> dict[str, Any]:
-    """Return a response's surface: coefficients and their covariance in the terms' order, and where it is best."""
+    """Return a response's surface: coefficients and their covariance in the terms' order, and the metric's bounds."""
     names = [term_name(term) for term in columns]
     rows = tables["coefficients"]
     rows = rows[(rows["response"] == name) & (rows["framework"] == "absolute") & (rows["units"] == "coded")]
@@ -76,50 +79,59 @@ def response(name: str, label: str, columns: list[Term], tables: Tables, facts: 
     found = tables["covariances"]
     grid = found[found["response"] == name].pivot(index="term", columns="other", values="covariance").loc[names, names]
     fit = tables["fits"].query("response == @name and framework == 'absolute'").iloc[0]
-    places = tables["optimum_factors"]
-    places = places[places["response"] == name].dropna(subset="best")
     confidence = facts["config"]["analysis"]["confidence"]
     return {
         "name": name,
         "label": label,
         "lower_is_better": name in LOWER_IS_BETTER,
+        "bounds": [end if math.isfinite(end) else None for end in RESPONSES[name].bounds],
         "params": fitted["estimate"].tolist(),
         "cov": grid.to_numpy().tolist(),
         "quantile": float(stats.t.ppf((1 + confidence) / 2, fitted["df"].min())),  # so that no interval is too short
         "baseline": plain(fit["baseline_value"]),
-        "best": dict(zip(places["factor"], places["best"].astype(float), strict=True)) or None,
     }
 
 
-def recommended_levels(tables: Tables, codings: Codings) -> dict[str, float] | None:
-    """Return the recommended setting's level of each factor; None where no setting is recommended."""
-    metrics = tables["metrics"]
-    found = metrics.loc[metrics["point_id"] == recommended_id(tables), list(codings)].to_dict("records")
-    return {name: float(level) for name, level in found[0].items()} if found else None
-
-
 def run_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
-    """Return the columns of the runs' table: what identifies a run, its levels, its metrics, its time."""
-    columns: list[dict[str, Any]] = [{"name": "run_id", "label": "Run", "kind": "text"}]
+    """Return the columns of the runs' table: metrics first, those that were fitted pinned, then levels, seed, name."""
+    columns = metric_columns(metrics, facts) + factor_columns(facts)
+    columns.append({"name": "seed", "label": "Seed", "kind": "number"})
     if metrics["dataset"].nunique() > 1:
         columns.append({"name": "dataset", "label": "Data set", "kind": "text"})
-    for name, coding in facts["factors"].items():
-        label = sentence_case(factor_label(name))
-        columns.append({"name": name, "label": label, "kind": "factor", "scale": coding.scale})
-    columns.append({"name": "seed", "label": "Seed", "kind": "number"})
     columns.append({"name": "status", "label": "Status", "kind": "text"})
-    averages = metrics["f1_average"].unique()
-    for name in dict.fromkeys([*facts["config"]["analysis"]["responses"], *OF_CALIBRATION]):
-        columns.append({"name": name, "label": sentence_case(response_label(name, averages)), "kind": "metric"})
-    return [*columns, {"name": "train_seconds", "label": "Training s", "kind": "number"}]
+    columns.append({"name": "train_seconds", "label": "Training s", "kind": "number"})
+    return [*columns, {"name": "run_id", "label": "Run", "kind": "text"}]
 
 
 def model_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
-    """Return the columns of the table of found models: whose each is, its data set, its levels, its metrics."""
-    kept = [column for column in run_columns(metrics, facts) if column["kind"] in ("factor", "metric")]
+    """Return the columns of the table of found models: metrics, levels, whose each is, its data set."""
+    kept = [*metric_columns(metrics, facts), *factor_columns(facts)]
     kept = [column for column in kept if metrics[column["name"]].notna().any()]
-    texts = {"run_id": "Model", "owner": "Owner", "dataset": "Data set"}
-    return [*({"name": name, "label": label, "kind": "text"} for name, label in texts.items()), *kept]
+    texts = {"owner": "Owner", "dataset": "Data set", "run_id": "Model"}
+    return [*kept, *({"name": name, "label": label, "kind": "text"} for name, label in texts.items())]
+
+
+def metric_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
+    """Return the columns of the metrics: the study's own, then those of calibration."""
+    averages, fitted = metrics["f1_average"].unique(), facts["config"]["analysis"]["responses"]
+    return [
+        {
+            "name": name,
+            "label": sentence_case(response_label(name, averages)),
+            "kind": "metric",
+            "pinned": name in fitted,
+            "lower_is_better": name in LOWER_IS_BETTER,
+        }
+        for name in dict.fromkeys([*fitted, *OF_CALIBRATION])
+    ]
+
+
+def factor_columns(facts: Facts) -> list[dict[str, Any]]:
+    """Return the columns of the factors."""
+    return [
+        {"name": name, "label": sentence_case(factor_label(name)), "kind": "factor", "scale": coding.scale}
+        for name, coding in facts["factors"].items()
+    ]
 
 
 def plain(value: Any) -> Any:
@@ -129,9 +141,10 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, str) else float(f"{float(value):.{DIGITS}g}")
 
 
-def log_of(row: Mapping[str, Any], *, interim: bool) -> str:
-    """Return where a run's log lies, relative to the report; of a model that was found, its card."""
+def log_of(row: Mapping[str, Any], facts: Facts) -> str | None:
+    """Return where a run's log lies, relative to the report, None where it is not there; of a found model its card."""
     if "owner" in row:
         source = "" if is_missing(row["source"]) else str(row["source"])
         return source if source.startswith("https://") else "#cards"
-    return f"{'../..' if interim else '..'}/logs/finetune_run/{row['dataset']}/{row['run_id']}.log"
+    path = f"{'../..' if facts['interim'] else '..'}/logs/finetune_run/{row['dataset']}/{row['run_id']}.log"
+    return path if (Path(facts["folder"]) / path).exists() else None

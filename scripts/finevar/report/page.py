@@ -19,6 +19,7 @@ from finevar.figures import tuning as tuning_chart
 from finevar.figures import variability as variability_chart
 from finevar.figures.drawing import Drawing
 from finevar.figures.names import SURFACE, kind_of, response_of
+from finevar.figures.palette import dark_style
 from finevar.jobs.forks import in_forks
 from finevar.report import tables as report_tables
 from finevar.report.explorer import explorer_data
@@ -54,7 +55,7 @@ ANSWERS = {  # by verdict, in the answer's order
     "negligible": "What is negligible",
     "none": "What has no verdict",
 }
-LARGEST_SVG = 100_000  # characters of a figure's drawing for pages without scripts; a larger one becomes an image
+LARGEST_SVG = 100_000  # characters of a figure's still drawing; a larger one becomes an image
 TEMPLATES = Path(__file__).parent / "templates"
 ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
@@ -82,7 +83,7 @@ def render_page(
     tables: metrics, those of tables.page_tables, and baselines, with one row per evaluation data set.
     figures: by name, see figures.names.
     facts: config (checked, defaults filled in), factors, datasets (what the preparation of each data set found), and
-    interim, whether the study is still under way.
+    interim, whether the study is still under way, and the folder that the page is for.
     program: JavaScript that draws the figures.
     processes: that make the page's parts.
     """
@@ -117,6 +118,7 @@ def render_page(
         "population": effect_words.population_text(tables["effects"]),
         "error_rate": percent(1 - confidence),
         "program": program,
+        "dark": dark_style(".chart"),
     }
     context["own"] = {name: context.pop(name) for name in modules}
     context["titles"] = {name: module.TITLE for name, module in modules.items()}
@@ -267,7 +269,7 @@ def effects(tables: Tables, facts: Facts) -> dict[str, Any]:
 
 
 def figure(name: str, drawing: Drawing, tables: Tables, facts: Facts) -> dict[str, str]:
-    """Return a figure's specification as script-safe JSON, a drawing for pages without scripts, and words for both."""
+    """Return a figure's specification as script-safe JSON, a still drawing to begin with, and words for both."""
     response = response_of(name)
     label = names(tables, facts).get(response, response_label(response))
     caption, alternative = words(kind_of(name), label, tables, facts)
@@ -275,10 +277,15 @@ def figure(name: str, drawing: Drawing, tables: Tables, facts: Facts) -> dict[st
     return {
         "name": name,
         "spec": json.dumps(drawing.spec, separators=(",", ":")).replace("<", "\\u003c"),
-        "still": f'<img alt="" src="data:image/png;base64,{image}">' if image else drawing.svg,
+        "still": f'<img alt="" src="data:image/png;base64,{image}">' if image else alone(drawing.svg, name),
         "caption": caption,
-        "alternative": alternative,
+        "alternative": f"{drawing.title}. {alternative}" if drawing.title else alternative,
     }
+
+
+def alone(svg: str, name: str) -> str:
+    """Return a drawing whose gradients have ids of their own within a page."""
+    return svg.replace("gradient_", f"{name}_gradient_")
 
 
 def words(kind: str, label: str, tables: Tables, facts: Facts) -> tuple[str, str]:

@@ -18,12 +18,6 @@ def advice(tables: Tables, labels: Labels, factors: Sequence[str]) -> Advice | N
     return None if are_found(metrics) else Advice.of(tables, metrics, factors, labels)
 
 
-def recommended_id(tables: Tables) -> str | None:
-    """Return the id of the recommended setting's first point, or None."""
-    rows = tables["recommendation"]
-    return next(iter(rows.loc[rows["role"] == "recommended", "point_id"]), None)
-
-
 def ranking_table(advice: Advice, confidence: float) -> Table:
     """Return a row a setting in the order in which the rule takes them: measured means, predictions below, and role."""
     at = {(row["point_id"], row["response"]): row for row in advice.ranking}

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from finevar.analyses.recommended import recommended_point
 from finevar.reasons import FAILED
 from finevar.report.parts import Labels, Row, Tables
-from finevar.report.recommendation import advice, recommended_id
+from finevar.report.recommendation import advice
 from finevar.report.sections import failures
 from finevar.report.sections.regressions import chosen
 from finevar.words.effects import deciding_sentence, effect_label
@@ -44,7 +45,7 @@ def summary(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
 
 def gains(tables: Tables, labels: Labels, confidence: float) -> str:
     """Say what the recommended setting gains over the baselines in each metric, with an interval."""
-    name, sentences = recommended_id(tables), []
+    name, sentences = recommended_point(tables), []
     for baseline, opening in OPENINGS.items():
         rows = chosen(tables["against_baseline"], baseline=baseline, point_id=name).dropna(subset="estimate")
         own = [gain_text(row, labels[row["response"]]) for row in rows.to_dict("records") if row["response"] in labels]

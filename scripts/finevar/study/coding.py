@@ -123,6 +123,12 @@ def term_name(term: Term) -> str:
     return ":".join(term) or "intercept"
 
 
+def term_of(name: str) -> Term:
+    """Return the term of a name, see `term_name`."""
+    power = int(name.partition("^")[2] or 1)
+    return () if name == "intercept" else tuple(factors_of(name)) * power
+
+
 def factors_of(name: str) -> list[str]:
     """Return the factors of a term by its name, see `term_name`."""
     return name.partition("^")[0].split(":")

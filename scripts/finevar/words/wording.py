@@ -127,6 +127,11 @@ FIGURES = {  # by kind: caption and text alternative; the numbers themselves sta
         "out. A verdict shows in both colour and shape; that on a first-order term is its factor's, above.",
         "Forest plot of the coded coefficients by metric; the tables beside it list the same numbers.",
     ),
+    "importance": (
+        "Shapley share of each hyperparameter in the variance of a metric between settings; interactions are divided "
+        "evenly between theirs. Lines are {confidence} intervals.",
+        "Bars with intervals: the share of each metric's variance that each hyperparameter makes.",
+    ),
     "main_effects": (
         "Line and band: the prediction along one factor, the others mid-range, with its {confidence} interval "
         "for the mean. Dots: runs; rings: means over seeds of each setting, at all levels of the other factors, so "
@@ -139,9 +144,9 @@ FIGURES = {  # by kind: caption and text alternative; the numbers themselves sta
         "Slope of one factor as a line over another, by metric; the sentences and tables say the same.",
     ),
     "surface": (
-        "Predicted {label} over each pair of factors, the others held as stated; yellow is better. Rings mark the "
-        "design's settings and the diamond the baseline's own settings, as seen from above. Intervals of these "
-        "predictions are in the explorer.",
+        "Predicted {label} over each pair of hyperparameters, the others held as stated above; yellow is better. Rings "
+        "are measured means of settings in that slice, filled on the same scale; dots are settings at other levels of "
+        "the rest. Intervals of these predictions are in the explorer.",
         "Heat maps with contour lines of predicted {label} for each pair of factors.",
     ),
     "learning_curves": (

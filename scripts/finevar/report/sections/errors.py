@@ -8,6 +8,7 @@ from functools import partial
 import pandas as pd
 
 from finevar.analyses.errors import ALL, BROKEN, CONTESTED, EVEN, MOST_CLASSES, WRONG_IN_ALL
+from finevar.analyses.recommended import recommended_point
 from finevar.report.cells import cell, columns, crossed, listed, whole
 from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Tables, group
 from finevar.report.sections.regressions import chosen
@@ -30,12 +31,12 @@ SORTS = {
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
     """Return what the recommended setting gets wrong beside the baseline, by class and by sentence.
 
-    tables: metrics, recommendations, confusion, classes, sentence_counts and sentences.
+    tables: metrics, recommendation, confusion, classes, sentence_counts and sentences.
     """
     counts = tables["sentence_counts"]
     if counts.empty:
         return {"finding": NONE_FINISHED, "groups": []}
-    point = recommended_point(tables)
+    point = point_of(tables)
     errors = errors_at(tables, point)
     levels = chosen(tables["metrics"], point_id=point).iloc[0][list(factors)]
     datasets = errors["sentence_counts"]["dataset"].unique()[:MOST_NAMED]
@@ -43,15 +44,10 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     return {"finding": finding_sentence(errors, str(datasets[0]), settings_text(levels)), "groups": groups}
 
 
-def recommended_point(tables: Tables) -> str:
-    """Return the setting that the section is about: the one recommended for accuracy, or else for the first metric.
-
-    Where no metric could be fitted it is the first one tried.
-    """
-    rows, finished = tables["recommendations"], tables["sentence_counts"]["point_id"]
-    rows = rows[rows["point_id"].isin(finished)]
-    known = pd.concat([chosen(rows, response="accuracy"), rows])["point_id"]
-    return str([*known, *finished[finished != ALL]][0])
+def point_of(tables: Tables) -> str:
+    """Return the setting that the section is about: the recommended one, or the first where none is."""
+    finished = tables["sentence_counts"]["point_id"]
+    return recommended_point(tables) or str(finished[finished != ALL].iloc[0])
 
 
 def errors_at(tables: Tables, point: str) -> dict[str, pd.DataFrame]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from finevar.analyses.pareto import SECONDS
+from finevar.analyses.recommended import recommended_point
 from finevar.figures.tradeoffs import drawn_dataset, place_of, where
 from finevar.report.cells import VERDICT, cell, columns, level_columns, listed, ranged, rounded_span, whole
 from finevar.report.parts import Cell, Column, Group, Labels, Row, Section, Table, Tables, group, sentence
-from finevar.report.recommendation import recommended_id
 from finevar.report.sections.regressions import STOPPED, rows_of
 from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, settings_text
 from finevar.words.numbers import MINUS, NOTHING, estimated, is_missing, number, percent, significant, span
@@ -78,7 +78,7 @@ def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> G
         )
     drawn = drawn_dataset(points["dataset"])
     best = [row for row in rows_of(points, dataset=drawn) if row["efficient"]]
-    known = (pareto, levels, names, recommended_id(tables))
+    known = (pareto, levels, names, recommended_point(tables))
     main = points_table(f"Settings on the observed front {where(drawn)}", best, *known)
     folded = [points_table(f"All settings {where(dataset)}", rows, *known) for dataset, rows in found]
     return group(title, sentences, figures=["tradeoffs"], tables=[main], folded=folded)

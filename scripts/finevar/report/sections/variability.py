@@ -49,9 +49,10 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     )
     others = group("Other seeds, other test sentences", [*shift_sentences(found, names, confidence), REPEATS])
     grids = [importance_table(worth, names, factors, confidence)]
+    worth_group = group("What each factor is worth", important, figures=["importance"], tables=grids)
     return {
         "finding": " ".join(largest_sentence(found[name], label, confidence) for name, label in names.items()),
-        "groups": [sources, others, group("What each factor is worth", important, tables=grids)],
+        "groups": [sources, others, worth_group],
     }
 
 

@@ -1,0 +1,19 @@
+"""The setting that a study recommends, for all figures and pages: one for all metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+
+def recommended_point(tables: Mapping[str, pd.DataFrame]) -> str | None:
+    """Return the id of the recommended setting's first point; None where there is none."""
+    rows = tables["recommendation"]
+    return next(iter(rows.loc[rows["role"] == "recommended", "point_id"]), None)
+
+
+def levels_of(point: str | None, metrics: pd.DataFrame, factors: Iterable[str]) -> dict[str, float]:
+    """Return a setting's levels by factor; none of a setting that has no runs."""
+    rows = metrics.loc[metrics["point_id"] == point, list(factors)]
+    return {name: float(value) for name, value in rows.iloc[0].items()} if len(rows) else {}

@@ -1,0 +1,67 @@
+"""A fitted surface in slices: what its tables predict at any place, and what was measured there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from finevar.analyses.fits import failed_settings
+from finevar.metrics import RESPONSES
+from finevar.study.coding import Codings, model_matrix, term_of
+
+SAME = 0.006  # coded units within which two levels are one
+
+Tables = Mapping[str, pd.DataFrame]
+Levels = Mapping[str, float]
+
+
+def predictions(tables: Tables, response: str, factors: Codings, coded: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return predicted, ci_low and ci_high at coded places [places] by factor, blocks averaged, in the metric's bounds.
+
+    tables: coefficients, covariances, metrics. Nothing is predicted nearest to a setting at which all runs failed.
+    """
+    rows = tables["coefficients"].query("response == @response and framework == 'absolute' and units == 'coded'")
+    rows = rows[rows["group"] != "block"].set_index("term")
+    found = tables["covariances"].query("response == @response")
+    names = list(rows.index)
+    grid = found.pivot(index="term", columns="other", values="covariance").loc[names, names].to_numpy()
+    matrix = model_matrix(coded, [term_of(name) for name in names])
+    value = matrix @ rows["estimate"].to_numpy()
+    quantile = ((rows["ci_high"] - rows["estimate"]) / rows["std_error"]).max()  # of the fewest degrees of freedom
+    reach = quantile * np.sqrt(np.einsum("ij,jk,ik->i", matrix, grid, matrix).clip(min=0))
+    ends = pd.DataFrame({"predicted": value, "ci_low": value - reach, "ci_high": value + reach})
+    ends = ends.clip(*RESPONSES[response].bounds)
+    ends[near_failed(tables["metrics"], factors, coded)] = np.nan
+    return ends
+
+
+def near_failed(metrics: pd.DataFrame, factors: Codings, coded: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Say of places whether the nearest setting that was tried is one at which all runs failed."""
+    failed = failed_settings(metrics, factors)
+    places = np.column_stack([coded[name] for name in factors])
+    if failed.empty:
+        return np.zeros(len(places), dtype=bool)
+    nearest = [
+        ((places[:, None] - np.column_stack([factors[name].coded(rows[name]) for name in factors])) ** 2).sum(2).min(1)
+        for rows in (failed, metrics[list(factors)].drop_duplicates())
+    ]
+    return nearest[0] <= nearest[1]
+
+
+def measured(metrics: pd.DataFrame, response: str, factors: Codings) -> pd.DataFrame:
+    """Return the settings that were tried: their levels, the mean and the number of their runs that have the metric."""
+    runs = metrics[metrics["status"] == "ok"].dropna(subset=response)
+    return runs.groupby(list(factors), as_index=False).agg(mean=(response, "mean"), runs=(response, "size"))
+
+
+def in_slice(settings: pd.DataFrame, held: Levels, factors: Codings) -> pd.Series:
+    """Say which settings have the levels that a slice holds."""
+    apart = [np.abs(factors[name].coded(settings[name]) - factors[name].coded(value)) for name, value in held.items()]
+    return pd.Series(np.max([np.zeros(len(settings)), *apart], axis=0) < SAME, index=settings.index)
+
+
+def middle(factors: Codings) -> dict[str, float]:
+    """Return the levels halfway between each factor's lowest and highest."""
+    return {name: float(coding.natural(0.0)) for name, coding in factors.items()}

@@ -1,0 +1,226 @@
+
+  // Surfaces -----------------------------------------------------------------------------------------------------------
+
+  const GRID = 24; // cells of the map along a side
+  const LINE = 41; // points of a profile
+  const STEPS = 10; // stops of a slider from level to level
+  const NEAR = 14; // pixels of the map within which a click is on a setting's ring
+  const SAME = 0.006; // coded units within which two levels are one
+  const SCALES = { identity: (x) => x, log2: Math.log2, log10: Math.log10 };
+  const INVERSES = { identity: (z) => z, log2: (z) => 2 ** z, log10: (z) => 10 ** z };
+  const natural = (factor, x) => INVERSES[factor.scale](x * factor.half_range + factor.middle);
+  const coded = (factor, value) => (SCALES[factor.scale](value) - factor.middle) / factor.half_range;
+  const placeOf = (levels) => factors.map((factor) => coded(factor, levels[factor.name]));
+  const isInside = (place) => place.every((x) => Math.abs(x) <= 1.0001);
+
+  const gap = (place) => (levels) => levels.reduce((sum, x, number) => sum + (x - place[number]) ** 2, 0);
+  const isFailed = (place) => study.failed.length > 0 &&
+    Math.min(...study.failed.map(gap(place))) <= Math.min(...study.tried.map(gap(place)));
+
+  // Within the metric's bounds; nothing nearest to a setting at which all runs failed.
+  function predict(response, place) {
+    if (isFailed(place)) return { value: null, low: null, high: null };
+    const q = study.terms.map((term) => term.reduce((product, number) => product * place[number], 1));
+    const value = q.reduce((sum, weight, i) => sum + weight * response.params[i], 0);
+    let variance = 0;
+    for (let i = 0; i < q.length; i++) for (let j = 0; j < q.length; j++) variance += q[i] * q[j] * response.cov[i][j];
+    const reach = response.quantile * Math.sqrt(Math.max(variance, 0)), [least, most] = response.bounds;
+    const clip = (number) => Math.min(Math.max(number, least ?? -Infinity), most ?? Infinity);
+    return { value: clip(value), low: clip(value - reach), high: clip(value + reach) };
+  }
+
+  const moved = (changes) => state.place.map((x, number) => (number in changes ? changes[number] : x));
+
+  // The settings that were tried, each with its runs that have metrics.
+  const settings = study.tried.map((place) => ({ place, runs: runs.filter((run) => factors.every((factor, number) => {
+    const value = run[columnOf(factor.name)];
+    return value !== null && Math.abs(coded(factor, value) - place[number]) < SAME;
+  })) }));
+  const measured = (setting, name) => {
+    const values = setting.runs.map((run) => run[columnOf(name)]).filter(isNumber);
+    return values.length ? { mean: average(values), count: values.length } : null;
+  };
+  // Whether a setting lies in the slice that is shown: at the sliders' place in all but these factors.
+  const isInSlice = (setting, free) => setting.place.every((x, number) =>
+    free.includes(number) || Math.abs(x - state.place[number]) < SAME);
+
+  // One scale a metric, whatever the sliders say: over all that is predicted and all that was measured.
+  const known = new Map();
+  function scaleOf(column) {
+    if (!known.has(column.name)) {
+      const values = runs.map((run) => run[columnOf(column.name)]);
+      const response = responses.find((one) => one.name === column.name);
+      const side = factors.length > 4 ? 3 : 7;
+      const corners = response ? factors.reduce((places) => places.flatMap((place) =>
+        [...Array(side).keys()].map((i) => [...place, -1 + (2 * i) / (side - 1)])), [[]]) : [];
+      known.set(column.name, { range: ranged([...values, ...corners.map((place) => predict(response, place).value)]),
+        lower_is_better: column.lower_is_better });
+    }
+    return known.get(column.name);
+  }
+
+  // A slider's stops: every level, with some between; whole numbers where levels are.
+  const marks = [study.baseline, study.recommended].filter((levels) => levels && isInside(placeOf(levels)));
+  const stops = factors.map((factor) => {
+    const between = factor.levels.slice(1).flatMap((high, i) => [...Array(STEPS).keys()].map((k) => {
+      const [from, to] = [coded(factor, factor.levels[i]), coded(factor, high)];
+      const value = natural(factor, from + ((to - from) * k) / STEPS);
+      return factor.whole ? Math.round(value) : +value.toPrecision(2);
+    }));
+    const all = [...factor.levels, ...between, ...marks.map((levels) => levels[factor.name])];
+    return [...new Set(all)].filter((value) => Math.abs(coded(factor, value)) <= 1.0001).sort((a, b) => a - b)
+      .map((value) => coded(factor, value));
+  });
+  const nearestStop = (number, x) => stops[number].reduce((best, stop, i) =>
+    (Math.abs(stop - x) < Math.abs(stops[number][best] - x) ? i : best), 0);
+
+  function buildSliders() {
+    const box = byId("explorer-sliders");
+    factors.forEach((factor, number) => {
+      const id = `explorer-factor-${number}`;
+      const ticks = factor.levels.map((level) => make("option", { value: nearestStop(number, coded(factor, level)) }));
+      const slider = make("input", { type: "range", id, min: 0, max: stops[number].length - 1, step: 1, list: `${id}-levels`,
+        oninput: (event) => { state.place[number] = stops[number][Number(event.target.value)]; changed(); } });
+      box.append(make("label", { for: id }, factor.label), slider, make("output", { for: id, id: `${id}-value` }),
+        make("datalist", { id: `${id}-levels` }, ...ticks));
+    });
+    const offer = (title, place) => byId("explorer-places").append(make("button", { type: "button", disabled: !isInside(place),
+      title: isInside(place) ? false : "outside the levels tried", onclick: () => { state.place = [...place]; changed(); } }, title));
+    const middle = factors.map((_, number) => stops[number][nearestStop(number, 0)]);
+    if (study.recommended) offer("Recommended", placeOf(study.recommended));
+    for (const response of responses) {
+      const sign = response.lower_is_better ? -1 : 1;
+      const found = settings.filter((setting) => measured(setting, response.name))
+        .sort((a, b) => sign * (measured(b, response.name).mean - measured(a, response.name).mean));
+      if (found.length) offer(`Best measured ${response.label}`, found[0].place);
+    }
+    offer("Baseline\u2019s own", placeOf(study.baseline));
+    offer("Mid-range", middle);
+    state.place = study.recommended ? placeOf(study.recommended) : middle;
+    const numeric = columns.map((column, number) => ({ ...column, number })).filter((column) => column.kind !== "text");
+    for (const [key, options] of Object.entries({ response: responses, across: factors, up: factors, x: numeric, y: numeric })) choice(key, options);
+  }
+
+  // Two axes that would be the same change places.
+  function choice(key, options) {
+    const other = { across: "up", up: "across", x: "y", y: "x" }[key], select = byId(`explorer-${key}`);
+    select.append(...options.map((option, number) => make("option", { value: option.number ?? number }, option.label)));
+    select.addEventListener("change", () => {
+      const before = state[key];
+      state[key] = Number(select.value);
+      if (other && state[other] === state[key]) state[other] = before;
+      changed();
+    });
+  }
+
+  function showPlace() {
+    factors.forEach((factor, number) => {
+      const slider = byId(`explorer-factor-${number}`), words = asLevel(natural(factor, state.place[number]));
+      slider.value = nearestStop(number, state.place[number]);
+      slider.setAttribute("aria-valuetext", words);
+      byId(`explorer-factor-${number}-value`).textContent = words;
+    });
+    const here = settings.find((setting) => isInSlice(setting, []));
+    byId("explorer-predictions").replaceChildren(...responses.map((response) => {
+      const at = predict(response, state.place), seen = here && measured(here, response.name);
+      const gain = response.baseline === null || at.value === null ? "" : signed(at.value - response.baseline);
+      const cell = (words) => make("td", { class: "number" }, words);
+      return make("tr", {}, make("th", { scope: "row" }, response.label), cell(shown(at.value)),
+        cell(at.value === null ? "all runs failed" : `${shown(at.low)} to ${shown(at.high)}`), cell(gain),
+        cell(seen ? `${shown(seen.mean)} (${seen.count} ${seen.count === 1 ? "run" : "runs"})` : "not tried"));
+    }));
+  }
+
+  // The map and the profiles -------------------------------------------------------------------------------------------
+
+  function drawMap() {
+    for (const key of ["response", "across", "up"]) byId(`explorer-${key}`).value = state[key];
+    if (factors.length < 2) return;
+    const response = responses[state.response], { across, up } = state, scale = scaleOf(shownColumn());
+    const left = 64, top = 10, size = 300, width = left + size + 84, parts = [];
+    const at = (i) => -1 + (2 * (i + 0.5)) / GRID, side = size / GRID;
+    const put = (x, y) => [left + ((x + 1) / 2) * size, top + size - ((y + 1) / 2) * size];
+    for (let i = 0; i < GRID; i++) for (let j = 0; j < GRID; j++) {
+      const { value } = predict(response, moved({ [across]: at(i), [up]: at(j) }));
+      if (value !== null) parts.push(make("rect", { x: left + i * side, y: top + size - (j + 1) * side, width: side + 0.5,
+        height: side + 0.5, fill: colourOf(value, scale) }));
+    }
+    for (const setting of settings) {
+      const [cx, cy] = put(setting.place[across], setting.place[up]), seen = measured(setting, response.name);
+      if (!seen) continue;
+      const inSlice = isInSlice(setting, [across, up]), ring = inSlice ? { r: 8, fill: colourOf(seen.mean, scale), class: "ring" } : { r: 3, class: "ring off" };
+      parts[inSlice ? "push" : "unshift"](make("circle", { cx, cy, ...ring },
+        make("title", {}, `${shown(seen.mean)} measured (${seen.count} runs)`)));
+    }
+    parts.sort((a, b) => rank(a) - rank(b));
+    const kinds = [["baseline", study.baseline, "baseline"], ["best", study.recommended, "recommended"]];
+    for (const [kind, levels, title] of kinds) {
+      if (!levels || !isInside(placeOf(levels))) continue;
+      const place = placeOf(levels), [x, y] = put(place[across], place[up]), ends = x > left + size / 2;
+      parts.push(make("path", { d: kind === "baseline" ? `M${x},${y - 8}l8,8l-8,8l-8,-8z` : star(x, y), class: `place ${kind}` }),
+        make("text", { x: x + (ends ? -13 : 13), y: y + (kind === "baseline" ? 18 : -10), "text-anchor": ends ? "end" : "start", class: "halo" }, title));
+    }
+    const [x, y] = put(state.place[across], state.place[up]);
+    parts.push(make("path", { d: `M${x - 13},${y}h26M${x},${y - 13}v26`, class: "cross" }));
+    axis(parts, factors[across], left, top + size, size, true);
+    axis(parts, factors[up], left, top, size, false);
+    const title = `Predicted ${response.label} over ${lower(factors[across].label)} and ${lower(factors[up].label)}, the others as set.`;
+    const svg = drawing(width, top + size + 50, title, [...parts, ...bar(scale, left + size + 16, top, size)]);
+    byId("explorer-map").replaceChildren(svg);
+    svg.addEventListener("click", (event) => {
+      const box = svg.getBoundingClientRect(), unit = width / box.width;
+      const [right, down] = [(event.clientX - box.left) * unit, (event.clientY - box.top) * unit];
+      const far = (setting) => Math.hypot(...put(setting.place[across], setting.place[up]).map((v, i) => v - [right, down][i]));
+      const ring = settings.filter((setting) => far(setting) < NEAR).sort((a, b) => far(a) - far(b))[0];
+      const place = [(2 * (right - left)) / size - 1, (2 * (top + size - down)) / size - 1];
+      if (!ring && !place.every((v) => Math.abs(v) <= 1.05)) return;
+      [across, up].forEach((n, i) => { state.place[n] = ring ? ring.place[n] : stops[n][nearestStop(n, place[i])]; });
+      changed();
+    });
+    byId("explorer-map-range").textContent = `${title} Yellow is better. Rings are measured means in this slice, ` +
+      "filled on the same scale; dots are settings at other levels of the rest.";
+  }
+
+  const rank = (part) => ["rect", "circle"].indexOf(part.tagName) + (part.classList.contains("off") ? -0.5 : 0);
+
+  function star(x, y) {
+    const point = (i) => [x + (i % 2 ? 4 : 10) * Math.sin((i * Math.PI) / 5), y - (i % 2 ? 4 : 10) * Math.cos((i * Math.PI) / 5)];
+    return `M${[...Array(10).keys()].map((i) => point(i).map((v) => v.toFixed(1)).join(",")).join("L")}z`;
+  }
+
+  function axis(parts, factor, left, top, size, across) {
+    for (const level of factor.levels) {
+      const share = (coded(factor, level) + 1) / 2;
+      const [x, y] = across ? [left + share * size, top + 22] : [left - 12, top + size - share * size + 4];
+      parts.push(make("text", { x, y, "text-anchor": across ? "middle" : "end" }, asLevel(level)));
+    }
+    const middle = across ? { x: left + size / 2, y: top + 42 } : { x: -(top + size / 2), y: 13, transform: "rotate(-90)" };
+    parts.push(make("text", { ...middle, "text-anchor": "middle", class: "title" }, factor.label));
+  }
+
+  function drawProfiles() {
+    const response = responses[state.response], scale = scaleOf(shownColumn());
+    const width = 230, height = 194, left = 52, bottom = 46, top = 10;
+    const lines = factors.map((_, number) => [...Array(LINE).keys()].map((i) => {
+      const x = -1 + (2 * i) / (LINE - 1);
+      return { x, ...predict(response, moved({ [number]: x })) };
+    }));
+    const dots = factors.map((_, number) => settings.filter((setting) => isInSlice(setting, [number]) && measured(setting, response.name))
+      .map((setting) => ({ x: setting.place[number], ...measured(setting, response.name) })));
+    const range = ranged([...lines.flat().flatMap((at) => [at.low, at.high]), ...dots.flat().map((dot) => dot.mean)]);
+    const down = (value) => scaled(value, range, height - bottom, top);
+    byId("explorer-profiles").replaceChildren(...factors.map((factor, number) => {
+      const right = (x) => scaled(x, [-1, 1], left, width - 12), at = lines[number].filter((p) => p.value !== null);
+      const path = (key) => at.map((p) => `${right(p.x).toFixed(1)},${down(p[key]).toFixed(1)}`);
+      const parts = at.length ? [
+        make("path", { d: `M${path("low").join("L")}L${path("high").reverse().join("L")}z`, class: "band" }),
+        make("path", { d: `M${path("value").join("L")}`, class: "curve" }),
+      ] : [];
+      parts.push(make("line", { x1: right(state.place[number]), x2: right(state.place[number]), y1: top, y2: height - bottom, class: "cross" }),
+        ...thirds(range).map((value) => make("text", { x: left - 6, y: down(value) + 4, "text-anchor": "end" }, shown(value))),
+        ...dots[number].map((dot) => make("circle", { cx: right(dot.x), cy: down(dot.mean), r: 5, fill: colourOf(dot.mean, scale), class: "ring" },
+          make("title", {}, `${shown(dot.mean)} measured (${dot.count} runs)`))));
+      axis(parts, factor, left, height - bottom, width - 12 - left, true);
+      return drawing(width, height, `Predicted ${response.label} along ${lower(factor.label)}, the others as set, with its interval.`, parts);
+    }));
+  }
