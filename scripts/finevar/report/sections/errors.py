@@ -10,13 +10,12 @@ import pandas as pd
 from finevar.analyses.errors import ALL, BROKEN, CONTESTED, EVEN, MOST_CLASSES, WRONG_IN_ALL
 from finevar.analyses.recommended import recommended_point
 from finevar.report.cells import cell, columns, crossed, listed, whole
-from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Tables, group
-from finevar.report.sections.regressions import chosen
+from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Tables, chosen, group
 from finevar.words.formatting import counted, settings_text
 from finevar.words.numbers import PLUS_MINUS, is_missing, number
 
-TITLE = "Errors"
-PLACE = 15
+PART, PLACE, TITLE = "errors", 10, "Errors"
+TRAINED_ONLY = True
 MOST_NAMED = 3  # data sets that have a part of their own
 BASELINE = "baseline"
 BY_POINT = ("confusion", "classes", "sentence_counts", "sentences")

@@ -25,9 +25,8 @@ from finevar.report.cells import (
     ranged,
     table,
 )
-from finevar.report.parts import Cell, Labels, Row, Section, Table, Tables, group, sentence
+from finevar.report.parts import Cell, Labels, Row, Section, Table, Tables, chosen, group, sentence
 from finevar.report.sections.claims import found_text, mark
-from finevar.report.sections.regressions import chosen
 from finevar.report.tables import coded_table
 from finevar.study.coding import factors_of
 from finevar.words.formatting import (

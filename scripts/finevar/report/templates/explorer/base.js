@@ -1,6 +1,6 @@
   const { factors, responses, columns, runs } = study;
   const VIRIDIS = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
-  const PAGE = 50; // rows of the runs' table shown at first
+  const PAGE = 8; // rows of the runs' table shown at first
   const columnOf = (name) => columns.findIndex((column) => column.name === name);
   const metrics = columns.filter((column) => column.kind === "metric");
   const state = {
@@ -106,8 +106,9 @@
     try { history.replaceState(null, "", PREFIX + said); } catch { /* a page within a frame may have no address */ }
   }
 
+  // Say whether the address is of the explorer, having taken up what it holds.
   function readAddress() {
-    if (!location.hash.startsWith(PREFIX)) return;
+    if (!location.hash.startsWith(PREFIX)) return false;
     const said = new URLSearchParams(location.hash.slice(PREFIX.length));
     const index = (list, name, otherwise) => { const at = list.findIndex((one) => one.name === name); return at < 0 ? otherwise : at; };
     factors.forEach((factor, number) => {
@@ -118,8 +119,8 @@
     for (const key of ["across", "up"]) state[key] = index(factors, said.get(key), state[key]);
     if (state.across === state.up) state.up = state.across ? 0 : Math.min(1, factors.length - 1);
     for (const key of ["x", "y"]) state[key] = index(columns, said.get(key), state[key]);
-    const sort = said.get("sort") ?? "";
-    state.sort = { column: index(columns, sort.replace(/^-/, ""), 0), down: sort.startsWith("-") };
+    const sort = said.get("sort");
+    if (sort) state.sort = { column: index(columns, sort.replace(/^-/, ""), 0), down: sort.startsWith("-") };
     state.filters = columns.map((column) => {
       const [low, high] = (said.get(`only.${column.name}`) ?? "..").split("..").map((end) => (end === "" ? undefined : Number(end)));
       return { low, high, text: said.get(`has.${column.name}`) ?? undefined };
@@ -127,5 +128,5 @@
     const names = columnOf("run_id"), wanted = new Set((said.get("runs") ?? "").split(","));
     state.opened = new Set([...runs.keys()].filter((number) => wanted.has(runs[number][names])));
     if (state.opened.size) state.rows = Infinity;
-    byId("explore")?.scrollIntoView();
+    return true;
   }

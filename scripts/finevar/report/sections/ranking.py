@@ -1,0 +1,137 @@
+"""The report's ranking: all settings by the primary metric, as measured and as the model has them, on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import pandas as pd
+
+from finevar.metrics import LOWER_IS_BETTER
+from finevar.report.parts import Facts, Labels, Row, Section, Tables
+from finevar.report.recommendation import advice
+from finevar.words.formatting import counted, factor_label, sentence_case
+from finevar.words.numbers import duration, is_missing, level, number
+from finevar.words.recommendation import EXCLUDED_FOR, Advice
+
+PART, PLACE, TITLE = "answer", 10, "All settings, ranked"
+SHOWN = 12  # settings that are not folded
+LEFT, RIGHT = 8.0, 292.0  # ends of the scale, in pixels of a strip 300 wide
+BADGES = {"recommended": "recommended", "tied": "tied", "excluded": "excluded"}
+TICKS = 4
+
+
+def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section | None:
+    """Return a row a setting with its strip, the scale's ticks, and the words of the legend; None without advice."""
+    advised = advice(tables, labels, list(facts["factors"])) if labels else None
+    if advised is None or not advised.recommendation:
+        return None
+    primary = str(advised.recommendation[0]["primary"])
+    by_point = {(row["point_id"], row["response"]): row for row in advised.ranking}
+    metrics = [name for name in advised.labels if any(key[1] == name for key in by_point)]
+    ranked = sorted(
+        (row for row in advised.recommendation if (row["point_id"], primary) in by_point),
+        key=lambda row: by_point[row["point_id"], primary]["mean"],
+        reverse=primary not in LOWER_IS_BETTER,
+    )
+    runs = {point: own for point, own in tables["metrics"].groupby("point_id") if len(own)}
+    baseline = baseline_mean(tables["metrics"], primary)
+    shown = [by_point[row["point_id"], primary] for row in ranked[:SHOWN]]
+    scale = Scale.of(shown, [runs[row["point_id"]][primary] for row in shown], baseline)
+    rows = [setting_row(row, by_point, metrics, advised, runs[row["point_id"]], scale, primary) for row in ranked]
+    return {
+        "template": "ranking.html",
+        "title": f"All settings, ranked by measured {advised.labels[primary]}",
+        "heads": [sentence_case(advised.labels[name]) for name in metrics],
+        "factors": " \u00b7 ".join(factor_label(name) for name in facts["factors"]),
+        "shown": rows[:SHOWN],
+        "rest": rows[SHOWN:],
+        "ticks": scale.ticks(),
+        "baseline": None if baseline is None else {"at": scale.at(baseline), "words": number(baseline, 3)},
+        "seeds": counted(int(tables["metrics"]["seed"].nunique()), "seed"),
+    }
+
+
+def baseline_mean(metrics: pd.DataFrame, primary: str) -> float | None:
+    """Return the mean at the baseline's own settings, else of the baseline as it is; None where neither is known."""
+    again = metrics.loc[metrics["is_baseline_point"].fillna(False).astype(bool), primary].dropna()
+    frozen = metrics[f"baseline_{primary}"].dropna() if f"baseline_{primary}" in metrics else again
+    known = again if len(again) else frozen
+    return float(known.mean()) if len(known) else None
+
+
+def setting_row(
+    row: Row,
+    by_point: Mapping[Any, Row],
+    metrics: Sequence[str],
+    advised: Advice,
+    runs: pd.DataFrame,
+    scale: Scale,
+    primary: str,
+) -> dict[str, Any]:
+    """Return what a row shows of a setting; row: of the table recommendation."""
+    levels, own = advised.levels[row["point_id"]], [by_point.get((row["point_id"], name)) for name in metrics]
+    reason = "" if is_missing(row["reason_code"]) else EXCLUDED_FOR[row["reason_code"]]
+    return {
+        "role": row["role"],
+        "badge": BADGES.get(row["role"], ""),
+        "reason": reason if row["role"] == "excluded" else "",
+        "levels": " \u00b7 ".join(level(value) for value in levels.values()),
+        "link": "#explore?" + address(levels, runs["run_id"].iloc[0]),
+        "strip": scale.strip(by_point[row["point_id"], primary], runs[primary].dropna()),
+        "metrics": [("\u2013", False) if one is None else (number(one["mean"], 3), bool(one["worse"])) for one in own],
+        "seconds": duration(row["seconds"]),
+    }
+
+
+def address(levels: Mapping[str, float], run: str) -> str:
+    """Return the explorer's address of a setting: its sliders there, its runs alone in the table, one of them opened."""
+    values = {name: f"{value:.6g}" for name, value in levels.items()}
+    only = {f"only.{name}": f"{value}..{value}" for name, value in values.items()}
+    return urlencode(values | only | {"runs": run})
+
+
+class Scale:
+    """From a metric's values to pixels of a strip."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high if high > low else low + 1e-9
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], runs: Sequence[pd.Series], baseline: float | None) -> Scale:
+        """Return the scale that holds means, runs and intervals of some settings, and the baseline."""
+        values = [row[name] for row in rows for name in ("mean", "ci_low", "ci_high")]
+        values += [value for own in runs for value in own] + [baseline]
+        known = [float(value) for value in values if not is_missing(value)]
+        return cls(min(known), max(known))
+
+    def at(self, value: float) -> float:
+        """Return where a value is, in pixels; one beyond the scale is at its end."""
+        share = (value - self.low) / (self.high - self.low)
+        return round(LEFT + min(max(share, 0.0), 1.0) * (RIGHT - LEFT), 1)
+
+    def holds(self, value: float) -> bool:
+        """Say whether a value is on the scale."""
+        return not is_missing(value) and self.low - 1e-12 <= value <= self.high + 1e-12
+
+    def strip(self, row: Row, runs: pd.Series) -> dict[str, Any]:
+        """Return where a setting's mean, its runs and the model's interval are."""
+        known = not (is_missing(row["ci_low"]) or is_missing(row["ci_high"]))
+        return {
+            "mean": self.at(row["mean"]) if self.holds(row["mean"]) else None,
+            "runs": [self.at(value) for value in runs if self.holds(value)],
+            "ends": [self.at(row["ci_low"]), self.at(row["ci_high"])] if known else None,
+        }
+
+    def ticks(self) -> list[dict[str, Any]]:
+        """Return round values along the scale, with where they are."""
+        step = next(
+            size * 10.0**power
+            for power in range(-6, 7)
+            for size in (1, 2, 5)
+            if (self.high - self.low) / (size * 10.0**power) <= TICKS + 1
+        )
+        first, decimals = int(self.low / step) + 1, max(len(f"{step:.6f}".rstrip("0").partition(".")[2]), 1)
+        values = [number * step for number in range(first, first + TICKS + 2) if number * step <= self.high]
+        return [{"at": self.at(value), "words": number(value, decimals)} for value in values]
