@@ -22,7 +22,7 @@ from finevar.words.numbers import TIMES, duration, is_missing, number, percent, 
 from finevar.words.recommendation import Advice, caution_sentences, choice_sentence, next_sentences, title_sentence
 
 PART, PLACE, TITLE = "answer", 0, "Answer"
-AGAINST = {"B1": "than the baseline\u2019s own settings", "B0": "than the baseline as it is"}
+AGAINST = {"B1": "against the baseline\u2019s own settings", "B0": "against the baseline as it is"}
 
 Card = dict[str, Any]
 
@@ -101,7 +101,7 @@ def cards(tables: Tables, advised: Advice, best: Row, facts: Facts) -> Iterator[
     levels = advised.levels[best["point_id"]]
     settings = dict(config["training"]) | levels
     copies = {"Copy YAML": as_yaml(settings), "Copy TrainingArguments": as_arguments(settings)}
-    yield card("Recommended setting", settings_list(levels), [choice_sentence(advised)], copies=copies)
+    yield card("Recommended setting", settings_list(levels), [choice_sentence(advised)], kind="chosen", copies=copies)
     for row in advised.ranking:
         if row["point_id"] == best["point_id"] and row["response"] in advised.labels:
             yield metric_card(row, tables["against_baseline"], advised.labels, confidence)
@@ -109,21 +109,22 @@ def cards(tables: Tables, advised: Advice, best: Row, facts: Facts) -> Iterator[
     yield cost_card(advised, best)
 
 
-def card(name: str, value: str, lines: list[str], copies: Mapping[str, str] | None = None) -> Card:
-    """Return a card; copies: texts for the clipboard by the words on their buttons."""
-    return {"name": name, "value": value, "lines": [line for line in lines if line], "copies": copies or {}}
+def card(name: str, value: str, lines: list[str], *, kind: str = "", copies: Mapping[str, str] | None = None) -> Card:
+    """Return a card; kind: its class; copies: texts for the clipboard by the words on their buttons."""
+    shown = [line for line in lines if line]
+    return {"name": name, "value": value, "lines": shown, "kind": kind, "copies": copies or {}}
 
 
 def metric_card(row: Row, against: pd.DataFrame, labels: Labels, confidence: float) -> Card:
     """Return a metric's measured mean at the setting, what the model predicts there, and what it gains."""
     label = labels[row["response"]]
-    lines = [f"mean of {counted(int(row['seeds']), 'seed')}; model {number(row['predicted'], 3)}, CI {span(row)}"]
+    lines = [f"mean of {counted(int(row['seeds']), 'seed')}; model {number(row['predicted'], 3)} ({span(row)})"]
     for baseline, than in AGAINST.items():
         rows = chosen(against, response=row["response"], baseline=baseline, point_id=row["point_id"]).dropna(
             subset="estimate"
         )
         lines += [f"{gain_text(one, '').strip()} {than}" for one in rows.to_dict("records")]
-    return card(sentence_case(label), number(row["mean"], 3), lines)
+    return card(sentence_case(label), number(row["mean"], 3), lines, kind="metric")
 
 
 def sure_card(advised: Advice, best: Row, confidence: float) -> Card:

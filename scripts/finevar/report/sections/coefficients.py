@@ -30,9 +30,8 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
         wording.identity_sentence(fits),
         *caveats.covariance_sentences(fits, labels, new_sentences=new, by_seed=by_seed),
     ]
-    meaning += [
-        f"{caveats.families_sentence(coefficients, tables['effects'])} Intervals are {percent(confidence)}, not adjusted."
-    ]
+    families = caveats.families_sentence(coefficients, tables["effects"])
+    meaning.append(f"{families} Intervals are {percent(confidence)}, not adjusted.")
     absolute = fits[(fits["framework"] == "absolute") & fits["gate"].isna()]
     smallest = words.smallest_sentence(absolute, labels, facts["config"]["analysis"]["smallest_effect"])
     stopped = gate_sentences(fits, names(tables, facts))

@@ -9,6 +9,9 @@ from finevar.words import effects as words
 from finevar.words.numbers import is_missing
 
 PART, PLACE, TITLE = "effects", 20, "Effects"
+MATRIX = (
+    "The largest change between two levels, with its interval and verdict; where none is shown, what is not excluded."
+)
 ANSWERS = {  # by verdict, in the section's order
     "effect": "What moved",
     "small": "What moved by too little to matter",
@@ -22,15 +25,12 @@ ANSWERS = {  # by verdict, in the section's order
 def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     """Return what moved, the matrix of verdicts, and a sentence on each effect, grouped by verdict."""
     known, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
-    matrix = report_tables.verdict_matrix(tables["effects"], known) | {"worded": True}
-    shown = [group("", [intervals(tables, confidence)], figures=["effects"], tables=[matrix])] if labels else []
-    finding = f"{words.headline(tables['effects'], tables['fits'], known)} {together(tables, labels)}"
-    return {"finding": finding.strip(), "groups": [*shown, *verdict_groups(tables, known)]}
-
-
-def together(tables: Tables, labels: Labels) -> str:
-    """Say which hyperparameters interact."""
-    return words.interactions_sentence(second_order(tables, ["two_way"]), labels)
+    matrix = report_tables.verdict_matrix(tables["effects"], known) | {"worded": True, "caption": MATRIX}
+    shown = [group("", [], figures=["effects"], tables=[matrix])] if labels else []
+    return {
+        "finding": words.headline(tables["effects"], tables["fits"], known),
+        "groups": [*shown, *verdict_groups(tables, known)],
+    }
 
 
 def verdict_groups(tables: Tables, labels: Labels) -> list[Group]:

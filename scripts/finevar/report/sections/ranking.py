@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pandas as pd
 
 from finevar.metrics import LOWER_IS_BETTER
+from finevar.reasons import Excluded
 from finevar.report.parts import Facts, Labels, Row, Section, Tables
 from finevar.report.recommendation import advice
 from finevar.words.formatting import counted, factor_label, sentence_case
@@ -18,7 +19,7 @@ from finevar.words.recommendation import EXCLUDED_FOR, Advice
 PART, PLACE, TITLE = "answer", 10, "All settings, ranked"
 SHOWN = 12  # settings that are not folded
 LEFT, RIGHT = 8.0, 292.0  # ends of the scale, in pixels of a strip 300 wide
-BADGES = {"recommended": "recommended", "tied": "tied", "excluded": "excluded"}
+BADGES = ("recommended", "tied", "excluded")  # of roles
 TICKS = 4
 
 
@@ -72,11 +73,12 @@ def setting_row(
 ) -> dict[str, Any]:
     """Return what a row shows of a setting; row: of the table recommendation."""
     levels, own = advised.levels[row["point_id"]], [by_point.get((row["point_id"], name)) for name in metrics]
-    reason = "" if is_missing(row["reason_code"]) else EXCLUDED_FOR[row["reason_code"]]
+    behind = is_missing(row["reason_code"]) or row["reason_code"] == Excluded.BEHIND
+    role = "" if row["role"] == "excluded" and behind else row["role"]
     return {
-        "role": row["role"],
-        "badge": BADGES.get(row["role"], ""),
-        "reason": reason if row["role"] == "excluded" else "",
+        "role": role,
+        "badge": role if role in BADGES else "",
+        "reason": "" if behind else EXCLUDED_FOR[row["reason_code"]],
         "levels": " \u00b7 ".join(level(value) for value in levels.values()),
         "link": "#explore?" + address(levels, runs["run_id"].iloc[0]),
         "strip": scale.strip(by_point[row["point_id"], primary], runs[primary].dropna()),

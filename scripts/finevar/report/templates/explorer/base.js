@@ -1,6 +1,6 @@
   const { factors, responses, columns, runs } = study;
   const VIRIDIS = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
-  const PAGE = 8; // rows of the runs' table shown at first
+  const PAGE = 5; // rows of the runs' table shown at first
   const columnOf = (name) => columns.findIndex((column) => column.name === name);
   const metrics = columns.filter((column) => column.kind === "metric");
   const state = {
@@ -34,7 +34,8 @@
   // Three digits, which is what seeds leave of a metric; two of a difference.
   function shown(value, digits = 3) {
     if (value === null || value === undefined) return "";
-    if (typeof value === "string" || Number.isInteger(value)) return minus(String(value));
+    if (typeof value === "string") return value;
+    if (Number.isInteger(value)) return minus(String(value));
     const size = Math.abs(value);
     if (size < 0.001) return minus(value.toExponential(1).replace(".0e", "e"));
     return minus(size >= 100 ? value.toFixed(0) : value.toPrecision(digits));
