@@ -14,7 +14,7 @@ from finevar.commands.status import advised_lines
 from finevar.parquet import write_rows
 from finevar.report import paper
 from finevar.report.explorer import explorer_data
-from finevar.report.page import fitted_names
+from finevar.report.labels import fitted_names
 from finevar.report.sections.tradeoffs import section as tradeoffs
 from finevar.report.summary import summary
 from finevar.results.study_tables import write_tables

@@ -22,7 +22,7 @@ from finevar.words.numbers import TIMES, duration, is_missing, number, percent, 
 from finevar.words.recommendation import Advice, caution_sentences, choice_sentence, next_sentences, title_sentence
 
 PART, PLACE, TITLE = "answer", 0, "Answer"
-AGAINST = {"B1": "against the baseline\u2019s own settings", "B0": "against the baseline as it is"}
+AGAINST = {"B1": "vs the baseline\u2019s settings", "B0": "vs the baseline as it is"}
 
 Card = dict[str, Any]
 
@@ -109,22 +109,25 @@ def cards(tables: Tables, advised: Advice, best: Row, facts: Facts) -> Iterator[
     yield cost_card(advised, best)
 
 
-def card(name: str, value: str, lines: list[str], *, kind: str = "", copies: Mapping[str, str] | None = None) -> Card:
-    """Return a card; kind: its class; copies: texts for the clipboard by the words on their buttons."""
+def card(
+    name: str, value: str, lines: list[str], *, of: str = "", kind: str = "", copies: Mapping[str, str] | None = None
+) -> Card:
+    """Return a card; of: what the value is of; kind: its class; copies: what is copied, by the words on the button."""
     shown = [line for line in lines if line]
-    return {"name": name, "value": value, "lines": shown, "kind": kind, "copies": copies or {}}
+    return {"name": name, "value": value, "of": of, "lines": shown, "kind": kind, "copies": copies or {}}
 
 
 def metric_card(row: Row, against: pd.DataFrame, labels: Labels, confidence: float) -> Card:
     """Return a metric's measured mean at the setting, what the model predicts there, and what it gains."""
     label = labels[row["response"]]
-    lines = [f"mean of {counted(int(row['seeds']), 'seed')}; model {number(row['predicted'], 3)} ({span(row)})"]
+    lines = [f"{number(row['predicted'], 3)} ({span(row)}) by the model"]
     for baseline, than in AGAINST.items():
         rows = chosen(against, response=row["response"], baseline=baseline, point_id=row["point_id"]).dropna(
             subset="estimate"
         )
         lines += [f"{gain_text(one, '').strip()} {than}" for one in rows.to_dict("records")]
-    return card(sentence_case(label), number(row["mean"], 3), lines, kind="metric")
+    seeds = f"mean of {counted(int(row['seeds']), 'seed')}"
+    return card(sentence_case(label), number(row["mean"], 3), lines, of=seeds)
 
 
 def sure_card(advised: Advice, best: Row, confidence: float) -> Card:
@@ -134,13 +137,13 @@ def sure_card(advised: Advice, best: Row, confidence: float) -> Card:
         f"At {percent(confidence)} at most {regret_text(best['regret_bound'])} worse in {primary} than the best tried; "
         f"expected regret {regret_text(best['expected_regret'])}."
     )
-    return card("How sure", f"{tied} of {others}", [f"other settings are as good in {primary}. {regret}"])
+    return card("How sure", f"{tied} of {others}", [regret], of=f"others are as good in {primary}")
 
 
 def cost_card(advised: Advice, best: Row) -> Card:
     """Return the seconds of a run, and the cheapest setting that is as good."""
     cheaper = [row for row in advised.recommendation if row["role"] == "tied" and row["seconds"] < best["seconds"]]
-    lines = ["of training a run"]
+    lines = []
     if cheaper:
         row = min(cheaper, key=lambda one: one["seconds"])
         mean = next(
@@ -154,4 +157,5 @@ def cost_card(advised: Advice, best: Row) -> Card:
         )
     else:
         lines.append("no setting that is as good is cheaper" if advised.count("tied") else "")
-    return card("Cost", "not timed" if is_missing(best["seconds"]) else duration(best["seconds"]), lines)
+    took = "not timed" if is_missing(best["seconds"]) else duration(best["seconds"])
+    return card("Cost", took, lines, of="of training a run")

@@ -18,14 +18,14 @@ from finevar.words.numbers import level
 
 PART, PLACE, TITLE = "details", 80, "Baseline"
 OWN_TEST_SETS = (
-    "These were measured on the baseline\u2019s own test set, and each model\u2019s on its own: a difference holds what "
-    "the test sets differ in, too. Slopes and interactions are free of it, as long as every data set has an effect of "
+    "These were measured on the baseline\u2019s own test set, and each model\u2019s on its own: a difference holds "
+    "what the test sets differ in, too. Slopes and interactions are free of it, as long as every data set has an effect of "
     "its own."
 )
 
 
 def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
-    """Return what the baseline is, what it scores, frozen and at its own levels, and how settings compare with it."""
+    """Return what the baseline is, what it scores, frozen and at its own levels, and how settings compare."""
     found = are_found(tables["metrics"])
     known, config = names(tables, facts), facts["config"]
     if found:

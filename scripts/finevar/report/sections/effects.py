@@ -24,13 +24,11 @@ ANSWERS = {  # by verdict, in the section's order
 
 def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     """Return what moved, the matrix of verdicts, and a sentence on each effect, grouped by verdict."""
-    known, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
+    known = names(tables, facts)
     matrix = report_tables.verdict_matrix(tables["effects"], known) | {"worded": True, "caption": MATRIX}
     shown = [group("", [], figures=["effects"], tables=[matrix])] if labels else []
-    return {
-        "finding": words.headline(tables["effects"], tables["fits"], known),
-        "groups": [*shown, *verdict_groups(tables, known)],
-    }
+    finding = words.headline(tables["effects"], tables["fits"], known)
+    return {"finding": finding, "groups": [*shown, *verdict_groups(tables, known)]}
 
 
 def verdict_groups(tables: Tables, labels: Labels) -> list[Group]:

@@ -88,7 +88,7 @@ def setting_row(
 
 
 def address(levels: Mapping[str, float], run: str) -> str:
-    """Return the explorer's address of a setting: its sliders there, its runs alone in the table, one of them opened."""
+    """Return the explorer's address of a setting: its sliders, its runs alone in the table, one of them opened."""
     values = {name: f"{value:.6g}" for name, value in levels.items()}
     only = {f"only.{name}": f"{value}..{value}" for name, value in values.items()}
     return urlencode(values | only | {"runs": run})

@@ -99,7 +99,8 @@ def specifications_check(tables: Tables, labels: Labels) -> Check | None:
         return None
     shares = rows.assign(agrees=rows["agrees"].astype(float)).groupby(["response", "factor"])["agrees"].mean()
     firm, least = int((shares == 1).sum()), float(shares.min())
-    text = f"{firm} of {counted(len(shares), 'conclusion')} hold in every specification; the least firm in {100 * least:.0f} %."
+    held = f"{firm} of {counted(len(shares), 'conclusion')} hold in every specification"
+    text = f"{held}." if least == 1 else f"{held}; the least firm in {100 * least:.0f} %."
     return check("Specifications", PASS if least == 1 else CAUTION if least >= 0.5 else FAIL, text, "robustness")
 
 
@@ -107,7 +108,8 @@ def seeds_check(tables: Tables) -> Check:
     """Say whether the seeds are enough for a variance of their own."""
     seeds = int(tables["metrics"]["seed"].nunique())
     few = seeds < FEW_SEEDS
-    text = f"{counted(seeds, 'seed')}: {f'{FEW_SEEDS} or more show' if few else 'enough to show'} what another seed changes."
+    enough = f"{FEW_SEEDS} or more show" if few else "enough to show"
+    text = f"{counted(seeds, 'seed')}: {enough} what another seed changes."
     return check("Seeds", CAUTION if few else PASS, text, "variability")
 
 
@@ -119,8 +121,8 @@ def sentences_check(tables: Tables, advised: Advice) -> Check:
             "Test sentences", PASS, "Their standard error is below the smallest effect of interest.", "variability"
         )
     text = (
-        f"{int(row['count']):,} give a standard error of {significant(row['value'])}, above the smallest effect of interest "
-        f"({significant(row['limit'])})."
+        f"{int(row['count']):,} give a standard error of {significant(row['value'])}, above the smallest effect of "
+        f"interest ({significant(row['limit'])})."
     )
     return check("Test sentences", CAUTION, text, "variability")
 
