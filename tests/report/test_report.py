@@ -24,7 +24,7 @@ from finevar.figures.names import FIGURES, figure_names
 from finevar.report import tables as report_tables
 from finevar.report.page import render_page
 from finevar.study.coding import codings_of
-from finevar.words.numbers import MINUS
+from finevar.words.numbers import MINUS, level
 from prediction_fixtures import explored_study
 from prose import MISSING, Page, golden, numbers, said_once, without_numbers
 from report_fixtures import (
@@ -42,6 +42,7 @@ from report_fixtures import (
     simulate_metrics,
 )
 
+MOST_WORDS = 1800
 GATE = "The terms learning_rate^2 and epochs^2 are aliased: three levels are needed"
 HEAD = "What the report says of small studies, once where it says the same of other numbers.\n"
 COMPLETE = "Runs with predictions, and claims"
@@ -51,30 +52,11 @@ READ_TWICE = ("fits", "coefficients")  # absolute, and relative to the baseline
 STOPPED = "Gates stopped all"
 ONE_SEED = "One seed on two data sets"
 ONE_FACTOR = "One factor, and the source's model as the baseline"
-SECTIONS = [
-    "answer",
-    "explore",
-    "design",
-    "baseline",
-    "effects",
-    "main-effects",
-    "interplay",
-    "slopes",
-    "surfaces",
-    "optimum",
-    "tradeoffs",
-    "errors",
-    "calibration",
-    "variability",
-    "tuning",
-    "claims",
-    "checks",
-    "sensitivity",
-    "curves",
-    "points",
-    "provenance",
-    "reading",
-]
+PARTS = ["answer", "explore", "effects", "tradeoffs", "errors", "trust", "details"]
+DETAILS = [
+    "surfaces", "coefficients", "checks", "sensitivity", "robustness", "slopes", "optimum", "prices", "variability",
+    "tuning", "claims", "baseline", "paired", "design", "failures", "runs", "curves", "provenance", "reading",
+]  # fmt: skip
 
 
 Study = tuple[dict[str, pd.DataFrame], dict[str, Any]]  # a study's tables, and the facts that its report states
@@ -148,12 +130,53 @@ def test_no_missing_number_is_printed_as_a_word(pages):
 # Structure ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_sections_come_in_order_and_the_contents_list_them(complete):
+def test_seven_parts_come_in_order_and_the_contents_list_them(complete):
     _, page = complete
-    assert [heading.attributes["id"] for heading in page.all("h2")] == SECTIONS
+    ids = [element.attributes["id"] for element in page.elements if "id" in element.attributes]
+    assert [name for name in ids if name in PARTS] == PARTS
     links = [href for link in page.all("a") if (href := link.attributes.get("href", "")).startswith("#")]
-    assert links[: len(SECTIONS)] == [f"#{name}" for name in SECTIONS]
-    assert {link.removeprefix("#") for link in links} == set(SECTIONS)
+    assert links[: len(PARTS)] == [f"#{name}" for name in PARTS]
+    assert {link.removeprefix("#") for link in links if "?" not in link} <= set(ids)
+
+
+def test_details_are_folded(complete):
+    _, page = complete
+    folded = [element.attributes for element in page.all("details", "detail")]
+    assert [attributes["id"] for attributes in folded] == DETAILS
+    assert not any("open" in attributes for attributes in folded)
+
+
+def test_little_is_to_be_read_before_anything_is_unfolded(pages):
+    words = {name: len(page.visible) for name, (_, page) in pages.items()}
+    assert max(words.values()) <= MOST_WORDS, words
+
+
+def first_screen(page: Page) -> str:
+    """Return the page's text down to the ranking."""
+    return " ".join(page.visible).partition("All settings, ranked")[0]
+
+
+def test_the_first_screen_answers_a_readers_five_questions(complete, studies):
+    """Which setting, what it gains, how sure that is, what it costs, what to beware of: by the tables alone."""
+    tables, text = studies[COMPLETE][0], first_screen(complete[1])
+    advised = tables["recommendation"]
+    (best,) = advised[advised["role"] == "recommended"].to_dict("records")
+    runs = tables["metrics"].query("point_id == @best['point_id']")
+    levels = runs[list(FACTORS)].iloc[0].to_dict()
+    own = tables["against_baseline"].query("point_id == @best['point_id'] and response == 'accuracy'")
+    gain = runs["accuracy"].mean() - tables["metrics"]["baseline_accuracy"].mean()
+    answers = {
+        "which setting": [f"{name.replace('_', ' ')} {level(value)}" for name, value in levels.items()],
+        "what it gains": [f"{runs['accuracy'].mean():.3f}", f"{runs['loss'].mean():.3f}"],
+        "how sure": [f"{(advised['role'] == 'tied').sum()} of {len(advised) - 1}", f"{best['regret_bound']:.3f}"],
+        "what it costs": [f"{runs['train_seconds'].mean():.1f} s"],
+        "what to beware of": ["Epochs 3 is the highest level tried", "2 seeds"],
+    }
+    missing = {question: [part for part in parts if part not in text] for question, parts in answers.items()}
+    assert not any(missing.values()), missing
+    (frozen,) = own.query("baseline == 'B0'")["estimate"]
+    assert frozen == pytest.approx(gain)
+    assert any(number == pytest.approx(gain, abs=5e-4) for number in numbers(text))
 
 
 def test_every_figure_keeps_to_vega_lites_schema(complete):
@@ -204,14 +227,14 @@ def test_every_figure_has_a_drawing_for_pages_without_scripts(complete):
 
 def test_every_caption_says_how_many_runs_it_rests_on(complete):
     html, _ = complete
-    captions = re.findall(r"</script>\s*<figcaption>(.*?)</figcaption>", html, re.DOTALL)
+    captions = re.findall(r"</script>\s*<figcaption>.*?</summary>(.*?)</details></figcaption>", html, re.DOTALL)
     assert len(captions) == len(CENTRE) + 9
     assert [text for text in captions if not {54, 27} & set(numbers(text))] == []
 
 
 def test_the_page_begins_with_the_study_and_a_verdict_on_every_factor_and_metric(complete, studies):
     _, page = complete
-    assert numbers(page.all("p", "kicker")[0].text) == [54, 27, 2]
+    assert numbers(page.all("p", "kicker")[0].text) == [27, 2, 54, 240]
     verdicts = [mark.text for mark in page.all("span", "word")]
     assert sorted(verdicts) == sorted(studies[COMPLETE][0]["effects"]["verdict"])
 
@@ -268,7 +291,7 @@ def test_a_setting_whose_runs_collapsed_leaves_a_page_without_predictions_there(
     _, page = render(tables, facts(study, datasets), figures(tables, study))
     exact = binomtest(int(collapsed.sum()), len(metrics)).proportion_ci(0.95, "exact")
     rate = f"{100 * exact.low:.2g} % to {100 * exact.high:.2g} %"
-    first = [note.text for note in page.all("p", "note") if rate in note.text]
+    first = [item.text for item in page.all("li") if rate in item.text]
     assert [f"({collapsed.sum()} collapsed)" in text for text in first] == [True], "named, with the rate"
     assert not re.search(r"\b(nan|None)\b", page.words)
 

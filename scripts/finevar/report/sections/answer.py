@@ -22,7 +22,7 @@ from finevar.words.numbers import TIMES, duration, is_missing, number, percent, 
 from finevar.words.recommendation import Advice, caution_sentences, choice_sentence, next_sentences, title_sentence
 
 PART, PLACE, TITLE = "answer", 0, "Answer"
-AGAINST = {"B1": "vs the baseline\u2019s settings", "B0": "vs the baseline as it is"}
+AGAINST = {"B1": "vs baseline settings", "B0": "vs baseline as it is"}
 
 Card = dict[str, Any]
 
@@ -137,7 +137,7 @@ def sure_card(advised: Advice, best: Row, confidence: float) -> Card:
         f"At {percent(confidence)} at most {regret_text(best['regret_bound'])} worse in {primary} than the best tried; "
         f"expected regret {regret_text(best['expected_regret'])}."
     )
-    return card("How sure", f"{tied} of {others}", [regret], of=f"others are as good in {primary}")
+    return card("How sure", f"{tied} of {others}", [regret], of="others are as good")
 
 
 def cost_card(advised: Advice, best: Row) -> Card:

@@ -19,8 +19,8 @@ from finevar.words.numbers import level
 PART, PLACE, TITLE = "details", 80, "Baseline"
 OWN_TEST_SETS = (
     "These were measured on the baseline\u2019s own test set, and each model\u2019s on its own: a difference holds "
-    "what the test sets differ in, too. Slopes and interactions are free of it, as long as every data set has an effect of "
-    "its own."
+    "what the test sets differ in, too. Slopes and interactions are free of it, as long as every data set has an "
+    "effect of its own."
 )
 
 
