@@ -24,9 +24,10 @@ ANSWERS = {  # by verdict, in the section's order
 
 def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     """Return what moved, the matrix of verdicts, and a sentence on each effect, grouped by verdict."""
-    known = names(tables, facts)
+    known, confidence = names(tables, facts), facts["config"]["analysis"]["confidence"]
     matrix = report_tables.verdict_matrix(tables["effects"], known) | {"worded": True, "caption": MATRIX}
-    shown = [group("", [], figures=["effects"], tables=[matrix])] if labels else []
+    drawn = group("The same, drawn", [intervals(tables, confidence)], figures=["effects"], fold=True)
+    shown = [group("", [], tables=[matrix]), drawn] if labels else []
     finding = words.headline(tables["effects"], tables["fits"], known)
     return {"finding": finding, "groups": [*shown, *verdict_groups(tables, known)]}
 

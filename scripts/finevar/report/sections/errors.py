@@ -81,8 +81,7 @@ def dataset_group(errors: Mapping[str, pd.DataFrame], dataset: str, *, titled: b
         f"On {dataset}" if titled else "",
         sentences(own),
         beside=[confusions_table(own["confusion"])] if many else [*matrices(own)],
-        tables=[] if many else grids,
-        folded=[*grids, *folded] if many else folded,
+        folded=[*grids, *folded],
     )
 
 

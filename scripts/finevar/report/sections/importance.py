@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from finevar.report.parts import STOPPED, Labels, Row, Section, Tables, group, rows_of
-from finevar.report.sections.variability import importance_sentence, importance_table, share_text
-from finevar.words.formatting import factor_label, joined, together
-from finevar.words.numbers import is_missing
+from finevar.report.parts import STOPPED, Labels, Section, Tables, group, rows_of
+from finevar.report.sections.variability import importance_sentence, importance_table
 
 PART, PLACE, TITLE = "effects", 10, "Importance"
 
@@ -21,18 +19,4 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     sentences = [importance_sentence(rows, labels[name], confidence) for name, rows in worth.items()]
     grid = importance_table(worth, {name: labels[name] for name in worth}, factors, confidence)
     shares = group("Shares with intervals", sentences, tables=[grid], fold=True)
-    return {"finding": most_sentence(worth, labels), "groups": [group("", [], figures=["importance"]), shares]}
-
-
-def most_sentence(worth: Mapping[str, Sequence[Row]], labels: Labels) -> str:
-    """Name the hyperparameter with the largest share of each metric's variance."""
-    largest = {
-        name: max(known, key=lambda row: row["shapley"])
-        for name, rows in worth.items()
-        if (known := [row for row in rows if not is_missing(row["shapley"])])
-    }
-    parts = together(
-        (factor_label(row["factor"]), f"{labels[name]} ({share_text(row['shapley'])})") for name, row in largest.items()
-    )
-    most = [f"{factor} on {joined(metrics)}" for factor, metrics in parts.items()]
-    return f"Largest share of the variance between settings: {'; '.join(most)}." if most else ""
+    return {"finding": "", "groups": [group("", [], figures=["importance"]), shares]}

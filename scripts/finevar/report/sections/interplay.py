@@ -19,8 +19,11 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
         return {"finding": STOPPED, "groups": []}
     pairs = findings.notable_pairs(tables["coefficients"])
     parts = [pair_group(tables, pair, labels, confidence, every=pair == pairs[0]) for pair in pairs]
-    drawn = [group("", [], figures=["interplay"])] if pairs else []
-    return {"finding": findings.interplay_finding(tables["coefficients"], labels), "groups": [*drawn, *parts]}
+    finding = findings.interplay_finding(tables["coefficients"], labels)
+    if not pairs:
+        return {"finding": finding, "groups": []}
+    drawn = [group("", [], figures=["interplay"]), group("Which interact", [finding], fold=True)]
+    return {"finding": "", "groups": [*drawn, *parts]}
 
 
 def pair_group(tables: Tables, pair: findings.Pair, labels: Labels, confidence: float, *, every: bool) -> Any:

@@ -14,5 +14,5 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     """Return along which hyperparameter each metric moves most, and the figure of all."""
     if not labels:
         return {"finding": STOPPED, "groups": []}
-    finding = largest_sentence(tables["effects"], labels)
-    return {"finding": finding, "groups": [group("", [], figures=["main_effects"])]}
+    largest = group("The largest changes", [largest_sentence(tables["effects"], labels)], fold=True)
+    return {"finding": "", "groups": [group("", [], figures=["main_effects"]), largest]}
