@@ -34,15 +34,13 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     if runs.empty:
         return {"finding": "No run has finished with predictions, so the loss cannot be taken apart.", "groups": []}
     runs = runs.merge(tables["metrics"][["dataset", "run_id", *factors]], on=["dataset", "run_id"])
-    parted = parted_factors(tables, labels)
-    finding = f"{mean_sentence(runs)} {parted_finding(parted, tables, labels)}"
     groups = [
         group("", [], figures=["calibration"]),
         loss_group(tables, runs, labels, factors, confidence),
         places_group(parts, runs, tables["reliability"], factors),
         reliability_group(tables["reliability"], confidence),
     ]
-    return {"finding": finding, "groups": groups}
+    return {"finding": mean_sentence(runs), "groups": groups}
 
 
 def mean_sentence(runs: pd.DataFrame) -> str:
@@ -50,8 +48,7 @@ def mean_sentence(runs: pd.DataFrame) -> str:
     loss, extra = runs["loss"].mean(), runs["calibration_loss"]
     return (
         f"Of the mean loss of {number(loss, 3)} ({counted(len(runs), 'finished run')}), {significant(extra.mean())} "
-        f"({100 * extra.mean() / loss:.0f} %; {significant(extra.min())} to {significant(extra.max())} by run) is "
-        "calibration loss: it would go if each run's logits were divided by one temperature that suits the test set."
+        f"({100 * extra.mean() / loss:.0f} %) is calibration loss: a temperature for each run's logits would remove it."
     )
 
 
@@ -90,7 +87,8 @@ def loss_group(tables: Tables, runs: pd.DataFrame, labels: Labels, factors: Sequ
     """Return how each factor moves the loss and its parts."""
     changes = tables["calibration_effects"]
     stopped = changes[changes["change"].isna()].to_dict("records")
-    sentences = [factor_sentence(tables, runs, labels, name, confidence) for name in factors]
+    sentences = [parted_finding(parted_factors(tables, labels), tables, labels)]
+    sentences += [factor_sentence(tables, runs, labels, name, confidence) for name in factors]
     sentences += [f"No change of {PART_WORDS[row['response']]} is given: {row['reason']}" for row in stopped]
     sentences += [own_temperature_sentence(tables["metrics"], runs)]
     grids = [changes_table(changes, factors, confidence)] if changes["change"].notna().any() else []

@@ -1,6 +1,6 @@
   const { factors, responses, columns, runs } = study;
   const VIRIDIS = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
-  const PAGE = 4; // rows of the runs' table shown at first
+  const PAGE = 3; // rows of the runs' table shown at first
   const columnOf = (name) => columns.findIndex((column) => column.name === name);
   const metrics = columns.filter((column) => column.kind === "metric");
   const state = {
