@@ -163,8 +163,7 @@ def test_the_first_screen_answers_a_readers_five_questions(complete, studies):
     (best,) = advised[advised["role"] == "recommended"].to_dict("records")
     runs = tables["metrics"].query("point_id == @best['point_id']")
     levels = runs[list(FACTORS)].iloc[0].to_dict()
-    own = tables["against_baseline"].query("point_id == @best['point_id'] and response == 'accuracy'")
-    gain = runs["accuracy"].mean() - tables["metrics"]["baseline_accuracy"].mean()
+    own = tables["against_baseline"].query("point_id == @best['point_id'] and baseline == 'B0'").set_index("response")
     answers = {
         "which setting": [f"{name.replace('_', ' ')} {level(value)}" for name, value in levels.items()],
         "what it gains": [f"{runs['accuracy'].mean():.3f}", f"{runs['loss'].mean():.3f}"],
@@ -174,15 +173,14 @@ def test_the_first_screen_answers_a_readers_five_questions(complete, studies):
     }
     missing = {question: [part for part in parts if part not in text] for question, parts in answers.items()}
     assert not any(missing.values()), missing
-    (frozen,) = own.query("baseline == 'B0'")["estimate"]
-    assert frozen == pytest.approx(gain)
-    assert any(number == pytest.approx(gain, abs=5e-4) for number in numbers(text))
+    for gain in own.loc[list(CENTRE), "estimate"]:
+        assert any(number == pytest.approx(gain, abs=6e-4) for number in numbers(text)), gain
 
 
 def test_every_figure_keeps_to_vega_lites_schema(complete):
     html, _ = complete
     specs = re.findall(r'<script type="application/json" class="spec"[^>]*>(.*?)</script>', html, re.DOTALL)
-    assert len(specs) == len(CENTRE) + 9
+    assert len(specs) == len(CENTRE) + 10
     for spec in specs:
         validate_jsonschema(
             json.loads(spec) | {"datasets": {}}, alt.load_schema()
@@ -203,7 +201,7 @@ def test_nothing_is_loaded_from_elsewhere(complete):
 def test_the_program_is_held_once(complete):
     html, page = complete
     assert html.count("window.vegaEmbed=") == 1
-    names = ["effects", "coefficients", "main_effects", "interplay", "learning_curves"]
+    names = ["effects", "coefficients", "importance", "main_effects", "interplay", "learning_curves"]
     names += [*(f"surface_{response}" for response in CENTRE), "variability"]
     names += ["tradeoffs", "tuning_curves", "calibration"]
     assert sorted(chart.attributes["id"] for chart in page.all("div", "chart")) == sorted(
@@ -228,7 +226,7 @@ def test_every_figure_has_a_drawing_for_pages_without_scripts(complete):
 def test_every_caption_says_how_many_runs_it_rests_on(complete):
     html, _ = complete
     captions = re.findall(r"</script>\s*<figcaption>.*?</summary>(.*?)</details></figcaption>", html, re.DOTALL)
-    assert len(captions) == len(CENTRE) + 9
+    assert len(captions) == len(CENTRE) + 10
     assert [text for text in captions if not {54, 27} & set(numbers(text))] == []
 
 
@@ -309,7 +307,7 @@ def test_where_data_sets_differ_each_has_a_line_of_its_own():
 
 
 def test_what_is_under_way_says_so_first(pages):
-    assert [len(page.all("strong")) for _, page in (pages[INTERIM], pages[TROUBLED])] == [1, 0]
+    assert ["Interim" in " ".join(page.visible) for _, page in (pages[INTERIM], pages[TROUBLED])] == [True, False]
 
 
 def test_markup_in_a_reason_is_text(studies):
@@ -332,12 +330,3 @@ def test_point_means_are_over_seeds():
     assert found["loss"].tolist() == pytest.approx([0.3])
     assert found["loss_sd"].tolist() == pytest.approx([0.1414213562])  # 0.2 / sqrt 2
     assert found["runs"].tolist() == [2]
-
-
-def test_extreme_points_know_which_way_is_better():
-    points = pd.DataFrame({"dataset": "a", "epochs": [1, 2, 3], "accuracy": [0.8, 0.9, 0.7], "loss": [0.5, 0.6, 0.4]})
-    points = points.assign(ece=0.1, brier=0.2, accuracy_sd=None, loss_sd=None, ece_sd=None, brier_sd=None)
-    labels = {"accuracy": "accuracy", "loss": "loss"}
-    (table,) = report_tables.extreme_points(points, labels, labels=labels, factors=["epochs"], several=False)
-    roles = {row[0]["text"]: row[1]["text"] for row in table["rows"]}
-    assert roles == {"best accuracy, worst loss": "2", "best loss, worst accuracy": "3"}

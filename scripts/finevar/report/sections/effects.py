@@ -9,9 +9,7 @@ from finevar.words import effects as words
 from finevar.words.numbers import is_missing
 
 PART, PLACE, TITLE = "effects", 20, "Effects"
-MATRIX = (
-    "The largest change between two levels, with its interval and verdict; where none is shown, what is not excluded."
-)
+MATRIX = "Largest change between two levels; where none is shown, what is not excluded."
 ANSWERS = {  # by verdict, in the section's order
     "effect": "What moved",
     "small": "What moved by too little to matter",

@@ -48,25 +48,6 @@ NO_EXPERIMENT = (
 )
 
 
-def page(tables: Tables, labels: Labels, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what only a report on found models says.
-
-    tables: metrics, claims, found_gates, pooling and beside. labels: names in words of all responses. facts: config and
-    factors.
-    """
-    confidence = facts["config"]["analysis"]["confidence"]
-    return {
-        "scope": scope(tables),
-        "caution": NO_EXPERIMENT,
-        "support": support(tables, confidence),
-        "cards": cards_section(tables, facts),
-        "pooling": pooling_section(tables["pooling"], labels, confidence),
-        "beside": beside_group(tables["beside"], confidence),
-        "baseline": baseline(facts["config"]["baseline"], labels),
-        "sources": sources(tables["metrics"], facts["config"]["cards"]),
-    }
-
-
 def scope(tables: Tables) -> str:
     """Say what the answer rests on."""
     looked = int(tables["found_gates"]["cards"].max())

@@ -32,8 +32,8 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section | None:
     by_point = {(row["point_id"], row["response"]): row for row in advised.ranking}
     metrics = [name for name in advised.labels if any(key[1] == name for key in by_point)]
     ranked = sorted(
-        (row for row in advised.recommendation if (row["point_id"], primary) in by_point),
-        key=lambda row: by_point[row["point_id"], primary]["mean"],
+        (row for row in advised.recommendation if not is_missing(mean_of(by_point, row, primary))),
+        key=lambda row: mean_of(by_point, row, primary),
         reverse=primary not in LOWER_IS_BETTER,
     )
     runs = {point: own for point, own in tables["metrics"].groupby("point_id") if len(own)}
@@ -52,6 +52,12 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section | None:
         "baseline": None if baseline is None else {"at": scale.at(baseline), "words": number(baseline, 3)},
         "seeds": counted(int(tables["metrics"]["seed"].nunique()), "seed"),
     }
+
+
+def mean_of(by_point: Mapping[Any, Row], row: Row, metric: str) -> float | None:
+    """Return a setting's measured mean; None where no run of it counts."""
+    found = by_point.get((row["point_id"], metric))
+    return None if found is None else found["mean"]
 
 
 def baseline_mean(metrics: pd.DataFrame, primary: str) -> float | None:

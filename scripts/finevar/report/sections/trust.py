@@ -44,7 +44,7 @@ def effects_check(tables: Tables) -> Check:
     shown = int((verdicts == "effect").sum())
     text = f"{shown} of {counted(len(verdicts), 'effect')} shown: hyperparameters move the metrics."
     if not shown:
-        text = f"None of {counted(len(verdicts), 'effect')} is shown: settings may differ by chance alone."
+        text = f"0 of {counted(len(verdicts), 'effect')} shown: settings may differ by chance alone."
     return check("Effects at all", PASS if shown else CAUTION, text, "effects")
 
 
@@ -133,5 +133,5 @@ def failures_check(tables: Tables) -> Check | None:
         return None
     row: dict[str, Any] = tables["failures"].iloc[0].to_dict()
     failed, runs = failed_runs.failed(row), counted(int(row["runs"]), "run")
-    text = f"{failed_runs.failed_text(row)} of {runs}." if failed else f"None of {runs} diverged or collapsed."
+    text = f"{failed_runs.failed_text(row)} of {runs}." if failed else f"0 of {runs} diverged or collapsed."
     return check("Diverged and collapsed", CAUTION if failed else PASS, text, "failures")
