@@ -338,9 +338,9 @@ def fresh(browser, report) -> Iterator[Page]:
 
 
 def test_a_ranked_setting_leads_to_its_runs(fresh, tables):
-    (best,) = tables["recommendation"].query("role == 'recommended'")["point_id"]
+    best = tables["recommendation"].query("role == 'recommended'")["point_id"].item()
     fresh.locator(".ranking tr.recommended a").click()
-    runs = tables["metrics"].query("point_id == @best")
+    runs = tables["metrics"][tables["metrics"]["point_id"] == best]
     assert fresh.locator("#runs-count").inner_text().startswith(f"{len(runs)} of 54 runs, 1 opened")
     assert fresh.locator(".run-panel h3").inner_text() in set(runs["run_id"])
     assert float(fresh.locator("#explorer-factor-2-value").inner_text()) == runs["epochs"].iloc[0]

@@ -12,7 +12,7 @@ from finevar.columns import STUDY_METRICS
 from finevar.commands.export import choose_run
 from finevar.commands.status import advised_lines
 from finevar.parquet import write_rows
-from finevar.report import paper
+from finevar.report import paper, paper_text
 from finevar.report.explorer import explorer_data
 from finevar.report.labels import fitted_names
 from finevar.report.sections.tradeoffs import section as tradeoffs
@@ -49,14 +49,14 @@ def test_the_explorer_starts_there(tables, levels):
 
 def test_the_trade_offs_mark_it(tables):
     found = tradeoffs(tables, fitted_names(tables, facts()), list(FACTORS), 0.95)
-    (everything,) = found["groups"][0]["folded"]
+    (everything,) = found["groups"][1]["folded"]
     marked = [row for row in everything["rows"] if row[-1]["note"].startswith("recommended")]
     ids = tables["pareto_points"]["point_id"].tolist()
     assert [ids[everything["rows"].index(row)] for row in marked] == [recommended_point(tables)]
 
 
 def test_the_paper_kit_names_it(tables, levels):
-    assert settings_list(levels) in " ".join(paper.methods(tables, facts()))
+    assert settings_list(levels) in " ".join(paper_text.methods(tables, facts()))
     ranked = dict(paper.paper_tables(tables, facts()))["settings"]
     assert [row[-1]["text"] for row in ranked["rows"]].count("recommended") == 1
     assert ranked["rows"][0][-1]["text"] == "recommended"

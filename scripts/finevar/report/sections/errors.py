@@ -67,8 +67,8 @@ def finding_sentence(errors: Mapping[str, pd.DataFrame], dataset: str, levels: s
     where = f" on {dataset}" if errors["sentence_counts"]["dataset"].nunique() > 1 else ""
     return (
         f"With {levels}, a run has on average {wrong['run']:.0f} of {everything['sentences']:,} test sentences "
-        f"wrong{where}; the baseline has {wrong[BASELINE]:.0f}. {never:,} {'is' if never == 1 else 'are'} wrong in all "
-        f"{counted(int(everything['runs']), 'run')} of the study: check their labels first."
+        f"wrong{where}; the baseline has {wrong[BASELINE]:.0f}. {never} {'is' if never == 1 else 'are'} wrong in "
+        f"all {counted(int(everything['runs']), 'run')} of the study{': check their labels first' if never else ''}."
     )
 
 
