@@ -188,10 +188,11 @@ def test_the_table_filters_and_sorts(page, tables):
     seen = [float(text) for text in page.locator("#runs-body tr td:nth-child(2)").all_inner_texts()]
     assert seen == pytest.approx(best_first[: len(seen)].tolist(), abs=6e-4)
     page.get_by_label("Epochs, from").fill("3")
-    assert page.locator("#runs-count").inner_text() == "18 of 54 runs."
+    assert page.locator("#runs-count").inner_text().startswith("18 of 54 runs")
     page.get_by_role("button", name="Loss", exact=True).click()
     losses = [float(text) for text in page.locator("#runs-body tr td:nth-child(4)").all_inner_texts()]
-    assert losses == pytest.approx(tables["metrics"].query("epochs == 3")["loss"].sort_values().tolist(), abs=6e-4)
+    lowest = tables["metrics"].query("epochs == 3")["loss"].sort_values()
+    assert losses == pytest.approx(lowest[: len(losses)].tolist(), abs=6e-4)
     assert page.locator("#explorer-parallel .trace.faint").count() == 36
     page.get_by_role("button", name="Accuracy", exact=True).click()
 
@@ -206,7 +207,7 @@ def test_dragging_along_an_axis_keeps_the_runs_in_that_range(page, tables):
     page.mouse.down()
     page.mouse.move(x, y + 0.2 * box["height"], steps=3)
     page.mouse.up()
-    assert page.locator("#runs-count").inner_text() == "18 of 54 runs."
+    assert page.locator("#runs-count").inner_text().startswith("18 of 54 runs")
     assert float(page.get_by_label("Epochs, from").input_value()) > 2
     page.mouse.click(x, y + box["height"] / 2)
     assert page.locator("#runs-count").inner_text() == "54 of 54 runs; 51 more are not shown."

@@ -13,14 +13,15 @@ from finevar.reasons import Excluded
 from finevar.report.parts import Facts, Labels, Row, Section, Tables
 from finevar.report.recommendation import advice
 from finevar.words.formatting import counted, factor_label, sentence_case
-from finevar.words.numbers import duration, is_missing, level, number
-from finevar.words.recommendation import EXCLUDED_FOR, Advice
+from finevar.words.numbers import NOTHING, duration, is_missing, level, number
+from finevar.words.recommendation import EXCLUDED_FOR
 
 PART, PLACE, TITLE = "answer", 10, "All settings, ranked"
-SHOWN = 12  # settings that are not folded
+SHOWN = 12  # settings that are not folded; the recommended one never is
 LEFT, RIGHT = 8.0, 292.0  # ends of the scale, in pixels of a strip 300 wide
 BADGES = ("recommended", "tied", "excluded")  # of roles
 TICKS = 4
+DOT = " \N{MIDDLE DOT} "
 
 
 def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section | None:
@@ -30,24 +31,29 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section | None:
         return None
     primary = str(advised.recommendation[0]["primary"])
     by_point = {(row["point_id"], row["response"]): row for row in advised.ranking}
-    metrics = [name for name in advised.labels if any(key[1] == name for key in by_point)]
-    ranked = sorted(
-        (row for row in advised.recommendation if not is_missing(mean_of(by_point, row, primary))),
-        key=lambda row: mean_of(by_point, row, primary),
-        reverse=primary not in LOWER_IS_BETTER,
-    )
-    runs = {point: own for point, own in tables["metrics"].groupby("point_id") if len(own)}
+    measured = [row for row in advised.recommendation if not is_missing(mean_of(by_point, row, primary))]
+    better = primary not in LOWER_IS_BETTER
+    measured.sort(key=lambda row: mean_of(by_point, row, primary), reverse=better)
+    first = [row for place, row in enumerate(measured) if place < SHOWN or row["role"] == "recommended"]
+    runs = dict(list(tables["metrics"].groupby("point_id")))
     baseline = baseline_mean(tables["metrics"], primary)
-    shown = [by_point[row["point_id"], primary] for row in ranked[:SHOWN]]
-    scale = Scale.of(shown, [runs[row["point_id"]][primary] for row in shown], baseline)
-    rows = [setting_row(row, by_point, metrics, advised, runs[row["point_id"]], scale, primary) for row in ranked]
+    points = [row["point_id"] for row in first]
+    scale = Scale.of([by_point[name, primary] for name in points], [runs[name][primary] for name in points], baseline)
+    metrics = [name for name in advised.labels if any(key[1] == name for key in by_point)]
+
+    def shown(row: Row) -> dict[str, Any]:
+        name = row["point_id"]
+        own = [by_point.get((name, metric)) for metric in metrics]
+        strip = scale.strip(by_point[name, primary], runs[name][primary].dropna())
+        return setting_row(row, advised.levels[name], own, runs[name]["run_id"].iloc[0]) | {"strip": strip}
+
     return {
         "template": "ranking.html",
         "title": f"All settings, ranked by measured {advised.labels[primary]}",
         "heads": [sentence_case(advised.labels[name]) for name in metrics],
-        "factors": " \u00b7 ".join(factor_label(name) for name in facts["factors"]),
-        "shown": rows[:SHOWN],
-        "rest": rows[SHOWN:],
+        "factors": DOT.join(factor_label(name) for name in facts["factors"]),
+        "shown": [shown(row) for row in first],
+        "rest": [shown(row) for row in measured if row not in first],
         "ticks": scale.ticks(),
         "baseline": None if baseline is None else {"at": scale.at(baseline), "words": number(baseline, 3)},
         "seeds": counted(int(tables["metrics"]["seed"].nunique()), "seed"),
@@ -68,27 +74,17 @@ def baseline_mean(metrics: pd.DataFrame, primary: str) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def setting_row(
-    row: Row,
-    by_point: Mapping[Any, Row],
-    metrics: Sequence[str],
-    advised: Advice,
-    runs: pd.DataFrame,
-    scale: Scale,
-    primary: str,
-) -> dict[str, Any]:
-    """Return what a row shows of a setting; row: of the table recommendation."""
-    levels, own = advised.levels[row["point_id"]], [by_point.get((row["point_id"], name)) for name in metrics]
+def setting_row(row: Row, levels: Mapping[str, float], means: Sequence[Row | None], run: str) -> dict[str, Any]:
+    """Return what a row says of a setting; row: of the table recommendation; means: of the ranking, by metric."""
     behind = is_missing(row["reason_code"]) or row["reason_code"] == Excluded.BEHIND
     role = "" if row["role"] == "excluded" and behind else row["role"]
     return {
         "role": role,
         "badge": role if role in BADGES else "",
         "reason": "" if behind else EXCLUDED_FOR[row["reason_code"]],
-        "levels": " \u00b7 ".join(level(value) for value in levels.values()),
-        "link": "#explore?" + address(levels, runs["run_id"].iloc[0]),
-        "strip": scale.strip(by_point[row["point_id"], primary], runs[primary].dropna()),
-        "metrics": [("\u2013", False) if one is None else (number(one["mean"], 3), bool(one["worse"])) for one in own],
+        "levels": DOT.join(level(value) for value in levels.values()),
+        "link": "#explore?" + address(levels, run),
+        "metrics": [(NOTHING, False) if one is None else (number(one["mean"], 3), bool(one["worse"])) for one in means],
         "seconds": duration(row["seconds"]),
     }
 
