@@ -29,11 +29,8 @@ Card = dict[str, Any]
 
 def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     """Return the first screen's parts; those that do not apply are empty."""
-    found, factors, confidence = (
-        are_found(tables["metrics"]),
-        list(facts["factors"]),
-        facts["config"]["analysis"]["confidence"],
-    )
+    found, factors = are_found(tables["metrics"]), list(facts["factors"])
+    confidence = facts["config"]["analysis"]["confidence"]
     advised = advice(tables, labels, factors) if labels else None
     best = advised.best if advised else None
     return {
