@@ -10,7 +10,7 @@ MOST_NAMED = 20  # mistakes, or names, in one message
 
 
 class InputError(Exception):
-    """A mistake in a config, a file or a machine's set-up that its user can mend."""
+    """A mistake in a config, a file or a machine's set-up that its user can fix."""
 
     def __init__(self, where: str, *, found: str, allowed: str, remedy: str) -> None:
         super().__init__(f"{where}: found {found}. Allowed: {allowed}. {remedy}")

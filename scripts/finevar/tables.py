@@ -109,7 +109,7 @@ TABLES = {
     "ridge": analysed("optimum", response=str, radius=float, factor=str, coded=float, value=float, **PREDICTED),
     "predicted_best": analysed("optimum",
         response=str, point_id=str, observed=float,
-        by_means=bool,  # predicted by the points' own means, as the surface misses them
+        by_means=bool,  # predicted by the settings' own means, as the surface misses them
         **PREDICTED, candidates=int, rivals=int,
         expected_regret=float, regret_bound=float, smallest_effect=float),
     "ranking": analysed("recommendation",
@@ -169,7 +169,7 @@ TABLES = {
         label_name=str, predicted_name=str, probability=float,  # of the predicted class, mean over runs
         share_wrong=float),  # of the runs
     "found_gates": table("aggregate_cards", "found_gates", found_only=True,
-        gate=str, verdict=str,  # passed, noted, set aside, or stopped
+        gate=str, verdict=str,  # passed, noted, excluded, or stopped
         cards=int,  # looked at
         flagged=int, finding=str, consequence=str,
         terms=str),  # of the gate on aliasing: those of complete cards, by name, with spaces between

@@ -122,7 +122,7 @@ def test_any_number_of_factors_and_two_data_sets(count, tmp_path):
     assert all(seen)
     assert {"amazon", "tweets"} <= set(seen[1])
     if count == 1:
-        assert seen[2] == ["No surface of loss: one factor spans no plane."]
+        assert seen[2] == ["No surface of loss: one hyperparameter spans no plane."]
 
 
 def test_six_factors_make_fifteen_planes():

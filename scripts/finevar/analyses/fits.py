@@ -273,7 +273,7 @@ def coefficient_rows(surface: Surface, framework: str) -> Rows:
 
 
 def populations(surface: Surface) -> list[tuple[str | None, bool]]:
-    """Return whom a surface's estimates can be read for, the widest first, and whether sentences are drawn anew."""
+    """Return whom a surface's estimates can be read for, the widest first, and whether sentences are redrawn."""
     wide = [(surface.population, True)]
     return [*wide, (THESE_SENTENCES, False)] if surface.population == NEW_SENTENCES else wide
 
@@ -351,7 +351,7 @@ def baseline_value(metrics: pd.DataFrame, response: str) -> float | None:
 
 
 def profile_rows(surface: Surface) -> Rows:
-    """Return the predicted response along each factor, the others at the centre."""
+    """Return the predicted response along each factor, the others mid-range."""
     x = np.linspace(-1, 1, PROFILE_POINTS)
     rows = []
     for name, coding in surface.codings.items():
@@ -362,7 +362,7 @@ def profile_rows(surface: Surface) -> Rows:
 
 
 def surface_rows(surface: Surface) -> Rows:
-    """Return the predicted response over each pair of factors, the others at the centre."""
+    """Return the predicted response over each pair of factors, the others mid-range."""
     grid = [axis.ravel() for axis in np.meshgrid(*[np.linspace(-1, 1, SURFACE_POINTS)] * 2)]
     rows = []
     for pair in itertools.combinations(surface.codings, 2):

@@ -41,7 +41,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Standing:
-    """How the tried settings stand; each goes by the id of its first point."""
+    """How the tried settings stand; each goes by its first point_id."""
 
     study: FittedStudy
     settings: pd.DataFrame  # levels of the factors, diverged, collapsed, seconds

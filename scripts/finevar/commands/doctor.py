@@ -59,10 +59,10 @@ def judge(fine: bool, found: str, remedy: str, *, level: str = "note") -> Findin
 def main(arguments: list[str] | None = None) -> int:
     """Print all findings, then the lines for the profile; return 1 if there is a problem, else 0."""
     parser = argparse.ArgumentParser(
-        prog="finevar.commands.doctor", description="What does finevar meet on this machine?"
+        prog="finevar.commands.doctor", description="Check this machine and its SLURM for finevar."
     )
     parser.add_argument("--submit", action="store_true", help="run a job of a few seconds in each SLURM partition")
-    parser.add_argument("--seconds", type=float, default=20, help="longest wait for an answer of SLURM (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=20, help="longest wait for an answer from SLURM (%(default)s)")
     options = parser.parse_args(arguments)
     problems = 0
     for seen in examine(submit=options.submit, seconds=options.seconds):
@@ -216,7 +216,10 @@ def check_jobs(site: Site, profile: dict[str, Any]) -> Iterator[Finding]:
     shared = site.config.get("SelectTypeParameters", "none")
     own = "MEMORY" in shared.upper()
     found = "a job gets the memory that it asks for" if own else "jobs get cores, and memory is not shared out"
-    remedy = "they can exhaust a node together: lower `jobs`, or ask for whole nodes (slurm_extra: \"'--exclusive'\")"
+    remedy = (
+        "together they can exhaust a node's memory: lower `jobs`, or ask for whole nodes (slurm_extra: "
+        "\"'--exclusive'\")"
+    )
     yield judge(own, f"{found} ({shared})", remedy)
     wait = first_number(site.config.get("KillWait")) or 0
     again = "is" if site.config.get("JobRequeue", "1") == "1" else "is not"
@@ -277,7 +280,7 @@ def try_partition(partition: Partition, options: list[str], folder: Path, here: 
     place = [f"--partition={partition.name}", f"--immediate={QUEUE_SECONDS}", *["--gpus=1"] * bool(partition.gpus)]
     answer = ask("srun", *options, *place, *probe_command(str(path)), seconds=QUEUE_SECONDS + IMPORT_SECONDS)
     ended = time.monotonic()
-    while answer.ok and path not in folder.iterdir():  # a listing asks a network file system anew
+    while answer.ok and path not in folder.iterdir():  # a listing asks a network file system again
         if time.monotonic() - ended > SIGHT_SECONDS:
             found = f"trial job in {partition.name}: its file is not seen here after {SIGHT_SECONDS} s"
             return Finding("problem", found, SHARED), 0

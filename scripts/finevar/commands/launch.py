@@ -83,7 +83,7 @@ def start(options: Sequence[str]) -> int:
 
 
 def run(options: Sequence[str], lock: int) -> int:
-    """Run Snakemake until it has nothing left to mend; make a report of what there is where runs failed."""
+    """Run Snakemake until it has nothing left to repair; make a report of what there is where runs failed."""
     date_back()
     for _ in range(PASSES):
         known = damaged_files()
@@ -97,7 +97,7 @@ def run(options: Sequence[str], lock: int) -> int:
             break
     if status > 0 and FAILED.exists():
         report = FAILED.read_text(encoding="utf-8")
-        print("Some jobs failed, as reported above. Making a report of the runs that there are.", file=sys.stderr)
+        print("Some jobs failed, see above. Making a report of the finished runs.", file=sys.stderr)
         if not snakemake([*without_targets(options), "--quiet", "all", "--", "interim"], lock):
             print(f"Interim report: {report}")
     return abs(status)
@@ -143,7 +143,7 @@ def wait(process: subprocess.Popen, ended: Sequence[int]) -> int:
         if now is None or now != before:
             since, before = time.monotonic(), now
         elif time.monotonic() - since > (ENDING_SECONDS if ended else HANG_SECONDS):
-            print("Snakemake hangs, as it can after SIGTERM: interrupting it.", file=sys.stderr)
+            print("Snakemake hangs after SIGTERM, as it sometimes does: interrupting it.", file=sys.stderr)
             for _ in range(2):  # the first only ends what it awaits
                 process.send_signal(signal.SIGINT)
                 time.sleep(LOOK_SECONDS / 2)
@@ -275,7 +275,10 @@ def date_back() -> bool:
         with contextlib.suppress(FileNotFoundError):
             os.utime(path, (now, now), follow_symlinks=False)
     if ahead:
-        print(f"Dated back from the future, where a wrong clock had put them: {len(ahead)} files.", file=sys.stderr)
+        print(
+            f"{len(ahead)} files had dates in the future, from a wrong clock: their dates are now the present.",
+            file=sys.stderr,
+        )
     return bool(ahead)
 
 

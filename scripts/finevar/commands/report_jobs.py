@@ -30,7 +30,7 @@ def render_report(job: Job) -> None:
     drawn = [Path(path).stem for path in job.input.figures]
     read = [Path(path).stem for path in job.input if Path(path).parent.name == "analysis"]
     if removed := remove_leftovers(facts["folder"], figures=drawn, tables=read):
-        LOGGER.info("removed what an earlier config had made: %s", ", ".join(removed))
+        LOGGER.info("removed outputs of an earlier config: %s", ", ".join(removed))
 
 
 def remove_leftovers(study: Path, *, figures: Collection[str], tables: Collection[str]) -> list[str]:

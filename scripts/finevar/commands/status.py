@@ -41,7 +41,7 @@ DEFAULT_CONFIG = "config/config.yaml"
 STRETCH = 5.0  # a pause of more than so many runs' time begins a new stretch of work
 MOST_NAMED = 5  # failed runs
 BEFORE_RUNS = ("fetch_model", "fetch_data", "prepare_dataset", "encode_dataset", "train_baseline", "evaluate_baseline")
-UNFAILED = (NOT_BEGUN, BEGUN, INTERRUPTED, DAMAGED)  # endings that the next start mends by itself
+UNFAILED = (NOT_BEGUN, BEGUN, INTERRUPTED, DAMAGED)  # endings that the next start repairs by itself
 
 Row = dict[str, Any]
 
@@ -254,7 +254,7 @@ def advised_lines(study: Study) -> list[str]:
     newest = max((path for path in files if path.exists()), key=lambda path: path.stat().st_mtime, default=None)
     if newest is None:
         return []
-    with contextlib.suppress(InputError, OSError):  # of another version, or being made anew
+    with contextlib.suppress(InputError, OSError):  # of another version, or being rebuilt
         metrics = read_metrics(newest.parents[1] / "metrics.parquet")
         tables = {table: read_analysis(newest.with_name(f"{table}.parquet")) for table in ADVICE}
         advice = Advice.of(tables, metrics, factors, response_labels(metrics, study.config["analysis"]["responses"]))

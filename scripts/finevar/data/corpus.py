@@ -189,7 +189,7 @@ def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -
             f"{where}, example {row + 1}",
             found=f"no text or no label ({int(bad.sum())} such examples)",
             allowed="a text, not empty, and a label in every example",
-            remedy="Remove or mend those examples.",
+            remedy="Remove or correct those examples.",
         )
     named = named.astype("str")  # so that 1 in one file and "1" in another are one class
     named["name"] = named["name"].str.strip()
@@ -219,7 +219,7 @@ def rate(named: pd.DataFrame, spec: Mapping[str, Any], facts: Facts, where: str)
             f"{where}, example {row + 1}, column {cut(spec['label'])}",
             found=cut(repr(named["name"].iloc[row])),
             allowed="a number, since `threshold` makes it a rating",
-            remedy="Remove `threshold` for class names, or mend the rating.",
+            remedy="Remove `threshold` for class names, or correct the rating.",
         )
     with np.errstate(over="ignore"):  # of a rating next to the largest number
         distance = (ratings - spec["threshold"]).abs().round(9)  # 0.3 - 0.1 is 0.2 here, as on paper
@@ -283,7 +283,7 @@ def split(examples: pd.DataFrame, eval_examples: int, spec: Mapping[str, Any]) -
         raise InputError(
             f"config: eval_examples of the data set {cut(spec.get('file') or spec['train_split'])}",
             found=f"{eval_examples} of {len(examples)} examples",
-            allowed="fewer than there are, so that some are left to train on",
+            allowed="fewer than there are, so that some remain for training",
             remedy="Lower eval_examples.",
         )
     share = eval_examples / len(examples)

@@ -136,7 +136,7 @@ def evaluate_baseline(**arguments: Any) -> Row:
     if row["status"] != "ok":
         raise InputError(
             "the baseline",
-            found=f"a model without finite outputs ({row['reason']})",
+            found=f"a model whose outputs are not finite ({row['reason']})",
             allowed="a starting model whose outputs are finite, since every relative figure is taken against it",
             remedy="Use another model; if the baseline was trained here, lower the learning rate in its settings.",
         )

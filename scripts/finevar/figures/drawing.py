@@ -26,7 +26,7 @@ from finevar.files import read_json, write_bytes
 
 LINE = 100  # letters of a figure's title
 GRADIENT = re.compile(r"\bgradient_(\d+)\b")  # Vega's names of colour scales
-# A chart of Altair's, or several in Vega-Lite's own form: Altair's copies all parts anew each time that it joins some.
+# A chart of Altair's, or several in Vega-Lite's own form: Altair copies all parts each time that it joins some.
 Picture = alt.TopLevelMixin | dict[str, Any]
 
 

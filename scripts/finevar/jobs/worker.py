@@ -97,14 +97,14 @@ def run_job(work: str, *, log: str, kind: str = "training", **arguments: Any) ->
     """Run a job in a fork of the warm process of a kind, or in this process if there is none.
 
     work: a function's full name; arguments: as JSON. One of them may be micro_batches, the parts that a batch is worked
-    in: they are doubled for as long as the kernel kills the fork for want of memory; the function itself must refuse
+    in: they are doubled for as long as the kernel kills the fork for lack of memory; the function itself must refuse
     more than there are sentences. Raises SystemExit with the fork's exit status if it is not zero.
     """
     kills = memory_kills()
     status = ask(work, arguments, log, kind) if usable() else None
     while status == -signal.SIGKILL and memory_kills() > kills and "micro_batches" in arguments:
         arguments["micro_batches"] *= 2
-        print(f"Memory ran out: each batch is now worked in {arguments['micro_batches']} parts.", file=sys.stderr)
+        print(f"Memory ran out: each batch is now split into {arguments['micro_batches']} parts.", file=sys.stderr)
         kills = memory_kills()
         status = ask(work, arguments, log, kind)
     if status is None:

@@ -34,7 +34,7 @@ PARTS = {
     "evaluation": "evaluation",
     "snakemake": "Snakemake's own work",
 }
-SENTENCE_WORDS = "What a factor's range changes is taken to have a standard deviation between test sentences of"
+SENTENCE_WORDS = "A hyperparameter's effect is taken to have a standard deviation between test sentences of"
 PRIOR_WORDS = "as other studies found it (0.003 to 0.006 in accuracy and F1; in loss a rule of thumb)"
 
 Sentences = list[str]
@@ -183,7 +183,7 @@ def noise_sentences(facts: DesignFacts) -> Sentences:
         return measured
     taken = joined([f"{number(sd)} for {response_label(name)}" for name, sd in prior.items() if sd is not None])
     rule = f"Noise between seeds is taken to be {taken}, {PRIOR_WORDS}. " if taken else ""
-    return [*measured, f"{rule}Once {power.ENOUGH_DF} finished runs repeat a point, the study's own noise is taken."]
+    return [*measured, f"{rule}Once {power.ENOUGH_DF} finished runs repeat a setting, the study's own noise is used."]
 
 
 def power_section(facts: DesignFacts) -> Section:
@@ -195,9 +195,9 @@ def power_section(facts: DesignFacts) -> Section:
     stricter = number(power.strictness(facts.design.df_residual, 1 - facts.confidence, tests), 2)
     sentences += [
         *noise_sentences(facts),
-        f"This is for one factor on one metric at {percent(1 - facts.confidence)}, for new seeds and new sentences. "
-        f"The report adjusts for {tests} such questions: where nothing else moves, an effect has to be up to "
-        f"{stricter} times as large.",
+        f"This is for one hyperparameter on one metric at {percent(1 - facts.confidence)}, for new seeds and new "
+        f"sentences. The report adjusts for {tests} such questions: where nothing else moves, an effect has to be up "
+        f"to {stricter} times as large.",
         *cautions(facts),
     ]
     tables = [found_table(facts, response) for response in facts.noise if facts.found(response)]
@@ -211,8 +211,8 @@ def cautions(facts: DesignFacts) -> Sentences:
     if count is not None:
         each = len(facts.design.runs) / count
         sentences.append(
-            f"The runs share {count} trajectories and are reckoned here as if their errors were independent. Where the "
-            "errors of one trajectory go together, effects of everything but epochs must be larger, by up to "
+            f"The runs share {count} trajectories and are treated here as if their errors were independent. Where the "
+            "errors of one trajectory are correlated, effects of everything but epochs must be larger, by up to "
             f"{number(each**0.5, 1)} times."
         )
     seeds = len(facts.config["sweep"]["seeds"])
@@ -251,7 +251,7 @@ def variant_name(variant: Variant, planned: Variant) -> str:
 
 
 def more_sentences(facts: DesignFacts) -> Sentences:
-    """Say what more seeds and more levels would buy."""
+    """Say what more seeds and more levels would add."""
     planned, *larger = facts.variants
     return [f"{sentence_case(variant_name(variant, planned))}: {bought(variant, planned)}." for variant in larger]
 
@@ -273,10 +273,10 @@ def bought(variant: Variant, planned: Variant) -> str:
 
 
 def more_section(facts: DesignFacts) -> Section:
-    """Return what more seeds and levels would buy."""
+    """Return what more seeds and levels would add."""
     seeds, *levels = more_sentences(facts)
     if not levels:
-        levels = ["The points are not a grid of levels: more points, or wider levels, would be the way to grow it."]
+        levels = ["The settings are not a grid of levels: to extend the design, add settings or widen the levels."]
     first = next(iter(facts.noise))
     folded = [variants_table(facts, first)] if facts.found(first) else []
     levels.append("Only the new runs are trained; those that are done count as done.")

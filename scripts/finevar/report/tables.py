@@ -1,4 +1,4 @@
-"""The report's tables on effects, fits, design, baseline, points and provenance: tidy rows to printed cells."""
+"""The report's tables on effects, fits, design, baseline, settings and provenance: tidy rows to printed cells."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ SQUARES = columns(  # of a fit
 def verdict_matrix(effects: pd.DataFrame, labels: Labels) -> Table:
     """Return one row a factor, and a data set where these differ, one column a response: verdict, largest change."""
     caption = (
-        "The verdict on each factor over all settings tried. Of an effect: the largest change between two of its "
-        "levels, with its interval; else: what the intervals of all changes reach over together."
+        "The verdict on each hyperparameter over all settings tried. Of an effect: the largest change between two of "
+        "its levels, with its interval; else: the range that the intervals of all changes span."
     )
     about = pd.Series(list(zip(effects["factor"], effects["dataset"], strict=True)), effects.index, dtype=object)
     rows = {(row["factor"], row["dataset"]): [with_ends(row)] for row in effects.to_dict("records")}
@@ -206,7 +206,7 @@ def spread(values: pd.Series) -> str:
 
 
 def point_means(metrics: pd.DataFrame, responses: Sequence[str], factors: Sequence[str]) -> pd.DataFrame:
-    """Return one row a point and data set: levels, and mean, sd and number of runs of each response."""
+    """Return one row a setting and data set: levels, and mean, sd and number of runs of each response."""
     grouped = metrics[metrics["status"] == "ok"].groupby(["dataset", "point_id"], sort=False)
     shown = list(dict.fromkeys([*responses, *OF_CALIBRATION]))
     parts = [grouped[list(factors)].first(), grouped.size().rename("runs")]
@@ -217,7 +217,7 @@ def point_means(metrics: pd.DataFrame, responses: Sequence[str], factors: Sequen
 def extreme_points(
     points: pd.DataFrame, ranked: Labels, *, labels: Labels, factors: Sequence[str], several: bool
 ) -> list[Table]:
-    """Return for each data set the best and the worst point by each ranked response; labels: all that are shown."""
+    """Return for each data set the best and the worst setting by each ranked response; labels: all that are shown."""
     found = []
     for dataset, rows in points.groupby("dataset", sort=False):
         roles: dict[Any, list[str]] = {}
@@ -235,7 +235,7 @@ def extreme_points(
 
 
 def point_columns(labels: Labels, factors: Sequence[str]) -> list[Column]:
-    """Return the columns of a point's levels and its responses' means and standard deviations."""
+    """Return the columns of a setting's levels and its responses' means and standard deviations."""
 
     def mean(row: Row, name: str) -> Cell:
         sd = row[f"{name}_sd"]
@@ -246,7 +246,7 @@ def point_columns(labels: Labels, factors: Sequence[str]) -> list[Column]:
 
 
 def all_points(points: pd.DataFrame, *, labels: Labels, factors: Sequence[str]) -> Table:
-    """Return every point."""
+    """Return every setting."""
     shown = [DATASET, *point_columns(labels, factors), *columns(whole, runs="Runs#")]
     return listed("All settings", points, shown)
 

@@ -1,12 +1,12 @@
 """The variance ledger: how much of the variance of a study's runs each source makes, and how surely.
 
-N is the number of runs, V a source's part of their mean square, MSE the mean square of seed x point.
+N is the number of runs, V a source's part of their mean square, MSE the mean square of seed x setting.
 
 Noise: E V = true V + df MSE / N for every source (Searle, Casella & McCulloch 1992), so that much is taken out of it
-and given back to seed x point. Test sentences: a metric over n sentences differs from that over all such sentences, by
-errors that go together as the sentences' columns do. A source's part of them is the sum over sentences of the same
-unbiased form of the sentence's column about the mean column, over n (n - 1); it is moved to a source of its own. What
-falls below zero then is set to zero; where nothing does, the ledger sums to the variance of the runs exactly.
+and given back to seed x setting. Test sentences: a metric over n sentences differs from that over all such sentences,
+by errors that are correlated as the sentences' columns do. A source's part of them is the sum over sentences of the
+same unbiased form of the sentence's column about the mean column, over n (n - 1); it is moved to a source of its own.
+What falls below zero then is set to zero; where nothing does, the ledger sums to the variance of the runs exactly.
 
 Intervals come from confidence distributions, whose quantiles are confidence limits (Xie & Singh 2013): of the noise,
 SSE over a chi-square; of a source, the noncentrality that its sum of squares has as a noncentral chi-square (Steiger &

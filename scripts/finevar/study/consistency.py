@@ -197,7 +197,7 @@ def level_problems(name: str, coding: Coding, baseline: float | None) -> Iterato
         f"config: baseline.settings.{name}",
         found="null" if baseline is None else plain(baseline),
         allowed=allowed,
-        remedy="State there what the baseline was trained with.",
+        remedy="Add the value that the baseline was trained with.",
     )
 
 

@@ -117,7 +117,7 @@ def remembered(path: Path, kind: str, compute: Callable[[Path], str]) -> str:
         raise InputError(
             str(path)[:300],
             found="no such file" if gone else str(getattr(error, "strerror", None) or error),
-            allowed="a file that can be read, relative to where Snakemake runs",
+            allowed="a readable file; paths are relative to the folder that Snakemake runs in",
             remedy="Correct its path in the config, or put the file there.",
         ) from None
     if settled:

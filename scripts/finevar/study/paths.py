@@ -63,7 +63,7 @@ def shorter_state(run: Run, shorter: Run) -> Path | None:
     """Return the state of the shorter run that a run's training is to begin with; None where it begins with its data.
 
     It does where it is done, or where the shorter one is and its state is gone: to train that one once more would take
-    longer than to begin anew, and gives the same.
+    longer than to start again, and gives the same.
     """
     folder = run_folder(shorter)
     state = folder / "state.safetensors"

@@ -149,7 +149,7 @@ def restore(job: TrainingJob, identity: Mapping[str, Any], data: Mapping[str, An
         return False
     checkpoint.write_config(Path(job.model), start=start, classes=data["classes"])
     if job.state:
-        Path(job.state).touch()  # no state: what would go on from it begins anew
+        Path(job.state).touch()  # no state: what would go on from it starts again
     return True
 
 

@@ -181,7 +181,7 @@ def next_sentence(row: Row, label: str) -> str:
     match row["code"]:
         case Next.EXTEND:
             moved = f"{factor_label(row['factor'])} {level(row['level'])}"
-            return f"Extend the range to {moved} ({cost}): shows whether the best lies beyond the levels tried."
+            return f"Extend the range to {moved} ({cost}): shows whether the best is beyond the levels tried."
         case Next.SEEDS:
             more = counted(int(row["seeds"]), "more seed")
             return f"{more} at the {count} best settings ({cost}): about what shows which is better in {label}."
