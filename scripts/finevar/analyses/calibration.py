@@ -1,4 +1,4 @@
-"""What a loss is made of: how well classes are separated, and how well confidences are set.
+"""The parts of a loss: how well classes are separated, and how well confidences are set.
 
 A model's logits divided by one temperature keep every predicted class. The loss at the temperature that suits the test
 set best is called refinement here: what no rescaling of confidences could improve. The rest is calibration loss (Guo et

@@ -1,6 +1,6 @@
 """Where two metrics pull apart: the angle between their fitted gradients, each turned so that up is better.
 
-The surfaces of a study share their design matrix and their runs, so that their errors are correlated; how much follows
+The surfaces of a study share their design matrix and their runs, so their errors are correlated; how much follows
 from the products of their residuals, run by run, as the covariance of one surface does from its own.
 """
 

@@ -1,4 +1,4 @@
-"""Which tried settings no other one dominates: on the observed means, and as far as noise allows.
+"""The Pareto front of the tried settings: on the observed means, and as far as noise allows.
 
 A setting's mean over seeds is compared with every other setting's in every metric at once. What all runs of a seed have
 in common cancels in a difference of two settings, so noise is what setting means and seeds together leave.
@@ -110,9 +110,9 @@ def averaged(parts: Sequence[Means]) -> Means:
 
 
 def nondominated(values: np.ndarray) -> np.ndarray:
-    """Say of each setting of values [settings, metrics], more being better, whether no other one is at least as good.
+    """Say which settings of values [settings, metrics], more being better, are on the Pareto front.
 
-    As good in every metric and better in one: settings that tie in all are both kept.
+    Settings that tie in every metric are all kept.
     """
     found = [(values >= row).all(1) & (values > row).any(1) for row in values]
     return ~np.array([better.any() for better in found])

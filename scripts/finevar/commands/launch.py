@@ -1,4 +1,4 @@
-"""Run Snakemake in this directory so that nothing done is lost, whatever broke before or breaks now.
+"""Run Snakemake in this directory so that no finished work is lost, whatever breaks.
 
 usage: python -m finevar.commands.launch [OPTION OF SNAKEMAKE ...]
 
@@ -206,7 +206,7 @@ def in_other_slurm_job(folder: Path) -> bool:
 
 
 def end_jobs() -> None:
-    """End this machine's jobs of a Snakemake that is gone, giving them time to save their state."""
+    """End jobs that a dead Snakemake left on this machine, giving them time to save their state."""
     orphans = processes_here(JOBS)
     if not orphans:
         return
@@ -226,7 +226,7 @@ def send(processes: Sequence[int], number: int) -> None:
 
 
 def cancel_jobs() -> None:
-    """Cancel this directory's SLURM jobs of a Snakemake that is gone, and wait until they have ended."""
+    """Cancel SLURM jobs that a dead Snakemake left in this directory, and wait until they have ended."""
     jobs = slurm_jobs()
     if not jobs:
         return
@@ -266,7 +266,7 @@ def remove_half_written() -> None:
 
 
 def date_back() -> bool:
-    """Date as of now what is dated in the future, and return whether there was anything."""
+    """Set dates in the future to now, and return whether there were any."""
     now, ahead = time.time(), []
     for path in made():
         with contextlib.suppress(FileNotFoundError):

@@ -204,7 +204,7 @@ def named_lines(runs: dict[str, str], before: str) -> list[str]:
 
 
 def failed_before(study: Study) -> dict[Path, Ending]:
-    """Return how those jobs failed that all runs wait for: the model, the data, the baseline; by their logs."""
+    """Return how the jobs failed that all runs depend on (model, data, baseline), by their logs."""
     names = {study.model_id, study.baseline_id, *study.source_ids.values(), *study.dataset_ids.values()}
     names |= {f"{data}--{study.model_id}" for data in study.dataset_ids.values()}
     logs = [log for rule in BEFORE_RUNS for log in sorted((LOGS / rule).rglob("*.log"))]

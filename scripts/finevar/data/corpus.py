@@ -119,12 +119,12 @@ def read_file(spec: Mapping[str, Any], source: Path, name: str) -> pd.DataFrame:
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of what a library says is wrong."""
+    """Return the first line of a library's error."""
     return cut(str(error).partition("\n")[0] or type(error).__name__, 200)
 
 
 def parse(path: Path, form: str, columns: list[str] | None) -> pd.DataFrame:
-    """Parse a file of a known format; texts stay as they stand, no word is taken for a missing value."""
+    """Parse a file of a known format; texts stay unchanged, no word is taken for a missing value."""
     if form == "parquet":
         with pq.ParquetFile(path) as file:
             table = file.read()

@@ -57,7 +57,7 @@ class EvaluationJob:
 
 
 def evaluate_files(**arguments: Any) -> Row:
-    """Do an evaluation's job; return the row of metrics; arguments: those of an EvaluationJob.
+    """Run an evaluation's job; return the row of metrics; arguments: those of an EvaluationJob.
 
     The outputs of an evaluation that was finished are given back.
     """

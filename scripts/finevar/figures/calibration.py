@@ -1,4 +1,4 @@
-"""The figure on calibration: which part of the loss each factor moves, and how often confidences are right."""
+"""The figure on calibration: which part of the loss each factor moves, and reliability curves."""
 
 from __future__ import annotations
 

@@ -124,8 +124,8 @@ def tradeoffs_title(pareto_points: pd.DataFrame) -> str:
         return ""
     rows = pareto_points[pareto_points["dataset"] == pareto_points["dataset"].min()]  # "" is all data sets together
     efficient, dominated = int(rows["efficient"].sum()), int((rows["verdict"] == "dominated").sum())
-    beaten = f"; {dominated} are shown to be dominated" if dominated else ""
-    return f"{efficient} of {counted(len(rows), 'setting')} are on the Pareto front{beaten}"
+    behind = f"; {dominated} are shown to be dominated" if dominated else ""
+    return f"{efficient} of {counted(len(rows), 'setting')} are on the Pareto front{behind}"
 
 
 def tuning_title(tuning_curves: pd.DataFrame, fits: pd.DataFrame) -> str:

@@ -55,7 +55,7 @@ BESIDE = {"analysis": "finevar.figures.vega.serve"}  # by kind: what one fork do
 IDLE_SECONDS = 20.0  # without a job before the warm process ends
 START_SECONDS = 60.0  # that a job waits until the warm process can be reached
 GRACE_SECONDS = 20.0  # between asking a fork to end and killing it
-# Read by libraries while they are imported: a process with others of these needs a warm process of its own.
+# Variables that libraries read on import: a process with other values needs a warm process of its own.
 EARLY = ("ATEN_", "CUBLAS", "CUDA", "DNNL", "GOMP", "KMP", "LD_", "MALLOC", "MKL", "OMP", "ONEDNN", "PYTHON", "TORCH")
 HEADER = struct.Struct("!I")
 PR_SET_PDEATHSIG = 1

@@ -30,7 +30,7 @@ def render_design_card(facts: DesignFacts) -> str:
         sections=[
             ("cost", "Cost", sections.cost_section(facts)),
             ("power", "What it can find", sections.power_section(facts)),
-            ("more", "What more would buy", sections.more_section(facts)),
+            ("more", "What more runs would add", sections.more_section(facts)),
             ("design", "The design", sections.design_section(facts)),
         ],
         power=percent(POWER),

@@ -173,7 +173,7 @@ def coded_table(caption: str, title: str, levels: Mapping[str, str], factors: Co
 
 
 def lost_runs(metrics: pd.DataFrame) -> Table | None:
-    """Return the runs that no metric counts, by name, or None."""
+    """Return the excluded runs (missing, diverged, collapsed) by name, or None."""
     lost = metrics.loc[metrics["status"] != "ok", ["run_id", "dataset", "seed", "status", "reason"]]
     columns = ["Run", "Data set", "Seed#", "Status", "Reason"]
     return None if lost.empty else table("Runs that no metric counts", columns, lost.to_numpy())

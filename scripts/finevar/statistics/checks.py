@@ -1,4 +1,4 @@
-"""Whether a fitted surface may be believed: lack of fit against pure error, residual diagnostics, influential runs."""
+"""Whether a fitted surface can be trusted: lack of fit against pure error, residual diagnostics, influential runs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Many contrasts at once, for new seeds and new sentences: p-values and intervals by the largest of the family.
 
 Each contrast's t counts by how rare it is under its own degrees of freedom. The largest is compared with that of draws
-in which nothing differs from zero: each draws the estimates' errors and the seeds' variance anew, the latter from as
+in which nothing differs from zero: each redraws the estimates' errors and the seeds' variance, the latter from as
 many seeds as the degrees of freedom say, in the shape that runs of equal noise would give it, at each contrast's size.
 
 Chosen by simulation: 5 seeds x 15 settings, 27 simple effects of a factor in four directions, in % (tests/calibration):

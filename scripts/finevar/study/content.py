@@ -1,4 +1,4 @@
-"""Local files known by what they hold: a SHA-256 each, remembered for as long as the file stays as it was.
+"""Local files identified by content: a SHA-256 each, cached until the file changes.
 
 Dates and places are no part of it, so that a file that is replaced by an older one is seen, and one that is only
 touched, moved or copied is not.

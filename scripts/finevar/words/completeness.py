@@ -1,4 +1,4 @@
-"""What runs that no metric counts do to the design: which settings they leave bare, which terms become less certain."""
+"""What excluded runs do to the design: which settings they leave empty, which terms become less certain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMED = 5  # settings that a sentence names
 
 
 def completeness_sentences(metrics: pd.DataFrame, factors: Codings, order: str) -> list[str]:
-    """Say what the runs that no metric counts do to the design; nothing where there are none.
+    """Say what excluded runs do to the design; nothing where there are none.
 
     order: the surface's terms, see `coding.terms`.
     """

@@ -1,4 +1,4 @@
-"""A checkpoint's tensors: read as they are, in float32, and held against what its config asks for."""
+"""A checkpoint's tensors: read in float32 and checked against what its config asks for."""
 
 from __future__ import annotations
 
