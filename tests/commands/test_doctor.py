@@ -238,7 +238,7 @@ def test_partitions_are_chosen():
     ("changes", "level", "words"),
     [
         ({"KillWait": "5 sec"}, "note", "--signal=USR1@60"),
-        ({"SelectTypeParameters": "CR_CORE"}, "note", "memory is not shared out"),
+        ({"SelectTypeParameters": "CR_CORE"}, "note", "cores, but not memory"),
         ({"AccountingStorageEnforce": "associations,limits"}, "problem", "names none of yours"),
         ({"max_jobs": 50}, "note", "`jobs` must be 50 at most"),
         ({"partitions": [replace(CPU, memory_mb=3000)]}, "note", "lower set-resources (not under 500 MB)"),

@@ -115,7 +115,7 @@ def check_packages() -> Finding:
     pins = re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
     other = [seen for name, wanted in pins if (seen := compare_version(name, wanted))]
     found = f"Python {platform.python_version()} with the {len(pins)} packages of requirements.lock"
-    found = f"not as requirements.lock has it: {', '.join(other)}" if other else found
+    found = f"differs from requirements.lock: {', '.join(other)}" if other else found
     return judge(not other, found, "`make env`, then use .venv", level="problem")
 
 
@@ -196,7 +196,7 @@ def check_status_command(site: Site, profile: dict[str, Any]) -> Finding:
     found = f"squeue {squeue} and lists ended jobs for MinJobAge = {age}, sacct {sacct}"
     if chosen:
         return Finding("ok", found, f"slurm-status-command: {chosen}")
-    return Finding("problem", found, "Snakemake would wait for ever: ask the site for MinJobAge=300 or for accounting")
+    return Finding("problem", found, "Snakemake would wait forever: ask the site for MinJobAge=300 or for accounting")
 
 
 def check_accounts(site: Site) -> Finding:
@@ -204,7 +204,7 @@ def check_accounts(site: Site) -> Finding:
     if site.accounts:
         return Finding("ok", f"your accounts: {', '.join(site.accounts)}", "slurm_account picks one")
     if site.needs_account:
-        return Finding("problem", "SLURM wants an account and names none of yours", "ask the site for one")
+        return Finding("problem", "SLURM requires an account, and you have none", "ask the site for one")
     return Finding("ok", "no account is needed")
 
 
@@ -215,7 +215,7 @@ def check_jobs(site: Site, profile: dict[str, Any]) -> Iterator[Finding]:
     """
     shared = site.config.get("SelectTypeParameters", "none")
     own = "MEMORY" in shared.upper()
-    found = "a job gets the memory that it asks for" if own else "jobs get cores, and memory is not shared out"
+    found = "a job gets the memory that it asks for" if own else "SLURM allocates cores, but not memory"
     remedy = (
         "together they can exhaust a node's memory: lower `jobs`, or ask for whole nodes (slurm_extra: "
         "\"'--exclusive'\")"
@@ -226,7 +226,7 @@ def check_jobs(site: Site, profile: dict[str, Any]) -> Iterator[Finding]:
     found = f"a job has {wait} s (KillWait) to end when asked to; that of a lost node {again} requeued by default"
     remedy = "slurm_extra: \"'--signal=USR1@60'\" under default-resources warns it a minute before its time limit"
     yield judge(wait >= GRACE_SECONDS, found, remedy)
-    found = f"the queue takes {site.config.get('MaxJobCount', '?')} jobs, {site.max_jobs or 'all'} of them yours"
+    found = f"the queue holds {site.config.get('MaxJobCount', '?')} jobs, of which {site.max_jobs or 'all'} may be yours"
     yield judge(not is_limited(site, profile), found, f"`jobs` must be {site.max_jobs} at most")
 
 
@@ -244,12 +244,12 @@ def check_partition(partition: Partition, site: Site, profile: dict[str, Any]) -
         f"{partition.cpus} cores, {partition.memory_mb} MB{cards}; {limit}, preemption {partition.preemption}"
     )
     if not site.may_use(partition):
-        return Finding("note", found, "it takes no jobs of your accounts" if partition.up else "it is not up")
+        return Finding("note", found, "it accepts no jobs from your accounts" if partition.up else "it is not up")
     if not partition.fits(**needs(profile)):
         size = "{memory_mb} MB and {minutes} min".format(**needs(profile))
         return Finding("note", found, f"training asks for {size}: lower set-resources (not under {FLOOR_MB} MB)")
     if partition.preemption == "CANCEL":
-        return Finding("note", found, "a job that is pushed out ends, and Snakemake waits for it for ever: use another")
+        return Finding("note", found, "a preempted job is cancelled, and Snakemake waits for it forever: use another")
     return Finding("ok", found)
 
 

@@ -247,7 +247,7 @@ def slurm_jobs() -> list[str]:
     answer = ask("squeue", "--me", "--noheader", "--format", "%i|%j|%Z", seconds=60)
     if not answer.ok:
         if answer.status != MISSING:
-            what = "Whether SLURM still runs jobs of an interrupted run is unknown: squeue does not answer."
+            what = "squeue does not answer: SLURM may still run jobs of an interrupted run."
             print(what, file=sys.stderr)
         return []
     rows = (line.split("|", 2) for line in answer.text.splitlines())

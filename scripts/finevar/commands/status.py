@@ -182,13 +182,13 @@ def state_lines(study: Study) -> list[str]:
     progress, rows = of_this_version(progress)
     outdated = seen - len(progress.done)
     lines = [f"Study {name}: {progress.line(seconds_left(study, progress, rows))}."]
-    lines += [f"  damaged, or made by another version of finevar, to be made again: {outdated}"] if outdated else []
+    lines += [f"  to be run again (damaged, or from another version of finevar): {outdated}"] if outdated else []
     diverged = [row["run_id"] for row in rows if row["status"] == DIVERGED]
-    lines += [f"  diverged, a result of its own: {', '.join(diverged)}"] if diverged else []
+    lines += [f"  diverged: {', '.join(diverged)}"] if diverged else []
     collapsed = collapsed_runs(name) & {row["run_id"] for row in rows}
     lines += [f"  collapsed, by the last report: {', '.join(sorted(collapsed))}"] if collapsed else []
     begun = len(progress.ended(BEGUN, NOT_BEGUN, DAMAGED))
-    lines += [f"  begun, not finished: {begun}"] if begun else []
+    lines += [f"  started, not finished: {begun}"] if begun else []
     lines += named_lines(progress.ended(INTERRUPTED), "")
     lines += named_lines(progress.failed, "failed: ")
     lines += [f"  failed: {log}: {ending.sentence}" for log, ending in failed_before(study).items()]

@@ -226,7 +226,7 @@ class LogHandler(LogHandlerBase):
         jobs = counted(self.planned.total(), "job")
         self.screen.say(f"{self.watch.sentence}; {jobs} to do." if self.watch else f"{jobs} to do.")
         if self.log:
-            self.screen.say(f"All that Snakemake and its jobs print: {self.log}", style="dim")
+            self.screen.say(f"Full output of Snakemake and its jobs: {self.log}", style="dim")
 
     def say_tenth(self) -> None:
         """Say how far the runs are where another tenth of them is done and no block shows it."""
