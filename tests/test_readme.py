@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +36,11 @@ def test_its_config_plans_every_combination_at_every_seed(printed):
 
 def test_its_config_reads_the_file_that_it_names(printed):
     spec = printed["datasets"]["tickets"]
-    train, evaluation, _ = prepare(spec, Path(printed["sources"]["mine"]["path"]), hub=False)
+    *_, facts = prepare(spec, Path(printed["sources"]["mine"]["path"]), hub=False)
     with (ROOT / "config/examples/tickets.csv").open(encoding="utf-8", newline="") as file:
-        queues = Counter(row["queue"] for row in csv.DictReader(file))
-    assert len(evaluation) == 120
-    assert len(train) <= queues.total() - 120
-    assert set(train["label"]) == set(evaluation["label"]) == set(range(len(queues)))
+        texts = {row["body"]: row["queue"] for row in csv.DictReader(file)}
+    assert (facts["eval"], facts["classes"]) == (120, sorted(set(texts.values())))
+    assert 0 < facts["train"] <= len(texts) - 120
 
 
 def test_it_names_every_target_of_the_makefile():

@@ -226,7 +226,9 @@ def check_jobs(site: Site, profile: dict[str, Any]) -> Iterator[Finding]:
     found = f"a job has {wait} s (KillWait) to end when asked to; that of a lost node {again} requeued by default"
     remedy = "slurm_extra: \"'--signal=USR1@60'\" under default-resources warns it a minute before its time limit"
     yield judge(wait >= GRACE_SECONDS, found, remedy)
-    found = f"the queue holds {site.config.get('MaxJobCount', '?')} jobs, of which {site.max_jobs or 'all'} may be yours"
+    found = (
+        f"the queue holds {site.config.get('MaxJobCount', '?')} jobs, of which {site.max_jobs or 'all'} may be yours"
+    )
     yield judge(not is_limited(site, profile), found, f"`jobs` must be {site.max_jobs} at most")
 
 

@@ -283,7 +283,7 @@ def split(examples: pd.DataFrame, eval_examples: int, spec: Mapping[str, Any]) -
         raise InputError(
             f"config: eval_examples of the data set {cut(spec.get('file') or spec['train_split'])}",
             found=f"{eval_examples} of {len(examples)} examples",
-            allowed="fewer than there are, so that some remain for training",
+            allowed="fewer than there are, so that some are left to train on",
             remedy="Lower eval_examples.",
         )
     share = eval_examples / len(examples)

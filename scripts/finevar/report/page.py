@@ -320,7 +320,7 @@ def surfaces(tables: Tables, figures: Mapping[str, Any], facts: Facts) -> list[d
 
 
 def points(tables: Tables, facts: Facts) -> dict[str, Any]:
-    """Return the observed best and worst settings, all settings, and all runs."""
+    """Return the observed best and worst points, all points, and all runs."""
     labels, metrics = names(tables, facts), tables["metrics"]
     everything = report_tables.point_means(metrics, list(labels), list(facts["factors"]))
     several = metrics["dataset"].nunique() > 1
