@@ -42,10 +42,16 @@ def test_the_default_study_is_planned_without_torch(fresh):
     assert (counts["train_baseline"], counts["aggregate_metrics"], counts["render_report"]) == (1, 1, 1)
 
 
-def test_the_readme_draws_the_rules_that_there_are(fresh):
+def graph_of(page: Path) -> str:
+    """Return the graph that a page draws."""
+    return page.read_text(encoding="utf-8").split("```mermaid")[1].split("```")[0]
+
+
+def test_the_readme_and_the_manual_draw_the_rules_that_there_are(fresh):
     rules = rules_of(fresh)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    trained, found = (set(re.findall(r"[a-z]+_[a-z_]+", part.split("```")[0])) for part in text.split("```mermaid")[1:])
+    trained, found = (
+        set(re.findall(r"[a-z]+_[a-z_]+", graph_of(ROOT / page))) for page in ("README.md", "config/README.md")
+    )
     assert rules == trained
     config = yaml.safe_load((ROOT / "config" / "studies" / "found_models.yaml").read_text(encoding="utf-8"))
     write_config(fresh, config | {"cards": {"hub": ["owner/model"]}})
