@@ -1,4 +1,4 @@
-"""Vega in one process for all figures of a study: starting it takes as long as drawing six of them.
+"""Vega, which draws figures, in one process for all of a study's: to start it takes as long as to draw six of them.
 
 A fork of the analyses' warm process has it, from that process's first job on, so that it has started by the time that
 there is something to draw. The warm process itself must not: Vega's threads do not survive a fork.
@@ -22,7 +22,7 @@ SOCKET = "vega"  # in the warm process's private folder
 
 
 def draw_svg(spec: Mapping[str, Any]) -> str:
-    """Return what Vega draws of a Vega-Lite specification: in the process that has it or, if there is none, here."""
+    """Return what Vega draws of a Vega-Lite specification: in the process that has it or, where there is none, here."""
     text = json.dumps(spec)
     folder = private_folder("analysis") if usable() else None
     if folder is not None:
@@ -33,7 +33,7 @@ def draw_svg(spec: Mapping[str, Any]) -> str:
 
 
 def serve(folder: Path) -> None:
-    """Start Vega and serve requests, one figure after the other; never return.
+    """Start Vega and draw for whoever asks, one figure after the other; return never.
 
     Who asks for a figure that Vega cannot draw gets no answer, and learns why when it draws the figure itself.
     """

@@ -217,7 +217,7 @@ def point_means(metrics: pd.DataFrame, responses: Sequence[str], factors: Sequen
 def extreme_points(
     points: pd.DataFrame, ranked: Labels, *, labels: Labels, factors: Sequence[str], several: bool
 ) -> list[Table]:
-    """Return for each data set the best and the worst setting by each ranked response; labels: all that are shown."""
+    """Return for each data set the best and the worst point by each ranked response; labels: all that are shown."""
     found = []
     for dataset, rows in points.groupby("dataset", sort=False):
         roles: dict[Any, list[str]] = {}
