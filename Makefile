@@ -37,7 +37,7 @@ study: $(STAMP) ## run the study of CONFIG, or what is left of it; print the ans
 	@$(LAUNCH) $(OPTIONS) $(ARGS)
 
 confirm: $(STAMP) ## train the recommended setting, its rivals and the baseline's own with new seeds; the report leads with it
-	@$(LAUNCH) $(OPTIONS) $(ARGS)
+	@$(LAUNCH) $(OPTIONS) $(ARGS) -- all
 	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.confirm --configfile "$$CONFIG"
 	@$(LAUNCH) $(OPTIONS) $(ARGS)
 
