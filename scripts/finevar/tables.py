@@ -136,6 +136,15 @@ TABLES = {
         response=str, factor=str, level=float,
         point_ids=str,  # of settings, with spaces between
         seeds=int, sentences=int, runs=int, seconds=float),
+    "confirmation": table("analyse_confirmation", "confirmation", on_page=False,  # only where `make confirm` was called
+        point_id=str, role=str,  # recommended, rival or baseline
+        response=str, part=str, sentences=int,  # eval or held_back
+        fresh_seeds=str, runs=int, failed=int,  # that finished, and that diverged or collapsed
+        mean=float, **INTERVAL, **WHOM,
+        selected=float,  # the mean of the study's own runs, by which the setting was chosen
+        shrinkage=float,  # mean less selected
+        difference=float, difference_low=float, difference_high=float,  # of the recommended setting from this one
+        chosen_from=str),  # study.confirmation.chosen_from
     "against_baseline": analysed("baselines",
         response=str, baseline=str, point_id=str, population=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, reason=str),
     "matched": analysed("baselines",
