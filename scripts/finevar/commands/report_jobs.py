@@ -24,15 +24,19 @@ from finevar.tables import TABLES, are_found, page_tables
 
 
 def render_report(job: Job) -> None:
-    """Write the report, then the figures as images, which it does not wait for.
+    """Write the report and, while one core puts its page together, the figures as images on another.
 
     And remove the figures and tables of an earlier config of the study.
     """
     tables, figures, facts = read_study(job, interim=job.wildcards.study.endswith("/interim"))
     facts["folder"] = Path(job.output.html).parent
     program = Path(job.input.program).read_text(encoding="utf-8")
-    write_bytes(render_page(tables, figures, facts, program, processes=job.threads).encode(), job.output.html)
-    in_forks([partial(write_image, figures[Path(path).stem], path) for path in job.output.images], job.threads)
+
+    def write_page() -> None:
+        write_bytes(render_page(tables, figures, facts, program, processes=job.threads).encode(), job.output.html)
+
+    images = [partial(write_image, figures[Path(path).stem], path) for path in job.output.images]
+    in_forks([write_page, *images], job.threads)
     drawn = [Path(path).stem for path in job.input.figures]
     read = [Path(path).stem for path in job.input if Path(path).parent.name == "analysis"]
     if removed := remove_leftovers(facts["folder"], figures=drawn, tables=read):
