@@ -27,8 +27,10 @@ def tables():
 def texts(chart, folder):
     """Save a chart and return the texts of its SVG, after checking all three files."""
     paths = {kind: folder / f"figure.{kind}" for kind in ("svg", "png", "json")}
-    drawing.write_drawing(drawing.draw(chart), **paths)
-    assert paths["png"].read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    drawn = drawing.draw(chart)
+    drawing.write_image(drawn, paths.pop("png"))
+    drawing.write_drawing(drawn, **paths)
+    assert (folder / "figure.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert json.loads(paths["json"].read_text())["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
     root = ET.parse(paths["svg"]).getroot()
     return [node.text for node in root.iter("{http://www.w3.org/2000/svg}text") if node.text]

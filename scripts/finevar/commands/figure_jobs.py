@@ -1,4 +1,4 @@
-"""The work of the rules that draw: from tables to figures as SVG, PNG and Vega-Lite specification."""
+"""The work of the rules that draw: from tables to figures as SVG and Vega-Lite specification."""
 
 from __future__ import annotations
 
