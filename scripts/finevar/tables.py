@@ -136,6 +136,12 @@ TABLES = {
         response=str, factor=str, level=float,
         point_ids=str,  # of settings, with spaces between
         seeds=int, sentences=int, runs=int, seconds=float),
+    "gain_shares": analysed("gains",
+        response=str, point_id=str,  # the recommended setting, against the baseline's own settings on the surface
+        factor=str,  # "" is all together, of which the others are Shapley shares
+        from_level=float, to_level=float, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, **WHOM,
+        measured=float, missed=bool,  # of all together: the means' difference, and whether the surface misses means
+        reason=str),
     "against_baseline": analysed("baselines",
         response=str, baseline=str, point_id=str, population=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, reason=str),
     "matched": analysed("baselines",
