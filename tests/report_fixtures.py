@@ -14,6 +14,7 @@ from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Plan, fit_study, stopped_fit
 from finevar.analyses.gain import gain_rows
 from finevar.analyses.predictions import TABLES_OF_PREDICTIONS
+from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
@@ -103,6 +104,7 @@ def explore(
     for part in (check_study, explore_study, compare_study, tradeoff_rows, failure_rows, tuning_rows):
         rows |= part(found)
     rows |= recommend(found, rows["against_baseline"], rows["checks"], rarest=None)
+    rows |= pair_tables(found, rows["recommendation"])
     rows["gain_shares"] = gain_rows(found, rows["recommendation"])
     return tables | as_read(rows | variability_rows(found, {}))
 

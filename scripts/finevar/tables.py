@@ -142,6 +142,12 @@ TABLES = {
         from_level=float, to_level=float, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, **WHOM,
         measured=float, missed=bool,  # of all together: the means' difference, and whether the surface misses means
         reason=str),
+    "setting_pairs": analysed("setting_pairs",
+        response=str, point_id=str, other=str,  # which is subtracted
+        **ESTIMATE, **INTERVAL, **SIMULTANEOUS, **WHOM),
+    "pair_sentences": analysed("setting_pairs",
+        point_id=str, other=str, sentences=int,  # of all data sets
+        gained=int, lost=int),  # right in most runs of the one and wrong in most of the other, and the reverse
     "against_baseline": analysed("baselines",
         response=str, baseline=str, point_id=str, population=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, reason=str),
     "matched": analysed("baselines",

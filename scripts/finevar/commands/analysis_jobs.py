@@ -17,6 +17,7 @@ from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Outcomes, Plan, fit_study, no_outcomes
 from finevar.analyses.gain import gain_rows
 from finevar.analyses.predictions import compare_predictions
+from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
@@ -149,6 +150,7 @@ def analyse_study(job: Job) -> None:
     if are_found(study.metrics):
         tables |= compare_studies(job, tables["claims"])
     tables |= recommend(study, tables["against_baseline"], tables["checks"], rarest_class(job.input.baselines))
+    tables |= pair_tables(study, tables["recommendation"])
     tables["gain_shares"] = gain_rows(study, tables["recommendation"])
     write_tables(tables, job.output)
     if not are_found(study.metrics):
