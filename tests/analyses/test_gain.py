@@ -12,7 +12,7 @@ from scipy import stats
 from test_failed_settings import at, fitted
 from test_regression import CODINGS, study
 
-from finevar.analyses.gain import gain_rows
+from finevar.analyses.gain import gain_tables
 from finevar.statistics.gain import shapley_weights
 from finevar.study.coding import terms
 
@@ -58,7 +58,7 @@ def test_shares_add_up_and_have_the_t_intervals_of_their_seeds():
     runs = study(seeds=5)
     found = fitted(runs, "loss")
     end = {"learning_rate": 4e-4, "batch_size": 8, "epochs": 3}
-    rows = pd.DataFrame(gain_rows(found, point_at(runs, **end))).set_index("factor")
+    rows = pd.DataFrame(gain_tables(found, point_at(runs, **end))["gain_shares"]).set_index("factor")
     start = found.plan.baseline
     (surface,) = found.surfaces
     coded = [{name: float(CODINGS[name].coded(levels[name])) for name in CODINGS} for levels in (start, end)]
@@ -86,16 +86,16 @@ def test_shares_add_up_and_have_the_t_intervals_of_their_seeds():
 def test_the_baselines_own_settings_gain_nothing():
     runs = study(seeds=4)
     found = fitted(runs, "loss")
-    rows = pd.DataFrame(gain_rows(found, point_at(runs, **found.plan.baseline)))
+    rows = pd.DataFrame(gain_tables(found, point_at(runs, **found.plan.baseline))["gain_shares"])
     assert (rows[["estimate", "std_error", "ci_low", "ci_high"]] == 0).all(axis=None)
 
 
 def test_without_a_recommendation_or_a_surface_at_the_baseline_there_are_no_shares():
     runs = study(seeds=4)
     found = fitted(runs, "loss")
-    assert gain_rows(found, []) == []
+    assert gain_tables(found, []) == {"gain_shares": []}
     far = dataclasses.replace(found, plan=dataclasses.replace(found.plan, baseline=found.plan.baseline | {"epochs": 9}))
-    (row,) = gain_rows(far, point_at(runs, epochs=3))
+    (row,) = gain_tables(far, point_at(runs, epochs=3))["gain_shares"]
     assert row["factor"] == ""
     assert "epochs = 9" in row["reason"]
     assert "estimate" not in row

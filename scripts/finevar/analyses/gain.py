@@ -22,16 +22,16 @@ BEYOND = "the baseline's own settings lie outside the levels tried ({}), where t
 FAILED_THERE = "all runs failed at the setting next to the baseline's own"
 
 
-def gain_rows(study: FittedStudy, recommendation: Rows) -> Rows:
-    """Return the rows of the table gain_shares; none where nothing is recommended, as of found models.
+def gain_tables(study: FittedStudy, recommendation: Rows) -> dict[str, Rows]:
+    """Return rows of the table gain_shares; none where nothing is recommended, as of found models.
 
     recommendation: the rows of that table.
     """
     point = next((row["point_id"] for row in recommendation if row["role"] == "recommended"), None)
     if point is None:
-        return []
+        return {"gain_shares": []}
     end = levels_of(point, study.metrics, study.plan.codings)
-    return study.rows(partial(surface_rows, study.plan.baseline, end, point))
+    return {"gain_shares": study.rows(partial(surface_rows, study.plan.baseline, end, point))}
 
 
 def surface_rows(start: Mapping[str, float], end: Mapping[str, float], point: str, surface: Surface) -> Rows:

@@ -15,7 +15,7 @@ from finevar.analyses.claims import judge_claims
 from finevar.analyses.errors import SHOWN, Corpus
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Outcomes, Plan, fit_study, no_outcomes
-from finevar.analyses.gain import gain_rows
+from finevar.analyses.gain import gain_tables
 from finevar.analyses.predictions import compare_predictions
 from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
@@ -150,8 +150,8 @@ def analyse_study(job: Job) -> None:
     if are_found(study.metrics):
         tables |= compare_studies(job, tables["claims"])
     tables |= recommend(study, tables["against_baseline"], tables["checks"], rarest_class(job.input.baselines))
-    tables |= pair_tables(study, tables["recommendation"])
-    tables["gain_shares"] = gain_rows(study, tables["recommendation"])
+    later = [partial(each, study, tables["recommendation"]) for each in (pair_tables, gain_tables)]
+    tables |= {name: rows for found in in_forks(later, job.threads) for name, rows in found.items()}
     write_tables(tables, job.output)
     if not are_found(study.metrics):
         read = {name: as_table(name, tables[name]).to_pandas() for name in ADVICE}

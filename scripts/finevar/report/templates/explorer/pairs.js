@@ -3,8 +3,10 @@
   const pairs = study.pairs, PAIR = ["first", "second"];
 
   function buildPairs() {
-    byId("pairs").hidden = !pairs;
-    if (!pairs) return;
+    if (!pairs) {
+      byId("pairs")?.remove();
+      return;
+    }
     state.pair = [0, 1];
     PAIR.forEach((key, place) => {
       const select = byId(`pair-${key}`);
@@ -30,7 +32,7 @@
       const [value, low, high, least, most] = pairRow(metric.rows, turned) ?? Array(5).fill(null);
       const span = (from, to) => (from === null ? "\u2013" : `${signed(from)} to ${signed(to)}`);
       return make("tr", {}, make("th", { scope: "row" }, metric.label), cell(value === null ? "\u2013" : signed(value)),
-        cell(span(low, high)), cell(span(least, most)), make("td", {}, verdictOf(metric, least, most)));
+        make("td", {}, verdictOf(metric, least, most)), cell(span(low, high)), cell(span(least, most)));
     }));
     const moved = same ? null : pairRow(pairs.moved, ([gained, lost]) => [lost, gained]);
     byId("pair-sentences").textContent = same ? "Choose two different settings." : moved
