@@ -54,10 +54,14 @@ def shaped(slopes: dict[str, tuple[float, ...]], noise: float = 1e-6) -> pd.Data
     return metrics
 
 
+def recommending(tables):
+    """Return the table of a study that recommends its first setting."""
+    return {"recommendation": tables["metrics"][["point_id"]].head(1).assign(role="recommended")}
+
+
 def drawn(tables):
     """Return the figure of a study that recommends its first setting."""
-    recommended = tables["metrics"][["point_id"]].head(1).assign(role="recommended")
-    return tradeoffs_chart.tradeoffs_chart(tables | {"recommendation": recommended}, codings_of(FACTORS))
+    return tradeoffs_chart.tradeoffs_chart(tables | recommending(tables), codings_of(FACTORS))
 
 
 def test_runs_that_all_take_the_same_time_are_drawn_within_the_figure(tables):
@@ -414,7 +418,7 @@ def test_tables_fit_their_schemas_and_every_gated_study_is_empty(tables):
 
 
 def test_section_tells_front_conflicts_prices_and_compromise(tables):
-    told = tradeoffs_section.section(tables, LABELS, list(FACTORS), 0.95)
+    told = tradeoffs_section.section(tables | recommending(tables), LABELS, list(FACTORS), 0.95)
     assert numbers(told["finding"])[:2] == [27, tables["pareto_points"]["efficient"].sum()]
     assert [group["figures"] for group in told["groups"]] == [["tradeoffs"], [], [], []]
     assert all(group["sentences"] and group["tables"] for group in told["groups"])
@@ -440,7 +444,7 @@ def test_section_says_why_there_is_nothing(responses):
 def test_section_and_figure_of_one_seed():
     metrics = simulate(seeds=(0,))["metrics"]
     found = {"metrics": metrics} | as_read(tradeoffs.tradeoff_rows(of(metrics, plan_of(FACTORS, list(CENTRE)))))
-    told = tradeoffs_section.section(found, LABELS, list(FACTORS), 0.95)
+    told = tradeoffs_section.section(found | recommending(found), LABELS, list(FACTORS), 0.95)
     (reason,) = set(found["pareto_points"]["reason"].dropna())
     assert reason in told["groups"][0]["sentences"][1]["text"]
     chart = drawn(found)

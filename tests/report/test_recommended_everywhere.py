@@ -12,14 +12,14 @@ from finevar.columns import STUDY_METRICS
 from finevar.commands.export import choose_run
 from finevar.commands.status import advised_lines
 from finevar.parquet import write_rows
-from finevar.report import paper
+from finevar.report import paper, paper_text
 from finevar.report.explorer import explorer_data
 from finevar.report.page import fitted_names
 from finevar.report.sections.tradeoffs import section as tradeoffs
 from finevar.report.summary import summary
 from finevar.results.study_tables import write_tables
 from finevar.tables import ADVICE, as_rows
-from finevar.words.formatting import settings_list
+from finevar.words.formatting import settings_list, settings_text
 from finevar.words.recommendation import Advice, headline
 from report_fixtures import FACTORS, explore, facts, simulate
 
@@ -56,7 +56,7 @@ def test_the_trade_offs_mark_it(tables):
 
 
 def test_the_paper_kit_names_it(tables, levels):
-    assert settings_list(levels) in " ".join(paper.methods(tables, facts()))
+    assert settings_text(levels) in " ".join(paper_text.results(tables, facts()))
     ranked = dict(paper.paper_tables(tables, facts()))["settings"]
     assert [row[-1]["text"] for row in ranked["rows"]].count("recommended") == 1
     assert ranked["rows"][0][-1]["text"] == "recommended"

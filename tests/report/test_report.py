@@ -182,8 +182,8 @@ def test_the_program_is_held_once(complete):
     html, page = complete
     assert html.count("window.vegaEmbed=") == 1
     names = ["effects", "coefficients", "main_effects", "interplay", "learning_curves"]
-    names += [*(f"surface_{response}" for response in CENTRE), "variability"]
-    names += ["tradeoffs", "tuning_curves", "calibration", "importance", "gain"]
+    names += [*(f"surface_{response}" for response in CENTRE), "variability", "importance"]
+    names += ["tradeoffs", "tuning_curves", "calibration", "gain"]
     assert sorted(chart.attributes["id"] for chart in page.all("div", "chart")) == sorted(
         f"chart-{name}" for name in names
     )
