@@ -317,4 +317,4 @@ def test_the_gain_names_only_factors_whose_share_is_shown_to_improve_the_metric(
 
 
 def test_without_a_recommendation_the_gain_is_a_sentence(tmp_path):
-    assert len(texts(gain_chart(shares("loss", -0.2).iloc[:0]), tmp_path)) == 1
+    assert len(texts(gain_chart(shares("loss", -0.2, epochs=(-0.2, -0.3, -0.1)).iloc[:0]), tmp_path)) == 1

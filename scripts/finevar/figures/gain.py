@@ -17,11 +17,13 @@ TWO_LINES = "split(datum.value, '|')"
 
 
 def gain_chart(gain_shares: pd.DataFrame) -> Picture:
-    """Draw each factor's share of the predicted gain as a bar with its intervals, a panel a metric."""
+    """Draw the share of the predicted gain of each factor that changes as a bar with intervals, a panel a metric."""
     rows = gain_shares.dropna(subset="estimate")
-    if rows.empty:
+    moved = rows["from_level"] != rows["to_level"]
+    rows = rows[(rows["factor"] == "") | moved]
+    if not (rows["factor"] != "").any():
         return note_chart(
-            "No gain to divide: nothing is recommended, or nothing is predicted at the baseline's settings."
+            "No gain to divide: nothing new is recommended, or nothing is predicted at the baseline's settings."
         )
     return by_response(rows, gain_panel)
 

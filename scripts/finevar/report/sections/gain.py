@@ -13,6 +13,7 @@ from finevar.words.numbers import NOTHING, is_missing, level, number, percent, s
 TITLE = "What brings the gain"
 PLACE = 25
 NOTHING_TO_DIVIDE = "Nothing is recommended, so that there is no gain to divide."
+NOTHING_NEW = "The recommended setting is the baseline's own, so that there is no gain to divide."
 HOW = (
     "A hyperparameter's share is the average, over all orders of changing one at a time, of what its own change adds "
     "on the fitted surface (Shapley); shares add up to the whole. Interactions are divided between those that interact."
@@ -29,6 +30,10 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     if not known:
         reasons = dict.fromkeys(str(row["reason"]) for row in whole.values())
         return {"finding": f"The gain is not divided: {'; '.join(reasons)}.", "groups": []}
+    moved = (shares["factor"] == "") | (shares["from_level"] != shares["to_level"])
+    rows = shares[moved & shares["response"].isin(list(known))].to_dict("records")
+    if len(rows) == len(known):
+        return {"finding": NOTHING_NEW, "groups": []}
     gains = [f"{labels[name]} {number(row['estimate'], 3, sign=True)} ({span(row)})" for name, row in known.items()]
     finding = (
         f"From the baseline's own settings to the recommended one the fitted surfaces predict: {', '.join(gains)}; in "
@@ -36,7 +41,7 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     )
     missed = [labels[name] for name, row in known.items() if row["missed"]]
     words = [HOW, missed_sentence(missed), measured_sentence(known, labels)]
-    table = shares_table(shares[shares["response"].isin(list(known))].to_dict("records"), labels, confidence)
+    table = shares_table(rows, labels, confidence)
     return {"finding": finding, "groups": [group("", words, figures=["gain"], folded=[table])]}
 
 
@@ -56,7 +61,7 @@ def measured_sentence(known: dict[str, Row], labels: Labels) -> str:
 
 
 def shares_table(rows: Sequence[Row], labels: Labels, confidence: float) -> Table:
-    """Return a row a metric and factor, the whole gain first."""
+    """Return a row a metric and factor that changes, the whole gain first."""
     shown = [
         *metric_column(labels),
         ("Hyperparameter", lambda row: sentence_case(factor_label(row["factor"])) if row["factor"] else "All together"),
