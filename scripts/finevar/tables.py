@@ -148,6 +148,15 @@ TABLES = {
     "pair_sentences": analysed("setting_pairs",
         point_id=str, other=str, sentences=int,  # of all data sets
         gained=int, lost=int),  # right in most runs of the one and wrong in most of the other, and the reverse
+    "confirmation": table("analyse_confirmation", "confirmation", on_page=False,  # only where `make confirm` was called
+        point_id=str, role=str,  # recommended, rival or baseline
+        response=str, part=str, sentences=int,  # eval or held_back
+        fresh_seeds=str, runs=int, failed=int,  # that finished, and that diverged or collapsed
+        mean=float, **INTERVAL, **WHOM,
+        selected=float,  # the mean of the study's own runs, by which the setting was chosen
+        shrinkage=float,  # mean less selected
+        difference=float, difference_low=float, difference_high=float,  # of the recommended setting from this one
+        chosen_from=str),  # study.confirmation.chosen_from
     "against_baseline": analysed("baselines",
         response=str, baseline=str, point_id=str, population=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, reason=str),
     "matched": analysed("baselines",

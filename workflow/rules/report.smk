@@ -52,6 +52,7 @@ rule render_report:
         figures=list(get_figures("json").values()),
         drawings=list(get_figures("svg").values()),
         program=paths.PROGRAM,
+        confirmation=get_confirmation,
     output:
         html=report(
             "results/{study}/report.html",
@@ -67,6 +68,7 @@ rule render_report:
         config=RESULTS_CONFIG,
         factors=ANALYSED["factors"],
         datasets=list(STUDY.dataset_ids),
+        stale_confirmation=get_stale_confirmation,
         engine=ENGINES["report"],
     threads: 4
     conda:

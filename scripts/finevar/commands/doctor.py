@@ -33,7 +33,9 @@ from finevar.jobs.log import check_writable
 PROFILE = ROOT / "workflow" / "profiles" / "slurm" / "config.v9+.yaml"
 DISK_GB, GRACE_SECONDS = 5, 15  # what a study wants, and what a run wants to save its state
 # With both rules of a group, as all of a group must name one partition.
-GPU_RULES = ("train_baseline", "evaluate_baseline", "finetune_run", "evaluate_run", "time_pilot", "export_model")
+GPU_RULES = (
+    "train_baseline", "evaluate_baseline", "finetune_run", "evaluate_run", "confirm_run", "time_pilot", "export_model",
+)  # fmt: skip
 FLOOR_MB = 500  # of a SLURM job, as the two Snakemakes around its script take 300
 IMPORT_SECONDS, QUEUE_SECONDS, SIGHT_SECONDS = 120, 60, 60  # for torch, for a free node, for a file to be seen
 SHARED = "this folder and its .venv must be on a file system that the compute nodes share"

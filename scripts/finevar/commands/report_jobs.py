@@ -69,6 +69,8 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
     inputs, params = job.input, job.params
     metrics = read_metrics(inputs.metrics)
     tables = {name: read_analysis(inputs[name]) for name in page_tables(found=are_found(metrics))}
+    if confirmed := inputs.named.get("confirmation") or vars(params).get("stale_confirmation"):
+        tables["confirmation"] = read_analysis(confirmed)
     tables |= {"metrics": metrics, "baselines": pd.DataFrame(read_run_metrics(list(inputs.baselines)))}
     figures = zip(inputs.figures, inputs.drawings, strict=True)
     facts = {

@@ -29,9 +29,10 @@ from finevar.metrics import towards
 from finevar.reasons import COLLAPSED, DIVERGED, MISSING
 from finevar.results.run_metrics import is_trained_and_evaluated_alike, read_run_metrics
 from finevar.study.config import read_config
+from finevar.study.confirmation import evaluation_folder, planned_runs
 from finevar.study.design import Run, Study, plan_study
 from finevar.study.found_config import is_found
-from finevar.study.paths import LOGS, interim, report_file, run_folder, table_file, there
+from finevar.study.paths import LOGS, confirmation_file, interim, report_file, run_folder, table_file, there
 from finevar.tables import ADVICE
 from finevar.words.formatting import counted, response_label, response_labels, settings_text
 from finevar.words.numbers import number
@@ -194,7 +195,7 @@ def state_lines(study: Study) -> list[str]:
     lines += [f"  failed: {log}: {ending.sentence}" for log, ending in failed_before(study).items()]
     advised = advised_lines(study)
     lines += advised or best_lines(study, [row for row in rows if row["run_id"] not in collapsed])
-    return [*lines, *report_lines(name, len(progress.done), progress.planned)]
+    return [*lines, *report_lines(name, len(progress.done), progress.planned), *confirmation_lines(study)]
 
 
 def named_lines(runs: dict[str, str], before: str) -> list[str]:
@@ -221,6 +222,18 @@ def report_lines(study: str, done: int, planned: int) -> list[str]:
         of_what = "" if covered is None else f" of {covered} of {planned} runs; now {done} are done"
         lines.append(f"Interim report: {under_way}{of_what}")
     return lines or ["No report yet; `make interim` makes one of the runs so far."]
+
+
+def confirmation_lines(study: Study) -> list[str]:
+    """Return how far the confirmation is that was asked for, and where it is; nothing where none was."""
+    name = study.config["study"]
+    if not confirmation_file(name).exists():
+        return []
+    if not (runs := planned_runs(study)):
+        return ["Confirmation: stale, as the study's runs have changed; `make confirm` makes a new one."]
+    done = sum((evaluation_folder(study.config, run) / "metrics.parquet").exists() for run in runs.values())
+    table = table_file(name, "confirmation").with_suffix(".csv")
+    return [f"Confirmation: {done} of {counted(len(runs), 'run')} done{f'; {table}' if table.exists() else ''}"]
 
 
 def runs_of(metrics: Path) -> int | None:

@@ -82,7 +82,7 @@ def evaluate_files(**arguments: Any) -> Row:
     write_rows([row], job.metrics, METRICS)
     keep_finished(job.folder, "evaluation", outputs, identity)
     if not job.weights_kept:
-        drop_weights(job.folder)
+        drop_weights(Path(job.model).parent)
     return row
 
 

@@ -25,6 +25,7 @@ from finevar.report import tables as report_tables
 from finevar.report.explorer import explorer_data
 from finevar.report.parts import Labels, Row, Tables, errors_of
 from finevar.report.sections import claims as claims_section
+from finevar.report.sections import confirmation as confirmation_section
 from finevar.report.sections import failures as failures_section
 from finevar.report.sections import found as found_section
 from finevar.report.sections import paired as paired_section
@@ -66,6 +67,7 @@ for template in ("report.html", "macros.html", "explorer.html"):  # compiled by 
     ENVIRONMENT.get_template(template)
 # What stands within the template's sections, by the name that it has for them.
 PARTS = {
+    "confirmation": confirmation_section.section,
     "failures": failures_section.section,
     "paired": paired_section.section,
     "claims": claims_section.section,

@@ -60,6 +60,7 @@ FACT_WORDS = {
     "dropped_in_eval": "dropped from training: also in the evaluation part",
     "train": "training examples",
     "eval": "evaluation examples",
+    "held_back": "examples held back for confirmation",
     "classes": "classes",
     "train_share": "share of each class in training",
     "data_sha256": "SHA-256 of texts and labels",
