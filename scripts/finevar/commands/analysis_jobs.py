@@ -16,7 +16,9 @@ from finevar.analyses.confirmation import confirmation_rows
 from finevar.analyses.errors import SHOWN, Corpus
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Outcomes, Plan, fit_study, no_outcomes
+from finevar.analyses.gain import gain_tables
 from finevar.analyses.predictions import compare_predictions
+from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
@@ -120,10 +122,12 @@ def claims(study: FittedStudy) -> dict[str, Rows]:
 
 
 def weigh_settings(study: FittedStudy, rarest: float | None, confirm_seeds: int | None) -> dict[str, Rows]:
-    """Check, explore and compare, and recommend a setting: in one process, as these share fits and draws."""
+    """Check, explore, compare and recommend, and what rests on that: in one process, as these share fits and draws."""
     tables = check_study(study) | explore_study(study) | compare_study(study)
     found = tables["against_baseline"], tables["checks"]
-    return tables | recommend(study, *found, rarest, confirm_seeds=confirm_seeds)
+    tables |= recommend(study, *found, rarest, confirm_seeds=confirm_seeds)
+    advised = tables["recommendation"]
+    return tables | pair_tables(study, advised) | gain_tables(study, advised)
 
 
 ANALYSES = (tradeoff_rows, claims, variability, tuning_rows, failure_rows)  # longest first
