@@ -23,5 +23,5 @@ ENGINES = {
     "aggregation": "5",
     "regression": "7",
     "report": "9",
-    "design_card": "3",
+    "design_card": "4",
 }

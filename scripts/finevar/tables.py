@@ -136,6 +136,18 @@ TABLES = {
         response=str, factor=str, level=float,
         point_ids=str,  # of settings, with spaces between
         seeds=int, sentences=int, runs=int, seconds=float),
+    "gain_shares": analysed("gains",
+        response=str, point_id=str,  # the recommended setting, against the baseline's own settings on the surface
+        factor=str,  # "" is all together, of which the others are Shapley shares
+        from_level=float, to_level=float, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, **WHOM,
+        measured=float, missed=bool,  # of all together: the means' difference, and whether the surface misses means
+        reason=str),
+    "setting_pairs": analysed("setting_pairs",
+        response=str, point_id=str, other=str,  # which is subtracted
+        **ESTIMATE, **INTERVAL, **SIMULTANEOUS, **WHOM),
+    "pair_sentences": analysed("setting_pairs",
+        point_id=str, other=str, sentences=int,  # of all data sets
+        gained=int, lost=int),  # right in most runs of the one and wrong in most of the other, and the reverse
     "confirmation": table("analyse_confirmation", "confirmation", on_page=False,  # only where `make confirm` was called
         point_id=str, role=str,  # recommended, rival or baseline
         response=str, part=str, sentences=int,  # eval or held_back

@@ -199,8 +199,9 @@ def test_figures_of_a_factor_and_a_metric_that_are_dropped_leave_the_disk_and_th
     write_config(copied, config)
     told = snakemake(copied, "--cores", "2")
     assert told.returncode == 0, told.stdout
-    kinds = ["effects", "coefficients", "importance", "main_effects", "learning_curves", "calibration", "variability"]
-    made = {f"{kind}.{suffix}" for kind in [*kinds, "tradeoffs", "tuning_curves"] for suffix in ("svg", "png", "json")}
+    kinds = ["effects", "coefficients", "importance", "gain", "main_effects", "learning_curves", "calibration"]
+    kinds += ["variability", "tradeoffs", "tuning_curves"]
+    made = {f"{kind}.{suffix}" for kind in kinds for suffix in ("svg", "png", "json")}
     assert {path.name for path in figures.iterdir()} == made | {"mine.png"}
     assert not joint.search(page.read_text(encoding="utf-8"))
     write_config(copied, STUDY)

@@ -26,7 +26,6 @@ rule draw_figures:
         **get_drawn_files(),
     output:
         svg=[captioned(path, "figure", kind_of(name)) for name, path in get_figures("svg").items()],
-        png=list(get_figures("png").values()),
         json=list(get_figures("json").values()),
     log:
         "results/logs/draw_figures/{study}.log",
@@ -60,6 +59,7 @@ rule render_report:
             category="Report",
             labels={"file": "the study's report"},
         ),
+        images=list(get_figures("png").values()),
     log:
         "results/logs/render_report/{study}.log",
     benchmark:

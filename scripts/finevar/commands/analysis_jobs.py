@@ -16,7 +16,9 @@ from finevar.analyses.confirmation import confirmation_rows
 from finevar.analyses.errors import SHOWN, Corpus
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Outcomes, Plan, fit_study, no_outcomes
+from finevar.analyses.gain import gain_tables
 from finevar.analyses.predictions import compare_predictions
+from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
@@ -119,8 +121,16 @@ def claims(study: FittedStudy) -> dict[str, Rows]:
     return {"claims": judge_claims(study)}
 
 
-# Longest first.
-ANALYSES = (check_study, explore_study, compare_study, tuning_rows, variability, tradeoff_rows, claims, failure_rows)
+def weigh_settings(study: FittedStudy, rarest: float | None, confirm_seeds: int | None) -> dict[str, Rows]:
+    """Check, explore, compare and recommend, and what rests on that: in one process, as these share fits and draws."""
+    tables = check_study(study) | explore_study(study) | compare_study(study)
+    found = tables["against_baseline"], tables["checks"]
+    tables |= recommend(study, *found, rarest, confirm_seeds=confirm_seeds)
+    advised = tables["recommendation"]
+    return tables | pair_tables(study, advised) | gain_tables(study, advised)
+
+
+ANALYSES = (tradeoff_rows, claims, variability, tuning_rows, failure_rows)  # longest first
 
 
 def read_corpora(job: Job) -> dict[str, Corpus]:
@@ -144,15 +154,14 @@ def analyse_study(job: Job) -> None:
     """Make every analysis table that the fits are not, several analyses at once."""
     study = replace(fitted_study(job), judged=as_rows(read_analysis(job.input.effects)))
     corpora, shown = read_corpora(job), most_shown(job.params.sentences)
-    calls = [partial(compare_predictions, study, job.input.baselines, corpora=corpora, shown=shown)]
+    calls = [partial(weigh_settings, study, rarest_class(job.input.baselines), job.params.confirm_seeds)]
+    calls += [partial(compare_predictions, study, job.input.baselines, corpora=corpora, shown=shown)]
     calls += [partial(analysis, study) for analysis in ANALYSES]
     if are_found(study.metrics):
         calls += [partial(compare_pooling, job)]
     tables = {name: rows for found in in_forks(calls, job.threads) for name, rows in found.items()}
     if are_found(study.metrics):
         tables |= compare_studies(job, tables["claims"])
-    found, rarest = (tables["against_baseline"], tables["checks"]), rarest_class(job.input.baselines)
-    tables |= recommend(study, *found, rarest, confirm_seeds=job.params.confirm_seeds)
     write_tables(tables, job.output)
     if not are_found(study.metrics):
         read = {name: as_table(name, tables[name]).to_pandas() for name in ADVICE}

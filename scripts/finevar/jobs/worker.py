@@ -57,6 +57,9 @@ START_SECONDS = 60.0  # that a job waits until the warm process can be reached
 GRACE_SECONDS = 20.0  # between asking a fork to end and killing it
 # Variables that libraries read on import: a process with other values needs a warm process of its own.
 EARLY = ("ATEN_", "CUBLAS", "CUDA", "DNNL", "GOMP", "KMP", "LD_", "MALLOC", "MKL", "OMP", "ONEDNN", "PYTHON", "TORCH")
+# What a fork frees stays its own: the kernel would clear memory that is given back and asked for again each time, which
+# takes as long as what large arrays are computed for.
+HEAP = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 HEADER = struct.Struct("!I")
 PR_SET_PDEATHSIG = 1
 
@@ -167,7 +170,7 @@ def variables(kind: str) -> dict[str, str]:
     """Return the environment of the warm process of a kind; analyses share one, as their forks keep to a core each."""
     if kind == "training":
         return dict(os.environ)
-    return {name: "1" if name.endswith("_NUM_THREADS") else value for name, value in os.environ.items()}
+    return {name: "1" if name.endswith("_NUM_THREADS") else value for name, value in os.environ.items()} | HEAP
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from finevar.figures.detectable import alternative, detectable_chart
+from finevar.figures.drawing import draw
 from finevar.metrics import SMALLEST_SHARE_OF_BASELINE, SmallestEffect
 from finevar.planning import power
 from finevar.planning.alternatives import Variant
@@ -119,6 +121,39 @@ def design_section(facts: DesignFacts) -> Section:
     }
 
 
+def headline(facts: DesignFacts) -> str:
+    """Say whether the first metric's smallest effect of interest will be found, and if not, what to add."""
+    response = next((name for name in facts.noise if facts.found(name)), None)
+    if response is None:
+        return power_sentences(facts)[0]
+    worst, smallest = worst_found(facts, response), facts.smallest_effects[response].value
+    found = (
+        f"Changes in {response_label(response)} of {significant(worst.change)} or more over a hyperparameter's range "
+        f"will be found with {percent(POWER)} power"
+    )
+    if smallest is None:
+        return f"{found}; the smallest effect of interest is not known yet."
+    of_interest = f"the smallest effect of interest, {significant(smallest)}"
+    if worst.change <= smallest:
+        return f"{found}: no more than {of_interest}, so that the design is large enough."
+    return f"{found}. For {of_interest}, {ways(worst)}."
+
+
+def power_figures(facts: DesignFacts) -> list[dict[str, str]]:
+    """Return for each metric of known noise a drawing of what is found, and the words that stand in its place."""
+    figures = []
+    for response in facts.noise:
+        if changes := {each.factor: each.change for each in facts.found(response)}:
+            known = (response, changes, facts.smallest_effects[response].value)
+            figures.append({"svg": draw(detectable_chart(*known)).svg, "alternative": alternative(*known)})
+    return figures
+
+
+def worst_found(facts: DesignFacts, response: str) -> Found:
+    """Return what is found of the factor that is hardest to find."""
+    return max(facts.found(response), key=lambda each: each.change)
+
+
 def power_sentences(facts: DesignFacts) -> Sentences:
     """Say what can be found in each response, or why nothing can."""
     if facts.gate:
@@ -128,10 +163,10 @@ def power_sentences(facts: DesignFacts) -> Sentences:
 
 def power_sentence(facts: DesignFacts, response: str) -> str:
     """Say what can be found in a response, whether that is enough, and what would be."""
-    label, found = response_label(response), facts.found(response)
-    if not found:
+    label = response_label(response)
+    if not facts.found(response):
         return f"{sentence_case(label)}: its noise is not known beforehand, so neither is what can be found in it."
-    worst = max(found, key=lambda each: each.change)
+    worst = worst_found(facts, response)
     return (
         f"{sentence_case(label)}: with {percent(POWER)} power the study finds a change of "
         f"{significant(worst.change)} over a factor's range; {enough(worst, facts.smallest_effects[response])}."

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -142,14 +143,24 @@ def draw_errors(sentences: Sequence[Sentences], draws: int, sources: int) -> tup
 
     And levels for the confidence distributions; [draws, sources] each.
     """
-    rng = np.random.default_rng(DRAWS_SEED)
+    drawn, levels = drawn_again(tuple(len(part.squares) for part in sentences), draws, sources)
     sampling, along = np.zeros((2, draws, sources))
-    for part in sentences:
-        count = len(part.squares)
-        weights = rng.multinomial(count, np.full(count, 1 / count), size=draws) / part.pairs
+    for part, times in zip(sentences, drawn, strict=True):
+        weights = times / part.pairs
         sampling += weights @ part.squares
         along += weights @ part.along
-    return sampling, along, spread_levels(rng, draws, sources)
+    return sampling, along, levels
+
+
+@lru_cache(maxsize=1)
+def drawn_again(counts: tuple[int, ...], draws: int, sources: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Draw so many sentences of each data set again; return how often each is drawn [draws, sentences], and levels.
+
+    A study's responses share them: all have the same sentences.
+    """
+    rng = np.random.default_rng(DRAWS_SEED)
+    drawn = [rng.multinomial(count, np.full(count, 1 / count), size=draws) for count in counts]
+    return drawn, spread_levels(rng, draws, sources)
 
 
 # Complete grids -------------------------------------------------------------------------------------------------------

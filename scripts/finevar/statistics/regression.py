@@ -138,7 +138,7 @@ class Surface:
         """Say whether an effect may be called negligible: found models, which have no seeds, or enough seeds."""
         return "owner" in self.runs or self.seeds >= FEW_SEEDS
 
-    @property
+    @cached_property
     def population(self) -> str | None:
         """Say whom intervals hold for; None of models that were found."""
         if "owner" in self.runs:
@@ -341,14 +341,14 @@ def within_bounds(surface: Surface, value: float, error: float, low: float, high
     On the logit scale the standard error is by the delta method; else the prediction and its interval are clipped.
     """
     least, most = bounds_of(surface.response)
-    scale, numbers = LINEAR, np.array([value, low, high])
+    scale, numbers = LINEAR, (value, low, high)
     if on_scale(surface) is not surface:
-        share = expit(numbers)
+        share = expit(np.array(numbers))
         scale, numbers = LOGIT, least + (most - least) * share
         error *= (most - least) * share[0] * (1 - share[0])
-    elif numbers.min() < least or numbers.max() > most:
+    elif low < least or high > most:
         scale, numbers = CLIPPED, np.clip(numbers, least, most)
-    value, low, high = numbers.tolist()
+    value, low, high = map(float, numbers)
     found = {"predicted": value, "std_error": error, "ci_low": low, "ci_high": high, "scale": scale}
     return found | {"population": surface.population}
 

@@ -132,6 +132,12 @@ FIGURES = {  # by kind: caption and text alternative; the numbers themselves sta
         "evenly between theirs. Lines are {confidence} intervals.",
         "Bars with intervals: the share of each metric's variance that each hyperparameter makes.",
     ),
+    "gain": (
+        "Bar: what each hyperparameter brings of the predicted change from the baseline's own settings to the "
+        "recommended one, averaged over all orders of changing one at a time; blue improves the metric. Bold line: its "
+        "{confidence} interval; thin line: intervals that hold for all hyperparameters at once.",
+        "Bars with intervals: each hyperparameter's share of the recommended setting's gain, by metric.",
+    ),
     "main_effects": (
         "Line and band: the prediction along one hyperparameter, the others mid-range, with its {confidence} interval "
         "for the mean. Dots: runs; rings: means over seeds of each setting, at all levels of the others, so "
