@@ -86,6 +86,7 @@ class Page(HTMLParser):
         super().__init__()
         self.open: list[Element] = []
         self.elements: list[Element] = []
+        self.seen: list[str] = []  # before anything is unfolded: of closed details the summaries alone
         self.feed(html)
         self.close()
         assert self.open == [], "tags are left open"
@@ -107,6 +108,10 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if not any(element.tag in SILENT for element in self.open):
             self.spread(data)
+            folds = [element for element in self.open if element.tag == "details" and "open" not in element.attributes]
+            titles = [element for element in self.open if element.tag == "summary"]
+            if "body" in {element.tag for element in self.open} and len(folds) <= len(titles):
+                self.seen.append(data)
 
     def spread(self, data: str) -> None:
         """Add words to all elements that are open."""
@@ -116,6 +121,11 @@ class Page(HTMLParser):
     @property
     def words(self) -> str:
         return " ".join(element.text for element in self.elements if element.tag == "body")
+
+    @property
+    def visible(self) -> list[str]:
+        """Return the words that are read before anything is unfolded; those that a program adds are not among them."""
+        return " ".join(self.seen).split()
 
     def all(self, tag: str, kind: str = "") -> list[Element]:
         """Return the elements with a tag, of a class where one is given."""

@@ -10,8 +10,8 @@ from scipy import stats
 
 from finevar.analyses import fits as readings
 from finevar.analyses import robustness
+from finevar.report.parts import STOPPED
 from finevar.report.sections import robustness as robustness_section
-from finevar.report.sections.regressions import STOPPED
 from finevar.statistics import specifications
 from finevar.study.coding import TERM_ORDER, Coding
 from finevar.tables import TABLES

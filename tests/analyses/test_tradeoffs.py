@@ -19,6 +19,7 @@ from finevar.analyses import disagreements, pareto, tradeoffs
 from finevar.analyses import fits as readings
 from finevar.figures import drawing
 from finevar.figures import tradeoffs as tradeoffs_chart
+from finevar.report.sections import prices as prices_section
 from finevar.report.sections import tradeoffs as tradeoffs_section
 from finevar.statistics import regression
 from finevar.study.coding import Coding, codings_of, terms
@@ -420,12 +421,14 @@ def test_tables_fit_their_schemas_and_every_gated_study_is_empty(tables):
 def test_section_tells_front_conflicts_prices_and_compromise(tables):
     told = tradeoffs_section.section(tables | recommending(tables), LABELS, list(FACTORS), 0.95)
     assert numbers(told["finding"])[:2] == [27, tables["pareto_points"]["efficient"].sum()]
-    assert [group["figures"] for group in told["groups"]] == [["tradeoffs"], [], [], []]
-    assert all(group["sentences"] and group["tables"] for group in told["groups"])
-    text = " ".join(line["text"] for group in told["groups"] for line in group["sentences"])
+    assert [group["figures"] for group in told["groups"]] == [["tradeoffs"], []]
+    groups = [told["groups"][1], *prices_section.section(tables, LABELS, list(FACTORS), 0.95)["groups"]]
+    assert len(groups) == 4
+    assert all(group["sentences"] and group["tables"] for group in groups)
+    text = " ".join(line["text"] for group in groups for line in group["sentences"])
     assert not MISSING.search(text)
     assert "_" not in text, "a column's name"
-    verdicts = {line["verdict"] for group in told["groups"] for line in group["sentences"]}
+    verdicts = {line["verdict"] for group in groups for line in group["sentences"]}
     assert verdicts <= {"effect", "negligible", "undecided", None}
 
 
@@ -446,7 +449,7 @@ def test_section_and_figure_of_one_seed():
     found = {"metrics": metrics} | as_read(tradeoffs.tradeoff_rows(of(metrics, plan_of(FACTORS, list(CENTRE)))))
     told = tradeoffs_section.section(found | recommending(found), LABELS, list(FACTORS), 0.95)
     (reason,) = set(found["pareto_points"]["reason"].dropna())
-    assert reason in told["groups"][0]["sentences"][1]["text"]
+    assert reason in told["groups"][1]["sentences"][1]["text"]
     chart = drawn(found)
     assert drawing.draw(chart).png(1).startswith(b"\x89PNG")
     assert found["pareto"]["std_error"].isna().all()

@@ -21,8 +21,8 @@ from finevar.analyses import variability
 from finevar.analyses.variability import variability_rows
 from finevar.figures import drawing
 from finevar.figures import variability as variability_chart
+from finevar.report.parts import STOPPED
 from finevar.report.sections import variability as variability_section
-from finevar.report.sections.regressions import STOPPED
 from finevar.statistics import ledger
 from finevar.statistics import surface_ledger as legendre
 from finevar.statistics.anova import Grid, factor_shares

@@ -14,7 +14,7 @@ from finevar.commands.status import advised_lines
 from finevar.parquet import write_rows
 from finevar.report import paper, paper_text
 from finevar.report.explorer import explorer_data
-from finevar.report.page import fitted_names
+from finevar.report.labels import fitted_names
 from finevar.report.sections.tradeoffs import section as tradeoffs
 from finevar.report.summary import summary
 from finevar.results.study_tables import write_tables
@@ -49,7 +49,7 @@ def test_the_explorer_starts_there(tables, levels):
 
 def test_the_trade_offs_mark_it(tables):
     found = tradeoffs(tables, fitted_names(tables, facts()), list(FACTORS), 0.95)
-    (everything,) = found["groups"][0]["folded"]
+    (everything,) = found["groups"][1]["folded"]
     marked = [row for row in everything["rows"] if row[-1]["note"].startswith("recommended")]
     ids = tables["pareto_points"]["point_id"].tolist()
     assert [ids[everything["rows"].index(row)] for row in marked] == [recommended_point(tables)]

@@ -87,12 +87,3 @@ def test_points_against_a_baseline_are_counted_with_their_caution():
     text = comparisons.against_baseline_sentence(rows.head(2), "loss")
     assert numbers(text)[:4] == [1, 2, 1, 0], "lower loss is better"
     assert rows["reason"][0] in text
-
-
-def test_the_price_of_being_wrong_is_set_against_the_smallest_effect_of_interest():
-    row = {"expected_regret": 0.002, "regret_bound": 0.005, "smallest_effect": 0.01}
-    assert numbers(findings.regret_sentence(row)) == [0.002, 0.005, 95, 0.01]
-    beyond = findings.regret_sentence(row | {"regret_bound": 0.02})
-    assert numbers(beyond) == [0.002, 0.02, 95, 0.01]
-    assert len(beyond) > len(findings.regret_sentence(row)), "it says what that means"
-    assert "own means" in findings.regret_sentence(row | {"by_means": True})

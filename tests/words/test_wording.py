@@ -24,24 +24,3 @@ def test_baseline_with_and_without_its_own_levels():
     again = pd.Series([0.80, 0.82])  # sample standard deviation: 0.02 / sqrt 2
     assert numbers(wording.baseline_sentence("amazon", 0.79, again, "accuracy")) == [0.79, 0.81, 0.0141, 2]
     assert numbers(wording.baseline_sentence("amazon", 0.79, pd.Series([], dtype=float), "accuracy")) == [0.79]
-
-
-def test_best_prediction_is_the_lowest_loss():
-    surface = pd.DataFrame(
-        {
-            "response": "loss",
-            "factor_x": "learning_rate",
-            "value_x": [1e-4, 2.3041e-4],
-            "factor_y": "epochs",
-            "value_y": [1, 3],
-            "held": "batch_size = 32",
-            "predicted": [0.31, 0.42],
-            "ci_low": [0.30, 0.41],
-            "ci_high": [0.32, 0.43],
-        }
-    )
-    lowest = wording.extreme_sentence(surface, "loss", "loss")
-    assert "learning rate 1e-4 and epochs 1 with batch size 32" in lowest
-    assert numbers(lowest) == [1e-4, 1, 32, 0.31, 95, 0.3, 0.32]
-    highest = wording.extreme_sentence(surface.assign(response="accuracy", held=""), "accuracy", "accuracy")
-    assert numbers(highest) == [2.3e-4, 3, 0.42, 95, 0.41, 0.43]

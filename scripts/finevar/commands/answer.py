@@ -15,7 +15,7 @@ from rich.text import Text
 
 from finevar.analyses.recommended import recommended_point
 from finevar.commands.status import read_study
-from finevar.report.page import fitted_names
+from finevar.report.labels import fitted_names
 from finevar.report.sections.confirmation import section as confirmation_section
 from finevar.report.summary import cautions, summary
 from finevar.results.study_tables import read_analysis, read_metrics

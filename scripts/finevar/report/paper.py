@@ -12,11 +12,13 @@ from finevar.files import write_bytes
 from finevar.report import page as report
 from finevar.report import paper_text
 from finevar.report import tables as report_tables
+from finevar.report.labels import fitted_names, names
 from finevar.report.latex import figure, label_of, latex, long_table
 from finevar.report.paper_text import Facts
 from finevar.report.parts import Row, Table, Tables
 from finevar.report.recommendation import advice, ranking_table
-from finevar.report.sections import regressions as sections
+from finevar.report.sections import coefficients as coefficients_section
+from finevar.report.sections import optimum, runs, slopes
 from finevar.tables import are_found
 from finevar.words.formatting import counted, factor_label, joined
 from finevar.words.numbers import percent
@@ -54,7 +56,7 @@ def write_kit(tables: Tables, figures: Mapping[str, Drawing], facts: Facts, fold
 
 def main_file(tables: Tables, facts: Facts, made: Iterable[str], drawn: Iterable[str]) -> str:
     """Return main.tex: the text with the tables and figures that it needs, then an appendix of all others."""
-    labels = report.fitted_names(tables, facts)
+    labels = fitted_names(tables, facts)
     main_figures = [*MAIN_FIGURES, *(f"{SURFACE}_{name}" for name in list(labels)[:1])]
 
     def placed(*, main: bool) -> str:
@@ -77,7 +79,7 @@ def main_file(tables: Tables, facts: Facts, made: Iterable[str], drawn: Iterable
 
 def drawn_figures(tables: Tables, figures: Mapping[str, Drawing], facts: Facts) -> dict[str, Drawing]:
     """Return the figures that show something: not those of what a gate stopped."""
-    labels = report.fitted_names(tables, facts)
+    labels = fitted_names(tables, facts)
 
     def shows(name: str) -> bool:
         if kind_of(name) == SURFACE:
@@ -90,7 +92,7 @@ def drawn_figures(tables: Tables, figures: Mapping[str, Drawing], facts: Facts) 
 
 def caption(name: str, tables: Tables, facts: Facts) -> str:
     """Return a figure's caption."""
-    label = report.names(tables, facts).get(response_of(name), "")
+    label = names(tables, facts).get(response_of(name), "")
     text = report.words(kind_of(name), label, tables, facts)[0]
     return re.sub(r" [^.]* in the explorer\.", "", text)  # which only the report has
 
@@ -100,16 +102,16 @@ def caption(name: str, tables: Tables, facts: Facts) -> str:
 
 def paper_tables(tables: Tables, facts: Facts) -> Iterator[tuple[str, Table]]:
     """Yield name and content of each table that a paper is likely to print."""
-    labels, confidence = report.fitted_names(tables, facts), facts["config"]["analysis"]["confidence"]
+    labels, confidence = fitted_names(tables, facts), facts["config"]["analysis"]["confidence"]
     yield "factors", report_tables.factors_table(facts["factors"], facts["config"]["baseline"]["settings"])
     each = "models" if are_found(tables["metrics"]) else "seeds"
     means = f"Every setting: mean over {each}, below it the standard deviation."
     several = tables["metrics"]["dataset"].nunique() > 1
-    points = report.points(tables, facts)["all"] | {"caption": means}
+    points = runs.settings_table(tables, facts) | {"caption": means}
     yield "points", points if several else without(points, ["Data set"])
     if not labels:
         return
-    effects = report.effects(tables, facts)
+    effects = coefficients_section.tables_of(tables, labels, facts)
     changes = (
         f"Effects, with {percent(confidence)} intervals: the most significant change between two levels at any setting "
         "of the others, and the change over the whole range with the others mid-range."
@@ -121,9 +123,9 @@ def paper_tables(tables: Tables, facts: Facts) -> Iterator[tuple[str, Table]]:
         yield f"coefficients_{response}_natural", coefficients(natural)
     if advised := advice(tables, labels, list(facts["factors"])):
         yield "settings", ranking_table(advised, confidence)
-    yield "slopes", sections.slopes(tables, labels, confidence)["table"]
-    for response, found in zip(labels, sections.optimum(tables, labels, confidence)["responses"], strict=True):
-        yield f"optimum_{response}", found["tables"][0]
+    yield "slopes", slopes.slopes_of(tables, labels, confidence)
+    for response in optimum.responses_of(tables, labels):
+        yield f"optimum_{response}", optimum.tables_of(tables, response, labels[response], confidence)[0]
 
 
 def without(found: Table, titles: Sequence[str]) -> Table:

@@ -9,12 +9,11 @@ import pandas as pd
 
 from finevar.found.gates import NOTED, SET_ASIDE
 from finevar.reasons import FAILED, MISSING, OK
-from finevar.report import page as report
-from finevar.report.parts import Labels, Tables, errors_of
+from finevar.report.labels import fitted_names, gate_sentences, names, second_order
+from finevar.report.parts import Labels, Tables, chosen, errors_of, rows_of
 from finevar.report.recommendation import advice
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import found as found_section
-from finevar.report.sections.regressions import chosen, rows_of
 from finevar.report.summary import cautions, gains
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.families import DRAWS
@@ -63,7 +62,7 @@ def methods(tables: Tables, facts: Facts) -> Iterator[str]:
     else:
         yield design_text(tables, facts)
         yield training_text(tables, facts)
-    if labels := report.fitted_names(tables, facts):
+    if labels := fitted_names(tables, facts):
         yield fit_text(tables, facts, labels)
         yield verdict_text(tables, facts, labels)
     yield gates_text(tables, facts, labels)
@@ -71,11 +70,11 @@ def methods(tables: Tables, facts: Facts) -> Iterator[str]:
 
 def results(tables: Tables, facts: Facts) -> Iterator[str]:
     """Yield the paragraphs of a results section, the answer first."""
-    labels, confidence = report.fitted_names(tables, facts), facts["config"]["analysis"]["confidence"]
+    labels, confidence = fitted_names(tables, facts), facts["config"]["analysis"]["confidence"]
     found = are_found(tables["metrics"])
     if found:
         support = found_section.support(tables, confidence)
-        pooled = found_section.pooling_section(tables["pooling"], report.names(tables, facts), confidence)
+        pooled = found_section.pooling_section(tables["pooling"], names(tables, facts), confidence)
         yield " ".join(filter(None, [support["finding"], pooled["finding"]]))
     if labels:
         yield recommended_text(tables, facts, labels)
@@ -89,13 +88,13 @@ def results(tables: Tables, facts: Facts) -> Iterator[str]:
 
 def abstract(tables: Tables, facts: Facts) -> str:
     """Return the question and the answer in a few sentences."""
-    labels, metrics = report.fitted_names(tables, facts), tables["metrics"]
+    labels, metrics = fitted_names(tables, facts), tables["metrics"]
     if are_found(metrics):
         what = f"{sentence_case(found_section.scope(tables))} "
     else:
         runs = sentence_case(wording.runs_sentence(metrics))
         what = f"How do {varied(facts)} move a fine-tuned text classifier on {places(metrics)}? {runs} "
-    return what + effect_words.headline(tables["effects"], tables["fits"], report.names(tables, facts)) + (
+    return what + effect_words.headline(tables["effects"], tables["fits"], names(tables, facts)) + (
         f" {answer_sentence(tables, facts, labels)}" if labels else ""
     )  # fmt: skip
 
@@ -280,7 +279,7 @@ def verdict_text(tables: Tables, facts: Facts, labels: Labels) -> str:
 
 def gates_text(tables: Tables, facts: Facts, labels: Labels) -> str:
     """Say what was asked of the runs before any p-value, and what that stopped."""
-    stopped = report.gate_sentences(tables["fits"], report.names(tables, facts))
+    stopped = gate_sentences(tables["fits"], names(tables, facts))
     if are_found(tables["metrics"]):
         asked = "No p-value was computed where the cards' gates, or terms that they cannot separate, forbid it."
     else:
@@ -339,7 +338,7 @@ def effects_texts(tables: Tables, labels: Labels) -> Iterator[str]:
         rows = rows_of(tables["effects"], response=response)
         sentences = [effect_words.effect_sentence(row, label) for row in rows]
         yield f"{sentence_case(label)} (@tab:effects). {' '.join(sentences)}"
-    if pairs := effect_words.interactions_sentence(report.second_order(tables, ["two_way"]), labels):
+    if pairs := effect_words.interactions_sentence(second_order(tables, ["two_way"]), labels):
         yield pairs
 
 

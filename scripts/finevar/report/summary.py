@@ -8,10 +8,9 @@ import pandas as pd
 
 from finevar.analyses.recommended import recommended_point
 from finevar.reasons import FAILED
-from finevar.report.parts import Labels, Row, Tables
+from finevar.report.parts import Labels, Row, Tables, chosen
 from finevar.report.recommendation import advice
 from finevar.report.sections import failures
-from finevar.report.sections.regressions import chosen
 from finevar.words.effects import deciding_sentence, effect_label
 from finevar.words.formatting import counted, joined, sentence_case, settings_list, term_label, together
 from finevar.words.numbers import estimated, is_missing, percent, span

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION
+from finevar.metrics import OF_CALIBRATION
 from finevar.report.cells import (
     ADJUSTED,
     DATASET,
@@ -213,26 +212,6 @@ def point_means(metrics: pd.DataFrame, responses: Sequence[str], factors: Sequen
     parts = [grouped[list(factors)].first(), grouped.size().rename("runs")]
     parts += [grouped[shown].mean(), grouped[shown].std().add_suffix("_sd")]
     return pd.concat(parts, axis=1).reset_index()
-
-
-def extreme_points(
-    points: pd.DataFrame, ranked: Labels, *, labels: Labels, factors: Sequence[str], several: bool
-) -> list[Table]:
-    """Return for each data set the best and the worst point by each ranked response; labels: all that are shown."""
-    found = []
-    for dataset, rows in points.groupby("dataset", sort=False):
-        roles: dict[Any, list[str]] = {}
-        for which, response in itertools.product(("best", "worst"), ranked):
-            values = rows[response].dropna()
-            if len(values):
-                lowest = (which == "best") == (response in LOWER_IS_BETTER)
-                place = values.idxmin() if lowest else values.idxmax()
-                roles.setdefault(place, []).append(f"{which} {ranked[response]}")
-        shown = rows.loc[list(roles)].assign(roles=[", ".join(words) for words in roles.values()])
-        where = f" on {dataset}" if several else ""
-        caption = f"Observed best and worst settings{where}: mean over the runs, standard deviation below."
-        found.append(listed(caption, shown, [("Setting", lambda row: row["roles"]), *point_columns(labels, factors)]))
-    return found
 
 
 def point_columns(labels: Labels, factors: Sequence[str]) -> list[Column]:

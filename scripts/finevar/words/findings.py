@@ -14,12 +14,10 @@ from finevar.metrics import LOWER_IS_BETTER
 from finevar.study.coding import factors_of
 from finevar.words.effects import VERDICTS, interactions_sentence
 from finevar.words.formatting import (
-    counted,
     factor_label,
     joined,
     plain_reason,
     sentence_case,
-    settings_text,
     together,
     unit_label,
 )
@@ -30,7 +28,6 @@ from finevar.words.numbers import (
     is_missing,
     level,
     p_equals,
-    percent,
     significant,
     span,
     span_at,
@@ -210,48 +207,9 @@ def sign_changes_sentence(johnson_neyman: pd.DataFrame, labels: Mapping[str, str
 # Optimum --------------------------------------------------------------------------------------------------------------
 
 
-def best_sentence(row: Row, levels: Mapping[str, float], label: str, confidence: float = 0.95) -> str:
-    """Say which tried setting is predicted best, how good, and how many others are not significantly different."""
-    read = "mean" if row.get("by_means") else "predicted"
-    alike = f"{row['rivals']:,.0f} of the other {row['candidates'] - 1:,.0f} are not significantly different from it"
-    best = "lowest" if row["response"] in LOWER_IS_BETTER else "highest"
-    return (
-        f"Of {counted(int(row['candidates']), 'setting')} tried, {read} {label} is {best} at "
-        f"{settings_text(levels)}: {estimated(row, 'predicted', sign=False)} ({percent(confidence)} band over all "
-        f"tried settings {span(row)}); "
-        f"{alike if row['rivals'] else 'every other one is significantly different from it'}."
-    )
-
-
-def regret_sentence(row: Row, confidence: float = 0.95) -> str:
-    """Say by how much the setting predicted best may miss the best one, against the smallest effect of interest."""
-    own = row.get("by_means")
-    given = "by the settings' own means, which the surface misses" if own else "if the model's form holds"
-    regret = (
-        f"Expected regret {regret_text(row['expected_regret'])}, and at most {regret_text(row['regret_bound'])} at "
-        f"{percent(confidence)}, {given}"
-    )
-    smallest = row["smallest_effect"]
-    if is_missing(smallest):
-        return f"{regret}."
-    if row["regret_bound"] <= smallest:
-        return f"{regret}, which is within the smallest effect of interest, {significant(smallest)}."
-    return (
-        f"{regret}. That exceeds the smallest effect of interest, {significant(smallest)}: a setting that is better by "
-        "more than that is not excluded."
-    )
-
-
 def regret_text(value: float) -> str:
     """Print a regret; one that no metric would show as less than a bound."""
     return significant(value) if not value or value >= LEAST_REGRET else f"less than {LEAST_REGRET:.4f}"
-
-
-def predicted_best_sentence(best: Mapping[str, Mapping[str, float]], labels: Mapping[str, str]) -> str:
-    """Name the setting predicted best for each response, those that share one together; nothing where there is none."""
-    alike = together((settings_text(levels), labels[response]) for response, levels in best.items())
-    parts = [f"{setting} for {joined(names)}" for setting, names in alike.items()]
-    return f"Predicted best of the settings tried: {'; '.join(parts)}." if parts else ""
 
 
 def stationary_sentence(row: Row, places: Iterable[Row], label: str, confidence: float = 0.95) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Levels = Mapping[str, Mapping[str, float]]
 Labels = Mapping[str, str]
 
+COUNTS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 NOT_YET = "No setting is recommended yet: a gate stops the analysis of the primary metric."
 EXCLUDED_FOR = {  # by reasons.Excluded
     Excluded.DIVERGED: "runs diverged there",
@@ -76,6 +77,23 @@ def headline(advice: Advice) -> str:
     means = joined([f"{labels[metric]} {number(row['mean'])}" for metric, row in own.items() if metric in labels])
     seeds = counted(int(own[advice.best["primary"]]["seeds"]), "seed")
     return f"Use {settings_list(advice.levels[name])}: {means} (mean of {seeds})."
+
+
+def title_sentence(advice: Advice) -> str:
+    """Say in a page's title which setting to use, its first two metrics, and how many others are as good."""
+    best = advice.best
+    if best is None:
+        return none_sentence(advice)
+    means = {row["response"]: row["mean"] for row in advice.ranking if row["point_id"] == best["point_id"]}
+    named = [
+        best["primary"],
+        *(name for name in (best["decided_by"], *means) if name != best["primary"] and name in means),
+    ]
+    figures = ", ".join(f"{advice.labels[name]} {number(means[name], 3)}" for name in dict.fromkeys(named[:2]))
+    tied = advice.count("tied")
+    count = COUNTS[tied] if tied < len(COUNTS) else f"{tied:,}"
+    others = f"{count} other {'setting is' if tied == 1 else 'settings are'} as good."
+    return f"Use {settings_list(advice.levels[best['point_id']])}: {figures}. {others}"
 
 
 def none_sentence(advice: Advice) -> str:

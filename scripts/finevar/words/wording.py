@@ -10,24 +10,18 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from finevar.metrics import LOWER_IS_BETTER
 from finevar.reasons import FAILED, MISSING, OK
 from finevar.words.formatting import (
     counted,
     factor_label,
-    held_levels,
     joined,
     response_labels,
-    settings_text,
 )
 from finevar.words.numbers import (
     PLUS_MINUS,
     Row,
-    between_levels,
-    estimated,
     number,
     percent,
-    span,
 )
 
 # The fits -------------------------------------------------------------------------------------------------------------
@@ -94,22 +88,6 @@ def baseline_sentence(dataset: str, frozen: float | None, again: pd.Series, labe
     spread = f" {PLUS_MINUS} {number(again.std())}" if len(again) > 1 else ""
     own = f"{number(again.mean())}{spread} over {counted(len(again), 'seed')}"
     return f"{frozen_text}; fine-tuned at its own levels (B1) it is {own}."
-
-
-def extreme_sentence(surface: pd.DataFrame, response: str, label: str, confidence: float = 0.95) -> str:
-    """Say where within the drawn planes a response is predicted to be best, with that prediction's interval."""
-    rows = surface[surface["response"] == response].dropna(subset="predicted")
-    if rows.empty:
-        return ""
-    lowest = response in LOWER_IS_BETTER
-    best = rows.loc[rows["predicted"].idxmin() if lowest else rows["predicted"].idxmax()]
-    place = joined([f"{factor_label(best[f'factor_{axis}'])} {between_levels(best[f'value_{axis}'])}" for axis in "xy"])
-    fixed = held_levels(best["held"])
-    held = f" with {settings_text(fixed)}" if fixed else ""
-    return (
-        f"Within these planes predicted {label} is {'lowest' if lowest else 'highest'} at {place}{held}: "
-        f"{estimated(best, 'predicted', sign=False)} ({percent(confidence)} interval for the mean {span(best)})."
-    )
 
 
 # Figures --------------------------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Table
 from finevar.words.formatting import counted, factor_label, joined, settings_text
 from finevar.words.numbers import estimated, level, number, p_text, percent, significant, span
 
-TITLE = "Loss and calibration"
-PLACE = 20
+PART, PLACE, TITLE = "errors", 20, "Calibration"
+TRAINED_ONLY = True
 PART_WORDS = {"loss": "loss", "refinement": "refinement", "calibration_loss": "calibration loss"}
 WHAT_CHANGES = {"refinement": "discrimination", "calibration_loss": "confidence"}
 BESIDE = ("accuracy", *PARTS, "temperature", "ece", "brier")
@@ -34,14 +34,13 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     if runs.empty:
         return {"finding": "No run has finished with predictions, so the loss cannot be taken apart.", "groups": []}
     runs = runs.merge(tables["metrics"][["dataset", "run_id", *factors]], on=["dataset", "run_id"])
-    parted = parted_factors(tables, labels)
-    finding = f"{mean_sentence(runs)} {parted_finding(parted, tables, labels)}"
     groups = [
+        group("", [], figures=["calibration"]),
         loss_group(tables, runs, labels, factors, confidence),
         places_group(parts, runs, tables["reliability"], factors),
         reliability_group(tables["reliability"], confidence),
     ]
-    return {"finding": finding, "groups": groups}
+    return {"finding": mean_sentence(runs), "groups": groups}
 
 
 def mean_sentence(runs: pd.DataFrame) -> str:
@@ -49,8 +48,7 @@ def mean_sentence(runs: pd.DataFrame) -> str:
     loss, extra = runs["loss"].mean(), runs["calibration_loss"]
     return (
         f"Of the mean loss of {number(loss, 3)} ({counted(len(runs), 'finished run')}), {significant(extra.mean())} "
-        f"({100 * extra.mean() / loss:.0f} %; {significant(extra.min())} to {significant(extra.max())} by run) is "
-        "calibration loss: it would go if each run's logits were divided by one temperature that suits the test set."
+        f"({100 * extra.mean() / loss:.0f} %) is calibration loss: a temperature for each run's logits would remove it."
     )
 
 
@@ -89,12 +87,13 @@ def loss_group(tables: Tables, runs: pd.DataFrame, labels: Labels, factors: Sequ
     """Return how each factor moves the loss and its parts."""
     changes = tables["calibration_effects"]
     stopped = changes[changes["change"].isna()].to_dict("records")
-    sentences = [factor_sentence(tables, runs, labels, name, confidence) for name in factors]
+    sentences = [parted_finding(parted_factors(tables, labels), tables, labels)]
+    sentences += [factor_sentence(tables, runs, labels, name, confidence) for name in factors]
     sentences += [f"No change of {PART_WORDS[row['response']]} is given: {row['reason']}" for row in stopped]
     sentences += [own_temperature_sentence(tables["metrics"], runs)]
     grids = [changes_table(changes, factors, confidence)] if changes["change"].notna().any() else []
     folded = [levels_table(runs, factors)]
-    return group("What the loss is made of", sentences, figures=["calibration"], tables=grids, folded=folded)
+    return group("What the loss is made of", sentences, tables=grids, folded=folded, fold=True)
 
 
 def factor_sentence(tables: Tables, runs: pd.DataFrame, labels: Labels, factor: str, confidence: float) -> str:
@@ -191,7 +190,7 @@ def places_group(parts: pd.DataFrame, runs: pd.DataFrame, reliability: pd.DataFr
     grid = table(caption, ["Data set", "Point", *BESIDE_TITLES], rows)
     names = reliability["dataset"].unique()[:MOST_NAMED]
     sentences = [places_sentence(runs[runs["dataset"] == name], name, factors) for name in names]
-    return group("Best accuracy, best loss and highest loss", sentences, tables=[grid])
+    return group("Best accuracy, best loss and highest loss", sentences, tables=[grid], fold=True)
 
 
 def places_sentence(runs: pd.DataFrame, dataset: str, factors: Sequence[str]) -> str:
@@ -224,7 +223,7 @@ def reliability_group(reliability: pd.DataFrame, confidence: float) -> Group:
         "not all of them; they are as wide as if seeds agreed fully."
     )
     folded = [reliability_table(own, name, confidence) for name, own in datasets.items()]
-    return group("How often confidence is right", sentences, folded=folded)
+    return group("How often confidence is right", sentences, folded=folded, fold=True)
 
 
 def fullest_bin_sentence(rows: pd.DataFrame, confidence: float) -> str:

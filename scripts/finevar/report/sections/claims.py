@@ -18,6 +18,7 @@ from finevar.words.formatting import (
 )
 from finevar.words.numbers import estimated, is_missing, level, p_equals, p_text, percent, significant, span
 
+PART, PLACE, TITLE = "details", 75, "Published claims"
 NO_CLAIMS = "No claim was stated before this study; analysis.claims of its config takes them."
 VERBS = {
     "replicated": "replicate {}",

@@ -10,13 +10,12 @@ import pandas as pd
 from finevar.analyses.errors import ALL, BROKEN, CONTESTED, EVEN, MOST_CLASSES, WRONG_IN_ALL
 from finevar.analyses.recommended import recommended_point
 from finevar.report.cells import cell, columns, crossed, listed, whole
-from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Tables, group
-from finevar.report.sections.regressions import chosen
+from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Tables, chosen, group
 from finevar.words.formatting import counted, settings_text
 from finevar.words.numbers import PLUS_MINUS, is_missing, number
 
-TITLE = "Errors"
-PLACE = 15
+PART, PLACE, TITLE = "errors", 10, "Errors"
+TRAINED_ONLY = True
 MOST_NAMED = 3  # data sets that have a part of their own
 BASELINE = "baseline"
 BY_POINT = ("confusion", "classes", "sentence_counts", "sentences")
@@ -68,8 +67,8 @@ def finding_sentence(errors: Mapping[str, pd.DataFrame], dataset: str, levels: s
     where = f" on {dataset}" if errors["sentence_counts"]["dataset"].nunique() > 1 else ""
     return (
         f"With {levels}, a run has on average {wrong['run']:.0f} of {everything['sentences']:,} test sentences "
-        f"wrong{where}; the baseline has {wrong[BASELINE]:.0f}. {never:,} {'is' if never == 1 else 'are'} wrong in all "
-        f"{counted(int(everything['runs']), 'run')} of the study: check their labels first."
+        f"wrong{where}; the baseline has {wrong[BASELINE]:.0f}. {never} {'is' if never == 1 else 'are'} wrong in "
+        f"all {counted(int(everything['runs']), 'run')} of the study{': check their labels first' if never else ''}."
     )
 
 
@@ -82,8 +81,7 @@ def dataset_group(errors: Mapping[str, pd.DataFrame], dataset: str, *, titled: b
         f"On {dataset}" if titled else "",
         sentences(own),
         beside=[confusions_table(own["confusion"])] if many else [*matrices(own)],
-        tables=[] if many else grids,
-        folded=[*grids, *folded] if many else folded,
+        folded=[*grids, *folded],
     )
 
 

@@ -10,6 +10,9 @@ from finevar.report.parts import Cell, Labels, Row, Section, Sentence, Table, Ta
 from finevar.words.formatting import counted, factor_label, joined, sentence_case
 from finevar.words.numbers import is_missing, level, p_equals, percent
 
+PART, PLACE, TITLE = "details", 88, "Diverged and collapsed runs"
+TRAINED_ONLY = True
+
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
     """Return how many runs failed, a sentence a factor where some did, and the counts; tables: failures."""

@@ -25,9 +25,8 @@ from finevar.report.cells import (
     ranged,
     table,
 )
-from finevar.report.parts import Cell, Labels, Row, Section, Table, Tables, group, sentence
+from finevar.report.parts import Cell, Labels, Row, Section, Table, Tables, chosen, group, sentence
 from finevar.report.sections.claims import found_text, mark
-from finevar.report.sections.regressions import chosen
 from finevar.report.tables import coded_table
 from finevar.study.coding import factors_of
 from finevar.words.formatting import (
@@ -47,25 +46,6 @@ NO_EXPERIMENT = (
     "Nobody assigned these settings: each owner chose them for a data set and a purpose, so settings, data and owners "
     "go together, and only what differs within a data set can be separated."
 )
-
-
-def page(tables: Tables, labels: Labels, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what only a report on found models says.
-
-    tables: metrics, claims, found_gates, pooling and beside. labels: names in words of all responses. facts: config and
-    factors.
-    """
-    confidence = facts["config"]["analysis"]["confidence"]
-    return {
-        "scope": scope(tables),
-        "caution": NO_EXPERIMENT,
-        "support": support(tables, confidence),
-        "cards": cards_section(tables, facts),
-        "pooling": pooling_section(tables["pooling"], labels, confidence),
-        "beside": beside_group(tables["beside"], confidence),
-        "baseline": baseline(facts["config"]["baseline"], labels),
-        "sources": sources(tables["metrics"], facts["config"]["cards"]),
-    }
 
 
 def scope(tables: Tables) -> str:

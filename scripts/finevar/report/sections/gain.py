@@ -10,8 +10,8 @@ from finevar.report.sections.regressions import rows_of
 from finevar.words.formatting import factor_label, joined, sentence_case
 from finevar.words.numbers import NOTHING, is_missing, level, number, percent, span
 
-TITLE = "What brings the gain"
-PLACE = 25
+PART, PLACE, TITLE = "effects", 50, "What brings the gain"
+TRAINED_ONLY = True
 NOTHING_TO_DIVIDE = "Nothing is recommended, so that there is no gain to divide."
 NOTHING_NEW = "The recommended setting is the baseline's own, so that there is no gain to divide."
 HOW = (

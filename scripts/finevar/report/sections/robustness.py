@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from finevar.report.cells import P_VALUE, cell, columns, listed, metric_column
-from finevar.report.parts import Group, Labels, Row, Section, Table, Tables, group, sentence
-from finevar.report.sections.regressions import STOPPED
+from finevar.report.parts import STOPPED, Group, Labels, Row, Section, Table, Tables, group, sentence
 from finevar.words.effects import VERDICTS
 from finevar.words.formatting import counted, factor_label, joined, sentence_case
 from finevar.words.numbers import NOTHING, is_missing, number, p_text, significant
 
+PART, PLACE, TITLE = "details", 35, "Specifications"
 DIMENSIONS = {"coding": "the coding", "degree": "the degree", "covariance": "the covariance", "scale": "the scale"}
 VALUES = {
     "first_order": "first order",

@@ -10,13 +10,24 @@ from finevar.analyses.pareto import SECONDS
 from finevar.analyses.recommended import recommended_point
 from finevar.figures.tradeoffs import drawn_dataset, place_of, where
 from finevar.report.cells import VERDICT, cell, columns, level_columns, listed, ranged, rounded_span, whole
-from finevar.report.parts import Cell, Column, Group, Labels, Row, Section, Table, Tables, group, sentence
-from finevar.report.sections.regressions import STOPPED, rows_of
+from finevar.report.parts import (
+    STOPPED,
+    Cell,
+    Column,
+    Group,
+    Labels,
+    Row,
+    Section,
+    Table,
+    Tables,
+    group,
+    rows_of,
+    sentence,
+)
 from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, settings_text
 from finevar.words.numbers import MINUS, NOTHING, estimated, is_missing, number, percent, significant, span
 
-TITLE = "Trade-offs"
-PLACE = 10
+PART, PLACE, TITLE = "tradeoffs", 10, "The Pareto front"
 FIGURE = "tradeoffs"
 SECONDS_LABEL = "seconds of training"
 MOST_COMPROMISES = 5
@@ -28,40 +39,50 @@ Levels = Mapping[str, Mapping[str, float]]  # by point, of each factor
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
-    """Return which settings are on the Pareto front, where metrics pull apart, what that costs, and a compromise."""
+    """Return which settings are on the Pareto front, and where metrics pull apart."""
     if not labels:
         return {"finding": STOPPED, "groups": []}
+    names, levels = known_of(tables, labels, factors)
+    drawn = [group("", [], figures=["tradeoffs"])] if len(tables["pareto_points"]) else []
+    return {"finding": finding(tables, names), "groups": [*drawn, front(tables, names, levels, confidence)]}
+
+
+def known_of(tables: Tables, labels: Labels, factors: Sequence[str]) -> tuple[dict[str, str], Levels]:
+    """Return the names in words of all that is traded off, and the levels of each setting."""
     compared = {name: response_label(name) for name in tables["pareto"].dropna(subset="point_id")["response"]}
-    names = compared | dict(labels) | {SECONDS: SECONDS_LABEL}
     levels = tables["metrics"].drop_duplicates("point_id").set_index("point_id")[list(factors)].to_dict("index")
-    parts = [part(tables, names, levels, confidence) for part in (front, directions, prices, compromise)]
-    return {"finding": finding(tables, names), "groups": parts}
+    return compared | dict(labels) | {SECONDS: SECONDS_LABEL}, levels
 
 
 def finding(tables: Tables, names: Labels) -> str:
     """Say how many settings are worth choosing from, and which metrics pull apart."""
-    points, pairs = tables["pareto_points"], rows_of(tables["disagreements"], place="summary")
-    sentences = ["With fewer than two metrics there is nothing to trade off."]
-    if len(points):
-        rows = rows_of(points, dataset=drawn_dataset(points["dataset"]))
-        kept = sum(row["efficient"] for row in rows)
-        sentences = [
-            f"Of {counted(len(rows), 'setting')} tried, {kept} are on the Pareto front: no other one is better in all."
-        ]
+    points = tables["pareto_points"]
+    if points.empty:
+        return "With fewer than two metrics there is nothing to trade off."
+    rows = rows_of(points, dataset=drawn_dataset(points["dataset"]))
+    kept = sum(row["efficient"] for row in rows)
+    first = f"Of {counted(len(rows), 'setting')} tried, {kept} are on the Pareto front: no other one is better in all."
+    return " ".join([first, *apart_sentences(tables, names)])
+
+
+def apart_sentences(tables: Tables, names: Labels) -> list[str]:
+    """Say which metrics pull apart: at some settings, and on average along a factor."""
+    pairs = rows_of(tables["disagreements"], place="summary")
     apart = [pair_of(row, names) for row in pairs if row["share_disagree"] > 0]
     parted = [f"{pair_of(row, names)} ({joined(parted_by(row))})" for row in pairs if row["factors"]]
+    sentences = []
     if apart:
         sentences.append(f"At some settings the directions that improve them disagree: {'; '.join(apart)}.")
     if parted:
         sentences.append(f"On average a factor improves one metric and worsens the other: {'; '.join(parted)}.")
-    if pairs and not apart and not parted:
+    if pairs and not sentences:
         sentences.append("No two metrics are shown to pull in opposite directions.")
-    return " ".join(sentences)
+    return sentences
 
 
 def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> Group:
     """Return which settings are on the front, by data set, with the figure and the tables."""
-    title = "The Pareto front"
+    title = "Settings on the front"
     points, pareto = tables["pareto_points"], tables["pareto"]
     left_out = pareto[pareto["point_id"].isna() & pareto["response"].isin(list(names))].to_dict("records")
     out = [f"{sentence_case(names[row['response']])} is left out: {row['reason']}." for row in left_out]
@@ -81,7 +102,7 @@ def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> G
     known = (pareto, levels, names, recommended_point(tables))
     main = points_table(f"Settings on the observed front {where(drawn)}", best, *known)
     folded = [points_table(f"All settings {where(dataset)}", rows, *known) for dataset, rows in found]
-    return group(title, sentences, figures=["tradeoffs"], tables=[main], folded=folded)
+    return group(title, sentences, tables=[main], folded=folded, fold=True)
 
 
 def front_sentence(dataset: str, rows: Sequence[Row]) -> str:

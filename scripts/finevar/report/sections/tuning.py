@@ -9,13 +9,11 @@ import pandas as pd
 
 from finevar.analyses.tuning import enough_draws, smallest_effects
 from finevar.report.cells import cell, columns, listed, ranged, whole
-from finevar.report.parts import Labels, Row, Section, Table, Tables, group
-from finevar.report.sections.regressions import STOPPED
+from finevar.report.parts import STOPPED, Labels, Row, Section, Table, Tables, group
 from finevar.words.formatting import counted_between, joined, sentence_case
 from finevar.words.numbers import estimated, is_missing, number, percent, significant, span
 
-TITLE = "Tuning curves"
-PLACE = 40
+PART, PLACE, TITLE = "details", 70, "Tuning curves"
 SHOWN_DRAWS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
 
 

@@ -9,13 +9,11 @@ import pandas as pd
 
 from finevar.figures.variability import source_label
 from finevar.report.cells import FACTOR, cell, columns, crossed, listed, metric_column, metric_titles
-from finevar.report.parts import Cell, Labels, Row, Section, Table, Tables, group
-from finevar.report.sections.regressions import STOPPED, rows_of
+from finevar.report.parts import STOPPED, Cell, Labels, Row, Section, Table, Tables, group, rows_of
 from finevar.words.formatting import counted, factor_label, joined, sentence_case, together
 from finevar.words.numbers import NOTHING, is_missing, number, percent, significant
 
-TITLE = "Where the variance comes from"
-PLACE = 30
+PART, PLACE, TITLE = "details", 65, "Where the variance comes from"
 MOST_NAMED = 3  # sources in a sentence
 WORTH_NAMING = 0.05  # least share of a source in a sentence
 REPEATS = (
@@ -31,15 +29,13 @@ NOISE_MEANT = (
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
-    """Return where the variance of each response comes from, what seeds and sentences do, and which factor matters."""
+    """Return where the variance of each response comes from, and what seeds and sentences do."""
     ledger = tables["variability"]
     names = {name: label for name, label in labels.items() if name in set(ledger["response"])}
     if not names:
         return {"finding": STOPPED, "groups": []}
     found = {name: rows_of(ledger, response=name) for name in names}
-    worth = {name: rows_of(tables["importance"], response=name) for name in names}
     exact_limits = (ledger["ci_low"].notna() & (ledger["method"] == "grid")).any()
-    important = [importance_sentence(worth[name], label, confidence) for name, label in names.items()]
     sources = group(
         "Sources of variance",
         [*ledger_sentences(found, names), NOISE_MEANT if exact_limits else ""],
@@ -48,11 +44,9 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
         folded=[variance_table(found, names, confidence)],
     )
     others = group("Other seeds, other test sentences", [*shift_sentences(found, names, confidence), REPEATS])
-    grids = [importance_table(worth, names, factors, confidence)]
-    worth_group = group("What each factor is worth", important, figures=["importance"], tables=grids)
     return {
         "finding": " ".join(largest_sentence(found[name], label, confidence) for name, label in names.items()),
-        "groups": [sources, others, worth_group],
+        "groups": [sources, others],
     }
 
 

@@ -23,6 +23,14 @@
     showTable();
   }
 
+  // Where a link to the explorer leads: to the first opened run, else to the top.
+  function arrive() {
+    if (!readAddress()) return;
+    update();
+    const run = [...state.opened][0];
+    byId(run === undefined ? "explore" : `run-${run}`)?.scrollIntoView({ block: run === undefined ? "start" : "center" });
+  }
+
   // After what a person does, not when the page opens: its address stays as it was then.
   function changed() {
     update();
@@ -32,7 +40,7 @@
   buildSliders();
   buildPairs();
   buildTable();
-  readAddress();
   update();
-  window.addEventListener("hashchange", () => { readAddress(); update(); });
+  arrive();
+  window.addEventListener("hashchange", arrive);
 })();

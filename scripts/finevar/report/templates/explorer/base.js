@@ -1,6 +1,6 @@
   const { factors, responses, columns, runs } = study;
   const VIRIDIS = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
-  const PAGE = 50; // rows of the runs' table shown at first
+  const PAGE = 3; // rows of the runs' table shown at first
   const columnOf = (name) => columns.findIndex((column) => column.name === name);
   const metrics = columns.filter((column) => column.kind === "metric");
   const state = {
@@ -34,7 +34,8 @@
   // Three digits, which is what seeds leave of a metric; two of a difference.
   function shown(value, digits = 3) {
     if (value === null || value === undefined) return "";
-    if (typeof value === "string" || Number.isInteger(value)) return minus(String(value));
+    if (typeof value === "string") return value;
+    if (Number.isInteger(value)) return minus(String(value));
     const size = Math.abs(value);
     if (size < 0.001) return minus(value.toExponential(1).replace(".0e", "e"));
     return minus(size >= 100 ? value.toFixed(0) : value.toPrecision(digits));
@@ -107,8 +108,9 @@
     try { history.replaceState(null, "", PREFIX + said); } catch { /* a page within a frame may have no address */ }
   }
 
+  // Say whether the address is of the explorer, having taken up what it holds.
   function readAddress() {
-    if (!location.hash.startsWith(PREFIX)) return;
+    if (!location.hash.startsWith(PREFIX)) return false;
     const said = new URLSearchParams(location.hash.slice(PREFIX.length));
     const index = (list, name, otherwise) => { const at = list.findIndex((one) => one.name === name); return at < 0 ? otherwise : at; };
     factors.forEach((factor, number) => {
@@ -120,8 +122,8 @@
     if (state.across === state.up) state.up = state.across ? 0 : Math.min(1, factors.length - 1);
     for (const key of ["x", "y"]) state[key] = index(columns, said.get(key), state[key]);
     if (study.pairs) state.pair = (said.get("pair") ?? "..").split("..").map((name, place) => index(study.pairs.settings, name, state.pair[place]));
-    const sort = said.get("sort") ?? "";
-    state.sort = { column: index(columns, sort.replace(/^-/, ""), 0), down: sort.startsWith("-") };
+    const sort = said.get("sort");
+    if (sort) state.sort = { column: index(columns, sort.replace(/^-/, ""), 0), down: sort.startsWith("-") };
     state.filters = columns.map((column) => {
       const [low, high] = (said.get(`only.${column.name}`) ?? "..").split("..").map((end) => (end === "" ? undefined : Number(end)));
       return { low, high, text: said.get(`has.${column.name}`) ?? undefined };
@@ -129,5 +131,5 @@
     const names = columnOf("run_id"), wanted = new Set((said.get("runs") ?? "").split(","));
     state.opened = new Set([...runs.keys()].filter((number) => wanted.has(runs[number][names])));
     if (state.opened.size) state.rows = Infinity;
-    byId("explore")?.scrollIntoView();
+    return true;
   }

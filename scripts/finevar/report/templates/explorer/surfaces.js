@@ -177,8 +177,7 @@
       [across, up].forEach((n, i) => { state.place[n] = ring ? ring.place[n] : stops[n][nearestStop(n, place[i])]; });
       changed();
     });
-    byId("explorer-map-range").textContent = `${title} Yellow is better. Rings are measured means in this slice, ` +
-      "filled on the same scale; dots are settings at other levels of the rest.";
+    byId("explorer-map-range").textContent = `${title} Yellow is better; rings are measured means here, dots settings elsewhere.`;
   }
 
   const rank = (part) => ["rect", "circle"].indexOf(part.tagName) + (part.classList.contains("off") ? -0.5 : 0);

@@ -1,0 +1,32 @@
+"""The report's section on the design: what was planned, and what became of it."""
+
+from __future__ import annotations
+
+from finevar.report import tables as report_tables
+from finevar.report.parts import Facts, Labels, Section, Tables, group
+from finevar.study.designs import DESIGNS
+from finevar.words import completeness, wording
+from finevar.words.formatting import joined, settings_list
+
+PART, PLACE, TITLE = "details", 85, "Design"
+TRAINED_ONLY = True
+
+
+def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
+    """Return the design, its factors and what every run has in common, and the runs that no metric counts."""
+    metrics, config = tables["metrics"], facts["config"]
+    fixed = {name: value for name, value in config["training"].items() if name not in facts["factors"]}
+    kind = DESIGNS[config["sweep"]["design"]["kind"]]
+    seeds = joined([str(seed) for seed in sorted(metrics["seed"].unique())])
+    planned = [
+        f"Design: {kind.name}, {kind.meaning}.",
+        f"Seeds: {seeds}.",
+        f"The same in every run: {settings_list(fixed)}.",
+    ]
+    groups = [
+        group("", planned, tables=[report_tables.factors_table(facts["factors"], config["baseline"]["settings"])])
+    ]
+    if lost := report_tables.lost_runs(metrics):
+        said = completeness.completeness_sentences(metrics, facts["factors"], config["analysis"]["model"])
+        groups.append(group("What is missing", said, tables=[lost]))
+    return {"finding": wording.runs_sentence(metrics), "groups": groups}

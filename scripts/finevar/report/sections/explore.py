@@ -1,0 +1,23 @@
+"""The report's section to explore: the fitted surfaces under sliders, and every run."""
+
+from __future__ import annotations
+
+from finevar.report.explorer import explorer_data
+from finevar.report.parts import STOPPED, Facts, Labels, Section, Tables
+from finevar.tables import are_found
+from finevar.words.effects import population_text
+from finevar.words.numbers import percent
+
+PART, PLACE, TITLE = "explore", 0, "Explore"
+
+
+def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
+    """Return the explorer's data; found models without a fitted surface have none."""
+    if are_found(tables["metrics"]) and not labels:
+        return {"finding": STOPPED, "groups": []}
+    return {
+        "template": "explorer.html",
+        "explorer": explorer_data(tables, labels, facts),
+        "confidence": percent(facts["config"]["analysis"]["confidence"]),
+        "population": population_text(tables["effects"]),
+    }

@@ -1,0 +1,47 @@
+"""A setting as people paste it: the study's YAML, and the arguments of transformers' Trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from finevar.words.numbers import is_missing, level
+
+ARGUMENTS = {  # of transformers.TrainingArguments, by setting
+    "learning_rate": "learning_rate",
+    "batch_size": "per_device_train_batch_size",
+    "epochs": "num_train_epochs",
+    "weight_decay": "weight_decay",
+    "schedule": "lr_scheduler_type",
+    "clip_norm": "max_grad_norm",
+}
+SCHEDULES = {"constant": "constant_with_warmup"}  # what transformers calls differently
+
+
+def as_yaml(settings: Mapping[str, Any]) -> str:
+    """Return settings as the block `training` of a study's config."""
+    return yaml.safe_dump({"training": {name: shortened(value) for name, value in settings.items()}}, sort_keys=False)
+
+
+def as_arguments(settings: Mapping[str, Any]) -> str:
+    """Return settings as transformers.TrainingArguments, those that it knows."""
+    known = {ARGUMENTS[name]: value for name, value in settings.items() if name in ARGUMENTS and not is_missing(value)}
+    if "lr_scheduler_type" in known:
+        known["lr_scheduler_type"] = SCHEDULES.get(known["lr_scheduler_type"], known["lr_scheduler_type"])
+    warmup = settings.get("warmup")
+    if not is_missing(warmup):
+        known["warmup_ratio" if warmup < 1 else "warmup_steps"] = warmup
+    lines = [f"    {name}={written(value)}," for name, value in known.items()]
+    return "\n".join(["TrainingArguments(", '    output_dir="finetuned",', *lines, ")"])
+
+
+def shortened(value: Any) -> Any:
+    """Return a number as a whole one where it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) >= 1 else value
+
+
+def written(value: Any) -> str:
+    """Write a value as Python reads it."""
+    return repr(value) if isinstance(value, str) else level(value).replace(",", "")
