@@ -27,13 +27,18 @@ LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.launch
 OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile "$$CONFIG"
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' "$$CONFIG"
 
-.PHONY: help env study status dry-run design-card interim paper model provenance doctor test calibrate bench faults lint
+.PHONY: help env study confirm status dry-run design-card interim paper model provenance doctor test calibrate bench faults lint
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@printf '\n  variables: CONFIG=%s CORES=%s PYTHON=%s ARGS="more options"\n' "$$CONFIG" '$(CORES)' '$(PYTHON)'
 
 study: $(STAMP) ## run the study of CONFIG, or what is left of it; print the answer and where the report is
+	@$(LAUNCH) $(OPTIONS) $(ARGS)
+
+confirm: $(STAMP) ## train the recommended setting, its rivals and the baseline's own with new seeds; the report leads with it
+	@$(LAUNCH) $(OPTIONS) $(ARGS) -- all
+	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.confirm --configfile "$$CONFIG"
 	@$(LAUNCH) $(OPTIONS) $(ARGS)
 
 dry-run: $(STAMP) ## print what `make study` would run: runs, jobs, minutes, gigabytes; ARGS=--logger-finevar-full lists every job

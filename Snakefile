@@ -36,6 +36,7 @@ if TRAINS:
 
     include: "workflow/rules/export.smk"
     include: "workflow/rules/design_card.smk"
+    include: "workflow/rules/confirm.smk"
 
 
 localrules:
@@ -56,4 +57,4 @@ rule all:
     default_target: True
     input:
         get_targets(),
-        expand(rules.render_report.input, study=NAME),
+        expand([files for files in rules.render_report.input if not callable(files)], study=NAME),

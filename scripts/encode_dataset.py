@@ -1,4 +1,4 @@
-"""Tokenise a data set once; in: train.parquet, eval.parquet, the model's tokeniser; out: flat token ids."""
+"""Tokenise a data set once; in: its parts, the model's tokeniser; out: flat token ids."""
 
 from pathlib import Path
 
@@ -10,9 +10,10 @@ from finevar.parquet import read_table
 
 with JobLog(snakemake.log[0]) as log:
     check_sums(Path(snakemake.input.model))
-    for part in ("train", "evaluation"):
-        examples = read_table(snakemake.input[part], EXAMPLES)
+    prepared = {Path(path).stem: path for path in snakemake.input.parts}
+    for path in map(Path, snakemake.output.parts):
+        examples = read_table(prepared[path.stem], EXAMPLES) if path.stem in prepared else EXAMPLES.empty_table()
         texts, labels = examples["text"].to_pylist(), examples["label"].to_pylist()
         encoded = encode(texts, labels, Path(snakemake.input.model))
-        save_encoded(encoded, snakemake.output[part])
-        log.info("%s: %d sentences, %d tokens", part, len(encoded), len(encoded.tokens))
+        save_encoded(encoded, path)
+        log.info("%s: %d sentences, %d tokens", path.stem, len(encoded), len(encoded.tokens))

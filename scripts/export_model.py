@@ -4,4 +4,4 @@ from finevar.commands.export import export_files
 from finevar.jobs.log import JobLog, arguments
 
 with JobLog(snakemake.log[0]) as log:
-    log.info("logits differ from those that were evaluated by %g at most", export_files(**arguments(snakemake)))
+    log.info("logits differ from the evaluated ones by at most %g", export_files(**arguments(snakemake)))

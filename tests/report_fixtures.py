@@ -12,7 +12,9 @@ import pyarrow as pa
 from finevar.analyses.cautions import recommend
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Plan, fit_study, stopped_fit
+from finevar.analyses.gain import gain_tables
 from finevar.analyses.predictions import TABLES_OF_PREDICTIONS
+from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
@@ -102,6 +104,8 @@ def explore(
     for part in (check_study, explore_study, compare_study, tradeoff_rows, failure_rows, tuning_rows):
         rows |= part(found)
     rows |= recommend(found, rows["against_baseline"], rows["checks"], rarest=None)
+    for part in (pair_tables, gain_tables):
+        rows |= part(found, rows["recommendation"])
     return tables | as_read(rows | variability_rows(found, {}))
 
 

@@ -10,14 +10,14 @@ MOST_NAMED = 20  # mistakes, or names, in one message
 
 
 class InputError(Exception):
-    """A mistake in a config, a file or a machine's set-up that its user can mend."""
+    """A mistake in a config, a file or a machine's set-up that its user can fix."""
 
     def __init__(self, where: str, *, found: str, allowed: str, remedy: str) -> None:
         super().__init__(f"{where}: found {found}. Allowed: {allowed}. {remedy}")
         self.where, self.found, self.allowed, self.remedy = where, found, allowed, remedy
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let one process hand it to another: pickling by itself forgets the keywords."""
+        """Support pickling, which by default loses the keywords."""
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__
 
 
@@ -33,8 +33,8 @@ class InputErrors(InputError):
 
 
 class Damage(InputError):
-    """A file that is damaged or gone, and that Snakemake makes again at its next start."""
+    """A file that is damaged or gone, and that Snakemake rebuilds at its next start."""
 
 
 class Interruption(Exception):
-    """A job was asked to end, and has kept what its next start goes on from."""
+    """A job was asked to end, and has saved what its next start resumes from."""

@@ -1,4 +1,4 @@
-"""Files between jobs: complete under their final name or not there at all, and found out if they are damaged later.
+"""Files between jobs: complete under their final name or absent, and checked for damage when they are read.
 
 A file of our own carries its SHA-256 within itself (a seal), whatever its format; a folder has SHA256SUMS, which the
 command sha256sum can check. What a reader finds damaged is quarantined, and Snakemake rebuilds it at its next start.

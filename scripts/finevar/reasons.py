@@ -47,12 +47,12 @@ class Stop(StrEnum):
     REPEATED_RUNS = "repeated_runs"
     MIXED_DTYPES = "mixed_dtypes"
     CONSTANT = "constant"  # every run has the same value
-    ZERO_NOISE = "zero_noise"  # all seeds of each point have the same value
+    ZERO_NOISE = "zero_noise"  # all seeds of each setting have the same value
     FEW_LEVELS = "few_levels"  # of a factor, for its highest power
     ALIASED = "aliased"  # terms that are combinations of those before them
     NO_RESIDUAL = "no_residual"  # as many parameters as runs
     LEVERAGE = "leverage"  # one run alone decides a parameter
-    FEW_CLUSTERS = "few_clusters"  # of runs whose errors go together, for the parameters
+    FEW_CLUSTERS = "few_clusters"  # of runs whose errors are correlated, for the parameters
     CLUSTER_LEVERAGE = "cluster_leverage"  # one of them alone decides a parameter
     NO_BASELINE = "no_baseline"  # the baseline has no value of the response
 

@@ -109,7 +109,7 @@ TABLES = {
     "ridge": analysed("optimum", response=str, radius=float, factor=str, coded=float, value=float, **PREDICTED),
     "predicted_best": analysed("optimum",
         response=str, point_id=str, observed=float,
-        by_means=bool,  # predicted by the points' own means, as the surface misses them
+        by_means=bool,  # predicted by the settings' own means, as the surface misses them
         **PREDICTED, candidates=int, rivals=int,
         expected_regret=float, regret_bound=float, smallest_effect=float),
     "ranking": analysed("recommendation",
@@ -136,6 +136,27 @@ TABLES = {
         response=str, factor=str, level=float,
         point_ids=str,  # of settings, with spaces between
         seeds=int, sentences=int, runs=int, seconds=float),
+    "gain_shares": analysed("gains",
+        response=str, point_id=str,  # the recommended setting, against the baseline's own settings on the surface
+        factor=str,  # "" is all together, of which the others are Shapley shares
+        from_level=float, to_level=float, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, **WHOM,
+        measured=float, missed=bool,  # of all together: the means' difference, and whether the surface misses means
+        reason=str),
+    "setting_pairs": analysed("setting_pairs",
+        response=str, point_id=str, other=str,  # which is subtracted
+        **ESTIMATE, **INTERVAL, **SIMULTANEOUS, **WHOM),
+    "pair_sentences": analysed("setting_pairs",
+        point_id=str, other=str, sentences=int,  # of all data sets
+        gained=int, lost=int),  # right in most runs of the one and wrong in most of the other, and the reverse
+    "confirmation": table("analyse_confirmation", "confirmation", on_page=False,  # only where `make confirm` was called
+        point_id=str, role=str,  # recommended, rival or baseline
+        response=str, part=str, sentences=int,  # eval or held_back
+        fresh_seeds=str, runs=int, failed=int,  # that finished, and that diverged or collapsed
+        mean=float, **INTERVAL, **WHOM,
+        selected=float,  # the mean of the study's own runs, by which the setting was chosen
+        shrinkage=float,  # mean less selected
+        difference=float, difference_low=float, difference_high=float,  # of the recommended setting from this one
+        chosen_from=str),  # study.confirmation.chosen_from
     "against_baseline": analysed("baselines",
         response=str, baseline=str, point_id=str, population=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, reason=str),
     "matched": analysed("baselines",
@@ -169,7 +190,7 @@ TABLES = {
         label_name=str, predicted_name=str, probability=float,  # of the predicted class, mean over runs
         share_wrong=float),  # of the runs
     "found_gates": table("aggregate_cards", "found_gates", found_only=True,
-        gate=str, verdict=str,  # passed, noted, set aside, or stopped
+        gate=str, verdict=str,  # passed, noted, excluded, or stopped
         cards=int,  # looked at
         flagged=int, finding=str, consequence=str,
         terms=str),  # of the gate on aliasing: those of complete cards, by name, with spaces between

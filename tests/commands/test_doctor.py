@@ -238,13 +238,13 @@ def test_partitions_are_chosen():
     ("changes", "level", "words"),
     [
         ({"KillWait": "5 sec"}, "note", "--signal=USR1@60"),
-        ({"SelectTypeParameters": "CR_CORE"}, "note", "memory is not shared out"),
-        ({"AccountingStorageEnforce": "associations,limits"}, "problem", "names none of yours"),
+        ({"SelectTypeParameters": "CR_CORE"}, "note", "cores, but not memory"),
+        ({"AccountingStorageEnforce": "associations,limits"}, "problem", "you have none"),
         ({"max_jobs": 50}, "note", "`jobs` must be 50 at most"),
         ({"partitions": [replace(CPU, memory_mb=3000)]}, "note", "lower set-resources (not under 500 MB)"),
         ({"partitions": [replace(CPU, memory_mb=3000)]}, "problem", "no partition takes the largest jobs"),
         ({"partitions": []}, "problem", "no partition takes the largest jobs"),
-        ({"partitions": [replace(CPU, preemption="CANCEL")]}, "note", "waits for it for ever"),
+        ({"partitions": [replace(CPU, preemption="CANCEL")]}, "note", "waits for it forever"),
         ({"partitions": [CPU, replace(GPU, up=False)]}, "note", "it is not up"),
     ],
 )

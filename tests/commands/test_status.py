@@ -99,7 +99,7 @@ def test_runs_are_counted_by_what_became_of_them(study):
     lines = status.state_lines(study)
     (line,) = [line for line in lines if runs[4].run_id in line]
     assert numbers(line)[-1] == 12, "the step that it goes on from"
-    assert [numbers(line) for line in lines if "begun" in line] == [[1]]
+    assert [numbers(line) for line in lines if "started" in line] == [[1]]
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,16 @@ def jsonl(pairs: Iterable[tuple[Any, Any]]) -> str:
     return "\n".join(json.dumps({"text": text, "label": label}) for text, label in pairs)
 
 
+def split_parts(*args: Any, **keys: Any):
+    """Return the training and the evaluation part, and the facts."""
+    parts, facts = prepare(*args, **keys)
+    assert parts["held_back"].empty
+    return parts["train"], parts["eval"], facts
+
+
 def prepared(folder: Path, content: str | bytes, name: str = "all.csv", **keys: Any):
     write(folder, name, content)
-    return prepare(spec(name, **keys), folder, hub=False)
+    return split_parts(spec(name, **keys), folder, hub=False)
 
 
 def refused(folder: Path, content: str | bytes, name: str = "all.csv", **keys: Any) -> InputError:
@@ -146,9 +153,36 @@ def test_a_number_and_its_text_are_one_class_across_files(tmp_path):
     pd.DataFrame({"text": [f"t{k}" for k in range(8)], "label": [0, 1] * 4}).to_parquet(tmp_path / "train.parquet")
     write(tmp_path, "eval.csv", "text,label\nx,0\ny, 1\n")
     keys = {"eval_file": "eval.csv", "eval_examples": None}
-    train, evaluation, facts = prepare(spec("train.parquet", **keys), tmp_path, hub=False)
+    train, evaluation, facts = split_parts(spec("train.parquet", **keys), tmp_path, hub=False)
     assert facts["classes"] == ["0", "1"]
     assert (len(train), len(evaluation)) == (8, 2)
+
+
+@pytest.mark.parametrize("own_part", [False, True])
+def test_sentences_are_held_back_by_content_from_training_and_evaluation(tmp_path, own_part):
+    """By shares of 2 to 1, from the evaluation part where there is one, else from what is left to train on."""
+    pairs = [(f"text {number}", "ab"[number % 3 == 0]) for number in range(300)]
+    write(tmp_path, "all.csv", csv(pairs[:210] if own_part else pairs))
+    write(tmp_path, "eval.csv", csv(pairs[210:]))
+    keys = {"eval_file": "eval.csv", "eval_examples": None} if own_part else {"eval_examples": 60}
+    without, _ = prepare(spec("all.csv", **keys), tmp_path, hub=False)
+    parts, facts = prepare(spec("all.csv", **keys, confirm_examples=30), tmp_path, hub=False)
+    ids = {name: set(part["example_id"]) for name, part in parts.items()}
+    assert sum(map(len, ids.values())) == len(set.union(*ids.values())) == 300
+    assert facts["held_back"] == len(ids["held_back"]) == 30
+    assert parts["held_back"]["label"].value_counts().to_dict() == {0: 20, 1: 10}
+    kept, source = ("train", "eval") if own_part else ("eval", "train")
+    assert ids[kept] == set(without[kept]["example_id"])
+    assert ids["held_back"] < set(without[source]["example_id"])
+    write(tmp_path, "all.csv", csv((pairs[:210] if own_part else pairs)[::-1]))
+    again, _ = prepare(spec("all.csv", **keys, confirm_examples=30), tmp_path, hub=False)
+    assert set(again["held_back"]["example_id"]) == ids["held_back"]
+
+
+def test_more_sentences_than_there_are_cannot_be_held_back(tmp_path):
+    error = refused(tmp_path, csv([(f"text {number}", "ab"[number % 2]) for number in range(40)]), confirm_examples=36)
+    assert "confirm_examples" in error.where
+    assert "36 of 36" in error.found
 
 
 RATINGS = {"-0.6": "negative", "-0.5": "negative", "-0.49": None, "0": None, "0.49": None, "0.5": "positive"}
@@ -162,7 +196,7 @@ TENTHS = {"-0.1": "negative", "-0.09": None, "0.29": None, "0.3": "positive", "0
 def test_ratings_become_classes_and_those_within_the_margin_go(tmp_path, ratings, threshold, margin):
     pairs = [(f"{rating} and {copy}", rating) for rating in ratings for copy in range(2)]
     write(tmp_path, "all.csv", csv(pairs))
-    train, evaluation, facts = prepare(
+    train, evaluation, facts = split_parts(
         spec("all.csv", threshold=threshold, margin=margin, eval_examples=2), tmp_path, hub=False
     )
     expected = {text: ratings[rating] for text, rating in pairs if ratings[rating]}
@@ -496,7 +530,7 @@ HUB = {"source": "sst2", "train_split": "train", "text": "sentence", "label": "l
 
 def test_a_repository_is_read_by_split_with_its_class_names(snapshot):
     for _ in range(2):  # the second time with what the first left behind
-        train, evaluation, facts = prepare(HUB | {"eval_split": "validation"}, snapshot, hub=True)
+        train, evaluation, facts = split_parts(HUB | {"eval_split": "validation"}, snapshot, hub=True)
         assert facts["classes"] == ["negative", "positive"]
         assert dict(zip(evaluation["text"], evaluation["label"], strict=True)) == {
             "validation 0": 1,
@@ -508,7 +542,7 @@ def test_a_repository_is_read_by_split_with_its_class_names(snapshot):
 
 
 def test_a_split_of_a_repository_can_be_split(snapshot):
-    train, evaluation, _ = prepare(HUB | {"eval_examples": 4}, snapshot, hub=True)
+    train, evaluation, _ = split_parts(HUB | {"eval_examples": 4}, snapshot, hub=True)
     assert sorted(evaluation["label"]) == [0, 0, 1, 1]
     assert len(train) == 8
 

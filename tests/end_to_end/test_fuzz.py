@@ -614,8 +614,9 @@ def check_data(spec: dict[str, Any], source: Path, *, hub: bool = False) -> None
     """Fail unless a data set is refused in a fit message or gives sound tables."""
     if not (prepared := outcome(lambda: prepare(spec, source, hub=hub))):
         return
-    *parts, facts = prepared
-    tables = [pa.Table.from_pandas(part, schema=EXAMPLES, preserve_index=False) for part in parts]  # as the rule does
+    parts, facts = prepared
+    assert parts.pop("held_back").empty
+    tables = [pa.Table.from_pandas(part, schema=EXAMPLES, preserve_index=False) for part in parts.values()]
     json.dumps(facts, allow_nan=False).encode()
     assert len(facts["classes"]) == len(set(facts["classes"])) >= 2
     for table in tables:

@@ -42,10 +42,16 @@ def test_the_default_study_is_planned_without_torch(fresh):
     assert (counts["train_baseline"], counts["aggregate_metrics"], counts["render_report"]) == (1, 1, 1)
 
 
-def test_the_readme_draws_the_rules_that_there_are(fresh):
+def graph_of(page: Path) -> str:
+    """Return the graph that a page draws."""
+    return page.read_text(encoding="utf-8").split("```mermaid")[1].split("```")[0]
+
+
+def test_the_readme_and_the_manual_draw_the_rules_that_there_are(fresh):
     rules = rules_of(fresh)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    trained, found = (set(re.findall(r"[a-z]+_[a-z_]+", part.split("```")[0])) for part in text.split("```mermaid")[1:])
+    trained, found = (
+        set(re.findall(r"[a-z]+_[a-z_]+", graph_of(ROOT / page))) for page in ("README.md", "config/README.md")
+    )
     assert rules == trained
     config = yaml.safe_load((ROOT / "config" / "studies" / "found_models.yaml").read_text(encoding="utf-8"))
     write_config(fresh, config | {"cards": {"hub": ["owner/model"]}})
@@ -193,8 +199,9 @@ def test_figures_of_a_factor_and_a_metric_that_are_dropped_leave_the_disk_and_th
     write_config(copied, config)
     told = snakemake(copied, "--cores", "2")
     assert told.returncode == 0, told.stdout
-    kinds = ["effects", "coefficients", "importance", "main_effects", "learning_curves", "calibration", "variability"]
-    made = {f"{kind}.{suffix}" for kind in [*kinds, "tradeoffs", "tuning_curves"] for suffix in ("svg", "png", "json")}
+    kinds = ["effects", "coefficients", "importance", "gain", "main_effects", "learning_curves", "calibration"]
+    kinds += ["variability", "tradeoffs", "tuning_curves"]
+    made = {f"{kind}.{suffix}" for kind in kinds for suffix in ("svg", "png", "json")}
     assert {path.name for path in figures.iterdir()} == made | {"mine.png"}
     assert not joint.search(page.read_text(encoding="utf-8"))
     write_config(copied, STUDY)

@@ -11,6 +11,7 @@ import pytest
 from finevar.analyses.fits import FittedStudy
 from finevar.figures import axes, charts, drawing, titles
 from finevar.figures import surface as planes
+from finevar.figures.gain import gain_chart
 from finevar.figures.importance import importance_chart
 from finevar.figures.palette import DARK, dark_style
 from finevar.statistics.regression import predicted
@@ -27,8 +28,10 @@ def tables():
 def texts(chart, folder):
     """Save a chart and return the texts of its SVG, after checking all three files."""
     paths = {kind: folder / f"figure.{kind}" for kind in ("svg", "png", "json")}
-    drawing.write_drawing(drawing.draw(chart), **paths)
-    assert paths["png"].read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    drawn = drawing.draw(chart)
+    drawing.write_image(drawn, paths.pop("png"))
+    drawing.write_drawing(drawn, **paths)
+    assert (folder / "figure.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert json.loads(paths["json"].read_text())["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
     root = ET.parse(paths["svg"]).getroot()
     return [node.text for node in root.iter("{http://www.w3.org/2000/svg}text") if node.text]
@@ -122,7 +125,7 @@ def test_any_number_of_factors_and_two_data_sets(count, tmp_path):
     assert all(seen)
     assert {"amazon", "tweets"} <= set(seen[1])
     if count == 1:
-        assert seen[2] == ["No surface of loss: one factor spans no plane."]
+        assert seen[2] == ["No surface of loss: one hyperparameter spans no plane."]
 
 
 def test_six_factors_make_fifteen_planes():
@@ -292,3 +295,28 @@ def test_a_dark_page_changes_every_colour_of_text_and_lines(tables):
     assert {"#1b1f24", "#57606a"} <= used
     assert all(f'[fill="{colour}"]' in dark_style(".chart") for colour in used)
     assert 'fill="white"' not in svg.partition("<g")[0]
+
+
+def shares(response: str, whole: float, **found: tuple[float, float, float]) -> pd.DataFrame:
+    """Return rows of gain_shares: of each factor the share, and the ends of its interval."""
+    rows = [{"factor": "", "estimate": whole, "ci_low": whole - 0.01, "ci_high": whole + 0.01}]
+    for name, (value, low, high) in found.items():
+        ends = {"ci_low": low, "ci_high": high, "simultaneous_low": low, "simultaneous_high": high}
+        rows.append({"factor": name, "estimate": value, "from_level": 1.0, "to_level": 2.0} | ends)
+    return pd.DataFrame(rows).assign(response=response)
+
+
+def test_the_gain_names_only_factors_whose_share_is_shown_to_improve_the_metric(tmp_path):
+    found = shares("loss", -0.2, epochs=(-0.15, -0.2, -0.1), dropout=(0.05, 0.02, 0.08), batch_size=(-0.1, -0.3, 0.1))
+    title = titles.gain_title(found)
+    assert "epochs" in title
+    assert not [name for name in ("dropout", "batch size") if name in title]
+    assert "Loss: \N{MINUS SIGN}0.200 in all" in texts(gain_chart(found), tmp_path)
+    spec = drawing.specification(gain_chart(found))
+    bars = next(layer for layer in spec["vconcat"][0]["hconcat"][0]["layer"] if layer["mark"]["type"] == "bar")
+    fills = {row["label"].split("|")[0]: row["fill"] for row in spec["datasets"][bars["data"]["name"]]}
+    assert fills["Epochs"] == fills["Batch size"] != fills["Dropout"]
+
+
+def test_without_a_recommendation_the_gain_is_a_sentence(tmp_path):
+    assert len(texts(gain_chart(shares("loss", -0.2, epochs=(-0.2, -0.3, -0.1)).iloc[:0]), tmp_path)) == 1

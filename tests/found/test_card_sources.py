@@ -73,7 +73,7 @@ def test_each_card_that_cannot_be_used_has_its_line_in_the_log(tmp_path, caplog)
     with caplog.at_level(logging.INFO, logger="finevar"):
         read_cards({"folder": str(tmp_path / "cards")}, "", tmp_path / "out.parquet")
     assert "bob/empty: the card is empty" in caplog.messages
-    assert "2 model cards read, 1 of use." in caplog.messages
+    assert "2 model cards read, 1 usable." in caplog.messages
     assert read_table(tmp_path / "out.parquet", MODEL_CARDS)["card_id"].to_pylist() == ["ann/first", "bob/empty"]
 
 

@@ -64,7 +64,7 @@ def gate(gates: list[dict], name: str) -> dict:
 def test_what_is_wrong_with_the_published_cards_is_found(published):
     cards, gates, stop = judge_cards(published, question())
     assert gate(gates, "duplicates") | {"finding": ""} == {
-        "gate": "duplicates", "verdict": "set aside", "cards": 130, "flagged": 42, "finding": "",
+        "gate": "duplicates", "verdict": "excluded", "cards": 130, "flagged": 42, "finding": "",
         "consequence": "A training counts once: the first card is kept.",
     }  # fmt: skip
     owners = gate(gates, "owners")
@@ -138,15 +138,15 @@ def test_sound_cards_pass_and_are_all_compared():
 @pytest.mark.parametrize(
     ("changes", "name", "verdict", "code"),
     [
-        ({"task": "token-classification"}, "tasks", "set aside", Aside.TASK),
-        ({"task": None}, "tasks", "set aside", Aside.TASK),
-        ({"data": ""}, "data sets", "set aside", Aside.NO_DATASET),
-        ({"data": "rare"}, "data sets", "set aside", Aside.RARE_DATASET),
-        ({"epochs_run": 1.0, "epochs_asked": 5.0}, "early stops", "set aside", Aside.STOPPED_EARLY),
-        ({"batch_size": 256}, "range of batch size", "set aside", Aside.RANGE),
-        ({"learning_rate": 1.0}, "range of learning rate", "set aside", Aside.RANGE),
-        ({"reason": "it states no metric"}, "unusable", "set aside", Aside.UNUSABLE),
-        ({"loss": "first", "accuracy": "first", "f1": "first"}, "duplicates", "set aside", Aside.DUPLICATE),
+        ({"task": "token-classification"}, "tasks", "excluded", Aside.TASK),
+        ({"task": None}, "tasks", "excluded", Aside.TASK),
+        ({"data": ""}, "data sets", "excluded", Aside.NO_DATASET),
+        ({"data": "rare"}, "data sets", "excluded", Aside.RARE_DATASET),
+        ({"epochs_run": 1.0, "epochs_asked": 5.0}, "early stops", "excluded", Aside.STOPPED_EARLY),
+        ({"batch_size": 256}, "range of batch size", "excluded", Aside.RANGE),
+        ({"learning_rate": 1.0}, "range of learning rate", "excluded", Aside.RANGE),
+        ({"reason": "it states no metric"}, "unusable", "excluded", Aside.UNUSABLE),
+        ({"loss": "first", "accuracy": "first", "f1": "first"}, "duplicates", "excluded", Aside.DUPLICATE),
         ({"f1_average": None}, "averaging of F1", "noted", None),
         ({"headline": "no row"}, "headline", "noted", None),
         ({"base_model": "other"}, "base models", "noted", None),
@@ -222,7 +222,7 @@ def test_other_base_models_are_set_aside_where_one_is_named():
     cards.loc[3, "base_model"] = "other"
     judged, gates, _ = judge_cards(cards, question(base_models=("base",)))
     assert judged["set_aside_code"].dropna().to_dict() == {3: Aside.BASE_MODEL}
-    assert gate(gates, "base models")["verdict"] == "set aside"
+    assert gate(gates, "base models")["verdict"] == "excluded"
 
 
 def test_a_metric_that_few_cards_of_a_data_set_state_is_left_out():

@@ -69,7 +69,7 @@ def test_tensors_that_do_not_go_together_never_reach_the_kernel(monkeypatch, pla
     good = tuple(torch.zeros(7, 5) for _ in range(4))
     spoilt = (*good[:place], tensor, *good[place + 1 :])
     options = {"learning_rate": 0.1, "weight_decay": 0.0}
-    with pytest.raises(ValueError, match=rf"^v: its tensors do not go together.*{re.escape(said)}"):
+    with pytest.raises(ValueError, match=rf"^v: its tensors do not match.*{re.escape(said)}"):
         kernels.adamw({"u": good, "v": spoilt}, torch.ones(()), divisor=torch.ones(()), **options)
 
 

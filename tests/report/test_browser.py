@@ -15,6 +15,7 @@ from test_report import figures, program
 
 from finevar.analyses.fits import FittedStudy
 from finevar.statistics.regression import predicted
+from prose import numbers
 from report_fixtures import CENTRE, CODINGS, FACTORS, baseline_metrics, explore, facts, plan_of, simulate
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -107,6 +108,23 @@ def stops_of(page: Page, factor: int) -> list[str]:
 def go_to(page: Page, factor: int, words: str) -> None:
     """Move a slider to the stop that reads so."""
     page.locator(f"#explorer-factor-{factor}").fill(str(stops_of(page, factor).index(words)))
+
+
+def test_two_settings_are_compared_either_way_round_and_from_the_address(page, tables):
+    """Against the runs' own means; the second setting minus the first has all signs turned."""
+    pairs = tables["setting_pairs"].query("response == 'loss'")
+    names = list(dict.fromkeys([*pairs["point_id"], *pairs["other"]]))
+    means = tables["metrics"].groupby("point_id")["loss"].mean()
+    page.locator("#pair-first").select_option(index=3)
+    page.locator("#pair-second").select_option(index=7)
+    cells = page.locator("#pair-rows tr").last.locator("td")
+    forth = cells.all_inner_texts()
+    assert numbers(forth[0])[0] == pytest.approx(means[names[3]] - means[names[7]], rel=0.05)
+    assert f"pair={names[3]}..{names[7]}" in page.url
+    page.locator("#pair-first").select_option(index=7)
+    assert "different settings" in page.locator("#pair-sentences").inner_text()
+    page.locator("#pair-second").select_option(index=3)
+    assert numbers(cells.all_inner_texts()[2])[::-1] == [-value for value in numbers(forth[2])]
 
 
 def test_a_place_shows_the_surfaces_prediction(page, tables):

@@ -17,7 +17,7 @@ from finevar.planning.alternatives import next_level, with_level, with_seeds
 from finevar.planning.design_card import DesignFacts, gather_design_facts
 from finevar.reasons import Stop
 from finevar.report.design_card import design_card_text, render_design_card
-from finevar.report.design_card_sections import power_sentences
+from finevar.report.design_card_sections import headline, power_sentences
 from finevar.study.coding import Coding
 from finevar.study.config import read_config
 from finevar.study.design import plan_study
@@ -82,16 +82,22 @@ def studies() -> dict[str, DesignFacts]:
     }
 
 
-def test_the_cards_read_as_on_the_golden_page(studies):
+@pytest.fixture(scope="module")
+def pages(studies) -> dict[str, Page]:
+    """Return the studies' design cards, each rendered once."""
+    return {title: shown(known) for title, known in studies.items()}
+
+
+def test_the_cards_read_as_on_the_golden_page(studies, pages):
     words = {}
     for title, known in studies.items():
         printed = design_card_text(known, "a.html").replace("\n  ", " ").splitlines()
-        words[title] = [*printed, "", *shown(known).lines()]
+        words[title] = [*printed, "", *pages[title].lines()]
     golden("design_card.txt", said_once(HEAD, words), same=without_numbers)
 
 
-def test_no_missing_number_is_printed_as_a_word(studies):
-    assert not any(MISSING.search(shown(known).words) for known in studies.values())
+def test_no_missing_number_is_printed_as_a_word(pages):
+    assert not any(MISSING.search(page.words) for page in pages.values())
 
 
 def test_the_essentials_in_a_few_lines(studies):
@@ -237,3 +243,23 @@ def test_the_card_needs_no_run_and_trains_only_the_baseline(tmp_path):
         "time_pilot",
         "design_card",
     }
+
+
+def test_the_headline_names_what_would_find_the_smallest_effect_of_interest(studies, raw_config):
+    """For 0.01 in accuracy, of the first metric's hardest factor; with 5,000 sentences the design is large enough."""
+    known = studies["A factorial"]
+    (worst,) = sorted(known.found("accuracy"), key=lambda each: each.change)[-1:]
+    assert numbers(headline(known)) == [float(f"{worst.change:.2g}"), 80, 0.01, worst.sentences]
+    many = {"amazon": PILOT["data"]["amazon"] | {"eval_examples": 5000}}
+    large = facts(raw_config, data=many)
+    assert numbers(headline(large))[1:] == [80, 0.01]
+    assert numbers(headline(studies["A metric of unknown noise"])) == []
+
+
+def test_what_is_found_is_drawn_for_each_metric_of_known_noise(studies, pages):
+    labels = [chart.attributes["aria-label"] for chart in pages["A factorial"].all("div", "chart")]
+    assert [label.partition(":")[0] for label in labels] == ["Accuracy", "F1", "Loss"]
+    changes = [each.change for each in studies["A factorial"].found("accuracy")]
+    assert numbers(labels[0]) == [*(float(f"{change:.2g}") for change in changes), 0.01]
+    assert not pages["A metric of unknown noise"].all("div", "chart")
+    assert not pages["A gate will stop it"].all("div", "chart")

@@ -180,7 +180,7 @@ def test_the_first_screen_answers_a_readers_five_questions(complete, studies):
 def test_every_figure_keeps_to_vega_lites_schema(complete):
     html, _ = complete
     specs = re.findall(r'<script type="application/json" class="spec"[^>]*>(.*?)</script>', html, re.DOTALL)
-    assert len(specs) == len(CENTRE) + 10
+    assert len(specs) == len(CENTRE) + 11
     for spec in specs:
         validate_jsonschema(
             json.loads(spec) | {"datasets": {}}, alt.load_schema()
@@ -201,7 +201,7 @@ def test_nothing_is_loaded_from_elsewhere(complete):
 def test_the_program_is_held_once(complete):
     html, page = complete
     assert html.count("window.vegaEmbed=") == 1
-    names = ["effects", "coefficients", "importance", "main_effects", "interplay", "learning_curves"]
+    names = ["effects", "coefficients", "importance", "gain", "main_effects", "interplay", "learning_curves"]
     names += [*(f"surface_{response}" for response in CENTRE), "variability"]
     names += ["tradeoffs", "tuning_curves", "calibration"]
     assert sorted(chart.attributes["id"] for chart in page.all("div", "chart")) == sorted(
@@ -220,13 +220,13 @@ def test_figures_and_tables_can_be_read_without_seeing_them(complete):
 def test_every_figure_has_a_drawing_for_pages_without_scripts(complete):
     html, _ = complete
     stills = re.findall(r"class=\"chart\"[^>]*><(?:svg|img alt=\"\" src=\"data:image/png;base64)", html)
-    assert len(stills) == len(CENTRE) + 10
+    assert len(stills) == len(CENTRE) + 11
 
 
 def test_every_caption_says_how_many_runs_it_rests_on(complete):
     html, _ = complete
     captions = re.findall(r"</script>\s*<figcaption>.*?</summary>(.*?)</details></figcaption>", html, re.DOTALL)
-    assert len(captions) == len(CENTRE) + 10
+    assert len(captions) == len(CENTRE) + 11
     assert [text for text in captions if not {54, 27} & set(numbers(text))] == []
 
 

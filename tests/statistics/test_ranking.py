@@ -79,3 +79,11 @@ def test_the_regret_of_the_best_is_smaller_than_that_of_another(runs):
     regrets = [regret_of(fitted, name) for name in (table.index[0], table.index[-1])]
     assert regrets[0].expected < regrets[1].expected
     assert regrets[1].bound > table["difference"].iloc[-1]
+
+
+def test_settings_alike_in_every_run_have_no_gap(runs):
+    """Where a metric is at its bound at several settings, nothing differs between them, and there is no error."""
+    table = rank_settings(surface(runs)).sort_values("rank")
+    best = runs["point_id"].isin(table.index[:2])
+    fitted = surface(runs.assign(loss=runs["loss"].where(~best, 0.0)))
+    assert regret_of(fitted, table.index[0]).bound == pytest.approx(0, abs=1e-9)

@@ -107,7 +107,7 @@ def test_pure_error_leaves_out_what_seeds_share():
 def test_lack_of_fit_is_not_testable_without_replicates():
     row = checks.lack_of_fit(surface(study(seeds=1)))
     assert "p_value" not in row
-    assert row["reason"] == "not testable: no cell has two seeds"
+    assert row["reason"] == "not testable: no setting has two seeds"
 
 
 def test_lack_of_fit_sees_a_cliff_that_a_plane_cannot_follow():

@@ -221,7 +221,7 @@ def test_a_batch_that_needs_too_much_memory_is_worked_in_parts(tmp_path, monkeyp
     monkeypatch.setattr(family, "classify", scarce)
     summary = train_files(**job, **to(tmp_path / "parts"))
     assert summary["micro_batches"] == 4  # of 8 sentences: 4 at a time are still too many
-    assert "each batch is now worked in 4 parts" in caplog.text
+    assert "each batch is now split into 4 parts" in caplog.text
     (_, whole), (_, parts) = results(tmp_path / "whole"), results(tmp_path / "parts")
     assert parts["micro_batches"].tolist() == [1] * 4 + [4] * 14
     assert whole["tokens"].tolist() == parts["tokens"].tolist()
@@ -300,7 +300,7 @@ run_job("finevar.training.job.train_files", log={str(tmp_path / "job.log")!r}, *
         kills = int((group / "memory.oom_control").read_text().split("oom_kill ")[1])
     assert kills >= 1
     assert done.returncode == 0, done.stderr
-    assert "Memory ran out: each batch is now worked in 2 parts" in done.stderr
+    assert "Memory ran out: each batch is now split into 2 parts" in done.stderr
     assert json.loads((tmp_path / "training.json").read_text())["micro_batches"] >= 2
 
 

@@ -166,7 +166,7 @@ def test_a_state_that_cannot_be_used_is_left_aside(start, examples, tmp_path, ca
     save_state(train(start, examples).state, path, {"seed": 0})
     assert load_state(path, {"seed": 0}) is not None
     assert load_state(path, {"seed": 1}) is None
-    assert "another trajectory" in caplog.text
+    assert "another training" in caplog.text
     path.write_bytes(path.read_bytes()[:-100])
     assert load_state(path, {"seed": 0}) is None
     assert "is damaged" in caplog.text

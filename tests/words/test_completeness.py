@@ -10,7 +10,7 @@ import pytest
 from finevar.jobs.endings import ERROR, INPUT, MACHINE
 from finevar.study.coding import Coding, terms
 from finevar.words.completeness import completeness_sentences, next_start_sentences, variances
-from finevar.words.next_start import UNMENDED
+from finevar.words.next_start import UNFIXED
 from prose import numbers
 
 CODINGS = {
@@ -85,16 +85,16 @@ def test_another_start_is_advised_where_it_mends_what_is_missing():
 
 
 def test_what_another_start_would_not_mend_is_to_be_edited_first():
-    assert after(MISTAKE, MISTAKE) == [f"2 runs {UNMENDED[INPUT]}: {MISTAKE[1]}"]
+    assert after(MISTAKE, MISTAKE) == [f"2 runs {UNFIXED[INPUT]}: {MISTAKE[1]}"]
     first, rest = after(MISTAKE, ("interrupted", "Interrupted."))
-    assert first == f"1 run {UNMENDED[INPUT]}: {MISTAKE[1]}"
+    assert first == f"1 run {UNFIXED[INPUT]}: {MISTAKE[1]}"
     assert "other 1 run" in rest
 
 
 def test_a_full_disk_and_an_unexpected_error_say_so():
     full = "a: No space left on device. The disk is full: free some space, then start Snakemake again."
-    assert after((MACHINE, full)) == [f"1 run {UNMENDED[MACHINE]}: {full}"]
-    assert after((ERROR, "ValueError: x")) == [f"1 run {UNMENDED[ERROR]}: ValueError: x."]
+    assert after((MACHINE, full)) == [f"1 run {UNFIXED[MACHINE]}: {full}"]
+    assert after((ERROR, "ValueError: x")) == [f"1 run {UNFIXED[ERROR]}: ValueError: x."]
 
 
 def test_of_many_causes_three_are_named():

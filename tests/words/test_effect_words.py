@@ -125,8 +125,8 @@ def test_headline_all_undecided():
 def test_headline_without_an_effect():
     effects, fits = frame(small(), small(factor="epochs", verdict="negligible"), row(verdict="small"))
     assert words.headline(effects, fits, LABELS) == (
-        "No factor is shown to move a metric. Too small to matter: learning rate on loss. Undecided: batch size on "
-        "binary F1. Negligible: epochs on binary F1."
+        "No hyperparameter is shown to move a metric. Too small to matter: learning rate on loss. Undecided: batch "
+        "size on binary F1. Negligible: epochs on binary F1."
     )
 
 

@@ -71,7 +71,7 @@ rule aggregate_finished:
         "../../scripts/aggregate_finished.py"
 
 
-# What there is so far, in a report of its own that says what is missing; trains nothing.
+# A report of the runs done so far that says what is missing; trains nothing.
 rule interim:
     input:
         paths.report_file(paths.interim(NAME)),

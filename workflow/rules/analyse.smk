@@ -47,6 +47,7 @@ rule analyse_study:
         sentences=SHOWS_SENTENCES,
         cards=STUDY.config.get("cards"),
         beside=STUDY.config.get("beside"),
+        confirm_seeds=len(fresh_seeds(STUDY.config["sweep"])) if TRAINS else None,
         engine=[ENGINES["regression"], ENGINES["cards"]],
     threads: 4
     conda:

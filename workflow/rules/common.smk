@@ -16,6 +16,7 @@ from finevar.jobs.endings import run_ending
 from finevar.jobs.log import check_writable
 from finevar.study import paths
 from finevar.study.config import read_config
+from finevar.study.confirmation import evaluation_folder, fresh_seeds, planned_runs
 from finevar.study.design import any_of, baseline_levels, design_rows, plan_study
 from finevar.study.found_config import is_found
 from finevar.study.identity import cards_identity, digest, local_cards, local_model_files
@@ -27,6 +28,7 @@ SCRIPTS_DATE = 946684800  # 2000-01-01
 try:
     check_writable(paths.RESULTS)
     STUDY = plan_study(read_config(config))
+    CONFIRMED = {} if is_found(STUDY.config) else planned_runs(STUDY)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -133,6 +135,13 @@ def get_prepared(name, file):
     return paths.place("data", data=STUDY.dataset_ids[name]) / file
 
 
+def get_parts(wildcards):
+    """Return the parts of a data set that hold sentences; none are held back unless its config says so."""
+    empty = [] if "confirm_examples" in dataset_of(wildcards) else ["held_back"]
+    folder = paths.place("data", data=wildcards.data)
+    return [folder / f"{part}.parquet" for part in paths.PARTS if part not in empty]
+
+
 def get_evaluated(file):
     """Return one prepared file of every data set of the sweep; models that were found have none."""
     return [get_prepared(name, file) for name in STUDY.config["sweep"]["datasets"]] if TRAINS else []
@@ -157,7 +166,7 @@ def get_start():
 def get_run(wildcards):
     """Return the run that a wildcard names."""
     try:
-        return STUDY.runs[wildcards.run]
+        return (STUDY.runs | CONFIRMED)[wildcards.run]
     except KeyError:
         raise WorkflowError(f"run {wildcards.run} is not part of study {NAME}") from None
 
@@ -232,6 +241,22 @@ def get_baseline_predictions():
 def get_predictions(wildcards):
     """Return every run's predictions; of a study under way none, since Snakemake would first make those that lack."""
     return get_run_files("predictions.parquet") if wildcards.study == NAME else []
+
+
+def get_confirmed(file):
+    """Return one file of every run of the confirmation: of its evaluation on the sentences held back, if there are any."""
+    return [str(evaluation_folder(STUDY.config, run) / file) for run in CONFIRMED.values()]
+
+
+def get_confirmation(wildcards):
+    """Return the confirmation of a study; none of one under way, nor where none was asked for."""
+    return str(paths.table_file(NAME, "confirmation")) if wildcards.study == NAME and CONFIRMED else []
+
+
+def get_stale_confirmation(wildcards):
+    """Return a confirmation of what the study was before, which the report names; as a param, since nothing makes it."""
+    table = paths.table_file(NAME, "confirmation")
+    return str(table) if wildcards.study == NAME and not CONFIRMED and table.exists() else None
 
 
 def get_dataset_facts():

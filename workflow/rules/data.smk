@@ -43,8 +43,7 @@ rule prepare_dataset:
         file=get_local_file("file"),
         eval_file=get_local_file("eval_file"),
     output:
-        train="results/data/{data}/train.parquet",
-        evaluation="results/data/{data}/eval.parquet",
+        parts=expand("results/data/{data}/{part}.parquet", part=paths.PARTS, allow_missing=True),
         facts="results/data/{data}/dataset.json",
     log:
         "results/logs/prepare_dataset/{data}.log",
@@ -62,12 +61,10 @@ rule prepare_dataset:
 
 rule encode_dataset:
     input:
-        train="results/data/{data}/train.parquet",
-        evaluation="results/data/{data}/eval.parquet",
+        parts=get_parts,
         model="results/models/{model}",
     output:
-        train="results/encoded/{data}--{model}/train.safetensors",
-        evaluation="results/encoded/{data}--{model}/eval.safetensors",
+        parts=expand("results/encoded/{data}--{model}/{part}.safetensors", part=paths.PARTS, allow_missing=True),
     log:
         "results/logs/encode_dataset/{data}--{model}.log",
     benchmark:

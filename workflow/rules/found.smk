@@ -1,4 +1,4 @@
-# A study of found models: model cards in the place of trainings, up to the metrics that all analyses begin with.
+# A study of found models: model cards replace trainings, up to the metrics that all analyses begin with.
 # On the login node: compute nodes often have no way out, and the rest is too short to queue for.
 localrules:
     fetch_cards,

@@ -6,7 +6,11 @@ localrules:
 # The paper kit, made when asked for: `make paper`.
 rule write_paper:
     input:
-        **{name: of_the_study(files) for name, files in rules.render_report.input.items() if name != "program"},
+        **{
+            name: of_the_study(files)
+            for name, files in rules.render_report.input.items()
+            if name not in ("program", "confirmation")
+        },
     output:
         folder=directory(f"{FOLDER}/paper"),
     log:

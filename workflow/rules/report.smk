@@ -26,7 +26,6 @@ rule draw_figures:
         **get_drawn_files(),
     output:
         svg=[captioned(path, "figure", kind_of(name)) for name, path in get_figures("svg").items()],
-        png=list(get_figures("png").values()),
         json=list(get_figures("json").values()),
     log:
         "results/logs/draw_figures/{study}.log",
@@ -52,6 +51,7 @@ rule render_report:
         figures=list(get_figures("json").values()),
         drawings=list(get_figures("svg").values()),
         program=paths.PROGRAM,
+        confirmation=get_confirmation,
     output:
         html=report(
             "results/{study}/report.html",
@@ -59,6 +59,7 @@ rule render_report:
             category="Report",
             labels={"file": "the study's report"},
         ),
+        images=list(get_figures("png").values()),
     log:
         "results/logs/render_report/{study}.log",
     benchmark:
@@ -67,6 +68,7 @@ rule render_report:
         config=RESULTS_CONFIG,
         factors=ANALYSED["factors"],
         datasets=list(STUDY.dataset_ids),
+        stale_confirmation=get_stale_confirmation,
         engine=ENGINES["report"],
     threads: 4
     conda:

@@ -1,4 +1,4 @@
-"""Against the baseline: differences that carry its own variance, and what matching it by data set and seed buys.
+"""Against the baseline: differences that carry its own variance, and what matching it by data set and seed gains.
 
 B0 is the baseline as it is, evaluated on each data set. B1 is its own hyperparameters trained within the study, with
 the study's seeds: the runs marked is_baseline_point.
@@ -31,11 +31,11 @@ NO_SEEDS = "without a second seed the baseline's own variance is unknown"
 
 
 def against_baseline_rows(surface: Surface) -> Rows:
-    """Return, for each tried point, prediction minus baseline with its interval, and one for all points at once.
+    """Return, for each tried setting, prediction minus baseline with its interval, and one for all settings at once.
 
     B0 is one model, which other sentences would treat otherwise and other seeds would not. B1 is subtracted run by run,
     seed by seed and sentence by sentence, so that what both have in common cancels. Where the surface misses the
-    points, differences are of their own means.
+    settings, differences are of their own means.
     """
     by_means, rows = misses_settings(surface), []
     for name, found in (("B0", against_frozen(surface)), ("B1", fit_matched(surface))):

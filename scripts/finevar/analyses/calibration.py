@@ -1,7 +1,7 @@
-"""What a loss is made of: how well classes are separated, and how well confidences are set.
+"""The parts of a loss: how well classes are separated, and how well confidences are set.
 
 A model's logits divided by one temperature keep every predicted class. The loss at the temperature that suits the test
-set best is called refinement here: what no setting of the confidence could mend. The rest is calibration loss (Guo et
+set best is called refinement here: what no rescaling of confidences could improve. The rest is calibration loss (Guo et
 al. 2017, temperature scaling; the split of a proper score in two is DeGroot and Fienberg 1983).
 """
 
@@ -87,7 +87,7 @@ def loss_parts(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 def calibration_effect_rows(study: FittedStudy, parts: pd.DataFrame) -> Rows:
     """Return the change of loss, refinement and calibration loss from each factor's lowest to its highest level.
 
-    Each by the study's own surface, the other factors at their centre. The fits are linear in the response, so the
+    Each by the study's own surface, the other factors mid-range. The fits are linear in the response, so the
     change of the loss is the sum of those of its parts. A part that a gate stops has one row with the reason.
     parts: the table of calibration.
     """
@@ -111,7 +111,7 @@ def change_row(surface: Surface, factor: str) -> dict[str, Any]:
 def reliability_rows(parts: pd.DataFrame, found: Mapping[str, Predictions], confidence: float) -> Rows:
     """Return, by data set, how often four groups of models are right at each confidence.
 
-    The groups are the baseline and three points with all their seeds: best accuracy, best loss and highest loss, by
+    The groups are the baseline and three settings with all their seeds: best accuracy, best loss and highest loss, by
     mean over seeds. parts: the table of calibration, in the order of the predictions.
     """
     rows: Rows = []

@@ -24,12 +24,18 @@ RIVALS = 2  # that a confirmation trains beside the recommended setting
 
 
 def recommend(
-    study: FittedStudy, against_baseline: Rows, checks: Iterable[Mapping[str, Any]], rarest: float | None
+    study: FittedStudy,
+    against_baseline: Rows,
+    checks: Iterable[Mapping[str, Any]],
+    rarest: float | None,
+    *,
+    confirm_seeds: int | None = None,
 ) -> dict[str, Rows]:
     """Return rows of the tables ranking, recommendation, cautions and next_runs.
 
     All are empty for found models, whose settings nobody assigned, and where the primary metric has no surface.
-    against_baseline, checks: rows of these tables. rarest: see stand().
+    against_baseline, checks: rows of these tables. rarest: see stand(). confirm_seeds: of a confirmation; None is as
+    many as the study has.
     """
     standing = None if are_found(study.metrics) else stand(study, against_baseline, rarest)
     if standing is None:
@@ -41,7 +47,7 @@ def recommend(
     cautions = [*emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
     cautions += [*metric_rows(standing), *failed_rows(standing)]
     ranked = [row["point_id"] for row in found["recommendation"]]
-    return found | {"cautions": cautions, "next_runs": list(next_rows(standing, edges, ranked))}
+    return found | {"cautions": cautions, "next_runs": list(next_rows(standing, edges, ranked, confirm_seeds))}
 
 
 # What to check --------------------------------------------------------------------------------------------------------
@@ -163,7 +169,9 @@ def sentences(standing: Standing) -> int:
 # What to run next -----------------------------------------------------------------------------------------------------
 
 
-def next_rows(standing: Standing, edges: Rows, ranked: Sequence[str]) -> Iterator[dict[str, Any]]:
+def next_rows(
+    standing: Standing, edges: Rows, ranked: Sequence[str], confirm_seeds: int | None
+) -> Iterator[dict[str, Any]]:
     """Yield what to run next, what it costs, and of which settings or factor it would settle something.
 
     edges: of edge_rows(). ranked: the settings in the recommendation's order.
@@ -177,7 +185,7 @@ def next_rows(standing: Standing, edges: Rows, ranked: Sequence[str]) -> Iterato
     tried = standing.study.metrics.drop_duplicates("point_id")
     own = tried.loc[tried["is_baseline_point"].fillna(False).astype(bool), "point_id"]
     confirmed = list(dict.fromkeys([*ranked[: 1 + RIVALS], *own[own.isin(ranked)]]))
-    yield {"code": Next.CONFIRM, "response": standing.primary} | cost(standing, confirmed, seeds)
+    yield {"code": Next.CONFIRM, "response": standing.primary} | cost(standing, confirmed, confirm_seeds or seeds)
     if not more and not edges:
         yield {"code": Next.STOP, "response": standing.primary, "runs": 0, "seconds": 0.0}
 

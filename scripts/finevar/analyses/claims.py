@@ -97,7 +97,7 @@ def untested_reason(claim: Claim, study: FittedStudy) -> Reason | None:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the surface says to a claim."""
+    """What the surface says on a claim."""
 
     reading: Reading
     unit: str

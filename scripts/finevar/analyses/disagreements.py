@@ -1,6 +1,6 @@
 """Where two metrics pull apart: the angle between their fitted gradients, each turned so that up is better.
 
-The surfaces of a study share their design matrix and their runs, so that their errors go together; how much follows
+The surfaces of a study share their design matrix and their runs, so their errors are correlated; how much follows
 from the products of their residuals, run by run, as the covariance of one surface does from its own.
 """
 
@@ -22,7 +22,7 @@ from finevar.statistics.simultaneous import joint_df, t_draws
 from finevar.statistics.slopes import gradient, gradients, sign
 from finevar.tables import Rows
 
-FLAT = "the gradient of {} does not differ significantly from zero here, so it may point anywhere"
+FLAT = "the gradient of {} does not differ significantly from zero here, so its direction is unknown"
 VERDICTS = {"positive": "agree", "negative": "disagree", "open": "open"}
 
 
@@ -52,9 +52,9 @@ def joint_population(surfaces: Sequence[Surface]) -> str | None:
 
 
 def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) -> Rows:
-    """Return for each pair of responses the cosine of their gradients at every tried point and at the centre.
+    """Return for each pair of responses the cosine of their gradients at every tried setting and at the centre.
 
-    draws: of joint_draws(). The last row of a pair has the shares of tried points where the two agree, disagree or
+    draws: of joint_draws(). The last row of a pair has the shares of tried settings where the two agree, disagree or
     leave it open, and names the factors whose average slope is better for one and worse for the other, significantly.
     """
     if len(surfaces) < 2:

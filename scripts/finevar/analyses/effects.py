@@ -167,7 +167,7 @@ def seed_slopes(surface: Surface, factor: str) -> SlopesTest:
 
 
 def supposes_slopes(surface: Surface, found: SlopesTest) -> bool:
-    """Say whether intervals suppose that a seed does not change slopes, which the test denies or cannot tell."""
+    """Say whether intervals suppose that a seed does not change slopes, which the test rejects or cannot decide."""
     if surface.population is None or surface.shows_absence:
         return False
     return found.p_value is None or found.p_value < SEED_ALPHA or surface.seeds == 2

@@ -86,5 +86,5 @@ def untestable(failed: np.ndarray, matrix: np.ndarray) -> str | None:
         if few < SEVERAL:
             return f"only {few} run{'s' if few > 1 else ''} {what}"
     if aliased_terms(matrix, [""] * matrix.shape[1]):
-        return "the runs that ended do not separate the factors"
+        return "the runs that ended do not separate the hyperparameters"
     return None

@@ -49,7 +49,7 @@ Claim = Mapping[str, Any]  # a statement made before the study, see workflow/sch
 
 @dataclass(frozen=True)
 class Plan:
-    """What to fit and how to judge it, as the config says; what a function needs of it, it takes from here."""
+    """What to fit and how to judge it, as the config says."""
 
     codings: Codings
     baseline: Mapping[str, float]  # the baseline's level of each factor, natural
@@ -99,13 +99,13 @@ Outcomes = Callable[[pd.DataFrame, str], tuple[Sentences, Sentences]]  # of runs
 
 
 def no_outcomes(runs: pd.DataFrame, response: str) -> tuple[Sentences, Sentences]:
-    """Return that nothing is known of single sentences: models that were found, or a metric without contributions."""
+    """Return no outcomes: for found models, or a metric without contributions of single sentences."""
     return {}, {}
 
 
 @dataclass(frozen=True)
 class FittedStudy:
-    """A study's runs, what to do with them, and what they give: a surface of each response, or why there is none."""
+    """A study's runs, its plan, and its surfaces: one for each response, or the reason why there is none."""
 
     metrics: pd.DataFrame  # columns.STUDY_METRICS
     plan: Plan
@@ -221,7 +221,7 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
 
 
 def judge_coefficients(rows: Rows, plan: Plan, surfaces: Sequence[Surface]) -> None:
-    """Add, in place, adjusted p-values within each framework and population, and the verdicts on second-order terms.
+    """Add, in place, adjusted p-values within each framework and population, and verdicts on second-order terms.
 
     One test counts once: only coded rows are counted, and those in natural units take theirs; a relative term that the
     origin does not move is the absolute one, and takes its. A factor as a whole has its verdict in the table effects.
@@ -273,7 +273,7 @@ def coefficient_rows(surface: Surface, framework: str) -> Rows:
 
 
 def populations(surface: Surface) -> list[tuple[str | None, bool]]:
-    """Return whom a surface's estimates can be read for, the widest first, and whether sentences are drawn anew."""
+    """Return whom a surface's estimates can be read for, the widest first, and whether sentences are redrawn."""
     wide = [(surface.population, True)]
     return [*wide, (THESE_SENTENCES, False)] if surface.population == NEW_SENTENCES else wide
 
@@ -351,7 +351,7 @@ def baseline_value(metrics: pd.DataFrame, response: str) -> float | None:
 
 
 def profile_rows(surface: Surface) -> Rows:
-    """Return the predicted response along each factor, the others at the centre."""
+    """Return the predicted response along each factor, the others mid-range."""
     x = np.linspace(-1, 1, PROFILE_POINTS)
     rows = []
     for name, coding in surface.codings.items():
@@ -362,7 +362,7 @@ def profile_rows(surface: Surface) -> Rows:
 
 
 def surface_rows(surface: Surface) -> Rows:
-    """Return the predicted response over each pair of factors, the others at the centre."""
+    """Return the predicted response over each pair of factors, the others mid-range."""
     grid = [axis.ravel() for axis in np.meshgrid(*[np.linspace(-1, 1, SURFACE_POINTS)] * 2)]
     rows = []
     for pair in itertools.combinations(surface.codings, 2):

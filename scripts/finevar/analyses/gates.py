@@ -35,8 +35,8 @@ def stop_reason(
         return Reason(Stop.CONSTANT, same)
     if has_zero_noise(used, response):
         alike = (
-            f"{response} is the same to the last digit at all seeds of every point, so no noise is there to measure an "
-            "effect against. Give seeds that differ, or a metric that does."
+            f"{response} is the same to the last digit at all seeds of every setting, so there is no noise to measure "
+            "an effect against. Use other seeds, or another metric."
         )
         return Reason(Stop.ZERO_NOISE, alike)
     errors = errors_of(used)
@@ -46,8 +46,8 @@ def stop_reason(
 
 def obstacle_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> str:
     """Say what keeps a surface from being estimated, and what to do."""
-    who, more = ("cards", "cards that differ") if are_found(used) else ("design", "points or levels")
-    seeds = "other cards" if are_found(used) else "seeds or points"
+    who, more = ("cards", "cards that differ") if are_found(used) else ("design", "settings or levels")
+    seeds = "other cards" if are_found(used) else "seeds or settings"
     if found.code == Stop.FEW_LEVELS:
         return f"{levels_text(found.levels)}. Add levels, or choose a smaller analysis.model."
     if found.code == Stop.ALIASED:
@@ -63,24 +63,24 @@ def obstacle_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> st
 
 
 def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> Reason | None:
-    """Return what is wrong with runs that were planned: empty cells, repeated rows, machines of different kinds.
+    """Return what is wrong with runs that were planned: empty settings, repeated rows, machines of different kinds.
 
-    A cell whose runs failed is a result, and stops nothing: the rest is fitted, and nothing is predicted there.
+    A setting whose runs failed is a result, and stops nothing: the rest is fitted, and nothing is predicted there.
     """
     empty = distinct(metrics, CELLS) - distinct(used, CELLS) - distinct(metrics[metrics["status"].isin(FAILED)], CELLS)
     if empty or used.empty:
         named = ", ".join(sorted(f"{point} on {dataset}" for dataset, point in empty)[:5])
         return Reason(
             Stop.EMPTY_CELLS,
-            f"{len(empty)} of {len(distinct(metrics, CELLS))} cells have no finished run with a "
+            f"{len(empty)} of {len(distinct(metrics, CELLS))} settings have no finished run with a "
             f"value of {response} ({named}): a surface through the rest would be extrapolated there. Drop the level "
-            "that causes this, or mend the runs."
+            "that causes this, or start again to finish the runs."
             if empty
             else "every run failed: no setting is left to compare. Lower the learning rates.",
         )
     repeated = len(used) - len(distinct(used, [*CELLS, "seed"]))
     if repeated:
-        twice = f"{repeated} rows repeat another row's point, data set and seed: replicates that are not independent."
+        twice = f"{repeated} rows repeat another row's setting, data set and seed: replicates that are not independent."
         return Reason(Stop.REPEATED_RUNS, twice)
     types = sorted(used["dtype_used"].unique())
     if len(types) > 1:
@@ -93,7 +93,7 @@ def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> R
 
 
 def has_zero_noise(used: pd.DataFrame, response: str) -> bool:
-    """Say whether points have several seeds, and all of them the same value."""
+    """Say whether settings have several seeds, and all of them the same value."""
     cell, values = cell_numbers(used), used[response].to_numpy(float)
     first = np.unique(cell, return_index=True)[1]
     return len(first) < len(used) and bool((values == values[first][cell]).all())
@@ -112,10 +112,10 @@ def levels_text(short: Shortfall) -> str:
 
 def cluster_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> str:
     """Say why errors cannot be clustered, by trajectory or by owner, where they go together."""
-    shared = f"runs share {errors.count} trajectories, so their errors go together"
+    shared = f"runs share {errors.count} trajectories, so their errors are correlated"
     few, alone = "Add seeds, or train epochs apart", "Add seeds"
     if are_found(used):
-        shared = f"the models are of {errors.count} owners, whose own go together"
+        shared = f"the models are of {errors.count} owners, and those of one owner are correlated"
         few = alone = "Add cards of other owners, or choose a smaller analysis.model"
     if found.code == Stop.FEW_CLUSTERS:
         return f"{shared}, and that is too few for {found.parameters} parameters. {few}."

@@ -51,11 +51,11 @@ def mcnemar(gained: np.ndarray, lost: np.ndarray) -> np.ndarray:
 
 
 def paired_point_rows(models: pd.DataFrame, found: Mapping[str, Predictions], study: FittedStudy) -> Rows:
-    """Return, for accuracy and loss at each tried point, the mean over seeds of run minus baseline, and who would win.
+    """Return, for accuracy and loss at each tried setting, the mean of run minus baseline, and who would win.
 
-    Two intervals by bootstrap over sentences: one for the point alone, one for all points and data sets at once. They
-    are about these trained models on other such sentences. The probability is about other seeds on these sentences.
-    study: fitted to these two metrics.
+    Two intervals by bootstrap over sentences: one for the setting alone, one for all settings and data sets at once.
+    They are about these trained models on other such sentences. The probability is about other seeds on these
+    sentences. study: fitted to these two metrics.
     """
     rows: Rows = []
     surfaces = {surface.response: surface for surface in study.surfaces}
@@ -76,7 +76,7 @@ def paired_point_rows(models: pd.DataFrame, found: Mapping[str, Predictions], st
 def point_differences(
     models: pd.DataFrame, found: Mapping[str, Predictions], response: str
 ) -> tuple[Rows, list[np.ndarray]]:
-    """Return the tried points, and by data set the mean over seeds of run minus baseline [points, sentences]."""
+    """Return the tried settings, and by data set the mean over seeds of run minus baseline [settings, sentences]."""
     names: Rows = []
     differences = []
     for dataset, who in models.groupby("dataset", sort=False):
@@ -91,11 +91,11 @@ def point_differences(
 
 
 def bootstrap_bands(differences: Sequence[np.ndarray], confidence: float) -> Rows:
-    """Return means over sentences with an interval for each point alone and one for all at once, a row a point.
+    """Return means over sentences with an interval for each setting alone and one for all at once, a row a setting.
 
-    differences: by data set [points, sentences]. Symmetric bootstrap-t over sentences (Hall 1988), drawn for all points
-    together, so that the largest |t| of a draw gives the simultaneous interval (Romano and Wolf 2005). A point where
-    models hardly differ has a reason instead.
+    differences: by data set [settings, sentences]. Symmetric bootstrap-t over sentences (Hall 1988), drawn for all
+    settings together, so that the largest |t| of a draw gives the simultaneous interval (Romano and Wolf 2005). A
+    setting where models hardly differ has a reason instead.
     """
     rows = [{"estimate": float(mean)} for part in differences for mean in part.mean(1)]
     differ = [(row != 0).sum() >= FEW_DIFFERENCES for part in differences for row in part]
@@ -112,7 +112,7 @@ def bootstrap_bands(differences: Sequence[np.ndarray], confidence: float) -> Row
 
 
 def drawn_t(values: np.ndarray) -> np.ndarray:
-    """Return |t| of the means of drawn sentences about the true ones [draws, points]; values [points, sentences].
+    """Return |t| of the means of drawn sentences about the true ones [draws, settings]; values [settings, sentences].
 
     Infinite where a draw holds nothing but equal values.
     """
@@ -130,10 +130,10 @@ def drawn_t(values: np.ndarray) -> np.ndarray:
 
 
 def winning_chances(names: Rows, surface: Surface) -> Rows:
-    """Return for each tried point how likely a run of another seed is better than the baseline on these sentences.
+    """Return for each tried setting how likely a run of another seed is better than the baseline on these sentences.
 
-    The noise is that between all seeds of a point, what a seed does to all of its runs included, for another seed has a
-    shift of its own.
+    The noise is that between all seeds of a setting, what a seed does to all of its runs included, for another seed has
+    a shift of its own.
     """
     response = surface.response
     if surface.pure_error_sd is None:

@@ -1,7 +1,7 @@
-"""Which tried settings no other one dominates: on the observed means, and as far as noise allows.
+"""The Pareto front of the tried settings: on the observed means, and as far as noise allows.
 
 A setting's mean over seeds is compared with every other setting's in every metric at once. What all runs of a seed have
-in common cancels in a difference of two settings, so noise is what cell means and seeds together leave.
+in common cancels in a difference of two settings, so noise is what setting means and seeds together leave.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from finevar.tables import Rows
 
 ALL_DATASETS = ""  # the mean over data sets
 ONE_SEED = "without a second seed it is unknown how much a mean would move"
-Noise = np.ndarray  # variance between seeds and its degrees of freedom [2, points]
+Noise = np.ndarray  # variance between seeds and its degrees of freedom [2, settings]
 
 
 def wanted_metrics(plan: Plan) -> list[str]:
@@ -36,13 +36,13 @@ def wanted_metrics(plan: Plan) -> list[str]:
 
 @dataclass(frozen=True)
 class Means:
-    """Means over seeds at the tried points, and the noise of each and of every difference of two; NaN with one seed."""
+    """Means over seeds of the tried settings, and the noise of each and of every difference; NaN with one seed."""
 
-    values: np.ndarray  # [points]
-    runs: np.ndarray  # [points]
-    variances: np.ndarray  # [points]
-    gap_variances: np.ndarray  # [points, points]
-    gap_df: np.ndarray  # [points, points]: the degrees of freedom that each of those is worth
+    values: np.ndarray  # [settings]
+    runs: np.ndarray  # [settings]
+    variances: np.ndarray  # [settings]
+    gap_variances: np.ndarray  # [settings, settings]
+    gap_df: np.ndarray  # [settings, settings]: the degrees of freedom that each of those is worth
 
     @property
     def known(self) -> bool:
@@ -51,11 +51,11 @@ class Means:
 
 
 def seed_means(runs: pd.DataFrame, points: Sequence[str], noise: Noise | None) -> Means:
-    """Return the points' means over seeds in an additive model of points and seeds.
+    """Return the settings' means over seeds in an additive model of settings and seeds.
 
-    runs: columns point, seed, trajectory_id and value. noise: the variance between seeds at each point and its degrees
-    of freedom; None pools it over the points. Where several runs share a trajectory, errors that go together count
-    once: the pooled variance and its degrees of freedom are those of that many fewer points.
+    runs: columns point, seed, trajectory_id and value. noise: the variance between seeds at each setting and its
+    degrees of freedom; None pools it over the settings. Where several runs share a trajectory, errors that are
+    correlated count once: the pooled variance and its degrees of freedom are those of that many fewer points.
     """
     values = runs["value"].to_numpy(float)
     cells, seeds = pd.Categorical(runs["point"], categories=points).codes, pd.factorize(runs["seed"])[0]
@@ -99,7 +99,7 @@ def averaged(parts: Sequence[Means]) -> Means:
     """Return the means over data sets, each with noise of its own (degrees of freedom after Satterthwaite 1946)."""
     square = len(parts) ** 2
     gaps = np.stack([part.gap_variances for part in parts]) / square
-    with np.errstate(invalid="ignore"):  # a point against itself
+    with np.errstate(invalid="ignore"):  # a setting against itself
         df = gaps.sum(0) ** 2 / (gaps**2 / np.stack([part.gap_df for part in parts])).sum(0)
     variances = np.sum([part.variances for part in parts], axis=0) / square
     values, runs = np.mean([part.values for part in parts], axis=0), np.sum([part.runs for part in parts], axis=0)
@@ -110,16 +110,16 @@ def averaged(parts: Sequence[Means]) -> Means:
 
 
 def nondominated(values: np.ndarray) -> np.ndarray:
-    """Say of each point of values [points, metrics], more being better, whether no other one is at least as good.
+    """Say which settings of values [settings, metrics], more being better, are on the Pareto front.
 
-    As good in every metric and better in one: points that tie in all are both kept.
+    Settings that tie in every metric are all kept.
     """
     found = [(values >= row).all(1) & (values > row).any(1) for row in values]
     return ~np.array([better.any() for better in found])
 
 
 def dominance_p(means: Sequence[Means]) -> np.ndarray:
-    """Return p-values [points, points] of the hypothesis that the second point does not dominate the first.
+    """Return p-values [settings, settings] of the hypothesis that the second setting does not dominate the first.
 
     means: of each metric, more being better. It is dominated only where every single metric shows it, so the largest of
     the one-sided p-values is that of all (intersection-union; Berger 1982).
@@ -134,10 +134,10 @@ def dominance_p(means: Sequence[Means]) -> np.ndarray:
 
 
 def judged_points(means: Sequence[Means], points: Sequence[str], alpha: float) -> Rows:
-    """Return each point's place: efficient on the observed means, shown to be dominated, or open.
+    """Return each setting's place: efficient on the observed means, shown to be dominated, or open.
 
     Bonferroni over the others that may dominate a point, Holm over the points: in at least 1 - alpha of studies no
-    point of the true front is called dominated.
+    setting of the true front is called dominated.
     """
     efficient = nondominated(np.column_stack([metric.values for metric in means]))
     rows = [{"point_id": point, "efficient": bool(kept)} for point, kept in zip(points, efficient, strict=True)]
@@ -195,10 +195,10 @@ def incomparable_seconds(metrics: pd.DataFrame) -> str | None:
 
 
 def own_points(study: FittedStudy) -> dict[str, dict[str, str]]:
-    """Return, for each data set, the points by a name that data sets share: that of the first with the same levels.
+    """Return, for each data set, the settings by a name that data sets share: that of the first with the same levels.
 
-    With several data sets that have the same points, the mean over them comes last. Points at which all runs failed on
-    some data set are left out of all.
+    With several data sets that have the same settings, the mean over them comes last. Settings at which all runs failed
+    on some data set are left out of all.
     """
     names = shared_names(study)
     points = study.metrics["point_id"].map(names)
@@ -234,7 +234,7 @@ def metric_means(study: FittedStudy, surface: Surface | None, own: Mapping[str, 
 
 
 def setting_noise(surface: Surface | None, runs: pd.DataFrame, points: Sequence[str]) -> Noise | None:
-    """Return each point's own noise, where seeds show it."""
+    """Return each setting's own noise, where seeds show it."""
     if surface is None or noise_model(surface) is None:
         return None
     levels = runs.drop_duplicates("point").set_index("point").loc[list(points), list(surface.codings)]
@@ -242,7 +242,7 @@ def setting_noise(surface: Surface | None, runs: pd.DataFrame, points: Sequence[
 
 
 def mean_rows(means: Mapping[str, Means], dataset: str, points: Sequence[str]) -> Rows:
-    """Return a row a point and metric; seconds as geometric means."""
+    """Return a row a setting and metric; seconds as geometric means."""
     rows = []
     for name, metric in means.items():
         values, errors = metric.values, np.sqrt(metric.variances)

@@ -41,7 +41,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Standing:
-    """How the tried settings stand; each goes by the id of its first point."""
+    """How the tried settings stand; each goes by its first point_id."""
 
     study: FittedStudy
     settings: pd.DataFrame  # levels of the factors, diverged, collapsed, seconds
@@ -156,7 +156,7 @@ def faults_of(
 def behind(surface: Surface, table: pd.DataFrame) -> pd.Index:
     """Return the settings whose means are below the best by more than the smallest effect of interest.
 
-    Where seeds are few a real loss need not be significant, and another metric must not buy it.
+    Where seeds are few a real loss need not be significant, and another metric must not pay for it.
     """
     gap = towards(surface.response) * table["difference"]
     return table.index[gap < -(math.inf if surface.smallest_effect is None else surface.smallest_effect)]

@@ -8,7 +8,7 @@ import pandas as pd
 
 
 def recommended_point(tables: Mapping[str, pd.DataFrame]) -> str | None:
-    """Return the id of the recommended setting's first point; None where there is none."""
+    """Return the recommended setting's first point_id; None where there is none."""
     rows = tables["recommendation"]
     return next(iter(rows.loc[rows["role"] == "recommended", "point_id"]), None)
 

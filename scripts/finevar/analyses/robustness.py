@@ -6,7 +6,7 @@ of them at once and looks at each conclusion: the verdict on a factor, and the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ from finevar.analyses.fits import FittedStudy
 from finevar.analyses.gates import levels_text
 from finevar.metrics import towards
 from finevar.reasons import Stop
+from finevar.statistics.covariance import contrasts
 from finevar.statistics.estimability import Obstacle
 from finevar.statistics.optimum import compared_points, point_contrasts
-from finevar.statistics.regression import Surface, contrast
+from finevar.statistics.regression import Surface
 from finevar.statistics.sensitivity import sensitivity_rows
 from finevar.statistics.setting_means import misses_settings
 from finevar.statistics.specifications import agreement, specifications
@@ -41,24 +42,27 @@ def response_rows(surface: Surface, verdicts: Mapping[tuple[str, str], str]) -> 
     tried, points = specifications(surface), surface.points
     read, _, weights = compared_points(surface, points, by_means=misses_settings(surface))
     best = int(np.argmax(towards(surface.response) * weights @ read.fit.params))
+    by_factor = zip(*(change_rows(found, list(surface.codings)) for _, found in tried), strict=True)
     rows = []
-    for factor in surface.codings:
+    for factor, changes in zip(surface.codings, by_factor, strict=True):
         about = {"response": surface.response, "factor": factor, "conclusion": verdicts[surface.response, factor]}
-        changes = [without(found) or change_row(found, factor) for _, found in tried]
         agrees = [{"agrees": agreement(row, changes[0], surface.alpha)} for row in changes]
         rows += [about | names | row | said for (names, _), row, said in zip(tried, changes, agrees, strict=True)]
     about = {"response": surface.response, "factor": "", "conclusion": str(points["point_id"].iloc[best])}
     return rows + [about | names | (without(found) or setting_row(found, points, best)) for names, found in tried]
 
 
-def change_row(surface: Surface, factor: str) -> dict[str, Any]:
-    """Return the change along a factor, better above zero.
+def change_rows(found: Surface | Obstacle, factors: Sequence[str]) -> Rows:
+    """Return the change along each factor in a specification, better above zero, or why there is none.
 
     The p-values are single ones: the verdict that is reported counts all effects, so it may be undecided where p is
     below the error rate.
     """
-    change = contrast(surface, change_weights(surface, factor))
-    return {"estimate": towards(surface.response) * change.estimate, "p_value": change.p_value}
+    if isinstance(found, Obstacle):
+        return [without(found)] * len(factors)
+    changes = contrasts(found.fit, np.array([change_weights(found, name) for name in factors]), found.confidence)
+    sign = towards(found.response)
+    return [{"estimate": sign * change.estimate, "p_value": change.p_value} for change in changes]
 
 
 def setting_row(surface: Surface, points: pd.DataFrame, best: int) -> dict[str, Any]:
@@ -71,7 +75,8 @@ def setting_row(surface: Surface, points: pd.DataFrame, best: int) -> dict[str, 
     own = int(np.argmax(values))
     if own == best:
         return {"estimate": 0.0, "agrees": True}
-    gap = contrast(surface, towards(surface.response) * (weights[own] - weights[best]))
+    better = towards(surface.response) * (weights[own] - weights[best])
+    gap = next(contrasts(surface.fit, better[None], surface.confidence))
     p_value = min(1.0, gap.p_value / 2 * (len(values) - 1))
     return {"estimate": gap.estimate, "p_value": p_value, "agrees": p_value >= surface.alpha}
 

@@ -51,7 +51,7 @@ def price_rows(surfaces: Sequence[Surface]) -> Rows:
     """Return what the setting predicted best for one response costs in another, against that one's own best setting.
 
     Both settings were chosen for their predictions, so the interval is one that holds for the differences of all pairs
-    of tried points at once.
+    of tried settings at once.
     """
     if len(surfaces) < 2:
         return []
@@ -73,7 +73,7 @@ def price_rows(surfaces: Sequence[Surface]) -> Rows:
 
 
 def pair_differences(surface: Surface, weights: np.ndarray) -> np.ndarray:
-    """Return the differences [pairs, parameters] of all pairs of points; of many points, those furthest out."""
+    """Return the differences [pairs, parameters] of all pairs of settings; of many settings, those furthest out."""
     if len(weights) > MOST_POINTS:
         distance = (coded_points(surface, surface.points) ** 2).sum(1)
         weights = weights[np.argsort(-distance, kind="stable")[:MOST_POINTS]]
@@ -99,10 +99,10 @@ def prices(surface: Surface, judged: Family, changes: np.ndarray) -> Iterator[di
 
 
 def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy) -> Rows:
-    """Return each tried point's desirability for every metric by itself, and for all together (response "").
+    """Return each tried setting's desirability for every metric by itself, and for all together (response "").
 
     Intervals are percentiles of draws that take the worst and the best prediction, the ends of the scale, as given. The
-    share best counts the draws in which a point is the most desirable of all, on that draw's own scale.
+    share best counts the draws in which a setting is the most desirable of all, on that draw's own scale.
     """
     goals = goals_of(surfaces, draws, study)
     if len(goals) < 2:
@@ -128,7 +128,7 @@ def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], 
 def goals_of(
     surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return each metric at the tried points [points] and draws of it [draws, points], turned so that more is better.
+    """Return each metric of the tried settings [settings] and draws of it [draws, settings], more being better.
 
     Predictions of every surface; of seconds of training, where they can be compared, the observed ones as one draw.
     """
@@ -143,7 +143,7 @@ def goals_of(
 
 
 def mean_seconds(study: FittedStudy, points: Sequence[str]) -> np.ndarray:
-    """Return the geometric mean of the seconds of training at some points, over all data sets [points]."""
+    """Return the geometric mean of the seconds of training at some settings, over all data sets [settings]."""
     own, names = own_points(study), shared_names(study)
     found = metric_means(study, None, own)
     dataset = list(found)[-1]  # the mean over data sets where there are several
@@ -152,10 +152,10 @@ def mean_seconds(study: FittedStudy, points: Sequence[str]) -> np.ndarray:
 
 
 def desirability(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return values [..., points], more being better, on a line from 0 at a scale's least value to 1 at its largest.
+    """Return values [..., settings], more being better, on a line from 0 at a scale's least value to 1 at its largest.
 
     The larger-the-better desirability of Derringer & Suich (1980) with exponent 1; what lies beyond has 0 or 1. scale:
-    [..., points]. Where it is one value, all points are as good as the best.
+    [..., settings]. Where it is one value, all settings are as good as the best.
     """
     low, span = scale.min(-1, keepdims=True), np.ptp(scale, axis=-1, keepdims=True)
     return np.where(span > 0, np.clip((values - low) / np.where(span > 0, span, 1), 0, 1), 1.0)

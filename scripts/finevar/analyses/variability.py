@@ -67,8 +67,8 @@ def usable(contributions: Contributions, runs: pd.DataFrame) -> Contributions:
 def ledger_of(surface: Surface, contributions: Contributions) -> tuple[Ledger, str, Rows]:
     """Return a response's ledger, its method, and the row on other seeds, with a chi-square interval.
 
-    A baseline's point beside a complete grid is left out. Runs that share trajectories are no balanced grid: their
-    errors go together between points.
+    A baseline's setting beside a complete grid is left out. Runs that share trajectories are no balanced grid: their
+    errors are correlated between settings.
     """
     columns, alone = sentence_columns(surface.runs, contributions), surface.errors.clusters is None
     for kept in (np.ones(len(surface.runs), dtype=bool), ~surface.runs["is_baseline_point"].to_numpy(bool)):

@@ -12,10 +12,13 @@ import pandas as pd
 
 from finevar.analyses.cautions import recommend
 from finevar.analyses.claims import judge_claims
+from finevar.analyses.confirmation import confirmation_rows
 from finevar.analyses.errors import SHOWN, Corpus
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Outcomes, Plan, fit_study, no_outcomes
+from finevar.analyses.gain import gain_tables
 from finevar.analyses.predictions import compare_predictions
+from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
@@ -29,9 +32,12 @@ from finevar.metrics import ON_CARDS, RESPONSES
 from finevar.parquet import read_table, write_table
 from finevar.reasons import FAILED, OK
 from finevar.results import aggregation
+from finevar.results.collapse import mark_collapsed
 from finevar.results.predictions import contributions_of, example_contributions, read_predictions, read_runs
+from finevar.results.run_metrics import read_run_metrics
 from finevar.results.study_tables import as_table, read_analysis, read_metrics, write_tables
 from finevar.statistics.regression import Sentences
+from finevar.statistics.setting_means import setting_names
 from finevar.study.paths import LOGS
 from finevar.tables import ADVICE, Rows, are_found, as_rows
 from finevar.words.effects import headline as effects_headline
@@ -115,8 +121,16 @@ def claims(study: FittedStudy) -> dict[str, Rows]:
     return {"claims": judge_claims(study)}
 
 
-# Longest first.
-ANALYSES = (check_study, explore_study, compare_study, tuning_rows, variability, tradeoff_rows, claims, failure_rows)
+def weigh_settings(study: FittedStudy, rarest: float | None, confirm_seeds: int | None) -> dict[str, Rows]:
+    """Check, explore, compare and recommend, and what rests on that: in one process, as these share fits and draws."""
+    tables = check_study(study) | explore_study(study) | compare_study(study)
+    found = tables["against_baseline"], tables["checks"]
+    tables |= recommend(study, *found, rarest, confirm_seeds=confirm_seeds)
+    advised = tables["recommendation"]
+    return tables | pair_tables(study, advised) | gain_tables(study, advised)
+
+
+ANALYSES = (tradeoff_rows, claims, variability, tuning_rows, failure_rows)  # longest first
 
 
 def read_corpora(job: Job) -> dict[str, Corpus]:
@@ -140,19 +154,38 @@ def analyse_study(job: Job) -> None:
     """Make every analysis table that the fits are not, several analyses at once."""
     study = replace(fitted_study(job), judged=as_rows(read_analysis(job.input.effects)))
     corpora, shown = read_corpora(job), most_shown(job.params.sentences)
-    calls = [partial(compare_predictions, study, job.input.baselines, corpora=corpora, shown=shown)]
+    calls = [partial(weigh_settings, study, rarest_class(job.input.baselines), job.params.confirm_seeds)]
+    calls += [partial(compare_predictions, study, job.input.baselines, corpora=corpora, shown=shown)]
     calls += [partial(analysis, study) for analysis in ANALYSES]
     if are_found(study.metrics):
         calls += [partial(compare_pooling, job)]
     tables = {name: rows for found in in_forks(calls, job.threads) for name, rows in found.items()}
     if are_found(study.metrics):
         tables |= compare_studies(job, tables["claims"])
-    tables |= recommend(study, tables["against_baseline"], tables["checks"], rarest_class(job.input.baselines))
     write_tables(tables, job.output)
     if not are_found(study.metrics):
         read = {name: as_table(name, tables[name]).to_pandas() for name in ADVICE}
         labels = response_labels(study.metrics, study.plan.responses)
         LOGGER.log(FOUND, "%s", headline(Advice.of(read, study.metrics, list(study.plan.codings), labels)))
+
+
+def analyse_confirmation(job: Job) -> None:
+    """Compare the settings that are confirmed by their runs with fresh seeds."""
+    files = list(map(Path, job.input.metrics))
+    places = {path.parent.name: path for path in files}
+    rows = mark_collapsed(read_run_metrics(files), places, job.input.baselines)
+    plan = pd.read_csv(job.input.plan).set_index("run_id")[["role", "chosen_from"]]
+    runs = pd.DataFrame(rows).join(plan, on="run_id")
+    parts = ["held_back" if path.parts[-4] == "confirmations" else "eval" for path in files]
+    runs = runs.assign(point_id=setting_names(runs, job.params.factors), part=parts)
+    finished = runs[runs["status"] == OK]
+    found = {
+        str(name): read_predictions([places[run].with_name("predictions.parquet") for run in own["run_id"]])
+        for name, own in finished.groupby("dataset", sort=False)
+    }
+    ranking = read_analysis(job.input.ranking)
+    confirmed = confirmation_rows(runs, found, ranking, job.params.responses, job.params.confidence)
+    write_tables({"confirmation": confirmed}, job.output)
 
 
 def rarest_class(baselines: Sequence[str]) -> float | None:

@@ -16,6 +16,7 @@ from rich.text import Text
 from finevar.analyses.recommended import recommended_point
 from finevar.commands.status import read_study
 from finevar.report.labels import fitted_names
+from finevar.report.sections.confirmation import section as confirmation_section
 from finevar.report.summary import cautions, summary
 from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.paths import place, report_file, table_file
@@ -42,7 +43,11 @@ def answer_lines(config: Mapping[str, Any]) -> list[Line]:
     lines = {line["title"]: line["text"] for line in summary(tables, labels, factors, confidence)}
     warnings = cautions(tables, labels, factors, confidence)
     lines["Cost"] = cost(tables)
+    confirmed = table_file(study, "confirmation")
+    found = {"confirmation": read_analysis(confirmed)} if confirmed.exists() else {}
+    said = confirmation_section(tables | found, labels, factors, confidence)
     return [
+        *([("Confirmation", said["finding"])] if said else []),
         *((title, lines[title]) for title in SHOWN if lines.get(title)),
         *(("Caution", text) for text in warnings),
     ]
@@ -65,6 +70,7 @@ def output_lines(study: str) -> list[Line]:
         "Runs": folder / "metrics.parquet",
         "Tables": folder / "analysis",
         "Figures": folder / "figures",
+        "Confirmed": table_file(study, "confirmation").with_suffix(".csv"),
     }
     return [(title, f"{path}{os.sep if path.is_dir() else ''}") for title, path in found.items() if path.exists()]
 

@@ -33,7 +33,9 @@ from finevar.jobs.log import check_writable
 PROFILE = ROOT / "workflow" / "profiles" / "slurm" / "config.v9+.yaml"
 DISK_GB, GRACE_SECONDS = 5, 15  # what a study wants, and what a run wants to save its state
 # With both rules of a group, as all of a group must name one partition.
-GPU_RULES = ("train_baseline", "evaluate_baseline", "finetune_run", "evaluate_run", "time_pilot", "export_model")
+GPU_RULES = (
+    "train_baseline", "evaluate_baseline", "finetune_run", "evaluate_run", "confirm_run", "time_pilot", "export_model",
+)  # fmt: skip
 FLOOR_MB = 500  # of a SLURM job, as the two Snakemakes around its script take 300
 IMPORT_SECONDS, QUEUE_SECONDS, SIGHT_SECONDS = 120, 60, 60  # for torch, for a free node, for a file to be seen
 SHARED = "this folder and its .venv must be on a file system that the compute nodes share"
@@ -59,10 +61,10 @@ def judge(fine: bool, found: str, remedy: str, *, level: str = "note") -> Findin
 def main(arguments: list[str] | None = None) -> int:
     """Print all findings, then the lines for the profile; return 1 if there is a problem, else 0."""
     parser = argparse.ArgumentParser(
-        prog="finevar.commands.doctor", description="What does finevar meet on this machine?"
+        prog="finevar.commands.doctor", description="Check this machine and its SLURM for finevar."
     )
     parser.add_argument("--submit", action="store_true", help="run a job of a few seconds in each SLURM partition")
-    parser.add_argument("--seconds", type=float, default=20, help="longest wait for an answer of SLURM (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=20, help="longest wait for an answer from SLURM (%(default)s)")
     options = parser.parse_args(arguments)
     problems = 0
     for seen in examine(submit=options.submit, seconds=options.seconds):
@@ -115,7 +117,7 @@ def check_packages() -> Finding:
     pins = re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
     other = [seen for name, wanted in pins if (seen := compare_version(name, wanted))]
     found = f"Python {platform.python_version()} with the {len(pins)} packages of requirements.lock"
-    found = f"not as requirements.lock has it: {', '.join(other)}" if other else found
+    found = f"differs from requirements.lock: {', '.join(other)}" if other else found
     return judge(not other, found, "`make env`, then use .venv", level="problem")
 
 
@@ -196,7 +198,7 @@ def check_status_command(site: Site, profile: dict[str, Any]) -> Finding:
     found = f"squeue {squeue} and lists ended jobs for MinJobAge = {age}, sacct {sacct}"
     if chosen:
         return Finding("ok", found, f"slurm-status-command: {chosen}")
-    return Finding("problem", found, "Snakemake would wait for ever: ask the site for MinJobAge=300 or for accounting")
+    return Finding("problem", found, "Snakemake would wait forever: ask the site for MinJobAge=300 or for accounting")
 
 
 def check_accounts(site: Site) -> Finding:
@@ -204,7 +206,7 @@ def check_accounts(site: Site) -> Finding:
     if site.accounts:
         return Finding("ok", f"your accounts: {', '.join(site.accounts)}", "slurm_account picks one")
     if site.needs_account:
-        return Finding("problem", "SLURM wants an account and names none of yours", "ask the site for one")
+        return Finding("problem", "SLURM requires an account, and you have none", "ask the site for one")
     return Finding("ok", "no account is needed")
 
 
@@ -215,15 +217,20 @@ def check_jobs(site: Site, profile: dict[str, Any]) -> Iterator[Finding]:
     """
     shared = site.config.get("SelectTypeParameters", "none")
     own = "MEMORY" in shared.upper()
-    found = "a job gets the memory that it asks for" if own else "jobs get cores, and memory is not shared out"
-    remedy = "they can exhaust a node together: lower `jobs`, or ask for whole nodes (slurm_extra: \"'--exclusive'\")"
+    found = "a job gets the memory that it asks for" if own else "SLURM allocates cores, but not memory"
+    remedy = (
+        "together they can exhaust a node's memory: lower `jobs`, or ask for whole nodes (slurm_extra: "
+        "\"'--exclusive'\")"
+    )
     yield judge(own, f"{found} ({shared})", remedy)
     wait = first_number(site.config.get("KillWait")) or 0
     again = "is" if site.config.get("JobRequeue", "1") == "1" else "is not"
     found = f"a job has {wait} s (KillWait) to end when asked to; that of a lost node {again} requeued by default"
     remedy = "slurm_extra: \"'--signal=USR1@60'\" under default-resources warns it a minute before its time limit"
     yield judge(wait >= GRACE_SECONDS, found, remedy)
-    found = f"the queue takes {site.config.get('MaxJobCount', '?')} jobs, {site.max_jobs or 'all'} of them yours"
+    found = (
+        f"the queue holds {site.config.get('MaxJobCount', '?')} jobs, of which {site.max_jobs or 'all'} may be yours"
+    )
     yield judge(not is_limited(site, profile), found, f"`jobs` must be {site.max_jobs} at most")
 
 
@@ -241,12 +248,12 @@ def check_partition(partition: Partition, site: Site, profile: dict[str, Any]) -
         f"{partition.cpus} cores, {partition.memory_mb} MB{cards}; {limit}, preemption {partition.preemption}"
     )
     if not site.may_use(partition):
-        return Finding("note", found, "it takes no jobs of your accounts" if partition.up else "it is not up")
+        return Finding("note", found, "it accepts no jobs from your accounts" if partition.up else "it is not up")
     if not partition.fits(**needs(profile)):
         size = "{memory_mb} MB and {minutes} min".format(**needs(profile))
         return Finding("note", found, f"training asks for {size}: lower set-resources (not under {FLOOR_MB} MB)")
     if partition.preemption == "CANCEL":
-        return Finding("note", found, "a job that is pushed out ends, and Snakemake waits for it for ever: use another")
+        return Finding("note", found, "a preempted job is cancelled, and Snakemake waits for it forever: use another")
     return Finding("ok", found)
 
 
@@ -277,7 +284,7 @@ def try_partition(partition: Partition, options: list[str], folder: Path, here: 
     place = [f"--partition={partition.name}", f"--immediate={QUEUE_SECONDS}", *["--gpus=1"] * bool(partition.gpus)]
     answer = ask("srun", *options, *place, *probe_command(str(path)), seconds=QUEUE_SECONDS + IMPORT_SECONDS)
     ended = time.monotonic()
-    while answer.ok and path not in folder.iterdir():  # a listing asks a network file system anew
+    while answer.ok and path not in folder.iterdir():  # a listing asks a network file system again
         if time.monotonic() - ended > SIGHT_SECONDS:
             found = f"trial job in {partition.name}: its file is not seen here after {SIGHT_SECONDS} s"
             return Finding("problem", found, SHARED), 0

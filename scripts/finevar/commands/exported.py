@@ -1,4 +1,4 @@
-"""What transformers computes from an exported folder, against what was evaluated: it is the library's to judge."""
+"""Compare what transformers computes from an exported folder with what was evaluated."""
 
 from __future__ import annotations
 

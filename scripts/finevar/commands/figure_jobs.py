@@ -1,4 +1,4 @@
-"""The work of the rules that draw: from tables to figures as SVG, PNG and Vega-Lite specification."""
+"""The work of the rules that draw: from tables to figures as SVG and Vega-Lite specification."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from finevar.figures import charts
 from finevar.figures.calibration import calibration_chart
 from finevar.figures.drawing import Drawing, Picture, draw, titled, unchecked, write_drawing
 from finevar.figures.effects import effects_chart
+from finevar.figures.gain import gain_chart
 from finevar.figures.importance import importance_chart
 from finevar.figures.interplay import interplay_chart
 from finevar.figures.names import FIGURES, SURFACE, kind_of, response_of
@@ -34,6 +35,7 @@ CHARTS: dict[str, Chart] = {  # by kind: of tables, what the config says and the
     "effects": lambda tables, params, name: effects_chart(tables["effects"]),
     "coefficients": lambda tables, params, name: charts.coefficients_chart(tables["coefficients"]),
     "importance": lambda tables, params, name: importance_chart(tables["importance"]),
+    "gain": lambda tables, params, name: gain_chart(tables["gain_shares"]),
     "main_effects": lambda tables, params, name: charts.main_effects_chart(
         tables["profiles"], tables["metrics"], params.factors
     ),

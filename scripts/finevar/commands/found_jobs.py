@@ -53,7 +53,7 @@ def compare_pooling(job: Job) -> dict[str, Rows]:
 
 
 def compare_studies(job: Job, claims: Rows) -> dict[str, Rows]:
-    """Compare the claims as found models bear them out with those of a study that trained, where it has results."""
+    """Compare the claims as found models support them with those of a study that trained, where it has results."""
     schema = TABLES["claims"].schema
     other = read_table(job.input.designed, schema) if job.input.designed else None
     return {"beside": beside_rows(as_table("claims", claims), other, job.wildcards.study, job.params.beside)}

@@ -1,4 +1,4 @@
-"""Run Snakemake in this directory so that nothing done is lost, whatever broke before or breaks now.
+"""Run Snakemake in this directory so that no finished work is lost, whatever breaks.
 
 usage: python -m finevar.commands.launch [OPTION OF SNAKEMAKE ...]
 
@@ -83,7 +83,7 @@ def start(options: Sequence[str]) -> int:
 
 
 def run(options: Sequence[str], lock: int) -> int:
-    """Run Snakemake until it has nothing left to mend; make a report of what there is where runs failed."""
+    """Run Snakemake until it has nothing left to repair; make a report of what there is where runs failed."""
     date_back()
     for _ in range(PASSES):
         known = damaged_files()
@@ -97,7 +97,7 @@ def run(options: Sequence[str], lock: int) -> int:
             break
     if status > 0 and FAILED.exists():
         report = FAILED.read_text(encoding="utf-8")
-        print("Some jobs failed, as reported above. Making a report of the runs that there are.", file=sys.stderr)
+        print("Some jobs failed, see above. Making a report of the finished runs.", file=sys.stderr)
         if not snakemake([*without_targets(options), "--quiet", "all", "--", "interim"], lock):
             print(f"Interim report: {report}")
     return abs(status)
@@ -143,7 +143,7 @@ def wait(process: subprocess.Popen, ended: Sequence[int]) -> int:
         if now is None or now != before:
             since, before = time.monotonic(), now
         elif time.monotonic() - since > (ENDING_SECONDS if ended else HANG_SECONDS):
-            print("Snakemake hangs, as it can after SIGTERM: interrupting it.", file=sys.stderr)
+            print("Snakemake hangs after SIGTERM, as it sometimes does: interrupting it.", file=sys.stderr)
             for _ in range(2):  # the first only ends what it awaits
                 process.send_signal(signal.SIGINT)
                 time.sleep(LOOK_SECONDS / 2)
@@ -206,7 +206,7 @@ def in_other_slurm_job(folder: Path) -> bool:
 
 
 def end_jobs() -> None:
-    """End this machine's jobs of a Snakemake that is gone, giving them time to save their state."""
+    """End jobs that a dead Snakemake left on this machine, giving them time to save their state."""
     orphans = processes_here(JOBS)
     if not orphans:
         return
@@ -226,7 +226,7 @@ def send(processes: Sequence[int], number: int) -> None:
 
 
 def cancel_jobs() -> None:
-    """Cancel this directory's SLURM jobs of a Snakemake that is gone, and wait until they have ended."""
+    """Cancel SLURM jobs that a dead Snakemake left in this directory, and wait until they have ended."""
     jobs = slurm_jobs()
     if not jobs:
         return
@@ -247,7 +247,7 @@ def slurm_jobs() -> list[str]:
     answer = ask("squeue", "--me", "--noheader", "--format", "%i|%j|%Z", seconds=60)
     if not answer.ok:
         if answer.status != MISSING:
-            what = "Whether SLURM still runs jobs of an interrupted run is unknown: squeue does not answer."
+            what = "squeue does not answer: SLURM may still run jobs of an interrupted run."
             print(what, file=sys.stderr)
         return []
     rows = (line.split("|", 2) for line in answer.text.splitlines())
@@ -266,7 +266,7 @@ def remove_half_written() -> None:
 
 
 def date_back() -> bool:
-    """Date as of now what is dated in the future, and return whether there was anything."""
+    """Set dates in the future to now, and return whether there were any."""
     now, ahead = time.time(), []
     for path in made():
         with contextlib.suppress(FileNotFoundError):
@@ -275,7 +275,10 @@ def date_back() -> bool:
         with contextlib.suppress(FileNotFoundError):
             os.utime(path, (now, now), follow_symlinks=False)
     if ahead:
-        print(f"Dated back from the future, where a wrong clock had put them: {len(ahead)} files.", file=sys.stderr)
+        print(
+            f"{len(ahead)} files had dates in the future, from a wrong clock: their dates are now the present.",
+            file=sys.stderr,
+        )
     return bool(ahead)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from finevar.figures.drawing import Drawing, read_drawing
+from finevar.figures.drawing import Drawing, read_drawing, write_image
 from finevar.figures.names import FIGURES, figure_names
 from finevar.files import read_facts, write_bytes
+from finevar.jobs.forks import in_forks
 from finevar.jobs.log import LOGGER, Job
 from finevar.metrics import RESPONSES
 from finevar.report.page import Tables, render_page
@@ -22,15 +24,23 @@ from finevar.tables import TABLES, are_found, page_tables
 
 
 def render_report(job: Job) -> None:
-    """Write the report, and remove the figures and tables of an earlier config of the study."""
+    """Write the report and, while one core puts its page together, the figures as images on another.
+
+    And remove the figures and tables of an earlier config of the study.
+    """
     tables, figures, facts = read_study(job, interim=job.wildcards.study.endswith("/interim"))
     facts["folder"] = Path(job.output.html).parent
     program = Path(job.input.program).read_text(encoding="utf-8")
-    write_bytes(render_page(tables, figures, facts, program, processes=job.threads).encode(), job.output.html)
+
+    def write_page() -> None:
+        write_bytes(render_page(tables, figures, facts, program, processes=job.threads).encode(), job.output.html)
+
+    images = [partial(write_image, figures[Path(path).stem], path) for path in job.output.images]
+    in_forks([write_page, *images], job.threads)
     drawn = [Path(path).stem for path in job.input.figures]
     read = [Path(path).stem for path in job.input if Path(path).parent.name == "analysis"]
     if removed := remove_leftovers(facts["folder"], figures=drawn, tables=read):
-        LOGGER.info("removed what an earlier config had made: %s", ", ".join(removed))
+        LOGGER.info("removed outputs of an earlier config: %s", ", ".join(removed))
 
 
 def remove_leftovers(study: Path, *, figures: Collection[str], tables: Collection[str]) -> list[str]:
@@ -69,6 +79,8 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
     inputs, params = job.input, job.params
     metrics = read_metrics(inputs.metrics)
     tables = {name: read_analysis(inputs[name]) for name in page_tables(found=are_found(metrics))}
+    if confirmed := inputs.named.get("confirmation") or vars(params).get("stale_confirmation"):
+        tables["confirmation"] = read_analysis(confirmed)
     tables |= {"metrics": metrics, "baselines": pd.DataFrame(read_run_metrics(list(inputs.baselines)))}
     figures = zip(inputs.figures, inputs.drawings, strict=True)
     facts = {

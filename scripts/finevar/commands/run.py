@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--study", required=True, help="its name; NAME/interim for the runs so far")
     parser.add_argument("--into", required=True, type=Path, metavar="FOLDER", help="for the outputs")
     parser.add_argument("--threads", type=int, default=1, help="1 keeps all in this process (default)")
-    parser.add_argument("inputs", nargs="*", metavar="NAME=FILE", help="inputs in the place of the study's own")
+    parser.add_argument("inputs", nargs="*", metavar="NAME=FILE", help="inputs that replace the study's own")
     options = parser.parse_intermixed_args(arguments)
     try:
         begun = read_job(options.rule, options.study)

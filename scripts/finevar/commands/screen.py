@@ -28,7 +28,7 @@ class State:
 
 
 class Screen:
-    """Lines that stay, above a block that is drawn anew as long as it is open; no block where there is no terminal."""
+    """Lines that stay, above a block that is redrawn as long as it is open; no block where there is no terminal."""
 
     def __init__(self, state: Callable[[], State], *, stdout: bool = False, colour: bool = True) -> None:
         self.state = state

@@ -29,9 +29,10 @@ from finevar.metrics import towards
 from finevar.reasons import COLLAPSED, DIVERGED, MISSING
 from finevar.results.run_metrics import is_trained_and_evaluated_alike, read_run_metrics
 from finevar.study.config import read_config
+from finevar.study.confirmation import evaluation_folder, planned_runs
 from finevar.study.design import Run, Study, plan_study
 from finevar.study.found_config import is_found
-from finevar.study.paths import LOGS, interim, report_file, run_folder, table_file, there
+from finevar.study.paths import LOGS, confirmation_file, interim, report_file, run_folder, table_file, there
 from finevar.tables import ADVICE
 from finevar.words.formatting import counted, response_label, response_labels, settings_text
 from finevar.words.numbers import number
@@ -41,7 +42,7 @@ DEFAULT_CONFIG = "config/config.yaml"
 STRETCH = 5.0  # a pause of more than so many runs' time begins a new stretch of work
 MOST_NAMED = 5  # failed runs
 BEFORE_RUNS = ("fetch_model", "fetch_data", "prepare_dataset", "encode_dataset", "train_baseline", "evaluate_baseline")
-UNFAILED = (NOT_BEGUN, BEGUN, INTERRUPTED, DAMAGED)  # endings that the next start mends by itself
+UNFAILED = (NOT_BEGUN, BEGUN, INTERRUPTED, DAMAGED)  # endings that the next start repairs by itself
 
 Row = dict[str, Any]
 
@@ -182,19 +183,19 @@ def state_lines(study: Study) -> list[str]:
     progress, rows = of_this_version(progress)
     outdated = seen - len(progress.done)
     lines = [f"Study {name}: {progress.line(seconds_left(study, progress, rows))}."]
-    lines += [f"  damaged, or made by another version of finevar, to be made again: {outdated}"] if outdated else []
+    lines += [f"  to be run again (damaged, or from another version of finevar): {outdated}"] if outdated else []
     diverged = [row["run_id"] for row in rows if row["status"] == DIVERGED]
-    lines += [f"  diverged, a result of its own: {', '.join(diverged)}"] if diverged else []
+    lines += [f"  diverged: {', '.join(diverged)}"] if diverged else []
     collapsed = collapsed_runs(name) & {row["run_id"] for row in rows}
     lines += [f"  collapsed, by the last report: {', '.join(sorted(collapsed))}"] if collapsed else []
     begun = len(progress.ended(BEGUN, NOT_BEGUN, DAMAGED))
-    lines += [f"  begun, not finished: {begun}"] if begun else []
+    lines += [f"  started, not finished: {begun}"] if begun else []
     lines += named_lines(progress.ended(INTERRUPTED), "")
     lines += named_lines(progress.failed, "failed: ")
     lines += [f"  failed: {log}: {ending.sentence}" for log, ending in failed_before(study).items()]
     advised = advised_lines(study)
     lines += advised or best_lines(study, [row for row in rows if row["run_id"] not in collapsed])
-    return [*lines, *report_lines(name, len(progress.done), progress.planned)]
+    return [*lines, *report_lines(name, len(progress.done), progress.planned), *confirmation_lines(study)]
 
 
 def named_lines(runs: dict[str, str], before: str) -> list[str]:
@@ -204,7 +205,7 @@ def named_lines(runs: dict[str, str], before: str) -> list[str]:
 
 
 def failed_before(study: Study) -> dict[Path, Ending]:
-    """Return how those jobs failed that all runs wait for: the model, the data, the baseline; by their logs."""
+    """Return how the jobs failed that all runs depend on (model, data, baseline), by their logs."""
     names = {study.model_id, study.baseline_id, *study.source_ids.values(), *study.dataset_ids.values()}
     names |= {f"{data}--{study.model_id}" for data in study.dataset_ids.values()}
     logs = [log for rule in BEFORE_RUNS for log in sorted((LOGS / rule).rglob("*.log"))]
@@ -221,6 +222,18 @@ def report_lines(study: str, done: int, planned: int) -> list[str]:
         of_what = "" if covered is None else f" of {covered} of {planned} runs; now {done} are done"
         lines.append(f"Interim report: {under_way}{of_what}")
     return lines or ["No report yet; `make interim` makes one of the runs so far."]
+
+
+def confirmation_lines(study: Study) -> list[str]:
+    """Return how far the confirmation is that was asked for, and where it is; nothing where none was."""
+    name = study.config["study"]
+    if not confirmation_file(name).exists():
+        return []
+    if not (runs := planned_runs(study)):
+        return ["Confirmation: stale, as the study's runs have changed; `make confirm` makes a new one."]
+    done = sum((evaluation_folder(study.config, run) / "metrics.parquet").exists() for run in runs.values())
+    table = table_file(name, "confirmation").with_suffix(".csv")
+    return [f"Confirmation: {done} of {counted(len(runs), 'run')} done{f'; {table}' if table.exists() else ''}"]
 
 
 def runs_of(metrics: Path) -> int | None:
@@ -254,7 +267,7 @@ def advised_lines(study: Study) -> list[str]:
     newest = max((path for path in files if path.exists()), key=lambda path: path.stat().st_mtime, default=None)
     if newest is None:
         return []
-    with contextlib.suppress(InputError, OSError):  # of another version, or being made anew
+    with contextlib.suppress(InputError, OSError):  # of another version, or being rebuilt
         metrics = read_metrics(newest.parents[1] / "metrics.parquet")
         tables = {table: read_analysis(newest.with_name(f"{table}.parquet")) for table in ADVICE}
         advice = Advice.of(tables, metrics, factors, response_labels(metrics, study.config["analysis"]["responses"]))

@@ -21,7 +21,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
 from finevar.commands.screen import Screen, State
-from finevar.commands.status import read_study
+from finevar.commands.status import confirmation_lines, read_study
 from finevar.commands.watch import Watch
 from finevar.errors import InputError
 from finevar.jobs.endings import BEGUN, ERROR, read_ending
@@ -42,6 +42,7 @@ STAGES = {  # by the rule that begins each
     "analyse_study": "Analysing the runs",
     "draw_figures": "Drawing the figures",
     "render_report": "Writing the report",
+    "analyse_confirmation": "Comparing the settings that are confirmed",
     "write_paper": "Writing the paper kit",
     "export_model": "Training the recommended model once more, to keep it",
 }
@@ -81,6 +82,7 @@ class LogHandler(LogHandlerBase):
         self.began, self.watch = time.monotonic(), None
         self.planned: Counter[str] = Counter()  # jobs by rule
         self.steps = (0, 0)  # done, and of how many
+        self.counts_runs = False  # while some of the study's own are left
         self.jobs: dict[int, tuple[str, str]] = {}  # rule and run, by number, of those under way
         self.stage, self.tenth, self.log = "", 0, ""
         self.failed: dict[str, None] = {}  # runs
@@ -123,6 +125,7 @@ class LogHandler(LogHandlerBase):
             return
         self.log = keep_streams()
         self.look(now=True)
+        self.counts_runs = bool(self.watch and self.planned["evaluate_run"] and self.watch.progress.left)
         self.say_state()
         self.screen.open()
 
@@ -215,7 +218,7 @@ class LogHandler(LogHandlerBase):
         lines = {"now": f"{', '.join(f'{count} {rule}' for rule, count in under_way.items()) or '-'}; {elapsed} so far"}
         done, planned = self.steps
         sentence = f"{done} of {counted(planned, 'job')} done" if planned else f"{self.planned.total()} jobs planned"
-        if self.watch and self.planned["evaluate_run"]:
+        if self.counts_runs:
             sentence = self.watch.sentence
             done, planned = len(self.watch.progress.done), self.watch.progress.planned
             lines |= {"last": self.watch.last, "best": self.watch.best}
@@ -226,12 +229,12 @@ class LogHandler(LogHandlerBase):
         jobs = counted(self.planned.total(), "job")
         self.screen.say(f"{self.watch.sentence}; {jobs} to do." if self.watch else f"{jobs} to do.")
         if self.log:
-            self.screen.say(f"All that Snakemake and its jobs print: {self.log}", style="dim")
+            self.screen.say(f"Full output of Snakemake and its jobs: {self.log}", style="dim")
 
     def say_tenth(self) -> None:
         """Say how far the runs are where another tenth of them is done and no block shows it."""
         progress = self.watch.progress if self.watch else None
-        tenth = TENTHS * len(progress.done) // progress.planned if progress else self.tenth
+        tenth = TENTHS * len(progress.done) // progress.planned if progress and self.counts_runs else self.tenth
         if tenth > self.tenth and not self.screen.is_terminal:
             self.screen.say(f"{self.watch.sentence}; best {self.watch.best}")
         self.tenth = tenth
@@ -248,7 +251,9 @@ class LogHandler(LogHandlerBase):
         jobs = ", ".join(f"{count} {rule}" for rule, count in planned.items())
         lines = [f"Study {self.watch.study.config['study']}: {self.watch.sentence}."] if self.watch else []
         lines += [f"{counted(planned.total(), 'job')} to do: {jobs}."]
-        lines += cost_lines(self.watch) if self.watch and planned["finetune_run"] else []
+        if self.watch:
+            lines += cost_lines(self.watch) if planned["finetune_run"] and self.watch.progress.left else []
+            lines += confirmation_lines(self.watch.study)
         return [*lines, "Every job: make dry-run ARGS=--logger-finevar-full"]
 
 

@@ -33,7 +33,7 @@ class Watch:
         self.due = 0.0
 
     def look(self, failed: Collection[str], *, now: bool = False) -> None:
-        """Look at the files where that is due; failed: the runs that failed since this start, and they alone."""
+        """Look at the files if a look is due; failed: only the runs that failed since this start."""
         begun = time.monotonic()
         if begun < self.due and not now:
             return

@@ -23,12 +23,15 @@ import yaml
 from finevar.errors import InputError
 from finevar.study.consistency import cut, listed
 from finevar.study.content import SUFFIXES, format_of, is_file
+from finevar.study.paths import PARTS
 
 Facts = dict[str, Any]
 
 
-def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[pd.DataFrame, pd.DataFrame, Facts]:
-    """Return the training and evaluation examples (columns example_id, text, label) and what was found and done.
+def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[dict[str, pd.DataFrame], Facts]:
+    """Return the examples of each part (columns example_id, text, label) and what was found and done.
+
+    Parts: train, eval and held_back, which is empty unless spec asks for confirm_examples.
 
     spec: a dataset's part of the config. source: folder of the fetched source. hub: whether the source is a data set
     repository, read by split, or a folder of files.
@@ -42,17 +45,20 @@ def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[pd.Dat
     classes = name_classes(parts, spec, source)
     parts = [clean(part, facts) for part in parts]
     if len(parts) == 1:
-        train, evaluation = split(parts[0], spec["eval_examples"], spec)
+        train, evaluation = split(parts[0], spec, "eval_examples")
+        train, held_back = split(train, spec, "confirm_examples")
     else:
         train, evaluation = parts
         leaked = train["example_id"].isin(evaluation["example_id"])
         facts["dropped_in_eval"] = int(leaked.sum())
         train = train[~leaked].reset_index(drop=True)
-    check_classes({"training": train, "evaluation": evaluation}, classes, spec)
-    facts |= {"train": len(train), "eval": len(evaluation), "classes": [str(name) for name in classes]}
+        evaluation, held_back = split(evaluation, spec, "confirm_examples")  # which are of the same origin
+    found = {"train": train, "eval": evaluation} | ({"held_back": held_back} if len(held_back) else {})
+    check_classes(found, classes, spec)
+    facts |= {name: len(part) for name, part in found.items()} | {"classes": [str(name) for name in classes]}
     facts["train_share"] = [float((train["label"] == k).mean()) for k in range(len(classes))]
-    facts["data_sha256"] = fingerprint(train, evaluation)
-    return train, evaluation, dict(facts)
+    facts["data_sha256"] = fingerprint(*found.values())
+    return {"train": train, "eval": evaluation, "held_back": held_back}, dict(facts)
 
 
 # Reading --------------------------------------------------------------------------------------------------------------
@@ -119,12 +125,12 @@ def read_file(spec: Mapping[str, Any], source: Path, name: str) -> pd.DataFrame:
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of what a library says is wrong."""
+    """Return the first line of a library's error."""
     return cut(str(error).partition("\n")[0] or type(error).__name__, 200)
 
 
 def parse(path: Path, form: str, columns: list[str] | None) -> pd.DataFrame:
-    """Parse a file of a known format; texts stay as they stand, no word is taken for a missing value."""
+    """Parse a file of a known format; texts stay unchanged, no word is taken for a missing value."""
     if form == "parquet":
         with pq.ParquetFile(path) as file:
             table = file.read()
@@ -189,7 +195,7 @@ def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -
             f"{where}, example {row + 1}",
             found=f"no text or no label ({int(bad.sum())} such examples)",
             allowed="a text, not empty, and a label in every example",
-            remedy="Remove or mend those examples.",
+            remedy="Remove or correct those examples.",
         )
     named = named.astype("str")  # so that 1 in one file and "1" in another are one class
     named["name"] = named["name"].str.strip()
@@ -219,7 +225,7 @@ def rate(named: pd.DataFrame, spec: Mapping[str, Any], facts: Facts, where: str)
             f"{where}, example {row + 1}, column {cut(spec['label'])}",
             found=cut(repr(named["name"].iloc[row])),
             allowed="a number, since `threshold` makes it a rating",
-            remedy="Remove `threshold` for class names, or mend the rating.",
+            remedy="Remove `threshold` for class names, or correct the rating.",
         )
     with np.errstate(over="ignore"):  # of a rating next to the largest number
         distance = (ratings - spec["threshold"]).abs().round(9)  # 0.3 - 0.1 is 0.2 here, as on paper
@@ -273,23 +279,26 @@ def clean(part: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     return examples[~contradictory & ~repeated].reset_index(drop=True)
 
 
-def split(examples: pd.DataFrame, eval_examples: int, spec: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split examples, sorted by content hash, into train and eval with each class's share kept.
+def split(examples: pd.DataFrame, spec: Mapping[str, Any], key: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split examples, sorted by content hash, into the rest and as many as a key asks for, each class's share kept.
 
     Ours, since scikit-learn's train_test_split draws by position. Here the hash decides, so rows in another order split
     the same, and a new row moves at most one other per class.
     """
-    if eval_examples >= len(examples):
+    wanted = spec.get(key)
+    if not wanted:
+        return examples, examples.iloc[:0]
+    if wanted >= len(examples):
         raise InputError(
-            f"config: eval_examples of the data set {cut(spec.get('file') or spec['train_split'])}",
-            found=f"{eval_examples} of {len(examples)} examples",
-            allowed="fewer than there are, so that some are left to train on",
-            remedy="Lower eval_examples.",
+            f"config: {key} of the data set {cut(spec.get('file') or spec['train_split'])}",
+            found=f"{wanted} of {len(examples)} examples",
+            allowed="fewer than there are, so that some are left to train on or to evaluate",
+            remedy=f"Lower {key}.",
         )
-    share = eval_examples / len(examples)
+    share = wanted / len(examples)
     rank = examples.groupby("label").cumcount()
     size = examples.groupby("label")["label"].transform("size")
-    quota = apportion(examples["label"].value_counts().sort_index() * share, eval_examples)
+    quota = apportion(examples["label"].value_counts().sort_index() * share, wanted)
     held_out = rank < examples["label"].map(quota).clip(upper=size - 1)
     return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
 
@@ -303,22 +312,22 @@ def apportion(shares: pd.Series, total: int) -> pd.Series:
 
 
 def check_classes(parts: Mapping[str, pd.DataFrame], classes: list[Any], spec: Mapping[str, Any]) -> None:
-    """Raise InputError unless every class occurs in both parts."""
+    """Raise InputError unless every class occurs in every part."""
     for part, examples in parts.items():
         absent = [str(name) for number, name in enumerate(classes) if number not in set(examples["label"])]
         if absent:
             raise InputError(
-                f"the {part} part of data set {cut(spec.get('file') or spec['train_split'])}",
+                f"the {PARTS[part]} part of data set {cut(spec.get('file') or spec['train_split'])}",
                 found=f"no example of class {listed(absent)}",
-                allowed="examples of every class in both parts",
-                remedy="Add examples, or raise eval_examples.",
+                allowed="examples of every class in each part",
+                remedy="Add examples, or raise eval_examples or confirm_examples.",
             )
 
 
-def fingerprint(train: pd.DataFrame, evaluation: pd.DataFrame) -> str:
-    """Return the SHA-256 of both parts' texts and labels."""
+def fingerprint(*parts: pd.DataFrame) -> str:
+    """Return the SHA-256 of the parts' texts and labels."""
     sha = hashlib.sha256()
-    for part in (train, evaluation):
+    for part in parts:
         for text, label in zip(part["text"], part["label"], strict=True):
             sha.update(f"{label}\t{text}\n".encode())
         sha.update(b"\f")

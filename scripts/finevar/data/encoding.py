@@ -48,7 +48,7 @@ def encode(texts: Sequence[str], labels: Sequence[int], model: Path) -> Encoded:
     tokenizer.no_truncation()
     ids = [np.asarray(encoding.ids, dtype=np.int32) for encoding in tokenizer.encode_batch(list(texts))]
     offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
-    return Encoded(np.concatenate(ids), offsets, np.asarray(labels, dtype=np.int64))
+    return Encoded(np.concatenate([np.empty(0, np.int32), *ids]), offsets, np.asarray(labels, dtype=np.int64))
 
 
 def save_encoded(encoded: Encoded, path: str | Path) -> None:

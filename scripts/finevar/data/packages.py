@@ -128,7 +128,7 @@ def pip_error(source: Source, problem: Problem, logs: list[str]) -> InputError:
             known = "" if versions is None or versions[1] == "none" else f": {versions[1]}"
             found = f"no such {'version' if known else 'package'} on the index"
             allowed = f"a name==version that it has{known}"
-            remedy = "Correct `package`, or point pip at an index that has it."
+            remedy = "Correct `package`, or set pip to an index that has it."
         case Problem.OTHER:
             errors = list(dict.fromkeys(ERROR.findall(log)))
             found = f"pip could not download it ({'; '.join(errors[:3]) or 'no reason given'})"
@@ -228,5 +228,5 @@ def sha256_error(where: str, found: str, wanted: str) -> InputError:
         where,
         found=f"SHA-256 {found}",
         allowed=f"the SHA-256 of the config, {wanted}",
-        remedy="The file is not the one that the config pins: correct the hash if you trust it, else do not use it.",
+        remedy="This is not the file that the config pins: correct the hash only if you trust the file.",
     )

@@ -57,7 +57,7 @@ class EvaluationJob:
 
 
 def evaluate_files(**arguments: Any) -> Row:
-    """Do an evaluation's job; return the row of metrics; arguments: those of an EvaluationJob.
+    """Run an evaluation's job; return the row of metrics; arguments: those of an EvaluationJob.
 
     The outputs of an evaluation that was finished are given back.
     """
@@ -82,7 +82,7 @@ def evaluate_files(**arguments: Any) -> Row:
     write_rows([row], job.metrics, METRICS)
     keep_finished(job.folder, "evaluation", outputs, identity)
     if not job.weights_kept:
-        drop_weights(job.folder)
+        drop_weights(Path(job.model).parent)
     return row
 
 
@@ -136,7 +136,7 @@ def evaluate_baseline(**arguments: Any) -> Row:
     if row["status"] != "ok":
         raise InputError(
             "the baseline",
-            found=f"a model without finite outputs ({row['reason']})",
+            found=f"a model whose outputs are not finite ({row['reason']})",
             allowed="a starting model whose outputs are finite, since every relative figure is taken against it",
             remedy="Use another model; if the baseline was trained here, lower the learning rate in its settings.",
         )

@@ -1,4 +1,4 @@
-"""The figure on calibration: which part of the loss each factor moves, and how often confidences are right."""
+"""The figure on calibration: which part of the loss each factor moves, and reliability curves."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ PANEL = WIDTH // 2 - 70
 HEIGHT = 300
 
 ALTERNATIVE = (
-    "Left, for each factor the change of the loss from its lowest to its highest level, split into refinement and "
-    "calibration loss, with intervals. Right, for the baseline and three points the share of right predictions over "
-    "the confidence, with the diagonal on which the two agree."
+    "Left, for each hyperparameter the change of the loss from its lowest to its highest level, split into refinement "
+    "and calibration loss, with intervals. Right, for the baseline and three settings the share of right predictions "
+    "over the confidence, with the diagonal on which the two agree."
 )
 
 
@@ -58,9 +58,9 @@ def caption(reliability: pd.DataFrame, runs: int, confidence: float) -> str:
     datasets = reliability["dataset"].nunique()
     some = f" (the first {MOST_DATASETS} of {datasets} data sets)" if datasets > MOST_DATASETS else ""
     seeds = reliability.loc[reliability["group"] != "baseline", "models"]
-    pooled = f", all {int(seeds.max())} seeds of a point pooled" if len(seeds) and seeds.max() > 1 else ""
+    pooled = f", all {int(seeds.max())} seeds of a setting pooled" if len(seeds) and seeds.max() > 1 else ""
     return (
-        f"Left: change of the loss from a factor's lowest to its highest level, the others mid-range, by the "
+        f"Left: change of the loss from a hyperparameter's lowest to its highest level, the others mid-range, by the "
         f"surfaces fitted to {counted(runs, 'run')}; the change of the loss is the sum of those of its two parts. Bars "
         f"are {percent(confidence)} intervals. Right{some}: share of right predictions in bins of 0.1 of the predicted "
         f"class's probability{pooled}; below the diagonal a model is overconfident. Bars are {percent(confidence)} "

@@ -26,7 +26,7 @@ from finevar.files import read_json, write_bytes
 
 LINE = 100  # letters of a figure's title
 GRADIENT = re.compile(r"\bgradient_(\d+)\b")  # Vega's names of colour scales
-# A chart of Altair's, or several in Vega-Lite's own form: Altair's copies all parts anew each time that it joins some.
+# A chart of Altair's, or several in Vega-Lite's own form: Altair copies all parts each time that it joins some.
 Picture = alt.TopLevelMixin | dict[str, Any]
 
 
@@ -127,12 +127,16 @@ def draw(picture: Picture) -> Drawing:
     return Drawing(spec, GRADIENT.sub(lambda found: f"gradient_{numbers.index(int(found[1]))}", svg))
 
 
-def write_drawing(drawing: Drawing, *, svg: str | Path, png: str | Path, json: str | Path) -> None:
-    """Write a figure as SVG, as PNG at twice its size, and as the specification that the report embeds."""
+def write_drawing(drawing: Drawing, *, svg: str | Path, json: str | Path) -> None:
+    """Write a figure as SVG and as the specification that the report embeds."""
     spec = dumps(drawing.spec, separators=(",", ":"), sort_keys=True)
     write_bytes(drawing.svg.encode(), svg)
-    write_bytes(drawing.png(2), png)
     write_bytes(f"{spec}\n".encode(), json)
+
+
+def write_image(drawing: Drawing, path: str | Path) -> None:
+    """Write a figure as PNG at twice its size."""
+    write_bytes(drawing.png(2), path)
 
 
 def read_drawing(*, svg: str | Path, json: str | Path) -> Drawing:

@@ -19,7 +19,7 @@ LABELS = 150  # pixels for the factors' names
 def effects_chart(effects: pd.DataFrame) -> Picture:
     """Draw the change of each metric over each factor's levels with its interval, a panel a metric.
 
-    The thin line is what the intervals at all settings reach over; the grey band is the smallest effect of interest to
+    The thin line is what the intervals at all settings span; the grey band is the smallest effect of interest to
     either side of zero.
     """
     rows = separate(effects.dropna(subset="change"))

@@ -15,7 +15,7 @@ class Figure:
 
     tables: tuple[str, ...]  # that it is drawn from
     joint: bool = False  # shows two factors at once
-    trained: bool = False  # shows steps or predictions, which model cards do not state
+    trained: bool = False  # shows what model cards do not state: steps, predictions, a recommended setting
 
 
 SURFACE = "surface"  # of each response
@@ -23,6 +23,7 @@ FIGURES = {  # by kind, in the report's order
     "effects": Figure(("effects",)),
     "coefficients": Figure(("coefficients",)),
     "importance": Figure(("importance",)),
+    "gain": Figure(("gain_shares",), trained=True),
     "main_effects": Figure(("profiles", "metrics", "effects")),
     "interplay": Figure(("interplay", "coefficients"), joint=True),
     SURFACE: Figure(("coefficients", "covariances", "metrics", "recommendation"), joint=True),

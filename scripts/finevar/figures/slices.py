@@ -22,9 +22,9 @@ def predictions(tables: Tables, response: str, factors: Codings, coded: Mapping[
 
     tables: coefficients, covariances, metrics. Nothing is predicted nearest to a setting at which all runs failed.
     """
-    rows = tables["coefficients"].query("response == @response and framework == 'absolute' and units == 'coded'")
-    rows = rows[rows["group"] != "block"].set_index("term")
-    found = tables["covariances"].query("response == @response")
+    rows, found = (tables[name][tables[name]["response"] == response] for name in ("coefficients", "covariances"))
+    kept = (rows["framework"] == "absolute") & (rows["units"] == "coded") & (rows["group"] != "block")
+    rows = rows[kept].set_index("term")
     names = list(rows.index)
     grid = found.pivot(index="term", columns="other", values="covariance").loc[names, names].to_numpy()
     matrix = model_matrix(coded, [term_of(name) for name in names])

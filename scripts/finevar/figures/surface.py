@@ -35,7 +35,7 @@ def surface_chart(tables: Tables, response: str, factors: Codings, baseline: Map
     metrics = tables["metrics"]
     label = response_labels(metrics, [response])[response]
     if len(factors) < 2 or response not in set(tables["coefficients"]["response"]):
-        why = "one factor spans no plane" if len(factors) < 2 else "a gate stopped this response"
+        why = "one hyperparameter spans no plane" if len(factors) < 2 else "a gate stopped this response"
         return note_chart(f"No surface of {label}: {why}.")
     recommended = levels_of(recommended_point(tables), metrics, factors)
     through, settings = recommended or middle(factors), measured(metrics, response, factors)

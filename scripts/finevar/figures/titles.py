@@ -13,7 +13,9 @@ from finevar.analyses.tuning import enough_draws, smallest_effects
 from finevar.figures.names import response_of
 from finevar.figures.slices import measured, predictions
 from finevar.figures.variability import source_label
+from finevar.metrics import towards
 from finevar.study.coding import Codings
+from finevar.tables import as_rows
 from finevar.words.effects import separate, verdict_sentence
 from finevar.words.findings import interactions, interactions_sentence, notable_pairs, pair_row
 from finevar.words.formatting import (
@@ -53,6 +55,20 @@ def importance_title(importance: pd.DataFrame) -> str:
         label = response_label(rows["response"].iloc[-1])
         return f"{sentence_case(factor_label(rows['factor'].iloc[-1]))} matters most to {label}"
     return "How much each hyperparameter matters to each metric"
+
+
+def gain_title(gain_shares: pd.DataFrame) -> str:
+    """Name the factors that bring some of the first metric's gain: of an interval, at all factors at once, off zero."""
+    rows = gain_shares.dropna(subset="estimate")
+    rows = rows[rows["response"] == rows["response"].iloc[0]] if len(rows) else rows
+    sign = towards(rows["response"].iloc[0]) if len(rows) else 1
+    ends = rows["simultaneous_low"] if sign > 0 else -rows["simultaneous_high"]
+    shown = rows[(rows["factor"] != "") & (ends > 0)].sort_values("estimate", key=abs, ascending=False)
+    if shown.empty:
+        return "What each hyperparameter brings of the recommended setting's gain"
+    whole = number(rows.loc[rows["factor"] == "", "estimate"].iloc[0], 3, sign=True)
+    parts = [f"{factor_label(row['factor'])} brings {number(row['estimate'], 3, sign=True)}" for row in as_rows(shown)]
+    return f"Of the predicted {whole} in {response_label(rows['response'].iloc[0])}, {joined(parts)}"
 
 
 def main_effects_title(effects: pd.DataFrame) -> str:
@@ -124,8 +140,8 @@ def tradeoffs_title(pareto_points: pd.DataFrame) -> str:
         return ""
     rows = pareto_points[pareto_points["dataset"] == pareto_points["dataset"].min()]  # "" is all data sets together
     efficient, dominated = int(rows["efficient"].sum()), int((rows["verdict"] == "dominated").sum())
-    beaten = f"; {dominated} are shown to be dominated" if dominated else ""
-    return f"{efficient} of {counted(len(rows), 'setting')} are on the Pareto front{beaten}"
+    behind = f"; {dominated} are shown to be dominated" if dominated else ""
+    return f"{efficient} of {counted(len(rows), 'setting')} are on the Pareto front{behind}"
 
 
 def tuning_title(tuning_curves: pd.DataFrame, fits: pd.DataFrame) -> str:
@@ -146,6 +162,7 @@ TITLES: dict[str, Title] = {  # by kind: of tables, what the config says and the
     "effects": lambda tables, params, name: effects_title(tables["effects"]),
     "coefficients": lambda tables, params, name: coefficients_title(tables["coefficients"]),
     "importance": lambda tables, params, name: importance_title(tables["importance"]),
+    "gain": lambda tables, params, name: gain_title(tables["gain_shares"]),
     "main_effects": lambda tables, params, name: main_effects_title(tables["effects"]),
     "interplay": lambda tables, params, name: interplay_title(tables["coefficients"]),
     "surface": lambda tables, params, name: surface_title(tables, response_of(name), params.factors),

@@ -1,4 +1,4 @@
-"""The figure of trade-offs: every tried point in two metrics, and against the seconds that it takes to train."""
+"""The figure of trade-offs: every tried setting in two metrics, and against the seconds that it takes to train."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def names_of(
 
 
 def drawn_dataset(datasets: pd.Series) -> str:
-    """Return whose points are drawn: the mean over data sets where there is one, else the only one's."""
+    """Return whose settings are drawn: the mean over data sets where there is one, else the only one's."""
     known = set(datasets.dropna())
     return ALL_DATASETS if ALL_DATASETS in known else min(known)
 
@@ -101,7 +101,7 @@ def drawn_points(
 
 
 def place_of(row: Mapping[str, Any]) -> str:
-    """Say in words where a point stands."""
+    """Say in words where a setting stands."""
     front, on_means, dominated = PLACES
     if row["efficient"]:
         return front
@@ -117,7 +117,7 @@ def drawn_pairs(responses: Sequence[str], known: Sequence[str]) -> list[list[str
 
 
 def panel(shown: pd.DataFrame, pair: Sequence[str], titles: Mapping[str, str], factors: Codings, width: int) -> Picture:
-    """Draw the points in two metrics with their standard errors, and the line of those that none beats in the two."""
+    """Draw the settings in two metrics with their standard errors, and the Pareto front as a line."""
     x_name, y_name = pair
     kept = shown.assign(**{f"{name}_{end}": span for name in pair for end, span in spans(shown, name)})
     base = alt.Chart(lean(kept))
@@ -187,7 +187,7 @@ def axis(shown: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
 
 
 def caption(pareto: pd.DataFrame, pareto_points: pd.DataFrame, confidence: float) -> str:
-    """Say what the figure draws: what a point is a mean of, what the bars and the line are, what is shown."""
+    """Say what the figure draws: what a mark is a mean of, what the bars and the line are, what is shown."""
     if pareto_points.empty:
         return "No trade-offs are drawn."
     dataset = drawn_dataset(pareto_points["dataset"])
@@ -196,8 +196,8 @@ def caption(pareto: pd.DataFrame, pareto_points: pd.DataFrame, confidence: float
     each = counted_between(*rows["runs"].agg(["min", "max"]).astype(int), "run")
     bars = "Bars: one standard error of the mean. " if rows["std_error"].notna().all() else ""
     return (
-        f"The {counted(rows['point_id'].nunique(), 'tried point')} {where(dataset)}, each the mean of {each}. {bars}"
-        f"Up and right is better. The line joins those that no other dominates in its panel; the marks count all "
-        f"{len(names)} metrics that are traded off. Shown to be dominated: another point is better in every metric, at "
-        f"{percent(confidence)} confidence for all points at once."
+        f"The {counted(rows['point_id'].nunique(), 'tried setting')} {where(dataset)}, each the mean of {each}. "
+        f"{bars}Up and right is better. The line joins those that no other dominates in its panel; the marks count all "
+        f"{len(names)} metrics that are traded off. Shown to be dominated: another setting is better in every metric, "
+        f"at {percent(confidence)} confidence for all settings at once."
     )

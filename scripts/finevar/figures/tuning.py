@@ -33,10 +33,10 @@ def caption(tuning_curves: pd.DataFrame, confidence: float) -> str:
     return (
         f"Best of some runs, drawn at random with replacement from those of this grid ({found or 'none'}). Solid: the "
         f"expected metric of the best run, with the {percent(confidence)} band that holds at all numbers of runs at "
-        "once. It takes each run's noise for its own, so what all runs of a seed share is not in it; a run beyond the "
-        "best or worst that was seen counts as that one. Dashed: what the setting of the best run gives at its "
+        "once. It treats runs as independent, so it leaves out what all runs of a seed share; a run beyond the "
+        "best or worst seen counts as that one. Dashed: what the setting of the best run gives at its "
         "other seeds, so the gap is the luck of the seed. Ring: from here on within the smallest effect of interest of "
-        "the last point."
+        "the end of the curve."
     )
 
 

@@ -35,8 +35,8 @@ ROW = 34
 LEAST_LABELLED = 0.05  # a narrower segment has no room for its share
 
 ALTERNATIVE = (
-    "One horizontal bar a metric, divided into the sources of the variance between runs: factors, their interactions, "
-    "data set, seed and test sentences. The table beside the figure holds the same shares."
+    "One horizontal bar a metric, divided into the sources of the variance between runs: hyperparameters, their "
+    "interactions, data set, seed and test sentences. The table beside the figure holds the same shares."
 )
 
 

@@ -1,13 +1,14 @@
-"""Vega, which draws figures, in one process for all of a study's: to start it takes as long as to draw six of them.
+"""Vega, which draws figures, in two processes for all of a study's: to start it takes as long as to draw six of them.
 
-A fork of the analyses' warm process has it, from that process's first job on, so that it has started by the time that
-there is something to draw. The warm process itself must not: Vega's threads do not survive a fork.
+Two forks of the analyses' warm process have it, from that process's first job on, so that it has started by the time
+that there is something to draw. The warm process itself must not: Vega's threads do not survive a fork.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Mapping
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
@@ -16,13 +17,13 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from finevar.jobs.worker import private_folder, usable
+from finevar.jobs.worker import end_with_parent, private_folder, usable
 
 SOCKET = "vega"  # in the warm process's private folder
 
 
 def draw_svg(spec: Mapping[str, Any]) -> str:
-    """Return what Vega draws of a Vega-Lite specification: in the process that has it or, where there is none, here."""
+    """Return what Vega draws of a Vega-Lite specification: in a process that has it or, where there is none, here."""
     text = json.dumps(spec)
     folder = private_folder("analysis") if usable() else None
     if folder is not None:
@@ -33,12 +34,14 @@ def draw_svg(spec: Mapping[str, Any]) -> str:
 
 
 def serve(folder: Path) -> None:
-    """Start Vega and draw for whoever asks, one figure after the other; return never.
+    """Start Vega, here and in a fork, and draw for whoever asks, two figures at a time; return never.
 
     Who asks for a figure that Vega cannot draw gets no answer, and learns why when it draws the figure itself.
     """
     (folder / SOCKET).unlink(missing_ok=True)  # of one that was killed
     with Listener(str(folder / SOCKET), backlog=128) as listener:
+        if os.fork() == 0:
+            end_with_parent()
         svg_of('{"data": {"values": [{}]}, "mark": "point"}')
         while True:
             with contextlib.suppress(OSError, EOFError, ValueError), listener.accept() as asked:

@@ -1,4 +1,4 @@
-"""Claims as models that were found bear them out, beside what a study that trained over the same factors finds."""
+"""Claims as models that were found support them, beside what a study that trained over the same factors finds."""
 
 from __future__ import annotations
 

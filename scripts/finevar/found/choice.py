@@ -1,4 +1,4 @@
-"""Which model cards a study of found models compares: every other one is set aside, with the first reason for it."""
+"""Which model cards a study of found models compares: every other one is excluded, with the first reason for it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Question:
 
 
 def choose(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """Return the cards (columns.CARDS) with what is said of each: copy of another, complete, set aside, rare metrics.
+    """Return the cards (columns.CARDS) with what is said of each: copy of another, complete, excluded, rare metrics.
 
     cards: as they were read (columns.MODEL_CARDS); their metrics become those of the evaluation that is compared.
     """
@@ -54,7 +54,7 @@ def choose(cards: pd.DataFrame, question: Question) -> pd.DataFrame:
 
 
 def compared(cards: pd.DataFrame) -> pd.DataFrame:
-    """Return those of chosen cards that are not set aside."""
+    """Return those of chosen cards that are not excluded."""
     return cards[cards["set_aside"].isna()]
 
 
@@ -155,7 +155,7 @@ def own_reasons(cards: pd.DataFrame, question: Question) -> Iterator[tuple[Aside
     lacks = cards[[CARD_COLUMNS[name] for name in question.codings]].isna().any(axis=1)
     factors = beyond(cards, question)
     yield Aside.UNUSABLE, unusable, cards["reason"]
-    yield Aside.NO_FACTOR, lacks, "it does not state every factor"
+    yield Aside.NO_FACTOR, lacks, "it does not state every hyperparameter"
     none = cards[list(ON_CARDS)].isna().all(axis=1)
     yield Aside.NO_METRIC, none, f"no metric of its {question.evaluation} evaluation"
     yield Aside.DUPLICATE, copies.notna(), "same metrics as " + copies.fillna("").astype(str)

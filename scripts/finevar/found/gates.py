@@ -1,7 +1,7 @@
 """Which model cards can be compared, and what stands between them and a p-value.
 
 Cards are no experiment: nobody chose their settings apart from their data, their owners and each other. So they are
-looked at before any regression. Some cards are set aside, each with its reason; what then still forbids a p-value stops
+looked at before any regression. Some cards are excluded, each with its reason; what then still forbids a p-value stops
 all regressions with a sentence, and what only has to be known is noted.
 """
 
@@ -21,7 +21,7 @@ from finevar.words.formatting import counted, factor_label, joined, response_lab
 from finevar.words.numbers import level, percent
 
 CAREFUL = 0.5  # share of one value of a factor, or of one owner, that is worth a note
-PASSED, NOTED, SET_ASIDE, STOPPED = "passed", "noted", "set aside", "stopped"
+PASSED, NOTED, SET_ASIDE, STOPPED = "passed", "noted", "excluded", "stopped"
 OWNERS, ALIASING = "owners", "aliasing"  # gates that other code asks for
 
 HEADLINES = {  # by what a card says of its own
@@ -65,7 +65,7 @@ def gates_of(cards: pd.DataFrame, question: Question) -> Iterator[Row]:
 
 
 def gate(name: str, looked: int, flagged: int, finding: str, consequence: str = "", verdict: str | None = None) -> Row:
-    """Return the row of a gate, which sets aside what it flags unless another verdict is given."""
+    """Return the row of a gate, which excludes what it flags unless another verdict is given."""
     verdict = verdict or (SET_ASIDE if flagged else PASSED)
     row = {"gate": name, "verdict": verdict, "cards": int(looked), "flagged": int(flagged)}
     return row | {"finding": finding, "consequence": consequence}
@@ -220,7 +220,7 @@ def range_gate(cards: pd.DataFrame, name: str, question: Question) -> Row:
     )
     if beyond:
         ends = f"{level(min(coding.levels))} to {level(max(coding.levels))}"
-        return gate(title, len(stated), beyond, finding, f"{counted(beyond, 'card')} beyond {ends}: set aside.")
+        return gate(title, len(stated), beyond, finding, f"{counted(beyond, 'card')} beyond {ends}: excluded.")
     if most / len(stated) > CAREFUL:
         return gate(title, len(stated), 0, finding, "One habitual value says little about the others.", NOTED)
     return gate(title, len(stated), 0, finding)

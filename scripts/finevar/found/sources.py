@@ -100,7 +100,7 @@ def read_cards(place: Mapping[str, Any], fetched: str, output: str | Path) -> No
         if row["reason"]:
             LOGGER.info("%s: %s", row["card_id"], row["reason"])
     usable = sum(not row["reason"] for row in rows)
-    LOGGER.log(FOUND, "%d model cards read, %d of use.", len(rows), usable)
+    LOGGER.log(FOUND, "%d model cards read, %d usable.", len(rows), usable)
 
 
 def read_folder(folder: Path) -> list[Stated]:

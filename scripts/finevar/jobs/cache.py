@@ -42,7 +42,7 @@ def keep_finished(folder: Path, job: str, outputs: Sequence[str], identity: Mapp
         beside.replace(kept)
         shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
-        LOGGER.info("the finished %s cannot be kept beside its outputs (%s)", job, error)
+        LOGGER.info("the finished %s cannot be kept for later starts (%s)", job, error)
         shutil.rmtree(beside, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""Calls on several cores at once, each in a fork of this process, which has what is imported and read by then."""
+"""Run calls on several cores, each in a fork of this process, which inherits its imports and data."""
 
 from __future__ import annotations
 

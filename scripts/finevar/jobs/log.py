@@ -95,7 +95,7 @@ def arguments(snakemake: Any) -> dict[str, Any]:
 
 
 class LogFile(logging.FileHandler):
-    """A log file; where the disk is full, it goes without what does not fit, and the terminal has it."""
+    """A log file; on a full disk, what does not fit goes to the terminal alone."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
         """Do nothing: what could not be written the other handler writes to the terminal."""

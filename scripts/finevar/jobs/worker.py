@@ -55,8 +55,11 @@ BESIDE = {"analysis": "finevar.figures.vega.serve"}  # by kind: what one fork do
 IDLE_SECONDS = 20.0  # without a job before the warm process ends
 START_SECONDS = 60.0  # that a job waits until the warm process can be reached
 GRACE_SECONDS = 20.0  # between asking a fork to end and killing it
-# Read by libraries while they are imported: a process with others of these needs a warm process of its own.
+# Variables that libraries read on import: a process with other values needs a warm process of its own.
 EARLY = ("ATEN_", "CUBLAS", "CUDA", "DNNL", "GOMP", "KMP", "LD_", "MALLOC", "MKL", "OMP", "ONEDNN", "PYTHON", "TORCH")
+# What a fork frees stays its own: the kernel would clear memory that is given back and asked for again each time, which
+# takes as long as what large arrays are computed for.
+HEAP = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 HEADER = struct.Struct("!I")
 PR_SET_PDEATHSIG = 1
 
@@ -97,14 +100,14 @@ def run_job(work: str, *, log: str, kind: str = "training", **arguments: Any) ->
     """Run a job in a fork of the warm process of a kind, or in this process if there is none.
 
     work: a function's full name; arguments: as JSON. One of them may be micro_batches, the parts that a batch is worked
-    in: they are doubled for as long as the kernel kills the fork for want of memory; the function itself must refuse
+    in: they are doubled for as long as the kernel kills the fork for lack of memory; the function itself must refuse
     more than there are sentences. Raises SystemExit with the fork's exit status if it is not zero.
     """
     kills = memory_kills()
     status = ask(work, arguments, log, kind) if usable() else None
     while status == -signal.SIGKILL and memory_kills() > kills and "micro_batches" in arguments:
         arguments["micro_batches"] *= 2
-        print(f"Memory ran out: each batch is now worked in {arguments['micro_batches']} parts.", file=sys.stderr)
+        print(f"Memory ran out: each batch is now split into {arguments['micro_batches']} parts.", file=sys.stderr)
         kills = memory_kills()
         status = ask(work, arguments, log, kind)
     if status is None:
@@ -167,7 +170,7 @@ def variables(kind: str) -> dict[str, str]:
     """Return the environment of the warm process of a kind; analyses share one, as their forks keep to a core each."""
     if kind == "training":
         return dict(os.environ)
-    return {name: "1" if name.endswith("_NUM_THREADS") else value for name, value in os.environ.items()}
+    return {name: "1" if name.endswith("_NUM_THREADS") else value for name, value in os.environ.items()} | HEAP
 
 
 @contextlib.contextmanager

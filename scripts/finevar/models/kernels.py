@@ -59,7 +59,7 @@ def check_alike(tensors: Mapping[str, tuple[Tensor, ...]]) -> None:
         parts = {(one.shape, one.dtype, one.device, one.is_contiguous()) if one is not None else None for one in kinds}
         if parts != {(kinds[0].shape, kinds[0].dtype, kinds[0].device, True)}:
             layouts = ", ".join(f"{kind} {layout(one)}" for kind, one in zip(KINDS, kinds, strict=True))
-            raise ValueError(f"{name}: its tensors do not go together: {layouts}")
+            raise ValueError(f"{name}: its tensors do not match: {layouts}")
 
 
 def layout(tensor: Tensor | None) -> str:

@@ -178,7 +178,7 @@ def check_vocabulary(tokenizer: PreTrainedTokenizerFast, words: int, *, where: s
             f"{where}, tokenizer",
             found=f"token number {max(numbers)}" if beyond else "tokens that share a number",
             allowed=f"numbers below the model's vocabulary of {words}, each of one token",
-            remedy="Check that tokenizer and model belong together.",
+            remedy="Check that tokenizer and model belong to each other.",
         )
 
 
@@ -234,7 +234,7 @@ def check_ids(output: Path, probes: Sequence[str], ids: Sequence[Sequence[int]],
                 f"{where}, tokenizer",
                 found=f"other token ids of {len(odd)} of {len(probes)} texts once it is written as tokenizer.json and "
                 f"read by {reader}, such as of {cut(json.dumps(odd[0]), 60)}",
-                allowed="a tokenizer that tokenizer.json holds whole",
+                allowed="a tokenizer that tokenizer.json can hold completely",
                 remedy="Remove what only its class does from tokenizer_config.json (such as split_special_tokens), or "
                 "save it as a PreTrainedTokenizerFast that gives the same ids.",
             )

@@ -1,4 +1,4 @@
-"""What more seeds or one more level would buy: the study a little larger, what it costs and what it would detect."""
+"""What more seeds or one more level would add: the study a little larger, what it costs and what it would detect."""
 
 from __future__ import annotations
 

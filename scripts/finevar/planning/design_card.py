@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -37,10 +38,15 @@ class DesignFacts:
 
     def found(self, response: str) -> list[Found]:
         """Return what is found of each factor in a response; nothing where that is not known or a gate would stop."""
-        if self.gate:
-            return []
-        alpha, wanted = 1 - self.confidence, self.smallest_effects[response].value
-        return power.found_changes(self.design, self.noise[response], alpha, wanted)
+        return [] if self.gate else self.changes[response]
+
+    @cached_property
+    def changes(self) -> dict[str, list[Found]]:
+        """Return what is found of each factor in each response, worked out once: seconds of root finding."""
+        alpha, wanted = 1 - self.confidence, {name: each.value for name, each in self.smallest_effects.items()}
+        return {
+            name: power.found_changes(self.design, noise, alpha, wanted[name]) for name, noise in self.noise.items()
+        }
 
 
 def gather_design_facts(

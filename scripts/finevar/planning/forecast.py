@@ -1,4 +1,4 @@
-"""From the pilot to the study: how long it takes and how much memory and disk, with what is done counted as done."""
+"""From the pilot to the study: how much time, memory and disk the runs that are left take."""
 
 from __future__ import annotations
 

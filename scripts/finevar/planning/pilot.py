@@ -204,8 +204,8 @@ class Bench:
             raise InputError(
                 f"pilot, {function}",
                 found=f"exit status {failed[0]}",
-                allowed="jobs that run as the study's own will",
-                remedy="The reason stands above; the study's runs would fail likewise.",
+                allowed="jobs that succeed",
+                remedy="See the reason above; the study's runs would fail in the same way.",
             )
         return statistics.fmean(float(seconds.splitlines()[-1]) for seconds in printed)
 

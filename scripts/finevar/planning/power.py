@@ -126,7 +126,7 @@ class Noise:
     sd: float | None  # between two seeds of one setting
     df: int | None  # degrees of freedom where it is measured; None for a prior
     sentence_sd: float | None  # between sentences, of what a factor's whole range changes
-    sentences: float  # of one data set that would tell as much as all of them
+    sentences: float  # of one data set as informative as all of them
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """Return the chi-squared interval of a measured standard deviation; None for a prior."""

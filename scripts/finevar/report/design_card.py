@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jinja2
 
+from finevar.figures.palette import dark_style
 from finevar.planning.design_card import DesignFacts
 from finevar.planning.forecast import room_sentence, time_sentence
 from finevar.report import design_card_sections as sections
@@ -26,11 +27,14 @@ def render_design_card(facts: DesignFacts) -> str:
     return environment.get_template("design_card.html").render(
         study=facts.config["study"],
         runs=sections.runs_sentence(facts),
-        headline=f"{time_sentence(facts.forecast)} {sections.power_sentences(facts)[0]}",
+        headline=sections.headline(facts),
+        time=time_sentence(facts.forecast),
+        figures=sections.power_figures(facts),
+        dark=dark_style(".chart"),
         sections=[
             ("cost", "Cost", sections.cost_section(facts)),
             ("power", "What it can find", sections.power_section(facts)),
-            ("more", "What more would buy", sections.more_section(facts)),
+            ("more", "What more runs would add", sections.more_section(facts)),
             ("design", "The design", sections.design_section(facts)),
         ],
         power=percent(POWER),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from finevar.figures.detectable import alternative, detectable_chart
+from finevar.figures.drawing import draw
 from finevar.metrics import SMALLEST_SHARE_OF_BASELINE, SmallestEffect
 from finevar.planning import power
 from finevar.planning.alternatives import Variant
@@ -34,7 +36,7 @@ PARTS = {
     "evaluation": "evaluation",
     "snakemake": "Snakemake's own work",
 }
-SENTENCE_WORDS = "What a factor's range changes is taken to have a standard deviation between test sentences of"
+SENTENCE_WORDS = "A hyperparameter's effect is taken to have a standard deviation between test sentences of"
 PRIOR_WORDS = "as other studies found it (0.003 to 0.006 in accuracy and F1; in loss a rule of thumb)"
 
 Sentences = list[str]
@@ -119,6 +121,39 @@ def design_section(facts: DesignFacts) -> Section:
     }
 
 
+def headline(facts: DesignFacts) -> str:
+    """Say whether the first metric's smallest effect of interest will be found, and if not, what to add."""
+    response = next((name for name in facts.noise if facts.found(name)), None)
+    if response is None:
+        return power_sentences(facts)[0]
+    worst, smallest = worst_found(facts, response), facts.smallest_effects[response].value
+    found = (
+        f"Changes in {response_label(response)} of {significant(worst.change)} or more over a hyperparameter's range "
+        f"will be found with {percent(POWER)} power"
+    )
+    if smallest is None:
+        return f"{found}; the smallest effect of interest is not known yet."
+    of_interest = f"the smallest effect of interest, {significant(smallest)}"
+    if worst.change <= smallest:
+        return f"{found}: no more than {of_interest}, so that the design is large enough."
+    return f"{found}. For {of_interest}, {ways(worst)}."
+
+
+def power_figures(facts: DesignFacts) -> list[dict[str, str]]:
+    """Return for each metric of known noise a drawing of what is found, and the words that stand in its place."""
+    figures = []
+    for response in facts.noise:
+        if changes := {each.factor: each.change for each in facts.found(response)}:
+            known = (response, changes, facts.smallest_effects[response].value)
+            figures.append({"svg": draw(detectable_chart(*known)).svg, "alternative": alternative(*known)})
+    return figures
+
+
+def worst_found(facts: DesignFacts, response: str) -> Found:
+    """Return what is found of the factor that is hardest to find."""
+    return max(facts.found(response), key=lambda each: each.change)
+
+
 def power_sentences(facts: DesignFacts) -> Sentences:
     """Say what can be found in each response, or why nothing can."""
     if facts.gate:
@@ -128,10 +163,10 @@ def power_sentences(facts: DesignFacts) -> Sentences:
 
 def power_sentence(facts: DesignFacts, response: str) -> str:
     """Say what can be found in a response, whether that is enough, and what would be."""
-    label, found = response_label(response), facts.found(response)
-    if not found:
+    label = response_label(response)
+    if not facts.found(response):
         return f"{sentence_case(label)}: its noise is not known beforehand, so neither is what can be found in it."
-    worst = max(found, key=lambda each: each.change)
+    worst = worst_found(facts, response)
     return (
         f"{sentence_case(label)}: with {percent(POWER)} power the study finds a change of "
         f"{significant(worst.change)} over a factor's range; {enough(worst, facts.smallest_effects[response])}."
@@ -183,7 +218,7 @@ def noise_sentences(facts: DesignFacts) -> Sentences:
         return measured
     taken = joined([f"{number(sd)} for {response_label(name)}" for name, sd in prior.items() if sd is not None])
     rule = f"Noise between seeds is taken to be {taken}, {PRIOR_WORDS}. " if taken else ""
-    return [*measured, f"{rule}Once {power.ENOUGH_DF} finished runs repeat a point, the study's own noise is taken."]
+    return [*measured, f"{rule}Once {power.ENOUGH_DF} finished runs repeat a setting, the study's own noise is used."]
 
 
 def power_section(facts: DesignFacts) -> Section:
@@ -195,9 +230,9 @@ def power_section(facts: DesignFacts) -> Section:
     stricter = number(power.strictness(facts.design.df_residual, 1 - facts.confidence, tests), 2)
     sentences += [
         *noise_sentences(facts),
-        f"This is for one factor on one metric at {percent(1 - facts.confidence)}, for new seeds and new sentences. "
-        f"The report adjusts for {tests} such questions: where nothing else moves, an effect has to be up to "
-        f"{stricter} times as large.",
+        f"This is for one hyperparameter on one metric at {percent(1 - facts.confidence)}, for new seeds and new "
+        f"sentences. The report adjusts for {tests} such questions: where nothing else moves, an effect has to be up "
+        f"to {stricter} times as large.",
         *cautions(facts),
     ]
     tables = [found_table(facts, response) for response in facts.noise if facts.found(response)]
@@ -211,8 +246,8 @@ def cautions(facts: DesignFacts) -> Sentences:
     if count is not None:
         each = len(facts.design.runs) / count
         sentences.append(
-            f"The runs share {count} trajectories and are reckoned here as if their errors were independent. Where the "
-            "errors of one trajectory go together, effects of everything but epochs must be larger, by up to "
+            f"The runs share {count} trajectories and are treated here as if their errors were independent. Where the "
+            "errors of one trajectory are correlated, effects of everything but epochs must be larger, by up to "
             f"{number(each**0.5, 1)} times."
         )
     seeds = len(facts.config["sweep"]["seeds"])
@@ -251,7 +286,7 @@ def variant_name(variant: Variant, planned: Variant) -> str:
 
 
 def more_sentences(facts: DesignFacts) -> Sentences:
-    """Say what more seeds and more levels would buy."""
+    """Say what more seeds and more levels would add."""
     planned, *larger = facts.variants
     return [f"{sentence_case(variant_name(variant, planned))}: {bought(variant, planned)}." for variant in larger]
 
@@ -273,10 +308,10 @@ def bought(variant: Variant, planned: Variant) -> str:
 
 
 def more_section(facts: DesignFacts) -> Section:
-    """Return what more seeds and levels would buy."""
+    """Return what more seeds and levels would add."""
     seeds, *levels = more_sentences(facts)
     if not levels:
-        levels = ["The points are not a grid of levels: more points, or wider levels, would be the way to grow it."]
+        levels = ["The settings are not a grid of levels: to extend the design, add settings or widen the levels."]
     first = next(iter(facts.noise))
     folded = [variants_table(facts, first)] if facts.found(first) else []
     levels.append("Only the new runs are trained; those that are done count as done.")

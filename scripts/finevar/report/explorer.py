@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from finevar.analyses.recommended import levels_of, recommended_point
 from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION, RESPONSES
 from finevar.study.coding import Coding, Codings, Term, term_name, terms
 from finevar.tables import are_found
-from finevar.words.formatting import factor_label, response_label, sentence_case
+from finevar.words.formatting import factor_label, response_label, sentence_case, settings_list
 from finevar.words.numbers import is_missing
 
 DIGITS = 6  # more than any view shows
+ENDS = ["estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high"]
 
 Tables = Mapping[str, pd.DataFrame]
 Facts = Mapping[str, Any]
@@ -41,6 +43,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
         "baseline": {name: float(facts["config"]["baseline"]["settings"][name]) for name in codings},
         "recommended": levels_of(recommended_point(tables), metrics, codings) or None,
         "responses": [response(name, label, columns, tables, facts) for name, label in labels.items()],
+        "pairs": pairs(tables, labels, codings),
         "tried": settings(metrics, codings),
         "failed": settings(failed_settings(metrics, codings), codings),
         "columns": shown,
@@ -89,6 +92,34 @@ def response(name: str, label: str, columns: list[Term], tables: Tables, facts: 
         "cov": grid.to_numpy().tolist(),
         "quantile": float(stats.t.ppf((1 + confidence) / 2, fitted["df"].min())),  # so that no interval is too short
         "baseline": plain(fit["baseline_value"]),
+    }
+
+
+def pairs(tables: Tables, labels: Mapping[str, str], codings: Codings) -> dict[str, Any] | None:
+    """Return what any two settings differ by, a row a pair in the order of combinations(); None without any.
+
+    A metric's rows hold the difference and its four ends; those of the sentences, how many are gained and lost.
+    """
+    found, counted = tables["setting_pairs"], tables["pair_sentences"]
+    names = list(dict.fromkeys([*found["point_id"], *found["other"]]))
+    if not names:
+        return None
+
+    def rows(table: pd.DataFrame, columns: list[str]) -> list[list[Any] | None]:
+        values = (list(map(plain, row)) for row in table[columns].to_numpy(float))
+        known = dict(zip(zip(table["point_id"], table["other"], strict=True), values, strict=True))
+        return [known.get(pair) for pair in combinations(names, 2)]
+
+    return {
+        "settings": [
+            {"name": name, "label": settings_list(levels_of(name, tables["metrics"], codings))} for name in names
+        ],
+        "metrics": [
+            {"label": label, "less": name in LOWER_IS_BETTER, "rows": rows(found[found["response"] == name], ENDS)}
+            for name, label in labels.items()
+        ],
+        "sentences": int(counted["sentences"].max()) if len(counted) else 0,
+        "moved": rows(counted, ["gained", "lost"]),
     }
 
 

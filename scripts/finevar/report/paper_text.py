@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.found.gates import NOTED, SET_ASIDE
 from finevar.reasons import FAILED, MISSING, OK
 from finevar.report.labels import fitted_names, gate_sentences, names, second_order
 from finevar.report.parts import Labels, Tables, chosen, errors_of, rows_of
@@ -120,7 +121,7 @@ def places(metrics: pd.DataFrame) -> str:
 def cards_text(tables: Tables, facts: Facts) -> str:
     """Say which published models were compared, what their cards' gates found, and against what."""
     gates = tables["found_gates"]
-    found = " ".join(gates.loc[gates["verdict"].isin(["set aside", "noted"]), "finding"])
+    found = " ".join(gates.loc[gates["verdict"].isin([SET_ASIDE, NOTED]), "finding"])
     ranges = joined(
         [
             f"{factor_label(name)} ({level(min(coding.levels))} to {level(max(coding.levels))})"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from finevar.analyses.confirmation import is_confirmed
+from finevar.reasons import Next
 from finevar.report.cells import cell, level_columns, listed
 from finevar.report.parts import Cell, Column, Labels, Row, Table, Tables
 from finevar.tables import are_found
@@ -15,6 +17,9 @@ from finevar.words.recommendation import Advice, role_text
 def advice(tables: Tables, labels: Labels, factors: Sequence[str]) -> Advice | None:
     """Return what a study's tables advise; None of found models, whose settings nobody assigned."""
     metrics = tables["metrics"]
+    if is_confirmed(tables):
+        following = tables["next_runs"]
+        tables = {**tables, "next_runs": following[following["code"] != Next.CONFIRM]}
     return None if are_found(metrics) else Advice.of(tables, metrics, factors, labels)
 
 

@@ -54,7 +54,7 @@ def gains(tables: Tables, labels: Labels, confidence: float) -> str:
 
 
 def gain_text(row: Row, label: str) -> str:
-    """Print a difference from a baseline with its interval; one that holds over all points where there is one."""
+    """Print a difference from a baseline with its interval; one that holds over all settings where there is one."""
     simultaneous = not (is_missing(row["simultaneous_low"]) or is_missing(row["simultaneous_high"]))
     ends = "simultaneous" if simultaneous else "ci"
     return f"{label} {estimated(row, ends=ends)} ({span(row, ends)})"
@@ -64,7 +64,7 @@ def undecided(tables: Tables, labels: Labels) -> str:
     """Name the effects that are undecided."""
     rows = chosen(tables["effects"], verdict="undecided")
     if rows.empty:
-        return "No factor's effect: each is shown, or shown to be negligible. Interactions are reported below."
+        return "None: every effect is shown, or shown to be negligible. Interactions are reported below."
     effects = rows.to_dict("records")
     alike = together((effect_label(row), labels.get(row["response"], row["response"])) for row in effects)
     parts = [f"{factor} on {joined(responses)}" for factor, responses in alike.items()]

@@ -1,4 +1,4 @@
-"""The report's tables on effects, fits, design, baseline, points and provenance: tidy rows to printed cells."""
+"""The report's tables on effects, fits, design, baseline, settings and provenance: tidy rows to printed cells."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ FACT_WORDS = {
     "dropped_in_eval": "dropped from training: also in the evaluation part",
     "train": "training examples",
     "eval": "evaluation examples",
+    "held_back": "examples held back for confirmation",
     "classes": "classes",
     "train_share": "share of each class in training",
     "data_sha256": "SHA-256 of texts and labels",
@@ -83,8 +84,8 @@ SQUARES = columns(  # of a fit
 def verdict_matrix(effects: pd.DataFrame, labels: Labels) -> Table:
     """Return one row a factor, and a data set where these differ, one column a response: verdict, largest change."""
     caption = (
-        "The verdict on each factor over all settings tried. Of an effect: the largest change between two of its "
-        "levels, with its interval; else: what the intervals of all changes reach over together."
+        "The verdict on each hyperparameter over all settings tried. Of an effect: the largest change between two of "
+        "its levels, with its interval; else: the range that the intervals of all changes span."
     )
     about = pd.Series(list(zip(effects["factor"], effects["dataset"], strict=True)), effects.index, dtype=object)
     rows = {(row["factor"], row["dataset"]): [with_ends(row)] for row in effects.to_dict("records")}
@@ -172,7 +173,7 @@ def coded_table(caption: str, title: str, levels: Mapping[str, str], factors: Co
 
 
 def lost_runs(metrics: pd.DataFrame) -> Table | None:
-    """Return the runs that no metric counts, by name, or None."""
+    """Return the excluded runs (missing, diverged, collapsed) by name, or None."""
     lost = metrics.loc[metrics["status"] != "ok", ["run_id", "dataset", "seed", "status", "reason"]]
     columns = ["Run", "Data set", "Seed#", "Status", "Reason"]
     return None if lost.empty else table("Runs that no metric counts", columns, lost.to_numpy())
@@ -205,7 +206,7 @@ def spread(values: pd.Series) -> str:
 
 
 def point_means(metrics: pd.DataFrame, responses: Sequence[str], factors: Sequence[str]) -> pd.DataFrame:
-    """Return one row a point and data set: levels, and mean, sd and number of runs of each response."""
+    """Return one row a setting and data set: levels, and mean, sd and number of runs of each response."""
     grouped = metrics[metrics["status"] == "ok"].groupby(["dataset", "point_id"], sort=False)
     shown = list(dict.fromkeys([*responses, *OF_CALIBRATION]))
     parts = [grouped[list(factors)].first(), grouped.size().rename("runs")]
@@ -214,7 +215,7 @@ def point_means(metrics: pd.DataFrame, responses: Sequence[str], factors: Sequen
 
 
 def point_columns(labels: Labels, factors: Sequence[str]) -> list[Column]:
-    """Return the columns of a point's levels and its responses' means and standard deviations."""
+    """Return the columns of a setting's levels and its responses' means and standard deviations."""
 
     def mean(row: Row, name: str) -> Cell:
         sd = row[f"{name}_sd"]
@@ -225,7 +226,7 @@ def point_columns(labels: Labels, factors: Sequence[str]) -> list[Column]:
 
 
 def all_points(points: pd.DataFrame, *, labels: Labels, factors: Sequence[str]) -> Table:
-    """Return every point."""
+    """Return every setting."""
     shown = [DATASET, *point_columns(labels, factors), *columns(whole, runs="Runs#")]
     return listed("All settings", points, shown)
 

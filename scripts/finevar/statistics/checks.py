@@ -1,4 +1,4 @@
-"""Whether a fitted surface may be believed: lack of fit against pure error, residual diagnostics, influential runs."""
+"""Whether a fitted surface can be trusted: lack of fit against pure error, residual diagnostics, influential runs."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def check_rows(surface: Surface) -> Rows:
 
 
 def saturated_cells(surface: Surface, values: np.ndarray | None = None) -> tuple[np.ndarray, int]:
-    """Return the residual sums of squares of cell means plus seeds [columns], and their degrees of freedom.
+    """Return the residual sums of squares of setting means plus seeds [columns], and their degrees of freedom.
 
-    What is left when every cell has its own mean and every seed its own shift: error that no surface could explain.
+    What is left when every setting has its own mean and every seed its own shift: error that no surface could explain.
     values: responses [runs, columns]; the surface's own without them.
     """
     runs = surface.runs
@@ -52,19 +52,19 @@ def saturated_cells(surface: Surface, values: np.ndarray | None = None) -> tuple
 
 
 def lack_of_fit(surface: Surface, unequal: str | None = None) -> dict[str, Any]:
-    """Test whether the surface misses the cell means by more than seeds explain (F; Box & Draper 1987, ch. 3).
+    """Test whether the surface misses the setting means by more than seeds explain (F; Box & Draper 1987, ch. 3).
 
-    About these sentences. unequal: why errors are not independent of one variance, or None. Where each cell has noise
-    of its own, see own_noise_lack_of_fit(). Where runs share trajectories the p-value is, with SEEDS_FOR_SIGNS seeds,
-    that of the same F under random changes of the residuals' signs (Wu 1986), with fewer it is withheld.
+    About these sentences. unequal: why errors are not independent of one variance, or None. Where each setting has
+    noise of its own, see own_noise_lack_of_fit(). Where runs share trajectories the p-value is, with SEEDS_FOR_SIGNS
+    seeds, that of the same F under random changes of the residuals' signs (Wu 1986), with fewer it is withheld.
     """
     row: dict[str, Any] = {"check": "lack_of_fit"}
     squares, error_df = saturated_cells(surface)
     error, df = float(squares[0]), surface.fit.df_resid - error_df
     if error_df < 1:
-        return row | {"reason": "not testable: no cell has two seeds"}
+        return row | {"reason": "not testable: no setting has two seeds"}
     if df < 1:
-        return row | {"reason": "not testable: the surface has as many terms as there are cells"}
+        return row | {"reason": "not testable: the surface has as many terms as there are settings"}
     missed = surface.fit.ssr - error
     row["statistic"] = f_value = missed / df / (error / error_df)
     row |= {"sum_sq": missed, "sum_sq_error": error, "df_numerator": df, "df_denominator": float(error_df)}
@@ -81,11 +81,11 @@ def lack_of_fit(surface: Surface, unequal: str | None = None) -> dict[str, Any]:
 
 
 def own_noise_lack_of_fit(surface: Surface) -> dict[str, Any]:
-    """Return the columns of a test of lack of fit in which every cell has a variance of its own.
+    """Return the columns of a test of lack of fit in which every setting has a variance of its own.
 
-    What the surface misses of the cell means, over what their variances lead to expect; the degrees of freedom are
-    those of chi-squares with the same first two moments (Box 1954; the F of Brunner, Dette & Munk 1997). Cells of one
-    run, whose variance is unknown, are left out.
+    What the surface misses of the setting means, over what their variances lead to expect; the degrees of freedom are
+    those of chi-squares with the same first two moments (Box 1954; the F of Brunner, Dette & Munk 1997). Settings of
+    one run, whose variance is unknown, are left out.
 
     Chosen by simulation: 15 central composite or 27 factorial settings, 2 to 5 seeds, 4,000 studies each. It finds a
     lack of fit in 1 to 5 % of studies without one where noise grows sixfold along a factor, in 1 to 3 % with t3 tails,

@@ -1,7 +1,7 @@
 """How uncertain an estimate is: HC3 where runs are independent, CR3 clustered by trajectory where they are not.
 
 Runs that differ in epochs only share a trajectory when neither schedule nor warm-up depends on the number of steps: the
-longer run passes through the shorter one, and their errors go together. The aggregate names a run's trajectory.
+longer run passes through the shorter one, and their errors are correlated. The aggregate names a run's trajectory.
 
 Both covariances are sums over clusters of s_g s_g', s_g = W_g' (I - H_gg)^-1 e_g with W = X (X'X)^-1 and H the hat
 matrix; HC3 (MacKinnon & White 1985) is the case of clusters of one run. CR3 (Bell & McCaffrey 2002) carries the
@@ -116,16 +116,16 @@ def contrasts(fit: Fit, weights: np.ndarray, confidence: float, *, null: float =
 def errors_of(runs: pd.DataFrame) -> Errors:
     """Choose the covariance from the runs, and say why."""
     if "owner" in runs:  # models that others trained
-        shared = "models of one owner share code, data and habits, so their errors go together"
+        shared = "models of one owner share code, data and habits, so their errors are correlated"
         return clustered_by(runs["trajectory_id"].to_numpy(), shared)
     if not runs["trajectory_id"].duplicated().any():
         return INDEPENDENT
-    shared = "runs that differ in epochs only share a trajectory, so their errors go together"
+    shared = "runs that differ in epochs only share a trajectory, so their errors are correlated"
     return clustered_by(runs["trajectory_id"].to_numpy(), shared)
 
 
 def clustered_by(labels: np.ndarray, reason: str) -> Errors:
-    """Return errors that go together where labels [runs] agree."""
+    """Return errors that are correlated where labels [runs] agree."""
     return Errors("CR3", pd.factorize(labels)[0], reason)
 
 

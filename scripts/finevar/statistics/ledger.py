@@ -1,12 +1,12 @@
 """The variance ledger: how much of the variance of a study's runs each source makes, and how surely.
 
-N is the number of runs, V a source's part of their mean square, MSE the mean square of seed x point.
+N is the number of runs, V a source's part of their mean square, MSE the mean square of seed x setting.
 
 Noise: E V = true V + df MSE / N for every source (Searle, Casella & McCulloch 1992), so that much is taken out of it
-and given back to seed x point. Test sentences: a metric over n sentences differs from that over all such sentences, by
-errors that go together as the sentences' columns do. A source's part of them is the sum over sentences of the same
-unbiased form of the sentence's column about the mean column, over n (n - 1); it is moved to a source of its own. What
-falls below zero then is set to zero; where nothing does, the ledger sums to the variance of the runs exactly.
+and given back to seed x setting. Test sentences: a metric over n sentences differs from that over all such sentences,
+by errors that are correlated as the sentences' columns do. A source's part of them is the sum over sentences of the
+same unbiased form of the sentence's column about the mean column, over n (n - 1); it is moved to a source of its own.
+What falls below zero then is set to zero; where nothing does, the ledger sums to the variance of the runs exactly.
 
 Intervals come from confidence distributions, whose quantiles are confidence limits (Xie & Singh 2013): of the noise,
 SSE over a chi-square; of a source, the noncentrality that its sum of squares has as a noncentral chi-square (Steiger &
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -142,14 +143,24 @@ def draw_errors(sentences: Sequence[Sentences], draws: int, sources: int) -> tup
 
     And levels for the confidence distributions; [draws, sources] each.
     """
-    rng = np.random.default_rng(DRAWS_SEED)
+    drawn, levels = drawn_again(tuple(len(part.squares) for part in sentences), draws, sources)
     sampling, along = np.zeros((2, draws, sources))
-    for part in sentences:
-        count = len(part.squares)
-        weights = rng.multinomial(count, np.full(count, 1 / count), size=draws) / part.pairs
+    for part, times in zip(sentences, drawn, strict=True):
+        weights = times / part.pairs
         sampling += weights @ part.squares
         along += weights @ part.along
-    return sampling, along, spread_levels(rng, draws, sources)
+    return sampling, along, levels
+
+
+@lru_cache(maxsize=1)
+def drawn_again(counts: tuple[int, ...], draws: int, sources: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Draw so many sentences of each data set again; return how often each is drawn [draws, sentences], and levels.
+
+    A study's responses share them: all have the same sentences.
+    """
+    rng = np.random.default_rng(DRAWS_SEED)
+    drawn = [rng.multinomial(count, np.full(count, 1 / count), size=draws) for count in counts]
+    return drawn, spread_levels(rng, draws, sources)
 
 
 # Complete grids -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-"""How much a metric varies between seeds at a setting: a model of the variances within cells, always.
+"""How much a metric varies between seeds at a setting: a model of the variances within settings, always.
 
-One odd run must not decide it. A cell's variance that is larger than the model has it by more than three standard
+One odd run must not decide it. A setting's variance that is larger than the model has it by more than three standard
 deviations of normal noise would explain, counts as that large, and the model is fitted again until nothing changes.
 """
 
@@ -67,8 +67,8 @@ def modelled_noise(surface: Surface, places: Sequence[Mapping[str, float]]) -> N
 def noise_model(surface: Surface) -> NoiseModel | None:
     """Return how the variance between seeds depends on the settings, or None where there is nothing to compare.
 
-    A gamma regression of the cells' variances between seeds, each of 2 / df dispersion (Smyth 1989). Seeds' common
-    shifts are taken out, and may leave nothing; their variance is what they add to the mean of the cells' variances.
+    A gamma regression of the settings' variances between seeds, each of 2 / df dispersion (Smyth 1989). Seeds' common
+    shifts are taken out, and may leave nothing; their variance is what they add to the mean of the settings' variances.
     """
     runs, response = surface.runs, surface.response
     cells, rest = runs.groupby(CELLS, sort=False), saturated_cells(surface)[1]
@@ -83,7 +83,7 @@ def noise_model(surface: Surface) -> NoiseModel | None:
     exog = coded_rows(surface, cells[list(surface.codings)].first()[several].to_dict("list"))
     cov = np.linalg.inv(exog.T @ (exog * df[:, None] / 2))
     most, weight = stats.chi2.isf(stats.chi2.sf(WINSOR**2, 1), df) / df, df / 2 * ((exog @ cov) * exog).sum(1)
-    alone = weight > 1 - 1e-9  # no other cell says what its variance should be
+    alone = weight > 1 - 1e-9  # no other setting says what its variance should be
     pull = np.divide(weight, 1 - weight, out=np.zeros_like(weight), where=~alone)
 
     def variances(deviations: np.ndarray) -> np.ndarray:
@@ -95,7 +95,7 @@ def noise_model(surface: Surface) -> NoiseModel | None:
     for _ in range(MOST_FITS):
         own, before = variances(within - shifts(tame, seed)), kept
         fitted = np.exp(exog @ coefficients)
-        # What the other cells would make of it, to first order: else an odd corner raises its own limit.
+        # What the other settings would make of it, to first order: else an odd corner raises its own limit.
         others = fitted * np.exp(-pull * (kept / fitted - 1))
         kept = np.where(alone, own, np.minimum(own, most * others))
         if np.allclose(kept, before, rtol=1e-9, atol=0):
@@ -120,7 +120,7 @@ def coded_rows(surface: Surface, levels: Mapping[str, Sequence[float]]) -> np.nd
 
 
 def log_variances(variances: np.ndarray, df: np.ndarray, exog: np.ndarray) -> np.ndarray:
-    """Return the coefficients of a log-linked gamma regression of variances [cells] on exog [cells, terms].
+    """Return the coefficients of a log-linked gamma regression of variances [settings] on exog [settings, terms].
 
     The deviance is convex, so that a search by trust region finds its minimum where reweighted least squares, which
     statsmodels' GLM uses, may overflow: variances of one degree of freedom each differ by orders of magnitude.

@@ -176,21 +176,21 @@ def best_at_radius(slopes: np.ndarray, curves: np.ndarray, radius: float) -> np.
 
 
 def coded_points(surface: Surface, points: pd.DataFrame) -> np.ndarray:
-    """Return the coded levels [points, factors] of points with natural ones."""
+    """Return the coded levels [settings, factors] of settings from natural ones."""
     return np.column_stack([*surface.coded(points).values()])
 
 
 def point_contrasts(surface: Surface, points: pd.DataFrame) -> np.ndarray:
-    """Return the contrasts [points, parameters] of the predictions at points with natural levels."""
+    """Return the contrasts [settings, parameters] of the predictions at settings in natural levels."""
     return surface.padded(model_matrix(surface.coded(points), surface.columns))
 
 
 def compared_points(
     surface: Surface, points: pd.DataFrame, *, by_means: bool
 ) -> tuple[Surface, pd.DataFrame, np.ndarray]:
-    """Return what points are compared by, the points, and the contrasts [points, parameters] of their means.
+    """Return what settings are compared by, the settings, and the contrasts [settings, parameters] of their means.
 
-    By the surface, or by the tried points' own means, which is asked for where the surface misses them.
+    By the surface, or by the tried settings' own means, which is asked for where the surface misses them.
     """
     if by_means:
         means = settings_surface(surface)
@@ -199,12 +199,12 @@ def compared_points(
 
 
 def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """Return the tried point of best prediction, what it would cost to be wrong, and each factor's level and rivals.
+    """Return the tried setting of best prediction, what it would cost to be wrong, and each factor's level and rivals.
 
-    Where the surface misses the points, each is predicted by its own mean. The interval is a band that holds at all
-    tried points at once, so that having chosen the best does not flatter it. A rival is a tried point that is not
+    Where the surface misses the settings, each is predicted by its own mean. The interval is a band that holds at all
+    tried settings at once, so that having chosen the best does not flatter it. A rival is a tried setting that is not
     significantly worse than it, all comparisons counted. The regret is how much better the truly best
-    tried point is; it is averaged over the fit's uncertainty, and bounded with the confidence.
+    tried setting is; it is averaged over the fit's uncertainty, and bounded with the confidence.
     """
     by_means = misses_settings(surface)
     surface, points, weights = compared_points(surface, surface.points, by_means=by_means)
@@ -234,13 +234,15 @@ def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
 
 
 def rival_gaps(surface: Surface, weights: np.ndarray, chosen: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return by how much each other tried point may be better than the chosen one, all comparisons counted, and draws.
+    """Return by how much each other tried setting may be better than the chosen one, adjusted, and draws.
 
-    weights: contrasts [points, parameters] of the predictions. Returns [points - 1] and [draws, points - 1].
+    weights: contrasts [settings, parameters] of the predictions. Returns [settings - 1] and [draws, settings - 1].
     """
     sign = towards(surface.response)
     others = sign * (np.delete(weights, chosen, axis=0) - weights[chosen])
     if not len(others):
         return np.zeros(0), np.zeros((1, 1))
-    most = surface.family(others).interval(1 - 2 * surface.alpha)[1]  # one-sided
+    judged = surface.family(others)
+    most = judged.interval(1 - 2 * surface.alpha)[1]  # one-sided
+    most = np.where(judged.found.std_error > 0, most, judged.found.estimate)  # alike in every run: no error to measure
     return most, others @ surface.fit.params + parameter_draws(surface) @ others.T

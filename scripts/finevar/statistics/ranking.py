@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -84,6 +85,7 @@ def band(surface: Surface) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.array([row[end] for row in rows]) for end in ("ci_low", "ci_high"))
 
 
+@lru_cache(maxsize=16)
 def regret_of(surface: Surface, setting: str) -> Regret:
     """Return the regret of taking a setting, by the comparison that ranks them."""
     compared, weights = comparison(surface)

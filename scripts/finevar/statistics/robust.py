@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-SHARE = 0.8  # of the deviations, whose largest is the scale: the median would be 0 where half of the cells tie
+SHARE = 0.8  # of the deviations, whose largest is the scale: the median would be 0 where half of the settings tie
 WINSOR = 3.0  # scales, as which larger deviations count
 
 QUARTILE = float(stats.norm.ppf(0.75))
@@ -28,7 +28,7 @@ def winsorised(deviations: np.ndarray) -> np.ndarray:
 
 
 def cell_numbers(runs: pd.DataFrame) -> np.ndarray:
-    """Return the number of each run's cell [runs], a point on a data set."""
+    """Return the number of each run's setting [runs], data sets apart."""
     dataset, point = (pd.factorize(runs[name])[0] for name in CELLS)
     return np.unique(dataset * len(runs) + point, return_inverse=True)[1]
 

@@ -27,8 +27,8 @@ def seed_slopes_test(
 ) -> SlopesTest:
     """Test whether the slopes of values [runs] along columns [runs, factors] differ between seeds.
 
-    Against the noise within cells, where cells have several seeds: a surface's lack of fit is no part of that. Else
-    against the residuals of the surface, whose design [runs, parameters] needs no seeds' blocks.
+    Against the noise within settings, where settings have several seeds: a surface's lack of fit is no part of that.
+    Else against the residuals of the surface, whose design [runs, parameters] needs no seeds' blocks.
     """
     own = (seeds[:, None] == np.unique(seeds)).astype(float)
     if own.shape[1] < 2:
@@ -43,7 +43,7 @@ def seed_slopes_test(
 
 
 def within_cells(columns: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Return columns [runs, columns] less their means over the runs of each cell."""
+    """Return columns [runs, columns] less their means over the runs of each setting."""
     _, number, size = np.unique(cells, return_inverse=True, return_counts=True)
     sums = np.zeros((len(size), columns.shape[1]))
     np.add.at(sums, number, columns)

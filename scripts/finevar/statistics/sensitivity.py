@@ -20,7 +20,7 @@ from finevar.study.coding import design_matrix
 PERMUTATIONS = 999
 PERMUTATION_SEED = 20250102
 LARGEST_PART = 1_000_000  # rearranged residuals held at once
-MOST_CELLS = 200  # refits without a cell: all of them up to here, beyond it the most influential
+MOST_CELLS = 200  # refits without a setting: all of them up to here, beyond it the most influential
 SEEDS_FOR_MIXED = 6  # with fewer, the variance between seeds is hardly estimated
 
 
@@ -171,7 +171,7 @@ def shuffles(surface: Surface, draws: int) -> Iterator[Callable[[np.ndarray], np
 
 
 def leave_out(surface: Surface, column: str, numbers: Sequence[int]) -> Rows:
-    """Return the range of each term's p-value over fits without one cell, seed or data set."""
+    """Return the range of each term's p-value over fits without one setting, seed or data set."""
     labels = surface.cells if column == "cell" else surface.runs[column].to_numpy()
     levels = pd.unique(labels)
     if len(levels) < 2:

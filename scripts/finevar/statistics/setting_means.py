@@ -61,5 +61,5 @@ def settings_surface(surface: Surface) -> Surface:
 
 
 def mean_contrasts(surface: Surface) -> np.ndarray:
-    """Return the contrasts [points, parameters] of the means in settings_surface()."""
+    """Return the contrasts [settings, parameters] of the means in settings_surface()."""
     return surface.padded(np.eye(len(surface.columns))[: len(surface.points)])

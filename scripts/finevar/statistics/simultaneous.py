@@ -35,7 +35,7 @@ def joint_df(surface: Surface) -> float:
     """Return the degrees of freedom of the estimates' covariance where many contrasts are read at once.
 
     With seeds enough to be the clusters, those of the least certain term. Else Hotelling's, df - p + 1 for p
-    parameters, but no more than there are tried points, and than half the clusters: in many directions at once the
+    parameters, but no more than there are tried settings, and than half the clusters: in many directions at once the
     covariance's own uncertainty weighs more than in one (see make calibrate).
     """
     if surface.spread.few is None:

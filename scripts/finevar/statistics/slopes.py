@@ -15,9 +15,9 @@ LINE_POINTS = 41
 
 
 def gradient(surface: Surface, place: Mapping[str, np.ndarray], factor: str) -> np.ndarray:
-    """Return the contrasts [points, parameters] that give the surface's slope along a factor, per coded unit.
+    """Return the contrasts [places, parameters] that give the surface's slope along a factor, per coded unit.
 
-    place: the coded level [points] of each factor.
+    place: the coded level [places] of each factor.
     """
     counts = [term.count(factor) for term in surface.columns]
     rest = [term[: (at := term.index(factor))] + term[at + 1 :] if factor in term else term for term in surface.columns]
@@ -67,7 +67,7 @@ def interacting(surface: Surface) -> Iterator[tuple[str, str]]:
 
 
 def gradient_along(surface: Surface, factor: str, moderator: str, coded: np.ndarray) -> np.ndarray:
-    """Return the contrasts [points, parameters] of a factor's slope along another one, the rest at the centre."""
+    """Return the contrasts [places, parameters] of a factor's slope along another one, the rest at the centre."""
     place = {name: coded if name == moderator else np.zeros(len(coded)) for name in surface.codings}
     return gradient(surface, place, factor)
 

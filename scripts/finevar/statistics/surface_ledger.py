@@ -4,7 +4,7 @@ The surface's polynomial in coded units is rewritten in products of Legendre pol
 are spread evenly and independently over their ranges; then the variance that a set of factors makes is the sum of the
 squared coefficients of the products with exactly these factors (Sudret 2008). The square of an estimate exceeds that
 of its coefficient by its error variance, so that is taken out. Seeds and data sets are the fit's blocks, each level
-equally often. What the surface leaves is counted to seed x point.
+equally often. What the surface leaves is counted to seed x setting.
 """
 
 from __future__ import annotations

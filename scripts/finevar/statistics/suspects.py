@@ -31,7 +31,7 @@ def robust_residuals(surface: Surface) -> np.ndarray:
     """Return each run's residual [runs] from a Huber fit of the surface, in robust standard deviations.
 
     The standard deviation is that between seeds at the run's setting or that of all residuals, whichever is larger: a
-    run is neither odd for a surface that misses its cell as it misses others, nor for noise that is larger there.
+    run is neither odd for a surface that misses its setting as it misses others, nor for noise that is larger there.
     """
     residuals, common = huber_fit(surface)
     spread = np.full(len(residuals), common)

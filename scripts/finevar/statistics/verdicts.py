@@ -42,7 +42,7 @@ class Reading:
 
 
 def read_contrast(surface: Surface, weights: np.ndarray) -> Reading:
-    """Return what a surface says to one linear combination [parameters] of its parameters."""
+    """Return what a surface says on one linear combination [parameters] of its parameters."""
     found = surface.read(weights[None])
     (low,), (high,) = found.interval(surface.confidence)
     numbers = (found.estimate[0], found.std_error[0], found.df[0], found.p_value[0], low, high)
@@ -51,7 +51,7 @@ def read_contrast(surface: Surface, weights: np.ndarray) -> Reading:
 
 
 def read_family(surface: Surface, weights: np.ndarray) -> Reading:
-    """Return what a surface says to linear combinations [rows, parameters] that are judged together."""
+    """Return what a surface says on linear combinations [rows, parameters] that are judged together."""
     judged = surface.family(weights)
     found = judged.found
     low, high = judged.interval(surface.confidence)

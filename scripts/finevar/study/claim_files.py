@@ -79,7 +79,7 @@ def read_yaml(name: str, where: str) -> Any:
         return yaml.safe_load(path.read_bytes())
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         reason = cut(" ".join(str(error).split()), 200)
-        raise InputError(cut(name), found=reason, allowed="YAML in UTF-8", remedy="Mend the file.") from None
+        raise InputError(cut(name), found=reason, allowed="YAML in UTF-8", remedy="Correct the file.") from None
 
 
 def complete(claim: Mapping[str, Any], order: Sequence[str]) -> Claim:

@@ -142,7 +142,7 @@ def term_group(term: Term) -> str:
 
 
 def model_matrix(coded: Mapping[str, np.ndarray], columns: Sequence[Term]) -> np.ndarray:
-    """Return the model matrix [points, terms] of coded levels [points] per factor."""
+    """Return the model matrix [settings, terms] of coded levels [settings] per factor."""
     rows = len(next(iter(coded.values())))
     ones = np.ones(rows)
     return np.column_stack([np.prod([coded[name] for name in term], axis=0) * ones for term in columns])

@@ -20,13 +20,13 @@ PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==.+")  # what pi
 
 
 def cut(text: str, most: int = 80) -> str:
-    """Return a text to print within a line: odd characters escaped, its end left out where it is long."""
+    """Return a text to print within a line: odd characters escaped, cut if it is long."""
     short = text if len(text) <= most else f"{text[: most - 3]}..."
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in short)
 
 
 def listed(values: Iterable[Any], most: int = 20) -> str:
-    """Return values to print within a line, the first ones where there are many."""
+    """Return values to print within a line, only the first of many."""
     values = [*values]
     more = [f"and {len(values) - most} more"] if len(values) > most else []
     return ", ".join([*(cut(str(value)) for value in values[:most]), *more])
@@ -197,7 +197,7 @@ def level_problems(name: str, coding: Coding, baseline: float | None) -> Iterato
         f"config: baseline.settings.{name}",
         found="null" if baseline is None else plain(baseline),
         allowed=allowed,
-        remedy="State there what the baseline was trained with.",
+        remedy="Add the value that the baseline was trained with.",
     )
 
 

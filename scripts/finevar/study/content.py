@@ -1,4 +1,4 @@
-"""Local files known by what they hold: a SHA-256 each, remembered for as long as the file stays as it was.
+"""Local files identified by content: a SHA-256 each, cached until the file changes.
 
 Dates and places are no part of it, so that a file that is replaced by an older one is seen, and one that is only
 touched, moved or copied is not.
@@ -117,7 +117,7 @@ def remembered(path: Path, kind: str, compute: Callable[[Path], str]) -> str:
         raise InputError(
             str(path)[:300],
             found="no such file" if gone else str(getattr(error, "strerror", None) or error),
-            allowed="a file that can be read, relative to where Snakemake runs",
+            allowed="a readable file; paths are relative to the folder that Snakemake runs in",
             remedy="Correct its path in the config, or put the file there.",
         ) from None
     if settled:

@@ -1,4 +1,4 @@
-"""From factors to points to runs, each with an id made from everything that decides its result."""
+"""From factors to settings to runs, each with an id made from everything that decides its result."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Settings = dict[str, Any]
 
 @dataclass(frozen=True)
 class Run:
-    """One fine-tuned model: a point on a data set, at a seed."""
+    """One fine-tuned model: a setting on a data set, at a seed."""
 
     run_id: str
     point_id: str
@@ -70,7 +70,7 @@ class Study:
 
 
 def plan_study(config: Config) -> Study:
-    """Expand a checked config into its points and runs; raise InputError with all that stands in their way.
+    """Expand a checked config into its settings and runs; raise InputError with all that stands in their way.
 
     A study of found models has neither, before its cards are read.
     """
@@ -100,7 +100,7 @@ def plan_study(config: Config) -> Study:
 
 
 def design_points(config: Config) -> list[Point]:
-    """Return the design's points in a fixed order, without repeats."""
+    """Return the design's settings in a fixed order, without repeats."""
     sweep, codings = config["sweep"], codings_of(config["sweep"]["factors"])
     points = DESIGNS[sweep["design"]["kind"]].points(sweep["design"], codings)
     points = [normalise(point) for point in points]
@@ -110,7 +110,7 @@ def design_points(config: Config) -> list[Point]:
 
 
 def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputError]:
-    """Yield what is wrong with the points taken together."""
+    """Yield what is wrong with the settings taken together."""
     codings = codings_of(config["sweep"]["factors"])
     for point in points:
         shown = ", ".join(f"{name} {level:g}" for name, level in point.items())
@@ -132,9 +132,9 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
     if aliased:
         yield InputError(
             "config: sweep.design",
-            found=f"{len(points)} points that do not separate {', '.join(aliased)} from the terms before them",
+            found=f"{len(points)} settings that do not separate {', '.join(aliased)} from the terms before them",
             allowed=f"a design that separates all {len(columns)} terms of analysis.model: {order}",
-            remedy=f"Add points or levels{f', or set analysis.model to {lower[-1]}' if lower else ''}.",
+            remedy=f"Add settings or levels{f', or set analysis.model to {lower[-1]}' if lower else ''}.",
         )
     sweep = config["sweep"]
     runs = len(points) * len(sweep["seeds"]) * len(sweep["datasets"])
@@ -144,7 +144,7 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
             "config: sweep",
             found=f"{runs} runs for {parameters} parameters (terms, seeds and data sets)",
             allowed="more runs than parameters",
-            remedy="Add seeds or points.",
+            remedy="Add seeds or settings.",
         )
 
 
@@ -165,7 +165,7 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
             "config: sweep",
             found=f"different runs with one id, {', '.join(repeated)}",
             allowed="an id for each run",
-            remedy="Two data sets say the same under two names, or hashes collide: change one setting slightly.",
+            remedy="Two data sets have the same content under two names, or hashes collide: change one slightly.",
         )
     return {run.run_id: run for run in runs}
 

@@ -1,4 +1,4 @@
-"""The kinds of design: which points a study tries, from its factors' levels."""
+"""The kinds of design: which settings a study tries, from its factors' levels."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def full_factorial(design: Config, codings: Mapping[str, Coding]) -> list[Point]
 def central_composite(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
     """Return the face-centred central composite design: corners, face centres and one centre.
 
-    The centre is run once per seed like every other point; replicates come from seeds.
+    The centre is run once per seed like every other setting; replicates come from seeds.
     """
     factors = len(codings)
     corners = itertools.product((-1, 1), repeat=factors)
@@ -70,7 +70,7 @@ def latin_hypercube(design: Config, codings: Mapping[str, Coding]) -> list[Point
 
 
 def table(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
-    """Return the points that a CSV file lists, one column per factor."""
+    """Return the settings that a CSV file lists, one column per factor."""
     path = Path(design["file"])
     try:
         if path.exists() and not path.is_file():
@@ -82,7 +82,7 @@ def table(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
             f"config: sweep.design.file: {cut(str(path))}",
             found=cut(str(error), 200),
             allowed="a readable CSV file in UTF-8",
-            remedy="Correct the path, which is relative to where Snakemake runs, or the file.",
+            remedy="Correct the file or its path, which is relative to the folder that Snakemake runs in.",
         ) from None
     raise_problems(table_problems(path, reader.fieldnames or [], rows, codings))
     return [{name: float(row[name]) for name in codings} for _, row in rows]
@@ -129,7 +129,7 @@ def table_problems(
 
 @dataclass(frozen=True)
 class Design:
-    """A kind of design: its name and meaning in words, its points, and what it asks of a study's config."""
+    """A kind of design: its name and meaning in words, its settings, and what it asks of a study's config."""
 
     name: str
     meaning: str
@@ -200,9 +200,9 @@ def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputErr
     if runs > MOST_RUNS:
         yield InputError(
             "config: sweep",
-            found=f"{runs:.4g} runs, of {points:.4g} points at every seed and on every data set",
+            found=f"{runs:.4g} runs, of {points:.4g} settings at every seed and on every data set",
             allowed=f"{MOST_RUNS:,} at most",
-            remedy="Give fewer levels or seeds, or a design of fewer points than all combinations.",
+            remedy="Give fewer levels or seeds, or use a design with fewer settings than all combinations.",
         )
     elif sweep["design"]["kind"] == "latin_hypercube" and points > MOST_SAMPLES:
         yield InputError(

@@ -52,7 +52,7 @@ def place_problems(cards: Config) -> Iterator[InputError]:
             yield InputError(
                 f"config: cards.{key}",
                 found=f"no {name} {cut(repr(cards[key]))}",
-                allowed="one that exists, relative to where Snakemake runs",
+                allowed="one that exists; paths are relative to the folder that Snakemake runs in",
                 remedy="Correct the path.",
             )
 

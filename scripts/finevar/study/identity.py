@@ -75,7 +75,7 @@ def local_model_files(source: Config) -> list[Path]:
                 f"config: sources, the local model {folder}"[:300],
                 found=f"no {name} that can be read",
                 allowed=f"a folder with {' and '.join(MODEL_FILES)}",
-                remedy="Correct `path`; a model in another format is saved so by transformers' save_pretrained.",
+                remedy="Correct `path`; to convert another format, use transformers' save_pretrained.",
             )
     return [folder / name for name in (*MODEL_FILES, *TOKENIZER_FILES) if is_file(folder / name)]
 
@@ -149,7 +149,7 @@ def require_planned(identity: Any, planned: str, *files: str) -> None:
     if digest(identity) != planned.rpartition("-")[2]:
         raise InputError(
             ", ".join(map(str, files)),
-            found="other content than when this study was planned",
-            allowed="files that stay as they are while the jobs that read them run",
-            remedy="Start Snakemake again: it plans the study from the files as they are now.",
+            found="content that changed after this study was planned",
+            allowed="files that do not change while jobs read them",
+            remedy="Start Snakemake again: it plans the study from the present files.",
         )

@@ -15,10 +15,12 @@ PATTERNS = {  # of the folders that rules fill, as the rules have them
     "encoded": "results/encoded/{data}--{model}",
     "baseline": "results/baselines/{baseline}",
     "run": "results/runs/{dataset}/{run}",
+    "confirmation": "results/confirmations/{dataset}/{run}",
     "study": "results/{study}",
 }
 RESULTS, RUNS, LOGS = Path("results"), Path("results/runs"), Path("results/logs")
 CONTENT = RESULTS / ".content"  # what local files are known to hold
+PARTS = {"train": "training", "eval": "evaluation", "held_back": "held-back"}  # of a data set, in files and in words
 PROGRAM = RESULTS / "vega.js"  # draws figures in a browser
 FAILED = Path(".snakemake/jobs-failed")  # names the interim report to make, where jobs failed and some runs are done
 KEEPER = {"metrics.parquet": "evaluation", "predictions.parquet": "evaluation", "training.parquet": "training"}
@@ -63,7 +65,7 @@ def shorter_state(run: Run, shorter: Run) -> Path | None:
     """Return the state of the shorter run that a run's training is to begin with; None where it begins with its data.
 
     It does where it is done, or where the shorter one is and its state is gone: to train that one once more would take
-    longer than to begin anew, and gives the same.
+    longer than to start again, and gives the same.
     """
     folder = run_folder(shorter)
     state = folder / "state.safetensors"
@@ -74,6 +76,11 @@ def shorter_state(run: Run, shorter: Run) -> Path | None:
 def table_file(study: str, name: str) -> Path:
     """Return an analysis table's file."""
     return place("study", study=study) / "analysis" / f"{name}.parquet"
+
+
+def confirmation_file(study: str) -> Path:
+    """Return the file that lists what is confirmed of a study."""
+    return place("study", study=study) / "confirm.csv"
 
 
 def report_file(study: str) -> Path:

@@ -1,4 +1,4 @@
-"""Values as people write them, held against a JSON Schema: sizes, and every violation in words."""
+"""Check values as people write them against a JSON Schema: sizes, and every violation in words."""
 
 from __future__ import annotations
 

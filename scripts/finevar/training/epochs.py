@@ -1,4 +1,4 @@
-"""What a model scores on the evaluation examples after each epoch: information, which the training takes no notice of.
+"""What a model scores on the evaluation examples after each epoch: for information; the training ignores it.
 
 Nothing is drawn at random and nothing learns here, so that a training gives the same bytes with and without. Rows are
 part of the training's state, so that one that is cut short goes on with them.

@@ -78,7 +78,7 @@ class TrainingJob:
 
 
 def train_files(**arguments: Any) -> dict[str, Any]:
-    """Do a training's job; return the summary; arguments: those of a TrainingJob.
+    """Run a training's job; return the summary; arguments: those of a TrainingJob.
 
     Goes on from where an earlier attempt was cut short, and gives the outputs of a finished one back: without weights
     if they are not to be kept and the evaluation that would read them is finished, too. Raises Interruption where this
@@ -149,7 +149,7 @@ def restore(job: TrainingJob, identity: Mapping[str, Any], data: Mapping[str, An
         return False
     checkpoint.write_config(Path(job.model), start=start, classes=data["classes"])
     if job.state:
-        Path(job.state).touch()  # no state: what would go on from it begins anew
+        Path(job.state).touch()  # no state: what would go on from it starts again
     return True
 
 

@@ -33,7 +33,7 @@ AfterStep = Callable[[State, torch.Generator], None]
 class Plan:
     """A training as it is asked for.
 
-    start: the folder of the model that it begins with. micro_batches: parts that a step's batch is worked in at first;
+    start: the folder of the model that it begins with. micro_batches: parts that a step's batch is split into at first;
     more where memory runs out. name: what a terminal shows. evaluation: examples to evaluate on after each epoch.
     """
 

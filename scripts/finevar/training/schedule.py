@@ -1,4 +1,4 @@
-"""What each step learns from and how fast: examples shuffled anew each epoch, and the learning rate's course."""
+"""What each step learns from and how fast: examples reshuffled each epoch, and the learning rate's course."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from finevar.models.randomness import generator
 
 
 def epoch_batches(examples: int, batch_size: int, seed: int, epoch: int, *, skip: int = 0) -> Iterator[list[int]]:
-    """Yield the example numbers of each step of an epoch, shuffled anew from (seed, epoch); the last may be shorter.
+    """Yield the example numbers of each step of an epoch, reshuffled from (seed, epoch); the last may be shorter.
 
     skip: the steps of it that have been taken.
     """

@@ -90,7 +90,7 @@ def load_state(path: str | Path, trajectory: Mapping[str, Any], *, own: bool = F
     with safe_open(path, framework="pt") as file:
         facts = file.metadata() or {}
         if facts.get("trajectory") != canonical(trajectory):
-            return refuse(path, "is of another trajectory")
+            return refuse(path, "belongs to another training")
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118, it is no mapping
     draws = tensors.pop("draws", None)
     parts: dict[str, Weights] = {kind: {} for kind in KINDS}

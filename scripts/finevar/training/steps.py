@@ -37,7 +37,7 @@ class Course:
 
 
 class Step(NamedTuple):
-    """What a step gives: the batch's mean loss, the gradient's norm, the tokens read and the parts it was worked in."""
+    """What a step gives: the batch's mean loss, the gradient's norm, the tokens read, the parts it was split into."""
 
     loss: float
     grad_norm: float
@@ -46,7 +46,7 @@ class Step(NamedTuple):
 
 
 class Steps(Protocol):
-    """A way to take the steps of one training; masks: the generator of dropout's draws, set anew for each epoch."""
+    """A way to take the steps of one training; masks: the generator of dropout's draws, set again for each epoch."""
 
     masks: torch.Generator
 
@@ -69,7 +69,7 @@ class FlatSteps:
             self.masks.set_state(before)
             self.parts *= 2
             check_parts(self.parts, len(numbers))
-            LOGGER.warning("memory ran out: each batch is now worked in %d parts, its gradients added up", self.parts)
+            LOGGER.warning("memory ran out: each batch is now split into %d parts, their gradients summed", self.parts)
         norm = update(
             weights,
             self.state.moments,
@@ -81,7 +81,7 @@ class FlatSteps:
         return Step(loss, norm.item(), tokens, self.parts)
 
     def backpropagate(self, numbers: Sequence[int]) -> tuple[float, int] | None:
-        """Add the gradients of the batch's mean loss, worked in parts; return that loss and the tokens read.
+        """Add the gradients of the batch's mean loss, computed in parts; return that loss and the tokens read.
 
         None, with some gradients added, where memory ran out.
         """

@@ -12,7 +12,7 @@ from finevar.words.numbers import Row, f_text, is_missing, number, p_equals, per
 
 COVARIANCES = {
     "HC3": "Standard errors allow for noise that differs between settings (HC3)",
-    "CR3": "Standard errors allow for errors that go together within a cluster (CR3)",
+    "CR3": "Standard errors allow for errors that are correlated within a cluster (CR3)",
 }
 RUNGS = {
     "first_order": "first order",
@@ -35,7 +35,7 @@ SPECIFICATIONS = {
     "permutation": "permutation",
     "transformed": "transformed scale",
     "without_suspects": "without suspect runs",
-    "without_one_cell": "without one cell",
+    "without_one_cell": "without one setting",
     "without_one_seed": "without one seed",
     "without_one_dataset": "without one data set",
 }
@@ -141,7 +141,7 @@ def fit_text(row: Row) -> str:
 
 
 def lack_of_fit_sentence(row: Row, label: str, *, model: str, alpha: float = 0.05) -> str:
-    """Say whether a surface describes the means of its points, and what to do where it misses them."""
+    """Say whether a surface describes the means of its settings, and what to do where it misses them."""
     surface = f"the {MODELS[model]} surface of {label}"
     if is_missing(row["statistic"]):
         return f"Lack of fit of {surface} has no answer: {plain_reason(row)}."
@@ -162,8 +162,8 @@ def unseen_cliffs_sentence(levels: Mapping[str, int], model: str) -> str:
     if not blind:
         return ""
     return (
-        f"Along {joined(blind)} the {MODELS[model]} surface passes through the means of its levels wherever they lie, "
-        "so a sudden drop there would not show as lack of fit; one more level would let it."
+        f"Along {joined(blind)} the {MODELS[model]} surface passes through the means of its levels, "
+        "so a sudden drop there would not show as lack of fit; with one more level it would."
     )
 
 

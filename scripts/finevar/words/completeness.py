@@ -1,4 +1,4 @@
-"""What runs that no metric counts do to the design: which settings they leave bare, which terms become less certain."""
+"""What excluded runs do to the design: which settings they leave empty, which terms become less certain."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from finevar.words.formatting import counted, joined, term_label
 from finevar.words.next_start import next_sentences
 
 CELLS = ["dataset", "point_id"]
-NAMED = 5  # points that a sentence names
+NAMED = 5  # settings that a sentence names
 
 
 def completeness_sentences(metrics: pd.DataFrame, factors: Codings, order: str) -> list[str]:
-    """Say what the runs that no metric counts do to the design; nothing where there are none.
+    """Say what excluded runs do to the design; nothing where there are none.
 
     order: the surface's terms, see `coding.terms`.
     """
@@ -45,7 +45,7 @@ def next_start_sentences(metrics: pd.DataFrame) -> list[str]:
 
 
 def cells_sentence(metrics: pd.DataFrame, done: pd.DataFrame) -> str:
-    """Say which cells, a point on a data set, have lost all their seeds and how many have lost some."""
+    """Say which settings have lost all their seeds and how many have lost some."""
     planned = metrics.groupby(CELLS).size()
     left = done.groupby(CELLS).size().reindex(planned.index, fill_value=0)
     bare = [f"{point} on {dataset}" for dataset, point in planned.index[left == 0]]

@@ -56,8 +56,8 @@ WOULD_DECIDE = {  # what is open, by the reason's code
 }
 UNANIMOUS = {  # the answer where all effects have the same verdict
     "negligible": (
-        "Every factor's effect on every metric is negligible: at every setting tried it is smaller than the smallest "
-        "effect of interest."
+        "Every hyperparameter's effect on every metric is negligible: at every setting tried it is smaller than the "
+        "smallest effect of interest."
     ),
     "undecided": "Nothing is decided: no effect is shown, and none is shown to be negligible.",
 }
@@ -160,7 +160,9 @@ def population_sentence(rows: pd.DataFrame, seeds: int) -> str:
 
 def simultaneous_sentence(confidence: float) -> str:
     """Say how sure the intervals of the largest changes are."""
-    return f"Intervals are {percent(confidence)}; those of a factor's largest change hold at all settings at once."
+    return (
+        f"Intervals are {percent(confidence)}; those of a hyperparameter's largest change hold at all settings at once."
+    )
 
 
 # All effects ----------------------------------------------------------------------------------------------------------
@@ -193,7 +195,7 @@ def headline(effects: pd.DataFrame, fits: pd.DataFrame, labels: Mapping[str, str
 def verdict_sentence(rows: pd.DataFrame, kind: str, labels: Mapping[str, str]) -> str:
     """Name the pairs of factor and response that share a verdict, factors with the same responses together."""
     if rows.empty:
-        return "No factor is shown to move a metric." if kind == "effect" else ""
+        return "No hyperparameter is shown to move a metric." if kind == "effect" else ""
     named = together((effect_label(row), row["response"]) for row in rows.to_dict("records"))
     alike = together((tuple(found), name) for name, found in named.items())
     verb = " moved " if kind == "effect" else " on "
@@ -215,7 +217,7 @@ def largest_sentence(effects: pd.DataFrame, labels: Mapping[str, str]) -> str:
         change = f"{estimated(most, 'largest', 'largest')} ({span(most, 'largest')}) {largest_ends(most)}"
         parts.append(f"{label} moves most along {effect_label(most)}, {change}{largest_place(most)}")
     moves = f"{sentence_case('; '.join(parts))}." if parts else ""
-    return f"{moves} No factor is shown to move {joined(still, 'or')}.".strip() if still else moves
+    return f"{moves} No hyperparameter is shown to move {joined(still, 'or')}.".strip() if still else moves
 
 
 def interactions_sentence(interactions: Sequence[Row], labels: Mapping[str, str]) -> str:

@@ -87,7 +87,10 @@ def interplay_finding(coefficients: pd.DataFrame, labels: Mapping[str, str]) -> 
     rows = interactions(coefficients)
     pairs = notable_pairs(coefficients)
     if not pairs:
-        return "The model has no interactions: it takes each slope to be the same at all levels of the other factors."
+        return (
+            "The model has no interactions: it takes each slope to be the same at all levels of the other "
+            "hyperparameters."
+        )
     found = {response: pair_row(rows, response, pairs[0]) for response in labels}
     verdicts = [(response, row["verdict"]) for response, row in found.items() if row]
     alike = together((kind if kind in VERDICTS else "none", labels[response]) for response, kind in verdicts)
@@ -198,7 +201,7 @@ def sign_changes_sentence(johnson_neyman: pd.DataFrame, labels: Mapping[str, str
             parts.append(f"the slope of {labels[response]} along {factor_label(factor)} is {where}")
     if parts:
         return f"Within the levels tried {'; '.join(parts)}."
-    return "" if johnson_neyman.empty else "No slope is shown to change its sign along another factor."
+    return "" if johnson_neyman.empty else "No slope is shown to change its sign along another hyperparameter."
 
 
 # Optimum --------------------------------------------------------------------------------------------------------------
@@ -237,7 +240,7 @@ def region_sentence(row: Row) -> str:
         return f"The data enclose an optimum: its confidence region is closed and covers {share}."
     opening = "The data do not enclose an optimum"
     if not row["region_share"]:
-        return f"{opening}: no place within the levels is in the stationary point's confidence region."
+        return f"{opening}: the stationary point's confidence region has no part within the levels."
     if not row["region_closed"]:
         return f"{opening}: the stationary point's confidence region, {share}, is open, for it reaches their edge."
     return f"{opening}: what they enclose is {KINDS[row['kind']].partition(',')[0]}."

@@ -1,4 +1,4 @@
-"""What the next start will do about jobs that did not succeed, and what it will not mend by itself."""
+"""What the next start will do about jobs that did not succeed, and what it will not fix by itself."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from finevar.jobs.endings import ERROR, INPUT, MACHINE, Ending, endings_since
 from finevar.words.formatting import counted
 
 MOST_NAMED = 3  # causes that a sentence names
-UNMENDED = {  # by how they ended: what is said of those that another start alone does not mend
-    INPUT: "will fail again until the cause is mended",
+UNFIXED = {  # by how they ended: what is said of those that another start alone does not fix
+    INPUT: "will fail again until the cause is fixed",
     MACHINE: "met a limit of this machine",
     ERROR: "ended with an unexpected error, see results/logs",
 }
 
 
 def next_sentences(endings: Iterable[Ending], noun: str) -> list[str]:
-    """Say what to do about runs, or jobs, that ended so: start again, or first edit what another start will not mend.
+    """Say what to do about runs, or jobs, that ended so: start again, or first edit what another start will not fix.
 
     noun: what each of them is.
     """
     by_code: dict[str, list[str]] = {}
     for ending in endings:
         by_code.setdefault(ending.code, []).append(ending.sentence)
-    unmended = [(what, by_code.pop(code)) for code, what in UNMENDED.items() if code in by_code]
-    sentences = [f"{counted(len(found), noun)} {what}: {causes(found)}" for what, found in unmended]
+    unfixed = [(what, by_code.pop(code)) for code, what in UNFIXED.items() if code in by_code]
+    sentences = [f"{counted(len(found), noun)} {what}: {causes(found)}" for what, found in unfixed]
     rest = sum(map(len, by_code.values()))
     if rest or not sentences:
         sentences.append(f"Start again to go on{f' with the other {counted(rest, noun)}' if sentences else ''}.")

@@ -25,14 +25,14 @@ EXCLUDED_FOR = {  # by reasons.Excluded
     Excluded.DIVERGED: "runs diverged there",
     Excluded.COLLAPSED: "runs collapsed there",
     Excluded.WORSE_THAN_BASELINE: "significantly worse than the baseline",
-    Excluded.OUTSIDE_BAND: "not what the fitted surface predicts there",
+    Excluded.OUTSIDE_BAND: "measured mean outside what the surface predicts",
     Excluded.BEHIND: "further from the best than the smallest effect of interest",
 }
 EMPTIED_BY = {
     Excluded.DIVERGED: "runs diverged at every setting that is as good as the best",
     Excluded.COLLAPSED: "runs collapsed at every setting that is as good as the best",
     Excluded.WORSE_THAN_BASELINE: "every setting as good as the best is significantly worse than the baseline",
-    Excluded.OUTSIDE_BAND: "the surfaces predict the means of no setting that is as good as the best",
+    Excluded.OUTSIDE_BAND: "at every setting as good as the best, the surfaces miss the measured means",
 }
 
 
@@ -158,7 +158,7 @@ def caution_sentence(row: Row, advice: Advice) -> str:
     label = advice.labels.get(row["response"], "")
     match row["code"]:
         case Caution.EMPTIED:
-            return f"A demand was dropped, as it left no setting to recommend: {EMPTIED_BY[row['detail']]}."
+            return f"One requirement was dropped, since no setting met it: {EMPTIED_BY[row['detail']]}."
         case Caution.EDGE:
             end = "highest" if row["detail"] == "high" else "lowest"
             return (
@@ -199,7 +199,7 @@ def next_sentence(row: Row, label: str) -> str:
     match row["code"]:
         case Next.EXTEND:
             moved = f"{factor_label(row['factor'])} {level(row['level'])}"
-            return f"Extend the range to {moved} ({cost}): shows whether the best lies beyond the levels tried."
+            return f"Extend the range to {moved} ({cost}): shows whether the best is beyond the levels tried."
         case Next.SEEDS:
             more = counted(int(row["seeds"]), "more seed")
             return f"{more} at the {count} best settings ({cost}): about what shows which is better in {label}."

@@ -94,15 +94,15 @@ def baseline_sentence(dataset: str, frozen: float | None, again: pd.Series, labe
 
 FIGURES = {  # by kind: caption and text alternative; the numbers themselves stand in the tables
     "effects": (
-        "Mark and bold line: change of each metric from a factor's lowest to its highest level, the others mid-range, "
-        "with its {confidence} interval. Thin line: what the intervals of its changes at all settings tried reach over "
-        "together, which its verdict is about. Grey band: smaller than the smallest effect of interest. A verdict "
-        "shows in both colour and shape.",
-        "Change of each metric by each factor, with intervals; the table below it lists the same numbers.",
+        "Mark and bold line: change of each metric from a hyperparameter's lowest to its highest level, the others "
+        "mid-range, with its {confidence} interval. Thin line: the range that the intervals of its changes at all "
+        "settings tried span, which its verdict is about. Grey band: smaller than the smallest effect of interest. A "
+        "verdict shows in both colour and shape.",
+        "Change of each metric by each hyperparameter, with intervals; the table below it lists the same numbers.",
     ),
     "coefficients": (
         "Coefficients of the absolute fit in coded units with {confidence} intervals; intercept and blocks are left "
-        "out. A verdict shows in both colour and shape; that on a first-order term is its factor's, above.",
+        "out. A verdict shows in both colour and shape; that on a first-order term is its hyperparameter's, above.",
         "Forest plot of the coded coefficients by metric; the tables beside it list the same numbers.",
     ),
     "importance": (
@@ -110,26 +110,32 @@ FIGURES = {  # by kind: caption and text alternative; the numbers themselves sta
         "evenly between theirs. Lines are {confidence} intervals.",
         "Bars with intervals: the share of each metric's variance that each hyperparameter makes.",
     ),
+    "gain": (
+        "Bar: what each hyperparameter brings of the predicted change from the baseline's own settings to the "
+        "recommended one, averaged over all orders of changing one at a time; blue improves the metric. Bold line: its "
+        "{confidence} interval; thin line: intervals that hold for all hyperparameters at once.",
+        "Bars with intervals: each hyperparameter's share of the recommended setting's gain, by metric.",
+    ),
     "main_effects": (
-        "Line and band: the prediction along one factor, the others mid-range, with its {confidence} interval "
-        "for the mean. Dots: runs; rings: means over seeds of each setting, at all levels of the other factors, so "
+        "Line and band: the prediction along one hyperparameter, the others mid-range, with its {confidence} interval "
+        "for the mean. Dots: runs; rings: means over seeds of each setting, at all levels of the others, so "
         "they scatter more widely than the band.",
-        "Predicted profiles of each metric along each factor, over the observed runs.",
+        "Predicted profiles of each metric along each hyperparameter, over the observed runs.",
     ),
     "interplay": (
-        "The slope of one factor over another, the rest mid-range, with its {confidence} interval: bold where "
+        "The slope of one hyperparameter over another, the rest mid-range, with its {confidence} interval: bold where "
         "the interval excludes zero, thin and broken where it includes it.",
-        "Slope of one factor as a line over another, by metric; the sentences and tables say the same.",
+        "Slope of one hyperparameter as a line over another, by metric; the sentences and tables say the same.",
     ),
     "surface": (
         "Predicted {label} over each pair of hyperparameters, the others held as stated above; yellow is better. Rings "
         "are measured means of settings in that slice, filled on the same scale; dots are settings at other levels of "
         "the rest. Intervals of these predictions are in the explorer.",
-        "Heat maps with contour lines of predicted {label} for each pair of factors.",
+        "Heat maps with contour lines of predicted {label} for each pair of hyperparameters.",
     ),
     "learning_curves": (
         "Training loss by epoch, coloured by {first}: a thin line for each run, a bold one for their mean. Where "
-        "epochs is a factor, runs of different length have means of their own.",
+        "epochs vary, runs of different length have means of their own.",
         "Training loss of every run by epoch, with mean curves by level.",
     ),
 }

@@ -1,4 +1,4 @@
-"""A checkpoint's tensors: read as they are, in float32, and held against what its config asks for."""
+"""A checkpoint's tensors: read in float32 and checked against what its config asks for."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def tensor_error(
     where: str,
     found: str,
     allowed: str = "exactly the tensors that config.json describes",
-    remedy: str = "Check that both files belong together and that the model was saved in full, not as an adapter.",
+    remedy: str = "Check that both files belong to one model and that the model was saved in full, not as an adapter.",
 ) -> InputError:
     """Return the error of weights: unless said otherwise, that they do not fit their config."""
     return InputError(f"{where}, model.safetensors", found=found, allowed=allowed, remedy=remedy)

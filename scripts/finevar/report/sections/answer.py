@@ -10,6 +10,7 @@ import pandas as pd
 from finevar.report.labels import gate_sentences, names
 from finevar.report.parts import Facts, Labels, Row, Section, Tables, chosen
 from finevar.report.recommendation import advice
+from finevar.report.sections import confirmation
 from finevar.report.sections import found as found_models
 from finevar.report.snippets import as_arguments, as_yaml
 from finevar.report.summary import cautions, gain_text
@@ -39,6 +40,7 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
         "headline": title(tables, advised, facts, found=found),
         "interim": interim(tables, facts) if facts["interim"] else "",
         "notes": [found_models.NO_EXPERIMENT] if found else notes(tables, advised, facts),
+        "confirmation": None if found else confirmation.section(tables, labels, factors, confidence),
         "claims": found_models.support(tables, confidence)["sentences"] if found else [],
         "cards": [*cards(tables, advised, best, facts)] if advised and best else [],
         "checks": [*(caution_sentences(advised) if advised else []), *cautions(tables, labels, factors, confidence)],

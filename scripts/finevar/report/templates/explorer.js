@@ -7,6 +7,7 @@
   const study = JSON.parse(holder.textContent);
 {% include "explorer/base.js" %}
 {% include "explorer/surfaces.js" %}
+{% include "explorer/pairs.js" %}
 {% include "explorer/views.js" %}
 {% include "explorer/runs.js" %}
 
@@ -16,6 +17,7 @@
       drawMap();
       drawProfiles();
     }
+    showPairs();
     drawScatter();
     drawParallel();
     showTable();
@@ -36,6 +38,7 @@
   }
 
   buildSliders();
+  buildPairs();
   buildTable();
   update();
   arrive();

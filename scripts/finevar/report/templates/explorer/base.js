@@ -102,6 +102,7 @@
       if (low !== undefined || high !== undefined) said.set(`only.${columns[number].name}`, `${low ?? ""}..${high ?? ""}`);
       if (text) said.set(`has.${columns[number].name}`, text);
     });
+    if (study.pairs) said.set("pair", state.pair.map((number) => study.pairs.settings[number].name).join(".."));
     const names = columnOf("run_id");
     if (state.opened.size) said.set("runs", [...state.opened].map((number) => runs[number][names]).join(","));
     try { history.replaceState(null, "", PREFIX + said); } catch { /* a page within a frame may have no address */ }
@@ -120,6 +121,7 @@
     for (const key of ["across", "up"]) state[key] = index(factors, said.get(key), state[key]);
     if (state.across === state.up) state.up = state.across ? 0 : Math.min(1, factors.length - 1);
     for (const key of ["x", "y"]) state[key] = index(columns, said.get(key), state[key]);
+    if (study.pairs) state.pair = (said.get("pair") ?? "..").split("..").map((name, place) => index(study.pairs.settings, name, state.pair[place]));
     const sort = said.get("sort");
     if (sort) state.sort = { column: index(columns, sort.replace(/^-/, ""), 0), down: sort.startsWith("-") };
     state.filters = columns.map((column) => {

@@ -1,0 +1,8 @@
+"""Evaluate one run of a confirmation; in: its model, sentences held back for it; out: predictions, metrics."""
+
+from finevar.jobs.log import arguments
+from finevar.jobs.worker import run_job
+
+kept = bool(snakemake.resources.keep_weights)
+work = "finevar.evaluation.evaluation.evaluate_files"
+run_job(work, log=snakemake.log[0], weights_kept=kept, **arguments(snakemake))

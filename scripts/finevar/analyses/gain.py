@@ -1,0 +1,78 @@
+"""What the recommended setting is predicted to gain over the baseline's own settings, and which factor brings it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from finevar.analyses.baselines import at_baseline
+from finevar.analyses.fits import FittedStudy
+from finevar.analyses.recommended import levels_of
+from finevar.statistics.gain import shapley_weights
+from finevar.statistics.ranking import measured
+from finevar.statistics.regression import Surface, estimates
+from finevar.statistics.setting_means import misses_settings, setting_names
+from finevar.tables import Rows
+
+TOGETHER = ""  # the factor of the row of the whole gain
+BEYOND = "the baseline's own settings lie outside the levels tried ({}), where the surface shows nothing"
+FAILED_THERE = "all runs failed at the setting next to the baseline's own"
+
+
+def gain_tables(study: FittedStudy, recommendation: Rows) -> dict[str, Rows]:
+    """Return rows of the table gain_shares; none where nothing is recommended, as of found models.
+
+    recommendation: the rows of that table.
+    """
+    point = next((row["point_id"] for row in recommendation if row["role"] == "recommended"), None)
+    if point is None:
+        return {"gain_shares": []}
+    end = levels_of(point, study.metrics, study.plan.codings)
+    return {"gain_shares": study.rows(partial(surface_rows, study.plan.baseline, end, point))}
+
+
+def surface_rows(start: Mapping[str, float], end: Mapping[str, float], point: str, surface: Surface) -> Rows:
+    """Return one metric's gain from the levels `start` to those of a point, then each factor's share in it.
+
+    Shares are contrasts of the coefficients, for new seeds and new sentences, and one family.
+    """
+    coded = [
+        {name: float(each.coded(levels[name])) for name, each in surface.codings.items()} for levels in (start, end)
+    ]
+    who = {"response": surface.response, "point_id": point, "population": surface.population}
+    if reason := why_not(surface, start, coded[0]):
+        return [who | {"factor": TOGETHER, "reason": reason}]
+    weights = surface.padded(shapley_weights(*coded, surface.columns))
+    found = list(estimates(surface.read(np.vstack([weights.sum(0), weights])), surface.confidence))
+    moved = weights.any(axis=1)
+    at_once = np.where(moved, surface.family(weights, only_printed=True).interval(surface.confidence), 0.0)
+    whole = {"factor": TOGETHER, "measured": measured_gain(surface, point), "missed": misses_settings(surface)}
+    rows = [who | whole | columns_of(found[0], moved=bool(moved.any()))]
+    for name, each, one, low, high in zip(surface.codings, found[1:], moved, *at_once.tolist(), strict=True):
+        levels = {"from_level": float(start[name]), "to_level": float(end[name])}
+        ends = {"simultaneous_low": low, "simultaneous_high": high}
+        rows.append(who | {"factor": name} | levels | columns_of(each, moved=bool(one)) | ends)
+    return rows
+
+
+def columns_of(found: Any, *, moved: bool) -> dict[str, float]:
+    """Return an estimate's columns; what does not move is exactly 0."""
+    return {name: getattr(found, name) if moved else 0.0 for name in ("estimate", "std_error", "ci_low", "ci_high")}
+
+
+def why_not(surface: Surface, start: Mapping[str, float], coded: Mapping[str, float]) -> str | None:
+    """Return why the surface says nothing of the baseline's own settings, or None."""
+    beyond = [f"{name} = {start[name]:.4g}" for name, value in coded.items() if abs(value) > 1 + 1e-9]
+    if beyond:
+        return BEYOND.format(", ".join(beyond))
+    excluded = surface.is_excluded({name: np.array([value]) for name, value in coded.items()})
+    return FAILED_THERE if excluded[0] else None
+
+
+def measured_gain(surface: Surface, point: str) -> float | None:
+    """Return by how much a point's measured mean is above that of the baseline's own settings; None where not tried."""
+    means, own = measured(surface)["mean"], setting_names(surface.runs, surface.codings)[at_baseline(surface.runs)]
+    return float(means[point] - means[own.iloc[0]]) if len(own) and point in means.index else None

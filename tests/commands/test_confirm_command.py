@@ -1,0 +1,54 @@
+"""What is chosen to be confirmed, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from finevar import ROOT
+from finevar.commands.confirm import main, settings_to_confirm
+from finevar.results.study_tables import write_tables
+from finevar.study.config import read_config
+from finevar.study.design import plan_study
+from refusals import refusal
+
+
+@pytest.fixture
+def study(raw_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/toy/analysis").mkdir(parents=True)
+    return plan_study(read_config(raw_config))
+
+
+def write_advice(best: str, points: list[str]) -> None:
+    tables = {
+        "next_runs": [{"code": "confirm", "point_ids": " ".join(points)}] if points else [],
+        "recommendation": [{"point_id": best, "role": "recommended"}],
+    }
+    write_tables(tables, [f"results/toy/analysis/{name}.parquet" for name in tables])
+
+
+def test_the_advised_settings_have_their_roles(study):
+    points = {
+        (run.settings["learning_rate"], run.settings["batch_size"], run.settings["epochs"]): run.point_id
+        for run in study.runs.values()
+    }
+    best, rival, own = points[4e-4, 8, 3], points[1e-4, 8, 3], points[1e-4, 32, 1]
+    write_advice(best, [best, rival, own])
+    found = [(role, [*levels.values()]) for role, levels in settings_to_confirm(study)]
+    assert found == [("recommended", [4e-4, 8, 3]), ("rival", [1e-4, 8, 3]), ("baseline", [1e-4, 32, 1])]
+    write_advice(own, [own, best])
+    assert [role for role, _ in settings_to_confirm(study)] == ["recommended", "rival"]
+
+
+def test_without_a_recommended_setting_there_is_nothing_to_confirm(study):
+    write_advice("", [])
+    assert "no recommended setting" in refusal(lambda: list(settings_to_confirm(study))).found
+
+
+def test_found_models_cannot_be_confirmed(tmp_path, monkeypatch, capsys):
+    config = yaml.safe_load((ROOT / "config/studies/found_models.yaml").read_text(encoding="utf-8"))
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert main(["--configfile", str(tmp_path / "config.yaml")]) == 1
+    assert "models that others trained" in capsys.readouterr().err
