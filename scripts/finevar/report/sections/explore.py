@@ -18,6 +18,7 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     return {
         "template": "explorer.html",
         "explorer": explorer_data(tables, labels, facts),
+        "pairs": not are_found(tables["metrics"]),
         "confidence": percent(facts["config"]["analysis"]["confidence"]),
         "population": population_text(tables["effects"]),
     }

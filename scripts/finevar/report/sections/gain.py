@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finevar.report.cells import columns, listed, metric_column, ranged
-from finevar.report.parts import Labels, Row, Section, Table, Tables, group
-from finevar.report.sections.regressions import rows_of
+from finevar.report.parts import Labels, Row, Section, Table, Tables, group, rows_of
 from finevar.words.formatting import factor_label, joined, sentence_case
 from finevar.words.numbers import NOTHING, is_missing, level, number, percent, span
 
