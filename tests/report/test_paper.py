@@ -10,7 +10,8 @@ from compiled import check_paper
 from finevar.figures import drawing
 from finevar.figures.charts import coefficients_chart
 from finevar.report import latex, paper, paper_text
-from finevar.report import page as report
+from finevar.report.labels import fitted_names
+from finevar.report.sections import coefficients
 from prose import MISSING, golden, numbers, without_numbers
 from report_fixtures import CENTRE, FACTORS, baseline_metrics, explore, factors, simulate
 from report_fixtures import facts as page_facts
@@ -45,7 +46,7 @@ def kit(tables, tmp_path_factory):
 
 
 def test_the_tables_hold_the_reports_numbers(kit, tables):
-    effects = report.effects(tables, facts())["table"]
+    effects = coefficients.tables_of(tables, fitted_names(tables, facts()), facts())["table"]
     titles = [column["title"] for column in effects["columns"]]
     shown = [titles.index(title) for title in ("Largest change", "Mid-range", "Adjusted p")]
     texts = [row[number]["text"] for row in effects["rows"] for number in shown]
