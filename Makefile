@@ -103,5 +103,5 @@ $(STAMP): requirements.lock
 	  echo "$(PYTHON) -m venv failed. On Debian and Ubuntu its parts are packaged apart:" >&2; \
 	  echo "  apt-get install python3-venv        (as root), then call make again" >&2; exit 1; }
 	@echo "Installing what requirements.lock names into $(VENV), once; it takes a minute or more."
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --requirement requirements.lock
 	@touch $@

@@ -21,6 +21,7 @@ from finevar.study.settings import SPECS, rounded
 from finevar.tables import ADVICE, Rows, are_found
 
 RIVALS = 2  # that a confirmation trains beside the recommended setting
+MOST_TIMES = 10.0  # as many seeds or sentences as the study has; nobody would run more to settle what is best
 
 
 def recommend(
@@ -180,28 +181,34 @@ def next_rows(
     for row in edges:
         about = {"response": standing.primary, "factor": row["factor"], "level": row["next_level"], "seeds": seeds}
         yield {"code": Next.EXTEND, "runs": row["runs"], "seconds": row["seconds"]} | about
-    more = more_rows(standing, ranked)
-    yield from more
+    kept = [name for name in ranked if name in standing.candidates[0]]
+    times = times_needed(standing, kept)
+    if 1 < times <= MOST_TIMES:
+        yield more_row(standing, kept, times)
     tried = standing.study.metrics.drop_duplicates("point_id")
     own = tried.loc[tried["is_baseline_point"].fillna(False).astype(bool), "point_id"]
     confirmed = list(dict.fromkeys([*ranked[: 1 + RIVALS], *own[own.isin(ranked)]]))
     yield {"code": Next.CONFIRM, "response": standing.primary} | cost(standing, confirmed, confirm_seeds or seeds)
-    if not more and not edges:
+    if times <= 1 and not edges:
         yield {"code": Next.STOP, "response": standing.primary, "runs": 0, "seconds": 0.0}
 
 
-def more_rows(standing: Standing, ranked: Sequence[str]) -> Rows:
-    """Return whether more seeds or sentences would settle which candidate is best, by whichever source is the larger.
+def times_needed(standing: Standing, kept: Sequence[str]) -> float:
+    """Return how many times as many seeds or sentences would show the recommended setting to be as good as the best.
 
-    None where the recommended setting is shown to be within the smallest effect of the best. Intervals shrink with the
-    root of seeds or sentences, so that they grow by the square of what the regret's bound is too large by.
+    1 where it is shown already, to within the smallest effect of interest, or has no rival. Intervals shrink with the
+    root of seeds or sentences, so that these grow by the square of what the regret's bound is too large by. kept: the
+    candidates, the recommended one first.
     """
     surface = primary_surface(standing)
-    bound = regret_of(surface, standing.recommended).bound
-    kept = [name for name in ranked if name in standing.candidates[0]]
-    if len(kept) < 2 or surface.smallest_effect is None or bound <= surface.smallest_effect:
-        return []
-    times = (bound / surface.smallest_effect) ** 2
+    if len(kept) < 2 or surface.smallest_effect is None:
+        return 1.0
+    return max(regret_of(surface, standing.recommended).bound / surface.smallest_effect, 1.0) ** 2
+
+
+def more_row(standing: Standing, kept: Sequence[str], times: float) -> dict[str, Any]:
+    """Return what so many times as many seeds or sentences cost, by whichever is the larger source of variance."""
+    surface = primary_surface(standing)
     compared, weights = comparison(surface)
     rows = [surface.points["point_id"].tolist().index(name) for name in kept[:2]]
     gap = compared.read(weights[rows[:1]] - weights[rows[1:]])
@@ -209,10 +216,10 @@ def more_rows(standing: Standing, ranked: Sequence[str]) -> Rows:
     about = {"response": standing.primary, "point_ids": " ".join(kept)}
     if seeds < FEW_SEEDS or gap.seed[0] >= gap.sentence[0]:
         extra = max(math.ceil(seeds * times), FEW_SEEDS) - seeds
-        return [{"code": Next.SEEDS} | about | cost(standing, kept, extra)]
+        return {"code": Next.SEEDS} | about | cost(standing, kept, extra)
     needed = math.ceil(sentences(standing) * times)
     total = {"runs": len(whole), "seconds": float(whole["train_seconds"].sum())}
-    return [{"code": Next.SENTENCES, "sentences": needed, "seeds": seeds} | about | total]
+    return {"code": Next.SENTENCES, "sentences": needed, "seeds": seeds} | about | total
 
 
 def cost(standing: Standing, names: Sequence[str], seeds: int) -> dict[str, Any]:
