@@ -147,7 +147,7 @@ def test_without_texts_sentences_are_counted_and_none_is_listed():
         tables = tables_of(POINTS, one_hot(PREDICTED, 2), np.zeros(5, int), corpus, shown)
         assert tables["sentences"].empty
         assert len(tables["sentence_counts"]) == 3
-        assert section_of(tables, "a")["groups"][0]["folded"] == []
+        assert len(section_of(tables, "a")["groups"][0]["folded"]) == 1, "classes alone"
     assert [most_shown(choice) for choice in (True, False, 1, 0, 7)] == [20, 0, 1, 0, 7]
 
 
@@ -158,7 +158,7 @@ def test_long_texts_are_cut_and_long_lists_too():
     assert tables["sentences"].groupby("kind").size().to_dict() == {"broken": 7, "wrong_in_all": 7}
     assert tables["sentences"]["text"].str.len().max() == errors.LONGEST_TEXT
     assert tables["sentence_counts"]["broken"].tolist() == [30, 30]
-    captions = [table["caption"] for table in section_of(tables, "a")["groups"][0]["folded"]]
+    captions = [table["caption"] for table in section_of(tables, "a")["groups"][0]["folded"][1:]]
     assert all("first 7 of 30 sentences" in caption for caption in captions)
 
 

@@ -106,7 +106,9 @@ def test_only_what_the_report_makes_itself_is_put_into_it_as_markup():
     markup = [
         word for path in templates for word in re.findall(r"{{([^}]*)\|\s*safe", path.read_text(encoding="utf-8"))
     ]
-    assert sorted(word.strip() for word in markup) == ["explorer", "figure.spec", "figure.still", "program"]
+    assert sorted(word.strip() for word in markup) == [
+        *("content.explorer", "dark", "dark", "figure.spec", "figure.still", "figure.svg", "program"),
+    ]
     assert not any("autoescape" in path.read_text(encoding="utf-8") for path in templates)
 
 
@@ -194,13 +196,13 @@ def make(clone: Path, target: str, config: str, *variables: str) -> subprocess.C
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 @pytest.mark.parametrize("config", ODD_NAMES)
-@pytest.mark.parametrize("target", ["study", "dry-run", "report"])
+@pytest.mark.parametrize("target", ["study", "dry-run", "provenance"])
 def test_make_takes_the_name_of_a_config_as_one_word(clone, target, config):
     shown = "printf '<%s>\\n'"  # the words that would be called
     done = make(clone, target, config, f"RUN={shown}", f"LAUNCH={shown}")
     assert done.returncode == 0, done.stderr
     assert f"<--configfile>\n<{config}>\n" in done.stdout
-    assert target == "dry-run" or "results/quickstart/" in done.stdout
+    assert target != "provenance" or "results/quickstart/" in done.stdout
     assert not (clone / "escaped").exists()
 
 
@@ -265,7 +267,7 @@ def test_texts_of_others_are_no_markup_in_the_report():
     assert tags == page_of("harmless")[1]
     assert words.count(MARKUP) >= 10
     specs = re.findall(r'<script type="application/json" class="spec"[^>]*>(.*?)</script>', html, re.DOTALL)
-    assert len(specs) == len(CENTRE) + 8
+    assert len(specs) == len(CENTRE) + 10
     explorer = re.search(r'<script type="application/json" id="explorer-data">(.*?)</script>', html, re.DOTALL)[1]
     assert not any("<" in spec for spec in (*specs, explorer))
     assert any(MARKUP in json.dumps(json.loads(spec), ensure_ascii=False).replace('\\"', '"') for spec in specs)

@@ -126,7 +126,7 @@ def test_a_baseline_whose_logits_are_not_finite_is_refused_each_time(job):
     spoil(Path(job["model"]), "classifier.bias", (1,), float("nan"))
     for _ in range(2):  # the second finds the first one's work
         with pytest.raises(
-            InputError, match=r"the baseline: found a model without finite outputs \(logits of 150 of 150"
+            InputError, match=r"the baseline: found a model whose outputs are not finite \(logits of 150 of 150"
         ):
             evaluation.evaluate_baseline(**job)
 

@@ -138,7 +138,7 @@ def test_table_in_another_column_order(raw_config, tmp_path):
         ([HEADER, "1e-4,8,1.5"], "line 2, column epochs: found '1.5'. Allowed: a whole number from 1 to 3"),
         ([HEADER, "1e-4,64,1"], "line 2, column batch_size: found '64'. Allowed: a whole number from 8 to 32"),
         ([HEADER, "nan,8,1"], "line 2, column learning_rate: found 'nan'"),
-        ([HEADER], "found 0 points"),
+        ([HEADER], "found 0 runs"),
         ([], "found columns none"),
     ],
 )
@@ -172,7 +172,7 @@ def test_two_levels_are_too_few_for_a_square(raw_config):
     raw_config["sweep"]["factors"]["epochs"]["levels"] = [1, 3]
     message = refusal(raw_config)
     assert "sweep.factors: found epochs has 2 levels in the design, and the terms of model quadratic need 3" in message
-    assert "found 18 points that do not separate epochs^2 from the terms before them. Allowed: a design that" in message
+    assert "found 18 settings that do not separate epochs^2 from the terms before them." in message
     raw_config["analysis"] = {"model": "interactions"}
     assert len(plan(raw_config).points) == 18
 
@@ -182,7 +182,7 @@ def test_constant_batch_times_epochs_is_aliased(raw_config, tmp_path):
     raw_config["sweep"]["factors"]["epochs"] = {"levels": [1, 2, 4], "coding": "log2"}
     rows = [f"{rate},{batch},{epochs}" for rate in LEARNING_RATES for batch, epochs in pairs]
     message = refusal(table(raw_config, tmp_path, "\n".join([HEADER, *rows])))
-    assert "found 9 points that do not separate epochs from the terms before them. Allowed: a design that" in message
+    assert "found 9 settings that do not separate epochs from the terms before them. Allowed: a design that" in message
 
 
 def test_one_factor_that_follows_from_two_others_is_aliased(raw_config, tmp_path):
@@ -193,7 +193,7 @@ def test_one_factor_that_follows_from_two_others_is_aliased(raw_config, tmp_path
     }
     rows = [f"{rate}e-4,{8 * batch},{rate + batch}" for rate in (1, 2, 3) for batch in (1, 2, 3)]
     message = refusal(table(copy.deepcopy(raw_config), tmp_path, "\n".join([HEADER, *rows])))
-    assert "found 9 points that do not separate epochs from the terms before them. Allowed: a design that" in message
+    assert "found 9 settings that do not separate epochs from the terms before them. Allowed: a design that" in message
     broken = [*rows[:-1], "3e-4,24,2"]
     assert len(plan(table(raw_config, tmp_path, "\n".join([HEADER, *broken]))).points) == 9
 

@@ -233,7 +233,7 @@ def pure_error(runs: pd.DataFrame, response: str) -> tuple[float | None, int]:
     A deviation beyond three robust standard deviations counts as three, so that one odd run does not decide it.
     """
     cell = cell_numbers(runs)
-    size, df = np.bincount(cell), len(runs) - int(cell.max()) - 1
+    size, df = np.bincount(cell), len(runs) - int(cell.max(initial=-1)) - 1
     if df < 1:
         return None, df
     shares, repeated = (1 - 1 / size)[cell], (size > 1)[cell]
