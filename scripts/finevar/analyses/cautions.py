@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from finevar.analyses.baselines import at_baseline
 from finevar.analyses.fits import FittedStudy, baseline_value
 from finevar.analyses.recommendation import Standing, ranking_rows, recommendation_rows, stand
 from finevar.metrics import SECONDS, towards
 from finevar.reasons import FAILED, Caution, Next
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.ranking import comparison, regret_of
-from finevar.statistics.regression import Surface
 from finevar.study.coding import Coding
 from finevar.study.settings import SPECS, rounded
 from finevar.tables import ADVICE, Rows, are_found
@@ -127,7 +127,7 @@ def fit_rows(standing: Standing, checks: Iterable[Mapping[str, Any]]) -> Iterato
 
 def size_rows(standing: Standing) -> Iterator[dict[str, Any]]:
     """Yield that seeds, or test sentences, are few for the primary metric."""
-    surface, best = primary_surface(standing), standing.ranked[standing.primary]
+    surface, best = standing.surface, standing.ranked[standing.primary]
     if (seeds := int(best.loc[standing.recommended, "seeds"])) < FEW_SEEDS:
         yield {"code": Caution.FEW_SEEDS, "count": seeds, "limit": float(FEW_SEEDS)}
     error, smallest = surface.test_set_se, surface.smallest_effect
@@ -157,11 +157,6 @@ def failed_rows(standing: Standing) -> Iterator[dict[str, Any]]:
         yield {"code": Caution.FAILED_NEAR, "detail": name, "count": failed, "runs": runs_of_setting(standing)}
 
 
-def primary_surface(standing: Standing) -> Surface:
-    """Return the surface of the primary metric."""
-    return next(surface for surface in standing.study.surfaces if surface.response == standing.primary)
-
-
 def sentences(standing: Standing) -> int:
     """Return how many sentences a run was evaluated on, of the smallest data set."""
     return int(standing.study.metrics["eval_examples"].min())
@@ -186,7 +181,7 @@ def next_rows(
     if 1 < times <= MOST_TIMES:
         yield more_row(standing, kept, times)
     tried = standing.study.metrics.drop_duplicates("point_id")
-    own = tried.loc[tried["is_baseline_point"].fillna(False).astype(bool), "point_id"]
+    own = tried.loc[at_baseline(tried), "point_id"]
     confirmed = list(dict.fromkeys([*ranked[: 1 + RIVALS], *own[own.isin(ranked)]]))
     yield {"code": Next.CONFIRM, "response": standing.primary} | cost(standing, confirmed, confirm_seeds or seeds)
     if times <= 1 and not edges:
@@ -200,7 +195,7 @@ def times_needed(standing: Standing, kept: Sequence[str]) -> float:
     root of seeds or sentences, so that these grow by the square of what the regret's bound is too large by. kept: the
     candidates, the recommended one first.
     """
-    surface = primary_surface(standing)
+    surface = standing.surface
     if len(kept) < 2 or surface.smallest_effect is None:
         return 1.0
     return max(regret_of(surface, standing.recommended).bound / surface.smallest_effect, 1.0) ** 2
@@ -208,7 +203,7 @@ def times_needed(standing: Standing, kept: Sequence[str]) -> float:
 
 def more_row(standing: Standing, kept: Sequence[str], times: float) -> dict[str, Any]:
     """Return what so many times as many seeds or sentences cost, by whichever is the larger source of variance."""
-    surface = primary_surface(standing)
+    surface = standing.surface
     compared, weights = comparison(surface)
     rows = [surface.points["point_id"].tolist().index(name) for name in kept[:2]]
     gap = compared.read(weights[rows[:1]] - weights[rows[1:]])

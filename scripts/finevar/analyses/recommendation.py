@@ -50,6 +50,11 @@ class Standing:
     primary: str
     primary_code: Primary
 
+    @property
+    def surface(self) -> Surface:
+        """Return the surface of the primary metric."""
+        return next(surface for surface in self.study.surfaces if surface.response == self.primary)
+
     @cached_property
     def order(self) -> list[str]:
         """Return the metrics that choose among candidates: the loss, or whatever else there is, then the primary."""
@@ -182,10 +187,9 @@ def recommendation_rows(standing: Standing) -> Rows:
         rows.append({"point_id": name, "role": role, SECONDS: standing.settings.loc[name, SECONDS]} | about | reason)
     rows.sort(key=lambda row: (ROLES.index(row["role"]), place(standing, row["point_id"], row["role"])))
     if standing.recommended:
-        surface = next(each for each in standing.study.surfaces if each.response == standing.primary)
-        regret = regret_of(surface, standing.recommended)
+        regret = regret_of(standing.surface, standing.recommended)
         rows[0] |= {"expected_regret": regret.expected, "regret_bound": regret.bound}
-        rows[0] |= {"smallest_effect": surface.smallest_effect}
+        rows[0] |= {"smallest_effect": standing.surface.smallest_effect}
     return [row | {"rank": number} for number, row in enumerate(rows, 1)]
 
 

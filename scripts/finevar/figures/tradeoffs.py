@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from finevar.analyses.baselines import at_baseline
 from finevar.analyses.pareto import ALL_DATASETS, nondominated
 from finevar.analyses.recommended import recommended_point
 from finevar.figures.axes import level_tip, number_tips, padded
@@ -63,7 +64,7 @@ def names_of(
     shown: pd.DataFrame, pair: Sequence[str], titles: Mapping[str, str], recommended: str | None, metrics: pd.DataFrame
 ) -> pd.Series:
     """Return what settings are called beside their marks: recommended, best in a metric, the baseline's own."""
-    own = set(metrics.loc[metrics["is_baseline_point"].fillna(False).astype(bool), "point_id"])
+    own = set(metrics.loc[at_baseline(metrics), "point_id"])
     names: dict[str, list[str]] = {point: [] for point in shown["point_id"]}
     for point, known in names.items():
         known += ["recommended"] * (point == recommended) + ["baseline"] * (point in own)

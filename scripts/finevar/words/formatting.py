@@ -117,11 +117,6 @@ def held_levels(held: str | None) -> dict[str, float]:
     return {name: float(value) for name, value in (part.split(" = ") for part in held.split(", ") if part)}
 
 
-def held_label(held: str | None) -> str:
-    """Print what a plane holds fixed."""
-    return ", ".join(f"{factor_label(name)} = {level(value)}" for name, value in held_levels(held).items())
-
-
 def source_text(spec: Mapping[str, Any]) -> str:
     """Name where a model or data come from; spec: one of the config's sources."""
     if spec["kind"] == "local":

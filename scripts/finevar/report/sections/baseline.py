@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from finevar.analyses.baselines import at_baseline
 from finevar.report import analysis_tables
 from finevar.report import tables as report_tables
 from finevar.report.labels import names
@@ -44,7 +45,7 @@ def baseline_group(
     """Return what the baseline scores, frozen and again, and what it is."""
     metrics, spec = tables["metrics"], config["baseline"]
     ok = metrics[metrics["status"] == "ok"]
-    again = ok[ok["is_baseline_point"].fillna(False).astype(bool)]
+    again = ok[at_baseline(ok)]
     what = f"{config['model']} as its source provides it"
     if "dataset" in spec:
         what = f"{config['model']}, fine-tuned on {spec['dataset']} with seed {spec['seed']}"

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pandas as pd
 
+from finevar.analyses.baselines import at_baseline
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.reasons import Excluded
 from finevar.report.parts import Facts, Labels, Row, Section, Tables
@@ -68,7 +69,7 @@ def mean_of(by_point: Mapping[Any, Row], row: Row, metric: str) -> float | None:
 
 def baseline_mean(metrics: pd.DataFrame, primary: str) -> float | None:
     """Return the mean at the baseline's own settings, else of the baseline as it is; None where neither is known."""
-    again = metrics.loc[metrics["is_baseline_point"].fillna(False).astype(bool), primary].dropna()
+    again = metrics.loc[at_baseline(metrics), primary].dropna()
     frozen = metrics[f"baseline_{primary}"].dropna() if f"baseline_{primary}" in metrics else again
     known = again if len(again) else frozen
     return float(known.mean()) if len(known) else None
