@@ -1,0 +1,92 @@
+"""From cells to classes: what counts as a label, ratings made classes, the classes' order."""
+
+from __future__ import annotations
+
+import html
+import numbers
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from finevar.errors import InputError
+from finevar.study.consistency import cut
+
+Facts = dict[str, Any]
+
+
+def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.DataFrame:
+    """Return columns text and name (the class's name); ratings become negative and positive."""
+    where, classes = table.attrs["where"], table.attrs.get("classes")
+    named = pd.DataFrame({"text": table[spec["text"]], "name": table[spec["label"]]}).reset_index(drop=True)
+    texts = named["text"].map(lambda text: isinstance(text, str) and bool(fold(text)))  # once decoded and folded
+    bad = ~texts.astype(bool) | ~named["name"].map(is_label).astype(bool)
+    if bad.any():
+        row = int(bad.idxmax())
+        raise InputError(
+            f"{where}, example {row + 1}",
+            found=f"no text or no label ({int(bad.sum())} such examples)",
+            allowed="a text, not empty, and a label in every example",
+            remedy="Remove or correct those examples.",
+        )
+    named = named.astype("str")  # so that 1 in one file and "1" in another are one class
+    named["name"] = named["name"].str.strip()
+    if "threshold" in spec:
+        named = rate(named, spec, facts, where)
+        classes = ["negative", "positive"]
+    named.attrs = {"where": where, "classes": classes}
+    return named
+
+
+def is_label(label: Any) -> bool:
+    """Return whether a cell holds a class's name or number."""
+    return isinstance(label, str | numbers.Number) and not pd.isna(label) and bool(str(label).strip())
+
+
+def fold(text: str) -> str:
+    """Return a text with its HTML entities decoded and every stretch of spaces as one."""
+    return " ".join(html.unescape(text).split())
+
+
+def rate(named: pd.DataFrame, spec: Mapping[str, Any], facts: Facts, where: str) -> pd.DataFrame:
+    """Return examples with a rating as negative or positive ones, without those within the margin."""
+    ratings = pd.to_numeric(named["name"], errors="coerce")
+    if ratings.isna().any():
+        row = int(ratings.isna().idxmax())
+        raise InputError(
+            f"{where}, example {row + 1}, column {cut(spec['label'])}",
+            found=cut(repr(named["name"].iloc[row])),
+            allowed="a number, since `threshold` makes it a rating",
+            remedy="Remove `threshold` for class names, or correct the rating.",
+        )
+    with np.errstate(over="ignore"):  # of a rating next to the largest number
+        distance = (ratings - spec["threshold"]).abs().round(9)  # 0.3 - 0.1 is 0.2 here, as on paper
+    clear = (distance >= spec["margin"]) & (distance > 0)
+    facts["dropped_within_margin"] += int((~clear).sum())
+    positive = ratings > spec["threshold"]
+    return named.assign(name=positive.map({False: "negative", True: "positive"}))[clear].reset_index(drop=True)
+
+
+def name_classes(parts: list[pd.DataFrame], spec: Mapping[str, Any], source: Path) -> list[Any]:
+    """Return the class names in label order: the data set's own order, else sorted; add the column label."""
+    found = pd.unique(pd.concat([part["name"] for part in parts]))
+    classes = parts[0].attrs.get("classes") or sorted(found, key=class_order)
+    if len(found) < 2:
+        raise InputError(
+            f"{source}, column {cut(spec['label'])}",
+            found=f"no other class than {cut(found[0])}" if len(found) else "no example",
+            allowed="two classes or more",
+            remedy="Correct `label`, or add examples of another class.",
+        )
+    numbers = {name: number for number, name in enumerate(classes)}
+    for part in parts:
+        part["label"] = part["name"].map(numbers).astype("int64")
+    return list(classes)
+
+
+def class_order(name: Any) -> tuple[bool, float, str]:
+    """Return a sort key: class names that are numbers first, by value, then the others by letter."""
+    number = pd.to_numeric(str(name), errors="coerce")
+    return bool(pd.isna(number)), 0.0 if pd.isna(number) else float(number), str(name)
