@@ -188,7 +188,7 @@ def test_an_edit_of_the_analysis_runs_no_training(copied):
 
 def test_figures_of_a_factor_and_a_metric_that_are_dropped_leave_the_disk_and_the_page(copied):
     figures, page = copied / "results/toy/figures", copied / "results/toy/report.html"
-    assert {"interplay.json", "surface_loss.png", "surface_f1.svg"} <= {path.name for path in figures.iterdir()}
+    assert {"interplay.json", "surface_loss.svg", "surface_f1.svg"} <= {path.name for path in figures.iterdir()}
     joint = re.compile(r"chart-(interplay|surface_\w+)")
     assert joint.search(page.read_text(encoding="utf-8"))
     (figures / "mine.png").touch()
@@ -201,7 +201,7 @@ def test_figures_of_a_factor_and_a_metric_that_are_dropped_leave_the_disk_and_th
     assert told.returncode == 0, told.stdout
     kinds = ["effects", "coefficients", "importance", "gain", "main_effects", "learning_curves", "calibration"]
     kinds += ["variability", "tradeoffs", "tuning_curves"]
-    made = {f"{kind}.{suffix}" for kind in kinds for suffix in ("svg", "png", "json")}
+    made = {f"{kind}.{suffix}" for kind in kinds for suffix in ("svg", "json")}
     assert {path.name for path in figures.iterdir()} == made | {"mine.png"}
     assert not joint.search(page.read_text(encoding="utf-8"))
     write_config(copied, STUDY)
