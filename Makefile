@@ -42,7 +42,7 @@ confirm: $(STAMP) ## train the recommended setting, its rivals and the baseline'
 	@$(LAUNCH) $(OPTIONS) $(ARGS)
 
 dry-run: $(STAMP) ## print what `make study` would run: runs, jobs, minutes, gigabytes; ARGS=--logger-finevar-full lists every job
-	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) snakemake --logger=finevar $(OPTIONS) --dry-run $(ARGS)
+	@$(LAUNCH) $(OPTIONS) --dry-run $(ARGS)
 
 status: $(STAMP) ## print how far the study is, how long it will take, and the best settings so far
 	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.status --configfile "$$CONFIG" $(ARGS)
