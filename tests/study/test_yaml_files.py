@@ -22,7 +22,7 @@ FAULTY = {  # by kind: a file, the line at fault, and what the remedy makes of t
     "an at sign": ("a: 1\nb: @c\n", 2, 'a: 1\nb: "@c"\n'),
     "a percent sign": ("a: 1\nb: %c\n", 2, 'a: 1\nb: "%c"\n'),
     "an exclamation mark": ("a: 1\nb: !c d\n", 2, 'a: 1\nb: "!c d"\n'),
-    "an apostrophe in apostrophes": ("a: 1\nb: 'it's'\n", 2, "a: 1\nb: \"it's\"\n"),
+    "an apostrophe in apostrophes": ("a: 1\nb: 'it's'\n", 2, 'a: 1\nb: "it\'s"\n'),
     "two documents": ("a: 1\n---\nb: 2\n", 2, "a: 1\nb: 2\n"),
     "a key twice": ("a: 1\nb: 2\na: 3\n", 3, "a: 1\nb: 2\nc: 3\n"),
     "a key twice, deeper": ("a:\n  b: 2\n  c: 1\n  b: 3\n", 4, "a:\n  b: 2\n  c: 1\n  d: 3\n"),
