@@ -15,8 +15,8 @@ from finevar.metrics import RESPONSES
 def study(tmp_path) -> Path:
     """Return a study's folder with figures of two factors and two metrics, and a table of found models."""
     for name in ("figures/interplay.svg", "figures/surface_f1.json", "figures/surface_loss.json", "figures/mine.svg",
-                 "figures/calibration.png", "figures/effects.png", "figures/effects.txt", "analysis/pooling.csv", "analysis/calibration.csv",
-                 "interim/figures/interplay.svg"):  # fmt: skip
+                 "figures/calibration.png", "figures/effects.png", "figures/effects.txt", "analysis/pooling.csv",
+                 "analysis/calibration.csv", "interim/figures/interplay.svg"):  # fmt: skip
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

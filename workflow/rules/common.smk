@@ -21,12 +21,15 @@ from finevar.study.design import any_of, baseline_levels, design_rows, plan_stud
 from finevar.study.found_config import is_found
 from finevar.study.identity import cards_identity, digest, local_cards, local_model_files
 from finevar.tables import ADVICE, page_tables, tables_of
+from finevar.study.yaml_files import load_config
 from finevar.words.next_start import after_failure
 
 SCRIPTS_DATE = 946684800  # 2000-01-01
 
 try:
     check_writable(paths.RESULTS)
+    for file in workflow.configfiles:  # of which Snakemake takes a key's last value where it stands twice
+        load_config(Path(file))
     STUDY = plan_study(read_config(config))
     CONFIRMED = {} if is_found(STUDY.config) else planned_runs(STUDY)
 except InputError as error:

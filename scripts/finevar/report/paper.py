@@ -34,7 +34,7 @@ MARK = re.compile(rf"((?: ?{CITED})+|@(?:tab|fig):\w+)")  # in text: citations t
 
 
 def write_kit(tables: Tables, figures: Mapping[str, Drawing], facts: Facts, folder: Path) -> None:
-    """Write main.tex and what it needs, text and tables as Markdown too, and figures as PDF, SVG and PNG, to a folder."""
+    """Write main.tex and what it needs to a folder: text and tables (as Markdown, too), figures as PDF, SVG and PNG."""
     for part in ("tables", "figures"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     made, drawn = dict(paper_tables(tables, facts)), drawn_figures(tables, figures, facts)
