@@ -17,7 +17,7 @@ from finevar.jobs.log import check_writable
 from finevar.study import paths
 from finevar.study.config import read_config
 from finevar.study.confirmation import evaluation_folder, fresh_seeds, planned_runs
-from finevar.study.design import any_of, baseline_levels, design_rows, plan_study
+from finevar.study.design import any_of, baseline_levels, continues_baseline, design_rows, plan_study
 from finevar.study.found_config import is_found
 from finevar.study.identity import cards_identity, digest, local_cards, local_model_files
 from finevar.tables import ADVICE, page_tables, tables_of
@@ -160,10 +160,15 @@ def get_baseline():
     return paths.place("baseline", baseline=STUDY.baseline_id)
 
 
-def get_start():
-    """Return the folder of the model that every run starts from: the trained baseline, or the source model."""
+def get_baseline_model():
+    """Return the folder of the baseline's weights: trained here, or the source model's."""
     trained = "dataset" in STUDY.config["baseline"]
     return get_baseline() / "model" if trained else paths.place("model", model=STUDY.model_id)
+
+
+def get_start():
+    """Return the folder of the model that every run starts from: the baseline, or the source model."""
+    return get_baseline_model() if continues_baseline(STUDY.config) else paths.place("model", model=STUDY.model_id)
 
 
 def get_run(wildcards):

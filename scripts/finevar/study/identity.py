@@ -127,6 +127,11 @@ def baseline_identity(config: Config, known: Identities) -> Config:
     return identity
 
 
+def start_identity(config: Config, known: Identities) -> Config:
+    """Return all that decides the weights that every run starts from."""
+    return {"model": known.model} if config["sweep"]["start"] == "model" else baseline_identity(config, known)
+
+
 def source_ids(config: Config) -> dict[str, str]:
     """Return the id of each source that is fetched."""
     fetched = {name: source for name, source in config["sources"].items() if source["kind"] != "local"}
