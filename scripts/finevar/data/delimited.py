@@ -53,12 +53,15 @@ def read_delimited(text: str, dialect: Dialect, spec: Mapping[str, Any], where: 
     if not rows and dialect.header:
         raise ValueError("no header line")
     names = rows[0] if dialect.header else spec["columns"]
-    check_separator(file, names, rows, numbers)
+    if not {*names} >= {*columns_of(spec)} or any(len(row) != len(names) for row in rows):
+        raise_other_separator(file)
     check_lengths(file, names, rows, numbers)
     if dialect.quoting == "minimal" and "quoting" not in spec:
         check_spans(file, names, rows, spans)
     first = int(dialect.header)
-    return pd.DataFrame(rows[first:], columns=names, index=numbers[first:], dtype=object)
+    frame = pd.DataFrame(rows[first:], columns=names, index=numbers[first:], dtype=object)
+    frame.attrs["keeps_marks"] = dialect.form == "tsv" and dialect.quoting == "none" and "quoting" not in spec
+    return frame
 
 
 def parse_rows(file: File) -> tuple[list[list[str]], list[tuple[int, int]]]:
@@ -78,6 +81,7 @@ def parse_rows(file: File) -> tuple[list[list[str]], list[tuple[int, int]]]:
                 spans.append((begin, end))
             begin = end + 1
     except csv.Error as error:
+        raise_other_separator(file)
         raise mark_error(file, begin, skip + reader.line_num, error) from None
     return rows, spans
 
@@ -115,24 +119,23 @@ def mark_error(file: File, begin: int, end: int, error: csv.Error) -> InputError
     )
 
 
-def check_separator(file: File, names: list[str], rows: list[list[str]], numbers: list[int]) -> None:
-    """Raise InputError where the first line would have the columns if another character separated its cells."""
-    wanted = {file.spec["text"], *file.spec.get("join", []), file.spec["label"]} & {*columns_of(file.spec)}
-    if not rows or (wanted <= {*names} and len(rows[0]) == len(names)):
-        return
-    line = file.lines[numbers[0] - 1].rstrip("\r\n")
-    for separator in SEPARATOR_NAMES:
-        cells = next(csv.reader([line], delimiter=separator), [])
-        alone = file.dialect.header and len(names) == 1 and len(cells) > 1
-        if separator == file.dialect.separator or not (
-            alone or (wanted <= {*cells} if file.dialect.header else len(cells) == len(names))
-        ):
-            continue
-        key = "format: tsv" if separator == "\t" else f'separator: "{separator}"'
+def raise_other_separator(file: File) -> None:
+    """Raise InputError where the first line has the columns if another character separates its cells."""
+    number, line = next((n, line) for n, line in enumerate(file.lines, 1) if n > file.dialect.skip and line.strip())
+
+    def fits(separator: str) -> bool:
+        cells = next(csv.reader([line.rstrip("\r\n")], delimiter=separator))
+        return {*cells} >= {*columns_of(file.spec)} if file.dialect.header else len(cells) == len(file.spec["columns"])
+
+    own = file.dialect.separator
+    alone = file.dialect.header and own not in line  # of one column, which says nothing of the others' names
+    other = next((each for each in SEPARATOR_NAMES if each != own and (fits(each) or (alone and each in line))), None)
+    if other and not fits(own):
+        key = "format: tsv" if other == "\t" else f'separator: "{other}"'
         raise file.error(
-            numbers[0],
-            f"a line that looks separated by {SEPARATOR_NAMES[separator]}: {cut(line)}",
-            f"cells separated by {SEPARATOR_NAMES.get(file.dialect.separator, repr(file.dialect.separator))}",
+            number,
+            f"a line that looks separated by {SEPARATOR_NAMES[other]}: {cut(line.strip())}",
+            f"cells separated by {SEPARATOR_NAMES.get(own, repr(own))}",
             f"Give `{key}`.",
         )
 

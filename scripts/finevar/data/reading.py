@@ -102,6 +102,8 @@ def read_parts(spec: Mapping[str, Any], source: Path, key: str, facts: Facts) ->
         table = read_file(spec, path, labels_path)
         table.attrs["key"] = key
         tables.append(usable(table, spec, facts))
+        if table.attrs.get("keeps_marks") and (marked := int(table[spec["text"]].str.match(r'".+"$').sum())):
+            facts["texts_in_marks"] += marked  # as they may be titles, or the cells of a writer that quotes them
         counts[os.path.relpath(path, folder or ".")] = len(table)
     if 1 < len(paths) <= MOST_FILES:
         facts["files"] = facts.get("files", {}) | {key: counts}
@@ -130,12 +132,9 @@ def read_file(spec: Mapping[str, Any], path: Path, labels: Path | None = None) -
     except InputError:
         raise
     except (ValueError, OSError, RecursionError, pa.ArrowException) as error:
-        raise InputError(
-            where,
-            found=f"content that is not {dialect.form} ({reason(error)})",
-            allowed=f"a {dialect.form} file",
-            remedy="Correct the file, or give its `format`.",
-        ) from None
+        remedy = error.remedy if isinstance(error, Otherwise) else "Correct the file, or give its `format`."
+        found = f"content that is not {dialect.form} ({reason(error)})"
+        raise InputError(where, found=found, allowed=f"a {dialect.form} file", remedy=remedy) from None
     table = require_columns(table, spec, where)
     table.attrs |= {"where": where, "unit": "example" if dialect.form in ("json", "parquet", "text") else "line"}
     return table
@@ -152,6 +151,14 @@ def read_bytes(path: Path, where: str) -> bytes:
     except (OSError, ValueError) as error:
         remedy = "Copy or download it again."
         raise InputError(where, found=reason(error), allowed="a file that can be read", remedy=remedy) from None
+
+
+class Otherwise(ValueError):
+    """Content that another key of the config reads."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(found)
+        self.remedy = remedy
 
 
 def reason(error: Exception) -> str:
@@ -178,6 +185,8 @@ def parse(content: bytes, dialect: Dialect, spec: Mapping[str, Any], path: Path)
         return pd.DataFrame({spec["text"]: [text]}, index=[1])
     if dialect.form == "json":
         return read_array(text, spec, path)
+    if dialect.form == "jsonl" and text.lstrip().startswith("["):
+        raise Otherwise("it begins as a JSON array", "Give `format: json`, or write an object a line.")
     lines = LINE_END.split(text) if dialect.form == "lines" else text.split("\n")
     lines = {number: line for number, line in enumerate(lines, 1) if line.strip() or "label_file" in spec}
     if dialect.form == "lines":
@@ -195,9 +204,10 @@ def decoded(content: bytes, dialect: Dialect, path: Path, *, stated: bool) -> st
     except UnicodeDecodeError as error:
         raise encoding_error(error, dialect, path, stated=stated) from None
     if "\0" in text:
-        wide = content[:2000].count(0) > len(content[:2000]) / 4
-        hint = "; if it is text in UTF-16, give `encoding: utf-16-le`" if wide and not stated else ""
-        raise ValueError(f"it holds NUL bytes, so it is not text{hint}")
+        if content[:2000].count(0) > len(content[:2000]) / 4 and not stated:
+            order = "be" if content[0] == 0 else "le"
+            raise Otherwise("it holds NUL bytes, as UTF-16 does", f"Give `encoding: utf-16-{order}`, if it is text.")
+        raise ValueError("it holds NUL bytes, so it is not text")
     return text
 
 
@@ -212,7 +222,7 @@ def encoding_error(error: UnicodeDecodeError, dialect: Dialect, path: Path, *, s
     elif content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         remedy = f"Give `encoding: utf-16`, or convert it: {conversion('UTF-16', path)}"
     elif sound > wrong:
-        remedy = f"Correct these {wrong} bytes, or leave them out: {conversion('UTF-8', path, '-c ')}"
+        remedy = f"Correct such bytes ({wrong} in all), or leave them out: {conversion('UTF-8', path, '-c ')}"
     else:
         western = (
             ("latin-1", "ISO-8859-1") if not any(0x80 <= byte < 0xA0 for byte in content) else ("cp1252", "CP1252")
@@ -247,8 +257,9 @@ def read_array(text: str, spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
     try:
         rows = json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
-        lined = error.msg == "Extra data" and text.lstrip().startswith("{")
-        raise ValueError(f"{error}{'; of an object a line, give `format: jsonl`' if lined else ''}") from None
+        if error.msg == "Extra data" and text.lstrip().startswith("{"):
+            raise Otherwise("it has an object a line", "Give `format: jsonl`, or write one array.") from None
+        raise
     if isinstance(rows, dict):
         raise object_error(rows, path)
     if not isinstance(rows, list):
@@ -259,7 +270,9 @@ def read_array(text: str, spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
         if columns and not (isinstance(row, list) and len(row) == len(columns)):
             raise ValueError(f"item {number} is no array with a value for each of `columns`")
         if not columns and not isinstance(row, dict):
-            raise ValueError(f"item {number} is no object{'; name the `columns`' if isinstance(row, list) else ''}")
+            if isinstance(row, list):
+                raise Otherwise(f"item {number} is an array", "Name the `columns`, or write objects.")
+            raise ValueError(f"item {number} is no object")
     return pd.DataFrame(rows, columns=columns, index=range(1, len(rows) + 1))
 
 
@@ -282,8 +295,6 @@ def object_error(found: Mapping[str, Any], path: Path) -> InputError:
 def parse_line(number: int, line: str) -> dict[str, Any]:
     """Parse a line of a JSONL file; raise ValueError unless it is an object of whole characters."""
     try:
-        if number == 1 and line.lstrip().startswith("["):
-            raise ValueError("an array; give `format: json` if the file is one JSON array")
         row = json.loads(line, object_pairs_hook=once)
         if not isinstance(row, dict):
             raise ValueError("no JSON object")
