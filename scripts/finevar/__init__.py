@@ -22,6 +22,6 @@ ENGINES = {
     "metrics": "1",
     "aggregation": "5",
     "regression": "7",
-    "report": "9",
-    "design_card": "4",
+    "report": "10",
+    "design_card": "5",
 }

@@ -17,6 +17,8 @@ from finevar.jobs.log import check_writable
 from finevar.study import paths
 from finevar.study.config import read_config
 from finevar.study.confirmation import evaluation_folder, fresh_seeds, planned_runs
+from finevar.study.consistency import PLACES
+from finevar.study.content import parts_of
 from finevar.study.design import any_of, baseline_levels, continues_baseline, design_rows, plan_study
 from finevar.study.found_config import is_found
 from finevar.study.identity import cards_identity, digest, local_cards, local_model_files
@@ -113,7 +115,7 @@ def dataset_of(wildcards):
 
 def get_dataset(wildcards):
     """Return the config of the data set that a wildcard names, without the places where local files lie."""
-    places = ("source", "file", "eval_file") if source_of(wildcards)["kind"] == "local" else ()
+    places = ("source", *PLACES) if source_of(wildcards)["kind"] == "local" else ()
     return {key: value for key, value in dataset_of(wildcards).items() if key not in places}
 
 
@@ -123,14 +125,14 @@ def get_dataset_source(wildcards):
     return str(paths.place("source", source=fetched)) if fetched else []
 
 
-def get_local_file(key):
-    """Return the function that gives a data set's own file of a key where it lies on this machine."""
+def get_local_files(key):
+    """Return the function that gives a data set's own files of a key where they lie on this machine."""
 
-    def get_file(wildcards):
-        source, file = source_of(wildcards), dataset_of(wildcards).get(key)
-        return known_by_content(Path(source["path"], file)) if source["kind"] == "local" and file else []
+    def get_files(wildcards):
+        source, names = source_of(wildcards), dataset_of(wildcards).get(key, [])
+        return list(map(known_by_content, parts_of(Path(source["path"]), names))) if source["kind"] == "local" else []
 
-    return get_file
+    return get_files
 
 
 def get_prepared(name, file):

