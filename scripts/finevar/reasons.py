@@ -95,6 +95,14 @@ class Aside(StrEnum):
     RARE_DATASET = "rare_dataset"  # too few cards on its data set
 
 
+class Unseen(StrEnum):
+    """What a model cannot have learnt from a data set, as it does not see it, or what its score cannot show."""
+
+    UNKNOWN = "unknown"  # many tokens are unknown to the tokeniser
+    CUT = "cut"  # many sentences lose their end
+    IN_BOTH = "in_both"  # many evaluation sentences look like training sentences to the model
+
+
 class Excluded(StrEnum):
     """What keeps a tried setting from being recommended, whatever its metrics."""
 
