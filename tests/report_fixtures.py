@@ -103,7 +103,7 @@ def explore(
     rows: dict[str, Any] = {name: [] for name in (*TABLES_OF_PREDICTIONS, "claims")}
     for part in (check_study, explore_study, compare_study, tradeoff_rows, failure_rows, tuning_rows):
         rows |= part(found)
-    rows |= recommend(found, rows["against_baseline"], rows["checks"], rarest=None)
+    rows |= recommend(found, rows["against_baseline"], rows["checks"], shares={})
     for part in (pair_tables, gain_tables):
         rows |= part(found, rows["recommendation"])
     return tables | as_read(rows | variability_rows(found, {}))

@@ -22,7 +22,7 @@ ENGINES = {
     "evaluation": "4",
     "metrics": "1",
     "aggregation": "5",
-    "regression": "7",
+    "regression": "8",
     "report": "10",
     "design_card": "5",
 }

@@ -110,6 +110,7 @@ class Excluded(StrEnum):
     COLLAPSED = "collapsed"  # a run of it has
     WORSE_THAN_BASELINE = "worse_than_baseline"  # significantly, in a metric
     OUTSIDE_BAND = "outside_band"  # a metric's measured mean is not what the surface predicts there
+    UNLEARNT = "unlearnt"  # most runs of it show nothing learnt
     BEHIND = "behind"  # the best by more than the smallest effect of interest, though not significantly
 
 
@@ -124,6 +125,9 @@ class Primary(StrEnum):
 class Caution(StrEnum):
     """What to check before relying on the recommended setting."""
 
+    LEARNT_NOTHING = "learnt_nothing"  # nearly all runs show nothing learnt, and no setting is recommended
+    ONE_CLASS = "one_class"  # runs answer one class only
+    GUESSING = "guessing"  # runs whose answers do not follow the labels
     EMPTIED = "emptied"  # every candidate was excluded for one reason, which was then left out, or nothing is left
     EDGE = "edge"  # at an end of a factor's levels
     MISSED = "missed"  # the surface misses the runs there

@@ -33,7 +33,9 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     """Return the first screen's parts; those that do not apply are empty."""
     found, factors = are_found(tables["metrics"]), list(facts["factors"])
     confidence = facts["config"]["analysis"]["confidence"]
-    advised = advice(tables, labels, factors) if labels else None
+    advised = advice(tables, labels, factors)
+    if not labels and not (advised and advised.learnt_nothing):
+        advised = None  # the gates speak
     best = advised.best if advised else None
     return {
         "template": "answer.html",
