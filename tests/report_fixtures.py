@@ -103,7 +103,7 @@ def explore(
     rows: dict[str, Any] = {name: [] for name in (*TABLES_OF_PREDICTIONS, "claims")}
     for part in (check_study, explore_study, compare_study, tradeoff_rows, failure_rows, tuning_rows):
         rows |= part(found)
-    rows |= recommend(found, rows["against_baseline"], rows["checks"], rarest=None)
+    rows |= recommend(found, rows["against_baseline"], rows["checks"], shares={})
     for part in (pair_tables, gain_tables):
         rows |= part(found, rows["recommendation"])
     return tables | as_read(rows | variability_rows(found, {}))
@@ -187,6 +187,29 @@ def baseline_metrics(datasets: tuple[str, ...] = ("amazon",)) -> pd.DataFrame:
     return fitting(METRICS, rows)
 
 
+def seen_part(size: int) -> dict[str, Any]:
+    """Return what a model sees of a part of so many sentences, as data.inspection has it."""
+    return {
+        "sentences": size,
+        "by_class": [size * 2 // 5, size - size * 2 // 5],
+        "tokens": 20 * size,
+        "unknown": size // 100,
+        "with_unknown": size // 100,
+        "lengths": {"shortest": 4.0, "p05": 8.0, "median": 21.0, "p95": 48.0, "longest": 140.0},
+        "histogram": {"first": 4, "width": 5, "counts": [size // 2, size - size // 2]},
+        "cut": [{"max_length": 128, "sentences": 2, "tokens": 15}],
+    }
+
+
+SEEN = {
+    "classes": ["negative", "positive"],
+    "unknown_token": "[UNK]",
+    "parts": {"train": seen_part(2176), "eval": seen_part(800)},
+    "used": [{"train_examples": 384, "sentences": 384, "by_class": [150, 234]}],
+    "alike": {"alike": 0, "contradictory": 0, "in_both": 0},
+}
+
+
 def facts(study: dict[str, dict[str, Any]] | None = None, datasets: tuple[str, ...] = ("amazon",)) -> dict[str, Any]:
     """Return what the report knows besides tables: config, factors, data sets."""
     study = study or FACTORS
@@ -211,4 +234,10 @@ def facts(study: dict[str, dict[str, Any]] | None = None, datasets: tuple[str, .
     found = {"read": 3708, "dropped_within_margin": 723, "dropped_repeats": 9, "train": 2176, "eval": 800}
     found |= {"classes": ["negative", "positive"], "train_share": [0.41, 0.59], "data_sha256": "0badcafe" * 8}
     prepared = {name: dict(found) for name in datasets}
-    return {"config": config, "factors": codings_of(study), "datasets": prepared, "interim": False, "folder": "."}
+    known = {
+        "config": config,
+        "factors": codings_of(study),
+        "datasets": prepared,
+        "seen": dict.fromkeys(datasets, SEEN),
+    }
+    return known | {"interim": False, "folder": "."}

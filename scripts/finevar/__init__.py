@@ -17,11 +17,12 @@ ENGINES = {
     "model": "2",
     "corpus": "2",
     "encoding": "3",
+    "data_check": "1",
     "training": "4",
     "evaluation": "4",
     "metrics": "1",
     "aggregation": "5",
-    "regression": "7",
+    "regression": "8",
     "report": "10",
     "design_card": "5",
 }

@@ -55,7 +55,7 @@ ONE_FACTOR = "One factor, and the source's model as the baseline"
 PARTS = ["answer", "explore", "effects", "tradeoffs", "errors", "trust", "details"]
 DETAILS = [
     "surfaces", "coefficients", "checks", "sensitivity", "robustness", "slopes", "optimum", "prices", "variability",
-    "tuning", "claims", "baseline", "paired", "design", "failures", "runs", "curves", "provenance", "reading",
+    "tuning", "claims", "baseline", "paired", "data", "design", "failures", "runs", "curves", "provenance", "reading",
 ]  # fmt: skip
 
 

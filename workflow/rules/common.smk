@@ -274,6 +274,22 @@ def get_dataset_facts():
     return [get_prepared(name, "dataset.json") for name in STUDY.dataset_ids]
 
 
+def get_limits():
+    """Return by data set of the study the max_lengths and the numbers of training examples that trainings have."""
+    used = [(run.dataset, run.settings) for run in STUDY.runs.values()]
+    used += [(name, STUDY.config["baseline"]["settings"]) for name in [STUDY.config["baseline"].get("dataset")] if name]
+    return {
+        name: {
+            "max_lengths": sorted({settings["max_length"] for dataset, settings in used if dataset == name}),
+            "train_sizes": sorted(
+                {settings["train_examples"] for dataset, settings in used if dataset == name},
+                key=lambda size: (size is None, size),
+            ),
+        }
+        for name in STUDY.dataset_ids
+    }
+
+
 def captioned(path, kind, caption):
     """Return an output that stands in Snakemake's report, as a table or a figure, with its caption."""
     label = {kind: Path(path).stem.replace("_", " ")}

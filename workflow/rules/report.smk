@@ -48,6 +48,7 @@ rule render_report:
         metrics="results/{study}/metrics.parquet",
         baselines=get_baseline_metrics(),
         datasets=get_dataset_facts(),
+        seen=f"{FOLDER}/data.json" if TRAINS else [],
         figures=list(get_figures("json").values()),
         drawings=list(get_figures("svg").values()),
         program=paths.PROGRAM,

@@ -11,6 +11,7 @@ import pandas as pd
 
 from finevar.analyses.baselines import at_baseline
 from finevar.analyses.fits import FittedStudy, baseline_value
+from finevar.analyses.learning import Shares, learning_rows
 from finevar.analyses.recommendation import Standing, ranking_rows, recommendation_rows, stand
 from finevar.metrics import SECONDS, towards
 from finevar.reasons import FAILED, Caution, Next
@@ -28,24 +29,29 @@ def recommend(
     study: FittedStudy,
     against_baseline: Rows,
     checks: Iterable[Mapping[str, Any]],
-    rarest: float | None,
+    shares: Shares,
     *,
     confirm_seeds: int | None = None,
 ) -> dict[str, Rows]:
     """Return rows of the tables ranking, recommendation, cautions and next_runs.
 
-    All are empty for found models, whose settings nobody assigned, and where the primary metric has no surface.
-    against_baseline, checks: rows of these tables. rarest: see stand(). confirm_seeds: of a confirmation; None is as
+    All are empty for found models, whose settings nobody assigned; where the primary metric has no surface, all but
+    what is said of runs that learnt nothing.
+    against_baseline, checks: rows of these tables. shares: see stand(). confirm_seeds: of a confirmation; None is as
     many as the study has.
     """
-    standing = None if are_found(study.metrics) else stand(study, against_baseline, rarest)
+    nothing: dict[str, Rows] = {name: [] for name in ADVICE}
+    if are_found(study.metrics):
+        return nothing
+    standing = stand(study, against_baseline, shares)
+    learning = list(learning_rows(study.metrics, shares, recommended=bool(standing and standing.recommended)))
     if standing is None:
-        return {name: [] for name in ADVICE}
+        return nothing | {"cautions": learning}
     found = {"ranking": ranking_rows(standing), "recommendation": recommendation_rows(standing)}
     if standing.recommended is None:
-        return found | {"cautions": list(emptied(standing)), "next_runs": []}
+        return found | {"cautions": [*learning, *emptied(standing)], "next_runs": []}
     edges = list(edge_rows(standing))
-    cautions = [*emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
+    cautions = [*learning, *emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
     cautions += [*metric_rows(standing), *failed_rows(standing)]
     ranked = [row["point_id"] for row in found["recommendation"]]
     return found | {"cautions": cautions, "next_runs": list(next_rows(standing, edges, ranked, confirm_seeds))}

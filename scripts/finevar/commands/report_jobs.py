@@ -66,7 +66,8 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
     """Return a study's tables, its figures by name, and the facts beside them.
 
     The rule's named inputs: metrics, the page's analysis tables, baselines (one for each evaluation data set), datasets
-    (a dataset.json for each name in params.datasets, in that order), figures (JSON) and drawings (SVG) in one order.
+    (a dataset.json for each name in params.datasets, in that order), seen (of data.inspection; none of found models),
+    figures (JSON) and drawings (SVG) in one order.
     """
     inputs, params = job.input, job.params
     metrics = read_metrics(inputs.metrics)
@@ -80,5 +81,6 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
         "factors": codings_of(params.factors),
         "interim": interim,
         "datasets": dict(zip(params.datasets, map(read_facts, inputs.datasets), strict=True)),
+        "seen": read_facts(inputs.seen) if inputs.seen else {},
     }
     return tables, {Path(spec).stem: read_drawing(svg=svg, json=spec) for spec, svg in figures}, facts

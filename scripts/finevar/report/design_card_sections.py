@@ -14,6 +14,7 @@ from finevar.planning.design_card import DesignFacts
 from finevar.planning.forecast import about, room_sentence
 from finevar.planning.power import Found
 from finevar.report.cells import cell, columns, factor_titles, listed, table
+from finevar.report.data_tables import seen_section
 from finevar.report.parts import Section, Table, group
 from finevar.report.separation import separation_sentence
 from finevar.statistics.clustered import FEW_SEEDS
@@ -29,6 +30,7 @@ from finevar.words.formatting import (
     term_label,
     unit_label,
 )
+from finevar.words.inspection import caution_sentences
 from finevar.words.numbers import interval, level, number, percent, significant
 
 PARTS = {
@@ -54,6 +56,16 @@ def runs_sentence(facts: DesignFacts) -> str:
         f"({sweep['design']['kind'].replace('_', ' ')} of {over}) at {counted(len(sweep['seeds']), 'seed')} on "
         f"{joined(sweep['datasets'])}{f'; {done:,} of them are done' if done else ''}."
     )
+
+
+def data_cautions(facts: DesignFacts) -> Sentences:
+    """Return what the model does not see of the data."""
+    return [text for name, seen in facts.seen.items() for text in caution_sentences(name, seen)]
+
+
+def data_section(facts: DesignFacts) -> Section:
+    """Return what the model sees of each data set."""
+    return seen_section(facts.seen)
 
 
 def cost_section(facts: DesignFacts) -> Section:

@@ -12,7 +12,7 @@ from finevar.statistics.regression import NEW_SENTENCES
 from finevar.words.numbers import Row
 
 Tables = Mapping[str, pd.DataFrame]
-Facts = Mapping[str, Any]  # config, factors, datasets, interim and folder, see page.render_page
+Facts = Mapping[str, Any]  # config, factors, datasets, seen, interim, folder: see page.render_page
 Labels = Mapping[str, str]  # responses in words
 Table = dict[str, Any]
 Cell = dict[str, Any]

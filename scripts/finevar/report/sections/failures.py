@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finevar.reasons import FAILED
+from finevar.reasons import FAILED, Caution
 from finevar.report.cells import ADJUSTED, FACTOR, P_VALUE, cell, columns, listed, whole
 from finevar.report.parts import Cell, Labels, Row, Section, Sentence, Table, Tables, group, sentence
+from finevar.tables import as_rows
 from finevar.words.formatting import counted, factor_label, joined, sentence_case
 from finevar.words.numbers import is_missing, level, p_equals, percent
+from finevar.words.recommendation import unlearnt_sentence
 
 PART, PLACE, TITLE = "details", 88, "Diverged and collapsed runs"
 TRAINED_ONLY = True
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
-    """Return how many runs failed, a sentence a factor where some did, and the counts; tables: failures."""
-    failures = tables["failures"]
+    """Return how many runs failed or learnt nothing, a sentence a factor where some failed, and the counts."""
+    failures, cautions = tables["failures"], as_rows(tables["cautions"])
     if failures.empty or not failures["runs"].max():
         return {"finding": "No run has ended yet, so nothing shows how many fail.", "groups": []}
     groups = []
@@ -26,6 +28,8 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
             sentences = [trend_sentence(part, 1 - confidence) for part in by_factor]
             levels = levels_table([row for part in by_factor for row in part], str(dataset), confidence)
             groups.append(group(f"On {dataset}" if dataset else "", sentences, folded=[levels]))
+    unlearnt = [unlearnt_sentence(row) for row in cautions if row["code"] in (Caution.ONE_CLASS, Caution.GUESSING)]
+    groups = [group("", unlearnt), *groups] if unlearnt else groups
     return {"finding": finding_sentence(failures.iloc[0], confidence), "groups": groups}
 
 
@@ -58,7 +62,7 @@ def finding_sentence(row: Row, confidence: float) -> str:
 
 def percent_text(share: float) -> str:
     """Print a share in per cent, with two digits."""
-    return f"{100 * share:.2g} %"
+    return f"{float(f'{100 * share:.2g}'):g} %"
 
 
 def rate_span(row: Row) -> str:
