@@ -134,7 +134,7 @@ TABLES = {
     "next_runs": analysed("recommendation",
         code=str,  # reasons.Next
         response=str, factor=str, level=float,
-        point_ids=str,  # of settings, with spaces between
+        point_ids=str,  # of settings, with spaces between; baseline: its own, where the study has not tried them
         seeds=int, sentences=int, runs=int, seconds=float),
     "gain_shares": analysed("gains",
         response=str, point_id=str,  # the recommended setting, against the baseline's own settings on the surface
@@ -189,6 +189,11 @@ TABLES = {
         dataset=str, kind=str, point_id=str, example_id=str, text=str, label=int, predicted=int,  # wrongly, by most
         label_name=str, predicted_name=str, probability=float,  # of the predicted class, mean over runs
         share_wrong=float),  # of the runs
+    "run_confusion": analysed("",
+        dataset=str, run_id=str, label=int, predicted=int, count=int),  # no row for a pair that never occurs
+    "run_sentences": analysed("",
+        dataset=str, run_id=str, example_id=str, text=str, label=int, predicted=int,
+        probability=float),  # of the predicted class
     "found_gates": table("aggregate_cards", "found_gates", found_only=True,
         gate=str, verdict=str,  # passed, noted, excluded, or stopped
         cards=int,  # looked at

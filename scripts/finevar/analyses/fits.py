@@ -300,7 +300,7 @@ def term_unit(codings: Codings, term: Term | None, units: str) -> tuple[float, s
 
 def fit_row(surface: Surface, metrics: pd.DataFrame, framework: str) -> dict[str, Any]:
     """Return how well a surface fits, and what it rests on."""
-    fit, errors = surface.fit, surface.errors
+    fit, errors = surface.fit, surface.reported_errors
     return counts(metrics, surface.response, framework) | {
         "runs": len(surface.runs),
         "parameters": len(surface.names),
@@ -320,10 +320,12 @@ def fit_row(surface: Surface, metrics: pd.DataFrame, framework: str) -> dict[str
 def caution(surface: Surface) -> str:
     """Say how the covariance behaves where runs, or trajectories, are few for the parameters (see make calibrate)."""
     clusters = surface.errors.count
+    if surface.is_by_seed:
+        return ""
     what = "runs for the parameters" if clusters is None else "trajectories"
     if (len(surface.runs) >= FEW_RUNS * len(surface.names)) if clusters is None else (clusters >= FEW_CLUSTERS):
         return ""
-    return f"; with so few {what} its tests are cautious, and find something in 2 to 4 % of studies without effects"
+    return f"; with so few {what} its tests are cautious, and find something in 2 to 4% of studies without effects"
 
 
 def stopped_fit(metrics: pd.DataFrame, response: str, framework: str, gate: Reason) -> dict[str, Any]:

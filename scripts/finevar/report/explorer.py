@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from finevar.analyses.errors import MOST_CLASSES
 from finevar.analyses.fits import failed_settings
 from finevar.analyses.recommended import levels_of, recommended_point
 from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION, RESPONSES
@@ -49,6 +50,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
         "columns": shown,
         "runs": [[plain(row[column["name"]]) for column in shown] for row in metrics.to_dict("records")],
         "logs": [log_of(row, facts) for row in metrics.to_dict("records")],
+        "errors": errors(tables, metrics["run_id"].tolist()),
     }
     return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
@@ -121,6 +123,39 @@ def pairs(tables: Tables, labels: Mapping[str, str], codings: Codings) -> dict[s
         "sentences": int(counted["sentences"].max()) if len(counted) else 0,
         "moved": rows(counted, ["gained", "lost"]),
     }
+
+
+def errors(tables: Tables, runs: Sequence[str]) -> dict[str, Any] | None:
+    """Return what each run gets wrong: its counts of true and predicted class, and wrong sentences; None without any.
+
+    Whole numbers: a count is [true class, predicted class, sentences], a sentence [number of its text, predicted class,
+    its probability in per cent]; a text stands with its true class.
+    """
+    counts, wrong, names = tables["run_confusion"], tables["run_sentences"], tables["classes"]
+    if counts.empty:
+        return None
+    datasets = list(dict.fromkeys(counts["dataset"]))
+    named = names.drop_duplicates(["dataset", "label"]).groupby("dataset")["label_name"].agg(list)
+    place = counts.drop_duplicates("run_id").set_index("run_id")["dataset"].map(datasets.index)
+    texts = wrong.drop_duplicates(["dataset", "example_id"])
+    wrong = wrong.assign(
+        text=wrong.groupby(["dataset", "example_id"], sort=False).ngroup(),
+        probability=(100 * wrong["probability"]).round(),
+    )
+    return {
+        "classes": [named[name] for name in datasets],
+        "most": MOST_CLASSES,
+        "of": [int(place.get(run, 0)) for run in runs],
+        "counts": by_run(counts[["run_id", "label", "predicted", "count"]], runs),
+        "texts": list(zip(texts["text"], texts["label"].tolist(), strict=True)),
+        "wrong": by_run(wrong[["run_id", "text", "predicted", "probability"]], runs),
+    }
+
+
+def by_run(rows: pd.DataFrame, runs: Iterable[str]) -> list[list[list[int]]]:
+    """Return the whole numbers in a table's rows of each run, in the order of the runs."""
+    found = {name: own.drop(columns="run_id").to_numpy(int).tolist() for name, own in rows.groupby("run_id")}
+    return [found.get(run, []) for run in runs]
 
 
 def run_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
