@@ -58,7 +58,9 @@ TABLES = {
     "coefficients": fitted("regressions",
         response=str, framework=str, population=str, units=str, term=str, group=str, unit=str, **ESTIMATE, df=float,
         t_value=float, **INTERVAL, **VERDICT),
-    "covariances": fitted("", response=str, term=str, other=str, covariance=float),
+    "covariances": fitted("",  # of what predictions are read from, see statistics.stored
+        response=str, scale=str, term=str, other=str, estimate=float,  # of the term
+        seed=float, sentence=float, both=float, seed_df=float, sentence_df=float, confidence=float),
     "effects": fitted("regressions",
         response=str, dataset=str,  # "" is all together
         population=str, factor=str, from_level=float, to_level=float,

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -138,7 +139,9 @@ def test_six_factors_make_fifteen_planes():
     rows = [{"term": name, "estimate": 0.4, "group": "first_order"} for name in ("intercept", *study)]
     same = {"response": "loss", "framework": "absolute", "units": "coded", "std_error": 0.1, "ci_high": 0.6}
     pairs = itertools.product(["intercept", *study], repeat=2)
-    found = [{"response": "loss", "term": a, "other": b, "covariance": 0.01 * (a == b)} for a, b in pairs]
+    about = {"response": "loss", "scale": "linear", "sentence": 0.0, "both": 0.0, "confidence": 0.95}
+    about |= {"estimate": 0.4, "seed_df": 4.0, "sentence_df": math.nan}
+    found = [about | {"term": a, "other": b, "seed": 0.01 * (a == b)} for a, b in pairs]
     tables = {"metrics": runs, "coefficients": pd.DataFrame([same | row for row in rows])}
     spec = drawing.specification(surface(tables | {"covariances": pd.DataFrame(found)}, study=study))
     assert sum(len(line["hconcat"]) for line in spec["vconcat"]) == 15

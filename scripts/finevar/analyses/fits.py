@@ -31,6 +31,7 @@ from finevar.statistics.regression import (
     fit_surface,
     predicted,
 )
+from finevar.statistics.stored import stored_rows
 from finevar.statistics.suspects import suspects, without_suspects
 from finevar.statistics.verdicts import adjust_families, columns_key, verdict
 from finevar.study.coding import Codings, Term, codings_of, step_unit, term_group, term_name, terms
@@ -211,7 +212,7 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
     judge_coefficients(coefficients, plan, study.surfaces)
     return {
         "coefficients": coefficients,
-        "covariances": study.rows(covariance_rows),
+        "covariances": study.rows(stored_rows),
         "effects": study.effects,
         "fits": sorted(fits, key=lambda row: plan.responses.index(row["response"])),
         "ladder": study.rows(lambda surface: ladder_rows(surface, plan.order, surface.unequal)),
@@ -276,15 +277,6 @@ def populations(surface: Surface) -> list[tuple[str | None, bool]]:
     """Return whom a surface's estimates can be read for, the widest first, and whether sentences are redrawn."""
     wide = [(surface.population, True)]
     return [*wide, (THESE_SENTENCES, False)] if surface.population == NEW_SENTENCES else wide
-
-
-def covariance_rows(surface: Surface) -> Rows:
-    """Return the covariance of every pair of the terms' absolute coefficients, in coded units."""
-    terms = list(enumerate(surface.names[: len(surface.columns)]))
-    return [
-        {"response": surface.response, "term": term, "other": other, "covariance": float(surface.cov[i, j])}
-        for (i, term), (j, other) in itertools.product(terms, repeat=2)
-    ]
 
 
 def term_unit(codings: Codings, term: Term | None, units: str) -> tuple[float, str]:
