@@ -23,6 +23,7 @@ class Reason:
 
 # What became of a run, as the column `status` has it.
 OK, MISSING = "ok", "missing"
+UNRECORDED = "trained before evaluations after each epoch were asked for"
 DIVERGED, COLLAPSED = FAILED = ("diverged", "collapsed")  # results of their settings that no metric counts
 
 

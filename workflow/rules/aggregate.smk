@@ -30,6 +30,7 @@ rule aggregate_metrics:
     output:
         metrics=captioned("results/{study}/metrics.parquet", "table", "metrics"),
         curves="results/{study}/learning_curves.parquet",
+        **get_epochs("results/{study}"),
     log:
         "results/logs/aggregate_metrics/{study}.log",
     benchmark:
@@ -53,6 +54,7 @@ rule aggregate_finished:
     output:
         metrics="results/{study}/interim/metrics.parquet",
         curves="results/{study}/interim/learning_curves.parquet",
+        **get_epochs("results/{study}/interim"),
     log:
         "results/logs/aggregate_finished/{study}.log",
     benchmark:

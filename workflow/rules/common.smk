@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from finevar import ENGINES
 from finevar.errors import InputError
-from finevar.figures.names import figure_names, kind_of, kinds_of
+from finevar.figures.names import BESIDE, figure_names, kind_of, kinds_of
 from finevar.jobs.endings import run_ending
 from finevar.jobs.log import check_writable
 from finevar.study import paths
@@ -47,7 +47,8 @@ ANALYSED = {
     "analysis": {key: part for key, part in STUDY.config["analysis"].items() if key not in BESIDE_ANALYSES},
 }
 SHOWS_SENTENCES = STUDY.config["analysis"]["show_sentences"]
-KINDS = kinds_of(factors=len(ANALYSED["factors"]), found=not TRAINS)  # the study's figures
+BY_EPOCH = TRAINS and STUDY.config["analysis"]["evaluate_each_epoch"]
+KINDS = kinds_of(factors=len(ANALYSED["factors"]), found=not TRAINS, by_epoch=BY_EPOCH)  # the study's figures
 RESULTS_CONFIG = {key: part for key, part in STUDY.config.items() if key not in ("keep_weights", "gpus_per_run")}
 
 
@@ -263,10 +264,13 @@ def get_confirmation(wildcards):
     return str(paths.table_file(NAME, "confirmation")) if wildcards.study == NAME and CONFIRMED else []
 
 
-def get_stale_confirmation(wildcards):
-    """Return a confirmation of what the study was before, which the report names; as a param, since nothing makes it."""
+def get_present_confirmation(wildcards):
+    """Return a confirmation that is there and that nothing makes: of a study under way, or of what it was before.
+
+    As a param; the report shows or names it.
+    """
     table = paths.table_file(NAME, "confirmation")
-    return str(table) if wildcards.study == NAME and not CONFIRMED and table.exists() else None
+    return str(table) if not get_confirmation(wildcards) and table.exists() else None
 
 
 def get_dataset_facts():
@@ -316,8 +320,12 @@ def get_figures(suffix):
 def get_drawn_files():
     """Return the tables that the study's figures are drawn from, by name."""
     names = dict.fromkeys(name for figure in KINDS.values() for name in figure.tables)
-    beside = ("metrics", "learning_curves")
-    return {name: f"results/{{study}}/{'' if name in beside else 'analysis/'}{name}.parquet" for name in names}
+    return {name: f"results/{{study}}/{'' if name in BESIDE else 'analysis/'}{name}.parquet" for name in names}
+
+
+def get_epochs(folder):
+    """Return the table of evaluations after each epoch in a study's folder, where its config asks for them."""
+    return {"epochs": f"{folder}/epoch_evaluations.parquet"} if BY_EPOCH else {}
 
 
 def get_card_files():

@@ -18,6 +18,7 @@ from finevar.reasons import FAILED, Caution, Next
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.ranking import comparison, regret_of
 from finevar.study.coding import Coding
+from finevar.study.confirmation import BASELINE
 from finevar.study.settings import SPECS, rounded
 from finevar.tables import ADVICE, Rows, are_found
 
@@ -188,7 +189,8 @@ def next_rows(
         yield more_row(standing, kept, times)
     tried = standing.study.metrics.drop_duplicates("point_id")
     own = tried.loc[at_baseline(tried), "point_id"]
-    confirmed = list(dict.fromkeys([*ranked[: 1 + RIVALS], *own[own.isin(ranked)]]))
+    compared = own[own.isin(ranked)] if len(own) else [BASELINE]
+    confirmed = list(dict.fromkeys([*ranked[: 1 + RIVALS], *compared]))
     yield {"code": Next.CONFIRM, "response": standing.primary} | cost(standing, confirmed, confirm_seeds or seeds)
     if times <= 1 and not edges:
         yield {"code": Next.STOP, "response": standing.primary, "runs": 0, "seconds": 0.0}
@@ -224,7 +226,8 @@ def more_row(standing: Standing, kept: Sequence[str], times: float) -> dict[str,
 
 
 def cost(standing: Standing, names: Sequence[str], seeds: int) -> dict[str, Any]:
-    """Return the runs and seconds of training some settings with some seeds each."""
-    datasets = standing.study.metrics["dataset"].nunique()
-    seconds = float(standing.settings.loc[list(names), SECONDS].sum()) * seeds * datasets
-    return {"point_ids": " ".join(names), "seeds": seeds, "runs": len(names) * seeds * datasets, "seconds": seconds}
+    """Return the runs and seconds of training some settings with some seeds each; BASELINE: its own, not tried yet."""
+    runs, known = seeds * standing.study.metrics["dataset"].nunique(), standing.settings[SECONDS]
+    each = [seconds_at(standing, standing.study.plan.baseline) if name == BASELINE else known[name] for name in names]
+    about = {"point_ids": " ".join(names), "seeds": seeds}
+    return about | {"runs": len(names) * runs, "seconds": float(np.nansum(each)) * runs}

@@ -71,6 +71,8 @@ def aggregate(job: Job, metrics: Sequence[str], trainings: Sequence[str], *, log
     table = aggregation.aggregate_metrics(runs, metrics, job.input.baselines, job.params.baseline, logs=logs)
     write_table(table, job.output.metrics)
     write_table(aggregation.aggregate_curves(runs, trainings), job.output.curves)
+    if "epochs" in job.output.named:  # where the config asks for them
+        write_table(aggregation.aggregate_epochs(runs, trainings), job.output.epochs)
     return table.to_pandas()
 
 

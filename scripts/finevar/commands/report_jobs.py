@@ -8,11 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.columns import EPOCH_EVALUATIONS
 from finevar.figures.drawing import Drawing, read_drawing
 from finevar.figures.names import FIGURES, figure_names
 from finevar.files import read_facts, write_bytes
 from finevar.jobs.log import LOGGER, Job
 from finevar.metrics import RESPONSES
+from finevar.parquet import read_table
 from finevar.report.page import Tables, render_page
 from finevar.report.paper import write_kit
 from finevar.results.run_metrics import read_run_metrics
@@ -72,8 +74,10 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
     inputs, params = job.input, job.params
     metrics = read_metrics(inputs.metrics)
     tables = {name: read_analysis(inputs[name]) for name in page_tables(found=are_found(metrics))}
-    if confirmed := inputs.named.get("confirmation") or vars(params).get("stale_confirmation"):
+    if confirmed := inputs.named.get("confirmation") or vars(params).get("confirmation"):
         tables["confirmation"] = read_analysis(confirmed)
+    if recorded := inputs.named.get("epochs"):
+        tables["epoch_evaluations"] = read_table(recorded, EPOCH_EVALUATIONS).to_pandas()
     tables |= {"metrics": metrics, "baselines": pd.DataFrame(read_run_metrics(list(inputs.baselines)))}
     figures = zip(inputs.figures, inputs.drawings, strict=True)
     facts = {

@@ -31,7 +31,7 @@ from finevar.words.formatting import (
     unit_label,
 )
 from finevar.words.inspection import caution_sentences
-from finevar.words.numbers import interval, level, number, percent, significant
+from finevar.words.numbers import interval, level, number, percent, significant, whole_percent
 
 PARTS = {
     "steps": "training steps",
@@ -74,7 +74,7 @@ def cost_section(facts: DesignFacts) -> Section:
     sentences = []
     if forecast.left:
         whole = forecast.total
-        shares = [f"{100 * getattr(whole, part) / whole.seconds:.0f} % is {words}" for part, words in PARTS.items()]
+        shares = [f"{whole_percent(getattr(whole, part) / whole.seconds)} is {words}" for part, words in PARTS.items()]
         sentences += [
             f"Of the runs' time, {joined(shares)}.",
             f"One after the other, the runs would take {about(whole.seconds)}. On a cluster, which may run more of "
@@ -279,8 +279,8 @@ def found_table(facts: DesignFacts, response: str) -> Table:
     shown = [
         ("Factor", lambda row: cell(factor_label(row["factor"]), note=unit_label(row["unit"]))),
         *columns(significant, slope="Natural units#", change="Over the range#"),
-        ("Share of interest#", lambda row: "" if bound is None else f"{100 * row['change'] / bound:.0f} %"),
-        ("From seeds#", lambda row: f"{100 * row['seed_share']:.0f} %"),
+        ("Share of interest#", lambda row: "" if bound is None else whole_percent(row["change"] / bound)),
+        *columns(whole_percent, seed_share="From seeds#"),
         *columns(needed, seeds="Seeds needed#", sentences="Sentences needed#"),
     ]
     caption = f"Smallest changes of {response_label(response)} found with {percent(POWER)} power"
@@ -317,7 +317,7 @@ def bought(variant: Variant, planned: Variant) -> str:
     names = [variant.factor] if variant.factor else list(planned.slopes)
     change = max(variant.slopes[name] / planned.slopes[name] for name in names) - 1
     of_what = factor_label(variant.factor) if variant.factor else "every factor"
-    smaller = f"{100 * abs(change):.0f} % {'larger' if change > 0 else 'smaller'}"
+    smaller = f"{whole_percent(abs(change))} {'larger' if change > 0 else 'smaller'}"
     return f"{cost}, the smallest slope found of {of_what} {smaller}"
 
 

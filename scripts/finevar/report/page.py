@@ -9,6 +9,7 @@ from functools import partial
 from types import ModuleType
 
 from finevar.figures import calibration as calibration_chart
+from finevar.figures import epochs as epochs_chart
 from finevar.figures import tradeoffs as tradeoffs_chart
 from finevar.figures import tuning as tuning_chart
 from finevar.figures import variability as variability_chart
@@ -114,6 +115,7 @@ def words(kind: str, label: str, tables: Tables, facts: Facts) -> tuple[str, str
     """Return a figure's caption and text alternative."""
     confidence, runs = facts["config"]["analysis"]["confidence"], int((tables["metrics"]["status"] == "ok").sum())
     charts = {
+        "epoch_evaluations": (epochs_chart, ["epoch_evaluations"], []),
         "calibration": (calibration_chart, ["reliability"], [runs]),
         "variability": (variability_chart, ["variability"], [runs]),
         "tradeoffs": (tradeoffs_chart, ["pareto", "pareto_points"], []),

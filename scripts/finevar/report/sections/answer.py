@@ -44,7 +44,7 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
         "headline": title(tables, advised, facts, found=found),
         "interim": interim(tables, facts) if facts["interim"] else "",
         "notes": [found_models.NO_EXPERIMENT] if found else notes(tables, advised, facts),
-        "confirmation": None if found else confirmation.section(tables, labels, factors, confidence),
+        "confirmation": None if found else confirmation.section(tables, labels, facts),
         "claims": found_models.support(tables, confidence)["sentences"] if found else [],
         "cards": [*cards(tables, advised, best, facts)] if advised and best else [],
         "checks": [

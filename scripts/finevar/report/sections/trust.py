@@ -12,7 +12,7 @@ from finevar.report.sections import failures as failed_runs
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.words.formatting import counted, factor_label, joined
 from finevar.words.inspection import caution_sentences
-from finevar.words.numbers import p_equals, significant
+from finevar.words.numbers import p_equals, significant, whole_percent
 from finevar.words.recommendation import Advice, unlearnt_sentence
 
 PART, PLACE, TITLE = "trust", 0, "Checks"
@@ -119,7 +119,7 @@ def specifications_check(tables: Tables, labels: Labels) -> Check | None:
     shares = rows.assign(agrees=rows["agrees"].astype(float)).groupby(["response", "factor"])["agrees"].mean()
     firm, least = int((shares == 1).sum()), float(shares.min())
     held = f"{firm} of {counted(len(shares), 'conclusion')} hold in every specification"
-    text = f"{held}." if least == 1 else f"{held}; the least firm in {100 * least:.0f} %."
+    text = f"{held}." if least == 1 else f"{held}; the least firm in {whole_percent(least)}."
     return check("Specifications", PASS if least == 1 else CAUTION if least >= 0.5 else FAIL, text, "robustness")
 
 
