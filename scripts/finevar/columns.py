@@ -38,6 +38,7 @@ AT_ENDS = of(float, *(f"{place}_{name}" for place in ("last", "best") for name i
 STATED = {
     **of(str, "card_id", "owner", "revision", "source"),
     "kind": pa.string(),  # what wrote the card: trainer, keras, autotrain or other
+    "method": pa.string(),  # of training, one of found.methods; null where nothing says that it was another than usual
     **of(str, "base_model", "task", "dataset", "subset", "split"),
     **of(float, "learning_rate"),
     "train_batch_size": pa.int64(),  # sentences a device works at once

@@ -89,6 +89,7 @@ class Aside(StrEnum):
     DUPLICATE = "duplicate"  # the same metrics as another card
     TASK = "task"
     BASE_MODEL = "base_model"
+    METHOD = "method"  # of training, such as an adapter's
     STOPPED_EARLY = "stopped_early"
     RANGE = "range"  # a factor beyond the levels that are compared
     NO_DATASET = "no_dataset"
@@ -125,6 +126,13 @@ class Caution(StrEnum):
     WORST_IN = "worst_in"  # of all settings tried, in another metric
     WORSE_THAN_BASELINE_IN = "worse_than_baseline_in"  # measured, in a metric
     FAILED_NEAR = "failed_near"  # runs failed at a setting next to it
+
+
+class Untraded(StrEnum):
+    """What keeps a metric, or settings in it, from being traded off."""
+
+    SECONDS = "seconds"  # of training that are not known, or do not compare
+    NO_VALUE = "no_value"  # of it on a data set, for some settings or all
 
 
 class Next(StrEnum):

@@ -221,7 +221,7 @@ TABLES = {
     "pareto": analysed("tradeoffs",
         dataset=str,  # "" is the mean over data sets
         point_id=str, response=str, mean=float,  # over seeds; of seconds the geometric mean
-        std_error=float, runs=int, reason=str),
+        std_error=float, runs=int, reason=str, reason_code=str),  # reasons.Untraded
     "pareto_points": analysed("tradeoffs",
         dataset=str, point_id=str, efficient=bool, **TEST, p_adjusted=float, dominated_by=str, verdict=str),
     "disagreements": analysed("tradeoffs",
