@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from finevar.metrics import ON_CARDS, RESPONSES, STANDARD_ERRORS
@@ -103,3 +105,9 @@ STUDY_METRICS = pa.schema(IDS | SETTINGS | MEASURED | STUDIED)
 FOUND_METRICS = pa.schema(IDS | SETTINGS | MEASURED | STUDIED | of(float, "epochs") | FOUND)
 MODEL_CARDS = pa.schema(STATED | READ)
 CARDS = pa.schema(STATED | READ | JUDGED)
+
+
+def listed_metrics(factors: Iterable[str]) -> pa.Schema:
+    """Return the columns of runs that a file lists: those of runs trained here, its own factors, and its row."""
+    known = IDS | SETTINGS | MEASURED | STUDIED | of(float, *factors) | of(int, "line")
+    return pa.schema(known)

@@ -96,6 +96,20 @@ class Aside(StrEnum):
     RARE_DATASET = "rare_dataset"  # too few cards on its data set
 
 
+class Unused(StrEnum):
+    """What keeps a row of a file of runs from being a run of the study."""
+
+    BASELINE = "baseline"  # it is the baseline
+    NO_FACTOR = "no_factor"  # a factor is empty, or no number
+    NO_DATASET = "no_dataset"
+    NO_SEED = "no_seed"
+    IMPOSSIBLE = "impossible"  # a metric outside what it can be
+    RANGE = "range"  # a factor beyond the levels that are compared
+    PRUNED = "pruned"  # stopped early, by its metrics
+    DUPLICATE = "duplicate"  # the same run, listed twice
+    UNFINISHED = "unfinished"  # no run of its setting finished
+
+
 class Excluded(StrEnum):
     """What keeps a tried setting from being recommended, whatever its metrics."""
 

@@ -72,12 +72,24 @@ def lacking(which: str) -> pd.DataFrame:
         found.loc[found["data"] == "emotion", "loss"] = None
     elif which == "all but two":
         found.loc[found.index[2:], "accuracy"] = None
+    elif which == "few repeated settings":
+        found["learning_rate"] = draw.permutation(np.geomspace(1e-5, 1e-3, len(found)))
+        found.loc[[0, 2, 4], ["learning_rate", "batch_size"]] = [2e-5, 16]
+        found.loc[[0, 7], "accuracy"] = None
     elif which == "everywhere":
         found["accuracy"] = None
     return found
 
 
-KINDS = ("a setting of its own", "a data set", "at random", "nothing in common", "all but two", "everywhere")
+KINDS = (
+    "a setting of its own",
+    "a data set",
+    "at random",
+    "nothing in common",
+    "all but two",
+    "few repeated settings",
+    "everywhere",
+)
 
 
 @pytest.mark.parametrize("which", KINDS)

@@ -46,9 +46,9 @@ def read(lines: list[str] | str) -> dict:
         "```python\nargs = TrainingArguments(\n    'out', learning_rate=3e-5,\n    per_device_train_batch_size=24,\n"
         "    num_train_epochs=4,  # enough\n)\n```",
         "```\n>>> args = transformers.TrainingArguments(\n... learning_rate=3e-5,\n"
-        "... per_device_train_batch_size=24,\n"
-        "... num_train_epochs=4)\n```",
-        "~~~\nTrainingArguments(learning_rate=3e-5, per_device_train_batch_size=24, num_train_epochs=4, and so on)\n~~~",
+        "... per_device_train_batch_size=24,\n... num_train_epochs=4)\n```",
+        "~~~\nTrainingArguments(learning_rate=3e-5, per_device_train_batch_size=24, "
+        "num_train_epochs=4, and so on)\n~~~",
         "```bash\npython run_glue.py \\\n  --learning_rate 3e-5 --per_device_train_batch_size=24 \\\n"
         "  --num_train_epochs 4\n```",
         "- learning_rate: 0.003%\n- train_batch_size: 24\n- num_epochs: 4",
@@ -144,7 +144,8 @@ def test_edits_of_a_real_card_never_stop_the_reader():
     ).to_model_card()  # fmt: skip
     pieces = [
         "```", "\n```python\nTrainingArguments(", "TrainingArguments", "(", ")", "=", "--learning_rate ", "|", "\n|",
-        "|\n", "\\_", "\\", "`", "**", "10^-5", "\u00d7 10^", "%", ",", "e", "\0", "\u2028", "\ufeff", "(((((", "'''", "#", ":",
+        "|\n", "\\_", "\\", "`", "**", "10^-5", "\u00d7 10^", "%", ",", "e", "\0",
+        "\u2028", "\ufeff", "(((((", "'''", "#", ":",
         "\n---\n", "library_name: peft\n", "tags:\n- lora\n", "label_smoothing_factor: 0.1\n", "\ud800",
     ]  # fmt: skip
     for _ in range(400):

@@ -44,7 +44,7 @@ rule draw_figures:
 
 rule render_report:
     input:
-        **analysis_files(page_tables(found=not TRAINS)),
+        **analysis_files(page_tables(KIND)),
         metrics="results/{study}/metrics.parquet",
         baselines=get_baseline_metrics(),
         datasets=get_dataset_facts(),

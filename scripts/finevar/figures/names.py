@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from finevar.study.kinds import KINDS, LISTED, TRAINED
+
+ASSIGNED = (TRAINED, LISTED)  # studies whose settings somebody assigned, so that one can be recommended
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -15,7 +19,7 @@ class Figure:
 
     tables: tuple[str, ...]  # that it is drawn from
     joint: bool = False  # shows two factors at once
-    trained: bool = False  # shows what model cards do not state: steps, predictions, a recommended setting
+    kinds: tuple[str, ...] = KINDS  # of studies that have what it shows: steps and predictions, a recommended setting
 
 
 SURFACE = "surface"  # of each response
@@ -23,24 +27,22 @@ FIGURES = {  # by kind, in the report's order
     "effects": Figure(("effects",)),
     "coefficients": Figure(("coefficients",)),
     "importance": Figure(("importance",)),
-    "gain": Figure(("gain_shares",), trained=True),
+    "gain": Figure(("gain_shares",), kinds=ASSIGNED),
     "main_effects": Figure(("profiles", "metrics", "effects")),
     "interplay": Figure(("interplay", "coefficients"), joint=True),
     SURFACE: Figure(("coefficients", "covariances", "metrics", "recommendation"), joint=True),
-    "learning_curves": Figure(("learning_curves",), trained=True),
-    "calibration": Figure(("calibration_effects", "reliability"), trained=True),
+    "learning_curves": Figure(("learning_curves",), kinds=(TRAINED,)),
+    "calibration": Figure(("calibration_effects", "reliability"), kinds=(TRAINED,)),
     "variability": Figure(("variability",)),
     "tradeoffs": Figure(("pareto", "pareto_points", "metrics", "recommendation")),
     "tuning_curves": Figure(("tuning_curves", "fits")),
 }
 
 
-def kinds_of(*, factors: int, found: bool) -> dict[str, Figure]:
-    """Return the figures of a study of so many factors, by kind; found: of models that others trained."""
+def kinds_of(*, factors: int, study: str) -> dict[str, Figure]:
+    """Return the figures of a study of a kind and of so many factors, by their own kind."""
     return {
-        kind: figure
-        for kind, figure in FIGURES.items()
-        if not (figure.joint and factors < 2) and not (figure.trained and found)
+        kind: figure for kind, figure in FIGURES.items() if not (figure.joint and factors < 2) and study in figure.kinds
     }
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from finevar.report.cells import columns, listed, metric_column, ranged
 from finevar.report.parts import Labels, Row, Section, Table, Tables, group, rows_of
+from finevar.study.kinds import LISTED, TRAINED
 from finevar.words.formatting import factor_label, joined, sentence_case
 from finevar.words.numbers import NOTHING, is_missing, level, number, percent, span
 
 PART, PLACE, TITLE = "effects", 50, "What brings the gain"
-TRAINED_ONLY = True
+STUDIES = (TRAINED, LISTED)
 NOTHING_TO_DIVIDE = "Nothing is recommended, so that there is no gain to divide."
 NOTHING_NEW = "The recommended setting is the baseline's own, so that there is no gain to divide."
 HOW = (
