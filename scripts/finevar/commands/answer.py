@@ -58,6 +58,8 @@ def cost(tables: Mapping[str, pd.DataFrame]) -> str:
     runs = tables["metrics"][tables["metrics"]["point_id"] == recommended_point(tables)]
     if "train_seconds" not in runs or runs["train_seconds"].isna().all():
         return ""
+    if runs["eval_seconds"].isna().all():
+        return f"A run at this setting takes {duration(float(runs['train_seconds'].mean()))} to train."
     took = duration(float((runs["train_seconds"] + runs["eval_seconds"]).mean()))
     return f"A run at this setting takes {took} to train and evaluate."
 
