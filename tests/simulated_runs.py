@@ -17,7 +17,7 @@ RATE, SQUARE, RANK = 0.02, -0.03, 0.004  # of accuracy, per coded unit of the lo
 MIDDLE, SEED_SD, NOISE_SD = 0.88, 0.002, 0.004
 COLUMNS = ("run", "state", "learning_rate", "lora_rank", "seed", "accuracy", "loss", "seconds")
 LOST = {7: "crashed", 31: "running"}  # runs that did not finish
-BASELINE = ("before tuning", "finished", "", "", "", "0.8402", "0.4401", "")
+BASELINE = ("before tuning", "finished", "3e-05", 8, 0, "0.8402", "0.4401", "")
 
 
 def coded(value: float, levels: tuple[float, ...]) -> float:

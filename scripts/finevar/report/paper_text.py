@@ -146,12 +146,11 @@ def listed_text(tables: Tables, facts: Facts) -> str:
     rows, metrics, baseline = tables["listing"], tables["metrics"], facts["config"]["baseline"]
     counts = rows["use"].value_counts()
     uses = joined([f"{counts[use]} {use}" for use in counts.index])
-    against = (
-        "" if tables["baselines"].empty else f" Relative figures are taken against {baseline['run'] or 'a baseline'}."
-    )
+    name = baseline["run"] or "a baseline"
+    against = "" if tables["baselines"].empty else f" Relative figures are taken against {name}."
     return (
-        f"We analysed runs that were trained elsewhere, as a table lists them: {counted(len(rows), 'row')} ({uses}), which "
-        f"vary {varied(facts)} (@tab:factors), {counted(metrics['point_id'].nunique(), 'setting')} at "
+        f"We analysed runs that were trained elsewhere, as a table lists them: {counted(len(rows), 'row')} ({uses}). "
+        f"They vary {varied(facts)} (@tab:factors): {counted(metrics['point_id'].nunique(), 'setting')} at "
         f"{counted(metrics['seed'].nunique(), 'seed')}. A seed counts as a block. The question and its metrics follow "
         f"@lorenzoni2025variability.{against} The runs were analysed with finevar {own_key(facts)}."
     )

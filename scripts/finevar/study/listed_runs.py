@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from finevar.study.factors import setting
 from finevar.study.run_files import Cells, Listing, has_value, number_of, read_listing, seconds_of
 
 DEFAULT_DATASET = "runs"  # of a file that names none
-SLACK = 1e-9  # of a level: what a number loses on its way through a file
+DIGITS = 12  # of a level; beyond, 0.1 + 0.2 would be another setting than 0.3
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ListedRun:
     @property
     def point_id(self) -> str:
         """Return the name of its setting, the same at equal levels."""
-        return "-".join(f"{setting(name).tag or name}{value:.12g}" for name, value in self.levels.items())
+        return "-".join(f"{setting(name).tag or name}{value:.{DIGITS}g}" for name, value in self.levels.items())
 
     @property
     def cell(self) -> tuple[str, str]:
@@ -59,8 +59,8 @@ def read_runs(config: Config) -> list[ListedRun]:
     check_scale(listing, spec, columns)
     runs = [read_run(number, cells, columns, config) for number, cells in enumerate(listing.rows, 1)]
     runs = [dataclasses.replace(run, run_id=name) for run, name in zip(runs, distinct_names(runs), strict=True)]
-    runs = list(map(bounded(factors), runs))
-    return unfinished_settings(numbered(runs, has_seeds=columns["seed"] is not None))
+    runs = unfinished_settings(numbered(runs, has_seeds=columns["seed"] is not None))
+    return list(map(bounded(factors), runs))  # last, as without levels of the config's own they are those of these runs
 
 
 def columns_of(listing: Listing, spec: Config, factors: Config) -> dict[str, str | None]:
@@ -115,7 +115,7 @@ def read_run(line: int, cells: Cells, columns: Mapping[str, str | None], config:
         run_id=cell("run") if has_value(cell("run")) else f"row {line}",
         dataset=cell("dataset") if columns["dataset"] else DEFAULT_DATASET,
         seed=seed_of(cell("seed")),
-        levels={name: value for name, value in levels.items() if value is not None},
+        levels={name: float(f"{value:.{DIGITS}g}") for name, value in levels.items() if value is not None},
         metrics={name: value / shares[name] for name, value in values.items() if value is not None},
         seconds=seconds_of(cell("seconds")),
     )
@@ -170,16 +170,14 @@ def distinct_names(runs: Sequence[ListedRun]) -> Iterator[str]:
     return (f"{run.run_id} (row {run.line})" if counts[run.run_id] > 1 else run.run_id for run in runs)
 
 
-def bounded(factors: Config):
+def bounded(factors: Config) -> Callable[[ListedRun], ListedRun]:
     """Return the function that excludes a run beyond the levels that the config compares."""
 
     def check(run: ListedRun) -> ListedRun:
         for name, factor in factors.items():
             levels, value = factor.get("levels"), run.levels.get(name)
-            if levels and value is not None:
-                low, high = (end + sign * SLACK * abs(end) for sign, end in ((-1, min(levels)), (1, max(levels))))
-                if not low <= value <= high:
-                    run = run.unused(Unused.RANGE, f"{name} {value:g} is beyond the levels compared")
+            if levels and value is not None and not min(levels) <= value <= max(levels):
+                run = run.unused(Unused.RANGE, f"{name} {value:g} is beyond the levels compared")
         return run
 
     return check

@@ -15,6 +15,7 @@ from finevar.report.sections import found as found_models
 from finevar.report.snippets import as_arguments, as_yaml
 from finevar.report.summary import cautions, gain_text
 from finevar.study.kinds import LISTED
+from finevar.study.listed_runs import DEFAULT_DATASET
 from finevar.tables import are_found, kind_of_runs
 from finevar.words import completeness
 from finevar.words import effects as effect_words
@@ -70,7 +71,8 @@ def kicker(metrics: pd.DataFrame, config: Mapping[str, Any]) -> str:
     done_text = "all finished" if done == len(metrics) else f"{done:,} finished"
     data = joined(sorted(metrics["dataset"].unique()))
     if kind_of_runs(metrics) == LISTED:
-        return " \u00b7 ".join([f"Runs of {config['runs']['file']} on {data}", f"{runs}, {done_text}"])
+        where = "" if metrics["dataset"].unique().tolist() == [DEFAULT_DATASET] else f" on {data}"
+        return f"Runs of {config['runs']['file']}{where} \u00b7 {runs}, {done_text}"
     source = config["baseline"].get("dataset")
     sentences = sorted({int(count) for count in metrics["eval_examples"].dropna()})
     tested = f"{joined([f'{count:,}' for count in sentences])} test sentences" if sentences else ""
