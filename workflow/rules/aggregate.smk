@@ -27,6 +27,7 @@ rule aggregate_metrics:
         metrics=get_run_files("metrics.parquet"),
         trainings=get_run_files("training.parquet"),
         baselines=get_baseline_metrics(),
+        facts=get_evaluated("dataset.json"),
     output:
         metrics=captioned("results/{study}/metrics.parquet", "table", "metrics"),
         curves="results/{study}/learning_curves.parquet",
@@ -36,6 +37,7 @@ rule aggregate_metrics:
         "results/benchmarks/aggregate_metrics/{study}.tsv"
     params:
         baseline=ANALYSED["baseline"],
+        positive=get_positives(),
         engine=[ENGINES["aggregation"], ENGINES["metrics"]],
     wildcard_constraints:
         study=any_of([NAME]),
@@ -50,6 +52,7 @@ rule aggregate_finished:
     input:
         design="results/{study}/design.csv",
         baselines=get_baseline_metrics(),
+        facts=get_evaluated("dataset.json"),
     output:
         metrics="results/{study}/interim/metrics.parquet",
         curves="results/{study}/interim/learning_curves.parquet",
@@ -62,6 +65,7 @@ rule aggregate_finished:
         trainings=lambda _: get_finished_files("training.parquet"),
         endings=lambda _: get_endings(),
         baseline=ANALYSED["baseline"],
+        positive=get_positives(),
         engine=[ENGINES["aggregation"], ENGINES["metrics"]],
     wildcard_constraints:
         study=any_of([NAME]),

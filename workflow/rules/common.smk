@@ -19,7 +19,7 @@ from finevar.study.config import read_config
 from finevar.study.confirmation import evaluation_folder, fresh_seeds, planned_runs
 from finevar.study.design import any_of, baseline_levels, design_rows, plan_study
 from finevar.study.found_config import is_found
-from finevar.study.identity import cards_identity, digest, local_cards, local_model_files
+from finevar.study.identity import OF_METRICS, cards_identity, digest, local_cards, local_model_files
 from finevar.tables import ADVICE, page_tables, tables_of
 from finevar.words.next_start import after_failure
 
@@ -109,9 +109,14 @@ def dataset_of(wildcards):
 
 
 def get_dataset(wildcards):
-    """Return the config of the data set that a wildcard names, without the places where local files lie."""
+    """Return what decides the data that a wildcard names: no places of local files, and nothing of metrics alone."""
     places = ("source", "file", "eval_file") if source_of(wildcards)["kind"] == "local" else ()
-    return {key: value for key, value in dataset_of(wildcards).items() if key not in places}
+    return {key: value for key, value in dataset_of(wildcards).items() if key not in (*places, *OF_METRICS)}
+
+
+def get_positives():
+    """Return the key `positive` of each data set of the sweep; a param, as no data and no run depend on it."""
+    return {name: STUDY.config["datasets"][name].get("positive") for name in STUDY.config["sweep"]["datasets"]}
 
 
 def get_dataset_source(wildcards):
@@ -161,6 +166,11 @@ def get_start():
     """Return the folder of the model that every run starts from: the trained baseline, or the source model."""
     trained = "dataset" in STUDY.config["baseline"]
     return get_baseline() / "model" if trained else paths.place("model", model=STUDY.model_id)
+
+
+def get_head(trained):
+    """Return what the classes of the source model's head are; None for what starts from a baseline that is trained."""
+    return None if trained and "dataset" in STUDY.config["baseline"] else STUDY.config.get("head")
 
 
 def get_run(wildcards):

@@ -34,6 +34,7 @@ rule export_model:
         factors=list(STUDY.config["sweep"]["factors"]),
         confidence=STUDY.config["analysis"]["confidence"],
         baseline=STUDY.config["baseline"],
+        head=get_head(trained=True),
         sources={name: source if name in FETCHED else {"kind": "local"} for name, source in DATA_SOURCES.items()},
         runs=str(paths.RUNS / EXPORTED),
         engine=[ENGINES["training"], ENGINES["evaluation"]],

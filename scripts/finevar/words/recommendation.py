@@ -181,8 +181,25 @@ def caution_sentence(row: Row, advice: Advice) -> str:
             return f"Its {label}, {number(row['value'])}, is the worst of all {int(row['count'])} settings."
         case Caution.WORSE_THAN_BASELINE_IN:
             return f"Its {label}, {number(row['value'])}, is worse than the baseline's {number(row['limit'])}."
+        case Caution.BELOW_CHANCE | Caution.HEAD_REPLACED:
+            return class_sentence(row)
     where = settings_list(advice.levels[row["detail"]])
     return f"{int(row['count'])} of {counted(int(row['runs']), 'run')} failed at or next to it: {where}."
+
+
+def class_sentence(row: Row) -> str:
+    """Say where classes are taken for one another."""
+    of_runs = f"{int(row['count'])} of {counted(int(row['runs']), 'run')}"
+    if row["code"] == Caution.HEAD_REPLACED:
+        return (
+            f"The classes of the model's own head have other names than the data's: {of_runs} began with a new head; "
+            "the config's `head` can say which class is which."
+        )
+    whose = "The baseline" if row["detail"] == "baseline" else of_runs
+    return (
+        f"{whose}: wrong more often than answers at random (accuracy {number(row['value'])}, chance "
+        f"{number(row['limit'])}); classes may be in another order than the data's."
+    )
 
 
 # What to run next -----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from finevar.analyses.cautions import class_rows
 from finevar.reasons import Caution
 from finevar.report.parts import Facts, Labels, Section, Tables, chosen
 from finevar.report.recommendation import advice
@@ -12,7 +13,7 @@ from finevar.report.sections import failures as failed_runs
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.words.formatting import counted, factor_label, joined
 from finevar.words.numbers import p_equals, significant
-from finevar.words.recommendation import Advice
+from finevar.words.recommendation import Advice, class_sentence
 
 PART, PLACE, TITLE = "trust", 0, "Checks"
 PASS, CAUTION, FAIL = "pass", "caution", "fail"
@@ -30,6 +31,7 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section | None:
     found += [noise_check(tables, labels, alpha), suspects_check(tables), specifications_check(tables, labels)]
     if advised:
         found += [seeds_check(tables), sentences_check(tables, advised), failures_check(tables)]
+    found.append(classes_check(tables))
     return {"template": "trust.html", "checks": [one for one in found if one]}
 
 
@@ -102,6 +104,12 @@ def specifications_check(tables: Tables, labels: Labels) -> Check | None:
     held = f"{firm} of {counted(len(shares), 'conclusion')} hold in every specification"
     text = f"{held}." if least == 1 else f"{held}; the least firm in {100 * least:.0f} %."
     return check("Specifications", PASS if least == 1 else CAUTION if least >= 0.5 else FAIL, text, "robustness")
+
+
+def classes_check(tables: Tables) -> Check | None:
+    """Say where classes are taken for one another."""
+    found = [class_sentence(row) for row in class_rows(tables["metrics"])]
+    return check("Classes", CAUTION, " ".join(found), "errors") if found else None
 
 
 def seeds_check(tables: Tables) -> Check:
