@@ -45,7 +45,7 @@ def read_runs(runs: pd.DataFrame, root: str | Path = RUNS) -> dict[str, Predicti
 
 def positive_label(runs: pd.DataFrame) -> int:
     """Return the class that binary F1 is of, of runs on one data set."""
-    known = runs["positive_label"].dropna() if "positive_label" in runs else []
+    known = runs["positive_label"].dropna()
     return int(known.iloc[0]) if len(known) else SECOND.label
 
 
