@@ -31,6 +31,7 @@ MEASURED = (
 )
 STUDIED = {
     **of(float, *(f"baseline_{name}" for name in (*RESPONSES, "chance"))),
+    **of(str, "baseline_head"),
     **of(bool, "is_baseline_point"),
     **of(str, "trajectory_id"),
     "ending": pa.string(),  # of a missing run's last attempt, one of the codes of endings; null for the others

@@ -99,7 +99,7 @@ def test_a_level_beyond_the_range_keeps_its_step_and_the_settings_bounds(factor,
 def runs() -> pd.DataFrame:
     """Return runs of which the loss is lowest at the lowest rate and the fewest epochs, at every batch size."""
     found = study(seeds=4, noise=0.002).assign(train_seconds=10.0, eval_examples=400, f1_average="binary")
-    return found.assign(head=None, chance=np.nan, baseline_chance=np.nan)
+    return found.assign(head=None, baseline_head=None, chance=np.nan, baseline_chance=np.nan)
 
 
 def advised(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -161,7 +161,7 @@ def test_fewer_than_four_seeds_are_a_caution(runs):
 def models(accuracy: list[float], baseline: float = 0.9, head: str = "kept") -> pd.DataFrame:
     """Return runs on 100 sentences whose answers would be right in half of them by chance."""
     found = pd.DataFrame({"accuracy": accuracy, "status": "ok", "dataset": "d", "chance": 0.5, "eval_examples": 100})
-    return found.assign(baseline_accuracy=baseline, baseline_chance=0.5, head=head)
+    return found.assign(baseline_accuracy=baseline, baseline_chance=0.5, head=head, baseline_head="new")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,8 @@ def models(accuracy: list[float], baseline: float = 0.9, head: str = "kept") -> 
         (models([0.9, 0.0, 0.2]), [(Caution.BELOW_CHANCE, "runs", 2)]),
         (models([0.9, 0.8], baseline=0.1), [(Caution.BELOW_CHANCE, "baseline", 1)]),
         (models([0.0, 0.1], 0.0), [(Caution.BELOW_CHANCE, "baseline", 1), (Caution.BELOW_CHANCE, "runs", 2)]),
-        (models([0.9, 0.8], head=Head.REPLACED), [(Caution.HEAD_REPLACED, None, 2)]),
+        (models([0.9, 0.8], head=Head.REPLACED), [(Caution.HEAD_REPLACED, "runs", 2)]),
+        (models([0.9]).assign(baseline_head=Head.REPLACED), [(Caution.HEAD_REPLACED, "baseline", 1)]),
         (models([0.9], head=Head.NEW), []),
         (models([0.1]).assign(status="collapsed"), []),
         (models([0.1]).assign(chance=np.nan), []),  # of another version

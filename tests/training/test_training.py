@@ -273,7 +273,15 @@ def test_settings_that_do_not_fit_are_named(start, examples, setting, value, all
 
 def test_fewer_examples_than_classes_are_refused_with_both_numbers(start, examples):
     labels = np.arange(len(examples.labels)) % 5
-    plan = Plan(start, replace(examples, labels=labels), list("abcde"), SETTINGS | {"train_examples": 4}, 0, 1, "test")
+    plan = Plan(
+        start,
+        replace(examples, labels=labels),
+        list("abcde"),
+        SETTINGS | {"train_examples": 4, "batch_size": 4},
+        0,
+        1,
+        "test",
+    )
     error = refusal(train_model, plan)
     assert error.where == "setting train_examples"
     assert error.found == "4 for 5 classes"

@@ -167,8 +167,8 @@ def class_rows(metrics: pd.DataFrame) -> Iterator[dict[str, Any]]:
         if below.any():
             found = {"value": float(accuracy[below].mean()), "limit": float(chance[below].mean())}
             yield {"code": Caution.BELOW_CHANCE, "detail": detail, "count": int(below.sum()), "runs": len(part)} | found
-    if replaced := int((done["head"] == Head.REPLACED).sum()):
-        yield {"code": Caution.HEAD_REPLACED, "count": replaced, "runs": len(done)}
+        if replaced := int((part[f"{prefix}head"] == Head.REPLACED).sum()):
+            yield {"code": Caution.HEAD_REPLACED, "detail": detail, "count": replaced, "runs": len(part)}
 
 
 def sentences(standing: Standing) -> int:

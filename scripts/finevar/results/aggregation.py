@@ -73,7 +73,7 @@ def aggregate_metrics(
         if row is None:
             ending = run_ending(run["dataset"], run["run_id"], logs)
             row = run | {"status": "missing", "reason": ending.sentence, "ending": ending.code}
-        beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in (*RESPONSES, "chance")}
+        beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in (*RESPONSES, "chance", "head")}
         at_baseline = all(run[name] == level for name, level in baseline_settings.items())
         rows.append(row | beside | {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)})
     return pa.Table.from_pylist(rows, schema=STUDY_METRICS)

@@ -190,14 +190,14 @@ def caution_sentence(row: Row, advice: Advice) -> str:
 def class_sentence(row: Row) -> str:
     """Say where classes are taken for one another."""
     of_runs = f"{int(row['count'])} of {counted(int(row['runs']), 'run')}"
+    whose = "the baseline" if row["detail"] == "baseline" else of_runs
     if row["code"] == Caution.HEAD_REPLACED:
         return (
-            f"The classes of the model's own head have other names than the data's: {of_runs} began with a new head; "
+            f"The classes of the model's own head have other names than the data's: {whose} began with a new head; "
             "the config's `head` can say which class is which."
         )
-    whose = "The baseline" if row["detail"] == "baseline" else of_runs
     return (
-        f"{whose}: wrong more often than answers at random (accuracy {number(row['value'])}, chance "
+        f"{sentence_case(whose)}: wrong more often than answers at random (accuracy {number(row['value'])}, chance "
         f"{number(row['limit'])}); classes may be in another order than the data's."
     )
 
