@@ -19,7 +19,7 @@ from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
 from finevar.analyses.variability import variability_rows
-from finevar.columns import LEARNING_CURVES, METRICS, SETTINGS, STUDY_METRICS
+from finevar.columns import EPOCH_EVALUATIONS, LEARNING_CURVES, METRICS, SETTINGS, STUDY_METRICS
 from finevar.reasons import Reason, Stop
 from finevar.results.study_tables import widest
 from finevar.study.coding import codings_of
@@ -177,6 +177,12 @@ def simulate_curves(metrics: pd.DataFrame) -> pd.DataFrame:
     return fitting(LEARNING_CURVES, rows)
 
 
+def simulate_evaluations(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return an evaluation after each epoch, a little worse than the training loss there."""
+    ends = curves[(curves["epoch"] % 1).round(6) == 0]
+    return fitting(EPOCH_EVALUATIONS, ends.assign(loss=ends["loss"] + 0.1, accuracy=0.8).to_dict("records"))
+
+
 def baseline_metrics(datasets: tuple[str, ...] = ("amazon",)) -> pd.DataFrame:
     """Return the frozen baseline's metrics, a row an evaluation data set."""
     rows = []
@@ -221,6 +227,7 @@ def facts(study: dict[str, dict[str, Any]] | None = None, datasets: tuple[str, .
         "datasets": {name: {"source": "vader", "file": f"{name}.txt"} for name in datasets},
         "baseline": {"dataset": "movies", "seed": 0, "settings": BASELINE | FIXED | {"train_examples": 6000}},
         "sweep": {
+            "start": "baseline",
             "datasets": list(datasets),
             "design": {"kind": "full_factorial", "include_baseline": True},
             "factors": study,

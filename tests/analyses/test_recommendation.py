@@ -156,6 +156,15 @@ def test_fewer_than_four_seeds_are_a_caution(runs):
     assert few.set_index("code").loc[Caution.FEW_SEEDS, "count"] == 2
 
 
+def test_the_baselines_own_settings_are_confirmed_where_the_study_has_not_tried_them(runs):
+    found = advised(runs)["next_runs"]
+    (tried,) = of_code(found, Next.CONFIRM).to_dict("records")
+    (untried,) = of_code(advised(runs.assign(is_baseline_point=False))["next_runs"], Next.CONFIRM).to_dict("records")
+    assert "baseline" not in tried["point_ids"].split()
+    assert untried["point_ids"].split()[-1] == "baseline"
+    assert (untried["runs"], untried["seconds"]) == (16, pytest.approx(160.0))  # four settings, as four seeds
+
+
 def test_found_models_recommend_nothing(runs):
     found = fitted(runs, "loss", "accuracy")
     models = replace(found, metrics=found.metrics.assign(owner="someone"))

@@ -41,8 +41,10 @@ rule fetch_data:
 rule prepare_dataset:
     input:
         source=get_dataset_source,
-        file=get_local_file("file"),
-        eval_file=get_local_file("eval_file"),
+        file=get_local_files("file"),
+        eval_file=get_local_files("eval_file"),
+        label_file=get_local_files("label_file"),
+        eval_label_file=get_local_files("eval_label_file"),
     output:
         parts=expand("results/data/{data}/{part}.parquet", part=paths.PARTS, allow_missing=True),
         facts="results/data/{data}/dataset.json",

@@ -39,8 +39,9 @@ from finevar.results.run_metrics import read_run_metrics
 from finevar.results.study_tables import as_table, read_analysis, read_metrics, write_tables
 from finevar.statistics.regression import Sentences
 from finevar.statistics.setting_means import setting_names
+from finevar.study.kinds import TRAINED
 from finevar.study.paths import LOGS
-from finevar.tables import ADVICE, Rows, are_found, as_rows
+from finevar.tables import ADVICE, Rows, are_found, as_rows, kind_of_runs
 from finevar.words.effects import headline as effects_headline
 from finevar.words.formatting import response_labels
 from finevar.words.recommendation import Advice, headline
@@ -71,13 +72,16 @@ def aggregate(job: Job, metrics: Sequence[str], trainings: Sequence[str], *, log
     table = aggregation.aggregate_metrics(runs, metrics, job.input.baselines, job.params.baseline, logs=logs)
     write_table(table, job.output.metrics)
     write_table(aggregation.aggregate_curves(runs, trainings), job.output.curves)
+    if "epochs" in job.output.named:  # where the config asks for them
+        write_table(aggregation.aggregate_epochs(runs, trainings), job.output.epochs)
     return table.to_pandas()
 
 
 def fitted_study(job: Job) -> FittedStudy:
     """Return a study's runs with a surface of each response."""
     metrics = read_metrics(job.input.metrics)
-    known = no_outcomes if are_found(metrics) else read_outcomes(metrics, job.input.baselines)
+    trained = kind_of_runs(metrics) == TRAINED
+    known = read_outcomes(metrics, job.input.baselines) if trained else no_outcomes
     return FittedStudy.of(metrics, Plan.of(job.params), known)
 
 

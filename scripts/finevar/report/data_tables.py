@@ -81,7 +81,7 @@ def lengths_table(name: str, facts: Facts) -> Table:
         ("Sentences with one#", lambda row: counted_cell(row["with_unknown"], row["sentences"])),
     ]
     rows = [part | {"part": PARTS[key]} for key, part in facts["parts"].items()]
-    return listed(f"What the model reads of {name}: below the median, from 5 to 95 % of the sentences", rows, shown)
+    return listed(f"What the model reads of {name}: below the median, from 5 to 95% of the sentences", rows, shown)
 
 
 def alike_sentence(facts: Facts) -> str:

@@ -17,7 +17,7 @@ Facts = Mapping[str, Any]
 def share_text(count: float, of: float) -> str:
     """Print a share in per cent, one that is not 0 never as 0."""
     share = count / of if of else 0.0
-    return "less than 0.1 %" if 0 < share < 0.001 else percent(round(share, 3))
+    return "less than 0.1%" if 0 < share < 0.001 else percent(round(share, 3))
 
 
 def total(facts: Facts, what: str) -> int:

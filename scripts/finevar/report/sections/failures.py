@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from finevar.reasons import FAILED, Caution
 from finevar.report.cells import ADJUSTED, FACTOR, P_VALUE, cell, columns, listed, whole
 from finevar.report.parts import Cell, Labels, Row, Section, Sentence, Table, Tables, group, sentence
+from finevar.study.kinds import LISTED, TRAINED
 from finevar.tables import as_rows
 from finevar.words.formatting import counted, factor_label, joined, sentence_case
 from finevar.words.numbers import is_missing, level, p_equals, percent
 from finevar.words.recommendation import unlearnt_sentence
 
 PART, PLACE, TITLE = "details", 88, "Diverged and collapsed runs"
-TRAINED_ONLY = True
+STUDIES = (TRAINED, LISTED)
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
@@ -50,24 +51,19 @@ def finding_sentence(row: Row, confidence: float) -> str:
     exact = f"{percent(confidence)} interval, Clopper-Pearson"
     if not failed(row):
         return (
-            f"Not one of {counted(runs, 'run')} diverged or collapsed; a rate above {percent_text(row['ci_high'])} at "
+            f"Not one of {counted(runs, 'run')} diverged or collapsed; a rate above {percent(row['ci_high'], 2)} at "
             f"the settings tried is excluded ({exact}).{missing}"
         )
     return (
-        f"Of {counted(runs, 'run')} {failed_text(row)}: {percent_text(row['share'])} ({exact}: {rate_span(row)}). They "
+        f"Of {counted(runs, 'run')} {failed_text(row)}: {percent(row['share'], 2)} ({exact}: {rate_span(row)}). They "
         "are results of their settings: no metric counts them, so each metric speaks of the runs that did neither."
         f"{missing}"
     )
 
 
-def percent_text(share: float) -> str:
-    """Print a share in per cent, with two digits."""
-    return f"{float(f'{100 * share:.2g}'):g} %"
-
-
 def rate_span(row: Row) -> str:
     """Print the interval of a rate."""
-    return f"{percent_text(row['ci_low'])} to {percent_text(row['ci_high'])}"
+    return f"{percent(row['ci_low'], 2)} to {percent(row['ci_high'], 2)}"
 
 
 def trend_sentence(part: Sequence[Row], alpha: float) -> Sentence:
@@ -89,7 +85,7 @@ def levels_table(rows: Sequence[Row], dataset: str, confidence: float) -> Table:
     def rate(row: Row) -> Cell:
         if is_missing(row["share"]):
             return cell("", note="no run ended")
-        return cell(percent_text(row["share"]), note=rate_span(row))
+        return cell(percent(row["share"], 2), note=rate_span(row))
 
     caption = (
         f"Runs that failed{f' on {dataset}' if dataset else ''} by level, with the {percent(confidence)} interval of "

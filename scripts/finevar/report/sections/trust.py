@@ -12,7 +12,7 @@ from finevar.report.sections import failures as failed_runs
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.words.formatting import counted, factor_label, joined
 from finevar.words.inspection import caution_sentences
-from finevar.words.numbers import p_equals, significant
+from finevar.words.numbers import p_equals, significant, whole_percent
 from finevar.words.recommendation import Advice, unlearnt_sentence
 
 PART, PLACE, TITLE = "trust", 0, "Checks"
@@ -119,7 +119,7 @@ def specifications_check(tables: Tables, labels: Labels) -> Check | None:
     shares = rows.assign(agrees=rows["agrees"].astype(float)).groupby(["response", "factor"])["agrees"].mean()
     firm, least = int((shares == 1).sum()), float(shares.min())
     held = f"{firm} of {counted(len(shares), 'conclusion')} hold in every specification"
-    text = f"{held}." if least == 1 else f"{held}; the least firm in {100 * least:.0f} %."
+    text = f"{held}." if least == 1 else f"{held}; the least firm in {whole_percent(least)}."
     return check("Specifications", PASS if least == 1 else CAUTION if least >= 0.5 else FAIL, text, "robustness")
 
 
@@ -139,8 +139,10 @@ def seeds_check(tables: Tables) -> Check:
     return check("Seeds", CAUTION if few else PASS, text, "variability")
 
 
-def sentences_check(tables: Tables, advised: Advice) -> Check:
-    """Say whether the test sentences are enough for the smallest effect of interest."""
+def sentences_check(tables: Tables, advised: Advice) -> Check | None:
+    """Say whether the test sentences are enough for the smallest effect of interest; None where nothing is known."""
+    if tables["fits"]["test_set_se"].isna().all():
+        return None
     row = next((one for one in advised.cautions if one["code"] == Caution.FEW_SENTENCES), None)
     if row is None:
         return check(
