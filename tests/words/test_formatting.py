@@ -81,3 +81,14 @@ def test_binary_f1_is_named_by_its_class():
     assert formatting.label_of_run("f1", run) == "F1 of spam"
     runs = pd.DataFrame([run, {"f1_average": None, "positive": None}])  # the other is missing
     assert formatting.response_labels(runs, ["f1", "loss"]) == {"f1": "F1 of spam", "loss": "loss"}
+
+
+def test_an_interval_says_where_it_was_cut():
+    """At what can be at least or at most; at both it says nothing."""
+    assert numbers.interval(-0.21, 0.04, -0.9, 0.1) == numbers.interval(-0.21, 0.04)
+    assert numbers.interval(-0.21, 0.1, -0.9, 0.1).endswith(f"to {numbers.LIMIT}0.10")
+    assert numbers.interval(-0.9, 0.04, -0.9, 0.1).startswith(numbers.LIMIT)
+    assert numbers.interval(-0.9, 0.1, -0.9, 0.1) == numbers.ANYTHING
+    assert numbers.interval(-0.4, 2.0, -0.4, None).startswith(numbers.LIMIT)
+    assert numbers.span({"ci_low": -1.0, "ci_high": 1.0, "least": -1.0, "most": 1.0}) == numbers.ANYTHING
+    assert numbers.span({"ci_low": -1.0, "ci_high": 1.0}) == numbers.interval(-1.0, 1.0)
