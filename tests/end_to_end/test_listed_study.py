@@ -48,8 +48,9 @@ def test_every_row_is_accounted_for_and_nothing_was_trained(finished):
 
 def test_a_setting_is_recommended_and_compared_with_the_baseline(finished):
     best = table(finished, "recommendation").query("role == 'recommended'")["point_id"].item()
-    gains = table(finished, "against_baseline").query("response == 'accuracy' and baseline == 'B0'")
-    assert gains.loc[gains["point_id"] == best, "ci_low"].item() > 0
+    gain = table(finished, "against_baseline").query("response == 'accuracy' and baseline == 'B0'")
+    gain = gain[gain["point_id"] == best]
+    assert gain["ci_low"].item() > 0
     own = table(finished, "gain_shares").query("response == 'accuracy' and factor == ''")
     assert own["estimate"].item() > 0
 

@@ -12,8 +12,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
-
 from finevar.analyses.recommended import recommended_point
 from finevar.commands.status import DEFAULT_CONFIG, read_study
 from finevar.errors import InputError
@@ -50,8 +48,9 @@ def settings_to_confirm(study: Study) -> Iterator[tuple[str, Point]]:
     best = recommended_point({"recommendation": read_analysis(table_file(name, "recommendation"))})
     levels = {run.point_id: {factor: run.settings[factor] for factor in factors} for run in study.runs.values()}
     for point in chosen.iloc[0].split():
-        role = BASELINE if levels[point] == own else RIVAL
-        yield RECOMMENDED if point == best else role, levels[point]
+        at = levels.get(point, own)  # the baseline's own need not be among the study's
+        role = BASELINE if at == own else RIVAL
+        yield RECOMMENDED if point == best else role, at
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         study = read_study(options.configfile)
         settings = list(settings_to_confirm(study))
         path = write_plan(study, settings)
-    except (InputError, OSError, yaml.YAMLError) as error:
+    except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     seeds = fresh_seeds(study.config["sweep"])

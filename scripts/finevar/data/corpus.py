@@ -11,10 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.data.labels import Facts, fold, label_examples, name_classes
-from finevar.data.reading import read_file, read_split
+from finevar.data.labels import label_examples, name_classes
+from finevar.data.reading import read_parts, read_split, with_columns
+from finevar.data.rows import Facts, fold, require_accounted
 from finevar.errors import InputError
-from finevar.study.consistency import cut, listed
+from finevar.study.consistency import as_list, listed
 from finevar.study.paths import PARTS
 
 
@@ -28,9 +29,9 @@ def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[dict[s
 
     Raises InputError for a file that is missing or damaged, a missing column, an empty text, a single class.
     """
-    read, keys = (read_split, ("train_split", "eval_split")) if hub else (read_file, ("file", "eval_file"))
-    parts = [read(spec, source, spec[key]) for key in keys if spec.get(key) is not None]
-    facts: Facts = defaultdict(int, read=sum(map(len, parts)))
+    spec, facts = with_columns(spec), defaultdict(int, read=0)
+    read, keys = (read_split, ("train_split", "eval_split")) if hub else (read_parts, ("file", "eval_file"))
+    parts = [read(spec, source, key, facts) for key in keys if spec.get(key) is not None]
     parts = [label_examples(part, spec, facts) for part in parts]
     classes = name_classes(parts, spec, source)
     parts = [clean(part, facts) for part in parts]
@@ -45,6 +46,7 @@ def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[dict[s
         evaluation, held_back = split(evaluation, spec, "confirm_examples")  # which are of the same origin
     found = {"train": train, "eval": evaluation} | ({"held_back": held_back} if len(held_back) else {})
     check_classes(found, classes, spec)
+    require_accounted(facts, sum(map(len, found.values())))
     facts |= {name: len(part) for name, part in found.items()} | {"classes": [str(name) for name in classes]}
     facts["train_share"] = [float((train["label"] == k).mean()) for k in range(len(classes))]
     facts["data_sha256"] = fingerprint(*found.values())
@@ -78,9 +80,10 @@ def split(examples: pd.DataFrame, spec: Mapping[str, Any], key: str) -> tuple[pd
     wanted = spec.get(key)
     if not wanted:
         return examples, examples.iloc[:0]
+    wanted = round(wanted * len(examples)) if wanted < 1 else wanted
     if wanted >= len(examples):
         raise InputError(
-            f"config: {key} of the data set {cut(spec.get('file') or spec['train_split'])}",
+            f"config: {key} of the data set {name_of(spec)}",
             found=f"{wanted} of {len(examples)} examples",
             allowed="fewer than there are, so that some are left to train on or to evaluate",
             remedy=f"Lower {key}.",
@@ -91,6 +94,11 @@ def split(examples: pd.DataFrame, spec: Mapping[str, Any], key: str) -> tuple[pd
     quota = apportion(examples["label"].value_counts().sort_index() * share, wanted)
     held_out = rank < examples["label"].map(quota).clip(upper=size - 1)
     return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
+
+
+def name_of(spec: Mapping[str, Any]) -> str:
+    """Return what messages call a data set: its files or its split."""
+    return listed(as_list(spec.get("file") or spec["train_split"]), 3)
 
 
 def apportion(shares: pd.Series, total: int) -> pd.Series:
@@ -107,7 +115,7 @@ def check_classes(parts: Mapping[str, pd.DataFrame], classes: list[Any], spec: M
         absent = [str(name) for number, name in enumerate(classes) if number not in set(examples["label"])]
         if absent:
             raise InputError(
-                f"the {PARTS[part]} part of data set {cut(spec.get('file') or spec['train_split'])}",
+                f"the {PARTS[part]} part of data set {name_of(spec)}",
                 found=f"no example of class {listed(absent)}",
                 allowed="examples of every class in each part",
                 remedy="Add examples, or raise eval_examples or confirm_examples.",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import numbers
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,56 +9,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from finevar.data.rows import Facts
 from finevar.errors import InputError
 from finevar.study.consistency import cut
-
-Facts = dict[str, Any]
 
 
 def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.DataFrame:
     """Return columns text and name (the class's name); ratings become negative and positive."""
     where, classes = table.attrs["where"], table.attrs.get("classes")
     named = pd.DataFrame({"text": table[spec["text"]], "name": table[spec["label"]]}).reset_index(drop=True)
-    texts = named["text"].map(lambda text: isinstance(text, str) and bool(fold(text)))  # once decoded and folded
-    bad = ~texts.astype(bool) | ~named["name"].map(is_label).astype(bool)
-    if bad.any():
-        row = int(bad.idxmax())
-        raise InputError(
-            f"{where}, example {row + 1}",
-            found=f"no text or no label ({int(bad.sum())} such examples)",
-            allowed="a text, not empty, and a label in every example",
-            remedy="Remove or correct those examples.",
-        )
     named = named.astype("str")  # so that 1 in one file and "1" in another are one class
     named["name"] = named["name"].str.strip()
     if "threshold" in spec:
-        named = rate(named, spec, facts, where)
+        named = rate(named, spec, facts)
         classes = ["negative", "positive"]
     named.attrs = {"where": where, "classes": classes}
     return named
 
 
-def is_label(label: Any) -> bool:
-    """Return whether a cell holds a class's name or number."""
-    return isinstance(label, str | numbers.Number) and not pd.isna(label) and bool(str(label).strip())
-
-
-def fold(text: str) -> str:
-    """Return a text with its HTML entities decoded and every stretch of spaces as one."""
-    return " ".join(html.unescape(text).split())
-
-
-def rate(named: pd.DataFrame, spec: Mapping[str, Any], facts: Facts, where: str) -> pd.DataFrame:
+def rate(named: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.DataFrame:
     """Return examples with a rating as negative or positive ones, without those within the margin."""
-    ratings = pd.to_numeric(named["name"], errors="coerce")
-    if ratings.isna().any():
-        row = int(ratings.isna().idxmax())
-        raise InputError(
-            f"{where}, example {row + 1}, column {cut(spec['label'])}",
-            found=cut(repr(named["name"].iloc[row])),
-            allowed="a number, since `threshold` makes it a rating",
-            remedy="Remove `threshold` for class names, or correct the rating.",
-        )
+    ratings = pd.to_numeric(named["name"])
     with np.errstate(over="ignore"):  # of a rating next to the largest number
         distance = (ratings - spec["threshold"]).abs().round(9)  # 0.3 - 0.1 is 0.2 here, as on paper
     clear = (distance >= spec["margin"]) & (distance > 0)

@@ -15,14 +15,16 @@ ASSIGNED = (TRAINED, LISTED)  # studies whose settings somebody assigned, so tha
 
 @dataclass(frozen=True)
 class Figure:
-    """A kind of figure, as results/<study>/figures/<name>.svg, .png and .json (its Vega-Lite specification)."""
+    """A kind of figure, as results/<study>/figures/<name>.svg and .json (its Vega-Lite specification)."""
 
     tables: tuple[str, ...]  # that it is drawn from
     joint: bool = False  # shows two factors at once
     kinds: tuple[str, ...] = KINDS  # of studies that have what it shows: steps and predictions, a recommended setting
+    by_epoch: bool = False  # shows evaluations after each epoch, which a study has where it asks for them
 
 
 SURFACE = "surface"  # of each response
+BESIDE = ("metrics", "learning_curves", "epoch_evaluations")  # tables beside those of the analysis
 FIGURES = {  # by kind, in the report's order
     "effects": Figure(("effects",)),
     "coefficients": Figure(("coefficients",)),
@@ -32,6 +34,7 @@ FIGURES = {  # by kind, in the report's order
     "interplay": Figure(("interplay", "coefficients"), joint=True),
     SURFACE: Figure(("coefficients", "covariances", "metrics", "recommendation"), joint=True),
     "learning_curves": Figure(("learning_curves",), kinds=(TRAINED,)),
+    "epoch_evaluations": Figure(("epoch_evaluations",), kinds=(TRAINED,), by_epoch=True),
     "calibration": Figure(("calibration_effects", "reliability"), kinds=(TRAINED,)),
     "variability": Figure(("variability",)),
     "tradeoffs": Figure(("pareto", "pareto_points", "metrics", "recommendation")),
@@ -39,10 +42,12 @@ FIGURES = {  # by kind, in the report's order
 }
 
 
-def kinds_of(*, factors: int, study: str) -> dict[str, Figure]:
+def kinds_of(*, factors: int, study: str, by_epoch: bool) -> dict[str, Figure]:
     """Return the figures of a study of a kind and of so many factors, by their own kind."""
     return {
-        kind: figure for kind, figure in FIGURES.items() if not (figure.joint and factors < 2) and study in figure.kinds
+        kind: figure
+        for kind, figure in FIGURES.items()
+        if study in figure.kinds and not (figure.joint and factors < 2) and not (figure.by_epoch and not by_epoch)
     }
 
 

@@ -28,6 +28,7 @@ from finevar.report.cells import (
 from finevar.report.parts import Cell, Column, Labels, Row, Table
 from finevar.statistics.verdicts import EFFECT
 from finevar.study.coding import Codings
+from finevar.words.data import account_sentence
 from finevar.words.effects import effect_label
 from finevar.words.formatting import (
     factor_label,
@@ -52,6 +53,10 @@ from finevar.words.numbers import (
 
 FACT_WORDS = {
     "read": "examples read",
+    "files": "examples read from each file",
+    "dropped_unlabelled": "dropped: without a label",
+    "dropped_empty": "dropped: without a text",
+    "texts_in_marks": "texts within quotation marks, which were kept; `quoting: minimal` takes them off",
     "dropped_within_margin": "dropped: rating within the margin",
     "html_decoded": "texts with HTML entities decoded",
     "dropped_contradictory": "dropped: same text with different labels",
@@ -180,7 +185,7 @@ def lost_runs(metrics: pd.DataFrame) -> Table | None:
 
 
 def baselines_table(frozen: pd.DataFrame, again: pd.DataFrame, labels: Labels) -> Table:
-    """Return one row a data set and baseline: B0 as it is, B1 fine-tuned at its own levels with the study's seeds."""
+    """Return one row a data set and baseline: B0 as it is, B1 the runs at its own levels with the study's seeds."""
     responses = with_calibration(labels)
     rows = []
     for row in frozen.to_dict("records"):
@@ -249,7 +254,7 @@ def software_table(metrics: pd.DataFrame) -> Table:
 def dataset_facts(name: str, facts: Mapping[str, Any]) -> Table:
     """Return what the preparation of a data set found and did."""
     rows = [[FACT_WORDS.get(key, key.replace("_", " ")), fact_text(value)] for key, value in facts.items()]
-    return table(f"Data set {name}", ["What", "Value"], rows)
+    return table(f"Data set {name}. {account_sentence(facts)}", ["What", "Value"], rows)
 
 
 def sources_table(sources: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -12,16 +12,10 @@ from finevar.study.claim_files import read_claims
 from finevar.study.coding import codings_of
 from finevar.study.consistency import Config, cut, factor_problems, level_problems, listed, metric_problems
 from finevar.study.content import is_file
-from finevar.study.kinds import FOUND, study_kind
 from finevar.study.schemas import raise_problems, read_against, read_schema
 from finevar.study.settings import FACTORS
 
 PLACES = ("folder", "hub", "facts")
-
-
-def is_found(raw: Any) -> bool:
-    """Return whether a config is of a study of found models."""
-    return study_kind(raw) == FOUND
 
 
 def read_found_config(raw: Mapping[str, Any]) -> Config:
