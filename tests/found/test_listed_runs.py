@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import io
 from pathlib import Path
@@ -200,6 +201,27 @@ def test_the_same_table_is_the_same_in_every_form_of_file(tmp_path, delimiter, s
     )
 
 
+@pytest.mark.parametrize("suffix", ["csv.gz", "csv.zip", "parquet.bz2"])
+def test_a_compressed_table_is_read_as_what_it_holds(tmp_path, suffix):
+    frame, path = pd.read_csv(io.StringIO(TABLE)), tmp_path / f"runs.{suffix}"
+    if "parquet" in suffix:
+        path.write_bytes(bz2.compress(frame.to_parquet()))
+    else:
+        frame.to_csv(path, index=False)
+    assert [run.metrics["accuracy"] for run in read_runs(read_config(config_of(path)))] == frame["accuracy"].tolist()
+    path.write_bytes(path.read_bytes()[:40])
+    assert str(path.name) in problem(config_of(path))
+
+
+def test_numbers_with_decimal_commas_are_read_where_semicolons_part_cells(tmp_path):
+    frame = pd.read_csv(io.StringIO(TABLE))
+    frame.to_csv(tmp_path / "runs.csv", sep=";", decimal=",", index=False)
+    runs = read_runs(read_config(config_of(tmp_path / "runs.csv")))
+    assert [(run.levels["learning_rate"], run.metrics["accuracy"]) for run in runs] == list(
+        frame[["learning_rate", "accuracy"]].itertuples(index=False, name=None)
+    )
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(st.text(max_size=8), min_size=3, max_size=3), min_size=1, max_size=8))
 def test_any_cells_give_a_config_or_an_error_for_people(cells):
@@ -328,7 +350,7 @@ def analysed(config: dict, runs: pd.DataFrame) -> tuple[FittedStudy, dict]:
         config["analysis"]["model"], 0.95,
     )  # fmt: skip
     study = FittedStudy.of(runs, plan)
-    tables = fit_study(study) | weigh_settings(study, None, None)
+    tables = fit_study(study) | weigh_settings(study, {}, None)
     for analysis in ANALYSES:
         tables |= analysis(study)
     return study, {name: as_table(name, rows).to_pandas() for name, rows in tables.items()}
