@@ -152,6 +152,7 @@ def test_levels_that_differ_in_their_last_bits_are_one_setting(tmp_path):
         ({"runs": {"seed": "Seed"}}, ["runs.seed", "Did you mean 'seed'"]),
         ({"runs": {"percent": ["loss"]}}, ["runs.percent", "accuracy"]),
         ({"baseline": {"run": "nobody"}}, ["baseline.run", "nobody"]),
+        ({"baseline": {"run": "twice"}}, ["baseline.run", "2 rows named 'twice'", "baseline.metrics"]),
         ({"baseline": {"run": "a", "metrics": {"accuracy": 0.5}}}, ["config: baseline", "one of them"]),
         ({"baseline": {"settings": {"rate": 1}}}, ["baseline.settings", "no learning_rate"]),
         ({"analysis": {"responses": ["loss"]}}, ["analysis.responses", "runs.metrics"]),
@@ -159,10 +160,17 @@ def test_levels_that_differ_in_their_last_bits_are_one_setting(tmp_path):
     ],
 )
 def test_mistakes_are_named_with_a_remedy(tmp_path, keys, words):
-    rows = [line + f",{'same' if number == 0 else 7}" for number, line in enumerate(TABLE.splitlines())]
+    lines = [*TABLE.splitlines(), *["twice,finished,1e-5,0,x,0.7,0.6"] * 2]
+    rows = [line + f",{'same' if number == 0 else 7}" for number, line in enumerate(lines)]
     path = write(tmp_path / "runs.csv", "\n".join(rows))
     said = problem(config_of(path, **keys))
     assert all(word in said for word in words), said
+
+
+def test_a_percent_sign_says_the_same_as_the_key(tmp_path):
+    text = "lr,accuracy\n1,80%\n1,81.5%\n2,90\n2,91\n"
+    config = config_of(write(tmp_path / "runs.csv", text), factors=("lr",), runs={"percent": ["accuracy"]})
+    assert [run.metrics["accuracy"] for run in read_runs(read_config(config))] == [0.8, 0.815, 0.9, 0.91]
 
 
 def test_percentages_are_found_and_the_remedy_works(tmp_path):
