@@ -58,7 +58,7 @@ def test_a_setting_is_recommended_and_compared_with_the_baseline(finished):
 def test_the_page_has_its_section_and_no_hole(finished):
     page = Page((finished / "results/own_runs/report.html").read_text(encoding="utf-8"))
     assert MISSING.findall(page.words) == []
-    assert any(line.startswith("### File of runs") for line in page.lines())
+    assert any(line == "File of runs" for line in page.lines())
     for name in ("methods", "results"):
         assert not MISSING.search((finished / f"results/own_runs/paper/{name}.md").read_text(encoding="utf-8"))
     spec = json.loads((finished / "results/own_runs/figures/gain.json").read_text(encoding="utf-8"))

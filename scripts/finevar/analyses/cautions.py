@@ -208,7 +208,8 @@ def next_rows(
         yield more_row(standing, kept, times)
     tried = standing.study.metrics.drop_duplicates("point_id")
     own = tried.loc[at_baseline(tried), "point_id"]
-    compared = own[own.isin(ranked)] if len(own) else [BASELINE]
+    untried = [BASELINE] if standing.study.plan.baseline else []
+    compared = own[own.isin(ranked)] if len(own) else untried
     confirmed = list(dict.fromkeys([*ranked[: 1 + RIVALS], *compared]))
     yield {"code": Next.CONFIRM, "response": standing.primary} | cost(standing, confirmed, confirm_seeds or seeds)
     if times <= 1 and not edges:

@@ -16,7 +16,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import yaml
 
 from finevar.commands.status import DEFAULT_CONFIG, read_study
 from finevar.errors import InputError
@@ -190,7 +189,7 @@ def main(arguments: Sequence[str]) -> int:
         config = read_study(options.configfile).config
         runs, folder = runs_of(config["study"]), place("study", study=config["study"]) / "export"
         files = to_csv(runs, folder) if options.to == "csv" else to_mlflow(runs, folder, config)
-    except (InputError, OSError, yaml.YAMLError) as error:
+    except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"Exported {len(runs)} runs: {', '.join(map(str, files))}")

@@ -41,7 +41,7 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     grids.append(report_tables.factors_table(facts["factors"], own))
     return {
         "finding": f"Of {counted(len(rows), 'row')} of {config['runs']['file']}: {parts}.",
-        "groups": [group("", [seeds_sentence(tables["metrics"], config)], tables=grids)],
+        "groups": [group("", [seeds_sentence(tables["metrics"])], tables=grids)],
     }
 
 
@@ -64,10 +64,10 @@ def first_of(part: tuple[Any, pd.DataFrame]) -> Row:
     return rows.iloc[0].to_dict() | {"why": why, "rows": len(rows)}
 
 
-def seeds_sentence(metrics: pd.DataFrame, config: Mapping[str, Any]) -> str:
+def seeds_sentence(metrics: pd.DataFrame) -> str:
     """Say what a run's seed is."""
     count = counted(metrics["seed"].nunique(), "seed")
-    return f"{count}; without a column of seeds, the repeats of a setting count as its seeds, in the file's order."
+    return f"{count}. Where a file has no column of seeds, the repeats of a setting are its seeds, in their order."
 
 
 def baseline_group(tables: Tables, labels: Labels, config: Mapping[str, Any]) -> tuple[str, Group]:
