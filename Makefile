@@ -9,6 +9,7 @@ CONFIG ?= config/config.yaml
 CORES ?= all
 PROFILE ?= workflow/profiles/local
 ARGS ?=
+TO ?= csv
 # Its name goes to the shell as a variable, never as text: it may hold blanks, quotes and whatever a shell acts upon.
 override CONFIG := $(value CONFIG)
 export CONFIG
@@ -27,7 +28,7 @@ LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.launch
 OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile "$$CONFIG"
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' "$$CONFIG"
 
-.PHONY: help env study confirm status dry-run design-card interim paper model provenance doctor test calibrate bench faults lint
+.PHONY: help env new study confirm status dry-run data-check design-card interim paper model export provenance doctor test calibrate bench faults lint
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -42,10 +43,17 @@ confirm: $(STAMP) ## train the recommended setting, its rivals and the baseline'
 	@$(LAUNCH) $(OPTIONS) $(ARGS)
 
 dry-run: $(STAMP) ## print what `make study` would run: runs, jobs, minutes, gigabytes; ARGS=--logger-finevar-full lists every job
-	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) snakemake --logger=finevar $(OPTIONS) --dry-run $(ARGS)
+	@$(LAUNCH) $(OPTIONS) --dry-run $(ARGS)
+
+new: $(STAMP) ## write a study of your own file: make new ARGS="--data FILE --text COLUMN --label COLUMN", or it asks
+	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.new $(ARGS)
 
 status: $(STAMP) ## print how far the study is, how long it will take, and the best settings so far
 	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.status --configfile "$$CONFIG" $(ARGS)
+
+data-check: $(STAMP) ## before the runs, in seconds: what the model sees of the data, and what it cannot read
+	@$(LAUNCH) $(OPTIONS) $(ARGS) -- check_data
+	@echo "Data page: results/$$($(STUDY))/data.html"
 
 design-card: $(STAMP) ## before the runs: what the design can find, and its time, disk and memory
 	@$(LAUNCH) $(OPTIONS) $(ARGS) -- design_card
@@ -63,13 +71,16 @@ model: $(STAMP) ## train the recommended model once more, to keep it with its mo
 	@$(LAUNCH) $(OPTIONS) $(ARGS) -- export_model
 	@echo "Model: results/$$($(STUDY))/model/"
 
+export: $(STAMP) ## write a study's runs for other programs: TO=csv, with a data dictionary, or TO=mlflow
+	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.export_runs --configfile "$$CONFIG" --to $(TO)
+
 provenance: $(STAMP) ## write Snakemake's own report of a finished study: provenance, run times, all results in one page
 	@$(RUN) snakemake $(OPTIONS) --quiet all --report "results/$$($(STUDY))/snakemake-report.html" $(ARGS)
 	@echo "Snakemake's report: results/$$($(STUDY))/snakemake-report.html"
 
-# Three processes on two cores: those with a cluster of their own mostly wait.
+# Four processes on two cores: those with a cluster of their own mostly wait.
 test: $(STAMP) ## run the tests that need no network
-	@$(RUN) pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN) pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 calibrate: $(STAMP) ## simulate studies of known truth: how often the analysis is wrong (hours); ARGS="verdicts --studies 100" picks
 	@$(RUN) tests.calibration $(ARGS)
@@ -90,6 +101,7 @@ lint: $(STAMP) ## check style, format and rules
 	@$(RUN) snakefmt --check Snakefile workflow/rules
 	@$(RUN) snakemake --lint
 	@$(RUN) snakemake --lint --configfile config/studies/found_models.yaml
+	@$(RUN) snakemake --lint --configfile config/studies/own_runs.yaml
 
 env: $(STAMP) ## set up .venv from requirements.lock; the other targets do so by themselves
 

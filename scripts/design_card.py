@@ -1,4 +1,4 @@
-"""Write what the study costs and what it can find; in: the pilot, metrics of what is done; out: one HTML file.
+"""Write what the study costs and can find; in: pilot, what the model sees, metrics of what is done; out: one HTML file.
 
 The essentials are printed, too.
 """
@@ -26,6 +26,7 @@ def read_finished(paths: Sequence[str], baselines: Sequence[str]) -> pd.DataFram
 with JobLog(snakemake.log[0]):
     params, pilot = snakemake.params, read_facts(snakemake.input.pilot)
     baselines = pd.DataFrame(read_run_metrics(params.baselines))
-    facts = gather_design_facts(params.config, pilot, read_finished(params.finished, params.baselines), baselines)
+    finished, seen = read_finished(params.finished, params.baselines), read_facts(snakemake.input.data)
+    facts = gather_design_facts(params.config, pilot, finished, baselines, seen)
     write_bytes(render_design_card(facts).encode(), snakemake.output.html)
     print(design_card_text(facts, snakemake.output.html), flush=True)

@@ -23,6 +23,7 @@ class Reason:
 
 # What became of a run, as the column `status` has it.
 OK, MISSING = "ok", "missing"
+UNRECORDED = "trained before evaluations after each epoch were asked for"
 DIVERGED, COLLAPSED = FAILED = ("diverged", "collapsed")  # results of their settings that no metric counts
 
 
@@ -89,10 +90,33 @@ class Aside(StrEnum):
     DUPLICATE = "duplicate"  # the same metrics as another card
     TASK = "task"
     BASE_MODEL = "base_model"
+    METHOD = "method"  # of training, such as an adapter's
     STOPPED_EARLY = "stopped_early"
     RANGE = "range"  # a factor beyond the levels that are compared
     NO_DATASET = "no_dataset"
     RARE_DATASET = "rare_dataset"  # too few cards on its data set
+
+
+class Unseen(StrEnum):
+    """What a model cannot have learnt from a data set, as it does not see it, or what its score cannot show."""
+
+    UNKNOWN = "unknown"  # many tokens are unknown to the tokeniser
+    CUT = "cut"  # many sentences lose their end
+    IN_BOTH = "in_both"  # many evaluation sentences look like training sentences to the model
+
+
+class Unused(StrEnum):
+    """What keeps a row of a file of runs from being a run of the study."""
+
+    BASELINE = "baseline"  # it is the baseline
+    NO_FACTOR = "no_factor"  # a factor is empty, or no number
+    NO_DATASET = "no_dataset"
+    NO_SEED = "no_seed"
+    IMPOSSIBLE = "impossible"  # a metric outside what it can be
+    RANGE = "range"  # a factor beyond the levels that are compared
+    PRUNED = "pruned"  # stopped early, by its metrics
+    DUPLICATE = "duplicate"  # the same run, listed twice
+    UNFINISHED = "unfinished"  # no run of its setting finished
 
 
 class Excluded(StrEnum):
@@ -102,6 +126,7 @@ class Excluded(StrEnum):
     COLLAPSED = "collapsed"  # a run of it has
     WORSE_THAN_BASELINE = "worse_than_baseline"  # significantly, in a metric
     OUTSIDE_BAND = "outside_band"  # a metric's measured mean is not what the surface predicts there
+    UNLEARNT = "unlearnt"  # most runs of it show nothing learnt
     BEHIND = "behind"  # the best by more than the smallest effect of interest, though not significantly
 
 
@@ -116,6 +141,9 @@ class Primary(StrEnum):
 class Caution(StrEnum):
     """What to check before relying on the recommended setting."""
 
+    LEARNT_NOTHING = "learnt_nothing"  # nearly all runs show nothing learnt, and no setting is recommended
+    ONE_CLASS = "one_class"  # runs answer one class only
+    GUESSING = "guessing"  # runs whose answers do not follow the labels
     EMPTIED = "emptied"  # every candidate was excluded for one reason, which was then left out, or nothing is left
     EDGE = "edge"  # at an end of a factor's levels
     MISSED = "missed"  # the surface misses the runs there
@@ -125,6 +153,13 @@ class Caution(StrEnum):
     WORST_IN = "worst_in"  # of all settings tried, in another metric
     WORSE_THAN_BASELINE_IN = "worse_than_baseline_in"  # measured, in a metric
     FAILED_NEAR = "failed_near"  # runs failed at a setting next to it
+
+
+class Untraded(StrEnum):
+    """What keeps a metric, or settings in it, from being traded off."""
+
+    SECONDS = "seconds"  # of training that are not known, or do not compare
+    NO_VALUE = "no_value"  # of it on a data set, for some settings or all
 
 
 class Next(StrEnum):

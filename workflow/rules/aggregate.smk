@@ -28,6 +28,7 @@ rule aggregate_metrics:
         trainings=get_run_files("training.parquet"),
         baselines=get_baseline_metrics(),
     output:
+        **get_epochs("results/{study}"),
         metrics=captioned("results/{study}/metrics.parquet", "table", "metrics"),
         curves="results/{study}/learning_curves.parquet",
     log:
@@ -51,6 +52,7 @@ rule aggregate_finished:
         design="results/{study}/design.csv",
         baselines=get_baseline_metrics(),
     output:
+        **get_epochs("results/{study}/interim"),
         metrics="results/{study}/interim/metrics.parquet",
         curves="results/{study}/interim/learning_curves.parquet",
     log:

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from finevar import ENGINES
 from finevar.errors import InputError
-from finevar.figures.names import figure_names, kind_of, kinds_of
+from finevar.figures.names import BESIDE, figure_names, kind_of, kinds_of
 from finevar.jobs.endings import run_ending
 from finevar.jobs.log import check_writable
 from finevar.study import paths
@@ -19,9 +19,10 @@ from finevar.study.config import read_config
 from finevar.study.confirmation import evaluation_folder, fresh_seeds, planned_runs
 from finevar.study.consistency import PLACES
 from finevar.study.content import parts_of
-from finevar.study.design import any_of, baseline_levels, design_rows, plan_study
-from finevar.study.found_config import is_found
-from finevar.study.identity import cards_identity, digest, local_cards, local_model_files
+from finevar.study.design import any_of, baseline_levels, continues_baseline, design_rows, plan_study
+from finevar.study.identity import cards_identity, digest, local_cards, local_model_files, runs_identity
+from finevar.study.kinds import FOUND, TRAINED, study_kind
+from finevar.study.yaml_files import load_config
 from finevar.tables import ADVICE, page_tables, tables_of
 from finevar.words.next_start import after_failure
 
@@ -29,13 +30,16 @@ SCRIPTS_DATE = 946684800  # 2000-01-01
 
 try:
     check_writable(paths.RESULTS)
+    for file in workflow.configfiles:  # of which Snakemake takes a key's last value where it stands twice
+        load_config(Path(file))
     STUDY = plan_study(read_config(config))
-    CONFIRMED = {} if is_found(STUDY.config) else planned_runs(STUDY)
+    KIND = study_kind(STUDY.config)
+    CONFIRMED = planned_runs(STUDY) if KIND == TRAINED else {}
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
 STARTED = time.time()
-TRAINS = not is_found(STUDY.config)
+TRAINS = KIND == TRAINED
 NAME, FOLDER = STUDY.config["study"], paths.place("study", study=STUDY.config["study"])
 BESIDE_ANALYSES = ("show_sentences", "evaluate_each_epoch")  # keys that change no fit
 ANALYSED = {
@@ -44,7 +48,8 @@ ANALYSED = {
     "analysis": {key: part for key, part in STUDY.config["analysis"].items() if key not in BESIDE_ANALYSES},
 }
 SHOWS_SENTENCES = STUDY.config["analysis"]["show_sentences"]
-KINDS = kinds_of(factors=len(ANALYSED["factors"]), found=not TRAINS)  # the study's figures
+BY_EPOCH = KIND == TRAINED and STUDY.config["analysis"]["evaluate_each_epoch"]
+KINDS = kinds_of(factors=len(ANALYSED["factors"]), study=KIND, by_epoch=BY_EPOCH)  # the study's figures
 RESULTS_CONFIG = {key: part for key, part in STUDY.config.items() if key not in ("keep_weights", "gpus_per_run")}
 
 
@@ -145,7 +150,7 @@ def get_parts(wildcards):
 
 
 def get_evaluated(file):
-    """Return one prepared file of every data set of the sweep; models that were found have none."""
+    """Return one prepared file of every data set of the sweep; a study that trains nothing has none."""
     return [get_prepared(name, file) for name in STUDY.config["sweep"]["datasets"]] if TRAINS else []
 
 
@@ -159,10 +164,15 @@ def get_baseline():
     return paths.place("baseline", baseline=STUDY.baseline_id)
 
 
-def get_start():
-    """Return the folder of the model that every run starts from: the trained baseline, or the source model."""
+def get_baseline_model():
+    """Return the folder of the baseline's weights: trained here, or the source model's."""
     trained = "dataset" in STUDY.config["baseline"]
     return get_baseline() / "model" if trained else paths.place("model", model=STUDY.model_id)
+
+
+def get_start():
+    """Return the folder of the model that every run starts from: the baseline, or the source model."""
+    return get_baseline_model() if continues_baseline(STUDY.config) else paths.place("model", model=STUDY.model_id)
 
 
 def get_run(wildcards):
@@ -255,15 +265,34 @@ def get_confirmation(wildcards):
     return str(paths.table_file(NAME, "confirmation")) if wildcards.study == NAME and CONFIRMED else []
 
 
-def get_stale_confirmation(wildcards):
-    """Return a confirmation of what the study was before, which the report names; as a param, since nothing makes it."""
+def get_present_confirmation(wildcards):
+    """Return a confirmation that is there and that nothing makes: of a study under way, or of what it was before.
+
+    As a param; the report shows or names it.
+    """
     table = paths.table_file(NAME, "confirmation")
-    return str(table) if wildcards.study == NAME and not CONFIRMED and table.exists() else None
+    return str(table) if not get_confirmation(wildcards) and table.exists() else None
 
 
 def get_dataset_facts():
     """Return the facts of every data set that the study uses."""
     return [get_prepared(name, "dataset.json") for name in STUDY.dataset_ids]
+
+
+def get_limits():
+    """Return by data set of the study the max_lengths and the numbers of training examples that trainings have."""
+    used = [(run.dataset, run.settings) for run in STUDY.runs.values()]
+    used += [(name, STUDY.config["baseline"]["settings"]) for name in [STUDY.config["baseline"].get("dataset")] if name]
+    return {
+        name: {
+            "max_lengths": sorted({settings["max_length"] for dataset, settings in used if dataset == name}),
+            "train_sizes": sorted(
+                {settings["train_examples"] for dataset, settings in used if dataset == name},
+                key=lambda size: (size is None, size),
+            ),
+        }
+        for name in STUDY.dataset_ids
+    }
 
 
 def captioned(path, kind, caption):
@@ -279,7 +308,7 @@ def analysis_files(names):
 
 def get_csv_files(rule):
     """Return those of a rule's tables that people get, with their captions in Snakemake's report."""
-    named = {name: table.caption for name, table in tables_of(rule, found=not TRAINS).items() if table.caption}
+    named = {name: table.caption for name, table in tables_of(rule, KIND).items() if table.caption}
     return [captioned(f"results/{{study}}/analysis/{name}.csv", "table", caption) for name, caption in named.items()]
 
 
@@ -292,8 +321,12 @@ def get_figures(suffix):
 def get_drawn_files():
     """Return the tables that the study's figures are drawn from, by name."""
     names = dict.fromkeys(name for figure in KINDS.values() for name in figure.tables)
-    beside = ("metrics", "learning_curves")
-    return {name: f"results/{{study}}/{'' if name in beside else 'analysis/'}{name}.parquet" for name in names}
+    return {name: f"results/{{study}}/{'' if name in BESIDE else 'analysis/'}{name}.parquet" for name in names}
+
+
+def get_epochs(folder):
+    """Return the table of evaluations after each epoch in a study's folder, where its config asks for them."""
+    return {"epochs": f"{folder}/epoch_evaluations.parquet"} if BY_EPOCH else {}
 
 
 def get_card_files():
@@ -306,7 +339,7 @@ def get_card_files():
 
 def get_found_inputs():
     """Return what the analyses of found models alone read: the cards, and the claims of a study that trained, if any."""
-    if TRAINS:
+    if KIND != FOUND:
         return {}
     designed = paths.table_file(STUDY.config["beside"], "claims") if STUDY.config["beside"] else None
     return {

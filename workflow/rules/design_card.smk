@@ -42,6 +42,7 @@ rule time_pilot:
 rule design_card:
     input:
         pilot=rules.time_pilot.output.pilot,
+        data=rules.check_data.output.facts,
     output:
         html=f"{FOLDER}/design_card.html",
     log:

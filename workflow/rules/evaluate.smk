@@ -1,6 +1,6 @@
 rule evaluate_baseline:
     input:
-        model=get_start(),
+        model=get_baseline_model(),
         summary=get_baseline_summary,
         examples=lambda wildcards: get_prepared(wildcards.dataset, "eval.parquet"),
         encoded=lambda wildcards: get_encoded(wildcards.dataset, "eval"),

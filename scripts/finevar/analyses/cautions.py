@@ -11,12 +11,14 @@ import pandas as pd
 
 from finevar.analyses.baselines import at_baseline
 from finevar.analyses.fits import FittedStudy, baseline_value
+from finevar.analyses.learning import Shares, learning_rows
 from finevar.analyses.recommendation import Standing, ranking_rows, recommendation_rows, stand
 from finevar.metrics import SECONDS, towards
 from finevar.reasons import FAILED, Caution, Next
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.ranking import comparison, regret_of
 from finevar.study.coding import Coding
+from finevar.study.confirmation import BASELINE
 from finevar.study.settings import SPECS, rounded
 from finevar.tables import ADVICE, Rows, are_found
 
@@ -28,24 +30,29 @@ def recommend(
     study: FittedStudy,
     against_baseline: Rows,
     checks: Iterable[Mapping[str, Any]],
-    rarest: float | None,
+    shares: Shares,
     *,
     confirm_seeds: int | None = None,
 ) -> dict[str, Rows]:
     """Return rows of the tables ranking, recommendation, cautions and next_runs.
 
-    All are empty for found models, whose settings nobody assigned, and where the primary metric has no surface.
-    against_baseline, checks: rows of these tables. rarest: see stand(). confirm_seeds: of a confirmation; None is as
+    All are empty for found models, whose settings nobody assigned; where the primary metric has no surface, all but
+    what is said of runs that learnt nothing.
+    against_baseline, checks: rows of these tables. shares: see stand(). confirm_seeds: of a confirmation; None is as
     many as the study has.
     """
-    standing = None if are_found(study.metrics) else stand(study, against_baseline, rarest)
+    nothing: dict[str, Rows] = {name: [] for name in ADVICE}
+    if are_found(study.metrics):
+        return nothing
+    standing = stand(study, against_baseline, shares)
+    learning = list(learning_rows(study.metrics, shares, recommended=bool(standing and standing.recommended)))
     if standing is None:
-        return {name: [] for name in ADVICE}
+        return nothing | {"cautions": learning}
     found = {"ranking": ranking_rows(standing), "recommendation": recommendation_rows(standing)}
     if standing.recommended is None:
-        return found | {"cautions": list(emptied(standing)), "next_runs": []}
+        return found | {"cautions": [*learning, *emptied(standing)], "next_runs": []}
     edges = list(edge_rows(standing))
-    cautions = [*emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
+    cautions = [*learning, *emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
     cautions += [*metric_rows(standing), *failed_rows(standing)]
     ranked = [row["point_id"] for row in found["recommendation"]]
     return found | {"cautions": cautions, "next_runs": list(next_rows(standing, edges, ranked, confirm_seeds))}
@@ -89,15 +96,20 @@ def next_level(factor: str, coding: Coding, level: float) -> float | None:
         return None
     own, neighbour = coding.coded([level, levels[1] if level == levels[0] else levels[-2]])
     following = rounded(factor, float(coding.natural(2 * own - neighbour)))
-    spec = SPECS[factor]
+    spec = SPECS.get(factor, {"minimum": 0} if levels[0] >= 0 else {})  # of another's setting, as its levels are
     above = spec.get("minimum", -math.inf) <= following and spec.get("exclusiveMinimum", -math.inf) < following
     below = following <= spec.get("maximum", math.inf) and following < spec.get("exclusiveMaximum", math.inf)
     return following if above and below and following != level else None
 
 
 def seconds_at(standing: Standing, levels: Mapping[str, float]) -> float:
-    """Return about how long a run takes at some levels: a product of powers of them, fitted to the tried settings."""
+    """Return about how long a run takes at some levels: a product of powers of them, fitted to the tried settings.
+
+    NaN where none was timed.
+    """
     factors, known = list(standing.study.plan.codings), standing.settings.dropna(subset=SECONDS)
+    if known.empty:
+        return math.nan
     positive = [name for name in factors if known[name].min() > 0 and levels[name] > 0]
 
     def matrix(places: pd.DataFrame) -> np.ndarray:
@@ -182,7 +194,8 @@ def next_rows(
         yield more_row(standing, kept, times)
     tried = standing.study.metrics.drop_duplicates("point_id")
     own = tried.loc[at_baseline(tried), "point_id"]
-    confirmed = list(dict.fromkeys([*ranked[: 1 + RIVALS], *own[own.isin(ranked)]]))
+    compared = own[own.isin(ranked)] if len(own) else [BASELINE]
+    confirmed = list(dict.fromkeys([*ranked[: 1 + RIVALS], *compared]))
     yield {"code": Next.CONFIRM, "response": standing.primary} | cost(standing, confirmed, confirm_seeds or seeds)
     if times <= 1 and not edges:
         yield {"code": Next.STOP, "response": standing.primary, "runs": 0, "seconds": 0.0}
@@ -213,12 +226,16 @@ def more_row(standing: Standing, kept: Sequence[str], times: float) -> dict[str,
         extra = max(math.ceil(seeds * times), FEW_SEEDS) - seeds
         return {"code": Next.SEEDS} | about | cost(standing, kept, extra)
     needed = math.ceil(sentences(standing) * times)
-    total = {"runs": len(whole), "seconds": float(whole["train_seconds"].sum())}
+    total = {"runs": len(whole), "seconds": float(whole["train_seconds"].sum(min_count=1))}
     return {"code": Next.SENTENCES, "sentences": needed, "seeds": seeds} | about | total
 
 
 def cost(standing: Standing, names: Sequence[str], seeds: int) -> dict[str, Any]:
-    """Return the runs and seconds of training some settings with some seeds each."""
-    datasets = standing.study.metrics["dataset"].nunique()
-    seconds = float(standing.settings.loc[list(names), SECONDS].sum()) * seeds * datasets
-    return {"point_ids": " ".join(names), "seeds": seeds, "runs": len(names) * seeds * datasets, "seconds": seconds}
+    """Return the runs and seconds of training some settings with some seeds each; BASELINE: its own, not tried yet.
+
+    The seconds are NaN where none was timed.
+    """
+    runs, known = seeds * standing.study.metrics["dataset"].nunique(), standing.settings[SECONDS]
+    each = [seconds_at(standing, standing.study.plan.baseline) if name == BASELINE else known[name] for name in names]
+    about = {"point_ids": " ".join(names), "seeds": seeds}
+    return about | {"runs": len(names) * runs, "seconds": float(pd.Series(each).sum(min_count=1)) * runs}

@@ -12,8 +12,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
-
 from finevar.analyses.recommended import recommended_point
 from finevar.commands.status import DEFAULT_CONFIG, read_study
 from finevar.errors import InputError
@@ -22,7 +20,7 @@ from finevar.results.study_tables import read_analysis
 from finevar.study.confirmation import BASELINE, RECOMMENDED, RIVAL, fresh_seeds, write_plan
 from finevar.study.design import Study, baseline_levels
 from finevar.study.designs import Point
-from finevar.study.found_config import is_found
+from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.paths import table_file
 from finevar.words.formatting import counted, joined, settings_list
 
@@ -30,10 +28,10 @@ from finevar.words.formatting import counted, joined, settings_list
 def settings_to_confirm(study: Study) -> Iterator[tuple[str, Point]]:
     """Yield the settings, each once and with its role; raise InputError where the analysis recommends none."""
     name = study.config["study"]
-    if is_found(study.config):
+    if study_kind(study.config) != TRAINED:
         raise InputError(
             f"study {name}",
-            found="models that others trained",
+            found="models or runs that it did not train",
             allowed="a study that trains its own",
             remedy="Confirm the settings in a study with `sweep.seeds`.",
         )
@@ -50,8 +48,9 @@ def settings_to_confirm(study: Study) -> Iterator[tuple[str, Point]]:
     best = recommended_point({"recommendation": read_analysis(table_file(name, "recommendation"))})
     levels = {run.point_id: {factor: run.settings[factor] for factor in factors} for run in study.runs.values()}
     for point in chosen.iloc[0].split():
-        role = BASELINE if levels[point] == own else RIVAL
-        yield RECOMMENDED if point == best else role, levels[point]
+        at = levels.get(point, own)  # the baseline's own need not be among the study's
+        role = BASELINE if at == own else RIVAL
+        yield RECOMMENDED if point == best else role, at
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         study = read_study(options.configfile)
         settings = list(settings_to_confirm(study))
         path = write_plan(study, settings)
-    except (InputError, OSError, yaml.YAMLError) as error:
+    except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     seeds = fresh_seeds(study.config["sweep"])

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from finevar.figures.drawing import Drawing, read_drawing, write_image
+from finevar.columns import EPOCH_EVALUATIONS
+from finevar.figures.drawing import Drawing, read_drawing
 from finevar.figures.names import FIGURES, figure_names
 from finevar.files import read_facts, write_bytes
-from finevar.jobs.forks import in_forks
 from finevar.jobs.log import LOGGER, Job
 from finevar.metrics import RESPONSES
+from finevar.parquet import read_table
 from finevar.report.page import Tables, render_page
 from finevar.report.paper import write_kit
 from finevar.results.run_metrics import read_run_metrics
 from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.coding import codings_of
-from finevar.tables import TABLES, are_found, page_tables
+from finevar.tables import TABLES, kind_of_runs, page_tables
 
 
 def render_report(job: Job) -> None:
-    """Write the report and, while one core puts its page together, the figures as images on another.
-
-    And remove the figures and tables of an earlier config of the study.
-    """
+    """Write the report, and remove the figures and tables of an earlier config of the study."""
     tables, figures, facts = read_study(job, interim=job.wildcards.study.endswith("/interim"))
     facts["folder"] = Path(job.output.html).parent
     program = Path(job.input.program).read_text(encoding="utf-8")
 
-    def write_page() -> None:
-        write_bytes(render_page(tables, figures, facts, program, processes=job.threads).encode(), job.output.html)
-
-    images = [partial(write_image, figures[Path(path).stem], path) for path in job.output.images]
-    in_forks([write_page, *images], job.threads)
+    write_bytes(render_page(tables, figures, facts, program, processes=job.threads).encode(), job.output.html)
     drawn = [Path(path).stem for path in job.input.figures]
     read = [Path(path).stem for path in job.input if Path(path).parent.name == "analysis"]
     if removed := remove_leftovers(facts["folder"], figures=drawn, tables=read):
@@ -48,12 +41,13 @@ def remove_leftovers(study: Path, *, figures: Collection[str], tables: Collectio
 
     An earlier config made them: a dropped factor's or metric's. Return their paths. What a user has put there stays.
     """
-    found_only = [name for name, table in TABLES.items() if table.found_only]
+    of_some = [name for name, table in TABLES.items() if len(table.kinds) == 1]
     stale = [
         study / folder / f"{name}.{suffix}"
         for folder, names, present, suffixes in (
-            ("figures", figure_names(FIGURES, RESPONSES), figures, ("svg", "png", "json")),
-            ("analysis", found_only, tables, ("parquet", "csv")),
+            ("figures", figure_names(FIGURES, RESPONSES), figures, ("svg", "json")),
+            ("figures", figure_names(FIGURES, RESPONSES), (), ("png",)),  # of former versions, now in the paper kit
+            ("analysis", of_some, tables, ("parquet", "csv")),
         )
         for name in names
         for suffix in suffixes
@@ -74,13 +68,16 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
     """Return a study's tables, its figures by name, and the facts beside them.
 
     The rule's named inputs: metrics, the page's analysis tables, baselines (one for each evaluation data set), datasets
-    (a dataset.json for each name in params.datasets, in that order), figures (JSON) and drawings (SVG) in one order.
+    (a dataset.json for each name in params.datasets, in that order), seen (of data.inspection; none of found models),
+    figures (JSON) and drawings (SVG) in one order.
     """
     inputs, params = job.input, job.params
     metrics = read_metrics(inputs.metrics)
-    tables = {name: read_analysis(inputs[name]) for name in page_tables(found=are_found(metrics))}
-    if confirmed := inputs.named.get("confirmation") or vars(params).get("stale_confirmation"):
+    tables = {name: read_analysis(inputs[name]) for name in page_tables(kind_of_runs(metrics))}
+    if confirmed := inputs.named.get("confirmation") or vars(params).get("confirmation"):
         tables["confirmation"] = read_analysis(confirmed)
+    if recorded := inputs.named.get("epochs"):
+        tables["epoch_evaluations"] = read_table(recorded, EPOCH_EVALUATIONS).to_pandas()
     tables |= {"metrics": metrics, "baselines": pd.DataFrame(read_run_metrics(list(inputs.baselines)))}
     figures = zip(inputs.figures, inputs.drawings, strict=True)
     facts = {
@@ -88,5 +85,6 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
         "factors": codings_of(params.factors),
         "interim": interim,
         "datasets": dict(zip(params.datasets, map(read_facts, inputs.datasets), strict=True)),
+        "seen": read_facts(inputs.seen) if inputs.seen else {},
     }
     return tables, {Path(spec).stem: read_drawing(svg=svg, json=spec) for spec, svg in figures}, facts

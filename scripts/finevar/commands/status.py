@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 from finevar.errors import InputError
 from finevar.files import is_whole
@@ -31,8 +30,9 @@ from finevar.results.run_metrics import is_trained_and_evaluated_alike, read_run
 from finevar.study.config import read_config
 from finevar.study.confirmation import evaluation_folder, planned_runs
 from finevar.study.design import Run, Study, plan_study
-from finevar.study.found_config import is_found
+from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.paths import LOGS, confirmation_file, interim, report_file, run_folder, table_file, there
+from finevar.study.yaml_files import load_config
 from finevar.tables import ADVICE
 from finevar.words.formatting import counted, response_label, response_labels, settings_text
 from finevar.words.numbers import number
@@ -80,8 +80,8 @@ class Progress:
 
 
 def read_study(config: Path) -> Study:
-    """Plan the study of a config's file; raise InputError, OSError or YAMLError where there is none."""
-    return plan_study(read_config(yaml.safe_load(config.read_text(encoding="utf-8"))))
+    """Plan the study of a config's file; raise InputError where there is none."""
+    return plan_study(read_config(load_config(config)))
 
 
 def look(runs: Iterable[Run]) -> Progress:
@@ -174,8 +174,8 @@ def spell(seconds: float) -> str:
 
 
 def state_lines(study: Study) -> list[str]:
-    """Return a study's state; one whose models are found has no runs to wait for."""
-    if is_found(study.config):
+    """Return a study's state; one that trains nothing has no runs to wait for."""
+    if study_kind(study.config) != TRAINED:
         report = report_file(study.config["study"])
         return [f"Report: {report}" if report.exists() else "No report yet; `make study` makes it in seconds."]
     progress, name = look(study.runs.values()), study.config["study"]
@@ -271,7 +271,8 @@ def advised_lines(study: Study) -> list[str]:
         metrics = read_metrics(newest.parents[1] / "metrics.parquet")
         tables = {table: read_analysis(newest.with_name(f"{table}.parquet")) for table in ADVICE}
         advice = Advice.of(tables, metrics, factors, response_labels(metrics, study.config["analysis"]["responses"]))
-        sentences = [headline(advice), choice_sentence(advice)] if advice.recommendation else []
+        speaks = advice.recommendation or advice.learnt_nothing
+        sentences = [headline(advice), choice_sentence(advice)] if speaks else []
         return [f"  {sentence}" for sentence in sentences if sentence]
     return []
 
@@ -313,7 +314,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         print("\n".join(state_lines(read_study(Path(options.configfile)))))
-    except (InputError, OSError, yaml.YAMLError) as error:
+    except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

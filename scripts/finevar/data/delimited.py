@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +15,6 @@ import pandas as pd
 from finevar.errors import InputError
 from finevar.study.consistency import cut, listed
 from finevar.study.dialects import Dialect, first_doubled_mark, quoting_of, read_quoted
-
-csv.field_size_limit(2**31 - 1)  # a text may have any length; the default is 128 KiB
 
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 STYLES = {
@@ -44,7 +43,22 @@ def read_delimited(text: str, dialect: Dialect, spec: Mapping[str, Any], where: 
 
     Raises InputError for quotation marks that do not enclose cells, and for a line of more or fewer cells than others.
     """
-    lines = list(io.StringIO(text, newline=""))
+    with long_cells():
+        return table_of(list(io.StringIO(text, newline="")), dialect, spec, where)
+
+
+@contextlib.contextmanager
+def long_cells() -> Iterator[None]:
+    """Let a cell have any length, since a text may; the default is 128 KiB."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def table_of(lines: list[str], dialect: Dialect, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
+    """Return the cells of a file's lines, as read_delimited() says."""
     if dialect.quoting is None:
         dialect = replace(dialect, quoting=found_quoting("".join(lines[dialect.skip :]), dialect, where))
     file = File(where, lines, dialect, spec)

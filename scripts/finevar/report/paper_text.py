@@ -7,19 +7,24 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.analyses.baselines import at_baseline
+from finevar.analyses.confirmation import is_confirmed
 from finevar.found.gates import NOTED, SET_ASIDE
 from finevar.reasons import FAILED, MISSING, OK
 from finevar.report.labels import fitted_names, gate_sentences, names, second_order
-from finevar.report.parts import Labels, Tables, chosen, errors_of, rows_of
+from finevar.report.parts import Labels, Tables, chosen, for_new_sentences, rows_of
 from finevar.report.recommendation import advice
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import found as found_section
+from finevar.report.sections.confirmation import confirmed_sentences
 from finevar.report.summary import cautions, gains
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.families import DRAWS
 from finevar.statistics.verdicts import METHODS
+from finevar.study.design import continues_baseline
 from finevar.study.designs import DESIGNS
-from finevar.tables import are_found
+from finevar.study.kinds import FOUND, LISTED
+from finevar.tables import are_found, kind_of_runs
 from finevar.words import caveats, wording
 from finevar.words import effects as effect_words
 from finevar.words.data import dropped_text
@@ -52,8 +57,11 @@ CITED = {  # what sources of models and data ask to be cited, by how their names
 
 def methods(tables: Tables, facts: Facts) -> Iterator[str]:
     """Yield the paragraphs of a methods section."""
-    if are_found(tables["metrics"]):
+    kind = kind_of_runs(tables["metrics"])
+    if kind == FOUND:
         yield cards_text(tables, facts)
+    elif kind == LISTED:
+        yield listed_text(tables, facts)
     else:
         yield design_text(tables, facts)
         yield training_text(tables, facts)
@@ -73,6 +81,8 @@ def results(tables: Tables, facts: Facts) -> Iterator[str]:
         yield " ".join(filter(None, [support["finding"], pooled["finding"]]))
     if labels:
         yield recommended_text(tables, facts, labels)
+        if is_confirmed(tables):
+            yield f"{' '.join(filter(None, confirmed_sentences(tables, labels, facts)))} See @tab:confirmation."
         yield from effects_texts(tables, labels)
         yield trust_text(tables, facts, labels)
     else:
@@ -132,6 +142,21 @@ def cards_text(tables: Tables, facts: Facts) -> str:
     )
 
 
+def listed_text(tables: Tables, facts: Facts) -> str:
+    """Say which runs of a file were analysed, what varies among them, and against what."""
+    rows, metrics, baseline = tables["listing"], tables["metrics"], facts["config"]["baseline"]
+    counts = rows["use"].value_counts()
+    uses = joined([f"{counts[use]} {use}" for use in counts.index])
+    name = baseline["run"] or "a baseline"
+    against = "" if tables["baselines"].empty else f" Relative figures are taken against {name}."
+    return (
+        f"We analysed runs that were trained elsewhere, as a table lists them: {counted(len(rows), 'row')} ({uses}). "
+        f"They vary {varied(facts)} (@tab:factors): {counted(metrics['point_id'].nunique(), 'setting')} at "
+        f"{counted(metrics['seed'].nunique(), 'seed')}. A seed counts as a block. The question and its metrics follow "
+        f"@lorenzoni2025variability.{against} The runs were analysed with finevar {own_key(facts)}."
+    )
+
+
 def design_text(tables: Tables, facts: Facts) -> str:
     """Say what was varied, how often, and against what."""
     config, metrics = facts["config"], tables["metrics"]
@@ -140,7 +165,7 @@ def design_text(tables: Tables, facts: Facts) -> str:
     design = DESIGNS[config["sweep"]["design"]["kind"]].name
     settings, states = len(metrics[["dataset", "point_id"]].drop_duplicates()), metrics["status"].value_counts()
     lost = joined([f"{states[name]} {name}" for name in (*FAILED, MISSING) if name in states])
-    own = ", the baseline's own among them" if metrics["is_baseline_point"].fillna(False).any() else ""
+    own = ", the baseline's own among them" if at_baseline(metrics).any() else ""
     return (
         f"We varied {levels} in a {design} design (@tab:factors) of {counted(settings, 'setting')}{own}, each at "
         f"{counted(metrics['seed'].nunique(), 'seed')}: {counted(len(metrics), 'run')}"
@@ -153,9 +178,10 @@ def design_text(tables: Tables, facts: Facts) -> str:
 
 def keeps_head(facts: Facts) -> bool:
     """Say whether every run goes on with the head of a baseline that was trained here."""
-    own = facts["config"]["baseline"].get("dataset")
+    config = facts["config"]
+    own = config["baseline"]["dataset"] if continues_baseline(config) else None
     sizes = {len(facts["datasets"].get(name, {}).get("classes", [])) for name in
-             (own, *facts["config"]["sweep"]["datasets"])}  # fmt: skip
+             (own, *config["sweep"]["datasets"])}  # fmt: skip
     return own is not None and len(sizes) == 1 and 0 not in sizes
 
 
@@ -166,10 +192,12 @@ def start_text(facts: Facts) -> str:
     if "dataset" not in spec:
         return f"Every run starts from the baseline, {model} as published; relative figures are taken against it."
     where = cited_source(config["sources"][config["datasets"][spec["dataset"]]["source"]])
-    return (
-        f"Every run starts from one baseline: the pretrained {model}, fine-tuned on {spec['dataset']} ({where}) with "
-        f"{settings_list(spec['settings'])}. Relative figures are taken against it."
-    )
+    trained = f"fine-tuned on {spec['dataset']} ({where}) with {settings_list(spec['settings'])}"
+    if continues_baseline(config):
+        start, against = f"one baseline: the pretrained {model}, {trained}", "it"
+    else:
+        start, against = f"the pretrained {model}", f"a baseline, the same model {trained}"
+    return f"Every run starts from {start}. Relative figures are taken against {against}."
 
 
 def cited_source(spec: Mapping[str, Any]) -> str:
@@ -227,9 +255,9 @@ def fit_text(tables: Tables, facts: Facts, labels: Labels) -> str:
 
 def errors_text(tables: Tables) -> str:
     """Say what standard errors allow for."""
-    sentences, by_seed = errors_of(tables)
+    sentences, kinds = for_new_sentences(tables), set(tables["fits"]["covariance"])
     seeds = counted(tables["metrics"]["seed"].nunique(), "seed")
-    if by_seed:
+    if "CR2" in kinds:
         also = " and by test sentence @cameron2011robust" if sentences else ""
         return (
             f"Errors are clustered by seed (CR2 with Satterthwaite's degrees of freedom) @bell2002bias "
@@ -237,7 +265,7 @@ def errors_text(tables: Tables) -> str:
         )
     found = are_found(tables["metrics"])
     few = "" if found else f"{seeds} are too few for a variance of their own, so standard errors are "
-    if (tables["fits"]["covariance"] == "CR3").any():
+    if "CR3" in kinds:
         kind = f"clustered by {'owner' if found else 'training trajectory'} (CR3) @bell2002bias"
     else:
         kind = "robust to unequal noise (HC3) @mackinnon1985heteroskedasticity"

@@ -87,6 +87,11 @@ def cards_identity(cards: Config) -> list[list[str]]:
     return [[name, file_sha256(path)] for path, name in names.items()]
 
 
+def runs_identity(config: Config) -> str:
+    """Return what the user's own file of runs holds, by its content."""
+    return file_sha256(Path(config["runs"]["file"]))
+
+
 def local_cards(cards: Config) -> list[Path]:
     """Return the user's own files that hold model cards; of cards on the Hub none."""
     if "facts" in cards:
@@ -126,6 +131,11 @@ def baseline_identity(config: Config, known: Identities) -> Config:
         identity["dataset"] = known.datasets[baseline["dataset"]]
         identity |= {"settings": chosen(baseline["settings"]), "seed": baseline["seed"]}
     return identity
+
+
+def start_identity(config: Config, known: Identities) -> Config:
+    """Return all that decides the weights that every run starts from."""
+    return {"model": known.model} if config["sweep"]["start"] == "model" else baseline_identity(config, known)
 
 
 def source_ids(config: Config) -> dict[str, str]:

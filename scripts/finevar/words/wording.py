@@ -87,7 +87,7 @@ def baseline_sentence(dataset: str, frozen: float | None, again: pd.Series, labe
         return f"{frozen_text}; no run of this study has the baseline's own levels (B1)."
     spread = f" {PLUS_MINUS} {number(again.std())}" if len(again) > 1 else ""
     own = f"{number(again.mean())}{spread} over {counted(len(again), 'seed')}"
-    return f"{frozen_text}; fine-tuned at its own levels (B1) it is {own}."
+    return f"{frozen_text}; runs at its own levels (B1) have {own}."
 
 
 # Figures --------------------------------------------------------------------------------------------------------------
@@ -112,7 +112,8 @@ FIGURES = {  # by kind: caption and text alternative; the numbers themselves sta
     ),
     "gain": (
         "Bar: what each hyperparameter brings of the predicted change from the baseline's own settings to the "
-        "recommended one, averaged over all orders of changing one at a time; blue improves the metric. Bold line: its "
+        "recommended one, averaged over all orders of changing one at a time (Shapley), so that shares add up to the "
+        "whole and interactions are divided between those that interact; blue improves the metric. Bold line: its "
         "{confidence} interval; thin line: intervals that hold for all hyperparameters at once.",
         "Bars with intervals: each hyperparameter's share of the recommended setting's gain, by metric.",
     ),

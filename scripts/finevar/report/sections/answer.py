@@ -14,11 +14,15 @@ from finevar.report.sections import confirmation
 from finevar.report.sections import found as found_models
 from finevar.report.snippets import as_arguments, as_yaml
 from finevar.report.summary import cautions, gain_text
-from finevar.tables import are_found
+from finevar.study.design import continues_baseline
+from finevar.study.kinds import LISTED
+from finevar.study.listed_runs import DEFAULT_DATASET
+from finevar.tables import are_found, kind_of_runs
 from finevar.words import completeness
 from finevar.words import effects as effect_words
 from finevar.words.findings import regret_text
 from finevar.words.formatting import counted, joined, sentence_case, settings_list
+from finevar.words.inspection import caution_sentences as data_cautions
 from finevar.words.numbers import TIMES, duration, is_missing, number, percent, span
 from finevar.words.recommendation import Advice, caution_sentences, choice_sentence, next_sentences, title_sentence
 
@@ -32,7 +36,9 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     """Return the first screen's parts; those that do not apply are empty."""
     found, factors = are_found(tables["metrics"]), list(facts["factors"])
     confidence = facts["config"]["analysis"]["confidence"]
-    advised = advice(tables, labels, factors) if labels else None
+    advised = advice(tables, labels, factors)
+    if not labels and not (advised and advised.learnt_nothing):
+        advised = None  # the gates speak
     best = advised.best if advised else None
     return {
         "template": "answer.html",
@@ -40,10 +46,14 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
         "headline": title(tables, advised, facts, found=found),
         "interim": interim(tables, facts) if facts["interim"] else "",
         "notes": [found_models.NO_EXPERIMENT] if found else notes(tables, advised, facts),
-        "confirmation": None if found else confirmation.section(tables, labels, factors, confidence),
+        "confirmation": None if found else confirmation.section(tables, labels, facts),
         "claims": found_models.support(tables, confidence)["sentences"] if found else [],
         "cards": [*cards(tables, advised, best, facts)] if advised and best else [],
-        "checks": [*(caution_sentences(advised) if advised else []), *cautions(tables, labels, factors, confidence)],
+        "checks": [
+            *(text for name, seen in facts["seen"].items() for text in data_cautions(name, seen)),
+            *(caution_sentences(advised) if advised else []),
+            *cautions(tables, labels, factors, confidence),
+        ],
         "next": next_sentences(advised) if advised else [],
     }
 
@@ -57,7 +67,7 @@ def title(tables: Tables, advised: Advice | None, facts: Facts, *, found: bool) 
 
 
 def kicker(metrics: pd.DataFrame, config: Mapping[str, Any]) -> str:
-    """Say what was trained on what, how often, and on how many sentences it was tested."""
+    """Say what was trained on what, how often, and on how many sentences it was tested; of listed runs their file."""
     settings, seeds = metrics["point_id"].nunique(), metrics["seed"].nunique()
     runs = f"{counted(settings, 'setting')} {TIMES} {counted(seeds, 'seed')}"
     runs += (
@@ -68,7 +78,10 @@ def kicker(metrics: pd.DataFrame, config: Mapping[str, Any]) -> str:
     done = int((metrics["status"] == "ok").sum())
     done_text = "all finished" if done == len(metrics) else f"{done:,} finished"
     data = joined(sorted(metrics["dataset"].unique()))
-    source = config["baseline"].get("dataset")
+    if kind_of_runs(metrics) == LISTED:
+        where = "" if metrics["dataset"].unique().tolist() == [DEFAULT_DATASET] else f" on {data}"
+        return f"Runs of {config['runs']['file']}{where} \u00b7 {runs}, {done_text}"
+    source = config["baseline"]["dataset"] if continues_baseline(config) else None
     sentences = sorted({int(count) for count in metrics["eval_examples"].dropna()})
     tested = f"{joined([f'{count:,}' for count in sentences])} test sentences" if sentences else ""
     where = f"{config['model']}, {source} \u2192 {data}" if source else f"{config['model']} on {data}"
@@ -98,7 +111,7 @@ def cards(tables: Tables, advised: Advice, best: Row, facts: Facts) -> Iterator[
     """Yield the setting, each metric there, how sure the choice is, and what it costs."""
     confidence, config = facts["config"]["analysis"]["confidence"], facts["config"]
     levels = advised.levels[best["point_id"]]
-    settings = dict(config["training"]) | levels
+    settings = config.get("training", {}) | levels
     copies = {"Copy YAML": as_yaml(settings), "Copy TrainingArguments": as_arguments(settings)}
     yield card("Recommended setting", settings_list(levels), [choice_sentence(advised)], kind="chosen", copies=copies)
     for row in advised.ranking:
@@ -156,5 +169,6 @@ def cost_card(advised: Advice, best: Row) -> Card:
         )
     else:
         lines.append("no setting that is as good is cheaper" if advised.count("tied") else "")
-    took = "not timed" if is_missing(best["seconds"]) else duration(best["seconds"])
-    return card("Cost", took, lines, of="of training a run")
+    if is_missing(best["seconds"]):
+        return card("Cost", "not timed", [], of="of training a run")
+    return card("Cost", duration(best["seconds"]), lines, of="of training a run")

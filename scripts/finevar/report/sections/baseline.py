@@ -11,7 +11,9 @@ from finevar.report import tables as report_tables
 from finevar.report.labels import names
 from finevar.report.parts import Facts, Group, Labels, Section, Tables, chosen, group
 from finevar.report.sections import found as found_models
-from finevar.tables import are_found
+from finevar.report.sections import listed as listed_runs
+from finevar.study.kinds import LISTED
+from finevar.tables import are_found, kind_of_runs
 from finevar.words import comparisons, wording
 from finevar.words.effects import population_sentence
 from finevar.words.formatting import factor_label, settings_list
@@ -34,6 +36,8 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
         origin = f"Published at {spec['origin']}." if spec["origin"] else ""
         finding = spec["sentence"]
         own = group("", [OWN_TEST_SETS, f"Its own settings: {spec['settings']}.", origin])
+    elif kind_of_runs(tables["metrics"]) == LISTED:
+        finding, own = listed_runs.baseline_group(tables, known, config)
     else:
         finding, own = baseline_group(tables, known, config, facts["factors"])
     return {"finding": finding, "groups": [own, *comparisons_of(tables, labels, facts, matched=not found)]}
@@ -49,7 +53,7 @@ def baseline_group(
     what = f"{config['model']} as its source provides it"
     if "dataset" in spec:
         what = f"{config['model']}, fine-tuned on {spec['dataset']} with seed {spec['seed']}"
-    first = next(iter(labels))
+    first, start = next(iter(labels)), config["sweep"]["start"]
     scores = [
         wording.baseline_sentence(dataset, frozen, again.loc[again["dataset"] == dataset, first], labels[first])
         for dataset, frozen in zip(tables["baselines"]["dataset"], tables["baselines"][first], strict=True)
@@ -57,7 +61,8 @@ def baseline_group(
     ]
     apart = "" if again.empty else differences(spec["settings"], config["training"], factors)
     sentences = [
-        f"Every run starts from the baseline, and every relative figure is taken against it: {what}.",
+        f"Every relative figure is taken against the baseline: {what}. "
+        f"{'Every run starts from it.' if start == 'baseline' else 'Every run starts from the pretrained model.'}",
         f"Its own settings: {settings_list(spec['settings'])}.",
         apart and f"B1 takes the baseline's own levels; the study's other settings are its own: {apart}.",
     ]

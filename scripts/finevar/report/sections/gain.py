@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from finevar.analyses.recommended import recommended_point
 from finevar.report.cells import columns, listed, metric_column, ranged
 from finevar.report.parts import Labels, Row, Section, Table, Tables, group, rows_of
+from finevar.study.kinds import LISTED, TRAINED
 from finevar.words.formatting import factor_label, joined, sentence_case
 from finevar.words.numbers import NOTHING, is_missing, level, number, percent, span
 
 PART, PLACE, TITLE = "effects", 50, "What brings the gain"
-TRAINED_ONLY = True
+STUDIES = (TRAINED, LISTED)
 NOTHING_TO_DIVIDE = "Nothing is recommended, so that there is no gain to divide."
+NO_START = "The baseline has no settings, so that there is no gain to divide."
 NOTHING_NEW = "The recommended setting is the baseline's own, so that there is no gain to divide."
-HOW = (
-    "A hyperparameter's share is the average, over all orders of changing one at a time, of what its own change adds "
-    "on the fitted surface (Shapley); shares add up to the whole. Interactions are divided between those that interact."
-)
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
@@ -25,7 +24,7 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     whole = {name: row for name in labels for row in rows_of(shares, response=name) if row["factor"] == ""}
     known = {name: row for name, row in whole.items() if is_missing(row["reason"])}
     if not whole:
-        return {"finding": NOTHING_TO_DIVIDE, "groups": []}
+        return {"finding": NO_START if recommended_point(tables) else NOTHING_TO_DIVIDE, "groups": []}
     if not known:
         reasons = dict.fromkeys(str(row["reason"]) for row in whole.values())
         return {"finding": f"The gain is not divided: {'; '.join(reasons)}.", "groups": []}
@@ -39,7 +38,7 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
         f"parentheses {percent(confidence)} intervals."
     )
     missed = [labels[name] for name, row in known.items() if row["missed"]]
-    words = [HOW, missed_sentence(missed), measured_sentence(known, labels)]
+    words = [missed_sentence(missed), measured_sentence(known, labels)]
     table = shares_table(rows, labels, confidence)
     return {"finding": finding, "groups": [group("", words, figures=["gain"], folded=[table])]}
 
@@ -69,7 +68,6 @@ def shares_table(rows: Sequence[Row], labels: Labels, confidence: float) -> Tabl
         ("At once#", lambda row: span(row, "simultaneous")),
     ]
     caption = (
-        f"Shares of the predicted gain with {percent(confidence)} intervals, each alone and for all hyperparameters of "
-        "a metric at once."
+        f"Shares of the predicted gain, with {percent(confidence)} intervals alone and for all of a metric at once."
     )
     return listed(caption, rows, shown)
