@@ -83,7 +83,7 @@ def answer(surface: regression.Surface, study: Study, verdicts: dict[str, str]) 
         tried = np.array([order[name] for name in surface.points["point_id"]])
         compared, gains = setting_means.mean_contrasts(best), setting_means.mean_contrasts(frozen)
     chosen = int(np.argmax(BETTER[surface.response] * (compared @ best.fit.params)))
-    gaps, _ = optimum.rival_gaps(best, compared, chosen)
+    gaps, *_ = optimum.rival_gaps(best, compared, chosen)
     low, high = (ends[chosen] for ends in frozen.family(gains).interval(CONFIDENCE))
     contenders = np.ones(len(places), bool)  # of a setting at which all runs failed nothing is said
     contenders[tried] = np.insert(gaps > 0, chosen, True)

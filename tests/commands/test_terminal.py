@@ -153,6 +153,16 @@ def test_the_runs_done_the_last_and_the_best_are_shown(watched, study, capsys): 
     assert state.lines["best"].startswith("accuracy: 0.8000 (mean of 1 seed) at epochs")
 
 
+def test_what_the_model_cannot_read_is_said_before_the_runs(watched, study, capsys):  # noqa: F811
+    fail(f"results/logs/check_data/{study.config['study']}.log", "04:37:59 INFO seen\n04:37:59 WARNING unread\n")
+    send(watched, "job_info", jobid=1, rule_name="check_data", wildcards={})
+    capsys.readouterr()
+    send(watched, "job_finished", job_id=1)
+    said = capsys.readouterr().err
+    assert "unread" in said
+    assert "seen" not in said
+
+
 def test_runs_of_another_version_are_not_done_until_they_are_made_again(watched, study):  # noqa: F811
     runs, old = list(study.runs.values()), f"0.{engine().split('.', 1)[1]}"
     for run in runs:

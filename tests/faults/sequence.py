@@ -23,7 +23,7 @@ from tests.faults.study import HUNG, ROOT, Place, Told, differences, run, wrong_
 # Weights that are kept, and the file in which a tokenizer says, beside all else, where it came from.
 NO_RESULT = re.compile(r"^left: .*/model$|/tokenizer_config\.json has other bytes$")
 UNREAD = (".swp", ".txt")  # notes beside the data
-CHEAP = {"fetch_model", "fetch_data", "prepare_dataset", "encode_dataset", "write_design"}
+CHEAP = {"fetch_model", "fetch_data", "prepare_dataset", "encode_dataset", "check_data", "write_design"}
 GIVEN_BACK = {"train_baseline", "finetune_run", "evaluate_baseline", "evaluate_run"}
 
 

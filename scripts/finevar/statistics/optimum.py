@@ -214,7 +214,7 @@ def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     band = on_scale(surface).family(weights, only_printed=True)
     ends = (float(each[chosen]) for each in band.interval(surface.confidence))
     read = within_bounds(surface, float(band.found.estimate[chosen]), float(band.found.std_error[chosen]), *ends)
-    rival, drawn = rival_gaps(surface, weights, chosen)
+    rival, drawn, room = rival_gaps(surface, weights, chosen)
     levels = points[list(surface.codings)]
     cell = surface.runs[list(surface.codings)].eq(levels.loc[chosen]).all(axis=1)
     row = {
@@ -225,8 +225,8 @@ def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
         **read,
         "candidates": len(points),
         "rivals": int((rival > 0).sum()),
-        "expected_regret": float(np.maximum(drawn, 0).max(1).mean()),
-        "regret_bound": float(np.maximum(rival, 0).max(initial=0.0)),
+        "expected_regret": float(drawn.clip(0, room).max(1).mean()),
+        "regret_bound": float(rival.clip(0, room).max(initial=0.0)),
         "smallest_effect": surface.smallest_effect,
     }
     alike = levels[np.insert(rival > 0, chosen, True)]
@@ -234,19 +234,18 @@ def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     return row, pd.DataFrame(found).astype(float).to_dict("index")
 
 
-def rival_gaps(surface: Surface, weights: np.ndarray, chosen: int) -> tuple[np.ndarray, np.ndarray]:
+def rival_gaps(surface: Surface, weights: np.ndarray, chosen: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Return by how much each other tried setting may be better than the chosen one, adjusted, and draws.
 
-    weights: contrasts [settings, parameters] of the predictions. Returns [settings - 1] and [draws, settings - 1], no
-    more than the metric leaves room for.
+    weights: contrasts [settings, parameters] of the predictions. Returns [settings - 1], [draws, settings - 1] and how
+    much better the metric can be at all.
     """
     sign = towards(surface.response)
     others = sign * (np.delete(weights, chosen, axis=0) - weights[chosen])
     if not len(others):
-        return np.zeros(0), np.zeros((1, 1))
+        return np.zeros(0), np.zeros((1, 1)), 0.0
     judged = surface.family(others)
     most = judged.interval(1 - 2 * surface.alpha)[1]  # one-sided
     most = np.where(judged.found.std_error > 0, most, judged.found.estimate)  # alike in every run: no error to measure
     drawn = others @ surface.fit.params + parameter_draws(surface) @ others.T
-    room = max(sign * end for end in limits(surface.response, weights[chosen] @ surface.fit.params))
-    return np.minimum(most, room), np.minimum(drawn, room)
+    return most, drawn, max(sign * end for end in limits(surface.response, weights[chosen] @ surface.fit.params))

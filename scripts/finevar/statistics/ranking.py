@@ -20,7 +20,8 @@ class Regret(NamedTuple):
     """By how much the truly best tried setting may be better than one of them."""
 
     expected: float
-    bound: float  # with the confidence, all comparisons counted
+    bound: float  # with the confidence, all comparisons counted, and no more than the metric leaves room for
+    reach: float  # what the bound would be without that room, which shrinks with the root of seeds and sentences
 
 
 def rank_settings(surface: Surface, lost: Collection[str] = ()) -> pd.DataFrame:
@@ -93,5 +94,6 @@ def band(surface: Surface) -> tuple[np.ndarray, np.ndarray]:
 def regret_of(surface: Surface, setting: str) -> Regret:
     """Return the regret of taking a setting, by the comparison that ranks them."""
     compared, weights = comparison(surface)
-    most, drawn = rival_gaps(compared, weights, surface.points["point_id"].tolist().index(setting))
-    return Regret(float(np.maximum(drawn, 0).max(1).mean()), float(np.maximum(most, 0).max(initial=0.0)))
+    most, drawn, room = rival_gaps(compared, weights, surface.points["point_id"].tolist().index(setting))
+    reach = float(np.maximum(most, 0).max(initial=0.0))
+    return Regret(float(drawn.clip(0, room).max(1).mean()), min(reach, room), reach)
