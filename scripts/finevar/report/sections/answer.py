@@ -154,7 +154,10 @@ def sure_card(advised: Advice, best: Row, confidence: float) -> Card:
 
 def cost_card(advised: Advice, best: Row) -> Card:
     """Return the seconds of a run, and the cheapest setting that is as good."""
-    cheaper = [row for row in advised.recommendation if row["role"] == "tied" and row["seconds"] < best["seconds"]]
+    if is_missing(best["seconds"]):
+        return card("Cost", "not timed", [], of="of training a run")
+    tied = [row for row in advised.recommendation if row["role"] == "tied" and not is_missing(row["seconds"])]
+    cheaper = [row for row in tied if row["seconds"] < best["seconds"]]
     lines = []
     if cheaper:
         row = min(cheaper, key=lambda one: one["seconds"])
@@ -169,6 +172,4 @@ def cost_card(advised: Advice, best: Row) -> Card:
         )
     else:
         lines.append("no setting that is as good is cheaper" if advised.count("tied") else "")
-    if is_missing(best["seconds"]):
-        return card("Cost", "not timed", [], of="of training a run")
     return card("Cost", duration(best["seconds"]), lines, of="of training a run")
