@@ -27,7 +27,7 @@ LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.launch
 OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile "$$CONFIG"
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' "$$CONFIG"
 
-.PHONY: help env study confirm status dry-run design-card interim paper model provenance doctor test calibrate bench faults lint
+.PHONY: help env new study confirm status dry-run design-card interim paper model provenance doctor test calibrate bench faults lint
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -42,7 +42,10 @@ confirm: $(STAMP) ## train the recommended setting, its rivals and the baseline'
 	@$(LAUNCH) $(OPTIONS) $(ARGS)
 
 dry-run: $(STAMP) ## print what `make study` would run: runs, jobs, minutes, gigabytes; ARGS=--logger-finevar-full lists every job
-	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) snakemake --logger=finevar $(OPTIONS) --dry-run $(ARGS)
+	@$(LAUNCH) $(OPTIONS) --dry-run $(ARGS)
+
+new: $(STAMP) ## write a study of your own file: make new ARGS="--data FILE --text COLUMN --label COLUMN", or it asks
+	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.new $(ARGS)
 
 status: $(STAMP) ## print how far the study is, how long it will take, and the best settings so far
 	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.status --configfile "$$CONFIG" $(ARGS)
@@ -67,9 +70,9 @@ provenance: $(STAMP) ## write Snakemake's own report of a finished study: proven
 	@$(RUN) snakemake $(OPTIONS) --quiet all --report "results/$$($(STUDY))/snakemake-report.html" $(ARGS)
 	@echo "Snakemake's report: results/$$($(STUDY))/snakemake-report.html"
 
-# Three processes on two cores: those with a cluster of their own mostly wait.
+# Four processes on two cores: those with a cluster of their own mostly wait.
 test: $(STAMP) ## run the tests that need no network
-	@$(RUN) pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN) pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 calibrate: $(STAMP) ## simulate studies of known truth: how often the analysis is wrong (hours); ARGS="verdicts --studies 100" picks
 	@$(RUN) tests.calibration $(ARGS)

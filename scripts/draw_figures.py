@@ -1,4 +1,4 @@
-"""Draw all figures of a study; in: its tables (Parquet); out: svg, png, json (Vega-Lite) of each."""
+"""Draw all figures of a study; in: its tables (Parquet); out: svg, json (Vega-Lite) of each."""
 
 from finevar.jobs.worker import run_rule
 

@@ -198,6 +198,7 @@ def facts(study: dict[str, dict[str, Any]] | None = None, datasets: tuple[str, .
         "datasets": {name: {"source": "vader", "file": f"{name}.txt"} for name in datasets},
         "baseline": {"dataset": "movies", "seed": 0, "settings": BASELINE | FIXED | {"train_examples": 6000}},
         "sweep": {
+            "start": "baseline",
             "datasets": list(datasets),
             "design": {"kind": "full_factorial", "include_baseline": True},
             "factors": study,

@@ -15,8 +15,8 @@ from finevar.metrics import RESPONSES
 def study(tmp_path) -> Path:
     """Return a study's folder with figures of two factors and two metrics, and a table of found models."""
     for name in ("figures/interplay.svg", "figures/surface_f1.json", "figures/surface_loss.json", "figures/mine.svg",
-                 "figures/calibration.png", "figures/effects.txt", "analysis/pooling.csv", "analysis/calibration.csv",
-                 "interim/figures/interplay.svg"):  # fmt: skip
+                 "figures/calibration.png", "figures/effects.png", "figures/effects.txt", "analysis/pooling.csv",
+                 "analysis/calibration.csv", "interim/figures/interplay.svg"):  # fmt: skip
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -30,11 +30,14 @@ def names(study: Path) -> set[str]:
 def test_only_what_finevar_names_and_the_config_does_not_make_is_removed(study):
     before = names(study)
     removed = remove_leftovers(study, figures=["surface_loss"], tables=["calibration"])
-    gone = {"figures/interplay.svg", "figures/surface_f1.json", "figures/calibration.png", "analysis/pooling.csv"}
+    gone = {"figures/interplay.svg", "figures/surface_f1.json", "figures/calibration.png"}
+    gone |= {"figures/effects.png", "analysis/pooling.csv"}
     assert before - names(study) == gone == {str(Path(path).relative_to(study)) for path in removed}
 
 
 def test_what_is_made_stays(study):
+    for image in study.glob("figures/*.png"):
+        image.unlink()  # made by former versions alone
     before = names(study)
     assert not remove_leftovers(study, figures=figure_names(FIGURES, RESPONSES), tables=["pooling"])
     assert names(study) == before

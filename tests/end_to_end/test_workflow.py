@@ -215,9 +215,26 @@ def test_another_positive_class_scores_again_and_trains_and_predicts_nothing(cop
     assert f"F1 of {tiny.CLASSES[number]}" in told.stdout
 
 
+def test_runs_can_start_from_the_pretrained_model_while_the_baseline_stays_what_they_are_compared_with(copied):
+    config = copy.deepcopy(STUDY)
+    config["sweep"] |= {"start": "model", "factors": {"learning_rate": {"levels": [1e-3, 9e-3], "coding": "log10"}}}
+    config["analysis"] = {"model": "first_order"}
+    config["training"]["batch_size"] = 8
+    write_config(copied, config)
+    done = snakemake(copied, "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    assert {"train_baseline", "evaluate_baseline"}.isdisjoint(planned(done.stdout))
+    runs = pd.read_parquet(copied / "results/toy/metrics.parquet")
+    folders = pd.read_csv(copied / "results/toy/design.csv")["path"]
+    first = [pd.read_parquet(copied / folder / "training.parquet")["loss"].iloc[0] for folder in folders]
+    np.testing.assert_allclose(first, np.log(2), atol=0.1)  # of a model that has not learnt which of two classes
+    assert runs["baseline_accuracy"].notna().all()
+    assert "Every run starts from the pretrained model." in (copied / "results/toy/report.html").read_text()
+
+
 def test_figures_of_a_factor_and_a_metric_that_are_dropped_leave_the_disk_and_the_page(copied):
     figures, page = copied / "results/toy/figures", copied / "results/toy/report.html"
-    assert {"interplay.json", "surface_loss.png", "surface_f1.svg"} <= {path.name for path in figures.iterdir()}
+    assert {"interplay.json", "surface_loss.svg", "surface_f1.svg"} <= {path.name for path in figures.iterdir()}
     joint = re.compile(r"chart-(interplay|surface_\w+)")
     assert joint.search(page.read_text(encoding="utf-8"))
     (figures / "mine.png").touch()
@@ -230,7 +247,7 @@ def test_figures_of_a_factor_and_a_metric_that_are_dropped_leave_the_disk_and_th
     assert told.returncode == 0, told.stdout
     kinds = ["effects", "coefficients", "importance", "gain", "main_effects", "learning_curves", "calibration"]
     kinds += ["variability", "tradeoffs", "tuning_curves"]
-    made = {f"{kind}.{suffix}" for kind in kinds for suffix in ("svg", "png", "json")}
+    made = {f"{kind}.{suffix}" for kind in kinds for suffix in ("svg", "json")}
     assert {path.name for path in figures.iterdir()} == made | {"mine.png"}
     assert not joint.search(page.read_text(encoding="utf-8"))
     write_config(copied, STUDY)

@@ -109,9 +109,10 @@ def test_a_bar_in_a_cell_does_not_end_it():
     assert r"| a\|b |" in paper.markdown_table(found)
 
 
-def test_figures_are_pdf_and_svg(kit):
+def test_figures_are_pdf_svg_and_png(kit):
     assert (kit / "figures" / "coefficients.pdf").read_bytes().startswith(b"%PDF")
     assert (kit / "figures" / "coefficients.svg").read_text().startswith("<svg")
+    assert (kit / "figures" / "coefficients.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
 @pytest.mark.parametrize("name", ["methods", "results"])

@@ -180,3 +180,15 @@ def test_a_job_whose_files_changed_since_the_plan_is_refused(raw):
         identity.require_planned(
             identity.dataset_identity(study.config, "texts"), study.dataset_ids["texts"], "texts.csv"
         )
+
+
+def test_runs_that_start_from_the_pretrained_model_are_other_runs_of_the_same_study(raw):
+    raw["sweep"]["start"] = "baseline"
+    trained = plan(raw)
+    assert ids(RAW | {"sweep": RAW["sweep"]}) == ids(raw)
+    raw["sweep"]["start"] = "model"
+    afresh = plan(raw)
+    assert not set(trained.runs) & set(afresh.runs)
+    assert (afresh.baseline_id, afresh.model_id) == (trained.baseline_id, trained.model_id)
+    raw["baseline"]["settings"] |= {"epochs": 7}  # of which nothing else comes than the baseline
+    assert set(plan(raw).runs) == set(afresh.runs)

@@ -17,16 +17,19 @@ from finevar.jobs.log import check_writable
 from finevar.study import paths
 from finevar.study.config import read_config
 from finevar.study.confirmation import evaluation_folder, fresh_seeds, planned_runs
-from finevar.study.design import any_of, baseline_levels, design_rows, plan_study
+from finevar.study.design import any_of, baseline_levels, continues_baseline, design_rows, plan_study
 from finevar.study.found_config import is_found
 from finevar.study.identity import OF_METRICS, cards_identity, digest, local_cards, local_model_files
 from finevar.tables import ADVICE, page_tables, tables_of
+from finevar.study.yaml_files import load_config
 from finevar.words.next_start import after_failure
 
 SCRIPTS_DATE = 946684800  # 2000-01-01
 
 try:
     check_writable(paths.RESULTS)
+    for file in workflow.configfiles:  # of which Snakemake takes a key's last value where it stands twice
+        load_config(Path(file))
     STUDY = plan_study(read_config(config))
     CONFIRMED = {} if is_found(STUDY.config) else planned_runs(STUDY)
 except InputError as error:
@@ -162,15 +165,20 @@ def get_baseline():
     return paths.place("baseline", baseline=STUDY.baseline_id)
 
 
-def get_start():
-    """Return the folder of the model that every run starts from: the trained baseline, or the source model."""
+def get_baseline_model():
+    """Return the folder of the baseline's weights: trained here, or the source model's."""
     trained = "dataset" in STUDY.config["baseline"]
     return get_baseline() / "model" if trained else paths.place("model", model=STUDY.model_id)
 
 
-def get_head(trained):
+def get_head(of_baseline):
     """Return what the classes of the source model's head are; None for what starts from a baseline that is trained."""
-    return None if trained and "dataset" in STUDY.config["baseline"] else STUDY.config.get("head")
+    return None if of_baseline else STUDY.config.get("head")
+
+
+def get_start():
+    """Return the folder of the model that every run starts from: the baseline, or the source model."""
+    return get_baseline_model() if continues_baseline(STUDY.config) else paths.place("model", model=STUDY.model_id)
 
 
 def get_run(wildcards):

@@ -1,6 +1,6 @@
 rule evaluate_baseline:
     input:
-        model=get_start(),
+        model=get_baseline_model(),
         summary=get_baseline_summary,
         examples=lambda wildcards: get_prepared(wildcards.dataset, "eval.parquet"),
         encoded=lambda wildcards: get_encoded(wildcards.dataset, "eval"),
@@ -14,7 +14,7 @@ rule evaluate_baseline:
         "results/benchmarks/evaluate_baseline/{baseline}/{dataset}.tsv"
     params:
         record=get_baseline_record,
-        head=get_head(trained=True),
+        head=get_head(of_baseline="dataset" in STUDY.config["baseline"]),
         engine=ENGINES["evaluation"],
     threads: 1
     # With the first runs, rather than alone after the last.

@@ -1,8 +1,9 @@
 # The data sets that the exported model was trained on, with where each is from.
 EXPORTED = STUDY.config["sweep"]["datasets"][0]
+BEGUN_WITH = STUDY.config["baseline"] if continues_baseline(STUDY.config) else {}
 DATA_SOURCES = {
     name: STUDY.config["sources"][STUDY.config["datasets"][name]["source"]]
-    for name in dict.fromkeys([STUDY.config["baseline"].get("dataset", EXPORTED), EXPORTED])
+    for name in dict.fromkeys([BEGUN_WITH.get("dataset", EXPORTED), EXPORTED])
 }
 FETCHED = {
     name: paths.place("source", source=STUDY.source_ids[STUDY.config["datasets"][name]["source"]])
@@ -33,8 +34,8 @@ rule export_model:
         dataset=EXPORTED,
         factors=list(STUDY.config["sweep"]["factors"]),
         confidence=STUDY.config["analysis"]["confidence"],
-        baseline=STUDY.config["baseline"],
-        head=get_head(trained=True),
+        baseline=BEGUN_WITH,
+        head=get_head(of_baseline=continues_baseline(STUDY.config)),
         sources={name: source if name in FETCHED else {"kind": "local"} for name, source in DATA_SOURCES.items()},
         runs=str(paths.RUNS / EXPORTED),
         engine=[ENGINES["training"], ENGINES["evaluation"]],

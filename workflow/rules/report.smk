@@ -59,7 +59,6 @@ rule render_report:
             category="Report",
             labels={"file": "the study's report"},
         ),
-        images=list(get_figures("png").values()),
     log:
         "results/logs/render_report/{study}.log",
     benchmark:

@@ -14,7 +14,7 @@ rule train_baseline:
     params:
         settings=STUDY.config["baseline"]["settings"],
         seed=STUDY.config["baseline"]["seed"],
-        head=get_head(trained=False),
+        head=get_head(of_baseline=False),
         engine=ENGINES["training"],
     threads: 2
     resources:
@@ -44,7 +44,7 @@ rule finetune_run:
     params:
         settings=lambda wildcards: get_run(wildcards).settings,
         seed=lambda wildcards: get_run(wildcards).seed,
-        head=get_head(trained=True),
+        head=get_head(of_baseline=continues_baseline(STUDY.config)),
         engine=ENGINES["training"],
     threads: 1
     resources:

@@ -12,8 +12,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
-
 from finevar.analyses.recommended import recommended_point
 from finevar.commands.status import DEFAULT_CONFIG, read_study
 from finevar.errors import InputError
@@ -63,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
         study = read_study(options.configfile)
         settings = list(settings_to_confirm(study))
         path = write_plan(study, settings)
-    except (InputError, OSError, yaml.YAMLError) as error:
+    except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     seeds = fresh_seeds(study.config["sweep"])

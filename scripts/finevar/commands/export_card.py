@@ -54,7 +54,7 @@ class Origin:
     """What a model is made from."""
 
     pretrained: Mapping[str, Any]  # source.json of the model that training began with
-    baseline: Mapping[str, Any]  # as the config has it
+    baseline: Mapping[str, Any]  # as the config has it, if training began with it
     sources: Mapping[str, Mapping[str, Any]]  # of data sets, by name, as the config has them
     fetched: Sequence[str]  # the folders of those that are not local, in their order
 

@@ -38,6 +38,7 @@ from finevar.errors import InputError
 from finevar.files import DAMAGED, is_abandoned
 from finevar.jobs.log import sentence
 from finevar.study.paths import FAILED, RESULTS, folder_of
+from finevar.study.yaml_files import load_config
 
 GRACE_SECONDS = 60  # for a job to save its state
 CLOCKS_DIFFER_SECONDS = 60
@@ -52,13 +53,21 @@ SLURM_NAME = "finevar_"  # of the jobs of workflow/profiles/slurm
 
 
 def main(options: Sequence[str]) -> int:
-    """Start Snakemake with these options and return its exit status; a disk that is full or read-only is named."""
+    """Start Snakemake with these options and return its exit status.
+
+    A config that cannot be read, and a disk that is full or read-only, are named.
+    """
     try:
+        config = Path(options[options.index("--configfile") + 1]) if "--configfile" in options else None
+        if config:
+            load_config(config)
+        if {"--dry-run", "-n"} & set(options):
+            return snakemake(options)
         status = start(options)
-        if not status and not {"--", "--dry-run", "-n"} & set(options) and "--configfile" in options:
+        if not status and config and "--" not in options:
             from finevar.commands.answer import print_answer  # which imports for seconds
 
-            print_answer(Path(options[options.index("--configfile") + 1]))
+            print_answer(config)
         return status
     except (InputError, OSError) as error:
         if not (text := sentence(error)):
@@ -108,10 +117,10 @@ def without_targets(options: Sequence[str]) -> list[str]:
     return [*itertools.takewhile(lambda option: option != "--", options)]
 
 
-def snakemake(options: Sequence[str], lock: int) -> int:
-    """Run Snakemake, which inherits the lock; pass SIGTERM on to it; return its status, negative where it was ended."""
+def snakemake(options: Sequence[str], *locks: int) -> int:
+    """Run Snakemake, which inherits locks; pass SIGTERM on to it; return its status, negative where it was ended."""
     logger = [] if any(option.partition("=")[0] == "--logger" for option in options) else ["--logger=finevar"]
-    process = subprocess.Popen([sys.executable, "-m", "snakemake", *logger, *options], pass_fds=[lock])
+    process = subprocess.Popen([sys.executable, "-m", "snakemake", *logger, *options], pass_fds=locks)
     ended: list[int] = []
 
     def end(number: int, _: object) -> None:

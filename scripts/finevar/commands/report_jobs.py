@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from finevar.figures.drawing import Drawing, read_drawing, write_image
+from finevar.figures.drawing import Drawing, read_drawing
 from finevar.figures.names import FIGURES, figure_names
 from finevar.files import read_facts, write_bytes
-from finevar.jobs.forks import in_forks
 from finevar.jobs.log import LOGGER, Job
 from finevar.metrics import RESPONSES
 from finevar.report.page import Tables, render_page
@@ -25,19 +23,12 @@ from finevar.tables import TABLES, are_found, page_tables
 
 
 def render_report(job: Job) -> None:
-    """Write the report and, while one core puts its page together, the figures as images on another.
-
-    And remove the figures and tables of an earlier config of the study.
-    """
+    """Write the report, and remove the figures and tables of an earlier config of the study."""
     tables, figures, facts = read_study(job, interim=job.wildcards.study.endswith("/interim"))
     facts["folder"] = Path(job.output.html).parent
     program = Path(job.input.program).read_text(encoding="utf-8")
 
-    def write_page() -> None:
-        write_bytes(render_page(tables, figures, facts, program, processes=job.threads).encode(), job.output.html)
-
-    images = [partial(write_image, figures[Path(path).stem], path) for path in job.output.images]
-    in_forks([write_page, *images], job.threads)
+    write_bytes(render_page(tables, figures, facts, program, processes=job.threads).encode(), job.output.html)
     drawn = [Path(path).stem for path in job.input.figures]
     read = [Path(path).stem for path in job.input if Path(path).parent.name == "analysis"]
     if removed := remove_leftovers(facts["folder"], figures=drawn, tables=read):
@@ -53,7 +44,8 @@ def remove_leftovers(study: Path, *, figures: Collection[str], tables: Collectio
     stale = [
         study / folder / f"{name}.{suffix}"
         for folder, names, present, suffixes in (
-            ("figures", figure_names(FIGURES, RESPONSES), figures, ("svg", "png", "json")),
+            ("figures", figure_names(FIGURES, RESPONSES), figures, ("svg", "json")),
+            ("figures", figure_names(FIGURES, RESPONSES), (), ("png",)),  # of former versions, now in the paper kit
             ("analysis", found_only, tables, ("parquet", "csv")),
         )
         for name in names

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 from finevar.errors import InputError
 from finevar.files import is_whole, read_facts
@@ -34,6 +33,7 @@ from finevar.study.confirmation import evaluation_folder, planned_runs
 from finevar.study.design import Run, Study, plan_study
 from finevar.study.found_config import is_found
 from finevar.study.paths import LOGS, confirmation_file, interim, place, report_file, run_folder, table_file, there
+from finevar.study.yaml_files import load_config
 from finevar.tables import ADVICE
 from finevar.words.formatting import counted, label_of_run, response_labels, settings_text
 from finevar.words.numbers import number
@@ -81,8 +81,8 @@ class Progress:
 
 
 def read_study(config: Path) -> Study:
-    """Plan the study of a config's file; raise InputError, OSError or YAMLError where there is none."""
-    return plan_study(read_config(yaml.safe_load(config.read_text(encoding="utf-8"))))
+    """Plan the study of a config's file; raise InputError where there is none."""
+    return plan_study(read_config(load_config(config)))
 
 
 def look(runs: Iterable[Run]) -> Progress:
@@ -326,7 +326,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         print("\n".join(state_lines(read_study(Path(options.configfile)))))
-    except (InputError, OSError, yaml.YAMLError) as error:
+    except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
@@ -114,7 +113,7 @@ class LogHandler(LogHandlerBase):
 
     def on_workflow_started(self, record: Any) -> None:
         """Read the study, whose files say how far it is."""
-        with contextlib.suppress(InputError, OSError, yaml.YAMLError, IndexError):  # Snakemake itself says it
+        with contextlib.suppress(InputError, OSError, IndexError):  # Snakemake itself says it
             study = read_study(Path(record.configfiles[0]))
             self.watch = None if is_found(study.config) else Watch(study)
 

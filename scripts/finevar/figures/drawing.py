@@ -134,11 +134,6 @@ def write_drawing(drawing: Drawing, *, svg: str | Path, json: str | Path) -> Non
     write_bytes(f"{spec}\n".encode(), json)
 
 
-def write_image(drawing: Drawing, path: str | Path) -> None:
-    """Write a figure as PNG at twice its size."""
-    write_bytes(drawing.png(2), path)
-
-
 def read_drawing(*, svg: str | Path, json: str | Path) -> Drawing:
     """Return a figure that was written."""
     return Drawing(read_json(json), Path(svg).read_text(encoding="utf-8"))

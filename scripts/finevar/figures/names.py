@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """A kind of figure, as results/<study>/figures/<name>.svg, .png and .json (its Vega-Lite specification)."""
+    """A kind of figure, as results/<study>/figures/<name>.svg and .json (its Vega-Lite specification)."""
 
     tables: tuple[str, ...]  # that it is drawn from
     joint: bool = False  # shows two factors at once

@@ -34,7 +34,7 @@ MARK = re.compile(rf"((?: ?{CITED})+|@(?:tab|fig):\w+)")  # in text: citations t
 
 
 def write_kit(tables: Tables, figures: Mapping[str, Drawing], facts: Facts, folder: Path) -> None:
-    """Write main.tex and what it needs, text and tables as Markdown too, and figures as PDF and SVG, to a folder."""
+    """Write main.tex and what it needs to a folder: text and tables (as Markdown, too), figures as PDF, SVG and PNG."""
     for part in ("tables", "figures"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     made, drawn = dict(paper_tables(tables, facts)), drawn_figures(tables, figures, facts)
@@ -44,6 +44,7 @@ def write_kit(tables: Tables, figures: Mapping[str, Drawing], facts: Facts, fold
     for name, drawing in drawn.items():
         write_bytes(drawing.pdf(), folder / "figures" / f"{name}.pdf")
         write_bytes(drawing.svg.encode(), folder / "figures" / f"{name}.svg")
+        write_bytes(drawing.png(2), folder / "figures" / f"{name}.png")
     text = {"methods": [*paper_text.methods(tables, facts)], "results": [*paper_text.results(tables, facts)]}
     for name, paragraphs in text.items():
         words = "\n\n".join([f"# {name.title()}", *(marked(one, str, in_markdown) for one in paragraphs)])

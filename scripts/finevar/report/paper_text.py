@@ -18,6 +18,7 @@ from finevar.report.summary import cautions, gains
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.families import DRAWS
 from finevar.statistics.verdicts import METHODS
+from finevar.study.design import continues_baseline
 from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
 from finevar.words import caveats, wording
@@ -169,10 +170,12 @@ def start_text(facts: Facts) -> str:
     if "dataset" not in spec:
         return f"Every run starts from the baseline, {model} as published; relative figures are taken against it."
     where = cited_source(config["sources"][config["datasets"][spec["dataset"]]["source"]])
-    return (
-        f"Every run starts from one baseline: the pretrained {model}, fine-tuned on {spec['dataset']} ({where}) with "
-        f"{settings_list(spec['settings'])}. Relative figures are taken against it."
-    )
+    trained = f"fine-tuned on {spec['dataset']} ({where}) with {settings_list(spec['settings'])}"
+    if continues_baseline(config):
+        start, against = f"one baseline: the pretrained {model}, {trained}", "it"
+    else:
+        start, against = f"the pretrained {model}", f"a baseline, the same model {trained}"
+    return f"Every run starts from {start}. Relative figures are taken against {against}."
 
 
 def cited_source(spec: Mapping[str, Any]) -> str:

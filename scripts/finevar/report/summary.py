@@ -16,7 +16,7 @@ from finevar.words.formatting import counted, joined, sentence_case, settings_li
 from finevar.words.numbers import estimated, is_missing, percent, span
 from finevar.words.recommendation import caution_sentences, headline, next_sentences, sure_sentence
 
-OPENINGS = {"B0": "Over the baseline as it is", "B1": "Over the baseline fine-tuned at its own settings"}
+OPENINGS = {"B0": "Over the baseline as it is", "B1": "Over runs at the baseline's own settings"}
 
 MOST_NAMED = 5  # settings
 

@@ -185,7 +185,7 @@ def lost_runs(metrics: pd.DataFrame) -> Table | None:
 
 
 def baselines_table(frozen: pd.DataFrame, again: pd.DataFrame, labels: Labels) -> Table:
-    """Return one row a data set and baseline: B0 as it is, B1 fine-tuned at its own levels with the study's seeds."""
+    """Return one row a data set and baseline: B0 as it is, B1 the runs at its own levels with the study's seeds."""
     responses = with_calibration(labels)
     rows = []
     for row in frozen.to_dict("records"):

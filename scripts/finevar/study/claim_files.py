@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from finevar import ROOT
 from finevar.errors import InputError
 from finevar.study.coding import term_name, terms
@@ -16,8 +14,8 @@ from finevar.study.consistency import Config, cut, listed
 from finevar.study.content import is_file
 from finevar.study.schema_values import fill_defaults, read_numbers
 from finevar.study.schemas import HARMLESS, drop_unknown_keys, problem_of, read_schema, schema_errors, shape_problems
+from finevar.study.yaml_files import read_yaml
 
-LARGEST_FILE = 1_000_000  # bytes, far above any list of claims
 POWERS = {"2": 2, "3": 3}  # as they are written
 
 Claim = dict[str, Any]
@@ -46,7 +44,7 @@ def read_claims(config: Config, known: Sequence[str]) -> tuple[list[Claim], list
 def file_claims(name: str, where: str) -> tuple[Placed, list[InputError]]:
     """Return the claims of a file, each with its place, and what is wrong with the file."""
     try:
-        raw = read_yaml(name, where)
+        raw = read_yaml(claims_path(name, where))
         for problem in shape_problems(raw, name):
             raise problem
     except InputError as problem:
@@ -61,25 +59,16 @@ def file_claims(name: str, where: str) -> tuple[Placed, list[InputError]]:
     return [(f"{cut(name)}: claims[{number}]", claim) for number, claim in enumerate(content["claims"])], problems
 
 
-def read_yaml(name: str, where: str) -> Any:
-    """Read a claims file, from the folder that Snakemake runs in or else from finevar's own.
-
-    Raises InputError where there is no such file, or where it is no YAML.
-    """
-    found = (path for path in (Path(name), ROOT / name) if is_file(path) and path.stat().st_size <= LARGEST_FILE)
-    path = next(found, None)
-    if path is None:
-        raise InputError(
-            where,
-            found=f"{cut(repr(name))}, which is no file, or one of more than {LARGEST_FILE:,} bytes",
-            allowed="a claim, or a claims file's path from the folder that Snakemake runs in or from finevar's own",
-            remedy="Correct the path.",
-        )
-    try:
-        return yaml.safe_load(path.read_bytes())
-    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
-        reason = cut(" ".join(str(error).split()), 200)
-        raise InputError(cut(name), found=reason, allowed="YAML in UTF-8", remedy="Correct the file.") from None
+def claims_path(name: str, where: str) -> Path:
+    """Return a claims file's path, from the folder that Snakemake runs in or else from finevar's own."""
+    if path := next(filter(is_file, (Path(name), ROOT / name)), None):
+        return path
+    raise InputError(
+        where,
+        found=f"{cut(repr(name))}, which is no file",
+        allowed="a claim, or a claims file's path from the folder that Snakemake runs in or from finevar's own",
+        remedy="Correct the path.",
+    )
 
 
 def complete(claim: Mapping[str, Any], order: Sequence[str]) -> Claim:

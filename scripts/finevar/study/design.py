@@ -31,6 +31,7 @@ from finevar.study.identity import (
     model_id,
     read_identities,
     source_ids,
+    start_identity,
 )
 from finevar.study.paths import run_folder
 from finevar.study.schemas import normalise, raise_problems
@@ -152,10 +153,10 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
     """Return every run of the study by its id; known: the identities of its model and data, read where not given."""
     runs = []
     known = known or read_identities(config)[0]
-    baseline = baseline_identity(config, known)
+    start = start_identity(config, known)
     for dataset, point in itertools.product(config["sweep"]["datasets"], points):
         settings = config["training"] | point
-        where = {"dataset": known.datasets[dataset], "baseline": baseline, "settings": chosen(settings)}
+        where = {"dataset": known.datasets[dataset], "baseline": start, "settings": chosen(settings)}
         for seed in config["sweep"]["seeds"]:
             run_id = f"{short_name(settings, seed)}-{digest(where | {'seed': seed})}"
             runs.append(Run(run_id, f"{short_name(settings)}-{digest(where)}", dataset, settings, seed))
@@ -189,6 +190,11 @@ def shorter_runs(runs: Iterable[Run]) -> dict[str, str]:
 def baseline_levels(config: Config) -> Point:
     """Return the baseline's level of each factor."""
     return {name: config["baseline"]["settings"][name] for name in config["sweep"]["factors"]}
+
+
+def continues_baseline(config: Mapping[str, Any]) -> bool:
+    """Say whether every run starts from a baseline that is trained here; else it starts from the pretrained model."""
+    return "dataset" in config["baseline"] and config["sweep"]["start"] == "baseline"
 
 
 def design_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:

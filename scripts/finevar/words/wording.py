@@ -87,7 +87,7 @@ def baseline_sentence(dataset: str, frozen: float | None, again: pd.Series, labe
         return f"{frozen_text}; no run of this study has the baseline's own levels (B1)."
     spread = f" {PLUS_MINUS} {number(again.std())}" if len(again) > 1 else ""
     own = f"{number(again.mean())}{spread} over {counted(len(again), 'seed')}"
-    return f"{frozen_text}; fine-tuned at its own levels (B1) it is {own}."
+    return f"{frozen_text}; runs at its own levels (B1) have {own}."
 
 
 # Figures --------------------------------------------------------------------------------------------------------------

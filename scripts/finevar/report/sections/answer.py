@@ -14,6 +14,7 @@ from finevar.report.sections import confirmation
 from finevar.report.sections import found as found_models
 from finevar.report.snippets import as_arguments, as_yaml
 from finevar.report.summary import cautions, gain_text
+from finevar.study.design import continues_baseline
 from finevar.tables import are_found
 from finevar.words import completeness
 from finevar.words import effects as effect_words
@@ -68,7 +69,7 @@ def kicker(metrics: pd.DataFrame, config: Mapping[str, Any]) -> str:
     done = int((metrics["status"] == "ok").sum())
     done_text = "all finished" if done == len(metrics) else f"{done:,} finished"
     data = joined(sorted(metrics["dataset"].unique()))
-    source = config["baseline"].get("dataset")
+    source = config["baseline"]["dataset"] if continues_baseline(config) else None
     sentences = sorted({int(count) for count in metrics["eval_examples"].dropna()})
     tested = f"{joined([f'{count:,}' for count in sentences])} test sentences" if sentences else ""
     where = f"{config['model']}, {source} \u2192 {data}" if source else f"{config['model']} on {data}"

@@ -49,7 +49,7 @@ def baseline_group(
     what = f"{config['model']} as its source provides it"
     if "dataset" in spec:
         what = f"{config['model']}, fine-tuned on {spec['dataset']} with seed {spec['seed']}"
-    first = next(iter(labels))
+    first, start = next(iter(labels)), config["sweep"]["start"]
     scores = [
         wording.baseline_sentence(dataset, frozen, again.loc[again["dataset"] == dataset, first], labels[first])
         for dataset, frozen in zip(tables["baselines"]["dataset"], tables["baselines"][first], strict=True)
@@ -57,7 +57,8 @@ def baseline_group(
     ]
     apart = "" if again.empty else differences(spec["settings"], config["training"], factors)
     sentences = [
-        f"Every run starts from the baseline, and every relative figure is taken against it: {what}.",
+        f"Every relative figure is taken against the baseline: {what}. "
+        f"{'Every run starts from it.' if start == 'baseline' else 'Every run starts from the pretrained model.'}",
         f"Its own settings: {settings_list(spec['settings'])}.",
         apart and f"B1 takes the baseline's own levels; the study's other settings are its own: {apart}.",
     ]
