@@ -27,7 +27,7 @@ LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.launch
 OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile "$$CONFIG"
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' "$$CONFIG"
 
-.PHONY: help env new study confirm status dry-run design-card interim paper model provenance doctor test calibrate bench faults lint
+.PHONY: help env new study confirm status dry-run data-check design-card interim paper model provenance doctor test calibrate bench faults lint
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -49,6 +49,10 @@ new: $(STAMP) ## write a study of your own file: make new ARGS="--data FILE --te
 
 status: $(STAMP) ## print how far the study is, how long it will take, and the best settings so far
 	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.status --configfile "$$CONFIG" $(ARGS)
+
+data-check: $(STAMP) ## before the runs, in seconds: what the model sees of the data, and what it cannot read
+	@$(LAUNCH) $(OPTIONS) $(ARGS) -- check_data
+	@echo "Data page: results/$$($(STUDY))/data.html"
 
 design-card: $(STAMP) ## before the runs: what the design can find, and its time, disk and memory
 	@$(LAUNCH) $(OPTIONS) $(ARGS) -- design_card

@@ -1,4 +1,4 @@
-"""Write what the study costs and what it can find; in: the pilot, metrics of what is done; out: one HTML file.
+"""Write what the study costs and can find; in: pilot, what the model sees, metrics of what is done; out: one HTML file.
 
 The essentials are printed, too.
 """
@@ -31,6 +31,6 @@ with JobLog(snakemake.log[0]):
     positives = {name: positive_of(facts, keys[name].get("positive"), name) for name, facts in prepared}
     baselines = pd.DataFrame(read_run_metrics(params.baselines, positives))
     finished = read_finished(params.finished, params.baselines, positives)
-    facts = gather_design_facts(params.config, pilot, finished, baselines)
+    facts = gather_design_facts(params.config, pilot, finished, baselines, read_facts(snakemake.input.data))
     write_bytes(render_design_card(facts).encode(), snakemake.output.html)
     print(design_card_text(facts, snakemake.output.html), flush=True)

@@ -17,6 +17,7 @@ PILOT = {
     "bytes": {"run": 40_000, "model": 90_000_000, "state": 200_000_000},
     "data": {
         "amazon": {
+            "account": {"read": 2510, "train": 2000, "eval": 500, "dropped_repeats": 10},
             "train_examples": 2000,
             "eval_examples": 500,
             "train_lengths": [*[0] * 10, 2000],

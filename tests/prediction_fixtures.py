@@ -94,7 +94,9 @@ def explored_study(
     """Return all tables of a written study, as a reader of their files would hold them."""
     metrics, files, root = write_study(folder, study=study, seeds=seeds)
     found = FittedStudy.of(metrics, fx.plan_of(study, list(fx.CENTRE)))
-    tables = {"metrics": metrics, "learning_curves": fx.simulate_curves(metrics)} | fx.as_read(fit_study(found))
+    curves = fx.simulate_curves(metrics)
+    tables = {"metrics": metrics, "learning_curves": curves, "epoch_evaluations": fx.simulate_evaluations(curves)}
+    tables |= fx.as_read(fit_study(found))
     texts = {f"{number:016x}": f"Sentence {number} of the simulated ones." for number in range(SENTENCES)}
     known = {"amazon": Corpus(("negative", "positive"), texts)}
     compared = compare_predictions(found, files, root, corpora=known, shown=3)

@@ -19,7 +19,7 @@ from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
 from finevar.analyses.variability import variability_rows
-from finevar.columns import LEARNING_CURVES, METRICS, SETTINGS, STUDY_METRICS
+from finevar.columns import EPOCH_EVALUATIONS, LEARNING_CURVES, METRICS, SETTINGS, STUDY_METRICS
 from finevar.reasons import Reason, Stop
 from finevar.results.study_tables import widest
 from finevar.study.coding import codings_of
@@ -103,7 +103,7 @@ def explore(
     rows: dict[str, Any] = {name: [] for name in (*TABLES_OF_PREDICTIONS, "claims")}
     for part in (check_study, explore_study, compare_study, tradeoff_rows, failure_rows, tuning_rows):
         rows |= part(found)
-    rows |= recommend(found, rows["against_baseline"], rows["checks"], rarest=None)
+    rows |= recommend(found, rows["against_baseline"], rows["checks"], shares={})
     for part in (pair_tables, gain_tables):
         rows |= part(found, rows["recommendation"])
     return tables | as_read(rows | variability_rows(found, {}))
@@ -177,6 +177,12 @@ def simulate_curves(metrics: pd.DataFrame) -> pd.DataFrame:
     return fitting(LEARNING_CURVES, rows)
 
 
+def simulate_evaluations(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return an evaluation after each epoch, a little worse than the training loss there."""
+    ends = curves[(curves["epoch"] % 1).round(6) == 0]
+    return fitting(EPOCH_EVALUATIONS, ends.assign(loss=ends["loss"] + 0.1, accuracy=0.8).to_dict("records"))
+
+
 def baseline_metrics(datasets: tuple[str, ...] = ("amazon",)) -> pd.DataFrame:
     """Return the frozen baseline's metrics, a row an evaluation data set."""
     rows = []
@@ -185,6 +191,29 @@ def baseline_metrics(datasets: tuple[str, ...] = ("amazon",)) -> pd.DataFrame:
         row |= {"accuracy": 0.84, "f1": 0.86, "loss": 0.45, "ece": 0.041, "brier": 0.23, "f1_average": "binary"}
         rows.append(row)
     return fitting(METRICS, rows)
+
+
+def seen_part(size: int) -> dict[str, Any]:
+    """Return what a model sees of a part of so many sentences, as data.inspection has it."""
+    return {
+        "sentences": size,
+        "by_class": [size * 2 // 5, size - size * 2 // 5],
+        "tokens": 20 * size,
+        "unknown": size // 100,
+        "with_unknown": size // 100,
+        "lengths": {"shortest": 4.0, "p05": 8.0, "median": 21.0, "p95": 48.0, "longest": 140.0},
+        "histogram": {"first": 4, "width": 5, "counts": [size // 2, size - size // 2]},
+        "cut": [{"max_length": 128, "sentences": 2, "tokens": 15}],
+    }
+
+
+SEEN = {
+    "classes": ["negative", "positive"],
+    "unknown_token": "[UNK]",
+    "parts": {"train": seen_part(2176), "eval": seen_part(800)},
+    "used": [{"train_examples": 384, "sentences": 384, "by_class": [150, 234]}],
+    "alike": {"alike": 0, "contradictory": 0, "in_both": 0},
+}
 
 
 def facts(study: dict[str, dict[str, Any]] | None = None, datasets: tuple[str, ...] = ("amazon",)) -> dict[str, Any]:
@@ -211,4 +240,10 @@ def facts(study: dict[str, dict[str, Any]] | None = None, datasets: tuple[str, .
     found = {"read": 3708, "dropped_within_margin": 723, "dropped_repeats": 9, "train": 2176, "eval": 800}
     found |= {"classes": ["negative", "positive"], "train_share": [0.41, 0.59], "data_sha256": "0badcafe" * 8}
     prepared = {name: dict(found) for name in datasets}
-    return {"config": config, "factors": codings_of(study), "datasets": prepared, "interim": False, "folder": "."}
+    known = {
+        "config": config,
+        "factors": codings_of(study),
+        "datasets": prepared,
+        "seen": dict.fromkeys(datasets, SEEN),
+    }
+    return known | {"interim": False, "folder": "."}

@@ -99,6 +99,9 @@ PREDICTIONS = pa.schema(
 LEARNING_CURVES = pa.schema(
     of(str, "run_id", "dataset") | of(int, "seed") | SETTINGS | of(float, "epoch", "loss", "tokens_per_second")
 )
+EPOCH_EVALUATIONS = pa.schema(
+    of(str, "run_id", "dataset") | of(int, "seed") | SETTINGS | {name: EPOCHS.field(name).type for name in EPOCHS.names}
+)
 DESIGN = pa.schema(IDS | SETTINGS)
 METRICS = pa.schema(IDS | SETTINGS | MEASURED)
 STUDY_METRICS = pa.schema(IDS | SETTINGS | MEASURED | STUDIED)

@@ -103,9 +103,9 @@ def write_sums(folder: Path) -> None:
 
 
 def files_of(folder: Path) -> list[str]:
-    """Return the files of a folder in order, but for its sums and for what Snakemake puts into folders."""
+    """Return the files of a folder in order, but for its sums and for what Snakemake and the Hub's libraries add."""
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return [name for name in names if name not in (SUMS, ".snakemake_timestamp")]
+    return [name for name in names if name not in (SUMS, ".snakemake_timestamp") and not name.startswith(".cache/")]
 
 
 def blank_seal() -> str:

@@ -23,6 +23,7 @@ class Reason:
 
 # What became of a run, as the column `status` has it.
 OK, MISSING = "ok", "missing"
+UNRECORDED = "trained before evaluations after each epoch were asked for"
 DIVERGED, COLLAPSED = FAILED = ("diverged", "collapsed")  # results of their settings that no metric counts
 
 
@@ -104,6 +105,14 @@ class Aside(StrEnum):
     RARE_DATASET = "rare_dataset"  # too few cards on its data set
 
 
+class Unseen(StrEnum):
+    """What a model cannot have learnt from a data set, as it does not see it, or what its score cannot show."""
+
+    UNKNOWN = "unknown"  # many tokens are unknown to the tokeniser
+    CUT = "cut"  # many sentences lose their end
+    IN_BOTH = "in_both"  # many evaluation sentences look like training sentences to the model
+
+
 class Excluded(StrEnum):
     """What keeps a tried setting from being recommended, whatever its metrics."""
 
@@ -111,6 +120,7 @@ class Excluded(StrEnum):
     COLLAPSED = "collapsed"  # a run of it has
     WORSE_THAN_BASELINE = "worse_than_baseline"  # significantly, in a metric
     OUTSIDE_BAND = "outside_band"  # a metric's measured mean is not what the surface predicts there
+    UNLEARNT = "unlearnt"  # most runs of it show nothing learnt
     BEHIND = "behind"  # the best by more than the smallest effect of interest, though not significantly
 
 
@@ -125,6 +135,9 @@ class Primary(StrEnum):
 class Caution(StrEnum):
     """What to check before relying on the recommended setting."""
 
+    LEARNT_NOTHING = "learnt_nothing"  # nearly all runs show nothing learnt, and no setting is recommended
+    ONE_CLASS = "one_class"  # runs answer one class only
+    GUESSING = "guessing"  # runs whose answers do not follow the labels
     EMPTIED = "emptied"  # every candidate was excluded for one reason, which was then left out, or nothing is left
     EDGE = "edge"  # at an end of a factor's levels
     MISSED = "missed"  # the surface misses the runs there

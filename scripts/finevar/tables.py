@@ -58,7 +58,9 @@ TABLES = {
     "coefficients": fitted("regressions",
         response=str, framework=str, population=str, units=str, term=str, group=str, unit=str, **ESTIMATE, df=float,
         t_value=float, **INTERVAL, **VERDICT),
-    "covariances": fitted("", response=str, term=str, other=str, covariance=float),
+    "covariances": fitted("",  # of what predictions are read from, see statistics.stored
+        response=str, scale=str, term=str, other=str, estimate=float,  # of the term
+        seed=float, sentence=float, both=float, seed_df=float, sentence_df=float, confidence=float),
     "effects": fitted("regressions",
         response=str, dataset=str,  # "" is all together
         population=str, factor=str, from_level=float, to_level=float,
@@ -134,7 +136,7 @@ TABLES = {
     "next_runs": analysed("recommendation",
         code=str,  # reasons.Next
         response=str, factor=str, level=float,
-        point_ids=str,  # of settings, with spaces between
+        point_ids=str,  # of settings, with spaces between; baseline: its own, where the study has not tried them
         seeds=int, sentences=int, runs=int, seconds=float),
     "gain_shares": analysed("gains",
         response=str, point_id=str,  # the recommended setting, against the baseline's own settings on the surface
@@ -189,6 +191,11 @@ TABLES = {
         dataset=str, kind=str, point_id=str, example_id=str, text=str, label=int, predicted=int,  # wrongly, by most
         label_name=str, predicted_name=str, probability=float,  # of the predicted class, mean over runs
         share_wrong=float),  # of the runs
+    "run_confusion": analysed("",
+        dataset=str, run_id=str, label=int, predicted=int, count=int),  # no row for a pair that never occurs
+    "run_sentences": analysed("",
+        dataset=str, run_id=str, example_id=str, text=str, label=int, predicted=int,
+        probability=float),  # of the predicted class
     "found_gates": table("aggregate_cards", "found_gates", found_only=True,
         gate=str, verdict=str,  # passed, noted, excluded, or stopped
         cards=int,  # looked at

@@ -104,7 +104,7 @@ def runs() -> pd.DataFrame:
 
 def advised(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     found = fitted(runs, "loss", "accuracy")
-    tables = recommend(found, found.rows(against_baseline_rows), [], rarest=None)
+    tables = recommend(found, found.rows(against_baseline_rows), [], shares={})
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}
 
 
@@ -182,15 +182,24 @@ def test_classes_taken_for_one_another_are_a_caution(runs, expected):
     assert [(row["code"], row.get("detail"), row["count"]) for row in class_rows(runs)] == expected
 
 
+def test_the_baselines_own_settings_are_confirmed_where_the_study_has_not_tried_them(runs):
+    found = advised(runs)["next_runs"]
+    (tried,) = of_code(found, Next.CONFIRM).to_dict("records")
+    (untried,) = of_code(advised(runs.assign(is_baseline_point=False))["next_runs"], Next.CONFIRM).to_dict("records")
+    assert "baseline" not in tried["point_ids"].split()
+    assert untried["point_ids"].split()[-1] == "baseline"
+    assert (untried["runs"], untried["seconds"]) == (16, pytest.approx(160.0))  # four settings, as four seeds
+
+
 def test_found_models_recommend_nothing(runs):
     found = fitted(runs, "loss", "accuracy")
     models = replace(found, metrics=found.metrics.assign(owner="someone"))
-    assert not any(recommend(models, found.rows(against_baseline_rows), [], rarest=None).values())
+    assert not any(recommend(models, found.rows(against_baseline_rows), [], shares={}).values())
 
 
 def test_where_the_baseline_is_better_nothing_is_recommended(runs):
     found = fitted(runs.assign(baseline_accuracy=0.99), "loss", "accuracy")
-    judged = stand(found, found.rows(against_baseline_rows), rarest=None)
+    judged = stand(found, found.rows(against_baseline_rows), shares={})
     assert judged.recommended is None
     assert judged.candidates[1] == Excluded.WORSE_THAN_BASELINE
     assert "recommended" not in {row["role"] for row in recommendation_rows(judged)}

@@ -82,7 +82,7 @@ def standing_of(study: Study) -> Standing | None:
     plan = Plan(CODINGS, truths.BASELINE, RESPONSES, MODEL, CONFIDENCE, smallest_effect=SMALLEST)
     status = np.where(collapsed_runs(study), COLLAPSED, "ok")
     fitted = FittedStudy.of(study.runs.assign(status=status, train_seconds=1.0), plan, partial(outcomes, study))
-    return stand(fitted, fitted.rows(against_baseline_rows), rarest=None)
+    return stand(fitted, fitted.rows(against_baseline_rows), shares={})
 
 
 def scores(study: Study, setting: str) -> dict[str, float]:

@@ -41,6 +41,19 @@ def test_the_advised_settings_have_their_roles(study):
     assert [role for role, _ in settings_to_confirm(study)] == ["recommended", "rival"]
 
 
+def test_the_baselines_own_settings_need_not_be_among_the_studys(raw_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    raw_config["sweep"]["design"] = {"kind": "full_factorial", "include_baseline": False}
+    raw_config["baseline"]["settings"] |= {"learning_rate": 2e-4}
+    (tmp_path / "results/toy/analysis").mkdir(parents=True)
+    study = plan_study(read_config(raw_config))
+    best = next(iter(study.runs.values()))
+    write_advice(best.point_id, [best.point_id, "baseline"])
+    (_, chosen), (role, own) = settings_to_confirm(study)
+    assert chosen == {name: best.settings[name] for name in own}
+    assert (role, own["learning_rate"]) == ("baseline", 2e-4)
+
+
 def test_without_a_recommended_setting_there_is_nothing_to_confirm(study):
     write_advice("", [])
     assert "no recommended setting" in refusal(lambda: list(settings_to_confirm(study))).found

@@ -43,6 +43,8 @@ def planned(name: str) -> tuple[dict, int]:
         ("a.csv", lambda rows, path: rows.to_csv(path, index=False, encoding="cp1252"), {"encoding": "cp1252"}),
         ("a.tsv", lambda rows, path: rows.to_csv(path, index=False, sep="\t"), {}),
         ("a.jsonl", lambda rows, path: rows.to_json(path, orient="records", lines=True), {}),
+        ("a.json", lambda rows, path: rows.to_json(path, orient="records"), {}),
+        ("a.csv.gz", lambda rows, path: rows.to_csv(path, index=False), {}),
         ("a.parquet", lambda rows, path: rows.to_parquet(path), {}),
     ],
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import struct
-import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -76,7 +75,7 @@ def test_csv(tmp_path):
     assert labelled(train, evaluation, classes=["a", "b"]) == dict(PAIRS)
     assert (len(train), len(evaluation)) == (facts["train"], facts["eval"]) == (16, 4)
     assert list(train) == ["example_id", "text", "label"]
-    assert facts["train_counts"] == [8, 8]
+    assert facts["train_share"] == [0.5, 0.5]
 
 
 def test_tsv(tmp_path):
@@ -291,12 +290,6 @@ def png() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)) + chunk(b"IDAT", pixels)
 
 
-def zipped(folder: Path) -> bytes:
-    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
-        archive.writestr("all.csv", csv(PAIRS))
-    return (folder / "a.zip").read_bytes()
-
-
 def parquet(folder: Path, pairs: Iterable[tuple[Any, Any]] = PAIRS) -> bytes:
     pd.DataFrame(list(pairs), columns=["text", "label"]).to_parquet(folder / "a.parquet")
     return (folder / "a.parquet").read_bytes()
@@ -339,40 +332,62 @@ def test_what_a_file_holds_is_refused_in_short_and_printable(tmp_path):
 
 
 def test_an_unknown_suffix_is_refused(tmp_path):
-    error = refused(tmp_path, csv(PAIRS), "all.xlsx")
-    assert "'.xlsx'" in error.found
-    assert ".csv, .tsv, .jsonl, .parquet" in error.allowed
+    error = refused(tmp_path, csv(PAIRS), "all.data")
+    assert "'.data'" in error.found
+    assert ".csv, .tsv, .jsonl" in error.allowed
     assert "`format`" in error.remedy
 
 
 @pytest.mark.parametrize(
-    ("lines", "example"),
-    [
-        ([*PAIRS, ("", "a")], 21),
-        ([PAIRS[0], ("  ", "a"), *PAIRS[1:]], 2),
-        ([("&nbsp; ", "a"), *PAIRS], 1),
-        ([*PAIRS, ("fine", "")], 21),
-        ([*PAIRS, ("fine", " ")], 21),
-    ],
+    ("rows", "line"),
+    [([*PAIRS, ("", "a")], 22), ([PAIRS[0], ("  ", "a"), *PAIRS[1:]], 3), ([("&nbsp; ", "a"), *PAIRS], 2)],
 )
-def test_an_empty_text_or_label_is_refused_by_its_row(tmp_path, lines, example):
-    error = refused(tmp_path, csv(lines))
-    assert (error.where.endswith(f"all.csv, example {example}"), numbers(error.found)) == (True, [1])
+def test_an_empty_text_is_refused_by_its_line_or_dropped_where_the_config_says_so(tmp_path, rows, line):
+    error = refused(tmp_path, csv(rows))
+    assert (error.where.endswith(f"all.csv, line {line}, column text"), numbers(error.found)) == (True, [1])
+    assert "`drop_empty: true`" in error.remedy
+    train, evaluation, facts = prepared(tmp_path, csv(rows), drop_empty=True)
+    assert labelled(train, evaluation, classes=["a", "b"]) == dict(PAIRS)
+    assert (facts["read"], facts["dropped_empty"]) == (21, 1)
 
 
-@pytest.mark.parametrize("bad", [(None, "a"), ("fine", None), (12, "a"), (["a"], "b"), ("fine", {})])
-def test_a_text_that_is_none_is_refused(tmp_path, bad):
-    assert refused(tmp_path, jsonl([*PAIRS, bad]), "all.jsonl").where.endswith("example 21")
+@pytest.mark.parametrize("missing", ["", " ", "&nbsp;"])
+def test_examples_without_a_label_are_counted_and_left_out(tmp_path, missing):
+    train, evaluation, facts = prepared(tmp_path, csv([("first", missing), *PAIRS, ("", missing)]))
+    assert labelled(train, evaluation, classes=["a", "b"]) == dict(PAIRS)
+    assert (facts["read"], facts["dropped_unlabelled"]) == (22, 2)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_a_missing_label_of_other_formats_is_counted_too(tmp_path, form):
+    rows = [("first", None), *PAIRS]
+    whole = parquet(tmp_path, rows) if form == "parquet" else jsonl(rows)
+    _, _, facts = prepared(tmp_path, whole, f"all.{form}")
+    assert (facts["read"], facts["dropped_unlabelled"], facts["train"] + facts["eval"]) == (21, 1, 20)
+
+
+def test_data_without_any_label_are_refused_as_such(tmp_path):
+    error = refused(tmp_path, csv([(text, "") for text, _ in PAIRS]))
+    assert (error.where.endswith("all.csv, column label"), numbers(error.found)[0]) == (True, 20)
+    write(tmp_path, "eval.csv", csv([(text, "") for text, _ in PAIRS]))
+    error = refused(tmp_path, csv(PAIRS), eval_file="eval.csv", eval_examples=None)
+    assert (error.where.endswith("eval.csv, column label"), "`eval_file`" in error.remedy) == (True, True)
+
+
+@pytest.mark.parametrize("bad", [(None, "a"), (12, "a"), (["a"], "b"), ("fine", {})])
+def test_a_text_or_a_label_that_is_none_is_refused(tmp_path, bad):
+    column = "text" if bad[0] != "fine" else "label"
+    assert refused(tmp_path, jsonl([*PAIRS, bad]), "all.jsonl").where.endswith(f"line 21, column {column}")
 
 
 def test_a_missing_text_in_parquet_is_refused(tmp_path):
     error = refused(tmp_path, parquet(tmp_path, [(None, "a"), *PAIRS, (None, "b")]), "all.parquet")
-    assert (error.where.endswith("example 1"), numbers(error.found)) == (True, [2])
+    assert (error.where.endswith("example 1, column text"), numbers(error.found)) == (True, [2])
 
 
 def test_a_label_of_bytes_is_refused(tmp_path):
     error = refused(tmp_path, parquet(tmp_path, [(text, b"\xff") for text, _ in PAIRS]), "all.parquet")
-    assert (error.where.endswith("example 1"), numbers(error.found)) == (True, [20])
+    assert (error.where.endswith("example 1, column label"), "(20 such" in error.found) == (True, True)
 
 
 def test_texts_of_a_dictionary_column_are_texts(tmp_path):
@@ -385,21 +400,22 @@ def test_texts_of_a_dictionary_column_are_texts(tmp_path):
 def test_a_byte_that_is_not_utf8_is_refused_by_its_place(tmp_path):
     before = csv(PAIRS).encode()
     error = refused(tmp_path, before + "caf\xe9,a\n".encode("latin-1"))
-    assert error.where.endswith(f"all.csv, byte {len(before) + 3}")
+    assert error.where.endswith("all.csv, line 22")
     assert "0xe9" in error.found
     assert "iconv" in error.remedy
 
 
 def test_utf16_is_refused_to_be_converted(tmp_path):
     error = refused(tmp_path, csv(PAIRS).encode("utf-16"))
-    assert (error.where.endswith("byte 0"), "0xff" in error.found) == (True, True)
+    assert (error.where.endswith("line 1"), "0xff" in error.found) == (True, True)
 
 
-@pytest.mark.parametrize("kind", ["png", "zip", "parquet"])
+@pytest.mark.parametrize("kind", ["png", "parquet", "bytes"])
 @pytest.mark.parametrize("name", ["all.csv", "all.tsv", "all.jsonl"])
 def test_what_is_no_text_is_refused(tmp_path, kind, name):
-    data = {"png": png, "zip": lambda: zipped(tmp_path), "parquet": lambda: parquet(tmp_path)}[kind]()
-    assert names(refused(tmp_path, data, name), name[4:], "NUL")
+    data = {"png": png, "bytes": lambda: b"text\0label", "parquet": lambda: parquet(tmp_path)}[kind]()
+    found = {"png": "an image", "bytes": "NUL", "parquet": "a Parquet file"}[kind]
+    assert names(refused(tmp_path, data, name), name[4:], found)
 
 
 def test_a_parquet_file_that_is_none_or_damaged_is_refused(tmp_path):
@@ -438,12 +454,14 @@ def test_jsonl_keeps_whole_characters_and_separators_within_texts(tmp_path):
 def test_a_comma_too_many_is_refused_wherever_it_is(tmp_path, place):
     lines = csv(PAIRS).splitlines()
     lines.insert(place, "one, two, three,a")
-    assert names(refused(tmp_path, "\n".join(lines)), "not csv")
+    error = refused(tmp_path, "\n".join(lines))
+    assert (error.where.endswith(f"line {place + 1}"), numbers(error.found)[0]) == (True, 4)
 
 
 def test_more_cells_than_columns_are_refused(tmp_path):
     lines = [f"{text}\t{label}\tlost" for text, label in PAIRS]
-    assert names(refused(tmp_path, "\n".join(lines), "all.tsv", columns=["text", "label"]), "not tsv")
+    error = refused(tmp_path, "\n".join(lines), "all.tsv", columns=["text", "label"])
+    assert (error.where.endswith("line 1"), "`columns`" in error.remedy) == (True, True)
 
 
 def test_an_empty_file_is_refused(tmp_path):
@@ -460,8 +478,8 @@ def test_a_single_class_is_refused(tmp_path):
 def test_a_rating_that_is_no_number_is_refused(tmp_path, rating):
     text = "text,label\n" + "".join(f"{text},{number}\n" for number, (text, _) in enumerate(PAIRS))
     error = refused(tmp_path, text + f'odd,"{rating}"\n', threshold=3)
-    assert error.where.endswith("example 21, column label")
-    assert error.found == repr(rating)
+    assert error.where.endswith("line 22, column label")
+    assert error.found.startswith(repr(rating))
     assert "`threshold`" in error.allowed
 
 
@@ -510,7 +528,8 @@ HUB = {"source": "sst2", "train_split": "train", "text": "sentence", "label": "l
 
 
 def test_a_repository_is_read_by_split_with_its_class_names(snapshot):
-    for _ in range(2):  # the second time with what the first left behind
+    before = sorted(snapshot.rglob("*"))
+    for _ in range(2):
         train, evaluation, facts = split_parts(HUB | {"eval_split": "validation"}, snapshot, hub=True)
         assert facts["classes"] == ["negative", "positive"]
         assert dict(zip(evaluation["text"], evaluation["label"], strict=True)) == {
@@ -520,6 +539,7 @@ def test_a_repository_is_read_by_split_with_its_class_names(snapshot):
             "validation 3": 0,
         }
         assert len(train) == 12
+        assert sorted(snapshot.rglob("*")) == before  # which holds what was fetched, and nothing else
 
 
 def test_a_split_of_a_repository_can_be_split(snapshot):
@@ -528,10 +548,18 @@ def test_a_split_of_a_repository_can_be_split(snapshot):
     assert len(train) == 8
 
 
-def test_examples_without_a_label_are_left_out(snapshot):
+def test_a_split_without_labels_is_named_as_such(snapshot):
     error = refusal(prepare, HUB | {"eval_split": "test"}, snapshot, hub=True)
-    assert "evaluation" in error.where
-    assert error.found.endswith("negative (0), positive (0)")
+    assert error.where.endswith("split test, column label")
+    assert (numbers(error.found)[0], "`eval_split`" in error.remedy) == (3, True)
+
+
+def test_examples_that_the_hub_marks_as_unlabelled_are_counted(snapshot):
+    table = pd.DataFrame({"idx": range(200), "sentence": [f"{k} words" for k in range(200)], "label": 0})
+    table["label"] = [(-1, 0, 1)[k % 3] for k in range(200)]
+    table.astype({"idx": "int32"}).to_parquet(snapshot / "data" / "train-00000-of-00001.parquet", index=False)
+    train, _, facts = split_parts(HUB | {"eval_split": "validation"}, snapshot, hub=True)
+    assert (facts["read"], facts["dropped_unlabelled"], len(train)) == (204, 67, 133)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 from finevar.analyses.fits import FittedStudy
 from finevar.figures import axes, charts, drawing, titles
 from finevar.figures import surface as planes
+from finevar.figures.epochs import caption, epochs_chart
 from finevar.figures.gain import gain_chart
 from finevar.figures.importance import importance_chart
 from finevar.figures.palette import DARK, dark_style
 from finevar.statistics.regression import predicted
 from finevar.study.coding import Coding, codings_of
-from report_fixtures import BASELINE, CENTRE, CODINGS, FACTORS, factors, plan_of, simulate
+from prose import numbers
+from report_fixtures import BASELINE, CENTRE, CODINGS, FACTORS, factors, plan_of, simulate, simulate_evaluations
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +137,9 @@ def test_six_factors_make_fifteen_planes():
     rows = [{"term": name, "estimate": 0.4, "group": "first_order"} for name in ("intercept", *study)]
     same = {"response": "loss", "framework": "absolute", "units": "coded", "std_error": 0.1, "ci_high": 0.6}
     pairs = itertools.product(["intercept", *study], repeat=2)
-    found = [{"response": "loss", "term": a, "other": b, "covariance": 0.01 * (a == b)} for a, b in pairs]
+    about = {"response": "loss", "scale": "linear", "sentence": 0.0, "both": 0.0, "confidence": 0.95}
+    about |= {"estimate": 0.4, "seed_df": 4.0, "sentence_df": math.nan}
+    found = [about | {"term": a, "other": b, "seed": 0.01 * (a == b)} for a, b in pairs]
     tables = {"metrics": runs, "coefficients": pd.DataFrame([same | row for row in rows])}
     spec = drawing.specification(surface(tables | {"covariances": pd.DataFrame(found)}, study=study))
     assert sum(len(line["hconcat"]) for line in spec["vconcat"]) == 15
@@ -154,6 +159,16 @@ def test_a_gated_response_gives_a_sentence(tmp_path):
 def test_learning_curves_have_a_facet_a_level(tables, tmp_path):
     seen = texts(charts.learning_curves_chart(tables["learning_curves"], CODINGS), tmp_path)
     assert {"batch size 16", "batch size 32", "batch size 64", "training loss (nats)", "epoch"} <= set(seen)
+
+
+def test_evaluations_by_epoch_have_a_facet_a_level(tables, tmp_path):
+    ends = simulate_evaluations(tables["learning_curves"])
+    seen = texts(epochs_chart(ends, CODINGS), tmp_path)
+    assert {"batch size 16", "batch size 32", "batch size 64", "loss on the test sentences (nats)"} <= set(seen)
+    runs = ends["run_id"].nunique()
+    assert runs in numbers(caption(ends, 0.95))
+    assert runs - 1 in numbers(caption(ends.iloc[:-1], 0.95)), "a run without its last epoch is left out and counted"
+    assert len(texts(epochs_chart(ends.iloc[:0], CODINGS), tmp_path)) == 1
 
 
 def test_many_levels_become_a_gradient(tables, tmp_path):

@@ -141,6 +141,14 @@ def test_a_place_shows_the_surfaces_prediction(page, tables):
     assert cells[3] == "not tried"
 
 
+def test_a_tried_setting_has_the_interval_of_its_cards(page, tables):
+    page.get_by_role("button", name="Recommended").click()
+    best = tables["recommendation"].query("role == 'recommended'")["point_id"].item()
+    rows = tables["ranking"][tables["ranking"]["point_id"] == best].set_index("response")
+    shown = page.locator("#explorer-predictions tr td:nth-child(3)").all_inner_texts()
+    assert shown == [f"{rows.loc[name, 'ci_low']:#.3g} to {rows.loc[name, 'ci_high']:#.3g}" for name in CENTRE]
+
+
 def test_sliders_stop_at_every_level_and_at_whole_numbers(page):
     found = [list(map(float, stops_of(page, number))) for number in range(3)]
     for stops, factor in zip(found, FACTORS.values(), strict=True):
@@ -166,12 +174,14 @@ def test_a_click_near_a_ring_goes_to_its_setting(page):
 def test_a_prediction_never_leaves_the_metrics_bounds(browser, tables, tmp_path):
     from finevar.report.page import render_page
 
-    wide = tables["covariances"].assign(covariance=tables["covariances"]["covariance"] * 1e6)
+    found = tables["covariances"]
+    wide = found.assign(**{name: found[name] * 1e6 for name in ("seed", "sentence", "both")})
     path = tmp_path / "report.html"
     changed = tables | {"covariances": wide, "baselines": baseline_metrics()}
     path.write_text(render_page(changed, {}, facts(), ""))
     page = browser.new_page()
     page.goto(path.as_uri())
+    go_to(page, 1, "39")
     cells = page.locator("#explorer-predictions tr td:nth-child(3)").all_inner_texts()
     page.close()
     assert cells[:2] == ["0 to 1", "0 to 1"]

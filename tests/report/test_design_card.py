@@ -23,15 +23,27 @@ from finevar.study.config import read_config
 from finevar.study.design import plan_study
 from pilot_facts import PILOT
 from prose import MISSING, Page, golden, numbers, said_once, without_numbers
+from report_fixtures import SEEN
 
 HEAD = "What the design card says of studies, once where it says the same of other numbers.\n"
 NO_RUNS = pd.DataFrame()
+UNREAD = SEEN | {  # every second token unknown, a third of the sentences cut, a quarter of the evaluation alike
+    "parts": {
+        name: part | {"unknown": part["tokens"] // 2, "cut": [part["cut"][0] | {"sentences": part["sentences"] // 3}]}
+        for name, part in SEEN["parts"].items()
+    },
+    "alike": {"alike": 300, "contradictory": 40, "in_both": 200},
+}
 
 
 def facts(
-    raw: dict[str, Any], finished: pd.DataFrame = NO_RUNS, baselines: pd.DataFrame = NO_RUNS, **pilot: Any
+    raw: dict[str, Any],
+    finished: pd.DataFrame = NO_RUNS,
+    baselines: pd.DataFrame = NO_RUNS,
+    seen: dict[str, Any] = SEEN,
+    **pilot: Any,
 ) -> DesignFacts:
-    return gather_design_facts(read_config(copy.deepcopy(raw)), PILOT | pilot, finished, baselines)
+    return gather_design_facts(read_config(copy.deepcopy(raw)), PILOT | pilot, finished, baselines, {"amazon": seen})
 
 
 def finished_runs(raw: dict[str, Any], spread: float) -> pd.DataFrame:
@@ -74,6 +86,7 @@ def studies() -> dict[str, DesignFacts]:
         "A gate will stop it": facts(sharing(raw, [0])),
         "Runs share trajectories": facts(sharing(raw, [0, 1])),
         "A metric of unknown noise": facts(raw | {"analysis": {"responses": ["mcc"]}}),
+        "Texts that the model does not read": facts(raw, seen=UNREAD),
         "No grid of levels": facts(raw | {"sweep": raw["sweep"] | {"design": design}}),
         "Two data sets": facts(
             raw | {"sweep": raw["sweep"] | {"datasets": [*two]}},
@@ -110,6 +123,17 @@ def test_the_essentials_in_a_few_lines(studies):
     assert max(map(len, text.splitlines())) <= 110
     assert numbers(runs) == [54, 27, 2]
     assert {54, 12.8} <= set(numbers(time))
+
+
+def test_what_the_model_does_not_see_is_said_first(studies, pages):
+    """10 of 20 tokens, 725 of 2,176 and 266 of 800 sentences, 200 of 800."""
+    first = pages["Texts that the model does not read"].all("div", "callout")
+    said = [numbers(item.text) for item in pages["Texts that the model does not read"].all("li")[:3]]
+    assert len(first) == 1
+    assert said == [[50], [33.3, 128], [25]]
+    assert not pages["A factorial"].all("div", "callout")
+    printed = design_card_text(studies["Texts that the model does not read"], "x")
+    assert numbers(printed)[:1] == [50]
 
 
 def test_power(studies):
@@ -239,6 +263,7 @@ def test_the_card_needs_no_run_and_trains_only_the_baseline(tmp_path):
         "fetch_data",
         "prepare_dataset",
         "encode_dataset",
+        "check_data",
         "train_baseline",
         "time_pilot",
         "design_card",

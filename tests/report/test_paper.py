@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pandas as pd
 import pytest
 
 from compiled import check_paper
@@ -12,8 +13,10 @@ from finevar.figures.charts import coefficients_chart
 from finevar.report import latex, paper, paper_text
 from finevar.report.labels import fitted_names
 from finevar.report.sections import coefficients
+from finevar.study.confirmation import chosen_from
+from finevar.tables import TABLES
 from prose import MISSING, golden, numbers, without_numbers
-from report_fixtures import CENTRE, FACTORS, baseline_metrics, explore, factors, simulate
+from report_fixtures import CENTRE, FACTORS, baseline_metrics, explore, factors, fitting, simulate
 from report_fixtures import facts as page_facts
 
 MINUS = "\N{MINUS SIGN}"
@@ -113,6 +116,31 @@ def test_figures_are_pdf_svg_and_png(kit):
     assert (kit / "figures" / "coefficients.pdf").read_bytes().startswith(b"%PDF")
     assert (kit / "figures" / "coefficients.svg").read_text().startswith("<svg")
     assert (kit / "figures" / "coefficients.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def confirmation_of(tables: dict, *, own: str) -> pd.DataFrame:
+    """Return a confirmation of a study's recommended setting and of the baseline's own, by its id."""
+    best = tables["recommendation"].set_index("role").loc["recommended", "point_id"]
+    row = {"role": "recommended", "point_id": best, "response": "accuracy", "part": "eval", "sentences": 800}
+    row |= {"fresh_seeds": "2 3 4", "runs": 3, "failed": 0, "mean": 0.8712, "ci_low": 0.851, "ci_high": 0.891}
+    row |= {"selected": 0.8821, "shrinkage": -0.0109, "chosen_from": chosen_from(tables["metrics"]["run_id"])}
+    ends = {"difference": 0.0131, "difference_low": 0.0012, "difference_high": 0.025, "mean": 0.8581}
+    rows = [row, row | {"role": "baseline", "point_id": own, "selected": None, "shrinkage": None} | ends]
+    return fitting(TABLES["confirmation"].schema, rows)
+
+
+def test_a_confirmed_setting_has_its_sentence_and_table(tables, tmp_path):
+    """The baseline's own settings are not among the study's, so their levels are those of its config."""
+    confirmed = tables | {"confirmation": confirmation_of(tables, own="not of the study")}
+    paper.write_kit(confirmed, {}, facts(), tmp_path)
+    assert {0.8712, 0.8821, 0.013} <= set(numbers((tmp_path / "results.md").read_text()))
+    table = (tmp_path / "tables" / "confirmation.md").read_text()
+    last = [cell.strip() for cell in table.strip().split("\n")[-1].strip("|").split("|")]
+    assert last[:4] == ["1e-4", "32", "1", "baseline"]
+    stale = tables | {"confirmation": confirmed["confirmation"].assign(chosen_from="other runs")}
+    paper.write_kit(stale, {}, facts(), tmp_path / "stale")
+    assert not (tmp_path / "stale" / "tables" / "confirmation.md").exists()
+    assert 0.8712 not in numbers((tmp_path / "stale" / "results.md").read_text())
 
 
 @pytest.mark.parametrize("name", ["methods", "results"])

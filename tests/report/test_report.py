@@ -20,7 +20,7 @@ from finevar.analyses.fits import FittedStudy, fit_study
 from finevar.commands.figure_jobs import drawing_of
 from finevar.figures import drawing
 from finevar.figures.drawing import Drawing
-from finevar.figures.names import FIGURES, figure_names
+from finevar.figures.names import figure_names, kinds_of
 from finevar.report import tables as report_tables
 from finevar.report.page import render_page
 from finevar.study.coding import codings_of
@@ -55,7 +55,7 @@ ONE_FACTOR = "One factor, and the source's model as the baseline"
 PARTS = ["answer", "explore", "effects", "tradeoffs", "errors", "trust", "details"]
 DETAILS = [
     "surfaces", "coefficients", "checks", "sensitivity", "robustness", "slopes", "optimum", "prices", "variability",
-    "tuning", "claims", "baseline", "paired", "design", "failures", "runs", "curves", "provenance", "reading",
+    "tuning", "claims", "baseline", "paired", "data", "design", "failures", "runs", "curves", "provenance", "reading",
 ]  # fmt: skip
 
 
@@ -66,8 +66,13 @@ Rendered = tuple[str, Page]
 def figures(tables, study=FACTORS):
     """Return the drawings of a study's figures."""
     params = SimpleNamespace(factors=codings_of(study), baseline=BASELINE)
-    names = figure_names(FIGURES, CENTRE)
-    return {name: drawing_of(name, tables, params) for name in names}
+    return {name: drawing_of(name, tables, params) for name in names_of(tables)}
+
+
+def names_of(tables):
+    """Return the names of a study's figures."""
+    kinds = kinds_of(factors=len(FACTORS), found=False, by_epoch="epoch_evaluations" in tables)
+    return figure_names(kinds, CENTRE)
 
 
 program = functools.cache(drawing.program)
@@ -102,9 +107,11 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
 @pytest.fixture(scope="module")
 def pages(studies: dict[str, Study]) -> dict[str, Rendered]:
     """Return the studies' pages; figures are drawn of the first two, the others have their captions only."""
-    blank = dict.fromkeys(figure_names(FIGURES, CENTRE), Drawing({}, "<svg></svg>"))
+    blank = Drawing({}, "<svg></svg>")
     return {
-        name: render(*study, figures(study[0]) if name in (COMPLETE, TROUBLED) else blank)
+        name: render(
+            *study, figures(study[0]) if name in (COMPLETE, TROUBLED) else dict.fromkeys(names_of(study[0]), blank)
+        )
         for name, study in studies.items()
     }
 
@@ -180,7 +187,7 @@ def test_the_first_screen_answers_a_readers_five_questions(complete, studies):
 def test_every_figure_keeps_to_vega_lites_schema(complete):
     html, _ = complete
     specs = re.findall(r'<script type="application/json" class="spec"[^>]*>(.*?)</script>', html, re.DOTALL)
-    assert len(specs) == len(CENTRE) + 11
+    assert len(specs) == len(CENTRE) + 12
     for spec in specs:
         validate_jsonschema(
             json.loads(spec) | {"datasets": {}}, alt.load_schema()
@@ -203,7 +210,7 @@ def test_the_program_is_held_once(complete):
     assert html.count("window.vegaEmbed=") == 1
     names = ["effects", "coefficients", "importance", "gain", "main_effects", "interplay", "learning_curves"]
     names += [*(f"surface_{response}" for response in CENTRE), "variability"]
-    names += ["tradeoffs", "tuning_curves", "calibration"]
+    names += ["tradeoffs", "tuning_curves", "calibration", "epoch_evaluations"]
     assert sorted(chart.attributes["id"] for chart in page.all("div", "chart")) == sorted(
         f"chart-{name}" for name in names
     )
@@ -220,13 +227,13 @@ def test_figures_and_tables_can_be_read_without_seeing_them(complete):
 def test_every_figure_has_a_drawing_for_pages_without_scripts(complete):
     html, _ = complete
     stills = re.findall(r"class=\"chart\"[^>]*><(?:svg|img alt=\"\" src=\"data:image/png;base64)", html)
-    assert len(stills) == len(CENTRE) + 11
+    assert len(stills) == len(CENTRE) + 12
 
 
 def test_every_caption_says_how_many_runs_it_rests_on(complete):
     html, _ = complete
     captions = re.findall(r"</script>\s*<figcaption>.*?</summary>(.*?)</details></figcaption>", html, re.DOTALL)
-    assert len(captions) == len(CENTRE) + 11
+    assert len(captions) == len(CENTRE) + 12
     assert [text for text in captions if not {54, 27} & set(numbers(text))] == []
 
 
@@ -288,7 +295,7 @@ def test_a_setting_whose_runs_collapsed_leaves_a_page_without_predictions_there(
     assert worst not in set(tables["predicted_best"]["point_id"]) | set(tables["pareto_points"]["point_id"])
     _, page = render(tables, facts(study, datasets), figures(tables, study))
     exact = binomtest(int(collapsed.sum()), len(metrics)).proportion_ci(0.95, "exact")
-    rate = f"{100 * exact.low:.2g} % to {100 * exact.high:.2g} %"
+    rate = f"{100 * exact.low:.2g}% to {100 * exact.high:.2g}%"
     first = [item.text for item in page.all("li") if rate in item.text]
     assert [f"({collapsed.sum()} collapsed)" in text for text in first] == [True], "named, with the rate"
     assert not re.search(r"\b(nan|None)\b", page.words)

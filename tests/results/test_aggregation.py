@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from finevar.columns import LEARNING_CURVES, METRICS, PREDICTIONS, STUDY_METRICS, TRAINING
+from finevar.columns import EPOCH_EVALUATIONS, EPOCHS, LEARNING_CURVES, METRICS, PREDICTIONS, STUDY_METRICS, TRAINING
 from finevar.jobs.endings import BEGUN, ERROR, NOT_BEGUN
 from finevar.metrics import RESPONSES
 from finevar.parquet import write_rows
-from finevar.reasons import Collapse
-from finevar.results.aggregation import aggregate_curves, aggregate_metrics, named_runs, read_design
+from finevar.reasons import UNRECORDED, Collapse
+from finevar.results.aggregation import aggregate_curves, aggregate_epochs, aggregate_metrics, named_runs, read_design
 from finevar.results.run_metrics import engine
 from finevar.study.config import read_config
 from finevar.study.design import baseline_levels, design_rows, plan_study
@@ -235,6 +235,28 @@ def test_a_run_without_steps_has_no_curve(tmp_path, expected):
     )
     assert table.column("run_id").to_pylist() == [expected[1]["run_id"]]
     assert aggregate_curves(expected[:1], [training(tmp_path, expected[0], [])]).schema == LEARNING_CURVES
+
+
+# Evaluations after each epoch
+
+
+def test_every_runs_evaluations_stand_in_one_table(tmp_path, expected):
+    """The files that a run leaves, one kept where its submission failed; a run from before has a row that says so."""
+    trainings = [training(tmp_path, run, []) for run in expected[:3]]
+    for run, losses in ((expected[0], [0.5, 0.4]), (expected[1], [0.6, None])):
+        rows = [{"epoch": at, "loss": loss, "accuracy": loss, "seconds": 1.0} for at, loss in enumerate(losses, 1)]
+        write_rows(rows, tmp_path / run["run_id"] / "epochs.parquet", EPOCHS)
+    trainings[1] = tmp_path / expected[1]["run_id"] / "finished/training/training.parquet"
+    table = aggregate_epochs(expected, trainings)
+    assert table.schema == EPOCH_EVALUATIONS
+    names = [run["run_id"] for run in expected]
+    rows = table.to_pandas().set_index("run_id")
+    assert rows.index.tolist() == [names[0], names[0], names[1], names[1], names[2]]
+    assert rows.loc[names[0], "loss"].tolist() == [0.5, 0.4]
+    assert rows.loc[names[1], "epoch"].tolist() == [1, 2]
+    assert rows.loc[names[2], "reason"] == UNRECORDED
+    assert rows.loc[names[2], ["epoch", "loss"]].isna().all()
+    assert rows.loc[names[2], "learning_rate"] == expected[2]["learning_rate"]
 
 
 # The design file

@@ -141,7 +141,8 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("sweep.factors.learningrate", {"levels": [1, 2]}, "sweep.factors", ["'learning_rate'", "'learningrate'"]),
         ("training.optimizer", "adam", "training", ["'optimizer'"]),
         ("model", REMOVED, "top level", ["'model'"]),
-        ("datasets.amazon.text", REMOVED, "datasets.amazon", ["'text'"]),
+        ("datasets.amazon.text", REMOVED, "datasets.amazon", ["`text`", "`join`"]),
+        ("datasets.amazon.label", REMOVED, "datasets.amazon", ["label", "label_from", "label_file"]),
         ("sweep.factors.epochs.levels", REMOVED, "sweep.factors.epochs", ["'levels'"]),
         # types and ranges
         (LEVELS, [], LEVELS, ["[]", "2"]),
@@ -212,6 +213,26 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("datasets.amazon.text", "sentence", "datasets.amazon.text", ["'sentence'"]),
         ("datasets.amazon.label", "text", "datasets.amazon.label", ["'text'"]),
         ("datasets.amazon.threshold", REMOVED, "datasets.amazon.margin", []),
+        ("datasets.amazon.join", ["id", "text"], "datasets.amazon", ["text and join"]),
+        ("datasets.amazon.label_from", "file", "datasets.amazon", ["label and label_from"]),
+        ("datasets.amazon.label_from", "name", "datasets.amazon.label_from", ["file", "folder"]),
+        ("datasets.amazon.label_file", "l.txt", "datasets.amazon.label_file", ["`format: lines`"]),
+        ("datasets.amazon.eval_label_file", "l.txt", "datasets.amazon.eval_label_file", []),
+        ("datasets.amazon.format", "lines", "datasets.amazon.text", ["lines"]),
+        ("datasets.amazon.separator", ";;", "datasets.amazon.separator", []),
+        ("datasets.amazon.separator", '"', "datasets.amazon.separator", []),
+        ("datasets.amazon.quoting", "all", "datasets.amazon.quoting", ["minimal", "backslash", "none"]),
+        ("datasets.amazon.skip", 0, "datasets.amazon.skip", ["1"]),
+        ("datasets.amazon.encoding", "latin-seven", "datasets.amazon.encoding", ["latin-1"]),
+        ("datasets.amazon.encoding", "rot13", "datasets.amazon.encoding", ["utf-8"]),
+        ("datasets.amazon.encoding", "", "datasets.amazon.encoding", ["utf-8"]),
+        ("datasets.amazon.file", [], "datasets.amazon.file", ["1 or more"]),
+        ("datasets.amazon.file", ["a.csv", "a.csv"], "datasets.amazon.file", []),
+        ("datasets.amazon.drop_empty", "yes", "datasets.amazon.drop_empty", ["boolean"]),
+        ("datasets.amazon.eval_examples", 0, "datasets.amazon.eval_examples", ["0"]),
+        ("datasets.amazon.eval_examples", 1, "datasets.amazon.eval_examples", ["1", "share"]),
+        ("datasets.amazon.eval_examples", 1.5, "datasets.amazon.eval_examples", ["1.5", "share"]),
+        ("datasets.amazon.confirm_examples", 20.5, "datasets.amazon.confirm_examples", ["20.5"]),
         # factors
         ("training.epochs", 2, "sweep.factors.epochs", []),
         ("sweep.factors.dropout", {"levels": [0, 1e-3], "coding": "log2"}, "sweep.factors.dropout.coding", ["log2"]),
@@ -256,6 +277,7 @@ def test_a_hub_data_set_goes_by_splits(raw_config):
         ({"train_split": "train", "eval_file": "a.csv"}, "datasets.amazon.eval_file", []),
         ({"train_split": "a", "eval_split": "b", "format": "csv"}, "datasets.amazon.format", []),
         ({"train_split": "a", "eval_split": "b", "columns": ["text", "label"]}, "datasets.amazon.columns", []),
+        ({"train_split": "a", "eval_split": "b", "encoding": "latin-1"}, "datasets.amazon.encoding", []),
         (
             {"train_split": "a", "eval_split": "b", "eval_examples": 9},
             "datasets.amazon",
@@ -265,6 +287,32 @@ def test_a_hub_data_set_goes_by_splits(raw_config):
 )
 def test_a_hub_data_set_with_keys_of_files_is_refused(raw_config, keys, where, data):
     assert problem(hub(raw_config, **keys), where, *data)
+
+
+FILES = {
+    "a pattern and a share": {"file": "part-*.csv", "text": "t", "label": "l", "eval_examples": 0.2},
+    "title and body": {"file": ["a.csv", "b.csv"], "join": ["title", "body"], "label": "l", "eval_examples": 5},
+    "a file a class": {"file": "*.txt", "format": "lines", "label_from": "file", "eval_examples": 5.0},
+    "two files": {
+        "file": "a.txt", "label_file": "b.txt", "eval_file": "c.txt", "eval_label_file": "d.txt", "format": "lines"
+    },
+    "a dialect": {
+        "file": "a.csv", "separator": ";", "quoting": "none", "encoding": "utf-16", "skip": 2,
+        "text": "t", "label": "l", "eval_file": "b.csv",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("keys", FILES.values(), ids=FILES)
+def test_every_way_to_name_files_and_labels_is_allowed(raw_config, keys):
+    raw = put(raw_config, "datasets.amazon", {"source": "ratings", **keys})
+    assert read_config(raw)["datasets"]["amazon"].items() >= keys.items()
+
+
+def test_keys_of_rows_mean_nothing_for_other_formats(raw_config):
+    keys = {"file": "a.jsonl", "text": "t", "label": "l", "eval_examples": 5, "skip": 1, "quoting": "none"}
+    raw = put(raw_config, "datasets.amazon", {"source": "ratings", **keys})
+    assert [error.where for error in problems(raw)] == [f"config: datasets.amazon.{key}" for key in ("quoting", "skip")]
 
 
 @pytest.mark.parametrize("levels", [[0, 0.1, 0.2], [0, 100, 600], [1, 2, 3]])

@@ -14,6 +14,7 @@ import pytest
 from finevar.errors import InputError
 from finevar.study import content
 from finevar.study.content import examples_sha256, file_sha256
+from finevar.study.dialects import Dialect
 
 PAST = time.time() - 1000
 
@@ -30,8 +31,12 @@ def write(text: str | bytes, name: str = "data.csv", when: float = PAST) -> Path
     return path
 
 
+def dialect(form: str | None, *, header: bool = True, quoting: str = "minimal", skip: int = 0) -> Dialect:
+    return Dialect(form, "", quoting if form == "csv" else "none", "utf-8", skip, header and form in ("csv", "tsv"))
+
+
 def of(text: str | bytes, form: str = "csv", *, header: bool = True) -> str:
-    return examples_sha256(write(text), form, header=header)
+    return examples_sha256(write(text), dialect(form, header=header))
 
 
 def test_a_file_is_known_by_its_sha256():
@@ -106,7 +111,7 @@ def test_a_stray_quotation_mark_in_a_large_file_takes_no_longer(monkeypatch):
     path = write('text,label\na " b,0\n' + "c,1\n" * 400_000)
     monkeypatch.setattr(content, "remembered", lambda path, _, compute: compute(path))
     begun = time.process_time()
-    examples_sha256(path, "csv", header=True)
+    examples_sha256(path, dialect("csv"))
     assert time.process_time() - begun < 20  # quadratic work would take hours
 
 
@@ -188,8 +193,8 @@ def test_two_ways_of_reading_one_file_are_remembered_apart(monkeypatch):
     path = write("a,b\nc,d\n")
     settle(path, monkeypatch)
     ways = [("csv", True), ("csv", False), ("tsv", True), (None, True)]
-    found = [examples_sha256(path, form, header=header) for form, header in ways]
-    assert found == [examples_sha256(path, form, header=header) for form, header in ways]
+    found = [examples_sha256(path, dialect(form, header=header)) for form, header in ways]
+    assert found == [examples_sha256(path, dialect(form, header=header)) for form, header in ways]
     assert all(one != two for one, two in itertools.combinations([found[0], found[1], found[3]], 2))
 
 

@@ -29,6 +29,7 @@ rule aggregate_metrics:
         baselines=get_baseline_metrics(),
         facts=get_evaluated("dataset.json"),
     output:
+        **get_epochs("results/{study}"),
         metrics=captioned("results/{study}/metrics.parquet", "table", "metrics"),
         curves="results/{study}/learning_curves.parquet",
     log:
@@ -54,6 +55,7 @@ rule aggregate_finished:
         baselines=get_baseline_metrics(),
         facts=get_evaluated("dataset.json"),
     output:
+        **get_epochs("results/{study}/interim"),
         metrics="results/{study}/interim/metrics.parquet",
         curves="results/{study}/interim/learning_curves.parquet",
     log:

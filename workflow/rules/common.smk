@@ -11,12 +11,14 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from finevar import ENGINES
 from finevar.errors import InputError
-from finevar.figures.names import figure_names, kind_of, kinds_of
+from finevar.figures.names import BESIDE, figure_names, kind_of, kinds_of
 from finevar.jobs.endings import run_ending
 from finevar.jobs.log import check_writable
 from finevar.study import paths
 from finevar.study.config import read_config
 from finevar.study.confirmation import evaluation_folder, fresh_seeds, planned_runs
+from finevar.study.consistency import PLACES
+from finevar.study.content import parts_of
 from finevar.study.design import any_of, baseline_levels, continues_baseline, design_rows, plan_study
 from finevar.study.found_config import is_found
 from finevar.study.identity import OF_METRICS, cards_identity, digest, local_cards, local_model_files
@@ -45,7 +47,8 @@ ANALYSED = {
     "analysis": {key: part for key, part in STUDY.config["analysis"].items() if key not in BESIDE_ANALYSES},
 }
 SHOWS_SENTENCES = STUDY.config["analysis"]["show_sentences"]
-KINDS = kinds_of(factors=len(ANALYSED["factors"]), found=not TRAINS)  # the study's figures
+BY_EPOCH = TRAINS and STUDY.config["analysis"]["evaluate_each_epoch"]
+KINDS = kinds_of(factors=len(ANALYSED["factors"]), found=not TRAINS, by_epoch=BY_EPOCH)  # the study's figures
 RESULTS_CONFIG = {key: part for key, part in STUDY.config.items() if key not in ("keep_weights", "gpus_per_run")}
 
 
@@ -113,7 +116,7 @@ def dataset_of(wildcards):
 
 def get_dataset(wildcards):
     """Return what decides the data that a wildcard names: no places of local files, and nothing of metrics alone."""
-    places = ("source", "file", "eval_file") if source_of(wildcards)["kind"] == "local" else ()
+    places = ("source", *PLACES) if source_of(wildcards)["kind"] == "local" else ()
     return {key: value for key, value in dataset_of(wildcards).items() if key not in (*places, *OF_METRICS)}
 
 
@@ -128,14 +131,14 @@ def get_dataset_source(wildcards):
     return str(paths.place("source", source=fetched)) if fetched else []
 
 
-def get_local_file(key):
-    """Return the function that gives a data set's own file of a key where it lies on this machine."""
+def get_local_files(key):
+    """Return the function that gives a data set's own files of a key where they lie on this machine."""
 
-    def get_file(wildcards):
-        source, file = source_of(wildcards), dataset_of(wildcards).get(key)
-        return known_by_content(Path(source["path"], file)) if source["kind"] == "local" and file else []
+    def get_files(wildcards):
+        source, names = source_of(wildcards), dataset_of(wildcards).get(key, [])
+        return list(map(known_by_content, parts_of(Path(source["path"]), names))) if source["kind"] == "local" else []
 
-    return get_file
+    return get_files
 
 
 def get_prepared(name, file):
@@ -271,15 +274,34 @@ def get_confirmation(wildcards):
     return str(paths.table_file(NAME, "confirmation")) if wildcards.study == NAME and CONFIRMED else []
 
 
-def get_stale_confirmation(wildcards):
-    """Return a confirmation of what the study was before, which the report names; as a param, since nothing makes it."""
+def get_present_confirmation(wildcards):
+    """Return a confirmation that is there and that nothing makes: of a study under way, or of what it was before.
+
+    As a param; the report shows or names it.
+    """
     table = paths.table_file(NAME, "confirmation")
-    return str(table) if wildcards.study == NAME and not CONFIRMED and table.exists() else None
+    return str(table) if not get_confirmation(wildcards) and table.exists() else None
 
 
 def get_dataset_facts():
     """Return the facts of every data set that the study uses."""
     return [get_prepared(name, "dataset.json") for name in STUDY.dataset_ids]
+
+
+def get_limits():
+    """Return by data set of the study the max_lengths and the numbers of training examples that trainings have."""
+    used = [(run.dataset, run.settings) for run in STUDY.runs.values()]
+    used += [(name, STUDY.config["baseline"]["settings"]) for name in [STUDY.config["baseline"].get("dataset")] if name]
+    return {
+        name: {
+            "max_lengths": sorted({settings["max_length"] for dataset, settings in used if dataset == name}),
+            "train_sizes": sorted(
+                {settings["train_examples"] for dataset, settings in used if dataset == name},
+                key=lambda size: (size is None, size),
+            ),
+        }
+        for name in STUDY.dataset_ids
+    }
 
 
 def captioned(path, kind, caption):
@@ -308,8 +330,12 @@ def get_figures(suffix):
 def get_drawn_files():
     """Return the tables that the study's figures are drawn from, by name."""
     names = dict.fromkeys(name for figure in KINDS.values() for name in figure.tables)
-    beside = ("metrics", "learning_curves")
-    return {name: f"results/{{study}}/{'' if name in beside else 'analysis/'}{name}.parquet" for name in names}
+    return {name: f"results/{{study}}/{'' if name in BESIDE else 'analysis/'}{name}.parquet" for name in names}
+
+
+def get_epochs(folder):
+    """Return the table of evaluations after each epoch in a study's folder, where its config asks for them."""
+    return {"epochs": f"{folder}/epoch_evaluations.parquet"} if BY_EPOCH else {}
 
 
 def get_card_files():

@@ -2,6 +2,7 @@
 localrules:
     fetch_model,
     fetch_data,
+    check_data,
 
 
 rule fetch_model:
@@ -40,8 +41,10 @@ rule fetch_data:
 rule prepare_dataset:
     input:
         source=get_dataset_source,
-        file=get_local_file("file"),
-        eval_file=get_local_file("eval_file"),
+        file=get_local_files("file"),
+        eval_file=get_local_files("eval_file"),
+        label_file=get_local_files("label_file"),
+        eval_label_file=get_local_files("eval_label_file"),
     output:
         parts=expand("results/data/{data}/{part}.parquet", part=paths.PARTS, allow_missing=True),
         facts="results/data/{data}/dataset.json",
@@ -75,3 +78,29 @@ rule encode_dataset:
         "../../envs/finetune.yaml"
     script:
         "../../scripts/encode_dataset.py"
+
+
+# What the model sees, before it is trained: `make data-check`.
+rule check_data:
+    input:
+        datasets=get_dataset_facts(),
+        encoded=[get_encoded(name, "train") for name in STUDY.dataset_ids],
+        model=paths.place("model", model=STUDY.model_id),
+    output:
+        html=f"{FOLDER}/data.html",
+        facts=f"{FOLDER}/data.json",
+    log:
+        f"results/logs/check_data/{NAME}.log",
+    benchmark:
+        f"results/benchmarks/check_data/{NAME}.tsv"
+    params:
+        study=NAME,
+        model=STUDY.config["model"],
+        limits=get_limits(),
+        shown=bool(SHOWS_SENTENCES),
+        engine=ENGINES["data_check"],
+    priority: 2
+    conda:
+        "../../envs/analyse.yaml"
+    script:
+        "../../scripts/check_data.py"

@@ -11,6 +11,7 @@ rule write_paper:
             for name, files in rules.render_report.input.items()
             if name not in ("program", "confirmation")
         },
+        confirmation=str(paths.table_file(NAME, "confirmation")) if CONFIRMED else [],
     output:
         folder=directory(f"{FOLDER}/paper"),
     log:

@@ -45,9 +45,11 @@ rule draw_figures:
 rule render_report:
     input:
         **analysis_files(page_tables(found=not TRAINS)),
+        **get_epochs("results/{study}"),
         metrics="results/{study}/metrics.parquet",
         baselines=get_baseline_metrics(),
         datasets=get_dataset_facts(),
+        seen=f"{FOLDER}/data.json" if TRAINS else [],
         figures=list(get_figures("json").values()),
         drawings=list(get_figures("svg").values()),
         program=paths.PROGRAM,
@@ -67,7 +69,7 @@ rule render_report:
         config=RESULTS_CONFIG,
         factors=ANALYSED["factors"],
         datasets=list(STUDY.dataset_ids),
-        stale_confirmation=get_stale_confirmation,
+        confirmation=get_present_confirmation,
         engine=ENGINES["report"],
     threads: 4
     conda:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from finevar.analyses.baselines import at_baseline
 from finevar.analyses.fits import FittedStudy, baseline_value
+from finevar.analyses.learning import Shares, learning_rows
 from finevar.analyses.recommendation import Standing, ranking_rows, recommendation_rows, stand
 from finevar.metrics import SECONDS, towards
 from finevar.reasons import FAILED, OK, Caution, Head, Next
@@ -18,6 +19,7 @@ from finevar.results.collapse import below_chance
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.ranking import comparison, regret_of
 from finevar.study.coding import Coding
+from finevar.study.confirmation import BASELINE
 from finevar.study.settings import SPECS, rounded
 from finevar.tables import ADVICE, Rows, are_found
 
@@ -29,25 +31,31 @@ def recommend(
     study: FittedStudy,
     against_baseline: Rows,
     checks: Iterable[Mapping[str, Any]],
-    rarest: float | None,
+    shares: Shares,
     *,
     confirm_seeds: int | None = None,
 ) -> dict[str, Rows]:
     """Return rows of the tables ranking, recommendation, cautions and next_runs.
 
-    All are empty for found models, whose settings nobody assigned, and where the primary metric has no surface.
-    against_baseline, checks: rows of these tables. rarest: see stand(). confirm_seeds: of a confirmation; None is as
+    All are empty for found models, whose settings nobody assigned; where the primary metric has no surface, all but
+    what is said of runs that learnt nothing, and of classes taken for one another.
+    against_baseline, checks: rows of these tables. shares: see stand(). confirm_seeds: of a confirmation; None is as
     many as the study has.
     """
-    standing = None if are_found(study.metrics) else stand(study, against_baseline, rarest)
+    nothing: dict[str, Rows] = {name: [] for name in ADVICE}
+    if are_found(study.metrics):
+        return nothing
+    standing = stand(study, against_baseline, shares)
+    learning = learning_rows(study.metrics, shares, recommended=bool(standing and standing.recommended))
+    said = [*learning, *class_rows(study.metrics)]
     if standing is None:
-        return {name: [] for name in ADVICE}
+        return nothing | {"cautions": said}
     found = {"ranking": ranking_rows(standing), "recommendation": recommendation_rows(standing)}
     if standing.recommended is None:
-        return found | {"cautions": list(emptied(standing)), "next_runs": []}
+        return found | {"cautions": [*said, *emptied(standing)], "next_runs": []}
     edges = list(edge_rows(standing))
-    cautions = [*emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
-    cautions += [*metric_rows(standing), *failed_rows(standing), *class_rows(study.metrics)]
+    cautions = [*said, *emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
+    cautions += [*metric_rows(standing), *failed_rows(standing)]
     ranked = [row["point_id"] for row in found["recommendation"]]
     return found | {"cautions": cautions, "next_runs": list(next_rows(standing, edges, ranked, confirm_seeds))}
 
@@ -196,7 +204,8 @@ def next_rows(
         yield more_row(standing, kept, times)
     tried = standing.study.metrics.drop_duplicates("point_id")
     own = tried.loc[at_baseline(tried), "point_id"]
-    confirmed = list(dict.fromkeys([*ranked[: 1 + RIVALS], *own[own.isin(ranked)]]))
+    compared = own[own.isin(ranked)] if len(own) else [BASELINE]
+    confirmed = list(dict.fromkeys([*ranked[: 1 + RIVALS], *compared]))
     yield {"code": Next.CONFIRM, "response": standing.primary} | cost(standing, confirmed, confirm_seeds or seeds)
     if times <= 1 and not edges:
         yield {"code": Next.STOP, "response": standing.primary, "runs": 0, "seconds": 0.0}
@@ -232,7 +241,8 @@ def more_row(standing: Standing, kept: Sequence[str], times: float) -> dict[str,
 
 
 def cost(standing: Standing, names: Sequence[str], seeds: int) -> dict[str, Any]:
-    """Return the runs and seconds of training some settings with some seeds each."""
-    datasets = standing.study.metrics["dataset"].nunique()
-    seconds = float(standing.settings.loc[list(names), SECONDS].sum()) * seeds * datasets
-    return {"point_ids": " ".join(names), "seeds": seeds, "runs": len(names) * seeds * datasets, "seconds": seconds}
+    """Return the runs and seconds of training some settings with some seeds each; BASELINE: its own, not tried yet."""
+    runs, known = seeds * standing.study.metrics["dataset"].nunique(), standing.settings[SECONDS]
+    each = [seconds_at(standing, standing.study.plan.baseline) if name == BASELINE else known[name] for name in names]
+    about = {"point_ids": " ".join(names), "seeds": seeds}
+    return about | {"runs": len(names) * runs, "seconds": float(np.nansum(each)) * runs}

@@ -31,6 +31,7 @@ from finevar.statistics.regression import (
     fit_surface,
     predicted,
 )
+from finevar.statistics.stored import stored_rows
 from finevar.statistics.suspects import suspects, without_suspects
 from finevar.statistics.verdicts import adjust_families, columns_key, verdict
 from finevar.study.coding import Codings, Term, codings_of, step_unit, term_group, term_name, terms
@@ -211,7 +212,7 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
     judge_coefficients(coefficients, plan, study.surfaces)
     return {
         "coefficients": coefficients,
-        "covariances": study.rows(covariance_rows),
+        "covariances": study.rows(stored_rows),
         "effects": study.effects,
         "fits": sorted(fits, key=lambda row: plan.responses.index(row["response"])),
         "ladder": study.rows(lambda surface: ladder_rows(surface, plan.order, surface.unequal)),
@@ -278,15 +279,6 @@ def populations(surface: Surface) -> list[tuple[str | None, bool]]:
     return [*wide, (THESE_SENTENCES, False)] if surface.population == NEW_SENTENCES else wide
 
 
-def covariance_rows(surface: Surface) -> Rows:
-    """Return the covariance of every pair of the terms' absolute coefficients, in coded units."""
-    terms = list(enumerate(surface.names[: len(surface.columns)]))
-    return [
-        {"response": surface.response, "term": term, "other": other, "covariance": float(surface.cov[i, j])}
-        for (i, term), (j, other) in itertools.product(terms, repeat=2)
-    ]
-
-
 def term_unit(codings: Codings, term: Term | None, units: str) -> tuple[float, str]:
     """Return the coded units in one unit of a term, and what that is; None is a block."""
     if not term:
@@ -300,7 +292,7 @@ def term_unit(codings: Codings, term: Term | None, units: str) -> tuple[float, s
 
 def fit_row(surface: Surface, metrics: pd.DataFrame, framework: str) -> dict[str, Any]:
     """Return how well a surface fits, and what it rests on."""
-    fit, errors = surface.fit, surface.errors
+    fit, errors = surface.fit, surface.reported_errors
     return counts(metrics, surface.response, framework) | {
         "runs": len(surface.runs),
         "parameters": len(surface.names),
@@ -320,10 +312,12 @@ def fit_row(surface: Surface, metrics: pd.DataFrame, framework: str) -> dict[str
 def caution(surface: Surface) -> str:
     """Say how the covariance behaves where runs, or trajectories, are few for the parameters (see make calibrate)."""
     clusters = surface.errors.count
+    if surface.is_by_seed:
+        return ""
     what = "runs for the parameters" if clusters is None else "trajectories"
     if (len(surface.runs) >= FEW_RUNS * len(surface.names)) if clusters is None else (clusters >= FEW_CLUSTERS):
         return ""
-    return f"; with so few {what} its tests are cautious, and find something in 2 to 4 % of studies without effects"
+    return f"; with so few {what} its tests are cautious, and find something in 2 to 4% of studies without effects"
 
 
 def stopped_fit(metrics: pd.DataFrame, response: str, framework: str, gate: Reason) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finevar.reasons import FAILED, Reason, Stop
+from finevar.reasons import DIVERGED, FAILED, Reason, Stop
 from finevar.statistics.covariance import Errors, errors_of
 from finevar.statistics.estimability import Obstacle, model_obstacle
 from finevar.statistics.robust import CELLS, cell_numbers
@@ -69,6 +69,8 @@ def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> R
     """
     empty = distinct(metrics, CELLS) - distinct(used, CELLS) - distinct(metrics[metrics["status"].isin(FAILED)], CELLS)
     if empty or used.empty:
+        diverged = (metrics["status"] == DIVERGED).any()
+        remedy = "Lower the learning rates." if diverged else "Train for longer or on more examples."
         named = ", ".join(sorted(f"{point} on {dataset}" for dataset, point in empty)[:5])
         return Reason(
             Stop.EMPTY_CELLS,
@@ -76,7 +78,7 @@ def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> R
             f"value of {response} ({named}): a surface through the rest would be extrapolated there. Drop the level "
             "that causes this, or start again to finish the runs."
             if empty
-            else "every run failed: no setting is left to compare. Lower the learning rates.",
+            else f"every run failed: no setting is left to compare. {remedy}",
         )
     repeated = len(used) - len(distinct(used, [*CELLS, "seed"]))
     if repeated:

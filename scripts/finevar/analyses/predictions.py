@@ -11,6 +11,7 @@ from finevar.analyses.calibration import calibration_effect_rows, calibration_ro
 from finevar.analyses.errors import Corpus, error_rows
 from finevar.analyses.fits import FittedStudy
 from finevar.analyses.paired import COMPARED, paired_point_rows, paired_rows
+from finevar.analyses.run_errors import run_error_rows
 from finevar.results.predictions import read_predictions, run_file
 from finevar.study.paths import RUNS
 from finevar.tables import TABLES, Rows, are_found
@@ -18,7 +19,7 @@ from finevar.tables import TABLES, Rows, are_found
 NO_CORPORA: Mapping[str, Corpus] = {}
 TABLES_OF_PREDICTIONS = (
     "calibration", "calibration_effects", "reliability", "paired", "paired_points",
-    "confusion", "classes", "sentence_counts", "sentences",
+    "confusion", "classes", "sentence_counts", "sentences", "run_confusion", "run_sentences",
 )  # fmt: skip
 
 
@@ -50,7 +51,9 @@ def compare_predictions(
         "reliability": reliability_rows(parts, found, study.plan.confidence),
         "paired": paired_rows(models, found),
         "paired_points": paired_point_rows(models, found, study.of_responses(COMPARED)),
-    } | error_rows(models, found, corpora, shown)
+        **error_rows(models, found, corpora, shown),
+        **run_error_rows(models, found, corpora, shown),
+    }
 
 
 def models_of(metrics: pd.DataFrame, baselines: Sequence[str | Path], root: str | Path) -> pd.DataFrame:

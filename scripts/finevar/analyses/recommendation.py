@@ -2,8 +2,8 @@
 
 1. The primary metric: as the config says; else accuracy, or F1 where few of the evaluation sentences are of some class.
 2. Candidates: tried settings that are not significantly worse than the best on it, nor by more than the smallest effect
-   of interest; at which no run failed; that are in no metric significantly worse than the baseline as it is; and whose
-   means the surfaces predict.
+   of interest; at which no run failed and most learnt something; that are in no metric significantly worse than the
+   baseline as it is; and whose means the surfaces predict.
 3. Of these the one with the best measured loss, then the cheapest.
 
 Where the last two demands leave no candidate, the surfaces' is dropped first, as it is about the model and not about
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from finevar.analyses.fits import FittedStudy, Plan
+from finevar.analyses.learning import Shares, unlearnt
 from finevar.metrics import SECONDS, towards
 from finevar.reasons import COLLAPSED, DIVERGED, FAILED, OK, Excluded, Primary
 from finevar.statistics.ranking import rank_settings, regret_of
@@ -29,6 +30,7 @@ from finevar.statistics.setting_means import setting_names
 from finevar.tables import Rows
 
 RARE = 0.2  # share of the evaluation sentences, of a class that accuracy hardly shows
+MOST = 0.5  # share of a setting's runs
 RECOMMENDED, TIED, WORSE, EXCLUDED = ROLES = ("recommended", "tied", "worse", "excluded")
 
 
@@ -44,7 +46,7 @@ class Standing:
     """How the tried settings stand; each goes by its first point_id."""
 
     study: FittedStudy
-    settings: pd.DataFrame  # levels of the factors, diverged, collapsed, seconds
+    settings: pd.DataFrame  # levels of the factors, diverged, collapsed, unlearnt, seconds
     ranked: Mapping[str, pd.DataFrame]  # by response, see rank_settings()
     faults: Mapping[str, Sequence[Fault]]  # by setting
     primary: str
@@ -75,7 +77,7 @@ class Standing:
 
     def is_grave(self, fault: Fault) -> bool:
         """Say whether a fault is never overlooked."""
-        always = (*FAILED, Excluded.BEHIND)
+        always = (*FAILED, Excluded.UNLEARNT, Excluded.BEHIND)
         return fault.code in always or fault == (Excluded.WORSE_THAN_BASELINE, self.primary)
 
     def merit(self, name: str) -> tuple[float, ...]:
@@ -99,18 +101,19 @@ class Standing:
         return next((name for name, (first, second) in zip(names, columns, strict=True) if first < second), names[-1])
 
 
-def stand(study: FittedStudy, against_baseline: Iterable[Mapping[str, Any]], rarest: float | None) -> Standing | None:
+def stand(study: FittedStudy, against_baseline: Iterable[Mapping[str, Any]], shares: Shares) -> Standing | None:
     """Return how a study's settings stand; None where the primary metric has no surface.
 
-    against_baseline: rows of that table. rarest: share of the rarest class among the evaluation sentences.
+    against_baseline: rows of that table. shares: of each class among the evaluation sentences, by data set.
     """
     if not study.surfaces:
         return None
+    rarest = min((share for known in shares.values() for share in known.values()), default=None)
     primary, code = primary_of(study.plan, rarest)
     surface = next((each for each in study.surfaces if each.response == primary), None)
     if surface is None:
         return None
-    settings = tried_settings(study)
+    settings = tried_settings(study, shares)
     lost = settings.index[settings[list(FAILED)].any(axis=1)]
     ranked = {surface.response: rank_settings(surface, lost) for surface in study.surfaces}
     worse = {(row["point_id"], row["response"]) for row in against_baseline if is_worse(row)}
@@ -129,11 +132,15 @@ def primary_of(plan: Plan, rarest: float | None) -> tuple[str, Primary]:
     return "accuracy" if "accuracy" in plan.responses else plan.responses[0], Primary.DEFAULT
 
 
-def tried_settings(study: FittedStudy) -> pd.DataFrame:
-    """Return a row a setting: its levels, how many of its runs diverged and collapsed, and seconds of training one."""
+def tried_settings(study: FittedStudy, shares: Shares) -> pd.DataFrame:
+    """Return a row a setting: its levels, how many of its runs diverged and collapsed, and seconds of training one.
+
+    And, as `unlearnt`, the share of its runs that show nothing learnt.
+    """
     runs = study.metrics.assign(setting=setting_names(study.metrics, study.plan.codings))
     found = runs.groupby("setting", sort=False)
     counts = {status: (runs["status"] == status).groupby(runs["setting"]).sum() for status in FAILED}
+    counts["unlearnt"] = unlearnt(runs, shares).groupby(runs["setting"]).mean()
     seconds = runs[runs["status"] == OK].groupby("setting")["train_seconds"].mean()
     return found[list(study.plan.codings)].first().assign(**counts, **{SECONDS: seconds})
 
@@ -152,6 +159,8 @@ def faults_of(
     for status, code in ((DIVERGED, Excluded.DIVERGED), (COLLAPSED, Excluded.COLLAPSED)):
         if settings.loc[name, status]:
             yield Fault(code)
+    if settings.loc[name, "unlearnt"] > MOST:
+        yield Fault(Excluded.UNLEARNT)
     yield from (Fault(Excluded.WORSE_THAN_BASELINE, metric) for metric in ranked if (name, metric) in worse)
     for metric, table in ranked.items():
         if name in table.index and table.loc[name, "outside"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from finevar.analyses.errors import SHOWN, Corpus
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Outcomes, Plan, fit_study, no_outcomes
 from finevar.analyses.gain import gain_tables
+from finevar.analyses.learning import Shares
 from finevar.analyses.predictions import compare_predictions
 from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
@@ -79,6 +80,8 @@ def aggregate(job: Job, metrics: Sequence[str], trainings: Sequence[str], *, log
     )
     write_table(table, job.output.metrics)
     write_table(aggregation.aggregate_curves(runs, trainings), job.output.curves)
+    if "epochs" in job.output.named:  # where the config asks for them
+        write_table(aggregation.aggregate_epochs(runs, trainings), job.output.epochs)
     return table.to_pandas()
 
 
@@ -137,11 +140,11 @@ def claims(study: FittedStudy) -> dict[str, Rows]:
     return {"claims": judge_claims(study)}
 
 
-def weigh_settings(study: FittedStudy, rarest: float | None, confirm_seeds: int | None) -> dict[str, Rows]:
+def weigh_settings(study: FittedStudy, shares: Shares, confirm_seeds: int | None) -> dict[str, Rows]:
     """Check, explore, compare and recommend, and what rests on that: in one process, as these share fits and draws."""
     tables = check_study(study) | explore_study(study) | compare_study(study)
     found = tables["against_baseline"], tables["checks"]
-    tables |= recommend(study, *found, rarest, confirm_seeds=confirm_seeds)
+    tables |= recommend(study, *found, shares, confirm_seeds=confirm_seeds)
     advised = tables["recommendation"]
     return tables | pair_tables(study, advised) | gain_tables(study, advised)
 
@@ -170,7 +173,7 @@ def analyse_study(job: Job) -> None:
     """Make every analysis table that the fits are not, several analyses at once."""
     study = replace(fitted_study(job), judged=as_rows(read_analysis(job.input.effects)))
     corpora, shown = read_corpora(job), most_shown(job.params.sentences)
-    calls = [partial(weigh_settings, study, rarest_class(job.input.baselines), job.params.confirm_seeds)]
+    calls = [partial(weigh_settings, study, class_shares(job.input.baselines, corpora), job.params.confirm_seeds)]
     calls += [partial(compare_predictions, study, job.input.baselines, corpora=corpora, shown=shown)]
     calls += [partial(analysis, study) for analysis in ANALYSES]
     if are_found(study.metrics):
@@ -206,8 +209,11 @@ def analyse_confirmation(job: Job) -> None:
     write_tables({"confirmation": confirmed}, job.output)
 
 
-def rarest_class(baselines: Sequence[str]) -> float | None:
-    """Return the share of the rarest class among the sentences that the baseline was evaluated on; None without any."""
-    labels = [read_predictions([path]) for path in baselines]
-    counts = [np.bincount(found.labels, minlength=found.logits.shape[2]) for found in labels]
-    return min((float(count.min() / count.sum()) for count in counts), default=None)
+def class_shares(baselines: Sequence[str], corpora: Mapping[str, Corpus]) -> Shares:
+    """Return each class's share of the sentences that the baseline was evaluated on, by data set; none without any."""
+    shares = {}
+    for path in baselines:
+        name, found = Path(path).parts[-2], read_predictions([path])
+        counts = np.bincount(found.labels, minlength=found.logits.shape[2])
+        shares[name] = {corpora[name].name(k): float(count / counts.sum()) for k, count in enumerate(counts)}
+    return shares

@@ -45,7 +45,7 @@ def answer_lines(config: Mapping[str, Any]) -> list[Line]:
     lines["Cost"] = cost(tables)
     confirmed = table_file(study, "confirmation")
     found = {"confirmation": read_analysis(confirmed)} if confirmed.exists() else {}
-    said = confirmation_section(tables | found, labels, factors, confidence)
+    said = confirmation_section(tables | found, labels, {"config": config, "factors": factors})
     return [
         *([("Confirmation", said["finding"])] if said else []),
         *((title, lines[title]) for title in SHOWN if lines.get(title)),

@@ -48,8 +48,9 @@ def settings_to_confirm(study: Study) -> Iterator[tuple[str, Point]]:
     best = recommended_point({"recommendation": read_analysis(table_file(name, "recommendation"))})
     levels = {run.point_id: {factor: run.settings[factor] for factor in factors} for run in study.runs.values()}
     for point in chosen.iloc[0].split():
-        role = BASELINE if levels[point] == own else RIVAL
-        yield RECOMMENDED if point == best else role, levels[point]
+        at = levels.get(point, own)  # the baseline's own need not be among the study's
+        role = BASELINE if at == own else RIVAL
+        yield RECOMMENDED if point == best else role, at
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from finevar.columns import LEARNING_CURVES
+from finevar.columns import EPOCH_EVALUATIONS, LEARNING_CURVES
 from finevar.figures import charts
 from finevar.figures.calibration import calibration_chart
 from finevar.figures.drawing import Drawing, Picture, draw, titled, unchecked, write_drawing
 from finevar.figures.effects import effects_chart
+from finevar.figures.epochs import epochs_chart
 from finevar.figures.gain import gain_chart
 from finevar.figures.importance import importance_chart
 from finevar.figures.interplay import interplay_chart
@@ -29,6 +30,7 @@ from finevar.parquet import read_table
 from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.coding import codings_of
 
+OF_RUNS = {"learning_curves": LEARNING_CURVES, "epoch_evaluations": EPOCH_EVALUATIONS}
 Tables = Mapping[str, pd.DataFrame]
 Chart = Callable[[Tables, SimpleNamespace, str], Picture]
 CHARTS: dict[str, Chart] = {  # by kind: of tables, what the config says and the figure's name
@@ -46,6 +48,7 @@ CHARTS: dict[str, Chart] = {  # by kind: of tables, what the config says and the
     "learning_curves": lambda tables, params, name: charts.learning_curves_chart(
         tables["learning_curves"], params.factors
     ),
+    "epoch_evaluations": lambda tables, params, name: epochs_chart(tables["epoch_evaluations"], params.factors),
     "calibration": lambda tables, params, name: calibration_chart(
         tables["calibration_effects"], tables["reliability"], params.factors
     ),
@@ -82,6 +85,6 @@ def read_drawn(table: str, job: Job) -> pd.DataFrame:
     """Return a table that a figure is drawn from, checked."""
     if table == "metrics":
         return read_metrics(job.input.metrics)
-    if table == "learning_curves":
-        return read_table(job.input.learning_curves, LEARNING_CURVES).to_pandas()
+    if table in OF_RUNS:
+        return read_table(job.input[table], OF_RUNS[table]).to_pandas()
     return read_analysis(job.input[table])

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import csv
 import io
-import json
 import os
 import re
 import sys
@@ -27,8 +26,10 @@ from finevar.errors import InputError
 from finevar.files import write_bytes
 from finevar.study.config import read_config
 from finevar.study.consistency import cut, listed
-from finevar.study.content import SUFFIXES, format_of, is_file
+from finevar.study.containers import opened
+from finevar.study.content import is_file
 from finevar.study.design import Run, plan_study
+from finevar.study.dialects import SUFFIXES, format_of
 from finevar.study.yaml_files import load_config
 from finevar.words.formatting import counted
 from finevar.words.numbers import duration
@@ -99,15 +100,16 @@ def write_study(data: Path, text: str | None, label: str | None, name: str | Non
 def look(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
     """Return the keys that the file needs to be read, and its first rows."""
     form = format_of({}, path)
-    if form == "parquet":
-        return {}, pd.read_parquet(path).head(MOST_ROWS)
-    encoding, content = decoded(path)
-    if form == "jsonl":
-        lines = [line for line in content.split("\n") if line.strip()][:MOST_ROWS]
-        return {}, pd.DataFrame(map(json.loads, lines))
     if form is None:
         allowed = f"one of {', '.join(SUFFIXES)}"
         raise InputError(str(path), found=f"suffix {path.suffix!r}", allowed=allowed, remedy="Rename it.")
+    with opened(path) as file:
+        stored = file.read()
+    if form == "parquet":
+        return {}, pd.read_parquet(io.BytesIO(stored)).head(MOST_ROWS)
+    encoding, content = decoded(stored, path)
+    if form in ("json", "jsonl"):
+        return {}, pd.read_json(io.StringIO(content), lines=form == "jsonl", dtype=False).head(MOST_ROWS)
     usual = "\t" if form == "tsv" else ","
     separator = max(SEPARATORS, key=lambda each: (content.partition("\n")[0].count(each), each == usual))
     reading = {} if separator == usual else {"separator": separator}
@@ -117,9 +119,8 @@ def look(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
     return reading, pd.DataFrame([row for row in rows if len(row) == len(names)], columns=names)
 
 
-def decoded(path: Path) -> tuple[str, str]:
-    """Return the encoding in which a file is text, the likeliest one, and that text."""
-    content = path.read_bytes()
+def decoded(content: bytes, path: Path) -> tuple[str, str]:
+    """Return the encoding in which a file's content is text, the likeliest one, and that text."""
     for encoding in ENCODINGS:
         with contextlib.suppress(UnicodeDecodeError):
             return encoding, content.decode(encoding)

@@ -8,11 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.columns import EPOCH_EVALUATIONS
 from finevar.figures.drawing import Drawing, read_drawing
 from finevar.figures.names import FIGURES, figure_names
 from finevar.files import read_facts, write_bytes
 from finevar.jobs.log import LOGGER, Job
 from finevar.metrics import RESPONSES
+from finevar.parquet import read_table
 from finevar.report.page import Tables, render_page
 from finevar.report.paper import write_kit
 from finevar.results.run_metrics import read_run_metrics
@@ -67,13 +69,16 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
     """Return a study's tables, its figures by name, and the facts beside them.
 
     The rule's named inputs: metrics, the page's analysis tables, baselines (one for each evaluation data set), datasets
-    (a dataset.json for each name in params.datasets, in that order), figures (JSON) and drawings (SVG) in one order.
+    (a dataset.json for each name in params.datasets, in that order), seen (of data.inspection; none of found models),
+    figures (JSON) and drawings (SVG) in one order.
     """
     inputs, params = job.input, job.params
     metrics = read_metrics(inputs.metrics)
     tables = {name: read_analysis(inputs[name]) for name in page_tables(found=are_found(metrics))}
-    if confirmed := inputs.named.get("confirmation") or vars(params).get("stale_confirmation"):
+    if confirmed := inputs.named.get("confirmation") or vars(params).get("confirmation"):
         tables["confirmation"] = read_analysis(confirmed)
+    if recorded := inputs.named.get("epochs"):
+        tables["epoch_evaluations"] = read_table(recorded, EPOCH_EVALUATIONS).to_pandas()
     found = dict(zip(params.datasets, map(read_facts, inputs.datasets), strict=True))
     keys = params.config.get("datasets", {})
     positives = {name: positive_of(facts, keys[name].get("positive"), name) for name, facts in found.items()}
@@ -84,5 +89,6 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
         "factors": codings_of(params.factors),
         "interim": interim,
         "datasets": found,
+        "seen": read_facts(inputs.seen) if inputs.seen else {},
     }
     return tables, {Path(spec).stem: read_drawing(svg=svg, json=spec) for spec, svg in figures}, facts

@@ -284,7 +284,8 @@ def advised_lines(study: Study) -> list[str]:
         metrics = read_metrics(newest.parents[1] / "metrics.parquet")
         tables = {table: read_analysis(newest.with_name(f"{table}.parquet")) for table in ADVICE}
         advice = Advice.of(tables, metrics, factors, response_labels(metrics, study.config["analysis"]["responses"]))
-        sentences = [headline(advice), choice_sentence(advice)] if advice.recommendation else []
+        speaks = advice.recommendation or advice.learnt_nothing
+        sentences = [headline(advice), choice_sentence(advice)] if speaks else []
         return [f"  {sentence}" for sentence in sentences if sentence]
     return []
 

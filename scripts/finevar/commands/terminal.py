@@ -8,6 +8,7 @@ pipe there is a line for each stage and each tenth of the runs. `--logger-fineva
 import contextlib
 import logging
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -25,7 +26,7 @@ from finevar.commands.watch import Watch
 from finevar.errors import InputError
 from finevar.jobs.endings import BEGUN, ERROR, read_ending
 from finevar.study.found_config import is_found
-from finevar.study.paths import place
+from finevar.study.paths import LOGS, place
 from finevar.words.formatting import counted
 from finevar.words.numbers import duration
 
@@ -34,6 +35,7 @@ STAGES = {  # by the rule that begins each
     "fetch_data": "Fetching the model and the data",
     "fetch_cards": "Fetching the model cards",
     "prepare_dataset": "Preparing the data",
+    "check_data": "Looking at the data as the model sees it",
     "train_baseline": "Training the baseline",
     "time_pilot": "Timing a few steps",
     "finetune_run": "Training and evaluating the runs",
@@ -45,6 +47,7 @@ STAGES = {  # by the rule that begins each
     "write_paper": "Writing the paper kit",
     "export_model": "Training the recommended model once more, to keep it",
 }
+WARNING = re.compile(r"^\d\d:\d\d:\d\d WARNING (.*)$", re.MULTILINE)  # in a job's log
 ENDING = ("Terminating processes", "Will exit after")  # what Snakemake says when it is asked to end
 PASSED_ON = ("Nothing to be done", *ENDING)  # of texts without an event
 REPEATED = (  # of errors: said of every failed job, or where none is said
@@ -140,11 +143,14 @@ class LogHandler(LogHandlerBase):
                 self.screen.say(f"{stage} ...")
 
     def on_job_finished(self, record: Any) -> None:
-        """Note a job's end, and look at the runs where it is one's."""
+        """Note a job's end; look at the runs where it is one's, and say what it warns of where it checks the data."""
         rule, _ = self.jobs.pop(record.job_id, ("", ""))
         if rule == "evaluate_run":
             self.look()
             self.say_tenth()
+        if rule == "check_data" and self.watch:
+            for text in warnings_of(LOGS / rule / f"{self.watch.study.config['study']}.log"):
+                self.screen.say(text, style="yellow")
 
     def on_progress(self, record: Any) -> None:
         """Note how many of all jobs are done."""
@@ -274,6 +280,13 @@ def ending_of(log: Path) -> tuple[str, list[str]]:
     ending = read_ending(log)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
     return ending.sentence, lines if ending.code in (BEGUN, ERROR) else []
+
+
+def warnings_of(log: Path) -> list[str]:
+    """Return what a job warned of by its log; nothing where that cannot be read."""
+    with contextlib.suppress(OSError):
+        return WARNING.findall(log.read_text(encoding="utf-8", errors="replace"))
+    return []
 
 
 def keep_streams() -> str:

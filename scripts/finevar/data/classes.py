@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.data.labels import Facts, class_order
+from finevar.data.labels import class_order
 from finevar.data.mistaken import refuse_scores
+from finevar.data.rows import Facts
 from finevar.errors import InputError
 from finevar.study.classes import label_key
 from finevar.study.consistency import cut, listed

@@ -12,9 +12,10 @@ from typing import Any
 import pandas as pd
 
 from finevar.data.classes import drop_rare, name_classes, number_classes
-from finevar.data.labels import Facts, fold, label_examples
+from finevar.data.labels import label_examples
 from finevar.data.mistaken import refuse_contradictions
-from finevar.data.reading import read_file, read_split
+from finevar.data.reading import read_parts, read_split, with_columns
+from finevar.data.rows import Facts, fold, require_accounted
 from finevar.data.splitting import divide
 from finevar.study.consistency import cut
 
@@ -29,9 +30,9 @@ def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[dict[s
 
     Raises InputError for a file that is missing or damaged, a missing column, an empty text, a single class.
     """
-    read, keys = (read_split, ("train_split", "eval_split")) if hub else (read_file, ("file", "eval_file"))
-    parts = [read(spec, source, spec[key]) for key in keys if spec.get(key) is not None]
-    facts: Facts = defaultdict(int, read=sum(map(len, parts)))
+    spec, facts = with_columns(spec), defaultdict(int, read=0)
+    read, keys = (read_split, ("train_split", "eval_split")) if hub else (read_parts, ("file", "eval_file"))
+    parts = [read(spec, source, key, facts) for key in keys if spec.get(key) is not None]
     parts = [label_examples(part, spec, facts) for part in parts]
     where, examples = str(parts[0].attrs["where"]), sum(map(len, parts))
     classes = name_classes(parts, spec, facts)
@@ -41,11 +42,11 @@ def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[dict[s
     parts = number_classes(parts, classes, spec, where)
     train, evaluation, held_back = divide(parts, classes, spec, facts)
     found = {"train": train, "eval": evaluation} | ({"held_back": held_back} if len(held_back) else {})
-    counts = train["label"].value_counts()
+    require_accounted(facts, sum(map(len, found.values())))
     facts |= {name: len(part) for name, part in found.items()} | {"classes": classes}
-    facts["train_counts"] = [int(counts[number]) for number in range(len(classes))]
+    facts["train_share"] = [float((train["label"] == k).mean()) for k in range(len(classes))]
     if len(classes) == 2:  # F1 is of the rarer one, where the config does not say
-        facts["positive"] = classes[int(counts[1] <= counts[0])]
+        facts["positive"] = classes[int(facts["train_share"][1] <= facts["train_share"][0])]
     facts["data_sha256"] = fingerprint(*found.values())
     return {"train": train, "eval": evaluation, "held_back": held_back}, dict(facts)
 

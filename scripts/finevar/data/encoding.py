@@ -7,12 +7,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors.numpy import save
 
 from finevar.files import SEAL, blank_seal, damaged, is_sealed_file, missing, sealed, write_bytes
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 WHAT = "the token ids of a data set, as the rule encode_dataset writes them"
 TYPES = {"I32": np.int32, "I64": np.int64}
@@ -41,14 +44,20 @@ class Encoded:
 
 def encode(texts: Sequence[str], labels: Sequence[int], model: Path) -> Encoded:
     """Tokenise texts with the model's own tokeniser, uncut."""
+    encodings = read_tokenizer(model).encode_batch(list(texts))
+    ids = [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
+    offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
+    return Encoded(np.concatenate([np.empty(0, np.int32), *ids]), offsets, np.asarray(labels, dtype=np.int64))
+
+
+def read_tokenizer(model: Path) -> Tokenizer:
+    """Return a model's own tokeniser, which neither pads nor cuts."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    ids = [np.asarray(encoding.ids, dtype=np.int32) for encoding in tokenizer.encode_batch(list(texts))]
-    offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
-    return Encoded(np.concatenate([np.empty(0, np.int32), *ids]), offsets, np.asarray(labels, dtype=np.int64))
+    return tokenizer
 
 
 def save_encoded(encoded: Encoded, path: str | Path) -> None:

@@ -80,7 +80,7 @@ def refuse_contradictions(dropped: int, examples: int, where: str) -> None:
         raise InputError(
             where,
             found=f"{dropped:,} of {examples:,} examples whose text stands there with different labels",
-            allowed="one label for each text, and the whole text in one column",
-            remedy="Where a text is two columns (a premise and a hypothesis, a question and an answer), join them in "
-            "one column and name it under `text`; else correct the labels.",
+            allowed="one label for each text; `text` is one column of it",
+            remedy="Where a text is two columns (a premise and a hypothesis, a question and an answer), give both as "
+            "`join` in place of `text`; else correct the labels.",
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import io
 import json
-import warnings
+import os
+import shlex
+import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,28 +17,55 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from finevar.data.delimited import columns_of, read_delimited
+from finevar.data.foreign import converted, foreign
+from finevar.data.rows import Facts, is_blank, is_text, usable
 from finevar.errors import InputError
 from finevar.study.consistency import cut, listed
-from finevar.study.content import SUFFIXES, format_of, is_file
+from finevar.study.containers import opened
+from finevar.study.content import is_file, label_of, parts_of
+from finevar.study.dialects import LINE_END, SEPARATORS, SUFFIXES, Dialect, codec, dialect_of
+
+LABEL_FILES = {"file": "label_file", "eval_file": "eval_label_file"}
+MOST_FILES = 20  # whose rows are counted one by one
 
 
-def read_split(spec: Mapping[str, Any], source: Path, name: str) -> pd.DataFrame:
-    """Read one split of a data set repository's snapshot, its class names as labels."""
+def with_columns(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a data set's config with a name for the text and for the label where they are no columns of a file."""
+    text = " + ".join(spec.get("join", ["text"]))
+    label = {"file": "file name", "folder": "folder name"}.get(spec.get("label_from"), "label")
+    return {"text": text, "label": label, **spec}
+
+
+# Data set repositories ------------------------------------------------------------------------------------------------
+
+
+def read_split(spec: Mapping[str, Any], source: Path, key: str, facts: Facts) -> pd.DataFrame:
+    """Read the split that a key names of a data set repository's snapshot, its class names as labels."""
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 
+    where = f"{source}, split {cut(spec[key])}"
     damage = (TypeError, LookupError, AttributeError, yaml.YAMLError)  # what the library makes of a damaged card
     try:
-        data = load_dataset(str(source), spec.get("subset"), split=name, cache_dir=str(source / ".cache"))
-        data.data.validate(full=True)
-        return name_labels(require_columns(data.to_pandas(), spec, str(source)), spec, data.features)
+        # Read in a folder of its own, since the library writes a copy, and the source holds what was fetched alone.
+        with tempfile.TemporaryDirectory(prefix="finevar-") as scratch:
+            data = load_dataset(str(source), spec.get("subset"), split=spec[key], cache_dir=scratch)
+            data.data.validate(full=True)
+            table = name_labels(require_columns(data.to_pandas(), spec, str(source)), spec, data.features)
     except (ValueError, DatasetsError, OSError, pa.ArrowException, *damage) as error:
         raise InputError(
-            f"{source}, split {cut(name)}",
+            where,
             found=reason(error),
             allowed="a split (and, where there are several, a subset) that the repository has",
             remedy="Correct train_split, eval_split or subset.",
         ) from None
+    table.index += 1
+    classes = table.attrs.get("classes")
+    table.attrs = {"where": where, "unit": "example", "key": key}
+    table = usable(table, spec, facts)
+    table.attrs["classes"] = classes
+    return table
 
 
 def name_labels(table: pd.DataFrame, spec: Mapping[str, Any], features: Mapping[str, Any]) -> pd.DataFrame:
@@ -45,39 +74,91 @@ def name_labels(table: pd.DataFrame, spec: Mapping[str, Any], features: Mapping[
 
     feature = features[spec["label"]]
     if isinstance(feature, ClassLabel):
-        table = table[table[spec["label"]] >= 0]  # -1 marks an unlabelled example on the Hub
-        table[spec["label"]] = [feature.int2str(int(k)) for k in table[spec["label"]]]
+        numbers = table[spec["label"]]
+        known = [None if is_blank(k) or k < 0 else feature.int2str(int(k)) for k in numbers]  # -1 marks no label
+        table[spec["label"]] = pd.Series(known, table.index, dtype=object)
         table.attrs["classes"] = [name.strip() for name in feature.names]
     return table
 
 
-def read_file(spec: Mapping[str, Any], source: Path, name: str) -> pd.DataFrame:
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+def read_parts(spec: Mapping[str, Any], source: Path, key: str, facts: Facts) -> pd.DataFrame:
+    """Read the files that a key names as one table; count the rows of each where they are several."""
+    paths = parts_of(source, spec[key])
+    label_key = LABEL_FILES[key]
+    labels = parts_of(source, spec[label_key]) if label_key in spec else [None] * len(paths)
+    if len(labels) != len(paths):
+        raise InputError(
+            f"config: {label_key} of the data set {cut(str(spec[key]))}",
+            found=f"{len(labels)} files of labels for {len(paths)} of texts",
+            allowed="one for each",
+            remedy=f"Correct `{key}` or `{label_key}`.",
+        )
+    tables, folder = [], os.path.commonpath([path.parent for path in paths])
+    counts: dict[str, int] = {}
+    for path, labels_path in zip(paths, labels, strict=True):
+        table = read_file(spec, path, labels_path)
+        table.attrs["key"] = key
+        tables.append(usable(table, spec, facts))
+        if table.attrs.get("keeps_marks") and (marked := int(table[spec["text"]].str.match(r'".+"$').sum())):
+            facts["texts_in_marks"] += marked  # as they may be titles, or the cells of a writer that quotes them
+        counts[os.path.relpath(path, folder or ".")] = len(table)
+    if 1 < len(paths) <= MOST_FILES:
+        facts["files"] = facts.get("files", {}) | {key: counts}
+    whole = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    whole.attrs = {"where": tables[0].attrs["where"] if len(tables) == 1 else cut(f"{source}, {spec[key]}", 300)}
+    return whole
+
+
+def read_file(spec: Mapping[str, Any], path: Path, labels: Path | None = None) -> pd.DataFrame:
     """Read one file of a source as a table; raise InputError where it is not what its format says."""
-    path, where = source / name, cut(str(source / name), 300)
-    form = format_of(spec, path)
-    if form is None:
+    where, dialect = cut(str(path), 300), dialect_of(spec, path)
+    content = read_bytes(path, where)
+    kind = foreign(path, content)
+    if kind and not (dialect.form == "parquet" and content.startswith(b"PAR1")):
+        allowed = f"a {dialect.form} file" if dialect.form else f"one of {', '.join(SUFFIXES)}"
+        raise InputError(where, found=kind[0], allowed=allowed, remedy=kind[1])
+    if dialect.form is None:
         found, remedy = f"suffix {cut(repr(path.suffix))}", "Rename the file, or give `format`."
         raise InputError(where, found=found, allowed=f"one of {', '.join(SUFFIXES)}", remedy=remedy)
+    try:
+        table = parse(content, dialect, spec, path)
+        if "label_from" in spec:
+            table[spec["label"]] = label_of(path, spec["label_from"])
+        elif labels:
+            table[spec["label"]] = labels_of(labels, dialect, table, where)
+    except InputError:
+        raise
+    except (ValueError, OSError, RecursionError, pa.ArrowException) as error:
+        remedy = error.remedy if isinstance(error, Otherwise) else "Correct the file, or give its `format`."
+        found = f"content that is not {dialect.form} ({reason(error)})"
+        raise InputError(where, found=found, allowed=f"a {dialect.form} file", remedy=remedy) from None
+    table = require_columns(table, spec, where)
+    table.attrs |= {"where": where, "unit": "example" if dialect.form in ("json", "parquet", "text") else "line"}
+    return table
+
+
+def read_bytes(path: Path, where: str) -> bytes:
+    """Return what a file holds, uncompressed."""
     if not is_file(path):
         remedy = "Correct the data set's `file`."
         raise InputError(where, found="no such file", allowed="a file of the source", remedy=remedy)
     try:
-        table = parse(path, form, spec.get("columns"))
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{where}, byte {error.start}",
-            found=f"{error.object[error.start]:#04x}, which is not UTF-8",
-            allowed="text in UTF-8",
-            remedy="Convert the file, for instance with iconv -t UTF-8.",
-        ) from None
-    except (ValueError, OSError, pa.ArrowException, pd.errors.ParserWarning) as error:
-        raise InputError(
-            where,
-            found=f"content that is not {form} ({reason(error)})",
-            allowed=f"a {form} file",
-            remedy="Correct the file, or give its `format`.",
-        ) from None
-    return require_columns(table, spec, where)
+        with opened(path) as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        remedy = "Copy or download it again."
+        raise InputError(where, found=reason(error), allowed="a file that can be read", remedy=remedy) from None
+
+
+class Otherwise(ValueError):
+    """Content that another key of the config reads."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(found)
+        self.remedy = remedy
 
 
 def reason(error: Exception) -> str:
@@ -85,52 +166,193 @@ def reason(error: Exception) -> str:
     return cut(str(error).partition("\n")[0] or type(error).__name__, 200)
 
 
-def parse(path: Path, form: str, columns: list[str] | None) -> pd.DataFrame:
-    """Parse a file of a known format; texts stay unchanged, no word is taken for a missing value."""
-    if form == "parquet":
-        with pq.ParquetFile(path) as file:
+def parse(content: bytes, dialect: Dialect, spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
+    """Parse a file's content; texts stay unchanged, no word is taken for a missing value.
+
+    The index has the rows' numbers: of lines where there are any, else of examples.
+    """
+    if dialect.form == "parquet":
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
             table = file.read()
         table.validate(full=True)  # damage to a text need not be seen by reading it
-        return table.to_pandas(ignore_metadata=True)
-    content = path.read_bytes()
-    if b"\0" in content and not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        frame = table.to_pandas(ignore_metadata=True)
+        return frame.set_axis(range(1, len(frame) + 1))
+    where = cut(str(path), 300)
+    text = decoded(content, dialect, path, stated="encoding" in spec)
+    if dialect.form in SEPARATORS:
+        return read_delimited(text, dialect, spec, where)
+    if dialect.form == "text":
+        return pd.DataFrame({spec["text"]: [text]}, index=[1])
+    if dialect.form == "json":
+        return read_array(text, spec, path)
+    if dialect.form == "jsonl" and text.lstrip().startswith("["):
+        raise Otherwise("it begins as a JSON array", "Give `format: json`, or write an object a line.")
+    lines = LINE_END.split(text) if dialect.form == "lines" else text.split("\n")
+    lines = {number: line for number, line in enumerate(lines, 1) if line.strip() or "label_file" in spec}
+    if dialect.form == "lines":
+        if "label_file" in spec and text.endswith(("\n", "\r")):
+            del lines[len(lines)]
+        return pd.DataFrame({spec["text"]: pd.Series(lines, dtype=object)})
+    rows = [parse_line(number, line) for number, line in lines.items()]
+    return pd.DataFrame(rows, index=list(lines))
+
+
+def decoded(content: bytes, dialect: Dialect, path: Path, *, stated: bool) -> str:
+    """Return a file's text; raise InputError, with a way out, where it is in another encoding."""
+    try:
+        text = content.decode(codec(dialect))
+    except UnicodeDecodeError as error:
+        raise encoding_error(error, dialect, path, stated=stated) from None
+    if "\0" in text:
+        if content[:2000].count(0) > len(content[:2000]) / 4 and not stated:
+            order = "be" if content[0] == 0 else "le"
+            raise Otherwise("it holds NUL bytes, as UTF-16 does", f"Give `encoding: utf-16-{order}`, if it is text.")
         raise ValueError("it holds NUL bytes, so it is not text")
-    text = content.decode("utf-8-sig")
-    if form == "jsonl":
-        return pd.DataFrame([parse_line(*line) for line in enumerate(text.split("\n"), 1) if line[1].strip()])
-    # A TSV has one example per line and no quoting, so a lone quotation mark is a character like any other.
-    style = {"sep": "\t", "quoting": 3} if form == "tsv" else {"sep": ","}
-    header = {"header": None, "names": columns} if columns else {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # of lines with more cells than columns
-        return pd.read_csv(
-            io.StringIO(text), **style, **header, dtype=str, keep_default_na=False, na_values=[""], index_col=False
+    return text
+
+
+def encoding_error(error: UnicodeDecodeError, dialect: Dialect, path: Path, *, stated: bool) -> InputError:
+    """Return the error of a byte that is not in the encoding, with the command that converts the file."""
+    content = error.object
+    text = content.decode("utf-8", "surrogateescape")
+    wrong = sum("\udc80" <= letter <= "\udcff" for letter in text)
+    sound = sum(letter > "\x7f" for letter in text) - wrong
+    if stated:
+        remedy = "Correct `encoding`, or the file."
+    elif content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        remedy = f"Give `encoding: utf-16`, or convert it: {conversion('UTF-16', path)}"
+    elif sound > wrong:
+        remedy = f"Correct such bytes ({wrong} in all), or leave them out: {conversion('UTF-8', path, '-c ')}"
+    else:
+        western = (
+            ("latin-1", "ISO-8859-1") if not any(0x80 <= byte < 0xA0 for byte in content) else ("cp1252", "CP1252")
         )
+        remedy = (
+            f"Give its `encoding`, which for West European text is {western[0]}, or convert it: "
+            f"{conversion(western[1], path)}"
+        )
+    line = content.count(b"\n", 0, error.start) + 1
+    return InputError(
+        f"{cut(str(path), 300)}, line {line}",
+        found=f"byte {content[error.start]:#04x}, which is not {dialect.encoding.upper()}",
+        allowed=f"text in {dialect.encoding.upper()}",
+        remedy=remedy,
+    )
+
+
+def conversion(charset: str, path: Path, options: str = "") -> str:
+    """Return the command that writes a file anew in UTF-8, beside it, and what to do then."""
+    new = converted(path, f".utf8{path.suffix}")
+    unpack = {".gz": "gzip -dc < ", ".bz2": "bzip2 -dc < ", ".xz": "xz -dc < ", ".zip": "unzip -p "}
+    old, tool = shlex.quote(str(path)), unpack.get(path.suffix.lower())
+    command = f"iconv {options}-f {charset} -t UTF-8"
+    new_name = shlex.quote(str(new))
+    return (
+        f"{f'{tool}{old} | {command}' if tool else f'{command} {old}'} > {new_name}, and name that file in the config."
+    )
+
+
+def read_array(text: str, spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
+    """Read a JSON array of objects, or of arrays whose `columns` the config names."""
+    try:
+        rows = json.loads(text, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and text.lstrip().startswith("{"):
+            raise Otherwise("it has an object a line", "Give `format: jsonl`, or write one array.") from None
+        raise
+    if isinstance(rows, dict):
+        raise object_error(rows, path)
+    if not isinstance(rows, list):
+        raise ValueError("no array")
+    require_whole(text, rows)
+    columns = spec.get("columns")
+    for number, row in enumerate(rows, 1):
+        if columns and not (isinstance(row, list) and len(row) == len(columns)):
+            raise ValueError(f"item {number} is no array with a value for each of `columns`")
+        if not columns and not isinstance(row, dict):
+            if isinstance(row, list):
+                raise Otherwise(f"item {number} is an array", "Name the `columns`, or write objects.")
+            raise ValueError(f"item {number} is no object")
+    return pd.DataFrame(rows, columns=columns, index=range(1, len(rows) + 1))
+
+
+def object_error(found: Mapping[str, Any], path: Path) -> InputError:
+    """Return the error of a JSON file that holds its array within an object."""
+    arrays = [key for key, value in found.items() if isinstance(value, list)]
+    remedy = "Write its examples as an array of objects."
+    if arrays:
+        new = converted(path, f".{arrays[0]}.json" if arrays[0].isalnum() else ".array.json")
+        code = f"import json; json.dump(json.load(open({str(path)!r}))[{arrays[0]!r}], open({str(new)!r}, 'w'))"
+        remedy = f"Take one of them: {sys.executable} -c {shlex.quote(code)}, and name {new} in the config."
+    return InputError(
+        cut(str(path), 300),
+        found=f"a JSON object{f' with the arrays {listed(arrays)}' if arrays else ''}",
+        allowed="a JSON array of examples",
+        remedy=remedy,
+    )
 
 
 def parse_line(number: int, line: str) -> dict[str, Any]:
     """Parse a line of a JSONL file; raise ValueError unless it is an object of whole characters."""
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=once)
         if not isinstance(row, dict):
             raise ValueError("no JSON object")
-        if "\\ud" in line.lower():  # half a character, as a JSON escape can write it
-            json.dumps(row, ensure_ascii=False).encode()
+        require_whole(line, row)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"line {number}: {error}") from None
     return row
 
 
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose keys occur once; raise ValueError where one occurs twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"an object with a key twice among {listed(key for key, _ in pairs)}")
+    return found
+
+
+def require_whole(text: str, value: Any) -> None:
+    """Raise ValueError for half a character, as a JSON escape can write it."""
+    if "\\ud" in text.lower():
+        json.dumps(value, ensure_ascii=False).encode()
+
+
+def labels_of(path: Path, dialect: Dialect, table: pd.DataFrame, where: str) -> list[str]:
+    """Return the labels of a file's lines from another file's."""
+    text = decoded(read_bytes(path, cut(str(path), 300)), dialect, path, stated=True)
+    lines = LINE_END.split(text)
+    labels = lines[:-1] if lines[-1] == "" else lines
+    if len(labels) != len(table):
+        raise InputError(
+            cut(str(path), 300),
+            found=f"{len(labels)} lines",
+            allowed=f"as many as {where} has, {len(table)}",
+            remedy="Give the labels of these texts, one a line.",
+        )
+    return labels
+
+
+# Columns --------------------------------------------------------------------------------------------------------------
+
+
 def require_columns(table: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
-    """Return the text and label columns only; raise InputError where one is missing."""
-    for column in (spec["text"], spec["label"]):
+    """Return the text and label columns only, joined texts as one; raise InputError where one is missing or twice."""
+    for column in columns_of(spec):
         if list(table.columns).count(column) != 1:
             raise InputError(
                 where,
                 found=f"columns {listed(table.columns) or 'none'}",
                 allowed=f"a column named {cut(repr(column))}, once",
-                remedy="Correct `text` or `label`, or name the `columns` of a file without a header.",
+                remedy="Correct `text`, `join` or `label`, or name the `columns` of a file without a header.",
             )
-    table = table[[spec["text"], spec["label"]]].copy()
-    table.attrs["where"] = where
-    return table
+    if "join" in spec:
+        cells = table[spec["join"]].itertuples(index=False, name=None)
+        table[spec["text"]] = pd.Series(map(joined, cells), table.index, dtype=object)
+    return table[[spec["text"], spec["label"]]].copy()
+
+
+def joined(cells: tuple[Any, ...]) -> Any:
+    """Return texts as one, blank ones left out; what is no text, if there is any, so that it is refused."""
+    kept = [cell for cell in cells if not is_blank(cell)]
+    return next((cell for cell in kept if not is_text(cell)), " ".join(filter(is_text, kept)))

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from finevar.data.classes import Parts, require_each
-from finevar.data.labels import Facts
+from finevar.data.rows import Facts
 from finevar.errors import InputError
-from finevar.study.consistency import cut
+from finevar.study.consistency import as_list, listed
 
 ADD = "Add examples there, or remove the class from every file."
 ADD_OR_DROP = "No number held out helps: add examples, or leave out such classes with drop_rare_classes: {least}."
@@ -23,7 +23,7 @@ def divide(parts: Parts, classes: Sequence[str], spec: Mapping[str, Any], facts:
     parts: all examples, or those of the two files or splits, sorted by content hash. Raises InputError where a class
     has too few examples.
     """
-    where = f"data set {cut(spec.get('file') or spec['train_split'])}"
+    where = f"data set {listed(as_list(spec.get('file') or spec['train_split']), 3)}"
     if len(parts) == 1:
         train, *others = split_off(
             parts[0], classes, spec, ("eval_examples", "confirm_examples"), where, remedy=ADD_OR_DROP
@@ -59,14 +59,14 @@ def split_off(
     return [examples, *(parts.get(key, examples.iloc[:0]) for key in keys)]
 
 
-def split(examples: pd.DataFrame, wanted: int, where: str, *, left: int) -> Parts:
+def split(examples: pd.DataFrame, wanted: float, where: str, *, left: int) -> Parts:
     """Split examples, sorted by content hash, into the rest and as many as are wanted, each class by its share.
 
-    left: how many of each class stay in the rest, at least. Ours, since scikit-learn's train_test_split draws by
-    position. Here the hash decides, so rows in another order split the same, and a new row moves at most one other per
-    class.
+    wanted: how many or, below 1, which share of them. left: how many of each class stay in the rest, at least. Ours,
+    since scikit-learn's train_test_split draws by position. Here the hash decides, so rows in another order split the
+    same, and a new row moves at most one other per class.
     """
-    labels = examples["label"]
+    labels, wanted = examples["label"], round(wanted * len(examples)) if wanted < 1 else int(wanted)
     order, to_come = by_share(labels), labels.groupby(labels).cumcount(ascending=False).to_numpy()
     free, least = order[to_come[order] >= left], labels.nunique()
     if not least <= wanted <= len(free):
@@ -89,9 +89,3 @@ def by_share(labels: pd.Series) -> np.ndarray:
     groups = labels.reset_index(drop=True).groupby(labels.to_numpy())
     rank, size = groups.cumcount(), groups.transform("size")
     return np.lexsort((labels, ((rank + 0.5) / size).where(rank > 0, 0.0)))
-
-
-def shares_of_first(counts: Sequence[int], number: int) -> list[float]:
-    """Return each class's share among the first so many training examples; counts: of all of them, by class."""
-    labels = pd.Series(np.repeat(np.arange(len(counts)), counts))
-    return (np.bincount(labels[by_share(labels)[:number]], minlength=len(counts)) / number).tolist()

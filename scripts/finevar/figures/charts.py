@@ -134,26 +134,35 @@ def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> Pi
 
     Where epochs is a factor, means are taken apart by it, since a run's schedule depends on its length.
     """
-    names = list(factors)
     rows = learning_curves.dropna(subset="loss")
     if rows.empty:
         return note_chart("No learning curves: no run logged a training loss.")
-    first = names[0]
-    facet = next((name for name in names[1:2] if rows[name].nunique() <= FEW_LEVELS), None)
-    several = rows["dataset"].nunique() > 1
-    kept = ["run_id", first, "epoch", "loss", *([facet] if facet else []), *(["dataset"] if several else [])]
-    apart = ["epochs"] if "epochs" in names and "epochs" not in kept else []
+    first, facet = colour_and_facet(rows, factors)
+    kept = ["run_id", first, "epoch", "loss", "dataset", *([facet] if facet else [])]
+    apart = ["epochs"] if "epochs" in factors and "epochs" not in kept else []
     rows = thinned(rows[[*kept, *apart]].assign(epoch=rows["epoch"].round(3)))
+    return faceted(curves_panel(rows, first, factors[first], apart), rows, facet)
+
+
+def colour_and_facet(rows: pd.DataFrame, factors: Codings) -> tuple[str, str | None]:
+    """Return the factor that colours curves, the first, and that of facets, the second where it has few levels."""
+    first, *others = factors
+    return first, next((name for name in others[:1] if rows[name].nunique() <= FEW_LEVELS), None)
+
+
+def faceted(panel: alt.LayerChart, rows: pd.DataFrame, facet: str | None) -> Picture:
+    """Draw a panel of rows for each level of a factor, side by side, and each data set, one below the other."""
     columns = rows[facet].nunique() if facet else 1
-    panel = curves_panel(rows, first, factors[first], apart)
     panel = panel.properties(width=min((WIDTH - 60) // columns - 20, 560), height=230)
     style = {"title": None, "labelFontSize": 12, "labelColor": INK}
     headers = {}
     if facet:
         header = alt.Header(labelExpr=f"{json.dumps(factor_label(facet))} + ' ' + ({READABLE})", **style)
         headers["column"] = alt.Column(f"{facet}:Q", header=header, type="ordinal")
-    if several:
+    if rows["dataset"].nunique() > 1:
         headers["row"] = alt.Row("dataset:N", header=alt.Header(**style))
+    else:
+        rows = rows.drop(columns="dataset")
     data = lean(rows)
     return panel.properties(data=data) if not headers else panel.facet(data=data, **headers).resolve_scale(x="shared")
 

@@ -11,6 +11,7 @@ from finevar.figures.axes import number_tips
 from finevar.figures.drawing import Picture, by_response, layered, lean, note_chart
 from finevar.figures.palette import BLUE, GRID, INK, WIDTH
 from finevar.words.formatting import factor_label, response_label, sentence_case
+from finevar.words.numbers import whole_percent
 
 LABELS = 150  # pixels for the factors' names
 
@@ -33,7 +34,7 @@ def importance_panel(names: list[str], end: float, rows: pd.DataFrame, columns: 
     """Draw one metric's bars; the first of a row names the factors."""
     used = {"shapley": "share", "shapley_ci_low": "ci_low", "shapley_ci_high": "ci_high"}
     kept = rows.rename(columns=used).assign(label=[sentence_case(factor_label(name)) for name in rows["factor"]])
-    kept["text"] = [f"{100 * share:.0f}%" for share in kept["share"]]
+    kept["text"] = [whole_percent(share) for share in kept["share"]]
     base = alt.Chart(lean(kept[["label", "share", "ci_low", "ci_high", "text"]]))
     in_percent = {"labelExpr": "round(100 * datum.value) + '%'", "title": "share of variance"}
     x_axis = alt.Axis(**in_percent, tickCount=4, gridColor=GRID)

@@ -16,9 +16,11 @@ class Figure:
     tables: tuple[str, ...]  # that it is drawn from
     joint: bool = False  # shows two factors at once
     trained: bool = False  # shows what model cards do not state: steps, predictions, a recommended setting
+    by_epoch: bool = False  # shows evaluations after each epoch, which a study has where it asks for them
 
 
 SURFACE = "surface"  # of each response
+BESIDE = ("metrics", "learning_curves", "epoch_evaluations")  # tables beside those of the analysis
 FIGURES = {  # by kind, in the report's order
     "effects": Figure(("effects",)),
     "coefficients": Figure(("coefficients",)),
@@ -28,6 +30,7 @@ FIGURES = {  # by kind, in the report's order
     "interplay": Figure(("interplay", "coefficients"), joint=True),
     SURFACE: Figure(("coefficients", "covariances", "metrics", "recommendation"), joint=True),
     "learning_curves": Figure(("learning_curves",), trained=True),
+    "epoch_evaluations": Figure(("epoch_evaluations",), trained=True, by_epoch=True),
     "calibration": Figure(("calibration_effects", "reliability"), trained=True),
     "variability": Figure(("variability",)),
     "tradeoffs": Figure(("pareto", "pareto_points", "metrics", "recommendation")),
@@ -35,12 +38,14 @@ FIGURES = {  # by kind, in the report's order
 }
 
 
-def kinds_of(*, factors: int, found: bool) -> dict[str, Figure]:
+def kinds_of(*, factors: int, found: bool, by_epoch: bool) -> dict[str, Figure]:
     """Return the figures of a study of so many factors, by kind; found: of models that others trained."""
     return {
         kind: figure
         for kind, figure in FIGURES.items()
-        if not (figure.joint and factors < 2) and not (figure.trained and found)
+        if not (figure.joint and factors < 2)
+        and not (figure.trained and found)
+        and not (figure.by_epoch and not by_epoch)
     }
 
 

@@ -20,7 +20,7 @@ DARK = {  # what takes a colour's place on a dark ground
 STYLE = {
     "font": FONT,
     "background": "transparent",
-    "padding": 8,
+    "padding": {"left": 20, "right": 8, "top": 8, "bottom": 8},  # labels at the left may be in a wider font than here
     "text": {"color": INK, "fontSize": 12},
     "view": {"stroke": None, "continuousWidth": 300, "continuousHeight": 300},
     "axis": {

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.fits import failed_settings
-from finevar.metrics import RESPONSES
-from finevar.study.coding import Codings, model_matrix, term_of
+from finevar.statistics.stored import Stored
+from finevar.study.coding import Codings
 
 SAME = 0.006  # coded units within which two levels are one
 
@@ -20,19 +20,9 @@ Levels = Mapping[str, float]
 def predictions(tables: Tables, response: str, factors: Codings, coded: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Return predicted, ci_low and ci_high at coded places [places] by factor, blocks averaged, in the metric's bounds.
 
-    tables: coefficients, covariances, metrics. Nothing is predicted nearest to a setting at which all runs failed.
+    tables: covariances, metrics. Nothing is predicted nearest to a setting at which all runs failed.
     """
-    rows, found = (tables[name][tables[name]["response"] == response] for name in ("coefficients", "covariances"))
-    kept = (rows["framework"] == "absolute") & (rows["units"] == "coded") & (rows["group"] != "block")
-    rows = rows[kept].set_index("term")
-    names = list(rows.index)
-    grid = found.pivot(index="term", columns="other", values="covariance").loc[names, names].to_numpy()
-    matrix = model_matrix(coded, [term_of(name) for name in names])
-    value = matrix @ rows["estimate"].to_numpy()
-    quantile = ((rows["ci_high"] - rows["estimate"]) / rows["std_error"]).max()  # of the fewest degrees of freedom
-    reach = quantile * np.sqrt(np.einsum("ij,jk,ik->i", matrix, grid, matrix).clip(min=0))
-    ends = pd.DataFrame({"predicted": value, "ci_low": value - reach, "ci_high": value + reach})
-    ends = ends.clip(*RESPONSES[response].bounds)
+    ends = Stored.of(tables["covariances"], response).predict(coded)
     ends[near_failed(tables["metrics"], factors, coded)] = np.nan
     return ends
 

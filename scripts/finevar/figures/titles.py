@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from finevar.analyses.epochs import epoch_means, lowest_early
 from finevar.analyses.recommended import levels_of, recommended_point
 from finevar.analyses.tuning import enough_draws, smallest_effects
 from finevar.figures.names import response_of
@@ -17,7 +18,7 @@ from finevar.metrics import towards
 from finevar.study.coding import Codings
 from finevar.tables import as_rows
 from finevar.words.effects import separate, verdict_sentence
-from finevar.words.findings import interactions, interactions_sentence, notable_pairs, pair_row
+from finevar.words.findings import epochs_sentence, interactions, interactions_sentence, notable_pairs, pair_row
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -27,7 +28,7 @@ from finevar.words.formatting import (
     sentence_case,
     settings_list,
 )
-from finevar.words.numbers import is_missing, number, significant
+from finevar.words.numbers import is_missing, number, significant, whole_percent
 
 Tables = Mapping[str, pd.DataFrame]
 Title = Callable[[Tables, SimpleNamespace, str], str]
@@ -116,6 +117,11 @@ def surface_title(tables: Tables, response: str, factors: Codings) -> str:
     return f"{sentence_case(label)} around the recommended setting ({settings_list(levels)}): {joined(values)}"
 
 
+def epochs_title(evaluations: pd.DataFrame, factors: Codings) -> str:
+    """Say at how many settings the loss had been lower before the last epoch."""
+    return epochs_sentence(*lowest_early(epoch_means(evaluations, list(factors)), list(factors))).rstrip(".")
+
+
 def calibration_title(effects: pd.DataFrame) -> str:
     """Say with which factors the loss of calibration rises and falls."""
     rows = effects[effects["response"] == "calibration_loss"].dropna(subset="change")
@@ -131,7 +137,7 @@ def variability_title(variability: pd.DataFrame) -> str:
     rows = rows[rows["response"] == rows["response"].iloc[0]]
     most = rows.loc[rows["share"].idxmax()]
     source, label = sentence_case(source_label(most["component"])), response_label(most["response"])
-    return f"{source} is the largest estimated source of variance in {label}: {100 * most['share']:.0f}%"
+    return f"{source} is the largest estimated source of variance in {label}: {whole_percent(most['share'])}"
 
 
 def tradeoffs_title(pareto_points: pd.DataFrame) -> str:
@@ -167,6 +173,7 @@ TITLES: dict[str, Title] = {  # by kind: of tables, what the config says and the
     "interplay": lambda tables, params, name: interplay_title(tables["coefficients"]),
     "surface": lambda tables, params, name: surface_title(tables, response_of(name), params.factors),
     "learning_curves": lambda tables, params, name: "Training loss by epoch",
+    "epoch_evaluations": lambda tables, params, name: epochs_title(tables["epoch_evaluations"], params.factors),
     "calibration": lambda tables, params, name: calibration_title(tables["calibration_effects"]),
     "variability": lambda tables, params, name: variability_title(tables["variability"]),
     "tradeoffs": lambda tables, params, name: tradeoffs_title(tables["pareto_points"]),

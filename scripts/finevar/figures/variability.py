@@ -11,7 +11,7 @@ from finevar.figures.axes import number_tips
 from finevar.figures.drawing import Picture, layered, lean, note_chart
 from finevar.figures.palette import BLUE, ON_SCALE, PAPER, WIDTH
 from finevar.words.formatting import joined, response_label, sentence_case, term_label
-from finevar.words.numbers import TIMES, percent
+from finevar.words.numbers import TIMES, percent, whole_percent
 
 SOURCE_WORDS = {
     "other_factors": "other factors",
@@ -56,7 +56,7 @@ def variability_chart(variability: pd.DataFrame) -> Picture:
         label=rows["component"].map(source_label),
         metric=rows["response"].map(lambda name: sentence_case(response_label(name))),
         end=rows.groupby("response")["share"].cumsum(),
-        text=[f"{100 * share:.0f}%" if share >= LEAST_LABELLED else "" for share in rows["share"]],
+        text=[whole_percent(share) if share >= LEAST_LABELLED else "" for share in rows["share"]],
     )
     rows["start"] = rows["end"] - rows["share"]
     rows["middle"] = (rows["end"] + rows["start"]) / 2

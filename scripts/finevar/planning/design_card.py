@@ -30,6 +30,7 @@ class DesignFacts:
     smallest_effects: dict[str, SmallestEffect]  # by response
     forecast: Forecast
     variants: list[Variant]  # the first is the study as planned
+    seen: Mapping[str, Any]  # what the model sees of each data set, see data.inspection
 
     @property
     def confidence(self) -> float:
@@ -50,11 +51,16 @@ class DesignFacts:
 
 
 def gather_design_facts(
-    config: Mapping[str, Any], pilot: Mapping[str, Any], finished: pd.DataFrame, baselines: pd.DataFrame
+    config: Mapping[str, Any],
+    pilot: Mapping[str, Any],
+    finished: pd.DataFrame,
+    baselines: pd.DataFrame,
+    seen: Mapping[str, Any],
 ) -> DesignFacts:
     """Work out what the design card says.
 
     finished, baselines: rows of columns.METRICS of the study's runs that are done, and of its baseline's evaluations.
+    seen: what the model sees of each data set.
     """
     design = power.planned_design(config)
     done = set(finished["run_id"]) if len(finished) else set()
@@ -71,6 +77,7 @@ def gather_design_facts(
         smallest_effects={name: smallest_effect_of(name, config, baselines) for name in responses},
         forecast=forecast_study(config, pilot, done),
         variants=list(variants(config, pilot, done, next(iter(noise.values())))),
+        seen=seen,
     )
 
 

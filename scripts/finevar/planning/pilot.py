@@ -30,6 +30,7 @@ from finevar.files import name_beside, read_facts
 from finevar.jobs.worker import run_job
 from finevar.parquet import read_table
 from finevar.study.factors import setting
+from finevar.words.data import account_of
 
 # A study waits once, and not in each job, for the process to come up from which jobs are forked.
 WARM_UP = "finevar.models.machine.provenance"
@@ -222,9 +223,10 @@ def on_disk(path: Path) -> int:
 
 
 def data_facts(files: Data) -> Facts:
-    """Return a data set's sentences in either part, and how many of those have 0, 1, 2, ... tokens before a cut."""
+    """Return what became of a data set's rows, and how many of each part have 0, 1, 2, ... tokens before a cut."""
     parts = {"train": load_encoded(files.train), "eval": load_encoded(files.evaluation)}
-    facts = {f"{name}_examples": len(part) for name, part in parts.items()}
+    facts: Facts = {"account": account_of(read_facts(files.facts))}
+    facts |= {f"{name}_examples": len(part) for name, part in parts.items()}
     return facts | {f"{name}_lengths": np.bincount(np.diff(part.offsets)).tolist() for name, part in parts.items()}
 
 

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import textwrap
-from pathlib import Path
-
-import jinja2
 
 from finevar.figures.palette import dark_style
 from finevar.planning.design_card import DesignFacts
 from finevar.planning.forecast import room_sentence, time_sentence
 from finevar.report import design_card_sections as sections
+from finevar.report.environment import ENVIRONMENT
 from finevar.statistics.detectable import POWER
 from finevar.words.numbers import percent
 
-TEMPLATES = Path(__file__).parent / "templates"
 WIDTH = 110  # of printed lines
 
 
 def render_design_card(facts: DesignFacts) -> str:
     """Return the design card as one HTML page that loads nothing from elsewhere."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
-    return environment.get_template("design_card.html").render(
+    return ENVIRONMENT.get_template("design_card.html").render(
         study=facts.config["study"],
         runs=sections.runs_sentence(facts),
         headline=sections.headline(facts),
         time=time_sentence(facts.forecast),
+        cautions=sections.data_cautions(facts),
         figures=sections.power_figures(facts),
         dark=dark_style(".chart"),
         sections=[
+            ("data", "What the model sees", sections.data_section(facts)),
             ("cost", "Cost", sections.cost_section(facts)),
             ("power", "What it can find", sections.power_section(facts)),
             ("more", "What more runs would add", sections.more_section(facts)),
@@ -44,7 +39,8 @@ def render_design_card(facts: DesignFacts) -> str:
 
 def design_card_text(facts: DesignFacts, path: str) -> str:
     """Return the essentials as lines for a terminal; path: where the page is."""
-    texts = [sections.runs_sentence(facts), time_sentence(facts.forecast), room_sentence(facts.forecast)]
+    texts = [*sections.data_cautions(facts), sections.runs_sentence(facts)]
+    texts += [time_sentence(facts.forecast), room_sentence(facts.forecast)]
     texts += sections.power_sentences(facts)
     texts += [*sections.more_sentences(facts), sections.design_sentences(facts)[0], f"All of it: {path}"]
     title = f"Design card of study {facts.config['study']}"

@@ -14,11 +14,13 @@ from finevar.planning.design_card import DesignFacts
 from finevar.planning.forecast import about, room_sentence
 from finevar.planning.power import Found
 from finevar.report.cells import cell, columns, factor_titles, listed, table
+from finevar.report.data_tables import seen_section
 from finevar.report.parts import Section, Table, group
 from finevar.report.separation import separation_sentence
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.covariance import errors_of
 from finevar.statistics.detectable import MOST_SEEDS, POWER
+from finevar.words.data import account_sentence
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -28,7 +30,8 @@ from finevar.words.formatting import (
     term_label,
     unit_label,
 )
-from finevar.words.numbers import interval, level, number, percent, significant
+from finevar.words.inspection import caution_sentences
+from finevar.words.numbers import interval, level, number, percent, significant, whole_percent
 
 PARTS = {
     "steps": "training steps",
@@ -55,13 +58,23 @@ def runs_sentence(facts: DesignFacts) -> str:
     )
 
 
+def data_cautions(facts: DesignFacts) -> Sentences:
+    """Return what the model does not see of the data."""
+    return [text for name, seen in facts.seen.items() for text in caution_sentences(name, seen)]
+
+
+def data_section(facts: DesignFacts) -> Section:
+    """Return what the model sees of each data set."""
+    return seen_section(facts.seen)
+
+
 def cost_section(facts: DesignFacts) -> Section:
     """Return memory, disk and where the time goes, and what they were reckoned from."""
     forecast, pilot = facts.forecast, facts.pilot
     sentences = []
     if forecast.left:
         whole = forecast.total
-        shares = [f"{100 * getattr(whole, part) / whole.seconds:.0f} % is {words}" for part, words in PARTS.items()]
+        shares = [f"{whole_percent(getattr(whole, part) / whole.seconds)} is {words}" for part, words in PARTS.items()]
         sentences += [
             f"Of the runs' time, {joined(shares)}.",
             f"One after the other, the runs would take {about(whole.seconds)}. On a cluster, which may run more of "
@@ -114,6 +127,7 @@ def design_section(facts: DesignFacts) -> Section:
     rest.append(
         "A variance inflation factor (VIF) of 1 means that nothing of a term's effect is shared with the others."
     )
+    rest += [f"Data set {name}. {account_sentence(data['account'])}" for name, data in facts.pilot["data"].items()]
     rows = [[term_label(name), number(value, 2)] for name, value in facts.diagnosis.vif.items()]
     return {
         "finding": finding,
@@ -265,8 +279,8 @@ def found_table(facts: DesignFacts, response: str) -> Table:
     shown = [
         ("Factor", lambda row: cell(factor_label(row["factor"]), note=unit_label(row["unit"]))),
         *columns(significant, slope="Natural units#", change="Over the range#"),
-        ("Share of interest#", lambda row: "" if bound is None else f"{100 * row['change'] / bound:.0f} %"),
-        ("From seeds#", lambda row: f"{100 * row['seed_share']:.0f} %"),
+        ("Share of interest#", lambda row: "" if bound is None else whole_percent(row["change"] / bound)),
+        *columns(whole_percent, seed_share="From seeds#"),
         *columns(needed, seeds="Seeds needed#", sentences="Sentences needed#"),
     ]
     caption = f"Smallest changes of {response_label(response)} found with {percent(POWER)} power"
@@ -303,7 +317,7 @@ def bought(variant: Variant, planned: Variant) -> str:
     names = [variant.factor] if variant.factor else list(planned.slopes)
     change = max(variant.slopes[name] / planned.slopes[name] for name in names) - 1
     of_what = factor_label(variant.factor) if variant.factor else "every factor"
-    smaller = f"{100 * abs(change):.0f} % {'larger' if change > 0 else 'smaller'}"
+    smaller = f"{whole_percent(abs(change))} {'larger' if change > 0 else 'smaller'}"
     return f"{cost}, the smallest slope found of {of_what} {smaller}"
 
 

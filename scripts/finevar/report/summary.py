@@ -24,21 +24,24 @@ Line = dict[str, str]  # title and text
 
 
 def summary(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> list[Line]:
-    """Return the first screen's lines; none where every response was stopped by a gate.
+    """Return the first screen's lines; where every response was stopped by a gate none, or that nothing was learnt.
 
     labels: names in words of the responses that no gate stopped.
     """
-    if not labels:
-        return []
     found = advice(tables, labels, factors)
-    lines = {
-        "Use": headline(found).removeprefix("Use ") if found else "",
-        "It gains": gains(tables, labels, confidence) if found else "",
-        "How sure": sure_sentence(found, confidence) if found else "",
-        "Check first": " ".join(caution_sentences(found)) if found else "",
-        "Next": " ".join(next_sentences(found)) if found else "",
-        "Undecided": undecided(tables, labels),
-    }
+    if found and found.learnt_nothing:
+        lines = {"Use": headline(found), "Check first": " ".join(caution_sentences(found))}
+    elif not labels:
+        return []
+    else:
+        lines = {
+            "Use": headline(found).removeprefix("Use ") if found else "",
+            "It gains": gains(tables, labels, confidence) if found else "",
+            "How sure": sure_sentence(found, confidence) if found else "",
+            "Check first": " ".join(caution_sentences(found)) if found else "",
+            "Next": " ".join(next_sentences(found)) if found else "",
+            "Undecided": undecided(tables, labels),
+        }
     return [{"title": title, "text": sentence_case(text)} for title, text in lines.items() if text]
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.data.splitting import shares_of_first
 from finevar.metrics import OF_CALIBRATION
 from finevar.report.cells import (
     ADJUSTED,
@@ -29,6 +28,7 @@ from finevar.report.cells import (
 from finevar.report.parts import Cell, Column, Labels, Row, Table
 from finevar.statistics.verdicts import EFFECT
 from finevar.study.coding import Codings
+from finevar.words.data import account_sentence
 from finevar.words.effects import effect_label
 from finevar.words.formatting import (
     factor_label,
@@ -53,6 +53,10 @@ from finevar.words.numbers import (
 
 FACT_WORDS = {
     "read": "examples read",
+    "files": "examples read from each file",
+    "dropped_unlabelled": "dropped: without a label",
+    "dropped_empty": "dropped: without a text",
+    "texts_in_marks": "texts within quotation marks, which were kept; `quoting: minimal` takes them off",
     "dropped_within_margin": "dropped: rating within the margin",
     "html_decoded": "texts with HTML entities decoded",
     "dropped_contradictory": "dropped: same text with different labels",
@@ -65,7 +69,7 @@ FACT_WORDS = {
     "eval": "evaluation examples",
     "held_back": "examples held back for confirmation",
     "classes": "classes",
-    "train_counts": "training examples of each class",
+    "train_share": "share of each class in training",
     "positive": "class that is rarer in training",
     "data_sha256": "SHA-256 of texts and labels",
 }
@@ -251,17 +255,10 @@ def software_table(metrics: pd.DataFrame) -> Table:
     return table("What the runs were made with.", ["What", "Value"], rows)
 
 
-def dataset_facts(name: str, facts: Mapping[str, Any], used: Sequence[int] = ()) -> Table:
-    """Return what the preparation of a data set found and did, and of which classes the training examples used are.
-
-    used: how many are, in runs or the baseline.
-    """
+def dataset_facts(name: str, facts: Mapping[str, Any]) -> Table:
+    """Return what the preparation of a data set found and did."""
     rows = [[FACT_WORDS.get(key, key.replace("_", " ")), fact_text(value)] for key, value in facts.items()]
-    for count in used:
-        shares = shares_of_first(facts["train_counts"], count)
-        named = ", ".join(f"{label} {percent(share)}" for label, share in zip(facts["classes"], shares, strict=True))
-        rows.append([f"share of each class among the {count:,} training examples used", named])
-    return table(f"Data set {name}", ["What", "Value"], rows)
+    return table(f"Data set {name}. {account_sentence(facts)}", ["What", "Value"], rows)
 
 
 def sources_table(sources: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -13,11 +13,12 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from finevar.columns import DESIGN, LEARNING_CURVES, SETTINGS, STUDY_METRICS, TRAINING
+from finevar.columns import DESIGN, EPOCH_EVALUATIONS, EPOCHS, LEARNING_CURVES, SETTINGS, STUDY_METRICS, TRAINING
 from finevar.errors import InputError
 from finevar.jobs.endings import run_ending
 from finevar.metrics import RESPONSES
-from finevar.parquet import read_tables
+from finevar.parquet import read_table, read_tables
+from finevar.reasons import UNRECORDED
 from finevar.results.collapse import mark_collapsed
 from finevar.results.run_metrics import Positives, is_trained_and_evaluated_alike, read_run_metrics
 from finevar.study.design import shares_trajectory
@@ -133,8 +134,7 @@ def aggregate_curves(expected: Sequence[Row], trainings: Sequence[Path]) -> pa.T
 
     trainings: a file of each run that has one, below the folder of that name.
     """
-    folders = {run["run_id"] for run in expected}
-    by_id = {name: path for path in trainings for name in Path(path).parts if name in folders}
+    by_id = by_run(expected, trainings)
     expected = [run for run in expected if run["run_id"] in by_id]
     tables = read_tables([by_id[run["run_id"]] for run in expected], TRAINING)
     steps = pa.concat_tables(tables).to_pandas() if tables else TRAINING.empty_table().to_pandas()
@@ -143,6 +143,27 @@ def aggregate_curves(expected: Sequence[Row], trainings: Sequence[Path]) -> pa.T
     runs = pd.DataFrame(expected, columns=["run_id", "dataset", "seed", *SETTINGS])
     whole = pd.concat([runs.iloc[bins.pop("run")].reset_index(drop=True), bins], axis=1)[LEARNING_CURVES.names]
     return pa.Table.from_pandas(whole, schema=LEARNING_CURVES, preserve_index=False)
+
+
+def by_run(expected: Sequence[Row], trainings: Sequence[Path]) -> dict[str, Path]:
+    """Return the file of each run that has one, by its id; they lie below the folder of that name."""
+    folders = {run["run_id"] for run in expected}
+    return {name: Path(path) for path in trainings for name in Path(path).parts if name in folders}
+
+
+def aggregate_epochs(expected: Sequence[Row], trainings: Sequence[Path]) -> pa.Table:
+    """Return each run's loss and accuracy on the test sentences after every epoch, as its own epochs.parquet has them.
+
+    trainings: as of aggregate_curves(). A run that recorded none has a row without scores that says why.
+    """
+    by_id = by_run(expected, trainings)
+    rows = []
+    for run in expected:
+        if path := by_id.get(run["run_id"]):
+            own = path.parents[path.parts[::-1].index(run["run_id"]) - 1] / "epochs.parquet"
+            found = read_table(own, EPOCHS).to_pylist() if own.exists() else [{"reason": UNRECORDED}]
+            rows += [run | row for row in found]
+    return pa.Table.from_pylist(rows, schema=EPOCH_EVALUATIONS)
 
 
 def bin_steps(steps: pd.DataFrame) -> pd.DataFrame:

@@ -25,8 +25,8 @@ from scipy import stats
 class Errors:
     """What is known of the runs' errors, and the covariance that follows from it."""
 
-    kind: str  # HC3, CR3 or classical
-    clusters: np.ndarray | None  # cluster number of each run [runs], for CR3
+    kind: str  # HC3, CR3, CR2 or classical
+    clusters: np.ndarray | None  # cluster number of each run [runs], for CR3 and CR2
     reason: str
 
     @property
@@ -36,6 +36,7 @@ class Errors:
 
 
 INDEPENDENT = Errors("HC3", None, "every run is trained by itself, so runs are independent given their seed's block")
+BY_SEED = "what a seed shifts counts as error"
 CLASSICAL = Errors("classical", None, "runs are independent and their noise has one variance")
 
 

@@ -22,7 +22,7 @@ from statsmodels.stats.diagnostic import het_breuschpagan
 from finevar.metrics import RESPONSES
 from finevar.statistics import families
 from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
-from finevar.statistics.covariance import Errors, Estimate, Fit, errors_of, fit_ols, wald_test
+from finevar.statistics.covariance import BY_SEED, Errors, Estimate, Fit, errors_of, fit_ols, wald_test
 from finevar.statistics.families import Family
 from finevar.statistics.robust import cell_numbers, winsorised
 from finevar.study.coding import Codings, Term, design_matrix, model_matrix, unblocked
@@ -146,6 +146,16 @@ class Surface:
         return NEW_SENTENCES if self.sentences else THESE_SENTENCES
 
     @cached_property
+    def is_by_seed(self) -> bool:
+        """Say whether seeds are enough for a variance of their own; found models have none."""
+        return self.seeds >= FEW_SEEDS and "owner" not in self.runs and not self.own_errors
+
+    @property
+    def reported_errors(self) -> Errors:
+        """Return the errors that the estimates' intervals allow for: by seed, or with few seeds the fit's own."""
+        return Errors("CR2", pd.factorize(self.runs["seed"])[0], BY_SEED) if self.is_by_seed else self.errors
+
+    @cached_property
     def unblocked(self) -> np.ndarray:
         """Return which parameters are no seed's block [parameters]: for new seeds, what a seed shifts is an error."""
         return unblocked(self.names)
@@ -157,8 +167,7 @@ class Surface:
         With few seeds the fit's own covariance stands for the seeds', as it does of models that were found.
         """
         kept, datasets = self.unblocked, pd.factorize(self.runs["dataset"])
-        by_seed = self.seeds >= FEW_SEEDS and "owner" not in self.runs and not self.own_errors
-        few = None if by_seed else dataclasses.replace(self.fit, cov=self.fit.cov[np.ix_(kept, kept)])
+        few = None if self.is_by_seed else dataclasses.replace(self.fit, cov=self.fit.cov[np.ix_(kept, kept)])
         if self.sentences and not self.own_errors:
             numbers, parts = datasets[0], [self.sentences[name] for name in datasets[1]]
         else:  # two sentences alike, which add no variance

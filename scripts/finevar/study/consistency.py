@@ -10,11 +10,14 @@ import numpy as np
 
 from finevar.errors import InputError
 from finevar.study.coding import Coding, codings_of
+from finevar.study.dialects import SEPARATORS, TEXT_ONLY, format_of, is_text_encoding
 from finevar.study.factors import setting
 
 Config = dict[str, Any]
 
-FILE_KEYS = ("file", "eval_file", "format", "columns")
+PLACES = ("file", "eval_file", "label_file", "eval_label_file")  # keys that say where files lie
+TABLE_KEYS = ("separator", "quoting", "skip")  # of files that have a separator
+FILE_KEYS = (*PLACES, "format", "columns", "encoding", "label_from", *TABLE_KEYS)
 HUB_KEYS = ("train_split", "eval_split", "subset")
 PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==.+")  # what pip could not take for an option
 
@@ -90,24 +93,89 @@ def dataset_problems(config: Config, name: str, dataset: Config) -> Iterator[Inp
             allowed="exactly one of them",
             remedy="Say where the evaluation sentences come from.",
         )
+    yield from size_problems(where, dataset)
     yield from column_problems(where, dataset)
+    yield from label_problems(where, dataset)
+    yield from dialect_problems(where, dataset)
+
+
+def size_problems(where: str, dataset: Config) -> Iterator[InputError]:
+    """Yield numbers of sentences that are neither a whole number nor a share."""
+    for key in ("eval_examples", "confirm_examples"):
+        wanted = dataset.get(key, 2)
+        if 1 <= wanted < 2 or (wanted > 2 and wanted != int(wanted)):
+            allowed = "a whole number of 2 or more, or a share above 0 and below 1"
+            yield InputError(f"{where}.{key}", found=plain(wanted), allowed=allowed, remedy="Correct the number.")
 
 
 def column_problems(where: str, dataset: Config) -> Iterator[InputError]:
     """Yield what does not fit together in a data set's columns and labels."""
-    if dataset["text"] == dataset["label"]:
-        allowed = "another column than `text`"
+    texts = [*dataset.get("join", []), *([dataset["text"]] if "text" in dataset else [])]
+    if dataset.get("label") in texts:
+        allowed = "another column than that of the text"
         yield InputError(f"{where}.label", found=cut(repr(dataset["label"])), allowed=allowed, remedy="Correct one.")
-    for key in ("text", "label"):
-        if dataset[key] not in dataset.get("columns", [dataset[key]]):
+    for key, names in (("text" if "text" in dataset else "join", texts), ("label", [dataset.get("label")])):
+        unknown = [name for name in names if name and name not in dataset.get("columns", [name])]
+        if unknown:
             yield InputError(
                 f"{where}.{key}",
-                found=cut(repr(dataset[key])),
+                found=listed(map(repr, unknown)),
                 allowed=f"a name under `columns`: {listed(dataset['columns'])}",
                 remedy=f"Correct `{key}` or `columns`.",
             )
+    if dataset.get("format") in TEXT_ONLY:
+        for key in ("text", "join", "columns", "label"):
+            if key in dataset:
+                yield superfluous(f"{where}.{key}", f"no columns in a file of format {dataset['format']}")
+    elif ("text" in dataset) == ("join" in dataset):
+        found = "text and join" if "text" in dataset else "neither text nor join"
+        allowed = "`text`, the column with the sentence, or `join`, the columns that make it up"
+        yield InputError(where, found=found, allowed=allowed, remedy="Give one of them.")
     if dataset["margin"] and "threshold" not in dataset:
         yield superfluous(f"{where}.margin", "no margin without a threshold")
+
+
+def label_problems(where: str, dataset: Config) -> Iterator[InputError]:
+    """Yield what does not fit together in where labels come from."""
+    origins = [key for key in ("label", "label_from", "label_file") if key in dataset]
+    if len(origins) != 1:
+        yield InputError(
+            where,
+            found=f"{' and '.join(origins) or 'none'} of label, label_from, label_file",
+            allowed="exactly one of them",
+            remedy="Say where the labels come from.",
+        )
+    if "label_file" in dataset and dataset.get("format") != "lines":
+        allowed = "`format: lines`, in which line by line one file has the texts and the other the labels"
+        yield InputError(f"{where}.label_file", found="another format", allowed=allowed, remedy="Add `format: lines`.")
+    wanted = "label_file" in dataset and "eval_file" in dataset
+    if wanted and "eval_label_file" not in dataset:
+        allowed = "the labels of eval_file, since those of file have a file of their own"
+        yield InputError(where, found="no key 'eval_label_file'", allowed=allowed, remedy="Add eval_label_file.")
+    elif "eval_label_file" in dataset and not wanted:
+        yield superfluous(f"{where}.eval_label_file", "no such key without label_file and eval_file")
+
+
+def dialect_problems(where: str, dataset: Config) -> Iterator[InputError]:
+    """Yield what says how a file is written and means nothing for its format, and an encoding that there is none of."""
+    names = [name for key in ("file", "eval_file") for name in as_list(dataset.get(key, []))]
+    forms = {format_of(dataset, name) for name in names}
+    if forms and not forms & {None, *SEPARATORS}:
+        for key in TABLE_KEYS:
+            if key in dataset:
+                yield superfluous(f"{where}.{key}", f"no such key for files of format {listed(sorted(forms))}")
+    if "encoding" in dataset and not is_text_encoding(dataset["encoding"]):
+        yield InputError(
+            f"{where}.encoding",
+            found=cut(repr(dataset["encoding"])),
+            allowed="the name of an encoding as Python has it: utf-8, latin-1, cp1252, utf-16, shift_jis, gb18030, ...",
+            remedy="Correct the name.",
+        )
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a value that may be a list of them as a list."""
+    return value if isinstance(value, list) else [value]
 
 
 def source_problems(config: Config) -> Iterator[InputError]:

@@ -1,4 +1,4 @@
-"""Local files identified by content: a SHA-256 each, cached until the file changes.
+"""Files of a source: which there are, and what identifies their content, cached until a file changes.
 
 Dates and places are no part of it, so that a file that is replaced by an older one is seen, and one that is only
 touched, moved or copied is not.
@@ -10,18 +10,22 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from glob import has_magic
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from finevar.errors import InputError
 from finevar.files import sha256_of, write_json
+from finevar.study.consistency import as_list, cut
+from finevar.study.containers import opened, plain_name
+from finevar.study.dialects import Dialect, codec, dialect_of, is_wide, quoting_of
 from finevar.study.paths import CONTENT
 
 MEMORY = CONTENT  # a small file for each file that was read; of no other effect than time
 SETTLED_SECONDS = 10.0  # a file changed within them may change again at the same date: clocks are coarse and differ
-SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
-LINES = ("csv", "tsv", "jsonl")  # formats whose examples are lines, the order of which decides nothing
+LINES = ("csv", "tsv", "jsonl", "lines")  # formats whose examples are lines, the order of which decides nothing
 # Of a checkpoint, all that is read of it but its licence: what must be there, and what there may be of a tokenizer.
 MODEL_FILES = ("config.json", "model.safetensors")
 TOKENIZER_FILES = (
@@ -33,11 +37,6 @@ TOKENIZER_FILES = (
 )
 
 
-def format_of(spec: Mapping[str, Any], path: str | Path) -> str | None:
-    """Return the format of a data set's file: the stated one or, by its suffix, a known one."""
-    return spec.get("format") or SUFFIXES.get(Path(path).suffix.lower())
-
-
 def is_file(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> bool:
     """Say whether there is a file, or what `kind` finds; not for a text that is no path, or that one may not follow."""
     try:
@@ -46,40 +45,111 @@ def is_file(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> bool:
         return False
 
 
+def parts_of(folder: Path, names: str | list[str]) -> list[Path]:
+    """Return the files that names and patterns stand for, each once; raise InputError for a pattern of none."""
+    found: dict[Path, None] = {}
+    for name in as_list(names):
+        literal = not has_magic(name) or is_file(folder / name)
+        paths = [folder / name] if literal else matches(folder, name)
+        if not paths:
+            raise InputError(
+                cut(str(folder), 200),
+                found=f"no file that matches {cut(repr(name))}",
+                allowed="a pattern of one file or more (* stands for any characters, ** for any folders)",
+                remedy="Correct the pattern, or put the files there.",
+            )
+        found |= dict.fromkeys(paths)
+    return list(found)
+
+
+def matches(folder: Path, pattern: str) -> list[Path]:
+    """Return the files that match a pattern, in order, but for hidden ones; none for what is no pattern."""
+    anchor = Path(pattern).anchor
+    try:
+        found = Path(anchor or folder).glob(pattern.removeprefix(anchor))
+        return sorted(path for path in found if is_file(path) and not path.name.startswith("."))
+    except (OSError, ValueError, NotImplementedError):
+        return []
+
+
+def label_of(path: Path, label_from: str) -> str:
+    """Return the label that a file's name, without its suffix, or its folder gives to all of its texts."""
+    return path.parent.name if label_from == "folder" else Path(plain_name(path)).stem
+
+
 def file_sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes; raise InputError where there is no such file."""
     return remembered(Path(path), "bytes", sha256_of)
 
 
-def examples_sha256(path: str | Path, form: str | None, *, header: bool) -> str:
+def part_identity(spec: Mapping[str, Any], path: Path, *, ordered: bool = False) -> list[str]:
+    """Return what identifies the examples of a file: their format, what they are and, if from a name, their label.
+
+    ordered: whether the order of its lines says which labels they have.
+    """
+    dialect = dialect_of(spec, path)
+    quoting = dialect.quoting or remembered(path, f"quoting {dialect}", lambda file: quoting_in(file, dialect))
+    dialect = replace(dialect, quoting="minimal" if quoting == "minimal" else dialect.quoting)
+    form = "quoted tsv" if dialect.form == "tsv" and "quoting" not in spec and quoting == "minimal" else dialect.form
+    known = file_sha256(path) if ordered else examples_sha256(path, dialect)
+    return [form, known] + ([label_of(path, spec["label_from"])] if "label_from" in spec else [])
+
+
+def quoting_in(path: Path, dialect: Dialect) -> str:
+    """Return how a TSV uses quotation marks; `none` where it is damaged, which its preparation reports."""
+    try:
+        with opened(path) as file:
+            return quoting_of(file.read().decode(codec(dialect), "replace"), dialect.separator)
+    except ValueError:
+        return "none"
+
+
+def examples_sha256(path: str | Path, dialect: Dialect) -> str:
     """Return a SHA-256 that two files of examples share where they hold the same ones in any order.
 
-    form: csv, tsv or jsonl; of any other format, the file's bytes. header: whether the first line names the columns.
+    Of a format or an encoding whose examples are no lines of bytes, that of the whole content.
     """
-    if form not in LINES:
-        return file_sha256(path)
-    named = header and form != "jsonl"
-    kind = f"{form} {'with' if named else 'without'} header"
-    return remembered(Path(path), kind, lambda file: records_sha256(file, header=named, quoted=form == "csv"))
+    return remembered(Path(path), f"examples {dialect}", lambda file: content_sha256(file, dialect))
 
 
-def records_sha256(path: Path, *, header: bool, quoted: bool) -> str:
-    """Return a SHA-256 of a file's records whatever their order; the first stays the first where it is a header.
+def content_sha256(path: Path, dialect: Dialect) -> str:
+    """Return the SHA-256 of a file's examples, uncompressed; of a damaged file that of its bytes."""
+    lines = dialect.form in LINES and dialect.quoting != "backslash" and not is_wide(dialect)
+    try:
+        with opened(path) as file:
+            if dialect.form == "json":
+                return array_sha256(file)
+            return records_sha256(file, dialect) if lines else hashlib.file_digest(file, "sha256").hexdigest()
+    except ValueError:
+        return sha256_of(path)
 
-    The sum of the records' hashes stands for the set of them (Bellare and Micciancio 1997), so that a file of any size
-    is read once, in little memory.
+
+def array_sha256(file: IO[bytes]) -> str:
+    """Return a SHA-256 of a JSON array's items whatever their order; raise ValueError where there is none."""
+    items = json.load(file)
+    if not isinstance(items, list):
+        raise ValueError("no array")
+    return sum_sha256(hashlib.sha256(json.dumps(item).encode()).digest() for item in items)
+
+
+def records_sha256(file: IO[bytes], dialect: Dialect) -> str:
+    """Return a SHA-256 of a file's records whatever their order; the first stays the first where it is a header."""
+    for _ in range(dialect.skip):
+        file.readline()
+    digests = record_digests(file, quoted=dialect.quoting == "minimal")
+    return sum_sha256(digests, first=next(digests, b"") if dialect.header else b"")
+
+
+def sum_sha256(digests: Iterable[bytes], first: bytes = b"") -> str:
+    """Return a SHA-256 of the sum of records' hashes, which stands for the set of them (Bellare and Micciancio 1997).
+
+    So a file of any size is read once, in little memory.
     """
-    total, first = 0, b""
-    with path.open("rb") as file:
-        for number, digest in enumerate(record_digests(file, quoted=quoted)):
-            if header and number == 0:
-                first = digest
-            else:
-                total += int.from_bytes(digest)
+    total = sum(map(int.from_bytes, digests))
     return hashlib.sha256(first + (total % 2**256).to_bytes(32)).hexdigest()
 
 
-def record_digests(file: BinaryIO, *, quoted: bool) -> Iterator[bytes]:
+def record_digests(file: IO[bytes], *, quoted: bool) -> Iterator[bytes]:
     """Yield the SHA-256 of each line but blank ones; quoted: of lines that quotation marks span, as of one."""
     record, size, inside = hashlib.sha256(), 0, False
     for line in file:

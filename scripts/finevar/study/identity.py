@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from finevar.errors import InputError
-from finevar.study.consistency import Config
-from finevar.study.content import MODEL_FILES, TOKENIZER_FILES, examples_sha256, file_sha256, format_of, is_file
+from finevar.study.consistency import PLACES, Config
+from finevar.study.content import MODEL_FILES, TOKENIZER_FILES, file_sha256, is_file, part_identity, parts_of
 from finevar.study.found_config import card_files
 from finevar.study.schemas import read_schema
 from finevar.study.settings import TRAINING_DEFAULTS
@@ -50,11 +50,12 @@ def dataset_identity(config: Config, name: str) -> Config:
     identity = differing(spec, {key: part["default"] for key, part in known.items() if "default" in part})
     if source["kind"] != "local":
         return identity | {"source": source}
-    files = {key: Path(source["path"], spec[key]) for key in ("file", "eval_file") if key in spec}
     kept = {key: value for key, value in identity.items() if key not in ("source", "format")}
-    for key, path in files.items():
-        form = format_of(spec, path)
-        kept[key] = [form, examples_sha256(path, form, header="columns" not in spec)]
+    for key in set(PLACES) & set(spec):
+        parts = parts_of(Path(source["path"]), spec[key])
+        known = [part_identity(spec, path, ordered="label_file" in spec) for path in parts]
+        # One after the other where the lines of one file are the labels of another's, else in any order.
+        kept[key] = known[0] if len(known) == 1 else known if "label_file" in spec else sorted(known, key=str)
     return kept
 
 

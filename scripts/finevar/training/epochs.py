@@ -19,9 +19,9 @@ from finevar.data.encoding import Encoded
 from finevar.evaluation.evaluation import predict_batches
 from finevar.metrics import RESPONSES, Evaluated
 from finevar.models.family import Family, Weights
+from finevar.reasons import UNRECORDED
 
 SCORES = ("loss", "accuracy")
-UNRECORDED = "trained before evaluations after each epoch were asked for"
 NOT_FINITE = "the model's outputs are not finite"
 Row = dict[str, Any]
 

@@ -12,6 +12,7 @@ from finevar.words.numbers import Row, f_text, is_missing, number, p_equals, per
 
 COVARIANCES = {
     "HC3": "Standard errors allow for noise that differs between settings (HC3)",
+    "CR2": "Standard errors are clustered by seed (CR2)",
     "CR3": "Standard errors allow for errors that are correlated within a cluster (CR3)",
 }
 RUNGS = {
@@ -68,15 +69,11 @@ def grouped_by_reason(rows: Iterable[Row], labels: Mapping[str, str]) -> list[tu
     return [(joined(names, "or"), reason) for reason, names in alike.items()]
 
 
-def covariance_sentences(
-    fits: pd.DataFrame, labels: Mapping[str, str], *, new_sentences: bool, by_seed: bool
-) -> list[str]:
+def covariance_sentences(fits: pd.DataFrame, labels: Mapping[str, str], *, new_sentences: bool) -> list[str]:
     """Say which covariance the standard errors come from, and why; responses with the same one together.
 
-    new_sentences: whether they hold for these, too. by_seed: whether seeds are enough for a variance of their own.
+    new_sentences: whether they hold for these, too.
     """
-    if by_seed:
-        return [f"Standard errors are clustered by seed (CR2){' and by test sentence' if new_sentences else ''}."]
     rows = fits[(fits["framework"] == "absolute") & fits["covariance"].notna()]
     found = rows.groupby(["covariance", "covariance_reason"], sort=False, dropna=False)
     sentences = []

@@ -9,7 +9,7 @@ import pandas as pd
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.words.caveats import grouped_by_reason
 from finevar.words.formatting import counted, joined, plain_reason, sentence_case
-from finevar.words.numbers import Row, estimated, is_missing, p_equals, percent, significant, span_at
+from finevar.words.numbers import Row, estimated, is_missing, p_equals, percent, significant, span_at, whole_percent
 
 MATCHINGS = {
     "absolute": "no matching",
@@ -41,7 +41,7 @@ def matching_gain(name: str, plain: float, left: float) -> str:
     if abs(share) < 0.005:
         return f"{what} changes nothing"
     change = "less" if share < 0 else "more, for it adds the baseline's own noise"
-    return f"{what} leaves {significant(left)}, {100 * abs(share):.0f} % {change}"
+    return f"{what} leaves {significant(left)}, {whole_percent(abs(share))} {change}"
 
 
 def ancova_sentences(matched: pd.DataFrame, labels: Mapping[str, str], confidence: float) -> list[str]:

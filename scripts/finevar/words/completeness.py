@@ -12,6 +12,7 @@ from finevar.reasons import FAILED, MISSING, OK
 from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, term_name, terms
 from finevar.words.formatting import counted, joined, term_label
 from finevar.words.next_start import next_sentences
+from finevar.words.numbers import whole_percent
 
 CELLS = ["dataset", "point_id"]
 NAMED = 5  # settings that a sentence names
@@ -70,7 +71,7 @@ def precision_sentence(metrics: pd.DataFrame, done: pd.DataFrame, codings: Codin
     growth = {name: float(np.sqrt(after[name] / before[name])) - 1 for name in before if name != "intercept"}
     worst = max(growth, key=growth.__getitem__)
     return (
-        f"At equal noise that makes the standard error of {term_label(worst)} {100 * growth[worst]:.0f} % larger, "
+        f"At equal noise that makes the standard error of {term_label(worst)} {whole_percent(growth[worst])} larger, "
         "and those of the other terms by less."
     )
 

@@ -14,6 +14,7 @@ from finevar.metrics import LOWER_IS_BETTER
 from finevar.study.coding import factors_of
 from finevar.words.effects import VERDICTS, interactions_sentence
 from finevar.words.formatting import (
+    counted,
     factor_label,
     joined,
     plain_reason,
@@ -28,6 +29,7 @@ from finevar.words.numbers import (
     is_missing,
     level,
     p_equals,
+    percent,
     significant,
     span,
     span_at,
@@ -231,9 +233,19 @@ def stationary_sentence(row: Row, places: Iterable[Row], label: str, confidence:
     return f"The stationary point of {label} is {KINDS[row['kind']]}; it lies {found}. {region_sentence(row)}{caveat}"
 
 
+def epochs_sentence(early: int, settings: int) -> str:
+    """Say at how many settings the mean loss had been lower before the last epoch; settings: of several epochs."""
+    if not settings:
+        return "Evaluation loss by epoch."
+    where = f"{counted(settings, 'setting')} of two epochs or more"
+    if not early:
+        return f"At none of {where} was the evaluation loss lowest before the last epoch."
+    return f"At {early} of {where} the evaluation loss was lowest before the last epoch."
+
+
 def region_sentence(row: Row) -> str:
     """Say whether the data enclose an optimum: a closed region around a point of the right kind."""
-    part = f"{100 * row['region_share']:.2g} %" if row["region_share"] >= 0.01 else "less than 1 %"
+    part = percent(row["region_share"], 2) if row["region_share"] >= 0.01 else "less than 1%"
     share = f"{part} of the range of the levels"
     wanted = "minimum" if row["response"] in LOWER_IS_BETTER else "maximum"
     if row["region_closed"] and row["inside"] and row["kind"] == wanted:

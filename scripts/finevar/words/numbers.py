@@ -134,6 +134,11 @@ def significant(value: float | None, digits: int = 2) -> str:
     return number(value, max(digits - 1 - math.floor(math.log10(abs(value))), 0))
 
 
-def percent(confidence: float) -> str:
-    """Print a confidence level."""
-    return f"{100 * confidence:.4g} %"
+def percent(share: float, digits: int = 4) -> str:
+    """Print a share in per cent, with so many digits at most."""
+    return f"{float(f'{100 * share:.{digits}g}'):g}%"
+
+
+def whole_percent(share: float | None) -> str:
+    """Print a share in whole per cent; an en dash where it is missing."""
+    return NOTHING if is_missing(share) else percent(round(share, 2))

@@ -20,10 +20,15 @@ Levels = Mapping[str, Mapping[str, float]]
 Labels = Mapping[str, str]
 
 COUNTS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+TO_LEARN = (
+    "Before comparing settings, look at data.html for what the model sees and at the labels, then raise the learning "
+    "rate, epochs or train_examples."
+)
 NOT_YET = "No setting is recommended yet: a gate stops the analysis of the primary metric."
 EXCLUDED_FOR = {  # by reasons.Excluded
     Excluded.DIVERGED: "runs diverged there",
     Excluded.COLLAPSED: "runs collapsed there",
+    Excluded.UNLEARNT: "most of its runs learnt nothing",
     Excluded.WORSE_THAN_BASELINE: "significantly worse than the baseline",
     Excluded.OUTSIDE_BAND: "measured mean outside what the surface predicts",
     Excluded.BEHIND: "further from the best than the smallest effect of interest",
@@ -31,6 +36,7 @@ EXCLUDED_FOR = {  # by reasons.Excluded
 EMPTIED_BY = {
     Excluded.DIVERGED: "runs diverged at every setting that is as good as the best",
     Excluded.COLLAPSED: "runs collapsed at every setting that is as good as the best",
+    Excluded.UNLEARNT: "at every setting that is as good as the best most runs learnt nothing",
     Excluded.WORSE_THAN_BASELINE: "every setting as good as the best is significantly worse than the baseline",
     Excluded.OUTSIDE_BAND: "at every setting as good as the best, the surfaces miss the measured means",
 }
@@ -59,6 +65,11 @@ class Advice:
     def best(self) -> Row | None:
         """Return the row of the recommended setting, or None."""
         return next((row for row in self.recommendation if row["role"] == "recommended"), None)
+
+    @property
+    def learnt_nothing(self) -> Row | None:
+        """Return the caution that nearly all runs learnt nothing, or None."""
+        return next((row for row in self.cautions if row["code"] == Caution.LEARNT_NOTHING), None)
 
     def count(self, role: str) -> int:
         """Return how many settings have a role."""
@@ -98,6 +109,11 @@ def title_sentence(advice: Advice) -> str:
 
 def none_sentence(advice: Advice) -> str:
     """Say why no setting is recommended."""
+    if row := advice.learnt_nothing:
+        return (
+            f"The models learnt nothing, so no setting is recommended: {int(row['count'])} of "
+            f"{counted(int(row['runs']), 'run')} nearly always give the same answer, or guess."
+        )
     why = next((EMPTIED_BY[row["detail"]] for row in advice.cautions if row["code"] == Caution.EMPTIED), None)
     return f"No setting is recommended: {why}." if why else NOT_YET
 
@@ -157,6 +173,8 @@ def caution_sentence(row: Row, advice: Advice) -> str:
     """Say one thing to check before relying on the recommended setting."""
     label = advice.labels.get(row["response"], "")
     match row["code"]:
+        case Caution.LEARNT_NOTHING | Caution.ONE_CLASS | Caution.GUESSING:
+            return unlearnt_sentence(row)
         case Caution.EMPTIED:
             return f"One requirement was dropped, since no setting met it: {EMPTIED_BY[row['detail']]}."
         case Caution.EDGE:
@@ -200,6 +218,15 @@ def class_sentence(row: Row) -> str:
         f"{sentence_case(whose)}: wrong more often than answers at random (accuracy {number(row['value'])}, chance "
         f"{number(row['limit'])}); classes may be in another order than the data's."
     )
+
+
+def unlearnt_sentence(row: Row) -> str:
+    """Say how many runs answer one class only, or guess, and what accuracy the commonest class alone has."""
+    if row["code"] == Caution.LEARNT_NOTHING:
+        return TO_LEARN
+    what = "nearly always give the same answer" if row["code"] == Caution.ONE_CLASS else "answer as if they guessed"
+    always = f"always answering {row['detail']} has an accuracy of {number(row['value'], 3)}"
+    return f"{int(row['count'])} of {counted(int(row['runs']), 'run')} {what}; {always}."
 
 
 # What to run next -----------------------------------------------------------------------------------------------------

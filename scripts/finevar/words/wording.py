@@ -112,7 +112,8 @@ FIGURES = {  # by kind: caption and text alternative; the numbers themselves sta
     ),
     "gain": (
         "Bar: what each hyperparameter brings of the predicted change from the baseline's own settings to the "
-        "recommended one, averaged over all orders of changing one at a time; blue improves the metric. Bold line: its "
+        "recommended one, averaged over all orders of changing one at a time (Shapley), so that shares add up to the "
+        "whole and interactions are divided between those that interact; blue improves the metric. Bold line: its "
         "{confidence} interval; thin line: intervals that hold for all hyperparameters at once.",
         "Bars with intervals: each hyperparameter's share of the recommended setting's gain, by metric.",
     ),

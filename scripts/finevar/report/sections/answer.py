@@ -20,6 +20,7 @@ from finevar.words import completeness
 from finevar.words import effects as effect_words
 from finevar.words.findings import regret_text
 from finevar.words.formatting import counted, joined, sentence_case, settings_list
+from finevar.words.inspection import caution_sentences as data_cautions
 from finevar.words.numbers import TIMES, duration, is_missing, number, percent, span
 from finevar.words.recommendation import Advice, caution_sentences, choice_sentence, next_sentences, title_sentence
 
@@ -33,7 +34,9 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     """Return the first screen's parts; those that do not apply are empty."""
     found, factors = are_found(tables["metrics"]), list(facts["factors"])
     confidence = facts["config"]["analysis"]["confidence"]
-    advised = advice(tables, labels, factors) if labels else None
+    advised = advice(tables, labels, factors)
+    if not labels and not (advised and advised.learnt_nothing):
+        advised = None  # the gates speak
     best = advised.best if advised else None
     return {
         "template": "answer.html",
@@ -41,10 +44,14 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
         "headline": title(tables, advised, facts, found=found),
         "interim": interim(tables, facts) if facts["interim"] else "",
         "notes": [found_models.NO_EXPERIMENT] if found else notes(tables, advised, facts),
-        "confirmation": None if found else confirmation.section(tables, labels, factors, confidence),
+        "confirmation": None if found else confirmation.section(tables, labels, facts),
         "claims": found_models.support(tables, confidence)["sentences"] if found else [],
         "cards": [*cards(tables, advised, best, facts)] if advised and best else [],
-        "checks": [*(caution_sentences(advised) if advised else []), *cautions(tables, labels, factors, confidence)],
+        "checks": [
+            *(text for name, seen in facts["seen"].items() for text in data_cautions(name, seen)),
+            *(caution_sentences(advised) if advised else []),
+            *cautions(tables, labels, factors, confidence),
+        ],
         "next": next_sentences(advised) if advised else [],
     }
 

@@ -13,7 +13,7 @@ from finevar.reasons import FAILED
 from finevar.report.cells import cell, columns, crossed, listed, ranged, rounded_span, table, whole
 from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Tables, group
 from finevar.words.formatting import counted, factor_label, joined, settings_text
-from finevar.words.numbers import estimated, level, number, p_text, percent, significant, span
+from finevar.words.numbers import estimated, level, number, p_text, percent, significant, span, whole_percent
 
 PART, PLACE, TITLE = "errors", 20, "Calibration"
 TRAINED_ONLY = True
@@ -48,7 +48,8 @@ def mean_sentence(runs: pd.DataFrame) -> str:
     loss, extra = runs["loss"].mean(), runs["calibration_loss"]
     return (
         f"Of the mean loss of {number(loss, 3)} ({counted(len(runs), 'finished run')}), {significant(extra.mean())} "
-        f"({100 * extra.mean() / loss:.0f} %) is calibration loss: a temperature for each run's logits would remove it."
+        f"({whole_percent(extra.mean() / loss)}) is calibration loss: a temperature for each run's logits would remove "
+        "it."
     )
 
 
@@ -229,7 +230,7 @@ def reliability_group(reliability: pd.DataFrame, confidence: float) -> Group:
 def fullest_bin_sentence(rows: pd.DataFrame, confidence: float) -> str:
     """Say how often one group is right where most of its predictions lie."""
     row = rows.loc[rows["count"].idxmax()]
-    share = 100 * row["count"] / rows["count"].sum()
+    share = row["count"] / rows["count"].sum()
     if row["ci_high"] < row["confidence_mean"]:
         surety = "overconfident"
     elif row["ci_low"] > row["confidence_mean"]:
@@ -237,7 +238,7 @@ def fullest_bin_sentence(rows: pd.DataFrame, confidence: float) -> str:
     else:
         surety = "neither overconfident nor underconfident, as far as is shown"
     return (
-        f"{row['group'].capitalize()} on {row['dataset']}: {share:.0f} % of predictions have a confidence of "
+        f"{row['group'].capitalize()} on {row['dataset']}: {whole_percent(share)} of predictions have a confidence of "
         f"{bin_text(row['bin'])}, on average {number(row['confidence_mean'], 3)}, and "
         f"{number(row['correct_share'], 3)} of them are right ({percent(confidence)} interval {rounded_span(row, 3)}): "
         f"{surety}."

@@ -6,7 +6,7 @@ from typing import Any
 
 from finevar.report import tables as report_tables
 from finevar.report.labels import gate_sentences, names
-from finevar.report.parts import STOPPED, Facts, Labels, Section, Tables, errors_of, group
+from finevar.report.parts import STOPPED, Facts, Labels, Section, Tables, for_new_sentences, group
 from finevar.report.sections.effects import intervals
 from finevar.tables import are_found
 from finevar.words import caveats, wording
@@ -25,10 +25,9 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
         return {"finding": STOPPED, "groups": []}
     found, confidence = tables_of(tables, labels, facts), facts["config"]["analysis"]["confidence"]
     fits, coefficients = tables["fits"], tables["coefficients"]
-    new, by_seed = errors_of(tables)
     meaning = [
         wording.identity_sentence(fits),
-        *caveats.covariance_sentences(fits, labels, new_sentences=new, by_seed=by_seed),
+        *caveats.covariance_sentences(fits, labels, new_sentences=for_new_sentences(tables)),
     ]
     families = caveats.families_sentence(coefficients, tables["effects"])
     meaning.append(f"{families} Intervals are {percent(confidence)}, not adjusted.")

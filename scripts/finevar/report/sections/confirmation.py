@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from finevar.analyses.confirmation import is_confirmed
 from finevar.report.cells import cell, level_columns, listed, metric_column, ranged, whole
-from finevar.report.parts import Cell, Column, Labels, Row, Section, Table, Tables, group
+from finevar.report.parts import Cell, Column, Facts, Labels, Row, Section, Table, Tables, chosen, group
+from finevar.study.confirmation import BASELINE
 from finevar.tables import as_rows
 from finevar.words.confirmation import (
     STALE,
@@ -20,36 +21,53 @@ from finevar.words.confirmation import (
 from finevar.words.numbers import number, percent
 
 
-def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section | None:
+def section(tables: Tables, labels: Labels, facts: Facts) -> Section | None:
     """Return what was confirmed, or that it is stale; None of a study without a confirmation.
 
-    tables: metrics, recommendation and, where there is one, confirmation.
+    tables: metrics, recommendation and, where there is one, confirmation. facts: config and factors.
     """
     if "confirmation" not in tables:
         return None
     if not is_confirmed(tables):
         return {"finding": STALE, "groups": []}
-    rows = [row for row in as_rows(tables["confirmation"]) if row["response"] in labels]
-    runs = tables["metrics"].drop_duplicates("point_id").set_index("point_id")
-    levels = runs[list(factors)].to_dict("index")
-    sentences = [
+    finding, *sentences = confirmed_sentences(tables, labels, facts)
+    return {"finding": finding, "groups": [group("", sentences, folded=[confirmation_table(tables, labels, facts)])]}
+
+
+def confirmed_sentences(tables: Tables, labels: Labels, facts: Facts) -> list[str]:
+    """Return what was confirmed, how far from the means chosen by, and by how much others differ; see section()."""
+    rows, levels = confirmed_rows(tables, labels), confirmed_levels(tables, facts)
+    return [
+        headline(rows, levels, labels),
         shrinkage_sentence(rows, labels),
         *difference_sentences(rows, levels, labels),
         failed_sentence(rows, levels),
-        meaning_sentence(rows[0], confidence),
+        meaning_sentence(rows[0], facts["config"]["analysis"]["confidence"]),
     ]
-    folded = [confirmation_table(rows, levels, labels, confidence)]
-    return {"finding": headline(rows, levels, labels), "groups": [group("", sentences, folded=folded)]}
 
 
-def confirmation_table(rows: Sequence[Row], levels: Levels, labels: Labels, confidence: float) -> Table:
+def confirmed_rows(tables: Tables, labels: Labels) -> Sequence[Row]:
+    """Return the confirmation's rows of the metrics that are shown."""
+    return [row for row in as_rows(tables["confirmation"]) if row["response"] in labels]
+
+
+def confirmed_levels(tables: Tables, facts: Facts) -> Levels:
+    """Return the levels of the settings of a study; the baseline's own need not be among its runs."""
+    factors, own = list(facts["factors"]), facts["config"]["baseline"]["settings"]
+    confirmed = chosen(tables["confirmation"], role=BASELINE)["point_id"]
+    runs = tables["metrics"].drop_duplicates("point_id").set_index("point_id")
+    return {name: {factor: own[factor] for factor in factors} for name in confirmed} | runs[factors].to_dict("index")
+
+
+def confirmation_table(tables: Tables, labels: Labels, facts: Facts) -> Table:
     """Return a row a setting and metric: confirmed mean, the study's own, and the recommended setting's difference."""
+    rows, levels = confirmed_rows(tables, labels), confirmed_levels(tables, facts)
 
     def selected(row: Row) -> Cell:
         return cell(number(row["selected"]), note=number(row["shrinkage"], sign=True))
 
     shown: list[Column] = [
-        *level_columns(next(iter(levels.values())), lambda row: levels[row["point_id"]]),
+        *level_columns(facts["factors"], lambda row: levels[row["point_id"]]),
         ("Role", lambda row: row["role"]),
         *metric_column(labels),
         ("Confirmed#", lambda row: ranged(row, "mean", sign=False)),
@@ -57,5 +75,6 @@ def confirmation_table(rows: Sequence[Row], levels: Levels, labels: Labels, conf
         ("Recommended less this#", lambda row: ranged(row, "difference", "difference")),
         ("Runs#", lambda row: whole(row["runs"])),
     ]
-    caption = f"Confirmed means with {percent(confidence)} intervals; below the mean chosen by, the change since."
+    confidence = percent(facts["config"]["analysis"]["confidence"])
+    caption = f"Confirmed means with {confidence} intervals; below the mean chosen by, the change since."
     return listed(caption, rows, shown)

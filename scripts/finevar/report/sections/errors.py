@@ -12,7 +12,7 @@ from finevar.analyses.recommended import recommended_point
 from finevar.report.cells import cell, columns, crossed, listed, whole
 from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Tables, chosen, group
 from finevar.words.formatting import counted, settings_text
-from finevar.words.numbers import PLUS_MINUS, is_missing, number
+from finevar.words.numbers import PLUS_MINUS, is_missing, number, percent, whole_percent
 
 PART, PLACE, TITLE = "errors", 10, "Errors"
 TRAINED_ONLY = True
@@ -22,7 +22,7 @@ BY_POINT = ("confusion", "classes", "sentence_counts", "sentences")
 NONE_FINISHED = "No run has finished with predictions, so no error can be shown."
 SORTS = {
     WRONG_IN_ALL: "Wrong in all {runs} runs, so the label may be wrong",
-    CONTESTED: f"Contested: right in {EVEN[0]:.0%} to {EVEN[1]:.0%} of {{runs}} runs".replace("%", " %"),
+    CONTESTED: f"Contested: right in {percent(EVEN[0])} to {percent(EVEN[1])} of {{runs}} runs",
     BROKEN: "Broken by fine-tuning: right by the baseline, wrong in most of the setting's {runs} runs",
 }
 
@@ -92,7 +92,7 @@ def sentences(own: Mapping[str, pd.DataFrame]) -> Iterator[str]:
         row = wrong.loc[wrong["count"].idxmax()]
         yield (
             f"The most frequent error: {row['label_name']} taken for {row['predicted_name']}, "
-            f"{number(row['count'], 1)} sentences a run ({100 * row['share']:.0f} % of {row['label_name']})."
+            f"{number(row['count'], 1)} sentences a run ({whole_percent(row['share'])} of {row['label_name']})."
         )
     at = own["sentence_counts"].query("point_id != @ALL").iloc[0]
     yield (
@@ -118,7 +118,7 @@ def matrices(own: Mapping[str, pd.DataFrame]) -> Iterator[Table]:
 def confused_cell(row: Row) -> Cell:
     """Return a cell with how many sentences of a class are predicted to be of another, and their share."""
     return cell(
-        number(row["count"], 0 if row["runs"] == 1 else 1), note=f"{100 * row['share']:.0f} %", shade=row["share"]
+        number(row["count"], 0 if row["runs"] == 1 else 1), note=whole_percent(row["share"]), shade=row["share"]
     )
 
 
@@ -162,7 +162,7 @@ def sentences_tables(own: Mapping[str, pd.DataFrame]) -> Iterator[Table]:
         some = f"first {len(rows):,} of " if len(rows) < at[kind] else ""
         caption = f"{title.format(runs=whole(at['runs']))} ({some}{counted(int(at[kind]), 'sentence')})"
         shown = [("Sentence", sentence_cell), *columns(partial(number, decimals=2), probability="Mean probability#")]
-        shown += columns(lambda share: f"{100 * share:.0f} %", share_wrong="Runs wrong#")
+        shown += columns(whole_percent, share_wrong="Runs wrong#")
         yield listed(caption, rows, shown)
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finevar.reasons import FAILED
+from finevar.reasons import FAILED, Caution
 from finevar.report.cells import ADJUSTED, FACTOR, P_VALUE, cell, columns, listed, whole
 from finevar.report.parts import Cell, Labels, Row, Section, Sentence, Table, Tables, group, sentence
+from finevar.tables import as_rows
 from finevar.words.formatting import counted, factor_label, joined, sentence_case
 from finevar.words.numbers import is_missing, level, p_equals, percent
+from finevar.words.recommendation import unlearnt_sentence
 
 PART, PLACE, TITLE = "details", 88, "Diverged and collapsed runs"
 TRAINED_ONLY = True
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
-    """Return how many runs failed, a sentence a factor where some did, and the counts; tables: failures."""
-    failures = tables["failures"]
+    """Return how many runs failed or learnt nothing, a sentence a factor where some failed, and the counts."""
+    failures, cautions = tables["failures"], as_rows(tables["cautions"])
     if failures.empty or not failures["runs"].max():
         return {"finding": "No run has ended yet, so nothing shows how many fail.", "groups": []}
     groups = []
@@ -26,6 +28,8 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
             sentences = [trend_sentence(part, 1 - confidence) for part in by_factor]
             levels = levels_table([row for part in by_factor for row in part], str(dataset), confidence)
             groups.append(group(f"On {dataset}" if dataset else "", sentences, folded=[levels]))
+    unlearnt = [unlearnt_sentence(row) for row in cautions if row["code"] in (Caution.ONE_CLASS, Caution.GUESSING)]
+    groups = [group("", unlearnt), *groups] if unlearnt else groups
     return {"finding": finding_sentence(failures.iloc[0], confidence), "groups": groups}
 
 
@@ -46,24 +50,19 @@ def finding_sentence(row: Row, confidence: float) -> str:
     exact = f"{percent(confidence)} interval, Clopper-Pearson"
     if not failed(row):
         return (
-            f"Not one of {counted(runs, 'run')} diverged or collapsed; a rate above {percent_text(row['ci_high'])} at "
+            f"Not one of {counted(runs, 'run')} diverged or collapsed; a rate above {percent(row['ci_high'], 2)} at "
             f"the settings tried is excluded ({exact}).{missing}"
         )
     return (
-        f"Of {counted(runs, 'run')} {failed_text(row)}: {percent_text(row['share'])} ({exact}: {rate_span(row)}). They "
+        f"Of {counted(runs, 'run')} {failed_text(row)}: {percent(row['share'], 2)} ({exact}: {rate_span(row)}). They "
         "are results of their settings: no metric counts them, so each metric speaks of the runs that did neither."
         f"{missing}"
     )
 
 
-def percent_text(share: float) -> str:
-    """Print a share in per cent, with two digits."""
-    return f"{100 * share:.2g} %"
-
-
 def rate_span(row: Row) -> str:
     """Print the interval of a rate."""
-    return f"{percent_text(row['ci_low'])} to {percent_text(row['ci_high'])}"
+    return f"{percent(row['ci_low'], 2)} to {percent(row['ci_high'], 2)}"
 
 
 def trend_sentence(part: Sequence[Row], alpha: float) -> Sentence:
@@ -85,7 +84,7 @@ def levels_table(rows: Sequence[Row], dataset: str, confidence: float) -> Table:
     def rate(row: Row) -> Cell:
         if is_missing(row["share"]):
             return cell("", note="no run ended")
-        return cell(percent_text(row["share"]), note=rate_span(row))
+        return cell(percent(row["share"], 2), note=rate_span(row))
 
     caption = (
         f"Runs that failed{f' on {dataset}' if dataset else ''} by level, with the {percent(confidence)} interval of "

@@ -13,10 +13,6 @@ PART, PLACE, TITLE = "effects", 50, "What brings the gain"
 TRAINED_ONLY = True
 NOTHING_TO_DIVIDE = "Nothing is recommended, so that there is no gain to divide."
 NOTHING_NEW = "The recommended setting is the baseline's own, so that there is no gain to divide."
-HOW = (
-    "A hyperparameter's share is the average, over all orders of changing one at a time, of what its own change adds "
-    "on the fitted surface (Shapley); shares add up to the whole. Interactions are divided between those that interact."
-)
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:
@@ -39,7 +35,7 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
         f"parentheses {percent(confidence)} intervals."
     )
     missed = [labels[name] for name, row in known.items() if row["missed"]]
-    words = [HOW, missed_sentence(missed), measured_sentence(known, labels)]
+    words = [missed_sentence(missed), measured_sentence(known, labels)]
     table = shares_table(rows, labels, confidence)
     return {"finding": finding, "groups": [group("", words, figures=["gain"], folded=[table])]}
 
@@ -69,7 +65,6 @@ def shares_table(rows: Sequence[Row], labels: Labels, confidence: float) -> Tabl
         ("At once#", lambda row: span(row, "simultaneous")),
     ]
     caption = (
-        f"Shares of the predicted gain with {percent(confidence)} intervals, each alone and for all hyperparameters of "
-        "a metric at once."
+        f"Shares of the predicted gain, with {percent(confidence)} intervals alone and for all of a metric at once."
     )
     return listed(caption, rows, shown)

@@ -25,7 +25,17 @@ from finevar.report.parts import (
     sentence,
 )
 from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, settings_text
-from finevar.words.numbers import MINUS, NOTHING, estimated, is_missing, number, percent, significant, span
+from finevar.words.numbers import (
+    MINUS,
+    NOTHING,
+    estimated,
+    is_missing,
+    number,
+    percent,
+    significant,
+    span,
+    whole_percent,
+)
 
 PART, PLACE, TITLE = "tradeoffs", 10, "The Pareto front"
 FIGURE = "tradeoffs"
@@ -162,7 +172,7 @@ def compromise(tables: Tables, names: Labels, levels: Levels, confidence: float)
     best = ranked[0]
     used = joined([f"{weight:g} for {names[name]}" for name, weight in weights.items()])
     shares = joined(
-        [f"{settings_text(levels[row['point_id']])} in {percent(round(row['best_share'], 2))}" for row in likely]
+        [f"{settings_text(levels[row['point_id']])} in {whole_percent(row['best_share'])}" for row in likely]
     )
     sentences = [
         f"With weights of {used}, the most desirable setting tried is {settings_text(levels[best['point_id']])}: "
@@ -193,7 +203,7 @@ def desirability_table(title: str, rows: Sequence[Row], single: pd.DataFrame, na
     shown = level_columns(next(iter(levels.values())), lambda row: levels[row["point_id"]])
     shown += [own(name) for name in single["response"].unique()]
     shown += [("Together#", lambda row: cell(number(row["desirability"], 2), note=rounded_span(row, 2)))]
-    shown += columns(lambda share: percent(round(share, 2)), best_share="Share best#")
+    shown += columns(whole_percent, best_share="Share best#")
     return listed(f"{title}: by metric, with its predicted value below, and together.", rows, shown)
 
 

@@ -12,8 +12,9 @@ from finevar.report.recommendation import advice
 from finevar.report.sections import failures as failed_runs
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.words.formatting import counted, factor_label, joined
-from finevar.words.numbers import p_equals, significant
-from finevar.words.recommendation import Advice, class_sentence
+from finevar.words.inspection import caution_sentences
+from finevar.words.numbers import p_equals, significant, whole_percent
+from finevar.words.recommendation import Advice, class_sentence, unlearnt_sentence
 
 PART, PLACE, TITLE = "trust", 0, "Checks"
 PASS, CAUTION, FAIL = "pass", "caution", "fail"
@@ -27,10 +28,20 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section | None:
         return None
     alpha = 1 - facts["config"]["analysis"]["confidence"]
     advised = advice(tables, labels, list(facts["factors"]))
-    found = [effects_check(tables), *recommended_checks(advised), lack_check(tables, labels, alpha)]
+    found = [
+        *data_checks(facts),
+        effects_check(tables),
+        *recommended_checks(advised),
+        lack_check(tables, labels, alpha),
+    ]
     found += [noise_check(tables, labels, alpha), suspects_check(tables), specifications_check(tables, labels)]
     if advised:
-        found += [seeds_check(tables), sentences_check(tables, advised), failures_check(tables)]
+        found += [
+            learning_check(advised),
+            seeds_check(tables),
+            sentences_check(tables, advised),
+            failures_check(tables),
+        ]
     found.append(classes_check(tables))
     return {"template": "trust.html", "checks": [one for one in found if one]}
 
@@ -38,6 +49,14 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section | None:
 def check(name: str, state: str, text: str, link: str) -> Check:
     """Return a line: what is checked, how it came out, in words, and the section that has the numbers."""
     return {"name": name, "state": state, "text": text, "link": link}
+
+
+def data_checks(facts: Facts) -> Iterator[Check]:
+    """Yield whether the model sees what is in the data, where that is known."""
+    if facts["seen"]:
+        texts = [text for name, seen in facts["seen"].items() for text in caution_sentences(name, seen)]
+        text = " ".join(texts) or "The tokeniser knows the texts, few are cut, and no two parts look alike."
+        yield check("What the model sees", CAUTION if texts else PASS, text, "data")
 
 
 def effects_check(tables: Tables) -> Check:
@@ -102,7 +121,7 @@ def specifications_check(tables: Tables, labels: Labels) -> Check | None:
     shares = rows.assign(agrees=rows["agrees"].astype(float)).groupby(["response", "factor"])["agrees"].mean()
     firm, least = int((shares == 1).sum()), float(shares.min())
     held = f"{firm} of {counted(len(shares), 'conclusion')} hold in every specification"
-    text = f"{held}." if least == 1 else f"{held}; the least firm in {100 * least:.0f} %."
+    text = f"{held}." if least == 1 else f"{held}; the least firm in {whole_percent(least)}."
     return check("Specifications", PASS if least == 1 else CAUTION if least >= 0.5 else FAIL, text, "robustness")
 
 
@@ -110,6 +129,13 @@ def classes_check(tables: Tables) -> Check | None:
     """Say where classes are taken for one another."""
     found = [class_sentence(row) for row in class_rows(tables["metrics"])]
     return check("Classes", CAUTION, " ".join(found), "errors") if found else None
+
+
+def learning_check(advised: Advice) -> Check:
+    """Say how many runs show nothing learnt."""
+    rows = [row for row in advised.cautions if row["code"] in (Caution.ONE_CLASS, Caution.GUESSING)]
+    text = " ".join(unlearnt_sentence(row) for row in rows) or "Every run's answers follow the labels."
+    return check("Learning", FAIL if advised.learnt_nothing else CAUTION if rows else PASS, text, "failures")
 
 
 def seeds_check(tables: Tables) -> Check:

@@ -11,7 +11,7 @@ from finevar.figures.variability import source_label
 from finevar.report.cells import FACTOR, cell, columns, crossed, listed, metric_column, metric_titles
 from finevar.report.parts import STOPPED, Cell, Labels, Row, Section, Table, Tables, group, rows_of
 from finevar.words.formatting import counted, factor_label, joined, sentence_case, together
-from finevar.words.numbers import NOTHING, is_missing, number, percent, significant
+from finevar.words.numbers import NOTHING, is_missing, number, percent, significant, whole_percent
 
 PART, PLACE, TITLE = "details", 65, "Where the variance comes from"
 MOST_NAMED = 3  # sources in a sentence
@@ -23,8 +23,8 @@ REPEATS = (
 SEEDS_MEANT = "Shares are about the study's own seeds; what other seeds would do is given as a standard deviation."
 NOISE_MEANT = (
     "Intervals take noise for normal and equally large at all settings. Where its standard deviation grew sixfold "
-    "along a factor, they held the truth in 90 to 98 % of simulated studies, that of "
-    f"{source_label('seed:point')} in 85 %."
+    "along a factor, they held the truth in 90 to 98% of simulated studies, that of "
+    f"{source_label('seed:point')} in 85%."
 )
 
 
@@ -57,7 +57,7 @@ def largest_sentence(rows: Sequence[Row], label: str, confidence: float) -> str:
     """Say which sources made most of the variance of a response, with their intervals."""
     shares = sorted((row for row in rows if not is_missing(row["share"])), key=lambda row: -row["share"])
     shown = [row for row in shares[:MOST_NAMED] if row["share"] >= WORTH_NAMING]
-    parts = [f"{source_label(row['component'])} {share_text(row['share'])}{reach(row)}" for row in shown]
+    parts = [f"{source_label(row['component'])} {whole_percent(row['share'])}{reach(row)}" for row in shown]
     level = f", with {percent(confidence)} intervals" if any(reach(row) for row in shown) else ""
     how = " by the fitted surface" if rows[0]["method"] == "surface" else ""
     return f"Variance of {label} between runs{how}{level}: {joined(parts)}."
@@ -70,12 +70,7 @@ def reach(row: Row) -> str:
 
 def ends_text(low: float, high: float) -> str:
     """Print an interval of shares."""
-    return f"{number(100 * low, 0)} to {share_text(high)}"
-
-
-def share_text(share: float | None) -> str:
-    """Print a share in per cent."""
-    return NOTHING if is_missing(share) else f"{number(100 * share, 0)} %"
+    return f"{number(100 * low, 0)} to {whole_percent(high)}"
 
 
 def ledger_sentences(found: Mapping[str, Sequence[Row]], labels: Labels) -> list[str]:
@@ -102,7 +97,7 @@ def division_text(rows: Sequence[Row]) -> str:
     if is_missing(sampling["share"]):
         return f"{how}; the sampling of test sentences is {sampling['reason']}, so it inflates every source"
     took = [
-        f"{share_text(row['test_set_share'])} of what {source_label(row['component'])} seemed to make"
+        f"{whole_percent(row['test_set_share'])} of what {source_label(row['component'])} seemed to make"
         for row in rows
         if row["kind"] in ("factor", "seed") and not is_missing(row["test_set_share"])
     ]
@@ -146,8 +141,8 @@ def importance_sentence(rows: Sequence[Row], label: str, confidence: float) -> s
         open_end = f"; undecided whether that is the most, as the interval overlaps that of {joined(rivals, 'or')}"
     surface = " by the fitted surface" if best["method"] == "surface" else ""
     return (
-        f"{sentence_case(label)}{surface}: {factor_label(best['factor'])} makes {share_text(best['shapley'])} of the "
-        f"variance between settings{interval}{open_end if rivals else ''}."
+        f"{sentence_case(label)}{surface}: {factor_label(best['factor'])} makes {whole_percent(best['shapley'])} of "
+        f"the variance between settings{interval}{open_end if rivals else ''}."
     )
 
 
@@ -178,7 +173,7 @@ def share_cell(row: Row, name: str = "share", ends: str = "ci") -> Cell:
     """Return a cell with a share and, below it, its interval."""
     low, high = row[f"{ends}_low"], row[f"{ends}_high"]
     known = not (is_missing(row[name]) or is_missing(low))
-    return cell(share_text(row[name]), note=ends_text(low, high) if known else "")
+    return cell(whole_percent(row[name]), note=ends_text(low, high) if known else "")
 
 
 def with_interval(found: Mapping[str, Sequence[Row]], confidence: float, column: str = "ci_low") -> str:
@@ -191,7 +186,7 @@ def variance_table(found: Mapping[str, Sequence[Row]], labels: Labels, confidenc
     """Return every row of the ledger with its variance, standard deviation and reason."""
     shown = [*metric_column(labels), *columns(source_label, component="Source")]
     shown += [*columns(significant, sd="Standard deviation#"), ("Share#", share_cell)]
-    shown += columns(share_text, test_set_share="Taken out#")
+    shown += columns(whole_percent, test_set_share="Taken out#")
     shown += columns(lambda df: number(df, 0), df="Df#")
     shown += columns(lambda reason: "" if is_missing(reason) else sentence_case(reason), reason="Reason")
     caption = (
@@ -207,9 +202,9 @@ def importance_table(
     """Return one row a response and factor: first-order, total and Shapley share of the variance between settings."""
     rows = [row for found in worth.values() for row in sorted(found, key=lambda row: factors.index(row["factor"]))]
     shapley = ("Shapley share#", partial(share_cell, name="shapley", ends="shapley_ci"))
-    shares = columns(share_text, first_order="Alone#", total="With interactions#")
+    shares = columns(whole_percent, first_order="Alone#", total="With interactions#")
     caption = (
         "Share of the variance between settings: of a factor alone, with all interactions it takes part in, and with "
-        f"an equal part of each (Shapley; sums to 100 %){with_interval(worth, confidence, 'shapley_ci_low')}."
+        f"an equal part of each (Shapley; sums to 100%){with_interval(worth, confidence, 'shapley_ci_low')}."
     )
     return listed(caption, rows, [*metric_column(labels), FACTOR, *shares, shapley])

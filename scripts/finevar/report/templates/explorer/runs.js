@@ -75,6 +75,8 @@
   const BLOCKS = [
     (number) => listed("Hyperparameters", number, (column) => column.kind === "factor" || column.name === "seed"),
     (number) => listed("Metrics", number, (column) => column.kind === "metric"),
+    (number) => matrix(number),
+    (number) => wrongSentences(number),
     (number) => study.logs[number] && make("p", {}, make("a", { href: study.logs[number] }, study.logs[number].endsWith(".log") ? "Training log" : "Model card")),
   ];
 
@@ -82,6 +84,35 @@
     const terms = columns.flatMap((column, i) => (wanted(column) && runs[number][i] !== null
       ? [make("dt", {}, column.label), make("dd", {}, text(column, runs[number][i]))] : []));
     return make("div", {}, make("h4", {}, title), make("dl", {}, ...terms));
+  }
+
+  // Rows are true classes, columns predicted ones; of many classes the most frequent confusions.
+  function matrix(number) {
+    const counts = study.errors?.counts[number] ?? [], names = study.errors?.classes[study.errors.of[number]];
+    if (!counts.length) return null;
+    if (names.length > study.errors.most) {
+      const words = ([label, predicted, count]) => make("li", {}, `${names[label]}, taken for ${names[predicted]}: ${count}`);
+      return make("div", {}, make("h4", {}, "Most frequent confusions"), make("ul", {}, ...counts.map(words)));
+    }
+    const at = new Map(counts.map(([label, predicted, count]) => [label * names.length + predicted, count]));
+    const rows = names.map((name, label) => {
+      const own = names.map((_, predicted) => at.get(label * names.length + predicted) ?? 0), sum = own.reduce((a, b) => a + b, 0);
+      const cells = own.map((count) => make("td", { class: "number", style: `--shade: ${(sum ? count / sum : 0).toFixed(3)}` }, String(count)));
+      return make("tr", {}, make("th", { scope: "row" }, name), ...cells);
+    });
+    const head = make("tr", {}, ...["Class", ...names.map((name) => `As ${name}`)].map((title) => make("th", { scope: "col" }, title)));
+    return make("div", {}, make("h4", {}, "Confusion matrix"), make("table", { class: "matrix" }, make("caption", { class: "unseen" },
+      "Test sentences by true and predicted class"), make("thead", {}, head), make("tbody", {}, ...rows)));
+  }
+
+  function wrongSentences(number) {
+    const wrong = study.errors?.wrong[number] ?? [], names = study.errors?.classes[study.errors.of[number]];
+    if (!wrong.length) return null;
+    const items = wrong.map(([place, predicted, percent]) => {
+      const [sentence, label] = study.errors.texts[place];
+      return make("li", {}, sentence, make("small", {}, `${names[label]}, taken for ${names[predicted]} at ${percent}%`));
+    });
+    return make("div", { class: "wide" }, make("h4", {}, "Wrong with the highest probability"), make("ul", {}, ...items));
   }
 
   function panelRow(number) {

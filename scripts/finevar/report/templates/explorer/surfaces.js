@@ -17,22 +17,43 @@
   const isFailed = (place) => study.failed.length > 0 &&
     Math.min(...study.failed.map(gap(place))) <= Math.min(...study.tried.map(gap(place)));
 
-  // Within the metric's bounds; nothing nearest to a setting at which all runs failed.
+  const weights = (place) => study.terms.map((term) => term.reduce((product, number) => product * place[number], 1));
+  const quadratic = (q, cov) => Math.max(cov.reduce((sum, row, i) => sum + q[i] * row.reduce((all, one, j) => all + one * q[j], 0), 0), 0);
+
+  // From the scale that was fitted to within the metric's bounds.
+  function onScale(response, value) {
+    const [least, most] = response.bounds;
+    if (response.logit) return least + (most - least) / (1 + Math.exp(-value));
+    return Math.min(Math.max(value, least ?? -Infinity), most ?? Infinity);
+  }
+
+  // Null nearest to a setting at which all runs failed.
+  function valueAt(response, place) {
+    return isFailed(place) ? null : onScale(response, weights(place).reduce((sum, weight, i) => sum + weight * response.params[i], 0));
+  }
+
+  // Of Student's t at 1 / degrees of freedom.
+  function quantile({ rates, quantiles }, rate) {
+    const at = Math.min(rate / (rates[0] + rates[1]), 1) * (quantiles.length - 1), low = Math.min(Math.floor(at), quantiles.length - 2);
+    return quantiles[low] + (at - low) * (quantiles[low + 1] - quantiles[low]);
+  }
+
+  // For new seeds and new sentences: the variance of either source, less what both contain.
   function predict(response, place) {
-    if (isFailed(place)) return { value: null, low: null, high: null };
-    const q = study.terms.map((term) => term.reduce((product, number) => product * place[number], 1));
-    const value = q.reduce((sum, weight, i) => sum + weight * response.params[i], 0);
-    let variance = 0;
-    for (let i = 0; i < q.length; i++) for (let j = 0; j < q.length; j++) variance += q[i] * q[j] * response.cov[i][j];
-    const reach = response.quantile * Math.sqrt(Math.max(variance, 0)), [least, most] = response.bounds;
-    const clip = (number) => Math.min(Math.max(number, least ?? -Infinity), most ?? Infinity);
-    return { value: clip(value), low: clip(value - reach), high: clip(value + reach) };
+    const value = valueAt(response, place);
+    if (value === null) return { value, low: null, high: null };
+    const q = weights(place), [seed, sentence, both] = response.covs.map((cov) => quadratic(q, cov));
+    const variance = Math.max(seed + sentence - both, seed, sentence);
+    const rate = (seed ** 2 * response.rates[0] + sentence ** 2 * response.rates[1]) / variance ** 2;
+    const middle = q.reduce((sum, weight, i) => sum + weight * response.params[i], 0);
+    const reach = variance > 0 ? quantile(response, rate) * Math.sqrt(variance) : 0;
+    return { value, low: onScale(response, middle - reach), high: onScale(response, middle + reach) };
   }
 
   const moved = (changes) => state.place.map((x, number) => (number in changes ? changes[number] : x));
 
   // The settings that were tried, each with its runs that have metrics.
-  const settings = study.tried.map((place) => ({ place, runs: runs.filter((run) => factors.every((factor, number) => {
+  const settings = study.tried.map((place, number) => ({ place, number, runs: runs.filter((run) => factors.every((factor, number) => {
     const value = run[columnOf(factor.name)];
     return value !== null && Math.abs(coded(factor, value) - place[number]) < SAME;
   })) }));
@@ -53,7 +74,7 @@
       const side = factors.length > 4 ? 3 : 7;
       const corners = response ? factors.reduce((places) => places.flatMap((place) =>
         [...Array(side).keys()].map((i) => [...place, -1 + (2 * i) / (side - 1)])), [[]]) : [];
-      known.set(column.name, { range: ranged([...values, ...corners.map((place) => predict(response, place).value)]),
+      known.set(column.name, { range: ranged([...values, ...corners.map((place) => valueAt(response, place))]),
         lower_is_better: column.lower_is_better });
     }
     return known.get(column.name);
@@ -122,7 +143,8 @@
     });
     const here = settings.find((setting) => isInSlice(setting, []));
     byId("explorer-predictions").replaceChildren(...responses.map((response) => {
-      const at = predict(response, state.place), seen = here && measured(here, response.name);
+      const [value, low, high] = (here && response.at[here.number]) || [];
+      const at = isNumber(low) ? { value, low, high } : predict(response, state.place), seen = here && measured(here, response.name);
       const gain = response.baseline === null || at.value === null ? "" : signed(at.value - response.baseline);
       const cell = (words) => make("td", { class: "number" }, words);
       return make("tr", {}, make("th", { scope: "row" }, response.label), cell(shown(at.value)),
@@ -141,7 +163,7 @@
     const at = (i) => -1 + (2 * (i + 0.5)) / GRID, side = size / GRID;
     const put = (x, y) => [left + ((x + 1) / 2) * size, top + size - ((y + 1) / 2) * size];
     for (let i = 0; i < GRID; i++) for (let j = 0; j < GRID; j++) {
-      const { value } = predict(response, moved({ [across]: at(i), [up]: at(j) }));
+      const value = valueAt(response, moved({ [across]: at(i), [up]: at(j) }));
       if (value !== null) parts.push(make("rect", { x: left + i * side, y: top + size - (j + 1) * side, width: side + 0.5,
         height: side + 0.5, fill: colourOf(value, scale) }));
     }

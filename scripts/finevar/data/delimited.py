@@ -1,0 +1,207 @@
+"""Read CSV and TSV: every row with its line, and every line that cannot be read named with a way out."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from finevar.errors import InputError
+from finevar.study.consistency import cut, listed
+from finevar.study.dialects import Dialect, first_doubled_mark, quoting_of, read_quoted
+
+SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+STYLES = {
+    "none": {"quoting": csv.QUOTE_NONE},
+    "minimal": {"strict": True},
+    "backslash": {"strict": True, "doublequote": False, "escapechar": "\\"},
+}
+
+
+@dataclass(frozen=True)
+class File:
+    """A file's lines, how it writes its rows, and what the config says of it."""
+
+    where: str
+    lines: Sequence[str]
+    dialect: Dialect
+    spec: Mapping[str, Any]
+
+    def error(self, line: int, found: str, allowed: str, remedy: str) -> InputError:
+        """Return the error of a line."""
+        return InputError(f"{self.where}, line {line}", found=found, allowed=allowed, remedy=remedy)
+
+
+def read_delimited(text: str, dialect: Dialect, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
+    """Return a file's cells, all of them texts; the index has the line on which each row begins.
+
+    Raises InputError for quotation marks that do not enclose cells, and for a line of more or fewer cells than others.
+    """
+    with long_cells():
+        return table_of(list(io.StringIO(text, newline="")), dialect, spec, where)
+
+
+@contextlib.contextmanager
+def long_cells() -> Iterator[None]:
+    """Let a cell have any length, since a text may; the default is 128 KiB."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def table_of(lines: list[str], dialect: Dialect, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
+    """Return the cells of a file's lines, as read_delimited() says."""
+    if dialect.quoting is None:
+        dialect = replace(dialect, quoting=found_quoting("".join(lines[dialect.skip :]), dialect, where))
+    file = File(where, lines, dialect, spec)
+    rows, spans = parse_rows(file)
+    numbers = [begin for begin, _ in spans]
+    if not rows and dialect.header:
+        raise ValueError("no header line")
+    names = rows[0] if dialect.header else spec["columns"]
+    if not {*names} >= {*columns_of(spec)} or any(len(row) != len(names) for row in rows):
+        raise_other_separator(file)
+    check_lengths(file, names, rows, numbers)
+    if dialect.quoting == "minimal" and "quoting" not in spec:
+        check_spans(file, names, rows, spans)
+    first = int(dialect.header)
+    frame = pd.DataFrame(rows[first:], columns=names, index=numbers[first:], dtype=object)
+    frame.attrs["keeps_marks"] = dialect.form == "tsv" and dialect.quoting == "none" and "quoting" not in spec
+    return frame
+
+
+def parse_rows(file: File) -> tuple[list[list[str]], list[tuple[int, int]]]:
+    """Return the rows but for blank lines, and the lines on which each begins and ends."""
+    dialect, skip = file.dialect, file.dialect.skip
+    lines = file.lines[skip:]
+    if dialect.quoting == "backslash":  # one before anything else than a mark, as in C:\\dir, is a character
+        special = re.escape(f'"\\{dialect.separator}')
+        lines = [re.sub(rf"\\([{special}\r\n])|\\", lambda m: m[0] if m[1] else "\\\\", line) for line in lines]
+    reader = csv.reader(lines, delimiter=dialect.separator, **STYLES[dialect.quoting])
+    rows, spans, begin = [], [], skip + 1
+    try:
+        for row in reader:
+            end = skip + reader.line_num
+            if len(row) > 1 or "".join(row).strip():
+                rows.append(row)
+                spans.append((begin, end))
+            begin = end + 1
+    except csv.Error as error:
+        raise_other_separator(file)
+        raise mark_error(file, begin, skip + reader.line_num, error) from None
+    return rows, spans
+
+
+def found_quoting(text: str, dialect: Dialect, where: str) -> str:
+    """Return how a TSV uses quotation marks; raise InputError where some enclose cells and others do not."""
+    quoting = quoting_of(text, dialect.separator)
+    if quoting != "mixed":
+        return quoting
+    places = first_doubled_mark(text, dialect.separator), read_quoted(text, dialect.separator)[1]
+    doubled, stray = (dialect.skip + text.count("\n", 0, place) + 1 for place in places)
+    raise InputError(
+        f"{where}, lines {doubled} and {stray}",
+        found=f"on line {doubled} a cell between quotation marks with doubled ones in it, on line {stray} other cells",
+        allowed="quotation marks around cells, or as characters like any other, throughout a TSV",
+        remedy="Give `quoting: minimal` to read what the marks enclose, or `quoting: none` to keep them.",
+    )
+
+
+def mark_error(file: File, begin: int, end: int, error: csv.Error) -> InputError:
+    """Return the error of a row, from one line to another, whose quotation mark opens a cell and none closes it."""
+    closed = "none closes it" if "end of data" in str(error) else f"the cell goes on after the next one, on line {end}"
+    escaped = file.dialect.quoting != "backslash" and '\\"' in "".join(file.lines[begin - 1 : end])
+    remedy = (
+        "Give `quoting: backslash`, if a backslash stands before each mark within a cell."
+        if escaped
+        else 'Write the cell between marks and its own marks twice, as """So"" it goes", or give `quoting: none` if no '
+        "cell of the file is quoted."
+    )
+    return file.error(
+        begin,
+        f"a quotation mark that opens a cell, and {closed}",
+        "quotation marks around whole cells, or within cells that do not begin with one",
+        remedy,
+    )
+
+
+def raise_other_separator(file: File) -> None:
+    """Raise InputError where the first line has the columns if another character separates its cells."""
+    number, line = next((n, line) for n, line in enumerate(file.lines, 1) if n > file.dialect.skip and line.strip())
+
+    def fits(separator: str) -> bool:
+        cells = next(csv.reader([line.rstrip("\r\n")], delimiter=separator))
+        return {*cells} >= {*columns_of(file.spec)} if file.dialect.header else len(cells) == len(file.spec["columns"])
+
+    own = file.dialect.separator
+    alone = file.dialect.header and own not in line  # of one column, which says nothing of the others' names
+    other = next((each for each in SEPARATOR_NAMES if each != own and (fits(each) or (alone and each in line))), None)
+    if other and not fits(own):
+        key = "format: tsv" if other == "\t" else f'separator: "{other}"'
+        raise file.error(
+            number,
+            f"a line that looks separated by {SEPARATOR_NAMES[other]}: {cut(line.strip())}",
+            f"cells separated by {SEPARATOR_NAMES.get(own, repr(own))}",
+            f"Give `{key}`.",
+        )
+
+
+def columns_of(spec: Mapping[str, Any]) -> list[str]:
+    """Return the columns of a table that a data set's texts and labels are in."""
+    texts = spec.get("join", [spec["text"]])
+    return [*texts, *([] if "label_from" in spec else [spec["label"]])]
+
+
+def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: list[int]) -> None:
+    """Raise InputError where a row has more or fewer cells than there are columns."""
+    wrong = [place for place, row in enumerate(rows) if len(row) != len(names)]
+    if not wrong:
+        return
+    row = rows[wrong[0]]
+    quoted = file.dialect.quoting == "none" and '"' in "".join(row)
+    if not file.dialect.header and len(wrong) == len(rows):
+        remedy = "Correct `columns`: one name for each cell."
+    elif quoted and file.spec.get("quoting") == "none":
+        remedy = "Remove `quoting: none` if quotation marks enclose cells, or correct the line."
+    elif quoted:
+        remedy = "Give `quoting: minimal` if quotation marks enclose cells, or correct the line."
+    else:
+        remedy = "Correct the line: a text that holds the separator or a line break goes between quotation marks."
+    raise file.error(
+        numbers[wrong[0]],
+        f"{len(row)} cells: {listed(map(repr, row), 4)} ({len(wrong)} such lines)",
+        f"{len(names)} cells, as there are columns: {listed(names)}",
+        remedy,
+    )
+
+
+def check_spans(file: File, names: list[str], rows: list[list[str]], spans: list[tuple[int, int]]) -> None:
+    """Raise InputError for a cell of several lines most of which are rows themselves, as a lone quotation mark makes.
+
+    A line counts as a row by its number of cells and by a label that other rows have.
+    """
+    place = names.index(file.spec["label"]) if file.spec["label"] in names else None
+    single = (row for row, (begin, end) in zip(rows, spans, strict=True) if begin == end)
+    labels = {row[place] for row in single} if place is not None else set()
+    for begin, end in spans:
+        if begin == end:
+            continue
+        cells = csv.reader(file.lines[begin - 1 : end], delimiter=file.dialect.separator, quoting=csv.QUOTE_NONE)
+        inner = [row for row in cells if row]
+        alike = [row for row in inner if len(row) == len(names) and (place is None or row[place] in labels)]
+        if 2 * len(alike) > len(inner):
+            raise file.error(
+                begin,
+                f"a quotation mark that opens a cell of {len(inner)} lines, {len(alike)} of which look like rows",
+                "cells of one line, or of lines that are no rows",
+                'Write the cell between marks and its own marks twice, as """So"" it goes"; give `quoting: none` if no '
+                "cell of the file is quoted, or `quoting: minimal` if the cell is right as it is.",
+            )

@@ -1,0 +1,65 @@
+"""Files as people keep them: compressed, or alone in a zip."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import IO
+
+COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}  # by the first bytes of a file
+ZIP = b"PK\x03\x04"
+SUFFIXES = (".gz", ".bz2", ".xz")
+# What the standard library raises of a damaged, cut or encrypted one.
+DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError, gzip.BadGzipFile)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file as what it holds, uncompressed; raise ValueError where it is damaged."""
+    with path.open("rb") as file:
+        start = file.read(6)
+        file.seek(0)
+        opener = next((each for magic, each in COMPRESSED.items() if start.startswith(magic)), None)
+        try:
+            if member := only_member(path):
+                with zipfile.ZipFile(file) as archive, archive.open(member) as inner:
+                    yield inner
+            elif opener:
+                with opener(file) as inner:
+                    yield inner
+            else:
+                yield file
+        except DAMAGE as error:
+            raise ValueError(f"a compressed file that is damaged or encrypted: {error}") from None
+
+
+def only_member(path: Path) -> str | None:
+    """Return the name of the one file that a zip holds, if it is a zip of one file."""
+    names = members(path)
+    return names[0] if len(names) == 1 else None
+
+
+def members(path: Path) -> list[str]:
+    """Return the names of a zip's files but for folders and what macOS adds; none of another or a damaged file."""
+    try:
+        with path.open("rb") as file:
+            if file.read(4) != ZIP:
+                return []
+            with zipfile.ZipFile(file) as archive:
+                names = [member.filename for member in archive.infolist() if not member.is_dir()]
+    except (OSError, ValueError, *DAMAGE):
+        return []
+    return [name for name in names if not name.startswith("__MACOSX/")]
+
+
+def plain_name(path: Path) -> str:
+    """Return the name of what a file holds: its own without a compression's suffix, or that of a zip's one file."""
+    if path.suffix.lower() == ".zip":
+        return PurePath(only_member(path) or path.name).name
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name

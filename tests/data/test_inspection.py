@@ -1,0 +1,134 @@
+"""What a model sees of a data set, by counts made by hand on eight sentences and eight words."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from finevar.data.encoding import encode
+from finevar.data.inspection import Part, cautions, histogram, inspect, unknown_id
+from finevar.reasons import Unseen
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film", "the"]
+PEACE, SAFE, AMHARIC = "\u1230\u120b\u121d", "\u1220\u120b\u121d", "\u12a0\u121b\u122d\u129b"  # of a script it lacks
+TRAIN = [  # tokens with the two around them: 4, 4, 4, 4, 7, 7
+    ("good film", 1),
+    ("bad film", 0),
+    (f"{AMHARIC} film", 1),
+    (f"{PEACE} film", 0),
+    ("the the the good film", 1),
+    ("the the the good bad", 1),
+]
+EVAL = [(f"{SAFE} film", 0), ("the good", 1)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = Tokenizer(models.WordPiece({word: k for k, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def part(model, sentences):
+    texts, labels = [text for text, _ in sentences], [label for _, label in sentences]
+    return Part(texts, encode(texts, labels, model))
+
+
+@pytest.fixture(scope="module")
+def facts(model):
+    parts = {"train": part(model, TRAIN), "eval": part(model, EVAL), "held_back": part(model, [])}
+    return inspect(parts, model, ["no", "yes"], max_lengths=[4, 6], train_sizes=[3, None], shown=True)
+
+
+def test_sentences_tokens_and_unknown_ones(facts):
+    train, evaluation = facts["parts"]["train"], facts["parts"]["eval"]
+    assert list(facts["parts"]) == ["train", "eval"]  # what is empty is left out
+    names = ("sentences", "by_class", "tokens", "unknown", "with_unknown")
+    assert [train[name] for name in names] == [6, [2, 4], 18, 2, 2]
+    assert [evaluation[name] for name in names] == [2, [1, 1], 4, 1, 1]
+
+
+def test_lengths_and_what_is_cut(facts):
+    """At 4 tokens two sentences of 7 lose 3 each, at 6 one each."""
+    train = facts["parts"]["train"]
+    assert train["cut"] == [
+        {"max_length": 4, "sentences": 2, "tokens": 6},
+        {"max_length": 6, "sentences": 2, "tokens": 2},
+    ]
+    assert [train["lengths"][name] for name in ("shortest", "median", "longest")] == [4, 4, 7]
+    assert train["histogram"] == {"first": 4, "width": 1, "counts": [4, 0, 0, 2]}
+
+
+def test_lengths_far_apart_are_counted_in_ranges():
+    """From 3 to 93, 91 lengths in 30 ranges: 4 each, of which the last begins at 91."""
+    assert histogram(np.array([3, 6, 7, 93])) == {
+        "first": 3,
+        "width": 4,
+        "counts": [2, 1, *[0] * 20, 1],
+    }
+
+
+def test_what_trainings_use(facts):
+    assert facts["used"] == [
+        {"train_examples": 3, "sentences": 3, "by_class": [1, 2]},
+        {"train_examples": None, "sentences": 6, "by_class": [2, 4]},
+    ]
+
+
+def test_sentences_that_look_the_same_once_cut_to_six_tokens(facts):
+    """Two of an unknown word and "film", of two classes, and two that differ in their last word; one in evaluation."""
+    assert facts["alike"] == {"alike": 4, "contradictory": 2, "in_both": 1}
+
+
+def test_cautions(facts):
+    """3 of 22 tokens are unknown, 2 of 8 sentences cut at 6, 1 of 2 evaluation sentences as in training."""
+    found = dict(cautions(facts))
+    assert found == pytest.approx({Unseen.UNKNOWN: 3 / 22, Unseen.CUT: 2 / 8, Unseen.IN_BOTH: 1 / 2})
+
+
+def test_no_caution_where_the_model_reads_all(model):
+    sentences = [("good film", 1), ("bad film", 0), ("the film", 1)]
+    parts = {"train": part(model, sentences), "eval": part(model, [("good", 1), ("bad", 0)])}
+    found = inspect(parts, model, ["no", "yes"], max_lengths=[8], train_sizes=[None], shown=True)
+    assert not list(cautions(found))
+    assert found["unknown_pieces"] == []
+
+
+def test_the_pieces_that_are_unknown(facts):
+    assert facts["unknown_pieces"] == [(AMHARIC, 1), (PEACE, 1), (SAFE, 1)]
+
+
+def test_sentences_as_the_model_gets_them(facts):
+    """Of each class in turn; of seven tokens the first three of four stay, and the last."""
+    sample = facts["sample"]
+    assert [row["label"] for row in sample] == ["no", "yes", "no", "yes", "yes", "yes"]
+    assert sample[2]["text"] == f"{PEACE} film"
+    assert sample[2]["tokens"] == ["[CLS]", "[UNK]", "film", "[SEP]"]
+    assert [(row["count"], row["kept"]) for row in sample] == [(4, 4)] * 4 + [(7, 3)] * 2
+
+
+def test_private_texts_are_not_among_the_facts(model):
+    parts = {"train": part(model, TRAIN), "eval": part(model, EVAL)}
+    found = inspect(parts, model, ["no", "yes"], max_lengths=[6], train_sizes=[None], shown=False)
+    assert PEACE not in json.dumps(found, ensure_ascii=False)
+
+
+def test_a_tokeniser_that_knows_every_byte_has_no_unknown_token(tmp_path):
+    tokenizer = Tokenizer(models.BPE({"a": 0, "b": 1}, []))
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert unknown_id(tmp_path, tokenizer) is None
+
+
+def test_the_unknown_token_of_a_unigram_model_is_a_number(tmp_path):
+    tokenizer = Tokenizer(models.Unigram([("<unk>", 0.0), ("a", -1.0)], unk_id=0))
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert unknown_id(tmp_path, tokenizer) == 0
