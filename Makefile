@@ -9,6 +9,7 @@ CONFIG ?= config/config.yaml
 CORES ?= all
 PROFILE ?= workflow/profiles/local
 ARGS ?=
+TO ?= csv
 # Its name goes to the shell as a variable, never as text: it may hold blanks, quotes and whatever a shell acts upon.
 override CONFIG := $(value CONFIG)
 export CONFIG
@@ -27,7 +28,7 @@ LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.launch
 OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile "$$CONFIG"
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' "$$CONFIG"
 
-.PHONY: help env new study confirm status dry-run data-check design-card interim paper model provenance doctor test calibrate bench faults lint
+.PHONY: help env new study confirm status dry-run data-check design-card interim paper model export provenance doctor test calibrate bench faults lint
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -70,6 +71,9 @@ model: $(STAMP) ## train the recommended model once more, to keep it with its mo
 	@$(LAUNCH) $(OPTIONS) $(ARGS) -- export_model
 	@echo "Model: results/$$($(STUDY))/model/"
 
+export: $(STAMP) ## write a study's runs for other programs: TO=csv, with a data dictionary, or TO=mlflow
+	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.export_runs --configfile "$$CONFIG" --to $(TO)
+
 provenance: $(STAMP) ## write Snakemake's own report of a finished study: provenance, run times, all results in one page
 	@$(RUN) snakemake $(OPTIONS) --quiet all --report "results/$$($(STUDY))/snakemake-report.html" $(ARGS)
 	@echo "Snakemake's report: results/$$($(STUDY))/snakemake-report.html"
@@ -97,6 +101,7 @@ lint: $(STAMP) ## check style, format and rules
 	@$(RUN) snakefmt --check Snakefile workflow/rules
 	@$(RUN) snakemake --lint
 	@$(RUN) snakemake --lint --configfile config/studies/found_models.yaml
+	@$(RUN) snakemake --lint --configfile config/studies/own_runs.yaml
 
 env: $(STAMP) ## set up .venv from requirements.lock; the other targets do so by themselves
 

@@ -14,7 +14,7 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 
 
-# A study's runs are trained, or found: either way they become results/<study>/metrics.parquet.
+# A study's runs are trained, found, or listed in a file: in each case they become results/<study>/metrics.parquet.
 if TRAINS:
 
     include: "workflow/rules/data.smk"
@@ -22,9 +22,13 @@ if TRAINS:
     include: "workflow/rules/evaluate.smk"
     include: "workflow/rules/aggregate.smk"
 
-else:
+elif KIND == FOUND:
 
     include: "workflow/rules/found.smk"
+
+else:
+
+    include: "workflow/rules/runs.smk"
 
 
 include: "workflow/rules/analyse.smk"

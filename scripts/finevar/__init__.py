@@ -14,6 +14,7 @@ ROOT = PACKAGE.parents[1]  # of the repository
 # Snakemake does not see edits of imported code: so exactly the jobs that it concerns run again.
 ENGINES = {
     "cards": "4",
+    "runs": "1",
     "model": "2",
     "corpus": "4",
     "encoding": "3",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from finevar.metrics import ON_CARDS, RESPONSES, STANDARD_ERRORS
@@ -41,6 +43,7 @@ AT_ENDS = of(float, *(f"{place}_{name}" for place in ("last", "best") for name i
 STATED = {
     **of(str, "card_id", "owner", "revision", "source"),
     "kind": pa.string(),  # what wrote the card: trainer, keras, autotrain or other
+    "method": pa.string(),  # of training, one of found.methods; null where nothing says that it was another than usual
     **of(str, "base_model", "task", "dataset", "subset", "split"),
     **of(float, "learning_rate"),
     "train_batch_size": pa.int64(),  # sentences a device works at once
@@ -108,3 +111,9 @@ STUDY_METRICS = pa.schema(IDS | SETTINGS | MEASURED | STUDIED)
 FOUND_METRICS = pa.schema(IDS | SETTINGS | MEASURED | STUDIED | of(float, "epochs") | FOUND)
 MODEL_CARDS = pa.schema(STATED | READ)
 CARDS = pa.schema(STATED | READ | JUDGED)
+
+
+def listed_metrics(factors: Iterable[str]) -> pa.Schema:
+    """Return the columns of runs that a file lists: those of runs trained here, its own factors, and its row."""
+    known = IDS | SETTINGS | MEASURED | STUDIED | of(float, *factors) | of(int, "line")
+    return pa.schema(known)

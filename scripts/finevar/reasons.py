@@ -99,6 +99,7 @@ class Aside(StrEnum):
     DUPLICATE = "duplicate"  # the same metrics as another card
     TASK = "task"
     BASE_MODEL = "base_model"
+    METHOD = "method"  # of training, such as an adapter's
     STOPPED_EARLY = "stopped_early"
     RANGE = "range"  # a factor beyond the levels that are compared
     NO_DATASET = "no_dataset"
@@ -111,6 +112,20 @@ class Unseen(StrEnum):
     UNKNOWN = "unknown"  # many tokens are unknown to the tokeniser
     CUT = "cut"  # many sentences lose their end
     IN_BOTH = "in_both"  # many evaluation sentences look like training sentences to the model
+
+
+class Unused(StrEnum):
+    """What keeps a row of a file of runs from being a run of the study."""
+
+    BASELINE = "baseline"  # it is the baseline
+    NO_FACTOR = "no_factor"  # a factor is empty, or no number
+    NO_DATASET = "no_dataset"
+    NO_SEED = "no_seed"
+    IMPOSSIBLE = "impossible"  # a metric outside what it can be
+    RANGE = "range"  # a factor beyond the levels that are compared
+    PRUNED = "pruned"  # stopped early, by its metrics
+    DUPLICATE = "duplicate"  # the same run, listed twice
+    UNFINISHED = "unfinished"  # no run of its setting finished
 
 
 class Excluded(StrEnum):
@@ -149,6 +164,13 @@ class Caution(StrEnum):
     FAILED_NEAR = "failed_near"  # runs failed at a setting next to it
     BELOW_CHANCE = "below_chance"  # answers that are wrong more often than answers at random
     HEAD_REPLACED = "head_replaced"  # the checkpoint's head has classes of other names
+
+
+class Untraded(StrEnum):
+    """What keeps a metric, or settings in it, from being traded off."""
+
+    SECONDS = "seconds"  # of training that are not known, or do not compare
+    NO_VALUE = "no_value"  # of it on a data set, for some settings or all
 
 
 class Next(StrEnum):

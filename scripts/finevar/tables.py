@@ -5,10 +5,12 @@ Of plain Python types, so that a dry run reads the names of files without Arrow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
+
+from finevar.study.kinds import FOUND, KINDS, LISTED, TRAINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +26,7 @@ class Table:
     rule: str  # that writes it
     caption: str  # of workflow/report/tables, for the CSV that people get beside it; "" where they get none
     columns: Mapping[str, type]
-    found_only: bool  # only a study of found models has it
+    kinds: Sequence[str]  # of studies that have it
     on_page: bool  # the report reads it
 
     @cached_property
@@ -37,9 +39,9 @@ class Table:
         return pa.schema({name: TYPES[kind] for name, kind in self.columns.items()})
 
 
-def table(rule: str, caption: str, /, *, found_only: bool = False, on_page: bool = True, **columns: type) -> Table:
-    """Return a table's record."""
-    return Table(rule, caption, columns, found_only, on_page)
+def table(rule: str, caption: str, /, *, only: str = "", on_page: bool = True, **columns: type) -> Table:
+    """Return a table's record; only: the one kind of studies that has it."""
+    return Table(rule, caption, columns, (only,) if only else KINDS, on_page)
 
 
 fitted, analysed = partial(table, "fit_regressions"), partial(table, "analyse_study")
@@ -196,16 +198,20 @@ TABLES = {
     "run_sentences": analysed("",
         dataset=str, run_id=str, example_id=str, text=str, label=int, predicted=int,
         probability=float),  # of the predicted class
-    "found_gates": table("aggregate_cards", "found_gates", found_only=True,
+    "found_gates": table("aggregate_cards", "found_gates", only=FOUND,
         gate=str, verdict=str,  # passed, noted, excluded, or stopped
         cards=int,  # looked at
         flagged=int, finding=str, consequence=str,
         terms=str),  # of the gate on aliasing: those of complete cards, by name, with spaces between
-    "pooling": analysed("pooling", found_only=True,
+    "listing": table("aggregate_runs", "listing", only=LISTED,
+        line=int, run_id=str, dataset=str,
+        use=str,  # used, diverged, missing or excluded
+        reason=str, reason_code=str),  # reasons.Unused
+    "pooling": analysed("pooling", only=FOUND,
         response=str, factor=str, pool=str,  # which cards
         specification=str, errors=str, cards=int, datasets=int, clusters=int, **ESTIMATE, df=float, **INTERVAL,
         **TEST),
-    "beside": analysed("beside", found_only=True,
+    "beside": analysed("beside", only=FOUND,
         name=str, response=str, term=str, framework=str, source=str, finding=str, sign=str, p_published=float,
         study=str, kind=str,  # found or designed
         **ESTIMATE, **INTERVAL, p_value=float, p_adjusted=float, from_level=float, to_level=float, verdict=str,
@@ -228,7 +234,7 @@ TABLES = {
     "pareto": analysed("tradeoffs",
         dataset=str,  # "" is the mean over data sets
         point_id=str, response=str, mean=float,  # over seeds; of seconds the geometric mean
-        std_error=float, runs=int, reason=str),
+        std_error=float, runs=int, reason=str, reason_code=str),  # reasons.Untraded
     "pareto_points": analysed("tradeoffs",
         dataset=str, point_id=str, efficient=bool, **TEST, p_adjusted=float, dominated_by=str, verdict=str),
     "disagreements": analysed("tradeoffs",
@@ -251,19 +257,24 @@ TABLES = {
 ADVICE = tuple(name for name, table in TABLES.items() if table.caption == "recommendation")
 
 
-def tables_of(rule: str, *, found: bool) -> dict[str, Table]:
-    """Return the tables that a rule writes, by name; found: in a study of found models."""
-    return {name: table for name, table in TABLES.items() if table.rule == rule and found >= table.found_only}
+def tables_of(rule: str, kind: str) -> dict[str, Table]:
+    """Return the tables that a rule writes, by name, in a study of a kind."""
+    return {name: table for name, table in TABLES.items() if table.rule == rule and kind in table.kinds}
 
 
-def page_tables(*, found: bool) -> list[str]:
-    """Return the names of the tables that the report reads."""
-    return [name for name, table in TABLES.items() if table.on_page and found >= table.found_only]
+def page_tables(kind: str) -> list[str]:
+    """Return the names of the tables that the report of a study of a kind reads."""
+    return [name for name, table in TABLES.items() if table.on_page and kind in table.kinds]
+
+
+def kind_of_runs(runs: pd.DataFrame) -> str:
+    """Return the kind of study that runs are of."""
+    return FOUND if "owner" in runs else LISTED if "line" in runs else TRAINED
 
 
 def are_found(runs: pd.DataFrame) -> bool:
     """Return whether runs were found, as model cards, and not trained here."""
-    return "owner" in runs
+    return kind_of_runs(runs) == FOUND
 
 
 def as_rows(table: pd.DataFrame) -> Rows:

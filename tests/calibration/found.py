@@ -45,6 +45,7 @@ def cards(generator: np.random.Generator, *, habits: bool) -> pd.DataFrame:
             "card_id": [f"card{number}" for number in range(CARDS)],
             "owner": [f"owner{number}" for number in owner],
             "base_model": "base",
+            "method": None,
             "task": "text-classification",
             "data": [f"set{number}" for number in data],
             "learning_rate": generator.choice([1e-5, 2e-5, 5e-5, 1e-4], size=CARDS),

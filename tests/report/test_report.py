@@ -24,6 +24,7 @@ from finevar.figures.names import figure_names, kinds_of
 from finevar.report import tables as report_tables
 from finevar.report.page import render_page
 from finevar.study.coding import codings_of
+from finevar.study.kinds import TRAINED
 from finevar.words.numbers import MINUS, level
 from prediction_fixtures import explored_study
 from prose import MISSING, Page, golden, numbers, said_once, without_numbers
@@ -71,7 +72,7 @@ def figures(tables, study=FACTORS):
 
 def names_of(tables):
     """Return the names of a study's figures."""
-    kinds = kinds_of(factors=len(FACTORS), found=False, by_epoch="epoch_evaluations" in tables)
+    kinds = kinds_of(factors=len(FACTORS), study=TRAINED, by_epoch="epoch_evaluations" in tables)
     return figure_names(kinds, CENTRE)
 
 

@@ -488,6 +488,8 @@ def keys_of(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[
     for name, part in schema.get("properties", {}).items():
         yield f"{path}.{name}", part
         yield from keys_of(part, f"{path}.{name}")
+    if isinstance(others := schema.get("additionalProperties"), dict):
+        yield from keys_of(others, path)
     for name, part in schema.get("$defs", {}).items():
         yield from keys_of(part, f"{path}.$defs.{name}")
 

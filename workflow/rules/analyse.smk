@@ -10,7 +10,7 @@ rule fit_regressions:
         predictions=get_predictions,
         baselines=get_baseline_predictions(),
     output:
-        **analysis_files(tables_of("fit_regressions", found=not TRAINS)),
+        **analysis_files(tables_of("fit_regressions", KIND)),
         csv=get_csv_files("fit_regressions"),
     log:
         "results/logs/fit_regressions/{study}.log",
@@ -36,7 +36,7 @@ rule analyse_study:
         facts=get_evaluated("dataset.json"),
         examples=get_evaluated("eval.parquet") if SHOWS_SENTENCES else [],
     output:
-        **analysis_files(tables_of("analyse_study", found=not TRAINS)),
+        **analysis_files(tables_of("analyse_study", KIND)),
         csv=get_csv_files("analyse_study"),
     log:
         "results/logs/analyse_study/{study}.log",

@@ -20,10 +20,17 @@ from finevar.study.confirmation import evaluation_folder, fresh_seeds, planned_r
 from finevar.study.consistency import PLACES
 from finevar.study.content import parts_of
 from finevar.study.design import any_of, baseline_levels, continues_baseline, design_rows, plan_study
-from finevar.study.found_config import is_found
-from finevar.study.identity import OF_METRICS, cards_identity, digest, local_cards, local_model_files
-from finevar.tables import ADVICE, page_tables, tables_of
+from finevar.study.identity import (
+    OF_METRICS,
+    cards_identity,
+    digest,
+    local_cards,
+    local_model_files,
+    runs_identity,
+)
+from finevar.study.kinds import FOUND, TRAINED, study_kind
 from finevar.study.yaml_files import load_config
+from finevar.tables import ADVICE, page_tables, tables_of
 from finevar.words.next_start import after_failure
 
 SCRIPTS_DATE = 946684800  # 2000-01-01
@@ -33,12 +40,13 @@ try:
     for file in workflow.configfiles:  # of which Snakemake takes a key's last value where it stands twice
         load_config(Path(file))
     STUDY = plan_study(read_config(config))
-    CONFIRMED = {} if is_found(STUDY.config) else planned_runs(STUDY)
+    KIND = study_kind(STUDY.config)
+    CONFIRMED = planned_runs(STUDY) if KIND == TRAINED else {}
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
 STARTED = time.time()
-TRAINS = not is_found(STUDY.config)
+TRAINS = KIND == TRAINED
 NAME, FOLDER = STUDY.config["study"], paths.place("study", study=STUDY.config["study"])
 BESIDE_ANALYSES = ("show_sentences", "evaluate_each_epoch")  # keys that change no fit
 ANALYSED = {
@@ -47,8 +55,8 @@ ANALYSED = {
     "analysis": {key: part for key, part in STUDY.config["analysis"].items() if key not in BESIDE_ANALYSES},
 }
 SHOWS_SENTENCES = STUDY.config["analysis"]["show_sentences"]
-BY_EPOCH = TRAINS and STUDY.config["analysis"]["evaluate_each_epoch"]
-KINDS = kinds_of(factors=len(ANALYSED["factors"]), found=not TRAINS, by_epoch=BY_EPOCH)  # the study's figures
+BY_EPOCH = KIND == TRAINED and STUDY.config["analysis"]["evaluate_each_epoch"]
+KINDS = kinds_of(factors=len(ANALYSED["factors"]), study=KIND, by_epoch=BY_EPOCH)  # the study's figures
 RESULTS_CONFIG = {key: part for key, part in STUDY.config.items() if key not in ("keep_weights", "gpus_per_run")}
 
 
@@ -154,7 +162,7 @@ def get_parts(wildcards):
 
 
 def get_evaluated(file):
-    """Return one prepared file of every data set of the sweep; models that were found have none."""
+    """Return one prepared file of every data set of the sweep; a study that trains nothing has none."""
     return [get_prepared(name, file) for name in STUDY.config["sweep"]["datasets"]] if TRAINS else []
 
 
@@ -317,7 +325,7 @@ def analysis_files(names):
 
 def get_csv_files(rule):
     """Return those of a rule's tables that people get, with their captions in Snakemake's report."""
-    named = {name: table.caption for name, table in tables_of(rule, found=not TRAINS).items() if table.caption}
+    named = {name: table.caption for name, table in tables_of(rule, KIND).items() if table.caption}
     return [captioned(f"results/{{study}}/analysis/{name}.csv", "table", caption) for name, caption in named.items()]
 
 
@@ -348,7 +356,7 @@ def get_card_files():
 
 def get_found_inputs():
     """Return what the analyses of found models alone read: the cards, and the claims of a study that trained, if any."""
-    if TRAINS:
+    if KIND != FOUND:
         return {}
     designed = paths.table_file(STUDY.config["beside"], "claims") if STUDY.config["beside"] else None
     return {

@@ -49,7 +49,7 @@ rule aggregate_cards:
         baseline="results/{study}/baseline.parquet",
         curves="results/{study}/learning_curves.parquet",
         cards_csv=captioned("results/{study}/cards.csv", "table", "found_gates"),
-        gates=list(analysis_files(tables_of("aggregate_cards", found=True)).values()) + get_csv_files("aggregate_cards"),
+        gates=list(analysis_files(tables_of("aggregate_cards", KIND)).values()) + get_csv_files("aggregate_cards"),
     log:
         "results/logs/aggregate_cards/{study}.log",
     benchmark:

@@ -44,7 +44,7 @@ rule draw_figures:
 
 rule render_report:
     input:
-        **analysis_files(page_tables(found=not TRAINS)),
+        **analysis_files(page_tables(KIND)),
         **get_epochs("results/{study}"),
         metrics="results/{study}/metrics.parquet",
         baselines=get_baseline_metrics(),

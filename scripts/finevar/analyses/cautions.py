@@ -98,15 +98,20 @@ def next_level(factor: str, coding: Coding, level: float) -> float | None:
         return None
     own, neighbour = coding.coded([level, levels[1] if level == levels[0] else levels[-2]])
     following = rounded(factor, float(coding.natural(2 * own - neighbour)))
-    spec = SPECS[factor]
+    spec = SPECS.get(factor, {"minimum": 0} if levels[0] >= 0 else {})  # of another's setting, as its levels are
     above = spec.get("minimum", -math.inf) <= following and spec.get("exclusiveMinimum", -math.inf) < following
     below = following <= spec.get("maximum", math.inf) and following < spec.get("exclusiveMaximum", math.inf)
     return following if above and below and following != level else None
 
 
 def seconds_at(standing: Standing, levels: Mapping[str, float]) -> float:
-    """Return about how long a run takes at some levels: a product of powers of them, fitted to the tried settings."""
+    """Return about how long a run takes at some levels: a product of powers of them, fitted to the tried settings.
+
+    NaN where none was timed.
+    """
     factors, known = list(standing.study.plan.codings), standing.settings.dropna(subset=SECONDS)
+    if known.empty:
+        return math.nan
     positive = [name for name in factors if known[name].min() > 0 and levels[name] > 0]
 
     def matrix(places: pd.DataFrame) -> np.ndarray:
@@ -236,13 +241,16 @@ def more_row(standing: Standing, kept: Sequence[str], times: float) -> dict[str,
         extra = max(math.ceil(seeds * times), FEW_SEEDS) - seeds
         return {"code": Next.SEEDS} | about | cost(standing, kept, extra)
     needed = math.ceil(sentences(standing) * times)
-    total = {"runs": len(whole), "seconds": float(whole["train_seconds"].sum())}
+    total = {"runs": len(whole), "seconds": float(whole["train_seconds"].sum(min_count=1))}
     return {"code": Next.SENTENCES, "sentences": needed, "seeds": seeds} | about | total
 
 
 def cost(standing: Standing, names: Sequence[str], seeds: int) -> dict[str, Any]:
-    """Return the runs and seconds of training some settings with some seeds each; BASELINE: its own, not tried yet."""
+    """Return the runs and seconds of training some settings with some seeds each; BASELINE: its own, not tried yet.
+
+    The seconds are NaN where none was timed.
+    """
     runs, known = seeds * standing.study.metrics["dataset"].nunique(), standing.settings[SECONDS]
     each = [seconds_at(standing, standing.study.plan.baseline) if name == BASELINE else known[name] for name in names]
     about = {"point_ids": " ".join(names), "seeds": seeds}
-    return about | {"runs": len(names) * runs, "seconds": float(np.nansum(each)) * runs}
+    return about | {"runs": len(names) * runs, "seconds": float(pd.Series(each).sum(min_count=1)) * runs}

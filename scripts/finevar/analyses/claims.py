@@ -86,7 +86,7 @@ def untested_reason(claim: Claim, study: FittedStudy) -> Reason | None:
         return study.stopped[response]
     if response not in plan.responses:
         return Reason(Undecided.NO_FIT, "this study has no fit of the metric")
-    lacks = study.metrics[f"baseline_{response}"].isna().any()
+    lacks = study.metrics[f"baseline_{response}"].isna().any() or not plan.baseline
     if claim["framework"] == "relative" and lacks:
         return Reason(Stop.NO_BASELINE, f"the baseline has no {response}.")
     return None

@@ -51,6 +51,17 @@ def joint_population(surfaces: Sequence[Surface]) -> str | None:
     return THESE_SENTENCES if surfaces[0].population else None
 
 
+def shared_points(surfaces: Sequence[Surface]) -> pd.DataFrame:
+    """Return the tried settings of which every metric has a value, a row of its run each; none without a surface."""
+    if not surfaces:
+        return pd.DataFrame()
+    points, factors = surfaces[0].points, list(surfaces[0].codings)
+    for surface in surfaces[1:]:
+        own = pd.MultiIndex.from_frame(surface.points[factors])
+        points = points[pd.MultiIndex.from_frame(points[factors]).isin(own)]
+    return points.reset_index(drop=True)
+
+
 def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) -> Rows:
     """Return for each pair of responses the cosine of their gradients at every tried setting and at the centre.
 
@@ -59,7 +70,7 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
     """
     if len(surfaces) < 2:
         return []
-    points = surfaces[0].points
+    points = shared_points(surfaces)
     coded = coded_points(surfaces[0], points)
     places = np.vstack([coded, np.zeros(coded.shape[1])])
     names = [("cell", point) for point in points["point_id"]] + [("centre", None)]

@@ -200,8 +200,10 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
     for surface in study.surfaces:
         coefficients += coefficient_rows(surface, "absolute")
         fits.append(fit_row(surface, metrics, "absolute"))
-        if surface.runs[f"baseline_{surface.response}"].isna().any():
-            lacks = Reason(Stop.NO_BASELINE, f"the baseline has no {surface.response}.")
+        if surface.runs[f"baseline_{surface.response}"].isna().any() or not plan.baseline:
+            lacks = Reason(
+                Stop.NO_BASELINE, f"the baseline has no {surface.response if plan.baseline else 'settings'}."
+            )
             fits.append(stopped_fit(metrics, surface.response, "relative", lacks))
             continue
         relative, deviation = fit_relative(surface, plan.baseline)

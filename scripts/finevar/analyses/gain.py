@@ -23,12 +23,12 @@ FAILED_THERE = "all runs failed at the setting next to the baseline's own"
 
 
 def gain_tables(study: FittedStudy, recommendation: Rows) -> dict[str, Rows]:
-    """Return rows of the table gain_shares; none where nothing is recommended, as of found models.
+    """Return rows of the table gain_shares; none where nothing is recommended, or there are no baseline's settings.
 
     recommendation: the rows of that table.
     """
     point = next((row["point_id"] for row in recommendation if row["role"] == "recommended"), None)
-    if point is None:
+    if point is None or not study.plan.baseline:
         return {"gain_shares": []}
     end = levels_of(point, study.metrics, study.plan.codings)
     return {"gain_shares": study.rows(partial(surface_rows, study.plan.baseline, end, point))}

@@ -13,7 +13,8 @@ from finevar.statistics.covariance import Errors, errors_of
 from finevar.statistics.estimability import Obstacle, model_obstacle
 from finevar.statistics.robust import CELLS, cell_numbers
 from finevar.study.coding import Codings, Shortfall, Term, term_name
-from finevar.tables import are_found
+from finevar.study.kinds import LISTED
+from finevar.tables import are_found, kind_of_runs
 
 
 def stop_reason(
@@ -72,11 +73,13 @@ def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> R
         diverged = (metrics["status"] == DIVERGED).any()
         remedy = "Lower the learning rates." if diverged else "Train for longer or on more examples."
         named = ", ".join(sorted(f"{point} on {dataset}" for dataset, point in empty)[:5])
+        remedy = "Drop the level that causes this, or start again to finish the runs."
+        if kind_of_runs(metrics) == LISTED:
+            remedy = f"Add their values to the file, or leave {response} out of analysis.responses."
         return Reason(
             Stop.EMPTY_CELLS,
             f"{len(empty)} of {len(distinct(metrics, CELLS))} settings have no finished run with a "
-            f"value of {response} ({named}): a surface through the rest would be extrapolated there. Drop the level "
-            "that causes this, or start again to finish the runs."
+            f"value of {response} ({named}): a surface through the rest would be extrapolated there. {remedy}"
             if empty
             else f"every run failed: no setting is left to compare. {remedy}",
         )

@@ -16,10 +16,11 @@ from statsmodels.stats.multitest import multipletests
 
 from finevar.analyses.fits import FittedStudy, Plan
 from finevar.metrics import SECONDS, towards
-from finevar.reasons import OK
+from finevar.reasons import OK, Untraded
 from finevar.statistics.noise import modelled_noise, noise_model
 from finevar.statistics.regression import Surface
 from finevar.tables import Rows
+from finevar.words.formatting import counted
 
 ALL_DATASETS = ""  # the mean over data sets
 ONE_SEED = "without a second seed it is unknown how much a mean would move"
@@ -169,11 +170,12 @@ def pareto_tables(study: FittedStudy) -> dict[str, Rows]:
     names = [name for name in wanted_metrics(plan) if name in known]
     if names and SECONDS in wanted_metrics(plan):
         why = incomparable_seconds(metrics)
-        tables["pareto"] += [{"response": SECONDS, "reason": why}] if why else []
+        tables["pareto"] += [{"response": SECONDS, "reason": why, "reason_code": Untraded.SECONDS}] if why else []
         names += [] if why else [SECONDS]
     if len(names) < 2:
         return tables
-    own = own_points(study)
+    own = own_points(study, names)
+    tables["pareto"] += list(unmeasured_rows(study, names))
     by_metric = {name: metric_means(study, known.get(name), own) for name in names}
     for dataset, ids in own.items():
         means = {name: found[dataset] for name, found in by_metric.items()}
@@ -182,6 +184,26 @@ def pareto_tables(study: FittedStudy) -> dict[str, Rows]:
         judged = judged_points(better, list(ids.values()), 1 - plan.confidence)
         tables["pareto_points"] += [{"dataset": dataset} | row for row in judged]
     return tables
+
+
+def unmeasured_rows(study: FittedStudy, names: Sequence[str]) -> Rows:
+    """Return, for each metric and data set, how many settings are left out as no run there has a value of it."""
+    points = study.metrics["point_id"].map(shared_names(study))
+    rows: Rows = []
+    for name in names:
+        found = is_measured(study, name).groupby([study.metrics["dataset"], points], sort=False).any()
+        for dataset, known in found.groupby(level=0, sort=False):
+            if lacks := int((~known).sum()):
+                who = f"{lacks} of {counted(len(known), 'setting')} on {dataset}"
+                why = f"{who} {'has' if lacks == 1 else 'have'} no value of it"
+                rows.append({"response": name, "reason": why, "reason_code": Untraded.NO_VALUE})
+    return rows
+
+
+def is_measured(study: FittedStudy, name: str) -> pd.Series:
+    """Say which runs have a value of a metric, or failed, which is a result of another kind."""
+    column = "train_seconds" if name == SECONDS else name
+    return study.metrics[column].notna() | (study.metrics["status"] != OK)
 
 
 def incomparable_seconds(metrics: pd.DataFrame) -> str | None:
@@ -194,21 +216,29 @@ def incomparable_seconds(metrics: pd.DataFrame) -> str | None:
     return None
 
 
-def own_points(study: FittedStudy) -> dict[str, dict[str, str]]:
+def own_points(study: FittedStudy, names: Sequence[str] = ()) -> dict[str, dict[str, str]]:
     """Return, for each data set, the settings by a name that data sets share: that of the first with the same levels.
 
     With several data sets that have the same settings, the mean over them comes last. Settings at which all runs failed
-    on some data set are left out of all.
+    on some data set are left out of all; those without a value of one of some metrics on a data set, of that one, which
+    has no entry where none is left.
     """
-    names = shared_names(study)
-    points = study.metrics["point_id"].map(names)
-    finished = (study.metrics["status"] == OK).groupby([study.metrics["dataset"], points]).transform("any")
-    kept = dict.fromkeys(name for name in names.values() if name not in set(points[~finished]))
+    shared = shared_names(study)
+    points = study.metrics["point_id"].map(shared)
+    here = [study.metrics["dataset"], points]
+    finished = (study.metrics["status"] == OK).groupby(here).transform("any")
+    kept = dict.fromkeys(name for name in shared.values() if name not in set(points[~finished]))
+    measured = pd.Series(True, study.metrics.index)
+    for name in names:
+        known = is_measured(study, name) & (study.metrics["status"] == OK)
+        measured &= known.groupby(here).transform("any")
     own: dict[str, dict[str, str]] = {}
-    for dataset, found in study.metrics.groupby("dataset", sort=False)["point_id"]:
-        ids = {names[point]: point for point in reversed(found.unique())}
+    for dataset, found in study.metrics[measured].groupby("dataset", sort=False)["point_id"]:
+        ids = {shared[point]: point for point in reversed(found.unique())}
         own[dataset] = {point: ids[point] for point in kept if point in ids}
-    if len(own) > 1 and all(len(ids) == len(kept) for ids in own.values()):
+    own = {dataset: ids for dataset, ids in own.items() if ids}
+    everywhere = len(own) == study.metrics["dataset"].nunique() > 1
+    if everywhere and all(len(ids) == len(kept) for ids in own.values()):
         own[ALL_DATASETS] = {point: point for point in kept}
     return own
 
@@ -224,12 +254,11 @@ def metric_means(study: FittedStudy, surface: Surface | None, own: Mapping[str, 
     runs = study.metrics[study.metrics["status"] == "ok"] if surface is None else surface.runs
     values = np.log(runs["train_seconds"].to_numpy(float)) if surface is None else surface.fit.values
     runs = runs.assign(value=values, point=runs["point_id"].map(shared_names(study)))
-    runs = runs[runs["point"].isin({point for ids in own.values() for point in ids})]
-    found = {
-        dataset: seed_means(runs[runs["dataset"] == dataset], list(ids), setting_noise(surface, runs, list(ids)))
-        for dataset, ids in own.items()
-        if dataset != ALL_DATASETS
-    }
+    found = {}
+    for dataset, ids in own.items():
+        if dataset != ALL_DATASETS:
+            here = runs[(runs["dataset"] == dataset) & runs["point"].isin(ids.keys())]
+            found[dataset] = seed_means(here, list(ids), setting_noise(surface, here, list(ids)))
     return found | ({ALL_DATASETS: averaged(list(found.values()))} if ALL_DATASETS in own else {})
 
 

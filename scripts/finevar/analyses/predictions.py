@@ -13,8 +13,9 @@ from finevar.analyses.fits import FittedStudy
 from finevar.analyses.paired import COMPARED, paired_point_rows, paired_rows
 from finevar.analyses.run_errors import run_error_rows
 from finevar.results.predictions import read_predictions, run_file
+from finevar.study.kinds import TRAINED
 from finevar.study.paths import RUNS
-from finevar.tables import TABLES, Rows, are_found
+from finevar.tables import TABLES, Rows, kind_of_runs
 
 NO_CORPORA: Mapping[str, Corpus] = {}
 TABLES_OF_PREDICTIONS = (
@@ -35,9 +36,9 @@ def compare_predictions(
 
     Runs that finished have predictions below `root`. baselines: the baseline's predictions, a file a data set in a
     folder of its name. corpora: what is known of the sentences, by data set. shown: the most sentences of a kind that
-    are listed. Models that were found have no predictions, nor rows.
+    are listed. Only runs that were trained here have predictions, and rows.
     """
-    if are_found(study.metrics):
+    if kind_of_runs(study.metrics) != TRAINED:
         return {name: [] for name in TABLES_OF_PREDICTIONS}
     models = models_of(study.metrics, baselines, root)
     found = {

@@ -83,7 +83,8 @@ class Standing:
     def merit(self, name: str) -> tuple[float, ...]:
         """Return a setting's values by which candidates are chosen, less being better."""
         means = [-towards(metric) * self.ranked[metric].loc[name, "mean"] for metric in self.order]
-        return (*means, float(self.settings.loc[name, SECONDS]))
+        seconds = float(self.settings.loc[name, SECONDS])
+        return (*means, math.inf if math.isnan(seconds) else seconds)  # of runs that nobody timed
 
     @cached_property
     def recommended(self) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finevar.analyses.disagreements import disagreement_rows, joint_draws, joint_population
+from finevar.analyses.disagreements import disagreement_rows, joint_draws, joint_population, shared_points
 from finevar.analyses.fits import FittedStudy
 from finevar.analyses.pareto import (
     incomparable_seconds,
@@ -37,7 +37,7 @@ def tradeoff_rows(study: FittedStudy) -> dict[str, Rows]:
     fitted = {surface.response: surface for surface in study.surfaces}
     surfaces = [fitted[name] for name in wanted_metrics(study.plan) if name in fitted]
     tables = pareto_tables(study)
-    if not surfaces:
+    if shared_points(surfaces).empty:
         return tables | {"disagreements": [], "prices": [], "desirability": []}
     draws = joint_draws(surfaces)
     return tables | {
@@ -55,27 +55,28 @@ def price_rows(surfaces: Sequence[Surface]) -> Rows:
     """
     if len(surfaces) < 2:
         return []
-    points, found, best = surfaces[0].points["point_id"], {}, {}
+    tried = shared_points(surfaces)
+    points, found, best = tried["point_id"], {}, {}
     for surface in surfaces:
         name = surface.response
-        found[name] = towards(name) * point_contrasts(surface, surface.points)
+        found[name] = towards(name) * point_contrasts(surface, tried)
         best[name] = int(np.argmax(found[name] @ surface.fit.params))
     rows = []
     for surface in surfaces:
         name, weights = surface.response, found[surface.response]
         others = [response for response in best if response != name]
         changes = weights[best[name]] - weights[[best[other] for other in others]]
-        judged = surface.family(np.vstack([changes, pair_differences(surface, weights)]))
+        judged = surface.family(np.vstack([changes, pair_differences(surface, weights, tried)]))
         for other, part in zip(others, prices(surface, judged, changes), strict=True):
             row = {"best_for": other, "response": name, "point_id": points[best[other]], "own_best": points[best[name]]}
             rows.append(row | part)
     return rows
 
 
-def pair_differences(surface: Surface, weights: np.ndarray) -> np.ndarray:
+def pair_differences(surface: Surface, weights: np.ndarray, tried: pd.DataFrame) -> np.ndarray:
     """Return the differences [pairs, parameters] of all pairs of settings; of many settings, those furthest out."""
     if len(weights) > MOST_POINTS:
-        distance = (coded_points(surface, surface.points) ** 2).sum(1)
+        distance = (coded_points(surface, tried) ** 2).sum(1)
         weights = weights[np.argsort(-distance, kind="stable")[:MOST_POINTS]]
     first, second = np.triu_indices(len(weights), 1)
     return weights[first] - weights[second]
@@ -104,10 +105,11 @@ def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], 
     Intervals are percentiles of draws that take the worst and the best prediction, the ends of the scale, as given. The
     share best counts the draws in which a setting is the most desirable of all, on that draw's own scale.
     """
-    goals = goals_of(surfaces, draws, study)
+    tried = shared_points(surfaces)
+    goals = goals_of(surfaces, draws, study, tried)
     if len(goals) < 2:
         return []
-    points, tails = surfaces[0].points["point_id"], [(1 - study.plan.confidence) / 2, (1 + study.plan.confidence) / 2]
+    points, tails = tried["point_id"], [(1 - study.plan.confidence) / 2, (1 + study.plan.confidence) / 2]
     weights = [float(study.plan.tradeoffs.get("weights", {}).get(name, 1)) for name in goals]
     single = [desirability(values, values) for values, _ in goals.values()]
     spread = [desirability(drawn, values) for values, drawn in goals.values()]
@@ -126,7 +128,7 @@ def desirability_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray], 
 
 
 def goals_of(
-    surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy
+    surfaces: Sequence[Surface], draws: Sequence[np.ndarray], study: FittedStudy, tried: pd.DataFrame
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return each metric of the tried settings [settings] and draws of it [draws, settings], more being better.
 
@@ -134,10 +136,10 @@ def goals_of(
     """
     found = {}
     for surface, drawn in zip(surfaces, draws, strict=True):
-        weights = towards(surface.response) * point_contrasts(surface, surface.points)
+        weights = towards(surface.response) * point_contrasts(surface, tried)
         found[surface.response] = weights @ surface.fit.params, drawn @ weights.T
     if SECONDS in wanted_metrics(study.plan) and incomparable_seconds(study.metrics) is None:
-        seconds = towards(SECONDS) * mean_seconds(study, surfaces[0].points["point_id"])
+        seconds = towards(SECONDS) * mean_seconds(study, tried["point_id"])
         found[SECONDS] = seconds, seconds[None]
     return found
 

@@ -46,8 +46,9 @@ from finevar.results.study_tables import as_table, read_analysis, read_metrics, 
 from finevar.statistics.regression import Sentences
 from finevar.statistics.setting_means import setting_names
 from finevar.study.classes import positive_of
+from finevar.study.kinds import TRAINED
 from finevar.study.paths import LOGS
-from finevar.tables import ADVICE, Rows, are_found, as_rows
+from finevar.tables import ADVICE, Rows, are_found, as_rows, kind_of_runs
 from finevar.words.effects import headline as effects_headline
 from finevar.words.formatting import response_labels
 from finevar.words.recommendation import Advice, headline
@@ -95,7 +96,8 @@ def positives(job: Job) -> dict[str, Positive | None]:
 def fitted_study(job: Job) -> FittedStudy:
     """Return a study's runs with a surface of each response."""
     metrics = read_metrics(job.input.metrics)
-    known = no_outcomes if are_found(metrics) else read_outcomes(metrics, job.input.baselines)
+    trained = kind_of_runs(metrics) == TRAINED
+    known = read_outcomes(metrics, job.input.baselines) if trained else no_outcomes
     return FittedStudy.of(metrics, Plan.of(job.params), known)
 
 

@@ -20,7 +20,7 @@ from finevar.report.sections.confirmation import section as confirmation_section
 from finevar.report.summary import cautions, summary
 from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.paths import place, report_file, table_file
-from finevar.tables import are_found, page_tables
+from finevar.tables import kind_of_runs, page_tables
 from finevar.words.numbers import duration
 
 SHOWN = ("Use", "It gains", "How sure", "Cost", "Check first")  # of the report's first screen, and what it costs
@@ -36,7 +36,7 @@ def answer_lines(config: Mapping[str, Any]) -> list[Line]:
     study, confidence = config["study"], config["analysis"]["confidence"]
     metrics = read_metrics(place("study", study=study) / "metrics.parquet")
     tables: dict[str, pd.DataFrame] = {
-        name: read_analysis(table_file(study, name)) for name in page_tables(found=are_found(metrics))
+        name: read_analysis(table_file(study, name)) for name in page_tables(kind_of_runs(metrics))
     } | {"metrics": metrics}
     labels = fitted_names(tables, {"config": config})
     factors = list(config["sweep"]["factors"])
@@ -58,6 +58,8 @@ def cost(tables: Mapping[str, pd.DataFrame]) -> str:
     runs = tables["metrics"][tables["metrics"]["point_id"] == recommended_point(tables)]
     if "train_seconds" not in runs or runs["train_seconds"].isna().all():
         return ""
+    if runs["eval_seconds"].isna().all():
+        return f"A run at this setting takes {duration(float(runs['train_seconds'].mean()))} to train."
     took = duration(float((runs["train_seconds"] + runs["eval_seconds"]).mean()))
     return f"A run at this setting takes {took} to train and evaluate."
 

@@ -20,7 +20,7 @@ from finevar.results.study_tables import read_analysis
 from finevar.study.confirmation import BASELINE, RECOMMENDED, RIVAL, fresh_seeds, write_plan
 from finevar.study.design import Study, baseline_levels
 from finevar.study.designs import Point
-from finevar.study.found_config import is_found
+from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.paths import table_file
 from finevar.words.formatting import counted, joined, settings_list
 
@@ -28,10 +28,10 @@ from finevar.words.formatting import counted, joined, settings_list
 def settings_to_confirm(study: Study) -> Iterator[tuple[str, Point]]:
     """Yield the settings, each once and with its role; raise InputError where the analysis recommends none."""
     name = study.config["study"]
-    if is_found(study.config):
+    if study_kind(study.config) != TRAINED:
         raise InputError(
             f"study {name}",
-            found="models that others trained",
+            found="models or runs that it did not train",
             allowed="a study that trains its own",
             remedy="Confirm the settings in a study with `sweep.seeds`.",
         )

@@ -9,11 +9,14 @@ from finevar.errors import InputError
 from finevar.found.beside import beside_rows
 from finevar.found.choice import Question
 from finevar.found.gates import SET_ASIDE, STOPPED, judge_cards
+from finevar.found.listed import account, baseline_rows, listed_runs, listing_rows
 from finevar.found.metrics import baseline_row, found_runs
 from finevar.found.pooling import pooling_rows
 from finevar.jobs.log import FOUND, LOGGER, Job
 from finevar.parquet import read_table, write_table
 from finevar.results.study_tables import as_table, write_csv, write_tables
+from finevar.study.identity import require_planned, runs_identity
+from finevar.study.listed_runs import read_runs
 from finevar.tables import TABLES, Rows, as_rows
 from finevar.words.formatting import counted
 
@@ -44,6 +47,21 @@ def aggregate_cards(job: Job) -> None:
     LOGGER.log(FOUND, "%d of %s can be compared.", len(runs), counted(len(cards), "card"))
     if stop:
         LOGGER.log(FOUND, "No p-value: %s", stop)
+
+
+def aggregate_runs(job: Job) -> None:
+    """Read the runs that a file lists; write those that are used as a study's runs, and what every row is."""
+    config, name = job.params.config, f"{job.wildcards.study}-baseline"
+    runs = read_runs(config)
+    require_planned(runs_identity(config), job.params.content, config["runs"]["file"])
+    write_tables({"listing": listing_rows(runs)}, job.output.listing)
+    write_table(listed_runs(runs, config), job.output.metrics)
+    write_table(baseline_rows(runs, config, name), job.output.baseline)
+    write_table(LEARNING_CURVES.empty_table(), job.output.curves)  # a table of runs holds no steps
+    for run in runs:
+        if run.reason:
+            LOGGER.info("row %d, %s: %s", run.line, run.run_id, run.reason)
+    LOGGER.log(FOUND, "%s", account(runs))
 
 
 def compare_pooling(job: Job) -> dict[str, Rows]:

@@ -21,7 +21,7 @@ from finevar.results.run_metrics import read_run_metrics
 from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.classes import positive_of
 from finevar.study.coding import codings_of
-from finevar.tables import TABLES, are_found, page_tables
+from finevar.tables import TABLES, kind_of_runs, page_tables
 
 
 def render_report(job: Job) -> None:
@@ -42,13 +42,13 @@ def remove_leftovers(study: Path, *, figures: Collection[str], tables: Collectio
 
     An earlier config made them: a dropped factor's or metric's. Return their paths. What a user has put there stays.
     """
-    found_only = [name for name, table in TABLES.items() if table.found_only]
+    of_some = [name for name, table in TABLES.items() if len(table.kinds) == 1]
     stale = [
         study / folder / f"{name}.{suffix}"
         for folder, names, present, suffixes in (
             ("figures", figure_names(FIGURES, RESPONSES), figures, ("svg", "json")),
             ("figures", figure_names(FIGURES, RESPONSES), (), ("png",)),  # of former versions, now in the paper kit
-            ("analysis", found_only, tables, ("parquet", "csv")),
+            ("analysis", of_some, tables, ("parquet", "csv")),
         )
         for name in names
         for suffix in suffixes
@@ -74,7 +74,7 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
     """
     inputs, params = job.input, job.params
     metrics = read_metrics(inputs.metrics)
-    tables = {name: read_analysis(inputs[name]) for name in page_tables(found=are_found(metrics))}
+    tables = {name: read_analysis(inputs[name]) for name in page_tables(kind_of_runs(metrics))}
     if confirmed := inputs.named.get("confirmation") or vars(params).get("confirmation"):
         tables["confirmation"] = read_analysis(confirmed)
     if recorded := inputs.named.get("epochs"):

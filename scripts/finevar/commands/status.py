@@ -31,7 +31,7 @@ from finevar.study.classes import positive_of
 from finevar.study.config import read_config
 from finevar.study.confirmation import evaluation_folder, planned_runs
 from finevar.study.design import Run, Study, plan_study
-from finevar.study.found_config import is_found
+from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.paths import LOGS, confirmation_file, interim, place, report_file, run_folder, table_file, there
 from finevar.study.yaml_files import load_config
 from finevar.tables import ADVICE
@@ -187,8 +187,8 @@ def spell(seconds: float) -> str:
 
 
 def state_lines(study: Study) -> list[str]:
-    """Return a study's state; one whose models are found has no runs to wait for."""
-    if is_found(study.config):
+    """Return a study's state; one that trains nothing has no runs to wait for."""
+    if study_kind(study.config) != TRAINED:
         report = report_file(study.config["study"])
         return [f"Report: {report}" if report.exists() else "No report yet; `make study` makes it in seconds."]
     progress, name = look(study.runs.values()), study.config["study"]

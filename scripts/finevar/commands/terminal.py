@@ -25,7 +25,7 @@ from finevar.commands.status import confirmation_lines, read_study
 from finevar.commands.watch import Watch
 from finevar.errors import InputError
 from finevar.jobs.endings import BEGUN, ERROR, read_ending
-from finevar.study.found_config import is_found
+from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.paths import LOGS, place
 from finevar.words.formatting import counted
 from finevar.words.numbers import duration
@@ -118,7 +118,7 @@ class LogHandler(LogHandlerBase):
         """Read the study, whose files say how far it is."""
         with contextlib.suppress(InputError, OSError, IndexError):  # Snakemake itself says it
             study = read_study(Path(record.configfiles[0]))
-            self.watch = None if is_found(study.config) else Watch(study)
+            self.watch = Watch(study) if study_kind(study.config) == TRAINED else None
 
     def on_run_info(self, record: Any) -> None:
         """Say what is planned, and open the block."""

@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from finevar.study.kinds import KINDS, LISTED, TRAINED
+
+ASSIGNED = (TRAINED, LISTED)  # studies whose settings somebody assigned, so that one can be recommended
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -15,7 +19,7 @@ class Figure:
 
     tables: tuple[str, ...]  # that it is drawn from
     joint: bool = False  # shows two factors at once
-    trained: bool = False  # shows what model cards do not state: steps, predictions, a recommended setting
+    kinds: tuple[str, ...] = KINDS  # of studies that have what it shows: steps and predictions, a recommended setting
     by_epoch: bool = False  # shows evaluations after each epoch, which a study has where it asks for them
 
 
@@ -25,27 +29,25 @@ FIGURES = {  # by kind, in the report's order
     "effects": Figure(("effects",)),
     "coefficients": Figure(("coefficients",)),
     "importance": Figure(("importance",)),
-    "gain": Figure(("gain_shares",), trained=True),
+    "gain": Figure(("gain_shares",), kinds=ASSIGNED),
     "main_effects": Figure(("profiles", "metrics", "effects")),
     "interplay": Figure(("interplay", "coefficients"), joint=True),
     SURFACE: Figure(("coefficients", "covariances", "metrics", "recommendation"), joint=True),
-    "learning_curves": Figure(("learning_curves",), trained=True),
-    "epoch_evaluations": Figure(("epoch_evaluations",), trained=True, by_epoch=True),
-    "calibration": Figure(("calibration_effects", "reliability"), trained=True),
+    "learning_curves": Figure(("learning_curves",), kinds=(TRAINED,)),
+    "epoch_evaluations": Figure(("epoch_evaluations",), kinds=(TRAINED,), by_epoch=True),
+    "calibration": Figure(("calibration_effects", "reliability"), kinds=(TRAINED,)),
     "variability": Figure(("variability",)),
     "tradeoffs": Figure(("pareto", "pareto_points", "metrics", "recommendation")),
     "tuning_curves": Figure(("tuning_curves", "fits")),
 }
 
 
-def kinds_of(*, factors: int, found: bool, by_epoch: bool) -> dict[str, Figure]:
-    """Return the figures of a study of so many factors, by kind; found: of models that others trained."""
+def kinds_of(*, factors: int, study: str, by_epoch: bool) -> dict[str, Figure]:
+    """Return the figures of a study of a kind and of so many factors, by their own kind."""
     return {
         kind: figure
         for kind, figure in FIGURES.items()
-        if not (figure.joint and factors < 2)
-        and not (figure.trained and found)
-        and not (figure.by_epoch and not by_epoch)
+        if study in figure.kinds and not (figure.joint and factors < 2) and not (figure.by_epoch and not by_epoch)
     }
 
 

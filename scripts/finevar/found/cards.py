@@ -1,22 +1,23 @@
 """What a model card states: settings, metrics and where they were measured; what it does not state stays unknown.
 
 Read are the cards that `Trainer` has written since 2021 (a list of results, a list of hyperparameters, a table of
-evaluations, versions), the same by hand with bold names, raw `eval_*` keys or dictionaries for values, and the cards of
-Keras callbacks and of AutoTrain as far as they carry facts. The metadata block is read by huggingface_hub.
+evaluations, versions), the same by hand with raw `eval_*` keys or dictionaries for values and settings in the forms of
+card_settings, and the cards of Keras callbacks and of AutoTrain as far as they carry facts. The metadata block is read
+by huggingface_hub.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from finevar.found.lines import cut, facts_below, from_dictionary, plain_number, short, texts
+from finevar.found.card_settings import BATCH_PARTS, effective_batch, read_settings, stated_pairs
+from finevar.found.lines import cut, short, texts
+from finevar.found.methods import read_method
 from finevar.found.values import Stated, read_evaluation
 from finevar.metrics import ON_CARDS
 from finevar.models.model_card import parse_card
@@ -33,33 +34,6 @@ NO_DATASET = ("", "unknown", "an unknown", "none", "null", "custom", "arrow", "a
 NO_DATASET += ("image_folder", "imagefolder", "json", "pandas", "parquet", "text", "webdataset")
 PATHS = ("/", "./", "../", "~")
 TASKS = ("fill-mask", "question-answering", "text-classification", "token-classification", "text-generation")
-
-
-class Setting(NamedTuple):
-    """A setting that a card may state."""
-
-    names: str  # as Trainer and people write it
-    least: float | None = None  # value that a training can have had; None for a text
-    largest: float | None = None
-    is_whole: bool = False
-
-
-SETTINGS = {
-    "learning_rate": Setting("learning_rate lr", 1e-12, 10),
-    "train_batch_size": Setting("train_batch_size per_device_train_batch_size batch_size", 1, 1e7, True),
-    "eval_batch_size": Setting("eval_batch_size", 1, 1e7, True),
-    "total_train_batch_size": Setting("total_train_batch_size", 1, 1e7, True),
-    "gradient_accumulation_steps": Setting("gradient_accumulation_steps", 1, 1e6, True),
-    "num_devices": Setting("num_devices", 1, 1e6, True),
-    "epochs_asked": Setting("num_epochs num_train_epochs epochs", 1e-6, 1e6),
-    "steps_asked": Setting("training_steps max_steps", 1, 1e12, True),
-    "seed_stated": Setting("seed", 0, 2**63 - 1, True),
-    "warmup_steps": Setting("lr_scheduler_warmup_steps", 0, 1e12),
-    "warmup_ratio": Setting("lr_scheduler_warmup_ratio", 0, 1),
-    "schedule": Setting("lr_scheduler_type"),
-    "mixed_precision": Setting("mixed_precision_training"),
-}
-STATED_BY = {name: key for key, setting in SETTINGS.items() for name in setting.names.split()}
 
 
 @dataclass(frozen=True)
@@ -84,9 +58,13 @@ def read_card(card: Card) -> Stated:
     data, text, error = parse_card(card.text)
     body, opening = text.split("\n"), text[:OPENING]
     kind, results, version = kind_of(data, opening), read_results(data), VERSION.search(text)
+    pairs = list(stated_pairs(body))
+    settings, unread = read_settings(pairs)
+    method, sign = read_method(data, opening, pairs)
     notes = [f"its metadata cannot be read ({error})"] if error else []
+    notes += [*unread.values(), *([f"trained by another method: {sign}"] if sign else [])]
     for part in (
-        read_settings(body),
+        settings | {"method": method},
         read_base(data, opening),
         read_dataset(results, data, opening),
         {"task": read_task(results, data), "kind": kind, "transformers": version[1] if version else None},
@@ -94,13 +72,16 @@ def read_card(card: Card) -> Stated:
     ):
         notes += part.pop("notes", [])
         stated |= part
-    return complete(stated | {"notes": "; ".join(notes) or None})
+    return complete(stated | {"notes": "; ".join(notes) or None}, unread)
 
 
-def complete(read: Stated) -> Stated:
-    """Return what a card states with what follows from it: effective batch, name of its data, why it is of no use."""
+def complete(read: Stated, unread: Mapping[str, str] | None = None) -> Stated:
+    """Return what a card states with what follows from it: effective batch, name of its data, why it is of no use.
+
+    unread: why settings that it states could not be read, by name.
+    """
     stated = read | {"batch_size": effective_batch(read), "data": data_name(read)}
-    return stated | {"reason": read.get("reason") or why_unusable(stated)}
+    return stated | {"reason": read.get("reason") or why_unusable(stated, unread or {})}
 
 
 def data_name(stated: Stated) -> str:
@@ -123,58 +104,6 @@ def kind_of(data: ModelCardData, opening: str) -> str:
         if any(name in tags for name in tag) or any(word in text for word in words):
             return kind
     return "other"
-
-
-# Settings -------------------------------------------------------------------------------------------------------------
-
-
-def read_settings(body: Sequence[str]) -> Stated:
-    """Return the settings that a card states, and notes on those that it states twice or impossibly."""
-    found: dict[str, Any] = {}
-    notes: list[str] = []
-    for name, value in facts_below(body, ("hyperparameter", "training procedure", "training parameters")):
-        if name == "optimizer" and (rate := keras_rate(value)):
-            name, value = "learning_rate", rate
-        key = STATED_BY.get(name.lower().strip().replace(" ", "_").replace("-", "_"))
-        if key is None:
-            continue
-        known = short(value) if SETTINGS[key].least is None else setting_number(SETTINGS[key], value)
-        if known is None:
-            notes.append(f"{key} reads {cut(value)}, which is no number that it can have")
-            found[key] = None
-        elif key in found and found[key] != known:
-            notes.append(f"{key} is stated as {found[key]} and as {known}")
-            found[key] = None
-        else:
-            found.setdefault(key, known)
-    return found | {"notes": notes}
-
-
-def keras_rate(text: str) -> str | None:
-    """Return the learning rate of an optimizer that is written as Keras' callback does, as a dictionary; else None."""
-    found = from_dictionary(text)
-    rate = found.get("learning_rate") if isinstance(found, dict) else None
-    if isinstance(rate, dict):  # a schedule, by its highest rate, which it begins with
-        inner = rate.get("config")
-        rate = inner.get("initial_learning_rate") if isinstance(inner, dict) else None
-    return repr(rate) if isinstance(rate, float) else None
-
-
-def setting_number(setting: Setting, text: str) -> float | int | None:
-    """Return the number that a setting is, or None where the text is none that the setting can have."""
-    value = plain_number(text)
-    if value is None or not setting.least <= value <= setting.largest or (setting.is_whole and value != int(value)):
-        return None
-    return int(value) if setting.is_whole else float(value)
-
-
-def effective_batch(stated: Stated) -> int | None:
-    """Return the sentences of an optimiser step: the stated total, else the product of what is stated."""
-    if stated.get("total_train_batch_size"):
-        return stated["total_train_batch_size"]
-    factors = [stated.get("train_batch_size")]
-    factors += [stated.get(name, 1) for name in ("gradient_accumulation_steps", "num_devices")]
-    return math.prod(factors) if all(factors) else None  # None: stated, but not as a number that it can have
 
 
 # What was trained, and on what ----------------------------------------------------------------------------------------
@@ -240,14 +169,21 @@ def read_dataset(results: Sequence[EvalResult], data: ModelCardData, opening: st
 # What cannot be used --------------------------------------------------------------------------------------------------
 
 
-def why_unusable(stated: Stated) -> str | None:
-    """Return, in a line, why a card states too little to be used; None where it states enough."""
+def why_unusable(stated: Stated, unread: Mapping[str, str]) -> str | None:
+    """Return, in a line, why a card states too little to be used; None where it states enough.
+
+    unread: why settings that it states could not be read, by name.
+    """
     lacks = [name for name in CARD_COLUMNS.values() if stated.get(name) is None]
     has_metric = any(stated.get(name) is not None for name in ON_CARDS)
     if not lacks:
         return None if has_metric else "it states no metric"
-    if stated.get("steps_asked") and lacks == ["epochs_asked"]:
+    needed = {name: "batch_size" if name in BATCH_PARTS else name for name in unread}
+    doubtful = [unread[name] for name, column in needed.items() if column in lacks]
+    silent = [name for name in lacks if name not in needed.values()]
+    if stated.get("steps_asked") and silent == lacks == ["epochs_asked"]:
         return "it states steps in place of epochs"
-    if not has_metric:
+    if not has_metric and not doubtful:
         return f"a card of kind {stated['kind']} without metrics and without {', '.join(lacks)}"
-    return f"it does not state {', '.join(lacks)}"
+    nothing = [f"it does not state {', '.join(silent)}"] if silent else []
+    return "; ".join([*([] if has_metric else ["it states no metric"]), *doubtful, *nothing])

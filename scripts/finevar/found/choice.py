@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from finevar.found.methods import FULL, METHODS
 from finevar.metrics import ON_CARDS
 from finevar.reasons import Aside
 from finevar.study.coding import Coding, Codings, codings_of
@@ -30,11 +31,12 @@ class Question:
     cards_per_dataset: int
     largest_owner_share: float
     evaluation: str = "headline"  # or last, best: a row of the cards' tables
+    method: str = FULL  # of training, or one of methods.METHODS
 
     @classmethod
     def of(cls, params: Any) -> Question:
         """Read a rule's params: factors, analysis and cards."""
-        names = ("task", "base_models", "cards_per_dataset", "largest_owner_share", "evaluation")
+        names = ("task", "base_models", "cards_per_dataset", "largest_owner_share", "evaluation", "method")
         cards = {name: params.cards[name] for name in names}
         return cls(codings_of(params.factors), params.analysis["responses"], params.analysis["model"], **cards)
 
@@ -97,10 +99,10 @@ def duplicates(cards: pd.DataFrame) -> pd.Series:
 
 
 def is_complete(cards: pd.DataFrame, question: Question) -> pd.Series:
-    """Say which cards are of the study's task and base models and state every factor and every metric of it."""
+    """Say which cards are of the study's task, base models and method and state every factor and every metric of it."""
     states = [CARD_COLUMNS[name] for name in question.codings]
     whole = cards[[*states, *question.responses]].notna().all(axis=1) & cards["reason"].isna()
-    return whole & of_task(cards, question) & of_base(cards, question)
+    return whole & of_task(cards, question) & of_base(cards, question) & of_method(cards, question)
 
 
 def of_task(cards: pd.DataFrame, question: Question) -> pd.Series:
@@ -113,6 +115,16 @@ def of_task(cards: pd.DataFrame, question: Question) -> pd.Series:
 def of_base(cards: pd.DataFrame, question: Question) -> pd.Series:
     """Say which cards start from one of the study's base models; of a card that names none, that is not known."""
     return cards["base_model"].isin(question.base_models) if question.base_models else pd.Series(True, cards.index)
+
+
+def methods(cards: pd.DataFrame) -> pd.Series:
+    """Return the method by which each card's model was trained; the usual one where a card says nothing of another."""
+    return cards["method"].fillna(FULL)
+
+
+def of_method(cards: pd.DataFrame, question: Question) -> pd.Series:
+    """Say which cards' models were trained by the study's method."""
+    return methods(cards) == question.method
 
 
 def stopped_early(cards: pd.DataFrame) -> pd.Series:
@@ -161,6 +173,8 @@ def own_reasons(cards: pd.DataFrame, question: Question) -> Iterator[tuple[Aside
     yield Aside.DUPLICATE, copies.notna(), "same metrics as " + copies.fillna("").astype(str)
     yield Aside.TASK, ~of_task(cards, question), "another task: " + cards["task"].fillna("unknown")
     yield Aside.BASE_MODEL, ~of_base(cards, question), "another base model: " + cards["base_model"].fillna("unknown")
+    others = methods(cards).map({FULL: "all weights"} | {name: known.words for name, known in METHODS.items()})
+    yield Aside.METHOD, ~of_method(cards, question), "another method of training: " + others
     yield Aside.STOPPED_EARLY, stopped_early(cards), "stopped early, and when was decided by its metrics"
     yield Aside.RANGE, factors != "", "beyond the levels compared: " + factors
     yield Aside.NO_DATASET, cards["data"] == "", "data set unknown"

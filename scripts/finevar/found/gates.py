@@ -12,7 +12,20 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.found.choice import Question, choose, coded, compared, of_base, of_task, outside, stating, stopped_early
+from finevar.found.choice import (
+    Question,
+    choose,
+    coded,
+    compared,
+    methods,
+    of_base,
+    of_method,
+    of_task,
+    outside,
+    stating,
+    stopped_early,
+)
+from finevar.found.methods import FULL, METHODS
 from finevar.metrics import ON_CARDS
 from finevar.reasons import Aside
 from finevar.study.coding import aliased_terms, model_matrix, term_name, terms
@@ -55,6 +68,7 @@ def gates_of(cards: pd.DataFrame, question: Question) -> Iterator[Row]:
     yield dataset_gate(cards, used, question)
     yield task_gate(cards, used, question)
     yield base_gate(cards, used, question)
+    yield method_gate(cards, question)
     yield metrics_gate(used, question)
     yield averaging_gate(used)
     yield headline_gate(used) if question.evaluation == "headline" else row_gate(cards, question)
@@ -150,6 +164,23 @@ def base_gate(cards: pd.DataFrame, used: pd.DataFrame, question: Question) -> Ro
         what = "Several are compared as if they were one: cards.base_models can name which."
         return gate("base models", len(cards), other, finding, what, NOTED)
     return gate("base models", len(cards), other, finding)
+
+
+def method_gate(cards: pd.DataFrame, question: Question) -> Row:
+    """Count the cards of models that were trained by another method, which is not another setting."""
+    other = ~of_method(cards, question)
+    if not other.any():
+        return gate("methods of training", len(cards), 0, "No card says that its model was trained by another method.")
+    counts = methods(cards)[other].value_counts()
+    named = [
+        f"{count} {METHODS[name].words if name in METHODS else 'of all weights'}" for name, count in counts.items()
+    ]
+    finding = (
+        f"{other.sum()} of {counted(len(cards), 'card')} are of models trained by another method: {joined(named)}."
+    )
+    usual = "Only models of which all weights were trained under cross-entropy are compared."
+    what = usual if question.method == FULL else f"Only {METHODS[question.method].words} are compared."
+    return gate("methods of training", len(cards), other.sum(), finding, what)
 
 
 def metrics_gate(used: pd.DataFrame, question: Question) -> Row:

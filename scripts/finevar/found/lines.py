@@ -10,42 +10,74 @@ from decimal import Decimal
 from typing import Any
 
 LONGEST_NAME, LONGEST_LINE = 120, 2_000
-FACT = re.compile(r"(?:[-*+] )?(?:\*\*)?([A-Za-z][\w .@/()-]{0,60}?) ?(?:\*\*)? ?[:=] ?(?:\*\*)? ?(\S.*)")
+FACT = re.compile(r"(?:(?:[-*+]|\d{1,3}[.)]) )?[*`_]*([A-Za-z][\w .@/()-]{0,60}?) ?[*`]* ?[:=] ?[*`]* ?(\S.*)")
+ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+.!|~<>-])")
+# Behind a comma three digits may be thousands, unless 0 stands before it.
+DECIMAL_COMMA = re.compile(r"([+-]?(?:0|\d{1,18}(?=,(?!\d{3}(?!\d))))),(\d{1,30}(?:[eE][+-]?\d{1,3})?)")
+FENCES = ("```", "~~~")
 NUMBER = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,3})?")
 HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 
 
 def fact_of(line: str) -> tuple[str, str] | None:
-    """Return name and value of a line `name: value`, in a list or not, bold or not."""
-    match = FACT.fullmatch(" ".join(line[:LONGEST_LINE].split()))
+    """Return name and value of a line `name: value`, in a list or not, bold or in backticks or neither."""
+    match = FACT.fullmatch(" ".join(ESCAPED.sub(r"\1", line[:LONGEST_LINE]).split()))
     return (match[1], match[2]) if match else None
 
 
-def facts_below(body: Sequence[str], titles: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the `name: value` lines below headings with one of some words, down to the next heading without."""
-    inside = False
-    for line in outside_code(body):
-        if heading := HEADING.match(line):
-            words = heading[2].lower().replace("hyper-", "hyper").replace("hyper ", "hyper")
-            inside = any(title in words for title in titles)
-        elif inside and (fact := fact_of(line)):
-            yield fact
+def sections(body: Sequence[str]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield each heading in lower case, "" before the first one, with the lines and the blocks of code below it."""
+    title, lines, code = "", [], []
+    block: list[str] | None = None
+    for line in body:
+        if line.lstrip().startswith(FENCES):
+            code += [] if block is None else ["\n".join(block)]
+            block = [] if block is None else None
+        elif block is not None:
+            block.append(line)
+        elif heading := HEADING.match(line):
+            yield title, lines, code
+            title, lines, code = heading[2].lower(), [], []
+        else:
+            lines.append(line)
+    yield title, lines, code
 
 
 def outside_code(body: Sequence[str]) -> Iterator[str]:
     """Yield the lines that do not stand in a block of code, where a `#` is a comment and a value an example."""
     fenced = False
     for line in body:
-        if line.lstrip().startswith(("```", "~~~")):
+        if line.lstrip().startswith(FENCES):
             fenced = not fenced
         elif not fenced:
             yield line
 
 
+def cells(line: str) -> list[str]:
+    """Return the cells of a line of a table; none where it is no such line."""
+    text = line.strip()
+    return [cell.strip() for cell in text[1:-1].split("|")] if len(text) > 2 and text[0] == text[-1] == "|" else []
+
+
+def is_rule(row: Sequence[str]) -> bool:
+    """Say whether a table's row is the rule below its head."""
+    return set("".join(row)) <= set(":- ")
+
+
+def plain(text: str) -> str:
+    """Return a text without escapes, emphasis and backticks."""
+    return re.sub(r"[*`]", "", ESCAPED.sub(r"\1", text)).strip()
+
+
 def plain_number(text: str) -> float | None:
-    """Return the number that a text is, alone or in bold; a share where it ends with %."""
+    """Return the number that a text is, alone or in bold; a share where it ends with %.
+
+    With a decimal comma, too, but not where it may be one between thousands.
+    """
     word = text.strip().strip("*`").strip().rstrip(".,;").strip()
     share = word.removesuffix("%").strip()
+    if comma := DECIMAL_COMMA.fullmatch(share):
+        word, share = word.replace(",", "."), f"{comma[1]}.{comma[2]}"
     if not NUMBER.fullmatch(share):
         return None
     value = float(share) if share == word else float(Decimal(share).scaleb(-2))

@@ -26,7 +26,9 @@ from finevar.columns import MODEL_CARDS, STATED
 from finevar.data.sources import building
 from finevar.errors import InputError
 from finevar.files import read_json, write_json
-from finevar.found.cards import LARGEST_CARD, SETTINGS, Card, complete, read_card
+from finevar.found.card_settings import SETTINGS
+from finevar.found.cards import LARGEST_CARD, Card, complete, read_card
+from finevar.found.methods import FULL, METHODS
 from finevar.found.values import Stated, same_row
 from finevar.jobs.log import FOUND, LOGGER
 from finevar.metrics import ON_CARDS, RESPONSES
@@ -156,6 +158,7 @@ def read_stated(path: Path) -> list[Stated]:
             )
         seen[row["card_id"]] = number
         check_numbers(row, where)
+        check_method(row, where)
         row["card_sha256"] = hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()
     return [complete({"kind": "other", "headline": headline_of(row)} | row) for row in rows]
 
@@ -208,3 +211,14 @@ def check_numbers(row: Mapping[str, Any], where: str) -> None:
                 allowed=f"{kind} from {low:g} to {min(high, LARGEST):g}, or nothing",
                 remedy="Correct it, or leave the cell empty.",
             )
+
+
+def check_method(row: Mapping[str, Any], where: str) -> None:
+    """Raise InputError for a method of training that is none of those known."""
+    if row.get("method", FULL) not in (FULL, *METHODS):
+        raise InputError(
+            f"{where}: method",
+            found=cut(row["method"]),
+            allowed=listed([FULL, *METHODS]),
+            remedy="Correct it, or leave the cell empty where all weights were trained as usual.",
+        )

@@ -11,7 +11,17 @@ from typing import Any
 
 from huggingface_hub import EvalResult
 
-from finevar.found.lines import HEADING, cut, fact_of, from_dictionary, outside_code, plain_number, texts
+from finevar.found.lines import (
+    HEADING,
+    cells,
+    cut,
+    fact_of,
+    from_dictionary,
+    is_rule,
+    outside_code,
+    plain_number,
+    texts,
+)
 from finevar.metrics import ON_CARDS, RESPONSES
 
 MOST_STEPS = 2**53
@@ -173,8 +183,8 @@ def agreed(listed: Values, measured: Values) -> tuple[dict[str, float], list[str
 def table_rows(lines: Sequence[str]) -> list[dict[str, float]]:
     """Return epoch, step and metrics of the rows of the table of evaluations during training."""
     for number, (line, below) in enumerate(itertools.pairwise(lines), 2):
-        head, ruled = [name.lower() for name in cells(line)], set("".join(cells(below))) <= set(":- ")
-        if ruled and "epoch" in head and any(metric_of(name)[0] == "loss" for name in head):
+        head = [name.lower() for name in cells(line)]
+        if is_rule(cells(below)) and "epoch" in head and any(metric_of(name)[0] == "loss" for name in head):
             return list(read_rows(head, lines[number:]))
     return []
 
@@ -194,12 +204,6 @@ def read_rows(head: Sequence[str], lines: Sequence[str]) -> Iterator[dict[str, f
             elif (metric := metric_of(name)[0]) and (value := metric_value(metric, text)[0]) is not None:
                 found.setdefault(metric, value)
         yield found
-
-
-def cells(line: str) -> list[str]:
-    """Return the cells of a line of a table; none where it is no such line."""
-    text = line.strip()
-    return [cell.strip() for cell in text[1:-1].split("|")] if len(text) > 2 and text[0] == text[-1] == "|" else []
 
 
 def which_row(

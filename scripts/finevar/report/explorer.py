@@ -40,10 +40,11 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
     metrics = tables["metrics"]
     tried = metrics.drop_duplicates(list(codings))
     shown = model_columns(metrics, facts) if are_found(metrics) else run_columns(metrics, facts)
+    own = facts["config"]["baseline"]["settings"]
     document = {
         "factors": [factor(name, coding) for name, coding in codings.items()],
         "terms": [[list(codings).index(name) for name in term] for term in columns],
-        "baseline": {name: float(facts["config"]["baseline"]["settings"][name]) for name in codings},
+        "baseline": {name: float(own[name]) for name in codings} if own else None,
         "recommended": levels_of(recommended_point(tables), metrics, codings) or None,
         "responses": [response(name, label, tables, tried) for name, label in labels.items()],
         "pairs": pairs(tables, labels, codings),
@@ -167,7 +168,8 @@ def by_run(rows: pd.DataFrame, runs: Iterable[str]) -> list[list[list[int]]]:
 
 def run_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
     """Return the columns of the runs' table: metrics first, those that were fitted pinned, then levels, seed, name."""
-    columns = metric_columns(metrics, facts) + factor_columns(facts)
+    columns = [column for column in metric_columns(metrics, facts) if metrics[column["name"]].notna().any()]
+    columns += factor_columns(facts)
     columns.append({"name": "seed", "label": "Seed", "kind": "number"})
     if metrics["dataset"].nunique() > 1:
         columns.append({"name": "dataset", "label": "Data set", "kind": "text"})

@@ -21,7 +21,8 @@ from finevar.report.environment import BEFORE_RUNS, ENVIRONMENT, TEMPLATES
 from finevar.report.labels import fitted_names, names
 from finevar.report.parts import STOPPED, Facts, Labels, Section, Tables
 from finevar.report.sections import PARTS, titled_modules
-from finevar.tables import are_found
+from finevar.study.kinds import KINDS
+from finevar.tables import kind_of_runs
 from finevar.words import wording
 from finevar.words.formatting import response_label
 
@@ -48,7 +49,7 @@ def render_page(
     modules = {
         name: module
         for name, module in titled_modules().items()
-        if not (are_found(tables["metrics"]) and hasattr(module, "TRAINED_ONLY"))
+        if kind_of_runs(tables["metrics"]) in getattr(module, "STUDIES", KINDS)
     }
     work = [partial(content, module, tables, labels, facts) for module in modules.values()]
     drawn, *found = in_forks([lambda: drawings(tables, figures, facts), *work], processes)

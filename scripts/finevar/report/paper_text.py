@@ -23,7 +23,8 @@ from finevar.statistics.families import DRAWS
 from finevar.statistics.verdicts import METHODS
 from finevar.study.design import continues_baseline
 from finevar.study.designs import DESIGNS
-from finevar.tables import are_found
+from finevar.study.kinds import FOUND, LISTED
+from finevar.tables import are_found, kind_of_runs
 from finevar.words import caveats, wording
 from finevar.words import effects as effect_words
 from finevar.words.data import dropped_text
@@ -56,8 +57,11 @@ CITED = {  # what sources of models and data ask to be cited, by how their names
 
 def methods(tables: Tables, facts: Facts) -> Iterator[str]:
     """Yield the paragraphs of a methods section."""
-    if are_found(tables["metrics"]):
+    kind = kind_of_runs(tables["metrics"])
+    if kind == FOUND:
         yield cards_text(tables, facts)
+    elif kind == LISTED:
+        yield listed_text(tables, facts)
     else:
         yield design_text(tables, facts)
         yield training_text(tables, facts)
@@ -135,6 +139,21 @@ def cards_text(tables: Tables, facts: Facts) -> str:
         f"owners chose these settings, so an association need not be an effect. {found} The question and its metrics "
         f"follow @lorenzoni2025variability. Relative figures are taken against {facts['config']['baseline']['name']}, "
         f"as published. The comparison was made with finevar {own_key(facts)}."
+    )
+
+
+def listed_text(tables: Tables, facts: Facts) -> str:
+    """Say which runs of a file were analysed, what varies among them, and against what."""
+    rows, metrics, baseline = tables["listing"], tables["metrics"], facts["config"]["baseline"]
+    counts = rows["use"].value_counts()
+    uses = joined([f"{counts[use]} {use}" for use in counts.index])
+    name = baseline["run"] or "a baseline"
+    against = "" if tables["baselines"].empty else f" Relative figures are taken against {name}."
+    return (
+        f"We analysed runs that were trained elsewhere, as a table lists them: {counted(len(rows), 'row')} ({uses}). "
+        f"They vary {varied(facts)} (@tab:factors): {counted(metrics['point_id'].nunique(), 'setting')} at "
+        f"{counted(metrics['seed'].nunique(), 'seed')}. A seed counts as a block. The question and its metrics follow "
+        f"@lorenzoni2025variability.{against} The runs were analysed with finevar {own_key(facts)}."
     )
 
 

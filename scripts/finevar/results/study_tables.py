@@ -10,15 +10,18 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from finevar.columns import FOUND_METRICS, STUDY_METRICS
+from finevar.columns import FOUND_METRICS, STUDY_METRICS, listed_metrics
 from finevar.files import write_bytes
-from finevar.parquet import read_table, write_table
+from finevar.parquet import checked, read_sealed_table, read_table, write_table
 from finevar.tables import TABLES, Rows
 
 
 def read_metrics(path: str | Path) -> pd.DataFrame:
-    """Return a study's runs: those that it trained, or those that it found."""
-    return read_table(path, STUDY_METRICS, FOUND_METRICS).to_pandas()
+    """Return a study's runs: those that it trained, those that it found, or those that a file lists."""
+    table = read_sealed_table(path)
+    known = {field.name: field.type for field in STUDY_METRICS}
+    factors = [field.name for field in table.schema if known.get(field.name) != field.type and field.name != "line"]
+    return checked(table, path, STUDY_METRICS, FOUND_METRICS, listed_metrics(factors)).to_pandas()
 
 
 def read_analysis(path: str | Path) -> pd.DataFrame:

@@ -65,7 +65,7 @@ def modelled_noise(surface: Surface, places: Sequence[Mapping[str, float]]) -> N
 
 @lru_cache(maxsize=16)
 def noise_model(surface: Surface) -> NoiseModel | None:
-    """Return how the variance between seeds depends on the settings, or None where there is nothing to compare.
+    """Return how the variance between seeds depends on the settings, or None where too few have a second run.
 
     A gamma regression of the settings' variances between seeds, each of 2 / df dispersion (Smyth 1989). Seeds' common
     shifts are taken out, and may leave nothing; their variance is what they add to the mean of the settings' variances.
@@ -81,6 +81,8 @@ def noise_model(surface: Surface) -> NoiseModel | None:
     if rest < 1 or left @ left < 1e-12 * max(float(runs[response].var()), 1e-300):
         return None
     exog = coded_rows(surface, cells[list(surface.codings)].first()[several].to_dict("list"))
+    if np.linalg.matrix_rank(exog) < exog.shape[1]:
+        return None
     cov = np.linalg.inv(exog.T @ (exog * df[:, None] / 2))
     most, weight = stats.chi2.isf(stats.chi2.sf(WINSOR**2, 1), df) / df, df / 2 * ((exog @ cov) * exog).sum(1)
     alone = weight > 1 - 1e-9  # no other setting says what its variance should be

@@ -25,19 +25,24 @@ def gradient(surface: Surface, place: Mapping[str, np.ndarray], factor: str) -> 
 
 
 def slope_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:
-    """Return every factor's slope at the baseline, at the centre, on average over the runs, and its simple slopes."""
-    centre = {name: np.zeros(1) for name in surface.codings}
-    own = {name: np.array([float(coding.coded(baseline[name]))]) for name, coding in surface.codings.items()}
+    """Return every factor's slope at the baseline, at the centre, on average over the runs, and its simple slopes.
+
+    baseline: its level of each factor; none where there is no baseline.
+    """
+    places = {"centre": {name: np.zeros(1) for name in surface.codings}, "average": surface.coded()}
+    if baseline:
+        own = {name: np.array([float(coding.coded(baseline[name]))]) for name, coding in surface.codings.items()}
+        places = {"baseline": own} | places
     rows = []
     for factor in surface.codings:
-        for place, where in (("baseline", own), ("centre", centre), ("average", surface.coded())):
+        for place, where in places.items():
             weights = gradient(surface, where, factor).mean(0, keepdims=True)
             rows += slopes_of(surface, factor, weights, [{"place": place}])
     for factor, moderator in interacting(surface):
         levels = sorted(surface.codings[moderator].levels)
         weights = gradient_along(surface, factor, moderator, surface.codings[moderator].coded(levels))
-        places = [{"place": "simple", "moderator": moderator, "moderator_level": float(level)} for level in levels]
-        rows += slopes_of(surface, factor, weights, places)
+        simple = [{"place": "simple", "moderator": moderator, "moderator_level": float(level)} for level in levels]
+        rows += slopes_of(surface, factor, weights, simple)
     return rows
 
 

@@ -8,15 +8,19 @@ from typing import Any
 from finevar.study.claim_files import read_claims
 from finevar.study.consistency import Config, cross_check
 from finevar.study.designs import DESIGNS, design_problems, size_problems
-from finevar.study.found_config import is_found, read_found_config
+from finevar.study.found_config import read_found_config
+from finevar.study.kinds import FOUND, LISTED, study_kind
+from finevar.study.runs_config import read_runs_config
 from finevar.study.schemas import raise_problems, read_against, read_schema
 from finevar.study.settings import FACTORS, TRAINING_DEFAULTS
 
 
 def read_config(raw: Mapping[str, Any]) -> Config:
     """Return the config with every default filled in; raise InputError with all of its problems."""
-    if is_found(raw):
+    if (kind := study_kind(raw)) == FOUND:
         return read_found_config(raw)
+    if kind == LISTED:
+        return read_runs_config(raw)
     schema = read_schema("config")
     schema["$defs"]["design"]["properties"]["kind"]["enum"] = list(DESIGNS)  # the kinds that there are
     config, problems = read_against(raw, schema)

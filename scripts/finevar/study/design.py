@@ -22,7 +22,6 @@ from finevar.study.coding import (
 from finevar.study.consistency import Config, batch_problems
 from finevar.study.designs import DESIGNS, Point, size_problems
 from finevar.study.factors import short_name
-from finevar.study.found_config import is_found
 from finevar.study.identity import (
     Identities,
     baseline_identity,
@@ -33,6 +32,7 @@ from finevar.study.identity import (
     source_ids,
     start_identity,
 )
+from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.paths import run_folder
 from finevar.study.schemas import normalise, raise_problems
 
@@ -73,11 +73,11 @@ class Study:
 def plan_study(config: Config) -> Study:
     """Expand a checked config into its settings and runs; raise InputError with all that stands in their way.
 
-    A study of found models has neither, before its cards are read.
+    A study of found models has neither, before its cards are read, nor does one of runs that a file lists.
     """
-    if is_found(config):
+    if study_kind(config) != TRAINED:
         baseline = f"{config['study']}-baseline"
-        fetched = config["cards"].get("hub")
+        fetched = config.get("cards", {}).get("hub")
         ids = {"cards": f"cards-{digest(fetched)}"} if fetched else {}
         return Study(config, [], {}, {}, baseline, baseline, dataset_ids={}, source_ids=ids)
     points = design_points(config)
@@ -188,8 +188,9 @@ def shorter_runs(runs: Iterable[Run]) -> dict[str, str]:
 
 
 def baseline_levels(config: Config) -> Point:
-    """Return the baseline's level of each factor."""
-    return {name: config["baseline"]["settings"][name] for name in config["sweep"]["factors"]}
+    """Return the baseline's level of each factor; none of a study that compares its runs with each other alone."""
+    settings = config["baseline"]["settings"]
+    return {name: settings[name] for name in config["sweep"]["factors"]} if settings else {}
 
 
 def continues_baseline(config: Mapping[str, Any]) -> bool:

@@ -16,12 +16,6 @@ from finevar.study.schemas import raise_problems, read_against, read_schema
 from finevar.study.settings import FACTORS
 
 PLACES = ("folder", "hub", "facts")
-KIND = "model_cards"  # of `source`
-
-
-def is_found(raw: Any) -> bool:
-    """Return whether a config is of a study of found models."""
-    return isinstance(raw, Mapping) and raw.get("source") == KIND
 
 
 def read_found_config(raw: Mapping[str, Any]) -> Config:

@@ -90,6 +90,11 @@ def cards_identity(cards: Config) -> list[list[str]]:
     return [[name, file_sha256(path)] for path, name in names.items()]
 
 
+def runs_identity(config: Config) -> str:
+    """Return what the user's own file of runs holds, by its content."""
+    return file_sha256(Path(config["runs"]["file"]))
+
+
 def local_cards(cards: Config) -> list[Path]:
     """Return the user's own files that hold model cards; of cards on the Hub none."""
     if "facts" in cards:

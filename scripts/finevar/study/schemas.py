@@ -25,22 +25,31 @@ from finevar.study.settings import FACTORS, SPECS, level_schema, load_schema
 DEEPEST, MOST_VALUES, LONGEST_TEXT = 20, 3_000, 10_000
 LARGEST = 2**63 - 1  # that a column of whole numbers holds
 BOUNDS = {"minimum": "of at least", "maximum": "of at most", "exclusiveMinimum": "above", "exclusiveMaximum": "below"}
+# Columns of the tables of runs and settings, which no factor may be called.
+TAKEN = ("run_id", "point_id", "dataset", "seed", "status", "reason", "ending", "line", "steps", "tokens", "classes")
+TAKEN += ("threads", "device", "python", "torch", "packages", "code", "engine", "owner", "gate", "response", "seconds")
+TAKEN += ("train_seconds", "eval_seconds", "eval_examples", "mean", "place", "name", "rank", "intercept", *RESPONSES)
 # Violations that leave every value in its place, so that the other checks can go on and all is reported at once.
 HARMLESS = ("additionalProperties", "not", "pattern", "uniqueItems", *BOUNDS)
 
 
 @functools.cache
 def read_schema(name: str) -> Config:
-    """Read the schema of a config, of a claims file or of a found study's config.
+    """Read the schema of a config, of a claims file, or of a config of found models or of runs that a file lists.
 
-    The first holds the second, and each factor's schema; the third takes its factors and its analysis from the first.
+    The first holds the second, and each factor's schema; the others take their analysis from the first.
     """
     schema = copy.deepcopy(load_schema(name))
-    if name == "found":
+    if name in ("found", "runs"):
         trained, keys = copy.deepcopy(read_schema("config")), schema["properties"]
-        known = trained["properties"]["sweep"]["properties"]["factors"]["properties"]
-        keys["sweep"]["properties"]["factors"]["properties"] = {name: known[name] for name in CARD_COLUMNS}
-        keys["baseline"]["properties"]["settings"]["properties"] = {name: level_schema(name) for name in CARD_COLUMNS}
+        factors = keys["sweep"]["properties"]["factors"]
+        if name == "found":
+            known = trained["properties"]["sweep"]["properties"]["factors"]["properties"]
+            factors["properties"] = {name: known[name] for name in CARD_COLUMNS}
+            settings = keys["baseline"]["properties"]["settings"]
+            settings["properties"] = {name: level_schema(name) for name in CARD_COLUMNS}
+        else:
+            factors["propertyNames"]["not"]["enum"] = list(TAKEN)
         keys["analysis"] = trained["properties"]["analysis"] | keys["analysis"]
         return schema | {"$defs": trained["$defs"]}
     schema["$defs"]["response"]["enum"] = list(RESPONSES)

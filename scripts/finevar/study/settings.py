@@ -38,8 +38,8 @@ def stated_type(name: str) -> str:
 
 
 def kind_of(name: str) -> type:
-    """Return the Python type of a setting's values."""
-    return KINDS[stated_type(name)]
+    """Return the Python type of a setting's values; of one that finevar does not train with, float."""
+    return KINDS[stated_type(name)] if name in SPECS else float
 
 
 def level_schema(name: str) -> Spec:

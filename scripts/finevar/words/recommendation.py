@@ -257,4 +257,5 @@ def next_sentence(row: Row, label: str) -> str:
 
 def cost_text(row: Row) -> str:
     """Print runs and time."""
-    return f"{counted(int(row['runs']), 'run')}, {duration(row['seconds'])} of training"
+    runs = counted(int(row["runs"]), "run")
+    return runs if is_missing(row["seconds"]) else f"{runs}, {duration(row['seconds'])} of training"

@@ -3,7 +3,7 @@
 `section(tables, labels, factors, confidence)` returns a finding in words and the groups below it;
 `of_study(tables, labels, facts)` stands in its place where the study's config has a say. None, or parts.STOPPED as the
 finding, leaves the section out. One with a `template` of its own is laid out by that. The page finds the modules here,
-so that a file alone adds a section. TRAINED_ONLY: found models have none of it.
+so that a file alone adds a section. STUDIES: the kinds of studies that have it, where not all do.
 """
 
 from __future__ import annotations

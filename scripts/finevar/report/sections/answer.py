@@ -15,7 +15,9 @@ from finevar.report.sections import found as found_models
 from finevar.report.snippets import as_arguments, as_yaml
 from finevar.report.summary import cautions, gain_text
 from finevar.study.design import continues_baseline
-from finevar.tables import are_found
+from finevar.study.kinds import LISTED
+from finevar.study.listed_runs import DEFAULT_DATASET
+from finevar.tables import are_found, kind_of_runs
 from finevar.words import completeness
 from finevar.words import effects as effect_words
 from finevar.words.findings import regret_text
@@ -65,7 +67,7 @@ def title(tables: Tables, advised: Advice | None, facts: Facts, *, found: bool) 
 
 
 def kicker(metrics: pd.DataFrame, config: Mapping[str, Any]) -> str:
-    """Say what was trained on what, how often, and on how many sentences it was tested."""
+    """Say what was trained on what, how often, and on how many sentences it was tested; of listed runs their file."""
     settings, seeds = metrics["point_id"].nunique(), metrics["seed"].nunique()
     runs = f"{counted(settings, 'setting')} {TIMES} {counted(seeds, 'seed')}"
     runs += (
@@ -76,6 +78,9 @@ def kicker(metrics: pd.DataFrame, config: Mapping[str, Any]) -> str:
     done = int((metrics["status"] == "ok").sum())
     done_text = "all finished" if done == len(metrics) else f"{done:,} finished"
     data = joined(sorted(metrics["dataset"].unique()))
+    if kind_of_runs(metrics) == LISTED:
+        where = "" if metrics["dataset"].unique().tolist() == [DEFAULT_DATASET] else f" on {data}"
+        return f"Runs of {config['runs']['file']}{where} \u00b7 {runs}, {done_text}"
     source = config["baseline"]["dataset"] if continues_baseline(config) else None
     sentences = sorted({int(count) for count in metrics["eval_examples"].dropna()})
     tested = f"{joined([f'{count:,}' for count in sentences])} test sentences" if sentences else ""
@@ -106,7 +111,7 @@ def cards(tables: Tables, advised: Advice, best: Row, facts: Facts) -> Iterator[
     """Yield the setting, each metric there, how sure the choice is, and what it costs."""
     confidence, config = facts["config"]["analysis"]["confidence"], facts["config"]
     levels = advised.levels[best["point_id"]]
-    settings = dict(config["training"]) | levels
+    settings = config.get("training", {}) | levels
     copies = {"Copy YAML": as_yaml(settings), "Copy TrainingArguments": as_arguments(settings)}
     yield card("Recommended setting", settings_list(levels), [choice_sentence(advised)], kind="chosen", copies=copies)
     for row in advised.ranking:
@@ -164,5 +169,6 @@ def cost_card(advised: Advice, best: Row) -> Card:
         )
     else:
         lines.append("no setting that is as good is cheaper" if advised.count("tied") else "")
-    took = "not timed" if is_missing(best["seconds"]) else duration(best["seconds"])
-    return card("Cost", took, lines, of="of training a run")
+    if is_missing(best["seconds"]):
+        return card("Cost", "not timed", [], of="of training a run")
+    return card("Cost", duration(best["seconds"]), lines, of="of training a run")

@@ -11,7 +11,9 @@ from finevar.report import tables as report_tables
 from finevar.report.labels import names
 from finevar.report.parts import Facts, Group, Labels, Section, Tables, chosen, group
 from finevar.report.sections import found as found_models
-from finevar.tables import are_found
+from finevar.report.sections import listed as listed_runs
+from finevar.study.kinds import LISTED
+from finevar.tables import are_found, kind_of_runs
 from finevar.words import comparisons, wording
 from finevar.words.effects import population_sentence
 from finevar.words.formatting import factor_label, settings_list
@@ -34,6 +36,8 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
         origin = f"Published at {spec['origin']}." if spec["origin"] else ""
         finding = spec["sentence"]
         own = group("", [OWN_TEST_SETS, f"Its own settings: {spec['settings']}.", origin])
+    elif kind_of_runs(tables["metrics"]) == LISTED:
+        finding, own = listed_runs.baseline_group(tables, known, config)
     else:
         finding, own = baseline_group(tables, known, config, facts["factors"])
     return {"finding": finding, "groups": [own, *comparisons_of(tables, labels, facts, matched=not found)]}

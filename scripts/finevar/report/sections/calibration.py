@@ -12,11 +12,12 @@ from finevar.analyses.calibration import BINS, PARTS
 from finevar.reasons import FAILED
 from finevar.report.cells import cell, columns, crossed, listed, ranged, rounded_span, table, whole
 from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Tables, group
+from finevar.study.kinds import TRAINED
 from finevar.words.formatting import counted, factor_label, joined, settings_text
 from finevar.words.numbers import estimated, level, number, p_text, percent, significant, span, whole_percent
 
 PART, PLACE, TITLE = "errors", 20, "Calibration"
-TRAINED_ONLY = True
+STUDIES = (TRAINED,)
 PART_WORDS = {"loss": "loss", "refinement": "refinement", "calibration_loss": "calibration loss"}
 WHAT_CHANGES = {"refinement": "discrimination", "calibration_loss": "confidence"}
 BESIDE = ("accuracy", *PARTS, "temperature", "ece", "brier")

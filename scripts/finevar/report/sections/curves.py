@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finevar.report.parts import Labels, Section, Tables, group
+from finevar.study.kinds import TRAINED
 
 PART, PLACE, TITLE = "details", 95, "Learning curves"
-TRAINED_ONLY = True
+STUDIES = (TRAINED,)
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from finevar.report.data_tables import seen_section
 from finevar.report.parts import Facts, Labels, Section, Tables
+from finevar.study.kinds import TRAINED
 
 PART, PLACE, TITLE = "details", 84, "Data"
-TRAINED_ONLY = True
+STUDIES = (TRAINED,)
 
 
 def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from finevar.report import tables as report_tables
 from finevar.report.parts import Facts, Labels, Section, Tables, group
 from finevar.study.designs import DESIGNS
+from finevar.study.kinds import TRAINED
 from finevar.words import completeness, wording
 from finevar.words.formatting import joined, settings_list
 
 PART, PLACE, TITLE = "details", 85, "Design"
-TRAINED_ONLY = True
+STUDIES = (TRAINED,)
 
 
 def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from finevar.analyses.epochs import epoch_means, lowest_early
 from finevar.report.parts import Labels, Section, Tables, group
+from finevar.study.kinds import TRAINED
 from finevar.words.findings import epochs_sentence
 
 PART, PLACE, TITLE = "errors", 30, "Evaluation by epoch"
-TRAINED_ONLY = True
+STUDIES = (TRAINED,)
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section | None:

@@ -11,11 +11,12 @@ from finevar.analyses.errors import ALL, BROKEN, CONTESTED, EVEN, MOST_CLASSES, 
 from finevar.analyses.recommended import recommended_point
 from finevar.report.cells import cell, columns, crossed, listed, whole
 from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Tables, chosen, group
+from finevar.study.kinds import TRAINED
 from finevar.words.formatting import counted, settings_text
 from finevar.words.numbers import PLUS_MINUS, is_missing, number, percent, whole_percent
 
 PART, PLACE, TITLE = "errors", 10, "Errors"
-TRAINED_ONLY = True
+STUDIES = (TRAINED,)
 MOST_NAMED = 3  # data sets that have a part of their own
 BASELINE = "baseline"
 BY_POINT = ("confusion", "classes", "sentence_counts", "sentences")

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from finevar.reasons import FAILED, Caution
 from finevar.report.cells import ADJUSTED, FACTOR, P_VALUE, cell, columns, listed, whole
 from finevar.report.parts import Cell, Labels, Row, Section, Sentence, Table, Tables, group, sentence
+from finevar.study.kinds import LISTED, TRAINED
 from finevar.tables import as_rows
 from finevar.words.formatting import counted, factor_label, joined, sentence_case
 from finevar.words.numbers import is_missing, level, p_equals, percent
 from finevar.words.recommendation import unlearnt_sentence
 
 PART, PLACE, TITLE = "details", 88, "Diverged and collapsed runs"
-TRAINED_ONLY = True
+STUDIES = (TRAINED, LISTED)
 
 
 def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: float) -> Section:

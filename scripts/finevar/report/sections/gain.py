@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from finevar.analyses.recommended import recommended_point
 from finevar.report.cells import columns, listed, metric_column, ranged
 from finevar.report.parts import Labels, Row, Section, Table, Tables, group, rows_of
+from finevar.study.kinds import LISTED, TRAINED
 from finevar.words.formatting import factor_label, joined, sentence_case
 from finevar.words.numbers import NOTHING, is_missing, level, number, percent, span
 
 PART, PLACE, TITLE = "effects", 50, "What brings the gain"
-TRAINED_ONLY = True
+STUDIES = (TRAINED, LISTED)
 NOTHING_TO_DIVIDE = "Nothing is recommended, so that there is no gain to divide."
+NO_START = "The baseline has no settings, so that there is no gain to divide."
 NOTHING_NEW = "The recommended setting is the baseline's own, so that there is no gain to divide."
 
 
@@ -21,7 +24,7 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     whole = {name: row for name in labels for row in rows_of(shares, response=name) if row["factor"] == ""}
     known = {name: row for name, row in whole.items() if is_missing(row["reason"])}
     if not whole:
-        return {"finding": NOTHING_TO_DIVIDE, "groups": []}
+        return {"finding": NO_START if recommended_point(tables) else NOTHING_TO_DIVIDE, "groups": []}
     if not known:
         reasons = dict.fromkeys(str(row["reason"]) for row in whole.values())
         return {"finding": f"The gain is not divided: {'; '.join(reasons)}.", "groups": []}

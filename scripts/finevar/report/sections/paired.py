@@ -10,12 +10,13 @@ import pandas as pd
 from finevar.analyses.paired import COMPARED
 from finevar.report.cells import ADJUSTED, DATASET, P_VALUE, cell, columns, level_columns, listed, ranged, whole
 from finevar.report.parts import Cell, Column, Group, Labels, Row, Section, Table, Tables, chosen, group
+from finevar.study.kinds import TRAINED
 from finevar.words.comparisons import sides
 from finevar.words.formatting import counted, joined, sentence_case, settings_text
 from finevar.words.numbers import is_missing, number, p_text, percent
 
 PART, PLACE, TITLE = "details", 82, "On the same sentences"
-TRAINED_ONLY = True
+STUDIES = (TRAINED,)
 NOTHING_PAIRED = "No run has finished with predictions, so none can be set beside the baseline."
 MOST_ROWS = 200  # of a printed table
 

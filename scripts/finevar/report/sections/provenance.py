@@ -10,7 +10,9 @@ import yaml
 from finevar.report import tables as report_tables
 from finevar.report.parts import Facts, Labels, Section, Tables, group
 from finevar.report.sections import found as found_models
-from finevar.tables import are_found
+from finevar.report.sections import listed as listed_runs
+from finevar.study.kinds import LISTED
+from finevar.tables import are_found, kind_of_runs
 from finevar.words.numbers import duration
 
 PART, PLACE, TITLE = "details", 100, "Provenance"
@@ -21,6 +23,8 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     metrics, config = tables["metrics"], facts["config"]
     if are_found(metrics):
         finding, grids = "The cards, and what wrote them.", [found_models.sources(metrics, config["cards"])]
+    elif kind_of_runs(metrics) == LISTED:
+        finding, grids = "The file that lists the runs.", [listed_runs.source(config["runs"])]
     else:
         seconds = float(metrics["train_seconds"].sum() + metrics["eval_seconds"].sum())
         finding = f"All runs together took {duration(seconds)} of training and evaluation."

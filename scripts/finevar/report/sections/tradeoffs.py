@@ -9,6 +9,7 @@ import pandas as pd
 from finevar.analyses.pareto import SECONDS
 from finevar.analyses.recommended import recommended_point
 from finevar.figures.tradeoffs import drawn_dataset, place_of, where
+from finevar.reasons import Untraded
 from finevar.report.cells import VERDICT, cell, columns, level_columns, listed, ranged, rounded_span, whole
 from finevar.report.parts import (
     STOPPED,
@@ -95,7 +96,10 @@ def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> G
     title = "Settings on the front"
     points, pareto = tables["pareto_points"], tables["pareto"]
     left_out = pareto[pareto["point_id"].isna() & pareto["response"].isin(list(names))].to_dict("records")
-    out = [f"{sentence_case(names[row['response']])} is left out: {row['reason']}." for row in left_out]
+    out = [
+        f"{sentence_case(names[row['response']])} is left out: {row['reason']}." for row in left_out if is_whole(row)
+    ]
+    out += [f"{sentence_case(names[row['response']])}: {row['reason']}." for row in left_out if not is_whole(row)]
     if points.empty:
         return group(title, ["It takes two metrics that passed the gates.", *out])
     what = joined([names[name] for name in pareto.dropna(subset="point_id")["response"].unique()])
@@ -113,6 +117,11 @@ def front(tables: Tables, names: Labels, levels: Levels, confidence: float) -> G
     main = points_table(f"Settings on the observed front {where(drawn)}", best, *known)
     folded = [points_table(f"All settings {where(dataset)}", rows, *known) for dataset, rows in found]
     return group(title, sentences, tables=[main], folded=folded, fold=True)
+
+
+def is_whole(row: Row) -> bool:
+    """Say whether a metric is left out as a whole, and not for some settings."""
+    return row["reason_code"] == Untraded.SECONDS
 
 
 def front_sentence(dataset: str, rows: Sequence[Row]) -> str:
@@ -211,7 +220,7 @@ def directions(tables: Tables, names: Labels, levels: Levels, confidence: float)
     """Return for each pair of fitted metrics where the direction that improves one worsens the other."""
     title, rows = "Where metrics pull apart", tables["disagreements"]
     if rows.empty:
-        return group(title, ["It takes two fitted metrics."])
+        return group(title, ["It takes two fitted metrics with settings in common."])
     found = [part for _, part in rows.groupby(["response_a", "response_b"], sort=False)]
     found.sort(key=lambda part: pair_verdict(rows_of(part, place="summary")[0]) != "effect")
     totals = [rows_of(part, place="summary")[0] for part in found]
@@ -291,7 +300,7 @@ def prices(tables: Tables, names: Labels, levels: Levels, confidence: float) -> 
     title = "What the best setting of one metric costs in another"
     rows = tables["prices"].to_dict("records")
     if not rows:
-        return group(title, ["It takes two fitted metrics."])
+        return group(title, ["It takes two fitted metrics with settings in common."])
     known = [row for row in rows if not is_missing(row["verdict"])]
     known.sort(key=lambda row: PRICED.index(row["verdict"]))
     sentences = [sentence(price_sentence(row, names, levels, confidence), row["verdict"]) for row in known[:MOST_PAIRS]]

@@ -147,8 +147,10 @@ def seeds_check(tables: Tables) -> Check:
     return check("Seeds", CAUTION if few else PASS, text, "variability")
 
 
-def sentences_check(tables: Tables, advised: Advice) -> Check:
-    """Say whether the test sentences are enough for the smallest effect of interest."""
+def sentences_check(tables: Tables, advised: Advice) -> Check | None:
+    """Say whether the test sentences are enough for the smallest effect of interest; None where nothing is known."""
+    if tables["fits"]["test_set_se"].isna().all():
+        return None
     row = next((one for one in advised.cautions if one["code"] == Caution.FEW_SENTENCES), None)
     if row is None:
         return check(

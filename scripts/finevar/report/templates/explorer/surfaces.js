@@ -115,7 +115,7 @@
         .sort((a, b) => sign * (measured(b, response.name).mean - measured(a, response.name).mean));
       if (found.length) offer(`Best measured ${response.label}`, found[0].place);
     }
-    offer("Baseline\u2019s own", placeOf(study.baseline));
+    if (study.baseline) offer("Baseline\u2019s own", placeOf(study.baseline));
     offer("Mid-range", middle);
     state.place = study.recommended ? placeOf(study.recommended) : middle;
     const numeric = columns.map((column, number) => ({ ...column, number })).filter((column) => column.kind !== "text");

@@ -1,0 +1,201 @@
+"""The settings that a model card states, in the forms in which programs and people write them.
+
+Lists of `name: value` (plain, bold, in backticks, with escaped underscores), tables of names and values, the arguments
+of TrainingArguments and the options of a command in blocks of code. What is stated and cannot be read is said so, with
+what stands there: it is not the same as what is not stated.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import math
+import re
+import textwrap
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from finevar.found.lines import cells, cut, fact_of, from_dictionary, is_rule, plain, plain_number, sections, short
+
+TITLES = ("hyperparameter", "training procedure", "training parameters")
+CODE_TITLES = (*TITLES, "train", "tuning")  # that a block of code which trained the model may stand below
+LONGEST_CODE = 20_000  # characters of a block
+VALUES = ("value", "values", "setting")
+Pairs = Iterator[tuple[str, str]]
+
+
+class Setting(NamedTuple):
+    """A setting that a card may state."""
+
+    names: str  # as Trainer and people write it
+    least: float | None = None  # value that a training can have had; None for a text
+    largest: float | None = None
+    is_whole: bool = False
+    units: str = ""  # words that may stand behind the number
+
+
+BATCH_UNITS = "samples sentences examples"
+SETTINGS = {
+    "learning_rate": Setting("learning_rate lr", 1e-12, 10),
+    "train_batch_size": Setting(
+        "train_batch_size per_device_train_batch_size batch_size", 1, 1e7, is_whole=True, units=BATCH_UNITS
+    ),
+    "eval_batch_size": Setting("eval_batch_size per_device_eval_batch_size", 1, 1e7, is_whole=True, units=BATCH_UNITS),
+    "total_train_batch_size": Setting("total_train_batch_size", 1, 1e7, is_whole=True, units=BATCH_UNITS),
+    "gradient_accumulation_steps": Setting("gradient_accumulation_steps", 1, 1e6, is_whole=True, units="steps"),
+    "num_devices": Setting("num_devices", 1, 1e6, is_whole=True),
+    "epochs_asked": Setting("num_epochs num_train_epochs epochs number_of_epochs", 1e-6, 1e6, units="epoch epochs"),
+    "steps_asked": Setting("training_steps max_steps", 1, 1e12, is_whole=True, units="steps"),
+    "seed_stated": Setting("seed", 0, 2**63 - 1, is_whole=True),
+    "warmup_steps": Setting("lr_scheduler_warmup_steps warmup_steps", 0, 1e12, units="steps"),
+    "warmup_ratio": Setting("lr_scheduler_warmup_ratio warmup_ratio", 0, 1),
+    "schedule": Setting("lr_scheduler_type"),
+    "mixed_precision": Setting("mixed_precision_training"),
+}
+STATED_BY = {name: key for key, setting in SETTINGS.items() for name in setting.names.split()}
+BATCH_PARTS = ("train_batch_size", "gradient_accumulation_steps", "num_devices", "total_train_batch_size")
+
+
+# Where settings stand -------------------------------------------------------------------------------------------------
+
+
+def stated_pairs(body: Sequence[str]) -> Pairs:
+    """Yield names, in lower case with underscores, and values of what stands below headings on a training."""
+    for title, lines, code in sections(body):
+        words = title.replace("hyper-", "hyper").replace("hyper ", "hyper")
+        found = [facts_in(lines)] if any(part in words for part in TITLES) else []
+        if any(part in words for part in CODE_TITLES) and "how to" not in words:
+            found += map(arguments_in, code)
+        yield from ((setting_name(name), value) for pairs in found for name, value in pairs)
+
+
+def setting_name(written: str) -> str:
+    """Return a name as the keys of programs are written."""
+    return re.sub(r"[\s-]+", "_", plain(written).strip(" _").lower())
+
+
+def facts_in(lines: Iterable[str]) -> Pairs:
+    """Yield the facts of lines and tables."""
+    for is_table, group in itertools.groupby(lines, key=lambda line: bool(cells(line))):
+        if is_table:
+            yield from table_facts([cells(line) for line in group])
+        else:
+            yield from filter(None, map(fact_of, group))
+
+
+def table_facts(rows: Sequence[Sequence[str]]) -> Pairs:
+    """Yield the facts of a table: a row each, or where its head has several settings' names, a column each.
+
+    Several rows of such columns are several trainings. A value in several columns is given with all of them.
+    """
+    rows = [row for row in rows if not is_rule(row)]
+    if not rows:
+        return
+    head, rest = rows[0], rows[1:]
+    if sum(setting_name(name) in STATED_BY for name in head) > 1:
+        yield from zip(head, rest[0], strict=False) if len(rest) == 1 else ()
+        return
+    one = len(head) < 3 or head[1].lower() in VALUES
+    yield from ((row[0], row[1] if one else " | ".join(row[1:])) for row in rows if len(row) > 1)
+
+
+def arguments_in(block: str) -> Pairs:
+    """Yield the arguments of TrainingArguments and the options of a command in a block of code, as they are written."""
+    text = re.sub(r"^(?:>>>|\.\.\.) ", "", block[:LONGEST_CODE], flags=re.MULTILINE)
+    yield from re.findall(r"(?<!\S)--(\w+)[ =]+([^\s\\]+)", text)
+    if "TrainingArguments" not in text:
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes in somebody's texts
+            yield from list(keywords(ast.parse(textwrap.dedent(text))))
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        yield from re.findall(r"\b(\w+)\s*=\s*([^\s,()#][^,()#\n]*)", text.partition("TrainingArguments")[2])
+
+
+def keywords(code: ast.Module) -> Pairs:
+    """Yield the keyword arguments of all calls of TrainingArguments."""
+    for call in ast.walk(code):
+        name = ast.unparse(call.func) if isinstance(call, ast.Call) else ""
+        if name.endswith("TrainingArguments"):
+            yield from ((part.arg, ast.unparse(part.value)) for part in call.keywords if part.arg)
+
+
+# What they are --------------------------------------------------------------------------------------------------------
+
+
+def read_settings(stated: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the settings among stated pairs, and why those that are stated could not be read, both by key.
+
+    A setting is stated and not read where its value is no single number that it can have, or where two differ.
+    """
+    found: dict[str, Any] = {}
+    unread: dict[str, str] = {}
+    for name, value in stated:
+        if name == "optimizer" and (rate := keras_rate(value)):
+            name, value = "learning_rate", rate
+        key = STATED_BY.get(name)
+        if key is None or key in unread:
+            continue
+        setting = SETTINGS[key]
+        number = short(value.strip("'\"")) if setting.least is None else setting_number(setting, value)
+        if number is None:
+            known = plain_number(value) is not None
+            unread[key] = f"{key} reads {cut(value)}, which {'it cannot be' if known else 'could not be read'}"
+        elif found.setdefault(key, number) != number:
+            unread[key] = f"{key} is stated as {found[key]} and as {number}"
+    return found | dict.fromkeys(unread), unread
+
+
+def keras_rate(text: str) -> str | None:
+    """Return the learning rate of an optimizer that is written as Keras' callback does, as a dictionary; else None."""
+    found = from_dictionary(text)
+    rate = found.get("learning_rate") if isinstance(found, dict) else None
+    if isinstance(rate, dict):  # a schedule, by its highest rate, which it begins with
+        inner = rate.get("config")
+        rate = inner.get("initial_learning_rate") if isinstance(inner, dict) else None
+    return repr(rate) if isinstance(rate, float) else None
+
+
+POWER = re.compile(r"(?:(\d+(?:[.,]\d+)?) ?[x\u00d7*\u00b7] ?)?10 ?(?:\^|\*\*) ?[({]? ?([-\u2212]?\d{1,2}) ?[)}]?")
+WITH_REMARK = re.compile(r"(\S+) ?(\(.*\)|with [^()]*|[a-z]+)", re.IGNORECASE)
+# Words in a remark that leave open which number it is: of one device or of all, of one of several parts, or at most.
+OPEN = re.compile(
+    r"\d|\b(?:per|each|gpus|devices|cores|total|effective|accumulat\w*|max\w*|min\w*|up|to|or|about|early|patience|head|"
+    r"encoder|layers?|two|three|four|five|six|seven|eight)\b",
+    re.IGNORECASE,
+)
+
+
+def setting_number(setting: Setting, text: str) -> float | int | None:
+    """Return the number that a setting is, or None where the text is none that the setting can have.
+
+    Behind the number may stand the setting's unit, or a remark that leaves no doubt which number it is.
+    """
+    word = POWER.sub(lambda found: f"{found[1] or 1}e{found[2]}", text).replace("\u2212", "-")
+    word = " ".join(re.sub(r"[*`]", "", word).split())
+    value = plain_number(word)
+    if value is None and (parts := WITH_REMARK.fullmatch(word)) and is_clear(parts[2], setting):
+        value = plain_number(parts[1])
+    if value is None and setting.is_whole and re.fullmatch(r"\d{1,3}(?:,\d{3})+", word):
+        value = float(word.replace(",", ""))
+    if value is None or not setting.least <= value <= setting.largest or (setting.is_whole and value != int(value)):
+        return None
+    return int(value) if setting.is_whole else float(value)
+
+
+def is_clear(remark: str, setting: Setting) -> bool:
+    """Say whether what stands behind a number leaves no doubt about it."""
+    if remark.isalpha():
+        return remark.lower() in setting.units.split()
+    return not OPEN.search(remark)
+
+
+def effective_batch(stated: dict[str, Any]) -> int | None:
+    """Return the sentences of an optimiser step: the stated total, else the product of what is stated."""
+    if stated.get("total_train_batch_size"):
+        return stated["total_train_batch_size"]
+    factors = [stated.get("train_batch_size")]
+    factors += [stated.get(name, 1) for name in ("gradient_accumulation_steps", "num_devices")]
+    return math.prod(factors) if all(factors) else None  # None: stated, but not as a number that it can have

@@ -1,0 +1,158 @@
+"""Tables of runs from elsewhere: CSV and Parquet, and the forms in which trackers of experiments export them."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finevar.errors import InputError
+from finevar.study.consistency import cut, listed
+
+MOST_RUNS = 100_000  # far above what a screen of settings has, and still read in seconds
+LARGEST_CELL = 1_000_000  # characters
+DELIMITERS = ",;\t"
+MISSING = ("", "none", "null", "n/a", "na", "<na>", "-")  # cells without a value, in lower case
+OF_NAN = ("nan", "inf", "-inf", "infinity", "-infinity", "+inf")  # a value that is no number: a training that diverged
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a program exports its runs: where a run's name, its state and its seconds stand."""
+
+    known_by: tuple[str, ...]  # columns that it alone has together
+    run: tuple[str, ...]  # the first of these that is there
+    state: tuple[str, ...]
+    seconds: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()  # before the names of hyperparameters, metrics and tags
+
+
+FORMS = {  # in the order in which they are tried
+    "mlflow": Form(
+        ("run_id", "experiment_id", "status"), ("run_id",), ("status",), (), ("params.", "metrics.", "tags.")
+    ),
+    "optuna": Form(("number", "state"), ("number",), ("state",), ("duration",), ("params_", "user_attrs_", "values_")),
+    "wandb": Form(("Name", "State"), ("Name", "ID"), ("State",), ("Runtime",), ("config.", "summary.")),
+    "plain": Form((), ("run", "run_id", "name"), ("status", "state"), ("seconds", "train_seconds")),
+}
+# What states mean, in lower case. A run without a state is one that has finished.
+FINISHED = ("", "finished", "complete", "completed", "done", "ok", "success", "succeeded")
+FAILED = ("failed", "fail", "crashed", "killed", "error", "preempted", "missing")
+DIVERGED = ("diverged", "nan")
+UNDER_WAY = ("running", "scheduled", "waiting", "pending", "queued", "unfinished")
+PRUNED = ("pruned", "stopped_early")
+
+Cells = dict[str, str]  # a row's cells by column, as texts
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A file's rows, and the form in which it was written."""
+
+    path: Path
+    columns: Sequence[str]
+    rows: Sequence[Cells]
+    form: Form
+
+    def column(self, name: str, key: str) -> str:
+        """Return the column that a key of the config names, with or without the form's prefix; raise InputError."""
+        for written in (name, *(f"{prefix}{name}" for prefix in self.form.prefixes)):
+            if written in self.columns:
+                return written
+        near = difflib.get_close_matches(name, self.columns, n=1)
+        raise InputError(
+            f"config: {key}",
+            found=f"no column {cut(repr(name))} in {cut(str(self.path))}",
+            allowed=f"one of its columns: {listed(self.columns)}",
+            remedy=f"Did you mean {near[0]!r}?" if near else "Name the column that holds it.",
+        )
+
+    def first(self, names: Sequence[str]) -> str | None:
+        """Return the first of some columns that the file has."""
+        return next((name for name in names if name in self.columns), None)
+
+
+def read_listing(path: Path, form: str) -> Listing:
+    """Return a file's rows as texts; form: one of FORMS, or auto for the first that its columns fit.
+
+    Raises InputError for a file that cannot be read, without rows, or with one column twice.
+    """
+    columns, rows = read_parquet(path) if path.suffix.lower() == ".parquet" else read_csv(path)
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    found = f"the column {listed(twice)} twice" if twice else "no row" if not rows else ""
+    found = found or (f"{len(rows):,} rows" if len(rows) > MOST_RUNS else "")
+    if found:
+        allowed = f"a header line, each column once, and 1 to {MOST_RUNS:,} rows"
+        raise InputError(cut(str(path)), found=found, allowed=allowed, remedy="Correct the file.")
+    if form == "auto":
+        form = next(name for name, known in FORMS.items() if set(known.known_by) <= set(columns))
+    return Listing(path, columns, rows, FORMS[form])
+
+
+def read_csv(path: Path) -> tuple[list[str], list[Cells]]:
+    """Return a CSV's columns and rows; commas, semicolons or tabs between cells, as its first line has most of."""
+    csv.field_size_limit(LARGEST_CELL)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            head = file.readline()
+            file.seek(0)
+            lines = list(csv.reader(file, delimiter=max(DELIMITERS, key=head.count)))
+    except (UnicodeDecodeError, csv.Error) as error:
+        allowed, remedy = "a CSV file in UTF-8", "Save it as such; a Parquet file has the suffix .parquet."
+        raise InputError(cut(str(path)), found=cut(str(error)), allowed=allowed, remedy=remedy) from None
+    columns = [name.strip() for name in lines[0]] if lines else []
+    for number, line in enumerate(lines[1:], 2):
+        if line and len(line) != len(columns):
+            raise InputError(
+                f"{cut(str(path))}: row {number}",
+                found=f"{len(line)} cells",
+                allowed=f"{len(columns)}, as in the header line",
+                remedy="Put texts that hold the delimiter in quotation marks, or remove the line.",
+            )
+    return columns, [dict(zip(columns, map(str.strip, line), strict=True)) for line in lines[1:] if line]
+
+
+def read_parquet(path: Path) -> tuple[list[str], list[Cells]]:
+    """Return a Parquet file's columns and rows; a null, and a number that is none, is a cell without a value."""
+    import pyarrow as pa  # not before a file needs it: a dry run of other studies reads none
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        allowed, remedy = "a complete Parquet file", "Export it again."
+        raise InputError(cut(str(path)), found=cut(str(error)), allowed=allowed, remedy=remedy) from None
+    return table.column_names, [{name: as_text(value) for name, value in row.items()} for row in table.to_pylist()]
+
+
+def as_text(value: Any) -> str:
+    """Return a value as a CSV would hold it."""
+    return "" if value is None or value != value else str(value)
+
+
+def has_value(cell: str) -> bool:
+    """Say whether a cell holds something."""
+    return cell.lower() not in MISSING
+
+
+def number_of(cell: str) -> float | None:
+    """Return the finite number that a cell is, a share where it ends with %; None for any other text."""
+    try:
+        value = float(cell.removesuffix("%").replace("_", "x")) / (100 if cell.endswith("%") else 1)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def seconds_of(cell: str) -> float | None:
+    """Return the seconds that a cell holds, as a number or as pandas writes a time (0 days 00:01:02.5)."""
+    if match := re.fullmatch(r"(?:(\d+) days?,? )?(\d+):(\d\d):(\d\d(?:\.\d+)?)", cell):
+        days, hours, minutes, rest = (float(part or 0) for part in match.groups())
+        return 86400 * days + 3600 * hours + 60 * minutes + rest
+    value = number_of(cell)
+    return value if value is not None and value > 0 else None
