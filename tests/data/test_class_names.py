@@ -139,6 +139,7 @@ def test_a_text_under_two_spellings_of_one_class_is_a_repeat(tmp_path):
     [
         (["toxic", "insult", "insult,toxic"], {"insult,toxic"}),
         (["27", "4", "4,27"], {"4,27"}),
+        (["0", "1", "0,1"], {"0,1"}),
         (["a; b", "b; c", "a; c"], {"a; b", "b; c", "a; c"}),  # none of them alone
         (["joy|fear", "Joy", "fear"], {"joy|fear"}),
         (["['a', 'b']", "c"], {"['a', 'b']"}),
