@@ -78,7 +78,7 @@ def refuse_contradictions(dropped: int, examples: int, where: str) -> None:
         raise InputError(
             where,
             found=f"{dropped:,} of {examples:,} examples whose text stands there with different labels",
-            allowed="one label for each text; `text` is one column of it",
+            allowed="one label for each text, and the whole of it in the column `text`",
             remedy="Where a text is two columns (a premise and a hypothesis, a question and an answer), give both as "
             "`join` in place of `text`; else correct the labels.",
         )
