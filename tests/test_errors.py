@@ -69,6 +69,7 @@ def config_mistakes(raw: dict[str, Any]) -> Mistakes:
 def data_mistakes(folder: Path) -> Mistakes:
     """Yield mistakes in a user's data."""
     folder.mkdir()
+    texts = [(f"more {number}", "") for number in range(10)]
     files = {
         "column.csv": "words,label\na,b\n",
         "suffix.xlsx": csv(PAIRS),
@@ -85,14 +86,19 @@ def data_mistakes(folder: Path) -> Mistakes:
         "array.jsonl": '[{"text": "a", "label": "b"}]',
         "unlabelled.csv": csv([(text, "") for text, _ in PAIRS]),
         "sheet.csv": zipped({"xl/workbook.xml": "", "[Content_Types].xml": ""}),
+        "lists.csv": csv([*PAIRS, ("both", '"a,b"')]),
+        "scores.csv": csv([(text, f"{number / 8}") for number, (text, _) in enumerate([*PAIRS, *texts])]),
+        "pairs.csv": csv([("the same premise", label) for _, label in PAIRS]),
     }
     for name, content in files.items():
         write(folder, name, content)
     for name in ("gone.csv", *files):
         yield f"data: {name}", lambda name=name: prepare(spec(name), folder, hub=False)
     yield "data: a rating in words", lambda: prepare(spec("single.csv", threshold=3), folder, hub=False)
-    all_of_them = spec("rare.csv", eval_examples=21)
-    yield "data: all of it held out", lambda: prepare(all_of_them, folder, hub=False)
+    write(folder, "whole.csv", csv(PAIRS))
+    for title, number in (("all of it held out", 20), ("fewer held out than classes", 1)):
+        asked = spec("whole.csv", eval_examples=number)
+        yield f"data: {title}", lambda asked=asked: prepare(asked, folder, hub=False)
 
 
 def source_mistakes() -> Mistakes:

@@ -75,7 +75,7 @@ def test_csv(tmp_path):
     assert labelled(train, evaluation, classes=["a", "b"]) == dict(PAIRS)
     assert (len(train), len(evaluation)) == (facts["train"], facts["eval"]) == (16, 4)
     assert list(train) == ["example_id", "text", "label"]
-    assert facts["train_counts"] == [8, 8]
+    assert facts["train_share"] == [0.5, 0.5]
 
 
 def test_tsv(tmp_path):

@@ -38,7 +38,7 @@ def recommend(
     """Return rows of the tables ranking, recommendation, cautions and next_runs.
 
     All are empty for found models, whose settings nobody assigned; where the primary metric has no surface, all but
-    what is said of runs that learnt nothing.
+    what is said of runs that learnt nothing, and of classes taken for one another.
     against_baseline, checks: rows of these tables. shares: see stand(). confirm_seeds: of a confirmation; None is as
     many as the study has.
     """
@@ -46,15 +46,16 @@ def recommend(
     if are_found(study.metrics):
         return nothing
     standing = stand(study, against_baseline, shares)
-    learning = list(learning_rows(study.metrics, shares, recommended=bool(standing and standing.recommended)))
+    learning = learning_rows(study.metrics, shares, recommended=bool(standing and standing.recommended))
+    said = [*learning, *class_rows(study.metrics)]
     if standing is None:
-        return nothing | {"cautions": learning}
+        return nothing | {"cautions": said}
     found = {"ranking": ranking_rows(standing), "recommendation": recommendation_rows(standing)}
     if standing.recommended is None:
-        return found | {"cautions": [*learning, *emptied(standing)], "next_runs": []}
+        return found | {"cautions": [*said, *emptied(standing)], "next_runs": []}
     edges = list(edge_rows(standing))
-    cautions = [*learning, *emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
-    cautions += [*metric_rows(standing), *failed_rows(standing), *class_rows(study.metrics)]
+    cautions = [*said, *emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
+    cautions += [*metric_rows(standing), *failed_rows(standing)]
     ranked = [row["point_id"] for row in found["recommendation"]]
     return found | {"cautions": cautions, "next_runs": list(next_rows(standing, edges, ranked, confirm_seeds))}
 

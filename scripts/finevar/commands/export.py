@@ -60,7 +60,7 @@ def export_files(
     factors: list[str],
     confidence: float,
     baseline: Row,
-    head: checkpoint.Meanings | None,
+    head: checkpoint.Meanings | None = None,
     sources: Mapping[str, Row],
     runs: str,
     threads: int,
@@ -86,7 +86,8 @@ def export_files(
     table, data, length = read_table(examples, EXAMPLES), load_encoded(encoded), choice.run["max_length"]
     device = set_up(threads)
     dtype = choose_dtype(choice.run["dtype"], device)
-    positive = Positive(choice.run["positive_label"], choice.run["positive"])
+    name = choice.run["positive"]
+    positive = None if name is None else Positive(int(choice.run["positive_label"]), name)
     logits, measured = evaluate_model(
         folder, data, corpus["classes"], dtype, max_length=length, device=device, positive=positive
     )

@@ -42,6 +42,8 @@ MEANINGS = {  # column: meaning, unit
     "positive_label": ("number of that class", ""),
     "head": ("head that training began with: kept, reordered, new or replaced", ""),
     "f1_average": ("how F1, precision and recall are averaged over classes", ""),
+    "baseline_chance": ("the same of the baseline on the same data set", ""),
+    "baseline_head": ("head that the baseline's training began with", ""),
     "classes": ("classes that are told apart", "classes"),
     "train_examples_used": ("training sentences", "sentences"),
     "eval_examples": ("test sentences", "sentences"),

@@ -72,12 +72,12 @@ def number_classes(parts: Parts, classes: list[str], spec: Mapping[str, Any], wh
     """Return parts with classes as numbers, columns example_id, text and label; raise InputError of fewer than two."""
     found = count_names(parts).index
     if len(found) < 2:
-        lower = ", or lower drop_rare_classes" if "drop_rare_classes" in spec else ""
+        lower = "lower drop_rare_classes, " if "drop_rare_classes" in spec else ""
         raise InputError(
             f"{where}, column {cut(spec['label'])}",
             found=f"no other class than {cut(found[0])}" if len(found) else "no example",
             allowed="two classes or more",
-            remedy=f"Correct `label`, add examples of another class{lower}.",
+            remedy=f"Correct `label`, {lower}or add examples of another class.",
         )
     numbers = {name: number for number, name in enumerate(classes)}
     return [

@@ -43,11 +43,10 @@ def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[dict[s
     train, evaluation, held_back = divide(parts, classes, spec, facts)
     found = {"train": train, "eval": evaluation} | ({"held_back": held_back} if len(held_back) else {})
     require_accounted(facts, sum(map(len, found.values())))
-    counts = train["label"].value_counts()
     facts |= {name: len(part) for name, part in found.items()} | {"classes": classes}
-    facts["train_counts"] = [int(counts[number]) for number in range(len(classes))]
+    facts["train_share"] = [float((train["label"] == k).mean()) for k in range(len(classes))]
     if len(classes) == 2:  # F1 is of the rarer one, where the config does not say
-        facts["positive"] = classes[int(counts[1] <= counts[0])]
+        facts["positive"] = classes[int(facts["train_share"][1] <= facts["train_share"][0])]
     facts["data_sha256"] = fingerprint(*found.values())
     return {"train": train, "eval": evaluation, "held_back": held_back}, dict(facts)
 

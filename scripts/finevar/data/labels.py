@@ -1,4 +1,4 @@
-"""From cells to labels: what counts as one, lists refused, ratings made classes, the order of names."""
+"""From cells to labels: lists refused, ratings made classes, the order of names."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
+from statistics import median
 
 import pandas as pd
 
@@ -42,18 +43,14 @@ def list_labels(names: Iterable[str]) -> set[str]:
     So "insult,toxic" is one beside "insult" and "toxic", or beside "insult,threat" and "threat,toxic", and "Science,
     Technology" is a name as long as no other label has both of its parts.
     """
-    parts = {name: frozenset(filter(None, map(label_key, parts_of(name)))) for name in set(names)}
+    between = {name: re.split(f"[{MARKS}]", name) for name in set(names)}
+    parts = {name: frozenset(label_key(part) for part in found if part.strip()) for name, found in between.items()}
     seen = Counter(part for different in set(parts.values()) for part in different)
     return {
         name
         for name, own in parts.items()
         if BRACKETED.fullmatch(name) or (len(own) > 1 and all(seen[part] > 1 for part in own))
     }
-
-
-def parts_of(name: str) -> list[str]:
-    """Return what stands between the marks of a label."""
-    return re.split(f"[{MARKS}]", name)
 
 
 def refuse_scores(names: pd.Series, where: str) -> None:
@@ -64,10 +61,11 @@ def refuse_scores(names: pd.Series, where: str) -> None:
         return
     if all(value == value.to_integral_value() for value in values) and len(names) >= FEWEST_EACH * len(values):
         return
-    middle = float(pd.to_numeric(names).median())
+    middle = float(median(keys[name] for name in names))
     raise InputError(
         where,
-        found=f"{len(values):,} different numbers in {len(names):,} examples, from {min(values)} to {max(values)}",
+        found=f"{len(values):,} different numbers in {len(names):,} examples, from {cut(str(min(values)))} to "
+        f"{cut(str(max(values)))}",
         allowed="classes; scores as such are not supported (no regression)",
         remedy=f"Make two classes of them with `threshold`, such as {middle:g}: numbers above it become positive, "
         "those below negative. Where each number is a class, put a letter before it.",
@@ -80,7 +78,7 @@ def refuse_contradictions(dropped: int, examples: int, where: str) -> None:
         raise InputError(
             where,
             found=f"{dropped:,} of {examples:,} examples whose text stands there with different labels",
-            allowed="one label for each text, and the whole text in one column",
-            remedy="Where a text is two columns (a premise and a hypothesis, a question and an answer), give both, as "
-            "`join: [premise, hypothesis]`, in place of `text`; else correct the labels.",
+            allowed="one label for each text, and the whole of it in the column `text`",
+            remedy="Where a text is two columns (a premise and a hypothesis, a question and an answer), give both as "
+            "`join` in place of `text`; else correct the labels.",
         )

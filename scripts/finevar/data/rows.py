@@ -23,12 +23,12 @@ def usable(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.Dat
     table: its index has the rows' numbers, attrs their place, what they are (line or example) and their config key.
     """
     facts["read"] += len(table)
-    table = table.assign(**{spec["label"]: table[spec["label"]].map(as_text)})
     unlabelled = table[spec["label"]].map(is_blank).astype(bool)
     if len(table) and unlabelled.all():
         raise no_label_error(table, spec)
     count(facts, "dropped_unlabelled", unlabelled)
     table = table[~unlabelled]
+    table = table.assign(**{spec["label"]: table[spec["label"]].map(as_text)})
     labels, texts = table[spec["label"]], table[spec["text"]]
     empty = texts.map(is_blank).astype(bool)
     if not spec.get("drop_empty"):
@@ -58,14 +58,14 @@ def is_blank(cell: Any) -> bool:
     return cell is None or cell is pd.NA or (isinstance(cell, float) and cell != cell)
 
 
-def as_text(label: Any) -> Any:
-    """Return a label that is a list, as JSON and Parquet have them, as text; any other as it is."""
-    return json.dumps(list(label), default=str) if isinstance(label, list | tuple | np.ndarray) else label
-
-
 def is_text(cell: Any) -> bool:
     """Return whether a cell is a text."""
     return isinstance(cell, str)
+
+
+def as_text(cell: Any) -> Any:
+    """Return a cell that is a list, as JSON and Parquet have them, as text; any other as it is."""
+    return json.dumps(list(cell), default=str) if isinstance(cell, list | tuple | np.ndarray) else cell
 
 
 def is_label(cell: Any) -> bool:

@@ -62,11 +62,11 @@ def split_off(
 def split(examples: pd.DataFrame, wanted: float, where: str, *, left: int) -> Parts:
     """Split examples, sorted by content hash, into the rest and as many as are wanted, each class by its share.
 
-    wanted: below 1, their share. left: how many of each class stay in the rest, at least. Ours, since scikit-learn's
-    train_test_split draws by position. Here the hash decides, so rows in another order split the same, and a new row
-    moves at most one other per class.
+    wanted: how many or, below 1, which share of them. left: how many of each class stay in the rest, at least. Ours,
+    since scikit-learn's train_test_split draws by position. Here the hash decides, so rows in another order split the
+    same, and a new row moves at most one other per class.
     """
-    labels, wanted = examples["label"], round(wanted * len(examples)) if wanted < 1 else wanted
+    labels, wanted = examples["label"], round(wanted * len(examples)) if wanted < 1 else int(wanted)
     order, to_come = by_share(labels), labels.groupby(labels).cumcount(ascending=False).to_numpy()
     free, least = order[to_come[order] >= left], labels.nunique()
     if not least <= wanted <= len(free):
@@ -89,9 +89,3 @@ def by_share(labels: pd.Series) -> np.ndarray:
     groups = labels.reset_index(drop=True).groupby(labels.to_numpy())
     rank, size = groups.cumcount(), groups.transform("size")
     return np.lexsort((labels, ((rank + 0.5) / size).where(rank > 0, 0.0)))
-
-
-def shares_of_first(counts: Sequence[int], number: int) -> list[float]:
-    """Return each class's share among the first so many training examples; counts: of all of them, by class."""
-    labels = pd.Series(np.repeat(np.arange(len(counts)), counts))
-    return (np.bincount(labels[by_share(labels)[:number]], minlength=len(counts)) / number).tolist()

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.data.splitting import shares_of_first
 from finevar.metrics import OF_CALIBRATION
 from finevar.report.cells import (
     ADJUSTED,
@@ -70,7 +69,7 @@ FACT_WORDS = {
     "eval": "evaluation examples",
     "held_back": "examples held back for confirmation",
     "classes": "classes",
-    "train_counts": "training examples of each class",
+    "train_share": "share of each class in training",
     "positive": "class that is rarer in training",
     "data_sha256": "SHA-256 of texts and labels",
 }
@@ -256,16 +255,9 @@ def software_table(metrics: pd.DataFrame) -> Table:
     return table("What the runs were made with.", ["What", "Value"], rows)
 
 
-def dataset_facts(name: str, facts: Mapping[str, Any], used: Sequence[int] = ()) -> Table:
-    """Return what the preparation of a data set found and did, and of which classes the training examples used are.
-
-    used: how many are, in runs or the baseline.
-    """
+def dataset_facts(name: str, facts: Mapping[str, Any]) -> Table:
+    """Return what the preparation of a data set found and did."""
     rows = [[FACT_WORDS.get(key, key.replace("_", " ")), fact_text(value)] for key, value in facts.items()]
-    for count in used:
-        shares = shares_of_first(facts["train_counts"], count)
-        named = ", ".join(f"{label} {percent(share)}" for label, share in zip(facts["classes"], shares, strict=True))
-        rows.append([f"share of each class among the {count:,} training examples used", named])
     return table(f"Data set {name}. {account_sentence(facts)}", ["What", "Value"], rows)
 
 

@@ -128,8 +128,7 @@ def read_identities(config: Config) -> tuple[Identities, list[InputError]]:
 
 def baseline_identity(config: Config, known: Identities) -> Config:
     """Return all that decides the baseline's weights: the source model and, where it is trained, how."""
-    identity = {"model": known.model} | ({"head": config["head"]} if "head" in config else {})
-    baseline = config["baseline"]
+    identity, baseline = source_identity(config, known), config["baseline"]
     if "dataset" in baseline:
         identity["dataset"] = known.datasets[baseline["dataset"]]
         identity |= {"settings": chosen(baseline["settings"]), "seed": baseline["seed"]}
@@ -138,7 +137,12 @@ def baseline_identity(config: Config, known: Identities) -> Config:
 
 def start_identity(config: Config, known: Identities) -> Config:
     """Return all that decides the weights that every run starts from."""
-    return {"model": known.model} if config["sweep"]["start"] == "model" else baseline_identity(config, known)
+    return (source_identity if config["sweep"]["start"] == "model" else baseline_identity)(config, known)
+
+
+def source_identity(config: Config, known: Identities) -> Config:
+    """Return all that decides what a training makes of the source model: the model, and what its head's classes are."""
+    return {"model": known.model} | ({"head": config["head"]} if "head" in config else {})
 
 
 def source_ids(config: Config) -> dict[str, str]:
