@@ -7,6 +7,7 @@ from typing import Any
 
 from finevar.report.data_tables import MOST_CLASSES, alike_sentence, classes_table, lengths_table, rows_table
 from finevar.report.environment import ENVIRONMENT
+from finevar.study.paths import PARTS
 from finevar.words.inspection import caution_sentences, cut_text, share_text, total
 from finevar.words.numbers import number
 
@@ -46,7 +47,7 @@ def dataset(name: str, prepared: Facts, facts: Facts) -> dict[str, Any]:
 def cards(facts: Facts) -> list[tuple[str, str, str]]:
     """Return the few numbers to see first: what of, the number, and a line."""
     parts = facts["parts"]
-    sizes = ", ".join(f"{part['sentences']:,} {key}" for key, part in parts.items())
+    sizes = ", ".join(f"{part['sentences']:,} {PARTS[key]}" for key, part in parts.items())
     counts = parts["train"]["by_class"]
     most = max(range(len(counts)), key=counts.__getitem__)
     lengths = parts["train"]["lengths"]
@@ -62,14 +63,15 @@ def cards(facts: Facts) -> list[tuple[str, str, str]]:
 
 def chart(facts: Facts) -> dict[str, Any]:
     """Return the training sentences' lengths as bars: how high, and whether all of a bar's sentences are cut."""
-    found, limits = facts["parts"]["train"]["histogram"], [one["max_length"] for one in facts["parts"]["train"]["cut"]]
+    train = facts["parts"]["train"]
+    found, most = train["histogram"], max(one["max_length"] for one in train["cut"])
     first, width, counts = found["first"], found["width"], found["counts"]
     starts = [first + width * number for number in range(len(counts))]
     bars = [
-        {"high": count / max(counts), "cut": start > max(limits), "words": f"{span(start, width)} tokens: {count:,}"}
+        {"high": count / max(counts), "cut": start > most, "words": f"{span(start, width)} tokens: {count:,}"}
         for start, count in zip(starts, counts, strict=True)
     ]
-    return {"bars": bars, "first": first, "last": starts[-1] + width - 1, "limits": limits}
+    return {"bars": bars, "first": first, "last": starts[-1] + width - 1, "most": most}
 
 
 def span(start: int, width: int) -> str:
