@@ -238,7 +238,7 @@ def facts(study: dict[str, dict[str, Any]] | None = None, datasets: tuple[str, .
         "keep_weights": "none",
     }
     found = {"read": 3708, "dropped_within_margin": 723, "dropped_repeats": 9, "train": 2176, "eval": 800}
-    found |= {"classes": ["negative", "positive"], "train_share": [0.41, 0.59], "data_sha256": "0badcafe" * 8}
+    found |= {"classes": ["negative", "positive"], "train_counts": [892, 1284], "data_sha256": "0badcafe" * 8}
     prepared = {name: dict(found) for name in datasets}
     known = {
         "config": config,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from test_corpus import PAIRS, csv, jsonl, spec, write
+from test_reading import zipped
 from test_sources import package, tarred, tiny_model, write_files
 
 from finevar.data.corpus import prepare
@@ -76,6 +77,14 @@ def data_mistakes(folder: Path) -> Mistakes:
         "empty.csv": csv([*PAIRS, ("", "a")]),
         "single.csv": csv([(text, "a") for text, _ in PAIRS]),
         "rare.csv": csv([*PAIRS, ("odd one", "c")]),
+        "semicolons.csv": "text;label\none, two;a\n",
+        "stray.csv": 'text,label\n"it is,a\n"fine" he said,b\n',
+        "swallowed.csv": f'text,label\n"it is,a\nfine",b\n{csv(PAIRS)[11:]}',
+        "short.csv": "text,label\nfine\n",
+        "mixed.tsv": 'text\tlabel\n"a ""b"" c"\ta\n5" disk\tb\n',
+        "array.jsonl": '[{"text": "a", "label": "b"}]',
+        "unlabelled.csv": csv([(text, "") for text, _ in PAIRS]),
+        "sheet.csv": zipped({"xl/workbook.xml": "", "[Content_Types].xml": ""}),
     }
     for name, content in files.items():
         write(folder, name, content)

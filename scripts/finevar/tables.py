@@ -49,6 +49,7 @@ fitted, analysed = partial(table, "fit_regressions"), partial(table, "analyse_st
 ESTIMATE = {"estimate": float, "std_error": float}
 INTERVAL = {"ci_low": float, "ci_high": float}
 SIMULTANEOUS = {"simultaneous_low": float, "simultaneous_high": float}  # hold for all rows at once
+LIMITS = {"least": float, "most": float}  # what a difference can be, where its estimate and its intervals are cut
 TEST = {"p_value": float, "reason": str}  # reason: why there is no p, or no verdict
 VERDICT = TEST | {"reason_code": str, "p_adjusted": float, "family": str, "verdict": str}
 WHOM = {"population": str}  # whom intervals hold for: new seeds and new sentences, or these sentences
@@ -72,7 +73,8 @@ TABLES = {
         largest_from=float, largest_to=float, largest_at=str,
         simple_low=float, simple_high=float,  # ends of all their intervals, which hold at once
         seed_share=float,  # of the widest interval's variance that is the seeds'
-        smallest_effect=float, p_datasets=float, datasets_differ=bool, p_seeds=float, supposes_slopes=bool, **VERDICT),
+        smallest_effect=float, **LIMITS, p_datasets=float, datasets_differ=bool, p_seeds=float, supposes_slopes=bool,
+        **VERDICT),
     "fits": fitted("regressions",
         response=str, framework=str, runs=int, points=int, seeds=int, datasets=int, parameters=int, df_residual=float,
         r2=float, r2_adjusted=float, r2_predicted=float, residual_sd=float, pure_error_sd=float, pure_error_df=float,
@@ -121,7 +123,7 @@ TABLES = {
         sd=float, seeds=int, runs=int, rank=int, **PREDICTED,
         band_low=float, band_high=float,  # of all settings' predictions at once
         outside=bool,  # the mean is outside the band
-        difference=float, **SIMULTANEOUS,  # from the best mean of a setting without failed runs
+        difference=float, **SIMULTANEOUS, **LIMITS,  # from the best mean of a setting without failed runs
         worse=bool),  # significantly worse than that one
     "recommendation": analysed("recommendation",
         point_id=str, role=str,  # recommended, tied, worse or excluded
@@ -143,12 +145,12 @@ TABLES = {
     "gain_shares": analysed("gains",
         response=str, point_id=str,  # the recommended setting, against the baseline's own settings on the surface
         factor=str,  # "" is all together, of which the others are Shapley shares
-        from_level=float, to_level=float, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, **WHOM,
+        from_level=float, to_level=float, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, **LIMITS, **WHOM,
         measured=float, missed=bool,  # of all together: the means' difference, and whether the surface misses means
         reason=str),
     "setting_pairs": analysed("setting_pairs",
         response=str, point_id=str, other=str,  # which is subtracted
-        **ESTIMATE, **INTERVAL, **SIMULTANEOUS, **WHOM),
+        **ESTIMATE, **INTERVAL, **SIMULTANEOUS, **LIMITS, **WHOM),
     "pair_sentences": analysed("setting_pairs",
         point_id=str, other=str, sentences=int,  # of all data sets
         gained=int, lost=int),  # right in most runs of the one and wrong in most of the other, and the reverse
@@ -160,9 +162,11 @@ TABLES = {
         selected=float,  # the mean of the study's own runs, by which the setting was chosen
         shrinkage=float,  # mean less selected
         difference=float, difference_low=float, difference_high=float,  # of the recommended setting from this one
+        **LIMITS,
         chosen_from=str),  # study.confirmation.chosen_from
     "against_baseline": analysed("baselines",
-        response=str, baseline=str, point_id=str, population=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, reason=str),
+        response=str, baseline=str, point_id=str, population=str, **ESTIMATE, **INTERVAL, **SIMULTANEOUS, **LIMITS,
+        reason=str),
     "matched": analysed("baselines",
         response=str, analysis=str, residual_sd=float, **ESTIMATE, df=float, **INTERVAL, **TEST),
     "calibration": analysed("predictions",
@@ -178,6 +182,7 @@ TABLES = {
         p_adjusted=float, family=str),
     "paired_points": analysed("predictions",
         dataset=str, point_id=str, response=str, sentences=int, seeds=int, estimate=float, **INTERVAL, **SIMULTANEOUS,
+        **LIMITS,
         probability=float, probability_low=float, probability_high=float, reason=str),
     "confusion": analysed("predictions",
         role=str, dataset=str, point_id=str, runs=int, label=int, predicted=int,  # no row for a pair that never occurs
@@ -218,7 +223,8 @@ TABLES = {
         reason=str, reason_code=str),
     "claims": analysed("claims",
         name=str, response=str, framework=str, term=str, statement=str, source=str, finding=str, sign=str,
-        p_published=float, **ESTIMATE, **INTERVAL, **TEST, reason_code=str,  # reasons.Undecided or reasons.Stop
+        p_published=float, **ESTIMATE, **INTERVAL, **LIMITS, **TEST,
+        reason_code=str,  # reasons.Undecided or reasons.Stop
         p_adjusted=float, unit=str, from_level=float,
         to_level=float, smallest_effect=float, minimum_detectable=float, verdict=str),
     "tuning_curves": analysed("tradeoffs",
@@ -241,7 +247,7 @@ TABLES = {
         response_a=str, response_b=str, place=str, point_id=str, cosine=float, **INTERVAL, **WHOM, verdict=str,
         reason=str, cells=int, share_agree=float, share_disagree=float, share_open=float, factors=str),
     "prices": analysed("tradeoffs",
-        best_for=str, response=str, point_id=str, own_best=str, price=float, std_error=float, **INTERVAL,
+        best_for=str, response=str, point_id=str, own_best=str, price=float, std_error=float, **INTERVAL, **LIMITS,
         **WHOM, smallest_effect=float, verdict=str, reason=str),
     "desirability": analysed("tradeoffs",
         point_id=str, response=str,  # "" is all of them together

@@ -93,7 +93,8 @@ def test_means_and_differences_are_those_of_a_two_way_layout(table, right):
         assert own == pytest.approx(np.clip(crossed_interval(right[number].astype(float)), 0, 1))
     for number, name in ((1, "b"), (2, "c")):
         gap = rows.loc[name, ["difference", "difference_low", "difference_high"]].tolist()
-        assert gap == pytest.approx(crossed_interval(right[0].astype(float) - right[number]))
+        gaps, other = crossed_interval(right[0].astype(float) - right[number]), right[number].mean()
+        assert gap == pytest.approx(np.clip(gaps, -other, 1 - other))
     assert np.isnan(rows.loc["a", "difference"])
 
 

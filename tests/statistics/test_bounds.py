@@ -1,4 +1,4 @@
-"""Predictions of bounded metrics: inside their bounds, on logits where cells are near one, clipped or as they are."""
+"""Predictions and differences of bounded metrics: no estimate and no interval beyond what the metric can be."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from scipy import special
 from test_regression import CODINGS, study
 
 from finevar.statistics import optimum, regression
+from finevar.statistics.bounds import limits, within
+from finevar.statistics.ranking import rank_settings, regret_of
 from finevar.study.coding import model_matrix, terms
 
 GRID = dict(zip(CODINGS, np.array(list(itertools.product(np.linspace(-1, 1, 9), repeat=3))).T, strict=True))
@@ -92,3 +94,43 @@ def test_far_from_its_bounds_a_metric_is_predicted_as_it_is():
     weights = fitted.padded(model_matrix(GRID, fitted.columns))
     assert set(found["scale"]) == {"linear"}
     np.testing.assert_allclose(found["predicted"], weights @ fitted.fit.params, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("response", "reference", "expected"),
+    [
+        ("accuracy", None, (-1, 1)),
+        ("accuracy", 0.9, (-0.9, 0.1)),
+        ("accuracy", 1.2, (-1, 0)),  # as a linear surface may predict
+        ("mcc", None, (-2, 2)),
+        ("mcc", 0.5, (-1.5, 0.5)),
+        ("loss", None, (-np.inf, np.inf)),
+        ("loss", 0.4, (-0.4, np.inf)),
+        ("refinement", 0.4, (-np.inf, np.inf)),  # a part of the loss, of which nothing is known
+    ],
+)
+def test_what_a_difference_can_be(response, reference, expected):
+    assert limits(response, reference) == pytest.approx(expected)
+
+
+def test_a_row_is_cut_at_its_limits_and_has_them():
+    row = {"estimate": 0.3, "ci_low": -0.6, "ci_high": 2.4, "reason": None, "p_value": 0.2}
+    found = within(row, ("estimate", "ci_low", "ci_high", "simultaneous_low"), limits("f1", 0.2))
+    assert found == {**row, "ci_low": -0.2, "ci_high": 0.8, "least": -0.2, "most": 0.8}
+    assert within({"estimate": None}, ("estimate",), limits("loss", 0.4)) == {
+        "estimate": None, "least": -0.4, "most": None
+    }  # fmt: skip
+
+
+def test_differences_from_the_best_and_regret_leave_room_for_what_can_be():
+    """Of accuracies anywhere between 0 and 1 at two seeds: the best mean leaves less than its distance from 1."""
+    metrics, draw = study(seeds=2), np.random.default_rng(3)
+    fitted = surface(metrics.assign(accuracy=draw.uniform(0.02, 0.98, len(metrics))), "accuracy")
+    table, means = rank_settings(fitted), fitted.runs.groupby("point_id", sort=False)["accuracy"].mean()
+    assert table["most"].unique() == pytest.approx([1 - means.max()])
+    assert table["least"].unique() == pytest.approx([-means.max()])
+    assert (table["simultaneous_high"] == table["most"]).any()
+    assert table["simultaneous_low"].min() == pytest.approx(-means.max())
+    worst = means.idxmin()
+    regret = regret_of(fitted, worst)
+    assert 0 < regret.expected < regret.bound <= 1 - means[worst] + 1e-12

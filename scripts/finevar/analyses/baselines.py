@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.statistics import covariance
+from finevar.statistics.bounds import limits, within
 from finevar.statistics.checks import saturated_cells
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.covariance import CLASSICAL, Fit, errors_of, fit_ols
@@ -38,7 +39,11 @@ def against_baseline_rows(surface: Surface) -> Rows:
     settings, differences are of their own means.
     """
     by_means, rows = misses_settings(surface), []
-    for name, found in (("B0", against_frozen(surface)), ("B1", fit_matched(surface))):
+    names = ("estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
+    for name, found, own_value in (
+        ("B0", against_frozen(surface), frozen_mean(surface)),
+        ("B1", fit_matched(surface), own_mean(surface)),
+    ):
         who = {"response": surface.response, "baseline": name}
         if isinstance(found, str):
             rows.append(who | {"reason": found})
@@ -49,8 +54,20 @@ def against_baseline_rows(surface: Surface) -> Rows:
         for point, each, *ends in zip(points["point_id"], contrasts(found, own), low, high, strict=True):
             one = {name: value for name, value in each._asdict().items() if name != "p_value"}
             wider = dict(zip(("simultaneous_low", "simultaneous_high"), ends, strict=True))
-            rows.append(who | {"point_id": point, "population": found.population} | one | wider)
+            row = who | {"point_id": point, "population": found.population} | one | wider
+            rows.append(within(row, names, limits(surface.response, own_value)))
     return rows
+
+
+def frozen_mean(surface: Surface) -> float:
+    """Return the mean over data sets of the baseline as it is."""
+    return float(surface.runs.drop_duplicates("dataset")[f"baseline_{surface.response}"].mean())
+
+
+def own_mean(surface: Surface) -> float:
+    """Return the mean over data sets of the runs with the baseline's own hyperparameters; NaN without any."""
+    own = surface.runs[at_baseline(surface.runs)]
+    return float(own.groupby("dataset")[surface.response].mean().mean())
 
 
 def against_frozen(surface: Surface) -> Surface | str:

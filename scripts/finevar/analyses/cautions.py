@@ -14,7 +14,8 @@ from finevar.analyses.fits import FittedStudy, baseline_value
 from finevar.analyses.learning import Shares, learning_rows
 from finevar.analyses.recommendation import Standing, ranking_rows, recommendation_rows, stand
 from finevar.metrics import SECONDS, towards
-from finevar.reasons import FAILED, Caution, Next
+from finevar.reasons import FAILED, OK, Caution, Head, Next
+from finevar.results.collapse import below_chance
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.ranking import comparison, regret_of
 from finevar.study.coding import Coding
@@ -53,7 +54,7 @@ def recommend(
         return found | {"cautions": [*learning, *emptied(standing)], "next_runs": []}
     edges = list(edge_rows(standing))
     cautions = [*learning, *emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
-    cautions += [*metric_rows(standing), *failed_rows(standing)]
+    cautions += [*metric_rows(standing), *failed_rows(standing), *class_rows(study.metrics)]
     ranked = [row["point_id"] for row in found["recommendation"]]
     return found | {"cautions": cautions, "next_runs": list(next_rows(standing, edges, ranked, confirm_seeds))}
 
@@ -167,6 +168,19 @@ def failed_rows(standing: Standing) -> Iterator[dict[str, Any]]:
     for name, row in settings[near & settings[list(FAILED)].any(axis=1)].iterrows():
         failed = int(row[list(FAILED)].sum())
         yield {"code": Caution.FAILED_NEAR, "detail": name, "count": failed, "runs": runs_of_setting(standing)}
+
+
+def class_rows(metrics: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield where classes are taken for one another: worse than chance, runs or the baseline, or a head replaced."""
+    done = metrics[metrics["status"] == OK]
+    for detail, part, prefix in (("baseline", done.drop_duplicates("dataset"), "baseline_"), ("runs", done, "")):
+        accuracy, chance = (part[f"{prefix}{name}"].astype(float) for name in ("accuracy", "chance"))
+        below = below_chance(accuracy, chance, part["eval_examples"])
+        if below.any():
+            found = {"value": float(accuracy[below].mean()), "limit": float(chance[below].mean())}
+            yield {"code": Caution.BELOW_CHANCE, "detail": detail, "count": int(below.sum()), "runs": len(part)} | found
+        if replaced := int((part[f"{prefix}head"] == Head.REPLACED).sum()):
+            yield {"code": Caution.HEAD_REPLACED, "detail": detail, "count": replaced, "runs": len(part)}
 
 
 def sentences(standing: Standing) -> int:

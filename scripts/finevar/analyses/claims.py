@@ -16,6 +16,7 @@ import numpy as np
 from finevar.analyses.effects import leave_open
 from finevar.analyses.fits import SPAN, Claim, FittedStudy
 from finevar.reasons import Reason, Stop, Undecided, reason_columns
+from finevar.statistics.bounds import limits, within
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.detectable import POWER, detectable
 from finevar.statistics.regression import Surface, slopes_at
@@ -39,6 +40,7 @@ UNITS = {  # of an estimate
     "quadratic": "change from the middle to the ends",
     "cubic": "change from the lowest to the highest level",
 }
+ENDS = ("estimate", "ci_low", "ci_high")
 WHOLE = {"two_way": 4.0, "quadratic": SPAN["quadratic"], "cubic": SPAN["cubic"]}  # times the coded coefficient
 
 Row = Mapping[str, Any]
@@ -66,7 +68,7 @@ def claim_rows(study: FittedStudy) -> list[dict[str, Any]]:
             surface = surfaces[claim["response"]]
             tested.append((claim, row, surface, read_claim(claim, surface, study.plan.baseline)))
     for _, row, surface, found in tested:
-        row.update(found.columns() | {"smallest_effect": surface.smallest_effect})
+        row.update(found.columns(surface.response) | {"smallest_effect": surface.smallest_effect})
     if tested:
         adjust_families([row for _, row, _, _ in tested], columns_key(()), "holm", "claim")
     for claim, row, surface, found in tested:
@@ -103,9 +105,14 @@ class Answer:
     unit: str
     levels: Mapping[str, float]  # from_level and to_level, where it is about one factor's range
 
-    def columns(self) -> dict[str, Any]:
-        """Return the columns of the table claims that hold it."""
-        return self.reading.columns() | {"unit": self.unit} | self.levels
+    def columns(self, response: str) -> dict[str, Any]:
+        """Return the columns of the table claims that hold it, no further than the metric can change.
+
+        By an interaction the difference of two changes can be twice as large; a slope has no limit.
+        """
+        times = 2.0 if self.unit == UNITS["two_way"] else 1.0 if self.unit in UNITS.values() else math.inf
+        between = tuple(times * end for end in limits(response))
+        return within(self.reading.columns() | {"unit": self.unit} | self.levels, ENDS, between)
 
 
 def read_claim(claim: Claim, surface: Surface, baseline: Mapping[str, float]) -> Answer:

@@ -12,6 +12,7 @@ from finevar.analyses.recommended import recommended_point
 from finevar.metrics import RESPONSES
 from finevar.reasons import OK
 from finevar.results.predictions import Predictions, contributions_of
+from finevar.statistics.bounds import limits, within
 from finevar.statistics.clustered import Clustered, Contrasts
 from finevar.statistics.regression import NEW_SENTENCES, THESE_SENTENCES
 from finevar.study.confirmation import RECOMMENDED, chosen_from
@@ -87,7 +88,8 @@ def compare(
     if best.any() and not best.all():
         found_gaps = clustered.contrasts(own[best] - own[~best], new_sentences=new_sentences)
         for name, gap in zip(names[~best], columns(found_gaps, confidence, (-np.inf, np.inf)), strict=True):
-            rows[name] |= dict(zip(DIFFERENCE, gap, strict=True))
+            row = rows[name] | dict(zip(DIFFERENCE, gap, strict=True))
+            rows[name] = within(row, DIFFERENCE, limits(response, row["mean"]))
     return rows
 
 

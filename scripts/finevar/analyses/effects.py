@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.reasons import Reason, Undecided, reason_columns
+from finevar.statistics.bounds import limits, within
 from finevar.statistics.covariance import fit_ols
 from finevar.statistics.estimability import obstacle
 from finevar.statistics.regression import Surface, contrasts
@@ -115,10 +116,11 @@ def effect_row(
     read: the surface whose parameters are read, by weights that `placed` makes of weights of the surface's own.
     """
     coding, simple = surface.codings[factor], simple_effects(surface, factor)
-    change = next(contrasts(read, placed(change_weights(surface, factor)[None])))
+    between = limits(surface.response)
+    change = next(contrasts(read, placed(change_weights(surface, factor)[None]))).within(*between)
     found = read_family(read, placed(simple.weights))
     step = change.scaled(coding.step / 2)
-    return {
+    row = {
         "response": surface.response,
         "population": surface.population,
         "factor": factor,
@@ -141,6 +143,7 @@ def effect_row(
         "seed_share": found.seed_share,
         "smallest_effect": surface.smallest_effect,
     }
+    return within(row, ("largest", "largest_low", "largest_high", "simple_low", "simple_high"), between)
 
 
 def place_of(simple: SimpleEffects, found: Reading) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from finevar.analyses.gates import obstacle_sentence, stop_reason
 from finevar.jobs.forks import in_forks
 from finevar.metrics import RESPONSES, smallest_effect
 from finevar.reasons import FAILED, MISSING, Reason, Stop
+from finevar.statistics.bounds import Limits, bounds_of, limits
 from finevar.statistics.estimability import Obstacle
 from finevar.statistics.ladder import ladder_rows, quality
 from finevar.statistics.regression import (
@@ -264,15 +265,30 @@ def coefficient_rows(surface: Surface, framework: str) -> Rows:
     own = np.eye(len(surface.names))[kept]
     for population, new_sentences in populations(surface):
         read = surface.read(own, new_sentences=new_sentences)
-        for number, row, df in zip(kept, estimates(read, surface.confidence), read.df.tolist(), strict=True):
+        for number, found, df in zip(kept, estimates(read, surface.confidence), read.df.tolist(), strict=True):
             term = surface.columns[number] if number < len(surface.columns) else None
+            row = found.within(*coefficient_limits(surface, framework, term))
             start = {"response": surface.response, "framework": framework, "population": population}
             start |= {"term": surface.names[number], "group": "block" if term is None else term_group(term)}
-            start |= {"df": df, "t_value": row.estimate / (row.std_error or math.nan)}
+            start |= {"df": df, "t_value": found.estimate / (found.std_error or math.nan)}
             for units in ("coded", "natural"):
                 scale, unit = term_unit(surface.codings, term, units)
                 rows.append(start | {"units": units, "unit": unit} | row.scaled(scale))
     return rows
+
+
+def coefficient_limits(surface: Surface, framework: str, term: Term | None) -> Limits:
+    """Return what a coefficient in coded units can be: that by which its term changes the metric over its range.
+
+    Of the intercept it is the metric itself or, relative to a baseline, a difference. In a cubic none follows.
+    """
+    if term == () and framework == "absolute":
+        return bounds_of(surface.response)
+    if any(len(each) > 2 for each in surface.columns):
+        return -math.inf, math.inf
+    least, most = limits(surface.response)
+    span = SPAN[term_group(term)] if term else 1.0
+    return least / span, most / span
 
 
 def populations(surface: Surface) -> list[tuple[str | None, bool]]:

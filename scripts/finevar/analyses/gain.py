@@ -11,12 +11,15 @@ import numpy as np
 from finevar.analyses.baselines import at_baseline
 from finevar.analyses.fits import FittedStudy
 from finevar.analyses.recommended import levels_of
+from finevar.statistics.bounds import limits, within
 from finevar.statistics.gain import shapley_weights
 from finevar.statistics.ranking import measured
 from finevar.statistics.regression import Surface, estimates
 from finevar.statistics.setting_means import misses_settings, setting_names
+from finevar.study.coding import model_matrix
 from finevar.tables import Rows
 
+ENDS = ("estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
 TOGETHER = ""  # the factor of the row of the whole gain
 BEYOND = "the baseline's own settings lie outside the levels tried ({}), where the surface shows nothing"
 FAILED_THERE = "all runs failed at the setting next to the baseline's own"
@@ -50,11 +53,14 @@ def surface_rows(start: Mapping[str, float], end: Mapping[str, float], point: st
     moved = weights.any(axis=1)
     at_once = np.where(moved, surface.family(weights, only_printed=True).interval(surface.confidence), 0.0)
     whole = {"factor": TOGETHER, "measured": measured_gain(surface, point), "missed": misses_settings(surface)}
-    rows = [who | whole | columns_of(found[0], moved=bool(moved.any()))]
+    at_start = surface.padded(model_matrix({name: np.array([x]) for name, x in coded[0].items()}, surface.columns))
+    between = limits(surface.response, float((at_start @ surface.fit.params)[0]))
+    rows = [within(who | whole | columns_of(found[0], moved=bool(moved.any())), ENDS, between)]
     for name, each, one, low, high in zip(surface.codings, found[1:], moved, *at_once.tolist(), strict=True):
         levels = {"from_level": float(start[name]), "to_level": float(end[name])}
         ends = {"simultaneous_low": low, "simultaneous_high": high}
-        rows.append(who | {"factor": name} | levels | columns_of(each, moved=bool(one)) | ends)
+        row = who | {"factor": name} | levels | columns_of(each, moved=bool(one)) | ends
+        rows.append(within(row, ENDS, limits(surface.response)))
     return rows
 
 

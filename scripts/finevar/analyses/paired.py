@@ -13,6 +13,7 @@ from finevar.analyses.baselines import NO_SEEDS
 from finevar.analyses.fits import FittedStudy
 from finevar.metrics import towards
 from finevar.results.predictions import Predictions, example_contributions
+from finevar.statistics.bounds import limits, within
 from finevar.statistics.noise import noise_at
 from finevar.statistics.regression import Surface
 from finevar.statistics.simultaneous import intervals
@@ -20,6 +21,7 @@ from finevar.statistics.verdicts import adjust_families, columns_key
 from finevar.tables import Rows
 
 COMPARED = ("accuracy", "loss")
+ENDS = ("estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
 DRAWS = 2_000  # of the sentences: the standard error of a tail probability of 5 % is 0.5 %
 DRAW_SEED = 20250102
 CHUNK = 4_000_000  # sentences drawn at a time
@@ -68,15 +70,20 @@ def paired_point_rows(models: pd.DataFrame, found: Mapping[str, Predictions], st
             gate = f"no noise between seeds to compare with: {study.stopped[response]}"
             chances = [{"reason": gate} for _ in names]
         for name, band, chance in zip(names, bands, chances, strict=True):
+            between = limits(response, name.pop("frozen"))
             reasons = [part.pop("reason") for part in (band, chance) if "reason" in part]
-            rows.append(name | {"response": response} | band | chance | {"reason": "; ".join(reasons) or None})
+            row = name | {"response": response} | band | chance | {"reason": "; ".join(reasons) or None}
+            rows.append(within(row, ENDS, between))
     return rows
 
 
 def point_differences(
     models: pd.DataFrame, found: Mapping[str, Predictions], response: str
 ) -> tuple[Rows, list[np.ndarray]]:
-    """Return the tried settings, and by data set the mean over seeds of run minus baseline [settings, sentences]."""
+    """Return the tried settings, with the baseline's mean as `frozen`, and by data set run minus baseline.
+
+    The latter is the mean over seeds [settings, sentences].
+    """
     names: Rows = []
     differences = []
     for dataset, who in models.groupby("dataset", sort=False):
@@ -85,7 +92,7 @@ def point_differences(
         members = np.eye(len(points))[codes].T
         seeds = members.sum(1)
         differences.append(members / seeds[:, None] @ (each[1:] - each[0]))
-        size = {"dataset": dataset, "sentences": each.shape[1]}
+        size = {"dataset": dataset, "sentences": each.shape[1], "frozen": float(each[0].mean())}
         names += [{"point_id": point, "seeds": int(count)} | size for point, count in zip(points, seeds, strict=True)]
     return names, differences
 

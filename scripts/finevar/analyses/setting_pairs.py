@@ -10,6 +10,7 @@ import numpy as np
 
 from finevar.analyses.errors import MOST
 from finevar.analyses.fits import FittedStudy
+from finevar.statistics.bounds import limits, within
 from finevar.statistics.ranking import comparison
 from finevar.statistics.regression import Surface
 from finevar.statistics.setting_means import setting_names
@@ -45,13 +46,16 @@ def pair_rows(names: Sequence[str], surface: Surface) -> Rows:
     first, second = np.triu_indices(len(kept), 1)  # in the order of combinations()
     judged = compared.family(weights[first] - weights[second], only_printed=True)
     ends = [*judged.found.interval(surface.confidence), *judged.interval(surface.confidence)]
-    names_of = ("estimate", "std_error", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
-    columns = zip(judged.found.estimate, judged.found.std_error, *ends, strict=True)
+    names_of = ("estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
+    columns = zip(judged.found.estimate, *ends, strict=True)
+    subtracted = weights[second] @ compared.fit.params
     who = {"response": surface.response, "population": surface.population}
-    return [
-        who | {"point_id": one, "other": other} | dict(zip(names_of, map(float, found), strict=True))
-        for (one, other), found in zip(combinations(kept, 2), columns, strict=True)
+    rows = [
+        who | {"point_id": one, "other": other, "std_error": float(error)} | dict(zip(names_of, found, strict=True))
+        for (one, other), error, found in zip(combinations(kept, 2), judged.found.std_error, columns, strict=True)
     ]
+    between = zip(*limits(surface.response, subtracted), strict=True)
+    return [within(row, names_of, ends) for row, ends in zip(rows, between, strict=True)]
 
 
 def sentence_rows(names: Sequence[str], accuracy: Surface) -> Rows:

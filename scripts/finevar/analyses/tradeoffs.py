@@ -19,6 +19,7 @@ from finevar.analyses.pareto import (
     wanted_metrics,
 )
 from finevar.metrics import SECONDS, towards
+from finevar.statistics.bounds import limits, within
 from finevar.statistics.families import Family
 from finevar.statistics.optimum import coded_points, point_contrasts
 from finevar.statistics.regression import Surface
@@ -26,6 +27,7 @@ from finevar.statistics.verdicts import verdict
 from finevar.tables import Rows
 
 ENDS = ("ci_low", "ci_high")
+PRICE = ("price", *ENDS)
 MOST_POINTS = 40  # whose pairs are judged together with the prices
 
 
@@ -89,10 +91,11 @@ def prices(surface: Surface, judged: Family, changes: np.ndarray) -> Iterator[di
     """
     ends = np.where(changes.any(1), np.array(judged.interval(surface.confidence))[:, : len(changes)], 0.0)
     about = {"population": surface.population, "smallest_effect": surface.smallest_effect}
+    between = limits(surface.response)
     for change, value, error, low, high in zip(
         changes, judged.found.estimate.tolist(), judged.found.std_error.tolist(), *ends.tolist(), strict=False
     ):
-        row = {"price": value, "std_error": error, "ci_low": low, "ci_high": high} | about
+        row = within({"price": value, "std_error": error, "ci_low": low, "ci_high": high}, PRICE, between) | about
         if change.any():
             yield row | {"verdict": verdict(surface, 0.0 if low > 0 else 1.0, low, high)}
         else:

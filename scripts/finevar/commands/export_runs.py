@@ -37,6 +37,10 @@ MEANINGS = {  # column: meaning, unit
     "status": ("what became of the run: ok, diverged, collapsed or missing", ""),
     "reason": ("why the run has no metric, or lacks one", ""),
     "ending": ("how the last attempt of a missing run ended, as a code", ""),
+    "chance": ("accuracy of answers with the same share of each class that say nothing of the text", "share"),
+    "positive": ("class that F1, precision and recall of two classes are of", ""),
+    "positive_label": ("number of that class", ""),
+    "head": ("head that training began with: kept, reordered, new or replaced", ""),
     "f1_average": ("how F1, precision and recall are averaged over classes", ""),
     "classes": ("classes that are told apart", "classes"),
     "train_examples_used": ("training sentences", "sentences"),
@@ -97,9 +101,10 @@ def meaning(column: str) -> tuple[str, str]:
         metric = RESPONSES[STANDARD_ERRORS[column]]
         return f"standard error of {metric.words} from the choice of test sentences", metric.unit
     for prefix, whose in PREFIXES.items():
-        metric = RESPONSES.get(column.removeprefix(prefix))
-        if metric and column.startswith(prefix):
-            return f"{metric.words} {whose}", metric.unit
+        rest = column.removeprefix(prefix)
+        if column.startswith(prefix) and (rest in RESPONSES or rest in MEANINGS):
+            words, unit = meaning(rest)
+            return f"{words}, {whose}", unit
     said = SPECS.get(column, {}).get("description")
     return (said or f"hyperparameter {setting(column).words}").rstrip("."), setting(column).unit
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import json
 import numbers
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from finevar.errors import InputError
@@ -21,6 +23,7 @@ def usable(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.Dat
     table: its index has the rows' numbers, attrs their place, what they are (line or example) and their config key.
     """
     facts["read"] += len(table)
+    table = table.assign(**{spec["label"]: table[spec["label"]].map(as_text)})
     unlabelled = table[spec["label"]].map(is_blank).astype(bool)
     if len(table) and unlabelled.all():
         raise no_label_error(table, spec)
@@ -53,6 +56,11 @@ def is_blank(cell: Any) -> bool:
     if isinstance(cell, str):
         return not fold(cell)
     return cell is None or cell is pd.NA or (isinstance(cell, float) and cell != cell)
+
+
+def as_text(label: Any) -> Any:
+    """Return a label that is a list, as JSON and Parquet have them, as text; any other as it is."""
+    return json.dumps(list(label), default=str) if isinstance(label, list | tuple | np.ndarray) else label
 
 
 def is_text(cell: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.data.splitting import shares_of_first
 from finevar.metrics import OF_CALIBRATION
 from finevar.report.cells import (
     ADJUSTED,
@@ -61,12 +62,16 @@ FACT_WORDS = {
     "html_decoded": "texts with HTML entities decoded",
     "dropped_contradictory": "dropped: same text with different labels",
     "dropped_repeats": "dropped: repeats of a text",
+    "dropped_rare": "dropped: of a class with few examples",
+    "rare_classes": "classes left out, with their examples",
+    "folded_labels": "labels that are another spelling of a class, with their examples",
     "dropped_in_eval": "dropped from training: also in the evaluation part",
     "train": "training examples",
     "eval": "evaluation examples",
     "held_back": "examples held back for confirmation",
     "classes": "classes",
-    "train_share": "share of each class in training",
+    "train_counts": "training examples of each class",
+    "positive": "class that is rarer in training",
     "data_sha256": "SHA-256 of texts and labels",
 }
 SOFTWARE_WORDS = {
@@ -251,9 +256,16 @@ def software_table(metrics: pd.DataFrame) -> Table:
     return table("What the runs were made with.", ["What", "Value"], rows)
 
 
-def dataset_facts(name: str, facts: Mapping[str, Any]) -> Table:
-    """Return what the preparation of a data set found and did."""
+def dataset_facts(name: str, facts: Mapping[str, Any], used: Sequence[int] = ()) -> Table:
+    """Return what the preparation of a data set found and did, and of which classes the training examples used are.
+
+    used: how many are, in runs or the baseline.
+    """
     rows = [[FACT_WORDS.get(key, key.replace("_", " ")), fact_text(value)] for key, value in facts.items()]
+    for count in used:
+        shares = shares_of_first(facts["train_counts"], count)
+        named = ", ".join(f"{label} {percent(share)}" for label, share in zip(facts["classes"], shares, strict=True))
+        rows.append([f"share of each class among the {count:,} training examples used", named])
     return table(f"Data set {name}. {account_sentence(facts)}", ["What", "Value"], rows)
 
 

@@ -100,6 +100,12 @@ class Estimate(NamedTuple):
     ci_high: float
     p_value: float
 
+    def within(self, least: float, most: float) -> Estimate:
+        """Return it with its estimate and the ends of its interval within limits."""
+        ends = (self.estimate, self.ci_low, self.ci_high)
+        value, low, high = (min(max(each, least), most) for each in ends)
+        return self._replace(estimate=value, ci_low=low, ci_high=high)
+
     def scaled(self, scale: float) -> dict[str, float]:
         """Return the columns of a table, in other units; p is the same in all."""
         scaled = {name: value * scale for name, value in self._asdict().items()}

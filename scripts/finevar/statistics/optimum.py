@@ -12,6 +12,7 @@ from scipy.optimize import brentq, linprog
 from scipy.stats import qmc
 
 from finevar.metrics import towards
+from finevar.statistics.bounds import limits
 from finevar.statistics.regression import Rows, Surface, on_scale, predicted, within_bounds
 from finevar.statistics.setting_means import mean_contrasts, misses_settings, settings_surface
 from finevar.statistics.simultaneous import parameter_draws
@@ -236,7 +237,8 @@ def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
 def rival_gaps(surface: Surface, weights: np.ndarray, chosen: int) -> tuple[np.ndarray, np.ndarray]:
     """Return by how much each other tried setting may be better than the chosen one, adjusted, and draws.
 
-    weights: contrasts [settings, parameters] of the predictions. Returns [settings - 1] and [draws, settings - 1].
+    weights: contrasts [settings, parameters] of the predictions. Returns [settings - 1] and [draws, settings - 1], no
+    more than the metric leaves room for.
     """
     sign = towards(surface.response)
     others = sign * (np.delete(weights, chosen, axis=0) - weights[chosen])
@@ -245,4 +247,6 @@ def rival_gaps(surface: Surface, weights: np.ndarray, chosen: int) -> tuple[np.n
     judged = surface.family(others)
     most = judged.interval(1 - 2 * surface.alpha)[1]  # one-sided
     most = np.where(judged.found.std_error > 0, most, judged.found.estimate)  # alike in every run: no error to measure
-    return most, others @ surface.fit.params + parameter_draws(surface) @ others.T
+    drawn = others @ surface.fit.params + parameter_draws(surface) @ others.T
+    room = max(sign * end for end in limits(surface.response, weights[chosen] @ surface.fit.params))
+    return np.minimum(most, room), np.minimum(drawn, room)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.metrics import towards
+from finevar.statistics.bounds import limits
 from finevar.statistics.optimum import compared_points, point_contrasts, rival_gaps
 from finevar.statistics.regression import Surface, on_scale, predicted, within_bounds
 from finevar.statistics.setting_means import setting_names
@@ -26,9 +27,9 @@ def rank_settings(surface: Surface, lost: Collection[str] = ()) -> pd.DataFrame:
     """Return a row a setting, by the id of its first point, in the order of surface.points.
 
     mean, sd (between seeds), seeds and runs are measured, data sets counting alike; rank is by the mean. difference,
-    its ends at all settings at once and worse are against the setting of the best mean at which no run failed; lost:
-    those at which one did. band_low and band_high hold for all of the surface's predictions at once, beside the columns
-    of predicted(); outside says whether the mean is not between them.
+    its ends at all settings at once, within what it can be (least, most), and worse are against the setting of the best
+    mean at which no run failed; lost: those at which one did. band_low and band_high hold for all of the surface's
+    predictions at once, beside the columns of predicted(); outside says whether the mean is not between them.
     """
     sign, points = towards(surface.response), surface.points
     table = measured(surface).loc[points["point_id"]]
@@ -36,9 +37,12 @@ def rank_settings(surface: Surface, lost: Collection[str] = ()) -> pd.DataFrame:
     table["rank"] = (-values).argsort(kind="stable").argsort() + 1
     whole = ~table.index.isin(list(lost))
     columns = ["difference", "simultaneous_low", "simultaneous_high"]
-    table[columns], table["worse"] = np.nan, False
+    table[[*columns, "least", "most"]], table["worse"] = np.nan, False
     if whole.any():
-        table[columns] = differences(surface, int(np.where(whole, values, -np.inf).argmax()))
+        best = int(np.where(whole, values, -np.inf).argmax())
+        between = limits(surface.response, sign * values[best])
+        table["least"], table["most"] = (end if np.isfinite(end) else np.nan for end in between)
+        table[columns] = differences(surface, best).clip(*between)
         nearest = table["simultaneous_high" if sign > 0 else "simultaneous_low"]
         table["worse"] = sign * nearest < 0
     table = table.join(pd.DataFrame(list(predicted(surface, surface.coded(points))), index=table.index))

@@ -19,8 +19,8 @@ from scipy.spatial.distance import cdist
 from scipy.special import expit, logit
 from statsmodels.stats.diagnostic import het_breuschpagan
 
-from finevar.metrics import RESPONSES
 from finevar.statistics import families
+from finevar.statistics.bounds import bounds_of
 from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
 from finevar.statistics.covariance import BY_SEED, Errors, Estimate, Fit, errors_of, fit_ols, wald_test
 from finevar.statistics.families import Family
@@ -388,8 +388,3 @@ def on_scale(surface: Surface) -> Surface:
     }
     fit = fit_ols(logits, surface.fit.matrix, surface.errors)
     return dataclasses.replace(surface, fit=fit, sentences=sentences)
-
-
-def bounds_of(response: str) -> tuple[float, float]:
-    """Return the least and the largest value that a response can have."""
-    return RESPONSES[response].bounds if response in RESPONSES else (-math.inf, math.inf)

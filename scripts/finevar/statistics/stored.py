@@ -11,8 +11,9 @@ import pandas as pd
 from scipy import stats
 from scipy.special import expit
 
+from finevar.statistics.bounds import bounds_of
 from finevar.statistics.clustered import quadratic, two_way, welch
-from finevar.statistics.regression import LINEAR, LOGIT, Surface, bounds_of, on_scale
+from finevar.statistics.regression import LINEAR, LOGIT, Surface, on_scale
 from finevar.study.coding import Term, model_matrix, term_name, term_of
 
 SOURCES = ("seed", "sentence", "both")  # of variance, see clustered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from finevar.words.formatting import counted, joined, settings_list
-from finevar.words.numbers import Row, estimate, interval, is_missing, number, percent
+from finevar.words.numbers import Row, estimate, interval, is_missing, number, percent, span
 
 Levels = Mapping[str, Mapping[str, float]]  # by setting, of each factor
 Labels = Mapping[str, str]
@@ -75,7 +75,7 @@ def difference_text(row: Row) -> str:
     """Print a difference with its interval."""
     low, high = row["difference_low"], row["difference_high"]
     spread = None if is_missing(low) or is_missing(high) else (high - low) / 2
-    return f"{estimate(row['difference'], spread)} ({interval(low, high)})"
+    return f"{estimate(row['difference'], spread)} ({span(row, 'difference')})"
 
 
 def failed_sentence(rows: Sequence[Row], levels: Levels) -> str:

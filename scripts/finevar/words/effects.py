@@ -26,7 +26,6 @@ from finevar.words.numbers import (
     PLUS_MINUS,
     Row,
     estimated,
-    interval,
     is_missing,
     level,
     p_equals,
@@ -90,6 +89,7 @@ def largest_text(row: Row, label: str) -> str:
     """Say between which levels a factor moves a response most, by how much, and at which levels of the others."""
     value, low, high = (row[f"largest{end}"] for end in ("", "_low", "_high"))
     change = {"estimate": abs(value), "ci_low": low if value > 0 else -high, "ci_high": high if value > 0 else -low}
+    change |= {name: row.get(name) for name in ("least", "most")}  # which are the same on both sides of zero
     moves = f"{'raises' if value > 0 else 'lowers'} {label} by up to {estimated(change, sign=False)} ({span(change)})"
     return f"{factor_label(row['factor'])} {largest_ends(row)} {moves}{largest_place(row)}"
 
@@ -114,7 +114,7 @@ def mid_range(row: Row) -> str:
 
 def all_intervals(row: Row) -> str:
     """Print what the intervals at all settings tried reach over together."""
-    return interval(row["simple_low"], row["simple_high"])
+    return span(row, "simple")
 
 
 def difference(row: Row) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
+ANYTHING = "too wide to say anything"
+LIMIT = "the limit "  # before the end of an interval that the metric cannot pass
 NOTHING = "\N{EN DASH}"
 Row = Mapping[str, Any]
 
@@ -48,12 +50,15 @@ def estimate(value: float | None, spread: float | None, *, sign: bool = True) ->
     return short_exponent(f"{value:{'+' if sign else ''}.{digits}e}").replace("-", MINUS)
 
 
-def interval(low: float | None, high: float | None) -> str:
-    """Print an interval as "low to high"."""
+def interval(low: float | None, high: float | None, least: float | None = None, most: float | None = None) -> str:
+    """Print an interval as "low to high"; an end at what can be at least or at most was cut there, and is named so."""
     if is_missing(low) or is_missing(high):
         return NOTHING
+    if low == least and high == most:
+        return ANYTHING
     spread = (high - low) / 2
-    return f"{estimate(low, spread, sign=False)} to {estimate(high, spread, sign=False)}"
+    first, last = (estimate(end, spread, sign=False) for end in (low, high))
+    return f"{LIMIT if low == least else ''}{first} to {LIMIT if high == most else ''}{last}"
 
 
 def estimated(row: Row, name: str = "estimate", ends: str = "ci", *, sign: bool = True) -> str:
@@ -63,8 +68,8 @@ def estimated(row: Row, name: str = "estimate", ends: str = "ci", *, sign: bool 
 
 
 def span(row: Row, ends: str = "ci") -> str:
-    """Print a row's interval."""
-    return interval(row[f"{ends}_low"], row[f"{ends}_high"])
+    """Print a row's interval; where it was cut, by the row's limits, see statistics.bounds."""
+    return interval(row[f"{ends}_low"], row[f"{ends}_high"], row.get("least"), row.get("most"))
 
 
 def span_at(row: Row, confidence: float, ends: str = "ci") -> str:

@@ -29,7 +29,10 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
         seconds = float(metrics["train_seconds"].sum() + metrics["eval_seconds"].sum())
         finding = f"All runs together took {duration(seconds)} of training and evaluation."
         grids = [report_tables.software_table(metrics), report_tables.sources_table(config.get("sources", {}))]
-    datasets = [report_tables.dataset_facts(name, found) for name, found in facts["datasets"].items()]
+    datasets = [
+        report_tables.dataset_facts(name, found, used_examples(name, found["train"], tables, config))
+        for name, found in facts["datasets"].items()
+    ]
     text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True, width=100)
     return {
         "finding": finding,
@@ -37,6 +40,15 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
         "config": text,
         "template": "provenance.html",
     }
+
+
+def used_examples(dataset: str, available: int, tables: Tables, config: Mapping[str, Any]) -> list[int]:
+    """Return how many of a data set's training examples runs or the baseline used, where these are not all."""
+    frames = [tables["metrics"].loc[tables["metrics"]["dataset"] == dataset]]
+    if config["baseline"].get("dataset") == dataset:
+        frames.append(tables["baselines"])
+    counts = {int(count) for frame in frames for count in frame["train_examples_used"].dropna()}
+    return sorted(counts - {available})
 
 
 def plain(value: Any) -> Any:
