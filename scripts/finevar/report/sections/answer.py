@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.reasons import Stop
 from finevar.report.labels import gate_sentences, names
 from finevar.report.parts import Facts, Labels, Row, Section, Tables, chosen
 from finevar.report.recommendation import advice
@@ -97,7 +98,10 @@ def interim(tables: Tables, facts: Facts) -> str:
 
 def notes(tables: Tables, advised: Advice | None, facts: Facts) -> list[str]:
     """Return what keeps the study from a full answer: gates, and runs that no metric counts."""
-    stopped = gate_sentences(tables["fits"], names(tables, facts))
+    fits = tables["fits"]
+    if kind_of_runs(tables["metrics"]) == LISTED and not facts["config"]["baseline"]["settings"]:
+        fits = fits[fits["gate_code"] != Stop.NO_BASELINE]  # nobody asked for a comparison
+    stopped = gate_sentences(fits, names(tables, facts))
     if facts["interim"]:
         return stopped
     model = facts["config"]["analysis"]["model"]
