@@ -174,6 +174,14 @@ def test_the_time_left_is_that_of_the_runs_left_at_the_pace_so_far(study):
     assert status.seconds_left(study, progress, rows) == pytest.approx(62)
 
 
+def test_two_runs_that_end_together_are_two_at_once(study):
+    """As two workers' first runs do: a second apart they would be 11 at once, if only their ends counted."""
+    for number, run in enumerate(by_epochs(study, 1)):
+        finish(run, at=1000 + number, seconds=11)
+    progress = status.look(study.runs.values())
+    assert status.runs_at_once(progress, dict.fromkeys(progress.done, 11.0)) == 2
+
+
 def test_a_night_between_two_runs_is_no_pace(study):
     first, second = by_epochs(study, 1)
     finish(first, at=1000, seconds=11)

@@ -165,7 +165,10 @@ def own_seconds(batch_size: int, epochs: int, timed: Sequence[Row]) -> float:
 
 
 def runs_at_once(progress: Progress, seconds: dict[str, float]) -> float | None:
-    """Return how many runs the last stretch of work did at once; None before two are done."""
+    """Return how many runs the last stretch of work did at once; None before two are done.
+
+    No more than were ever under way at one time, since two that ended together say little of their pace.
+    """
     ends = sorted((path.stat().st_mtime, run) for run, path in progress.done.items() if run in seconds)
     typical = float(np.median([*seconds.values()])) if seconds else 0.0
     first = len(ends) - 1
@@ -173,7 +176,8 @@ def runs_at_once(progress: Progress, seconds: dict[str, float]) -> float | None:
         first -= 1
     if len(ends) - first < 2 or (took := ends[-1][0] - ends[first][0]) <= 0:
         return None
-    return sum(seconds[run] for _, run in ends[first + 1 :]) / took
+    overlapping = max(sum(end - seconds[run] < now <= end for end, run in ends[first:]) for now, _ in ends[first:])
+    return min(sum(seconds[run] for _, run in ends[first + 1 :]) / took, overlapping)
 
 
 def spell(seconds: float) -> str:
