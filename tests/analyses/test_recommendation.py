@@ -12,7 +12,7 @@ from test_failed_settings import fitted
 from test_regression import CODINGS, study
 
 from finevar.analyses.baselines import against_baseline_rows
-from finevar.analyses.cautions import class_rows, next_level, recommend
+from finevar.analyses.cautions import mistaken_rows, next_level, recommend
 from finevar.analyses.recommendation import Fault, Standing, primary_of, recommendation_rows, stand
 from finevar.reasons import Caution, Excluded, Head, Next, Primary
 from finevar.study.coding import Coding
@@ -188,7 +188,7 @@ def models(accuracy: list[float], baseline: float = 0.9, head: str = "kept") -> 
     ],
 )
 def test_classes_taken_for_one_another_are_a_caution(runs, expected):
-    assert [(row["code"], row.get("detail"), row["count"]) for row in class_rows(runs)] == expected
+    assert [(row["code"], row.get("detail"), row["count"]) for row in mistaken_rows(runs)] == expected
 
 
 def test_found_models_recommend_nothing(runs):

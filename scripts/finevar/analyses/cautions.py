@@ -47,7 +47,7 @@ def recommend(
         return nothing
     standing = stand(study, against_baseline, shares)
     learning = learning_rows(study.metrics, shares, recommended=bool(standing and standing.recommended))
-    said = [*learning, *class_rows(study.metrics)]
+    said = [*learning, *mistaken_rows(study.metrics)]
     if standing is None:
         return nothing | {"cautions": said}
     found = {"ranking": ranking_rows(standing), "recommendation": recommendation_rows(standing)}
@@ -171,7 +171,7 @@ def failed_rows(standing: Standing) -> Iterator[dict[str, Any]]:
         yield {"code": Caution.FAILED_NEAR, "detail": name, "count": failed, "runs": runs_of_setting(standing)}
 
 
-def class_rows(metrics: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def mistaken_rows(metrics: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield where classes are taken for one another: worse than chance, runs or the baseline, or a head replaced."""
     done = metrics[metrics["status"] == OK]
     for detail, part, prefix in (("baseline", done.drop_duplicates("dataset"), "baseline_"), ("runs", done, "")):
