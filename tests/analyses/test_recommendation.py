@@ -183,7 +183,8 @@ def models(accuracy: list[float], baseline: float = 0.9, head: str = "kept") -> 
         (models([0.9, 0.8], head=Head.REPLACED), [(Caution.HEAD_REPLACED, "runs", 2)]),
         (models([0.9]).assign(baseline_head=Head.REPLACED), [(Caution.HEAD_REPLACED, "baseline", 1)]),
         (models([0.9], head=Head.NEW), []),
-        (models([0.1]).assign(status="collapsed"), []),
+        (models([0.1]).assign(status="collapsed"), [(Caution.BELOW_CHANCE, "runs", 1)]),
+        (models([0.1]).assign(status="diverged"), []),
         (models([0.1]).assign(chance=np.nan), []),  # of another version
     ],
 )

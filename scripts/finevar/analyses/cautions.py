@@ -14,7 +14,7 @@ from finevar.analyses.fits import FittedStudy, baseline_value
 from finevar.analyses.learning import Shares, learning_rows
 from finevar.analyses.recommendation import Standing, ranking_rows, recommendation_rows, stand
 from finevar.metrics import SECONDS, towards
-from finevar.reasons import FAILED, OK, Caution, Head, Next
+from finevar.reasons import COLLAPSED, FAILED, OK, Caution, Head, Next
 from finevar.results.collapse import below_chance
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.ranking import comparison, regret_of
@@ -173,7 +173,7 @@ def failed_rows(standing: Standing) -> Iterator[dict[str, Any]]:
 
 def mistaken_rows(metrics: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield where classes are taken for one another: worse than chance, runs or the baseline, or a head replaced."""
-    done = metrics[metrics["status"] == OK]
+    done = metrics[metrics["status"].isin([OK, COLLAPSED])]
     for detail, part, prefix in (("baseline", done.drop_duplicates("dataset"), "baseline_"), ("runs", done, "")):
         accuracy, chance = (part[f"{prefix}{name}"].astype(float) for name in ("accuracy", "chance"))
         below = below_chance(accuracy, chance, part["eval_examples"])
