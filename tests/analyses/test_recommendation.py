@@ -12,7 +12,7 @@ from test_failed_settings import fitted
 from test_regression import CODINGS, study
 
 from finevar.analyses.baselines import against_baseline_rows
-from finevar.analyses.cautions import class_rows, next_level, recommend
+from finevar.analyses.cautions import mistaken_rows, next_level, recommend
 from finevar.analyses.recommendation import Fault, Standing, primary_of, recommendation_rows, stand
 from finevar.reasons import Caution, Excluded, Head, Next, Primary
 from finevar.study.coding import Coding
@@ -183,12 +183,13 @@ def models(accuracy: list[float], baseline: float = 0.9, head: str = "kept") -> 
         (models([0.9, 0.8], head=Head.REPLACED), [(Caution.HEAD_REPLACED, "runs", 2)]),
         (models([0.9]).assign(baseline_head=Head.REPLACED), [(Caution.HEAD_REPLACED, "baseline", 1)]),
         (models([0.9], head=Head.NEW), []),
-        (models([0.1]).assign(status="collapsed"), []),
+        (models([0.1]).assign(status="collapsed"), [(Caution.BELOW_CHANCE, "runs", 1)]),
+        (models([0.1]).assign(status="diverged"), []),
         (models([0.1]).assign(chance=np.nan), []),  # of another version
     ],
 )
 def test_classes_taken_for_one_another_are_a_caution(runs, expected):
-    assert [(row["code"], row.get("detail"), row["count"]) for row in class_rows(runs)] == expected
+    assert [(row["code"], row.get("detail"), row["count"]) for row in mistaken_rows(runs)] == expected
 
 
 def test_found_models_recommend_nothing(runs):

@@ -14,7 +14,7 @@ from finevar.analyses.fits import FittedStudy, baseline_value
 from finevar.analyses.learning import Shares, learning_rows
 from finevar.analyses.recommendation import Standing, ranking_rows, recommendation_rows, stand
 from finevar.metrics import SECONDS, towards
-from finevar.reasons import FAILED, OK, Caution, Head, Next
+from finevar.reasons import COLLAPSED, FAILED, OK, Caution, Head, Next
 from finevar.results.collapse import below_chance
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.ranking import comparison, regret_of
@@ -47,7 +47,7 @@ def recommend(
         return nothing
     standing = stand(study, against_baseline, shares)
     learning = learning_rows(study.metrics, shares, recommended=bool(standing and standing.recommended))
-    said = [*learning, *class_rows(study.metrics)]
+    said = [*learning, *mistaken_rows(study.metrics)]
     if standing is None:
         return nothing | {"cautions": said}
     found = {"ranking": ranking_rows(standing), "recommendation": recommendation_rows(standing)}
@@ -171,9 +171,9 @@ def failed_rows(standing: Standing) -> Iterator[dict[str, Any]]:
         yield {"code": Caution.FAILED_NEAR, "detail": name, "count": failed, "runs": runs_of_setting(standing)}
 
 
-def class_rows(metrics: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def mistaken_rows(metrics: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield where classes are taken for one another: worse than chance, runs or the baseline, or a head replaced."""
-    done = metrics[metrics["status"] == OK]
+    done = metrics[metrics["status"].isin([OK, COLLAPSED])]
     for detail, part, prefix in (("baseline", done.drop_duplicates("dataset"), "baseline_"), ("runs", done, "")):
         accuracy, chance = (part[f"{prefix}{name}"].astype(float) for name in ("accuracy", "chance"))
         below = below_chance(accuracy, chance, part["eval_examples"])

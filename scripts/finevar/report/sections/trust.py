@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from finevar.analyses.cautions import class_rows
+from finevar.analyses.cautions import mistaken_rows
 from finevar.reasons import Caution
 from finevar.report.parts import Facts, Labels, Section, Tables, chosen
 from finevar.report.recommendation import advice
@@ -134,7 +134,7 @@ def learning_check(advised: Advice) -> Check:
 
 def classes_check(tables: Tables) -> Check | None:
     """Say where classes are taken for one another."""
-    found = [class_sentence(row) for row in class_rows(tables["metrics"])]
+    found = [class_sentence(row) for row in mistaken_rows(tables["metrics"])]
     return check("Classes", CAUTION, " ".join(found), "errors") if found else None
 
 
