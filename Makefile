@@ -12,7 +12,8 @@ ARGS ?=
 TO ?= csv
 # Its name goes to the shell as a variable, never as text: it may hold blanks, quotes and whatever a shell acts upon.
 override CONFIG := $(value CONFIG)
-export CONFIG
+override TO := $(value TO)
+export CONFIG TO
 
 ifneq (1,$(words [$(CURDIR)]))
 $(error Snakemake cannot start jobs from a folder with a space in its path: move $(CURDIR))
@@ -72,7 +73,7 @@ model: $(STAMP) ## train the recommended model once more, to keep it with its mo
 	@echo "Model: results/$$($(STUDY))/model/"
 
 export: $(STAMP) ## write a study's runs for other programs: TO=csv, with a data dictionary, or TO=mlflow
-	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.export_runs --configfile "$$CONFIG" --to $(TO)
+	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.export_runs --configfile "$$CONFIG" --to "$$TO"
 
 provenance: $(STAMP) ## write Snakemake's own report of a finished study: provenance, run times, all results in one page
 	@$(RUN) snakemake $(OPTIONS) --quiet all --report "results/$$($(STUDY))/snakemake-report.html" $(ARGS)

@@ -13,20 +13,24 @@ from finevar.jobs.log import JobLog
 from finevar.planning.design_card import gather_design_facts
 from finevar.report.design_card import design_card_text, render_design_card
 from finevar.results.collapse import mark_collapsed
-from finevar.results.run_metrics import read_run_metrics
+from finevar.results.run_metrics import Positives, read_run_metrics
+from finevar.study.classes import positive_of
 
 
-def read_finished(paths: Sequence[str], baselines: Sequence[str]) -> pd.DataFrame:
+def read_finished(paths: Sequence[str], baselines: Sequence[str], positives: Positives) -> pd.DataFrame:
     """Return the metrics of the runs that are done, collapsed ones marked; no columns where none is."""
-    rows = read_run_metrics(paths)
+    rows = read_run_metrics(paths, positives)
     places = {row["run_id"]: Path(path) for row, path in zip(rows, paths, strict=True)}
     return pd.DataFrame(mark_collapsed(rows, places, baselines))
 
 
 with JobLog(snakemake.log[0]):
     params, pilot = snakemake.params, read_facts(snakemake.input.pilot)
-    baselines = pd.DataFrame(read_run_metrics(params.baselines))
-    finished, seen = read_finished(params.finished, params.baselines), read_facts(snakemake.input.data)
-    facts = gather_design_facts(params.config, pilot, finished, baselines, seen)
+    names, keys = params.config["sweep"]["datasets"], params.config["datasets"]
+    prepared = zip(names, map(read_facts, snakemake.input.facts), strict=True)
+    positives = {name: positive_of(facts, keys[name].get("positive"), name) for name, facts in prepared}
+    baselines = pd.DataFrame(read_run_metrics(params.baselines, positives))
+    finished = read_finished(params.finished, params.baselines, positives)
+    facts = gather_design_facts(params.config, pilot, finished, baselines, read_facts(snakemake.input.data))
     write_bytes(render_design_card(facts).encode(), snakemake.output.html)
     print(design_card_text(facts, snakemake.output.html), flush=True)

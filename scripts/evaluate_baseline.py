@@ -3,4 +3,6 @@
 from finevar.jobs.log import arguments
 from finevar.jobs.worker import run_job
 
-run_job("finevar.evaluation.evaluation.evaluate_baseline", log=snakemake.log[0], **arguments(snakemake))
+positive = snakemake.config["datasets"][snakemake.wildcards.dataset].get("positive")  # no param: an edit reruns nothing
+work = "finevar.evaluation.evaluation.evaluate_baseline"
+run_job(work, log=snakemake.log[0], positive=positive, **arguments(snakemake))

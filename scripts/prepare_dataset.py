@@ -10,6 +10,7 @@ from finevar.data.corpus import prepare
 from finevar.files import check_sums, write_facts
 from finevar.jobs.log import JobLog
 from finevar.parquet import write_table
+from finevar.study.classes import positive_of
 from finevar.study.config import read_config
 from finevar.study.consistency import PLACES
 from finevar.study.identity import dataset_identity, require_planned
@@ -25,6 +26,7 @@ with JobLog(snakemake.log[0]) as log:
     else:
         check_sums(Path(snakemake.input.source))
         parts, facts = prepare(spec, Path(snakemake.input.source), hub=kind == "hub")
+    positive_of(facts, snakemake.config["datasets"][name].get("positive"), name)  # refused here, before any training
     for path in map(Path, snakemake.output.parts):
         write_table(pa.Table.from_pandas(parts[path.stem], schema=EXAMPLES, preserve_index=False), path)
     write_facts(facts, snakemake.output.facts)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from test_corpus import PAIRS, csv, jsonl, spec, write
+from test_reading import zipped
 from test_sources import package, tarred, tiny_model, write_files
 
 from finevar.data.corpus import prepare
@@ -68,6 +69,7 @@ def config_mistakes(raw: dict[str, Any]) -> Mistakes:
 def data_mistakes(folder: Path) -> Mistakes:
     """Yield mistakes in a user's data."""
     folder.mkdir()
+    texts = [(f"more {number}", "") for number in range(10)]
     files = {
         "column.csv": "words,label\na,b\n",
         "suffix.xlsx": csv(PAIRS),
@@ -76,14 +78,27 @@ def data_mistakes(folder: Path) -> Mistakes:
         "empty.csv": csv([*PAIRS, ("", "a")]),
         "single.csv": csv([(text, "a") for text, _ in PAIRS]),
         "rare.csv": csv([*PAIRS, ("odd one", "c")]),
+        "semicolons.csv": "text;label\none, two;a\n",
+        "stray.csv": 'text,label\n"it is,a\n"fine" he said,b\n',
+        "swallowed.csv": f'text,label\n"it is,a\nfine",b\n{csv(PAIRS)[11:]}',
+        "short.csv": "text,label\nfine\n",
+        "mixed.tsv": 'text\tlabel\n"a ""b"" c"\ta\n5" disk\tb\n',
+        "array.jsonl": '[{"text": "a", "label": "b"}]',
+        "unlabelled.csv": csv([(text, "") for text, _ in PAIRS]),
+        "sheet.csv": zipped({"xl/workbook.xml": "", "[Content_Types].xml": ""}),
+        "lists.csv": csv([*PAIRS, ("both", '"a,b"')]),
+        "scores.csv": csv([(text, f"{number / 8}") for number, (text, _) in enumerate([*PAIRS, *texts])]),
+        "pairs.csv": csv([("the same premise", label) for _, label in PAIRS]),
     }
     for name, content in files.items():
         write(folder, name, content)
     for name in ("gone.csv", *files):
         yield f"data: {name}", lambda name=name: prepare(spec(name), folder, hub=False)
     yield "data: a rating in words", lambda: prepare(spec("single.csv", threshold=3), folder, hub=False)
-    all_of_them = spec("rare.csv", eval_examples=21)
-    yield "data: all of it held out", lambda: prepare(all_of_them, folder, hub=False)
+    write(folder, "whole.csv", csv(PAIRS))
+    for title, number in (("all of it held out", 20), ("fewer held out than classes", 1)):
+        asked = spec("whole.csv", eval_examples=number)
+        yield f"data: {title}", lambda asked=asked: prepare(asked, folder, hub=False)
 
 
 def source_mistakes() -> Mistakes:

@@ -36,6 +36,35 @@ def by_definition(labels: np.ndarray, predicted: np.ndarray, classes: int) -> di
     return dict(zip(("precision", "recall", "f1"), np.mean(rows, axis=0), strict=True))
 
 
+@pytest.mark.parametrize("positive", [0, 1])
+def test_binary_f1_is_of_the_positive_class(positive):
+    logits, labels = random_case(2, seed=3)
+    found, predicted = scores.metrics(logits, labels, scores.Positive(positive, "spam")), logits.argmax(1)
+    expected = sk.precision_recall_fscore_support(labels, predicted, pos_label=positive, average="binary")
+    assert [found[name] for name in ("precision", "recall", "f1")] == pytest.approx(expected[:3])
+    assert (found["positive"], found["positive_label"], found["f1_average"]) == ("spam", positive, "binary")
+    usual = scores.metrics(logits, labels)
+    assert {name for name in scores.RESPONSES if found[name] != pytest.approx(usual[name])} == (
+        set() if positive else {"precision", "recall", "f1"}
+    )
+
+
+def test_a_run_that_never_answers_the_positive_class_has_f1_zero():
+    labels = np.array([0, 1, 1, 1])
+    never = np.eye(2, dtype=np.float32)[[1, 1, 1, 1]]
+    assert scores.metrics(never, labels, scores.Positive(0, "OFFENSE"))["f1"] == 0
+    assert scores.metrics(never, labels)["f1"] == pytest.approx(6 / 7)
+
+
+def test_chance_is_the_accuracy_of_answers_by_their_shares():
+    labels, predicted = np.array([0] * 6 + [1] * 3 + [2]), np.array([0] * 2 + [1] * 5 + [2] * 3)
+    found = scores.metrics(np.eye(3, dtype=np.float32)[predicted], labels)
+    assert found["chance"] == pytest.approx(0.6 * 0.2 + 0.3 * 0.5 + 0.1 * 0.3)
+    agreement = (found["accuracy"] - found["chance"]) / (1 - found["chance"])
+    assert agreement == pytest.approx(sk.cohen_kappa_score(labels, predicted))
+    assert (found["positive"], found["positive_label"], found["f1_average"]) == (None, None, "macro")
+
+
 def area(scores_of_class: np.ndarray, positive: np.ndarray) -> float:
     """Return the Mann-Whitney statistic as a share of all pairs, which is the area under the ROC curve."""
     statistic = stats.mannwhitneyu(scores_of_class[positive], scores_of_class[~positive], method="asymptotic").statistic

@@ -65,6 +65,7 @@ def make_model(
         attention_dropout=dropout,
         seq_classif_dropout=dropout,
         num_labels=classes,
+        **({"id2label": dict(enumerate(CLASSES))} if classes == len(CLASSES) else {}),
     )
     model = DistilBertForSequenceClassification(config)
     save(model, folder)

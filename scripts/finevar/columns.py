@@ -23,14 +23,17 @@ IDS = of(str, "run_id", "point_id", "dataset") | of(int, "seed")
 MEASURED = (
     of(str, "status", "reason")
     | of(float, *RESPONSES, *STANDARD_ERRORS)
-    | of(str, "f1_average")
-    | of(int, "classes", "train_examples_used", "eval_examples", "steps", "tokens", "micro_batches")
+    | of(float, "chance")  # the accuracy of answers with the same shares that say nothing of the text
+    | of(str, "f1_average", "positive")  # the class that binary F1, precision and recall are of
+    | of(int, "positive_label", "classes", "train_examples_used", "eval_examples", "steps", "tokens", "micro_batches")
     | of(float, "train_seconds", "eval_seconds", "train_peak_memory_mb", "eval_peak_memory_mb")
     | of(int, "threads")
+    | of(str, "head")  # what the run began with, one of reasons.Head
     | of(str, "device", "dtype_used", "python", "torch", "packages", "code", "engine", "model_sha256", "data_sha256")
 )
 STUDIED = {
-    **of(float, *(f"baseline_{response}" for response in RESPONSES)),
+    **of(float, *(f"baseline_{name}" for name in (*RESPONSES, "chance"))),
+    **of(str, "baseline_head"),
     **of(bool, "is_baseline_point"),
     **of(str, "trajectory_id"),
     "ending": pa.string(),  # of a missing run's last attempt, one of the codes of endings; null for the others

@@ -19,12 +19,23 @@ SECONDS = "seconds"  # of training a run: what trade-offs weigh beside the metri
 Row = dict[str, Any]
 
 
+class Positive(NamedTuple):
+    """The one of two classes that F1, precision and recall are of."""
+
+    label: int
+    name: str | None = None
+
+
+SECOND = Positive(1)  # where nothing says which
+
+
 @dataclass(frozen=True)
 class Evaluated:
     """Some examples' labels, and the logits that a model gave them."""
 
     logits: np.ndarray  # [examples, classes]
     labels: np.ndarray  # [examples]
+    positive: int = SECOND.label  # of two classes
 
     @functools.cached_property
     def predicted(self) -> np.ndarray:
@@ -40,7 +51,7 @@ class Evaluated:
     def averaged(self) -> range:
         """Return the classes over which F1, precision and recall are averaged."""
         classes = self.logits.shape[1]
-        return range(1, 2) if classes == 2 else range(classes)
+        return range(self.positive, self.positive + 1) if classes == 2 else range(classes)
 
     @functools.cached_property
     def by_class(self) -> dict[str, np.ndarray]:
@@ -77,12 +88,13 @@ class Response:
         return float(self.each(evaluated).mean() if self.score is None else self.score(evaluated))
 
 
-def metrics(logits: np.ndarray, labels: np.ndarray) -> Row:
+def metrics(logits: np.ndarray, labels: np.ndarray, positive: Positive | None = None) -> Row:
     """Return every response and standard error from logits [examples, classes] and labels [examples].
 
+    positive: of two classes; else None.
     One that is not defined (a precision where nothing was predicted positive) is None, with the reason under `reason`.
     """
-    evaluated = Evaluated(logits, labels)
+    evaluated = Evaluated(logits, labels, (positive or SECOND).label)
     values = {name: response.value(evaluated) for name, response in RESPONSES.items()}
     values |= {column: RESPONSES[name].standard_error(evaluated) for column, name in STANDARD_ERRORS.items()}
     undefined = [name for name, value in values.items() if math.isnan(value)]
@@ -90,14 +102,23 @@ def metrics(logits: np.ndarray, labels: np.ndarray) -> Row:
     return {
         **{name: None if name in unsaid else value for name, value in values.items()},
         "reason": f"not defined for these predictions: {', '.join(undefined)}" if undefined else None,
-        "f1_average": f1_average(logits.shape[1]),
-        "classes": logits.shape[1],
+        **averaging(logits.shape[1], positive),
+        "chance": chance(evaluated),
     }
 
 
-def f1_average(classes: int) -> str:
-    """Return how F1, precision and recall are averaged: of the second class for two, over all classes for more."""
-    return "binary" if classes == 2 else "macro"
+def chance(evaluated: Evaluated) -> float:
+    """Return the accuracy to expect of answers with the same share of each class that say nothing of the text."""
+    classes, both = evaluated.logits.shape[1], (evaluated.predicted, evaluated.labels)
+    answered, true = (np.bincount(labels, minlength=classes) / len(labels) for labels in both)
+    return float(answered @ true)
+
+
+def averaging(classes: int, positive: Positive | None) -> Row:
+    """Return how F1, precision and recall are averaged: of the positive class for two, over all classes for more."""
+    label, name = (positive or SECOND) if classes == 2 else (None, None)
+    average = "binary" if classes == 2 else "macro"
+    return {"f1_average": average, "positive": name, "positive_label": label, "classes": classes}
 
 
 def scikit_learn() -> ModuleType:

@@ -34,6 +34,15 @@ class Collapse(StrEnum):
     NO_BETTER = "no_better"  # its accuracy is no better than that of always the largest class
 
 
+class Head(StrEnum):
+    """Where the head that a training began with is from."""
+
+    KEPT = "kept"  # the checkpoint's, its classes in the data's order
+    REORDERED = "reordered"  # the checkpoint's, its rows put in the data's order
+    NEW = "new"  # drawn, as the checkpoint had none, or one of another number of classes
+    REPLACED = "replaced"  # drawn, as the names of the checkpoint's classes are not the data's
+
+
 def reason_columns(reason: Reason | None) -> dict[str, str | None]:
     """Return a reason's sentence and code as columns of a table, null without one."""
     return {"reason": reason and reason.sentence, "reason_code": reason and reason.code}
@@ -153,6 +162,8 @@ class Caution(StrEnum):
     WORST_IN = "worst_in"  # of all settings tried, in another metric
     WORSE_THAN_BASELINE_IN = "worse_than_baseline_in"  # measured, in a metric
     FAILED_NEAR = "failed_near"  # runs failed at a setting next to it
+    BELOW_CHANCE = "below_chance"  # answers that are wrong more often than answers at random
+    HEAD_REPLACED = "head_replaced"  # the checkpoint's head has classes of other names
 
 
 class Untraded(StrEnum):

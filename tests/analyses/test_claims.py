@@ -84,12 +84,12 @@ def test_claims_read_again_are_the_same(raw_config):
         ("claims: [{response: f1, term: epoch}]", "mine.yaml: claims[0].term", ["'epoch'", "learning_rate"]),
         ("claims: [{response: f1, term: epochs^4}]", "mine.yaml: claims[0].term", ["'epochs^4'"]),
         ("claims: [{response: mcc, term: epochs}]", "mine.yaml: claims[0].response", ["'mcc'", "accuracy, f1, loss"]),
-        ("claims: [{response: f1, term: 'a\nb': 2", "mine.yaml", []),
+        ("claims: [{response: f1, term: 'a\nb': 2", "mine.yaml, line 1", []),
         ("[" * 5000, "mine.yaml", []),
         ("claims: 2024-02-30", "mine.yaml", ["day"]),
         ("a: &a [x, x]\nb: &b [*a, *a]\nclaims: " + "[" * 12 + "*b" + "]" * 12, "mine.yaml: claims.0", []),
-        ("x" * 2_000_000, "config: analysis.claims[0]", ["'mine.yaml'", "1,000,000"]),
-        ("claims: [{response: f1, term: \udcff}]", "mine.yaml", []),
+        ("x" * 2_000_000, "mine.yaml", ["1,000,000"]),
+        ("claims: [{response: f1, term: \udcff}]", "mine.yaml, line 1", []),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_claims_file_is_named(raw_config, tmp_path, monkeypatch, text, where, data):

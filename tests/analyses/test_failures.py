@@ -133,7 +133,7 @@ def test_missing_runs_are_counted_apart():
 
 
 def section(metrics: pd.DataFrame) -> dict:
-    return failures_section.section({"failures": table(metrics)}, {}, list(CODINGS), 0.95)
+    return failures_section.section({"failures": table(metrics), "cautions": pd.DataFrame()}, {}, list(CODINGS), 0.95)
 
 
 def test_none_diverged_is_told_with_what_is_excluded():

@@ -48,7 +48,7 @@ def analysed(found: pd.DataFrame) -> tuple[FittedStudy, dict[str, list[dict]]]:
     """Return a study of cards and the rows of every table that its analyses make."""
     plan = Plan(FACTORS, BASELINE["settings"], list(METRICS), "first_order", 0.95, [CLAIM])
     study = FittedStudy.of(found_runs(found, BASELINE, None).to_pandas(), plan)
-    tables = fit_study(study) | weigh_settings(study, None, None)
+    tables = fit_study(study) | weigh_settings(study, {}, None)
     for analysis in (tradeoff_rows, claims, variability, tuning_rows, failure_rows):
         tables |= analysis(study)
     for name, rows in tables.items():

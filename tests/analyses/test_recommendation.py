@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from test_failed_settings import fitted
 from test_regression import CODINGS, study
 
 from finevar.analyses.baselines import against_baseline_rows
-from finevar.analyses.cautions import next_level, recommend
+from finevar.analyses.cautions import class_rows, next_level, recommend
 from finevar.analyses.recommendation import Fault, Standing, primary_of, recommendation_rows, stand
-from finevar.reasons import Caution, Excluded, Next, Primary
+from finevar.reasons import Caution, Excluded, Head, Next, Primary
 from finevar.study.coding import Coding
 
 BAND, BASE = Fault(Excluded.OUTSIDE_BAND, "loss"), Fault(Excluded.WORSE_THAN_BASELINE, "loss")
@@ -97,7 +98,8 @@ def test_a_level_beyond_the_range_keeps_its_step_and_the_settings_bounds(factor,
 @pytest.fixture(scope="module")
 def runs() -> pd.DataFrame:
     """Return runs of which the loss is lowest at the lowest rate and the fewest epochs, at every batch size."""
-    return study(seeds=4, noise=0.002).assign(train_seconds=10.0, eval_examples=400, f1_average="binary")
+    found = study(seeds=4, noise=0.002).assign(train_seconds=10.0, eval_examples=400, f1_average="binary")
+    return found.assign(head=None, baseline_head=None, chance=np.nan, baseline_chance=np.nan)
 
 
 def advised(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -163,6 +165,30 @@ def test_the_baselines_own_settings_are_confirmed_where_the_study_has_not_tried_
     assert "baseline" not in tried["point_ids"].split()
     assert untried["point_ids"].split()[-1] == "baseline"
     assert (untried["runs"], untried["seconds"]) == (16, pytest.approx(160.0))  # four settings, as four seeds
+
+
+def models(accuracy: list[float], baseline: float = 0.9, head: str = "kept") -> pd.DataFrame:
+    """Return runs on 100 sentences whose answers would be right in half of them by chance."""
+    found = pd.DataFrame({"accuracy": accuracy, "status": "ok", "dataset": "d", "chance": 0.5, "eval_examples": 100})
+    return found.assign(baseline_accuracy=baseline, baseline_chance=0.5, head=head, baseline_head="new")
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        (models([0.9, 0.5, 0.40]), []),  # as few as 40 of 100 right are chance, p = 0.03
+        (models([0.9, 0.0, 0.2]), [(Caution.BELOW_CHANCE, "runs", 2)]),
+        (models([0.9, 0.8], baseline=0.1), [(Caution.BELOW_CHANCE, "baseline", 1)]),
+        (models([0.0, 0.1], 0.0), [(Caution.BELOW_CHANCE, "baseline", 1), (Caution.BELOW_CHANCE, "runs", 2)]),
+        (models([0.9, 0.8], head=Head.REPLACED), [(Caution.HEAD_REPLACED, "runs", 2)]),
+        (models([0.9]).assign(baseline_head=Head.REPLACED), [(Caution.HEAD_REPLACED, "baseline", 1)]),
+        (models([0.9], head=Head.NEW), []),
+        (models([0.1]).assign(status="collapsed"), []),
+        (models([0.1]).assign(chance=np.nan), []),  # of another version
+    ],
+)
+def test_classes_taken_for_one_another_are_a_caution(runs, expected):
+    assert [(row["code"], row.get("detail"), row["count"]) for row in class_rows(runs)] == expected
 
 
 def test_found_models_recommend_nothing(runs):

@@ -64,4 +64,4 @@ def test_found_models_cannot_be_confirmed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     assert main(["--configfile", str(tmp_path / "config.yaml")]) == 1
-    assert "models that others trained" in capsys.readouterr().err
+    assert "that it did not train" in capsys.readouterr().err

@@ -87,6 +87,7 @@ def make_study(folder: Path, dtype: str) -> dict:
         "examples": str(folder / "eval.parquet"), "encoded": str(folder / "encoded.safetensors"),
         "facts": str(folder / "dataset.json"), "fetched": [str(folder / "packaged"), str(folder / "fetched")],
         "baseline": {"dataset": "films", "seed": 3, "settings": {"learning_rate": 2e-4}},
+        "head": None,
         "sources": {"films": {"kind": "package", "package": "films==1"}, "mine": {"kind": "local"},
                     "toy": {"kind": "hub", "repo": "someone/toys"}},
         "dataset": "toy", "factors": ["learning_rate"],
@@ -241,7 +242,7 @@ def edit_json(path: Path, **changes) -> None:
         ),
         (
             lambda folder: edit_json(folder / "config.json", id2label={"0": "LABEL_0", "1": "LABEL_1"}),
-            r"read by transformers: found classes LABEL_0, LABEL_1\. Allowed: negative, positive",
+            r"found a head of 2 classes \(LABEL_0, LABEL_1\)",
         ),
         (
             lambda folder: (folder / "tokenizer_config.json").unlink() or write_sums(folder),

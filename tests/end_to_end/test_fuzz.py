@@ -52,7 +52,7 @@ from finevar.parquet import read_table, write_table
 from finevar.study.coding import codings_of, model_matrix, terms
 from finevar.study.config import read_config
 from finevar.study.design import Study, design_rows, plan_study
-from finevar.study.found_config import is_found
+from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.settings import FACTORS
 from tiny import make_model
 
@@ -404,7 +404,7 @@ def check_study(study: Study) -> None:
         assert name.isascii()
         assert name.isprintable()
         assert " " not in name
-    if is_found(study.config):
+    if study_kind(study.config) != TRAINED:
         assert not study.runs
         return
     assert 0 < len(study.runs) <= 100_000

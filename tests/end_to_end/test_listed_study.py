@@ -6,8 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import optuna
 import pandas as pd
 import pytest
+import statsmodels.formula.api as smf
 import yaml
 
 from finevar import ROOT
@@ -58,7 +61,7 @@ def test_a_setting_is_recommended_and_compared_with_the_baseline(finished):
 def test_the_page_has_its_section_and_no_hole(finished):
     page = Page((finished / "results/own_runs/report.html").read_text(encoding="utf-8"))
     assert MISSING.findall(page.words) == []
-    assert any(line.startswith("### File of runs") for line in page.lines())
+    assert any(line == "File of runs" for line in page.lines())
     for name in ("methods", "results"):
         assert not MISSING.search((finished / f"results/own_runs/paper/{name}.md").read_text(encoding="utf-8"))
     spec = json.loads((finished / "results/own_runs/figures/gain.json").read_text(encoding="utf-8"))
@@ -73,3 +76,55 @@ def test_nothing_is_left_to_do_until_the_file_changes(finished):
     counts = planned(snakemake(finished, "--dry-run").stdout)
     assert set(counts) >= {"aggregate_runs", "fit_regressions", "analyse_study", "draw_figures", "render_report"}
     path.write_text(before, encoding="utf-8")
+
+
+# A random search in Optuna's own table: no seeds, no baseline, no times, and trials that failed or were pruned
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory) -> tuple[Path, pd.DataFrame]:
+    """Return a folder in which a study of such a table has been run, and the table."""
+    folder, draw = tmp_path_factory.mktemp("searched"), np.random.default_rng(4)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    search = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=4))
+
+    def objective(trial: optuna.Trial) -> float:
+        rate = np.log10(trial.suggest_float("lr", 1e-5, 1e-3, log=True)) + 4
+        decay = trial.suggest_float("weight_decay", 0, 0.3)
+        if trial.number in (3, 7):
+            raise optuna.TrialPruned
+        if trial.number == 5:
+            raise ValueError
+        return 85 + 3 * rate + decay + draw.normal(0, 0.3)
+
+    search.optimize(objective, n_trials=30, catch=(ValueError,))
+    trials = search.trials_dataframe(attrs=("number", "value", "params", "state"))
+    trials.to_csv(folder / "trials.csv", index=False)
+    factors = {"learning_rate": {"column": "lr", "coding": "log10"}, "weight_decay": {}}
+    runs = {"file": str(folder / "trials.csv"), "metrics": {"accuracy": "value"}, "percent": ["accuracy"]}
+    write_config(folder, {"study": "searched", "source": "runs", "runs": runs, "sweep": {"factors": factors}})
+    done = snakemake(folder, "--cores", "2", "all", "write_paper")
+    assert done.returncode == 0, done.stdout
+    return folder, trials
+
+
+def test_a_random_search_without_a_baseline_has_its_report(searched):
+    folder, trials = searched
+    runs = read_metrics(folder / "results/searched/metrics.parquet")
+    finished = trials[trials["state"] == "COMPLETE"]
+    assert runs["accuracy"].tolist() == pytest.approx((finished["value"] / 100).tolist())
+    page = Page((folder / "results/searched/report.html").read_text(encoding="utf-8"))
+    assert MISSING.findall(page.words) == []
+    assert not MISSING.search((folder / "results/searched/paper/methods.md").read_text(encoding="utf-8"))
+
+
+def test_its_fit_is_that_of_statsmodels(searched):
+    folder, trials = searched
+    frame = trials[trials["state"] == "COMPLETE"]
+    x = {"a": np.log10(frame["params_lr"]), "b": frame["params_weight_decay"]}
+    coded = {name: 2 * (each - each.min()) / (each.max() - each.min()) - 1 for name, each in x.items()}
+    other = smf.ols("y ~ a * b + I(a**2) + I(b**2)", pd.DataFrame(coded).assign(y=frame["value"] / 100)).fit()
+    path = folder / "results/searched/analysis/coefficients.parquet"
+    rows = read_table(path, TABLES["coefficients"].schema).to_pandas().query("units == 'coded'").set_index("term")
+    for term, name in {"learning_rate": "a", "weight_decay": "b", "learning_rate^2": "I(a ** 2)"}.items():
+        assert rows.loc[term, "estimate"] == pytest.approx(other.params[name], rel=1e-6)

@@ -15,6 +15,7 @@ import pytest
 import torch
 import yaml
 from huggingface_hub import ModelCard
+from sklearn.metrics import f1_score
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 import tiny
@@ -201,6 +202,34 @@ def test_runs_can_start_from_the_pretrained_model_while_the_baseline_stays_what_
     np.testing.assert_allclose(first, np.log(2), atol=0.1)  # of a model that has not learnt which of two classes
     assert runs["baseline_accuracy"].notna().all()
     assert "Every run starts from the pretrained model." in (copied / "results/toy/report.html").read_text()
+
+
+def test_another_positive_class_scores_again_and_trains_and_predicts_nothing(copied):
+    table = pd.read_parquet(copied / "results/toy/metrics.parquet")
+    (before,) = table["positive"].unique()
+    number = 1 - tiny.CLASSES.index(before)
+    config = copy.deepcopy(STUDY)
+    config["datasets"]["second"]["positive"] = tiny.CLASSES[number].upper()
+    write_config(copied, config)
+    counts = planned(snakemake(copied, "--dry-run").stdout)
+    assert counts["aggregate_metrics"] == 1
+    made = {"prepare_dataset", "encode_dataset", "train_baseline", "finetune_run", "evaluate_run", "evaluate_baseline"}
+    assert not made & set(counts)
+    told = snakemake(copied, "--cores", "2")
+    assert told.returncode == 0, told.stdout
+    table = pd.read_parquet(copied / "results/toy/metrics.parquet").set_index("run_id")
+    assert set(table["positive"]) == {tiny.CLASSES[number]}
+    (baseline,) = copied.glob("results/baselines/*/second/predictions.parquet")
+    paths = {run: copied / "results/runs/second" / run / "predictions.parquet" for run in table.index}
+    found = {name: pd.read_parquet(path) for name, path in (paths | {"baseline": baseline}).items()}
+    f1 = {
+        name: f1_score(part["label"], np.stack(part["logits"]).argmax(1), pos_label=number)
+        for name, part in found.items()
+    }
+    assert table["f1"].to_dict() == pytest.approx({run: f1[run] for run in table.index})
+    assert table["baseline_f1"].to_numpy() == pytest.approx(f1["baseline"])
+    assert f"F1 of {tiny.CLASSES[number]}" in (copied / "results/toy/report.html").read_text(encoding="utf-8")
+    assert f"F1 of {tiny.CLASSES[number]}" in told.stdout
 
 
 def test_figures_of_a_factor_and_a_metric_that_are_dropped_leave_the_disk_and_the_page(copied):

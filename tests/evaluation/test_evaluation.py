@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from sklearn.metrics import f1_score
 
 import tiny
 from finevar import files
@@ -20,6 +22,7 @@ from finevar.models import checkpoint
 from finevar.parquet import read_table, write_rows
 from finevar.results import run_metrics
 from finevar.study.config import TRAINING_DEFAULTS
+from refusals import names, refusal
 
 CLASSES = ["negative", "positive"]
 
@@ -133,8 +136,55 @@ def test_a_baseline_whose_logits_are_not_finite_is_refused_each_time(job):
 
 def test_a_model_with_another_number_of_classes_is_refused(job):
     files.write_facts({"classes": ["a", "b", "c"], "data_sha256": "d"}, job["facts"])
-    with pytest.raises(InputError, match=r"a head of 2 classes.*one of 3"):
-        evaluation.evaluate_files(**job)
+    error = refusal(evaluation.evaluate_files, **job)
+    assert error.where == job["model"]
+    assert names(error, "negative, positive", "a, b, c")
+
+
+def rename_head(folder: Path, labels: list[str]) -> None:
+    """Give the classes of a model's head other names, without touching its rows."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"id2label": dict(enumerate(labels))}))
+    files.write_sums(folder)
+
+
+def test_a_head_with_classes_of_other_names_is_refused_until_the_key_says_which_is_which(job):
+    right = evaluation.evaluate_files(**job)
+    rename_head(Path(job["model"]), ["neg", "pos"])
+    error = refusal(evaluation.evaluate_files, **job)
+    assert names(error, "neg, pos", "negative, positive", "`head: {neg: ..., pos: ...}`")
+    said = evaluation.evaluate_files(**job | {"head": {"neg": "negative", "pos": "positive"}})
+    assert said["loss"] == right["loss"]
+    swapped = evaluation.evaluate_files(**job | {"head": {"neg": "positive", "pos": "negative"}})
+    assert swapped["accuracy"] == pytest.approx(1 - right["accuracy"])
+
+
+@pytest.mark.parametrize("labels", [["POSITIVE", "NEGATIVE"], ["positive", "negative"], ["Positive ", "Negative"]])
+def test_rows_of_a_head_in_another_order_go_to_their_classes(job, labels):
+    right = evaluation.evaluate_files(**job)
+    rename_head(Path(job["model"]), labels)
+    assert evaluation.evaluate_files(**job)["accuracy"] == pytest.approx(1 - right["accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("facts", "key", "label"), [("negative", None, 0), ("negative", "POSITIVE", 1), ("positive", "negative", 0)]
+)
+def test_f1_is_of_the_class_that_the_data_or_the_config_name(job, facts, key, label):
+    files.write_facts({"classes": CLASSES, "data_sha256": "d", "positive": facts}, job["facts"])
+    row = evaluation.evaluate_files(**job | {"positive": key})
+    found = read_table(job["predictions"], PREDICTIONS).to_pandas()
+    predicted = np.stack(found["logits"]).argmax(1)
+    assert row["f1"] == pytest.approx(f1_score(found["label"], predicted, pos_label=label))
+    assert (row["positive"], row["positive_label"]) == (CLASSES[label], label)
+
+
+def test_another_positive_class_predicts_nothing_again(job, monkeypatch):
+    files.write_facts({"classes": CLASSES, "data_sha256": "d", "positive": "positive"}, job["facts"])
+    before = evaluation.evaluate_files(**job)
+    monkeypatch.setattr(evaluation, "predict", lambda *_: pytest.fail("predicted again"))
+    after = evaluation.evaluate_files(**job | {"positive": "negative"})
+    assert (before["positive"], after["positive"]) == ("positive", "negative")
+    assert read_table(job["metrics"], METRICS).to_pylist() == [after]
 
 
 def test_the_same_evaluation_twice_gives_the_same_metrics(job):

@@ -84,6 +84,13 @@ def test_what_is_stated_in_doubt_is_named_with_what_stands_there(line, written):
     assert row["reason"] in row["notes"]
 
 
+@pytest.mark.parametrize("value", ["0.87 (test)", "about 0.9", "93,456"])
+def test_metrics_that_could_not_be_read_are_named_too(value):
+    text = OPENING.replace("- Loss: 0.4\n", "").replace("Accuracy: 0.87", f"Accuracy: {value}")
+    row = read_card(Card("owner/model", "\n".join([text, *LIST]), "owner"))
+    assert row["reason"] == f"accuracy reads {value}, which is no single number"
+
+
 def test_reasons_name_what_could_not_be_read_beside_what_is_not_stated():
     row = read(["- learning_rate: auto", "- train_batch_size: 24"])
     assert row["reason"] == "learning_rate reads auto, which could not be read; it does not state epochs_asked"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import io
 from pathlib import Path
@@ -151,6 +152,7 @@ def test_levels_that_differ_in_their_last_bits_are_one_setting(tmp_path):
         ({"runs": {"seed": "Seed"}}, ["runs.seed", "Did you mean 'seed'"]),
         ({"runs": {"percent": ["loss"]}}, ["runs.percent", "accuracy"]),
         ({"baseline": {"run": "nobody"}}, ["baseline.run", "nobody"]),
+        ({"baseline": {"run": "twice"}}, ["baseline.run", "2 rows named 'twice'", "baseline.metrics"]),
         ({"baseline": {"run": "a", "metrics": {"accuracy": 0.5}}}, ["config: baseline", "one of them"]),
         ({"baseline": {"settings": {"rate": 1}}}, ["baseline.settings", "no learning_rate"]),
         ({"analysis": {"responses": ["loss"]}}, ["analysis.responses", "runs.metrics"]),
@@ -158,10 +160,17 @@ def test_levels_that_differ_in_their_last_bits_are_one_setting(tmp_path):
     ],
 )
 def test_mistakes_are_named_with_a_remedy(tmp_path, keys, words):
-    rows = [line + f",{'same' if number == 0 else 7}" for number, line in enumerate(TABLE.splitlines())]
+    lines = [*TABLE.splitlines(), *["twice,finished,1e-5,0,x,0.7,0.6"] * 2]
+    rows = [line + f",{'same' if number == 0 else 7}" for number, line in enumerate(lines)]
     path = write(tmp_path / "runs.csv", "\n".join(rows))
     said = problem(config_of(path, **keys))
     assert all(word in said for word in words), said
+
+
+def test_a_percent_sign_says_the_same_as_the_key(tmp_path):
+    text = "lr,accuracy\n1,80%\n1,81.5%\n2,90\n2,91\n"
+    config = config_of(write(tmp_path / "runs.csv", text), factors=("lr",), runs={"percent": ["accuracy"]})
+    assert [run.metrics["accuracy"] for run in read_runs(read_config(config))] == [0.8, 0.815, 0.9, 0.91]
 
 
 def test_percentages_are_found_and_the_remedy_works(tmp_path):
@@ -197,6 +206,27 @@ def test_the_same_table_is_the_same_in_every_form_of_file(tmp_path, delimiter, s
     runs = read_runs(read_config(config_of(path)))
     assert [(run.run_id, run.levels["learning_rate"], run.seed, run.metrics["accuracy"]) for run in runs] == list(
         frame[["run", "learning_rate", "seed", "accuracy"]].itertuples(index=False, name=None)
+    )
+
+
+@pytest.mark.parametrize("suffix", ["csv.gz", "csv.zip", "parquet.bz2"])
+def test_a_compressed_table_is_read_as_what_it_holds(tmp_path, suffix):
+    frame, path = pd.read_csv(io.StringIO(TABLE)), tmp_path / f"runs.{suffix}"
+    if "parquet" in suffix:
+        path.write_bytes(bz2.compress(frame.to_parquet()))
+    else:
+        frame.to_csv(path, index=False)
+    assert [run.metrics["accuracy"] for run in read_runs(read_config(config_of(path)))] == frame["accuracy"].tolist()
+    path.write_bytes(path.read_bytes()[:40])
+    assert str(path.name) in problem(config_of(path))
+
+
+def test_numbers_with_decimal_commas_are_read_where_semicolons_part_cells(tmp_path):
+    frame = pd.read_csv(io.StringIO(TABLE))
+    frame.to_csv(tmp_path / "runs.csv", sep=";", decimal=",", index=False)
+    runs = read_runs(read_config(config_of(tmp_path / "runs.csv")))
+    assert [(run.levels["learning_rate"], run.metrics["accuracy"]) for run in runs] == list(
+        frame[["learning_rate", "accuracy"]].itertuples(index=False, name=None)
     )
 
 
@@ -328,7 +358,7 @@ def analysed(config: dict, runs: pd.DataFrame) -> tuple[FittedStudy, dict]:
         config["analysis"]["model"], 0.95,
     )  # fmt: skip
     study = FittedStudy.of(runs, plan)
-    tables = fit_study(study) | weigh_settings(study, None, None)
+    tables = fit_study(study) | weigh_settings(study, {}, None)
     for analysis in ANALYSES:
         tables |= analysis(study)
     return study, {name: as_table(name, rows).to_pandas() for name, rows in tables.items()}

@@ -9,17 +9,23 @@ import torch
 
 from finevar.models import checkpoint
 from finevar.models.distilbert.family import FlatDistilBert
+from finevar.reasons import Head, Reason
+from refusals import names, refusal
 
 SIZES = FlatDistilBert(9, 8, 2, 2, 1, 1, "gelu", 0.1, 0.1, 0.1)  # two wide
 
 
-def rows_of(labels: list[str] | None, classes: list[str]) -> tuple[list[int], str]:
-    """Return which row of the head each class got, and what is said of it."""
+def rows_of(labels: list[str], classes: list[str], meanings: dict | None = None) -> tuple[list[int] | None, Reason]:
+    """Return which row of the head each class got, or None of a head drawn anew, and what is said of it."""
     count = len(labels or classes)
     weights = {"pre_classifier.weight": torch.zeros(2, 2), "pre_classifier.bias": torch.zeros(2)}
     weights |= {"classifier.weight": torch.arange(2.0 * count).view(count, 2), "classifier.bias": torch.arange(count)}
-    said = checkpoint.fit_head(weights, SIZES, labels, classes, 0)
+    said = checkpoint.fit_head(weights, SIZES, labels, classes, 0, meanings)
     rows = weights["classifier.bias"].tolist()
+    if said.code in (Head.NEW, Head.REPLACED):
+        assert rows == [0.0] * len(classes)
+        assert weights["classifier.weight"].abs().max() < 0.2  # of a standard deviation of 0.02
+        return None, said
     assert weights["classifier.weight"].tolist() == [[2 * row, 2 * row + 1] for row in rows]
     return rows, said
 
@@ -33,12 +39,18 @@ def rows_of(labels: list[str] | None, classes: list[str]) -> tuple[list[int], st
         (["a", "b", "A"], ["A", "a", "B"], [2, 0, 1]),  # one by one: exact where they are, the last but for case
         (["us", "Us", "x"], ["x", "US", "us"], [2, 1, 0]),  # once "us" is taken, "Us" is the only one left for "US"
         (["stra\u00dfe", "x"], ["x", "STRASSE"], [1, 0]),
+        (["1.0", "0.0"], ["0", "1"], [1, 0]),
+        (["Very  good", "bad"], ["bad", "very good"], [1, 0]),
     ],
 )
 def test_rows_follow_the_names(labels, classes, rows):
     found, said = rows_of(labels, classes)
-    assert found == rows
-    assert "put in the order of the data's classes" in said
+    assert (found, said.code) == (rows, Head.REORDERED)
+
+
+def test_a_head_in_the_order_of_the_data_is_kept():
+    assert rows_of(["NEGATIVE", "POSITIVE"], ["negative", "positive"])[0] == [0, 1]
+    assert rows_of(["NEGATIVE", "POSITIVE"], ["negative", "positive"])[1].code == Head.KEPT
 
 
 @pytest.mark.parametrize(
@@ -48,14 +60,50 @@ def test_rows_follow_the_names(labels, classes, rows):
         (["us", "US"], ["Us", "x"]),
         (["a", "a"], ["b", "a"]),
         (["LABEL_0", "LABEL_1"], ["no", "yes"]),
+        (["LABEL_0", "LABEL_1"], ["0", "1"]),
         (["yes", "maybe"], ["no", "yes"]),  # one class has no row of its name
-        (None, ["no", "yes"]),
+        (["pos", "neg"], ["negative", "positive"]),
+        ([], ["no", "yes"]),
     ],
 )
-def test_where_names_leave_doubt_the_order_is_kept_and_said(labels, classes):
+def test_where_names_leave_doubt_a_head_is_drawn_and_both_lists_are_said(labels, classes):
     found, said = rows_of(labels, classes)
-    assert found == list(range(len(classes)))
-    assert "taken in order" in said
+    assert (found, said.code) == (None, Head.REPLACED)
+    assert all(name in said.sentence for name in [*labels, *classes])
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "meanings", "rows"),
+    [
+        (["pos", "neg"], ["negative", "positive"], {"neg": "negative", "pos": "positive"}, [1, 0]),
+        (["pos", "neg"], ["0", "1"], {"neg": 0.0, "pos": 1.0}, [1, 0]),  # as a config's numbers are read
+        (
+            ["LABEL_0", "LABEL_1", "LABEL_2"],
+            ["a", "b", "c"],
+            {"LABEL_2": "a", "LABEL_0": "b", "LABEL_1": "C"},
+            [2, 0, 1],
+        ),
+        (["no", "yes"], ["no", "yes"], {"no": "yes", "yes": "no"}, [1, 0]),  # before any comparison of names
+    ],
+)
+def test_a_map_says_which_class_is_which(labels, classes, meanings, rows):
+    assert rows_of(labels, classes, meanings)[0] == rows
+
+
+@pytest.mark.parametrize(
+    "meanings",
+    [
+        {"negative": "neg", "positive": "pos"},  # the wrong way round
+        {"neg": "negative", "other": "positive"},
+        {"neg": "negative", "pos": "good"},
+        {"neg": "negative", "pos": "negative"},
+        {"neg": "negative", "pos": "positive", "x": "y"},
+    ],
+)
+def test_a_map_that_does_not_fit_is_refused_with_the_names_of_both(meanings):
+    error = refusal(rows_of, ["pos", "neg"], ["negative", "positive"], meanings)
+    assert error.where == "config: head"
+    assert names(error, "pos, neg", "negative, positive")
 
 
 @pytest.mark.parametrize("names", [["a", "A", "b"], ["us", "US", "Us", "uS"], ["\u00df", "ss", "SS"]])

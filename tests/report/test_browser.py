@@ -15,8 +15,9 @@ from test_report import figures, program
 
 from finevar.analyses.fits import FittedStudy
 from finevar.statistics.regression import predicted
+from finevar.tables import TABLES
 from prose import numbers
-from report_fixtures import CENTRE, CODINGS, FACTORS, baseline_metrics, explore, facts, plan_of, simulate
+from report_fixtures import CENTRE, CODINGS, FACTORS, baseline_metrics, explore, facts, fitting, plan_of, simulate
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), "")
@@ -146,7 +147,8 @@ def test_a_tried_setting_has_the_interval_of_its_cards(page, tables):
     best = tables["recommendation"].query("role == 'recommended'")["point_id"].item()
     rows = tables["ranking"][tables["ranking"]["point_id"] == best].set_index("response")
     shown = page.locator("#explorer-predictions tr td:nth-child(3)").all_inner_texts()
-    assert shown == [f"{rows.loc[name, 'ci_low']:#.3g} to {rows.loc[name, 'ci_high']:#.3g}" for name in CENTRE]
+    for text, name in zip(shown, CENTRE, strict=True):
+        assert numbers(text) == pytest.approx(rows.loc[name, ["ci_low", "ci_high"]].tolist(), abs=6e-4)
 
 
 def test_sliders_stop_at_every_level_and_at_whole_numbers(page):
@@ -277,6 +279,36 @@ def test_a_panel_links_to_the_log_where_there_is_one(browser, tables, tmp_path):
     page.goto(f"{path.as_uri()}#explore?runs={there},{gone}")
     links = page.locator(".run-panel a")
     assert [link.evaluate("(node) => node.href") for link in links.all()] == [log.as_uri()]
+    page.close()
+
+
+def test_a_panel_shows_what_the_run_gets_wrong(browser, tables, tmp_path):
+    """A pair of classes that never occurs counts as none; markup in a sentence stays text."""
+    from finevar.report.page import render_page
+
+    first, second = tables["metrics"]["run_id"].iloc[:2]
+    on = {"dataset": "amazon"}
+    counts = [(first, 0, 0, 333), (first, 0, 1, 81), (first, 1, 1, 586), (second, 0, 0, 414)]
+    wrong = {"example_id": "a", "text": "<b>fine", "label": 0, "predicted": 1, "probability": 0.923}
+    rows = {
+        "classes": [on | {"label": 0, "label_name": "no"}, on | {"label": 1, "label_name": "yes"}],
+        "run_confusion": [
+            on | {"run_id": run, "label": label, "predicted": predicted, "count": count}
+            for run, label, predicted, count in counts
+        ],
+        "run_sentences": [on | wrong | {"run_id": first}],
+    }
+    path = tmp_path / "report.html"
+    known = {name: fitting(TABLES[name].schema, found) for name, found in rows.items()}
+    path.write_text(render_page(tables | known | {"baselines": baseline_metrics()}, {}, facts(), ""))
+    page = browser.new_page()
+    page.goto(f"{path.as_uri()}#explore?runs={first},{second}")
+    panels = {panel.locator("h3").inner_text(): panel for panel in page.locator(".run-panel").all()}
+    assert panels[first].locator(".matrix td").all_inner_texts() == ["333", "81", "0", "586"]
+    assert numbers(panels[first].locator("li small").inner_text()) == [92]
+    assert "<b>fine" in panels[first].locator("li").inner_text()
+    assert panels[second].locator(".matrix td").all_inner_texts() == ["414", "0", "0", "0"]
+    assert panels[second].locator("li").count() == 0
     page.close()
 
 

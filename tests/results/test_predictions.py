@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 
 from finevar.errors import InputError
 from finevar.results import predictions
@@ -17,8 +18,8 @@ RIGHT = np.array([[2, 0], [0, 2], [0, 2], [2, 0]], dtype=np.float32)
 WRONG_ON_FIRST = np.array([[0, 2], [0, 2], [0, 2], [2, 0]], dtype=np.float32)
 
 
-def runs_of(*names: str, dataset: str = "amazon") -> pd.DataFrame:
-    return pd.DataFrame({"run_id": names, "dataset": dataset})
+def runs_of(*names: str, dataset: str = "amazon", positive: int | None = None) -> pd.DataFrame:
+    return pd.DataFrame({"run_id": names, "dataset": dataset, "positive_label": positive})
 
 
 def write_run(root: Path, dataset: str, run_id: str, logits: np.ndarray, ids: list[str] | None = None) -> None:
@@ -40,6 +41,14 @@ def test_contributions_come_in_the_runs_order_by_data_set(tmp_path):
     np.testing.assert_array_equal(found["tweets"], [[0, 1, 1, 1]])
     losses = read_contributions(runs, "loss", tmp_path)["amazon"]
     np.testing.assert_allclose(losses[0], [np.log1p(np.exp(2))] + [np.log1p(np.exp(-2))] * 3, rtol=1e-12)
+
+
+@pytest.mark.parametrize("positive", [0, 1, None])
+def test_contributions_to_f1_are_of_the_positive_class(tmp_path, positive):
+    write_run(tmp_path, "amazon", "a", WRONG_ON_FIRST)
+    (found,) = read_contributions(runs_of("a", positive=positive), "f1", tmp_path)["amazon"]
+    expected = f1_score(LABELS, WRONG_ON_FIRST.argmax(1), pos_label=1 if positive is None else positive)
+    assert found.mean() == pytest.approx(expected)
 
 
 def test_no_runs_have_no_contributions(tmp_path):

@@ -15,6 +15,7 @@ from finevar import ENGINES
 from finevar.columns import METRICS, PREDICTIONS
 from finevar.errors import InputError
 from finevar.files import blank_seal, sealed
+from finevar.metrics import Positive
 from finevar.parquet import write_rows
 from finevar.results.run_metrics import engine, read_run_metrics
 
@@ -88,6 +89,31 @@ def test_a_file_that_lacks_what_no_predictions_tell_is_quarantined(tmp_path, col
     with pytest.raises(InputError, match=column):
         read_run_metrics([path])
     assert not path.exists()
+
+
+SPAM, HAM = Positive(1, "spam"), Positive(0, "ham")
+
+
+@pytest.mark.parametrize(("own", "wanted"), [(SPAM, HAM), (HAM, SPAM), (None, HAM)])
+def test_a_row_of_another_positive_class_is_scored_from_its_predictions(tmp_path, own, wanted):
+    known = {"positive_label": own.label, "positive": own.name} if own else {}
+    path = make_run(tmp_path / "a", dataset="d", f1=0.123, **known)
+    assert read_run_metrics([path], {"other": wanted, "d": own})[0]["f1"] == 0.123
+    (row,) = read_run_metrics([path], {"d": wanted})
+    assert row["f1"] == pytest.approx(f1_score(LABELS, LOGITS.argmax(1), pos_label=wanted.label))
+    assert (row["positive_label"], row["positive"], row["engine"]) == (*wanted, engine())
+
+
+def test_a_row_scored_by_another_version_keeps_its_positive_class(tmp_path):
+    path = make_run(tmp_path / "a", engine=before(), positive_label=0, positive="ham")
+    (row,) = read_run_metrics([path])
+    assert row["f1"] == pytest.approx(f1_score(LABELS, LOGITS.argmax(1), pos_label=0))
+
+
+def test_columns_that_are_newer_than_a_run_are_no_damage(tmp_path):
+    (row,) = read_run_metrics([make_run(tmp_path / "a", drop=("head", "positive", "positive_label", "chance"))])
+    assert (row["head"], row["positive"], row["positive_label"]) == (None, None, 1)
+    assert row["chance"] == pytest.approx(0.6 * 0.6 + 0.4 * 0.4)  # three of five labels and of five answers are 1
 
 
 def test_the_versions_of_training_and_evaluation_stay_those_of_the_row(tmp_path):

@@ -95,6 +95,20 @@ def test_of_other_formats_all_bytes_count(form):
     assert of(b"ab\ncd\n", form) == hashlib.sha256(b"ab\ncd\n").hexdigest()
 
 
+def test_items_of_a_json_array_are_known_in_any_order():
+    assert of('[{"a": 1}, {"a": 2}]', "json") == of('[{"a": 2},\n {"a": 1}]', "json")
+    assert of('[{"a": 1}, {"a": 2}]', "json") != of('[{"a": 1}, {"a": 3}]', "json")
+    assert of("[1", "json") == hashlib.sha256(b"[1").hexdigest()
+
+
+def test_lines_before_the_header_say_nothing_and_the_header_stays_the_first():
+    def known(text):
+        return examples_sha256(write(text), dialect("csv", skip=1))
+
+    assert known("note\ntext,label\na,0\nb,1\n") == known('"other\ntext,label\nb,1\na,0\n')
+    assert known("note\ntext,label\na,0\nb,1\n") != known("note\na,0\ntext,label\nb,1\n")
+
+
 def test_shuffled_files_are_alike_and_changed_ones_are_not():
     draw = random.Random(0)
     lines = [f'"sentence, number {number}\nin two lines",{number % 3}' for number in range(50)]

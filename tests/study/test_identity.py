@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gzip
+import lzma
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +18,7 @@ from finevar.study import config as config_module
 from finevar.study import identity
 from finevar.study.config import read_config
 from finevar.study.design import Study, plan_study
+from finevar.study.identity import dataset_identity
 
 RAW: dict[str, Any] = {
     "study": "toy",
@@ -96,6 +99,70 @@ def test_places_dates_and_neighbours_change_no_id(raw):
     Path("yours/texts/texts.csv").rename("yours/texts/sentences.csv")
     raw["datasets"]["texts"]["file"] = "sentences.csv"
     assert ids(raw) == before
+
+
+def of_texts(raw: dict[str, Any], **keys: Any) -> str:
+    """Return the data set's id with other keys."""
+    raw["datasets"]["texts"] |= keys
+    return plan(raw).dataset_ids["texts"]
+
+
+def test_a_compressed_copy_has_the_same_id(raw):
+    before, plain = ids(raw), Path("mine/texts/texts.csv").read_bytes()
+    for suffix, compress in {".gz": gzip.compress, ".xz": lzma.compress}.items():
+        Path(f"mine/texts/texts.csv{suffix}").write_bytes(compress(plain))
+        raw["datasets"]["texts"]["file"] = f"texts.csv{suffix}"
+        assert ids(raw) == before
+
+
+def test_parts_are_known_by_content_in_any_order_and_by_pattern(raw):
+    header, *rows = Path("mine/texts/texts.csv").read_text().splitlines(keepends=True)
+    for number, part in enumerate((rows[:30], rows[30:])):
+        Path(f"mine/texts/part-{number}.csv").write_text("".join([header, *part]))
+    known = of_texts(raw, file=["part-0.csv", "part-1.csv"])
+    assert of_texts(raw, file=["part-1.csv", "part-0.csv"]) == of_texts(raw, file="part-*.csv") == known
+    assert of_texts(raw, file="part-0.csv") == of_texts(raw, file="*-0.csv") != known
+    edit("mine/texts/part-1.csv", "positive", "negative")
+    assert of_texts(raw, file="part-*.csv") != known
+
+
+def test_a_name_that_is_a_label_is_part_of_the_id(raw):
+    for name in ("good", "bad"):
+        Path(f"mine/texts/{name}.txt").write_text(f"{name} film\n{name} plot\n")
+    for key in ("text", "label"):
+        del raw["datasets"]["texts"][key]
+    known = of_texts(raw, file="*.txt", format="lines", label_from="file")
+    Path("mine/texts/good.txt").rename("mine/texts/fine.txt")
+    assert of_texts(raw) != known
+    assert of_texts(raw, label_from="folder") != known
+
+
+def test_the_order_of_labels_in_a_file_of_their_own_is_seen(raw):
+    Path("mine/texts/texts.txt").write_text("one\ntwo\nthree\n")
+    Path("mine/texts/labels.txt").write_text("a\nb\na\n")
+    for key in ("text", "label"):
+        del raw["datasets"]["texts"][key]
+    known = of_texts(raw, file="texts.txt", format="lines", label_file="labels.txt")
+    Path("mine/texts/labels.txt").write_text("b\na\na\n")
+    assert of_texts(raw) != known
+
+
+def test_how_a_file_is_read_is_part_of_the_id(raw):
+    known = of_texts(raw)
+    others = [{"quoting": "none"}, {"skip": 1}, {"separator": ";"}, {"encoding": "latin-1"}, {"drop_empty": True}]
+    found = [of_texts(copy.deepcopy(raw), **keys) for keys in others]
+    assert len({known, *found}) == 1 + len(others)
+
+
+def test_a_tsv_that_shows_that_it_is_quoted_has_another_id_than_its_bytes_had(raw):
+    rows = ['"say ""so"" twice"\tpositive\n', "plain\tnegative\n"]
+    Path("mine/texts/texts.tsv").write_text("".join(["sentence\tlabel\n", *rows]))
+    known = of_texts(raw, file="texts.tsv")
+    assert dataset_identity(read_config(raw), "texts")["file"][0] == "quoted tsv"
+    Path("mine/texts/texts.tsv").write_text("".join(["sentence\tlabel\n", *reversed(rows)]))
+    assert of_texts(raw) == known
+    Path("mine/texts/texts.tsv").write_text('sentence\tlabel\nsay 5" twice\tpositive\nplain\tnegative\n')
+    assert dataset_identity(read_config(raw), "texts")["file"][0] == "tsv"
 
 
 def test_another_order_of_the_rows_changes_no_id(raw):

@@ -30,7 +30,8 @@ def make_model(folder: Path, *, positions: int = 32, padding: int | None = 0) ->
     torch.manual_seed(3)
     sizes = {"vocab_size": 30, "dim": 16, "hidden_dim": 24, "n_layers": 2, "n_heads": 2}
     rates = dict.fromkeys(("dropout", "attention_dropout", "seq_classif_dropout"), 0.0)
-    config = DistilBertConfig(**sizes, **rates, max_position_embeddings=positions, pad_token_id=padding)
+    named = {"id2label": dict(enumerate(CLASSES))}
+    config = DistilBertConfig(**sizes, **rates, **named, max_position_embeddings=positions, pad_token_id=padding)
     model = DistilBertForSequenceClassification(config)
     with torch.no_grad():
         for parameter in model.parameters():  # the row of the padding token, too, which starts as zeros

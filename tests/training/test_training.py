@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import tiny
 from finevar.data.encoding import Encoded, encode
 from finevar.errors import InputError
 from finevar.models import checkpoint, machine
+from finevar.reasons import Head
 from finevar.study.config import TRAINING_DEFAULTS
 from finevar.training import progress
 from finevar.training.job import save_trained
@@ -20,6 +22,7 @@ from finevar.training.loop import Plan, train_model
 from finevar.training.optimiser import Moments, update
 from finevar.training.schedule import epoch_batches, schedule_factor
 from finevar.training.state import load_state, save_state
+from refusals import refusal
 
 CLASSES = ["negative", "positive"]
 SETTINGS = TRAINING_DEFAULTS | {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2, "dropout": 0.0, "max_length": 16}
@@ -245,7 +248,7 @@ def test_a_head_of_another_size_is_replaced_from_the_seed(start):
         weights, architecture = checkpoint.load_model(start)
         said = checkpoint.fit_head(weights, architecture, CLASSES, ["a", "b", "c"], seed)
         drawn.append(weights["classifier.weight"])
-    assert "had one of 2 classes" in said
+    assert said.code == Head.NEW
     assert drawn[0].shape == (3, 32)
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
@@ -266,6 +269,22 @@ def test_a_head_with_the_same_classes_in_another_order_is_put_in_order(start):
 def test_settings_that_do_not_fit_are_named(start, examples, setting, value, allowed):
     with pytest.raises(InputError, match=rf"{setting}.*found {value}.*at most {allowed}"):
         train(start, examples, SETTINGS | {setting: value})
+
+
+def test_fewer_examples_than_classes_are_refused_with_both_numbers(start, examples):
+    labels = np.arange(len(examples.labels)) % 5
+    plan = Plan(
+        start,
+        replace(examples, labels=labels),
+        list("abcde"),
+        SETTINGS | {"train_examples": 4, "batch_size": 4},
+        0,
+        1,
+        "test",
+    )
+    error = refusal(train_model, plan)
+    assert error.where == "setting train_examples"
+    assert error.found == "4 for 5 classes"
 
 
 def test_progress_shows_on_a_terminal_only(start, examples, capsys, monkeypatch):

@@ -69,6 +69,20 @@ def test_f1_is_named_by_its_average():
     assert formatting.response_label("f1", ["macro", "binary"]) == "F1"
 
 
+def test_binary_f1_is_named_by_its_class():
+    assert formatting.response_label("f1", ["binary"], ["OFFENSE", None]) == "F1 of OFFENSE"
+    assert formatting.response_label("recall", ["binary"], ["spam"]) == "recall of spam"
+    assert formatting.response_label("accuracy", ["binary"], ["spam"]) == "accuracy"
+    assert formatting.response_label("f1", ["binary"], [None]) == "binary F1"  # of cards, which do not say
+    assert formatting.response_label("f1", ["binary"], ["spam", "toxic"]) == "binary F1"  # of several data sets
+    assert formatting.response_label("f1", ["macro"], [None]) == "macro F1"
+    assert len(formatting.response_label("f1", ["binary"], ["x" * 500])) < 60
+    run = {"f1_average": "binary", "positive": "spam"}
+    assert formatting.label_of_run("f1", run) == "F1 of spam"
+    runs = pd.DataFrame([run, {"f1_average": None, "positive": None}])  # the other is missing
+    assert formatting.response_labels(runs, ["f1", "loss"]) == {"f1": "F1 of spam", "loss": "loss"}
+
+
 def test_an_interval_says_where_it_was_cut():
     """At what can be at least or at most; at both it says nothing."""
     assert numbers.interval(-0.21, 0.04, -0.9, 0.1) == numbers.interval(-0.21, 0.04)

@@ -27,6 +27,7 @@ rule aggregate_metrics:
         metrics=get_run_files("metrics.parquet"),
         trainings=get_run_files("training.parquet"),
         baselines=get_baseline_metrics(),
+        facts=get_evaluated("dataset.json"),
     output:
         **get_epochs("results/{study}"),
         metrics=captioned("results/{study}/metrics.parquet", "table", "metrics"),
@@ -37,6 +38,7 @@ rule aggregate_metrics:
         "results/benchmarks/aggregate_metrics/{study}.tsv"
     params:
         baseline=ANALYSED["baseline"],
+        positive=get_positives(),
         engine=[ENGINES["aggregation"], ENGINES["metrics"]],
     wildcard_constraints:
         study=any_of([NAME]),
@@ -51,6 +53,7 @@ rule aggregate_finished:
     input:
         design="results/{study}/design.csv",
         baselines=get_baseline_metrics(),
+        facts=get_evaluated("dataset.json"),
     output:
         **get_epochs("results/{study}/interim"),
         metrics="results/{study}/interim/metrics.parquet",
@@ -64,6 +67,7 @@ rule aggregate_finished:
         trainings=lambda _: get_finished_files("training.parquet"),
         endings=lambda _: get_endings(),
         baseline=ANALYSED["baseline"],
+        positive=get_positives(),
         engine=[ENGINES["aggregation"], ENGINES["metrics"]],
     wildcard_constraints:
         study=any_of([NAME]),

@@ -20,7 +20,7 @@ from finevar.study.confirmation import evaluation_folder, fresh_seeds, planned_r
 from finevar.study.consistency import PLACES
 from finevar.study.content import parts_of
 from finevar.study.design import any_of, baseline_levels, continues_baseline, design_rows, plan_study
-from finevar.study.identity import cards_identity, digest, local_cards, local_model_files, runs_identity
+from finevar.study.identity import OF_METRICS, cards_identity, digest, local_cards, local_model_files, runs_identity
 from finevar.study.kinds import FOUND, TRAINED, study_kind
 from finevar.study.yaml_files import load_config
 from finevar.tables import ADVICE, page_tables, tables_of
@@ -116,9 +116,14 @@ def dataset_of(wildcards):
 
 
 def get_dataset(wildcards):
-    """Return the config of the data set that a wildcard names, without the places where local files lie."""
+    """Return what decides the data that a wildcard names: no places of local files, and nothing of metrics alone."""
     places = ("source", *PLACES) if source_of(wildcards)["kind"] == "local" else ()
-    return {key: value for key, value in dataset_of(wildcards).items() if key not in places}
+    return {key: value for key, value in dataset_of(wildcards).items() if key not in (*places, *OF_METRICS)}
+
+
+def get_positives():
+    """Return the key `positive` of each data set of the sweep; a param, as no data and no run depend on it."""
+    return {name: STUDY.config["datasets"][name].get("positive") for name in STUDY.config["sweep"]["datasets"]}
 
 
 def get_dataset_source(wildcards):
@@ -173,6 +178,11 @@ def get_baseline_model():
 def get_start():
     """Return the folder of the model that every run starts from: the baseline, or the source model."""
     return get_baseline_model() if continues_baseline(STUDY.config) else paths.place("model", model=STUDY.model_id)
+
+
+def get_head(start):
+    """Return what the classes of the source model's head are; None where a model starts from a trained baseline."""
+    return STUDY.config.get("head") if start == paths.place("model", model=STUDY.model_id) else None
 
 
 def get_run(wildcards):

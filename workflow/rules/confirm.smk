@@ -42,6 +42,7 @@ rule analyse_confirmation:
         predictions=get_confirmed("predictions.parquet"),
         ranking=paths.table_file(NAME, "ranking"),
         baselines=get_baseline_metrics(),
+        facts=get_evaluated("dataset.json"),
     output:
         confirmation=paths.table_file(NAME, "confirmation"),
         csv=captioned(paths.table_file(NAME, "confirmation").with_suffix(".csv"), "table", "confirmation"),
@@ -53,6 +54,7 @@ rule analyse_confirmation:
         factors=list(STUDY.config["sweep"]["factors"]),
         responses=STUDY.config["analysis"]["responses"],
         confidence=STUDY.config["analysis"]["confidence"],
+        positive=get_positives(),
         engine=[ENGINES["metrics"], ENGINES["regression"]],
     conda:
         "../../envs/analyse.yaml"

@@ -43,6 +43,7 @@ rule design_card:
     input:
         pilot=rules.time_pilot.output.pilot,
         data=rules.check_data.output.facts,
+        facts=get_evaluated("dataset.json"),
     output:
         html=f"{FOLDER}/design_card.html",
     log:

@@ -14,6 +14,7 @@ rule evaluate_baseline:
         "results/benchmarks/evaluate_baseline/{baseline}/{dataset}.tsv"
     params:
         record=get_baseline_record,
+        head=get_head(get_baseline_model()),
         engine=ENGINES["evaluation"],
     threads: 1
     # With the first runs, rather than alone after the last.

@@ -35,6 +35,7 @@ rule export_model:
         factors=list(STUDY.config["sweep"]["factors"]),
         confidence=STUDY.config["analysis"]["confidence"],
         baseline=BEGUN_WITH,
+        head=get_head(get_start()),
         sources={name: source if name in FETCHED else {"kind": "local"} for name, source in DATA_SOURCES.items()},
         runs=str(paths.RUNS / EXPORTED),
         engine=[ENGINES["training"], ENGINES["evaluation"]],

@@ -14,6 +14,7 @@ rule train_baseline:
     params:
         settings=STUDY.config["baseline"]["settings"],
         seed=STUDY.config["baseline"]["seed"],
+        head=STUDY.config.get("head"),
         engine=ENGINES["training"],
     threads: 2
     resources:
@@ -43,6 +44,7 @@ rule finetune_run:
     params:
         settings=lambda wildcards: get_run(wildcards).settings,
         seed=lambda wildcards: get_run(wildcards).seed,
+        head=get_head(get_start()),
         engine=ENGINES["training"],
     threads: 1
     resources:

@@ -14,7 +14,8 @@ from finevar.analyses.fits import FittedStudy, baseline_value
 from finevar.analyses.learning import Shares, learning_rows
 from finevar.analyses.recommendation import Standing, ranking_rows, recommendation_rows, stand
 from finevar.metrics import SECONDS, towards
-from finevar.reasons import FAILED, Caution, Next
+from finevar.reasons import FAILED, OK, Caution, Head, Next
+from finevar.results.collapse import below_chance
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.ranking import comparison, regret_of
 from finevar.study.coding import Coding
@@ -37,7 +38,7 @@ def recommend(
     """Return rows of the tables ranking, recommendation, cautions and next_runs.
 
     All are empty for found models, whose settings nobody assigned; where the primary metric has no surface, all but
-    what is said of runs that learnt nothing.
+    what is said of runs that learnt nothing, and of classes taken for one another.
     against_baseline, checks: rows of these tables. shares: see stand(). confirm_seeds: of a confirmation; None is as
     many as the study has.
     """
@@ -45,14 +46,15 @@ def recommend(
     if are_found(study.metrics):
         return nothing
     standing = stand(study, against_baseline, shares)
-    learning = list(learning_rows(study.metrics, shares, recommended=bool(standing and standing.recommended)))
+    learning = learning_rows(study.metrics, shares, recommended=bool(standing and standing.recommended))
+    said = [*learning, *class_rows(study.metrics)]
     if standing is None:
-        return nothing | {"cautions": learning}
+        return nothing | {"cautions": said}
     found = {"ranking": ranking_rows(standing), "recommendation": recommendation_rows(standing)}
     if standing.recommended is None:
-        return found | {"cautions": [*learning, *emptied(standing)], "next_runs": []}
+        return found | {"cautions": [*said, *emptied(standing)], "next_runs": []}
     edges = list(edge_rows(standing))
-    cautions = [*learning, *emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
+    cautions = [*said, *emptied(standing), *edges, *fit_rows(standing, checks), *size_rows(standing)]
     cautions += [*metric_rows(standing), *failed_rows(standing)]
     ranked = [row["point_id"] for row in found["recommendation"]]
     return found | {"cautions": cautions, "next_runs": list(next_rows(standing, edges, ranked, confirm_seeds))}
@@ -169,6 +171,19 @@ def failed_rows(standing: Standing) -> Iterator[dict[str, Any]]:
         yield {"code": Caution.FAILED_NEAR, "detail": name, "count": failed, "runs": runs_of_setting(standing)}
 
 
+def class_rows(metrics: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield where classes are taken for one another: worse than chance, runs or the baseline, or a head replaced."""
+    done = metrics[metrics["status"] == OK]
+    for detail, part, prefix in (("baseline", done.drop_duplicates("dataset"), "baseline_"), ("runs", done, "")):
+        accuracy, chance = (part[f"{prefix}{name}"].astype(float) for name in ("accuracy", "chance"))
+        below = below_chance(accuracy, chance, part["eval_examples"])
+        if below.any():
+            found = {"value": float(accuracy[below].mean()), "limit": float(chance[below].mean())}
+            yield {"code": Caution.BELOW_CHANCE, "detail": detail, "count": int(below.sum()), "runs": len(part)} | found
+        if replaced := int((part[f"{prefix}head"] == Head.REPLACED).sum()):
+            yield {"code": Caution.HEAD_REPLACED, "detail": detail, "count": replaced, "runs": len(part)}
+
+
 def sentences(standing: Standing) -> int:
     """Return how many sentences a run was evaluated on, of the smallest data set."""
     return int(standing.study.metrics["eval_examples"].min())
@@ -194,7 +209,8 @@ def next_rows(
         yield more_row(standing, kept, times)
     tried = standing.study.metrics.drop_duplicates("point_id")
     own = tried.loc[at_baseline(tried), "point_id"]
-    compared = own[own.isin(ranked)] if len(own) else [BASELINE]
+    untried = [BASELINE] if standing.study.plan.baseline else []
+    compared = own[own.isin(ranked)] if len(own) else untried
     confirmed = list(dict.fromkeys([*ranked[: 1 + RIVALS], *compared]))
     yield {"code": Next.CONFIRM, "response": standing.primary} | cost(standing, confirmed, confirm_seeds or seeds)
     if times <= 1 and not edges:

@@ -29,16 +29,23 @@ from finevar.commands.found_jobs import compare_pooling, compare_studies
 from finevar.files import read_facts
 from finevar.jobs.forks import in_forks
 from finevar.jobs.log import FOUND, LOGGER, Job
-from finevar.metrics import ON_CARDS, RESPONSES
+from finevar.metrics import ON_CARDS, RESPONSES, Positive
 from finevar.parquet import read_table, write_table
 from finevar.reasons import FAILED, OK
 from finevar.results import aggregation
 from finevar.results.collapse import mark_collapsed
-from finevar.results.predictions import contributions_of, example_contributions, read_predictions, read_runs
+from finevar.results.predictions import (
+    contributions_of,
+    example_contributions,
+    positive_label,
+    read_predictions,
+    read_runs,
+)
 from finevar.results.run_metrics import read_run_metrics
 from finevar.results.study_tables import as_table, read_analysis, read_metrics, write_tables
 from finevar.statistics.regression import Sentences
 from finevar.statistics.setting_means import setting_names
+from finevar.study.classes import positive_of
 from finevar.study.kinds import TRAINED
 from finevar.study.paths import LOGS
 from finevar.tables import ADVICE, Rows, are_found, as_rows, kind_of_runs
@@ -69,12 +76,21 @@ def aggregate_finished(job: Job) -> None:
 def aggregate(job: Job, metrics: Sequence[str], trainings: Sequence[str], *, logs: Path | None = None) -> pd.DataFrame:
     """Write the tables of a study's runs, from a file of metrics and one of steps for each; return that of metrics."""
     runs = aggregation.read_design(job.input.design)
-    table = aggregation.aggregate_metrics(runs, metrics, job.input.baselines, job.params.baseline, logs=logs)
+    table = aggregation.aggregate_metrics(
+        runs, metrics, job.input.baselines, job.params.baseline, positives=positives(job), logs=logs
+    )
     write_table(table, job.output.metrics)
     write_table(aggregation.aggregate_curves(runs, trainings), job.output.curves)
     if "epochs" in job.output.named:  # where the config asks for them
         write_table(aggregation.aggregate_epochs(runs, trainings), job.output.epochs)
     return table.to_pandas()
+
+
+def positives(job: Job) -> dict[str, Positive | None]:
+    """Return the class that binary F1 is of on each data set of the sweep, by a rule's facts and param `positive`."""
+    wanted = job.params.positive
+    found = zip(wanted, map(read_facts, job.input.facts), strict=True)
+    return {name: positive_of(facts, wanted[name], name) for name, facts in found}
 
 
 def fitted_study(job: Job) -> FittedStudy:
@@ -90,7 +106,7 @@ def read_outcomes(metrics: pd.DataFrame, baselines: Sequence[str]) -> Outcomes:
     finished = metrics[metrics["status"] == OK]
     found = read_runs(finished)
     files = {Path(path).parts[-2]: path for path in baselines}
-    frozen = {name: read_predictions([files[name]]) for name in files.keys() & found.keys()}
+    frozen = {name: read_predictions([files[name]], found[name].positive) for name in files.keys() & found.keys()}
 
     def outcomes(runs: pd.DataFrame, response: str) -> tuple[Sentences, Sentences]:
         if response not in RESPONSES or RESPONSES[response].each is None:  # a part of the loss, or without any
@@ -178,14 +194,16 @@ def analyse_confirmation(job: Job) -> None:
     """Compare the settings that are confirmed by their runs with fresh seeds."""
     files = list(map(Path, job.input.metrics))
     places = {path.parent.name: path for path in files}
-    rows = mark_collapsed(read_run_metrics(files), places, job.input.baselines)
+    rows = mark_collapsed(read_run_metrics(files, positives(job)), places, job.input.baselines)
     plan = pd.read_csv(job.input.plan).set_index("run_id")[["role", "chosen_from"]]
     runs = pd.DataFrame(rows).join(plan, on="run_id")
     parts = ["held_back" if path.parts[-4] == "confirmations" else "eval" for path in files]
     runs = runs.assign(point_id=setting_names(runs, job.params.factors), part=parts)
     finished = runs[runs["status"] == OK]
     found = {
-        str(name): read_predictions([places[run].with_name("predictions.parquet") for run in own["run_id"]])
+        str(name): read_predictions(
+            [places[run].with_name("predictions.parquet") for run in own["run_id"]], positive_label(own)
+        )
         for name, own in finished.groupby("dataset", sort=False)
     }
     ranking = read_analysis(job.input.ranking)

@@ -16,7 +16,7 @@ from finevar.data.encoding import load_encoded
 from finevar.errors import InputError
 from finevar.evaluation.evaluation import evaluate_model
 from finevar.files import read_facts, read_json, write_sums
-from finevar.metrics import RESPONSES
+from finevar.metrics import RESPONSES, Positive
 from finevar.models import checkpoint
 from finevar.models.machine import choose_dtype, set_up
 from finevar.parquet import read_table
@@ -60,6 +60,7 @@ def export_files(
     factors: list[str],
     confidence: float,
     baseline: Row,
+    head: checkpoint.Meanings | None = None,
     sources: Mapping[str, Row],
     runs: str,
     threads: int,
@@ -81,11 +82,15 @@ def export_files(
     if (own / "model" / checkpoint.WEIGHTS).exists():
         shutil.copytree(own / "model", folder, dirs_exist_ok=True)
     else:
-        train_again(choice, folder, start=Path(start), train=train, classes=corpus["classes"], threads=threads)
+        train_again(choice, folder, Path(start), train, classes=corpus["classes"], head=head, threads=threads)
     table, data, length = read_table(examples, EXAMPLES), load_encoded(encoded), choice.run["max_length"]
     device = set_up(threads)
     dtype = choose_dtype(choice.run["dtype"], device)
-    logits, measured = evaluate_model(folder, data, corpus["classes"], dtype, max_length=length, device=device)
+    name = choice.run["positive"]
+    positive = None if name is None else Positive(int(choice.run["positive_label"]), name)
+    logits, measured = evaluate_model(
+        folder, data, corpus["classes"], dtype, max_length=length, device=device, positive=positive
+    )
     if logits is None:
         raise not_as_it_was(choice, measured["reason"])
     saved = read_table(own / "predictions.parquet", PREDICTIONS)["logits"].to_pylist()
@@ -99,10 +104,20 @@ def export_files(
     return gap
 
 
-def train_again(choice: Choice, folder: Path, *, start: Path, train: str, classes: list[str], threads: int) -> None:
+def train_again(
+    choice: Choice,
+    folder: Path,
+    start: Path,
+    train: str,
+    *,
+    classes: list[str],
+    head: checkpoint.Meanings | None,
+    threads: int,
+) -> None:
     """Train the chosen run once more and write its model."""
     run = choice.run
-    plan = Plan(start, load_encoded(train), classes, choice.settings, run["seed"], threads, run["run_id"])
+    examples = load_encoded(train)
+    plan = Plan(start, examples, classes, choice.settings, run["seed"], threads, run["run_id"], head=head)
     trained = train_model(plan)
     if trained.weights is None:
         raise not_as_it_was(choice, trained.summary["reason"])

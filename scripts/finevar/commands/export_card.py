@@ -20,7 +20,7 @@ from finevar.metrics import RESPONSES
 from finevar.models.model_card import read_licence
 from finevar.words.formatting import (
     factor_label,
-    response_label,
+    label_of_run,
     sentence_case,
     settings_list,
     source_text,
@@ -118,7 +118,7 @@ def metric_rows(choice: Choice, values: Mapping[str, float], confidence: float) 
             spread = f" {PLUS_MINUS} {number(seeds.std(ddof=1))}"
             reach = stats.t.ppf((1 + confidence) / 2, len(seeds) - 1) * seeds.std(ddof=1) / len(seeds) ** 0.5
             ends = interval(seeds.mean() - reach, seeds.mean() + reach)
-        label = sentence_case(response_label(name, [choice.run["f1_average"]]))
+        label = sentence_case(label_of_run(name, choice.run))
         yield [label, number(value), f"{number(seeds.mean())}{spread}", ends, number(choice.run[f"baseline_{name}"])]
 
 

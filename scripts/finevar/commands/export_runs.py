@@ -16,7 +16,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import yaml
 
 from finevar.commands.status import DEFAULT_CONFIG, read_study
 from finevar.errors import InputError
@@ -38,7 +37,13 @@ MEANINGS = {  # column: meaning, unit
     "status": ("what became of the run: ok, diverged, collapsed or missing", ""),
     "reason": ("why the run has no metric, or lacks one", ""),
     "ending": ("how the last attempt of a missing run ended, as a code", ""),
+    "chance": ("accuracy of answers with the same share of each class that say nothing of the text", "share"),
+    "positive": ("class that F1, precision and recall of two classes are of", ""),
+    "positive_label": ("number of that class", ""),
+    "head": ("head that training began with: kept, reordered, new or replaced", ""),
     "f1_average": ("how F1, precision and recall are averaged over classes", ""),
+    "baseline_chance": ("the same of the baseline on the same data set", ""),
+    "baseline_head": ("head that the baseline's training began with", ""),
     "classes": ("classes that are told apart", "classes"),
     "train_examples_used": ("training sentences", "sentences"),
     "eval_examples": ("test sentences", "sentences"),
@@ -98,9 +103,10 @@ def meaning(column: str) -> tuple[str, str]:
         metric = RESPONSES[STANDARD_ERRORS[column]]
         return f"standard error of {metric.words} from the choice of test sentences", metric.unit
     for prefix, whose in PREFIXES.items():
-        metric = RESPONSES.get(column.removeprefix(prefix))
-        if metric and column.startswith(prefix):
-            return f"{metric.words} {whose}", metric.unit
+        rest = column.removeprefix(prefix)
+        if column.startswith(prefix) and (rest in RESPONSES or rest in MEANINGS):
+            words, unit = meaning(rest)
+            return f"{words}, {whose}", unit
     said = SPECS.get(column, {}).get("description")
     return (said or f"hyperparameter {setting(column).words}").rstrip("."), setting(column).unit
 
@@ -185,7 +191,7 @@ def main(arguments: Sequence[str]) -> int:
         config = read_study(options.configfile).config
         runs, folder = runs_of(config["study"]), place("study", study=config["study"]) / "export"
         files = to_csv(runs, folder) if options.to == "csv" else to_mlflow(runs, folder, config)
-    except (InputError, OSError, yaml.YAMLError) as error:
+    except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"Exported {len(runs)} runs: {', '.join(map(str, files))}")

@@ -48,10 +48,10 @@ def check_exported(
     texts = list(texts[:CHECKED])
     examples = examples.head(len(texts))
     check_tokens(folder, texts, examples, max_length)
+    theirs = pipeline_logits(folder, texts, classes, max_length)
     exact, measured = evaluate_model(folder, examples, classes, torch.float32, max_length=max_length, device="cpu")
     if exact is None:
         raise disagreement(folder, found=f"{measured['reason']} in float32", allowed="finite logits, as were evaluated")
-    theirs = pipeline_logits(folder, texts, classes, max_length)
     gap = float(np.abs(theirs - exact).max())
     if not gap <= TOLERANCE * max(1.0, float(np.abs(exact).max())):
         raise disagreement(

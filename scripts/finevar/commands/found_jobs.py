@@ -33,7 +33,8 @@ def aggregate_cards(job: Job) -> None:
             f"study {study}: cards",
             found=f"none that can be compared. {' '.join(findings)}",
             allowed="one card or more",
-            remedy="results/logs/read_cards has each card's reason; widen cards.task, cards.base_models or the levels.",
+            remedy="results/logs/read_cards has each card's reason; change task, base_models or method of cards, or "
+            "widen the levels.",
         )
     write_tables({"found_gates": gates}, job.output.gates)
     table = pa.Table.from_pylist(as_rows(cards), schema=CARDS)

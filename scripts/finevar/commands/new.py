@@ -81,7 +81,7 @@ def write_study(data: Path, text: str | None, label: str | None, name: str | Non
     text = text or choose("text", rows, ranked_texts(rows))
     label = label or choose("label", rows.drop(columns=text, errors="ignore"), ranked_labels(rows, text))
     spec = {"file": data.name, "text": text, "label": label, "folder": data.parent, "reading": reading}
-    known = about(spec, data, len(rows))
+    known = about(spec, data, len(rows), rows[label].astype(str).nunique() if label in rows else 1)
     content = filled(spec | known, config, study)
     config.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(content.encode(), config)
@@ -168,14 +168,17 @@ def ask(what: str, guess: str | None, option: str) -> str:
 # Config ---------------------------------------------------------------------------------------------------------------
 
 
-def about(spec: Mapping[str, Any], data: Path, rows: int) -> dict[str, Any]:
-    """Return what the preparation of the data finds and how many examples a study evaluates on; rows: at least."""
+def about(spec: Mapping[str, Any], data: Path, rows: int, classes: int) -> dict[str, Any]:
+    """Return what the preparation of the data finds and how many examples a study evaluates on.
+
+    rows, classes: of the data, at least; of each class one is evaluated on.
+    """
     evaluated = 0
-    wanted = most_evaluated(rows)
+    wanted = max(most_evaluated(rows), classes)
     while evaluated != wanted:  # the share is of what is usable, which is known afterwards
         evaluated = wanted
         parts, facts = prepare(spec | spec["reading"] | {"eval_examples": evaluated}, data.parent, hub=False)
-        wanted = min(evaluated, most_evaluated(sum(map(len, parts.values()))))
+        wanted = min(evaluated, max(most_evaluated(sum(map(len, parts.values()))), len(facts["classes"])))
     used = pd.concat(parts.values())
     return {
         "rows": facts["read"],

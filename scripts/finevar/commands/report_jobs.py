@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from finevar.columns import EPOCH_EVALUATIONS
+from finevar.columns import EPOCH_EVALUATIONS, METRICS
 from finevar.figures.drawing import Drawing, read_drawing
 from finevar.figures.names import FIGURES, figure_names
 from finevar.files import read_facts, write_bytes
@@ -17,9 +17,11 @@ from finevar.metrics import RESPONSES
 from finevar.parquet import read_table
 from finevar.report.page import Tables, render_page
 from finevar.report.paper import write_kit
-from finevar.results.run_metrics import read_run_metrics
+from finevar.results.run_metrics import Positives, read_run_metrics
 from finevar.results.study_tables import read_analysis, read_metrics
+from finevar.study.classes import positive_of
 from finevar.study.coding import codings_of
+from finevar.study.kinds import LISTED
 from finevar.tables import TABLES, kind_of_runs, page_tables
 
 
@@ -78,13 +80,23 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
         tables["confirmation"] = read_analysis(confirmed)
     if recorded := inputs.named.get("epochs"):
         tables["epoch_evaluations"] = read_table(recorded, EPOCH_EVALUATIONS).to_pandas()
-    tables |= {"metrics": metrics, "baselines": pd.DataFrame(read_run_metrics(list(inputs.baselines)))}
+    found = dict(zip(params.datasets, map(read_facts, inputs.datasets), strict=True))
+    keys = params.config.get("datasets", {})
+    positives = {name: positive_of(facts, keys[name].get("positive"), name) for name, facts in found.items()}
+    tables |= {"metrics": metrics, "baselines": read_baselines(inputs.baselines, kind_of_runs(metrics), positives)}
     figures = zip(inputs.figures, inputs.drawings, strict=True)
     facts = {
         "config": params.config,
         "factors": codings_of(params.factors),
         "interim": interim,
-        "datasets": dict(zip(params.datasets, map(read_facts, inputs.datasets), strict=True)),
+        "datasets": found,
         "seen": read_facts(inputs.seen) if inputs.seen else {},
     }
     return tables, {Path(spec).stem: read_drawing(svg=svg, json=spec) for spec, svg in figures}, facts
+
+
+def read_baselines(paths: Sequence[str], kind: str, positives: Positives) -> pd.DataFrame:
+    """Return a row for each data set that the baseline has figures on; of listed runs, one file has them all."""
+    if kind == LISTED:
+        return read_table(paths[0], METRICS).to_pandas()
+    return pd.DataFrame(read_run_metrics(list(paths), positives))

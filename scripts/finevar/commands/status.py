@@ -22,19 +22,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from finevar.errors import InputError
-from finevar.files import is_whole
+from finevar.files import is_whole, read_facts
 from finevar.jobs.endings import BEGUN, DAMAGED, INTERRUPTED, NOT_BEGUN, Ending, read_ending, run_ending
-from finevar.metrics import towards
+from finevar.metrics import Positive, towards
 from finevar.reasons import COLLAPSED, DIVERGED, MISSING
-from finevar.results.run_metrics import is_trained_and_evaluated_alike, read_run_metrics
+from finevar.results.run_metrics import Positives, is_trained_and_evaluated_alike, read_run_metrics
+from finevar.study.classes import positive_of
 from finevar.study.config import read_config
 from finevar.study.confirmation import evaluation_folder, planned_runs
 from finevar.study.design import Run, Study, plan_study
 from finevar.study.kinds import TRAINED, study_kind
-from finevar.study.paths import LOGS, confirmation_file, interim, report_file, run_folder, table_file, there
+from finevar.study.paths import LOGS, confirmation_file, interim, place, report_file, run_folder, table_file, there
 from finevar.study.yaml_files import load_config
 from finevar.tables import ADVICE
-from finevar.words.formatting import counted, response_label, response_labels, settings_text
+from finevar.words.formatting import counted, label_of_run, response_labels, settings_text
 from finevar.words.numbers import number
 from finevar.words.recommendation import Advice, choice_sentence, headline
 
@@ -97,30 +98,42 @@ def look(runs: Iterable[Run]) -> Progress:
     return Progress(planned, done, endings)
 
 
-def of_this_version(progress: Progress) -> tuple[Progress, list[Row]]:
+def prepared_positives(study: Study) -> dict[str, Positive | None]:
+    """Return the class that binary F1 is of on each data set that is prepared."""
+    found = {}
+    for name in study.config["sweep"]["datasets"]:
+        facts = place("data", data=study.dataset_ids[name]) / "dataset.json"
+        with contextlib.suppress(InputError):  # of a class that there is not: the next start says so
+            if is_whole(facts):  # which a reader would quarantine
+                found[name] = positive_of(read_facts(facts), study.config["datasets"][name].get("positive"), name)
+    return found
+
+
+def of_this_version(progress: Progress, positives: Positives) -> tuple[Progress, list[Row]]:
     """Return how far a study is without the runs that will be made again, and the rows of those done.
 
     Made again are those of another version of finevar, and those with damage, which the next start quarantines.
     """
-    found = {run: row for run, path in progress.done.items() if (row := row_of_this_version(path))}
+    scored = tuple(positives.items())
+    found = {run: row for run, path in progress.done.items() if (row := row_of_this_version(path, scored))}
     return replace(progress, done={run: progress.done[run] for run in found}), [*found.values()]
 
 
-def row_of_this_version(path: Path) -> Row | None:
+def row_of_this_version(path: Path, positives: tuple[tuple[str, Positive | None], ...]) -> Row | None:
     """Return the row of a file of metrics; None where its run will be made again."""
     try:
-        return remembered_row(path.absolute(), path.stat().st_mtime_ns)
+        return remembered_row(path.absolute(), path.stat().st_mtime_ns, positives)
     except FileNotFoundError:  # its job has begun again
         return None
 
 
 @functools.cache
-def remembered_row(path: Path, written: int) -> Row | None:
+def remembered_row(path: Path, written: int, positives: tuple[tuple[str, Positive | None], ...]) -> Row | None:
     """Read a file's row once for as long as it is the same file, by when it was written."""
     if not is_whole(path):  # which a reader would quarantine
         return None
     with contextlib.suppress(InputError):
-        (row,) = read_run_metrics([path])
+        (row,) = read_run_metrics([path], dict(positives))
         return row if is_trained_and_evaluated_alike(row) else None
     return None
 
@@ -180,7 +193,7 @@ def state_lines(study: Study) -> list[str]:
         return [f"Report: {report}" if report.exists() else "No report yet; `make study` makes it in seconds."]
     progress, name = look(study.runs.values()), study.config["study"]
     seen = len(progress.done)
-    progress, rows = of_this_version(progress)
+    progress, rows = of_this_version(progress, prepared_positives(study))
     outdated = seen - len(progress.done)
     lines = [f"Study {name}: {progress.line(seconds_left(study, progress, rows))}."]
     lines += [f"  to be run again (damaged, or from another version of finevar): {outdated}"] if outdated else []
@@ -295,7 +308,7 @@ def best_text(study: Study, rows: Sequence[Row], response: str, when: str = "") 
     means = {setting: float(np.mean([row[response] for row in found])) for setting, found in settings.items()}
     setting = max(means, key=lambda setting: towards(response) * means[setting])
     best, mean = settings[setting], number(means[setting])
-    label = " ".join(filter(None, (response_label(response, [best[0]["f1_average"]]), when)))
+    label = " ".join(filter(None, (label_of_run(response, best[0]), when)))
     return f"{label}: {mean} (mean of {counted(len(best), 'seed')}) at {setting_text(study, best[0])}"
 
 

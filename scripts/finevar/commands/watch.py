@@ -12,11 +12,12 @@ from finevar.commands.status import (
     best_text,
     look,
     of_this_version,
+    prepared_positives,
     seconds_left,
     setting_text,
 )
 from finevar.study.design import Study
-from finevar.words.formatting import response_label
+from finevar.words.formatting import label_of_run
 from finevar.words.numbers import number
 
 LOOK_SECONDS = 2.0  # between looks at the runs, at least
@@ -37,7 +38,7 @@ class Watch:
         begun = time.monotonic()
         if begun < self.due and not now:
             return
-        found, self.rows = of_this_version(look(self.study.runs.values()))
+        found, self.rows = of_this_version(look(self.study.runs.values()), prepared_positives(self.study))
         self.progress = replace(found, endings={run: end for run, end in found.endings.items() if run in failed})
         left = seconds_left(self.study, self.progress, self.rows)
         ended = time.monotonic()
@@ -57,7 +58,7 @@ class Watch:
         dates = {run: path.stat().st_mtime for run, path in self.progress.done.items() if path.exists()}
         row = max(self.rows, key=lambda row: dates.get(row["run_id"], 0.0))
         found = {name: row[name] for name in self.study.config["analysis"]["responses"]}
-        metrics = [f"{response_label(name, [row['f1_average']])} {number(value)}" for name, value in found.items()]
+        metrics = [f"{label_of_run(name, row)} {number(value)}" for name, value in found.items()]
         return f"{', '.join(metrics)} at {setting_text(self.study, row)}, seed {row['seed']}"
 
     @property

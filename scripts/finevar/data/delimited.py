@@ -109,7 +109,7 @@ def found_quoting(text: str, dialect: Dialect, where: str) -> str:
     doubled, stray = (dialect.skip + text.count("\n", 0, place) + 1 for place in places)
     raise InputError(
         f"{where}, lines {doubled} and {stray}",
-        found=f"on line {doubled} a cell between quotation marks with doubled ones in it, on line {stray} other cells",
+        found=f"on line {doubled} a cell between quotation marks with doubled ones in it, on line {stray} other marks",
         allowed="quotation marks around cells, or as characters like any other, throughout a TSV",
         remedy="Give `quoting: minimal` to read what the marks enclose, or `quoting: none` to keep them.",
     )
@@ -117,7 +117,11 @@ def found_quoting(text: str, dialect: Dialect, where: str) -> str:
 
 def mark_error(file: File, begin: int, end: int, error: csv.Error) -> InputError:
     """Return the error of a row, from one line to another, whose quotation mark opens a cell and none closes it."""
-    closed = "none closes it" if "end of data" in str(error) else f"the cell goes on after the next one, on line {end}"
+    closed = (
+        "none closes it"
+        if "end of data" in str(error)
+        else f"the cell goes on after the one that closes it on line {end}"
+    )
     escaped = file.dialect.quoting != "backslash" and '\\"' in "".join(file.lines[begin - 1 : end])
     remedy = (
         "Give `quoting: backslash`, if a backslash stands before each mark within a cell."
@@ -177,7 +181,8 @@ def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: 
         remedy = "Correct the line: a text that holds the separator or a line break goes between quotation marks."
     raise file.error(
         numbers[wrong[0]],
-        f"{len(row)} cells: {listed(map(repr, row), 4)} ({len(wrong)} such lines)",
+        f"{len(row)} cell{'s' * (len(row) != 1)}: {listed(map(repr, row), 4)} ({len(wrong)} such "
+        f"line{'s' * (len(wrong) != 1)})",
         f"{len(names)} cells, as there are columns: {listed(names)}",
         remedy,
     )

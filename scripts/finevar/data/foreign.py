@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -56,11 +57,13 @@ def zipped(path: Path) -> tuple[str, str]:
 def by_pandas(path: Path, reader: str, options: str = "") -> str:
     """Return the command that makes a CSV of a file with pandas, and what to do then."""
     new = converted(path, ".csv")
-    code = f"import pandas; pandas.{reader}({str(path)!r}{options}).to_csv({str(new)!r}, index=False)"
+    old, made = json.dumps(str(path)), json.dumps(str(new))
+    code = f"import pandas; pandas.{reader}({old}{options}).to_csv({made}, index=False)"
     return f"{sys.executable} -c {shlex.quote(code)}, and name {new} in the config."
 
 
 def converted(path: Path, suffix: str) -> Path:
     """Return a name for what a file is converted to: beside it or, if that was fetched, in the present folder."""
     new = Path(plain_name(path)).with_suffix(suffix)
-    return new if folder_of("source") in path.parents else path.with_name(new.name)
+    new = new if folder_of("source") in path.parents else path.with_name(new.name)
+    return new.with_stem(f"{new.stem}-converted") if new == path else new

@@ -1,16 +1,15 @@
-"""From cells to classes: what counts as a label, ratings made classes, the classes' order."""
+"""From cells to labels: lists refused, ratings made classes, the order of names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from finevar.data.mistaken import refuse_lists
 from finevar.data.rows import Facts
-from finevar.errors import InputError
 from finevar.study.consistency import cut
 
 
@@ -20,6 +19,8 @@ def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -
     named = pd.DataFrame({"text": table[spec["text"]], "name": table[spec["label"]]}).reset_index(drop=True)
     named = named.astype("str")  # so that 1 in one file and "1" in another are one class
     named["name"] = named["name"].str.strip()
+    if not classes and "threshold" not in spec:
+        refuse_lists(named["name"], f"{where}, column {cut(spec['label'])}")
     if "threshold" in spec:
         named = rate(named, spec, facts)
         classes = ["negative", "positive"]
@@ -36,23 +37,6 @@ def rate(named: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.DataF
     facts["dropped_within_margin"] += int((~clear).sum())
     positive = ratings > spec["threshold"]
     return named.assign(name=positive.map({False: "negative", True: "positive"}))[clear].reset_index(drop=True)
-
-
-def name_classes(parts: list[pd.DataFrame], spec: Mapping[str, Any], source: Path) -> list[Any]:
-    """Return the class names in label order: the data set's own order, else sorted; add the column label."""
-    found = pd.unique(pd.concat([part["name"] for part in parts]))
-    classes = parts[0].attrs.get("classes") or sorted(found, key=class_order)
-    if len(found) < 2:
-        raise InputError(
-            f"{source}, column {cut(spec['label'])}",
-            found=f"no other class than {cut(found[0])}" if len(found) else "no example",
-            allowed="two classes or more",
-            remedy="Correct `label`, or add examples of another class.",
-        )
-    numbers = {name: number for number, name in enumerate(classes)}
-    for part in parts:
-        part["label"] = part["name"].map(numbers).astype("int64")
-    return list(classes)
 
 
 def class_order(name: Any) -> tuple[bool, float, str]:

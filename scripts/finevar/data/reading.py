@@ -282,7 +282,8 @@ def object_error(found: Mapping[str, Any], path: Path) -> InputError:
     remedy = "Write its examples as an array of objects."
     if arrays:
         new = converted(path, f".{arrays[0]}.json" if arrays[0].isalnum() else ".array.json")
-        code = f"import json; json.dump(json.load(open({str(path)!r}))[{arrays[0]!r}], open({str(new)!r}, 'w'))"
+        old, key, made = map(json.dumps, (str(path), arrays[0], str(new)))
+        code = f'import json; json.dump(json.load(open({old}))[{key}], open({made}, "w"))'
         remedy = f"Take one of them: {sys.executable} -c {shlex.quote(code)}, and name {new} in the config."
     return InputError(
         cut(str(path), 300),

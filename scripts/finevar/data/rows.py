@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import json
 import numbers
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from finevar.errors import InputError
@@ -26,6 +28,7 @@ def usable(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.Dat
         raise no_label_error(table, spec)
     count(facts, "dropped_unlabelled", unlabelled)
     table = table[~unlabelled]
+    table = table.assign(**{spec["label"]: table[spec["label"]].map(as_text)})
     labels, texts = table[spec["label"]], table[spec["text"]]
     empty = texts.map(is_blank).astype(bool)
     if not spec.get("drop_empty"):
@@ -58,6 +61,11 @@ def is_blank(cell: Any) -> bool:
 def is_text(cell: Any) -> bool:
     """Return whether a cell is a text."""
     return isinstance(cell, str)
+
+
+def as_text(cell: Any) -> Any:
+    """Return a cell that is a list, as JSON and Parquet have them, as text; any other as it is."""
+    return json.dumps(list(cell), default=str) if isinstance(cell, list | tuple | np.ndarray) else cell
 
 
 def is_label(cell: Any) -> bool:

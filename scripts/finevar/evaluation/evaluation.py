@@ -18,12 +18,14 @@ from finevar.errors import InputError
 from finevar.files import damaged, read_facts
 from finevar.jobs.cache import drop_weights, keep_finished, kept_identity, restore_finished
 from finevar.jobs.stall import ending_if_stalled
-from finevar.metrics import Evaluated, f1_average, losses, metrics
+from finevar.metrics import Evaluated, Positive, averaging, losses, metrics
 from finevar.models import checkpoint
 from finevar.models.family import Family, Forward
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, provenance, set_up
 from finevar.parquet import read_sealed_table, read_table, write_rows
 from finevar.results.run_metrics import UNDEFINED, engine, read_run_metrics
+from finevar.study.classes import positive_of
+from finevar.study.consistency import listed
 
 BATCH = 64  # sentences; of no effect on any metric beyond rounding
 
@@ -36,7 +38,7 @@ class EvaluationJob:
 
     In: folder of the model, JSON summary of its training (None for a model that was not trained here), evaluation
     examples as text and encoded, the data set's facts; record: what identifies the run. Out: two Parquet files.
-    weights_kept: whether the model stays as long as these.
+    weights_kept: whether the model stays as long as these. positive: the data set's key. head: see row_order().
     """
 
     model: str
@@ -49,6 +51,8 @@ class EvaluationJob:
     predictions: str
     metrics: str
     weights_kept: bool = True
+    positive: Any = None
+    head: checkpoint.Meanings | None = None
 
     @property
     def folder(self) -> Path:
@@ -67,17 +71,19 @@ def evaluate_files(**arguments: Any) -> Row:
         trained = read_facts(job.summary)
     else:  # what a training's summary would say
         content = checkpoint.content_of(Path(job.model))
-        trained = {"status": "ok", "model_sha256": content["weights"], "identity": content}
+        own = {"head": dict(job.head)} if job.head else {}
+        trained = {"status": "ok", "model_sha256": content["weights"], "identity": content | own}
     identity = evaluation_identity(trained.pop("identity"), job.encoded, data, record)
     if job.weights_kept and trained["status"] == "ok":
         require_weights(Path(job.model))
     kept = kept_identity(job.folder, "evaluation") == identity
+    positive = positive_of(data, job.positive, record["dataset"])
     if kept and restore_finished(job.folder, "evaluation", outputs):
-        row = read_run_metrics([job.metrics])[0] | record | {"engine": engine()}
+        row = read_run_metrics([job.metrics], {record["dataset"]: positive})[0] | record | {"engine": engine()}
         if read_sealed_table(job.metrics).to_pylist() == [row]:
             return row
     else:
-        rows, row = evaluate_trained(job, trained, data)
+        rows, row = evaluate_trained(job, trained, data, positive)
         write_rows(rows, job.predictions, PREDICTIONS)
     write_rows([row], job.metrics, METRICS)
     keep_finished(job.folder, "evaluation", outputs, identity)
@@ -107,7 +113,7 @@ def evaluation_identity(
     }
 
 
-def evaluate_trained(job: EvaluationJob, trained: Row, facts: Row) -> tuple[list[Row], Row]:
+def evaluate_trained(job: EvaluationJob, trained: Row, facts: Row, positive: Positive | None) -> tuple[list[Row], Row]:
     """Return a prediction per example and the row of metrics of a training's model; of one that diverged, neither."""
     device, record = set_up(job.threads), job.record
     dtype = choose_dtype(record["dtype"], device)
@@ -117,14 +123,21 @@ def evaluate_trained(job: EvaluationJob, trained: Row, facts: Row) -> tuple[list
         require_weights(Path(job.model))
         data = load_encoded(job.encoded)
         logits, measured = evaluate_model(
-            Path(job.model), data, facts["classes"], dtype, max_length=record["max_length"], device=device
+            Path(job.model),
+            data,
+            facts["classes"],
+            dtype,
+            max_length=record["max_length"],
+            device=device,
+            positive=positive,
+            head=job.head,
         )
         if logits is not None:
             losses_of = losses(Evaluated(logits, data.labels))
             columns = zip(ids, data.labels.tolist(), logits.tolist(), losses_of.tolist(), strict=True)
             rows = [dict(zip(("example_id", "label", "logits", "loss"), row, strict=True)) for row in columns]
     else:
-        measured = diverged_metrics(facts["classes"], len(ids)) | {"reason": trained["reason"]}
+        measured = diverged_metrics(facts["classes"], len(ids), positive) | {"reason": trained["reason"]}
     versions = machine_facts(job.threads, dtype) | provenance()
     row = {name: (versions | trained | measured | dict(record)).get(name) for name in METRICS.names}
     return rows, row | {"data_sha256": facts["data_sha256"]}
@@ -144,37 +157,58 @@ def evaluate_baseline(**arguments: Any) -> Row:
 
 
 def evaluate_model(
-    folder: Path, examples: Encoded, classes: Sequence[str], dtype: torch.dtype, *, max_length: int, device: str
+    folder: Path,
+    examples: Encoded,
+    classes: Sequence[str],
+    dtype: torch.dtype,
+    *,
+    max_length: int,
+    device: str,
+    positive: Positive | None = None,
+    head: checkpoint.Meanings | None = None,
 ) -> tuple[np.ndarray | None, Row]:
     """Return the logits, float32 [examples, classes], and one row of metrics of the model in a folder.
 
     dtype: what the transformer's matrices are multiplied in, as in training; all else is float32, metrics float64.
-    Where logits are not finite there are none, and the row is that of a run that diverged, with the reason.
-    Raises InputError where the model's positions do not do for the length, or its head does not fit the classes.
+    positive: of two classes, that of F1. head: see row_order(). Where logits are not finite there are none, and the row
+    is that of a run that diverged, with the reason.
+    Raises InputError where the model's positions do not do for the length, or its head's classes are not these.
     """
     started = time.monotonic()
     weights, family = checkpoint.load_model(folder)
     checkpoint.require_positions(family, max_length)
-    if (found := checkpoint.head_classes(weights, family)) != len(classes):
-        raise InputError(
-            f"{folder}",
-            found=f"a head of {found} classes",
-            allowed=f"one of {len(classes)}, as the data set has ({', '.join(classes)})",
-            remedy="Use a model with a trained head for these classes, or give `baseline` a dataset to train it on.",
-        )
-    checkpoint.fit_head(weights, family, checkpoint.own_labels(folder), classes, seed=0)  # rows in the classes' order
+    require_head(folder, checkpoint.head_classes(weights, family), classes, head)
+    checkpoint.fit_head(weights, family, checkpoint.own_labels(folder), classes, 0, head)  # rows in the classes' order
     forward = family.forward({name: tensor.to(device) for name, tensor in weights.items()}, dtype)
     logits = predict(forward, family, examples, max_length, device)
     if odd := int((~np.isfinite(logits)).any(1).sum()):
         reason = f"logits of {odd:,} of {len(examples):,} evaluation examples are not finite"
-        return None, diverged_metrics(classes, len(examples)) | {"status": "diverged", "reason": reason}
-    measured = metrics(logits, examples.labels) | {
+        return None, diverged_metrics(classes, len(examples), positive) | {"status": "diverged", "reason": reason}
+    measured = metrics(logits, examples.labels, positive) | {
         "eval_examples": len(examples),
         "eval_seconds": time.monotonic() - started,
         "eval_peak_memory_mb": peak_memory_mb(),
         "engine": engine(),
     }
     return logits, measured
+
+
+def require_head(folder: Path, had: int, classes: Sequence[str], head: checkpoint.Meanings | None) -> None:
+    """Raise InputError unless a model has a trained head whose classes are the data's; had: how many it has."""
+    labels = checkpoint.own_labels(folder) if had else []
+    if had == len(classes) and checkpoint.row_order(labels, classes, head) is not None:
+        return
+    remedy = "Use a model with a trained head for these classes, or give `baseline` a dataset to train it on."
+    if had == len(classes):
+        pairs = ", ".join(f"{name}: ..." for name in labels[:2])
+        remedy = f"Say which class of the data each of them is, with the key `head: {{{pairs}}}`, or give `baseline` a "
+        remedy += "dataset, on which a new head is trained."
+    raise InputError(
+        f"{folder}",
+        found=f"a head of {had} classes{f' ({listed(labels)})' if labels else ''}",
+        allowed=f"a head whose classes have the names of those of the data set ({listed(classes)})",
+        remedy=remedy,
+    )
 
 
 def predict(forward: Forward, family: Family, examples: Encoded, max_length: int, device: str) -> np.ndarray:
@@ -197,8 +231,7 @@ def predict_batches(
     return np.concatenate(logits)[np.argsort(by_length)]
 
 
-def diverged_metrics(classes: Sequence[str], examples: int) -> Row:
+def diverged_metrics(classes: Sequence[str], examples: int, positive: Positive | None) -> Row:
     """Return the metrics of a run that diverged: none."""
-    count = len(classes)
-    known = {"f1_average": f1_average(count), "classes": count, "eval_examples": examples, "engine": engine()}
+    known = averaging(len(classes), positive) | {"eval_examples": examples, "engine": engine()}
     return UNDEFINED | dict.fromkeys(("eval_seconds", "eval_peak_memory_mb")) | known

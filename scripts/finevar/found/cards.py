@@ -33,6 +33,7 @@ FROM_SCRATCH = "trained from scratch on"
 NO_DATASET = ("", "unknown", "an unknown", "none", "null", "custom", "arrow", "audiofolder", "csv", "generator")
 NO_DATASET += ("image_folder", "imagefolder", "json", "pandas", "parquet", "text", "webdataset")
 PATHS = ("/", "./", "../", "~")
+METRIC = "metric"
 TASKS = ("fill-mask", "question-answering", "text-classification", "token-classification", "text-generation")
 
 
@@ -63,12 +64,15 @@ def read_card(card: Card) -> Stated:
     method, sign = read_method(data, opening, pairs)
     notes = [f"its metadata cannot be read ({error})"] if error else []
     notes += [*unread.values(), *([f"trained by another method: {sign}"] if sign else [])]
+    evaluation = read_evaluation(body, results, behind=1 if kind == "keras" else 0)
+    if doubt := next((note for note in evaluation["notes"] if " reads " in note), None):
+        unread[METRIC] = doubt
     for part in (
         settings | {"method": method},
         read_base(data, opening),
         read_dataset(results, data, opening),
         {"task": read_task(results, data), "kind": kind, "transformers": version[1] if version else None},
-        read_evaluation(body, results, behind=1 if kind == "keras" else 0),
+        evaluation,
     ):
         notes += part.pop("notes", [])
         stated |= part
@@ -78,7 +82,7 @@ def read_card(card: Card) -> Stated:
 def complete(read: Stated, unread: Mapping[str, str] | None = None) -> Stated:
     """Return what a card states with what follows from it: effective batch, name of its data, why it is of no use.
 
-    unread: why settings that it states could not be read, by name.
+    unread: why settings that it states could not be read, by name, and a metric as METRIC.
     """
     stated = read | {"batch_size": effective_batch(read), "data": data_name(read)}
     return stated | {"reason": read.get("reason") or why_unusable(stated, unread or {})}
@@ -172,18 +176,19 @@ def read_dataset(results: Sequence[EvalResult], data: ModelCardData, opening: st
 def why_unusable(stated: Stated, unread: Mapping[str, str]) -> str | None:
     """Return, in a line, why a card states too little to be used; None where it states enough.
 
-    unread: why settings that it states could not be read, by name.
+    unread: why settings that it states could not be read, by name, and a metric as METRIC.
     """
     lacks = [name for name in CARD_COLUMNS.values() if stated.get(name) is None]
     has_metric = any(stated.get(name) is not None for name in ON_CARDS)
+    none = [] if has_metric else [unread.get(METRIC, "it states no metric")]
     if not lacks:
-        return None if has_metric else "it states no metric"
+        return none[0] if none else None
     needed = {name: "batch_size" if name in BATCH_PARTS else name for name in unread}
     doubtful = [unread[name] for name, column in needed.items() if column in lacks]
     silent = [name for name in lacks if name not in needed.values()]
     if stated.get("steps_asked") and silent == lacks == ["epochs_asked"]:
         return "it states steps in place of epochs"
-    if not has_metric and not doubtful:
+    if none and METRIC not in unread and not doubtful:
         return f"a card of kind {stated['kind']} without metrics and without {', '.join(lacks)}"
     nothing = [f"it does not state {', '.join(silent)}"] if silent else []
-    return "; ".join([*([] if has_metric else ["it states no metric"]), *doubtful, *nothing])
+    return "; ".join([*none, *doubtful, *nothing])

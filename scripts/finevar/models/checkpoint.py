@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,13 @@ from finevar.files import check_sums, read_json, write_bytes, write_json, write_
 from finevar.models.families import read_family
 from finevar.models.family import Family, Weights
 from finevar.models.randomness import generator
+from finevar.reasons import Head, Reason
+from finevar.study.classes import label_key
+from finevar.study.consistency import listed
 
 WEIGHTS = "model.safetensors"
 OWN_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+Meanings = Mapping[str, Any]  # the data's class that each class of a checkpoint is, by that one's name
 HEAD_STD = 0.02  # standard deviation of a new head's weights, Hugging Face's initializer_range
 
 
@@ -36,36 +40,72 @@ def head_classes(weights: Weights, family: Family) -> int:
     return len(weights.get(f"{output}.weight", ()))
 
 
-def fit_head(weights: Weights, family: Family, labels: Sequence[str] | None, classes: Sequence[str], seed: int) -> str:
+def fit_head(
+    weights: Weights,
+    family: Family,
+    labels: Sequence[str],
+    classes: Sequence[str],
+    seed: int,
+    meanings: Meanings | None = None,
+) -> Reason:
     """Give weights, in place, a head for these classes, and say how.
 
-    labels: the checkpoint's own class names in order, if it has a head. A head of the right size is kept, its rows put
-    in the order of the classes where all names agree; another is replaced by one drawn from the seed.
+    labels: the checkpoint's own class names in order. meanings: see row_order(). A head whose classes are the data's is
+    kept, its rows put in their order; another is replaced by one drawn from the seed. Raises InputError where meanings
+    do not fit.
     """
     draw, had, layers = generator(seed, "head"), head_classes(weights, family), family.head(len(classes))
+    order = row_order(labels if had else [], classes, meanings)
+    *_, output = layers
     for name, (rows, columns) in layers.items():
-        if len(weights.get(f"{name}.weight", ())) != rows:
+        if len(weights.get(f"{name}.weight", ())) != rows or (name == output and order is None):
             weights[f"{name}.weight"] = torch.randn(rows, columns, generator=draw) * HEAD_STD
             weights[f"{name}.bias"] = torch.zeros(rows)
+    if order is None:
+        return drawn_head(labels, classes, had)
+    for part in ("weight", "bias"):
+        weights[f"{output}.{part}"] = weights[f"{output}.{part}"][order].contiguous()
+    if order == sorted(order):
+        return Reason(Head.KEPT, "the checkpoint's head, whose classes are the data's")
+    return Reason(Head.REORDERED, "the checkpoint's head, its rows put in the order of the data's classes")
+
+
+def drawn_head(labels: Sequence[str], classes: Sequence[str], had: int) -> Reason:
+    """Say why a head is drawn from the seed; had: the classes of the checkpoint's own."""
+    new = f"new head of {len(classes)} classes from the seed"
     if had != len(classes):
-        before = f"one of {had} classes" if had else "none"
-        return f"new head of {len(classes)} classes from the seed (the checkpoint had {before})"
-    order = match_names(labels or [], classes)
-    if order and order != sorted(order):
-        *_, output = layers
-        for part in ("weight", "bias"):
-            weights[f"{output}.{part}"] = weights[f"{output}.{part}"][order].contiguous()
-        return "the checkpoint's head, its rows put in the order of the data's classes"
-    return f"the checkpoint's head, its classes ({', '.join(labels or ['unnamed'])}) taken in order"
+        return Reason(Head.NEW, f"{new} (the checkpoint had {f'one of {had} classes' if had else 'none'})")
+    why = f"the checkpoint's classes, {listed(labels)}, are not those of the data, {listed(classes)}"
+    return Reason(Head.REPLACED, f"{new} ({why}; the key `head` can say which is which)")
+
+
+def row_order(labels: Sequence[str], classes: Sequence[str], meanings: Meanings | None) -> list[int] | None:
+    """Return the row of each class in a checkpoint's head, or None where names do not say.
+
+    meanings: by the name of each of the checkpoint's classes, the data's class that it is; without it, names are
+    compared. Raises InputError where it does not name all classes of both.
+    """
+    if not meanings:
+        return match_names(labels, classes)
+    rows, said = match_names(labels, [*meanings]), match_names([*map(str, meanings.values())], classes)
+    if rows is None or said is None:
+        own = listed(labels) or "it has no head"
+        raise InputError(
+            "config: head",
+            found=listed(f"{own_name}: {name}" for own_name, name in meanings.items()),
+            allowed=f"each class of the checkpoint ({own}) with its own class of the data ({listed(classes)})",
+            remedy="Correct `head`, or remove it: then names are compared, and a head of other names is drawn anew.",
+        )
+    return [rows[place] for place in said]
 
 
 def match_names(labels: Sequence[str], classes: Sequence[str]) -> list[int] | None:
     """Return the place of each class among the labels, or None unless each is one label and each label one class.
 
-    Names are compared as they are; those left over without regard to case, where that leaves no doubt.
+    Names are compared as they are; those left over as spellings of a class, where that leaves no doubt.
     """
     places: dict[str, int] = {}
-    for form in (str, str.casefold):
+    for form in (str, label_key):
         left = [name for name in classes if name not in places]
         free = [place for place in range(len(labels)) if place not in places.values()]
         for name in left:
@@ -75,10 +115,10 @@ def match_names(labels: Sequence[str], classes: Sequence[str]) -> list[int] | No
     return [places[name] for name in classes] if len(places) == len(classes) == len(labels) else None
 
 
-def own_labels(folder: Path) -> list[str] | None:
-    """Return the class names of a checkpoint's head in order, if its config names them."""
-    names = read_json(folder / "config.json").get("id2label")
-    return [names[key] for key in sorted(names, key=int)] if names else None
+def own_labels(folder: Path) -> list[str]:
+    """Return the class names of a checkpoint's head in order; none where its config names none."""
+    names = read_json(folder / "config.json").get("id2label") or {}
+    return [names[key] for key in sorted(names, key=int)]
 
 
 def save_model(weights: Weights, folder: Path, *, start: Path, classes: Sequence[str]) -> None:

@@ -176,7 +176,7 @@ class Bench:
         read |= {"encoded": self.data.evaluation, "facts": self.data.facts}
         read |= {"predictions": own / "predictions.parquet", "metrics": own / "metrics.parquet"}
         files = {name: str(path) for name, path in read.items()}
-        return files | {"record": dict(settings), "threads": self.threads}
+        return files | {"record": {"dataset": "pilot", **settings}, "threads": self.threads}
 
     def sizes(self) -> Facts:
         """Return the bytes on disk of one run's lasting files, of its weights, and of the state for longer runs."""

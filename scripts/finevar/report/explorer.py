@@ -22,7 +22,7 @@ from finevar.statistics.regression import LOGIT
 from finevar.statistics.stored import Stored
 from finevar.study.coding import Coding, Codings, terms
 from finevar.tables import are_found
-from finevar.words.formatting import factor_label, response_label, sentence_case, settings_list
+from finevar.words.formatting import factor_label, response_labels, sentence_case, settings_list
 from finevar.words.numbers import is_missing
 
 DIGITS = 6  # more than any view shows
@@ -188,16 +188,17 @@ def model_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
 
 def metric_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
     """Return the columns of the metrics: the study's own, then those of calibration."""
-    averages, fitted = metrics["f1_average"].unique(), facts["config"]["analysis"]["responses"]
+    names = list(dict.fromkeys([*facts["config"]["analysis"]["responses"], *OF_CALIBRATION]))
+    labels = response_labels(metrics, names)
     return [
         {
             "name": name,
-            "label": sentence_case(response_label(name, averages)),
+            "label": sentence_case(labels[name]),
             "kind": "metric",
-            "pinned": name in fitted,
+            "pinned": name in facts["config"]["analysis"]["responses"],
             "lower_is_better": name in LOWER_IS_BETTER,
         }
-        for name in dict.fromkeys([*fitted, *OF_CALIBRATION])
+        for name in names
     ]
 
 

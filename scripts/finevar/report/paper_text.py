@@ -10,7 +10,7 @@ import pandas as pd
 from finevar.analyses.baselines import at_baseline
 from finevar.analyses.confirmation import is_confirmed
 from finevar.found.gates import NOTED, SET_ASIDE
-from finevar.reasons import FAILED, MISSING, OK
+from finevar.reasons import FAILED, MISSING, OK, Head
 from finevar.report.labels import fitted_names, gate_sentences, names, second_order
 from finevar.report.parts import Labels, Tables, chosen, for_new_sentences, rows_of
 from finevar.report.recommendation import advice
@@ -170,19 +170,15 @@ def design_text(tables: Tables, facts: Facts) -> str:
         f"We varied {levels} in a {design} design (@tab:factors) of {counted(settings, 'setting')}{own}, each at "
         f"{counted(metrics['seed'].nunique(), 'seed')}: {counted(len(metrics), 'run')}"
         f"{f' ({lost})' if lost else ', all of them complete'}. A seed decides the order of the data"
-        f"{'' if keeps_head(facts) else ', the first weights of a new head'} and dropout, and is the same at every "
+        f"{'' if keeps_head(metrics) else ', the first weights of a new head'} and dropout, and is the same at every "
         f"setting, so that seeds are blocks. The question and its metrics follow @lorenzoni2025variability. "
         f"{start_text(facts)} The runs were made and analysed with finevar {own_key(facts)}."
     )
 
 
-def keeps_head(facts: Facts) -> bool:
-    """Say whether every run goes on with the head of a baseline that was trained here."""
-    config = facts["config"]
-    own = config["baseline"]["dataset"] if continues_baseline(config) else None
-    sizes = {len(facts["datasets"].get(name, {}).get("classes", [])) for name in
-             (own, *config["sweep"]["datasets"])}  # fmt: skip
-    return own is not None and len(sizes) == 1 and 0 not in sizes
+def keeps_head(metrics: pd.DataFrame) -> bool:
+    """Say whether every run goes on with the head of the model that it starts from."""
+    return set(metrics["head"].dropna()) <= {Head.KEPT, Head.REORDERED}
 
 
 def start_text(facts: Facts) -> str:

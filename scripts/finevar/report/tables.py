@@ -61,12 +61,16 @@ FACT_WORDS = {
     "html_decoded": "texts with HTML entities decoded",
     "dropped_contradictory": "dropped: same text with different labels",
     "dropped_repeats": "dropped: repeats of a text",
+    "dropped_rare": "dropped: of a class with few examples",
+    "rare_classes": "classes left out, with their examples",
+    "folded_labels": "labels that are another spelling of a class, with their examples",
     "dropped_in_eval": "dropped from training: also in the evaluation part",
     "train": "training examples",
     "eval": "evaluation examples",
     "held_back": "examples held back for confirmation",
     "classes": "classes",
     "train_share": "share of each class in training",
+    "positive": "class that is rarer in training",
     "data_sha256": "SHA-256 of texts and labels",
 }
 SOFTWARE_WORDS = {

@@ -20,7 +20,7 @@ from finevar.metrics import RESPONSES
 from finevar.parquet import read_table, read_tables
 from finevar.reasons import UNRECORDED
 from finevar.results.collapse import mark_collapsed
-from finevar.results.run_metrics import is_trained_and_evaluated_alike, read_run_metrics
+from finevar.results.run_metrics import Positives, is_trained_and_evaluated_alike, read_run_metrics
 from finevar.study.design import shares_trajectory
 
 BINS_PER_EPOCH = 10
@@ -48,21 +48,23 @@ def aggregate_metrics(
     baselines: Iterable[Path],
     baseline_settings: Row,
     *,
+    positives: Positives | None = None,
     logs: Path | None = None,
 ) -> pa.Table:
     """Return a row per expected run, in the design's order.
 
     expected: run_id, point_id, dataset, seed and settings of each run. baseline_settings: the baseline's level of each
-    factor. logs: of a study under way, folder of the rules' logs. A run without a file is a row of status missing, with
-    the reason that its log gives, and so is one of a study under way that another version of finevar made; a run
-    that has collapsed is a row of that status. Raises InputError for a damaged file, for a run that the design does not
-    have, for one that occurs twice, and for runs that must not stand in one table.
+    factor. positives: by data set, the class that binary F1 is of. logs: of a study under way, folder of the rules'
+    logs. A run without a file is a row of status missing, with the reason that its log gives, and so is one of a study
+    under way that another version of finevar made; a run that has collapsed is a row of that status. Raises InputError
+    for a damaged file, for a run that the design does not have, for one that occurs twice, and for runs that must not
+    stand in one table.
     """
     paths, baselines = [Path(path) for path in metrics if Path(path).exists()], list(baselines)
-    read = list(zip(read_run_metrics(paths), paths, strict=True))
+    read = list(zip(read_run_metrics(paths, positives), paths, strict=True))
     found = [row for row, _ in read if not logs or is_trained_and_evaluated_alike(row)]
     check_runs(expected, found)
-    frozen = {row["dataset"]: row for row in read_run_metrics(baselines)}
+    frozen = {row["dataset"]: row for row in read_run_metrics(baselines, positives)}
     check_alike(found, frozen)
     places = {row["run_id"]: path for row, path in read}
     by_id = {row["run_id"]: row for row in mark_collapsed(found, places, baselines)}
@@ -72,7 +74,7 @@ def aggregate_metrics(
         if row is None:
             ending = run_ending(run["dataset"], run["run_id"], logs)
             row = run | {"status": "missing", "reason": ending.sentence, "ending": ending.code}
-        beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in RESPONSES}
+        beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in (*RESPONSES, "chance", "head")}
         at_baseline = all(run[name] == level for name, level in baseline_settings.items())
         rows.append(row | beside | {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)})
     return pa.Table.from_pylist(rows, schema=STUDY_METRICS)

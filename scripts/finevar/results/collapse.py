@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy.stats import binom
 
 from finevar.metrics import Evaluated
 from finevar.reasons import COLLAPSED, OK, Collapse, Reason
@@ -18,6 +20,7 @@ from finevar.results.predictions import read_predictions
 from finevar.results.run_metrics import read_run_metrics
 
 ONE_CLASS = 0.98  # share of the predictions from which they are called one class
+UNLIKELY = 1e-4  # probability below which so few right answers are no chance
 SURE = 2.0  # standard errors by which a share must differ to be more than another
 
 Row = dict[str, Any]
@@ -46,6 +49,15 @@ def collapse(evaluated: Evaluated, baseline_accuracy: float) -> Reason | None:
         sentence = f"its accuracy of {accuracy:.3f} is no better than the {largest:.3f} of always the largest class"
         return Reason(Collapse.NO_BETTER, sentence)
     return None
+
+
+def below_chance(accuracy: pd.Series, chance: pd.Series, examples: pd.Series) -> pd.Series:
+    """Say of each model whether it is wrong clearly more often than its answers at random, bool [models].
+
+    An exact binomial test of its right answers against the accuracy that the shares of its answers would have by chance
+    alone; a model that always answers one class has exactly that. False where a figure is missing.
+    """
+    return pd.Series(binom.cdf((accuracy * examples).round(), examples, chance) < UNLIKELY, accuracy.index)
 
 
 def mark_collapsed(rows: Iterable[Row], paths: Mapping[str, Path], baselines: Iterable[Path]) -> list[Row]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from finevar.columns import PREDICTIONS
 from finevar.errors import InputError
-from finevar.metrics import RESPONSES, Evaluated
+from finevar.metrics import RESPONSES, SECOND, Evaluated
 from finevar.parquet import read_tables
 from finevar.results.run_metrics import logits_of
 from finevar.study.paths import RUNS, there
@@ -25,6 +25,7 @@ class Predictions:
     example_ids: np.ndarray  # [examples]
     labels: np.ndarray  # [examples]
     logits: np.ndarray  # float32 [models, examples, classes]
+    positive: int = SECOND.label  # of two classes, that of F1
 
 
 def run_file(root: str | Path, dataset: str, run_id: str) -> Path:
@@ -35,13 +36,23 @@ def run_file(root: str | Path, dataset: str, run_id: str) -> Path:
 
 def read_runs(runs: pd.DataFrame, root: str | Path = RUNS) -> dict[str, Predictions]:
     """Return the predictions of finished runs by data set, in the runs' order."""
-    groups = [(str(name), found["run_id"]) for name, found in runs.groupby("dataset", sort=False)]
-    return {name: read_predictions([run_file(root, name, run_id) for run_id in ids]) for name, ids in groups}
+    groups = [(str(name), found) for name, found in runs.groupby("dataset", sort=False)]
+    return {
+        name: read_predictions([run_file(root, name, run_id) for run_id in found["run_id"]], positive_label(found))
+        for name, found in groups
+    }
 
 
-def read_predictions(paths: Sequence[str | Path]) -> Predictions:
+def positive_label(runs: pd.DataFrame) -> int:
+    """Return the class that binary F1 is of, of runs on one data set."""
+    known = runs["positive_label"].dropna()
+    return int(known.iloc[0]) if len(known) else SECOND.label
+
+
+def read_predictions(paths: Sequence[str | Path], positive: int = SECOND.label) -> Predictions:
     """Read one or more models' predictions of one data set's examples, and check that they are the same examples.
 
+    positive: of two classes, that of F1.
     Raises InputError where a file has other examples than the first, another order of them or other classes.
     """
     tables = read_tables(paths, PREDICTIONS)
@@ -57,7 +68,7 @@ def read_predictions(paths: Sequence[str | Path]) -> Predictions:
         remedy = "Delete both files and start Snakemake again: they are given back or made again, without a training."
         raise InputError(str(path), found=f"{found} {paths[0]}", allowed=allowed, remedy=remedy)
     logits = np.stack([logits_of(table) for table in tables])
-    return Predictions(first["example_id"].to_numpy(), first["label"].to_numpy(), logits)
+    return Predictions(first["example_id"].to_numpy(), first["label"].to_numpy(), logits, positive)
 
 
 def classes_of(table: pa.Table) -> set[int]:
@@ -85,4 +96,4 @@ def contributions_of(
 def example_contributions(found: Predictions, response: str) -> np.ndarray:
     """Return each model's contributions to a response that has them, float64 [models, examples]."""
     each = RESPONSES[response].each
-    return np.stack([each(Evaluated(logits, found.labels)) for logits in found.logits])
+    return np.stack([each(Evaluated(logits, found.labels, found.positive)) for logits in found.logits])

@@ -23,6 +23,8 @@ from finevar.study.settings import TRAINING_DEFAULTS
 # Part of every id. Raised where a default changes its value, as ids leave defaults out: all results then get new ids.
 VERSION = 2
 
+OF_METRICS = ("positive",)  # keys of a data set that no data and no run depend on
+
 Settings = Mapping[str, Any]
 
 
@@ -44,6 +46,7 @@ def dataset_identity(config: Config, name: str) -> Config:
     spec = config["datasets"][name]
     source = config["sources"][spec["source"]]
     known = read_schema("config")["$defs"]["dataset"]["properties"]
+    spec = {key: value for key, value in spec.items() if key not in OF_METRICS}
     identity = differing(spec, {key: part["default"] for key, part in known.items() if "default" in part})
     if source["kind"] != "local":
         return identity | {"source": source}
@@ -125,8 +128,7 @@ def read_identities(config: Config) -> tuple[Identities, list[InputError]]:
 
 def baseline_identity(config: Config, known: Identities) -> Config:
     """Return all that decides the baseline's weights: the source model and, where it is trained, how."""
-    identity = {"model": known.model}
-    baseline = config["baseline"]
+    identity, baseline = source_identity(config, known), config["baseline"]
     if "dataset" in baseline:
         identity["dataset"] = known.datasets[baseline["dataset"]]
         identity |= {"settings": chosen(baseline["settings"]), "seed": baseline["seed"]}
@@ -135,7 +137,12 @@ def baseline_identity(config: Config, known: Identities) -> Config:
 
 def start_identity(config: Config, known: Identities) -> Config:
     """Return all that decides the weights that every run starts from."""
-    return {"model": known.model} if config["sweep"]["start"] == "model" else baseline_identity(config, known)
+    return (source_identity if config["sweep"]["start"] == "model" else baseline_identity)(config, known)
+
+
+def source_identity(config: Config, known: Identities) -> Config:
+    """Return all that decides what a training makes of the source model: the model, and what its head's classes are."""
+    return {"model": known.model} | ({"head": config["head"]} if "head" in config else {})
 
 
 def source_ids(config: Config) -> dict[str, str]:

@@ -82,13 +82,12 @@ def columns_of(listing: Listing, spec: Config, factors: Config) -> dict[str, str
 def check_scale(listing: Listing, spec: Config, columns: Mapping[str, str | None]) -> None:
     """Raise InputError for a metric of which most values lie outside what it can be, as percentages do."""
     for name in spec["metrics"]:
-        read = (number_of(cells[columns[f"metric {name}"]]) for cells in listing.rows)
+        read = (metric_value(cells[columns[f"metric {name}"]], name, spec) for cells in listing.rows)
         values = [value for value in read if value is not None]
-        share = 100.0 if name in spec["percent"] else 1.0
-        low, high = (bound * share for bound in RESPONSES[name].bounds)
+        low, high = RESPONSES[name].bounds
         wrong = [value for value in values if not low <= value <= high]
         if len(wrong) > len(values) / 2:
-            percentages = math.isfinite(high) and share == 1 and max(values) <= 100 and min(values) >= 0
+            percentages = math.isfinite(high) and name not in spec["percent"] and 0 <= min(values) <= max(values) <= 100
             raise InputError(
                 f"config: runs.metrics.{name}",
                 found=f"{wrong[0]:g} in column {cut(repr(columns[f'metric {name}']))}, and the like in most rows",
@@ -99,45 +98,52 @@ def check_scale(listing: Listing, spec: Config, columns: Mapping[str, str | None
             )
 
 
+def metric_value(cell: str, name: str, spec: Config) -> float | None:
+    """Return the metric that a cell holds, of percentages the share; None for no finite number."""
+    value = number_of(cell)
+    return value / 100 if value is not None and name in spec["percent"] and not cell.endswith("%") else value
+
+
 def read_run(line: int, cells: Cells, columns: Mapping[str, str | None], config: Config) -> ListedRun:
     """Return one row, judged by itself."""
     spec, factors = config["runs"], config["sweep"]["factors"]
-
-    def cell(key: str) -> str:
-        column = columns.get(key)
-        return cells[column] if column is not None else ""
-
-    levels = {name: number_of(cell(f"factor {name}")) for name in factors}
-    shares = {name: 100 if name in spec["percent"] else 1 for name in spec["metrics"]}
-    values = {name: number_of(cell(f"metric {name}")) for name in spec["metrics"]}
+    cell = {key: "" if column is None else cells[column] for key, column in columns.items()}
+    levels = {name: number_of(cell[f"factor {name}"]) for name in factors}
+    values = {name: metric_value(cell[f"metric {name}"], name, spec) for name in spec["metrics"]}
     run = ListedRun(
         line=line,
-        run_id=cell("run") if has_value(cell("run")) else f"row {line}",
-        dataset=cell("dataset") if columns["dataset"] else DEFAULT_DATASET,
-        seed=seed_of(cell("seed")),
+        run_id=cell["run"] if has_value(cell["run"]) else f"row {line}",
+        dataset=cell["dataset"] if columns["dataset"] else DEFAULT_DATASET,
+        seed=seed_of(cell["seed"]),
         levels={name: float(f"{value:.{DIGITS}g}") for name, value in levels.items() if value is not None},
-        metrics={name: value / shares[name] for name, value in values.items() if value is not None},
-        seconds=seconds_of(cell("seconds")),
+        metrics={name: value for name, value in values.items() if value is not None},
+        seconds=seconds_of(cell["seconds"]),
     )
     if run.run_id == config["baseline"]["run"]:
         return run.unused(Unused.BASELINE, "it is the baseline")
+    for code, reason in own_reasons(run, cell, factors, has_seeds=columns["seed"] is not None):
+        run = run.unused(code, reason)
+    infinite = [name for name in spec["metrics"] if cell[f"metric {name}"].lower() in run_files.OF_NAN]
+    return judged(run, cell["state"].lower().rpartition(".")[2], infinite)
+
+
+def own_reasons(
+    run: ListedRun, cell: Mapping[str, str], factors: Config, *, has_seeds: bool
+) -> Iterator[tuple[Unused, str]]:
+    """Yield why a row cannot be a run, by itself; cell: its texts by what they are."""
     for name in factors:
         if name not in run.levels:
-            what = (
-                f"reads {cut(cell(f'factor {name}'))}, which is no number" if has_value(cell(f"factor {name}")) else ""
-            )
-            run = run.unused(Unused.NO_FACTOR, f"{name} {what or 'is empty'}")
+            text = cell[f"factor {name}"]
+            what = f"reads {cut(text)}, which is no number" if has_value(text) else "is empty"
+            yield Unused.NO_FACTOR, f"{name} {what}"
     if not has_value(run.dataset):
-        run = run.unused(Unused.NO_DATASET, "its data set is empty")
-    if columns["seed"] and run.seed is None:
-        run = run.unused(Unused.NO_SEED, f"seed reads {cut(cell('seed')) or 'nothing'}, which is no whole number")
+        yield Unused.NO_DATASET, "its data set is empty"
+    if has_seeds and run.seed is None:
+        yield Unused.NO_SEED, f"seed reads {cut(cell['seed']) or 'nothing'}, which is no whole number"
     for name, value in run.metrics.items():
         low, high = RESPONSES[name].bounds
         if not low <= value <= high:
-            run = run.unused(Unused.IMPOSSIBLE, f"{name} reads {value:g}, outside {low:g} to {high:g}")
-    state = cell("state").strip().lower()
-    infinite = [name for name in spec["metrics"] if cell(f"metric {name}").lower() in run_files.OF_NAN]
-    return judged(run, state.rpartition(".")[2], infinite)
+            yield Unused.IMPOSSIBLE, f"{name} reads {value:g}, outside {low:g} to {high:g}"
 
 
 def judged(run: ListedRun, state: str, infinite: Sequence[str]) -> ListedRun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import math
 import re
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 from finevar.errors import InputError
 from finevar.study.consistency import cut, listed
+from finevar.study.containers import opened, plain_name
 
 MOST_RUNS = 100_000  # far above what a screen of settings has, and still read in seconds
 LARGEST_CELL = 1_000_000  # characters
@@ -82,7 +84,7 @@ def read_listing(path: Path, form: str) -> Listing:
 
     Raises InputError for a file that cannot be read, without rows, or with one column twice.
     """
-    columns, rows = read_parquet(path) if path.suffix.lower() == ".parquet" else read_csv(path)
+    columns, rows = read_parquet(path) if plain_name(path).lower().endswith(".parquet") else read_csv(path)
     twice = sorted({name for name in columns if columns.count(name) > 1})
     found = f"the column {listed(twice)} twice" if twice else "no row" if not rows else ""
     found = found or (f"{len(rows):,} rows" if len(rows) > MOST_RUNS else "")
@@ -95,14 +97,17 @@ def read_listing(path: Path, form: str) -> Listing:
 
 
 def read_csv(path: Path) -> tuple[list[str], list[Cells]]:
-    """Return a CSV's columns and rows; commas, semicolons or tabs between cells, as its first line has most of."""
+    """Return a CSV's columns and rows; commas, semicolons or tabs between cells, as its first line has most of.
+
+    Where commas are not between cells they are in numbers.
+    """
     csv.field_size_limit(LARGEST_CELL)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
-            file.seek(0)
-            lines = list(csv.reader(file, delimiter=max(DELIMITERS, key=head.count)))
-    except (UnicodeDecodeError, csv.Error) as error:
+        with opened(path) as file:
+            text = file.read().decode("utf-8-sig")
+        delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except (ValueError, csv.Error) as error:
         allowed, remedy = "a CSV file in UTF-8", "Save it as such; a Parquet file has the suffix .parquet."
         raise InputError(cut(str(path)), found=cut(str(error)), allowed=allowed, remedy=remedy) from None
     columns = [name.strip() for name in lines[0]] if lines else []
@@ -114,7 +119,13 @@ def read_csv(path: Path) -> tuple[list[str], list[Cells]]:
                 allowed=f"{len(columns)}, as in the header line",
                 remedy="Put texts that hold the delimiter in quotation marks, or remove the line.",
             )
-    return columns, [dict(zip(columns, map(str.strip, line), strict=True)) for line in lines[1:] if line]
+    cell = str.strip if delimiter == "," else with_point
+    return columns, [dict(zip(columns, map(cell, line), strict=True)) for line in lines[1:] if line]
+
+
+def with_point(cell: str) -> str:
+    """Return a cell, a number that has a decimal comma with a point."""
+    return re.sub(r"^([+-]?\d+),(\d+(?:[eE][+-]?\d+)?%?)$", r"\1.\2", cell.strip())
 
 
 def read_parquet(path: Path) -> tuple[list[str], list[Cells]]:
@@ -123,8 +134,9 @@ def read_parquet(path: Path) -> tuple[list[str], list[Cells]]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        with opened(path) as file:
+            table = pq.read_table(pa.BufferReader(file.read()))
+    except (pa.ArrowInvalid, OSError, ValueError) as error:
         allowed, remedy = "a complete Parquet file", "Export it again."
         raise InputError(cut(str(path)), found=cut(str(error)), allowed=allowed, remedy=remedy) from None
     return table.column_names, [{name: as_text(value) for name, value in row.items()} for row in table.to_pylist()]

@@ -73,6 +73,14 @@ def file_problems(config: Config, runs: list[ListedRun]) -> Iterator[InputError]
             allowed=f"one of {listed(sorted(named), 5)}",
             remedy="Correct the name, or leave out baseline.run.",
         )
+    rows = [run.dataset for run in runs if run.code == Unused.BASELINE]
+    if len(set(rows)) < len(rows):
+        yield InputError(
+            "config: baseline.run",
+            found=f"{len(rows)} rows named {cut(repr(baseline))}, several of one data set",
+            allowed="one row a data set",
+            remedy="Give the row a name of its own, or state the means as baseline.metrics in place of baseline.run.",
+        )
     if not used(runs):
         reasons = dict.fromkeys(str(run.reason) for run in runs)
         yield InputError(

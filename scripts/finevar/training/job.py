@@ -51,6 +51,7 @@ class TrainingJob:
     weights_kept: bool = True
     evaluation: str | None = None
     evaluated_each_epoch: bool = False
+    head: checkpoint.Meanings | None = None
 
     @property
     def folder(self) -> Path:
@@ -74,6 +75,7 @@ class TrainingJob:
             name=self.name,
             micro_batches=self.micro_batches,
             evaluation=load_encoded(self.evaluation) if self.evaluated_each_epoch else None,
+            head=self.head,
         )
 
 
@@ -86,7 +88,7 @@ def train_files(**arguments: Any) -> dict[str, Any]:
     """
     job = TrainingJob(**arguments)
     data = read_facts(job.facts)
-    identity = training_identity(Path(job.start), job.train, data["classes"], job.settings, job.seed)
+    identity = training_identity(Path(job.start), job.train, data["classes"], job.settings, job.seed, job.head)
     dtype = choose_dtype(job.settings["dtype"], set_up(job.threads))
     trajectory = identity | machine_facts(job.threads, dtype)  # all that decides the bytes of a state
     with saving_states(job.folder, trajectory) as saver:
@@ -114,7 +116,12 @@ def train_files(**arguments: Any) -> dict[str, Any]:
 
 
 def training_identity(
-    start: Path, encoded: str, classes: Sequence[str], settings: Settings, seed: int
+    start: Path,
+    encoded: str,
+    classes: Sequence[str],
+    settings: Settings,
+    seed: int,
+    head: checkpoint.Meanings | None = None,
 ) -> dict[str, Any]:
     """Return all that decides what a training gives but for the machine; start: the folder of the model it begins with.
 
@@ -126,6 +133,7 @@ def training_identity(
         "classes": list(classes),
         "settings": chosen(settings),
         "seed": seed,
+        **({"head": dict(head)} if head else {}),
     }
 
 

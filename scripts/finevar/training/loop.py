@@ -6,18 +6,22 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from logging import INFO, WARNING
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from finevar.data.encoding import Encoded
+from finevar.jobs.log import LOGGER
 from finevar.jobs.stall import ending_if_stalled
 from finevar.models import checkpoint
+from finevar.models.checkpoint import Meanings
 from finevar.models.family import Weights
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
 from finevar.models.randomness import generator
 from finevar.models.vocabulary import compact, expand
+from finevar.reasons import Head
 from finevar.training.epochs import EpochEvaluation, complete_rows, seconds_of
 from finevar.training.padded import PaddedSteps
 from finevar.training.progress import progress_bar
@@ -34,7 +38,8 @@ class Plan:
     """A training as it is asked for.
 
     start: the folder of the model that it begins with. micro_batches: parts that a step's batch is split into at first;
-    more where memory runs out. name: what a terminal shows. evaluation: examples to evaluate on after each epoch.
+    more where memory runs out. name: what a terminal shows. evaluation: examples to evaluate on after each epoch. head:
+    which class each class of the start's head is, where names do not say.
     """
 
     start: Path
@@ -46,6 +51,7 @@ class Plan:
     name: str
     micro_batches: int = 1
     evaluation: Encoded | None = None
+    head: Meanings | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Trained:
 
 
 def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep | None = None) -> Trained:
-    """Fine-tune a model on the first `train_examples` examples.
+    """Fine-tune a model on the first `train_examples` examples, which hold each class by its share.
 
     begin: an earlier state on the same trajectory, to go on from if it fits; it is changed in place.
     Deterministic for one machine, thread count and set of versions, whatever the order of the checkpoint's tensors. A
@@ -73,9 +79,10 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
     started, settings = time.monotonic(), plan.settings
     device = set_up(plan.threads)
     full, family = checkpoint.load_model(plan.start)
-    examples = plan.examples.head(check_fit(settings, family, len(plan.examples)))
+    examples = plan.examples.head(check_fit(settings, family, len(plan.examples), len(plan.classes)))
     check_parts(plan.micro_batches, settings["batch_size"])
-    head = checkpoint.fit_head(full, family, checkpoint.own_labels(plan.start), plan.classes, plan.seed)
+    head = checkpoint.fit_head(full, family, checkpoint.own_labels(plan.start), plan.classes, plan.seed, plan.head)
+    LOGGER.log(WARNING if head.code == Head.REPLACED else INFO, "%s", head)
     dtype = choose_dtype(settings["dtype"], device)
     weights, fewer, examples, words = compact(full, family.with_dropout(settings["dropout"]), examples)
     course = Course(fewer, examples, settings, plan.seed, dtype)
@@ -94,7 +101,8 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
     summary = {
         "status": "diverged" if reason else "ok",
         "reason": reason,
-        "head": head,
+        "head": head.code,
+        "head_reason": head.sentence,
         "train_examples_used": len(examples),
         "steps": len(state.rows),
         "steps_of_shorter_run": state.taken_over,

@@ -13,7 +13,7 @@ from finevar.training.state import State, misfit
 from finevar.training.steps import Course, Settings
 
 
-def check_fit(settings: Settings, family: Family, available: int) -> int:
+def check_fit(settings: Settings, family: Family, available: int, classes: int) -> int:
     """Return how many training examples are used; raise InputError where settings do not fit the data or the model."""
     checkpoint.require_positions(family, settings["max_length"])
     used, layers = settings["train_examples"] or available, len(family.blocks()) - 1
@@ -25,6 +25,13 @@ def check_fit(settings: Settings, family: Family, available: int) -> int:
         if (settings[name] or 0) > most:
             allowed, remedy = f"at most {most}, {what}", f"Lower {name}{otherwise}."
             raise InputError(f"setting {name}", found=str(settings[name]), allowed=allowed, remedy=remedy)
+    if used < classes:
+        raise InputError(
+            "setting train_examples",
+            found=f"{used} for {classes} classes",
+            allowed=f"at least {classes}, an example of each class",
+            remedy="Raise train_examples.",
+        )
     return used
 
 

@@ -14,6 +14,7 @@ DROPPED = {  # by the preparation's own counts
     "dropped_within_margin": "rated near the threshold",
     "dropped_contradictory": "with two labels",
     "dropped_repeats": "repeated",
+    "dropped_rare": "of rare classes",
     "dropped_in_eval": "in both parts",
 }
 

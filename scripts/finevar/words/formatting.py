@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from finevar.metrics import RESPONSES
 from finevar.study.coding import factors_of
+from finevar.study.consistency import cut
 from finevar.study.factors import setting
 from finevar.words.numbers import TIMES, Row, is_missing, level
 
@@ -45,13 +46,24 @@ def axis_title(name: str, levels: Sequence[float]) -> str:
     return f"{factor_label(name)} ({unit})" if unit else factor_label(name)
 
 
-def response_label(response: str, averages: Iterable[Any] = ()) -> str:
-    """Return a response's name in words, with the average over classes that was used where all runs share one."""
-    known = {average for average in averages if not is_missing(average)}
+def response_label(response: str, averages: Iterable[Any] = (), positives: Iterable[Any] = ()) -> str:
+    """Return a response's name in words, with the class that it is of, or the average over classes, if runs share one.
+
+    averages, positives: the runs' values of the columns f1_average and positive.
+    """
     if response not in RESPONSES:
         return response
     words = RESPONSES[response].words
-    return f"{known.pop()} {words}" if RESPONSES[response].is_averaged and len(known) == 1 else words
+    known, classes = ({value for value in found if not is_missing(value)} for found in (averages, positives))
+    if not RESPONSES[response].is_averaged or len(known) != 1:
+        return words
+    average = known.pop()
+    return f"{words} of {cut(classes.pop(), 40)}" if average == "binary" and len(classes) == 1 else f"{average} {words}"
+
+
+def label_of_run(response: str, run: Row) -> str:
+    """Return a response's name in words, as one run's row has it."""
+    return response_label(response, [run["f1_average"]], [run["positive"]])
 
 
 def response_unit(response: str) -> str:
@@ -61,8 +73,9 @@ def response_unit(response: str) -> str:
 
 
 def response_labels(metrics: pd.DataFrame, responses: Iterable[str]) -> dict[str, str]:
-    """Return every response's name in words, from the aggregate's f1_average column."""
-    return {response: response_label(response, metrics["f1_average"].unique()) for response in responses}
+    """Return every response's name in words, from the aggregate's columns f1_average and positive."""
+    used = [metrics[name].unique() for name in ("f1_average", "positive")]
+    return {response: response_label(response, *used) for response in responses}
 
 
 def term_label(term: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -172,11 +172,9 @@ def lack_sentence(rows: Sequence[Row], labels: Labels) -> str:
 def caution_sentence(row: Row, advice: Advice) -> str:
     """Say one thing to check before relying on the recommended setting."""
     label = advice.labels.get(row["response"], "")
+    if row["code"] in OF_RUNS:
+        return OF_RUNS[row["code"]](row)
     match row["code"]:
-        case Caution.LEARNT_NOTHING:
-            return TO_LEARN
-        case Caution.ONE_CLASS | Caution.GUESSING:
-            return unlearnt_sentence(row)
         case Caution.EMPTIED:
             return f"One requirement was dropped, since no setting met it: {EMPTIED_BY[row['detail']]}."
         case Caution.EDGE:
@@ -210,6 +208,30 @@ def unlearnt_sentence(row: Row) -> str:
     what = "nearly always give the same answer" if row["code"] == Caution.ONE_CLASS else "answer as if they guessed"
     always = f"always answering {row['detail']} has an accuracy of {number(row['value'], 3)}"
     return f"{int(row['count'])} of {counted(int(row['runs']), 'run')} {what}; {always}."
+
+
+def class_sentence(row: Row) -> str:
+    """Say where classes are taken for one another."""
+    of_runs = f"{int(row['count'])} of {counted(int(row['runs']), 'run')}"
+    whose = "the baseline" if row["detail"] == "baseline" else of_runs
+    if row["code"] == Caution.HEAD_REPLACED:
+        return (
+            f"The classes of the model's own head have other names than the data's: {whose} began with a new head; "
+            "the config's `head` can say which class is which."
+        )
+    return (
+        f"{sentence_case(whose)}: wrong more often than answers at random (accuracy {number(row['value'])}, chance "
+        f"{number(row['limit'])}); classes may be in another order than the data's."
+    )
+
+
+OF_RUNS: dict[str, Callable[[Row], str]] = {  # what is said of the study's runs, whatever is recommended
+    Caution.LEARNT_NOTHING: lambda row: TO_LEARN,
+    Caution.ONE_CLASS: unlearnt_sentence,
+    Caution.GUESSING: unlearnt_sentence,
+    Caution.BELOW_CHANCE: class_sentence,
+    Caution.HEAD_REPLACED: class_sentence,
+}
 
 
 # What to run next -----------------------------------------------------------------------------------------------------

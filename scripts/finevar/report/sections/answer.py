@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.reasons import Stop
 from finevar.report.labels import gate_sentences, names
 from finevar.report.parts import Facts, Labels, Row, Section, Tables, chosen
 from finevar.report.recommendation import advice
@@ -97,7 +98,10 @@ def interim(tables: Tables, facts: Facts) -> str:
 
 def notes(tables: Tables, advised: Advice | None, facts: Facts) -> list[str]:
     """Return what keeps the study from a full answer: gates, and runs that no metric counts."""
-    stopped = gate_sentences(tables["fits"], names(tables, facts))
+    fits = tables["fits"]
+    if kind_of_runs(tables["metrics"]) == LISTED and not facts["config"]["baseline"]["settings"]:
+        fits = fits[fits["gate_code"] != Stop.NO_BASELINE]  # nobody asked for a comparison
+    stopped = gate_sentences(fits, names(tables, facts))
     if facts["interim"]:
         return stopped
     model = facts["config"]["analysis"]["model"]
@@ -154,7 +158,10 @@ def sure_card(advised: Advice, best: Row, confidence: float) -> Card:
 
 def cost_card(advised: Advice, best: Row) -> Card:
     """Return the seconds of a run, and the cheapest setting that is as good."""
-    cheaper = [row for row in advised.recommendation if row["role"] == "tied" and row["seconds"] < best["seconds"]]
+    if is_missing(best["seconds"]):
+        return card("Cost", "not timed", [], of="of training a run")
+    tied = [row for row in advised.recommendation if row["role"] == "tied" and not is_missing(row["seconds"])]
+    cheaper = [row for row in tied if row["seconds"] < best["seconds"]]
     lines = []
     if cheaper:
         row = min(cheaper, key=lambda one: one["seconds"])
@@ -169,6 +176,4 @@ def cost_card(advised: Advice, best: Row) -> Card:
         )
     else:
         lines.append("no setting that is as good is cheaper" if advised.count("tied") else "")
-    if is_missing(best["seconds"]):
-        return card("Cost", "not timed", [], of="of training a run")
     return card("Cost", duration(best["seconds"]), lines, of="of training a run")

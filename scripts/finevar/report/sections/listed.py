@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,9 +14,11 @@ from finevar.report.cells import cell, columns, listed, table, whole
 from finevar.report.parts import Facts, Group, Labels, Row, Section, Table, Tables, group
 from finevar.study.kinds import LISTED
 from finevar.words.formatting import counted, joined, sentence_case, settings_list
+from finevar.words.numbers import level
 
 PART, PLACE, TITLE = "details", 86, "File of runs"
 STUDIES = (LISTED,)
+MOST_LEVELS = 8
 USES = {"used": "used", "diverged": "diverged", "missing": "missing", "excluded": "excluded"}
 WHY = {  # excluded rows, by code
     Unused.BASELINE: "the baseline",
@@ -38,11 +40,19 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     parts = joined([f"{counts[use]} {words}" for use, words in USES.items() if use in counts])
     own = config["baseline"]["settings"]
     grids = [*([left_out(rows)] if rows["reason"].notna().any() else [])]
-    grids.append(report_tables.factors_table(facts["factors"], own))
+    levels = {name: levels_text(coding.levels) for name, coding in facts["factors"].items()}
+    grids.append(report_tables.coded_table("Factors", "Levels", levels, facts["factors"], own))
     return {
         "finding": f"Of {counted(len(rows), 'row')} of {config['runs']['file']}: {parts}.",
-        "groups": [group("", [seeds_sentence(tables["metrics"], config)], tables=grids)],
+        "groups": [group("", [seeds_sentence(tables["metrics"])], tables=grids)],
     }
+
+
+def levels_text(levels: Sequence[float]) -> str:
+    """Print a factor's levels; of many, as a random search has them, the lowest and the highest."""
+    if len(levels) <= MOST_LEVELS:
+        return ", ".join(map(level, levels))
+    return f"{level(min(levels))} to {level(max(levels))}, {len(levels)} values"
 
 
 def left_out(rows: pd.DataFrame) -> Table:
@@ -64,10 +74,10 @@ def first_of(part: tuple[Any, pd.DataFrame]) -> Row:
     return rows.iloc[0].to_dict() | {"why": why, "rows": len(rows)}
 
 
-def seeds_sentence(metrics: pd.DataFrame, config: Mapping[str, Any]) -> str:
+def seeds_sentence(metrics: pd.DataFrame) -> str:
     """Say what a run's seed is."""
     count = counted(metrics["seed"].nunique(), "seed")
-    return f"{count}; without a column of seeds, the repeats of a setting count as its seeds, in the file's order."
+    return f"{count}. Where a file has no column of seeds, the repeats of a setting are its seeds, in their order."
 
 
 def baseline_group(tables: Tables, labels: Labels, config: Mapping[str, Any]) -> tuple[str, Group]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from finevar.analyses.cautions import class_rows
 from finevar.reasons import Caution
 from finevar.report.parts import Facts, Labels, Section, Tables, chosen
 from finevar.report.recommendation import advice
@@ -13,7 +14,7 @@ from finevar.statistics.clustered import FEW_SEEDS
 from finevar.words.formatting import counted, factor_label, joined
 from finevar.words.inspection import caution_sentences
 from finevar.words.numbers import p_equals, significant, whole_percent
-from finevar.words.recommendation import Advice, unlearnt_sentence
+from finevar.words.recommendation import Advice, class_sentence, unlearnt_sentence
 
 PART, PLACE, TITLE = "trust", 0, "Checks"
 PASS, CAUTION, FAIL = "pass", "caution", "fail"
@@ -41,6 +42,7 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section | None:
             sentences_check(tables, advised),
             failures_check(tables),
         ]
+    found.append(classes_check(tables))
     return {"template": "trust.html", "checks": [one for one in found if one]}
 
 
@@ -128,6 +130,12 @@ def learning_check(advised: Advice) -> Check:
     rows = [row for row in advised.cautions if row["code"] in (Caution.ONE_CLASS, Caution.GUESSING)]
     text = " ".join(unlearnt_sentence(row) for row in rows) or "Every run's answers follow the labels."
     return check("Learning", FAIL if advised.learnt_nothing else CAUTION if rows else PASS, text, "failures")
+
+
+def classes_check(tables: Tables) -> Check | None:
+    """Say where classes are taken for one another."""
+    found = [class_sentence(row) for row in class_rows(tables["metrics"])]
+    return check("Classes", CAUTION, " ".join(found), "errors") if found else None
 
 
 def seeds_check(tables: Tables) -> Check:

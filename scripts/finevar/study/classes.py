@@ -1,0 +1,43 @@
+"""Class names as people type them: which are one class, and which of two is the positive one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from finevar.errors import InputError
+from finevar.metrics import Positive
+from finevar.study.consistency import cut, listed
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+
+
+def label_key(name: Any) -> Decimal | str:
+    """Return what all spellings of a class share: the number that they write, else the text without case or blanks."""
+    text = " ".join(str(name).split())
+    return Decimal(text) if NUMBER.fullmatch(text) else text.casefold()
+
+
+def positive_of(facts: Mapping[str, Any], wanted: Any, dataset: str) -> Positive | None:
+    """Return the class that binary F1, precision and recall are of; None of a data set of other than two classes.
+
+    facts: what a data set's preparation found. wanted: its key `positive`, or None for the class that is rarer in
+    training. Raises InputError where that names no class of two.
+    """
+    classes = facts["classes"]
+    if wanted is None:
+        name = facts.get("positive")
+        return Positive(classes.index(name), name) if name is not None else None
+    places = [place for place, name in enumerate(classes) if label_key(name) == label_key(wanted)]
+    exact = [place for place in places if classes[place] == str(wanted)] or places
+    if len(classes) != 2 or len(exact) != 1:
+        count = len(classes)
+        raise InputError(
+            f"config: datasets.{cut(dataset)}.positive",
+            found=cut(repr(wanted)),
+            allowed=f"one of {listed(classes)}" if count == 2 else f"no such key for a data set of {count} classes",
+            remedy="Correct `positive`." if count == 2 else "Remove `positive`: F1 is the mean over all classes.",
+        )
+    return Positive(exact[0], classes[exact[0]])
