@@ -10,7 +10,7 @@ from finevar.report.parts import Cell, Row, Section, Table, group
 from finevar.report.tables import FACT_WORDS
 from finevar.study.paths import PARTS
 from finevar.words.formatting import counted, sentence_case
-from finevar.words.inspection import caution_sentences, cut_text, seen_sentence, share_text
+from finevar.words.inspection import cut_text, seen_sentence, share_text
 from finevar.words.numbers import number
 
 Facts = Mapping[str, Any]
@@ -19,11 +19,11 @@ MOST_CLASSES = 12  # in a table that is not folded
 
 
 def seen_section(data: Facts) -> Section:
-    """Return what the model sees of each data set: sentences, cautions, tables; data: by name, see data.inspection."""
+    """Return what the model sees of each data set, without the cautions; data: by name, see data.inspection."""
     groups = []
     for name, facts in data.items():
         tables = [lengths_table(name, facts), classes_table(name, facts)]
-        groups.append(group("", [seen_sentence(name, facts), *caution_sentences(name, facts)], folded=tables))
+        groups.append(group("", [seen_sentence(name, facts), alike_sentence(facts)], folded=tables))
     return {"finding": "", "groups": groups}
 
 
