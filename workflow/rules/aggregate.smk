@@ -28,9 +28,9 @@ rule aggregate_metrics:
         trainings=get_run_files("training.parquet"),
         baselines=get_baseline_metrics(),
     output:
+        **get_epochs("results/{study}"),
         metrics=captioned("results/{study}/metrics.parquet", "table", "metrics"),
         curves="results/{study}/learning_curves.parquet",
-        **get_epochs("results/{study}"),
     log:
         "results/logs/aggregate_metrics/{study}.log",
     benchmark:
@@ -52,9 +52,9 @@ rule aggregate_finished:
         design="results/{study}/design.csv",
         baselines=get_baseline_metrics(),
     output:
+        **get_epochs("results/{study}/interim"),
         metrics="results/{study}/interim/metrics.parquet",
         curves="results/{study}/interim/learning_curves.parquet",
-        **get_epochs("results/{study}/interim"),
     log:
         "results/logs/aggregate_finished/{study}.log",
     benchmark:
