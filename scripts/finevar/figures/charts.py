@@ -36,7 +36,7 @@ from finevar.words.formatting import (
 
 FEW_LEVELS = 6  # beyond, levels become a gradient instead of facets or separate colours
 MOST_LINES = 1_000  # beyond, single runs' lines would only be a cloud
-MOST_LINE_ROWS = 4_000  # beyond, lines are of fewer points, which no eye can see
+MOST_LINE_ROWS = 2_000  # beyond, lines are of fewer points, which no eye can see
 
 
 def coefficients_chart(coefficients: pd.DataFrame) -> Picture:

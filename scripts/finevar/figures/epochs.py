@@ -13,6 +13,7 @@ from finevar.study.coding import Codings
 from finevar.words.formatting import counted
 from finevar.words.numbers import PLUS_MINUS
 
+MOST_TICKS = 10
 ALTERNATIVE = (
     "Loss on the test sentences over epochs, a line a setting with a band of a standard deviation between its seeds, "
     "coloured by the first hyperparameter."
@@ -38,7 +39,9 @@ def epochs_chart(evaluations: pd.DataFrame, factors: Codings) -> Picture:
     first, facet = colour_and_facet(rows, factors)
     colour = level_colour(first, factors[first], sorted(rows[first].dropna().unique()))
     detail = [alt.Detail(f"{name}:N") for name in factors if name not in (first, facet)]
-    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, grid=False, format="d"))
+    last = int(rows["epoch"].max())
+    ticks = list(range(1, last + 1, -(-last // MOST_TICKS)))  # left to Vega they stand between epochs, too
+    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=ticks, grid=False, format="d"))
     scale = alt.Scale(zero=False)
     tips = [level_tip(name, name, coding) for name, coding in factors.items()]
     tips += [alt.Tooltip("epoch:Q"), *number_tips(mean="mean loss", low="from", high="to")]

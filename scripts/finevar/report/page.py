@@ -97,7 +97,7 @@ def figure(name: str, drawing: Drawing, tables: Tables, facts: Facts) -> dict[st
     response = response_of(name)
     label = names(tables, facts).get(response, response_label(response))
     caption, alternative = words(kind_of(name), label, tables, facts)
-    image = base64.b64encode(drawing.png(0.8)).decode() if len(drawing.svg) > LARGEST_SVG else ""
+    image = base64.b64encode(drawing.png(0.7)).decode() if len(drawing.svg) > LARGEST_SVG else ""
     return {
         "name": name,
         "spec": json.dumps(drawing.spec, separators=(",", ":")).replace("<", "\\u003c"),
