@@ -85,7 +85,7 @@ def read_yaml(path: Path) -> Any:
         if path.stat().st_size > LARGEST_FILE:
             raise ValueError(f"more than {LARGEST_FILE:,} bytes")
         text = path.read_bytes().decode("utf-8-sig")
-        return yaml.load(text, Loader)
+        return Loader(text).get_single_data()
     except yaml.YAMLError as error:
         raise yaml_error(where, text, error) from None
     except UnicodeDecodeError as error:
