@@ -150,5 +150,5 @@ def test_what_pandas_writes_into_metadata_does_not_matter(tmp_path):
 
 def test_the_study_table_holds_the_run_table_and_the_baseline_beside():
     assert STUDY_METRICS.names[: len(METRICS.names)] == METRICS.names
-    beside = [f"baseline_{response}" for response in RESPONSES]
+    beside = [f"baseline_{name}" for name in (*RESPONSES, "chance", "head")]
     assert STUDY_METRICS.names[len(METRICS.names) :] == [*beside, "is_baseline_point", "trajectory_id", "ending"]

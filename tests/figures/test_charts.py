@@ -132,7 +132,9 @@ def test_any_number_of_factors_and_two_data_sets(count, tmp_path):
 def test_six_factors_make_fifteen_planes():
     study = codings_of(factors(6))
     runs = pd.DataFrame([{name: float(coding.levels[k]) for name, coding in study.items()} for k in range(3)])
-    runs = runs.assign(status="ok", f1_average="binary", loss=0.4, run_id=["a", "b", "c"], dataset="amazon")
+    runs = runs.assign(
+        status="ok", f1_average="binary", positive="positive", loss=0.4, run_id=["a", "b", "c"], dataset="amazon"
+    )
     runs["point_id"] = runs["run_id"]
     rows = [{"term": name, "estimate": 0.4, "group": "first_order"} for name in ("intercept", *study)]
     same = {"response": "loss", "framework": "absolute", "units": "coded", "std_error": 0.1, "ci_high": 0.6}

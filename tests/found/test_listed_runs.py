@@ -218,7 +218,7 @@ def test_a_compressed_table_is_read_as_what_it_holds(tmp_path, suffix):
         frame.to_csv(path, index=False)
     assert [run.metrics["accuracy"] for run in read_runs(read_config(config_of(path)))] == frame["accuracy"].tolist()
     path.write_bytes(path.read_bytes()[:40])
-    assert str(path.name) in problem(config_of(path))
+    assert path.name in problem(config_of(path))
 
 
 def test_numbers_with_decimal_commas_are_read_where_semicolons_part_cells(tmp_path):

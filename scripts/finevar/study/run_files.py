@@ -90,7 +90,7 @@ def read_listing(path: Path, form: str) -> Listing:
     found = found or (f"{len(rows):,} rows" if len(rows) > MOST_RUNS else "")
     if found:
         allowed = f"a header line, each column once, and 1 to {MOST_RUNS:,} rows"
-        raise InputError(cut(str(path)), found=found, allowed=allowed, remedy="Correct the file.")
+        raise InputError(cut(str(path), 300), found=found, allowed=allowed, remedy="Correct the file.")
     if form == "auto":
         form = next(name for name, known in FORMS.items() if set(known.known_by) <= set(columns))
     return Listing(path, columns, rows, FORMS[form])
@@ -101,7 +101,7 @@ def read_csv(path: Path) -> tuple[list[str], list[Cells]]:
 
     Where commas are not between cells they are in numbers.
     """
-    csv.field_size_limit(LARGEST_CELL)
+    before = csv.field_size_limit(LARGEST_CELL)
     try:
         with opened(path) as file:
             text = file.read().decode("utf-8-sig")
@@ -109,12 +109,14 @@ def read_csv(path: Path) -> tuple[list[str], list[Cells]]:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except (ValueError, csv.Error) as error:
         allowed, remedy = "a CSV file in UTF-8", "Save it as such; a Parquet file has the suffix .parquet."
-        raise InputError(cut(str(path)), found=cut(str(error)), allowed=allowed, remedy=remedy) from None
+        raise InputError(cut(str(path), 300), found=cut(str(error)), allowed=allowed, remedy=remedy) from None
+    finally:
+        csv.field_size_limit(before)
     columns = [name.strip() for name in lines[0]] if lines else []
     for number, line in enumerate(lines[1:], 2):
         if line and len(line) != len(columns):
             raise InputError(
-                f"{cut(str(path))}: row {number}",
+                f"{cut(str(path), 300)}: row {number}",
                 found=f"{len(line)} cells",
                 allowed=f"{len(columns)}, as in the header line",
                 remedy="Put texts that hold the delimiter in quotation marks, or remove the line.",
@@ -138,7 +140,7 @@ def read_parquet(path: Path) -> tuple[list[str], list[Cells]]:
             table = pq.read_table(pa.BufferReader(file.read()))
     except (pa.ArrowInvalid, OSError, ValueError) as error:
         allowed, remedy = "a complete Parquet file", "Export it again."
-        raise InputError(cut(str(path)), found=cut(str(error)), allowed=allowed, remedy=remedy) from None
+        raise InputError(cut(str(path), 300), found=cut(str(error)), allowed=allowed, remedy=remedy) from None
     return table.column_names, [{name: as_text(value) for name, value in row.items()} for row in table.to_pylist()]
 
 
