@@ -283,7 +283,7 @@ def test_the_example_of_ones_own_data_runs_to_its_report(tmp_path):
     told = snakemake(tmp_path, "--cores", "2")
     assert told.returncode == 0, told.stdout
     metrics = pd.read_parquet(tmp_path / "results/own_data/metrics.parquet")
-    assert (metrics["status"] == "collapsed").sum() >= 3 * 2 * 2 - 1  # what knows nothing learns next to nothing in one epoch
+    assert (metrics["status"] == "collapsed").sum() >= 3 * 2 * 2 - 1  # what knows nothing learns next to nothing
     assert set(metrics["classes"]) == {3}
     assert set(metrics["f1_average"]) == {"macro"}
     assert (tmp_path / "results/own_data/report.html").exists()
