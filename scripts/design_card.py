@@ -14,7 +14,7 @@ from finevar.planning.design_card import gather_design_facts
 from finevar.report.design_card import design_card_text, render_design_card
 from finevar.results.collapse import mark_collapsed
 from finevar.results.run_metrics import Positives, read_run_metrics
-from finevar.study.classes import positive_of
+from finevar.study.classes import positives_of
 
 
 def read_finished(paths: Sequence[str], baselines: Sequence[str], positives: Positives) -> pd.DataFrame:
@@ -26,9 +26,8 @@ def read_finished(paths: Sequence[str], baselines: Sequence[str], positives: Pos
 
 with JobLog(snakemake.log[0]):
     params, pilot = snakemake.params, read_facts(snakemake.input.pilot)
-    names, keys = params.config["sweep"]["datasets"], params.config["datasets"]
-    prepared = zip(names, map(read_facts, snakemake.input.facts), strict=True)
-    positives = {name: positive_of(facts, keys[name].get("positive"), name) for name, facts in prepared}
+    wanted = {name: params.config["datasets"][name].get("positive") for name in params.config["sweep"]["datasets"]}
+    positives = positives_of(dict(zip(wanted, map(read_facts, snakemake.input.facts), strict=True)), wanted)
     baselines = pd.DataFrame(read_run_metrics(params.baselines, positives))
     finished = read_finished(params.finished, params.baselines, positives)
     facts = gather_design_facts(params.config, pilot, finished, baselines, read_facts(snakemake.input.data))

@@ -45,7 +45,7 @@ from finevar.results.run_metrics import read_run_metrics
 from finevar.results.study_tables import as_table, read_analysis, read_metrics, write_tables
 from finevar.statistics.regression import Sentences
 from finevar.statistics.setting_means import setting_names
-from finevar.study.classes import positive_of
+from finevar.study.classes import positives_of
 from finevar.study.kinds import TRAINED
 from finevar.study.paths import LOGS
 from finevar.tables import ADVICE, Rows, are_found, as_rows, kind_of_runs
@@ -89,8 +89,7 @@ def aggregate(job: Job, metrics: Sequence[str], trainings: Sequence[str], *, log
 def positives(job: Job) -> dict[str, Positive | None]:
     """Return the class that binary F1 is of on each data set of the sweep, by a rule's facts and param `positive`."""
     wanted = job.params.positive
-    found = zip(wanted, map(read_facts, job.input.facts), strict=True)
-    return {name: positive_of(facts, wanted[name], name) for name, facts in found}
+    return positives_of(dict(zip(wanted, map(read_facts, job.input.facts), strict=True)), wanted)
 
 
 def fitted_study(job: Job) -> FittedStudy:

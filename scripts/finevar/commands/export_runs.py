@@ -44,7 +44,7 @@ MEANINGS = {  # column: meaning, unit
     "f1_average": ("how F1, precision and recall are averaged over classes", ""),
     "baseline_chance": ("the same of the baseline on the same data set", ""),
     "baseline_head": ("head that the baseline's training began with", ""),
-    "classes": ("classes that are told apart", "classes"),
+    "classes": ("classes of the data set", "classes"),
     "train_examples_used": ("training sentences", "sentences"),
     "eval_examples": ("test sentences", "sentences"),
     "steps": ("optimiser steps", "steps"),

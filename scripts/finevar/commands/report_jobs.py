@@ -19,7 +19,7 @@ from finevar.report.page import Tables, render_page
 from finevar.report.paper import write_kit
 from finevar.results.run_metrics import Positives, read_run_metrics
 from finevar.results.study_tables import read_analysis, read_metrics
-from finevar.study.classes import positive_of
+from finevar.study.classes import positives_of
 from finevar.study.coding import codings_of
 from finevar.study.kinds import LISTED
 from finevar.tables import TABLES, kind_of_runs, page_tables
@@ -81,8 +81,8 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
     if recorded := inputs.named.get("epochs"):
         tables["epoch_evaluations"] = read_table(recorded, EPOCH_EVALUATIONS).to_pandas()
     found = dict(zip(params.datasets, map(read_facts, inputs.datasets), strict=True))
-    keys = params.config.get("datasets", {})
-    positives = {name: positive_of(facts, keys[name].get("positive"), name) for name, facts in found.items()}
+    wanted = {name: params.config["datasets"][name].get("positive") for name in found}
+    positives = positives_of(found, wanted)
     tables |= {"metrics": metrics, "baselines": read_baselines(inputs.baselines, kind_of_runs(metrics), positives)}
     figures = zip(inputs.figures, inputs.drawings, strict=True)
     facts = {

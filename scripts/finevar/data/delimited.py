@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +13,9 @@ import pandas as pd
 
 from finevar.errors import InputError
 from finevar.study.consistency import cut, listed
-from finevar.study.dialects import Dialect, first_doubled_mark, quoting_of, read_quoted
+from finevar.study.dialects import Dialect, cells_up_to, first_doubled_mark, quoting_of, read_quoted
 
+ANY_LENGTH = 2**31 - 1  # of a text
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 STYLES = {
     "none": {"quoting": csv.QUOTE_NONE},
@@ -43,18 +43,8 @@ def read_delimited(text: str, dialect: Dialect, spec: Mapping[str, Any], where: 
 
     Raises InputError for quotation marks that do not enclose cells, and for a line of more or fewer cells than others.
     """
-    with long_cells():
+    with cells_up_to(ANY_LENGTH):
         return table_of(list(io.StringIO(text, newline="")), dialect, spec, where)
-
-
-@contextlib.contextmanager
-def long_cells() -> Iterator[None]:
-    """Let a cell have any length, since a text may; the default is 128 KiB."""
-    before = csv.field_size_limit(2**31 - 1)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
 
 
 def table_of(lines: list[str], dialect: Dialect, spec: Mapping[str, Any], where: str) -> pd.DataFrame:

@@ -20,6 +20,11 @@ def label_key(name: Any) -> Decimal | str:
     return Decimal(text) if NUMBER.fullmatch(text) else text.casefold()
 
 
+def positives_of(prepared: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Any]) -> dict[str, Positive | None]:
+    """Return positive_of() each data set; prepared: the facts, wanted: the key `positive`, both by name."""
+    return {name: positive_of(facts, wanted[name], name) for name, facts in prepared.items()}
+
+
 def positive_of(facts: Mapping[str, Any], wanted: Any, dataset: str) -> Positive | None:
     """Return the class that binary F1, precision and recall are of; None of a data set of other than two classes.
 

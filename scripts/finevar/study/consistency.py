@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,18 +85,23 @@ def dataset_problems(config: Config, name: str, dataset: Config) -> Iterator[Inp
     for key in foreign:
         if kind and key in dataset:
             yield superfluous(f"{where}.{key}", f"no such key for a {kind} source")
-    parts = [key for key in ("eval_file", "eval_split", "eval_examples") if key in dataset]
-    if len(parts) != 1:
-        yield InputError(
-            where,
-            found=f"{' and '.join(parts) or 'none'} of eval_file, eval_split, eval_examples",
-            allowed="exactly one of them",
-            remedy="Say where the evaluation sentences come from.",
-        )
+    yield from origin_problems(where, dataset, ("eval_file", "eval_split", "eval_examples"), "the evaluation sentences")
     yield from size_problems(where, dataset)
     yield from column_problems(where, dataset)
     yield from label_problems(where, dataset)
     yield from dialect_problems(where, dataset)
+
+
+def origin_problems(where: str, dataset: Config, keys: Sequence[str], what: str) -> Iterator[InputError]:
+    """Yield that not exactly one of the keys is there which say where something comes from."""
+    given = [key for key in keys if key in dataset]
+    if len(given) != 1:
+        yield InputError(
+            where,
+            found=f"{' and '.join(given) or 'none'} of {', '.join(keys)}",
+            allowed="exactly one of them",
+            remedy=f"Say where {what} come from.",
+        )
 
 
 def size_problems(where: str, dataset: Config) -> Iterator[InputError]:
@@ -137,14 +142,7 @@ def column_problems(where: str, dataset: Config) -> Iterator[InputError]:
 
 def label_problems(where: str, dataset: Config) -> Iterator[InputError]:
     """Yield what does not fit together in where labels come from."""
-    origins = [key for key in ("label", "label_from", "label_file") if key in dataset]
-    if len(origins) != 1:
-        yield InputError(
-            where,
-            found=f"{' and '.join(origins) or 'none'} of label, label_from, label_file",
-            allowed="exactly one of them",
-            remedy="Say where the labels come from.",
-        )
+    yield from origin_problems(where, dataset, ("label", "label_from", "label_file"), "the labels")
     if "label_file" in dataset and dataset.get("format") != "lines":
         allowed = "`format: lines`, in which line by line one file has the texts and the other the labels"
         yield InputError(f"{where}.label_file", found="another format", allowed=allowed, remedy="Add `format: lines`.")

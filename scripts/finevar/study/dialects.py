@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
+import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,16 @@ def codec(dialect: Dialect) -> str:
 def is_wide(dialect: Dialect) -> bool:
     """Return whether line breaks and marks take other bytes than in ASCII, as in UTF-16."""
     return "a\n".encode(codec(dialect)).removeprefix(codecs.BOM_UTF8) != b"a\n"
+
+
+@contextlib.contextmanager
+def cells_up_to(letters: int) -> Iterator[None]:
+    """Let the module csv read cells of so many letters; by default it is 131,072, for the whole process."""
+    before = csv.field_size_limit(letters)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 # Quotation marks in a TSV ---------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any
 from finevar.errors import InputError
 from finevar.study.consistency import cut, listed
 from finevar.study.containers import opened, plain_name
+from finevar.study.dialects import cells_up_to
 
 MOST_RUNS = 100_000  # far above what a screen of settings has, and still read in seconds
 LARGEST_CELL = 1_000_000  # characters
@@ -101,17 +102,14 @@ def read_csv(path: Path) -> tuple[list[str], list[Cells]]:
 
     Where commas are not between cells they are in numbers.
     """
-    before = csv.field_size_limit(LARGEST_CELL)
     try:
-        with opened(path) as file:
+        with cells_up_to(LARGEST_CELL), opened(path) as file:
             text = file.read().decode("utf-8-sig")
-        delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+            delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
+            lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except (ValueError, csv.Error) as error:
         allowed, remedy = "a CSV file in UTF-8", "Save it as such; a Parquet file has the suffix .parquet."
         raise InputError(cut(str(path), 300), found=cut(str(error)), allowed=allowed, remedy=remedy) from None
-    finally:
-        csv.field_size_limit(before)
     columns = [name.strip() for name in lines[0]] if lines else []
     for number, line in enumerate(lines[1:], 2):
         if line and len(line) != len(columns):
