@@ -79,9 +79,9 @@ provenance: $(STAMP) ## write Snakemake's own report of a finished study: proven
 	@$(RUN) snakemake $(OPTIONS) --quiet all --report "results/$$($(STUDY))/snakemake-report.html" $(ARGS)
 	@echo "Snakemake's report: results/$$($(STUDY))/snakemake-report.html"
 
-# Four processes on two cores: those with a cluster of their own mostly wait.
+# Three processes on two cores: those with a cluster of their own mostly wait.
 test: $(STAMP) ## run the tests that need no network
-	@$(RUN) pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN) pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 calibrate: $(STAMP) ## simulate studies of known truth: how often the analysis is wrong (hours); ARGS="verdicts --studies 100" picks
 	@$(RUN) tests.calibration $(ARGS)

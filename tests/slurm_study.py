@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tests.cluster import Cluster, Job
@@ -53,12 +54,14 @@ def finish(process: subprocess.Popen[str]) -> str:
     return told
 
 
-def wait_for(found, process: subprocess.Popen[str]) -> None:
+def wait_for(found, process: subprocess.Popen[str]) -> Any:
+    """Return what is found as soon as something is: it may be gone when it is looked for again."""
     deadline = time.monotonic() + PATIENCE
-    while not found():
+    while not (there := found()):
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline, "nothing happened"
         time.sleep(0.05)
+    return there
 
 
 def training_jobs(slurm: Cluster, folder: Path) -> dict[str, str]:

@@ -46,6 +46,11 @@ def project_requirements() -> list[str]:
     return content["project"]["dependencies"] + content["dependency-groups"]["dev"]
 
 
+def optional_modules() -> set[str]:
+    """Return the modules that are imported only where a user has installed them."""
+    return set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"])
+
+
 def imports_of(path: Path) -> set[str]:
     """Return the top-level modules that a Python or Snakemake file imports."""
     text = path.read_text(encoding="utf-8")
@@ -117,7 +122,7 @@ def test_project_dependency_allows_the_locked_version(text: str) -> None:
 def test_imported_packages_are_project_dependencies(path: Path) -> None:
     declared = {canonicalize_name(Requirement(text).name) for text in project_requirements()}
     own = [*(ROOT / "scripts").glob("*.py"), *(ROOT / "tests").rglob("*.py")]
-    local = {"finevar", "snakemake_logger_plugin_finevar", "tests"} | {found.stem for found in own}
+    local = {"finevar", "snakemake_logger_plugin_finevar", "tests"} | {found.stem for found in own} | optional_modules()
     for module in imports_of(path) - set(sys.stdlib_module_names) - local:
         providers = {canonicalize_name(name) for name in owners().get(module, [])}
         assert providers & declared, f"{path.name} imports {module}, which pyproject.toml does not name"

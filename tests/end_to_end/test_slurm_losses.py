@@ -29,15 +29,13 @@ def test_whatever_is_lost_on_the_way_no_training_is_done_twice(slurm, toy, tmp_p
     process = start(slurm, folder, *partitions, FINEVAR_SAVE_SECONDS="1")
 
     # 1. scancel of a running fine-tune
-    wait_for(lambda: training_jobs(slurm, folder), process)
-    (run, number), *_ = training_jobs(slurm, folder).items()
+    (run, number), *_ = wait_for(lambda: training_jobs(slurm, folder), process).items()
     time.sleep(1)
     slurm.cancel(number)
     wait_for(lambda: any("ended by SIGTERM" in line for line in attempts(folder)[run]), process)
 
     # 2. preemption: a job of a better partition takes the nodes
-    wait_for(lambda: training_jobs(slurm, folder), process)
-    (run, number), *_ = training_jobs(slurm, folder).items()
+    (run, number), *_ = wait_for(lambda: training_jobs(slurm, folder), process).items()
     node = job_of(slurm, number).node
     time.sleep(1)
     slurm.run("sbatch", "--partition=cpu", f"--nodelist={node}", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
@@ -46,8 +44,7 @@ def test_whatever_is_lost_on_the_way_no_training_is_done_twice(slurm, toy, tmp_p
     slurm.start_now(number)
 
     # 3. a node goes down
-    wait_for(lambda: training_jobs(slurm, folder), process)
-    (run, number), *_ = training_jobs(slurm, folder).items()
+    (run, number), *_ = wait_for(lambda: training_jobs(slurm, folder), process).items()
     node = job_of(slurm, number).node
     wait_for(lambda: any(" saved at step " in line for line in attempts(folder)[run]), process)
     slurm.down(node)
