@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.errors import InputError
-from finevar.study.consistency import cut, listed
+from finevar.study.consistency import as_list, cut, listed
 from finevar.study.dialects import Dialect, cells_up_to, first_doubled_mark, quoting_of, read_quoted
 
 ANY_LENGTH = 2**31 - 1  # of a text
@@ -150,7 +150,7 @@ def raise_other_separator(file: File) -> None:
 
 def columns_of(spec: Mapping[str, Any]) -> list[str]:
     """Return the columns of a table that a data set's texts and labels are in."""
-    texts = spec.get("join", [spec["text"]])
+    texts = spec.get("join") or as_list(spec["text"])
     return [*texts, *([] if "label_from" in spec else [spec["label"]])]
 
 

@@ -115,7 +115,7 @@ def size_problems(where: str, dataset: Config) -> Iterator[InputError]:
 
 def column_problems(where: str, dataset: Config) -> Iterator[InputError]:
     """Yield what does not fit together in a data set's columns and labels."""
-    texts = [*dataset.get("join", []), *([dataset["text"]] if "text" in dataset else [])]
+    texts = [*dataset.get("join", []), *as_list(dataset.get("text", []))]
     if dataset.get("label") in texts:
         allowed = "another column than that of the text"
         yield InputError(f"{where}.label", found=cut(repr(dataset["label"])), allowed=allowed, remedy="Correct one.")
@@ -134,7 +134,7 @@ def column_problems(where: str, dataset: Config) -> Iterator[InputError]:
                 yield superfluous(f"{where}.{key}", f"no columns in a file of format {dataset['format']}")
     elif ("text" in dataset) == ("join" in dataset):
         found = "text and join" if "text" in dataset else "neither text nor join"
-        allowed = "`text`, the column with the sentence, or `join`, the columns that make it up"
+        allowed = "`text`, the column with the sentence or the two of a pair, or `join`, columns that make up a sentence"
         yield InputError(where, found=found, allowed=allowed, remedy="Give one of them.")
     if dataset["margin"] and "threshold" not in dataset:
         yield superfluous(f"{where}.margin", "no margin without a threshold")
