@@ -18,7 +18,7 @@ ENGINES = {
     "model": "2",
     "corpus": "4",
     "encoding": "3",
-    "data_check": "1",
+    "data_check": "2",
     "training": "5",
     "evaluation": "5",
     "metrics": "2",

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from finevar.data.corpus import prepare
 from finevar.data.encoding import encode, load_encoded, save_encoded
-from finevar.data.pairs import shown, texts_of
+from finevar.data.pairs import shown_text, texts_in
 from finevar.errors import InputError
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh"]
@@ -94,7 +94,7 @@ def test_repeats_contradictions_and_parts_are_by_both_texts(tmp_path):
     rows = [*whole(12), ("Premise  0", "hypothesis 0", "a"), ("one", "two three", "a"), ("one two", "three", "b")]
     rows += [("torn", "pair", "a"), ("torn", "pair", "b"), ("torn", "other", "a"), ("fish &amp; chips", "&lt;3", "b")]
     parts, facts = prepared(tmp_path, rows)
-    kept = {texts_of(text.lower()) for part in parts.values() for text in part["text"]}
+    kept = {texts_in(text.lower()) for part in parts.values() for text in part["text"]}
     wanted = {row[:2] for row in whole(12)} | {("one", "two three"), ("one two", "three"), ("torn", "other")}
     assert kept == wanted | {("fish & chips", "<3")}
     counted = ("read", "dropped_repeats", "dropped_contradictory", "html_decoded", "eval")
@@ -105,7 +105,7 @@ def test_a_training_pair_that_is_evaluated_goes(tmp_path):
     (tmp_path / "eval.csv").write_text("premise,hypothesis,label\nPREMISE 0,hypothesis 1,b\np,q,a\np,r,c\n")
     parts, facts = prepared(tmp_path, whole(12), eval_file="eval.csv", eval_examples=None)
     assert facts["dropped_in_eval"] == 1
-    assert ("premise 0", "hypothesis 1") not in set(map(texts_of, parts["train"]["text"]))
+    assert ("premise 0", "hypothesis 1") not in set(map(texts_in, parts["train"]["text"]))
 
 
 @pytest.mark.parametrize(("bad", "column"), [(("", "h", "a"), "premise"), (("p", " ", "a"), "hypothesis")])
@@ -139,5 +139,5 @@ def test_a_missing_second_column_is_named(tmp_path):
 
 
 def test_pairs_are_shown_on_one_line_each_half_cut():
-    assert shown("a" * 50 + "\n" + "b", 20) == "aaaaaaa... \N{DOUBLE VERTICAL LINE} b"
-    assert shown("a\tb", 20) == "a\\tb"
+    assert shown_text("a" * 50 + "\n" + "b", 20) == "aaaaaaa... \N{DOUBLE VERTICAL LINE} b"
+    assert shown_text("a\tb", 20) == "a\\tb"

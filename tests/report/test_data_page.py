@@ -10,7 +10,7 @@ from finevar.report.data_tables import MOST_CLASSES, alike_sentence, counts_of
 from prose import MISSING, Page, numbers
 from report_fixtures import SEEN, facts
 
-SAMPLE = {"label": "positive", "text": "<b>odd & bold</b>", "count": 6, "kept": 4}
+SAMPLE = {"label": "positive", "text": "<b>odd & bold</b>", "count": 6, "lost": [4]}
 SAMPLE["tokens"] = ["[CLS]", "odd", "[UNK]", "bold", "more", "[SEP]"]
 SHOWN = SEEN | {"unknown_pieces": [("\u1230", 7)], "sample": [SAMPLE]}
 
@@ -41,7 +41,7 @@ def test_rows_are_counted_and_shared_whatever_the_preparation_counted():
 
 
 def test_tokens_are_marked_where_the_model_does_not_get_them():
-    """Four of six are kept: the first three and, after what is cut, the last."""
+    """Of six, the fifth is lost."""
     kinds = [
         (span.text, span.attributes.get("class")) for span in Page(page()).all("span") if span.text in SAMPLE["tokens"]
     ]

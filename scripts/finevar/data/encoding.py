@@ -46,18 +46,21 @@ class Encoded:
     def sentence(self, number: int, max_length: int) -> np.ndarray:
         """Return a sentence's token ids, int32; one that is too long loses its end but not its closing token.
 
-        Of a pair that is too long, the longer text loses its end, or both do.
+        Of a pair, the longer text loses its end first, then both.
         """
         ids = self.tokens[self.offsets[number] : self.offsets[number + 1]]
-        if len(ids) <= max_length:
-            return ids
+        return ids if len(ids) <= max_length else np.delete(ids, self.lost(number, max_length))
+
+    def lost(self, number: int, max_length: int) -> list[int]:
+        """Return the places of a sentence's tokens that are cut off at a length."""
+        size = int(self.offsets[number + 1] - self.offsets[number])
+        if size <= max_length:
+            return []
         if self.pairs is None:
-            return np.append(ids[: max_length - 1], ids[-1])
-        lengths = self.pairs[number].tolist()
-        kept = longest_first(*lengths, max_length - (len(ids) - sum(lengths)))
-        first, second = 1, len(ids) - 1 - lengths[1]  # where the texts begin
-        lost = [*range(first + kept[0], first + lengths[0]), *range(second + kept[1], len(ids) - 1)]
-        return np.delete(ids, lost)
+            return [*range(max_length - 1, size - 1)]
+        first, second = self.pairs[number].tolist()
+        kept = longest_first(first, second, max_length - (size - first - second))
+        return [*range(1 + kept[0], 1 + first), *range(size - 1 - second + kept[1], size - 1)]
 
     def seconds(self, numbers: Sequence[int], max_length: int) -> list[int] | None:
         """Return where the second text begins among each of some sentences' token ids; None where they are no pairs."""
@@ -74,7 +77,7 @@ class Encoded:
 def longest_first(first: int, second: int, most: int) -> tuple[int, int]:
     """Return how many tokens of two texts are kept so that both have at most so many, the longer losing its end first.
 
-    Source: truncation `longest_first` in Hugging Face's tokenizers; of an odd number, the longer text gets the one more.
+    Source: truncation `longest_first` in Hugging Face's tokenizers; of an odd number, the longer text gets one more.
     """
     shorter = min(first, second, max(most // 2, 0))
     longer = min(max(first, second), max(most - shorter, 0))
@@ -87,7 +90,8 @@ def encode(texts: Sequence[str | tuple[str, str]], labels: Sequence[int], model:
     ids = [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
     offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
     encoded = Encoded(np.concatenate([np.empty(0, np.int32), *ids]), offsets, np.asarray(labels, dtype=np.int64))
-    return replace(encoded, pairs=pair_lengths(encodings, model)) if len(texts) and isinstance(texts[0], tuple) else encoded
+    are_pairs = len(texts) > 0 and isinstance(texts[0], tuple)
+    return replace(encoded, pairs=pair_lengths(encodings, model)) if are_pairs else encoded
 
 
 def pair_lengths(encodings: Sequence[Encoding], model: Path) -> np.ndarray:

@@ -8,13 +8,13 @@ BREAK = "\n"
 SHOWN = " \N{DOUBLE VERTICAL LINE} "  # between the texts of a pair, where a person reads them in a line
 
 
-def texts_of(example: str) -> str | tuple[str, str]:
+def texts_in(example: str) -> str | tuple[str, str]:
     """Return an example's text, or the two of a pair, as tokenizers take either."""
     first, is_pair, second = example.partition(BREAK)
     return (first, second) if is_pair else example
 
 
-def shown(example: str, most: int) -> str:
+def shown_text(example: str, most: int) -> str:
     """Return an example to print within a line; of a pair, each text is cut to half of the letters."""
     texts = example.split(BREAK)
     return SHOWN.join(cut(text, most // len(texts)) for text in texts)

@@ -134,7 +134,7 @@ def column_problems(where: str, dataset: Config) -> Iterator[InputError]:
                 yield superfluous(f"{where}.{key}", f"no columns in a file of format {dataset['format']}")
     elif ("text" in dataset) == ("join" in dataset):
         found = "text and join" if "text" in dataset else "neither text nor join"
-        allowed = "`text`, the column with the sentence or the two of a pair, or `join`, columns that make up a sentence"
+        allowed = "`text`, the column with the sentence or both of a pair, or `join`, columns that make up a sentence"
         yield InputError(where, found=found, allowed=allowed, remedy="Give one of them.")
     if dataset["margin"] and "threshold" not in dataset:
         yield superfluous(f"{where}.margin", "no margin without a threshold")
