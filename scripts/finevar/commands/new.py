@@ -25,7 +25,7 @@ from finevar.data.corpus import prepare
 from finevar.errors import InputError
 from finevar.files import write_bytes
 from finevar.study.config import read_config
-from finevar.study.consistency import cut, listed
+from finevar.study.consistency import as_list, cut, listed
 from finevar.study.containers import opened
 from finevar.study.content import is_file
 from finevar.study.design import Run, plan_study
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write the config and say what comes next; return the exit status."""
     parser = argparse.ArgumentParser(prog="make new", description="Write a study of your own data.")
     parser.add_argument("--data", type=Path, help="a file: CSV, TSV, JSONL or Parquet")
-    parser.add_argument("--text", help="the column with the text; guessed by default")
+    parser.add_argument("--text", help="the column with the text, or two of a pair as ONE,OTHER; guessed by default")
     parser.add_argument("--label", help="the column with the class; guessed by default")
     parser.add_argument("--name", help="of the study and its config; the file's by default")
     options = parser.parse_args(arguments)
@@ -78,16 +78,18 @@ def write_study(data: Path, text: str | None, label: str | None, name: str | Non
         remedy = "Edit it, remove it, or give another --name."
         raise InputError(str(config), found="a config", allowed="a name that is free", remedy=remedy)
     reading, rows = look(data)
-    text = text or choose("text", rows, ranked_texts(rows))
-    label = label or choose("label", rows.drop(columns=text, errors="ignore"), ranked_labels(rows, text))
+    text = columns_in(text or choose("text", rows, ranked_texts(rows)), rows)
+    others = rows.drop(columns=text, errors="ignore")
+    label = label or choose("label", others, ranked_labels(others))
     spec = {"file": data.name, "text": text, "label": label, "folder": data.parent, "reading": reading}
     known = about(spec, data, len(rows), rows[label].astype(str).nunique() if label in rows else 1)
     content = filled(spec | known, config, study)
     config.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(content.encode(), config)
     read_config(load_config(config))  # what is written here can be read
+    texts = listed(map(repr, as_list(text)))
     return [
-        f"{config}: {known['kept']:,} examples, text from {text!r}, {len(known['names'])} classes from {label!r}.",
+        f"{config}: {known['kept']:,} examples, text from {texts}, {len(known['names'])} classes from {label!r}.",
         "Look it over: a comment explains each part. Then:",
         f"  make design-card CONFIG={config}   # what the design can find, minutes, memory, disk",
         f"  make study CONFIG={config}",
@@ -134,9 +136,15 @@ def ranked_texts(rows: pd.DataFrame) -> list[str]:
     return sorted(likely, key=lambda name: (not re.search(TEXT_NAMES, name.lower()), -words[name]))
 
 
-def ranked_labels(rows: pd.DataFrame, text: str) -> list[str]:
+def columns_in(text: str, rows: pd.DataFrame) -> str | list[str]:
+    """Return the column that a user names or, where it is two with a comma between, both of a sentence pair."""
+    pair = [name.strip() for name in text.split(",")]
+    return pair if text not in rows and len(pair) == 2 and {*pair} <= {*rows} else text
+
+
+def ranked_labels(rows: pd.DataFrame) -> list[str]:
     """Return the columns that may hold classes, the likeliest first: by name, then by how few values they have."""
-    counts = {name: rows[name].astype(str).nunique() for name in rows if name != text}
+    counts = {name: rows[name].astype(str).nunique() for name in rows}
     most = min(MOST_CLASSES, len(rows) / 3)
     likely = [name for name, count in counts.items() if 2 <= count <= most]
     return sorted(likely, key=lambda name: (not re.fullmatch(rf".*\b({LABEL_NAMES})\b.*", name.lower()), counts[name]))

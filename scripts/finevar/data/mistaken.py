@@ -78,8 +78,10 @@ def refuse_contradictions(dropped: int, examples: int, spec: Mapping[str, Any], 
     if 2 * dropped > examples:
         columns, remedy = spec.get("join") or as_list(spec["text"]), "Correct the labels."
         if len(columns) == 1:
-            remedy = "Where an example is two texts (a premise and a hypothesis, a question and an answer), give both "
-            remedy += f"columns, as `text: [{cut(columns[0])}, ...]`; else correct the labels."
+            remedy = (
+                "Where an example is two texts (a premise and a hypothesis, a question and an answer), give both, "
+                f"as `text: [{cut(columns[0])}, ...]` or, to `make new`, --text ONE,OTHER; else correct the labels."
+            )
         raise InputError(
             f"{where}, column{'s' * (len(columns) > 1)} {listed(columns)}",
             found=f"{dropped:,} of {examples:,} examples whose text stands there with different labels",
