@@ -212,6 +212,11 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("datasets.amazon.subset", "en", "datasets.amazon.subset", ["package"]),
         ("datasets.amazon.text", "sentence", "datasets.amazon.text", ["'sentence'"]),
         ("datasets.amazon.label", "text", "datasets.amazon.label", ["'text'"]),
+        ("datasets.amazon.text", ["text"], "datasets.amazon.text", ["2"]),
+        ("datasets.amazon.text", ["text", "id", "more"], "datasets.amazon.text", ["2"]),
+        ("datasets.amazon.text", ["text", "text"], "datasets.amazon.text", []),
+        ("datasets.amazon.text", ["text", "other"], "datasets.amazon.text", ["'other'"]),
+        ("datasets.amazon.text", ["id", "rating"], "datasets.amazon.label", ["'rating'"]),
         ("datasets.amazon.threshold", REMOVED, "datasets.amazon.margin", []),
         ("datasets.amazon.join", ["id", "text"], "datasets.amazon", ["text and join"]),
         ("datasets.amazon.label_from", "file", "datasets.amazon", ["label and label_from"]),
@@ -291,6 +296,7 @@ def test_a_hub_data_set_with_keys_of_files_is_refused(raw_config, keys, where, d
 
 FILES = {
     "a pattern and a share": {"file": "part-*.csv", "text": "t", "label": "l", "eval_examples": 0.2},
+    "pairs": {"file": "a.csv", "text": ["premise", "hypothesis"], "label": "l", "eval_examples": 5},
     "title and body": {"file": ["a.csv", "b.csv"], "join": ["title", "body"], "label": "l", "eval_examples": 5},
     "a file a class": {"file": "*.txt", "format": "lines", "label_from": "file", "eval_examples": 5.0},
     "two files": {

@@ -72,7 +72,8 @@ def convert_bert(folder: Path, output: Path, *, where: str) -> list[str]:
     config = read_object(folder / "config.json", where=where)
     arrays = read_arrays(folder / "model.safetensors", where=where)
     sizes, encoder, _ = convert(config, arrays, where=where)
-    weights = bert_weights({plain_name(name, "bert"): array for name, array in arrays.items()}, config, encoder)
+    own = {plain_name(name, "bert"): array for name, array in arrays.items()}
+    weights = bert_weights(own, config, encoder)
     check_bert(weights, sizes["dim"], where=where)
     head = {name: array for name, array in weights.items() if name.startswith("classifier.")}
     types, rate = len(weights[f"bert.{TOKEN_TYPES}"]), config.get("classifier_dropout")
@@ -82,7 +83,9 @@ def convert_bert(folder: Path, output: Path, *, where: str) -> list[str]:
     (output / "model.safetensors").write_bytes(safetensors.numpy.save(weights, metadata={"format": "pt"}))
     write_json(describe_head(bert, config, head, "BertForSequenceClassification"), output / "config.json")
     counts = {"words": sizes["vocab_size"], "positions": sizes["max_position_embeddings"], "types": types}
-    return convert_tokenizer(folder, output, **counts, where=where)
+    dropped = {name.split(".")[0] for name in own if not {name, f"bert.{name}"} & {*weights} and name not in BUFFERS}
+    notes = [f"dropped: {', '.join(sorted(dropped))}"] if dropped else []
+    return notes + convert_tokenizer(folder, output, **counts, where=where)
 
 
 def bert_weights(own: Arrays, config: Mapping[str, Any], encoder: Arrays) -> Arrays:
