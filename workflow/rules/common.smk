@@ -20,15 +20,8 @@ from finevar.study.confirmation import evaluation_folder, fresh_seeds, planned_r
 from finevar.study.consistency import PLACES
 from finevar.study.content import parts_of
 from finevar.study.design import any_of, baseline_levels, continues_baseline, design_rows, plan_study
-from finevar.study.identity import (
-    OF_METRICS,
-    cards_identity,
-    digest,
-    local_cards,
-    local_model_files,
-    model_source,
-    runs_identity,
-)
+from finevar.study.identity import OF_METRICS, cards_identity, digest, local_cards, local_model_files, runs_identity
+from finevar.study.identity import model_source
 from finevar.study.kinds import FOUND, TRAINED, study_kind
 from finevar.study.yaml_files import load_config
 from finevar.tables import ADVICE, page_tables, tables_of
