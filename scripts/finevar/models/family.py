@@ -69,8 +69,8 @@ class Family(Protocol):
     def blocks(self) -> list[str]:
         """Return what the weights' names begin with, from input to output: the embeddings', then each layer's."""
 
-    def head(self, classes: int) -> dict[str, tuple[int, int]]:
-        """Return the rows and columns of the head's linear layers by name; the last of them gives the logits."""
+    def head(self, classes: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the head's weights by name, from input to output; the last matrix gives the logits."""
 
     def batch(self, sentences: Sequence[np.ndarray], seconds: Sequence[int] | None = None) -> Batch:
         """Lay out sentences, each its token ids, on the CPU.

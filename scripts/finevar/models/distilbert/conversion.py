@@ -19,17 +19,10 @@ import safetensors.numpy
 
 from finevar.errors import InputError
 from finevar.files import write_json
+from finevar.models.arrays import Arrays, check_finite, read_arrays, tensor_error, to_float32
 from finevar.models.distilbert.bert import LAYER, PARTS, POOLER
 from finevar.models.distilbert.bert import SIZES as BERT_SIZES
-from finevar.models.distilbert.tensors import (
-    POSITIONS,
-    Arrays,
-    check_finite,
-    check_shapes,
-    read_arrays,
-    tensor_error,
-    to_float32,
-)
+from finevar.models.distilbert.tensors import POSITIONS, check_shapes
 from finevar.models.tokenization import convert_tokenizer, read_object
 from finevar.study.consistency import cut
 
