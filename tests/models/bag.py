@@ -37,6 +37,7 @@ class Bag:
 
     embedding: ClassVar[str] = "bag.weight"
     transformers_class: ClassVar[str] = "BagForSequenceClassification"
+    layout: ClassVar[str] = "padded"
     dim: int
     positions: int
     padding: int | None = None

@@ -26,7 +26,7 @@ def convert(folder: Path, output: Path, *, where: str, pairs: bool = False, fami
     config = read_object(folder / "config.json", where=where)
     stated = str(config.get("model_type"))
     if family == "transformers" or LAYOUT in config or stated not in FAMILIES:
-        return Encoder.convert(folder, output, where=where)
+        return Encoder.convert(folder, output, where=where, pairs=pairs)
     known = FlatDistilBert if stated == "bert" and not pairs else FAMILIES[stated]
     return known.convert(folder, output, where=where)
 

@@ -52,6 +52,10 @@ class Family(Protocol):
     def transformers_class(self) -> str:
         """The class of transformers that reads what is saved, as config.json names it."""
 
+    @property
+    def layout(self) -> str:
+        """How batches are laid out on a processor: `flat`, without padding, or `padded` to the longest."""
+
     @staticmethod
     def convert(folder: Path, output: Path, *, where: str) -> list[str]:
         """Write a checkpoint as this family reads it into the folder output; return what was changed.

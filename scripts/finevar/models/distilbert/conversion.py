@@ -183,9 +183,8 @@ def is_rate(value: Any) -> bool:
 def require(where: str, key: str, value: Any, allowed: tuple[Any, ...]) -> None:
     """Raise InputError unless a value of config.json is one that DistilBERT can express."""
     choices = " or ".join(json.dumps(choice) for choice in allowed)
-    check(
-        value in allowed, where, key, value, choices, "DistilBERT cannot express this model exactly; use another one."
-    )
+    remedy = "DistilBERT cannot express this model exactly: set `family: transformers` in the config, for its own code."
+    check(value in allowed, where, key, value, choices, remedy)
 
 
 def check(sound: bool, where: str, key: str, value: Any, allowed: str, remedy: str) -> None:

@@ -22,6 +22,7 @@ class FlatDistilBert(Architecture):
 
     embedding: ClassVar[str] = WORDS
     transformers_class: ClassVar[str] = "DistilBertForSequenceClassification"
+    layout: ClassVar[str] = "flat"
 
     @staticmethod
     def convert(folder: Path, output: Path, *, where: str) -> list[str]:

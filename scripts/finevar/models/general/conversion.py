@@ -32,10 +32,11 @@ PROBE_LENGTHS = (1, 4, 9, 40, 300)  # words; the longest beyond the sliding wind
 ANOTHER = "Use another model."
 
 
-def convert_encoder(folder: Path, output: Path, *, where: str) -> list[str]:
+def convert_encoder(folder: Path, output: Path, *, where: str, pairs: bool) -> list[str]:
     """Write the checkpoint in folder, weights in float32, into the existing folder output; return what was changed.
 
-    where: names the checkpoint in the InputError that refuses one whose logits the family does not reproduce.
+    where: names the checkpoint in the InputError that refuses one whose logits the family does not reproduce. pairs:
+    whether it is to read sentence pairs.
     """
     read_arrays(folder / "model.safetensors", where=where)  # refuses a damaged file
     config = read_config(folder, where=where)
@@ -47,7 +48,7 @@ def convert_encoder(folder: Path, output: Path, *, where: str) -> list[str]:
     weights, stated = without_head(weights, stated, sizes, missing, where=where)
     check_finite({name: tensor.numpy() for name, tensor in weights.items()}, where=where)
     words = {"words": len(weights[sizes.embedding]), "positions": sizes.positions}
-    notes += convert_tokenizer(folder, output, **words, types=2 if sizes.typed else 0, where=where)
+    notes += convert_tokenizer(folder, output, **words, types=2 if pairs and sizes.typed else 0, where=where)
     layout = choose_layout(model, stated, output, where=where)
     save_file(weights, output / "model.safetensors", metadata={"format": "pt"})
     (output / "model.safetensors").chmod(0o644)  # save_file leaves a file that its owner alone may read

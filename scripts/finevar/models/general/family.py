@@ -35,11 +35,14 @@ class Encoder:
     rate: float | None = None
 
     @staticmethod
-    def convert(folder: Path, output: Path, *, where: str) -> list[str]:
-        """Write a checkpoint of any encoder into the folder output; return what was changed."""
+    def convert(folder: Path, output: Path, *, where: str, pairs: bool = False) -> list[str]:
+        """Write a checkpoint of any encoder into the folder output; return what was changed.
+
+        pairs: whether it is to read sentence pairs, so that its tokenizer must give the token types that it has.
+        """
         from finevar.models.general.conversion import convert_encoder  # imports what no training needs
 
-        return convert_encoder(folder, output, where=where)
+        return convert_encoder(folder, output, where=where, pairs=pairs)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
