@@ -40,12 +40,15 @@ PADDED: dict[str, dict[str, Any]] = {
 ALL = FLAT | PADDED
 
 
-def make(kind: str, folder: Path, *, classes: int = 2, **config: Any) -> PreTrainedModel:
-    """Write a tiny model of a kind with a tokenizer; return it, in evaluation mode."""
+def make(kind: str, folder: Path, *, classes: int = 2, rate: float | None = None, **config: Any) -> PreTrainedModel:
+    """Write a tiny model of a kind with a tokenizer; return it, in evaluation mode; rate: of all dropout."""
     torch.manual_seed(7)
     sizes = {"vocab_size": tiny.WORDS, "max_position_embeddings": 64, "pad_token_id": 0, "num_labels": classes}
     named = {"id2label": dict(enumerate(tiny.CLASSES))} if classes == len(tiny.CLASSES) else {}
     known = AutoConfig.for_model(kind, **sizes | ALL[kind] | named | config)
+    if rate is not None:
+        for name in [name for name in known.to_dict() if "dropout" in name]:
+            setattr(known, name, rate)
     model = AutoModelForSequenceClassification.from_config(known)
     folder.mkdir(parents=True)
     tiny.save(model, folder)
