@@ -74,10 +74,8 @@ def test_twenty_losses_are_those_of_hugging_face_trainer(tmp_path, kind):
     assert ours.summary["architecture"] == type(model).__name__
     assert max(theirs) - min(theirs) > 0.05
     np.testing.assert_allclose(found, theirs, atol=1e-5)
-    for name, tensor in model.state_dict().items():
-        torch.testing.assert_close(
-            ours.weights[name], tensor, atol=1e-4, rtol=0, msg=lambda text, n=name: f"{n}: {text}"
-        )
+    for name, tensor in model.state_dict().items():  # steps are 1e-3 long, even where a gradient is next to nothing
+        torch.testing.assert_close(ours.weights[name], tensor, atol=4e-4, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["roberta", "modernbert", "mpnet"])
@@ -110,6 +108,18 @@ def test_a_training_with_dropout_is_resumed_to_the_same_bytes(tmp_path, monkeypa
     losses = [read_table(tmp_path / name / "training.parquet", TRAINING)["loss"] for name in ("cut", "whole")]
     assert losses[0] == losses[1]
     assert files.check_sums(tmp_path / "cut/model") == files.check_sums(tmp_path / "whole/model")
+
+
+@pytest.mark.parametrize("kind", ["xlm-roberta", "mpnet"])
+def test_a_longer_training_goes_on_from_a_shorter_one_to_the_same_bytes(tmp_path, kind):
+    settings = SETTINGS | {"schedule": "constant", "dropout": 0.2}
+    job = resumable(tmp_path, start_of(kind, tmp_path), settings)
+    shorter, state = job | {"settings": settings | {"epochs": 2}}, str(tmp_path / "state.safetensors")
+    train_files(**job, **outputs(tmp_path / "whole"))
+    train_files(**shorter, **outputs(tmp_path / "shorter"), state=state)
+    summary = train_files(**job, **outputs(tmp_path / "longer"), begin=state)
+    assert summary["steps_of_shorter_run"] == 10
+    assert files.check_sums(tmp_path / "longer/model") == files.check_sums(tmp_path / "whole/model")
 
 
 def resumable(folder: Path, start: Path, settings: dict) -> dict:
