@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import encoders
@@ -22,17 +21,24 @@ pytestmark = pytest.mark.slow
 CONFIG = STUDY | {
     "family": "transformers",
     "datasets": {"second": STUDY["datasets"]["second"]},
-    "baseline": {"dataset": "second", "settings": {"learning_rate": 1e-3, "batch_size": 8, "epochs": 2}},
-    "training": {"max_length": 32, "train_examples": 48, "epochs": 2, "schedule": "constant"},
+    # Epochs enough that no run says one class of all, from which nothing would be recommended.
+    "baseline": {"dataset": "second", "settings": {"learning_rate": 1e-3, "batch_size": 8, "epochs": 8}},
+    "sweep": STUDY["sweep"] | {
+        "factors": {
+            "learning_rate": {"levels": [1e-3, 3e-3], "coding": "log10"},
+            "batch_size": {"levels": [8, 16], "coding": "log2"},
+        }
+    },
+    "training": {"max_length": 32, "epochs": 1},
     "keep_weights": "all",
-}
+}  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["modernbert", "mpnet", "bert"])
-def finished(request, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp(request.param)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("modernbert")
     (folder / "mine" / "texts").mkdir(parents=True)
-    encoders.make(request.param, folder / "mine" / "model")
+    encoders.make("modernbert", folder / "mine" / "model")
     pairs = tiny.make_sentences(200)
     for name, part in {"train": pairs[:120], "eval": pairs[120:]}.items():
         tiny.write_csv(folder / "mine" / "texts" / f"{name}.csv", part)
@@ -44,11 +50,9 @@ def finished(request, tmp_path_factory) -> Path:
 
 def test_every_run_says_how_it_was_computed(finished):
     table = pd.read_parquet(finished / "results/toy/metrics.parquet")
-    config = json.loads(next(finished.glob("results/models/*/config.json")).read_text())
-    assert len(table) == 12
-    assert set(table["status"]) <= {"ok", "collapsed"}
-    assert set(table["architecture"]) == set(config["architectures"])
-    assert set(table["layout"]) == {"padded" if config["model_type"] == "mpnet" else "flat"}
+    assert table["status"].tolist() == ["ok"] * 8
+    assert set(table["architecture"]) == {"ModernBertForSequenceClassification"}
+    assert set(table["layout"]) == {"flat"}
     assert "transformers" in table["packages"][0]
 
 
