@@ -10,6 +10,9 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 ROOT = PACKAGE.parents[1]  # of the repository
 
+# Key of the config.json of a converted model whose code is that of transformers; it says how its batches are laid out.
+LAYOUT = "finevar_layout"
+
 # Raised with every change that changes what a module computes. Each is a param of the rules that run the module, since
 # Snakemake does not see edits of imported code: so exactly the jobs that it concerns run again.
 ENGINES = {

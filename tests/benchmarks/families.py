@@ -24,8 +24,9 @@ import numpy as np
 import torch
 from tests.benchmarks.step import LENGTHS, SHARES, WORDS
 
+from finevar import LAYOUT
 from finevar.data.encoding import Encoded
-from finevar.models.general.family import LAYOUT, Encoder
+from finevar.models.general.family import Encoder
 from finevar.models.machine import choose_dtype, set_up
 from finevar.models.vocabulary import compact
 from finevar.training.start import first_state

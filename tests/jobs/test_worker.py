@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from finevar import PACKAGE
+from finevar import LAYOUT, PACKAGE
 from finevar.jobs import worker as warm
 
 SCRIPTS = PACKAGE.parent
@@ -255,3 +255,22 @@ def test_a_warm_process_that_is_asked_to_end_has_its_forks_end_first(folder, tmp
     told = (tmp_path / "told").read_text().splitlines()
     assert told == [f"{fork} begun", f"{fork} saved", f"{job.pid} begun", f"{job.pid} saved"]
     wait_for(lambda: not warm_processes(os.environ["TMPDIR"]))
+
+
+def test_jobs_of_models_of_transformers_have_a_process_of_their_own(tmp_path):
+    for name, config in (("own", {LAYOUT: "flat"}), ("fast", {"model_type": "distilbert"})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+    kinds = [
+        warm.kind_of({key: str(tmp_path / name)}) for key in ("start", "model") for name in ("own", "fast", "none")
+    ]
+    assert kinds == ["encoders", "training", "training"] * 2
+    assert set(warm.NEEDED["training"]) < set(warm.NEEDED["encoders"])
+
+
+def test_trainings_of_distilbert_import_no_transformers():
+    code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\n"
+    code += "print(any(name.partition('.')[0] == 'transformers' for name in sys.modules))"
+    command = [sys.executable, "-c", code, *warm.NEEDED["training"]]
+    done = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -32,16 +32,18 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finevar import PACKAGE
+from finevar import LAYOUT, PACKAGE
 from finevar.jobs.memory import memory_kills
 
+OF_TRAINING = ("finevar.training.job", "finevar.evaluation.evaluation", "sklearn.metrics")
 NEEDED = {  # by kind: the modules that import all that its jobs need
-    "training": ("finevar.training.job", "finevar.evaluation.evaluation", "sklearn.metrics"),
+    "training": OF_TRAINING,
+    "encoders": (*OF_TRAINING, "transformers.modeling_utils", "transformers.models.auto.modeling_auto"),
     "analysis": (
         "finevar.commands.analysis_jobs",
         "finevar.commands.found_jobs",
@@ -50,7 +52,7 @@ NEEDED = {  # by kind: the modules that import all that its jobs need
         "sklearn.metrics",
     ),
 }
-NEXT = {"training": "analysis"}  # by kind: whose jobs come when those of the kind are done
+NEXT = {"training": "analysis", "encoders": "analysis"}  # by kind: whose jobs come when those of the kind are done
 BESIDE = {"analysis": "finevar.figures.vega.serve"}  # by kind: what one fork does for the others, from the first job on
 IDLE_SECONDS = 20.0  # without a job before the warm process ends
 START_SECONDS = 60.0  # that a job waits until the warm process can be reached
@@ -96,14 +98,20 @@ def run_rule(function: str, snakemake: Any) -> None:
     run_job(function, log=str(log), kind="analysis", job=job)
 
 
-def run_job(work: str, *, log: str, kind: str = "training", **arguments: Any) -> None:
+def kind_of(arguments: Mapping[str, Any]) -> str:
+    """Return the kind of a training or an evaluation: of a model whose code is that of transformers one of its own."""
+    config = Path(str(arguments.get("start") or arguments.get("model")), "config.json")
+    return "encoders" if config.exists() and LAYOUT in json.loads(config.read_text(encoding="utf-8")) else "training"
+
+
+def run_job(work: str, *, log: str, kind: str | None = None, **arguments: Any) -> None:
     """Run a job in a fork of the warm process of a kind, or in this process if there is none.
 
     work: a function's full name; arguments: as JSON. One of them may be micro_batches, the parts that a batch is worked
     in: they are doubled for as long as the kernel kills the fork for lack of memory; the function itself must refuse
     more than there are sentences. Raises SystemExit with the fork's exit status if it is not zero.
     """
-    kills = memory_kills()
+    kills, kind = memory_kills(), kind or kind_of(arguments)
     status = ask(work, arguments, log, kind) if usable() else None
     while status == -signal.SIGKILL and memory_kills() > kills and "micro_batches" in arguments:
         arguments["micro_batches"] *= 2
@@ -168,7 +176,7 @@ def private_folder(kind: str = "training") -> Path | None:
 
 def variables(kind: str) -> dict[str, str]:
     """Return the environment of the warm process of a kind; analyses share one, as their forks keep to a core each."""
-    if kind == "training":
+    if kind != "analysis":
         return dict(os.environ)
     return {name: "1" if name.endswith("_NUM_THREADS") else value for name, value in os.environ.items()} | HEAP
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from finevar import LAYOUT
 from finevar.errors import InputError
 from finevar.files import read_json
 from finevar.models.distilbert.bert import FlatBert
 from finevar.models.distilbert.family import FlatDistilBert
 from finevar.models.family import Family
-from finevar.models.general.family import LAYOUT, Encoder
+from finevar.models.general.family import Encoder
 from finevar.models.tokenization import read_object
 
 # By the model_type of a converted checkpoint; one that is read by the code of transformers says so by a key of its own.

@@ -17,12 +17,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from finevar import LAYOUT
 from finevar.data.encoding import Encoded, encode
 from finevar.errors import InputError
 from finevar.files import write_json
 from finevar.models.arrays import check_finite, read_arrays, tensor_error
 from finevar.models.family import Weights
-from finevar.models.general.family import LAYOUT, Encoder
+from finevar.models.general.family import Encoder
 from finevar.models.tokenization import convert_tokenizer, read_object
 from finevar.models.vocabulary import compact
 from finevar.study.consistency import cut, listed

@@ -14,12 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from finevar import LAYOUT
 from finevar.errors import InputError
 from finevar.models.family import Batch, Forward, Pad, Weights
 from finevar.models.flat import packing
 from finevar.models.general import layouts, skeleton
-
-LAYOUT = "finevar_layout"  # the key of a converted checkpoint's config.json that says which layout its batches have
 
 
 @dataclass(frozen=True)
