@@ -55,7 +55,7 @@ def obstacle_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> st
         return f"{levels_text(found.levels)}. Add levels, or choose a smaller analysis.model."
     if found.code == Stop.ALIASED:
         return (
-            f"the {who} cannot separate these terms from the ones before them: {joined(map(term_label, found.aliased))}. "
+            f"the {who} cannot separate these terms from those before: {joined(map(term_label, found.aliased))}. "
             f"Add {more}, or choose a smaller analysis.model."
         )
     if found.code == Stop.NO_RESIDUAL:

@@ -12,7 +12,7 @@ PART, PLACE, TITLE = "explore", 0, "Explore"
 
 
 def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
-    """Return the explorer's data; without a fitted surface only the runs' views are shown, and of found models nothing."""
+    """Return the explorer's data; without a fitted surface it has the runs' views alone, and of found models none."""
     if are_found(tables["metrics"]) and not labels:
         return {"finding": STOPPED, "groups": []}
     return {
