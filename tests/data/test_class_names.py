@@ -106,6 +106,33 @@ def test_further_spellings(tmp_path, labels, classes):
 
 
 @pytest.mark.parametrize(
+    ("labels", "name"),
+    [
+        (["caf\u00e9", "cafe\u0301"], "caf\u00e9"),  # composed, and decomposed as macOS writes it
+        (["good", "good\u200b", "\ufeffgood"], "good"),  # a zero-width space, a byte order mark
+        (["R&D", "R&amp;D", "R&amp;D"], "R&D"),
+        (["1", "\uff11", "\uff11"], "1"),  # full width, as an input method types it
+    ],
+)
+def test_names_that_look_alike_are_one_class(tmp_path, labels, name):
+    _, facts = prepared(tmp_path, texts([*(labels * 8), *["other"] * 9]))
+    assert facts["classes"] == [name, "other"]
+    assert facts["folded_labels"] == {each: 8 * labels.count(each) for each in {*labels} - {name}}
+
+
+@pytest.mark.parametrize("name", ["all.jsonl", "all.parquet"])
+def test_whole_numbers_stay_whole_beside_examples_without_a_label(tmp_path, name):
+    rows = texts([0, 1, None] * 10)
+    if name.endswith("parquet"):
+        pd.DataFrame(rows, columns=["text", "label"]).astype({"label": "Int64"}).to_parquet(tmp_path / name)
+        spec = {"source": "mine", "file": name, "text": "text", "label": "label", "margin": 0, "eval_examples": 4}
+        _, facts = prepare(spec, tmp_path, hub=False)
+    else:
+        _, facts = prepared(tmp_path, rows, name=name, eval_examples=4)
+    assert (facts["classes"], facts["dropped_unlabelled"]) == (["0", "1"], 10)
+
+
+@pytest.mark.parametrize(
     ("labels", "classes"),
     [
         (["US", "us"] * 10, ["US", "us"]),
@@ -188,6 +215,12 @@ def test_what_to_do_about_lists_works(tmp_path):
     assert facts["classes"] == ["False", "True"]
     _, facts = prepared(tmp_path, texts([label.replace(",", " and ") for label in labels]))  # it is one class
     assert facts["classes"] == ["insult", "insult and toxic", "toxic"]
+
+
+def test_numbers_with_a_decimal_comma_are_told_to_have_a_point(tmp_path):
+    assert "1.5" in refused(tmp_path, texts(["1,5", "2,5", "2,1"] * 10)).remedy
+    _, facts = prepared(tmp_path, texts([1.5, 2.5, 2.1] * 10), threshold=2)
+    assert facts["classes"] == ["negative", "positive"]
 
 
 def test_a_rating_with_a_comma_is_refused_as_a_rating(tmp_path):

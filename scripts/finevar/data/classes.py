@@ -12,7 +12,7 @@ from finevar.data.labels import class_order
 from finevar.data.mistaken import refuse_scores
 from finevar.data.rows import Facts
 from finevar.errors import InputError
-from finevar.study.classes import label_key
+from finevar.study.classes import label_key, visible
 from finevar.study.consistency import cut, listed
 
 Parts = list[pd.DataFrame]
@@ -36,12 +36,12 @@ def name_classes(parts: Parts, spec: Mapping[str, Any], facts: Facts) -> list[st
 def fold_labels(parts: Parts, facts: Facts) -> None:
     """Give all spellings of a class one name, in place, and note how many examples had another spelling.
 
-    The name is the most frequent spelling, of a number the shortest.
+    The name is the most frequent spelling, of a number the shortest, if there is one without odd characters.
     """
     counts = pd.concat([part["name"] for part in parts]).value_counts()
 
-    def rank(name: str) -> tuple[int, int, str]:
-        return len(name) if isinstance(label_key(name), Decimal) else 0, -counts[name], name
+    def rank(name: str) -> tuple[bool, int, int, str]:
+        return visible(name) != name, len(name) if isinstance(label_key(name), Decimal) else 0, -counts[name], name
 
     chosen: dict[Decimal | str, str] = {}
     for name in sorted(counts.index, key=rank):

@@ -13,7 +13,14 @@ import pandas as pd
 
 from finevar.errors import InputError
 from finevar.study.consistency import cut, listed
-from finevar.study.dialects import Dialect, cells_up_to, first_doubled_mark, quoting_of, read_quoted
+from finevar.study.dialects import (
+    Dialect,
+    cells_up_to,
+    first_doubled_mark,
+    quoting_of,
+    read_quoted,
+    stated_separator,
+)
 
 ANY_LENGTH = 2**31 - 1  # of a text
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -49,6 +56,8 @@ def read_delimited(text: str, dialect: Dialect, spec: Mapping[str, Any], where: 
 
 def table_of(lines: list[str], dialect: Dialect, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
     """Return the cells of a file's lines, as read_delimited() says."""
+    if stated := stated_separator("".join(lines[dialect.skip : dialect.skip + 1])):
+        dialect = replace(dialect, separator=spec.get("separator", stated), skip=dialect.skip + 1)
     if dialect.quoting is None:
         dialect = replace(dialect, quoting=found_quoting("".join(lines[dialect.skip :]), dialect, where))
     file = File(where, lines, dialect, spec)
@@ -150,8 +159,8 @@ def raise_other_separator(file: File) -> None:
 
 def columns_of(spec: Mapping[str, Any]) -> list[str]:
     """Return the columns of a table that a data set's texts and labels are in."""
-    texts = spec.get("join", [spec["text"]])
-    return [*texts, *([] if "label_from" in spec else [spec["label"]])]
+    texts = spec.get("join", [spec[key] for key in ("text",) if key in spec])
+    return [*texts, *(spec[key] for key in ("label",) if key in spec and "label_from" not in spec)]
 
 
 def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: list[int]) -> None:
@@ -183,7 +192,7 @@ def check_spans(file: File, names: list[str], rows: list[list[str]], spans: list
 
     A line counts as a row by its number of cells and by a label that other rows have.
     """
-    place = names.index(file.spec["label"]) if file.spec["label"] in names else None
+    place = names.index(file.spec["label"]) if file.spec.get("label") in names else None
     single = (row for row, (begin, end) in zip(rows, spans, strict=True) if begin == end)
     labels = {row[place] for row in single} if place is not None else set()
     for begin, end in spans:

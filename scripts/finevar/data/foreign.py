@@ -27,6 +27,14 @@ KINDS = {  # by the first bytes: what a file is, and how to go on; {} is the fil
 }
 
 
+class Otherwise(ValueError):
+    """Content that another key of the config reads."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(found)
+        self.remedy = remedy
+
+
 def foreign(path: Path, content: bytes) -> tuple[str, str] | None:
     """Return what a file is and how to go on, where its content, uncompressed, shows that it is no text."""
     kind, remedy = next((kind for magic, kind in KINDS.items() if content.startswith(magic)), ("", ""))

@@ -34,12 +34,13 @@ def usable(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.Dat
     if not spec.get("drop_empty"):
         remedy = "Correct it, or give `drop_empty: true` to leave such examples out."
         refuse(texts, empty, table.attrs, "a text, not empty", remedy)
-    refuse(texts, ~empty & ~texts.map(is_text).astype(bool), table.attrs, "a text", "Correct it.")
+    remedy = "Write it as one text; JSON has texts in quotation marks."
+    refuse(texts, ~empty & ~texts.map(is_text).astype(bool), table.attrs, "a text", remedy)
     refuse(labels, ~labels.map(is_label).astype(bool), table.attrs, "one class name or number", "Correct it.")
     if "threshold" in spec:
         wrong = pd.to_numeric(labels.astype("str").str.strip(), errors="coerce").isna()
         allowed = "a number, since `threshold` makes it a rating"
-        remedy = "Remove `threshold` for class names, or correct the rating."
+        remedy = "Remove `threshold` for class names, or correct the rating (a decimal point, no comma)."
         refuse(labels, wrong, table.attrs, allowed, remedy)
     count(facts, "dropped_empty", empty)
     return table[~empty]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 import math
 import re
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from finevar.errors import InputError
-from finevar.study.consistency import cut, listed
+from finevar.study.consistency import cut, listed, nearest
 from finevar.study.containers import opened, plain_name
 from finevar.study.dialects import cells_up_to
 
@@ -67,12 +66,12 @@ class Listing:
         for written in (name, *(f"{prefix}{name}" for prefix in self.form.prefixes)):
             if written in self.columns:
                 return written
-        near = difflib.get_close_matches(name, self.columns, n=1)
+        near = nearest(name, self.columns)
         raise InputError(
             f"config: {key}",
             found=f"no column {cut(repr(name))} in {cut(str(self.path))}",
             allowed=f"one of its columns: {listed(self.columns)}",
-            remedy=f"Did you mean {near[0]!r}?" if near else "Name the column that holds it.",
+            remedy=f"Did you mean {near!r}?" if near else "Name the column that holds it.",
         )
 
     def first(self, names: Sequence[str]) -> str | None:
