@@ -78,13 +78,21 @@ def object_error(found: Mapping[str, Any], spec: Mapping[str, Any], path: Path) 
 
 
 def form_of(found: Mapping[str, Any], columns: set[str]) -> str | None:
-    """Return in which of FORMS an object holds examples with these columns; None where it is none of them."""
-    kinds = {type(value) for value in found.values()}
+    """Return in which of FORMS an object holds examples with these columns; None where it is none of them.
+
+    columns: those that examples have to have, empty where that is not known.
+    """
+    values, kinds = [*found.values()], {type(value) for value in found.values()}
     if {"columns", "data"} <= {*found} and kinds == {list}:
         return "rows"
-    if columns and columns <= {*found} and len(kinds) == 1:
-        return {dict: "cells", list: "columns"}.get(kinds.pop())
-    return "items" if kinds == {dict} and all(columns <= {*value} for value in found.values()) else None
+    if kinds == {list} and columns and columns <= {*found}:
+        return "columns"
+    if kinds != {dict}:
+        return None
+    numbered = all(key.isdigit() for value in values for key in value)
+    if columns <= {*found} if columns else numbered:
+        return "cells"
+    return "items" if all(columns <= {*value} for value in values) else None
 
 
 def in_python(expression: str, path: Path, suffix: str = ".array.json") -> str:
