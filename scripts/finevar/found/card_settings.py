@@ -149,10 +149,11 @@ def read_settings(stated: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], di
     return found | dict.fromkeys(unread), unread
 
 
+BETWEEN = r"\b[^\w.]*(?:(?:of|is|was|to|at|set|as|td)\b[^\w.]*){0,4}"  # a name and its number
 SENTENCES = {  # what states a setting in words, or in a form that is not read
-    "learning_rate": re.compile(r"(?:\blearning[ _-]rate|\blr)\b\D{0,20}\d[\w.,-]*", re.IGNORECASE),
-    "train_batch_size": re.compile(r"\bbatch[ _-]size\b\D{0,20}\d+", re.IGNORECASE),
-    "epochs_asked": re.compile(r"\d+ ?(?:\w+ )?epochs\b|\bepochs\b\D{0,12}\d+", re.IGNORECASE),
+    "learning_rate": re.compile(rf"(?:\blearning[ _-]rate|\blr){BETWEEN}\d[\w.,-]*", re.IGNORECASE),
+    "train_batch_size": re.compile(rf"\bbatch[ _-]size{BETWEEN}\d+", re.IGNORECASE),
+    "epochs_asked": re.compile(rf"\d+ ?(?:training )?epochs\b|\bepochs{BETWEEN}\d+", re.IGNORECASE),
 }
 
 
