@@ -206,6 +206,13 @@ def test_cells_that_are_lists_are_refused_likewise(tmp_path, name):
     assert numbers(error.found)[:3] == [30, 30, 100]
 
 
+@pytest.mark.parametrize("name", ["all.jsonl", "all.parquet"])
+def test_a_list_of_one_label_is_that_label(tmp_path, name):
+    _, facts = prepared(tmp_path, texts([["a"], ["b"]] * 20), name=name)
+    assert facts["classes"] == ["a", "b"]
+    assert names(refused(tmp_path, texts([["a"], ["b"], ["a", "b"], ["b"]] * 20), name=name), "80 of 80")
+
+
 def test_what_to_do_about_lists_works(tmp_path):
     labels = ["insult", "toxic", "insult,toxic"] * 20
     refused(tmp_path, texts(labels))
@@ -351,6 +358,18 @@ def test_the_smallest_number_to_hold_out_is_named_and_works(tmp_path):
     parts, facts = prepared(tmp_path, rows, eval_examples=int(least))
     assert counts(parts, facts, "eval") == dict.fromkeys(facts["classes"], 1)
     refused(tmp_path, rows, eval_examples=int(least) - 1)
+
+
+def test_training_examples_that_went_to_the_evaluation_part_are_counted_where_a_class_lacks_them(tmp_path):
+    rows = texts(["a", "b"] * 10)
+    assert "20 examples" in refused(tmp_path, rows, rows).remedy
+
+
+@pytest.mark.parametrize(
+    ("labels", "keys", "key"), [([4, 5] * 10, {"threshold": 3}, "threshold"), (["a"] * 20, {}, "`label`")]
+)
+def test_a_single_class_leads_to_the_key_that_made_it(tmp_path, labels, keys, key):
+    assert key in refused(tmp_path, texts(labels), **keys).remedy
 
 
 def test_a_class_of_one_file_alone_is_refused(tmp_path):

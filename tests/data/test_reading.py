@@ -189,6 +189,19 @@ def test_a_column_of_almost_the_name_is_offered_and_read(tmp_path, header, meant
     assert read(tmp_path, content, text=meant) == WHOLE
 
 
+@pytest.mark.parametrize("above", ["My export of 2024\n", "# made by x\n\n# of y\n", "a,b\nc,d\n"])
+def test_lines_above_the_header_are_found_and_the_key_that_is_offered_skips_them(tmp_path, above):
+    content = above + delimited(PAIRS)
+    (key,) = offered(refused(tmp_path, content))
+    assert key == {"skip": above.count("\n")}
+    assert read(tmp_path, content, **key) == WHOLE
+
+
+def test_a_header_is_no_example_where_columns_are_named(tmp_path):
+    error = refused(tmp_path, delimited(PAIRS), columns=["text", "label"])
+    assert (error.where.endswith("line 1"), "`columns`" in error.remedy) == (True, True)
+
+
 def test_nul_bytes_are_named_by_their_line_and_left_out_by_the_command(tmp_path):
     content = delimited(PAIRS).replace(PAIRS[4][0], f"{PAIRS[4][0]}\0")
     error = refused(tmp_path, content)
@@ -525,6 +538,13 @@ def test_texts_and_labels_in_two_files_line_by_line(tmp_path):
     assert read(tmp_path, f"{texts}\n", "texts.txt", **keys, drop_empty=True) == WHOLE
     write(tmp_path, "labels.txt", "".join(f"{label}\n" for _, label in PAIRS))
     assert read(tmp_path, texts, "texts.txt", **keys) == WHOLE
+
+
+def test_a_file_of_labels_that_is_no_text_is_refused(tmp_path):
+    write(tmp_path, "labels.txt", "\n".join(label for _, label in PAIRS) + "\0")
+    keys = {"format": "lines", "label_file": "labels.txt", "label": None}
+    error = refused(tmp_path, "\n".join(text for text, _ in PAIRS), "all.txt", **keys)
+    assert error.where.endswith("labels.txt")
 
 
 def test_columns_are_joined_and_blank_ones_left_out(tmp_path):

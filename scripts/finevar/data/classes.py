@@ -73,11 +73,13 @@ def number_classes(parts: Parts, classes: list[str], spec: Mapping[str, Any], wh
     found = count_names(parts).index
     if len(found) < 2:
         lower = "lower drop_rare_classes, " if "drop_rare_classes" in spec else ""
+        lower += "change threshold or margin, " if "threshold" in spec else ""
+        key = "file" if "label_from" in spec else "label"
         raise InputError(
             f"{where}, column {cut(spec['label'])}",
             found=f"no other class than {cut(found[0])}" if len(found) else "no example",
             allowed="two classes or more",
-            remedy=f"Correct `label`, {lower}or add examples of another class.",
+            remedy=f"Correct `{key}`, {lower}or add examples of another class.",
         )
     numbers = {name: number for number, name in enumerate(classes)}
     return [

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,8 @@ def read_file(spec: Mapping[str, Any], path: Path, labels: Path | None = None) -
     if "label_from" in spec:
         table[spec["label"]] = label_of(path, spec["label_from"])
     elif labels:
-        table[spec["label"]] = labels_of(labels, dialect, table, where)
+        with explained(dialect, cut(str(labels), 300)):
+            table[spec["label"]] = labels_of(labels, dialect, table, where)
     table = require_columns(table, spec, where)
     table.attrs |= {"where": where, "unit": "example" if dialect.form in ("json", "parquet", "text") else "line"}
     return table
@@ -139,8 +141,15 @@ def read_table(spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
     if dialect.form is None:
         found, remedy = f"suffix {cut(repr(path.suffix))}", "Rename the file, or give `format`."
         raise InputError(where, found=found, allowed=f"one of {', '.join(SUFFIXES)}", remedy=remedy)
-    try:
+    with explained(dialect, where):
         return parse(content, dialect, spec, path)
+
+
+@contextlib.contextmanager
+def explained(dialect: Dialect, where: str) -> Iterator[None]:
+    """Raise InputError, with a way out, in place of what is raised of content that is not what a format says."""
+    try:
+        yield
     except InputError:
         raise
     except (ValueError, OSError, RecursionError, pa.ArrowException) as error:

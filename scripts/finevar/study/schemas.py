@@ -203,7 +203,8 @@ def requirement(error: jsonschema.ValidationError) -> str:
         case "const":
             return str(value)
         case "pattern":
-            return f"text that matches {value}"
+            said = str(error.schema.get("description", "")).partition(".")[0]
+            return f"text that matches {value}{f' ({said})' if said else ''}"
         case "uniqueItems":
             return "entries that differ from each other"
         case "minItems" | "minProperties":
