@@ -71,7 +71,7 @@ def caution_sentence(name: str, facts: Facts, code: Unseen, share: float) -> str
         case Unseen.UNLABELLED:
             names = joined([repr(name) for name in facts["classes"] if label_key(name) in NO_LABEL])
             return (
-                f"{found} of the sentences of {name} are of the class {names}, as programs write a missing label. Where "
+                f"{found} of the sentences of {name} are of the class {names}, as programs write a missing label. If "
                 "it is one, empty these cells: such examples are left out and counted."
             )
     return (
