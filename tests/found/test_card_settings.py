@@ -133,6 +133,20 @@ def test_a_table_of_several_trainings_and_code_that_trains_nothing_are_not_read(
     assert [row[name] for name in ASKED] == [3e-5, 24, 4]
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        "{'loss': 0.5, 'learning_rate': 1.8e-05, 'epoch': 1.0}",
+        '{"epoch": 3.0, "train_batch_size": 8, "learning_rate": 1e-6}',
+        "learning_rate = 1e-6",
+        "loader = DataLoader(data, batch_size=8)\nmodel.generate(text, num_epochs=9, learning_rate=1)",
+    ],
+)
+def test_logs_and_calls_in_code_state_no_settings(block):
+    row = read("\n".join([*LIST, "", "## Training", "", f"```python\n{block}\n```"]))
+    assert (row["reason"], row["learning_rate"], row["batch_size"], row["epochs_asked"]) == (None, 3e-5, 24, 4)
+
+
 def test_columns_of_several_models_are_named_with_all_that_they_hold():
     row = read("| Setting of | small | large |\n|-|-|-|\n| learning_rate | 1e-5 | 5e-5 |\n| epochs | 3 | 3 |")
     assert "learning_rate reads 1e-5 | 5e-5, which could not be read" in row["reason"]
