@@ -24,16 +24,9 @@ FRAME = 2  # tokens around every text
 UNREADABLE = 0.1  # share of unknown tokens from which a model is taken not to read the texts
 MUCH_CUT = 0.2  # share of the sentences that lose their end, from which that is a caution
 LEAKED = 0.05  # share of the evaluation sentences that look like training sentences, likewise
-ANY = 1e-12
-NO_LABEL = (
-    "nan",
-    "na",
-    "n/a",
-    "#n/a",
-    "<na>",
-    "null",
-    "nat",
-)  # as programs write it; "none" is a class of many data sets
+ANY = 1e-12  # a share above 0
+# Names that programs write for no label, MySQL's last; "none" is a class of many data sets.
+NO_LABEL = ("nan", "na", "n/a", "#n/a", "<na>", "null", "nat", "\\n")
 COMMONEST = 10  # unknown pieces that are named
 LOOKED_THROUGH = 2_000  # sentences in which these are counted
 SAMPLE = 10  # sentences that are shown

@@ -18,7 +18,7 @@ import yaml
 
 from finevar.data.delimited import columns_of, read_delimited
 from finevar.data.foreign import Otherwise, converted, foreign
-from finevar.data.objects import parse_line, read_array
+from finevar.data.objects import array_error, parse_line, read_array
 from finevar.data.rows import Facts, is_blank, is_text, usable
 from finevar.errors import InputError
 from finevar.study.consistency import cut, listed, nearest
@@ -208,7 +208,7 @@ def parse(content: bytes, dialect: Dialect, spec: Mapping[str, Any], path: Path)
     if dialect.form == "json":
         return read_array(text, spec, path)
     if dialect.form == "jsonl" and text.lstrip().startswith("["):
-        raise Otherwise("it begins as a JSON array", "Give `format: json`, or write an object a line.")
+        raise array_error(text.strip(), path)
     lines = LINE_END.split(text) if dialect.form == "lines" else text.split("\n")
     lines = {number: line for number, line in enumerate(lines, 1) if line.strip() or "label_file" in spec}
     if dialect.form == "lines":
