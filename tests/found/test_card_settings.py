@@ -77,6 +77,7 @@ def test_forms_that_leave_no_doubt_are_read(body):
     ("line", "written"),
     [
         ("learning_rate: 1e-4 (5e-4 for the head)", "learning_rate reads 1e-4 (5e-4 for the head)"),
+        ("train_batch_size: 16*2", "train_batch_size reads 16*2"),
         ("learning_rate: 1e-5 or 3e-5", "learning_rate reads 1e-5 or 3e-5"),
         ("learning_rate: see the script", "learning_rate reads see the script"),
         ("train_batch_size: 16 (per device)", "train_batch_size reads 16 (per device)"),

@@ -203,7 +203,7 @@ def setting_number(setting: Setting, text: str) -> float | int | None:
     Behind the number may stand the setting's unit, or a remark that leaves no doubt which number it is.
     """
     word = POWER.sub(lambda found: f"{found[1] or 1}e{found[2]}", text).replace("\u2212", "-")
-    word = " ".join(re.sub(r"[*`]", "", word).split())
+    word = " ".join(re.sub(r"(?<!\d)\*|\*(?!\d)|`", "", word).split())  # 16*2 is no 162
     value = plain_number(word)
     if value is None and (parts := WITH_REMARK.fullmatch(word)) and is_clear(parts[2], setting):
         value = plain_number(parts[1])
