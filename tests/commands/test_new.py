@@ -155,6 +155,11 @@ def test_cells_of_nothing_and_of_any_length_are_read():
     assert written([*labelled("a", "b"), ("long " * 40_000, "a")], file="b.csv")["text"] == "text"
 
 
+def test_cells_of_several_lines_are_read():
+    rows = [(f"{text}\nand a second line", label) for text, label in labelled("a", "b")]
+    assert written(rows)["text"] == "text"
+
+
 def test_columns_of_one_name_are_no_candidates():
     table = pd.DataFrame([(*row, "", "x") for row in labelled("a", "b")], columns=["text", "label", "", ""])
     table.to_csv(Path("my data", "a.csv"), index=False)

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from finevar.data.encoding import encode
 from finevar.data.inspection import Part, cautions, histogram, inspect, unknown_id
 from finevar.reasons import Unseen
+from finevar.words.inspection import caution_sentence
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film", "the"]
 PEACE, SAFE, AMHARIC = "\u1230\u120b\u121d", "\u1220\u120b\u121d", "\u12a0\u121b\u122d\u129b"  # of a script it lacks
@@ -93,6 +94,13 @@ def test_cautions(facts):
     """3 of 22 tokens are unknown, 2 of 8 sentences cut at 6, 1 of 2 evaluation sentences as in training."""
     found = dict(cautions(facts))
     assert found == pytest.approx({Unseen.UNKNOWN: 3 / 22, Unseen.CUT: 2 / 8, Unseen.IN_BOTH: 1 / 2})
+
+
+def test_a_class_named_as_a_missing_label_is_a_caution_with_its_share(facts):
+    """Of 8 sentences 3 are of the first class."""
+    found = dict(cautions(facts | {"classes": ["NaN", "yes"]}))
+    assert found[Unseen.UNLABELLED] == pytest.approx(3 / 8)
+    assert "'NaN'" in caution_sentence("d", facts | {"classes": ["NaN", "yes"]}, Unseen.UNLABELLED, 3 / 8)
 
 
 def test_no_caution_where_the_model_reads_all(model):

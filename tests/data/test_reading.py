@@ -197,6 +197,21 @@ def test_lines_above_the_header_are_found_and_the_key_that_is_offered_skips_them
     assert read(tmp_path, content, **key) == WHOLE
 
 
+def test_a_header_among_the_rows_is_refused_by_its_line(tmp_path):
+    error = refused(tmp_path, delimited(PAIRS[:10]) + delimited(PAIRS[10:]))
+    assert (error.where.endswith("line 12"), "`file`" in error.remedy) == (True, True)
+
+
+@pytest.mark.parametrize("names", [["row", "text", "label"], ["text", "label", "none"]])
+def test_rows_of_more_cells_than_the_header_has_are_read_by_the_keys_that_are_offered(tmp_path, names):
+    cells = [{"row": number, "text": text, "label": label, "none": ""} for number, (text, label) in enumerate(PAIRS)]
+    content = "text,label\n" + pd.DataFrame(cells)[names].to_csv(index=False, header=False)
+    error = refused(tmp_path, content)
+    (key,) = offered(error)
+    assert "`columns`" in error.remedy
+    assert read(tmp_path, content, columns=names, **key) == WHOLE
+
+
 def test_a_header_is_no_example_where_columns_are_named(tmp_path):
     error = refused(tmp_path, delimited(PAIRS), columns=["text", "label"])
     assert (error.where.endswith("line 1"), "`columns`" in error.remedy) == (True, True)
@@ -453,6 +468,13 @@ def test_objects_of_several_lines_one_after_the_other_become_an_array_by_the_com
     content = end.join(json.dumps(each, indent=2) for each in OBJECTS)
     new = run_offered(refused(tmp_path, content, "all.json"))
     assert read(tmp_path, new.read_text(), new.name) == WHOLE
+
+
+def test_arrays_a_line_become_an_array_by_the_command(tmp_path):
+    error = refused(tmp_path, "\n".join(json.dumps(pair) for pair in PAIRS), "all.jsonl")
+    new = run_offered(error)
+    assert "`columns`" in error.remedy
+    assert read(tmp_path, new.read_text(), new.name, columns=["text", "label"]) == WHOLE
 
 
 @pytest.mark.parametrize("item", [3, "text", None, ["a", "b"]])

@@ -71,7 +71,7 @@ def table_of(lines: list[str], dialect: Dialect, spec: Mapping[str, Any], where:
     if not {*names} >= {*columns_of(spec)} or any(len(row) != len(names) for row in rows):
         raise_other_separator(file)
     check_lengths(file, names, rows, numbers)
-    if dialect.quoting == "minimal" and "quoting" not in spec:
+    if dialect.quoting == "minimal" and "quoting" not in spec and columns_of(spec):
         check_spans(file, names, rows, spans)
     first = int(dialect.header)
     frame = pd.DataFrame(rows[first:], columns=names, index=numbers[first:], dtype=object)
@@ -180,6 +180,14 @@ def check_header(file: File, names: list[str], rows: list[list[str]], numbers: l
                 "a header in the first line",
                 f"Give `skip: {number - 1}`.",
             )
+    again = [number for row, number in zip(rows[1:], numbers[1:], strict=True) if header and row == names]
+    if again:
+        raise file.error(
+            again[0],
+            f"the header again ({len(again)} such line{'s' * (len(again) > 1)})",
+            "one header",
+            "Remove such lines, or name the files that were put together as a list in `file`.",
+        )
 
 
 def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: list[int]) -> None:
@@ -191,6 +199,10 @@ def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: 
     quoted = file.dialect.quoting == "none" and '"' in "".join(row)
     if not file.dialect.header and len(wrong) == len(rows):
         remedy = "Correct `columns`: one name for each cell."
+    elif len(wrong) == len(rows) - 1 > 1 and len(set(map(len, rows[1:]))) == 1:
+        remedy = (
+            f"Give `skip: {numbers[0]}` and `columns`, a name for each of the {len(row)} cells, as the header has not."
+        )
     elif quoted and file.spec.get("quoting") == "none":
         remedy = "Remove `quoting: none` if quotation marks enclose cells, or correct the line."
     elif quoted:

@@ -18,7 +18,7 @@ import yaml
 
 from finevar.data.delimited import columns_of, read_delimited
 from finevar.data.foreign import Otherwise, converted, foreign
-from finevar.data.objects import parse_line, read_array
+from finevar.data.objects import array_error, parse_line, read_array
 from finevar.data.rows import Facts, is_blank, is_text, usable
 from finevar.errors import InputError
 from finevar.study.consistency import cut, listed, nearest
@@ -50,7 +50,7 @@ def read_split(spec: Mapping[str, Any], source: Path, key: str, facts: Facts) ->
     try:
         # Read in a folder of its own, since the library writes a copy, and the source holds what was fetched alone.
         with tempfile.TemporaryDirectory(prefix="finevar-") as scratch:
-            data = load_dataset(str(source), spec.get("subset"), split=spec[key], cache_dir=scratch)
+            data = load_dataset(str(source), spec.get("subset"), split=spec[key], cache_dir=scratch, **words_of(source))
             data.data.validate(full=True)
             table = data.with_format("arrow")[:].to_pandas(integer_object_nulls=True)  # 1 beside no label is no 1.0
             table = name_labels(require_columns(table, spec, str(source)), spec, data.features)
@@ -73,13 +73,25 @@ def name_labels(table: pd.DataFrame, spec: Mapping[str, Any], features: Mapping[
     """Replace the numbers of classes by the names that a data set repository gives them, where it does."""
     from datasets import ClassLabel
 
-    feature = features[spec["label"]]
+    feature, cells = features[spec["label"]], table[spec["label"]]
+    one = getattr(feature, "feature", feature)  # of a list
+
+    def name_of(number: Any) -> str | None:
+        return None if is_blank(number) or number < 0 else one.int2str(int(number))  # -1 marks no label
+
     if isinstance(feature, ClassLabel):
-        numbers = table[spec["label"]]
-        known = [None if is_blank(k) or k < 0 else feature.int2str(int(k)) for k in numbers]  # -1 marks no label
-        table[spec["label"]] = pd.Series(known, table.index, dtype=object)
+        table[spec["label"]] = pd.Series([*map(name_of, cells)], table.index, dtype=object)
         table.attrs["classes"] = [name.strip() for name in feature.names]
+    elif isinstance(one, ClassLabel):
+        lists = [None if cell is None else [*map(name_of, cell)] for cell in cells]
+        table[spec["label"]] = pd.Series(lists, table.index, dtype=object)
     return table
+
+
+def words_of(source: Path) -> dict[str, Any]:
+    """Return the options by which a repository of CSV files alone is read, so that no word is a missing value."""
+    csv = {path.suffix for path in source.rglob("*")} & {*SUFFIXES} == {".csv"}
+    return {"keep_default_na": False, "na_values": [""]} if csv else {}
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
@@ -196,7 +208,7 @@ def parse(content: bytes, dialect: Dialect, spec: Mapping[str, Any], path: Path)
     if dialect.form == "json":
         return read_array(text, spec, path)
     if dialect.form == "jsonl" and text.lstrip().startswith("["):
-        raise Otherwise("it begins as a JSON array", "Give `format: json`, or write an object a line.")
+        raise array_error(text.strip(), path)
     lines = LINE_END.split(text) if dialect.form == "lines" else text.split("\n")
     lines = {number: line for number, line in enumerate(lines, 1) if line.strip() or "label_file" in spec}
     if dialect.form == "lines":
