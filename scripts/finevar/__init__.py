@@ -24,6 +24,6 @@ ENGINES = {
     "metrics": "2",
     "aggregation": "6",
     "regression": "9",
-    "report": "11",
+    "report": "12",
     "design_card": "5",
 }
