@@ -16,7 +16,7 @@ from finevar.study.factors import setting
 Config = dict[str, Any]
 
 PLACES = ("file", "eval_file", "label_file", "eval_label_file")  # keys that say where files lie
-TABLE_KEYS = ("separator", "quoting", "skip")  # of files that have a separator
+TABLE_KEYS = ("separator", "quoting", "quote", "skip")  # of files that have a separator
 FILE_KEYS = (*PLACES, "format", "columns", "encoding", "label_from", *TABLE_KEYS)
 HUB_KEYS = ("train_split", "eval_split", "subset")
 PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==.+")  # what pip could not take for an option
@@ -162,6 +162,15 @@ def dialect_problems(where: str, dataset: Config) -> Iterator[InputError]:
         for key in TABLE_KEYS:
             if key in dataset:
                 yield superfluous(f"{where}.{key}", f"no such key for files of format {listed(sorted(forms))}")
+    if "quote" in dataset and dataset.get("quoting") == "none":
+        yield superfluous(f"{where}.quote", "no quotation mark with `quoting: none`")
+    elif dataset.get("quote", "") in {dataset.get("separator", SEPARATORS.get(form)) for form in forms}:
+        yield InputError(
+            f"{where}.quote",
+            found=cut(repr(dataset["quote"])),
+            allowed="another character than the separator of cells",
+            remedy="Correct `quote` or `separator`.",
+        )
     if "encoding" in dataset and not is_text_encoding(dataset["encoding"]):
         yield InputError(
             f"{where}.encoding",
