@@ -93,9 +93,11 @@
 
   function writeAddress() {
     const said = new URLSearchParams();
-    factors.forEach((factor, number) => said.set(factor.name, +natural(factor, state.place[number]).toPrecision(6)));
-    if (responses.length) said.set("metric", responses[state.response].name);
-    for (const key of ["across", "up"]) said.set(key, factors[state[key]].name);
+    if (responses.length) {
+      factors.forEach((factor, number) => said.set(factor.name, +natural(factor, state.place[number]).toPrecision(6)));
+      said.set("metric", responses[state.response].name);
+      for (const key of ["across", "up"]) said.set(key, factors[state[key]].name);
+    }
     for (const key of ["x", "y"]) said.set(key, columns[state[key]].name);
     said.set("sort", (state.sort.down ? "-" : "") + columns[state.sort.column].name);
     state.filters.forEach(({ low, high, text }, number) => {

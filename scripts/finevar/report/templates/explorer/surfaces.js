@@ -118,8 +118,7 @@
     if (study.baseline) offer("Baseline\u2019s own", placeOf(study.baseline));
     offer("Mid-range", middle);
     state.place = study.recommended ? placeOf(study.recommended) : middle;
-    const numeric = columns.map((column, number) => ({ ...column, number })).filter((column) => column.kind !== "text");
-    for (const [key, options] of Object.entries({ response: responses, across: factors, up: factors, x: numeric, y: numeric })) choice(key, options);
+    for (const [key, options] of Object.entries({ response: responses, across: factors, up: factors })) choice(key, options);
   }
 
   // Two axes that would be the same change places.
