@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from finevar.data.encoding import encode
-from finevar.data.inspection import Part, cautions, histogram, inspect, unknown_id
+from finevar.data.inspection import Part, cautions, first_text_facts, histogram, inspect, unknown_id
 from finevar.data.pairs import SHOWN, texts_in
 from finevar.reasons import Unseen
 
@@ -137,12 +137,18 @@ def test_pairs_as_the_model_gets_them(tmp_path, model):
     found = inspect(
         {"train": train, "eval": train}, tmp_path, ["no", "yes"], max_lengths=[6], train_sizes=[None], shown=True
     )
+    assert found["alike"]["first_in_both"] == 2
     names = ("tokens", "unknown", "with_unknown")
     assert [found["parts"]["train"][name] for name in names] == [8, 1, 1]
     assert found["parts"]["train"]["cut"] == [{"max_length": 6, "sentences": 1, "tokens": 3}]
     assert found["unknown_pieces"] == [(AMHARIC, 2)]
     assert [row["lost"] for row in found["sample"]] == [[3, 4, 7], []]
     assert [row["text"].split(SHOWN) for row in found["sample"]] == [text.split("\n") for text in texts]
+
+
+def test_first_texts_in_both_parts_are_counted_of_pairs_alone():
+    assert first_text_facts(["a\nb", "c\nd"], ["a\nd", "b\nb", "a\ne"]) == {"first_in_both": 2}
+    assert first_text_facts(["a"], ["a"]) == {}
 
 
 def test_private_texts_are_not_among_the_facts(model):

@@ -50,6 +50,13 @@ def test_tokens_are_marked_where_the_model_does_not_get_them():
     ]  # fmt: skip
 
 
+def test_pairs_whose_first_text_is_in_both_parts_are_named():
+    """120 of 800 evaluation sentences."""
+    alike = SEEN["alike"] | {"first_in_both": 120}
+    assert numbers(alike_sentence(SEEN | {"alike": alike}))[-2:] == [120, 15]
+    assert 120 not in numbers(alike_sentence(SEEN))
+
+
 def test_a_last_bar_without_an_end_says_so():
     """Thirty-one bars of one length each from 4 tokens on; the last holds 5 of 34 tokens or more."""
     lengths = {"first": 4, "width": 1, "counts": [9] * 30 + [5], "open": True}

@@ -65,7 +65,8 @@ def inspect(
         "unknown_token": None if unknown is None else tokenizer.id_to_token(unknown),
         "parts": {name: part_facts(part.encoded, unknown, len(classes), max_lengths) for name, part in known.items()},
         "used": [used_facts(parts["train"].encoded, size, len(classes)) for size in train_sizes],
-        "alike": alike_facts(parts["train"].encoded, parts["eval"].encoded, longest),
+        "alike": alike_facts(parts["train"].encoded, parts["eval"].encoded, longest)
+        | first_text_facts(parts["train"].texts, parts["eval"].texts),
     }
     if shown:
         facts["unknown_pieces"] = unknown_pieces(list(known.values()), tokenizer, unknown)
@@ -153,6 +154,13 @@ def alike_facts(train: Encoded, evaluation: Encoded, max_length: int) -> Facts:
         "contradictory": int((groups.transform("nunique") > 1).sum()),
         "in_both": int(seen[1]["key"].isin(seen[0]["key"]).sum()),
     }
+
+
+def first_text_facts(train: Sequence[str], evaluation: Sequence[str]) -> dict[str, int]:
+    """Return, of pairs, how many evaluation pairs have the first text of a training pair, as one premise may."""
+    firsts = [[text.partition(BREAK)[0] for text in part if BREAK in text] for part in (train, evaluation)]
+    known = set(firsts[0])
+    return {"first_in_both": sum(first in known for first in firsts[1])} if known else {}
 
 
 def cautions(facts: Facts) -> Iterator[tuple[Unseen, float]]:
