@@ -60,6 +60,34 @@ def delimited(pairs: list[tuple[str, str]], **style: Any) -> str:
     return file.getvalue()
 
 
+# Other quotation marks ------------------------------------------------------------------------------------------------
+
+APOSTROPHES = [("it's so, he said", "a"), ('say "x", then', "b"), ("two\nlines, one cell", "a"), *PAIRS]
+
+
+@pytest.mark.parametrize("style", [{"quoting": csv_module.QUOTE_ALL}, {}, {"doublequote": False, "escapechar": "\\"}])
+@pytest.mark.parametrize(("name", "separator"), [("all.csv", ","), ("all.tsv", "\t"), ("all.csv", "|")])
+def test_cells_between_other_marks_are_those_of_pandas(tmp_path, style, name, separator):
+    content = delimited(APOSTROPHES, quotechar="'", delimiter=separator, **style)
+    keys = {} if style.get("doublequote", True) else {"quoting": "backslash"}
+    keys |= {"separator": separator} if separator == "|" else {}
+    options = {"quotechar": "'", "sep": separator} | {k: v for k, v in style.items() if k != "quoting"}
+    table = pd.read_csv(io.StringIO(content), keep_default_na=False, **options)
+    expected = {" ".join(text.split()): label for text, label in zip(table["text"], table["label"], strict=True)}
+    assert read(tmp_path, content, name, quote="'", **keys) == expected
+
+
+def test_other_marks_are_offered_where_they_stand(tmp_path):
+    error = refused(tmp_path, delimited(APOSTROPHES, quotechar="'"))
+    assert {"quote": "'"} in offered(error)
+
+
+def test_a_mark_that_is_not_closed_is_named(tmp_path):
+    error = refused(tmp_path, "text,label\n'so it goes,a\nand on,b\n", quote="'")
+    assert error.where.endswith("line 2")
+    assert "'''So'' it goes'" in error.remedy
+
+
 # Quotation marks in a CSV ---------------------------------------------------------------------------------------------
 
 PLAIN = [f"sentence number {number},{label}" for number, (_, label) in enumerate(PAIRS)]

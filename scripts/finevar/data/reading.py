@@ -21,7 +21,7 @@ from finevar.data.foreign import Otherwise, converted, foreign
 from finevar.data.objects import array_error, parse_line, read_array
 from finevar.data.rows import Facts, is_blank, is_text, usable
 from finevar.errors import InputError
-from finevar.study.consistency import cut, listed, nearest
+from finevar.study.consistency import as_list, cut, listed, nearest
 from finevar.study.containers import opened
 from finevar.study.content import is_file, label_of, parts_of
 from finevar.study.dialects import LINE_END, SEPARATORS, SUFFIXES, Dialect, codec, dialect_of
@@ -115,8 +115,10 @@ def read_parts(spec: Mapping[str, Any], source: Path, key: str, facts: Facts) ->
         table = read_file(spec, path, labels_path)
         table.attrs["key"] = key
         tables.append(usable(table, spec, facts))
-        if table.attrs.get("keeps_marks") and (marked := int(table[spec["text"]].str.match(r'".+"$').sum())):
-            facts["texts_in_marks"] += marked  # as they may be titles, or the cells of a writer that quotes them
+        if table.attrs.get("keeps_marks"):
+            texts = table[as_list(spec["text"])].stack()
+            if marked := int(texts.str.match(r'".+"$').sum()):
+                facts["texts_in_marks"] += marked  # as they may be titles, or the cells of a writer that quotes them
         counts[os.path.relpath(path, folder or ".")] = len(table)
     if 1 < len(paths) <= MOST_FILES:
         facts["files"] = facts.get("files", {}) | {key: counts}
@@ -297,7 +299,10 @@ def labels_of(path: Path, dialect: Dialect, table: pd.DataFrame, where: str) -> 
 
 
 def require_columns(table: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
-    """Return the text and label columns only, joined texts as one; raise InputError where one is missing or twice."""
+    """Return the columns of texts and labels only, joined texts as one.
+
+    Raises InputError where a column is missing or there twice.
+    """
     for column in columns_of(spec):
         if list(table.columns).count(column) != 1:
             near = None if column in table.columns else nearest(column, table.columns)
@@ -311,7 +316,7 @@ def require_columns(table: pd.DataFrame, spec: Mapping[str, Any], where: str) ->
     if "join" in spec:
         cells = table[spec["join"]].itertuples(index=False, name=None)
         table[spec["text"]] = pd.Series(map(joined, cells), table.index, dtype=object)
-    return table[[spec["text"], spec["label"]]].copy()
+    return table[[*as_list(spec["text"]), spec["label"]]].copy()
 
 
 def joined(cells: tuple[Any, ...]) -> Any:

@@ -207,7 +207,8 @@ def predict_batches(
     with torch.inference_mode():
         for numbers in np.array_split(by_length, max(1, round(len(examples) / BATCH))):
             sentences = [examples.sentence(number, max_length) for number in numbers]
-            logits.append(forward(family.batch(sentences).to(device), None).cpu().numpy())
+            batch = family.batch(sentences, examples.seconds(numbers, max_length)).to(device)
+            logits.append(forward(batch, None).cpu().numpy())
             progressed()
     return np.concatenate(logits)[np.argsort(by_length)]
 

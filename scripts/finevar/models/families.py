@@ -6,20 +6,24 @@ from pathlib import Path
 
 from finevar.errors import InputError
 from finevar.files import read_json
+from finevar.models.distilbert.bert import FlatBert
 from finevar.models.distilbert.family import FlatDistilBert
 from finevar.models.family import Family
 from finevar.models.tokenization import read_object
 
-FAMILIES: dict[str, type[Family]] = {"distilbert": FlatDistilBert}  # by the model_type of a converted checkpoint
+# By the model_type of a converted checkpoint.
+FAMILIES: dict[str, type[Family]] = {"distilbert": FlatDistilBert, "bert": FlatBert}
 
 
-def convert(folder: Path, output: Path, *, where: str) -> list[str]:
+def convert(folder: Path, output: Path, *, where: str, pairs: bool = False) -> list[str]:
     """Write a fetched checkpoint as its family reads it into the folder output; return what was changed.
 
-    where: names the checkpoint in an InputError. One of no family is DistilBERT's to convert, as BERT is, or to refuse.
+    where: names the checkpoint in an InputError. pairs: whether it is to read sentence pairs; without them, a BERT is
+    DistilBERT's to convert, as it needs no token types. One of no family is DistilBERT's to refuse.
     """
     stated = str(read_object(folder / "config.json", where=where).get("model_type"))
-    return FAMILIES.get(stated, FlatDistilBert).convert(folder, output, where=where)
+    family = FlatDistilBert if stated == "bert" and not pairs else FAMILIES.get(stated, FlatDistilBert)
+    return family.convert(folder, output, where=where)
 
 
 def read_family(folder: Path) -> Family:

