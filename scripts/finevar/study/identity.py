@@ -60,9 +60,10 @@ def dataset_identity(config: Config, name: str) -> Config:
 
 
 def model_source(config: Config) -> Config:
-    """Return the source of the pretrained model and, where a data set has them, that it is to read sentence pairs."""
+    """Return the source of the pretrained model and how it is read: by which family, and whether as sentence pairs."""
     pairs = any(isinstance(config["datasets"][name].get("text"), list) for name in used_datasets(config))
-    return config["sources"][config["model"]] | ({"pairs": True} if pairs else {})
+    read = {"pairs": pairs or None, "family": config.get("family")}
+    return config["sources"][config["model"]] | {key: value for key, value in read.items() if value}
 
 
 def model_identity(config: Config) -> Config:
@@ -74,7 +75,7 @@ def model_identity(config: Config) -> Config:
     if source["kind"] != "local":
         return source
     files = {path.name: file_sha256(path) for path in local_model_files(source)}
-    return files | {key: value for key, value in source.items() if key == "pairs"}
+    return files | {key: value for key, value in source.items() if key in ("pairs", "family")}
 
 
 def local_model_files(source: Config) -> list[Path]:

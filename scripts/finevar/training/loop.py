@@ -107,6 +107,8 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
         "reason": reason,
         "head": head.code,
         "head_reason": head.sentence,
+        "architecture": family.transformers_class,
+        "layout": family.layout,
         "train_examples_used": len(examples),
         "steps": len(state.rows),
         "steps_of_shorter_run": state.taken_over,

@@ -12,10 +12,10 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from finevar.models.distilbert.encoder import HEAD, Architecture
+from finevar.models.distilbert.encoder import HEAD, Architecture, head_shapes
 from finevar.models.distilbert.family import FlatDistilBert
-from finevar.models.distilbert.packing import Batch, collate, padder
 from finevar.models.family import Forward, Pad, Weights
+from finevar.models.flat.packing import Batch, collate, padder
 
 POOLER = "bert.pooler.dense"
 LAYER = re.compile(r"encoder\.layer\.(\d+)\.(.+)\.(weight|bias)")
@@ -69,9 +69,9 @@ class FlatBert(FlatDistilBert):
         """Return what the weights' names begin with, from input to output."""
         return ["bert.embeddings.", *(f"bert.encoder.layer.{layer}." for layer in range(self.layers))]
 
-    def head(self, classes: int) -> dict[str, tuple[int, int]]:
-        """Return the rows and columns of the head's linear layers by name."""
-        return {POOLER: (self.dim, self.dim), "classifier": (classes, self.dim)}
+    def head(self, classes: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the head's weights by name."""
+        return head_shapes(self.dim, classes, POOLER)
 
     def batch(self, sentences: Sequence[np.ndarray], seconds: Sequence[int] | None = None) -> Batch:
         """Lay sentences end to end, with their token types."""

@@ -19,17 +19,10 @@ import safetensors.numpy
 
 from finevar.errors import InputError
 from finevar.files import write_json
+from finevar.models.arrays import Arrays, check_finite, read_arrays, tensor_error, to_float32
 from finevar.models.distilbert.bert import LAYER, PARTS, POOLER
 from finevar.models.distilbert.bert import SIZES as BERT_SIZES
-from finevar.models.distilbert.tensors import (
-    POSITIONS,
-    Arrays,
-    check_finite,
-    check_shapes,
-    read_arrays,
-    tensor_error,
-    to_float32,
-)
+from finevar.models.distilbert.tensors import POSITIONS, check_shapes
 from finevar.models.tokenization import convert_tokenizer, read_object
 from finevar.study.consistency import cut
 
@@ -190,9 +183,8 @@ def is_rate(value: Any) -> bool:
 def require(where: str, key: str, value: Any, allowed: tuple[Any, ...]) -> None:
     """Raise InputError unless a value of config.json is one that DistilBERT can express."""
     choices = " or ".join(json.dumps(choice) for choice in allowed)
-    check(
-        value in allowed, where, key, value, choices, "DistilBERT cannot express this model exactly; use another one."
-    )
+    remedy = "DistilBERT cannot express this model exactly: set `family: transformers` in the config, for its own code."
+    check(value in allowed, where, key, value, choices, remedy)
 
 
 def check(sound: bool, where: str, key: str, value: Any, allowed: str, remedy: str) -> None:

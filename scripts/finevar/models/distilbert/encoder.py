@@ -11,6 +11,7 @@ softmax and the head stay in float32.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -20,10 +21,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from finevar.models.distilbert.attention import BlockAttention, Gather
-from finevar.models.distilbert.dropout import dropout
-from finevar.models.distilbert.packing import Batch
 from finevar.models.family import Weights
+from finevar.models.flat.attention import BlockAttention, Gather
+from finevar.models.flat.dropout import dropout
+from finevar.models.flat.packing import Batch
 
 EMBEDDINGS = "distilbert.embeddings"
 WORDS = f"{EMBEDDINGS}.word_embeddings.weight"
@@ -73,9 +74,11 @@ class Architecture:
         return cls(**{name: (STANDARD | dict(config))[stated] for name, stated in names.items()})
 
 
-def head_layers(dim: int, classes: int) -> dict[str, tuple[int, int]]:
-    """Return the rows and columns of the head's linear layers by name; the last of them gives the logits."""
-    return {HEAD: (dim, dim), "classifier": (classes, dim)}
+def head_shapes(dim: int, classes: int, first: str = HEAD) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the head's weights by name; first: its first layer's name."""
+    layers = {first: (dim, dim), "classifier": (classes, dim)}
+    shapes = ({f"{name}.weight": shape, f"{name}.bias": shape[:1]} for name, shape in layers.items())
+    return functools.reduce(dict.__or__, shapes)
 
 
 def multiplied(weights: Weights, dtype: torch.dtype) -> Weights:
