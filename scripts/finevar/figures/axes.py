@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.figures.palette import HUES, VERDICT_COLOURS, VERDICT_SHAPES
-from finevar.study.coding import Coding
+from finevar.study.coding import Category, Coding
 from finevar.words.effects import VERDICTS
 from finevar.words.formatting import axis_title, factor_label
 
@@ -45,8 +45,19 @@ def factor_axis(name: str, coding: Coding) -> alt.Axis:
     return alt.Axis(title=title, values=levels, labelExpr=READABLE, labelOverlap="greedy", grid=False, labelFlush=False)
 
 
-def level_tip(field: str, name: str, coding: Coding) -> alt.Tooltip:
+def factor_x(name: str, coding: Coding | Category, values: Sequence[Any]) -> dict[str, Any]:
+    """Return the scale and the axis along a factor, of names one place a level in the config's order."""
+    if isinstance(coding, Category):
+        levels = list(coding.levels)
+        axis = alt.Axis(title=factor_label(name), labelAngle=0 if len(levels) < 4 else -35, grid=False)
+        return {"sort": levels, "scale": alt.Scale(domain=levels), "axis": axis}
+    return {"scale": factor_scale(coding, values), "axis": factor_axis(name, coding)}
+
+
+def level_tip(field: str, name: str, coding: Coding | Category) -> alt.Tooltip:
     """Return a tooltip line with a factor's value, as a power of ten where its levels are tiny."""
+    if isinstance(coding, Category):
+        return alt.Tooltip(f"{field}:N", title=factor_label(name))
     tiny = 0 < min(map(abs, coding.levels)) < 0.001
     return alt.Tooltip(f"{field}:Q", title=factor_label(name), format=".3~e" if tiny else ",.4~r")
 

@@ -12,7 +12,7 @@ from finevar.analyses.calibration import PARTS
 from finevar.figures.axes import number_tips
 from finevar.figures.drawing import Picture, layered, lean, note_chart, stacked
 from finevar.figures.palette import BLUE, GREY, GRID, INK, QUIET, VERMILION, WIDTH
-from finevar.study.coding import Codings
+from finevar.study.coding import Codings, changes_of
 from finevar.words.formatting import counted, factor_label
 from finevar.words.numbers import percent
 
@@ -74,7 +74,7 @@ def caption(reliability: pd.DataFrame, runs: int, confidence: float) -> str:
 
 def changes_panel(changes: pd.DataFrame, factors: Codings) -> Picture:
     """Draw a bar with its interval for each part of the loss, by factor."""
-    names = [factor_label(name) for name in factors]
+    names = [factor_label(name) for name in changes_of(factors)]
     rows = changes.assign(factor=changes["factor"].map(factor_label), part=changes["response"].map(PART_LABELS))
     base = alt.Chart(lean(rows[["factor", "part", "change", "ci_low", "ci_high", "p_value"]]))
     parts = list(PART_LABELS.values())

@@ -11,7 +11,7 @@ from finevar.figures.drawing import Picture, by_response, layered, lean, note_ch
 from finevar.figures.palette import FAINT, WIDTH
 from finevar.words.effects import effect_label, separate
 from finevar.words.formatting import response_label
-from finevar.words.numbers import level
+from finevar.words.numbers import is_missing, level
 
 LABELS = 150  # pixels for the factors' names
 
@@ -25,7 +25,10 @@ def effects_chart(effects: pd.DataFrame) -> Picture:
     rows = separate(effects.dropna(subset="change"))
     if rows.empty:
         return note_chart("No effects: every response was stopped by a gate.")
-    ends = [f"{level(low)} to {level(high)}" for low, high in zip(rows["from_level"], rows["to_level"], strict=True)]
+    ends = [
+        unit if is_missing(low) else f"{level(low)} to {level(high)}"
+        for low, high, unit in zip(rows["from_level"], rows["to_level"], rows["unit"], strict=True)
+    ]
     rows = rows.assign(
         label=list(map(effect_label, rows.to_dict("records"))), levels=ends, verdict=rows["verdict"].fillna("none")
     )
