@@ -51,6 +51,7 @@ from finevar.words.numbers import percent, significant
 
 UNITS = {  # of an estimate
     "family": "largest change between two levels, at any setting of the others",
+    "between": "change between the two levels, averaged over the settings tried",
     "at_baseline": "change between the two levels, at the baseline's other levels",
     "change": "change from the lowest to the highest level, averaged over the settings tried",
     "two_way": "change along one factor's range at the other's highest level, less that at its lowest",
@@ -182,7 +183,7 @@ def read_names(claim: Claim, asked: Term, surface: Surface, baseline: Mapping[st
         weights = simple_effects(surface, first).weights
         if claim["sign"] is None:
             return Answer(read_family(surface, weights), UNITS["family"], {})
-        return Answer(read_contrast(surface, weights.mean(0)), UNITS["change"], {})
+        return Answer(read_contrast(surface, weights.mean(0)), UNITS["between"], {})
     pairs = itertools.product(*(changes_asked(name, codings) for name in asked))
     weights = np.array([interaction_weights(surface, *pair) for pair in pairs])
     reading = read_contrast(surface, weights[0]) if len(weights) == 1 else read_family(surface, weights)

@@ -18,6 +18,7 @@ from finevar.words.formatting import axis_title, factor_label
 
 TINY = "format(datum.value, '.3~e')"
 PLAIN = "format(datum.value, ',.6~r')"
+MOST_LETTERS = 22  # of names that stand side by side along an axis
 READABLE = f"abs(datum.value) > 0 && abs(datum.value) < 0.001 ? {TINY} : {PLAIN}"
 
 
@@ -49,7 +50,8 @@ def factor_x(name: str, coding: Coding | Category, values: Sequence[Any]) -> dic
     """Return the scale and the axis along a factor, of names one place a level in the config's order."""
     if isinstance(coding, Category):
         levels = list(coding.levels)
-        axis = alt.Axis(title=factor_label(name), labelAngle=0 if len(levels) < 4 else -35, grid=False)
+        angle = 0 if len("".join(levels)) <= MOST_LETTERS else -35
+        axis = alt.Axis(title=factor_label(name), labelAngle=angle, grid=False)
         return {"sort": levels, "scale": alt.Scale(domain=levels), "axis": axis}
     return {"scale": factor_scale(coding, values), "axis": factor_axis(name, coding)}
 
