@@ -85,8 +85,8 @@ def test_slopes_and_stationary_points_are_given_within_each_level(tables):
 def test_claims_on_levels_are_said_in_words(tables):
     plan = plan_of(STUDY, list(CENTRE))
     terms = {"schedule[constant-cosine]": "positive", "schedule": None, "learning_rate:schedule[cosine-linear]": None}
-    said = [some_claims()[0] | {"response": "loss", "term": term, "sign": sign, "framework": None, "name": term, "statement": "", "p": None}
-            for term, sign in terms.items()]  # fmt: skip
+    plain = some_claims()[0] | {"response": "loss", "framework": None, "statement": "", "p": None}
+    said = [plain | {"term": term, "sign": sign, "name": term} for term, sign in terms.items()]
     rows = judge_claims(FittedStudy.of(tables["metrics"], replace(plan, claims=said)))
     assert [row["verdict"] for row in rows][:2] == ["replicated", "replicated"]
     table = as_read({"claims": rows})["claims"]
