@@ -228,7 +228,8 @@ def times_needed(standing: Standing, kept: Sequence[str]) -> float:
     surface = standing.surface
     if len(kept) < 2 or surface.smallest_effect is None:
         return 1.0
-    return max(regret_of(surface, standing.recommended).reach / surface.smallest_effect, 1.0) ** 2
+    regret = regret_of(surface, standing.recommended)
+    return (regret.reach / surface.smallest_effect) ** 2 if regret.bound > surface.smallest_effect else 1.0
 
 
 def more_row(standing: Standing, kept: Sequence[str], times: float) -> dict[str, Any]:

@@ -13,9 +13,17 @@ import pandas as pd
 
 from finevar.errors import InputError
 from finevar.study.consistency import cut, listed
-from finevar.study.dialects import Dialect, cells_up_to, first_doubled_mark, quoting_of, read_quoted
+from finevar.study.dialects import (
+    Dialect,
+    cells_up_to,
+    first_doubled_mark,
+    quoting_of,
+    read_quoted,
+    stated_separator,
+)
 
 ANY_LENGTH = 2**31 - 1  # of a text
+MOST_ABOVE = 50  # rows within which a header is looked for
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 STYLES = {
     "none": {"quoting": csv.QUOTE_NONE},
@@ -49,6 +57,8 @@ def read_delimited(text: str, dialect: Dialect, spec: Mapping[str, Any], where: 
 
 def table_of(lines: list[str], dialect: Dialect, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
     """Return the cells of a file's lines, as read_delimited() says."""
+    if stated := stated_separator("".join(lines[dialect.skip : dialect.skip + 1])):
+        dialect = replace(dialect, separator=spec.get("separator", stated), skip=dialect.skip + 1)
     if dialect.quoting is None:
         dialect = replace(dialect, quoting=found_quoting("".join(lines[dialect.skip :]), dialect, where))
     file = File(where, lines, dialect, spec)
@@ -57,6 +67,7 @@ def table_of(lines: list[str], dialect: Dialect, spec: Mapping[str, Any], where:
     if not rows and dialect.header:
         raise ValueError("no header line")
     names = rows[0] if dialect.header else spec["columns"]
+    check_header(file, names, rows, numbers)
     if not {*names} >= {*columns_of(spec)} or any(len(row) != len(names) for row in rows):
         raise_other_separator(file)
     check_lengths(file, names, rows, numbers)
@@ -150,8 +161,25 @@ def raise_other_separator(file: File) -> None:
 
 def columns_of(spec: Mapping[str, Any]) -> list[str]:
     """Return the columns of a table that a data set's texts and labels are in."""
-    texts = spec.get("join", [spec["text"]])
-    return [*texts, *([] if "label_from" in spec else [spec["label"]])]
+    texts = spec.get("join", [spec[key] for key in ("text",) if key in spec])
+    return [*texts, *(spec[key] for key in ("label",) if key in spec and "label_from" not in spec)]
+
+
+def check_header(file: File, names: list[str], rows: list[list[str]], numbers: list[int]) -> None:
+    """Raise InputError where the header is another line than it is read from, or one of the examples."""
+    columns, header = {*columns_of(file.spec)}, file.dialect.header
+    if not header and rows and rows[0] == names:
+        remedy = "Remove `columns`: the file has a header."
+        raise file.error(numbers[0], f"the names of the columns: {listed(names)}", "an example", remedy)
+    later = zip(rows[1:MOST_ABOVE], numbers[1:], strict=False) if header and columns and not columns <= {*names} else ()
+    for row, number in later:
+        if columns <= {*row}:
+            raise file.error(
+                number,
+                f"the columns {listed(columns_of(file.spec))}, and other lines above",
+                "a header in the first line",
+                f"Give `skip: {number - 1}`.",
+            )
 
 
 def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: list[int]) -> None:
@@ -183,7 +211,7 @@ def check_spans(file: File, names: list[str], rows: list[list[str]], spans: list
 
     A line counts as a row by its number of cells and by a label that other rows have.
     """
-    place = names.index(file.spec["label"]) if file.spec["label"] in names else None
+    place = names.index(file.spec["label"]) if file.spec.get("label") in names else None
     single = (row for row, (begin, end) in zip(rows, spans, strict=True) if begin == end)
     labels = {row[place] for row in single} if place is not None else set()
     for begin, end in spans:

@@ -27,14 +27,22 @@ def refuse_lists(names: pd.Series, where: str) -> None:
     if not lists:
         return
     found = names[names.isin(lists)]
+    first = found.value_counts().index[0]
+    point = f"Where it is a number, write it with a point, as {first.replace(',', '.')}. " if is_decimal(first) else ""
     raise InputError(
         where,
         found=f"labels that look like lists in {len(found):,} of {len(names):,} examples "
-        f"({len(found) / len(names):.1%}), such as {cut(repr(found.value_counts().index[0]))}",
+        f"({len(found) / len(names):.1%}), such as {cut(repr(first))}",
         allowed="one class for each text; several labels to one text are not supported",
-        remedy="Keep one label of each text, or take one label at a time: a column that says whether a text has it. "
+        remedy=f"{point}Keep one label of each text, or take one label at a time: a column that says whether a text "
+        "has it. "
         f"Where such a label is one class, write its name without any of {' '.join(MARKS)} and without brackets.",
     )
+
+
+def is_decimal(label: str) -> bool:
+    """Say whether a label may be a number with a decimal comma."""
+    return bool(re.fullmatch(r"[+-]?\d+,\d+", label))
 
 
 def list_labels(names: Iterable[str]) -> set[str]:
@@ -80,5 +88,6 @@ def refuse_contradictions(dropped: int, examples: int, where: str) -> None:
             found=f"{dropped:,} of {examples:,} examples whose text stands there with different labels",
             allowed="one label for each text, and the whole of it in the column `text`",
             remedy="Where a text is two columns (a premise and a hypothesis, a question and an answer), give both as "
-            "`join` in place of `text`; else correct the labels.",
+            "`join` in place of `text`. Where several people labelled each text, keep one row of it, with the label "
+            "that most of them gave. Else correct the labels.",
         )

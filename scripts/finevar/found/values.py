@@ -15,11 +15,12 @@ from finevar.found.lines import (
     HEADING,
     cells,
     cut,
-    fact_of,
+    facts_of,
     from_dictionary,
     is_rule,
     outside_code,
     plain_number,
+    table_pairs,
     texts,
 )
 from finevar.metrics import ON_CARDS, RESPONSES
@@ -66,19 +67,29 @@ def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behin
 
 
 def results_list(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield name and value of the lines below the sentence, or the heading, that announces an evaluation."""
+    """Yield name and value of the lines below the sentence, or the heading, that announces an evaluation.
+
+    Without such lines, of a table there, but of evaluations during training.
+    """
     inside, heard = False, False
-    for line in lines:
-        heading = HEADING.match(line)
-        if "achieves the following results" in line.lower() or (heading and heading[2].lower() in ANNOUNCING):
-            if heard:  # a second list is of another evaluation
-                return
-            inside = True
-        elif heading:
-            inside = False
-        elif inside and (fact := fact_of(line)):
-            heard = True
-            yield fact
+    for is_table, group in itertools.groupby(lines, key=lambda line: bool(cells(line))):
+        if is_table:
+            rows = [cells(line) for line in group]
+            if inside and not heard and "epoch" not in map(str.lower, rows[0]):
+                heard = True
+                yield from table_pairs(rows, lambda name: metric_of(name)[0] is not None)
+            continue
+        for line in group:
+            heading = HEADING.match(line)
+            if "achieves the following results" in line.lower() or (heading and heading[2].lower() in ANNOUNCING):
+                if heard:  # a second list is of another evaluation
+                    return
+                inside = True
+            elif heading:
+                inside = False
+            elif inside and (facts := facts_of(line)):
+                heard = True
+                yield from facts
 
 
 def metadata_values(results: Sequence[EvalResult]) -> Values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -33,6 +34,13 @@ def listed(values: Iterable[Any], most: int = 20) -> str:
     values = [*values]
     more = [f"and {len(values) - most} more"] if len(values) > most else []
     return ", ".join([*(cut(str(value)) for value in values[:most]), *more])
+
+
+def nearest(name: str, known: Iterable[Any]) -> str | None:
+    """Return the name that another may be meant for: with other case, blanks or a path before it, or else misspelt."""
+    names, bare = [*map(str, known)], name.strip().casefold()
+    same = [each for each in names if bare in (each.strip().casefold(), *re.split(r"[./]", each.strip().casefold()))]
+    return next(iter([*same, *difflib.get_close_matches(name, names, n=1)]), None)
 
 
 def plain(number: float) -> str:

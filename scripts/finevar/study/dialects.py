@@ -24,6 +24,7 @@ SUFFIXES = {
 SEPARATORS = {"csv": ",", "tsv": "\t"}  # of the formats that have one
 TEXT_ONLY = ("lines", "text")  # formats without columns: a text a line, a text a file
 LINE_END = re.compile(r"\r\n|\r|\n")
+STATED = re.compile(r'"?sep=(.)"?[,;\t]*\s*')  # what Excel writes, and reads, before the header
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ def dialect_of(spec: Mapping[str, Any], path: str | Path) -> Dialect:
         skip=spec.get("skip", 0),
         header=form in SEPARATORS and "columns" not in spec,
     )
+
+
+def stated_separator(line: str) -> str | None:
+    """Return the separator that a table's first line states for Excel; None where it is no such line."""
+    found = STATED.fullmatch(line)
+    return found[1] if found else None
 
 
 def is_text_encoding(name: str) -> bool:

@@ -181,6 +181,10 @@ def problem_of(error: jsonschema.ValidationError, file: str = "config") -> Input
         allowed = "a value for each of " + ", ".join(error.validator_value)
     else:
         found, allowed, remedy = shown(error.instance), requirement(error), "Correct the value."
+        if "propertyNames" in error.schema_path and [*error.absolute_path][-1:] == ["factors"]:
+            name = re.sub(r"\W+", "_", str(error.instance).lower(), flags=re.ASCII).strip("_0123456789") or "factor"
+            name = f"my_{name}" if name in error.schema["not"]["enum"] else name
+            remedy = f"Give it a name of your own and say its column: `{cut(name)}: {{column: {found}}}`."
     return InputError(where, found=found, allowed=allowed, remedy=remedy)
 
 
@@ -199,7 +203,8 @@ def requirement(error: jsonschema.ValidationError) -> str:
         case "const":
             return str(value)
         case "pattern":
-            return f"text that matches {value}"
+            said = str(error.schema.get("description", "")).partition(".")[0]
+            return f"text that matches {value}{f' ({said})' if said else ''}"
         case "uniqueItems":
             return "entries that differ from each other"
         case "minItems" | "minProperties":
