@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import altair as alt
@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from finevar.figures.palette import HUES, VERDICT_COLOURS, VERDICT_SHAPES
-from finevar.study.coding import Category, Coding
+from finevar.study.coding import Category, Coding, factor_of, level_of
 from finevar.words.effects import VERDICTS
 from finevar.words.formatting import axis_title, factor_label
 
 TINY = "format(datum.value, '.3~e')"
 PLAIN = "format(datum.value, ',.6~r')"
 MOST_LETTERS = 22  # of names that stand side by side along an axis
+TWO_LINES = "split(datum.value, '|')"
 READABLE = f"abs(datum.value) > 0 && abs(datum.value) < 0.001 ? {TINY} : {PLAIN}"
 
 
@@ -62,6 +63,17 @@ def level_tip(field: str, name: str, coding: Coding | Category) -> alt.Tooltip:
         return alt.Tooltip(f"{field}:N", title=factor_label(name))
     tiny = 0 < min(map(abs, coding.levels)) < 0.001
     return alt.Tooltip(f"{field}:Q", title=factor_label(name), format=".3~e" if tiny else ",.4~r")
+
+
+def change_label(name: str) -> str:
+    """Return a factor's name; of a change between levels that are names the levels on a line of their own."""
+    end, _, start = level_of(name).partition("-")
+    return f"{factor_label(factor_of(name))}|{start} \N{RIGHTWARDS ARROW} {end}" if start else factor_label(name)
+
+
+def in_lines(labels: Iterable[str]) -> dict[str, Any]:
+    """Return the axis options for labels of which some have two lines; none where none has."""
+    return {"labelExpr": TWO_LINES} if any("|" in label for label in labels) else {}
 
 
 def number_tips(**titles: str) -> list[alt.Tooltip]:

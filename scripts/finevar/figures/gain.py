@@ -6,16 +6,14 @@ import altair as alt
 import pandas as pd
 
 from finevar.analyses.gain import moved
-from finevar.figures.axes import number_tips, padded
+from finevar.figures.axes import TWO_LINES, change_label, number_tips, padded
 from finevar.figures.drawing import Picture, by_response, layered, lean, note_chart, zero_rule
 from finevar.figures.palette import BLUE, INK, VERMILION, WIDTH
 from finevar.metrics import towards
-from finevar.study.coding import factor_of, level_of
 from finevar.words.formatting import factor_label, response_label, sentence_case
 from finevar.words.numbers import Row, estimated, is_missing, level
 
 LABELS = 130  # pixels for the factors' names and levels
-TWO_LINES = "split(datum.value, '|')"
 
 
 def gain_chart(gain_shares: pd.DataFrame) -> Picture:
@@ -62,8 +60,6 @@ def gain_panel(rows: pd.DataFrame, columns: int, first: bool) -> Picture:
 def step_label(row: Row) -> str:
     """Return a factor's name and, on a line of its own, its change of level."""
     if is_missing(row["from_level"]):
-        factor, change = factor_of(row["factor"]), level_of(row["factor"])
-        end, _, start = change.partition("-")
-        return f"{sentence_case(factor_label(factor))}|{start} \N{RIGHTWARDS ARROW} {end}"
+        return sentence_case(change_label(row["factor"]))
     change = f"{level(row['from_level'])} \N{RIGHTWARDS ARROW} {level(row['to_level'])}"
     return f"{sentence_case(factor_label(row['factor']))}|{change}"
