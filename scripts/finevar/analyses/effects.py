@@ -184,7 +184,7 @@ def change_columns(
 def place_of(factor: str, simple: SimpleEffects, found: Reading) -> dict[str, Any]:
     """Return between which levels the largest simple effect is, and at which levels of the others.
 
-    Levels that are names are told by the name of their change.
+    Of levels that are names the change has both in its name.
     """
     at = {name: levels[found.number] for name, levels in simple.others.items()}
     start, end = simple.from_levels[found.number], simple.to_levels[found.number]

@@ -14,6 +14,7 @@ from finevar.words.formatting import factor_label, response_label
 from finevar.words.numbers import Row, is_missing, level
 
 LABELS = 150  # pixels for the factors' names
+WIDER = 30  # where names of levels stand below
 
 
 def effects_chart(effects: pd.DataFrame) -> Picture:
@@ -50,7 +51,8 @@ def effects_panel(rows: pd.DataFrame, columns: int, first: bool) -> Picture:
         "axis": alt.Axis(title=f"change in {label}", tickCount=4, grid=False, labelFlush=False),
     }
     two = in_lines(factors)
-    y_axis = alt.Axis(title=None, labels=first, ticks=False, domain=False, labelLimit=LABELS, **two)
+    room = LABELS + WIDER * bool(two)
+    y_axis = alt.Axis(title=None, labels=first, ticks=False, domain=False, labelLimit=room, **two)
     y = alt.Y("label:N", sort=factors, scale=alt.Scale(domain=factors), axis=y_axis)
     colour, shape = by_verdict(rows["verdict"])
     tips = [alt.Tooltip("label:N", title="factor"), alt.Tooltip("levels:N")]
@@ -71,5 +73,5 @@ def effects_panel(rows: pd.DataFrame, columns: int, first: bool) -> Picture:
         ends = alt.Data(values=[{"low": -float(smallest), "high": float(smallest)}])
         band = alt.Chart(ends).mark_rect(color=FAINT, opacity=0.75)
         layers.insert(0, band.encode(x=alt.X("low:Q", **x), x2=alt.X2("high:Q")))
-    width = (WIDTH - LABELS) // columns - 24
+    width = (WIDTH - room) // columns - 24
     return layered(*layers, width=width, height=alt.Step(38), title=label)

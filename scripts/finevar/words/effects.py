@@ -72,7 +72,7 @@ def effect_sentence(row: Row, label: str, confidence: float = 0.95) -> str:
         what += f", on {row['dataset']}"
     if verdict == "effect":
         where = f"On {row['dataset']}, " if row["dataset"] else ""
-        raising = "" if is_named(row) else "raising "
+        raising = "raising " if not is_named(row) else "between any two levels, " if is_missing(row["change"]) else ""
         return f"{sentence_case(where + raising + largest_text(row, label))}{mid_range(row, '; ')}."
     if verdict in ("small", "negligible"):
         kind = "An effect too small to matter" if verdict == "small" else "Negligible"
