@@ -14,6 +14,7 @@ from finevar.analyses.claims import read_claim
 from finevar.analyses.effects import asked_of, effect_rows, judged_effects
 from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Plan, fit_study, no_outcomes
+from finevar.reasons import Stop
 from finevar.statistics import families, gain, optimum, regression, slopes
 from finevar.statistics.covariance import CLASSICAL, Errors, errors_of, wald_test
 from finevar.statistics.surface_ledger import orthonormal_effects
@@ -369,3 +370,44 @@ def test_levels_that_fail_alike_or_not_are_a_likelihood_ratio():
     assert pd.isna(rows.loc["optimizer[sgd]", "trend"])
     assert rows.loc["optimizer[sgd]", "p_value"] == pytest.approx(other.loc["optimizer", "p_value"].iloc[0], rel=1e-6)
     assert rows.loc["schedule[linear]", "p_value"] > 0.5
+
+
+def test_two_data_sets_are_compared_on_every_change():
+    """Cosine gains on one data set what it loses on the other: the differences are found, and each has its verdict."""
+    codings = {name: CODINGS[name] for name in ("learning_rate", "schedule")}
+    parts = []
+    for number, name in enumerate(("amazon", "tweets")):
+        sign = 1 - 2 * number
+        runs = simulated(
+            lambda row, sign=sign: 0.05 * sign * (row["schedule"] == "cosine"), codings=codings, draw=number
+        )
+        parts.append(runs.assign(dataset=name, run_id=name + runs["run_id"], trajectory_id=name + runs["run_id"]))
+    surface = surface_of(pd.concat(parts, ignore_index=True), "interactions", codings)
+    rows = {(row["factor"], row["dataset"]): row for row in judged_effects([surface])}
+    for name in ("schedule", "schedule[cosine-linear]"):
+        assert rows[name, ""]["datasets_differ"]
+        assert rows[name, ""]["verdict"] is None
+        assert rows[name, "amazon"]["verdict"] == rows[name, "tweets"]["verdict"] == "effect"
+    assert rows["schedule[cosine-linear]", "amazon"]["change"] == pytest.approx(0.05, abs=0.015)
+    assert rows["schedule[cosine-linear]", "tweets"]["change"] == pytest.approx(-0.05, abs=0.015)
+
+
+def test_nothing_is_predicted_at_the_level_where_all_runs_failed_nor_averaged_over_it():
+    """At the highest rate with SGD: other levels keep their predictions there, the average over optimizers does not."""
+    runs = simulated(truth)
+    out = (runs["learning_rate"] == 4e-5) & (runs["optimizer"] == "sgd")
+    runs.loc[out, "status"] = "diverged"
+    (surface,) = FittedStudy.of(runs, plan_of()).surfaces
+    highest = {"learning_rate": [4e-5, 4e-5, 2e-5], "schedule": ["linear"] * 3, "optimizer": ["sgd", "adamw", "sgd"]}
+    coded = surface.coded(highest)
+    assert surface.is_excluded(coded).tolist() == [True, False, False]
+    averaged = coded | {"optimizer[adamw]": np.zeros(3)}
+    assert surface.is_excluded(averaged).tolist() == [True, True, False]
+
+
+def test_levels_beyond_count_are_what_a_gate_says():
+    runs = simulated(truth)
+    runs.loc[runs["optimizer"] == "sgd", "status"] = "diverged"
+    study = FittedStudy.of(runs, plan_of())
+    assert study.surfaces == []
+    assert study.stopped["loss"].code == Stop.FEW_LEVELS
