@@ -68,7 +68,7 @@ def test_specifications_are_all_combinations_each_once(table):
     assert len(found) == 3 * 3 * 3 * 2
     untried = table[table["agrees"].isna()]
     assert set(untried["degree"]) == {"cubic"}
-    assert untried["reason"].str.contains("learning_rate has 3 levels among the finished runs").all()
+    assert untried["reason"].str.contains("learning rate has 3 levels among the finished runs").all()
 
 
 @pytest.mark.parametrize(("scale", "left"), [("raw", "loss"), ("unbounded", "np.log(loss)")])

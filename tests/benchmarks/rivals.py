@@ -52,6 +52,7 @@ def main() -> None:
         raw = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
         raw["sweep"] |= {"design": {"kind": "full_factorial"}, "seeds": [0, 1]}
         raw["datasets"]["amazon"]["eval_examples"] = 500
+        raw["training"]["train_examples"] = 256  # as since the first figures, so that all compare
         if not chosen.whole:
             raw["sweep"] |= {"factors": CORNERS, "seeds": [0]}
             raw["analysis"] = {"model": "interactions"}

@@ -119,3 +119,112 @@ def test_the_example_of_the_repository_becomes_a_study():
     new.write_study(ROOT / "config/examples/tickets.csv", None, None, None)
     spec, _ = planned("tickets")
     assert (spec["text"], spec["label"], spec["eval_examples"]) == ("body", "queue", 108)  # 30 % of 360
+
+
+def written(rows: list[tuple], *keys: str, file: str = "a.csv", **options) -> dict:
+    """Write a study of rows of a text and a label; return the data set's part of its config."""
+    path = Path("my data", file)
+    table = pd.DataFrame(rows, columns=["text", "label"])
+    table.to_json(path, orient="records", lines=True) if path.suffix == ".jsonl" else table.to_csv(
+        path, index=False, **options
+    )
+    new.write_study(path, None, None, None, keys)
+    return planned(path.stem)[0]
+
+
+def labelled(*labels: str, count: int = 60) -> list[tuple[str, str]]:
+    return [(f"it is number {number}", labels[number % len(labels)]) for number in range(count)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_as_excel_writes_it_becomes_a_study(end):
+    path = Path("my data", "a.csv")
+    content = "sep=;\n" + pd.DataFrame(labelled("a", "b"), columns=["text", "label"]).to_csv(index=False, sep=";")
+    path.write_bytes(content.replace("\n", end).encode("utf-8-sig"))
+    new.write_study(path, None, None, None)
+    assert {"separator", "encoding"}.isdisjoint(planned("a")[0])
+
+
+def test_utf16_is_read():
+    spec = written(labelled("a", "b"), sep="\t", encoding="utf-16")
+    assert (spec["separator"], spec["encoding"]) == ("\t", "utf-16")
+
+
+@pytest.mark.parametrize("rows", [8, 20, 44])
+def test_batches_are_no_larger_than_what_there_is_to_train_on(rows):
+    written(labelled("a", "b", count=rows))
+    batches = load_config(Path("config/studies/a.yaml"))["sweep"]["factors"]["batch_size"]["levels"]
+    trained = rows - round(0.3 * rows)
+    assert (len(batches), batches[-1] <= trained < 2 * batches[-1]) == (3, True)
+
+
+def test_too_few_examples_are_said_so():
+    pd.DataFrame(labelled("a", "b", count=4), columns=["text", "label"]).to_csv("a.csv", index=False)
+    with pytest.raises(InputError) as error:
+        new.write_study(Path("a.csv"), "text", "label", None)
+    assert "2 examples" in error.value.found  # as one of each class is evaluated on
+
+
+def test_cells_of_nothing_and_of_any_length_are_read():
+    assert written([*labelled("a", "b"), ("no label", None)], file="a.jsonl")["label"] == "label"
+    assert written([*labelled("a", "b"), ("long " * 40_000, "a")], file="b.csv")["text"] == "text"
+
+
+def test_cells_of_several_lines_are_read():
+    rows = [(f"{text}\nand a second line", label) for text, label in labelled("a", "b")]
+    assert written(rows)["text"] == "text"
+
+
+def test_columns_of_one_name_are_no_candidates():
+    table = pd.DataFrame([(*row, "", "x") for row in labelled("a", "b")], columns=["text", "label", "", ""])
+    table.to_csv(Path("my data", "a.csv"), index=False)
+    new.write_study(Path("my data", "a.csv"), None, None, None)
+    assert planned("a")[0]["label"] == "label"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", ""),
+        ("a.csv", "\n \n"),
+        ("a.csv", "text,label\n"),
+        ("a.json", '{"a": [1], "b": []}'),
+        ("a.json", "{}\n{}"),
+    ],
+)
+def test_what_holds_no_examples_is_refused(name, content):
+    Path("my data", name).write_text(content)
+    with pytest.raises(InputError):
+        new.write_study(Path("my data", name), None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "key"),
+    [
+        ([*labelled("a", "b"), ("one of a kind", "rare")], "drop_rare_classes: 2"),
+        (labelled(*map(str, range(30))), "threshold: 14.5"),
+        ([*labelled("a", "b"), (None, "a")], "drop_empty: true"),
+    ],
+)
+def test_a_key_that_an_error_offers_is_an_option_here(rows, key, capsys):
+    path = Path("my data", "a.csv")
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(path, index=False)
+    assert new.main(["--data", str(path), "--text", "text", "--label", "label"]) == 1
+    name = key.partition(":")[0]
+    assert f"--key '{name}: " in capsys.readouterr().err
+    assert new.main(["--data", str(path), "--text", "text", "--label", "label", "--key", key]) == 0
+    assert name in planned("a")[0]
+
+
+def test_columns_are_joined_and_a_format_is_given_by_keys():
+    rows = [{"title": f"title {number}", "body": f"body {number}", "kind": "ab"[number % 2]} for number in range(60)]
+    pd.DataFrame(rows).to_csv(Path("my data", "a.txt"), index=False)
+    new.write_study(Path("my data", "a.txt"), None, None, None, ["join: [title, body]", "format: csv"])
+    spec, _ = planned("a")
+    assert (spec["join"], spec["label"], "text" in spec) == (["title", "body"], "kind", False)
+
+
+@pytest.mark.parametrize("key", ["nope: 1", "text: a", "drop_rare_classes: two", "drop_rare_classes", "a: [", ""])
+def test_a_key_that_cannot_be_meant_is_refused(key):
+    with pytest.raises(InputError):
+        written(labelled("a", "b"), key)

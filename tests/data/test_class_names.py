@@ -106,6 +106,33 @@ def test_further_spellings(tmp_path, labels, classes):
 
 
 @pytest.mark.parametrize(
+    ("labels", "name"),
+    [
+        (["caf\u00e9", "cafe\u0301"], "caf\u00e9"),  # composed, and decomposed as macOS writes it
+        (["good", "good\u200b", "\ufeffgood"], "good"),  # a zero-width space, a byte order mark
+        (["R&D", "R&amp;D", "R&amp;D"], "R&D"),
+        (["1", "\uff11", "\uff11"], "1"),  # full width, as an input method types it
+    ],
+)
+def test_names_that_look_alike_are_one_class(tmp_path, labels, name):
+    _, facts = prepared(tmp_path, texts([*(labels * 8), *["other"] * 9]))
+    assert facts["classes"] == [name, "other"]
+    assert facts["folded_labels"] == {each: 8 * labels.count(each) for each in {*labels} - {name}}
+
+
+@pytest.mark.parametrize("name", ["all.jsonl", "all.parquet"])
+def test_whole_numbers_stay_whole_beside_examples_without_a_label(tmp_path, name):
+    rows = texts([0, 1, None] * 10)
+    if name.endswith("parquet"):
+        pd.DataFrame(rows, columns=["text", "label"]).astype({"label": "Int64"}).to_parquet(tmp_path / name)
+        spec = {"source": "mine", "file": name, "text": "text", "label": "label", "margin": 0, "eval_examples": 4}
+        _, facts = prepare(spec, tmp_path, hub=False)
+    else:
+        _, facts = prepared(tmp_path, rows, name=name, eval_examples=4)
+    assert (facts["classes"], facts["dropped_unlabelled"]) == (["0", "1"], 10)
+
+
+@pytest.mark.parametrize(
     ("labels", "classes"),
     [
         (["US", "us"] * 10, ["US", "us"]),
@@ -179,6 +206,13 @@ def test_cells_that_are_lists_are_refused_likewise(tmp_path, name):
     assert numbers(error.found)[:3] == [30, 30, 100]
 
 
+@pytest.mark.parametrize("name", ["all.jsonl", "all.parquet"])
+def test_a_list_of_one_label_is_that_label(tmp_path, name):
+    _, facts = prepared(tmp_path, texts([["a"], ["b"]] * 20), name=name)
+    assert facts["classes"] == ["a", "b"]
+    assert names(refused(tmp_path, texts([["a"], ["b"], ["a", "b"], ["b"]] * 20), name=name), "80 of 80")
+
+
 def test_what_to_do_about_lists_works(tmp_path):
     labels = ["insult", "toxic", "insult,toxic"] * 20
     refused(tmp_path, texts(labels))
@@ -188,6 +222,12 @@ def test_what_to_do_about_lists_works(tmp_path):
     assert facts["classes"] == ["False", "True"]
     _, facts = prepared(tmp_path, texts([label.replace(",", " and ") for label in labels]))  # it is one class
     assert facts["classes"] == ["insult", "insult and toxic", "toxic"]
+
+
+def test_numbers_with_a_decimal_comma_are_told_to_have_a_point(tmp_path):
+    assert "1.5" in refused(tmp_path, texts(["1,5", "2,5", "2,1"] * 10)).remedy
+    _, facts = prepared(tmp_path, texts([1.5, 2.5, 2.1] * 10), threshold=2)
+    assert facts["classes"] == ["negative", "positive"]
 
 
 def test_a_rating_with_a_comma_is_refused_as_a_rating(tmp_path):
@@ -319,6 +359,18 @@ def test_the_smallest_number_to_hold_out_is_named_and_works(tmp_path):
     parts, facts = prepared(tmp_path, rows, eval_examples=int(least))
     assert counts(parts, facts, "eval") == dict.fromkeys(facts["classes"], 1)
     refused(tmp_path, rows, eval_examples=int(least) - 1)
+
+
+def test_training_examples_that_went_to_the_evaluation_part_are_counted_where_a_class_lacks_them(tmp_path):
+    rows = texts(["a", "b"] * 10)
+    assert "20 examples" in refused(tmp_path, rows, rows).remedy
+
+
+@pytest.mark.parametrize(
+    ("labels", "keys", "key"), [([4, 5] * 10, {"threshold": 3}, "threshold"), (["a"] * 20, {}, "`label`")]
+)
+def test_a_single_class_leads_to_the_key_that_made_it(tmp_path, labels, keys, key):
+    assert key in refused(tmp_path, texts(labels), **keys).remedy
 
 
 def test_a_class_of_one_file_alone_is_refused(tmp_path):

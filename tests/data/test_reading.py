@@ -60,6 +60,34 @@ def delimited(pairs: list[tuple[str, str]], **style: Any) -> str:
     return file.getvalue()
 
 
+# Other quotation marks ------------------------------------------------------------------------------------------------
+
+APOSTROPHES = [("it's so, he said", "a"), ('say "x", then', "b"), ("two\nlines, one cell", "a"), *PAIRS]
+
+
+@pytest.mark.parametrize("style", [{"quoting": csv_module.QUOTE_ALL}, {}, {"doublequote": False, "escapechar": "\\"}])
+@pytest.mark.parametrize(("name", "separator"), [("all.csv", ","), ("all.tsv", "\t"), ("all.csv", "|")])
+def test_cells_between_other_marks_are_those_of_pandas(tmp_path, style, name, separator):
+    content = delimited(APOSTROPHES, quotechar="'", delimiter=separator, **style)
+    keys = {} if style.get("doublequote", True) else {"quoting": "backslash"}
+    keys |= {"separator": separator} if separator == "|" else {}
+    options = {"quotechar": "'", "sep": separator} | {k: v for k, v in style.items() if k != "quoting"}
+    table = pd.read_csv(io.StringIO(content), keep_default_na=False, **options)
+    expected = {" ".join(text.split()): label for text, label in zip(table["text"], table["label"], strict=True)}
+    assert read(tmp_path, content, name, quote="'", **keys) == expected
+
+
+def test_other_marks_are_offered_where_they_stand(tmp_path):
+    error = refused(tmp_path, delimited(APOSTROPHES, quotechar="'"))
+    assert {"quote": "'"} in offered(error)
+
+
+def test_a_mark_that_is_not_closed_is_named(tmp_path):
+    error = refused(tmp_path, "text,label\n'so it goes,a\nand on,b\n", quote="'")
+    assert error.where.endswith("line 2")
+    assert "'''So'' it goes'" in error.remedy
+
+
 # Quotation marks in a CSV ---------------------------------------------------------------------------------------------
 
 PLAIN = [f"sentence number {number},{label}" for number, (_, label) in enumerate(PAIRS)]
@@ -172,6 +200,56 @@ def test_another_separator_is_recognised_and_the_key_that_is_offered_reads_it(tm
     assert error.where.endswith(f"{name}, line 1")
     (key,) = offered(error)
     assert read(tmp_path, text, name, **keys, **key) == {"one, two": "a"} | WHOLE
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("stated", ["sep=;\r\n", '"sep=;"\n', "sep=|\n"])
+def test_the_separator_that_excel_states_in_the_first_line_is_taken(tmp_path, mark, stated):
+    separator = stated.strip('"\r\n')[-1]
+    assert read(tmp_path, mark + stated + delimited(PAIRS, delimiter=separator)) == WHOLE
+    assert read(tmp_path, mark + stated + delimited(PAIRS, delimiter=separator), separator=separator) == WHOLE
+
+
+@pytest.mark.parametrize(("header", "meant"), [("Text,label", "Text"), (" text,label", " text"), ("txt,label", "txt")])
+def test_a_column_of_almost_the_name_is_offered_and_read(tmp_path, header, meant):
+    content = delimited(PAIRS).replace("text,label", header, 1)
+    assert repr(meant) in refused(tmp_path, content).remedy
+    assert read(tmp_path, content, text=meant) == WHOLE
+
+
+@pytest.mark.parametrize("above", ["My export of 2024\n", "# made by x\n\n# of y\n", "a,b\nc,d\n"])
+def test_lines_above_the_header_are_found_and_the_key_that_is_offered_skips_them(tmp_path, above):
+    content = above + delimited(PAIRS)
+    (key,) = offered(refused(tmp_path, content))
+    assert key == {"skip": above.count("\n")}
+    assert read(tmp_path, content, **key) == WHOLE
+
+
+def test_a_header_among_the_rows_is_refused_by_its_line(tmp_path):
+    error = refused(tmp_path, delimited(PAIRS[:10]) + delimited(PAIRS[10:]))
+    assert (error.where.endswith("line 12"), "`file`" in error.remedy) == (True, True)
+
+
+@pytest.mark.parametrize("names", [["row", "text", "label"], ["text", "label", "none"]])
+def test_rows_of_more_cells_than_the_header_has_are_read_by_the_keys_that_are_offered(tmp_path, names):
+    cells = [{"row": number, "text": text, "label": label, "none": ""} for number, (text, label) in enumerate(PAIRS)]
+    content = "text,label\n" + pd.DataFrame(cells)[names].to_csv(index=False, header=False)
+    error = refused(tmp_path, content)
+    (key,) = offered(error)
+    assert "`columns`" in error.remedy
+    assert read(tmp_path, content, columns=names, **key) == WHOLE
+
+
+def test_a_header_is_no_example_where_columns_are_named(tmp_path):
+    error = refused(tmp_path, delimited(PAIRS), columns=["text", "label"])
+    assert (error.where.endswith("line 1"), "`columns`" in error.remedy) == (True, True)
+
+
+def test_nul_bytes_are_named_by_their_line_and_left_out_by_the_command(tmp_path):
+    content = delimited(PAIRS).replace(PAIRS[4][0], f"{PAIRS[4][0]}\0")
+    error = refused(tmp_path, content)
+    assert "line 6" in error.found
+    assert read(tmp_path, run_offered(error).read_text(), "new.csv") == WHOLE
 
 
 def test_semicolons_and_commas_in_texts_are_read_with_a_separator(tmp_path):
@@ -294,6 +372,11 @@ def test_a_damaged_compressed_file_is_refused(tmp_path, suffix, damage):
     assert refused(tmp_path, damage(COMPRESS[suffix](csv(PAIRS).encode())), f"all.csv{suffix}").where.endswith(suffix)
 
 
+def test_what_macos_adds_to_a_zip_is_no_file(tmp_path):
+    members = {"all.csv": csv(PAIRS), "__MACOSX/._all.csv": "x", ".DS_Store": "x", "._all.csv": "x"}
+    assert read(tmp_path, zipped(members), "all.zip") == WHOLE
+
+
 def test_a_zip_of_several_files_is_unpacked_by_the_command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     error = refused(tmp_path, zipped({"a.csv": csv(PAIRS[:9]), "b.csv": csv(PAIRS[9:])}), "all.zip")
@@ -400,6 +483,28 @@ def test_an_array_within_an_object_is_taken_out_by_the_command_and_arrays_of_arr
     assert read(tmp_path, array, "all.json", columns=["a", "b"], text="a", label="b") == WHOLE
 
 
+@pytest.mark.parametrize("orient", ["columns", "split", "index", "list"])
+def test_an_object_as_pandas_writes_it_becomes_an_array_by_the_command(tmp_path, orient):
+    table = pd.DataFrame(PAIRS, columns=["text", "label"])
+    content = json.dumps(table.to_dict("list")) if orient == "list" else table.to_json(orient=orient)
+    new = run_offered(refused(tmp_path, content, "all.json"))
+    assert read(tmp_path, new.read_text(), new.name) == WHOLE
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\r\n"])
+def test_objects_of_several_lines_one_after_the_other_become_an_array_by_the_command(tmp_path, end):
+    content = end.join(json.dumps(each, indent=2) for each in OBJECTS)
+    new = run_offered(refused(tmp_path, content, "all.json"))
+    assert read(tmp_path, new.read_text(), new.name) == WHOLE
+
+
+def test_arrays_a_line_become_an_array_by_the_command(tmp_path):
+    error = refused(tmp_path, "\n".join(json.dumps(pair) for pair in PAIRS), "all.jsonl")
+    new = run_offered(error)
+    assert "`columns`" in error.remedy
+    assert read(tmp_path, new.read_text(), new.name, columns=["text", "label"]) == WHOLE
+
+
 @pytest.mark.parametrize("item", [3, "text", None, ["a", "b"]])
 def test_an_item_that_is_no_example_is_named(tmp_path, item):
     assert "item 21" in refused(tmp_path, json.dumps([*OBJECTS, item]), "all.json").found
@@ -483,6 +588,13 @@ def test_texts_and_labels_in_two_files_line_by_line(tmp_path):
     assert read(tmp_path, f"{texts}\n", "texts.txt", **keys, drop_empty=True) == WHOLE
     write(tmp_path, "labels.txt", "".join(f"{label}\n" for _, label in PAIRS))
     assert read(tmp_path, texts, "texts.txt", **keys) == WHOLE
+
+
+def test_a_file_of_labels_that_is_no_text_is_refused(tmp_path):
+    write(tmp_path, "labels.txt", "\n".join(label for _, label in PAIRS) + "\0")
+    keys = {"format": "lines", "label_file": "labels.txt", "label": None}
+    error = refused(tmp_path, "\n".join(text for text, _ in PAIRS), "all.txt", **keys)
+    assert error.where.endswith("labels.txt")
 
 
 def test_columns_are_joined_and_blank_ones_left_out(tmp_path):

@@ -56,8 +56,17 @@ def read(lines: list[str] | str) -> dict:
         "- learning_rate: 3 \u00d7 10^-5\n- train_batch_size: 24 samples\n- num_epochs: 4 epochs",
         "- learning_rate: 3e\u22125 (linear decay)\n- train_batch_size: 24 (one GPU)\n- num_epochs: 4 (the default)",
         "- learning_rate: 3e-05 with linear decay\n- train_batch_size: 24\n- num_epochs: 4",
+        "Parameter | Value\n--|--\nlearning_rate | 3e-5\nbatch_size | 24\nepochs | 4",
+        "| Value | Parameter |\n|--|--|\n| 3e-5 | learning_rate |\n| 24 | batch_size |\n| 4 | epochs |",
+        "| Name | What it is | **Value** |\n|-|-|-|\n| lr | | 3e-5 |\n| batch_size | | 24 |\n| epochs | | 4 |",
+        "```yaml\nlearning_rate: 3e-5\nbatch_size: 24  # a step\nnum_epochs: 4\n```",
+        '```json\n{"learning_rate": 3e-5, "per_device_train_batch_size": 24, "num_train_epochs": 4}\n```',
+        '```python\nconfig = {\n    "learning_rate": 3e-5,\n    "batch_size": 24,\n    "epochs": 4,\n}\n```',
+        "```python\nlearning_rate = 3e-5\nbatch_size = 24\nepochs = 4  # enough\n```",
+        "learning_rate=3e-5, batch_size=24, epochs=4",
+        "- Learning rate: 3e-5; batch size: 24; epochs: 4",
     ],
-    ids=range(16),
+    ids=range(25),
 )  # fmt: skip
 def test_forms_that_leave_no_doubt_are_read(body):
     row = read(body)
@@ -68,6 +77,7 @@ def test_forms_that_leave_no_doubt_are_read(body):
     ("line", "written"),
     [
         ("learning_rate: 1e-4 (5e-4 for the head)", "learning_rate reads 1e-4 (5e-4 for the head)"),
+        ("train_batch_size: 16*2", "train_batch_size reads 16*2"),
         ("learning_rate: 1e-5 or 3e-5", "learning_rate reads 1e-5 or 3e-5"),
         ("learning_rate: see the script", "learning_rate reads see the script"),
         ("train_batch_size: 16 (per device)", "train_batch_size reads 16 (per device)"),
@@ -100,12 +110,42 @@ def test_reasons_name_what_could_not_be_read_beside_what_is_not_stated():
     assert impossible["reason"] == "epochs_asked reads -3, which it cannot be"
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "Trained for 4 epochs with a learning rate of 3e-5 and a batch size of 24.",
+            ["learning rate of 3e-5", "batch size of 24", "4 epochs"],
+        ),
+        ("<tr><td>learning_rate</td><td>3e-5</td></tr>", ["learning_rate</td><td>3e-5"]),
+    ],
+)
+def test_what_stands_in_sentences_is_not_called_unstated(text, found):
+    reason = read(text)["reason"]
+    assert all(f"({words})" in reason for words in found)
+    assert ("does not state" in reason) == (len(found) < len(ASKED))
+
+
 def test_a_table_of_several_trainings_and_code_that_trains_nothing_are_not_read():
     search = "| learning_rate | batch_size | accuracy |\n|-|-|-|\n| 1e-5 | 8 | 0.8 |\n| 5e-5 | 8 | 0.9 |"
     further = "\n## How to fine-tune it further\n\n```\nTrainingArguments(learning_rate=1e-3, num_train_epochs=9)\n```"
     usage = "\n## Usage\n\n```\n--learning_rate 1 --num_train_epochs 9\n```"
     row = read("\n".join([*LIST, "", search, further, usage]))
     assert [row[name] for name in ASKED] == [3e-5, 24, 4]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "{'loss': 0.5, 'learning_rate': 1.8e-05, 'epoch': 1.0}",
+        '{"epoch": 3.0, "train_batch_size": 8, "learning_rate": 1e-6}',
+        "learning_rate = 1e-6",
+        "loader = DataLoader(data, batch_size=8)\nmodel.generate(text, num_epochs=9, learning_rate=1)",
+    ],
+)
+def test_logs_and_calls_in_code_state_no_settings(block):
+    row = read("\n".join([*LIST, "", "## Training", "", f"```python\n{block}\n```"]))
+    assert (row["reason"], row["learning_rate"], row["batch_size"], row["epochs_asked"]) == (None, 3e-5, 24, 4)
 
 
 def test_columns_of_several_models_are_named_with_all_that_they_hold():

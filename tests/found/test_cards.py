@@ -250,6 +250,28 @@ def test_metrics_as_people_and_programs_write_them(lines, expected):
     assert (row["loss"], row["accuracy"], row["f1"]) == expected
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "| Metric | Value |\n|--|--|\n| Accuracy | 0.91 |\n| F1 | 90 % |\n| Loss | 0,31 |",
+        "| Accuracy | F1 | Loss |\n|--|--|--|\n| 0.91 | 0.9 | 0.31 |",
+        "Metric | Score\n--|--\nAccuracy | 0.91\nF1 | 0.9\nLoss | 0.31",
+    ],
+)
+def test_metrics_in_a_table_below_a_heading_of_results_are_read(table):
+    row = read(f"# m\n\n## Results\n\n{table}\n")
+    assert (row["accuracy"], row["f1"], row["loss"]) == (0.91, 0.9, 0.31)
+
+
+def test_a_table_of_several_models_or_classes_has_no_headline():
+    models = "| Model | Accuracy | F1 |\n|--|--|--|\n| a | 0.91 | 0.9 |\n| b | 0.92 | 0.9 |"
+    classes = "| | precision | f1-score | support |\n|--|--|--|--|\n| a | 0.9 | 0.8 | 9 |\n| accuracy | | 0.91 | 18 |"
+    training = "| Split | Accuracy | Loss |\n|--|--|--|\n| train | 0.99 | 0.01 |"
+    for table in (models, classes, training):
+        row = read(f"# m\n\n## Results\n\n{table}\n")
+        assert (row["accuracy"], row["f1"], row["loss"]) == (None, None, None)
+
+
 def test_raw_keys_tell_when_their_evaluation_was():
     row = read(f"{OPENING}- eval_loss: 0.25\n- eval_runtime: 3.2\n- epoch: 1.5\n- step: 150\n{SETTINGS}")
     assert (row["epochs_run"], row["steps_run"], row["eval_interval"]) == (1.5, 150, None)

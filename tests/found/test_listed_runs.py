@@ -5,6 +5,10 @@ from __future__ import annotations
 import bz2
 import csv
 import io
+import json
+import math
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -336,6 +340,68 @@ def test_a_table_of_the_installed_mlflow_is_read_as_it_is(tmp_path, monkeypatch)
             mlflow.log_metric("accuracy", 0.8 + rate)
     mlflow.search_runs().to_csv(tmp_path / "runs.csv", index=False)
     assert [run.status for run in used(read_runs(read_config(config_of(tmp_path / "runs.csv"))))] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("dumps", [str, json.dumps])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_of_wandbs_api_is_read_as_its_documentation_makes_it(tmp_path, dumps, suffix):
+    rates, scores = [1e-5, 1e-4] * 3, [0.8, 0.9, 0.81, 0.91, 0.82, math.nan]
+    rows = [
+        {
+            "summary": dumps({"eval": {"accuracy": score}, "_runtime": 61.5, "note": 'it\'s "nan"', "table": None}),
+            "config": dumps({"optim": {"lr": {"value": rate}}, "seed": number // 2, "layers": [1, 2]}),
+            "name": f"sweep-{number}",
+        }
+        for number, (rate, score) in enumerate(zip(rates, scores, strict=True))
+    ]
+    table, path = pd.DataFrame(rows), tmp_path / f"runs{suffix}"
+    table.to_csv(path) if suffix == ".csv" else table.to_parquet(path)
+    config = config_of(path, factors={"lr": {"column": "optim.lr"}}, metrics={"accuracy": "eval.accuracy"})
+    runs = read_runs(read_config(config))
+    assert [run.levels["lr"] for run in runs] == rates
+    assert [(run.run_id, run.seed, run.seconds) for run in runs[:3]] == [(f"sweep-{n}", n // 2, 61.5) for n in range(3)]
+    assert [run.metrics.get("accuracy") for run in runs] == [*scores[:-1], None]
+    assert [run.status for run in runs] == [*["ok"] * 5, "diverged"]
+
+
+def test_the_separator_that_excel_states_is_taken(tmp_path):
+    rows = [[0.00001, 0, 0.8], [0.0001, 0, 0.9], [0.00001, 1, 0.81], [0.0001, 1, 0.91]]
+    table = pd.DataFrame(rows, columns=["learning_rate", "seed", "accuracy"])
+    path = write(tmp_path / "runs.csv", "sep=;\r\n" + table.to_csv(index=False, sep=";", decimal=","))
+    assert [run.metrics["accuracy"] for run in read_runs(read_config(config_of(path)))] == [0.8, 0.9, 0.81, 0.91]
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_json_becomes_a_csv_by_the_command(tmp_path, lines):
+    table = pd.DataFrame({"learning_rate": [1e-5, 1e-4], "seed": [0, 0], "accuracy": [0.8, 0.9]})
+    path = tmp_path / "runs.json"
+    table.to_json(path, orient="records", lines=lines)
+    command = re.search(r"Run: (.*), and name", problem(config_of(path)))[1]
+    subprocess.run(command, shell=True, check=True)
+    assert read(config_of(tmp_path / "runs.csv"))["use"].tolist() == ["used", "used"]
+
+
+@pytest.mark.parametrize("name", ["train/batch_size", "optim.lr", "Learning Rate", "steps"])
+def test_a_factor_whose_column_is_no_name_leads_to_its_column(tmp_path, name):
+    path = tmp_path / "runs.csv"
+    pd.DataFrame({name: [1, 2], "accuracy": [0.8, 0.9]}).to_csv(path, index=False)
+    (offered,) = re.findall(r"`(\w+: {column: .*?})`", problem(config_of(path, factors=(name,))))
+    factors = yaml.safe_load(offered)
+    assert [*factors.values()] == [{"column": name}]
+    assert read(config_of(path, factors=factors))["use"].tolist() == ["used", "used"]
+
+
+def test_values_that_are_no_numbers_are_named_where_the_others_are_one(tmp_path):
+    path = tmp_path / "runs.csv"
+    pd.DataFrame({"size": ["800", "1,600", "3,200"], "accuracy": [0.7, 0.8, 0.9]}).to_csv(path, index=False)
+    text = problem(config_of(path, factors=("size",)))
+    assert all(words in text for words in ("800 in every run", "2 rows", "1,600"))
+
+
+def test_a_column_is_found_by_the_end_of_its_path(tmp_path):
+    path = tmp_path / "runs.csv"
+    pd.DataFrame({"config.optim.lr.value": [1, 2], "accuracy": [0.8, 0.9]}).to_csv(path, index=False)
+    assert "'config.optim.lr.value'" in problem(config_of(path, factors=("lr",)))
 
 
 def test_times_are_read_as_pandas_writes_them():

@@ -82,6 +82,27 @@ def test_it_opens_without_network_and_without_complaint(page):
     assert page.wrong == []
 
 
+def test_without_a_fitted_surface_the_explorer_shows_the_runs_alone(browser, tmp_path):
+    from finevar.report.page import render_page
+
+    stopped = explore(simulate(gate=dict.fromkeys(CENTRE, "too few settings")))
+    path = tmp_path / "stopped.html"
+    path.write_text(render_page(stopped | {"baselines": baseline_metrics()}, {}, facts(), program()))
+    page, wrong = browser.new_page(), []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(path.as_uri())
+    assert page.locator("#explorer-sliders, #explorer-map").count() == 0
+    page.locator("#runs-more").click()
+    assert page.locator("#runs-body tr").count() == len(stopped["metrics"])
+    page.locator("#runs-body button").first.click()
+    assert page.locator(".run-panel").count() == 1
+    page.locator("#runs-charts > summary").click()
+    axes = page.locator("#explorer-x option")
+    assert axes.count() == page.locator("#explorer-y option").count() > len(FACTORS)
+    assert wrong == []
+    page.close()
+
+
 def test_every_figure_is_there_at_once_and_drawn_by_the_time_that_it_is_seen(page):
     assert page.evaluate("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg, img'))")
     last = page.locator(".chart:visible").last

@@ -50,6 +50,24 @@ def test_tokens_are_marked_where_the_model_does_not_get_them():
     ]  # fmt: skip
 
 
+def test_pairs_whose_first_text_is_in_both_parts_are_named():
+    """120 of 800 evaluation sentences."""
+    alike = SEEN["alike"] | {"first_in_both": 120}
+    assert numbers(alike_sentence(SEEN | {"alike": alike}))[-2:] == [120, 15]
+    assert 120 not in numbers(alike_sentence(SEEN))
+
+
+def test_a_last_bar_without_an_end_says_so():
+    """Thirty-one bars of one length each from 4 tokens on; the last holds 5 of 34 tokens or more."""
+    lengths = {"first": 4, "width": 1, "counts": [9] * 30 + [5], "open": True}
+    part = SEEN["parts"]["train"] | {"histogram": lengths}
+    found = Page(page(SHOWN | {"parts": SEEN["parts"] | {"train": part}}))
+    bars = next(element for element in found.all("div") if element.attributes.get("class") == "bars")
+    assert numbers(bars.attributes["aria-label"]) == [4, 34]
+    titles = [element.attributes["title"] for element in found.all("span") if "--high" in str(element.attributes)]
+    assert (len(titles), numbers(titles[-1]), numbers(titles[-2])) == (31, [34, 5], [33, 9])
+
+
 def test_many_classes_are_folded():
     many = MOST_CLASSES + 1
     part = {name: each | {"by_class": [each["sentences"]] + [0] * (many - 1)} for name, each in SEEN["parts"].items()}

@@ -139,7 +139,7 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("trainning", {}, "top level", ["'training'", "'trainning'"]),
         ("zzz", 1, "top level", ["study", "sources", "keep_weights"]),
         ("sweep.factors.learningrate", {"levels": [1, 2]}, "sweep.factors", ["'learning_rate'", "'learningrate'"]),
-        ("training.optimizer", "adam", "training", ["'optimizer'"]),
+        ("training.momentum", 0.9, "training", ["'momentum'"]),
         ("model", REMOVED, "top level", ["'model'"]),
         ("datasets.amazon.text", REMOVED, "datasets.amazon", ["`text`", "`join`"]),
         ("datasets.amazon.label", REMOVED, "datasets.amazon", ["label", "label_from", "label_file"]),
@@ -227,6 +227,8 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("datasets.amazon.separator", ";;", "datasets.amazon.separator", []),
         ("datasets.amazon.separator", '"', "datasets.amazon.separator", []),
         ("datasets.amazon.quoting", "all", "datasets.amazon.quoting", ["minimal", "backslash", "none"]),
+        ("datasets.amazon.quote", "''", "datasets.amazon.quote", []),
+        ("datasets.amazon.quote", "\t", "datasets.amazon.quote", []),
         ("datasets.amazon.skip", 0, "datasets.amazon.skip", ["1"]),
         ("datasets.amazon.encoding", "latin-seven", "datasets.amazon.encoding", ["latin-1"]),
         ("datasets.amazon.encoding", "rot13", "datasets.amazon.encoding", ["utf-8"]),
@@ -260,6 +262,12 @@ def test_a_mistake_is_named_by_its_place_and_by_what_is_found_and_allowed(raw_co
     if path == "sweep.factors.warmup":
         del raw_config["training"]["warmup"]
     assert problem(put(raw_config, path, value), where, *data).remedy
+
+
+@pytest.mark.parametrize("keys", [{"quoting": "none"}, {"separator": "'"}, {"format": "jsonl"}])
+def test_a_quotation_mark_that_can_mean_nothing_is_refused(raw_config, keys):
+    raw_config["datasets"]["amazon"] |= {"quote": "'"} | keys
+    assert problem(raw_config, "datasets.amazon.quote").remedy
 
 
 def hub(raw: dict[str, Any], **dataset: Any) -> dict[str, Any]:

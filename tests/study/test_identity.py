@@ -161,7 +161,14 @@ def test_the_order_of_labels_in_a_file_of_their_own_is_seen(raw):
 
 def test_how_a_file_is_read_is_part_of_the_id(raw):
     known = of_texts(raw)
-    others = [{"quoting": "none"}, {"skip": 1}, {"separator": ";"}, {"encoding": "latin-1"}, {"drop_empty": True}]
+    others = [
+        {"quoting": "none"},
+        {"quote": "'"},
+        {"skip": 1},
+        {"separator": ";"},
+        {"encoding": "latin-1"},
+        {"drop_empty": True},
+    ]
     found = [of_texts(copy.deepcopy(raw), **keys) for keys in others]
     assert len({known, *found}) == 1 + len(others)
 

@@ -50,8 +50,8 @@ def test_a_lost_seed_is_counted_and_what_it_costs_said():
 
 def test_a_point_without_runs_is_named():
     _, points, errors = completeness_sentences(design((2.0, 2, 0), (2.0, 2, 1)), CODINGS, "first_order")
-    assert "lr2-ep2 on amazon" in points
-    assert numbers(points) == [1, 4]
+    assert "learning rate 2, epochs 2" in points
+    assert numbers(points.partition("(")[0]) == [1, 4]
     assert numbers(errors), "a surface can be fitted"
 
 

@@ -15,6 +15,8 @@ from finevar.statistics.robust import CELLS, cell_numbers
 from finevar.study.coding import Codings, Shortfall, Term, term_name
 from finevar.study.kinds import LISTED
 from finevar.tables import are_found, kind_of_runs
+from finevar.words.completeness import cells_text
+from finevar.words.formatting import factor_label, joined, term_label
 
 
 def stop_reason(
@@ -29,7 +31,7 @@ def stop_reason(
             return Reason(Stop.CARDS, str(gates[0]))
         if used.empty:
             return Reason(Stop.NO_VALUE, f"no model card that is compared states {response}.")
-    elif reason := designed_gate(metrics, used, response):
+    elif reason := designed_gate(metrics, used, response, codings):
         return reason
     if np.ptp(used[response]) == 0:
         same = f"{response} is {used[response].iloc[0]:g} in every run: there is nothing to explain."
@@ -53,7 +55,7 @@ def obstacle_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> st
         return f"{levels_text(found.levels)}. Add levels, or choose a smaller analysis.model."
     if found.code == Stop.ALIASED:
         return (
-            f"the {who} cannot separate these terms from the ones before them: {', '.join(found.aliased)}. "
+            f"the {who} cannot separate these terms from those before: {joined(map(term_label, found.aliased))}. "
             f"Add {more}, or choose a smaller analysis.model."
         )
     if found.code == Stop.NO_RESIDUAL:
@@ -63,32 +65,32 @@ def obstacle_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> st
     return cluster_sentence(found, used, errors)
 
 
-def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str) -> Reason | None:
+def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str, codings: Codings) -> Reason | None:
     """Return what is wrong with runs that were planned: empty settings, repeated rows, machines of different kinds.
 
     A setting whose runs failed is a result, and stops nothing: the rest is fitted, and nothing is predicted there.
     """
     empty = distinct(metrics, CELLS) - distinct(used, CELLS) - distinct(metrics[metrics["status"].isin(FAILED)], CELLS)
-    if empty or used.empty:
+    if used.empty and not empty:
         diverged = (metrics["status"] == DIVERGED).any()
         remedy = "Lower the learning rates." if diverged else "Train for longer or on more examples."
-        named = ", ".join(sorted(f"{point} on {dataset}" for dataset, point in empty)[:5])
+        return Reason(Stop.EMPTY_CELLS, f"every run failed: no setting is left to compare. {remedy}")
+    if empty:
         remedy = "Drop the level that causes this, or start again to finish the runs."
         if kind_of_runs(metrics) == LISTED:
             remedy = f"Add their values to the file, or leave {response} out of analysis.responses."
+        named = cells_text(metrics, sorted(empty), codings)
         return Reason(
             Stop.EMPTY_CELLS,
-            f"{len(empty)} of {len(distinct(metrics, CELLS))} settings have no finished run with a "
-            f"value of {response} ({named}): a surface through the rest would be extrapolated there. {remedy}"
-            if empty
-            else f"every run failed: no setting is left to compare. {remedy}",
+            f"{len(empty)} of {len(distinct(metrics, CELLS))} settings have no finished run with a value ({named}): "
+            f"a surface through the rest would be extrapolated there. {remedy}",
         )
     repeated = len(used) - len(distinct(used, [*CELLS, "seed"]))
     if repeated:
         twice = f"{repeated} rows repeat another row's setting, data set and seed: replicates that are not independent."
         return Reason(Stop.REPEATED_RUNS, twice)
     types = sorted(used["dtype_used"].unique())
-    if len(types) > 1:
+    if len(types) > 1 and "dtype" not in codings:
         return Reason(
             Stop.MIXED_DTYPES,
             f"runs were trained in {' and '.join(types)}, on machines of different kinds: what differs between them "
@@ -111,8 +113,9 @@ def distinct(runs: pd.DataFrame, columns: Sequence[str]) -> set[tuple[Any, ...]]
 
 def levels_text(short: Shortfall) -> str:
     """Say which factor has fewer levels than its highest power needs."""
-    term = term_name((short.factor,) * (short.needed - 1))
-    return f"{short.factor} has {short.levels} levels among the finished runs, and {term} needs {short.needed}"
+    term = term_label(term_name((short.factor,) * (short.needed - 1)))
+    needs = "all of its names need" if short.of_names else f"{term} needs"
+    return f"{factor_label(short.factor)} has {short.levels} levels among the finished runs; {needs} {short.needed}"
 
 
 def cluster_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> str:

@@ -1,14 +1,14 @@
 """Write the config of a study on a file of one's own: columns guessed or asked for, a design with its cost.
 
-usage: python -m finevar.commands.new --data FILE [--text COLUMN] [--label COLUMN] [--name NAME]
+usage: python -m finevar.commands.new --data FILE [--text COLUMN] [--label COLUMN] [--name NAME] [--key "KEY: VALUE"]
 """
 
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
-import csv
-import io
+import math
 import os
 import re
 import sys
@@ -22,14 +22,15 @@ import yaml
 
 from finevar import ROOT
 from finevar.data.corpus import prepare
+from finevar.data.reading import read_bytes, read_table
 from finevar.errors import InputError
 from finevar.files import write_bytes
 from finevar.study.config import read_config
 from finevar.study.consistency import as_list, cut, listed
-from finevar.study.containers import opened
 from finevar.study.content import is_file
 from finevar.study.design import Run, plan_study
-from finevar.study.dialects import SUFFIXES, format_of
+from finevar.study.dialects import SEPARATORS, format_of, stated_separator
+from finevar.study.schemas import problem_of, raise_problems, read_schema, schema_errors
 from finevar.study.yaml_files import load_config
 from finevar.words.formatting import counted
 from finevar.words.numbers import duration
@@ -39,10 +40,12 @@ TEMPLATE = Path(__file__).parent / "templates" / "study.yaml"
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 TEXT_NAMES = r"text|sentence|review|body|content|comment|message|tweet|post|question|description"
 LABEL_NAMES = r"label|class|category|target|sentiment|intent|topic|queue|rating|stars|tag|y"
-SEPARATORS, ENCODINGS = ",;\t|", ("utf-8-sig", "cp1252")
+LIKELY_SEPARATORS = ",;\t|"
+OWN = ("source", "file", "text", "label", "eval_examples")  # keys of the data set that are found or asked for here
 MOST_ROWS = 5_000  # that columns are guessed from
 MOST_CLASSES = 200  # of a column that is guessed to hold classes
 EVALUATED, MOST_EVALUATED, MOST_TRAINED = 0.3, 1_000, 400  # share of examples; examples
+LARGEST_BATCH, FEWEST_TRAINED = 32, 4  # examples; a batch and two halves of it are levels
 # Of the pretrained encoder on one core with bfloat16, words counted: make bench. A rough guide; the design card times.
 TRAINED_WORDS, EVALUATED_WORDS, RUN_SECONDS, REPORT_SECONDS = 1_100, 3_500, 3.0, 60.0
 
@@ -54,20 +57,53 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--text", help="the column with the text, or two of a pair as ONE,OTHER; guessed by default")
     parser.add_argument("--label", help="the column with the class; guessed by default")
     parser.add_argument("--name", help="of the study and its config; the file's by default")
+    parser.add_argument(
+        "--key", action="append", default=[], help="of the data set, as a config has it: 'threshold: 3'"
+    )
     options = parser.parse_args(arguments)
     try:
         data = options.data or Path(ask("File with texts and labels", None, "--data FILE"))
-        print("\n".join(write_study(data, options.text, options.label, options.name)))
+        print("\n".join(write_study(data, options.text, options.label, options.name, options.key)))
     except InputError as error:
-        print(error, file=sys.stderr)
+        print(error, *hints(error), sep="\n", file=sys.stderr)
         return 1
     return 0
 
 
-def write_study(data: Path, text: str | None, label: str | None, name: str | None) -> list[str]:
+def hints(error: InputError) -> list[str]:
+    """Return how to give, here, the keys of the data set that an error's remedy speaks of."""
+    keys = [key for key in dataset_keys() if re.search(rf"`{key}\b|\b{key}: ", error.remedy)]
+    return [f"""Here such a key is an option: ARGS="--data FILE --key '{key}: VALUE'".""" for key in keys[:1]]
+
+
+def dataset_keys() -> list[str]:
+    """Return the keys of a data set that may be given beside those that are found here."""
+    return [key for key in read_schema("config")["$defs"]["dataset"]["properties"] if key not in OWN]
+
+
+def read_keys(given: Sequence[str]) -> dict[str, Any]:
+    """Return keys of the data set that are given as YAML; raise InputError for what is none of them."""
+    keys: dict[str, Any] = {}
+    for text in given:
+        try:
+            keys |= yaml.safe_load(text)
+        except (TypeError, ValueError, yaml.YAMLError):
+            remedy = "Write it as in a config, such as --key 'drop_rare_classes: 2'."
+            raise InputError("--key", found=cut(repr(text)), allowed="a key and its value", remedy=remedy) from None
+    schema = read_schema("config")
+    known = {key: schema["$defs"]["dataset"]["properties"][key] for key in dataset_keys()}
+    errors = schema_errors(keys, {"properties": known, "additionalProperties": False, "$defs": schema["$defs"]})
+    raise_problems(problem_of(error, "--key") for error in errors)
+    return keys
+
+
+def write_study(
+    data: Path, text: str | None, label: str | None, name: str | None, keys: Sequence[str] = ()
+) -> list[str]:
     """Write a study's config; return what to say of it.
 
-    Raises InputError where the file cannot be used as it is, and where the config is there already.
+    keys: of the data set, as YAML. Raises InputError where the file cannot be used as it is, and where the config is
+    there already.
     """
     if not is_file(data):
         where, remedy = cut(str(data), 300), "Correct --data."
@@ -77,19 +113,22 @@ def write_study(data: Path, text: str | None, label: str | None, name: str | Non
     if config.exists():
         remedy = "Edit it, remove it, or give another --name."
         raise InputError(str(config), found="a config", allowed="a name that is free", remedy=remedy)
-    reading, rows = look(data)
-    text = columns_in(text or choose("text", rows, ranked_texts(rows)), rows)
-    others = rows.drop(columns=text, errors="ignore")
-    label = label or choose("label", others, ranked_labels(others))
-    spec = {"file": data.name, "text": text, "label": label, "folder": data.parent, "reading": reading}
-    known = about(spec, data, len(rows), rows[label].astype(str).nunique() if label in rows else 1)
+    reading = read_keys(keys)
+    reading |= {key: value for key, value in guessed(data, reading).items() if key not in reading}
+    rows = first_rows(data, reading)
+    text = None if "join" in reading else columns_in(text or choose("text", rows, ranked_texts(rows)), rows)
+    rest = rows.drop(columns=reading.get("join", text), errors="ignore")
+    label = None if "label_from" in reading else label or choose("label", rest, ranked_labels(rest))
+    columns = {key: name for key, name in (("text", text), ("label", label)) if name}
+    spec = {"file": data.name, "folder": data.parent, "columns": columns, "reading": reading}
+    known = about(spec, data, len(rows), rows[label].map(str).nunique() if label in rows else 1)
     content = filled(spec | known, config, study)
     config.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(content.encode(), config)
     read_config(load_config(config))  # what is written here can be read
-    texts = listed(map(repr, as_list(text)))
     return [
-        f"{config}: {known['kept']:,} examples, text from {texts}, {len(known['names'])} classes from {label!r}.",
+        f"{config}: {known['kept']:,} examples, {len(known['names'])} classes; columns: "
+        f"{listed(name for value in columns.values() for name in as_list(value)) or 'none'}.",
         "Look it over: a comment explains each part. Then:",
         f"  make design-card CONFIG={config}   # what the design can find, minutes, memory, disk",
         f"  make study CONFIG={config}",
@@ -99,39 +138,45 @@ def write_study(data: Path, text: str | None, label: str | None, name: str | Non
 # Columns --------------------------------------------------------------------------------------------------------------
 
 
-def look(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
-    """Return the keys that the file needs to be read, and its first rows."""
-    form = format_of({}, path)
-    if form is None:
-        allowed = f"one of {', '.join(SUFFIXES)}"
-        raise InputError(str(path), found=f"suffix {path.suffix!r}", allowed=allowed, remedy="Rename it.")
-    with opened(path) as file:
-        stored = file.read()
-    if form == "parquet":
-        return {}, pd.read_parquet(io.BytesIO(stored)).head(MOST_ROWS)
-    encoding, content = decoded(stored, path)
-    if form in ("json", "jsonl"):
-        return {}, pd.read_json(io.StringIO(content), lines=form == "jsonl", dtype=False).head(MOST_ROWS)
-    usual = "\t" if form == "tsv" else ","
-    separator = max(SEPARATORS, key=lambda each: (content.partition("\n")[0].count(each), each == usual))
-    reading = {} if separator == usual else {"separator": separator}
-    reading |= {} if encoding == ENCODINGS[0] else {"encoding": encoding}
-    lines = csv.reader(io.StringIO(content, newline=""), delimiter=separator)
-    names, *rows = (row for _, row in zip(range(MOST_ROWS), lines, strict=False))
-    return reading, pd.DataFrame([row for row in rows if len(row) == len(names)], columns=names)
+def guessed(path: Path, keys: Mapping[str, Any]) -> dict[str, str]:
+    """Return the separator and the encoding that a file needs to be read, where they are not the usual ones."""
+    form = format_of(keys, path)
+    if form not in SEPARATORS:
+        return {}
+    content = read_bytes(path, cut(str(path), 300))
+    encoding = keys.get("encoding") or likely_encoding(content)
+    with contextlib.suppress(LookupError, UnicodeError):
+        content = content.decode(encoding).encode()
+    line = content.removeprefix(codecs.BOM_UTF8).decode(errors="replace").partition("\n")[0]
+    usual = SEPARATORS[form]
+    separator = max(LIKELY_SEPARATORS, key=lambda each: (line.count(each), each == usual))
+    found = {} if encoding == "utf-8" else {"encoding": encoding}
+    return found | ({} if separator == usual or stated_separator(line) else {"separator": separator})
 
 
-def decoded(content: bytes, path: Path) -> tuple[str, str]:
-    """Return the encoding in which a file's content is text, the likeliest one, and that text."""
-    for encoding in ENCODINGS:
+def likely_encoding(content: bytes) -> str:
+    """Return the encoding in which a file's content is text, the likeliest one."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    for encoding in ("utf-8", "cp1252"):
         with contextlib.suppress(UnicodeDecodeError):
-            return encoding, content.decode(encoding)
-    raise InputError(str(path), found="no text", allowed="text in UTF-8", remedy="Save it as CSV in UTF-8.")
+            content.decode(encoding)
+            return encoding
+    return "latin-1"
+
+
+def first_rows(path: Path, reading: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the first rows of a file, the columns whose names are there once; raise InputError of no row."""
+    rows = read_table(reading, path)
+    if rows.empty:
+        where, remedy = cut(str(path), 300), "Give a file of texts and labels."
+        raise InputError(where, found="no example", allowed="an example or more", remedy=remedy)
+    return rows.loc[:, ~rows.columns.duplicated(keep=False)].rename(columns=str).head(MOST_ROWS)
 
 
 def ranked_texts(rows: pd.DataFrame) -> list[str]:
     """Return the columns that may hold texts, the likeliest first: by name, then by length."""
-    words = {name: rows[name].astype(str).str.split().str.len().mean() for name in rows if is_written(rows[name])}
+    words = {name: rows[name].map(str).str.split().str.len().mean() for name in rows if is_written(rows[name])}
     likely = [name for name, count in words.items() if count >= 2]
     return sorted(likely, key=lambda name: (not re.search(TEXT_NAMES, name.lower()), -words[name]))
 
@@ -144,7 +189,7 @@ def columns_in(text: str, rows: pd.DataFrame) -> str | list[str]:
 
 def ranked_labels(rows: pd.DataFrame) -> list[str]:
     """Return the columns that may hold classes, the likeliest first: by name, then by how few values they have."""
-    counts = {name: rows[name].astype(str).nunique() for name in rows}
+    counts = {name: rows[name].map(str).nunique() for name in rows}
     most = min(MOST_CLASSES, len(rows) / 3)
     likely = [name for name, count in counts.items() if 2 <= count <= most]
     return sorted(likely, key=lambda name: (not re.fullmatch(rf".*\b({LABEL_NAMES})\b.*", name.lower()), counts[name]))
@@ -158,7 +203,7 @@ def is_written(column: pd.Series) -> bool:
 def choose(what: str, rows: pd.DataFrame, ranked: Sequence[str]) -> str:
     """Return the column to take: what the user says, who is offered the likeliest."""
     for name in rows:
-        values = pd.unique(rows[name].astype(str))[:3]
+        values = pd.unique(rows[name].map(str))[:3]
         print(f"  {name}: {listed(cut(value, 40) for value in values)}")
     return ask(f"Column with the {what}", ranked[0] if ranked else None, f"--{what} COLUMN")
 
@@ -185,9 +230,13 @@ def about(spec: Mapping[str, Any], data: Path, rows: int, classes: int) -> dict[
     wanted = max(most_evaluated(rows), classes)
     while evaluated != wanted:  # the share is of what is usable, which is known afterwards
         evaluated = wanted
-        parts, facts = prepare(spec | spec["reading"] | {"eval_examples": evaluated}, data.parent, hub=False)
+        whole = {"file": spec["file"], "margin": 0, "eval_examples": evaluated} | spec["columns"] | spec["reading"]
+        parts, facts = prepare(whole, data.parent, hub=False)
         wanted = min(evaluated, max(most_evaluated(sum(map(len, parts.values()))), len(facts["classes"])))
-    used = pd.concat(parts.values())
+    used, trained = pd.concat(parts.values()), min(len(parts["train"]), MOST_TRAINED)
+    if trained < FEWEST_TRAINED:
+        found, allowed = f"{trained} examples to train on", f"{FEWEST_TRAINED} or more"
+        raise InputError(cut(str(data), 300), found=found, allowed=allowed, remedy="Add examples.")
     return {
         "rows": facts["read"],
         "kept": len(used),
@@ -195,7 +244,8 @@ def about(spec: Mapping[str, Any], data: Path, rows: int, classes: int) -> dict[
         "words": float(used["text"].str.split().str.len().mean()),
         "eval": evaluated,
         "pool": len(parts["train"]),
-        "train": min(len(parts["train"]), MOST_TRAINED),
+        "train": trained,
+        "batch": min(LARGEST_BATCH, 2 ** int(math.log2(trained))),  # the largest
     }
 
 

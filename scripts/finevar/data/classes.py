@@ -12,7 +12,7 @@ from finevar.data.labels import class_order
 from finevar.data.mistaken import refuse_scores
 from finevar.data.rows import Facts
 from finevar.errors import InputError
-from finevar.study.classes import label_key
+from finevar.study.classes import label_key, visible
 from finevar.study.consistency import cut, listed
 
 Parts = list[pd.DataFrame]
@@ -36,12 +36,12 @@ def name_classes(parts: Parts, spec: Mapping[str, Any], facts: Facts) -> list[st
 def fold_labels(parts: Parts, facts: Facts) -> None:
     """Give all spellings of a class one name, in place, and note how many examples had another spelling.
 
-    The name is the most frequent spelling, of a number the shortest.
+    The name is the most frequent spelling, of a number the shortest, if there is one without odd characters.
     """
     counts = pd.concat([part["name"] for part in parts]).value_counts()
 
-    def rank(name: str) -> tuple[int, int, str]:
-        return len(name) if isinstance(label_key(name), Decimal) else 0, -counts[name], name
+    def rank(name: str) -> tuple[bool, int, int, str]:
+        return visible(name) != name, len(name) if isinstance(label_key(name), Decimal) else 0, -counts[name], name
 
     chosen: dict[Decimal | str, str] = {}
     for name in sorted(counts.index, key=rank):
@@ -73,11 +73,13 @@ def number_classes(parts: Parts, classes: list[str], spec: Mapping[str, Any], wh
     found = count_names(parts).index
     if len(found) < 2:
         lower = "lower drop_rare_classes, " if "drop_rare_classes" in spec else ""
+        lower += "change threshold or margin, " if "threshold" in spec else ""
+        key = "file" if "label_from" in spec else "label"
         raise InputError(
             f"{where}, column {cut(spec['label'])}",
             found=f"no other class than {cut(found[0])}" if len(found) else "no example",
             allowed="two classes or more",
-            remedy=f"Correct `label`, {lower}or add examples of another class.",
+            remedy=f"Correct `{key}`, {lower}or add examples of another class.",
         )
     numbers = {name: number for number, name in enumerate(classes)}
     return [

@@ -21,10 +21,19 @@ KINDS = {  # by the first bytes: what a file is, and how to go on; {} is the fil
     b"\xd0\xcf\x11\xe0": ("an old Office file, such as an Excel workbook", f"{SAVE}."),
     b"SQLite format 3": ("an SQLite database", "Export its table: sqlite3 -header -csv {} 'SELECT * FROM its_name'."),
     b"version https://git-lfs": ("a pointer that Git LFS left in place of the file", "Run in its clone: git lfs pull"),
+    b"\x80\x04\x95": ("a pickle, which is never opened", "Write it as Parquet or CSV where it was made."),
     b"%PDF": ("a PDF", NO_DATA),
     b"\x89PNG": ("an image", NO_DATA),
     b"\xff\xd8\xff": ("an image", NO_DATA),
 }
+
+
+class Otherwise(ValueError):
+    """Content that another key of the config reads."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(found)
+        self.remedy = remedy
 
 
 def foreign(path: Path, content: bytes) -> tuple[str, str] | None:
@@ -36,7 +45,7 @@ def foreign(path: Path, content: bytes) -> tuple[str, str] | None:
         kind, remedy = "an Arrow file", f"Run: {by_pandas(path, 'read_feather')}"
     elif content[257:262] == b"ustar":
         kind, remedy = "a tar archive", f"Run: tar -xf {{}}, {IN_IT}"
-    elif content[:200].lstrip().lower().startswith(b"<!doctype html"):
+    elif content[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         kind, remedy = "a web page", "Download the file itself, on GitHub by the button `Raw`."
     return (kind, remedy.replace("{}", shlex.quote(str(path)))) if kind else None
 

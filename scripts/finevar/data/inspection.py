@@ -15,6 +15,7 @@ import pandas as pd
 from finevar.data.encoding import Encoded, read_tokenizer
 from finevar.data.pairs import BREAK, shown_text, texts_in
 from finevar.reasons import Unseen
+from finevar.study.classes import label_key
 from finevar.study.consistency import cut
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 UNREADABLE = 0.1  # share of unknown tokens from which a model is taken not to read the texts
 MUCH_CUT = 0.2  # share of the sentences that lose their end, from which that is a caution
 LEAKED = 0.05  # share of the evaluation sentences that look like training sentences, likewise
+ANY = 1e-12  # a share above 0
+# Names that programs write for no label, MySQL's last; "none" is a class of many data sets.
+NO_LABEL = ("nan", "na", "n/a", "#n/a", "<na>", "null", "nat", "\\n")
 FRAME = 2  # tokens around a text that is no pair
 COMMONEST = 10  # unknown pieces that are named
 LOOKED_THROUGH = 2_000  # sentences in which these are counted
@@ -65,7 +69,8 @@ def inspect(
         "unknown_token": None if unknown is None else tokenizer.id_to_token(unknown),
         "parts": {name: part_facts(part.encoded, unknown, len(classes), max_lengths) for name, part in known.items()},
         "used": [used_facts(parts["train"].encoded, size, len(classes)) for size in train_sizes],
-        "alike": alike_facts(parts["train"].encoded, parts["eval"].encoded, longest),
+        "alike": alike_facts(parts["train"].encoded, parts["eval"].encoded, longest)
+        | first_text_facts(parts["train"].texts, parts["eval"].texts),
     }
     if shown:
         facts["unknown_pieces"] = unknown_pieces(list(known.values()), tokenizer, unknown)
@@ -155,18 +160,28 @@ def alike_facts(train: Encoded, evaluation: Encoded, max_length: int) -> Facts:
     }
 
 
+def first_text_facts(train: Sequence[str], evaluation: Sequence[str]) -> dict[str, int]:
+    """Return, of pairs, how many evaluation pairs have the first text of a training pair, as one premise may."""
+    firsts = [[text.partition(BREAK)[0] for text in part if BREAK in text] for part in (train, evaluation)]
+    known = set(firsts[0])
+    return {"first_in_both": sum(first in known for first in firsts[1])} if known else {}
+
+
 def cautions(facts: Facts) -> Iterator[tuple[Unseen, float]]:
     """Yield what keeps a model from learning of a data set or a score from showing it, with the share that it is of.
 
-    Shares are of tokens, of sentences at the longest max_length, and of evaluation sentences.
+    Shares are of tokens, of sentences at the longest max_length, of evaluation sentences, and of all sentences.
     """
     parts = facts["parts"].values()
+    sentences = sum(part["sentences"] for part in parts)
+    unlabelled = [place for place, name in enumerate(facts["classes"]) if label_key(name) in NO_LABEL]
     unknown = sum(part["unknown"] for part in parts) / max(sum(part["tokens"] for part in parts), 1)
     cut_off = sum(max(part["cut"], key=lambda one: one["max_length"])["sentences"] for part in parts)
     found = {
         Unseen.UNKNOWN: (unknown, UNREADABLE),
-        Unseen.CUT: (cut_off / sum(part["sentences"] for part in parts), MUCH_CUT),
+        Unseen.CUT: (cut_off / sentences, MUCH_CUT),
         Unseen.IN_BOTH: (facts["alike"]["in_both"] / facts["parts"]["eval"]["sentences"], LEAKED),
+        Unseen.UNLABELLED: (sum(part["by_class"][place] for part in parts for place in unlabelled) / sentences, ANY),
     }
     yield from ((code, share) for code, (share, least) in found.items() if share >= least)
 

@@ -28,14 +28,22 @@ def refuse_lists(names: pd.Series, where: str) -> None:
     if not lists:
         return
     found = names[names.isin(lists)]
+    first = found.value_counts().index[0]
+    point = f"Where it is a number, write it with a point, as {first.replace(',', '.')}. " if is_decimal(first) else ""
     raise InputError(
         where,
         found=f"labels that look like lists in {len(found):,} of {len(names):,} examples "
-        f"({len(found) / len(names):.1%}), such as {cut(repr(found.value_counts().index[0]))}",
+        f"({len(found) / len(names):.1%}), such as {cut(repr(first))}",
         allowed="one class for each text; several labels to one text are not supported",
-        remedy="Keep one label of each text, or take one label at a time: a column that says whether a text has it. "
+        remedy=f"{point}Keep one label of each text, or take one label at a time: a column that says whether a text "
+        "has it. "
         f"Where such a label is one class, write its name without any of {' '.join(MARKS)} and without brackets.",
     )
+
+
+def is_decimal(label: str) -> bool:
+    """Say whether a label may be a number with a decimal comma."""
+    return bool(re.fullmatch(r"[+-]?\d+,\d+", label))
 
 
 def list_labels(names: Iterable[str]) -> set[str]:
@@ -76,15 +84,16 @@ def refuse_scores(names: pd.Series, where: str) -> None:
 def refuse_contradictions(dropped: int, examples: int, spec: Mapping[str, Any], where: str) -> None:
     """Raise InputError where most examples went since their text stands there with different labels."""
     if 2 * dropped > examples:
-        columns, remedy = spec.get("join") or as_list(spec["text"]), "Correct the labels."
+        columns, pair = spec.get("join") or as_list(spec["text"]), ""
         if len(columns) == 1:
-            remedy = (
-                "Where an example is two texts (a premise and a hypothesis, a question and an answer), give both, "
-                f"as `text: [{cut(columns[0])}, ...]` or, to `make new`, --text ONE,OTHER; else correct the labels."
+            pair = (
+                "Where an example is two texts (a premise and a hypothesis, a question and an answer), give both, as "
+                f"`text: [{cut(columns[0])}, ...]` or, to `make new`, --text ONE,OTHER. "
             )
         raise InputError(
             f"{where}, column{'s' * (len(columns) > 1)} {listed(columns)}",
             found=f"{dropped:,} of {examples:,} examples whose text stands there with different labels",
             allowed="one label for each text, and the whole of it under the key `text`",
-            remedy=remedy,
+            remedy=f"{pair}Where several people labelled each text, keep one row of it, with the label that most of "
+            "them gave. Else correct the labels.",
         )

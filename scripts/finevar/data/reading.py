@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import json
+import contextlib
 import os
 import shlex
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,11 @@ import pyarrow.parquet as pq
 import yaml
 
 from finevar.data.delimited import columns_of, read_delimited
-from finevar.data.foreign import converted, foreign
+from finevar.data.foreign import Otherwise, converted, foreign
+from finevar.data.objects import array_error, parse_line, read_array
 from finevar.data.rows import Facts, is_blank, is_text, usable
 from finevar.errors import InputError
-from finevar.study.consistency import as_list, cut, listed
+from finevar.study.consistency import as_list, cut, listed, nearest
 from finevar.study.containers import opened
 from finevar.study.content import is_file, label_of, parts_of
 from finevar.study.dialects import LINE_END, SEPARATORS, SUFFIXES, Dialect, codec, dialect_of
@@ -50,9 +50,10 @@ def read_split(spec: Mapping[str, Any], source: Path, key: str, facts: Facts) ->
     try:
         # Read in a folder of its own, since the library writes a copy, and the source holds what was fetched alone.
         with tempfile.TemporaryDirectory(prefix="finevar-") as scratch:
-            data = load_dataset(str(source), spec.get("subset"), split=spec[key], cache_dir=scratch)
+            data = load_dataset(str(source), spec.get("subset"), split=spec[key], cache_dir=scratch, **words_of(source))
             data.data.validate(full=True)
-            table = name_labels(require_columns(data.to_pandas(), spec, str(source)), spec, data.features)
+            table = data.with_format("arrow")[:].to_pandas(integer_object_nulls=True)  # 1 beside no label is no 1.0
+            table = name_labels(require_columns(table, spec, str(source)), spec, data.features)
     except (ValueError, DatasetsError, OSError, pa.ArrowException, *damage) as error:
         raise InputError(
             where,
@@ -72,13 +73,25 @@ def name_labels(table: pd.DataFrame, spec: Mapping[str, Any], features: Mapping[
     """Replace the numbers of classes by the names that a data set repository gives them, where it does."""
     from datasets import ClassLabel
 
-    feature = features[spec["label"]]
+    feature, cells = features[spec["label"]], table[spec["label"]]
+    one = getattr(feature, "feature", feature)  # of a list
+
+    def name_of(number: Any) -> str | None:
+        return None if is_blank(number) or number < 0 else one.int2str(int(number))  # -1 marks no label
+
     if isinstance(feature, ClassLabel):
-        numbers = table[spec["label"]]
-        known = [None if is_blank(k) or k < 0 else feature.int2str(int(k)) for k in numbers]  # -1 marks no label
-        table[spec["label"]] = pd.Series(known, table.index, dtype=object)
+        table[spec["label"]] = pd.Series([*map(name_of, cells)], table.index, dtype=object)
         table.attrs["classes"] = [name.strip() for name in feature.names]
+    elif isinstance(one, ClassLabel):
+        lists = [None if cell is None else [*map(name_of, cell)] for cell in cells]
+        table[spec["label"]] = pd.Series(lists, table.index, dtype=object)
     return table
+
+
+def words_of(source: Path) -> dict[str, Any]:
+    """Return the options by which a repository of CSV files alone is read, so that no word is a missing value."""
+    csv = {path.suffix for path in source.rglob("*")} & {*SUFFIXES} == {".csv"}
+    return {"keep_default_na": False, "na_values": [""]} if csv else {}
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
@@ -115,7 +128,24 @@ def read_parts(spec: Mapping[str, Any], source: Path, key: str, facts: Facts) ->
 
 
 def read_file(spec: Mapping[str, Any], path: Path, labels: Path | None = None) -> pd.DataFrame:
-    """Read one file of a source as a table; raise InputError where it is not what its format says."""
+    """Read one file of a source as a table of texts and labels; raise InputError where it is not what it should be."""
+    where, dialect = cut(str(path), 300), dialect_of(spec, path)
+    table = read_table(spec, path)
+    if "label_from" in spec:
+        table[spec["label"]] = label_of(path, spec["label_from"])
+    elif labels:
+        with explained(dialect, cut(str(labels), 300)):
+            table[spec["label"]] = labels_of(labels, dialect, table, where)
+    table = require_columns(table, spec, where)
+    table.attrs |= {"where": where, "unit": "example" if dialect.form in ("json", "parquet", "text") else "line"}
+    return table
+
+
+def read_table(spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
+    """Read all columns of a file; raise InputError where it is not what its format says.
+
+    spec: how the file is to be read; the columns that it has to have may be in it.
+    """
     where, dialect = cut(str(path), 300), dialect_of(spec, path)
     content = read_bytes(path, where)
     kind = foreign(path, content)
@@ -125,21 +155,21 @@ def read_file(spec: Mapping[str, Any], path: Path, labels: Path | None = None) -
     if dialect.form is None:
         found, remedy = f"suffix {cut(repr(path.suffix))}", "Rename the file, or give `format`."
         raise InputError(where, found=found, allowed=f"one of {', '.join(SUFFIXES)}", remedy=remedy)
+    with explained(dialect, where):
+        return parse(content, dialect, spec, path)
+
+
+@contextlib.contextmanager
+def explained(dialect: Dialect, where: str) -> Iterator[None]:
+    """Raise InputError, with a way out, in place of what is raised of content that is not what a format says."""
     try:
-        table = parse(content, dialect, spec, path)
-        if "label_from" in spec:
-            table[spec["label"]] = label_of(path, spec["label_from"])
-        elif labels:
-            table[spec["label"]] = labels_of(labels, dialect, table, where)
+        yield
     except InputError:
         raise
     except (ValueError, OSError, RecursionError, pa.ArrowException) as error:
         remedy = error.remedy if isinstance(error, Otherwise) else "Correct the file, or give its `format`."
         found = f"content that is not {dialect.form} ({reason(error)})"
         raise InputError(where, found=found, allowed=f"a {dialect.form} file", remedy=remedy) from None
-    table = require_columns(table, spec, where)
-    table.attrs |= {"where": where, "unit": "example" if dialect.form in ("json", "parquet", "text") else "line"}
-    return table
 
 
 def read_bytes(path: Path, where: str) -> bytes:
@@ -153,14 +183,6 @@ def read_bytes(path: Path, where: str) -> bytes:
     except (OSError, ValueError) as error:
         remedy = "Copy or download it again."
         raise InputError(where, found=reason(error), allowed="a file that can be read", remedy=remedy) from None
-
-
-class Otherwise(ValueError):
-    """Content that another key of the config reads."""
-
-    def __init__(self, found: str, remedy: str) -> None:
-        super().__init__(found)
-        self.remedy = remedy
 
 
 def reason(error: Exception) -> str:
@@ -177,7 +199,7 @@ def parse(content: bytes, dialect: Dialect, spec: Mapping[str, Any], path: Path)
         with pq.ParquetFile(pa.BufferReader(content)) as file:
             table = file.read()
         table.validate(full=True)  # damage to a text need not be seen by reading it
-        frame = table.to_pandas(ignore_metadata=True)
+        frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)  # 1 beside no label is no 1.0
         return frame.set_axis(range(1, len(frame) + 1))
     where = cut(str(path), 300)
     text = decoded(content, dialect, path, stated="encoding" in spec)
@@ -188,7 +210,7 @@ def parse(content: bytes, dialect: Dialect, spec: Mapping[str, Any], path: Path)
     if dialect.form == "json":
         return read_array(text, spec, path)
     if dialect.form == "jsonl" and text.lstrip().startswith("["):
-        raise Otherwise("it begins as a JSON array", "Give `format: json`, or write an object a line.")
+        raise array_error(text.strip(), path)
     lines = LINE_END.split(text) if dialect.form == "lines" else text.split("\n")
     lines = {number: line for number, line in enumerate(lines, 1) if line.strip() or "label_file" in spec}
     if dialect.form == "lines":
@@ -196,7 +218,7 @@ def parse(content: bytes, dialect: Dialect, spec: Mapping[str, Any], path: Path)
             del lines[len(lines)]
         return pd.DataFrame({spec["text"]: pd.Series(lines, dtype=object)})
     rows = [parse_line(number, line) for number, line in lines.items()]
-    return pd.DataFrame(rows, index=list(lines))
+    return pd.DataFrame(rows, index=list(lines), dtype=object)
 
 
 def decoded(content: bytes, dialect: Dialect, path: Path, *, stated: bool) -> str:
@@ -209,7 +231,9 @@ def decoded(content: bytes, dialect: Dialect, path: Path, *, stated: bool) -> st
         if content[:2000].count(0) > len(content[:2000]) / 4 and not stated:
             order = "be" if content[0] == 0 else "le"
             raise Otherwise("it holds NUL bytes, as UTF-16 does", f"Give `encoding: utf-16-{order}`, if it is text.")
-        raise ValueError("it holds NUL bytes, so it is not text")
+        line = text.count("\n", 0, text.index("\0")) + 1
+        without = rewritten(path, r"tr -d '\000'")
+        raise Otherwise(f"it holds NUL bytes, the first on line {line}", f"If it is text, leave them out: {without}")
     return text
 
 
@@ -244,81 +268,16 @@ def encoding_error(error: UnicodeDecodeError, dialect: Dialect, path: Path, *, s
 
 def conversion(charset: str, path: Path, options: str = "") -> str:
     """Return the command that writes a file anew in UTF-8, beside it, and what to do then."""
-    new = converted(path, f".utf8{path.suffix}")
-    unpack = {".gz": "gzip -dc < ", ".bz2": "bzip2 -dc < ", ".xz": "xz -dc < ", ".zip": "unzip -p "}
-    old, tool = shlex.quote(str(path)), unpack.get(path.suffix.lower())
-    command = f"iconv {options}-f {charset} -t UTF-8"
-    new_name = shlex.quote(str(new))
-    return (
-        f"{f'{tool}{old} | {command}' if tool else f'{command} {old}'} > {new_name}, and name that file in the config."
-    )
+    return rewritten(path, f"iconv {options}-f {charset} -t UTF-8")
 
 
-def read_array(text: str, spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
-    """Read a JSON array of objects, or of arrays whose `columns` the config names."""
-    try:
-        rows = json.loads(text, object_pairs_hook=once)
-    except json.JSONDecodeError as error:
-        if error.msg == "Extra data" and text.lstrip().startswith("{"):
-            raise Otherwise("it has an object a line", "Give `format: jsonl`, or write one array.") from None
-        raise
-    if isinstance(rows, dict):
-        raise object_error(rows, path)
-    if not isinstance(rows, list):
-        raise ValueError("no array")
-    require_whole(text, rows)
-    columns = spec.get("columns")
-    for number, row in enumerate(rows, 1):
-        if columns and not (isinstance(row, list) and len(row) == len(columns)):
-            raise ValueError(f"item {number} is no array with a value for each of `columns`")
-        if not columns and not isinstance(row, dict):
-            if isinstance(row, list):
-                raise Otherwise(f"item {number} is an array", "Name the `columns`, or write objects.")
-            raise ValueError(f"item {number} is no object")
-    return pd.DataFrame(rows, columns=columns, index=range(1, len(rows) + 1))
-
-
-def object_error(found: Mapping[str, Any], path: Path) -> InputError:
-    """Return the error of a JSON file that holds its array within an object."""
-    arrays = [key for key, value in found.items() if isinstance(value, list)]
-    remedy = "Write its examples as an array of objects."
-    if arrays:
-        new = converted(path, f".{arrays[0]}.json" if arrays[0].isalnum() else ".array.json")
-        old, key, made = map(json.dumps, (str(path), arrays[0], str(new)))
-        code = f'import json; json.dump(json.load(open({old}))[{key}], open({made}, "w"))'
-        remedy = f"Take one of them: {sys.executable} -c {shlex.quote(code)}, and name {new} in the config."
-    return InputError(
-        cut(str(path), 300),
-        found=f"a JSON object{f' with the arrays {listed(arrays)}' if arrays else ''}",
-        allowed="a JSON array of examples",
-        remedy=remedy,
-    )
-
-
-def parse_line(number: int, line: str) -> dict[str, Any]:
-    """Parse a line of a JSONL file; raise ValueError unless it is an object of whole characters."""
-    try:
-        row = json.loads(line, object_pairs_hook=once)
-        if not isinstance(row, dict):
-            raise ValueError("no JSON object")
-        require_whole(line, row)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"line {number}: {error}") from None
-    return row
-
-
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object whose keys occur once; raise ValueError where one occurs twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError(f"an object with a key twice among {listed(key for key, _ in pairs)}")
-    return found
-
-
-def require_whole(text: str, value: Any) -> None:
-    """Raise ValueError for half a character, as a JSON escape can write it."""
-    if "\\ud" in text.lower():
-        json.dumps(value, ensure_ascii=False).encode()
+def rewritten(path: Path, command: str) -> str:
+    """Return what passes a file, uncompressed, through a command into another in UTF-8, and what to do then."""
+    unpack = {".gz": "gzip -dc <", ".bz2": "bzip2 -dc <", ".xz": "xz -dc <", ".zip": "unzip -p"}
+    old, new = shlex.quote(str(path)), shlex.quote(str(converted(path, f".utf8{path.suffix}")))
+    tool = unpack.get(path.suffix.lower())
+    through = f"{tool} {old} | {command}" if tool else f"{command} < {old}"
+    return f"{through} > {new}, and name that file in the config."
 
 
 def labels_of(path: Path, dialect: Dialect, table: pd.DataFrame, where: str) -> list[str]:
@@ -346,11 +305,13 @@ def require_columns(table: pd.DataFrame, spec: Mapping[str, Any], where: str) ->
     """
     for column in columns_of(spec):
         if list(table.columns).count(column) != 1:
+            near = None if column in table.columns else nearest(column, table.columns)
+            hint = f"Did you mean {near!r}? " if near else ""
             raise InputError(
                 where,
                 found=f"columns {listed(table.columns) or 'none'}",
                 allowed=f"a column named {cut(repr(column))}, once",
-                remedy="Correct `text`, `join` or `label`, or name the `columns` of a file without a header.",
+                remedy=f"{hint}Correct `text`, `join` or `label`, or name the `columns` of a file without a header.",
             )
     if "join" in spec:
         cells = table[spec["join"]].itertuples(index=False, name=None)

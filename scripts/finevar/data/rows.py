@@ -28,7 +28,7 @@ def usable(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.Dat
         raise no_label_error(table, spec)
     count(facts, "dropped_unlabelled", unlabelled)
     table = table[~unlabelled]
-    table = table.assign(**{spec["label"]: table[spec["label"]].map(as_text)})
+    table = table.assign(**{spec["label"]: without_lists(table[spec["label"]])})
     labels, empty = table[spec["label"]], pd.Series(False, table.index)
     for column in as_list(spec["text"]):  # two of a pair
         texts = table[column]
@@ -36,13 +36,14 @@ def usable(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.Dat
         if not spec.get("drop_empty"):
             remedy = "Correct it, or give `drop_empty: true` to leave such examples out."
             refuse(texts, blank, table.attrs, "a text, not empty", remedy)
-        refuse(texts, ~blank & ~texts.map(is_text).astype(bool), table.attrs, "a text", "Correct it.")
+        remedy = "Write it as one text; JSON has texts in quotation marks."
+        refuse(texts, ~blank & ~texts.map(is_text).astype(bool), table.attrs, "a text", remedy)
         empty |= blank
     refuse(labels, ~labels.map(is_label).astype(bool), table.attrs, "one class name or number", "Correct it.")
     if "threshold" in spec:
         wrong = pd.to_numeric(labels.astype("str").str.strip(), errors="coerce").isna()
         allowed = "a number, since `threshold` makes it a rating"
-        remedy = "Remove `threshold` for class names, or correct the rating."
+        remedy = "Remove `threshold` for class names, or correct the rating (a decimal point, no comma)."
         refuse(labels, wrong, table.attrs, allowed, remedy)
     count(facts, "dropped_empty", empty)
     return table[~empty]
@@ -66,9 +67,13 @@ def is_text(cell: Any) -> bool:
     return isinstance(cell, str)
 
 
-def as_text(cell: Any) -> Any:
-    """Return a cell that is a list, as JSON and Parquet have them, as text; any other as it is."""
-    return json.dumps(list(cell), default=str) if isinstance(cell, list | tuple | np.ndarray) else cell
+def without_lists(cells: pd.Series) -> pd.Series:
+    """Return cells, lists as JSON and Parquet have them as text, or as what is in them if that is one thing in each."""
+    lists = cells[cells.map(lambda cell: isinstance(cell, list | tuple | np.ndarray)).astype(bool)]
+    single = lists.map(len).eq(1).all()
+    return cells.mask(
+        cells.index.isin(lists.index), lists.map(lambda cell: cell[0] if single else json.dumps([*cell], default=str))
+    )
 
 
 def is_label(cell: Any) -> bool:

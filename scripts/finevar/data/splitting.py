@@ -33,7 +33,12 @@ def divide(parts: Parts, classes: Sequence[str], spec: Mapping[str, Any], facts:
         leaked = train["example_id"].isin(evaluation["example_id"])
         facts["dropped_in_eval"] = int(leaked.sum())
         train = train[~leaked].reset_index(drop=True)
-        require_each(train, classes, 1, f"the training part of {where}", ADD)
+        also = (
+            f"{leaked.sum():,} examples of it went, since they stand in the evaluation part, too. "
+            if any(leaked)
+            else ""
+        )
+        require_each(train, classes, 1, f"the training part of {where}", also + ADD)
         # What is held back is of the same origin as the evaluation part.
         others = split_off(
             evaluation, classes, spec, ("confirm_examples",), f"the evaluation part of {where}", remedy=ADD

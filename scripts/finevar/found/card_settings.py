@@ -1,8 +1,8 @@
 """The settings that a model card states, in the forms in which programs and people write them.
 
 Lists of `name: value` (plain, bold, in backticks, with escaped underscores), tables of names and values, the arguments
-of TrainingArguments and the options of a command in blocks of code. What is stated and cannot be read is said so, with
-what stands there: it is not the same as what is not stated.
+of TrainingArguments, the options of a command, assignments, YAML and JSON in blocks of code. What is stated and cannot
+be read is said so, with what stands there, a sentence, too: it is not the same as what is not stated.
 """
 
 from __future__ import annotations
@@ -16,12 +16,24 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from finevar.found.lines import cells, cut, fact_of, from_dictionary, is_rule, plain, plain_number, sections, short
+from finevar.found.lines import (
+    HEADING,
+    cells,
+    cut,
+    facts_of,
+    from_dictionary,
+    outside_code,
+    plain,
+    plain_number,
+    sections,
+    short,
+    table_pairs,
+)
 
 TITLES = ("hyperparameter", "training procedure", "training parameters")
 CODE_TITLES = (*TITLES, "train", "tuning")  # that a block of code which trained the model may stand below
 LONGEST_CODE = 20_000  # characters of a block
-VALUES = ("value", "values", "setting")
+LOGGED = ("epoch", "step", "loss", "eval_loss", "train_loss", "grad_norm")  # what a log has beside the rate of a step
 Pairs = Iterator[tuple[str, str]]
 
 
@@ -79,32 +91,21 @@ def facts_in(lines: Iterable[str]) -> Pairs:
     """Yield the facts of lines and tables."""
     for is_table, group in itertools.groupby(lines, key=lambda line: bool(cells(line))):
         if is_table:
-            yield from table_facts([cells(line) for line in group])
+            yield from table_pairs([cells(line) for line in group], lambda name: setting_name(name) in STATED_BY)
         else:
-            yield from filter(None, map(fact_of, group))
-
-
-def table_facts(rows: Sequence[Sequence[str]]) -> Pairs:
-    """Yield the facts of a table: a row each, or where its head has several settings' names, a column each.
-
-    Several rows of such columns are several trainings. A value in several columns is given with all of them.
-    """
-    rows = [row for row in rows if not is_rule(row)]
-    if not rows:
-        return
-    head, rest = rows[0], rows[1:]
-    if sum(setting_name(name) in STATED_BY for name in head) > 1:
-        yield from zip(head, rest[0], strict=False) if len(rest) == 1 else ()
-        return
-    one = len(head) < 3 or head[1].lower() in VALUES
-    yield from ((row[0], row[1] if one else " | ".join(row[1:])) for row in rows if len(row) > 1)
+            yield from itertools.chain.from_iterable(map(facts_of, group))
 
 
 def arguments_in(block: str) -> Pairs:
-    """Yield the arguments of TrainingArguments and the options of a command in a block of code, as they are written."""
+    """Yield what a block of code states, as it is written.
+
+    Options of a command and the arguments of TrainingArguments or, without such, assignments and items of a dictionary,
+    of YAML or of JSON.
+    """
     text = re.sub(r"^(?:>>>|\.\.\.) ", "", block[:LONGEST_CODE], flags=re.MULTILINE)
     yield from re.findall(r"(?<!\S)--(\w+)[ =]+([^\s\\]+)", text)
     if "TrainingArguments" not in text:
+        yield from items_in(text)
         return
     try:
         with warnings.catch_warnings():
@@ -112,6 +113,15 @@ def arguments_in(block: str) -> Pairs:
             yield from list(keywords(ast.parse(textwrap.dedent(text))))
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         yield from re.findall(r"\b(\w+)\s*=\s*([^\s,()#][^,()#\n]*)", text.partition("TrainingArguments")[2])
+
+
+def items_in(text: str) -> Pairs:
+    """Yield the items of a dictionary and the assignments in a block of code that states settings, and is no log."""
+    pairs = re.findall(r"""(?m)(?:^|[{,])[ \t]*["']?(\w+)["']?[ \t]*:[ \t]*["']?([^\s,{}#"']+)""", text)
+    pairs += re.findall(r"(?m)^(\w+) *= *([^\s,#()]+) *(?:#.*)?$", text)
+    names = {setting_name(name) for name, _ in pairs}
+    if len({STATED_BY.get(name) for name in names} - {None}) > 1 and names.isdisjoint(LOGGED):
+        yield from pairs
 
 
 def keywords(code: ast.Module) -> Pairs:
@@ -148,6 +158,25 @@ def read_settings(stated: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], di
     return found | dict.fromkeys(unread), unread
 
 
+BETWEEN = r"\b[^\w.]*(?:(?:of|is|was|to|at|set|as|td)\b[^\w.]*){0,4}"  # a name and its number
+SENTENCES = {  # what states a setting in words, or in a form that is not read
+    "learning_rate": re.compile(rf"(?:\blearning[ _-]rate|\blr){BETWEEN}\d[\w.,-]*", re.IGNORECASE),
+    "train_batch_size": re.compile(rf"\bbatch[ _-]size{BETWEEN}\d+", re.IGNORECASE),
+    "epochs_asked": re.compile(rf"\d+ ?(?:training )?epochs\b|\bepochs{BETWEEN}\d+", re.IGNORECASE),
+}
+
+
+def in_sentences(body: Sequence[str], known: Iterable[str]) -> dict[str, str]:
+    """Return, by key, that a setting other than the known ones stands in the text where no setting is read from."""
+    lines = [line for line in outside_code(body) if not cells(line) and not HEADING.match(line)]
+    found = {key: next(filter(None, map(sign.search, lines)), None) for key, sign in SENTENCES.items()}
+    return {
+        key: f"{key} stands in a form that is not read ({cut(match[0])})"
+        for key, match in found.items()
+        if match and key not in known
+    }
+
+
 def keras_rate(text: str) -> str | None:
     """Return the learning rate of an optimizer that is written as Keras' callback does, as a dictionary; else None."""
     found = from_dictionary(text)
@@ -174,7 +203,7 @@ def setting_number(setting: Setting, text: str) -> float | int | None:
     Behind the number may stand the setting's unit, or a remark that leaves no doubt which number it is.
     """
     word = POWER.sub(lambda found: f"{found[1] or 1}e{found[2]}", text).replace("\u2212", "-")
-    word = " ".join(re.sub(r"[*`]", "", word).split())
+    word = " ".join(re.sub(r"(?<!\d)\*|\*(?!\d)|`", "", word).split())  # 16*2 is no 162
     value = plain_number(word)
     if value is None and (parts := WITH_REMARK.fullmatch(word)) and is_clear(parts[2], setting):
         value = plain_number(parts[1])

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from finevar.found.card_settings import BATCH_PARTS, effective_batch, read_settings, stated_pairs
-from finevar.found.lines import cut, short, texts
+from finevar.found.card_settings import BATCH_PARTS, effective_batch, in_sentences, read_settings, stated_pairs
+from finevar.found.lines import barred, cut, short, texts
 from finevar.found.methods import read_method
 from finevar.found.values import Stated, read_evaluation
 from finevar.metrics import ON_CARDS
@@ -57,10 +57,11 @@ def read_card(card: Card) -> Stated:
     if not card.text.strip():
         return stated | {"reason": "the card is empty"}
     data, text, error = parse_card(card.text)
-    body, opening = text.split("\n"), text[:OPENING]
+    body, opening = barred(text.split("\n")), text[:OPENING]
     kind, results, version = kind_of(data, opening), read_results(data), VERSION.search(text)
     pairs = list(stated_pairs(body))
     settings, unread = read_settings(pairs)
+    unread |= in_sentences(body, settings)
     method, sign = read_method(data, opening, pairs)
     notes = [f"its metadata cannot be read ({error})"] if error else []
     notes += [*unread.values(), *([f"trained by another method: {sign}"] if sign else [])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,9 @@ ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+.!|~<>-])")
 # Behind a comma three digits may be thousands, unless 0 stands before it.
 DECIMAL_COMMA = re.compile(r"([+-]?(?:0|\d{1,18}(?=,(?!\d{3}(?!\d))))),(\d{1,30}(?:[eE][+-]?\d{1,3})?)")
 FENCES = ("```", "~~~")
+SEVERAL = re.compile(r"[,;] (?=[A-Za-z][\w ]{0,40}[:=])")  # between facts of one line
+BARE_RULE = re.compile(r"\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)+")
+VALUES = ("value", "values", "setting")  # heads of the column that has a table's facts
 NUMBER = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,3})?")
 HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 
@@ -23,6 +26,13 @@ def fact_of(line: str) -> tuple[str, str] | None:
     """Return name and value of a line `name: value`, in a list or not, bold or in backticks or neither."""
     match = FACT.fullmatch(" ".join(ESCAPED.sub(r"\1", line[:LONGEST_LINE]).split()))
     return (match[1], match[2]) if match else None
+
+
+def facts_of(line: str) -> list[tuple[str, str]]:
+    """Return the facts of a line, which are several where all that stands between commas is one."""
+    facts = [fact_of(part) for part in SEVERAL.split(line[:LONGEST_LINE])]
+    known = [fact for fact in facts if fact]
+    return known if len(known) == len(facts) else [fact for fact in [fact_of(line)] if fact]
 
 
 def sections(body: Sequence[str]) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -57,6 +67,41 @@ def cells(line: str) -> list[str]:
     """Return the cells of a line of a table; none where it is no such line."""
     text = line.strip()
     return [cell.strip() for cell in text[1:-1].split("|")] if len(text) > 2 and text[0] == text[-1] == "|" else []
+
+
+def barred(body: Sequence[str]) -> list[str]:
+    """Return a card's lines, those of tables that are written without outer bars with them."""
+    lines, inside = list(body), False
+    for number, line in enumerate(body):
+        if BARE_RULE.fullmatch(line) and number:
+            inside = True
+            lines[number - 1] = f"| {body[number - 1].strip()} |"
+        inside = inside and "|" in line
+        if inside:
+            lines[number] = f"| {line.strip()} |"
+    return lines
+
+
+def table_pairs(rows: Iterable[Sequence[str]], is_name: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """Yield the facts of a table: a row each, or where its head has several names, a column each.
+
+    Several rows of such columns are several trainings. Of a row's columns one is headed as the value, else there are
+    two; a value in several columns is given with all of them. is_name: whether a text names what is looked for.
+    """
+    rows = [row for row in rows if not is_rule(row)]
+    if not rows:
+        return
+    head, rest = rows[0], rows[1:]
+    if sum(map(is_name, head)) > 1:
+        yield from zip(head, rest[0], strict=False) if len(rest) == 1 else ()
+        return
+    value = next((place for place, name in enumerate(head) if plain(name).lower() in VALUES), None)
+    value = 1 if value is None and len(head) < 3 else value
+    for row in rows:
+        if value is None and len(row) > 1:
+            yield row[0], " | ".join(row[1:])
+        elif value is not None and len(row) > max(value, 1):
+            yield row[int(value == 0)], row[value]
 
 
 def is_rule(row: Sequence[str]) -> bool:

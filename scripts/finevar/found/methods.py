@@ -46,15 +46,18 @@ METHODS = {  # the first that fits is a card's
         tags="peft lora qlora dora ia3 adapter adapters adapter-transformers prefix-tuning prompt-tuning",
         relation="adapter",
         settings="lora_r lora_rank lora_alpha lora_dropout peft_type adapter_config",
-        text=BY + r"(?:[\w-]+ ){0,2}(?:q?lora|dora|peft|adapters?|(?:prefix|prompt)[- ]tuning)\b|^\s*[-*] peft:? \d",
+        text=BY + r"(?:[\w-]+ ){0,2}(?:q?lora|dora|peft|adapters?|(?:prefix|prompt)[- ]tuning)\b|^\s*[-*] peft:? \d"
+        r"|\blow-rank adapt\w+|\bq?lora (?:adapters?|weights|models?|config\w*|rank)\b"
+        r"|\b(?:LoraConfig|get_peft_model)\(",
     ),
     "quantised": method(
         "quantised copies",
         libraries="gguf ctransformers",
-        tags="quantized quantised 8-bit 4-bit int8 int4 bitsandbytes gptq awq gguf",
+        tags="quantized quantised 8-bit 4-bit int8 int4 bitsandbytes gptq awq gguf nncf",
         relation="quantized",
         settings="quantization_config load_in_8bit load_in_4bit quantization_method",
-        text=r"\b(?:quantized|quantised) (?:version|copy|variant|model)\b|\bpost-training (?:\w+ )?quanti[sz]ation\b",
+        text=r"\b(?:quantized|quantised) (?:version|copy|variant|model)\b|\bpost-training (?:\w+ )?quanti[sz]ation\b"
+        r"|\bquanti[sz]ed (?:with|using|via|by|to)\b",
     ),
     "distilled": method(
         "distilled models",
@@ -64,7 +67,13 @@ METHODS = {  # the first that fits is a card's
         text=r"\bfine-?tuned (?:with|using|via|by) (?:[\w-]+ ){0,2}distillation\b|\bteacher model\b"
         r"|\bthis model (?:is|was|has been) distilled\b",
     ),
-    "loss": method("models with another loss", text=BY + rf"(?:[\w-]+ ){{0,2}}(?:\w+-)?{LOSSES}[- ](?:[\w-]+ )?loss\b"),
+    "loss": method(
+        "models with another loss",
+        tags="reward-trainer dpo",
+        text=BY
+        + rf"(?:[\w-]+ ){{0,2}}(?:\w+-)?{LOSSES}[- ](?:[\w-]+ )?loss\b"
+        + r"|\bRewardTrainer\b|\b(?:is|as|train\w*) (?:a|the) (?:\w+ ){0,2}reward model\b",
+    ),
     "head": method(
         "models with another head, or a frozen encoder",
         text=BY

@@ -15,17 +15,19 @@ from finevar.found.lines import (
     HEADING,
     cells,
     cut,
-    fact_of,
+    facts_of,
     from_dictionary,
     is_rule,
     outside_code,
     plain_number,
+    table_pairs,
     texts,
 )
 from finevar.metrics import ON_CARDS, RESPONSES
 
 MOST_STEPS = 2**53
 ANNOUNCING = ("validation metrics", "evaluation results", "results", "eval results", "evaluation")  # headings
+OF_TRAINING = re.compile(r"\bepoch\b|\btrain", re.IGNORECASE)
 AVERAGES = ("macro", "micro", "weighted", "binary")
 
 Stated = dict[str, Any]  # what a card states, by column
@@ -66,19 +68,29 @@ def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behin
 
 
 def results_list(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield name and value of the lines below the sentence, or the heading, that announces an evaluation."""
+    """Yield name and value of the lines below the sentence, or the heading, that announces an evaluation.
+
+    Without such lines, of a table there, but of evaluations during training or on what was trained on.
+    """
     inside, heard = False, False
-    for line in lines:
-        heading = HEADING.match(line)
-        if "achieves the following results" in line.lower() or (heading and heading[2].lower() in ANNOUNCING):
-            if heard:  # a second list is of another evaluation
-                return
-            inside = True
-        elif heading:
-            inside = False
-        elif inside and (fact := fact_of(line)):
-            heard = True
-            yield fact
+    for is_table, group in itertools.groupby(lines, key=lambda line: bool(cells(line))):
+        if is_table:
+            table = list(group)
+            if inside and not heard and not any(map(OF_TRAINING.search, table)):
+                heard = True
+                yield from table_pairs(map(cells, table), lambda name: metric_of(name)[0] is not None)
+            continue
+        for line in group:
+            heading = HEADING.match(line)
+            if "achieves the following results" in line.lower() or (heading and heading[2].lower() in ANNOUNCING):
+                if heard:  # a second list is of another evaluation
+                    return
+                inside = True
+            elif heading:
+                inside = False
+            elif inside and (facts := facts_of(line)):
+                heard = True
+                yield from facts
 
 
 def metadata_values(results: Sequence[EvalResult]) -> Values:

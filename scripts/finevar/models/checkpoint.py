@@ -109,6 +109,24 @@ def row_order(labels: Sequence[str], classes: Sequence[str], meanings: Meanings 
     return [rows[place] for place in said]
 
 
+def require_head(folder: Path, had: int, classes: Sequence[str], head: Meanings | None) -> None:
+    """Raise InputError unless a model has a trained head whose classes are the data's; had: how many it has."""
+    labels = own_labels(folder) if had else []
+    if had == len(classes) and row_order(labels, classes, head) is not None:
+        return
+    remedy = "Use a model with a trained head for these classes, or give `baseline` a dataset to train it on."
+    if had == len(classes):
+        pairs = ", ".join(f"{name}: ..." for name in labels[:2])
+        remedy = f"Say which class of the data each of them is, with the key `head: {{{pairs}}}`, or give `baseline` a "
+        remedy += "dataset, on which a new head is trained."
+    raise InputError(
+        f"{folder}",
+        found=f"a head of {had} classes{f' ({listed(labels)})' if labels else ''}",
+        allowed=f"a head whose classes have the names of those of the data set ({listed(classes)})",
+        remedy=remedy,
+    )
+
+
 def match_names(labels: Sequence[str], classes: Sequence[str]) -> list[int] | None:
     """Return the place of each class among the labels, or None unless each is one label and each label one class.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -14,9 +16,15 @@ from finevar.study.consistency import cut, listed
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 
 
+def visible(name: Any) -> str:
+    """Return what is seen of a class's name: HTML entities decoded, blanks as one, letters in Unicode's form NFKC."""
+    letters = unicodedata.normalize("NFKC", html.unescape(str(name)))
+    return " ".join("".join(letter for letter in letters if unicodedata.category(letter) != "Cf").split())
+
+
 def label_key(name: Any) -> Decimal | str:
-    """Return what all spellings of a class share: the number that they write, else the text without case or blanks."""
-    text = " ".join(str(name).split())
+    """Return what all spellings of a class share: the number that is seen, else the text without case."""
+    text = visible(name)
     return Decimal(text) if NUMBER.fullmatch(text) else text.casefold()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from finevar.errors import InputError
-from finevar.study.coding import Coding, codings_of
+from finevar.study.coding import Category, Coding, codings_of
 from finevar.study.dialects import SEPARATORS, TEXT_ONLY, format_of, is_text_encoding
 from finevar.study.factors import setting
 
 Config = dict[str, Any]
 
 PLACES = ("file", "eval_file", "label_file", "eval_label_file")  # keys that say where files lie
-TABLE_KEYS = ("separator", "quoting", "skip")  # of files that have a separator
+TABLE_KEYS = ("separator", "quoting", "quote", "skip")  # of files that have a separator
 FILE_KEYS = (*PLACES, "format", "columns", "encoding", "label_from", *TABLE_KEYS)
 HUB_KEYS = ("train_split", "eval_split", "subset")
 PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==.+")  # what pip could not take for an option
@@ -33,6 +34,13 @@ def listed(values: Iterable[Any], most: int = 20) -> str:
     values = [*values]
     more = [f"and {len(values) - most} more"] if len(values) > most else []
     return ", ".join([*(cut(str(value)) for value in values[:most]), *more])
+
+
+def nearest(name: str, known: Iterable[Any]) -> str | None:
+    """Return the name that another may be meant for: with other case, blanks or a path before it, or else misspelt."""
+    names, bare = [*map(str, known)], name.strip().casefold()
+    same = [each for each in names if bare in (each.strip().casefold(), *re.split(r"[./]", each.strip().casefold()))]
+    return next(iter([*same, *difflib.get_close_matches(name, names, n=1)]), None)
 
 
 def plain(number: float) -> str:
@@ -162,6 +170,15 @@ def dialect_problems(where: str, dataset: Config) -> Iterator[InputError]:
         for key in TABLE_KEYS:
             if key in dataset:
                 yield superfluous(f"{where}.{key}", f"no such key for files of format {listed(sorted(forms))}")
+    if "quote" in dataset and dataset.get("quoting") == "none":
+        yield superfluous(f"{where}.quote", "no quotation mark with `quoting: none`")
+    elif dataset.get("quote", "") in {dataset.get("separator", SEPARATORS.get(form)) for form in forms}:
+        yield InputError(
+            f"{where}.quote",
+            found=cut(repr(dataset["quote"])),
+            allowed="another character than the separator of cells",
+            remedy="Correct `quote` or `separator`.",
+        )
     if "encoding" in dataset and not is_text_encoding(dataset["encoding"]):
         yield InputError(
             f"{where}.encoding",
@@ -212,12 +229,14 @@ def batch_problems(where: str, settings: Mapping[str, Any]) -> Iterator[InputErr
         )
 
 
-def factor_problems(name: str, coding: Coding, given: set[str]) -> Iterator[InputError]:
+def factor_problems(name: str, coding: Coding | Category, given: set[str]) -> Iterator[InputError]:
     """Yield what is wrong with one factor beyond the schema's reach."""
     where, levels = f"config: sweep.factors.{name}", coding.levels
     if name in given:
         found, allowed = "a factor that `training` fixes too", "one place for each setting"
         yield InputError(where, found=found, allowed=allowed, remedy=f"Remove training.{name}.")
+    if isinstance(coding, Category):
+        return
     if coding.logarithmic and min(levels) <= 0:
         yield InputError(
             f"{where}.coding",
@@ -248,9 +267,18 @@ def has_range(coding: Coding) -> bool:
     return np.isfinite([middle, half_range]).all() and half_range > max(1e-9 * abs(middle), 1e-300)
 
 
-def level_problems(name: str, coding: Coding, baseline: float | None) -> Iterator[InputError]:
+def level_problems(name: str, coding: Coding | Category, baseline: float | str | None) -> Iterator[InputError]:
     """Yield why a factor cannot be set against the baseline's own level of it."""
     levels = coding.levels
+    if isinstance(coding, Category):
+        if baseline not in levels:
+            yield InputError(
+                f"config: baseline.settings.{name}",
+                found=str(baseline),
+                allowed=f"one of the factor's levels, {listed(levels)}, as there is nothing between names",
+                remedy=f"Add {baseline} to sweep.factors.{name}.levels, or state the level that the baseline had.",
+            )
+        return
     if baseline is None:
         allowed = "a number, since it is a factor"
     elif coding.logarithmic and baseline <= 0:

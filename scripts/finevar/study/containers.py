@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ def members(path: Path) -> list[str]:
                 names = [member.filename for member in archive.infolist() if not member.is_dir()]
     except (OSError, ValueError, *DAMAGE):
         return []
-    return [name for name in names if not name.startswith("__MACOSX/")]
+    return [name for name in names if not re.match(r"__MACOSX/|(.*/)?(\.DS_Store$|\._)", name)]
 
 
 def plain_name(path: Path) -> str:

@@ -13,8 +13,11 @@ from finevar.errors import InputError
 from finevar.study.coding import (
     TERM_ORDER,
     aliased_terms,
+    axes_of,
+    coded_of,
     codings_of,
     model_matrix,
+    plain_level,
     term_name,
     terms,
     too_few_levels,
@@ -114,11 +117,11 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
     """Yield what is wrong with the settings taken together."""
     codings = codings_of(config["sweep"]["factors"])
     for point in points:
-        shown = ", ".join(f"{name} {level:g}" for name, level in point.items())
+        shown = ", ".join(f"{name} {plain_level(level, 'g')}" for name, level in point.items())
         yield from batch_problems(f"point {shown}", config["training"] | point)
     order = config["analysis"]["model"]
     lower = TERM_ORDER[: TERM_ORDER.index(order)]
-    columns = terms(list(codings), order)
+    columns = terms(axes_of(codings), order)
     short = too_few_levels({name: len({point[name] for point in points}) for name in codings}, columns)
     if short:
         yield InputError(
@@ -128,7 +131,7 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
             allowed=f"{short.needed} levels or more of {short.factor}",
             remedy=f"Add a level, or set analysis.model to {lower[-1]}." if lower else "Add a level.",
         )
-    coded = {name: coding.coded([point[name] for point in points]) for name, coding in codings.items()}
+    coded = coded_of(codings, {name: [point[name] for point in points] for name in codings})
     aliased = aliased_terms(model_matrix(coded, columns), [term_name(term) for term in columns])
     if aliased:
         yield InputError(

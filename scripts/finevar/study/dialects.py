@@ -24,6 +24,7 @@ SUFFIXES = {
 SEPARATORS = {"csv": ",", "tsv": "\t"}  # of the formats that have one
 TEXT_ONLY = ("lines", "text")  # formats without columns: a text a line, a text a file
 LINE_END = re.compile(r"\r\n|\r|\n")
+STATED = re.compile(r'"?sep=(.)"?[,;\t]*\s*')  # what Excel writes, and reads, before the header
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Dialect:
     encoding: str
     skip: int
     header: bool
+    quote: str = '"'  # the quotation mark
 
 
 def format_of(spec: Mapping[str, Any], path: str | Path) -> str | None:
@@ -46,14 +48,22 @@ def format_of(spec: Mapping[str, Any], path: str | Path) -> str | None:
 def dialect_of(spec: Mapping[str, Any], path: str | Path) -> Dialect:
     """Return how a data set's file writes its rows, as far as the config and the suffix say."""
     form = format_of(spec, path)
+    usual = "minimal" if "quote" in spec else {"csv": "minimal", "tsv": None}.get(form, "none")
     return Dialect(
         form,
         separator=spec.get("separator", SEPARATORS.get(form, "")),
-        quoting=spec.get("quoting", {"csv": "minimal", "tsv": None}.get(form, "none")),
+        quoting=spec.get("quoting", usual),
         encoding=spec.get("encoding", "utf-8"),
         skip=spec.get("skip", 0),
         header=form in SEPARATORS and "columns" not in spec,
+        quote=spec.get("quote", '"'),
     )
+
+
+def stated_separator(line: str) -> str | None:
+    """Return the separator that a table's first line states for Excel; None where it is no such line."""
+    found = STATED.fullmatch(line)
+    return found[1] if found else None
 
 
 def is_text_encoding(name: str) -> bool:

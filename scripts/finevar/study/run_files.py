@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import csv
-import difflib
 import io
+import json
 import math
 import re
-from collections.abc import Sequence
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from finevar.errors import InputError
-from finevar.study.consistency import cut, listed
-from finevar.study.containers import opened, plain_name
-from finevar.study.dialects import cells_up_to
+from finevar.study.consistency import cut, listed, nearest
+from finevar.study.containers import ZIP, opened, plain_name
+from finevar.study.dialects import cells_up_to, stated_separator
 
 MOST_RUNS = 100_000  # far above what a screen of settings has, and still read in seconds
 LARGEST_CELL = 1_000_000  # characters
@@ -40,15 +43,22 @@ FORMS = {  # in the order in which they are tried
         ("run_id", "experiment_id", "status"), ("run_id",), ("status",), (), ("params.", "metrics.", "tags.")
     ),
     "optuna": Form(("number", "state"), ("number",), ("state",), ("duration",), ("params_", "user_attrs_", "values_")),
-    "wandb": Form(("Name", "State"), ("Name", "ID"), ("State",), ("Runtime",), ("config.", "summary.")),
+    "wandb": Form(
+        ("Name", "State"),
+        ("Name", "ID", "name"),
+        ("State", "state"),
+        ("Runtime", "summary._runtime"),
+        ("config.", "summary."),
+    ),
     "plain": Form((), ("run", "run_id", "name"), ("status", "state"), ("seconds", "train_seconds")),
 }
+NESTED = ("config", "summary")  # columns of dictionaries in the table that W&B's documentation makes by its API
 # What states mean, in lower case. A run without a state is one that has finished.
 FINISHED = ("", "finished", "complete", "completed", "done", "ok", "success", "succeeded")
 FAILED = ("failed", "fail", "crashed", "killed", "error", "preempted", "missing")
 DIVERGED = ("diverged", "nan")
 UNDER_WAY = ("running", "scheduled", "waiting", "pending", "queued", "unfinished")
-PRUNED = ("pruned", "stopped_early")
+PRUNED = ("pruned", "stopped_early", "early_stopped", "early-stopped")
 
 Cells = dict[str, str]  # a row's cells by column, as texts
 
@@ -67,12 +77,12 @@ class Listing:
         for written in (name, *(f"{prefix}{name}" for prefix in self.form.prefixes)):
             if written in self.columns:
                 return written
-        near = difflib.get_close_matches(name, self.columns, n=1)
+        near = nearest(name, self.columns)
         raise InputError(
             f"config: {key}",
             found=f"no column {cut(repr(name))} in {cut(str(self.path))}",
             allowed=f"one of its columns: {listed(self.columns)}",
-            remedy=f"Did you mean {near[0]!r}?" if near else "Name the column that holds it.",
+            remedy=f"Did you mean {near!r}?" if near else "Name the column that holds it.",
         )
 
     def first(self, names: Sequence[str]) -> str | None:
@@ -92,9 +102,42 @@ def read_listing(path: Path, form: str) -> Listing:
     if found:
         allowed = f"a header line, each column once, and 1 to {MOST_RUNS:,} rows"
         raise InputError(cut(str(path), 300), found=found, allowed=allowed, remedy="Correct the file.")
+    nested = {*NESTED} <= {*columns} and [{**row, **items_in(row)} for row in rows]
+    if nested and len(nested[0]) > len(columns):
+        columns = [*dict.fromkeys(name for row in nested for name in row)]
+        rows, form = [{name: row.get(name, "") for name in columns} for row in nested], "wandb"
     if form == "auto":
         form = next(name for name, known in FORMS.items() if set(known.known_by) <= set(columns))
     return Listing(path, columns, rows, FORMS[form])
+
+
+def items_in(row: Mapping[str, str]) -> Cells:
+    """Return a row's nested cells as texts, by columns such as config.lr."""
+    return {name: text for column in NESTED for name, text in flat(column, dictionary(row[column]))}
+
+
+def dictionary(cell: str) -> Any:
+    """Return the dictionary that a cell is, as JSON or as Python prints it; the cell itself where it is none."""
+    try:
+        return json.loads(cell)
+    except ValueError:
+        quoted = re.sub(r"""(?<![\w'"])(-?(?:nan|inf))(?![\w'"])""", r"'\1'", cell)  # no literals of Python
+    try:
+        return ast.literal_eval(quoted)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return cell
+
+
+def flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the values of a dictionary in dictionaries, as texts, by their keys one after the other.
+
+    W&B's own files have a setting as {"lr": {"value": 1e-5}}.
+    """
+    if not isinstance(value, Mapping):
+        yield name, "" if value is None else str(value)  # nan, which is written here, is a value
+        return
+    for key, inner in value.items():
+        yield from flat(name if key == "value" and len(value) < 3 else f"{name}.{key}", inner)
 
 
 def read_csv(path: Path) -> tuple[list[str], list[Cells]]:
@@ -104,9 +147,11 @@ def read_csv(path: Path) -> tuple[list[str], list[Cells]]:
     """
     try:
         with cells_up_to(LARGEST_CELL), opened(path) as file:
-            text = file.read().decode("utf-8-sig")
-            delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
-            lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+            text = table_text(path, file.read())
+            first, _, rest = text.partition("\n")
+            stated = stated_separator(first)
+            delimiter = stated or max(DELIMITERS, key=first.count)
+            lines = list(csv.reader(io.StringIO(rest if stated else text, newline=""), delimiter=delimiter))
     except (ValueError, csv.Error) as error:
         allowed, remedy = "a CSV file in UTF-8", "Save it as such; a Parquet file has the suffix .parquet."
         raise InputError(cut(str(path), 300), found=cut(str(error)), allowed=allowed, remedy=remedy) from None
@@ -121,6 +166,21 @@ def read_csv(path: Path) -> tuple[list[str], list[Cells]]:
             )
     cell = str.strip if delimiter == "," else with_point
     return columns, [dict(zip(columns, map(cell, line), strict=True)) for line in lines[1:] if line]
+
+
+def table_text(path: Path, content: bytes) -> str:
+    """Return a CSV's text; raise InputError, with a way out, for what is another sort of file."""
+    found, remedy = "", "Save it as CSV in UTF-8."
+    if content.startswith(ZIP):
+        found = "an Excel workbook, or a zip of several files"
+    elif content.lstrip()[:1] in (b"{", b"["):
+        new, many = path.with_name(f"{path.stem}.csv"), "" if content.lstrip().startswith(b"[") else ", lines=True"
+        old, made = json.dumps(str(path)), json.dumps(str(new))
+        code = f"import pandas; pandas.read_json({old}{many}, dtype=False).to_csv({made}, index=False)"
+        found, remedy = "JSON", f"Run: {sys.executable} -c {shlex.quote(code)}, and name {new} as `runs.file`."
+    if found:
+        raise InputError(cut(str(path), 300), found=found, allowed="a CSV file, or a Parquet file", remedy=remedy)
+    return content.decode("utf-8-sig")
 
 
 def with_point(cell: str) -> str:

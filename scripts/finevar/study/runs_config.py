@@ -83,21 +83,28 @@ def file_problems(config: Config, runs: list[ListedRun]) -> Iterator[InputError]
         )
     if not used(runs):
         reasons = dict.fromkeys(str(run.reason) for run in runs)
+        no_numbers = any(run.code == Unused.NO_FACTOR for run in runs)
+        factors = "Factors are numbers: leave out one of words, or write its values as such, 0 and 1. "
         yield InputError(
             cut(config["runs"]["file"]),
             found=f"none of {len(runs)} rows that is a run: {listed(reasons, 5)}",
             allowed="one run or more with a level of each factor and a metric",
-            remedy="Correct the columns' names in the config, or the file.",
+            remedy=f"{factors if no_numbers else ''}Correct the columns' names in the config, or the file.",
         )
     else:
         for name in config["sweep"]["factors"]:
             values = {run.levels[name] for run in used(runs)}
             if len(values) < 2:
+                unread = [str(run.reason) for run in runs if run.code == Unused.NO_FACTOR and name not in run.levels]
+                rows = f", and in {len(unread)} rows no number ({unread[0]})" if unread else ""
+                mend = (
+                    "Write its values as numbers, without commas between thousands, or remove" if unread else "Remove"
+                )
                 yield InputError(
                     f"config: sweep.factors.{name}",
-                    found=f"{min(values):g} in every run",
+                    found=f"{min(values):g} in every run{rows}",
                     allowed="two values or more",
-                    remedy=f"Remove {name}: what does not vary is no factor.",
+                    remedy=f"{mend} {name}: what does not vary is no factor.",
                 )
 
 

@@ -19,7 +19,7 @@ from finevar.metrics import RESPONSES
 from finevar.study.consistency import Config, cut, listed
 from finevar.study.factors import CARD_COLUMNS
 from finevar.study.schema_values import fill_defaults, read_numbers
-from finevar.study.settings import FACTORS, SPECS, level_schema, load_schema
+from finevar.study.settings import FACTORS, SPECS, has_names, level_schema, load_schema
 
 # Far above any study, and low enough for every check to be done in seconds.
 DEEPEST, MOST_VALUES, LONGEST_TEXT = 20, 3_000, 10_000
@@ -60,7 +60,7 @@ def read_schema(name: str) -> Config:
         schema["properties"]["sweep"]["properties"]["factors"]["properties"] = {
             name: {
                 "description": f"As a factor: {SPECS[name]['description']}",
-                "$ref": "#/$defs/factor",
+                "$ref": f"#/$defs/{'category' if has_names(name) else 'factor'}",
                 "properties": {"levels": {"items": level_schema(name)}},
             }
             for name in FACTORS
@@ -181,6 +181,10 @@ def problem_of(error: jsonschema.ValidationError, file: str = "config") -> Input
         allowed = "a value for each of " + ", ".join(error.validator_value)
     else:
         found, allowed, remedy = shown(error.instance), requirement(error), "Correct the value."
+        if "propertyNames" in error.schema_path and [*error.absolute_path][-1:] == ["factors"]:
+            name = re.sub(r"\W+", "_", str(error.instance).lower(), flags=re.ASCII).strip("_0123456789") or "factor"
+            name = f"my_{name}" if name in error.schema["not"]["enum"] else name
+            remedy = f"Give it a name of your own and say its column: `{cut(name)}: {{column: {found}}}`."
     return InputError(where, found=found, allowed=allowed, remedy=remedy)
 
 
@@ -199,7 +203,8 @@ def requirement(error: jsonschema.ValidationError) -> str:
         case "const":
             return str(value)
         case "pattern":
-            return f"text that matches {value}"
+            said = str(error.schema.get("description", "")).partition(".")[0]
+            return f"text that matches {value}{f' ({said})' if said else ''}"
         case "uniqueItems":
             return "entries that differ from each other"
         case "minItems" | "minProperties":

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from finevar.jobs.endings import NOT_BEGUN, Ending
 from finevar.reasons import FAILED, MISSING, OK
-from finevar.study.coding import Codings, Term, aliased_terms, design_matrix, term_name, terms
-from finevar.words.formatting import counted, joined, term_label
+from finevar.study.coding import Codings, Term, aliased_terms, axes_of, design_matrix, term_name, terms
+from finevar.words.formatting import counted, joined, settings_list, term_label
 from finevar.words.next_start import next_sentences
 from finevar.words.numbers import whole_percent
 
 CELLS = ["dataset", "point_id"]
-NAMED = 5  # settings that a sentence names
+NAMED = 3  # settings that a sentence names
 
 
 def completeness_sentences(metrics: pd.DataFrame, factors: Codings, order: str) -> list[str]:
@@ -30,9 +30,9 @@ def completeness_sentences(metrics: pd.DataFrame, factors: Codings, order: str) 
     why = joined([f"{counts[status]:,} {status}" for status in (*FAILED, MISSING) if status in counts])
     lost = counted(len(metrics) - len(done), "run")
     sentences = [f"{lost} of {len(metrics):,} gave no metrics that count ({why}); all below rests on the rest."]
-    sentences += [cells_sentence(metrics, done)]
+    sentences += [cells_sentence(metrics, done, factors)]
     if not done.empty:
-        sentences.append(precision_sentence(metrics, done, factors, terms(list(factors), order)))
+        sentences.append(precision_sentence(metrics, done, factors, terms(axes_of(factors), order)))
     return sentences
 
 
@@ -45,19 +45,31 @@ def next_start_sentences(metrics: pd.DataFrame) -> list[str]:
     return next_sentences(map(Ending, codes, reasons), "run")
 
 
-def cells_sentence(metrics: pd.DataFrame, done: pd.DataFrame) -> str:
+def cells_sentence(metrics: pd.DataFrame, done: pd.DataFrame, factors: Iterable[str]) -> str:
     """Say which settings have lost all their seeds and how many have lost some."""
     planned = metrics.groupby(CELLS).size()
     left = done.groupby(CELLS).size().reindex(planned.index, fill_value=0)
-    bare = [f"{point} on {dataset}" for dataset, point in planned.index[left == 0]]
+    bare = planned.index[left == 0]
     thinner = int(((left < planned) & (left > 0)).sum())
     parts = []
-    if bare:
-        named = f"{', '.join(bare[:NAMED])}{', ...' if len(bare) > NAMED else ''}"
+    if len(bare):
+        named = cells_text(metrics, bare, factors)
         parts.append(f"{counted(len(bare), 'setting')} of {len(planned):,} without any run ({named})")
     if thinner:
         parts.append(f"{counted(thinner, 'setting')} with fewer seeds than planned")
     return f"That leaves {joined(parts)}."
+
+
+def cells_text(metrics: pd.DataFrame, cells: Iterable[tuple[str, str]], factors: Iterable[str]) -> str:
+    """Name the first of some settings by their levels, with the data set where there are several.
+
+    cells: (data set, setting), as in the columns CELLS.
+    """
+    of, several = metrics.drop_duplicates(CELLS).set_index(CELLS)[list(factors)], metrics["dataset"].nunique() > 1
+    cells = list(cells)
+    named = [settings_list(of.loc[cell]) + (f" on {cell[0]}" if several else "") for cell in cells[:NAMED]]
+    more = [f"{len(cells) - NAMED:,} more"] if len(cells) > NAMED else []
+    return "; ".join([*named, *more])
 
 
 def precision_sentence(metrics: pd.DataFrame, done: pd.DataFrame, codings: Codings, columns: Sequence[Term]) -> str:

@@ -138,10 +138,17 @@ def sure_sentence(advice: Advice, confidence: float = 0.95) -> str:
     best = advice.best
     if best is None:
         return ""
+    return f"{choice_sentence(advice)} {regret_sentence(best, advice.labels[best['primary']], confidence, 'it is ')}"
+
+
+def regret_sentence(best: Row, primary: str, confidence: float, subject: str = "") -> str:
+    """Say by how much the recommended setting may miss the best tried; best: its row of the recommendation."""
+    if not best["regret_bound"]:
+        return f"No setting can be better in {primary} on these test sentences."
+    bound, expected = (regret_text(best[name]) for name in ("regret_bound", "expected_regret"))
     return (
-        f"{choice_sentence(advice)} At {percent(confidence)} it is at most {regret_text(best['regret_bound'])} worse "
-        f"in {advice.labels[best['primary']]} than the best setting tried; expected regret "
-        f"{regret_text(best['expected_regret'])}."
+        f"At {percent(confidence)} {subject}at most {bound} worse in {primary} than the best tried; "
+        f"expected regret {expected}."
     )
 
 
@@ -157,10 +164,16 @@ def role_text(row: Row, labels: Labels) -> str:
 
 
 def caution_sentences(advice: Advice) -> list[str]:
-    """Return a sentence for each caution; of the metrics that lack fit, one."""
-    lacking = [row for row in advice.cautions if row["code"] == Caution.LACK_OF_FIT]
-    rest = [caution_sentence(row, advice) for row in advice.cautions if row["code"] != Caution.LACK_OF_FIT]
-    return [*rest, lack_sentence(lacking, advice.labels)] if lacking else rest
+    """Return a sentence for each caution; one of all metrics that the surfaces miss, and one of those that lack fit."""
+    found = {code: [row for row in advice.cautions if row["code"] == code] for code in OF_METRICS}
+    rest = [caution_sentence(row, advice) for row in advice.cautions if row["code"] not in OF_METRICS]
+    return rest + [OF_METRICS[code](rows, advice.labels) for code, rows in found.items() if rows]
+
+
+def missed_sentence(rows: Sequence[Row], labels: Labels) -> str:
+    """Say of which metrics the surface predicts something else than was measured at the recommended setting."""
+    parts = [f"{labels[row['response']]} {number(row['value'])} ({number(row['limit'])})" for row in rows]
+    return f"The surfaces miss what was measured here (in brackets what they predict): {joined(parts)}."
 
 
 def lack_sentence(rows: Sequence[Row], labels: Labels) -> str:
@@ -183,9 +196,6 @@ def caution_sentence(row: Row, advice: Advice) -> str:
                 f"{sentence_case(factor_label(row['factor']))} {level(row['level'])} is the {end} level tried: try "
                 f"{level(row['next_level'])} ({cost_text(row)})."
             )
-        case Caution.MISSED:
-            found = f"measured {number(row['value'])}, predicted {number(row['limit'])}"
-            return f"The surface of {label} misses this setting: {found}."
         case Caution.FEW_SEEDS:
             return (
                 f"{counted(int(row['count']), 'seed')}: {level(row['limit'])} or more show what another seed changes."
@@ -225,6 +235,10 @@ def class_sentence(row: Row) -> str:
     )
 
 
+OF_METRICS: dict[str, Callable[[Sequence[Row], Labels], str]] = {  # what one sentence says of all metrics
+    Caution.MISSED: missed_sentence,
+    Caution.LACK_OF_FIT: lack_sentence,
+}
 OF_RUNS: dict[str, Callable[[Row], str]] = {  # what is said of the study's runs, whatever is recommended
     Caution.LEARNT_NOTHING: lambda row: TO_LEARN,
     Caution.ONE_CLASS: unlearnt_sentence,
@@ -256,7 +270,8 @@ def next_sentence(row: Row, label: str) -> str:
             asked = f"Evaluate on {int(row['sentences']):,} sentences"
             return f"{asked} ({cost}): about what shows which of {count} settings is better in {label}."
         case Next.CONFIRM:
-            return f"Confirm {count} settings with {int(row['seeds'])} new seeds ({cost}): free of the winner's curse."
+            fresh = counted(int(row["seeds"]), "new seed")
+            return f"Confirm {count} settings with {fresh} ({cost}): free of the winner's curse."
     return f"Or stop: no setting tried is better in {label} by more than the smallest effect of interest."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,11 +22,17 @@ from finevar.study.listed_runs import DEFAULT_DATASET
 from finevar.tables import are_found, kind_of_runs
 from finevar.words import completeness
 from finevar.words import effects as effect_words
-from finevar.words.findings import regret_text
 from finevar.words.formatting import counted, joined, sentence_case, settings_list
 from finevar.words.inspection import caution_sentences as data_cautions
-from finevar.words.numbers import TIMES, duration, is_missing, number, percent, span
-from finevar.words.recommendation import Advice, caution_sentences, choice_sentence, next_sentences, title_sentence
+from finevar.words.numbers import TIMES, duration, is_missing, number, span
+from finevar.words.recommendation import (
+    Advice,
+    caution_sentences,
+    choice_sentence,
+    next_sentences,
+    regret_sentence,
+    title_sentence,
+)
 
 PART, PLACE, TITLE = "answer", 0, "Answer"
 AGAINST = {"B1": "vs baseline settings", "B0": "vs baseline as it is"}
@@ -43,7 +50,7 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     best = advised.best if advised else None
     return {
         "template": "answer.html",
-        "kicker": found_models.scope(tables) if found else kicker(tables["metrics"], facts["config"]),
+        "kicker": found_models.scope(tables) if found else kicker(tables["metrics"], facts),
         "headline": title(tables, advised, facts, found=found),
         "interim": interim(tables, facts) if facts["interim"] else "",
         "notes": [found_models.NO_EXPERIMENT] if found else notes(tables, advised, facts),
@@ -67,15 +74,13 @@ def title(tables: Tables, advised: Advice | None, facts: Facts, *, found: bool) 
     return support or effect_words.headline(tables["effects"], tables["fits"], names(tables, facts))
 
 
-def kicker(metrics: pd.DataFrame, config: Mapping[str, Any]) -> str:
+def kicker(metrics: pd.DataFrame, facts: Facts) -> str:
     """Say what was trained on what, how often, and on how many sentences it was tested; of listed runs their file."""
-    settings, seeds = metrics["point_id"].nunique(), metrics["seed"].nunique()
-    runs = f"{counted(settings, 'setting')} {TIMES} {counted(seeds, 'seed')}"
-    runs += (
-        f" = {counted(len(metrics), 'run')}"
-        if len(metrics) == settings * seeds
-        else f", {counted(len(metrics), 'run')}"
-    )
+    config, datasets = facts["config"], metrics["dataset"].nunique()
+    counts = {"setting": len(metrics.drop_duplicates([*facts["factors"]])), "seed": metrics["seed"].nunique()}
+    counts |= {"data set": datasets} if datasets > 1 else {}
+    crossed = f" {TIMES} ".join(counted(count, noun) for noun, count in counts.items())
+    runs = f"{crossed}{' =' if len(metrics) == math.prod(counts.values()) else ','} {counted(len(metrics), 'run')}"
     done = int((metrics["status"] == "ok").sum())
     done_text = "all finished" if done == len(metrics) else f"{done:,} finished"
     data = joined(sorted(metrics["dataset"].unique()))
@@ -149,10 +154,7 @@ def metric_card(row: Row, against: pd.DataFrame, labels: Labels, confidence: flo
 def sure_card(advised: Advice, best: Row, confidence: float) -> Card:
     """Return how many others are as good, and by how much the setting may miss the best."""
     tied, others, primary = advised.count("tied"), len(advised.recommendation) - 1, advised.labels[best["primary"]]
-    regret = (
-        f"At {percent(confidence)} at most {regret_text(best['regret_bound'])} worse in {primary} than the best tried; "
-        f"expected regret {regret_text(best['expected_regret'])}."
-    )
+    regret = regret_sentence(best, primary, confidence)
     return card("How sure", f"{tied} of {others}", [regret], of="others are as good")
 
 

@@ -12,12 +12,13 @@ PART, PLACE, TITLE = "explore", 0, "Explore"
 
 
 def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
-    """Return the explorer's data; found models without a fitted surface have none."""
+    """Return the explorer's data; without a fitted surface it has the runs' views alone, and of found models none."""
     if are_found(tables["metrics"]) and not labels:
         return {"finding": STOPPED, "groups": []}
     return {
         "template": "explorer.html",
         "explorer": explorer_data(tables, labels, facts),
+        "fitted": bool(labels),
         "pairs": not are_found(tables["metrics"]),
         "confidence": percent(facts["config"]["analysis"]["confidence"]),
         "population": population_text(tables["effects"]),

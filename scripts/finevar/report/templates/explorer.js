@@ -37,7 +37,8 @@
     writeAddress();
   }
 
-  buildSliders();
+  if (responses.length) buildSliders();
+  buildScatter();
   buildPairs();
   buildTable();
   update();

@@ -18,6 +18,11 @@
     return value === null ? "var(--quiet)" : colourOf(value, scaleOf(column));
   };
 
+  function buildScatter() {
+    const numeric = columns.map((column, number) => ({ ...column, number })).filter((column) => column.kind !== "text");
+    for (const key of ["x", "y"]) choice(key, numeric);
+  }
+
   function drawScatter() {
     for (const key of ["x", "y"]) byId(`explorer-${key}`).value = state[key];
     const width = 480, height = 300, left = 62, bottom = 44, top = 10, plot = width - 80, parts = [], column = shownColumn();
