@@ -193,6 +193,8 @@ def spoil(folder: Path, how: str) -> None:
     config = json.loads(path.read_text())
     if how == "lacking":
         del weights["roberta.encoder.layer.1.output.dense.weight"]
+    elif how == "another layer":
+        weights["roberta.encoder.layer.2.output.dense.weight"] = torch.zeros(32, 64)
     elif how == "shape":
         weights["roberta.encoder.layer.1.output.dense.weight"] = torch.zeros(3, 3)
     elif how == "not finite":
@@ -209,6 +211,7 @@ def spoil(folder: Path, how: str) -> None:
     ("how", "found"),
     [
         ("lacking", r"no tensor roberta\.encoder\.layer\.1\.output\.dense\.weight"),
+        ("another layer", r"unknown tensor roberta\.encoder\.layer\.2\.output"),
         ("shape", r"roberta\.encoder\.layer\.1\.output\.dense\.weight of shape \(3, 3\) instead of \(32, 64\)"),
         ("not finite", r"1 of 2,048 weights of tensor roberta\.encoder\.layer\.1\.output\.dense\.weight"),
         ("code", r"model_type.*found \"mine\""),

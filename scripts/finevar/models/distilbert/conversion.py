@@ -183,7 +183,7 @@ def is_rate(value: Any) -> bool:
 def require(where: str, key: str, value: Any, allowed: tuple[Any, ...]) -> None:
     """Raise InputError unless a value of config.json is one that DistilBERT can express."""
     choices = " or ".join(json.dumps(choice) for choice in allowed)
-    remedy = "DistilBERT cannot express this model exactly: set `family: transformers` in the config, for its own code."
+    remedy = "DistilBERT cannot express this exactly: set `family: transformers` in the config, or use another one."
     check(value in allowed, where, key, value, choices, remedy)
 
 

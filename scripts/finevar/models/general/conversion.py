@@ -30,6 +30,7 @@ from finevar.study.consistency import cut, listed
 
 TOLERANCE = 1e-4  # of float32 logits, relative to the largest where that is above 1: sums are in another order
 PROBE_LENGTHS = (1, 4, 9, 40, 300)  # words; the longest beyond the sliding windows in use
+BUFFERS = ("position_ids", "token_type_ids")  # numbers from 0 and zeros, which older versions saved
 ANOTHER = "Use another model."
 
 
@@ -100,7 +101,12 @@ def load(folder: Path, config: Any, *, where: str) -> tuple[nn.Module, set[str],
     if mismatched := found["mismatched_keys"]:
         name, there, asked = sorted(mismatched)[0]
         raise tensor_error(where, f"tensor {name} of shape {tuple(there)} instead of {tuple(asked)}")
-    return model.eval(), set(found["missing_keys"]), sorted(found["unexpected_keys"])
+    prefix, parts = f"{model.base_model_prefix}.", {name for name, _ in model.base_model.named_children()}
+    unexpected = sorted(name for name in found["unexpected_keys"] if not name.endswith(BUFFERS))
+    for name in unexpected:
+        if name.removeprefix(prefix).split(".")[0] in parts:
+            raise tensor_error(where, f"an unknown tensor {cut(name)}")
+    return model.eval(), set(found["missing_keys"]), unexpected
 
 
 def without_head(
