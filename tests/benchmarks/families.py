@@ -29,6 +29,7 @@ from finevar.data.encoding import Encoded
 from finevar.models.general.family import Encoder
 from finevar.models.machine import choose_dtype, set_up
 from finevar.models.vocabulary import compact
+from finevar.study.config import TRAINING_DEFAULTS
 from finevar.training.start import first_state
 from finevar.training.steps import Course, FlatSteps
 
@@ -51,7 +52,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 PADDED = ("deberta-v2", "mpnet")  # attention is not ours to replace
 BATCH, STEPS, WARM = 32, 8, 2
-SETTINGS = {"max_length": 128, "weight_decay": 0.01, "clip_norm": 1.0, "frozen_layers": 0}
+SETTINGS = TRAINING_DEFAULTS | {"weight_decay": 0.01}
 
 
 def main() -> None:
