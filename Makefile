@@ -46,7 +46,7 @@ confirm: $(STAMP) ## train the recommended setting, its rivals and the baseline'
 dry-run: $(STAMP) ## print what `make study` would run: runs, jobs, minutes, gigabytes; ARGS=--logger-finevar-full lists every job
 	@$(LAUNCH) $(OPTIONS) --dry-run $(ARGS)
 
-new: $(STAMP) ## write a study of your own file: make new ARGS="--data FILE --text COLUMN --label COLUMN", or it asks
+new: $(STAMP) ## write a study of your own file: make new ARGS="--data FILE --text COLUMN --label COLUMN" (of pairs --text ONE,OTHER), or it asks
 	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.new $(ARGS)
 
 status: $(STAMP) ## print how far the study is, how long it will take, and the best settings so far

@@ -204,7 +204,7 @@ def seen_part(size: int) -> dict[str, Any]:
         "unknown": size // 100,
         "with_unknown": size // 100,
         "lengths": {"shortest": 4.0, "p05": 8.0, "median": 21.0, "p95": 48.0, "longest": 140.0},
-        "histogram": {"first": 4, "width": 5, "counts": [size // 2, size - size // 2]},
+        "histogram": {"first": 4, "width": 5, "counts": [size // 2, size - size // 2], "open": False},
         "cut": [{"max_length": 128, "sentences": 2, "tokens": 15}],
     }
 

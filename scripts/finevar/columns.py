@@ -29,6 +29,7 @@ MEASURED = (
     | of(float, "train_seconds", "eval_seconds", "train_peak_memory_mb", "eval_peak_memory_mb")
     | of(int, "threads")
     | of(str, "head")  # what the run began with, one of reasons.Head
+    | of(str, "architecture", "layout")  # the model's class in transformers; batches: flat or padded
     | of(str, "device", "dtype_used", "python", "torch", "packages", "code", "engine", "model_sha256", "data_sha256")
 )
 STUDIED = {

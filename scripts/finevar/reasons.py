@@ -112,6 +112,7 @@ class Unseen(StrEnum):
     UNKNOWN = "unknown"  # many tokens are unknown to the tokeniser
     CUT = "cut"  # many sentences lose their end
     IN_BOTH = "in_both"  # many evaluation sentences look like training sentences to the model
+    UNLABELLED = "unlabelled"  # a class has the name that programs write for no label
 
 
 class Unused(StrEnum):

@@ -26,8 +26,8 @@ from torch.nn import functional as F
 
 from finevar.models.distilbert.encoder import classify, multiplied
 from finevar.models.distilbert.family import FlatDistilBert
-from finevar.models.distilbert.packing import collate
 from finevar.models.family import Weights
+from finevar.models.flat.packing import collate
 from finevar.models.machine import choose_dtype, set_up
 from finevar.models.randomness import generator
 from finevar.training.optimiser import Moments, update

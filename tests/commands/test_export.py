@@ -6,22 +6,25 @@ import json
 import re
 from pathlib import Path
 
+import encoders
 import numpy as np
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from test_bert import bert
 
 import tiny
 from finevar.columns import EXAMPLES, PREDICTIONS, STUDY_METRICS
 from finevar.commands import export_card, exported
 from finevar.commands.export import export_files
 from finevar.data.encoding import encode, load_encoded, save_encoded
+from finevar.data.pairs import texts_in
 from finevar.errors import InputError
 from finevar.evaluation.evaluation import evaluate_files
 from finevar.files import check_sums, write_facts, write_json, write_sums
 from finevar.metrics import RESPONSES
 from finevar.models import checkpoint
-from finevar.models.distilbert.conversion import convert_model
+from finevar.models.families import convert
 from finevar.parquet import read_table, write_rows
 from finevar.study.config import TRAINING_DEFAULTS
 from finevar.tables import ADVICE, TABLES
@@ -33,18 +36,29 @@ SETTINGS = {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2, "max_length": L
 COUNT = 60
 
 
-def make_study(folder: Path, dtype: str) -> dict:
-    """Train and evaluate one run of a cased tokenizer; return the arguments of its export."""
-    tiny.make_model(folder / "source")
-    path = folder / "source" / "tokenizer.json"
-    path.write_text(json.dumps(change_case(json.loads(path.read_text()))))
+def make_study(folder: Path, kind: str) -> dict:
+    """Train and evaluate one run of a cased tokenizer; return the arguments of its export.
+
+    kind: the type of numbers, `pairs` for a BERT that reads sentence pairs in float32, or that of another encoder.
+    """
+    pairs, dtype = kind == "pairs", kind if kind in ("float32", "bfloat16") else "float32"
+    if pairs:
+        bert(folder / "source")
+    elif kind in encoders.ALL:
+        encoders.make(kind, folder / "source")
+    else:
+        tiny.make_model(folder / "source")
+        path = folder / "source" / "tokenizer.json"
+        path.write_text(json.dumps(change_case(json.loads(path.read_text()))))
     (folder / "start").mkdir()
-    convert_model(folder / "source", folder / "start", where="source tiny")
+    convert(folder / "source", folder / "start", where="source tiny", pairs=pairs)
     write_sums(folder / "start")
     texts, labels = zip(*tiny.make_sentences(COUNT), strict=True)
     texts = [text.title() if number % 3 == 0 else text for number, text in enumerate(texts)]
+    if pairs:
+        texts = [f"{first}\n{second}" for first, second in zip(texts[1:] + texts[:1], texts, strict=True)]
     numbers = [CLASSES.index(label) for label in labels]
-    save_encoded(encode(texts, numbers, folder / "start"), folder / "encoded.safetensors")
+    save_encoded(encode(list(map(texts_in, texts)), numbers, folder / "start"), folder / "encoded.safetensors")
     rows = [{"example_id": f"{k}", "text": text, "label": numbers[k]} for k, text in enumerate(texts)]
     write_rows(rows, folder / "eval.parquet", EXAMPLES)
     facts = {"classes": CLASSES, "data_sha256": "d", "train": COUNT, "eval": COUNT}
@@ -103,7 +117,16 @@ def change_case(tokenizer: dict) -> dict:
     return tokenizer | {"normalizer": None, "model": tokenizer["model"] | {"vocab": lower | capital}}
 
 
-@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+def texts_of(study: dict) -> list[list[str]]:
+    """Return each example's text or, of pairs, both."""
+    return [text.split("\n") for text in read_table(study["examples"], EXAMPLES)["text"].to_pylist()]
+
+
+def pipeline_inputs(study: dict) -> list[dict[str, str]]:
+    return [dict(zip(("text", "text_pair"), texts, strict=False)) for texts in texts_of(study)]
+
+
+@pytest.fixture(scope="module", params=["float32", "bfloat16", "pairs", "roberta", "mpnet"])
 def study(request, tmp_path_factory) -> dict:
     return make_study(tmp_path_factory.mktemp(request.param), request.param)
 
@@ -115,9 +138,8 @@ def test_the_cards_own_code_does_what_was_evaluated(study, tmp_path):
     code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
     names: dict = {}
     exec(code.replace("path/to/this/folder", str(folder)), names)
-    texts = read_table(study["examples"], EXAMPLES)["text"].to_pylist()
     saved = np.array(read_table(Path(study["runs"]) / "r" / "predictions.parquet", PREDICTIONS)["logits"].to_pylist())
-    found = names["classify"](texts, top_k=None, function_to_apply="none")
+    found = names["classify"](pipeline_inputs(study), top_k=None, function_to_apply="none")
     logits = np.array([[{one["label"]: one["score"] for one in row}[name] for name in CLASSES] for row in found])
     lengths = np.diff(load_encoded(study["encoded"]).offsets)
     assert (lengths > LENGTH).sum() > 5
@@ -157,9 +179,9 @@ def test_the_model_that_plain_transformers_loads_gives_the_saved_predictions(stu
     export_files(**study | {"model": str(tmp_path / "model")})
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
-    texts = read_table(study["examples"], EXAMPLES)["text"].to_pylist()
+    columns = map(list, zip(*texts_of(study), strict=True))
     saved = np.array(read_table(Path(study["runs"]) / "r" / "predictions.parquet", PREDICTIONS)["logits"].to_pylist())
-    batch = tokenizer(texts, truncation=True, max_length=LENGTH, padding=True, return_tensors="pt")
+    batch = tokenizer(*columns, truncation=True, max_length=LENGTH, padding=True, return_tensors="pt")
     with torch.inference_mode():
         logits = model(**batch).logits.numpy()
     (row,) = read_table(study["metrics"], STUDY_METRICS).to_pylist()
@@ -220,7 +242,8 @@ def test_without_cutting_the_code_would_do_something_else(study):
     texts = read_table(study["examples"], EXAMPLES)["text"].to_pylist()
     whole = pipeline("text-classification", model=str(folder), device="cpu", top_k=None, function_to_apply="none")
     cut = exported.pipeline_logits(folder, texts, CLASSES, LENGTH)
-    uncut = np.array([[{one["label"]: one["score"] for one in row}[name] for name in CLASSES] for row in whole(texts)])
+    rows = [{one["label"]: one["score"] for one in row} for row in whole(pipeline_inputs(study))]
+    uncut = np.array([[row[name] for name in CLASSES] for row in rows])
     assert np.abs(cut - uncut).max() > 1e-3
 
 

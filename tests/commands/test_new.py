@@ -68,6 +68,21 @@ def test_columns_and_name_are_taken_as_said():
     assert (spec["file"], spec["text"]) == (path.name, "other: note")
 
 
+@pytest.mark.parametrize("name", ["premise,hypothesis", "premise, hypothesis"])
+def test_two_columns_are_a_pair(name):
+    rows = pd.DataFrame({"premise": [f"it rains {k // 2}" for k in range(90)], "label": ["yes", "no"] * 45})
+    rows.assign(hypothesis=[f"it is wet {k}" for k in range(90)]).to_csv("nli.csv", index=False)
+    new.write_study(Path("nli.csv"), name, "label", None)
+    spec, _ = planned("nli")
+    assert spec["text"] == ["premise", "hypothesis"]
+
+
+def test_a_comma_in_a_columns_name_makes_no_pair():
+    pd.DataFrame(ROWS).rename(columns={"note": "note,mood"}).to_csv("a.csv", index=False)
+    new.write_study(Path("a.csv"), "note,mood", "mood", None)
+    assert planned("a")[0]["text"] == "note,mood"
+
+
 def test_a_config_that_is_there_is_kept():
     path = Path("my data", "a.csv")
     pd.DataFrame(ROWS).to_csv(path, index=False)
@@ -153,6 +168,11 @@ def test_too_few_examples_are_said_so():
 def test_cells_of_nothing_and_of_any_length_are_read():
     assert written([*labelled("a", "b"), ("no label", None)], file="a.jsonl")["label"] == "label"
     assert written([*labelled("a", "b"), ("long " * 40_000, "a")], file="b.csv")["text"] == "text"
+
+
+def test_cells_of_several_lines_are_read():
+    rows = [(f"{text}\nand a second line", label) for text, label in labelled("a", "b")]
+    assert written(rows)["text"] == "text"
 
 
 def test_columns_of_one_name_are_no_candidates():

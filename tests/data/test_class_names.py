@@ -286,16 +286,17 @@ def test_numbers_that_are_classes_are_not_scores(tmp_path, labels):
 
 
 @pytest.mark.parametrize("kinds", [["entailment", "neutral", "contradiction"], ["no", "yes"], list("abcde")])
-def test_texts_that_lack_their_other_half_are_refused_and_pass_when_joined(tmp_path, kinds):
+def test_texts_that_lack_their_other_half_are_refused_and_pass_as_pairs(tmp_path, kinds):
     rows = [(f"premise {number}", f"hypothesis {kind}", kind) for number in range(20) for kind in kinds]
     error = refused(tmp_path, [(premise, kind) for premise, _, kind in rows])
     assert error.where.endswith("column text")
     assert numbers(error.found)[:2] == [20 * len(kinds)] * 2
     pd.DataFrame(rows, columns=["text", "other", "label"]).to_csv(tmp_path / "pairs.csv", index=False)
-    spec = {"source": "mine", "file": "pairs.csv", "join": ["text", "other"], "label": "label", "eval_examples": 20}
-    _, facts = prepare(spec, tmp_path, hub=False)
-    assert facts["dropped_contradictory"] == 0
-    assert facts["classes"] == sorted(kinds)
+    spec = {"source": "mine", "file": "pairs.csv", "label": "label", "eval_examples": 20}
+    for keys in ({"text": ["text", "other"]}, {"join": ["text", "other"]}):
+        _, facts = prepare(spec | keys, tmp_path, hub=False)
+        assert facts["dropped_contradictory"] == 0
+        assert facts["classes"] == sorted(kinds)
 
 
 def test_most_is_refused_and_half_is_not(tmp_path):

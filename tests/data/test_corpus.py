@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import struct
 import zlib
 from collections.abc import Iterable
@@ -560,6 +561,32 @@ def test_examples_that_the_hub_marks_as_unlabelled_are_counted(snapshot):
     table.astype({"idx": "int32"}).to_parquet(snapshot / "data" / "train-00000-of-00001.parquet", index=False)
     train, _, facts = split_parts(HUB | {"eval_split": "validation"}, snapshot, hub=True)
     assert (facts["read"], facts["dropped_unlabelled"], len(train)) == (204, 67, 133)
+
+
+def test_a_repository_of_csv_has_no_word_for_a_missing_value(snapshot):
+    shutil.rmtree(snapshot / "data")
+    (snapshot / "README.md").unlink()
+    rows = [(f"{k} words", ("NA", "None", "yes", "")[k % 4]) for k in range(40)] + [("null", "yes")]
+    pd.DataFrame(rows, columns=["sentence", "label"]).to_csv(snapshot / "train.csv", index=False)
+    train, evaluation, facts = split_parts(HUB | {"eval_examples": 6}, snapshot, hub=True)
+    assert (facts["classes"], facts["dropped_unlabelled"]) == (["NA", "None", "yes"], 10)
+    assert "null" in {*train["text"], *evaluation["text"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "classes"),
+    [
+        ("sequence: {class_label: {names: {'0': negative, '1': positive}}}", [[0], [1]], ["negative", "positive"]),
+        ("dtype: int64", [0, 1, None, 1], ["0", "1"]),
+    ],
+)
+def test_lists_of_one_class_have_its_name_and_whole_numbers_stay_whole(tmp_path, kind, labels, classes):
+    head = "---\ndataset_info:\n  features:\n  - {name: sentence, dtype: string}\n  - name: label\n"
+    write(tmp_path, "README.md", f"{head}    {kind}\n---\n")
+    table = {"sentence": [f"{k} words" for k in range(40)], "label": (labels * 20)[:40]}
+    pq.write_table(pa.table(table), tmp_path / "train.parquet")
+    _, _, facts = split_parts(HUB | {"eval_examples": 6}, tmp_path, hub=True)
+    assert facts["classes"] == classes
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from finevar.data.encoding import encode
-from finevar.data.inspection import Part, cautions, histogram, inspect, unknown_id
+from finevar.data.inspection import Part, cautions, first_text_facts, histogram, inspect, unknown_id
+from finevar.data.pairs import SHOWN, texts_in
 from finevar.reasons import Unseen
+from finevar.words.inspection import caution_sentence
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film", "the"]
 PEACE, SAFE, AMHARIC = "\u1230\u120b\u121d", "\u1220\u120b\u121d", "\u12a0\u121b\u122d\u129b"  # of a script it lacks
@@ -65,7 +67,7 @@ def test_lengths_and_what_is_cut(facts):
         {"max_length": 6, "sentences": 2, "tokens": 2},
     ]
     assert [train["lengths"][name] for name in ("shortest", "median", "longest")] == [4, 4, 7]
-    assert train["histogram"] == {"first": 4, "width": 1, "counts": [4, 0, 0, 2]}
+    assert train["histogram"] == {"first": 4, "width": 1, "counts": [4, 0, 0, 2], "open": False}
 
 
 def test_lengths_far_apart_are_counted_in_ranges():
@@ -74,7 +76,16 @@ def test_lengths_far_apart_are_counted_in_ranges():
         "first": 3,
         "width": 4,
         "counts": [2, 1, *[0] * 20, 1],
+        "open": False,
     }
+
+
+def test_the_longest_hundredth_of_the_sentences_shares_a_bar_without_an_end():
+    """Of 1,000 lengths 990 are of 3 to 62 tokens, two in each of 30 ranges; ten reach 7,834."""
+    lengths = [*range(3, 63)] * 16 + [*range(3, 33)] + [63, 64, *[200] * 7, 7834]
+    found = histogram(np.array(lengths))
+    assert (found["first"], found["width"], found["open"]) == (3, 2, True)
+    assert found["counts"] == [34] * 15 + [32] * 15 + [10]
 
 
 def test_what_trainings_use(facts):
@@ -95,6 +106,13 @@ def test_cautions(facts):
     assert found == pytest.approx({Unseen.UNKNOWN: 3 / 22, Unseen.CUT: 2 / 8, Unseen.IN_BOTH: 1 / 2})
 
 
+def test_a_class_named_as_a_missing_label_is_a_caution_with_its_share(facts):
+    """Of 8 sentences 3 are of the first class."""
+    found = dict(cautions(facts | {"classes": ["NaN", "yes"]}))
+    assert found[Unseen.UNLABELLED] == pytest.approx(3 / 8)
+    assert "'NaN'" in caution_sentence("d", facts | {"classes": ["NaN", "yes"]}, Unseen.UNLABELLED, 3 / 8)
+
+
 def test_no_caution_where_the_model_reads_all(model):
     sentences = [("good film", 1), ("bad film", 0), ("the film", 1)]
     parts = {"train": part(model, sentences), "eval": part(model, [("good", 1), ("bad", 0)])}
@@ -113,7 +131,32 @@ def test_sentences_as_the_model_gets_them(facts):
     assert [row["label"] for row in sample] == ["no", "yes", "no", "yes", "yes", "yes"]
     assert sample[2]["text"] == f"{PEACE} film"
     assert sample[2]["tokens"] == ["[CLS]", "[UNK]", "film", "[SEP]"]
-    assert [(row["count"], row["kept"]) for row in sample] == [(4, 4)] * 4 + [(7, 3)] * 2
+    assert [(row["count"], row["lost"]) for row in sample] == [(4, [])] * 4 + [(7, [3, 4, 5])] * 2
+
+
+def test_pairs_as_the_model_gets_them(tmp_path, model):
+    """[CLS] the the good film [SEP] bad Amharic [SEP] at 6 tokens: of nine, three, of the longer text first."""
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    template = ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)])
+    tokenizer.post_processor = processors.TemplateProcessing(*template)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    texts = [f"the the good film\nbad {AMHARIC}", "good\nbad"]
+    train = Part(texts, encode(list(map(texts_in, texts)), [0, 1], tmp_path))
+    found = inspect(
+        {"train": train, "eval": train}, tmp_path, ["no", "yes"], max_lengths=[6], train_sizes=[None], shown=True
+    )
+    assert found["alike"]["first_in_both"] == 2
+    names = ("tokens", "unknown", "with_unknown")
+    assert [found["parts"]["train"][name] for name in names] == [8, 1, 1]
+    assert found["parts"]["train"]["cut"] == [{"max_length": 6, "sentences": 1, "tokens": 3}]
+    assert found["unknown_pieces"] == [(AMHARIC, 2)]
+    assert [row["lost"] for row in found["sample"]] == [[3, 4, 7], []]
+    assert [row["text"].split(SHOWN) for row in found["sample"]] == [text.split("\n") for text in texts]
+
+
+def test_first_texts_in_both_parts_are_counted_of_pairs_alone():
+    assert first_text_facts(["a\nb", "c\nd"], ["a\nd", "b\nb", "a\ne"]) == {"first_in_both": 2}
+    assert first_text_facts(["a"], ["a"]) == {}
 
 
 def test_private_texts_are_not_among_the_facts(model):

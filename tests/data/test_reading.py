@@ -60,6 +60,34 @@ def delimited(pairs: list[tuple[str, str]], **style: Any) -> str:
     return file.getvalue()
 
 
+# Other quotation marks ------------------------------------------------------------------------------------------------
+
+APOSTROPHES = [("it's so, he said", "a"), ('say "x", then', "b"), ("two\nlines, one cell", "a"), *PAIRS]
+
+
+@pytest.mark.parametrize("style", [{"quoting": csv_module.QUOTE_ALL}, {}, {"doublequote": False, "escapechar": "\\"}])
+@pytest.mark.parametrize(("name", "separator"), [("all.csv", ","), ("all.tsv", "\t"), ("all.csv", "|")])
+def test_cells_between_other_marks_are_those_of_pandas(tmp_path, style, name, separator):
+    content = delimited(APOSTROPHES, quotechar="'", delimiter=separator, **style)
+    keys = {} if style.get("doublequote", True) else {"quoting": "backslash"}
+    keys |= {"separator": separator} if separator == "|" else {}
+    options = {"quotechar": "'", "sep": separator} | {k: v for k, v in style.items() if k != "quoting"}
+    table = pd.read_csv(io.StringIO(content), keep_default_na=False, **options)
+    expected = {" ".join(text.split()): label for text, label in zip(table["text"], table["label"], strict=True)}
+    assert read(tmp_path, content, name, quote="'", **keys) == expected
+
+
+def test_other_marks_are_offered_where_they_stand(tmp_path):
+    error = refused(tmp_path, delimited(APOSTROPHES, quotechar="'"))
+    assert {"quote": "'"} in offered(error)
+
+
+def test_a_mark_that_is_not_closed_is_named(tmp_path):
+    error = refused(tmp_path, "text,label\n'so it goes,a\nand on,b\n", quote="'")
+    assert error.where.endswith("line 2")
+    assert "'''So'' it goes'" in error.remedy
+
+
 # Quotation marks in a CSV ---------------------------------------------------------------------------------------------
 
 PLAIN = [f"sentence number {number},{label}" for number, (_, label) in enumerate(PAIRS)]
@@ -195,6 +223,21 @@ def test_lines_above_the_header_are_found_and_the_key_that_is_offered_skips_them
     (key,) = offered(refused(tmp_path, content))
     assert key == {"skip": above.count("\n")}
     assert read(tmp_path, content, **key) == WHOLE
+
+
+def test_a_header_among_the_rows_is_refused_by_its_line(tmp_path):
+    error = refused(tmp_path, delimited(PAIRS[:10]) + delimited(PAIRS[10:]))
+    assert (error.where.endswith("line 12"), "`file`" in error.remedy) == (True, True)
+
+
+@pytest.mark.parametrize("names", [["row", "text", "label"], ["text", "label", "none"]])
+def test_rows_of_more_cells_than_the_header_has_are_read_by_the_keys_that_are_offered(tmp_path, names):
+    cells = [{"row": number, "text": text, "label": label, "none": ""} for number, (text, label) in enumerate(PAIRS)]
+    content = "text,label\n" + pd.DataFrame(cells)[names].to_csv(index=False, header=False)
+    error = refused(tmp_path, content)
+    (key,) = offered(error)
+    assert "`columns`" in error.remedy
+    assert read(tmp_path, content, columns=names, **key) == WHOLE
 
 
 def test_a_header_is_no_example_where_columns_are_named(tmp_path):
@@ -453,6 +496,13 @@ def test_objects_of_several_lines_one_after_the_other_become_an_array_by_the_com
     content = end.join(json.dumps(each, indent=2) for each in OBJECTS)
     new = run_offered(refused(tmp_path, content, "all.json"))
     assert read(tmp_path, new.read_text(), new.name) == WHOLE
+
+
+def test_arrays_a_line_become_an_array_by_the_command(tmp_path):
+    error = refused(tmp_path, "\n".join(json.dumps(pair) for pair in PAIRS), "all.jsonl")
+    new = run_offered(error)
+    assert "`columns`" in error.remedy
+    assert read(tmp_path, new.read_text(), new.name, columns=["text", "label"]) == WHOLE
 
 
 @pytest.mark.parametrize("item", [3, "text", None, ["a", "b"]])

@@ -88,7 +88,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     change(package / "training" / "loop.py", f"{use.partition(' * ')[0]} * {FACTOR_OF_RATE}\n", use)
     shutil.copy(ROOT / "tests" / "models" / "bag.py", package / "models")
     families = package / "models" / "families.py"
-    change(families, '{"distilbert": FlatDistilBert}', '{"distilbert": FlatDistilBert, "bag": Bag}')
+    change(families, '{"distilbert": FlatDistilBert', '{"bag": Bag, "distilbert": FlatDistilBert')
     change(families, "from finevar.errors", "from finevar.models.bag import Bag\nfrom finevar.errors")
     (package / "report" / "sections" / "cost.py").write_text(section, encoding="utf-8")
     tiny.make_bag(folder / "model")

@@ -17,11 +17,12 @@ from finevar import ROOT
 from finevar.parquet import read_table
 from finevar.results.study_tables import read_metrics
 from finevar.tables import TABLES
-from prose import MISSING, Page
+from prose import MISSING, Page, golden, said_once, without_numbers
 from simulated_runs import LOST, RANKS, RATES, SEEDS
 from toy_study import planned, snakemake, write_config
 
 CONFIG = ROOT / "config" / "studies" / "own_runs.yaml"
+HEAD = "What reports on listed runs say, once where they say the same of other numbers.\n"
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +129,16 @@ def test_its_fit_is_that_of_statsmodels(searched):
     rows = read_table(path, TABLES["coefficients"].schema).to_pandas().query("units == 'coded'").set_index("term")
     for term, name in {"learning_rate": "a", "weight_decay": "b", "learning_rate^2": "I(a ** 2)"}.items():
         assert rows.loc[term, "estimate"] == pytest.approx(other.params[name], rel=1e-6)
+
+
+def test_the_reports_read_as_on_the_golden_page(finished, searched):
+    folder, _ = searched
+    paths = {
+        "The shipped study": finished / "results/own_runs/report.html",
+        "A random search without seeds, in Optuna's table": folder / "results/searched/report.html",
+    }
+    lines = {
+        title: [line.replace(f"{path.parents[2]}/", "") for line in Page(path.read_text(encoding="utf-8")).lines()]
+        for title, path in paths.items()
+    }
+    golden("listed_report.txt", said_once(HEAD, lines), same=without_numbers)

@@ -77,6 +77,7 @@ def test_forms_that_leave_no_doubt_are_read(body):
     ("line", "written"),
     [
         ("learning_rate: 1e-4 (5e-4 for the head)", "learning_rate reads 1e-4 (5e-4 for the head)"),
+        ("train_batch_size: 16*2", "train_batch_size reads 16*2"),
         ("learning_rate: 1e-5 or 3e-5", "learning_rate reads 1e-5 or 3e-5"),
         ("learning_rate: see the script", "learning_rate reads see the script"),
         ("train_batch_size: 16 (per device)", "train_batch_size reads 16 (per device)"),
@@ -131,6 +132,20 @@ def test_a_table_of_several_trainings_and_code_that_trains_nothing_are_not_read(
     usage = "\n## Usage\n\n```\n--learning_rate 1 --num_train_epochs 9\n```"
     row = read("\n".join([*LIST, "", search, further, usage]))
     assert [row[name] for name in ASKED] == [3e-5, 24, 4]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "{'loss': 0.5, 'learning_rate': 1.8e-05, 'epoch': 1.0}",
+        '{"epoch": 3.0, "train_batch_size": 8, "learning_rate": 1e-6}',
+        "learning_rate = 1e-6",
+        "loader = DataLoader(data, batch_size=8)\nmodel.generate(text, num_epochs=9, learning_rate=1)",
+    ],
+)
+def test_logs_and_calls_in_code_state_no_settings(block):
+    row = read("\n".join([*LIST, "", "## Training", "", f"```python\n{block}\n```"]))
+    assert (row["reason"], row["learning_rate"], row["batch_size"], row["epochs_asked"]) == (None, 3e-5, 24, 4)
 
 
 def test_columns_of_several_models_are_named_with_all_that_they_hold():

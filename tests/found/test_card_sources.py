@@ -110,6 +110,8 @@ def test_facts_are_rows_as_cards_are(tmp_path):
         (["card_id,loss,train_batch_size", "a,1,0"], "line 2: train_batch_size: found 0. Allowed: a whole number"),
         (["card_id,loss,loss", "a,1,2"], "a column twice"),
         (["card_id,loss", "a,nan"], "line 2: loss: found nan"),
+        (["card_id;loss", "a;0,3"], "points in numbers"),
+        (["sep=,", "card_id,loss", "a,0.3"], "without a line above"),
     ],
 )
 def test_facts_that_cannot_be_are_told(tmp_path, lines, told):

@@ -266,7 +266,8 @@ def test_metrics_in_a_table_below_a_heading_of_results_are_read(table):
 def test_a_table_of_several_models_or_classes_has_no_headline():
     models = "| Model | Accuracy | F1 |\n|--|--|--|\n| a | 0.91 | 0.9 |\n| b | 0.92 | 0.9 |"
     classes = "| | precision | f1-score | support |\n|--|--|--|--|\n| a | 0.9 | 0.8 | 9 |\n| accuracy | | 0.91 | 18 |"
-    for table in (models, classes):
+    training = "| Split | Accuracy | Loss |\n|--|--|--|\n| train | 0.99 | 0.01 |"
+    for table in (models, classes, training):
         row = read(f"# m\n\n## Results\n\n{table}\n")
         assert (row["accuracy"], row["f1"], row["loss"]) == (None, None, None)
 

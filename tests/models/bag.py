@@ -37,6 +37,7 @@ class Bag:
 
     embedding: ClassVar[str] = "bag.weight"
     transformers_class: ClassVar[str] = "BagForSequenceClassification"
+    layout: ClassVar[str] = "padded"
     dim: int
     positions: int
     padding: int | None = None
@@ -60,16 +61,16 @@ class Bag:
     def blocks(self) -> list[str]:
         return ["bag."]
 
-    def head(self, classes: int) -> dict[str, tuple[int, int]]:
-        return {"top": (classes, self.dim)}
+    def head(self, classes: int) -> dict[str, tuple[int, ...]]:
+        return {"top.weight": (classes, self.dim), "top.bias": (classes,)}
 
-    def batch(self, sentences: Sequence[np.ndarray]) -> BagBatch:
+    def batch(self, sentences: Sequence[np.ndarray], seconds: Sequence[int] | None = None) -> BagBatch:
         rows = [torch.from_numpy(sentence.astype(np.int64)) for sentence in sentences]
         tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         return BagBatch(tokens, torch.tensor([len(row) for row in rows]))
 
     def padder(self, sentences: int, length: int, device: torch.device) -> Pad:
-        return BagBatch
+        return lambda tokens, lengths, seconds: BagBatch(tokens, lengths)
 
     def forward(self, weights: Weights, dtype: torch.dtype) -> Forward:
         def logits(batch: BagBatch, masks: torch.Generator | None) -> Tensor:

@@ -10,7 +10,7 @@ from finevar.report.data_tables import MOST_CLASSES, alike_sentence, counts_of
 from prose import MISSING, Page, numbers
 from report_fixtures import SEEN, facts
 
-SAMPLE = {"label": "positive", "text": "<b>odd & bold</b>", "count": 6, "kept": 4}
+SAMPLE = {"label": "positive", "text": "<b>odd & bold</b>", "count": 6, "lost": [4]}
 SAMPLE["tokens"] = ["[CLS]", "odd", "[UNK]", "bold", "more", "[SEP]"]
 SHOWN = SEEN | {"unknown_pieces": [("\u1230", 7)], "sample": [SAMPLE]}
 
@@ -41,13 +41,31 @@ def test_rows_are_counted_and_shared_whatever_the_preparation_counted():
 
 
 def test_tokens_are_marked_where_the_model_does_not_get_them():
-    """Four of six are kept: the first three and, after what is cut, the last."""
+    """Of six, the fifth is lost."""
     kinds = [
         (span.text, span.attributes.get("class")) for span in Page(page()).all("span") if span.text in SAMPLE["tokens"]
     ]
     assert kinds == [
         ("[CLS]", None), ("odd", None), ("[UNK]", "unknown"), ("bold", None), ("more", "lost"), ("[SEP]", None)
     ]  # fmt: skip
+
+
+def test_pairs_whose_first_text_is_in_both_parts_are_named():
+    """120 of 800 evaluation sentences."""
+    alike = SEEN["alike"] | {"first_in_both": 120}
+    assert numbers(alike_sentence(SEEN | {"alike": alike}))[-2:] == [120, 15]
+    assert 120 not in numbers(alike_sentence(SEEN))
+
+
+def test_a_last_bar_without_an_end_says_so():
+    """Thirty-one bars of one length each from 4 tokens on; the last holds 5 of 34 tokens or more."""
+    lengths = {"first": 4, "width": 1, "counts": [9] * 30 + [5], "open": True}
+    part = SEEN["parts"]["train"] | {"histogram": lengths}
+    found = Page(page(SHOWN | {"parts": SEEN["parts"] | {"train": part}}))
+    bars = next(element for element in found.all("div") if element.attributes.get("class") == "bars")
+    assert numbers(bars.attributes["aria-label"]) == [4, 34]
+    titles = [element.attributes["title"] for element in found.all("span") if "--high" in str(element.attributes)]
+    assert (len(titles), numbers(titles[-1]), numbers(titles[-2])) == (31, [34, 5], [33, 9])
 
 
 def test_many_classes_are_folded():

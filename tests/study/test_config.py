@@ -212,6 +212,11 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("datasets.amazon.subset", "en", "datasets.amazon.subset", ["package"]),
         ("datasets.amazon.text", "sentence", "datasets.amazon.text", ["'sentence'"]),
         ("datasets.amazon.label", "text", "datasets.amazon.label", ["'text'"]),
+        ("datasets.amazon.text", ["text"], "datasets.amazon.text", ["2"]),
+        ("datasets.amazon.text", ["text", "id", "more"], "datasets.amazon.text", ["2"]),
+        ("datasets.amazon.text", ["text", "text"], "datasets.amazon.text", []),
+        ("datasets.amazon.text", ["text", "other"], "datasets.amazon.text", ["'other'"]),
+        ("datasets.amazon.text", ["id", "rating"], "datasets.amazon.label", ["'rating'"]),
         ("datasets.amazon.threshold", REMOVED, "datasets.amazon.margin", []),
         ("datasets.amazon.join", ["id", "text"], "datasets.amazon", ["text and join"]),
         ("datasets.amazon.label_from", "file", "datasets.amazon", ["label and label_from"]),
@@ -222,6 +227,8 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("datasets.amazon.separator", ";;", "datasets.amazon.separator", []),
         ("datasets.amazon.separator", '"', "datasets.amazon.separator", []),
         ("datasets.amazon.quoting", "all", "datasets.amazon.quoting", ["minimal", "backslash", "none"]),
+        ("datasets.amazon.quote", "''", "datasets.amazon.quote", []),
+        ("datasets.amazon.quote", "\t", "datasets.amazon.quote", []),
         ("datasets.amazon.skip", 0, "datasets.amazon.skip", ["1"]),
         ("datasets.amazon.encoding", "latin-seven", "datasets.amazon.encoding", ["latin-1"]),
         ("datasets.amazon.encoding", "rot13", "datasets.amazon.encoding", ["utf-8"]),
@@ -255,6 +262,12 @@ def test_a_mistake_is_named_by_its_place_and_by_what_is_found_and_allowed(raw_co
     if path == "sweep.factors.warmup":
         del raw_config["training"]["warmup"]
     assert problem(put(raw_config, path, value), where, *data).remedy
+
+
+@pytest.mark.parametrize("keys", [{"quoting": "none"}, {"separator": "'"}, {"format": "jsonl"}])
+def test_a_quotation_mark_that_can_mean_nothing_is_refused(raw_config, keys):
+    raw_config["datasets"]["amazon"] |= {"quote": "'"} | keys
+    assert problem(raw_config, "datasets.amazon.quote").remedy
 
 
 def hub(raw: dict[str, Any], **dataset: Any) -> dict[str, Any]:
@@ -291,6 +304,7 @@ def test_a_hub_data_set_with_keys_of_files_is_refused(raw_config, keys, where, d
 
 FILES = {
     "a pattern and a share": {"file": "part-*.csv", "text": "t", "label": "l", "eval_examples": 0.2},
+    "pairs": {"file": "a.csv", "text": ["premise", "hypothesis"], "label": "l", "eval_examples": 5},
     "title and body": {"file": ["a.csv", "b.csv"], "join": ["title", "body"], "label": "l", "eval_examples": 5},
     "a file a class": {"file": "*.txt", "format": "lines", "label_from": "file", "eval_examples": 5.0},
     "two files": {

@@ -126,6 +126,18 @@ def test_parts_are_known_by_content_in_any_order_and_by_pattern(raw):
     assert of_texts(raw, file="part-*.csv") != known
 
 
+def test_pairs_make_another_model_and_other_data(raw):
+    """A BERT keeps its token types for them; of data sets that nothing is trained on, none counts."""
+    known = plan(raw)
+    raw["datasets"]["unused"] = raw["datasets"]["texts"] | {"text": ["sentence", "other"]}
+    assert ids(raw) == (known.model_id, known.baseline_id, *known.dataset_ids.values(), *known.runs)
+    raw["datasets"]["texts"]["text"] = ["sentence", "other"]
+    found = plan(raw)
+    assert found.model_id != known.model_id
+    assert set(found.dataset_ids.values()).isdisjoint(known.dataset_ids.values())
+    assert set(found.runs).isdisjoint(known.runs)
+
+
 def test_a_name_that_is_a_label_is_part_of_the_id(raw):
     for name in ("good", "bad"):
         Path(f"mine/texts/{name}.txt").write_text(f"{name} film\n{name} plot\n")
@@ -149,7 +161,14 @@ def test_the_order_of_labels_in_a_file_of_their_own_is_seen(raw):
 
 def test_how_a_file_is_read_is_part_of_the_id(raw):
     known = of_texts(raw)
-    others = [{"quoting": "none"}, {"skip": 1}, {"separator": ";"}, {"encoding": "latin-1"}, {"drop_empty": True}]
+    others = [
+        {"quoting": "none"},
+        {"quote": "'"},
+        {"skip": 1},
+        {"separator": ";"},
+        {"encoding": "latin-1"},
+        {"drop_empty": True},
+    ]
     found = [of_texts(copy.deepcopy(raw), **keys) for keys in others]
     assert len({known, *found}) == 1 + len(others)
 

@@ -13,7 +13,7 @@ import tiny
 from finevar.data.encoding import Encoded, encode
 from finevar.models import checkpoint
 from finevar.models.distilbert.family import FlatDistilBert
-from finevar.models.distilbert.packing import block_places, collate
+from finevar.models.flat.packing import block_places, collate
 from finevar.training import loop, padded
 from finevar.training.optimiser import update
 from finevar.training.padded import PaddedSteps

@@ -287,6 +287,14 @@ def test_fewer_examples_than_classes_are_refused_with_both_numbers(start, exampl
     assert error.found == "4 for 5 classes"
 
 
+def test_a_head_of_other_names_is_refused_before_a_step_where_it_is_to_be_kept(start, examples):
+    names, meanings = ["yes", "no"], {"NEGATIVE": "no", "POSITIVE": "yes"}
+    plan = Plan(start, examples, names, SETTINGS, 0, 1, "test", keeps_head=True)
+    assert "`head: " in refusal(train_model, plan).remedy
+    assert train_model(replace(plan, keeps_head=False)).summary["head"] == Head.REPLACED
+    assert train_model(replace(plan, head=meanings)).summary["head"] == Head.REORDERED
+
+
 def test_progress_shows_on_a_terminal_only(start, examples, capsys, monkeypatch):
     train(start, examples)
     assert capsys.readouterr().err == ""

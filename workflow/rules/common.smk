@@ -21,6 +21,7 @@ from finevar.study.consistency import PLACES
 from finevar.study.content import parts_of
 from finevar.study.design import any_of, baseline_levels, continues_baseline, design_rows, plan_study
 from finevar.study.identity import OF_METRICS, cards_identity, digest, local_cards, local_model_files, runs_identity
+from finevar.study.identity import model_source
 from finevar.study.kinds import FOUND, TRAINED, study_kind
 from finevar.study.yaml_files import load_config
 from finevar.tables import ADVICE, page_tables, tables_of
@@ -89,14 +90,17 @@ def source_of(wildcards):
     """Return the config of the source that a wildcard names, itself or by its data set; without such a one the model's."""
     if wildcards.get("data"):
         name = dataset_of(wildcards)["source"]
+    elif wildcards.get("source"):
+        name = named(STUDY.source_ids, wildcards.source)
     else:
-        name = named(STUDY.source_ids, wildcards.source) if wildcards.get("source") else STUDY.config["model"]
+        return model_source(STUDY.config)
     return STUDY.config["sources"][name]
 
 
 def get_source(wildcards):
     """Return the config of a source without the place of a local one."""
-    return {"kind": "local"} if source_of(wildcards)["kind"] == "local" else source_of(wildcards)
+    source = source_of(wildcards)
+    return {key: value for key, value in source.items() if key != "path" or source["kind"] != "local"}
 
 
 def get_local_model(wildcards):

@@ -88,7 +88,7 @@ def open_reason(row: dict[str, Any], surface: Surface) -> Reason:
     if surface.smallest_effect is None:
         return Reason(Undecided.NO_BOUND, "no smallest effect of interest is known: set analysis.smallest_effect")
     if not surface.shows_absence:
-        few = f"{surface.seeds} seeds cannot show that an effect is negligible, which takes 4"
+        few = f"{counted(surface.seeds, 'seed')} cannot show that an effect is negligible, which takes 4"
         return Reason(Undecided.FEW_SEEDS, few)
     if surface.population is None:
         return Reason(Undecided.MORE_SEEDS, "the models that are compared are too few: more of them would narrow it")

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from finevar.data.pairs import shown_text
 from finevar.metrics import softmax
 from finevar.results.predictions import Predictions
-from finevar.study.consistency import cut
 from finevar.tables import Rows
 
 MOST_CLASSES = 10  # of a whole confusion matrix; of one with more classes, the most frequent confusions stand for it
@@ -209,6 +209,6 @@ def texts_of(corpus: Corpus, ids: np.ndarray) -> list[dict[str, Any]]:
     """Return each sentence's id and its beginning, odd characters escaped; None where no text is known."""
     texts = map(corpus.texts.get, ids)
     return [
-        {"example_id": example_id, "text": None if text is None else cut(text, LONGEST_TEXT)}
+        {"example_id": example_id, "text": None if text is None else shown_text(text, LONGEST_TEXT)}
         for example_id, text in zip(ids, texts, strict=True)
     ]

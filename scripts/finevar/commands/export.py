@@ -18,6 +18,7 @@ from finevar.evaluation.evaluation import evaluate_model
 from finevar.files import read_facts, read_json, write_sums
 from finevar.metrics import RESPONSES, Positive
 from finevar.models import checkpoint
+from finevar.models.families import read_family
 from finevar.models.machine import choose_dtype, set_up
 from finevar.parquet import read_table
 from finevar.results.study_tables import read_analysis, read_metrics
@@ -98,7 +99,9 @@ def export_files(
     agreement = check_exported(folder, table["text"].to_pylist(), data, logits, corpus["classes"], max_length=length)
     origin = Origin(read_json(Path(pretrained) / "source.json"), baseline, sources, fetched or [])
     classes = per_class(logits, data.labels, corpus["classes"])
-    card = model_card(choice, origin, measured, classes, corpus, gap=gap, agreement=agreement, confidence=confidence)
+    what = {"architecture": read_family(folder).transformers_class, "pairs": data.pairs is not None}
+    figures = {"gap": gap, "agreement": agreement, "confidence": confidence}
+    card = model_card(choice, origin, measured, classes, corpus, **what, **figures)
     card.save(folder / "README.md")
     write_sums(folder)
     return gap

@@ -74,17 +74,25 @@ def model_card(
     classes: Sequence[Row],
     corpus: Mapping[str, Any],
     *,
+    architecture: str,
+    pairs: bool,
     gap: float,
     agreement: Agreement,
     confidence: float,
 ) -> ModelCard:
-    """Return the model card: metadata as the Hub reads it, then what the model is and how it was chosen."""
+    """Return the model card: metadata as the Hub reads it, then what the model is and how it was chosen.
+
+    architecture: its class in transformers. pairs: whether its examples are sentence pairs.
+    """
     run = choice.run
     values = {name: measured[name] for name in RESPONSES if measured[name] is not None}
     return ModelCard.from_template(
         card_data(choice, origin, values),
         template_path=str(TEMPLATE),
         run=run,
+        encoder=architecture.removesuffix("ForSequenceClassification").replace("Bert", "BERT"),
+        pairs=pairs,
+        example="sentence pair" if pairs else "sentence",
         chosen=f"{headline(choice.advice)} {sure_sentence(choice.advice, confidence)}",
         cautions=caution_sentences(choice.advice),
         seeds=len(choice.runs),

@@ -41,6 +41,8 @@ MEANINGS = {  # column: meaning, unit
     "positive": ("class that F1, precision and recall of two classes are of", ""),
     "positive_label": ("number of that class", ""),
     "head": ("head that training began with: kept, reordered, new or replaced", ""),
+    "architecture": ("class of the model in transformers", ""),
+    "layout": ("how batches were laid out: flat, without padding, or padded to the longest", ""),
     "f1_average": ("how F1, precision and recall are averaged over classes", ""),
     "baseline_chance": ("the same of the baseline on the same data set", ""),
     "baseline_head": ("head that the baseline's training began with", ""),

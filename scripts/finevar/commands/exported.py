@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from finevar.data.encoding import Encoded
+from finevar.data.pairs import texts_in
 from finevar.errors import InputError
 from finevar.evaluation.evaluation import evaluate_model
 from finevar.models.tokenization import load_tokenizer
@@ -70,7 +71,7 @@ def check_exported(
 
 def check_tokens(folder: Path, texts: Sequence[str], examples: Encoded, max_length: int) -> None:
     """Raise InputError where a folder's tokenizer, read by transformers, gives other ids than were evaluated."""
-    found = load_tokenizer(folder)(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    found = load_tokenizer(folder)(list(map(texts_in, texts)), truncation=True, max_length=max_length)["input_ids"]
     used = [examples.sentence(number, max_length).tolist() for number in range(len(texts))]
     if odd := [text for text, left, right in zip(texts, found, used, strict=True) if left != right]:
         raise disagreement(
@@ -91,11 +92,17 @@ def pipeline_logits(folder: Path, texts: Sequence[str], classes: Sequence[str], 
         "text-classification", model=str(folder), device="cpu", truncation=True, max_length=max_length, top_k=None
     )
     together = 32 if classify.tokenizer.pad_token else 1
-    found = classify(list(texts), function_to_apply="none", batch_size=together)
+    found = classify(list(map(pipeline_input, texts)), function_to_apply="none", batch_size=together)
     rows = [{one["label"]: one["score"] for one in row} for row in found]
     if names := {tuple(sorted(row)) for row in rows} - {tuple(sorted(classes))}:
         raise disagreement(folder, found=f"classes {', '.join(names.pop())}", allowed=", ".join(classes))
     return np.array([[row[name] for name in classes] for row in rows])
+
+
+def pipeline_input(example: str) -> str | dict[str, str]:
+    """Return an example as a pipeline takes it."""
+    texts = texts_in(example)
+    return texts if isinstance(texts, str) else dict(zip(("text", "text_pair"), texts, strict=True))
 
 
 def disagreement(folder: Path, *, found: str, allowed: str) -> InputError:

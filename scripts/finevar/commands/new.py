@@ -26,7 +26,7 @@ from finevar.data.reading import read_bytes, read_table
 from finevar.errors import InputError
 from finevar.files import write_bytes
 from finevar.study.config import read_config
-from finevar.study.consistency import cut, listed
+from finevar.study.consistency import as_list, cut, listed
 from finevar.study.content import is_file
 from finevar.study.design import Run, plan_study
 from finevar.study.dialects import SEPARATORS, format_of, stated_separator
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write the config and say what comes next; return the exit status."""
     parser = argparse.ArgumentParser(prog="make new", description="Write a study of your own data.")
     parser.add_argument("--data", type=Path, help="a file: CSV, TSV, JSONL or Parquet")
-    parser.add_argument("--text", help="the column with the text; guessed by default")
+    parser.add_argument("--text", help="the column with the text, or two of a pair as ONE,OTHER; guessed by default")
     parser.add_argument("--label", help="the column with the class; guessed by default")
     parser.add_argument("--name", help="of the study and its config; the file's by default")
     parser.add_argument(
@@ -116,7 +116,7 @@ def write_study(
     reading = read_keys(keys)
     reading |= {key: value for key, value in guessed(data, reading).items() if key not in reading}
     rows = first_rows(data, reading)
-    text = None if "join" in reading else text or choose("text", rows, ranked_texts(rows))
+    text = None if "join" in reading else columns_in(text or choose("text", rows, ranked_texts(rows)), rows)
     rest = rows.drop(columns=reading.get("join", text), errors="ignore")
     label = None if "label_from" in reading else label or choose("label", rest, ranked_labels(rest))
     columns = {key: name for key, name in (("text", text), ("label", label)) if name}
@@ -128,7 +128,7 @@ def write_study(
     read_config(load_config(config))  # what is written here can be read
     return [
         f"{config}: {known['kept']:,} examples, {len(known['names'])} classes; columns: "
-        f"{listed(columns.values()) or 'none'}.",
+        f"{listed(name for value in columns.values() for name in as_list(value)) or 'none'}.",
         "Look it over: a comment explains each part. Then:",
         f"  make design-card CONFIG={config}   # what the design can find, minutes, memory, disk",
         f"  make study CONFIG={config}",
@@ -179,6 +179,12 @@ def ranked_texts(rows: pd.DataFrame) -> list[str]:
     words = {name: rows[name].map(str).str.split().str.len().mean() for name in rows if is_written(rows[name])}
     likely = [name for name, count in words.items() if count >= 2]
     return sorted(likely, key=lambda name: (not re.search(TEXT_NAMES, name.lower()), -words[name]))
+
+
+def columns_in(text: str, rows: pd.DataFrame) -> str | list[str]:
+    """Return the column that a user names or, where it is two with a comma between, both of a sentence pair."""
+    pair = [name.strip() for name in text.split(",")]
+    return pair if text not in rows and len(pair) == 2 and {*pair} <= {*rows} else text
 
 
 def ranked_labels(rows: pd.DataFrame) -> list[str]:

@@ -14,10 +14,10 @@ import pandas as pd
 from finevar.data.classes import drop_rare, name_classes, number_classes
 from finevar.data.labels import label_examples
 from finevar.data.mistaken import refuse_contradictions
+from finevar.data.pairs import BREAK
 from finevar.data.reading import read_parts, read_split, with_columns
 from finevar.data.rows import Facts, fold, require_accounted
 from finevar.data.splitting import divide
-from finevar.study.consistency import cut
 
 
 def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[dict[str, pd.DataFrame], Facts]:
@@ -37,7 +37,7 @@ def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[dict[s
     where, examples = str(parts[0].attrs["where"]), sum(map(len, parts))
     classes = name_classes(parts, spec, facts)
     parts = [clean(part, facts) for part in parts]
-    refuse_contradictions(facts["dropped_contradictory"], examples, f"{where}, column {cut(spec['text'])}")
+    refuse_contradictions(facts["dropped_contradictory"], examples, spec, where)
     parts, classes = drop_rare(parts, classes, spec, facts)
     parts = number_classes(parts, classes, spec, where)
     train, evaluation, held_back = divide(parts, classes, spec, facts)
@@ -54,10 +54,13 @@ def prepare(spec: Mapping[str, Any], source: Path, *, hub: bool) -> tuple[dict[s
 def clean(part: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     """Return columns example_id, text, name: entities decoded, spaces folded, repeats dropped.
 
-    A text that occurs twice with one label is kept once; one with different labels says nothing and goes.
+    A text that occurs twice with one label is kept once; one with different labels says nothing and goes. The texts of
+    a pair become one, a line each, so that all of this is of both.
     """
-    text = part["text"].map(fold)
-    facts["html_decoded"] += int((part["text"].map(html.unescape) != part["text"]).sum())
+    texts = part.drop(columns="name")
+    folded = texts.map(fold)
+    text = folded["text"].str.cat(folded["second"], sep=BREAK) if "second" in folded else folded["text"]
+    facts["html_decoded"] += int((texts.map(html.unescape) != texts).any(axis=1).sum())
     # The first sixteen hexadecimal digits of its SHA-256, letter case aside.
     ids = text.map(lambda one: hashlib.sha256(one.casefold().encode()).hexdigest()[:16])
     examples = pd.DataFrame({"example_id": ids, "text": text, "name": part["name"]})

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.errors import InputError
-from finevar.study.consistency import cut, listed
+from finevar.study.consistency import as_list, cut, listed
 from finevar.study.dialects import (
     Dialect,
     cells_up_to,
@@ -71,7 +71,7 @@ def table_of(lines: list[str], dialect: Dialect, spec: Mapping[str, Any], where:
     if not {*names} >= {*columns_of(spec)} or any(len(row) != len(names) for row in rows):
         raise_other_separator(file)
     check_lengths(file, names, rows, numbers)
-    if dialect.quoting == "minimal" and "quoting" not in spec:
+    if dialect.quoting == "minimal" and "quoting" not in spec and columns_of(spec):
         check_spans(file, names, rows, spans)
     first = int(dialect.header)
     frame = pd.DataFrame(rows[first:], columns=names, index=numbers[first:], dtype=object)
@@ -84,9 +84,9 @@ def parse_rows(file: File) -> tuple[list[list[str]], list[tuple[int, int]]]:
     dialect, skip = file.dialect, file.dialect.skip
     lines = file.lines[skip:]
     if dialect.quoting == "backslash":  # one before anything else than a mark, as in C:\\dir, is a character
-        special = re.escape(f'"\\{dialect.separator}')
+        special = re.escape(f"{dialect.quote}\\{dialect.separator}")
         lines = [re.sub(rf"\\([{special}\r\n])|\\", lambda m: m[0] if m[1] else "\\\\", line) for line in lines]
-    reader = csv.reader(lines, delimiter=dialect.separator, **STYLES[dialect.quoting])
+    reader = csv.reader(lines, delimiter=dialect.separator, quotechar=dialect.quote, **STYLES[dialect.quoting])
     rows, spans, begin = [], [], skip + 1
     try:
         for row in reader:
@@ -123,12 +123,11 @@ def mark_error(file: File, begin: int, end: int, error: csv.Error) -> InputError
         if "end of data" in str(error)
         else f"the cell goes on after the one that closes it on line {end}"
     )
-    escaped = file.dialect.quoting != "backslash" and '\\"' in "".join(file.lines[begin - 1 : end])
+    escaped = file.dialect.quoting != "backslash" and f"\\{file.dialect.quote}" in "".join(file.lines[begin - 1 : end])
     remedy = (
         "Give `quoting: backslash`, if a backslash stands before each mark within a cell."
         if escaped
-        else 'Write the cell between marks and its own marks twice, as """So"" it goes", or give `quoting: none` if no '
-        "cell of the file is quoted."
+        else f"{doubled(file)}, or give `quoting: none` if no cell of the file is quoted."
     )
     return file.error(
         begin,
@@ -138,12 +137,18 @@ def mark_error(file: File, begin: int, end: int, error: csv.Error) -> InputError
     )
 
 
+def doubled(file: File) -> str:
+    """Say how a cell with quotation marks is written."""
+    mark = file.dialect.quote
+    return f"Write the cell between marks and its own marks twice, as {mark * 3}So{mark * 2} it goes{mark}"
+
+
 def raise_other_separator(file: File) -> None:
     """Raise InputError where the first line has the columns if another character separates its cells."""
     number, line = next((n, line) for n, line in enumerate(file.lines, 1) if n > file.dialect.skip and line.strip())
 
     def fits(separator: str) -> bool:
-        cells = next(csv.reader([line.rstrip("\r\n")], delimiter=separator))
+        cells = next(csv.reader([line.rstrip("\r\n")], delimiter=separator, quotechar=file.dialect.quote))
         return {*cells} >= {*columns_of(file.spec)} if file.dialect.header else len(cells) == len(file.spec["columns"])
 
     own = file.dialect.separator
@@ -161,7 +166,7 @@ def raise_other_separator(file: File) -> None:
 
 def columns_of(spec: Mapping[str, Any]) -> list[str]:
     """Return the columns of a table that a data set's texts and labels are in."""
-    texts = spec.get("join", [spec[key] for key in ("text",) if key in spec])
+    texts = spec.get("join") or as_list(spec.get("text", []))
     return [*texts, *(spec[key] for key in ("label",) if key in spec and "label_from" not in spec)]
 
 
@@ -180,6 +185,14 @@ def check_header(file: File, names: list[str], rows: list[list[str]], numbers: l
                 "a header in the first line",
                 f"Give `skip: {number - 1}`.",
             )
+    again = [number for row, number in zip(rows[1:], numbers[1:], strict=True) if header and row == names]
+    if again:
+        raise file.error(
+            again[0],
+            f"the header again ({len(again)} such line{'s' * (len(again) > 1)})",
+            "one header",
+            "Remove such lines, or name the files that were put together as a list in `file`.",
+        )
 
 
 def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: list[int]) -> None:
@@ -188,13 +201,20 @@ def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: 
     if not wrong:
         return
     row = rows[wrong[0]]
-    quoted = file.dialect.quoting == "none" and '"' in "".join(row)
+    quoted = file.dialect.quoting == "none" and file.dialect.quote in "".join(row)
+    single = "quote" not in file.spec and any(cell.lstrip().startswith("'") for cell in row)
     if not file.dialect.header and len(wrong) == len(rows):
         remedy = "Correct `columns`: one name for each cell."
+    elif len(wrong) == len(rows) - 1 > 1 and len(set(map(len, rows[1:]))) == 1:
+        remedy = (
+            f"Give `skip: {numbers[0]}` and `columns`, a name for each of the {len(row)} cells, as the header has not."
+        )
     elif quoted and file.spec.get("quoting") == "none":
         remedy = "Remove `quoting: none` if quotation marks enclose cells, or correct the line."
     elif quoted:
         remedy = "Give `quoting: minimal` if quotation marks enclose cells, or correct the line."
+    elif single:
+        remedy = 'Give `quote: "\'"` if such marks enclose cells, or correct the line.'
     else:
         remedy = "Correct the line: a text that holds the separator or a line break goes between quotation marks."
     raise file.error(
@@ -225,6 +245,6 @@ def check_spans(file: File, names: list[str], rows: list[list[str]], spans: list
                 begin,
                 f"a quotation mark that opens a cell of {len(inner)} lines, {len(alike)} of which look like rows",
                 "cells of one line, or of lines that are no rows",
-                'Write the cell between marks and its own marks twice, as """So"" it goes"; give `quoting: none` if no '
-                "cell of the file is quoted, or `quoting: minimal` if the cell is right as it is.",
+                f"{doubled(file)}; give `quoting: none` if no cell of the file is quoted, or `quoting: minimal` if the "
+                "cell is right as it is.",
             )

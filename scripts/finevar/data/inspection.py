@@ -13,29 +13,35 @@ import numpy as np
 import pandas as pd
 
 from finevar.data.encoding import Encoded, read_tokenizer
+from finevar.data.pairs import BREAK, shown_text, texts_in
 from finevar.reasons import Unseen
+from finevar.study.classes import label_key
 from finevar.study.consistency import cut
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-FRAME = 2  # tokens around every text
 UNREADABLE = 0.1  # share of unknown tokens from which a model is taken not to read the texts
 MUCH_CUT = 0.2  # share of the sentences that lose their end, from which that is a caution
 LEAKED = 0.05  # share of the evaluation sentences that look like training sentences, likewise
+ANY = 1e-12  # a share above 0
+# Names that programs write for no label, MySQL's last; "none" is a class of many data sets.
+NO_LABEL = ("nan", "na", "n/a", "#n/a", "<na>", "null", "nat", "\\n")
+FRAME = 2  # tokens around a text that is no pair
 COMMONEST = 10  # unknown pieces that are named
 LOOKED_THROUGH = 2_000  # sentences in which these are counted
 SAMPLE = 10  # sentences that are shown
 LONGEST_TEXT, LONGEST_PIECE, MOST_TOKENS = 300, 40, 60  # of what is shown
 QUANTILES = {"shortest": 0.0, "p05": 0.05, "median": 0.5, "p95": 0.95, "longest": 1.0}
 BINS = 30  # of lengths, at most
+BULK = 0.99  # share of the sentences whose lengths have bins; the others, which may be far longer, are one more
 
 Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a data set: its texts and their tokens."""
+    """A part of a data set: its texts, of pairs as data.pairs has them, and their tokens."""
 
     texts: Sequence[str]
     encoded: Encoded
@@ -63,7 +69,8 @@ def inspect(
         "unknown_token": None if unknown is None else tokenizer.id_to_token(unknown),
         "parts": {name: part_facts(part.encoded, unknown, len(classes), max_lengths) for name, part in known.items()},
         "used": [used_facts(parts["train"].encoded, size, len(classes)) for size in train_sizes],
-        "alike": alike_facts(parts["train"].encoded, parts["eval"].encoded, longest),
+        "alike": alike_facts(parts["train"].encoded, parts["eval"].encoded, longest)
+        | first_text_facts(parts["train"].texts, parts["eval"].texts),
     }
     if shown:
         facts["unknown_pieces"] = unknown_pieces(list(known.values()), tokenizer, unknown)
@@ -85,13 +92,13 @@ def unknown_id(model: Path, tokenizer: Tokenizer) -> int | None:
 def part_facts(encoded: Encoded, unknown: int | None, classes: int, max_lengths: Sequence[int]) -> Facts:
     """Return a part's sentences by class, its tokens and those unknown, its lengths, and what each length cuts off.
 
-    Lengths are in tokens with the two around a text, as max_length counts them; tokens are without.
+    Lengths are in tokens with those around and between texts, as max_length counts them; tokens are without.
     """
     lengths, where = np.diff(encoded.offsets), sentences_with(encoded, unknown)
     return {
         "sentences": len(encoded),
         "by_class": counts(encoded.labels, classes),
-        "tokens": int((lengths - FRAME).sum()),
+        "tokens": int((lengths - FRAME).sum() if encoded.pairs is None else encoded.pairs.sum()),
         "unknown": len(where),
         "with_unknown": len(np.unique(where)),
         "lengths": {name: float(np.quantile(lengths, share)) for name, share in QUANTILES.items()},
@@ -112,10 +119,15 @@ def counts(labels: np.ndarray, classes: int) -> list[int]:
 
 
 def histogram(lengths: np.ndarray) -> Facts:
-    """Return how many sentences are of each range of lengths: from the first one on, in ranges of one width."""
-    first, last = int(lengths.min()), int(lengths.max())
+    """Return how many sentences are of each range of lengths: from the first one on, in ranges of one width.
+
+    open: whether the last range has no end, as it holds the few longest sentences.
+    """
+    first, last = int(lengths.min()), int(np.quantile(lengths, BULK, method="inverted_cdf"))
     width = -(-(last - first + 1) // BINS)
-    return {"first": first, "width": width, "counts": np.bincount((lengths - first) // width).tolist()}
+    beyond = (last - first) // width + 1
+    counts = np.bincount(np.minimum((lengths - first) // width, beyond)).tolist()
+    return {"first": first, "width": width, "counts": counts, "open": len(counts) > beyond}
 
 
 def cut_facts(lengths: np.ndarray, max_length: int) -> Facts:
@@ -148,18 +160,28 @@ def alike_facts(train: Encoded, evaluation: Encoded, max_length: int) -> Facts:
     }
 
 
+def first_text_facts(train: Sequence[str], evaluation: Sequence[str]) -> dict[str, int]:
+    """Return, of pairs, how many evaluation pairs have the first text of a training pair, as one premise may."""
+    firsts = [[text.partition(BREAK)[0] for text in part if BREAK in text] for part in (train, evaluation)]
+    known = set(firsts[0])
+    return {"first_in_both": sum(first in known for first in firsts[1])} if known else {}
+
+
 def cautions(facts: Facts) -> Iterator[tuple[Unseen, float]]:
     """Yield what keeps a model from learning of a data set or a score from showing it, with the share that it is of.
 
-    Shares are of tokens, of sentences at the longest max_length, and of evaluation sentences.
+    Shares are of tokens, of sentences at the longest max_length, of evaluation sentences, and of all sentences.
     """
     parts = facts["parts"].values()
+    sentences = sum(part["sentences"] for part in parts)
+    unlabelled = [place for place, name in enumerate(facts["classes"]) if label_key(name) in NO_LABEL]
     unknown = sum(part["unknown"] for part in parts) / max(sum(part["tokens"] for part in parts), 1)
     cut_off = sum(max(part["cut"], key=lambda one: one["max_length"])["sentences"] for part in parts)
     found = {
         Unseen.UNKNOWN: (unknown, UNREADABLE),
-        Unseen.CUT: (cut_off / sum(part["sentences"] for part in parts), MUCH_CUT),
+        Unseen.CUT: (cut_off / sentences, MUCH_CUT),
         Unseen.IN_BOTH: (facts["alike"]["in_both"] / facts["parts"]["eval"]["sentences"], LEAKED),
+        Unseen.UNLABELLED: (sum(part["by_class"][place] for part in parts for place in unlabelled) / sentences, ANY),
     }
     yield from ((code, share) for code, (share, least) in found.items() if share >= least)
 
@@ -177,19 +199,18 @@ def unknown_pieces(parts: Sequence[Part], tokenizer: Tokenizer, unknown: int | N
     numbers = [(part, number) for part in parts for number in np.unique(sentences_with(part.encoded, unknown)).tolist()]
     texts = [part.texts[number] for part, number in numbers[:LOOKED_THROUGH]]
     found = Counter(
-        text[begin:end]
-        for text, encoding in zip(texts, tokenizer.encode_batch(texts), strict=True)
-        for token, (begin, end) in zip(encoding.ids, encoding.offsets, strict=True)
-        if token == unknown
+        text.split(BREAK)[side][begin:end]
+        for text, encoding in zip(texts, tokenizer.encode_batch(list(map(texts_in, texts))), strict=True)
+        for token, side, (begin, end) in zip(encoding.ids, encoding.sequence_ids, encoding.offsets, strict=True)
+        if token == unknown and side is not None
     )
     return [(cut(piece, LONGEST_PIECE), count) for piece, count in found.most_common(COMMONEST)]
 
 
 def sample(part: Part, tokenizer: Tokenizer, classes: Sequence[str], max_length: int) -> Iterator[Facts]:
-    """Yield some sentences, of each class in turn: label, text, tokens, and how many of these the model gets.
+    """Yield some sentences, of each class in turn: label, text, tokens, and the places of those that are cut off.
 
-    Sentences are in the order of their hashes, so that the first are as good as drawn. Where a sentence is cut, its
-    last token is kept and stands at the end.
+    Sentences are in the order of their hashes, so that the first are as good as drawn.
     """
     labels = pd.Series(np.asarray(part.encoded.labels))
     turns = pd.DataFrame({"turn": labels.groupby(labels).cumcount(), "label": labels}).sort_values(["turn", "label"])
@@ -197,8 +218,8 @@ def sample(part: Part, tokenizer: Tokenizer, classes: Sequence[str], max_length:
         ids = part.encoded.sentence(number, int(part.encoded.offsets[-1])).tolist()
         yield {
             "label": str(classes[labels[number]]),
-            "text": cut(part.texts[number], LONGEST_TEXT),
+            "text": shown_text(part.texts[number], LONGEST_TEXT),
             "tokens": [tokenizer.id_to_token(token) for token in ids[:MOST_TOKENS]],
             "count": len(ids),
-            "kept": len(ids) if len(ids) <= max_length else max_length - 1,
+            "lost": [place for place in part.encoded.lost(number, max_length) if place < MOST_TOKENS],
         }

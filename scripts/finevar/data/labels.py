@@ -10,13 +10,14 @@ import pandas as pd
 
 from finevar.data.mistaken import refuse_lists
 from finevar.data.rows import Facts
-from finevar.study.consistency import cut
+from finevar.study.consistency import as_list, cut
 
 
 def label_examples(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.DataFrame:
-    """Return columns text and name (the class's name); ratings become negative and positive."""
+    """Return columns text, of pairs also second, and name (the class's name); ratings become negative and positive."""
     where, classes = table.attrs["where"], table.attrs.get("classes")
-    named = pd.DataFrame({"text": table[spec["text"]], "name": table[spec["label"]]}).reset_index(drop=True)
+    columns = dict(zip(("text", "second"), as_list(spec["text"]), strict=False)) | {"name": spec["label"]}
+    named = pd.DataFrame({name: table[column] for name, column in columns.items()}).reset_index(drop=True)
     named = named.astype("str")  # so that 1 in one file and "1" in another are one class
     named["name"] = named["name"].str.strip()
     if not classes and "threshold" not in spec:

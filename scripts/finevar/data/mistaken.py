@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from statistics import median
+from typing import Any
 
 import pandas as pd
 
 from finevar.errors import InputError
 from finevar.study.classes import label_key
-from finevar.study.consistency import cut
+from finevar.study.consistency import as_list, cut, listed
 
 MARKS = ",;|"  # that stand between the labels of a list
 # A list as Python, JSON or numpy prints it; "[OTHER]" is a name.
@@ -80,14 +81,19 @@ def refuse_scores(names: pd.Series, where: str) -> None:
     )
 
 
-def refuse_contradictions(dropped: int, examples: int, where: str) -> None:
+def refuse_contradictions(dropped: int, examples: int, spec: Mapping[str, Any], where: str) -> None:
     """Raise InputError where most examples went since their text stands there with different labels."""
     if 2 * dropped > examples:
+        columns, pair = spec.get("join") or as_list(spec["text"]), ""
+        if len(columns) == 1:
+            pair = (
+                "Where an example is two texts (a premise and a hypothesis, a question and an answer), give both, as "
+                f"`text: [{cut(columns[0])}, ...]` or, to `make new`, --text ONE,OTHER. "
+            )
         raise InputError(
-            where,
+            f"{where}, column{'s' * (len(columns) > 1)} {listed(columns)}",
             found=f"{dropped:,} of {examples:,} examples whose text stands there with different labels",
-            allowed="one label for each text, and the whole of it in the column `text`",
-            remedy="Where a text is two columns (a premise and a hypothesis, a question and an answer), give both as "
-            "`join` in place of `text`. Where several people labelled each text, keep one row of it, with the label "
-            "that most of them gave. Else correct the labels.",
+            allowed="one label for each text, and the whole of it under the key `text`",
+            remedy=f"{pair}Where several people labelled each text, keep one row of it, with the label that most of "
+            "them gave. Else correct the labels.",
         )

@@ -59,6 +59,17 @@ def objects_error(text: str, path: Path) -> Otherwise:
     return Otherwise("it has an object a line", "Give `format: jsonl`, or write one array.")
 
 
+def array_error(text: str, path: Path) -> Otherwise:
+    """Return the error of a JSON lines file that is an array, or has one a line."""
+    first, _, rest = text.partition("\n")
+    try:
+        json.loads(first if rest else "")
+    except ValueError:
+        return Otherwise("it begins as a JSON array", "Give `format: json`, or write an object a line.")
+    lines = in_python("[json.loads(line) for line in open({}) if line.strip()]", path)
+    return Otherwise("it has an array a line", f"Make one of them: {lines} Name its `columns` there, too.")
+
+
 def object_error(found: Mapping[str, Any], spec: Mapping[str, Any], path: Path) -> InputError:
     """Return the error of a JSON file that holds its examples in an object, with the command that takes them out."""
     arrays = [key for key, value in found.items() if isinstance(value, list)]

@@ -18,10 +18,10 @@ import yaml
 
 from finevar.data.delimited import columns_of, read_delimited
 from finevar.data.foreign import Otherwise, converted, foreign
-from finevar.data.objects import parse_line, read_array
+from finevar.data.objects import array_error, parse_line, read_array
 from finevar.data.rows import Facts, is_blank, is_text, usable
 from finevar.errors import InputError
-from finevar.study.consistency import cut, listed, nearest
+from finevar.study.consistency import as_list, cut, listed, nearest
 from finevar.study.containers import opened
 from finevar.study.content import is_file, label_of, parts_of
 from finevar.study.dialects import LINE_END, SEPARATORS, SUFFIXES, Dialect, codec, dialect_of
@@ -50,7 +50,7 @@ def read_split(spec: Mapping[str, Any], source: Path, key: str, facts: Facts) ->
     try:
         # Read in a folder of its own, since the library writes a copy, and the source holds what was fetched alone.
         with tempfile.TemporaryDirectory(prefix="finevar-") as scratch:
-            data = load_dataset(str(source), spec.get("subset"), split=spec[key], cache_dir=scratch)
+            data = load_dataset(str(source), spec.get("subset"), split=spec[key], cache_dir=scratch, **words_of(source))
             data.data.validate(full=True)
             table = data.with_format("arrow")[:].to_pandas(integer_object_nulls=True)  # 1 beside no label is no 1.0
             table = name_labels(require_columns(table, spec, str(source)), spec, data.features)
@@ -73,13 +73,25 @@ def name_labels(table: pd.DataFrame, spec: Mapping[str, Any], features: Mapping[
     """Replace the numbers of classes by the names that a data set repository gives them, where it does."""
     from datasets import ClassLabel
 
-    feature = features[spec["label"]]
+    feature, cells = features[spec["label"]], table[spec["label"]]
+    one = getattr(feature, "feature", feature)  # of a list
+
+    def name_of(number: Any) -> str | None:
+        return None if is_blank(number) or number < 0 else one.int2str(int(number))  # -1 marks no label
+
     if isinstance(feature, ClassLabel):
-        numbers = table[spec["label"]]
-        known = [None if is_blank(k) or k < 0 else feature.int2str(int(k)) for k in numbers]  # -1 marks no label
-        table[spec["label"]] = pd.Series(known, table.index, dtype=object)
+        table[spec["label"]] = pd.Series([*map(name_of, cells)], table.index, dtype=object)
         table.attrs["classes"] = [name.strip() for name in feature.names]
+    elif isinstance(one, ClassLabel):
+        lists = [None if cell is None else [*map(name_of, cell)] for cell in cells]
+        table[spec["label"]] = pd.Series(lists, table.index, dtype=object)
     return table
+
+
+def words_of(source: Path) -> dict[str, Any]:
+    """Return the options by which a repository of CSV files alone is read, so that no word is a missing value."""
+    csv = {path.suffix for path in source.rglob("*")} & {*SUFFIXES} == {".csv"}
+    return {"keep_default_na": False, "na_values": [""]} if csv else {}
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
@@ -103,8 +115,10 @@ def read_parts(spec: Mapping[str, Any], source: Path, key: str, facts: Facts) ->
         table = read_file(spec, path, labels_path)
         table.attrs["key"] = key
         tables.append(usable(table, spec, facts))
-        if table.attrs.get("keeps_marks") and (marked := int(table[spec["text"]].str.match(r'".+"$').sum())):
-            facts["texts_in_marks"] += marked  # as they may be titles, or the cells of a writer that quotes them
+        if table.attrs.get("keeps_marks"):
+            texts = table[as_list(spec["text"])].stack()
+            if marked := int(texts.str.match(r'".+"$').sum()):
+                facts["texts_in_marks"] += marked  # as they may be titles, or the cells of a writer that quotes them
         counts[os.path.relpath(path, folder or ".")] = len(table)
     if 1 < len(paths) <= MOST_FILES:
         facts["files"] = facts.get("files", {}) | {key: counts}
@@ -196,7 +210,7 @@ def parse(content: bytes, dialect: Dialect, spec: Mapping[str, Any], path: Path)
     if dialect.form == "json":
         return read_array(text, spec, path)
     if dialect.form == "jsonl" and text.lstrip().startswith("["):
-        raise Otherwise("it begins as a JSON array", "Give `format: json`, or write an object a line.")
+        raise array_error(text.strip(), path)
     lines = LINE_END.split(text) if dialect.form == "lines" else text.split("\n")
     lines = {number: line for number, line in enumerate(lines, 1) if line.strip() or "label_file" in spec}
     if dialect.form == "lines":
@@ -285,7 +299,10 @@ def labels_of(path: Path, dialect: Dialect, table: pd.DataFrame, where: str) -> 
 
 
 def require_columns(table: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
-    """Return the text and label columns only, joined texts as one; raise InputError where one is missing or twice."""
+    """Return the columns of texts and labels only, joined texts as one.
+
+    Raises InputError where a column is missing or there twice.
+    """
     for column in columns_of(spec):
         if list(table.columns).count(column) != 1:
             near = None if column in table.columns else nearest(column, table.columns)
@@ -299,7 +316,7 @@ def require_columns(table: pd.DataFrame, spec: Mapping[str, Any], where: str) ->
     if "join" in spec:
         cells = table[spec["join"]].itertuples(index=False, name=None)
         table[spec["text"]] = pd.Series(map(joined, cells), table.index, dtype=object)
-    return table[[spec["text"], spec["label"]]].copy()
+    return table[[*as_list(spec["text"]), spec["label"]]].copy()
 
 
 def joined(cells: tuple[Any, ...]) -> Any:

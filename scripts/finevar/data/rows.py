@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from finevar.errors import InputError
-from finevar.study.consistency import cut
+from finevar.study.consistency import as_list, cut
 
 Facts = dict[str, Any]
 
 
 def usable(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.DataFrame:
-    """Return the rows with a label and a text; count the others in facts, or raise InputError for the first of them.
+    """Return the rows with a label and all texts; count the others in facts, or raise InputError for the first of them.
 
     table: its index has the rows' numbers, attrs their place, what they are (line or example) and their config key.
     """
@@ -29,13 +29,16 @@ def usable(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.Dat
     count(facts, "dropped_unlabelled", unlabelled)
     table = table[~unlabelled]
     table = table.assign(**{spec["label"]: without_lists(table[spec["label"]])})
-    labels, texts = table[spec["label"]], table[spec["text"]]
-    empty = texts.map(is_blank).astype(bool)
-    if not spec.get("drop_empty"):
-        remedy = "Correct it, or give `drop_empty: true` to leave such examples out."
-        refuse(texts, empty, table.attrs, "a text, not empty", remedy)
-    remedy = "Write it as one text; JSON has texts in quotation marks."
-    refuse(texts, ~empty & ~texts.map(is_text).astype(bool), table.attrs, "a text", remedy)
+    labels, empty = table[spec["label"]], pd.Series(False, table.index)
+    for column in as_list(spec["text"]):  # two of a pair
+        texts = table[column]
+        blank = texts.map(is_blank).astype(bool)
+        if not spec.get("drop_empty"):
+            remedy = "Correct it, or give `drop_empty: true` to leave such examples out."
+            refuse(texts, blank, table.attrs, "a text, not empty", remedy)
+        remedy = "Write it as one text; JSON has texts in quotation marks."
+        refuse(texts, ~blank & ~texts.map(is_text).astype(bool), table.attrs, "a text", remedy)
+        empty |= blank
     refuse(labels, ~labels.map(is_label).astype(bool), table.attrs, "one class name or number", "Correct it.")
     if "threshold" in spec:
         wrong = pd.to_numeric(labels.astype("str").str.strip(), errors="coerce").isna()

@@ -25,7 +25,6 @@ from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, 
 from finevar.parquet import read_sealed_table, read_table, write_rows
 from finevar.results.run_metrics import UNDEFINED, engine, read_run_metrics
 from finevar.study.classes import positive_of
-from finevar.study.consistency import listed
 
 BATCH = 64  # sentences; of no effect on any metric beyond rounding
 
@@ -177,7 +176,7 @@ def evaluate_model(
     started = time.monotonic()
     weights, family = checkpoint.load_model(folder)
     checkpoint.require_positions(family, max_length)
-    require_head(folder, checkpoint.head_classes(weights, family), classes, head)
+    checkpoint.require_head(folder, checkpoint.head_classes(weights, family), classes, head)
     checkpoint.fit_head(weights, family, checkpoint.own_labels(folder), classes, 0, head)  # rows in the classes' order
     forward = family.forward({name: tensor.to(device) for name, tensor in weights.items()}, dtype)
     logits = predict(forward, family, examples, max_length, device)
@@ -185,30 +184,14 @@ def evaluate_model(
         reason = f"logits of {odd:,} of {len(examples):,} evaluation examples are not finite"
         return None, diverged_metrics(classes, len(examples), positive) | {"status": "diverged", "reason": reason}
     measured = metrics(logits, examples.labels, positive) | {
+        "architecture": family.transformers_class,
+        "layout": family.layout,
         "eval_examples": len(examples),
         "eval_seconds": time.monotonic() - started,
         "eval_peak_memory_mb": peak_memory_mb(),
         "engine": engine(),
     }
     return logits, measured
-
-
-def require_head(folder: Path, had: int, classes: Sequence[str], head: checkpoint.Meanings | None) -> None:
-    """Raise InputError unless a model has a trained head whose classes are the data's; had: how many it has."""
-    labels = checkpoint.own_labels(folder) if had else []
-    if had == len(classes) and checkpoint.row_order(labels, classes, head) is not None:
-        return
-    remedy = "Use a model with a trained head for these classes, or give `baseline` a dataset to train it on."
-    if had == len(classes):
-        pairs = ", ".join(f"{name}: ..." for name in labels[:2])
-        remedy = f"Say which class of the data each of them is, with the key `head: {{{pairs}}}`, or give `baseline` a "
-        remedy += "dataset, on which a new head is trained."
-    raise InputError(
-        f"{folder}",
-        found=f"a head of {had} classes{f' ({listed(labels)})' if labels else ''}",
-        allowed=f"a head whose classes have the names of those of the data set ({listed(classes)})",
-        remedy=remedy,
-    )
 
 
 def predict(forward: Forward, family: Family, examples: Encoded, max_length: int, device: str) -> np.ndarray:
@@ -226,7 +209,8 @@ def predict_batches(
     with torch.inference_mode():
         for numbers in np.array_split(by_length, max(1, round(len(examples) / BATCH))):
             sentences = [examples.sentence(number, max_length) for number in numbers]
-            logits.append(forward(family.batch(sentences).to(device), None).cpu().numpy())
+            batch = family.batch(sentences, examples.seconds(numbers, max_length)).to(device)
+            logits.append(forward(batch, None).cpu().numpy())
             progressed()
     return np.concatenate(logits)[np.argsort(by_length)]
 

@@ -33,6 +33,7 @@ from finevar.found.lines import (
 TITLES = ("hyperparameter", "training procedure", "training parameters")
 CODE_TITLES = (*TITLES, "train", "tuning")  # that a block of code which trained the model may stand below
 LONGEST_CODE = 20_000  # characters of a block
+LOGGED = ("epoch", "step", "loss", "eval_loss", "train_loss", "grad_norm")  # what a log has beside the rate of a step
 Pairs = Iterator[tuple[str, str]]
 
 
@@ -104,8 +105,7 @@ def arguments_in(block: str) -> Pairs:
     text = re.sub(r"^(?:>>>|\.\.\.) ", "", block[:LONGEST_CODE], flags=re.MULTILINE)
     yield from re.findall(r"(?<!\S)--(\w+)[ =]+([^\s\\]+)", text)
     if "TrainingArguments" not in text:
-        yield from re.findall(r"""(?m)(?:^|[{,])[ \t]*["']?(\w+)["']?[ \t]*:[ \t]*["']?([^\s,{}#"']+)""", text)
-        yield from re.findall(r"(?m)^(\w+) *= *([^\s,#()]+) *(?:#.*)?$", text)
+        yield from items_in(text)
         return
     try:
         with warnings.catch_warnings():
@@ -113,6 +113,15 @@ def arguments_in(block: str) -> Pairs:
             yield from list(keywords(ast.parse(textwrap.dedent(text))))
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         yield from re.findall(r"\b(\w+)\s*=\s*([^\s,()#][^,()#\n]*)", text.partition("TrainingArguments")[2])
+
+
+def items_in(text: str) -> Pairs:
+    """Yield the items of a dictionary and the assignments in a block of code that states settings, and is no log."""
+    pairs = re.findall(r"""(?m)(?:^|[{,])[ \t]*["']?(\w+)["']?[ \t]*:[ \t]*["']?([^\s,{}#"']+)""", text)
+    pairs += re.findall(r"(?m)^(\w+) *= *([^\s,#()]+) *(?:#.*)?$", text)
+    names = {setting_name(name) for name, _ in pairs}
+    if len({STATED_BY.get(name) for name in names} - {None}) > 1 and names.isdisjoint(LOGGED):
+        yield from pairs
 
 
 def keywords(code: ast.Module) -> Pairs:
@@ -194,7 +203,7 @@ def setting_number(setting: Setting, text: str) -> float | int | None:
     Behind the number may stand the setting's unit, or a remark that leaves no doubt which number it is.
     """
     word = POWER.sub(lambda found: f"{found[1] or 1}e{found[2]}", text).replace("\u2212", "-")
-    word = " ".join(re.sub(r"[*`]", "", word).split())
+    word = " ".join(re.sub(r"(?<!\d)\*|\*(?!\d)|`", "", word).split())  # 16*2 is no 162
     value = plain_number(word)
     if value is None and (parts := WITH_REMARK.fullmatch(word)) and is_clear(parts[2], setting):
         value = plain_number(parts[1])

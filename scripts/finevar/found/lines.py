@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -82,7 +82,7 @@ def barred(body: Sequence[str]) -> list[str]:
     return lines
 
 
-def table_pairs(rows: Sequence[Sequence[str]], is_name: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+def table_pairs(rows: Iterable[Sequence[str]], is_name: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
     """Yield the facts of a table: a row each, or where its head has several names, a column each.
 
     Several rows of such columns are several trainings. Of a row's columns one is headed as the value, else there are

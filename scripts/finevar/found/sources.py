@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from finevar.jobs.log import FOUND, LOGGER
 from finevar.metrics import ON_CARDS, RESPONSES
 from finevar.parquet import write_rows
 from finevar.study.consistency import cut, listed
+from finevar.study.dialects import stated_separator
 from finevar.study.found_config import card_files
 
 INDEX = "index.json"  # of a fetched folder: each model's commit, or why there is no card
@@ -173,6 +175,15 @@ def headline_of(row: Stated) -> str | None:
 
 def facts_table(path: Path) -> pa.Table:
     """Return a CSV of facts with the columns' types; empty cells are null, and so is nothing else."""
+    with path.open("rb") as file:
+        head = file.readline().decode(errors="replace").strip()
+    if re.search("[;\t]", head) or stated_separator(head):
+        raise InputError(
+            str(path),
+            found=f"a first line that is none of names between commas: {cut(head)}",
+            allowed="a header line, commas between cells and points in numbers",
+            remedy="Save it so, without a line above the header.",
+        )
     options = csv.ConvertOptions(
         column_types=STATED, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
     )

@@ -27,6 +27,7 @@ from finevar.metrics import ON_CARDS, RESPONSES
 
 MOST_STEPS = 2**53
 ANNOUNCING = ("validation metrics", "evaluation results", "results", "eval results", "evaluation")  # headings
+OF_TRAINING = re.compile(r"\bepoch\b|\btrain", re.IGNORECASE)
 AVERAGES = ("macro", "micro", "weighted", "binary")
 
 Stated = dict[str, Any]  # what a card states, by column
@@ -69,15 +70,15 @@ def read_evaluation(body: Sequence[str], results: Sequence[EvalResult], *, behin
 def results_list(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield name and value of the lines below the sentence, or the heading, that announces an evaluation.
 
-    Without such lines, of a table there, but of evaluations during training.
+    Without such lines, of a table there, but of evaluations during training or on what was trained on.
     """
     inside, heard = False, False
     for is_table, group in itertools.groupby(lines, key=lambda line: bool(cells(line))):
         if is_table:
-            rows = [cells(line) for line in group]
-            if inside and not heard and "epoch" not in map(str.lower, rows[0]):
+            table = list(group)
+            if inside and not heard and not any(map(OF_TRAINING.search, table)):
                 heard = True
-                yield from table_pairs(rows, lambda name: metric_of(name)[0] is not None)
+                yield from table_pairs(map(cells, table), lambda name: metric_of(name)[0] is not None)
             continue
         for line in group:
             heading = HEADING.match(line)

@@ -36,8 +36,13 @@ def load_model(folder: Path) -> tuple[Weights, Family]:
 
 def head_classes(weights: Weights, family: Family) -> int:
     """Return how many classes the weights' head has; 0 where they have none."""
-    *_, output = family.head(0)
-    return len(weights.get(f"{output}.weight", ()))
+    return len(weights.get(f"{output_layer(family)}.weight", ()))
+
+
+def output_layer(family: Family) -> str:
+    """Return the name of the layer that gives the logits."""
+    *_, matrix = (name for name, shape in family.head(0).items() if len(shape) == 2)
+    return matrix.removesuffix(".weight")
 
 
 def fit_head(
@@ -54,20 +59,25 @@ def fit_head(
     kept, its rows put in their order; another is replaced by one drawn from the seed. Raises InputError where meanings
     do not fit.
     """
-    draw, had, layers = generator(seed, "head"), head_classes(weights, family), family.head(len(classes))
+    draw, had, output = generator(seed, "head"), head_classes(weights, family), f"{output_layer(family)}."
     order = row_order(labels if had else [], classes, meanings)
-    *_, output = layers
-    for name, (rows, columns) in layers.items():
-        if len(weights.get(f"{name}.weight", ())) != rows or (name == output and order is None):
-            weights[f"{name}.weight"] = torch.randn(rows, columns, generator=draw) * HEAD_STD
-            weights[f"{name}.bias"] = torch.zeros(rows)
+    for name, shape in family.head(len(classes)).items():
+        if name not in weights or weights[name].shape != shape or (name.startswith(output) and order is None):
+            weights[name] = drawn_weight(name, shape, draw)
     if order is None:
         return drawn_head(labels, classes, had)
-    for part in ("weight", "bias"):
-        weights[f"{output}.{part}"] = weights[f"{output}.{part}"][order].contiguous()
+    for name in [name for name in weights if name.startswith(output)]:
+        weights[name] = weights[name][order].contiguous()
     if order == sorted(order):
         return Reason(Head.KEPT, "the checkpoint's head, whose classes are the data's")
     return Reason(Head.REORDERED, "the checkpoint's head, its rows put in the order of the data's classes")
+
+
+def drawn_weight(name: str, shape: tuple[int, ...], draw: torch.Generator) -> torch.Tensor:
+    """Return a new weight of a head: a matrix is drawn, a bias is zero, and what scales a norm is one."""
+    if len(shape) == 2:
+        return torch.randn(shape, generator=draw) * HEAD_STD
+    return torch.zeros(shape) if name.endswith("bias") else torch.ones(shape)
 
 
 def drawn_head(labels: Sequence[str], classes: Sequence[str], had: int) -> Reason:
@@ -97,6 +107,24 @@ def row_order(labels: Sequence[str], classes: Sequence[str], meanings: Meanings 
             remedy="Correct `head`, or remove it: then names are compared, and a head of other names is drawn anew.",
         )
     return [rows[place] for place in said]
+
+
+def require_head(folder: Path, had: int, classes: Sequence[str], head: Meanings | None) -> None:
+    """Raise InputError unless a model has a trained head whose classes are the data's; had: how many it has."""
+    labels = own_labels(folder) if had else []
+    if had == len(classes) and row_order(labels, classes, head) is not None:
+        return
+    remedy = "Use a model with a trained head for these classes, or give `baseline` a dataset to train it on."
+    if had == len(classes):
+        pairs = ", ".join(f"{name}: ..." for name in labels[:2])
+        remedy = f"Say which class of the data each of them is, with the key `head: {{{pairs}}}`, or give `baseline` a "
+        remedy += "dataset, on which a new head is trained."
+    raise InputError(
+        f"{folder}",
+        found=f"a head of {had} classes{f' ({listed(labels)})' if labels else ''}",
+        allowed=f"a head whose classes have the names of those of the data set ({listed(classes)})",
+        remedy=remedy,
+    )
 
 
 def match_names(labels: Sequence[str], classes: Sequence[str]) -> list[int] | None:

@@ -6,26 +6,37 @@ from pathlib import Path
 
 from finevar.errors import InputError
 from finevar.files import read_json
+from finevar.models.distilbert.bert import FlatBert
 from finevar.models.distilbert.family import FlatDistilBert
 from finevar.models.family import Family
+from finevar.models.general.family import LAYOUT, Encoder
 from finevar.models.tokenization import read_object
 
-FAMILIES: dict[str, type[Family]] = {"distilbert": FlatDistilBert}  # by the model_type of a converted checkpoint
+# By the model_type of a converted checkpoint; one that is read by the code of transformers says so by a key of its own.
+FAMILIES: dict[str, type[Family]] = {"distilbert": FlatDistilBert, "bert": FlatBert}
 
 
-def convert(folder: Path, output: Path, *, where: str) -> list[str]:
+def convert(folder: Path, output: Path, *, where: str, pairs: bool = False, family: str | None = None) -> list[str]:
     """Write a fetched checkpoint as its family reads it into the folder output; return what was changed.
 
-    where: names the checkpoint in an InputError. One of no family is DistilBERT's to convert, as BERT is, or to refuse.
+    where: names the checkpoint in an InputError. pairs: whether it is to read sentence pairs; without them, a BERT is
+    DistilBERT's to convert, as it needs no token types. family: transformers, for the model's own code in any case, as
+    for all that have no family of their own.
     """
-    stated = str(read_object(folder / "config.json", where=where).get("model_type"))
-    return FAMILIES.get(stated, FlatDistilBert).convert(folder, output, where=where)
+    config = read_object(folder / "config.json", where=where)
+    stated = str(config.get("model_type"))
+    if family == "transformers" or LAYOUT in config or stated not in FAMILIES:
+        return Encoder.convert(folder, output, where=where, pairs=pairs)
+    known = FlatDistilBert if stated == "bert" and not pairs else FAMILIES[stated]
+    return known.convert(folder, output, where=where)
 
 
 def read_family(folder: Path) -> Family:
     """Return the family of a folder's model, at its sizes; raise InputError where it is of none."""
     config = read_json(folder / "config.json")
     stated = config.get("model_type")
+    if LAYOUT in config:
+        return Encoder.from_config(config)
     if stated not in FAMILIES:
         raise InputError(
             f"{folder / 'config.json'}: model_type",

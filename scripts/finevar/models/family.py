@@ -28,8 +28,9 @@ class Batch(Protocol):
 # From a batch to logits [sentences, classes], float32, in the caller's order; dropout is on where a generator is given,
 # and all that it draws comes from that.
 Forward = Callable[[Any, torch.Generator | None], Tensor]
-# From token ids [sentences, length] and the sentences' lengths [sentences], int64 on a device, to a batch there.
-Pad = Callable[[Tensor, Tensor], Batch]
+# From token ids [sentences, length], the sentences' lengths and where their second texts begin (at its length where
+# there is none) [sentences], int64 on a device, to a batch there.
+Pad = Callable[[Tensor, Tensor, Tensor], Batch]
 
 
 class Family(Protocol):
@@ -51,6 +52,10 @@ class Family(Protocol):
     def transformers_class(self) -> str:
         """The class of transformers that reads what is saved, as config.json names it."""
 
+    @property
+    def layout(self) -> str:
+        """How batches are laid out on a processor: `flat`, without padding, or `padded` to the longest."""
+
     @staticmethod
     def convert(folder: Path, output: Path, *, where: str) -> list[str]:
         """Write a checkpoint as this family reads it into the folder output; return what was changed.
@@ -68,11 +73,14 @@ class Family(Protocol):
     def blocks(self) -> list[str]:
         """Return what the weights' names begin with, from input to output: the embeddings', then each layer's."""
 
-    def head(self, classes: int) -> dict[str, tuple[int, int]]:
-        """Return the rows and columns of the head's linear layers by name; the last of them gives the logits."""
+    def head(self, classes: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the head's weights by name, from input to output; the last matrix gives the logits."""
 
-    def batch(self, sentences: Sequence[np.ndarray]) -> Batch:
-        """Lay out sentences, each its token ids, on the CPU."""
+    def batch(self, sentences: Sequence[np.ndarray], seconds: Sequence[int] | None = None) -> Batch:
+        """Lay out sentences, each its token ids, on the CPU.
+
+        seconds: of sentence pairs, where the second text begins in each, from which on tokens are of type 1.
+        """
 
     def padder(self, sentences: int, length: int, device: torch.device) -> Pad:
         """Return what lays out so many sentences that are padded to a length.

@@ -26,7 +26,8 @@ def fetch_model(source: Source, output: Path) -> None:
         if "weights_sha256" in source:
             check_sha256(weights, source["weights_sha256"], where=f"{where}, {WEIGHTS}")
         (scratch / "output").mkdir()
-        notes = convert(folder, scratch / "output", where=where)
+        asked = {"pairs": source.get("pairs", False), "family": source.get("family")}
+        notes = convert(folder, scratch / "output", where=where, **asked)
         provenance = {
             "source": source,
             "artefact_sha256": source.get("sha256"),

@@ -15,7 +15,7 @@ import torch
 from finevar import PACKAGE
 
 CPUINFO = Path("/proc/cpuinfo")
-PACKAGES = ("numpy", "pyarrow", "safetensors", "snakemake", "tokenizers", "torch")
+PACKAGES = ("numpy", "pyarrow", "safetensors", "snakemake", "tokenizers", "torch", "transformers")
 
 
 def set_up(threads: int) -> str:

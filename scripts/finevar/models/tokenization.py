@@ -19,7 +19,7 @@ from finevar.data.encoding import encode
 from finevar.errors import InputError
 from finevar.files import write_json
 from finevar.jobs.log import MACHINE_ERRORS
-from finevar.study.consistency import cut
+from finevar.study.consistency import cut, listed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -42,11 +42,14 @@ PROBES = (
 ADDED = 50  # of a tokenizer's added tokens that are probed, too
 
 
-def convert_tokenizer(folder: Path, output: Path, *, words: int, positions: int, where: str) -> list[str]:
+def convert_tokenizer(
+    folder: Path, output: Path, *, words: int, positions: int, where: str, types: int = 0
+) -> list[str]:
     """Write the tokenizer of the checkpoint in folder into output, as files that are read without its class.
 
-    words, positions: how many the model has. Returns notes. Raises InputError for a tokenizer that cannot be read or
-    that the files do not reproduce, whose numbers do not fit the model, or that does not frame a text by two tokens.
+    words, positions, types: how many the model has; types: 0 where it gets none. Returns notes. Raises InputError for a
+    tokenizer that cannot be read or that the files do not reproduce, whose numbers do not fit the model, or that does
+    not frame a text by two tokens.
     """
     source = read_tokenizer(folder, where=where)
     check_vocabulary(source, words, where=where)
@@ -54,7 +57,9 @@ def convert_tokenizer(folder: Path, output: Path, *, words: int, positions: int,
         probes = [*PROBES, *(f"a{token}b {token} c" for token in list(source.added_tokens_encoder)[:ADDED])]
         ids = call(source, probes)
         check_frame(source, probes, ids, where=where)
-        write_tokenizer(source, output, positions=positions)
+        if types:
+            check_types(source, types, where=where)
+        write_tokenizer(source, output, positions=positions, typed=bool(types))
         check_ids(output, probes, ids, where=where)
     return [] if (folder / "tokenizer.json").is_file() else ["tokenizer.json built from vocab.txt"]
 
@@ -146,7 +151,7 @@ def call(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[
     return tokenizer(list(texts), padding=False, truncation=False, verbose=False)["input_ids"]
 
 
-def write_tokenizer(source: PreTrainedTokenizerFast, output: Path, *, positions: int) -> None:
+def write_tokenizer(source: PreTrainedTokenizerFast, output: Path, *, positions: int, typed: bool) -> None:
     """Write a tokenizer as tokenizer.json, without cutting or padding, and a config that changes nothing of it."""
     backend = Tokenizer.from_str(source.backend_tokenizer.to_str())
     backend.no_truncation()
@@ -154,7 +159,7 @@ def write_tokenizer(source: PreTrainedTokenizerFast, output: Path, *, positions:
     backend.save(str(output / "tokenizer.json"))
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_input_names": ["input_ids", "attention_mask"],
+        "model_input_names": ["input_ids", *(["token_type_ids"] if typed else []), "attention_mask"],
         "model_max_length": positions,
         "clean_up_tokenization_spaces": False,
         **source.special_tokens_map,
@@ -206,6 +211,21 @@ def check_frame(
     else:
         return
     raise InputError(f"{where}, tokenizer", found=found, allowed=allowed, remedy=remedy)
+
+
+def check_types(tokenizer: PreTrainedTokenizerFast, types: int, *, where: str) -> None:
+    """Raise InputError unless a pair's tokens are of type 0 before its second text, and of type 1 from there on."""
+    found = tokenizer("a", "b", return_token_type_ids=True)
+    sides, kinds = found.sequence_ids(0), found["token_type_ids"]
+    before = sides.index(1) if 1 in sides else len(sides)
+    if types < 2 or kinds != [0] * before + [1] * (len(sides) - before) or before == len(sides):
+        raise InputError(
+            f"{where}, tokenizer",
+            found=f"tokens of type {listed(kinds)} for a pair of texts, and a model of {types} types",
+            allowed="type 0 before the second text and 1 from there on, as BERT's tokenizers give",
+            remedy="Use a BERT that was pretrained on pairs, or give the `pair` template of the tokenizer's "
+            "post_processor these types.",
+        )
 
 
 def frame_remedy(tokenizer: PreTrainedTokenizerFast) -> str:

@@ -28,7 +28,7 @@ def compact(
     rows, tokens = np.unique(examples.tokens, return_inverse=True)
     kept = weights[family.embedding][torch.from_numpy(rows).long()]
     padding = next(iter(np.flatnonzero(rows == family.padding).tolist()), None)
-    fewer = Encoded(tokens.astype(np.int32), examples.offsets, examples.labels)
+    fewer = replace(examples, tokens=tokens.astype(np.int32))
     return weights | {family.embedding: kept}, replace(family, padding=padding), fewer, rows
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from finevar.report.cells import (
@@ -49,6 +50,7 @@ CHECKS = {
     "largest_cook": "Largest Cook's distance",
 }
 MOST_INFLUENTIAL = 5
+MOST_LEVELS = 7  # side by side
 ESTIMATED = {"": ranged, "p#": p_cell}  # see cells.crossed
 
 
@@ -70,14 +72,17 @@ def slopes_table(slopes: pd.DataFrame, labels: Labels, confidence: float) -> Tab
 
 
 def simple_slopes_table(slopes: pd.DataFrame, factor: str, moderator: str, labels: Labels, confidence: float) -> Table:
-    """Return one row a response: the slope of a factor at each level of its moderator."""
+    """Return one row a response: the slope of a factor at each level of its moderator, or at some of many."""
     simple = slopes[(slopes["place"] == "simple") & (slopes["units"] == "natural")]
     kept = simple[(simple["factor"] == factor) & (simple["moderator"] == moderator)]
     down = {name: [sentence_case(labels[name])] for name in kept["response"].unique()}
-    levels = {at: f"At {level(at)}#" for at in sorted(kept["moderator_level"].unique())}
+    tried = np.array(sorted(kept["moderator_level"].unique()))
+    picked = np.linspace(0, len(tried) - 1, min(len(tried), MOST_LEVELS)).round().astype(int)
+    levels = {at: f"At {level(at)}#" for at in tried[picked]}
+    some = f" at {len(levels)} of {len(tried)} levels" if len(levels) < len(tried) else ""
     caption = (
-        f"Slope of {factor_label(factor)} ({unit_label(kept.iloc[0]['unit'])}) over {factor_label(moderator)}, the "
-        f"others mid-range, with {percent(confidence)} interval."
+        f"Slope of {factor_label(factor)} ({unit_label(kept.iloc[0]['unit'])}) over {factor_label(moderator)}{some}, "
+        f"the others mid-range, with {percent(confidence)} interval."
     )
     return crossed(caption, kept, ("response", "moderator_level"), ["Metric"], down, levels, ESTIMATED)
 

@@ -67,11 +67,15 @@ def chart(facts: Facts) -> dict[str, Any]:
     found, most = train["histogram"], max(one["max_length"] for one in train["cut"])
     first, width, counts = found["first"], found["width"], found["counts"]
     starts = [first + width * number for number in range(len(counts))]
+    spans = [span(start, width) for start in starts]
+    if found["open"]:
+        spans[-1] = f"{starts[-1]} or more"
     bars = [
-        {"high": count / max(counts), "cut": start > most, "words": f"{span(start, width)} tokens: {count:,}"}
-        for start, count in zip(starts, counts, strict=True)
+        {"high": count / max(counts), "cut": start > most, "words": f"{words} tokens: {count:,}"}
+        for start, words, count in zip(starts, spans, counts, strict=True)
     ]
-    return {"bars": bars, "first": first, "last": starts[-1] + width - 1, "most": most}
+    last = spans[-1] if found["open"] else str(starts[-1] + width - 1)
+    return {"bars": bars, "first": first, "last": last, "most": most}
 
 
 def span(start: int, width: int) -> str:
@@ -83,7 +87,7 @@ def shown_sentence(row: Facts, unknown: str | None) -> dict[str, Any]:
     """Return a sentence as the page shows it: its class, its text, its tokens each with its kind, how many more."""
 
     def kind(number: int, token: str) -> str:
-        if row["kept"] <= number < row["count"] - 1:
+        if number in row["lost"]:
             return "lost"
         return "unknown" if token == unknown else ""
 

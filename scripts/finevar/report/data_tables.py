@@ -88,11 +88,15 @@ def alike_sentence(facts: Facts) -> str:
     """Say how many sentences look the same to the model."""
     alike, parts = facts["alike"], facts["parts"]
     train, evaluation = parts["train"]["sentences"], parts["eval"]["sentences"]
+    firsts = ""
+    if count := alike.get("first_in_both"):
+        shared = f"{counted(count, 'evaluation pair')} ({share_text(count, evaluation)})"
+        firsts = f" {shared} have the first text of a training pair, with another second one."
     if not alike["alike"] and not alike["in_both"]:
-        return "No two sentences have the same tokens."
+        return f"No two sentences have the same tokens.{firsts}"
     return (
         f"{counted(alike['alike'], 'training sentence')} ({share_text(alike['alike'], train)}) share their tokens with "
         f"another one, {alike['contradictory']:,} of them with one of another class; "
         f"{counted(alike['in_both'], 'evaluation sentence')} ({share_text(alike['in_both'], evaluation)}) with a "
-        "training sentence."
+        f"training sentence.{firsts}"
     )

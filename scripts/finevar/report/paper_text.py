@@ -50,6 +50,8 @@ SURFACES = {
     "quadratic": "a full quadratic (main effects, two-factor interactions and squares)",
     "cubic": "a full quadratic with the cube of the learning rate",
 }
+OF_DISTILBERT = "DistilBertForSequenceClassification"
+DISTILBERT = "an encoder of the DistilBERT architecture @sanh2019distilbert"
 OPTIMIZERS = {
     "adamw": "AdamW @loshchilov2019decoupled",
     "adamw_uncorrected": "AdamW @loshchilov2019decoupled without its bias correction",
@@ -220,9 +222,12 @@ def training_text(tables: Tables, facts: Facts) -> str:
     if "optimizer" not in facts["factors"]:
         optimizer = OPTIMIZERS[config["training"].get("optimizer", TRAINING_DEFAULTS["optimizer"])]
     made = {name: ", ".join(sorted(set(ok[name].dropna()))) for name in ("python", "torch", "dtype_used", "device")}
+    pairs = any(isinstance(config["datasets"][name].get("text"), list) for name in config["sweep"]["datasets"])
+    encoder = DISTILBERT if {*ok["architecture"].dropna()} <= {OF_DISTILBERT} else "a pretrained encoder"
+    encoder += ", which reads both texts of a pair at once," if pairs else ""
     return (
-        f"Each run fine-tunes an encoder of the DistilBERT architecture @sanh2019distilbert on {data} with "
-        f"{optimizer}. The same in every run: {fixed}. Training used Python {made['python']} and PyTorch "
+        f"Each run fine-tunes {encoder} on {data} with {optimizer}. The same in every run: {fixed}. "
+        f"Training used Python {made['python']} and PyTorch "
         f"{made['torch']} with matrices in {made['dtype_used']} on {made['device']}."
     )
 
@@ -235,9 +240,10 @@ def data_text(name: str, runs: pd.DataFrame, facts: Facts) -> str:
     part = (
         f"{used[0]:,} of {found['train']:,}" if len(used) == 1 and used[0] < found["train"] else f"{found['train']:,}"
     )
+    what = "sentence pairs" if isinstance(config["datasets"][name].get("text"), list) else "sentences"
     dropped = dropped_text(found)
     return (
-        f"{name} ({source}: {part} training and {found['eval']:,} test sentences"
+        f"{name} ({source}: {part} training and {found['eval']:,} test {what}"
         f"{f'; dropped beforehand: {dropped}' if dropped else ''})"
     )
 

@@ -22,7 +22,8 @@ from finevar.parquet import read_sealed_tables, read_table
 from finevar.study.settings import TRAINING_DEFAULTS
 
 UNDEFINED = dict.fromkeys((*RESPONSES, *STANDARD_ERRORS))  # the scores of a run that has none
-NEWER = dict.fromkeys(("positive", "positive_label", "chance", "head"))  # columns that runs of earlier versions lack
+# Columns that runs of earlier versions lack.
+NEWER = dict.fromkeys(("positive", "positive_label", "chance", "head", "architecture", "layout"))
 
 Row = dict[str, Any]
 Positives = Mapping[str, Positive | None]  # by data set

@@ -17,7 +17,7 @@ from finevar.study.factors import setting
 Config = dict[str, Any]
 
 PLACES = ("file", "eval_file", "label_file", "eval_label_file")  # keys that say where files lie
-TABLE_KEYS = ("separator", "quoting", "skip")  # of files that have a separator
+TABLE_KEYS = ("separator", "quoting", "quote", "skip")  # of files that have a separator
 FILE_KEYS = (*PLACES, "format", "columns", "encoding", "label_from", *TABLE_KEYS)
 HUB_KEYS = ("train_split", "eval_split", "subset")
 PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==.+")  # what pip could not take for an option
@@ -123,7 +123,7 @@ def size_problems(where: str, dataset: Config) -> Iterator[InputError]:
 
 def column_problems(where: str, dataset: Config) -> Iterator[InputError]:
     """Yield what does not fit together in a data set's columns and labels."""
-    texts = [*dataset.get("join", []), *([dataset["text"]] if "text" in dataset else [])]
+    texts = [*dataset.get("join", []), *as_list(dataset.get("text", []))]
     if dataset.get("label") in texts:
         allowed = "another column than that of the text"
         yield InputError(f"{where}.label", found=cut(repr(dataset["label"])), allowed=allowed, remedy="Correct one.")
@@ -142,7 +142,7 @@ def column_problems(where: str, dataset: Config) -> Iterator[InputError]:
                 yield superfluous(f"{where}.{key}", f"no columns in a file of format {dataset['format']}")
     elif ("text" in dataset) == ("join" in dataset):
         found = "text and join" if "text" in dataset else "neither text nor join"
-        allowed = "`text`, the column with the sentence, or `join`, the columns that make it up"
+        allowed = "`text`, the column with the sentence or both of a pair, or `join`, columns that make up a sentence"
         yield InputError(where, found=found, allowed=allowed, remedy="Give one of them.")
     if dataset["margin"] and "threshold" not in dataset:
         yield superfluous(f"{where}.margin", "no margin without a threshold")
@@ -170,6 +170,15 @@ def dialect_problems(where: str, dataset: Config) -> Iterator[InputError]:
         for key in TABLE_KEYS:
             if key in dataset:
                 yield superfluous(f"{where}.{key}", f"no such key for files of format {listed(sorted(forms))}")
+    if "quote" in dataset and dataset.get("quoting") == "none":
+        yield superfluous(f"{where}.quote", "no quotation mark with `quoting: none`")
+    elif dataset.get("quote", "") in {dataset.get("separator", SEPARATORS.get(form)) for form in forms}:
+        yield InputError(
+            f"{where}.quote",
+            found=cut(repr(dataset["quote"])),
+            allowed="another character than the separator of cells",
+            remedy="Correct `quote` or `separator`.",
+        )
     if "encoding" in dataset and not is_text_encoding(dataset["encoding"]):
         yield InputError(
             f"{where}.encoding",

@@ -114,7 +114,8 @@ def examples_sha256(path: str | Path, dialect: Dialect) -> str:
 
 def content_sha256(path: Path, dialect: Dialect) -> str:
     """Return the SHA-256 of a file's examples, uncompressed; of a damaged file that of its bytes."""
-    lines = dialect.form in LINES and dialect.quoting != "backslash" and not is_wide(dialect)
+    counted = dialect.quoting != "backslash" and dialect.quote == '"'  # marks, so as to know which lines are one record
+    lines = dialect.form in LINES and counted and not is_wide(dialect)
     try:
         with opened(path) as file:
             if dialect.form == "json":

@@ -37,6 +37,7 @@ class Dialect:
     encoding: str
     skip: int
     header: bool
+    quote: str = '"'  # the quotation mark
 
 
 def format_of(spec: Mapping[str, Any], path: str | Path) -> str | None:
@@ -47,13 +48,15 @@ def format_of(spec: Mapping[str, Any], path: str | Path) -> str | None:
 def dialect_of(spec: Mapping[str, Any], path: str | Path) -> Dialect:
     """Return how a data set's file writes its rows, as far as the config and the suffix say."""
     form = format_of(spec, path)
+    usual = "minimal" if "quote" in spec else {"csv": "minimal", "tsv": None}.get(form, "none")
     return Dialect(
         form,
         separator=spec.get("separator", SEPARATORS.get(form, "")),
-        quoting=spec.get("quoting", {"csv": "minimal", "tsv": None}.get(form, "none")),
+        quoting=spec.get("quoting", usual),
         encoding=spec.get("encoding", "utf-8"),
         skip=spec.get("skip", 0),
         header=form in SEPARATORS and "columns" not in spec,
+        quote=spec.get("quote", '"'),
     )
 
 

@@ -59,15 +59,23 @@ def dataset_identity(config: Config, name: str) -> Config:
     return kept
 
 
+def model_source(config: Config) -> Config:
+    """Return the source of the pretrained model and how it is read: by which family, and whether as sentence pairs."""
+    pairs = any(isinstance(config["datasets"][name].get("text"), list) for name in used_datasets(config))
+    read = {"pairs": pairs or None, "family": config.get("family")}
+    return config["sources"][config["model"]] | {key: value for key, value in read.items() if value}
+
+
 def model_identity(config: Config) -> Config:
     """Return all that decides the pretrained model: its source or, of a local one, what its files hold.
 
     Raises InputError where a local model lacks its config or its weights.
     """
-    source = config["sources"][config["model"]]
+    source = model_source(config)
     if source["kind"] != "local":
         return source
-    return {path.name: file_sha256(path) for path in local_model_files(source)}
+    files = {path.name: file_sha256(path) for path in local_model_files(source)}
+    return files | {key: value for key, value in source.items() if key in ("pairs", "family")}
 
 
 def local_model_files(source: Config) -> list[Path]:
@@ -102,6 +110,12 @@ def local_cards(cards: Config) -> list[Path]:
     return card_files(cards["folder"]) if "folder" in cards else []
 
 
+def used_datasets(config: Config) -> list[str]:
+    """Return the data sets that runs or the baseline are trained on."""
+    names = dict.fromkeys([*config["sweep"]["datasets"], config["baseline"].get("dataset")])
+    return [name for name in names if name]
+
+
 @dataclass(frozen=True)
 class Identities:
     """What decides the results of a study's parts; of a part whose files cannot be read, None."""
@@ -121,8 +135,7 @@ def read_identities(config: Config) -> tuple[Identities, list[InputError]]:
             problems.append(error)
             return None
 
-    names = dict.fromkeys([*config["sweep"]["datasets"], config["baseline"].get("dataset")])
-    datasets = {name: attempt(dataset_identity, name) for name in names if name}
+    datasets = {name: attempt(dataset_identity, name) for name in used_datasets(config)}
     return Identities(attempt(model_identity), datasets), problems
 
 

@@ -28,7 +28,7 @@ BOUNDS = {"minimum": "of at least", "maximum": "of at most", "exclusiveMinimum":
 # Columns of the tables of runs and settings, which no factor may be called.
 TAKEN = ("run_id", "point_id", "dataset", "seed", "status", "reason", "ending", "line", "steps", "tokens", "classes")
 TAKEN += ("threads", "device", "python", "torch", "packages", "code", "engine", "owner", "gate", "response", "seconds")
-TAKEN += ("chance", "positive", "positive_label", "head")
+TAKEN += ("chance", "positive", "positive_label", "head", "architecture", "layout")
 TAKEN += ("train_seconds", "eval_seconds", "eval_examples", "mean", "place", "name", "rank", "intercept", *RESPONSES)
 # Violations that leave every value in its place, so that the other checks can go on and all is reported at once.
 HARMLESS = ("additionalProperties", "not", "pattern", "uniqueItems", *BOUNDS)
@@ -209,6 +209,8 @@ def requirement(error: jsonschema.ValidationError) -> str:
             return "entries that differ from each other"
         case "minItems" | "minProperties":
             return f"{value} or more entries"
+        case "maxItems":
+            return f"{value} entries at most"
     return f"a number {BOUNDS[error.validator]} {value}" if error.validator in BOUNDS else error.message
 
 

@@ -52,6 +52,7 @@ class TrainingJob:
     evaluation: str | None = None
     evaluated_each_epoch: bool = False
     head: checkpoint.Meanings | None = None
+    keeps_head: bool = False
 
     @property
     def folder(self) -> Path:
@@ -76,6 +77,7 @@ class TrainingJob:
             micro_batches=self.micro_batches,
             evaluation=load_encoded(self.evaluation) if self.evaluated_each_epoch else None,
             head=self.head,
+            keeps_head=self.keeps_head,
         )
 
 

@@ -39,7 +39,8 @@ class Plan:
 
     start: the folder of the model that it begins with. micro_batches: parts that a step's batch is split into at first;
     more where memory runs out. name: what a terminal shows. evaluation: examples to evaluate on after each epoch. head:
-    which class each class of the start's head is, where names do not say.
+    which class each class of the start's head is, where names do not say. keeps_head: whether a start with another head
+    than the data's is refused.
     """
 
     start: Path
@@ -52,6 +53,7 @@ class Plan:
     micro_batches: int = 1
     evaluation: Encoded | None = None
     head: Meanings | None = None
+    keeps_head: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
     full, family = checkpoint.load_model(plan.start)
     examples = plan.examples.head(check_fit(settings, family, len(plan.examples), len(plan.classes)))
     check_parts(plan.micro_batches, settings["batch_size"])
+    if plan.keeps_head:
+        checkpoint.require_head(plan.start, checkpoint.head_classes(full, family), plan.classes, plan.head)
     head = checkpoint.fit_head(full, family, checkpoint.own_labels(plan.start), plan.classes, plan.seed, plan.head)
     LOGGER.log(WARNING if head.code == Head.REPLACED else INFO, "%s", head)
     dtype = choose_dtype(settings["dtype"], device)
@@ -104,6 +108,8 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
         "reason": reason,
         "head": head.code,
         "head_reason": head.sentence,
+        "architecture": family.transformers_class,
+        "layout": family.layout,
         "train_examples_used": len(examples),
         "steps": len(state.rows),
         "steps_of_shorter_run": state.taken_over,

@@ -42,6 +42,8 @@ class PaddedSteps:
         self.sizes = np.minimum(np.diff(examples.offsets), settings["max_length"])
         self.tokens = torch.from_numpy(padded_tokens(examples, self.sizes, course.family.positions)).to(device)
         self.lengths = torch.from_numpy(self.sizes.astype(np.int64)).to(device)
+        seconds = examples.seconds(range(len(examples)), settings["max_length"])
+        self.seconds = self.lengths if seconds is None else torch.tensor(seconds, device=device)
         self.labels = torch.from_numpy(np.array(examples.labels)).to(device)
         # What changes from step to step lies in these, so that a captured step finds it.
         self.numbers = torch.zeros(settings["batch_size"], dtype=torch.int64, device=device)
@@ -124,7 +126,8 @@ class PaddedSteps:
             self.pads[shape] = family.padder(*shape, self.tokens.device)
         numbers = self.numbers[: shape[0]]  # [B]
         tokens = self.tokens.index_select(0, numbers)[:, : shape[1]]  # [B, L]
-        batch = self.pads[shape](tokens, self.lengths.index_select(0, numbers))
+        places = (of.index_select(0, numbers) for of in (self.lengths, self.seconds))
+        batch = self.pads[shape](tokens, *places)
         logits = family.forward(self.state.weights, self.course.dtype)(batch, self.masks)
         loss = F.cross_entropy(logits, self.labels.index_select(0, numbers))
         loss.backward()

@@ -103,9 +103,10 @@ class FlatSteps:
     def loss_of(self, numbers: np.ndarray) -> tuple[torch.Tensor, int]:
         """Return the mean loss of some examples, and their tokens."""
         family, examples, device = self.course.family, self.course.examples, self.state.device
-        sentences = [examples.sentence(number, self.course.settings["max_length"]) for number in numbers]
+        max_length = self.course.settings["max_length"]
+        sentences = [examples.sentence(number, max_length) for number in numbers]
         forward = family.forward(self.state.weights, self.course.dtype)
-        logits = forward(family.batch(sentences).to(device), self.masks)
+        logits = forward(family.batch(sentences, examples.seconds(numbers, max_length)).to(device), self.masks)
         loss = F.cross_entropy(logits, torch.as_tensor(examples.labels[numbers]).to(device))
         return loss, sum(map(len, sentences))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from finevar.data.inspection import cautions
+from finevar.data.inspection import NO_LABEL, cautions
 from finevar.reasons import Unseen
+from finevar.study.classes import label_key
 from finevar.study.paths import PARTS
 from finevar.words.formatting import counted, joined
 from finevar.words.numbers import percent
@@ -66,6 +67,12 @@ def caution_sentence(name: str, facts: Facts, code: Unseen, share: float) -> str
             return (
                 f"{found} of the sentences of {name} lose their end, as they are longer than max_length, {longest} "
                 "tokens. Raise it, or shorten the texts to what matters."
+            )
+        case Unseen.UNLABELLED:
+            names = joined([repr(name) for name in facts["classes"] if label_key(name) in NO_LABEL])
+            return (
+                f"{found} of the sentences of {name} are of the class {names}, as programs write a missing label. If "
+                "it is one, empty these cells: such examples are left out and counted."
             )
     return (
         f"{found} of the evaluation sentences of {name} have the same tokens as a training sentence, once long ones "

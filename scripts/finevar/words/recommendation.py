@@ -270,7 +270,8 @@ def next_sentence(row: Row, label: str) -> str:
             asked = f"Evaluate on {int(row['sentences']):,} sentences"
             return f"{asked} ({cost}): about what shows which of {count} settings is better in {label}."
         case Next.CONFIRM:
-            return f"Confirm {count} settings with {int(row['seeds'])} new seeds ({cost}): free of the winner's curse."
+            fresh = counted(int(row["seeds"]), "new seed")
+            return f"Confirm {count} settings with {fresh} ({cost}): free of the winner's curse."
     return f"Or stop: no setting tried is better in {label} by more than the smallest effect of interest."
 
 

@@ -257,7 +257,7 @@ def test_a_config_is_read_as_transformers_reads_it(tmp_path, kind):
     expected = AutoConfig.from_pretrained(source)
     found = DistilBertConfig.from_pretrained(converted(source)[0])
     assert (found.dim, found.n_layers, found.n_heads) == (16, 2, 4)
-    for key, name in conversion.BERT_KEYS.items():
+    for key, name in conversion.BERT_SIZES.items():
         assert getattr(found, key) == getattr(expected, name if kind is bert else key)
     assert (found.pad_token_id, found.initializer_range) == (expected.pad_token_id, expected.initializer_range)
 

@@ -8,9 +8,9 @@ from safetensors.torch import load_file
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from finevar.models.distilbert.conversion import convert_model
-from finevar.models.distilbert.dropout import dropout
 from finevar.models.distilbert.encoder import Architecture, classify, multiplied
-from finevar.models.distilbert.packing import collate
+from finevar.models.flat.dropout import dropout
+from finevar.models.flat.packing import collate
 
 SIZES = {
     "one layer": {"n_layers": 1, "dim": 32, "n_heads": 4, "hidden_dim": 48, "num_labels": 2},

@@ -9,40 +9,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.numpy
 
 from finevar.errors import InputError
 from finevar.files import write_json
-from finevar.models.distilbert.tensors import (
-    POSITIONS,
-    Arrays,
-    check_finite,
-    check_shapes,
-    read_arrays,
-    tensor_error,
-    to_float32,
-)
+from finevar.models.arrays import Arrays, check_finite, read_arrays, tensor_error, to_float32
+from finevar.models.distilbert.bert import LAYER, PARTS, POOLER
+from finevar.models.distilbert.bert import SIZES as BERT_SIZES
+from finevar.models.distilbert.tensors import POSITIONS, check_shapes
 from finevar.models.tokenization import convert_tokenizer, read_object
 from finevar.study.consistency import cut
 
 Config = dict[str, Any]
 
 MODEL_TYPES = ("distilbert", "bert")
-BERT_KEYS = {
-    "dim": "hidden_size",
-    "hidden_dim": "intermediate_size",
-    "n_layers": "num_hidden_layers",
-    "n_heads": "num_attention_heads",
-    "activation": "hidden_act",
-    "dropout": "hidden_dropout_prob",
-    "attention_dropout": "attention_probs_dropout_prob",
-}
-SIZES = ("vocab_size", "max_position_embeddings", *BERT_KEYS)  # in DistilBERT's words
+SIZES = ("vocab_size", "max_position_embeddings", *BERT_SIZES)  # in DistilBERT's words
 RATES = ("dropout", "attention_dropout")
 MOST_LAYERS = 1_000  # far above any model
 HEAD_DROPOUT = 0.2  # DistilBERT's own default, for a head that a BERT does not have
@@ -50,17 +37,6 @@ ACTIVATIONS = ("gelu", "relu")
 # What DistilBERT fixes and a BERT may set otherwise.
 FIXED = {"layer_norm_eps": 1e-12, "position_embedding_type": "absolute", "is_decoder": False}
 
-BERT_LAYER = re.compile(r"encoder\.layer\.(\d+)\.(.+)\.(weight|bias)")
-BERT_PARTS = {
-    "attention.self.query": "attention.q_lin",
-    "attention.self.key": "attention.k_lin",
-    "attention.self.value": "attention.v_lin",
-    "attention.output.dense": "attention.out_lin",
-    "attention.output.LayerNorm": "sa_layer_norm",
-    "intermediate.dense": "ffn.lin1",
-    "output.dense": "ffn.lin2",
-    "output.LayerNorm": "output_layer_norm",
-}
 NORM_VECTORS = {"gamma": "weight", "beta": "bias"}  # as checkpoints converted from TensorFlow have them
 TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
@@ -79,6 +55,56 @@ def convert_model(folder: Path, output: Path, *, where: str) -> list[str]:
     write_json(distilbert, output / "config.json")
     sizes = {"words": distilbert["vocab_size"], "positions": distilbert["max_position_embeddings"]}
     return notes + convert_tokenizer(folder, output, **sizes, where=where)
+
+
+def convert_bert(folder: Path, output: Path, *, where: str) -> list[str]:
+    """Write the BERT in folder, with its token types, pooler and head, into the existing folder output; return notes.
+
+    What its conversion to DistilBERT refuses is refused here, too.
+    """
+    config = read_object(folder / "config.json", where=where)
+    arrays = read_arrays(folder / "model.safetensors", where=where)
+    sizes, encoder, _ = convert(config, arrays, where=where)
+    own = {plain_name(name, "bert"): array for name, array in arrays.items()}
+    weights = bert_weights(own, config, encoder)
+    check_bert(weights, sizes["dim"], where=where)
+    head = {name: array for name, array in weights.items() if name.startswith("classifier.")}
+    types, rate = len(weights[f"bert.{TOKEN_TYPES}"]), config.get("classifier_dropout")
+    bert = {BERT_SIZES.get(key, key): sizes[key] for key in (*SIZES, "initializer_range", "pad_token_id")} | FIXED
+    bert |= {"model_type": "bert", "architectures": ["BertModel"], "type_vocab_size": types}
+    bert |= {"classifier_dropout": rate if is_rate(rate) else sizes["dropout"]}
+    (output / "model.safetensors").write_bytes(safetensors.numpy.save(weights, metadata={"format": "pt"}))
+    write_json(describe_head(bert, config, head, "BertForSequenceClassification"), output / "config.json")
+    counts = {"words": sizes["vocab_size"], "positions": sizes["max_position_embeddings"], "types": types}
+    dropped = {name.split(".")[0] for name in own if not {name, f"bert.{name}"} & {*weights} and name not in BUFFERS}
+    notes = [f"dropped: {', '.join(sorted(dropped))}"] if dropped else []
+    return notes + convert_tokenizer(folder, output, **counts, where=where)
+
+
+def bert_weights(own: Arrays, config: Mapping[str, Any], encoder: Arrays) -> Arrays:
+    """Return a BERT's float32 arrays by Hugging Face's names: its encoder, and the pooler and head that it has.
+
+    own: its arrays without the model's prefix. encoder: those of its encoder by DistilBERT's names.
+    """
+    kept = [name for name in own if f"distilbert.{distilbert_name(name, 'bert')}" in encoder]
+    pooler = [f"pooler.dense.{part}" for part in ("weight", "bias")]
+    weights = {f"bert.{name}": own[name] for name in (*kept, TOKEN_TYPES, *pooler) if name in own}
+    head = {name: array for name, array in own.items() if name.startswith("classifier.")}
+    if {*pooler} <= {*own} and has_head(config, head, ("classifier",)):
+        weights |= head
+    return {name: to_float32(array) for name, array in weights.items()}
+
+
+def check_bert(weights: Arrays, dim: int, *, where: str) -> None:
+    """Raise InputError where token types, pooler or head of a BERT are not finite or do not fit its encoder."""
+    names = (POOLER, f"bert.{TOKEN_TYPES.removesuffix('.weight')}", "classifier")
+    for name, array in weights.items():
+        if name.startswith(names) and name.endswith(".weight"):
+            rows = dim if name.startswith(POOLER) else len(array)
+            bias = weights.get(name.replace(".weight", ".bias"), np.empty(rows))
+            if (array.shape, bias.shape) != ((rows, dim), (rows,)):
+                raise tensor_error(where, f"tensor {name} of shape {array.shape} in a model of width {dim}")
+    check_finite(weights, where=where)
 
 
 def convert(config: Mapping[str, Any], arrays: Arrays, *, where: str) -> tuple[Config, Arrays, list[str]]:
@@ -105,7 +131,7 @@ def convert_config(config: Mapping[str, Any], *, where: str) -> Config:
 
     model_type = config.get("model_type")
     require(where, "model_type", model_type, MODEL_TYPES)
-    keys = {key: BERT_KEYS.get(key, key) if model_type == "bert" else key for key in SIZES}
+    keys = {key: BERT_SIZES.get(key, key) if model_type == "bert" else key for key in SIZES}
     known = AutoConfig.for_model(model_type)
     # As transformers reads it: its defaults, the keys stated, then those stated by another name.
     others = {key: config[other] for other, key in known.attribute_map.items() if other in config}
@@ -157,9 +183,8 @@ def is_rate(value: Any) -> bool:
 def require(where: str, key: str, value: Any, allowed: tuple[Any, ...]) -> None:
     """Raise InputError unless a value of config.json is one that DistilBERT can express."""
     choices = " or ".join(json.dumps(choice) for choice in allowed)
-    check(
-        value in allowed, where, key, value, choices, "DistilBERT cannot express this model exactly; use another one."
-    )
+    remedy = "DistilBERT cannot express this model exactly: set `family: transformers` in the config, for its own code."
+    check(value in allowed, where, key, value, choices, remedy)
 
 
 def check(sound: bool, where: str, key: str, value: Any, allowed: str, remedy: str) -> None:
@@ -170,15 +195,19 @@ def check(sound: bool, where: str, key: str, value: Any, allowed: str, remedy: s
 
 def distilbert_name(name: str, model_type: str) -> str:
     """Return what DistilBERT calls a tensor; its name without the model's prefix where DistilBERT has no such one."""
-    name = name.removeprefix(f"{model_type}.")
-    # In today's words for LayerNorm's two vectors.
-    name = re.sub(r"LayerNorm\.(gamma|beta)$", lambda old: f"LayerNorm.{NORM_VECTORS[old[1]]}", name)
-    match = BERT_LAYER.fullmatch(name)
+    name = plain_name(name, model_type)
+    match = LAYER.fullmatch(name)
     if model_type == "distilbert" or (match is None and not name.startswith("classifier.")):
         return name
     if match is None:  # BERT's head reads its pooler, so it is not the head that DistilBERT has under the same name
         return f"BERT's {name}"
-    return f"transformer.layer.{match[1]}.{BERT_PARTS[match[2]]}.{match[3]}" if match[2] in BERT_PARTS else name
+    return f"transformer.layer.{match[1]}.{PARTS[match[2]]}.{match[3]}" if match[2] in PARTS else name
+
+
+def plain_name(name: str, model_type: str) -> str:
+    """Return a tensor's name without the model's prefix, in today's words for LayerNorm's two vectors."""
+    name = name.removeprefix(f"{model_type}.")
+    return re.sub(r"LayerNorm\.(gamma|beta)$", lambda old: f"LayerNorm.{NORM_VECTORS[old[1]]}", name)
 
 
 def fold_token_types(arrays: Arrays, *, where: str) -> list[str]:
@@ -193,21 +222,26 @@ def fold_token_types(arrays: Arrays, *, where: str) -> list[str]:
     return ["BERT to DistilBERT: token-type row 0 added into the position embeddings"]
 
 
-def has_head(config: Mapping[str, Any], head: Arrays) -> bool:
+def has_head(config: Mapping[str, Any], head: Arrays, layers: Sequence[str] = ("pre_classifier", "classifier")) -> bool:
     """Return whether the checkpoint has a complete head that gives a text one of two or more classes."""
-    names = {f"{layer}.{part}" for layer in ("pre_classifier", "classifier") for part in ("weight", "bias")}
+    names = {f"{layer}.{part}" for layer in layers for part in ("weight", "bias")}
     single_label = config.get("problem_type") in (None, "single_label_classification")
     return set(head) == names and single_label and head["classifier.bias"].size >= 2
 
 
-def describe_head(distilbert: Config, config: Mapping[str, Any], head: Arrays) -> Config:
+def describe_head(
+    converted: Config,
+    config: Mapping[str, Any],
+    head: Arrays,
+    architecture: str = "DistilBertForSequenceClassification",
+) -> Config:
     """Return the config with the classes of the head, where there is one."""
     if not head:
-        return distilbert
+        return converted
     classes, stated = head["classifier.bias"].size, config.get("id2label")
     labels = {str(key): label for key, label in stated.items()} if isinstance(stated, dict) else {}
     named = all(isinstance(label, str) for label in labels.values())
     if sorted(labels) != sorted(str(index) for index in range(classes)) or not named:
         labels = {str(index): f"LABEL_{index}" for index in range(classes)}
     ids = {label: int(index) for index, label in labels.items()}
-    return distilbert | {"architectures": ["DistilBertForSequenceClassification"], "id2label": labels, "label2id": ids}
+    return converted | {"architectures": [architecture], "id2label": labels, "label2id": ids}

@@ -11,33 +11,29 @@ softmax and the head stay in float32.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from finevar.models.distilbert.attention import BlockAttention, Gather
-from finevar.models.distilbert.dropout import dropout
-from finevar.models.distilbert.packing import Batch
 from finevar.models.family import Weights
+from finevar.models.flat.attention import BlockAttention, Gather
+from finevar.models.flat.dropout import dropout
+from finevar.models.flat.packing import Batch
 
 EMBEDDINGS = "distilbert.embeddings"
 WORDS = f"{EMBEDDINGS}.word_embeddings.weight"
+TOKEN_TYPES = f"{EMBEDDINGS}.token_type_embeddings.weight"  # of a BERT, as `bert` calls it here
+HEAD = "pre_classifier"  # the head's first layer
 LAYER = "distilbert.transformer.layer.{}"  # of a number from 0
 
 EPSILON = 1e-12  # of every LayerNorm in DistilBERT
 STANDARD = {"pad_token_id": 0}  # of a config that states none, as in transformers
-STATED_AS = {  # sizes that config.json calls otherwise
-    "positions": "max_position_embeddings",
-    "layers": "n_layers",
-    "heads": "n_heads",
-    "head_dropout": "seq_classif_dropout",
-    "padding": "pad_token_id",
-}
 LINEAR = re.compile(r"transformer\.layer\.\d+\.(attention|ffn)\.")
 ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu}
 
@@ -48,6 +44,16 @@ class Architecture:
 
     padding: the row of the word embedding that gets no gradient, torch.nn.Embedding's `padding_idx`.
     """
+
+    stated_as: ClassVar[dict[str, str]] = {  # sizes that config.json calls otherwise
+        "positions": "max_position_embeddings",
+        "layers": "n_layers",
+        "heads": "n_heads",
+        "head_dropout": "seq_classif_dropout",
+        "padding": "pad_token_id",
+    }
+    pooled = staticmethod(F.relu)  # the head's activation
+    attended_dropout = 0.0  # the rate of dropout after attention, which DistilBERT has none of
 
     vocab_size: int
     positions: int
@@ -63,14 +69,16 @@ class Architecture:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Architecture:
-        """Read the sizes from a DistilBERT `config.json`."""
-        names = {field.name: STATED_AS.get(field.name, field.name) for field in fields(cls)}
+        """Read the sizes from a `config.json`."""
+        names = {field.name: cls.stated_as.get(field.name, field.name) for field in fields(cls)}
         return cls(**{name: (STANDARD | dict(config))[stated] for name, stated in names.items()})
 
 
-def head_layers(dim: int, classes: int) -> dict[str, tuple[int, int]]:
-    """Return the rows and columns of the head's linear layers by name; the last of them gives the logits."""
-    return {"pre_classifier": (dim, dim), "classifier": (classes, dim)}
+def head_shapes(dim: int, classes: int, first: str = HEAD) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the head's weights by name; first: its first layer's name."""
+    layers = {first: (dim, dim), "classifier": (classes, dim)}
+    shapes = ({f"{name}.weight": shape, f"{name}.bias": shape[:1]} for name, shape in layers.items())
+    return functools.reduce(dict.__or__, shapes)
 
 
 def multiplied(weights: Weights, dtype: torch.dtype) -> Weights:
@@ -100,7 +108,7 @@ def classify(
     # The head reads each sentence's first token alone, so that the last layer computes no other: a sixth is saved.
     first = hidden.index_select(0, batch.first)
     first = run.feed_forward(last, run.attend_first(f"{last}.attention", first, hidden) + first)
-    pooled = F.relu(run.linear("pre_classifier", first))
+    pooled = architecture.pooled(run.linear(HEAD, first))
     return run.linear("classifier", dropout(pooled, architecture.head_dropout, generator))
 
 
@@ -117,7 +125,10 @@ class Pass:
         """Return the embeddings [T, dim] of the batch's tokens."""
         words = F.embedding(self.batch.tokens, self.weights[WORDS], padding_idx=self.architecture.padding)
         places = F.embedding(self.batch.positions, self.weights[f"{EMBEDDINGS}.position_embeddings.weight"])
-        normed = self.normalise(f"{EMBEDDINGS}.LayerNorm", words + places)
+        embedded = words + places
+        if self.batch.types is not None:
+            embedded = embedded + F.embedding(self.batch.types, self.weights[TOKEN_TYPES])
+        normed = self.normalise(f"{EMBEDDINGS}.LayerNorm", embedded)
         return dropout(normed, self.architecture.dropout, self.generator)
 
     def feed_forward(self, name: str, attended: Tensor) -> Tensor:
@@ -131,7 +142,7 @@ class Pass:
         """Apply multi-head self-attention to hidden states [T, dim], each sentence to itself."""
         projected, sizes = self.linear(f"{name}.qkv_lin", hidden), self.architecture
         context = BlockAttention.apply(projected, self.batch, sizes.heads, sizes.attention_dropout, self.generator)
-        return self.linear(f"{name}.out_lin", context)
+        return self.leave_attention(name, context)
 
     def attend_first(self, name: str, first: Tensor, hidden: Tensor) -> Tensor:
         """Apply multi-head self-attention for each sentence's first token [B, dim] over its states among [T, dim]."""
@@ -145,7 +156,11 @@ class Pass:
         key, value = cells.view(len(first), -1, 2, heads, dim // heads).permute(2, 0, 3, 1, 4).unbind(0)
         scores = query @ key.transpose(2, 3) * (dim // heads) ** -0.5 + self.batch.cell_bias
         shares = dropout(scores.softmax(-1).to(weight.dtype), self.architecture.attention_dropout, self.generator)
-        return self.linear(f"{name}.out_lin", (shares @ value).reshape(len(first), dim))
+        return self.leave_attention(name, (shares @ value).reshape(len(first), dim))
+
+    def leave_attention(self, name: str, context: Tensor) -> Tensor:
+        """Apply what follows the heads of attention to their contexts [..., dim]."""
+        return dropout(self.linear(f"{name}.out_lin", context), self.architecture.attended_dropout, self.generator)
 
     def linear(self, name: str, x: Tensor) -> Tensor:
         """Apply the linear layer of that name, in the type of its weights."""

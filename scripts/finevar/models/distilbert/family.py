@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from finevar.models.distilbert.encoder import EMBEDDINGS, LAYER, WORDS, Architecture, classify, head_layers, multiplied
-from finevar.models.distilbert.packing import Batch, collate, padder
+from finevar.models.distilbert.encoder import EMBEDDINGS, LAYER, WORDS, Architecture, classify, head_shapes, multiplied
 from finevar.models.family import Forward, Pad, Weights
+from finevar.models.flat.packing import Batch, collate, padder
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class FlatDistilBert(Architecture):
 
     embedding: ClassVar[str] = WORDS
     transformers_class: ClassVar[str] = "DistilBertForSequenceClassification"
+    layout: ClassVar[str] = "flat"
 
     @staticmethod
     def convert(folder: Path, output: Path, *, where: str) -> list[str]:
@@ -38,12 +39,12 @@ class FlatDistilBert(Architecture):
         """Return what the weights' names begin with, from input to output."""
         return [f"{EMBEDDINGS}.", *(f"{LAYER.format(layer)}." for layer in range(self.layers))]
 
-    def head(self, classes: int) -> dict[str, tuple[int, int]]:
-        """Return the rows and columns of the head's linear layers by name."""
-        return head_layers(self.dim, classes)
+    def head(self, classes: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the head's weights by name."""
+        return head_shapes(self.dim, classes)
 
-    def batch(self, sentences: Sequence[np.ndarray]) -> Batch:
-        """Lay sentences end to end."""
+    def batch(self, sentences: Sequence[np.ndarray], seconds: Sequence[int] | None = None) -> Batch:
+        """Lay sentences end to end; DistilBERT has no token types."""
         return collate(sentences, heads=self.heads)
 
     def padder(self, sentences: int, length: int, device: torch.device) -> Pad:

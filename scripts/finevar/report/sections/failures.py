@@ -58,8 +58,7 @@ def finding_sentence(row: Row, confidence: float) -> str:
         )
     return (
         f"Of {counted(runs, 'run')} {failed_text(row)}: {percent(row['share'], 2)} ({exact}: {rate_span(row)}). They "
-        "are results of their settings: no metric counts them, so each metric speaks of the runs that did neither."
-        f"{missing}"
+        f"are results of their settings; metrics are of the other runs alone.{missing}"
     )
 
 

@@ -30,7 +30,8 @@ class Batch:
     """Sentences laid end to end, from the shortest to the longest.
 
     tokens, positions: int64 [T]. first: int64 [B], where each sentence begins, in the caller's order. blocks: the
-    sentences as attention takes them, one after the other.
+    sentences as attention takes them, one after the other. types: int64 [T], 1 from a pair's second text on, of a model
+    that has token types.
 
     Attention moves rows of one head of one token. block_rows: int64, for each row of the blocks (block, then query, key
     or value, sentence, head, place) the row of the projections [T, 3, heads] that fills it; an arbitrary one of the
@@ -52,16 +53,21 @@ class Batch:
     cell_tokens: Tensor
     token_cells: Tensor
     cell_bias: Tensor
+    types: Tensor | None = None
 
     def to(self, device: str) -> Batch:
         """Return the batch on a device."""
         tensors = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "blocks"}
         blocks = tuple(replace(block, bias=block.bias.to(device)) for block in self.blocks)
-        return Batch(**{name: tensor.to(device) for name, tensor in tensors.items()}, blocks=blocks)
+        there = {name: tensor if tensor is None else tensor.to(device) for name, tensor in tensors.items()}
+        return Batch(**there, blocks=blocks)
 
 
-def collate(sentences: Sequence[np.ndarray], *, heads: int) -> Batch:
-    """Lay token sequences end to end by length and note where each row of each head belongs."""
+def collate(sentences: Sequence[np.ndarray], seconds: Sequence[int] | None = None, *, heads: int) -> Batch:
+    """Lay token sequences end to end by length and note where each row of each head belongs.
+
+    seconds: of a model that has token types, where those of type 1 begin in each sequence.
+    """
     sizes = np.array([len(sentence) for sentence in sentences])
     order = np.argsort(sizes, kind="stable")
     lengths = sizes[order]
@@ -84,9 +90,12 @@ def collate(sentences: Sequence[np.ndarray], *, heads: int) -> Batch:
     cell_tokens = np.where(real, first[:, None] + np.arange(lengths[-1]), first[:, None]).ravel()
     token_cells = np.empty(ends[-1], dtype=np.int64)
     token_cells[cell_tokens[real.ravel()]] = np.flatnonzero(real)
+    positions = np.arange(ends[-1]) - np.repeat(starts, lengths)
+    types = None if seconds is None else (positions >= np.repeat(np.asarray(seconds)[order], lengths)).astype(np.int64)
     return Batch(
         tokens=torch.from_numpy(np.concatenate([sentences[number] for number in order]).astype(np.int64)),
-        positions=torch.from_numpy(np.arange(ends[-1]) - np.repeat(starts, lengths)),
+        positions=torch.from_numpy(positions),
+        types=None if types is None else torch.from_numpy(types),
         first=torch.from_numpy(first),
         blocks=tuple(blocks),
         block_rows=block_rows,
@@ -118,17 +127,22 @@ def attention_rows(
     return block_rows.ravel(), token_rows.ravel(), (cells * heads + within).ravel()
 
 
-def padder(count: int, length: int, *, heads: int, device: torch.device) -> Callable[[Tensor, Tensor], Batch]:
+def padder(
+    count: int, length: int, *, heads: int, device: torch.device, typed: bool = False
+) -> Callable[[Tensor, Tensor, Tensor], Batch]:
     """Return what makes one block of sentences that are padded to one length.
 
-    It takes token ids [count, at least length] and lengths [count]. All else follows from the shape: made here, once.
+    It takes token ids [count, at least length], lengths [count] and where the tokens of type 1 begin [count], which
+    only a model with token types reads. All else follows from the shape: made here, once.
     """
     places = block_places(count, length, heads, device)
 
-    def pad(tokens: Tensor, lengths: Tensor) -> Batch:
-        bias = bias_where(torch.arange(length, device=device) < lengths[:, None])  # of [count, length]
+    def pad(tokens: Tensor, lengths: Tensor, seconds: Tensor) -> Batch:
+        place = torch.arange(length, device=device)
+        bias = bias_where(place < lengths[:, None])  # of [count, length]
+        types = (place >= seconds[:, None]).long().reshape(-1) if typed else None
         block = Block(count, length, bias)
-        return Batch(tokens=tokens[:, :length].reshape(-1), blocks=(block,), cell_bias=bias, **places)
+        return Batch(tokens=tokens[:, :length].reshape(-1), blocks=(block,), cell_bias=bias, types=types, **places)
 
     return pad
 

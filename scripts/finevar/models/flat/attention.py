@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from finevar.models.distilbert.dropout import keep_bits, kept_scale, zero_out
-from finevar.models.distilbert.packing import Batch, Block
+from finevar.models.flat.dropout import keep_bits, kept_scale, zero_out
+from finevar.models.flat.packing import Batch, Block
 from finevar.models.kernels import softmax_gradient
 
 
