@@ -11,16 +11,14 @@ from typing import Any
 
 from finevar.errors import InputError
 from finevar.study.coding import (
-    TERM_ORDER,
     aliased_terms,
     codings_of,
     model_matrix,
     term_name,
     terms,
-    too_few_levels,
 )
 from finevar.study.consistency import Config, batch_problems
-from finevar.study.designs import DESIGNS, Point, size_problems
+from finevar.study.designs import DESIGNS, Point, level_problems, size_problems, smaller_model
 from finevar.study.factors import short_name
 from finevar.study.identity import (
     Identities,
@@ -103,7 +101,8 @@ def plan_study(config: Config) -> Study:
 def design_points(config: Config) -> list[Point]:
     """Return the design's settings in a fixed order, without repeats."""
     sweep, codings = config["sweep"], codings_of(config["sweep"]["factors"])
-    points = DESIGNS[sweep["design"]["kind"]].points(sweep["design"], codings)
+    design = sweep["design"] | {"model": config["analysis"]["model"]}
+    points = DESIGNS[design["kind"]].points(design, codings)
     points = [normalise(point) for point in points]
     if sweep["design"]["include_baseline"]:
         points.append(baseline_levels(config))
@@ -117,17 +116,8 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
         shown = ", ".join(f"{name} {level:g}" for name, level in point.items())
         yield from batch_problems(f"point {shown}", config["training"] | point)
     order = config["analysis"]["model"]
-    lower = TERM_ORDER[: TERM_ORDER.index(order)]
+    yield from level_problems({name: len({point[name] for point in points}) for name in codings}, order)
     columns = terms(list(codings), order)
-    short = too_few_levels({name: len({point[name] for point in points}) for name in codings}, columns)
-    if short:
-        yield InputError(
-            "config: sweep.factors",
-            found=f"{short.factor} has {short.levels} levels in the design, and the terms of model {order} need "
-            f"{short.needed}",
-            allowed=f"{short.needed} levels or more of {short.factor}",
-            remedy=f"Add a level, or set analysis.model to {lower[-1]}." if lower else "Add a level.",
-        )
     coded = {name: coding.coded([point[name] for point in points]) for name, coding in codings.items()}
     aliased = aliased_terms(model_matrix(coded, columns), [term_name(term) for term in columns])
     if aliased:
@@ -135,7 +125,7 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
             "config: sweep.design",
             found=f"{len(points)} settings that do not separate {', '.join(aliased)} from the terms before them",
             allowed=f"a design that separates all {len(columns)} terms of analysis.model: {order}",
-            remedy=f"Add settings or levels{f', or set analysis.model to {lower[-1]}' if lower else ''}.",
+            remedy=f"Add settings or levels{smaller_model(order)}.",
         )
     sweep = config["sweep"]
     runs = len(points) * len(sweep["seeds"]) * len(sweep["datasets"])
