@@ -21,9 +21,8 @@ from finevar.analyses.tuning import tuning_rows
 from finevar.analyses.variability import variability_rows
 from finevar.columns import EPOCH_EVALUATIONS, LEARNING_CURVES, METRICS, SETTINGS, STUDY_METRICS
 from finevar.reasons import Reason, Stop
-from finevar.results.study_tables import widest
-from finevar.study.coding import codings_of
-from finevar.tables import TABLES
+from finevar.results.study_tables import as_table, widest
+from finevar.study.coding import coded_of, codings_of, plain_level
 
 FACTORS: dict[str, dict[str, Any]] = {
     "learning_rate": {"levels": [2.5e-5, 1e-4, 4e-4], "coding": "log2"},
@@ -40,6 +39,7 @@ FIXED = {
     "train_examples": 384,
     "frozen_layers": 0,
     "schedule": "linear",
+    "optimizer": "adamw",
     "clip_norm": 1.0,
     "dtype": "auto",
 }
@@ -59,6 +59,7 @@ TRUE = {  # coded coefficients that the runs are simulated from
         ("epochs",): 0.07,
         ("learning_rate", "epochs"): 0.06,
         ("learning_rate", "learning_rate"): 0.05,
+        ("schedule[cosine]",): -0.04,  # of a study that varies it
     },
 }
 
@@ -117,7 +118,7 @@ def plan_of(study: dict[str, dict[str, Any]], responses: list[str], order: str =
 
 def as_read(rows: dict[str, list[dict[str, Any]]]) -> dict[str, pd.DataFrame]:
     """Return rows as the tables that a reader of their Parquet files would hold."""
-    return {name: widest(fitting(TABLES[name].schema, found)) for name, found in rows.items()}
+    return {name: widest(as_table(name, found).to_pandas()) for name, found in rows.items()}
 
 
 def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd.DataFrame:
@@ -129,8 +130,9 @@ def simulate_metrics(study: Any, seeds: Any, datasets: Any, diverged: int) -> pd
     for dataset, levels, seed in itertools.product(datasets, grid, seeds):
         point = dict(zip(study, levels, strict=True))
         settings = BASELINE | FIXED | point
-        coded = {name: float(codings[name].coded(value)) for name, value in point.items()}
-        tag = "-".join(f"{name[:2]}{value:g}" for name, value in point.items())
+        places = coded_of(codings, {name: [value] for name, value in point.items()})
+        coded = {axis: float(x[0]) for axis, x in places.items()}
+        tag = "-".join(f"{name[:2]}{plain_level(value, 'g')}" for name, value in point.items())
         row: dict[str, Any] = {
             "run_id": f"{tag}-seed{seed}-{len(rows):04x}",
             "point_id": tag,

@@ -28,6 +28,7 @@ class Table:
     columns: Mapping[str, type]
     kinds: Sequence[str]  # of studies that have it
     on_page: bool  # the report reads it
+    of_names: str = ""  # a column of text more, in studies with levels that are names alone
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -38,10 +39,20 @@ class Table:
 
         return pa.schema({name: TYPES[kind] for name, kind in self.columns.items()})
 
+    @cached_property
+    def schemas(self) -> tuple[pa.Schema, ...]:
+        """Return the schemas that it can have, the one of numbers alone first."""
+        import pyarrow as pa
 
-def table(rule: str, caption: str, /, *, only: str = "", on_page: bool = True, **columns: type) -> Table:
+        plain = self.schema
+        return (plain, plain.append(pa.field(self.of_names, pa.string()))) if self.of_names else (plain,)
+
+
+def table(
+    rule: str, caption: str, /, *, only: str = "", on_page: bool = True, of_names: str = "", **columns: type
+) -> Table:
     """Return a table's record; only: the one kind of studies that has it."""
-    return Table(rule, caption, columns, (only,) if only else KINDS, on_page)
+    return Table(rule, caption, columns, (only,) if only else KINDS, on_page, of_names)
 
 
 fitted, analysed = partial(table, "fit_regressions"), partial(table, "analyse_study")
@@ -64,7 +75,7 @@ TABLES = {
     "covariances": fitted("",  # of what predictions are read from, see statistics.stored
         response=str, scale=str, term=str, other=str, estimate=float,  # of the term
         seed=float, sentence=float, both=float, seed_df=float, sentence_df=float, confidence=float),
-    "effects": fitted("regressions",
+    "effects": fitted("regressions", of_names="largest_change",
         response=str, dataset=str,  # "" is all together
         population=str, factor=str, from_level=float, to_level=float,
         change=float, std_error=float, **INTERVAL,  # over the range, the other factors mid-range
@@ -105,14 +116,16 @@ TABLES = {
         sign=str),
     "johnson_neyman": analysed("optimum",
         response=str, factor=str, moderator=str, value_low=float, value_high=float, **WHOM, sign=str),
-    "optima": analysed("optimum",
+    "optima": analysed("optimum", of_names="at",
         response=str, kind=str, inside=bool, stationary_predicted=float, std_error=float, **INTERVAL, scale=str,
         **WHOM, region_share=float, region_closed=bool, reason=str),
-    "optimum_factors": analysed("optimum",
+    "optimum_factors": analysed("optimum", of_names="at",
         response=str, factor=str, stationary_coded=float, stationary=float, region_low=float, region_high=float,
         best=float, rival_low=float, rival_high=float),
-    "canonical": analysed("optimum", response=str, axis=int, eigenvalue=float, factor=str, weight=float),
-    "ridge": analysed("optimum", response=str, radius=float, factor=str, coded=float, value=float, **PREDICTED),
+    "canonical": analysed("optimum", of_names="at",
+        response=str, axis=int, eigenvalue=float, factor=str, weight=float),
+    "ridge": analysed("optimum", of_names="at",
+        response=str, radius=float, factor=str, coded=float, value=float, **PREDICTED),
     "predicted_best": analysed("optimum",
         response=str, point_id=str, observed=float,
         by_means=bool,  # predicted by the settings' own means, as the surface misses them

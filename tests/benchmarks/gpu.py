@@ -30,7 +30,7 @@ from finevar.training.steps import Course, FlatSteps
 WAYS = ("end to end", "padded", "captured")
 EXAMPLES, EPOCHS = 2048, 3  # the first epoch is not timed: it loads kernels and captures shapes
 AT_ONCE = (1, 2, 4)
-SETTINGS = {"max_length": 128, "weight_decay": 0.01, "clip_norm": 1.0}
+SETTINGS = {"max_length": 128, "weight_decay": 0.01, "clip_norm": 1.0, "optimizer": "adamw"}
 
 
 def main() -> None:

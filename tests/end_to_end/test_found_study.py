@@ -23,7 +23,7 @@ from finevar.columns import CARDS, FOUND_METRICS
 from finevar.found.beside import beside_rows
 from finevar.parquet import read_table
 from finevar.reasons import Stop, Undecided
-from finevar.study.coding import Coding
+from finevar.study.coding import codings_of
 from finevar.study.config import read_config
 from finevar.tables import TABLES
 from prose import MISSING, Page, golden, said_once, without_numbers
@@ -130,7 +130,7 @@ def write_cards(cache: Path) -> list[str]:
             "batch_size": int(random.choice(batches)),
             "epochs": int(random.choice([1, 2, 3, 4])),
         }
-        coded = {name: float(Coding.of(FACTORS[name]).coded(value)) for name, value in point.items()}
+        coded = {name: float(codings_of(FACTORS)[name].coded(value)) for name, value in point.items()}
         mean = 0.85 + SHIFT[data] + sum(SLOPE[name] * coded[name] for name in SLOPE)
         summary = TrainingSummary(
             "model", license="mit", finetuned_from="distilbert-base-uncased", tasks="text-classification",

@@ -139,7 +139,7 @@ LEVELS = "sweep.factors.learning_rate.levels"
         ("trainning", {}, "top level", ["'training'", "'trainning'"]),
         ("zzz", 1, "top level", ["study", "sources", "keep_weights"]),
         ("sweep.factors.learningrate", {"levels": [1, 2]}, "sweep.factors", ["'learning_rate'", "'learningrate'"]),
-        ("training.optimizer", "adam", "training", ["'optimizer'"]),
+        ("training.momentum", 0.9, "training", ["'momentum'"]),
         ("model", REMOVED, "top level", ["'model'"]),
         ("datasets.amazon.text", REMOVED, "datasets.amazon", ["`text`", "`join`"]),
         ("datasets.amazon.label", REMOVED, "datasets.amazon", ["label", "label_from", "label_file"]),

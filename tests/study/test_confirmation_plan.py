@@ -50,6 +50,15 @@ def test_its_runs_are_those_that_the_study_would_have_with_these_seeds(study, ra
     assert [row["role"] for row in rows] == ["recommended"] * 3 + ["baseline"] * 3
 
 
+def test_levels_that_are_names_are_read_back(raw_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/toy").mkdir(parents=True)
+    raw_config["sweep"]["factors"]["schedule"] = {"levels": ["linear", "cosine"]}
+    study = plan_study(read_config(raw_config))
+    write_plan(study, [(role, levels | {"schedule": "cosine"}) for role, levels in SETTINGS])
+    assert {run.settings["schedule"] for run in planned_runs(study).values()} == {"cosine"}
+
+
 def test_the_same_plan_leaves_the_file_as_it_is(study):
     path = write_plan(study, SETTINGS)
     before = path.stat().st_mtime_ns

@@ -31,9 +31,11 @@ def test_a_default_is_allowed_and_of_its_columns_type(name):
     assert isinstance(TRAINING_DEFAULTS[name], python) or TRAINING_DEFAULTS[name] is None
 
 
-def test_factors_are_numbers_and_no_level_is_null():
-    assert set(FACTORS) <= {*FLOATS, *WHOLE}
-    assert all(level_schema(name)["type"] in ("number", "integer") for name in FACTORS)
+def test_factors_are_numbers_or_names_to_choose_from_and_no_level_is_null():
+    names = {"schedule", "optimizer", "dtype"}
+    assert {*FACTORS} - names <= {*FLOATS, *WHOLE}
+    assert all(level_schema(name)["type"] in ("number", "integer") for name in {*FACTORS} - names)
+    assert all(level_schema(name)["type"] == "string" and level_schema(name)["enum"] for name in names)
 
 
 @pytest.mark.parametrize(

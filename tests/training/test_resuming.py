@@ -31,6 +31,7 @@ from finevar.models.distilbert.conversion import convert_model
 from finevar.study.config import TRAINING_DEFAULTS
 from finevar.training import loop
 from finevar.training.loop import AfterStep, Plan, Trained, train_model
+from finevar.training.optimiser import OPTIMIZERS
 from finevar.training.saving import saving_states
 from finevar.training.state import State, load_state, save_state
 
@@ -124,6 +125,7 @@ def make_case(start: Path, number: int) -> Case:
         "max_length": draw.choice([16, 32]),
         "frozen_layers": number % (LAYERS + 1),
         "dtype": ["float32", "bfloat16"][number // (LAYERS + 1) % 2],
+        "optimizer": tuple(OPTIMIZERS)[number % len(OPTIMIZERS)],
     }
     return Case(start, make_examples(draw, count), settings, seed=number)
 

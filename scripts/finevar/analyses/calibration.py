@@ -20,6 +20,7 @@ from finevar.analyses.effects import change_weights
 from finevar.analyses.fits import FittedStudy
 from finevar.results.predictions import Predictions
 from finevar.statistics.regression import THESE_SENTENCES, Surface, contrasts
+from finevar.study.coding import changes_of
 from finevar.tables import Rows, as_rows
 
 PARTS = ("loss", "refinement", "calibration_loss")
@@ -96,7 +97,7 @@ def calibration_effect_rows(study: FittedStudy, parts: pd.DataFrame) -> Rows:
     rows = [
         {"response": surface.response, "factor": factor} | change_row(surface, factor)
         for surface in whole.surfaces
-        for factor in surface.codings
+        for factor in changes_of(surface.codings)
     ]
     return rows + [{"response": name, "reason": reason.sentence} for name, reason in whole.stopped.items()]
 

@@ -18,7 +18,7 @@ from finevar.reasons import COLLAPSED, FAILED, OK, Caution, Head, Next
 from finevar.results.collapse import below_chance
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.ranking import comparison, regret_of
-from finevar.study.coding import Coding
+from finevar.study.coding import Coding, as_level, categories_of, numbers_of
 from finevar.study.confirmation import BASELINE
 from finevar.study.settings import SPECS, rounded
 from finevar.tables import ADVICE, Rows, are_found
@@ -72,10 +72,10 @@ def emptied(standing: Standing) -> Iterator[dict[str, Any]]:
 def edge_rows(standing: Standing) -> Iterator[dict[str, Any]]:
     """Yield each factor of which the recommended level is the lowest or the highest, and what the next level costs."""
     at = standing.settings.loc[standing.recommended]
-    for factor, coding in standing.study.plan.codings.items():
+    for factor, coding in numbers_of(standing.study.plan.codings).items():
         following = next_level(factor, coding, float(at[factor]))
         if following is not None:
-            moved = {name: float(at[name]) for name in standing.study.plan.codings} | {factor: following}
+            moved = {name: as_level(at[name]) for name in standing.study.plan.codings} | {factor: following}
             runs = runs_of_setting(standing)
             yield {
                 "code": Caution.EDGE,
@@ -109,7 +109,7 @@ def seconds_at(standing: Standing, levels: Mapping[str, float]) -> float:
 
     NaN where none was timed.
     """
-    factors, known = list(standing.study.plan.codings), standing.settings.dropna(subset=SECONDS)
+    factors, known = list(numbers_of(standing.study.plan.codings)), standing.settings.dropna(subset=SECONDS)
     if known.empty:
         return math.nan
     positive = [name for name in factors if known[name].min() > 0 and levels[name] > 0]
@@ -162,10 +162,11 @@ def metric_rows(standing: Standing) -> Iterator[dict[str, Any]]:
 
 
 def failed_rows(standing: Standing) -> Iterator[dict[str, Any]]:
-    """Yield the settings next to the recommended one, a level away at most in each factor, at which runs failed."""
+    """Yield the settings next to the recommended one, a level away at most in each number, at which runs failed."""
     settings, codings = standing.settings, standing.study.plan.codings
     numbers = pd.DataFrame({name: pd.factorize(settings[name], sort=True)[0] for name in codings}, settings.index)
-    near = (numbers - numbers.loc[standing.recommended]).abs().max(axis=1) <= 1
+    away = (numbers - numbers.loc[standing.recommended]).abs()
+    near = (away.max(axis=1) <= 1) & (away[list(categories_of(codings))] == 0).all(axis=1)
     for name, row in settings[near & settings[list(FAILED)].any(axis=1)].iterrows():
         failed = int(row[list(FAILED)].sum())
         yield {"code": Caution.FAILED_NEAR, "detail": name, "count": failed, "runs": runs_of_setting(standing)}

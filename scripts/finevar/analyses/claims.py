@@ -6,6 +6,7 @@ factor, the family of its simple effects, as for the verdict on the factor itsel
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,14 +30,32 @@ from finevar.statistics.verdicts import (
     read_contrast,
     read_family,
 )
-from finevar.study.coding import Term, factors_of, step_unit, term_group, term_name
+from finevar.study.coding import (
+    Change,
+    Codings,
+    Term,
+    axes_of,
+    changes_of,
+    ends_of,
+    factor_of,
+    factors_of,
+    model_matrix,
+    numbers_of,
+    step_unit,
+    term_group,
+    term_of,
+    terms_like,
+)
 from finevar.words.formatting import counted, factor_label, joined
 from finevar.words.numbers import percent, significant
 
 UNITS = {  # of an estimate
     "family": "largest change between two levels, at any setting of the others",
+    "between": "change between the two levels, averaged over the settings tried",
+    "at_baseline": "change between the two levels, at the baseline's other levels",
     "change": "change from the lowest to the highest level, averaged over the settings tried",
     "two_way": "change along one factor's range at the other's highest level, less that at its lowest",
+    "of_names": "what the other's change between its two levels adds to one factor's own change",
     "quadratic": "change from the middle to the ends",
     "cubic": "change from the lowest to the highest level",
 }
@@ -79,10 +98,10 @@ def claim_rows(study: FittedStudy) -> list[dict[str, Any]]:
 def untested_reason(claim: Claim, study: FittedStudy) -> Reason | None:
     """Say why this study has no estimate of a claim's term: its factors, its model, a gate that stopped the fit."""
     plan, response = study.plan, claim["response"]
-    fixed = [factor_label(name) for name in factors_of(claim["term"]) if name not in plan.codings]
+    fixed = [factor_label(name) for name in factors_of(claim["term"]) if not is_varied(name, plan.codings)]
     if fixed:
         return Reason(Undecided.FIXED_FACTOR, f"this study does not vary {joined(fixed)}")
-    if claim["term"] not in map(term_name, plan.columns):
+    if not terms_like(claim["term"], plan.columns):
         return Reason(Undecided.NO_TERM, f"the model of this study ({plan.order}) has no such term")
     if response in study.stopped:
         return study.stopped[response]
@@ -92,6 +111,12 @@ def untested_reason(claim: Claim, study: FittedStudy) -> Reason | None:
     if claim["framework"] == "relative" and lacks:
         return Reason(Stop.NO_BASELINE, f"the baseline has no {response}.")
     return None
+
+
+def is_varied(name: str, codings: Codings) -> bool:
+    """Say whether a study varies a factor or, of levels that are names, tries both of a change."""
+    factor = factor_of(name)
+    return factor in codings and (name == factor or name in changes_of({factor: codings[factor]}, both_ways=True))
 
 
 # What a claim asks ----------------------------------------------------------------------------------------------------
@@ -110,20 +135,24 @@ class Answer:
 
         By an interaction the difference of two changes can be twice as large; a slope has no limit.
         """
-        times = 2.0 if self.unit == UNITS["two_way"] else 1.0 if self.unit in UNITS.values() else math.inf
+        doubled = self.unit in (UNITS["two_way"], UNITS["of_names"])
+        times = 2.0 if doubled else 1.0 if self.unit in UNITS.values() else math.inf
         between = tuple(times * end for end in limits(response))
         return within(self.reading.columns() | {"unit": self.unit} | self.levels, ENDS, between)
 
 
-def read_claim(claim: Claim, surface: Surface, baseline: Mapping[str, float]) -> Answer:
+def read_claim(claim: Claim, surface: Surface, baseline: Mapping[str, Any]) -> Answer:
     """Return the estimate that a claim is about.
 
     A relative first-order claim is about the slope at the baseline, per natural step: the range would stretch it far
     beyond where it was read. An absolute one with a sign is about the mean change over the factor's range, and without
     a sign about all simple effects.
     """
-    term = next(known for known in surface.columns if term_name(known) == claim["term"])
-    group = term_group(term)
+    asked, alike = term_of(claim["term"]), terms_like(claim["term"], surface.columns)
+    group = term_group(alike[0])
+    if not all(map(numbers_of(surface.codings).get, asked)):
+        return read_names(claim, asked, surface, baseline)
+    (term,) = alike
     if group != "first_order":
         weights = WHOLE[group] * surface.padded(np.eye(len(surface.columns)))[surface.columns.index(term)]
         return Answer(read_contrast(surface, weights), UNITS[group], levels_of(term, surface))
@@ -136,6 +165,44 @@ def read_claim(claim: Claim, surface: Surface, baseline: Mapping[str, float]) ->
         return Answer(read_family(surface, family.weights), UNITS["family"], levels_of(term, surface))
     ends = (family.from_levels == family.from_levels.min()) & (family.to_levels == family.to_levels.max())
     return Answer(read_contrast(surface, family.weights[ends].mean(0)), UNITS["change"], levels_of(term, surface))
+
+
+def read_names(claim: Claim, asked: Term, surface: Surface, baseline: Mapping[str, Any]) -> Answer:
+    """Return the estimate that a claim on levels that are names is about.
+
+    A relative one of a change is about that change at the baseline's other levels. A category as a whole stands for
+    all changes between its levels.
+    """
+    codings, first = surface.codings, asked[0]
+    if len(asked) == 1 and claim["framework"] == "relative" and first != factor_of(first):
+        change = changes_of(codings, both_ways=True)[first]
+        place = surface.coded({name: [baseline[name]] * 2 for name in codings}) | ends_of(change, codings)
+        start, end = surface.padded(model_matrix(place, surface.columns))
+        return Answer(read_contrast(surface, end - start), UNITS["at_baseline"], {})
+    if len(asked) == 1:
+        weights = simple_effects(surface, first).weights
+        if claim["sign"] is None:
+            return Answer(read_family(surface, weights), UNITS["family"], {})
+        return Answer(read_contrast(surface, weights.mean(0)), UNITS["between"], {})
+    pairs = itertools.product(*(changes_asked(name, codings) for name in asked))
+    weights = np.array([interaction_weights(surface, *pair) for pair in pairs])
+    reading = read_contrast(surface, weights[0]) if len(weights) == 1 else read_family(surface, weights)
+    return Answer(reading, UNITS["of_names"], {})
+
+
+def changes_asked(name: str, codings: Codings) -> list[Change]:
+    """Return the changes that a factor of a claim's term stands for: its own one, or of a category all of them."""
+    changes = changes_of({factor_of(name): codings[factor_of(name)]}, both_ways=name != factor_of(name))
+    return [changes[name]] if name in changes else list(changes.values())
+
+
+def interaction_weights(surface: Surface, first: Change, second: Change) -> np.ndarray:
+    """Return the weights [parameters] of what one change adds to another, all else mid-range."""
+    one, other = (ends_of(change, surface.codings) for change in (first, second))
+    place = {axis: np.zeros(4) for axis in axes_of(surface.codings)}
+    place |= {axis: np.tile(ends, 2) for axis, ends in one.items()}
+    place |= {axis: np.repeat(ends, 2) for axis, ends in other.items()}
+    return surface.padded(np.array([1.0, -1.0, -1.0, 1.0]) @ model_matrix(place, surface.columns))
 
 
 def levels_of(term: Term, surface: Surface) -> dict[str, float]:

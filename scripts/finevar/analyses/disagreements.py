@@ -20,6 +20,7 @@ from finevar.statistics.optimum import coded_points, region_limit, region_statis
 from finevar.statistics.regression import THESE_SENTENCES, Surface, contrasts
 from finevar.statistics.simultaneous import joint_df, t_draws
 from finevar.statistics.slopes import gradient, gradients, sign
+from finevar.study.coding import numbers_of
 from finevar.tables import Rows
 
 FLAT = "the gradient of {} does not differ significantly from zero here, so its direction is unknown"
@@ -68,7 +69,7 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
     draws: of joint_draws(). The last row of a pair has the shares of tried settings where the two agree, disagree or
     leave it open, and names the factors whose average slope is better for one and worse for the other, significantly.
     """
-    if len(surfaces) < 2:
+    if len(surfaces) < 2 or not numbers_of(surfaces[0].codings):
         return []
     points = shared_points(surfaces)
     coded = coded_points(surfaces[0], points)
@@ -129,6 +130,7 @@ def angle(
 
 def average_ways(surface: Surface) -> dict[str, str]:
     """Return which way each factor's slope, averaged over the runs, points; positive is better."""
-    averages = np.stack([gradient(surface, surface.coded(), name).mean(0) for name in surface.codings])
+    numbers = numbers_of(surface.codings)
+    averages = np.stack([gradient(surface, surface.coded(), name).mean(0) for name in numbers])
     slopes = contrasts(surface, towards(surface.response) * averages)
-    return {name: sign(slope.ci_low, slope.ci_high) for name, slope in zip(surface.codings, slopes, strict=True)}
+    return {name: sign(slope.ci_low, slope.ci_high) for name, slope in zip(numbers, slopes, strict=True)}

@@ -19,7 +19,17 @@ from finevar.statistics.regression import Surface, contrasts
 from finevar.statistics.seed_slopes import SlopesTest, seed_slopes_test
 from finevar.statistics.simple_effects import SimpleEffects, simple_effects
 from finevar.statistics.verdicts import UNDECIDED, Reading, adjust_families, columns_key, read_family, verdict
-from finevar.study.coding import range_weights, step_unit
+from finevar.study.coding import (
+    Coding,
+    Codings,
+    change_name,
+    changes_of,
+    columns_of,
+    factor_of,
+    levels_text,
+    range_weights,
+    step_unit,
+)
 from finevar.tables import Rows
 from finevar.words.formatting import counted, joined
 
@@ -92,7 +102,7 @@ def effect_rows(surface: Surface) -> Rows:
     """Return the effects of one surface, over all data sets and, where there are several, on each."""
     apart = Apart.of(surface)
     rows = []
-    for factor in surface.codings:
+    for factor in asked_of(surface.codings):
         p_datasets = apart.p_value(factor) if apart else None
         slopes = seed_slopes(surface, factor)
         shared = {
@@ -108,36 +118,40 @@ def effect_rows(surface: Surface) -> Rows:
     return rows
 
 
+def asked_of(codings: Codings) -> list[str]:
+    """Return what a verdict is asked of: each number, each category of three levels or more, each two of its levels.
+
+    Two levels alone are one question.
+    """
+    asked = []
+    for name, coding in codings.items():
+        asked += [name] if name in changes_of({name: coding}) or len(coding.levels) > 2 else []
+        asked += [change for change in changes_of({name: coding}) if change != name]
+    return asked
+
+
 def effect_row(
     surface: Surface, read: Surface, factor: str, placed: Callable[[np.ndarray], np.ndarray] = np.asarray
 ) -> dict[str, Any]:
     """Return what a factor does: the change over its range at the middle of the others, and its simple effects.
 
-    read: the surface whose parameters are read, by weights that `placed` makes of weights of the surface's own.
+    factor: of asked_of(); a category as a whole has no range. read: the surface whose parameters are read, by weights
+    that `placed` makes of weights of the surface's own.
     """
-    coding, simple = surface.codings[factor], simple_effects(surface, factor)
+    simple = simple_effects(surface, factor)
     between = limits(surface.response)
-    change = next(contrasts(read, placed(change_weights(surface, factor)[None]))).within(*between)
     found = read_family(read, placed(simple.weights))
-    step = change.scaled(coding.step / 2)
     row = {
         "response": surface.response,
         "population": surface.population,
         "factor": factor,
-        "from_level": float(min(coding.levels)),
-        "to_level": float(max(coding.levels)),
-        "change": change.estimate,
-        **{column: getattr(change, column) for column in ("std_error", "ci_low", "ci_high")},
-        "per_unit": step["estimate"],
-        "per_unit_ci_low": step["ci_low"],
-        "per_unit_ci_high": step["ci_high"],
-        "unit": step_unit(factor, coding.scale),
+        **(change_columns(surface, read, factor, placed) if factor in changes_of(surface.codings) else {}),
         "p_value": found.p_value,
         "simple_effects": len(simple.weights),
         "largest": found.estimate,
         "largest_low": found.ci_low,
         "largest_high": found.ci_high,
-        **place_of(simple, found),
+        **place_of(factor_of(factor), simple, found),
         "simple_low": found.least,
         "simple_high": found.most,
         "seed_share": found.seed_share,
@@ -146,16 +160,42 @@ def effect_row(
     return within(row, ("largest", "largest_low", "largest_high", "simple_low", "simple_high"), between)
 
 
-def place_of(simple: SimpleEffects, found: Reading) -> dict[str, Any]:
-    """Return between which levels the largest simple effect is, and at which levels of the others."""
-    at = ", ".join(f"{name} = {levels[found.number]:.4g}" for name, levels in simple.others.items())
-    ends = {"largest_from": simple.from_levels[found.number], "largest_to": simple.to_levels[found.number]}
-    return {name: float(level) for name, level in ends.items()} | {"largest_at": at}
+def change_columns(
+    surface: Surface, read: Surface, name: str, placed: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, Any]:
+    """Return the columns of a change over a range, of levels that are names without the levels, which its name has."""
+    change = next(contrasts(read, placed(change_weights(surface, name)[None]))).within(*limits(surface.response))
+    own = changes_of(surface.codings)[name]
+    coding = surface.codings[own.factor]
+    is_number = isinstance(coding, Coding)
+    step = change.scaled(coding.step / 2 if is_number else 1.0)
+    return {
+        "from_level": float(own.start) if is_number else None,
+        "to_level": float(own.end) if is_number else None,
+        "change": change.estimate,
+        **{column: getattr(change, column) for column in ("std_error", "ci_low", "ci_high")},
+        "per_unit": step["estimate"],
+        "per_unit_ci_low": step["ci_low"],
+        "per_unit_ci_high": step["ci_high"],
+        "unit": step_unit(name, coding.scale) if is_number else f"{own.end} instead of {own.start}",
+    }
+
+
+def place_of(factor: str, simple: SimpleEffects, found: Reading) -> dict[str, Any]:
+    """Return between which levels the largest simple effect is, and at which levels of the others.
+
+    Of levels that are names the change has both in its name.
+    """
+    at = {name: levels[found.number] for name, levels in simple.others.items()}
+    start, end = simple.from_levels[found.number], simple.to_levels[found.number]
+    if isinstance(start, str):
+        return {"largest_change": change_name(factor, start, end), "largest_at": levels_text(at)}
+    return {"largest_from": float(start), "largest_to": float(end), "largest_at": levels_text(at)}
 
 
 def change_weights(surface: Surface, name: str) -> np.ndarray:
-    """Return the weights [parameters] of the change along a factor, lowest to highest, the others mid-range."""
-    return surface.padded(range_weights(name, list(surface.codings), surface.columns))
+    """Return the weights [parameters] of a change, see changes_of(), the other numbers mid-range."""
+    return surface.padded(range_weights(changes_of(surface.codings)[name], surface.codings, surface.columns))
 
 
 # Seeds and data sets that differ --------------------------------------------------------------------------------------
@@ -164,7 +204,8 @@ def change_weights(surface: Surface, name: str) -> np.ndarray:
 def seed_slopes(surface: Surface, factor: str) -> SlopesTest:
     """Test whether seeds change the slope of a factor."""
     runs = surface.runs
-    slopes, cells = surface.coded()[factor][:, None], surface.cells
+    own, cells = surface.codings[factor_of(factor)].axes(factor_of(factor)), surface.cells
+    slopes = columns_of(surface.coded(), own)
     design = surface.fit.matrix[:, surface.unblocked]
     return seed_slopes_test(surface.fit.values, slopes, runs["seed"].to_numpy(), cells, design)
 

@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from finevar.analyses.fits import FittedStudy, Plan
 from finevar.reasons import FAILED, MISSING
 from finevar.statistics.firth import fit_firth, likelihood_ratio_p
-from finevar.study.coding import aliased_terms, model_matrix, terms
+from finevar.study.coding import aliased_terms, axes_of, coded_of, factor_of, model_matrix, terms
 from finevar.tables import Rows
 
 SEVERAL = 3  # runs that failed, and that did not: fewer show no trend, however they lie
@@ -37,7 +37,8 @@ def dataset_rows(runs: pd.DataFrame, dataset: str, plan: Plan) -> Rows:
     tests = trend_tests(runs, plan)
     for factor in plan.codings:
         for level, found in runs.groupby(factor):
-            place = {"factor": factor, "level": float(level)}
+            named = isinstance(level, str)
+            place = {"factor": f"{factor}[{level}]"} if named else {"factor": factor, "level": float(level)}
             rows.append(place | counted(found, plan.confidence) | tests[factor])
     return [{"dataset": dataset} | row for row in rows]
 
@@ -57,23 +58,26 @@ def counted(runs: pd.DataFrame, confidence: float) -> dict[str, Any]:
 def trend_tests(runs: pd.DataFrame, plan: Plan) -> dict[str, dict[str, Any]]:
     """Return by factor the trend of failing, its p-value and that adjusted by Holm over factors, or why there is none.
 
-    The trend is of the log odds, per coded unit at equal levels of the other factors, within data sets.
+    The trend is of the log odds, per coded unit at equal levels of the other factors, within data sets. Levels that are
+    names have a p-value, of the hypothesis that all fail alike, and no trend.
     """
     ended = runs[runs["status"] != MISSING]
     failed = ended["status"].isin(FAILED).to_numpy(float)
-    factors = list(plan.codings)
-    coded = {name: coding.coded(ended[name]) for name, coding in plan.codings.items()}
+    factors, axes = list(plan.codings), axes_of(plan.codings)
+    coded = coded_of(plan.codings, ended)
     datasets = pd.get_dummies(ended["dataset"], drop_first=True, dtype=float)
-    matrix = np.column_stack([model_matrix(coded, terms(factors, "first_order")), datasets])
+    matrix = np.column_stack([model_matrix(coded, terms(axes, "first_order")), datasets])
     if reason := untestable(failed, matrix):
         return {factor: {"reason": reason} for factor in factors}
     fit = fit_firth(failed, matrix)
-    numbers = range(1, len(factors) + 1)  # the first column is the constant
-    p_values = [likelihood_ratio_p(failed, matrix, fit, number) for number in numbers]
+    # The first column is the constant.
+    numbers = [[k for k, axis in enumerate(axes, 1) if factor_of(axis) == factor] for factor in factors]
+    p_values = [likelihood_ratio_p(failed, matrix, fit, *own) for own in numbers]
     adjusted = multipletests(p_values, method="holm")[1]
+    trends = [float(fit.params[own[0]]) if axes[own[0] - 1] in factors else None for own in numbers]
     return {
-        factor: {"trend": float(fit.params[number]), "p_value": p, "p_adjusted": float(p_holm)}
-        for factor, number, p, p_holm in zip(factors, numbers, p_values, adjusted, strict=True)
+        factor: {"trend": trend, "p_value": p, "p_adjusted": float(p_holm)}
+        for factor, trend, p, p_holm in zip(factors, trends, p_values, adjusted, strict=True)
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from finevar.metrics import RESPONSES, smallest_effect
 from finevar.reasons import FAILED, MISSING, Reason, Stop
 from finevar.statistics.bounds import Limits, bounds_of, limits
 from finevar.statistics.estimability import Obstacle
+from finevar.statistics.grids import profile_rows, surface_rows
 from finevar.statistics.ladder import ladder_rows, quality
 from finevar.statistics.regression import (
     NEW_SENTENCES,
@@ -30,16 +30,24 @@ from finevar.statistics.regression import (
     estimates,
     fit_relative,
     fit_surface,
-    predicted,
 )
 from finevar.statistics.stored import stored_rows
 from finevar.statistics.suspects import suspects, without_suspects
 from finevar.statistics.verdicts import adjust_families, columns_key, verdict
-from finevar.study.coding import Codings, Term, codings_of, step_unit, term_group, term_name, terms
+from finevar.study.coding import (
+    Codings,
+    Term,
+    axes_of,
+    codings_of,
+    factor_of,
+    step_unit,
+    term_group,
+    term_name,
+    term_of,
+    terms,
+)
 from finevar.tables import Rows
 
-PROFILE_POINTS = 41
-SURFACE_POINTS = 25
 # The change of the response over a term's whole range, per unit of its coded coefficient: low to high for a first-order
 # term or a cube, the customary half difference of effects for an interaction, centre to edge for a square.
 SPAN = {"first_order": 2.0, "two_way": 2.0, "quadratic": 1.0, "cubic": 2.0}
@@ -54,7 +62,7 @@ class Plan:
     """What to fit and how to judge it, as the config says."""
 
     codings: Codings
-    baseline: Mapping[str, float]  # the baseline's level of each factor, natural
+    baseline: Mapping[str, Any]  # the baseline's level of each factor, natural
     responses: Sequence[str]
     order: str
     confidence: float
@@ -82,7 +90,7 @@ class Plan:
     @property
     def columns(self) -> list[Term]:
         """Return the terms of the surface."""
-        return terms(list(self.codings), self.order)
+        return terms(axes_of(self.codings), self.order)
 
 
 def finished_runs(metrics: pd.DataFrame, response: str) -> pd.DataFrame:
@@ -243,7 +251,7 @@ def judge_coefficients(rows: Rows, plan: Plan, surfaces: Sequence[Surface]) -> N
         adjust_families(own, columns_key(("population",)), "fdr_bh", f"{framework} term")
     by_response = {surface.response: surface for surface in surfaces}
     for row in counted:
-        span, surface = SPAN[row["group"]], by_response[row["response"]]
+        span, surface = span_of(term_of(row["term"])), by_response[row["response"]]
         least, most = span * row["ci_low"], span * row["ci_high"]
         is_whole = row["group"] == "first_order"
         row["verdict"] = None if is_whole else verdict(surface, row["p_adjusted"], least, most)
@@ -280,15 +288,26 @@ def coefficient_rows(surface: Surface, framework: str) -> Rows:
 def coefficient_limits(surface: Surface, framework: str, term: Term | None) -> Limits:
     """Return what a coefficient in coded units can be: that by which its term changes the metric over its range.
 
-    Of the intercept it is the metric itself or, relative to a baseline, a difference. In a cubic none follows.
+    Of the intercept it is the metric itself or, relative to a baseline, a difference. In a cubic none follows, nor of
+    levels that are names.
     """
     if term == () and framework == "absolute":
         return bounds_of(surface.response)
-    if any(len(each) > 2 for each in surface.columns):
+    if any(len(each) > 2 for each in surface.columns) or (term and not are_numbers(term)):
         return -math.inf, math.inf
     least, most = limits(surface.response)
-    span = SPAN[term_group(term)] if term else 1.0
+    span = span_of(term) if term else 1.0
     return least / span, most / span
+
+
+def span_of(term: Term) -> float:
+    """Return by how much a term's coefficient changes the response over the range of its numbers; 1 without any."""
+    return SPAN[term_group(term)] if any(axis == factor_of(axis) for axis in term) else 1.0
+
+
+def are_numbers(term: Term) -> bool:
+    """Say whether all factors of a term are numbers."""
+    return all(axis == factor_of(axis) for axis in term)
 
 
 def populations(surface: Surface) -> list[tuple[str | None, bool]]:
@@ -303,8 +322,8 @@ def term_unit(codings: Codings, term: Term | None, units: str) -> tuple[float, s
         return 1.0, "value" if term is not None else "deviation from the mean of its blocks"
     if units == "coded":
         return 1.0, "per coded unit" if len(term) == 1 else "per squared coded unit"
-    scale = math.prod(codings[name].step for name in term)
-    steps = [step_unit(name, codings[name].scale) for name in term]
+    scale = math.prod(codings[factor_of(axis)].step for axis in term)
+    steps = [step_unit(axis, codings[factor_of(axis)].scale) for axis in term]
     return scale, f"{steps[0]}, squared" if len(term) == 2 and term[0] == term[1] else ", ".join(steps)
 
 
@@ -360,29 +379,3 @@ def baseline_value(metrics: pd.DataFrame, response: str) -> float | None:
     """Return the baseline's mean over data sets, None where it lacks one."""
     values = metrics.drop_duplicates("dataset")[f"baseline_{response}"]
     return float(values.mean()) if values.notna().all() else None
-
-
-def profile_rows(surface: Surface) -> Rows:
-    """Return the predicted response along each factor, the others mid-range."""
-    x = np.linspace(-1, 1, PROFILE_POINTS)
-    rows = []
-    for name, coding in surface.codings.items():
-        found = predicted(surface, {other: x * (other == name) for other in surface.codings})
-        values = zip(coding.natural(x).tolist(), found, strict=True)
-        rows += [{"response": surface.response, "factor": name, "value": value} | row for value, row in values]
-    return rows
-
-
-def surface_rows(surface: Surface) -> Rows:
-    """Return the predicted response over each pair of factors, the others mid-range."""
-    grid = [axis.ravel() for axis in np.meshgrid(*[np.linspace(-1, 1, SURFACE_POINTS)] * 2)]
-    rows = []
-    for pair in itertools.combinations(surface.codings, 2):
-        others = {name: coding for name, coding in surface.codings.items() if name not in pair}
-        centre = {name: np.zeros_like(grid[0]) for name in others}
-        held = ", ".join(f"{name} = {float(coding.natural(0.0)):.4g}" for name, coding in others.items())
-        who = {"response": surface.response, "factor_x": pair[0], "factor_y": pair[1], "held": held}
-        levels = [surface.codings[name].natural(axis).tolist() for name, axis in zip(pair, grid, strict=True)]
-        found = predicted(surface, centre | dict(zip(pair, grid, strict=True)))
-        rows += [who | {"value_x": x, "value_y": y} | row for x, y, row in zip(*levels, found, strict=True)]
-    return rows

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from finevar.analyses.baselines import at_baseline
 from finevar.analyses.fits import FittedStudy
@@ -16,7 +17,7 @@ from finevar.statistics.gain import shapley_weights
 from finevar.statistics.ranking import measured
 from finevar.statistics.regression import Surface, estimates
 from finevar.statistics.setting_means import misses_settings, setting_names
-from finevar.study.coding import model_matrix
+from finevar.study.coding import change_name, factor_of, model_matrix
 from finevar.tables import Rows
 
 ENDS = ("estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
@@ -37,18 +38,21 @@ def gain_tables(study: FittedStudy, recommendation: Rows) -> dict[str, Rows]:
     return {"gain_shares": study.rows(partial(surface_rows, study.plan.baseline, end, point))}
 
 
-def surface_rows(start: Mapping[str, float], end: Mapping[str, float], point: str, surface: Surface) -> Rows:
+def surface_rows(start: Mapping[str, Any], end: Mapping[str, Any], point: str, surface: Surface) -> Rows:
     """Return one metric's gain from the levels `start` to those of a point, then each factor's share in it.
 
     Shares are contrasts of the coefficients, for new seeds and new sentences, and one family.
     """
     coded = [
-        {name: float(each.coded(levels[name])) for name, each in surface.codings.items()} for levels in (start, end)
+        {axis: float(x) for axis, (x,) in surface.coded({name: [level] for name, level in levels.items()}).items()}
+        for levels in (start, end)
     ]
     who = {"response": surface.response, "point_id": point, "population": surface.population}
     if reason := why_not(surface, start, coded[0]):
         return [who | {"factor": TOGETHER, "reason": reason}]
-    weights = surface.padded(shapley_weights(*coded, surface.columns))
+    shares = shapley_weights(*coded, surface.columns)
+    owners = np.array(list(map(factor_of, coded[0])))
+    weights = surface.padded(np.stack([shares[owners == name].sum(0) for name in surface.codings]))
     found = list(estimates(surface.read(np.vstack([weights.sum(0), weights])), surface.confidence))
     moved = weights.any(axis=1)
     at_once = np.where(moved, surface.family(weights, only_printed=True).interval(surface.confidence), 0.0)
@@ -57,11 +61,25 @@ def surface_rows(start: Mapping[str, float], end: Mapping[str, float], point: st
     between = limits(surface.response, float((at_start @ surface.fit.params)[0]))
     rows = [within(who | whole | columns_of(found[0], moved=bool(moved.any())), ENDS, between)]
     for name, each, one, low, high in zip(surface.codings, found[1:], moved, *at_once.tolist(), strict=True):
-        levels = {"from_level": float(start[name]), "to_level": float(end[name])}
         ends = {"simultaneous_low": low, "simultaneous_high": high}
-        row = who | {"factor": name} | levels | columns_of(each, moved=bool(one)) | ends
+        row = who | way_of(name, start[name], end[name]) | columns_of(each, moved=bool(one)) | ends
         rows.append(within(row, ENDS, limits(surface.response)))
     return rows
+
+
+def moved(shares: pd.DataFrame) -> pd.Series:
+    """Say which rows are of the whole gain or of a factor that changes."""
+    named = shares["from_level"].isna() & shares["to_level"].isna()
+    return (shares["factor"] == "") | np.where(
+        named, shares["factor"].str.contains("[", regex=False), shares["from_level"] != shares["to_level"]
+    )
+
+
+def way_of(name: str, start: Any, end: Any) -> dict[str, Any]:
+    """Return which factor changes, from which level to which; of levels that are names all in the factor's name."""
+    if not isinstance(start, str):
+        return {"factor": name, "from_level": float(start), "to_level": float(end)}
+    return {"factor": name if start == end else change_name(name, start, end)}
 
 
 def columns_of(found: Any, *, moved: bool) -> dict[str, float]:

@@ -90,7 +90,7 @@ def designed_gate(metrics: pd.DataFrame, used: pd.DataFrame, response: str, codi
         twice = f"{repeated} rows repeat another row's setting, data set and seed: replicates that are not independent."
         return Reason(Stop.REPEATED_RUNS, twice)
     types = sorted(used["dtype_used"].unique())
-    if len(types) > 1:
+    if len(types) > 1 and "dtype" not in codings:
         return Reason(
             Stop.MIXED_DTYPES,
             f"runs were trained in {' and '.join(types)}, on machines of different kinds: what differs between them "
@@ -114,9 +114,8 @@ def distinct(runs: pd.DataFrame, columns: Sequence[str]) -> set[tuple[Any, ...]]
 def levels_text(short: Shortfall) -> str:
     """Say which factor has fewer levels than its highest power needs."""
     term = term_label(term_name((short.factor,) * (short.needed - 1)))
-    return (
-        f"{factor_label(short.factor)} has {short.levels} levels among the finished runs; {term} needs {short.needed}"
-    )
+    needs = "all of its names need" if short.of_names else f"{term} needs"
+    return f"{factor_label(short.factor)} has {short.levels} levels among the finished runs; {needs} {short.needed}"
 
 
 def cluster_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
+
+from finevar.study.coding import as_level
 
 
 def recommended_point(tables: Mapping[str, pd.DataFrame]) -> str | None:
@@ -13,7 +16,7 @@ def recommended_point(tables: Mapping[str, pd.DataFrame]) -> str | None:
     return next(iter(rows.loc[rows["role"] == "recommended", "point_id"]), None)
 
 
-def levels_of(point: str | None, metrics: pd.DataFrame, factors: Iterable[str]) -> dict[str, float]:
+def levels_of(point: str | None, metrics: pd.DataFrame, factors: Iterable[str]) -> dict[str, Any]:
     """Return a setting's levels by factor; none of a setting that has no runs."""
     rows = metrics.loc[metrics["point_id"] == point, list(factors)]
-    return {name: float(value) for name, value in rows.iloc[0].items()} if len(rows) else {}
+    return {name: as_level(value) for name, value in rows.iloc[0].items()} if len(rows) else {}

@@ -24,6 +24,7 @@ from finevar.statistics.regression import Surface
 from finevar.statistics.sensitivity import sensitivity_rows
 from finevar.statistics.setting_means import misses_settings
 from finevar.statistics.specifications import agreement, specifications
+from finevar.study.coding import changes_of
 from finevar.tables import Rows
 
 
@@ -42,9 +43,10 @@ def response_rows(surface: Surface, verdicts: Mapping[tuple[str, str], str]) -> 
     tried, points = specifications(surface), surface.points
     read, _, weights = compared_points(surface, points, by_means=misses_settings(surface))
     best = int(np.argmax(towards(surface.response) * weights @ read.fit.params))
-    by_factor = zip(*(change_rows(found, list(surface.codings)) for _, found in tried), strict=True)
+    asked = changes_of(surface.codings)
+    by_factor = zip(*(change_rows(found, list(asked)) for _, found in tried), strict=True)
     rows = []
-    for factor, changes in zip(surface.codings, by_factor, strict=True):
+    for factor, changes in zip(asked, by_factor, strict=True):
         about = {"response": surface.response, "factor": factor, "conclusion": verdicts[surface.response, factor]}
         agrees = [{"agrees": agreement(row, changes[0], surface.alpha)} for row in changes]
         rows += [about | names | row | said for (names, _), row, said in zip(tried, changes, agrees, strict=True)]

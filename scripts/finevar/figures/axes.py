@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import altair as alt
@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 
 from finevar.figures.palette import HUES, VERDICT_COLOURS, VERDICT_SHAPES
-from finevar.study.coding import Coding
+from finevar.study.coding import Category, Coding, factor_of, level_of
 from finevar.words.effects import VERDICTS
 from finevar.words.formatting import axis_title, factor_label
 
 TINY = "format(datum.value, '.3~e')"
 PLAIN = "format(datum.value, ',.6~r')"
+MOST_LETTERS = 22  # of names that stand side by side along an axis
+TWO_LINES = "split(datum.value, '|')"
 READABLE = f"abs(datum.value) > 0 && abs(datum.value) < 0.001 ? {TINY} : {PLAIN}"
 
 
@@ -45,10 +47,33 @@ def factor_axis(name: str, coding: Coding) -> alt.Axis:
     return alt.Axis(title=title, values=levels, labelExpr=READABLE, labelOverlap="greedy", grid=False, labelFlush=False)
 
 
-def level_tip(field: str, name: str, coding: Coding) -> alt.Tooltip:
+def factor_x(name: str, coding: Coding | Category, values: Sequence[Any]) -> dict[str, Any]:
+    """Return the scale and the axis along a factor, of names one place a level in the config's order."""
+    if isinstance(coding, Category):
+        levels = list(coding.levels)
+        angle = 0 if len("".join(levels)) <= MOST_LETTERS else -35
+        axis = alt.Axis(title=factor_label(name), labelAngle=angle, grid=False)
+        return {"sort": levels, "scale": alt.Scale(domain=levels), "axis": axis}
+    return {"scale": factor_scale(coding, values), "axis": factor_axis(name, coding)}
+
+
+def level_tip(field: str, name: str, coding: Coding | Category) -> alt.Tooltip:
     """Return a tooltip line with a factor's value, as a power of ten where its levels are tiny."""
+    if isinstance(coding, Category):
+        return alt.Tooltip(f"{field}:N", title=factor_label(name))
     tiny = 0 < min(map(abs, coding.levels)) < 0.001
     return alt.Tooltip(f"{field}:Q", title=factor_label(name), format=".3~e" if tiny else ",.4~r")
+
+
+def change_label(name: str) -> str:
+    """Return a factor's name; of a change between levels that are names the levels on a line of their own."""
+    end, _, start = level_of(name).partition("-")
+    return f"{factor_label(factor_of(name))}|{start} \N{RIGHTWARDS ARROW} {end}" if start else factor_label(name)
+
+
+def in_lines(labels: Iterable[str]) -> dict[str, Any]:
+    """Return the axis options for labels of which some have two lines; none where none has."""
+    return {"labelExpr": TWO_LINES} if any("|" in label for label in labels) else {}
 
 
 def number_tips(**titles: str) -> list[alt.Tooltip]:

@@ -9,11 +9,11 @@ import altair as alt
 import pandas as pd
 
 from finevar.analyses.calibration import PARTS
-from finevar.figures.axes import number_tips
+from finevar.figures.axes import change_label, in_lines, number_tips
 from finevar.figures.drawing import Picture, layered, lean, note_chart, stacked
 from finevar.figures.palette import BLUE, GREY, GRID, INK, QUIET, VERMILION, WIDTH
-from finevar.study.coding import Codings
-from finevar.words.formatting import counted, factor_label
+from finevar.study.coding import Codings, changes_of
+from finevar.words.formatting import counted
 from finevar.words.numbers import percent
 
 PART_LABELS = dict(zip(PARTS, ("loss", "refinement (discrimination)", "calibration loss (confidence)"), strict=True))
@@ -74,11 +74,11 @@ def caption(reliability: pd.DataFrame, runs: int, confidence: float) -> str:
 
 def changes_panel(changes: pd.DataFrame, factors: Codings) -> Picture:
     """Draw a bar with its interval for each part of the loss, by factor."""
-    names = [factor_label(name) for name in factors]
-    rows = changes.assign(factor=changes["factor"].map(factor_label), part=changes["response"].map(PART_LABELS))
+    names = [change_label(name) for name in changes_of(factors)]
+    rows = changes.assign(factor=changes["factor"].map(change_label), part=changes["response"].map(PART_LABELS))
     base = alt.Chart(lean(rows[["factor", "part", "change", "ci_low", "ci_high", "p_value"]]))
     parts = list(PART_LABELS.values())
-    y_axis = alt.Axis(title=None, ticks=False, domain=False, labelLimit=120)
+    y_axis = alt.Axis(title=None, ticks=False, domain=False, labelLimit=120, **in_lines(names))
     y = alt.Y("factor:N", sort=names, scale=alt.Scale(domain=names, paddingInner=0.35), axis=y_axis)
     offset = alt.YOffset("part:N", sort=parts, scale=alt.Scale(domain=parts, paddingInner=0.15))
     title = "change from lowest to highest level"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -15,16 +16,15 @@ from finevar.figures.axes import (
     READABLE,
     by_dataset,
     by_verdict,
-    factor_axis,
-    factor_scale,
+    factor_x,
     level_tip,
     number_tips,
     padded,
     scale_type,
 )
 from finevar.figures.drawing import Picture, by_response, layered, lean, note_chart, stacked, zero_rule
-from finevar.figures.palette import BLUE, GRID, INK, QUIET, RAMP, WIDTH
-from finevar.study.coding import Coding, Codings
+from finevar.figures.palette import BLUE, GRID, HUES, INK, QUIET, RAMP, WIDTH
+from finevar.study.coding import Category, Coding, Codings, factor_of, level_of
 from finevar.words.formatting import (
     axis_title,
     factor_label,
@@ -94,7 +94,7 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: C
         others = alt.Axis(title=None, labels=False, ticks=False, tickCount=5)
         panels += [
             profile_panel(
-                profile[profile["factor"] == factor],
+                profile[profile["factor"].map(factor_of) == factor],
                 runs[[factor, "dataset", "seed", response]],
                 cells[[factor, "dataset", response]],
                 y={"scale": scale, "axis": first if factor == next(iter(factors)) else others},
@@ -107,21 +107,35 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: C
 
 
 def profile_panel(
-    profile: pd.DataFrame, runs: pd.DataFrame, cells: pd.DataFrame, *, y: Mapping[str, Any], coding: Coding, width: int
+    profile: pd.DataFrame,
+    runs: pd.DataFrame,
+    cells: pd.DataFrame,
+    *,
+    y: Mapping[str, Any],
+    coding: Coding | Category,
+    width: int,
 ) -> Picture:
     """Draw one response along one factor: runs as dots, cell means as rings, the profile as a line with its band.
 
-    runs: the factor in the first column, the response in the last.
+    Of levels that are names the profile is a point a level with its interval. runs: the factor in the first column, the
+    response in the last.
     """
     factor, response = runs.columns[0], runs.columns[-1]
+    along, kind = factor_x(factor, coding, [*coding.levels, *runs[factor]]), "Q" if isinstance(coding, Coding) else "N"
+    if kind == "N":
+        profile = profile.assign(value=[level_of(name) for name in profile["factor"]])
     line = alt.Chart(lean(profile[["value", "predicted", "ci_low", "ci_high"]]))
-    x = {"scale": factor_scale(coding, [*coding.levels, *runs[factor]]), "axis": factor_axis(factor, coding)}
-    along = alt.X("value:Q", **x)
     tips = [level_tip("value", factor, coding), *number_tips(predicted="predicted", ci_low="from", ci_high="to")]
-    band = line.mark_area(opacity=0.2, color=BLUE).encode(x=along, y=alt.Y("ci_low:Q", **y), y2=alt.Y2("ci_high:Q"))
-    curve = line.mark_line(color=BLUE, strokeWidth=2.2).encode(x=along, y=alt.Y("predicted:Q", **y), tooltip=tips)
+    ends = {"x": alt.X(f"value:{kind}", **along), "y": alt.Y("ci_low:Q", **y), "y2": alt.Y2("ci_high:Q")}
+    at = {"x": alt.X(f"value:{kind}", **along), "y": alt.Y("predicted:Q", **y), "tooltip": tips}
+    if kind == "N":
+        band = line.mark_rule(color=BLUE, strokeWidth=2.2).encode(**ends)
+        curve = line.mark_point(color=BLUE, filled=True, size=70, opacity=1).encode(**at)
+    else:
+        band = line.mark_area(opacity=0.2, color=BLUE).encode(**ends)
+        curve = line.mark_line(color=BLUE, strokeWidth=2.2).encode(**at)
     hue = by_dataset(sorted(runs["dataset"].unique()), QUIET)
-    place = {"x": alt.X(f"{factor}:Q", **x), "y": alt.Y(f"{response}:Q", **y), "color": hue}
+    place = {"x": alt.X(f"{factor}:{kind}", **along), "y": alt.Y(f"{response}:Q", **y), "color": hue}
     seen = [alt.Tooltip("dataset:N"), level_tip(factor, factor, coding), *number_tips(**{response: response})]
     dots = alt.Chart(lean(runs)).mark_circle(size=11, opacity=0.45)
     rings = alt.Chart(lean(cells)).mark_point(size=34, strokeWidth=1, opacity=0.8).encode(**place, tooltip=seen)
@@ -157,8 +171,10 @@ def faceted(panel: alt.LayerChart, rows: pd.DataFrame, facet: str | None) -> Pic
     style = {"title": None, "labelFontSize": 12, "labelColor": INK}
     headers = {}
     if facet:
-        header = alt.Header(labelExpr=f"{json.dumps(factor_label(facet))} + ' ' + ({READABLE})", **style)
-        headers["column"] = alt.Column(f"{facet}:Q", header=header, type="ordinal")
+        named = pd.api.types.is_string_dtype(rows[facet])
+        shown = "datum.value" if named else READABLE
+        header = alt.Header(labelExpr=f"{json.dumps(factor_label(facet))} + ' ' + ({shown})", **style)
+        headers["column"] = alt.Column(f"{facet}:N" if named else f"{facet}:Q", header=header, type="ordinal")
     if rows["dataset"].nunique() > 1:
         headers["row"] = alt.Row("dataset:N", header=alt.Header(**style))
     else:
@@ -179,7 +195,7 @@ def thinned(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[from_end % every == 0]
 
 
-def curves_panel(rows: pd.DataFrame, first: str, coding: Coding, apart: Sequence[str]) -> alt.LayerChart:
+def curves_panel(rows: pd.DataFrame, first: str, coding: Coding | Category, apart: Sequence[str]) -> alt.LayerChart:
     """Draw the lines of one panel; its data come from the facet around it."""
     colour = level_colour(first, coding, sorted(rows[first].dropna().unique()))
     x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, grid=False))
@@ -196,8 +212,12 @@ def curves_panel(rows: pd.DataFrame, first: str, coding: Coding, apart: Sequence
     return alt.layer(*layers, means)
 
 
-def level_colour(name: str, coding: Coding, levels: Sequence[float]) -> alt.Color:
-    """Return the colour of a factor's levels, in steps where they are few, else as a gradient."""
+def level_colour(name: str, coding: Coding | Category, levels: Sequence[Any]) -> alt.Color:
+    """Return the colour of a factor's levels, in steps where they are few, else as a gradient; of names one each."""
+    if isinstance(coding, Category):
+        hues = list(itertools.islice(itertools.cycle(HUES), len(coding.levels)))
+        legend = alt.Legend(title=factor_label(name), symbolStrokeWidth=3, symbolOpacity=1)
+        return alt.Color(f"{name}:N", scale=alt.Scale(domain=list(coding.levels), range=hues), legend=legend)
     title = axis_title(name, coding.levels)
     if len(levels) > FEW_LEVELS:
         scale = alt.Scale(type=scale_type(coding), range=RAMP)

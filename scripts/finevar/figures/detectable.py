@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
-from finevar.figures.axes import READABLE
+from finevar.figures.axes import READABLE, change_label, in_lines
 from finevar.figures.drawing import Picture, layered, lean
 from finevar.figures.palette import BLUE, GREY, INK, VERMILION
 from finevar.words.formatting import factor_label, response_label, sentence_case
@@ -23,14 +23,14 @@ def detectable_chart(response: str, changes: Mapping[str, float], smallest: floa
 
     Blue: no larger than what is of interest. smallest: None where it is not known yet.
     """
-    rows = pd.DataFrame({"label": list(map(factor_label, changes)), "change": list(changes.values())})
+    rows = pd.DataFrame({"label": list(map(change_label, changes)), "change": list(changes.values())})
     rows["text"] = list(map(significant, rows["change"]))
     rows["fill"] = [colour(change, smallest) for change in rows["change"]]
     base, names = alt.Chart(lean(rows)), list(rows["label"])
     end = 1.3 * max(rows["change"].max(), smallest or 0.0)
     axis = alt.Axis(title="change over the range", tickCount=4, grid=False, labelExpr=READABLE, labelFlush=False)
     x = {"scale": alt.Scale(domain=[0, end], nice=False), "axis": axis}
-    y_axis = alt.Axis(title=None, ticks=False, domain=False, labelLimit=LABELS, minExtent=LABELS)
+    y_axis = alt.Axis(title=None, ticks=False, domain=False, labelLimit=LABELS, minExtent=LABELS, **in_lines(names))
     y = alt.Y("label:N", sort=names, scale=alt.Scale(domain=names), axis=y_axis)
     at, fill = alt.X("change:Q", **x), alt.Color("fill:N", scale=None)
     layers = [

@@ -6,14 +6,15 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from finevar.figures.axes import by_verdict, number_tips, padded
+from finevar.figures.axes import by_verdict, change_label, in_lines, number_tips, padded
 from finevar.figures.drawing import Picture, by_response, layered, lean, note_chart, zero_rule
 from finevar.figures.palette import FAINT, WIDTH
 from finevar.words.effects import effect_label, separate
-from finevar.words.formatting import response_label
-from finevar.words.numbers import level
+from finevar.words.formatting import factor_label, response_label
+from finevar.words.numbers import Row, is_missing, level
 
 LABELS = 150  # pixels for the factors' names
+WIDER = 30  # where names of levels stand below
 
 
 def effects_chart(effects: pd.DataFrame) -> Picture:
@@ -25,11 +26,19 @@ def effects_chart(effects: pd.DataFrame) -> Picture:
     rows = separate(effects.dropna(subset="change"))
     if rows.empty:
         return note_chart("No effects: every response was stopped by a gate.")
-    ends = [f"{level(low)} to {level(high)}" for low, high in zip(rows["from_level"], rows["to_level"], strict=True)]
+    ends = [
+        unit if is_missing(low) else f"{level(low)} to {level(high)}"
+        for low, high, unit in zip(rows["from_level"], rows["to_level"], rows["unit"], strict=True)
+    ]
     rows = rows.assign(
-        label=list(map(effect_label, rows.to_dict("records"))), levels=ends, verdict=rows["verdict"].fillna("none")
+        label=list(map(row_label, rows.to_dict("records"))), levels=ends, verdict=rows["verdict"].fillna("none")
     )
     return by_response(rows, effects_panel)
+
+
+def row_label(row: Row) -> str:
+    """Return what a row is of, on two lines where it is a change between levels that are names."""
+    return effect_label(row).replace(factor_label(row["factor"]), change_label(row["factor"]))
 
 
 def effects_panel(rows: pd.DataFrame, columns: int, first: bool) -> Picture:
@@ -41,7 +50,9 @@ def effects_panel(rows: pd.DataFrame, columns: int, first: bool) -> Picture:
         "scale": alt.Scale(domain=list(padded(reach.dropna())), nice=False, zero=False),
         "axis": alt.Axis(title=f"change in {label}", tickCount=4, grid=False, labelFlush=False),
     }
-    y_axis = alt.Axis(title=None, labels=first, ticks=False, domain=False, labelLimit=LABELS)
+    two = in_lines(factors)
+    room = LABELS + WIDER * bool(two)
+    y_axis = alt.Axis(title=None, labels=first, ticks=False, domain=False, labelLimit=room, **two)
     y = alt.Y("label:N", sort=factors, scale=alt.Scale(domain=factors), axis=y_axis)
     colour, shape = by_verdict(rows["verdict"])
     tips = [alt.Tooltip("label:N", title="factor"), alt.Tooltip("levels:N")]
@@ -62,5 +73,5 @@ def effects_panel(rows: pd.DataFrame, columns: int, first: bool) -> Picture:
         ends = alt.Data(values=[{"low": -float(smallest), "high": float(smallest)}])
         band = alt.Chart(ends).mark_rect(color=FAINT, opacity=0.75)
         layers.insert(0, band.encode(x=alt.X("low:Q", **x), x2=alt.X2("high:Q")))
-    width = (WIDTH - LABELS) // columns - 24
+    width = (WIDTH - room) // columns - 24
     return layered(*layers, width=width, height=alt.Step(38), title=label)

@@ -5,22 +5,21 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from finevar.figures.axes import number_tips, padded
+from finevar.analyses.gain import moved
+from finevar.figures.axes import TWO_LINES, change_label, number_tips, padded
 from finevar.figures.drawing import Picture, by_response, layered, lean, note_chart, zero_rule
 from finevar.figures.palette import BLUE, INK, VERMILION, WIDTH
 from finevar.metrics import towards
 from finevar.words.formatting import factor_label, response_label, sentence_case
-from finevar.words.numbers import Row, estimated, level
+from finevar.words.numbers import Row, estimated, is_missing, level
 
 LABELS = 130  # pixels for the factors' names and levels
-TWO_LINES = "split(datum.value, '|')"
 
 
 def gain_chart(gain_shares: pd.DataFrame) -> Picture:
     """Draw the share of the predicted gain of each factor that changes as a bar with intervals, a panel a metric."""
     rows = gain_shares.dropna(subset="estimate")
-    moved = rows["from_level"] != rows["to_level"]
-    rows = rows[(rows["factor"] == "") | moved]
+    rows = rows[moved(rows)]
     if not (rows["factor"] != "").any():
         return note_chart(
             "No gain to divide: nothing new is recommended, or nothing is predicted at the baseline's settings."
@@ -60,5 +59,7 @@ def gain_panel(rows: pd.DataFrame, columns: int, first: bool) -> Picture:
 
 def step_label(row: Row) -> str:
     """Return a factor's name and, on a line of its own, its change of level."""
+    if is_missing(row["from_level"]):
+        return sentence_case(change_label(row["factor"]))
     change = f"{level(row['from_level'])} \N{RIGHTWARDS ARROW} {level(row['to_level'])}"
     return f"{sentence_case(factor_label(row['factor']))}|{change}"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from finevar.analyses.fits import failed_settings
 from finevar.statistics.stored import Stored
-from finevar.study.coding import Codings
+from finevar.study.coding import Codings, categories_of, coded_of, numbers_of, positions_of
 
 SAME = 0.006  # coded units within which two levels are one
 
 Tables = Mapping[str, pd.DataFrame]
-Levels = Mapping[str, float]
+Levels = Mapping[str, Any]
 
 
 def predictions(tables: Tables, response: str, factors: Codings, coded: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -30,11 +31,11 @@ def predictions(tables: Tables, response: str, factors: Codings, coded: Mapping[
 def near_failed(metrics: pd.DataFrame, factors: Codings, coded: Mapping[str, np.ndarray]) -> np.ndarray:
     """Say of places whether the nearest setting that was tried is one at which all runs failed."""
     failed = failed_settings(metrics, factors)
-    places = np.column_stack([coded[name] for name in factors])
+    places = positions_of(factors, coded)
     if failed.empty:
         return np.zeros(len(places), dtype=bool)
     nearest = [
-        ((places[:, None] - np.column_stack([factors[name].coded(rows[name]) for name in factors])) ** 2).sum(2).min(1)
+        ((places[:, None] - positions_of(factors, coded_of(factors, rows))) ** 2).sum(2).min(1)
         for rows in (failed, metrics[list(factors)].drop_duplicates())
     ]
     return nearest[0] <= nearest[1]
@@ -48,10 +49,14 @@ def measured(metrics: pd.DataFrame, response: str, factors: Codings) -> pd.DataF
 
 def in_slice(settings: pd.DataFrame, held: Levels, factors: Codings) -> pd.Series:
     """Say which settings have the levels that a slice holds."""
-    apart = [np.abs(factors[name].coded(settings[name]) - factors[name].coded(value)) for name, value in held.items()]
+    own = {name: factors[name] for name in held}
+    at = coded_of(own, {name: [value] for name, value in held.items()})
+    apart = [np.abs(column - at[axis]) for axis, column in coded_of(own, settings).items()]
     return pd.Series(np.max([np.zeros(len(settings)), *apart], axis=0) < SAME, index=settings.index)
 
 
-def middle(factors: Codings) -> dict[str, float]:
-    """Return the levels halfway between each factor's lowest and highest."""
-    return {name: float(coding.natural(0.0)) for name, coding in factors.items()}
+def middle(factors: Codings) -> dict[str, Any]:
+    """Return the levels halfway between each number's lowest and highest, and the first of each category."""
+    first = {name: coding.levels[0] for name, coding in categories_of(factors).items()}
+    halfway = {name: float(coding.natural(0.0)) for name, coding in numbers_of(factors).items()}
+    return {name: (first | halfway)[name] for name in factors}

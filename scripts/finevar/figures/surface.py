@@ -18,7 +18,7 @@ from finevar.figures.drawing import Picture, layered, lean, note_chart, stacked
 from finevar.figures.palette import ON_SCALE, QUIET, WIDTH
 from finevar.figures.slices import Levels, Tables, in_slice, measured, middle, predictions
 from finevar.metrics import LOWER_IS_BETTER
-from finevar.study.coding import Coding, Codings
+from finevar.study.coding import Category, Coding, Codings, as_level, coded_of, numbers_of
 from finevar.words.formatting import response_label, response_labels, settings_list
 
 SIDE = 21  # grid values along an axis
@@ -34,12 +34,16 @@ def surface_chart(tables: Tables, response: str, factors: Codings, baseline: Map
     """
     metrics = tables["metrics"]
     label = response_labels(metrics, [response])[response]
-    if len(factors) < 2 or response not in set(tables["coefficients"]["response"]):
-        why = "one hyperparameter spans no plane" if len(factors) < 2 else "a gate stopped this response"
+    numbers = numbers_of(factors)
+    if len(numbers) < 2 or response not in set(tables["coefficients"]["response"]):
+        why = "a gate stopped this response"
+        if len(numbers) < 2:
+            why = f"{'one hyperparameter' if numbers else 'no hyperparameter'} with levels that are numbers"
+            why = "one hyperparameter spans no plane" if len(factors) < 2 else f"{why} spans no plane"
         return note_chart(f"No surface of {label}: {why}.")
     recommended = levels_of(recommended_point(tables), metrics, factors)
     through, settings = recommended or middle(factors), measured(metrics, response, factors)
-    pairs = list(itertools.combinations(factors, 2))
+    pairs = list(itertools.combinations(numbers, 2))
     planes = {pair: plane(tables, response, factors, through, pair) for pair in pairs}
     values = pd.concat([settings["mean"], *(grid["predicted"] for grid in planes.values())])
     domain = [float(values.min()), float(values.max())]
@@ -60,20 +64,24 @@ def surface_chart(tables: Tables, response: str, factors: Codings, baseline: Map
 def plane(tables: Tables, response: str, factors: Codings, through: Levels, pair: tuple[str, str]) -> pd.DataFrame:
     """Return predictions over two factors on a grid, the others held: value_x, value_y, predicted, ci_low, ci_high."""
     grid = [axis.ravel() for axis in np.meshgrid(*[np.linspace(-1, 1, SIDE)] * 2)]
-    coded = {name: np.full(SIDE**2, float(factors[name].coded(value))) for name, value in through.items()}
-    coded |= dict(zip(pair, grid, strict=True))
+    held = coded_of(factors, {name: [value] for name, value in through.items()})
+    coded = {axis: np.full(SIDE**2, float(x[0])) for axis, x in held.items()} | dict(zip(pair, grid, strict=True))
     values = {f"value_{axis}": factors[name].natural(coded[name]) for axis, name in zip("xy", pair, strict=True)}
     return pd.DataFrame(values).join(predictions(tables, response, factors, coded))
 
 
-def inside(baseline: Mapping[str, Any], factors: Codings) -> dict[str, float]:
+def inside(baseline: Mapping[str, Any], factors: Codings) -> dict[str, Any]:
     """Return the baseline's levels where they lie within those tried, else nothing."""
     levels = {name: baseline.get(name) for name in factors}
-    within = (
-        value is not None and min(factors[name].levels) <= value <= max(factors[name].levels)
-        for name, value in levels.items()
-    )
-    return {name: float(value) for name, value in levels.items()} if all(within) else {}
+    within = (value is not None and is_within(factors[name], value) for name, value in levels.items())
+    return {name: as_level(value) for name, value in levels.items()} if all(within) else {}
+
+
+def is_within(coding: Coding | Category, value: Any) -> bool:
+    """Say whether a level is among those tried or, of numbers, between them."""
+    if isinstance(coding, Category):
+        return value in coding.levels
+    return min(coding.levels) <= value <= max(coding.levels)
 
 
 def colour_scale(response: str, domain: Sequence[float]) -> alt.Scale:

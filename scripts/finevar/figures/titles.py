@@ -15,9 +15,9 @@ from finevar.figures.names import response_of
 from finevar.figures.slices import measured, predictions
 from finevar.figures.variability import source_label
 from finevar.metrics import towards
-from finevar.study.coding import Codings
+from finevar.study.coding import Codings, coded_of
 from finevar.tables import as_rows
-from finevar.words.effects import separate, verdict_sentence
+from finevar.words.effects import separate, verdict_sentence, whole
 from finevar.words.findings import epochs_sentence, interactions, interactions_sentence, notable_pairs, pair_row
 from finevar.words.formatting import (
     counted,
@@ -36,7 +36,7 @@ Title = Callable[[Tables, SimpleNamespace, str], str]
 
 def effects_title(effects: pd.DataFrame) -> str:
     """Name the factors with an effect, and the metrics that they moved."""
-    shown = separate(effects).query("verdict == 'effect'")
+    shown = whole(separate(effects)).query("verdict == 'effect'")
     labels = {name: response_label(name) for name in shown["response"]}
     return verdict_sentence(shown, "effect", labels).rstrip(".")
 
@@ -109,7 +109,7 @@ def surface_title(tables: Tables, response: str, factors: Codings) -> str:
     levels = levels_of(recommended_point(tables), metrics, factors)
     if not levels or response not in set(tables["coefficients"]["response"]):
         return f"Predicted {label}, the other hyperparameters mid-range"
-    coded = {name: np.atleast_1d(factors[name].coded(value)) for name, value in levels.items()}
+    coded = coded_of(factors, {name: [value] for name, value in levels.items()})
     at = predictions(tables, response, factors, coded)["predicted"].iloc[0]
     tried = measured(metrics, response, factors)
     seen = tried.loc[np.logical_and.reduce([tried[name] == value for name, value in levels.items()]), "mean"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from finevar.planning.forecast import forecast_study
 from finevar.planning.power import Noise, found_changes, planned_design, planned_gate
-from finevar.study.coding import Coding, codings_of
+from finevar.study.coding import Coding, codings_of, numbers_of
 from finevar.study.settings import level_schema, rounded
 
 MORE_SEEDS = 2
@@ -37,7 +37,7 @@ def variants(config: Config, pilot: Mapping[str, Any], finished: Collection[str]
     yield variant_of(config, pilot, finished, noise)
     yield variant_of(with_seeds(config, MORE_SEEDS), pilot, finished, noise)
     if config["sweep"]["design"]["kind"] == "full_factorial":
-        for name, coding in codings_of(config["sweep"]["factors"]).items():
+        for name, coding in numbers_of(codings_of(config["sweep"]["factors"])).items():
             level = next_level(name, coding)
             if level is not None:
                 yield variant_of(with_level(config, name, level), pilot, finished, noise, factor=name, level=level)

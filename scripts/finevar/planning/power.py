@@ -26,8 +26,11 @@ from finevar.study.coding import (
     Codings,
     Term,
     aliased_terms,
+    axes_of,
+    changes_of,
     codings_of,
     design_matrix,
+    factor_of,
     range_weights,
     terms,
     unblocked,
@@ -83,7 +86,7 @@ def planned_design(config: Config) -> Design:
     ]
     runs = pd.DataFrame([row | {"trajectory_id": trajectory_id(row)} for row in rows])
     codings = codings_of(config["sweep"]["factors"])
-    columns = terms(list(codings), config["analysis"]["model"])
+    columns = terms(axes_of(codings), config["analysis"]["model"])
     return Design(runs, codings, columns, *design_matrix(runs, codings, columns))
 
 
@@ -170,16 +173,17 @@ def found_changes(design: Design, noise: Noise, alpha: float, wanted: float | No
     """Return what a design that passes its gate finds of each factor; none where the noise is not known."""
     if noise.sd is None or noise.sentence_sd is None:
         return []
-    return [found_change(design, noise, alpha, wanted, name) for name in design.codings]
+    return [found_change(design, noise, alpha, wanted, name) for name in changes_of(design.codings)]
 
 
 def found_change(design: Design, noise: Noise, alpha: float, wanted: float | None, factor: str) -> Found:
     """Return what a design finds of a factor: of its change from one end to the other, the others mid-range.
 
-    A factor is found by the largest of its simple effects, which vary in as many directions as it has terms: the test
-    is as strict as so many.
+    factor: or a change between levels that are names, see changes_of(). It is found by the largest of its simple
+    effects, which vary in as many directions as it has terms: the test is as strict as so many.
     """
-    directions = sum(factor in term for term in design.columns)
+    axes = design.codings[factor_of(factor)].axes(factor_of(factor))
+    directions = sum(axes[0] in term for term in design.columns)
     seeds, datasets = design.runs["seed"].nunique(), design.runs["dataset"].nunique()
     change = Change(
         seed=seeds * noise.sd**2 * change_variance(design, factor),
@@ -188,10 +192,19 @@ def found_change(design: Design, noise: Noise, alpha: float, wanted: float | Non
         few_df=design.df_residual,
     )
     found = change.found(seeds, noise.sentences)
-    scale, unit = term_unit(design.codings, (factor,), "natural")
+    per_step, unit = step_of(design.codings, factor)
     needed = needed_for(change, wanted, seeds, noise.sentences, datasets) if wanted else (None, None, None)
     share = change.seed_share(seeds, noise.sentences)
-    return Found(factor, found, found / CODED_RANGE * scale, unit, share, *needed)
+    return Found(factor, found, found * per_step, unit, share, *needed)
+
+
+def step_of(codings: Codings, name: str) -> tuple[float, str]:
+    """Return the share of a change that one natural step of a number makes, and what that step is."""
+    change = changes_of(codings)[name]
+    if change.factor != name:
+        return 1.0, f"{change.end} instead of {change.start}"
+    scale, unit = term_unit(codings, (name,), "natural")
+    return scale / CODED_RANGE, unit
 
 
 def needed_for(
@@ -210,7 +223,7 @@ def change_variance(design: Design, factor: str) -> float:
     """Return the variance of a factor's change over its range, the others mid-range, for noise of 1 between runs."""
     matrix = design.matrix[:, unblocked(design.names)]
     weights = np.zeros(matrix.shape[1])
-    weights[: len(design.columns)] = range_weights(factor, list(design.codings), design.columns)
+    weights[: len(design.columns)] = range_weights(changes_of(design.codings)[factor], design.codings, design.columns)
     return float(weights @ np.linalg.solve(matrix.T @ matrix, weights))
 
 

@@ -87,6 +87,18 @@ def simple_slopes_table(slopes: pd.DataFrame, factor: str, moderator: str, label
     return crossed(caption, kept, ("response", "moderator_level"), ["Metric"], down, levels, ESTIMATED)
 
 
+def slopes_by_level_table(slopes: pd.DataFrame, labels: Labels, confidence: float) -> Table:
+    """Return one row a response: the slope of a number within each level that is a name."""
+    down = {name: [sentence_case(labels[name])] for name in slopes["response"].unique()}
+    levels = {name: f"{sentence_case(factor_label(name))}#" for name in slopes["moderator"].unique()}
+    factor, unit = slopes.iloc[0][["factor", "unit"]]
+    caption = (
+        f"Slope of {factor_label(factor)} ({unit_label(unit)}) within each level, the others mid-range, with "
+        f"{percent(confidence)} interval."
+    )
+    return crossed(caption, slopes, ("response", "moderator"), ["Metric"], down, levels, ESTIMATED)
+
+
 def optimum_table(places: pd.DataFrame, confidence: float) -> Table:
     """Return one row a factor: level predicted best, range of its rivals, stationary point and its region."""
 
@@ -194,6 +206,8 @@ def checks_table(checks: pd.DataFrame, labels: Labels) -> Table:
 
     titles = {name: title for name, title in metric_titles(labels).items() if name in set(checks["response"])}
     down = {name: [title] for name, title in CHECKS.items()}
+    joint = [name for name in checks["check"].unique() if name.startswith("joint[")]
+    down |= {name: [f"Joint test of {term_label(name[6:-1])}"] for name in joint}
     caption = "Checks of the fits: statistic, degrees of freedom and p."
     return crossed(caption, checks, ("check", "response"), ["Check"], down, titles, {"": statistic, "p#": p_cell})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from finevar.analyses.effects import asked_of
 from finevar.figures.detectable import alternative, detectable_chart
 from finevar.figures.drawing import draw
 from finevar.metrics import SMALLEST_SHARE_OF_BASELINE, SmallestEffect
@@ -20,6 +21,7 @@ from finevar.report.separation import separation_sentence
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.covariance import errors_of
 from finevar.statistics.detectable import MOST_SEEDS, POWER
+from finevar.study.coding import changes_of
 from finevar.words.data import account_sentence
 from finevar.words.formatting import (
     counted,
@@ -240,7 +242,7 @@ def power_section(facts: DesignFacts) -> Section:
     finding, *sentences = power_sentences(facts)
     if facts.gate:
         return {"finding": finding, "groups": []}
-    tests = len(facts.design.codings) * len(facts.noise)
+    tests = len(asked_of(facts.design.codings)) * len(facts.noise)
     stricter = number(power.strictness(facts.design.df_residual, 1 - facts.confidence, tests), 2)
     sentences += [
         *noise_sentences(facts),
@@ -335,7 +337,7 @@ def more_section(facts: DesignFacts) -> Section:
 def variants_table(facts: DesignFacts, response: str) -> Table:
     """Return one row a variant: runs, time, and the smallest slope found of each factor."""
     planned = facts.variants[0]
-    names = list(facts.design.codings)
+    names = list(changes_of(facts.design.codings))
     rows = [
         [
             sentence_case(variant_name(variant, planned)),

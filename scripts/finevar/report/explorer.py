@@ -20,7 +20,7 @@ from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION, RESPONSES
 from finevar.report.parts import Facts, Tables, chosen
 from finevar.statistics.regression import LOGIT
 from finevar.statistics.stored import Stored
-from finevar.study.coding import Coding, Codings, terms
+from finevar.study.coding import Category, Coding, Codings, as_level, axes_of, categories_of, terms
 from finevar.tables import are_found
 from finevar.words.formatting import factor_label, response_labels, sentence_case, settings_list
 from finevar.words.numbers import is_missing
@@ -36,15 +36,17 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
     labels: names in words of the responses that no gate stopped.
     """
     codings = facts["factors"]
-    columns = terms(list(codings), facts["config"]["analysis"]["model"])
+    axes = axes_of(codings)
+    columns = terms(axes, facts["config"]["analysis"]["model"])
     metrics = tables["metrics"]
     tried = metrics.drop_duplicates(list(codings))
     shown = model_columns(metrics, facts) if are_found(metrics) else run_columns(metrics, facts)
     own = facts["config"]["baseline"]["settings"]
     document = {
         "factors": [factor(name, coding) for name, coding in codings.items()],
-        "terms": [[list(codings).index(name) for name in term] for term in columns],
-        "baseline": {name: float(own[name]) for name in codings} if own else None,
+        "terms": [[axes.index(axis) for axis in term] for term in columns],
+        **({"axes": places_of_axes(codings)} if categories_of(codings) else {}),
+        "baseline": {name: as_level(own[name]) for name in codings} if own else None,
         "recommended": levels_of(recommended_point(tables), metrics, codings) or None,
         "responses": [response(name, label, tables, tried) for name, label in labels.items()],
         "pairs": pairs(tables, labels, codings),
@@ -59,13 +61,32 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
 
 
 def settings(rows: pd.DataFrame, codings: Codings) -> list[list[float]]:
-    """Return the settings of rows, a row each, as coded levels."""
-    coded = np.column_stack([coding.coded(rows[name]) for name, coding in codings.items()])
+    """Return the settings of rows, a row each, as coded levels, of levels that are names as their numbers."""
+    coded = np.column_stack([place_along(rows[name], coding) for name, coding in codings.items()])
     return [list(map(plain, place)) for place in coded]
 
 
-def factor(name: str, coding: Coding) -> dict[str, Any]:
-    """Return how a factor's slider works: coded from -1 to 1, labelled in natural units."""
+def place_along(levels: pd.Series, coding: Coding | Category) -> np.ndarray:
+    """Return coded levels, or the numbers of levels that are names [places]."""
+    if isinstance(coding, Category):
+        return levels.map(coding.levels.index).to_numpy(float)
+    return coding.coded(levels)
+
+
+def places_of_axes(codings: Codings) -> list[list[int | None]]:
+    """Return what each axis that terms multiply is of: the factor's number, and of a category the level's."""
+    return [
+        [number, level if isinstance(coding, Category) else None]
+        for number, (name, coding) in enumerate(codings.items())
+        for level, _ in enumerate(coding.axes(name))
+    ]
+
+
+def factor(name: str, coding: Coding | Category) -> dict[str, Any]:
+    """Return how a factor's slider works: coded from -1 to 1, labelled in natural units; or a selector's levels."""
+    if isinstance(coding, Category):
+        named = {"name": name, "label": sentence_case(factor_label(name))}
+        return named | {"levels": list(coding.levels), "scale": coding.scale}
     return {
         "name": name,
         "label": sentence_case(factor_label(name)),
@@ -205,9 +226,16 @@ def metric_columns(metrics: pd.DataFrame, facts: Facts) -> list[dict[str, Any]]:
 def factor_columns(facts: Facts) -> list[dict[str, Any]]:
     """Return the columns of the factors."""
     return [
-        {"name": name, "label": sentence_case(factor_label(name)), "kind": "factor", "scale": coding.scale}
+        {"name": name, "label": sentence_case(factor_label(name)), **kind_of_column(coding)}
         for name, coding in facts["factors"].items()
     ]
+
+
+def kind_of_column(coding: Coding | Category) -> dict[str, Any]:
+    """Return what the runs' table does with a factor's levels."""
+    if isinstance(coding, Category):
+        return {"kind": "text", "level": True}
+    return {"kind": "factor", "scale": coding.scale}
 
 
 def plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from finevar.report import tables as report_tables
 from finevar.report.labels import fitted_names, names
 from finevar.report.latex import figure, label_of, latex, long_table
 from finevar.report.paper_text import Facts
-from finevar.report.parts import Row, Table, Tables
+from finevar.report.parts import Row, Table, Tables, rows_of
 from finevar.report.recommendation import advice, ranking_table
 from finevar.report.sections import coefficients as coefficients_section
 from finevar.report.sections import confirmation, optimum, runs, slopes
@@ -132,7 +132,10 @@ def paper_tables(tables: Tables, facts: Facts) -> Iterator[tuple[str, Table]]:
         yield "settings", ranking_table(advised, confidence)
     yield "slopes", slopes.slopes_of(tables, labels, confidence)
     for response in optimum.responses_of(tables, labels):
-        yield f"optimum_{response}", optimum.tables_of(tables, response, labels[response], confidence)[0]
+        for number, point in enumerate(rows_of(tables["optima"], response=response), 1):
+            at = point.get("at")
+            found = optimum.tables_of(tables, response, labels[response], confidence, at)
+            yield from [(f"optimum_{response}{f'_{number}' if at else ''}", table) for table in found[:1]]
 
 
 def without(found: Table, titles: Sequence[str]) -> Table:

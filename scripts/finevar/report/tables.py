@@ -29,7 +29,7 @@ from finevar.report.parts import Cell, Column, Labels, Row, Table
 from finevar.statistics.verdicts import EFFECT
 from finevar.study.coding import Codings
 from finevar.words.data import account_sentence
-from finevar.words.effects import effect_label
+from finevar.words.effects import effect_label, is_named, largest_ends
 from finevar.words.formatting import (
     factor_label,
     held_levels,
@@ -114,6 +114,8 @@ def matrix_cell(row: Row) -> Cell:
 
 def with_ends(row: Row) -> Cell:
     """Return a cell with a factor, and the levels that a change is between."""
+    if is_named(row):
+        return cell(effect_label(row), note="any two levels" if is_missing(row["change"]) else "")
     return cell(effect_label(row), note=f"{level(row['from_level'])} to {level(row['to_level'])}")
 
 
@@ -125,7 +127,7 @@ def effects_table(effects: pd.DataFrame, labels: Labels, confidence: float) -> T
         return found if found["text"] == NOTHING else found | {"text": f"{found['text']} {unit}"}
 
     def largest(row: Row) -> Cell:
-        where = f"{level(row['largest_from'])} to {level(row['largest_to'])}"
+        where = largest_ends(row).removeprefix("from ")
         at = settings_list(held_levels(row["largest_at"]))
         ends = f"({span(row, 'largest')}), {where}{f' at {at}' if at else ''}"
         return cell(estimated(row, "largest", "largest"), note="" if is_missing(row["largest"]) else ends)

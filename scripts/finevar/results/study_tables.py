@@ -26,7 +26,7 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
 
 def read_analysis(path: str | Path) -> pd.DataFrame:
     """Return the analysis table that a file is named after, for its widest population."""
-    return widest(read_table(path, TABLES[Path(path).stem].schema).to_pandas())
+    return widest(read_table(path, *TABLES[Path(path).stem].schemas).to_pandas())
 
 
 def widest(table: pd.DataFrame) -> pd.DataFrame:
@@ -42,7 +42,9 @@ def widest(table: pd.DataFrame) -> pd.DataFrame:
 
 def as_table(name: str, rows: Rows) -> pa.Table:
     """Return rows as the analysis table of that name; a column that no row has is null."""
-    return pa.Table.from_pylist(rows, schema=TABLES[name].schema)
+    known = TABLES[name]
+    named = known.of_names and any(known.of_names in row for row in rows)
+    return pa.Table.from_pylist(rows, schema=known.schemas[-1] if named else known.schema)
 
 
 def write_tables(tables: Mapping[str, Rows], paths: Iterable[str]) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
-from finevar.statistics.covariance import fit_ols, wald_test
+from finevar.statistics.covariance import fit_ols, wald_df, wald_test
 from finevar.statistics.regression import SHARED, UNEQUAL, Rows, Surface
+from finevar.study.coding import factor_of
 
 SEEDS_FOR_SIGNS = 6  # with fewer, the sign changes find too much (see make calibrate)
 SIGN_CHANGES = 999
@@ -25,6 +26,7 @@ def check_rows(surface: Surface) -> Rows:
         reset(surface) | growing,
         normality(surface),
     ]
+    rows += joint_rows(surface)
     influence = influence_table(surface)
     for check, column in (("largest_leverage", "leverage"), ("largest_cook", "cook")):
         worst = influence.loc[influence[column].round(12).idxmax()]  # of a balanced design's ties the first run
@@ -141,9 +143,23 @@ def sign_change_p(surface: Surface) -> float:
     return (larger + 1) / (SIGN_CHANGES + 1)
 
 
+def joint_rows(surface: Surface) -> Rows:
+    """Return a row for the columns of each category together, and of each of its interactions: a Wald test of all."""
+    blocks: dict[str, list[int]] = {}
+    for number, term in enumerate(surface.columns):
+        if any(axis != factor_of(axis) for axis in term):
+            blocks.setdefault(":".join(map(factor_of, term)), []).append(number)
+    rows = []
+    for name, numbers in blocks.items():
+        f_value, p = wald_test(surface.fit, numbers)
+        row = {"check": f"joint[{name}]", "statistic": f_value, "p_value": p}
+        rows.append(row | {"df_numerator": float(len(numbers)), "df_denominator": wald_df(surface.fit, len(numbers))})
+    return rows
+
+
 def breusch_pagan_row(surface: Surface) -> dict[str, Any]:
     """Test whether the noise depends on the factors."""
-    row = {"check": "breusch_pagan", "df_numerator": float(len(surface.codings))}
+    row = {"check": "breusch_pagan", "df_numerator": float(len(surface.coded()))}
     return row | dict(zip(("statistic", "df_denominator", "p_value"), surface.breusch_pagan, strict=True))
 
 

@@ -198,6 +198,11 @@ def wald_test(fit: Fit, columns: list[int]) -> tuple[float, float]:
     """
     estimate, cov = fit.params[columns], fit.cov[np.ix_(columns, columns)]
     count = len(columns)
-    rest = fit.df - count + 1 if fit.df < fit.df_resid else fit.df
+    rest = wald_df(fit, count)
     f_value = float(estimate @ np.linalg.solve(cov, estimate)) / count * (rest / fit.df)
     return f_value, float(stats.f.sf(f_value, count, rest))
+
+
+def wald_df(fit: Fit, count: int) -> float:
+    """Return the denominator's degrees of freedom of wald_test() of so many parameters."""
+    return fit.df - count + 1 if fit.df < fit.df_resid else fit.df

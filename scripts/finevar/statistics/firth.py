@@ -65,7 +65,7 @@ def penalised(outcomes: np.ndarray, matrix: np.ndarray, params: np.ndarray) -> f
     return float(outcomes @ linear - np.logaddexp(0, linear).sum() + determinant / 2)
 
 
-def likelihood_ratio_p(outcomes: np.ndarray, matrix: np.ndarray, fit: FirthFit, number: int) -> float:
-    """Return the p-value of the hypothesis that a parameter is zero: chi-squared of one degree of freedom."""
-    without = fit_firth(outcomes, matrix, held=[number])
-    return float(stats.chi2.sf(max(2 * (fit.log_likelihood - without.log_likelihood), 0.0), 1))
+def likelihood_ratio_p(outcomes: np.ndarray, matrix: np.ndarray, fit: FirthFit, *numbers: int) -> float:
+    """Return the p-value of the hypothesis that parameters are zero: chi-squared of as many degrees of freedom."""
+    without = fit_firth(outcomes, matrix, held=numbers)
+    return float(stats.chi2.sf(max(2 * (fit.log_likelihood - without.log_likelihood), 0.0), len(numbers)))

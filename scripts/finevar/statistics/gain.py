@@ -12,11 +12,12 @@ from finevar.study.coding import Term
 
 
 def shapley_weights(start: Mapping[str, float], end: Mapping[str, float], columns: Sequence[Term]) -> np.ndarray:
-    """Return the weights [factors, terms] of each factor's share in a surface's change from start to end, both coded.
+    """Return the weights [axes, terms] of each axis's share in a surface's change from start to end, both coded.
 
     A share is the average, over all orders of changing one factor at a time, of what the factor's own change adds
     (Shapley 1953; of a function and a baseline: Sundararajan & Najmi 2020). The weights add up to Q(end) - Q(start);
-    those of a factor that does not change are 0.
+    those of an axis that does not change are 0. No term
+    holds two axes of one factor, so that the share of a factor is the sum of those of its axes.
     """
     return np.array([[share_of(factor, term, start, end) for term in columns] for factor in start])
 

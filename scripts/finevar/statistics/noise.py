@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 from finevar.statistics.checks import saturated_cells
 from finevar.statistics.regression import Surface
 from finevar.statistics.robust import CELLS, WINSOR, winsorised
+from finevar.study.coding import coded_of
 
 MOST_FITS = 50
 FLOOR = 1e-6  # of the mean variance, as which smaller ones count
@@ -27,10 +28,10 @@ Noise = list[tuple[float, float]]  # variance and its degrees of freedom of each
 
 @dataclass(frozen=True)
 class NoiseModel:
-    """The logarithm of the variance between seeds, linear in a constant and the coded factors."""
+    """The logarithm of the variance between seeds, linear in a constant and the coded axes."""
 
-    coefficients: np.ndarray  # [1 + factors]
-    cov: np.ndarray  # of the coefficients [1 + factors, 1 + factors]
+    coefficients: np.ndarray  # [1 + axes]
+    cov: np.ndarray  # of the coefficients [1 + axes, 1 + axes]
     shift: float  # variance of what a seed does to all of its runs
 
 
@@ -116,8 +117,8 @@ def shifts(deviations: np.ndarray, seed: np.ndarray) -> np.ndarray:
 
 
 def coded_rows(surface: Surface, levels: Mapping[str, Sequence[float]]) -> np.ndarray:
-    """Return a constant and the coded factors [places, 1 + factors], within the design's range."""
-    coded = [np.clip(coding.coded(levels[name]), -1, 1) for name, coding in surface.codings.items()]
+    """Return a constant and the coded axes [places, 1 + axes], within the design's range."""
+    coded = [np.clip(column, -1, 1) for column in coded_of(surface.codings, levels).values()]
     return np.column_stack([np.ones(len(coded[0])), *coded])
 
 

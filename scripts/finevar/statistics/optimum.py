@@ -17,7 +17,7 @@ from finevar.statistics.regression import Rows, Surface, on_scale, predicted, wi
 from finevar.statistics.setting_means import mean_contrasts, misses_settings, settings_surface
 from finevar.statistics.simultaneous import parameter_draws
 from finevar.statistics.slopes import gradients
-from finevar.study.coding import model_matrix
+from finevar.study.coding import Coded, axes_of, cuts, model_matrix, numbers_of
 
 RIDGE_SHARE = 0.1  # an axis flatter than this share of the steepest is a ridge (Myers et al. 2009, ch. 6)
 RADII = np.linspace(0, 1, 11)
@@ -30,13 +30,26 @@ SMALL_REGION = "noise differs between settings, for which the region is somewhat
 # Canonical analysis ---------------------------------------------------------------------------------------------------
 
 
-def quadratic_form(surface: Surface) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return b [factors] and symmetric B [factors, factors] of y = b0 + x'b + x'Bx, or None for another model."""
-    names, at = list(surface.codings), dict(zip(surface.columns, surface.fit.params, strict=False))
-    if any(len(term) > 2 for term in at) or not all((name, name) in at for name in names):
+def quadratic_form(surface: Surface, cut: Coded | None = None) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return b [numbers] and symmetric B [numbers, numbers] of y = b0 + x'b + x'Bx, or None for another model.
+
+    cut: the columns [1] of levels that are names, whose averages are taken without it.
+    """
+    names, at = list(numbers_of(surface.codings)), dict(zip(surface.columns, surface.fit.params, strict=False))
+    if not names or any(len(term) > 2 for term in at) or not all((name, name) in at for name in names):
         return None
     upper = np.array([[at.get((first, second), 0.0) for second in names] for first in names])
-    return np.array([at[name,] for name in names]), (upper + upper.T) / 2
+    slopes = np.array([at[name,] for name in names])
+    for axis, (x,) in (cut or {}).items():
+        slopes = slopes + x * np.array([at.get((name, axis), 0.0) + at.get((axis, name), 0.0) for name in names])
+    return slopes, (upper + upper.T) / 2
+
+
+def places_of(surface: Surface, numbers: np.ndarray, cut: Coded) -> np.ndarray:
+    """Return coded places [places, axes] from those of numbers [places, numbers] and the columns of a cut."""
+    own = dict(zip(numbers_of(surface.codings), numbers.T, strict=True))
+    rest = {axis: np.zeros(1) for axis in axes_of(surface.codings)} | cut
+    return np.column_stack([np.broadcast_to((rest | own)[axis], len(numbers)) for axis in rest])
 
 
 def canonical_analysis(slopes: np.ndarray, curves: np.ndarray) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
@@ -56,22 +69,33 @@ def canonical_analysis(slopes: np.ndarray, curves: np.ndarray) -> tuple[str, np.
 
 
 def optimum_rows(surface: Surface) -> dict[str, Rows]:
-    """Return the rows of optima, optimum_factors and canonical of one response."""
-    who, names = {"response": surface.response}, list(surface.codings)
-    form = quadratic_form(surface)
-    if form is None:
+    """Return the rows of optima, optimum_factors and canonical of one response, of each combination of named levels."""
+    numbers = numbers_of(surface.codings)
+    if quadratic_form(surface) is None:
         why = "only a surface with every square and no higher term has one stationary point"
-        factors = [who | {"factor": name} for name in names]
+        who = {"response": surface.response}
+        factors = [who | {"factor": name} for name in numbers]
         return {"optima": [who | {"reason": why}], "optimum_factors": factors, "canonical": []}
-    kind, point, values, vectors = canonical_analysis(*form)
-    at = next(predicted(surface, dict(zip(names, point[:, None], strict=True))))
-    inside = within_hull(coded_points(surface, surface.points), point)
-    region = confidence_region(surface, point)
+    tables: dict[str, Rows] = {"optima": [], "optimum_factors": [], "canonical": []}
+    for text, cut in cuts(surface.codings).items():
+        for name, rows in cut_rows(surface, text, cut).items():
+            tables[name] += rows
+    return tables
+
+
+def cut_rows(surface: Surface, text: str, cut: Coded) -> dict[str, Rows]:
+    """Return the rows of the surface of one combination of levels that are names; text: the combination, if any."""
+    who, numbers = {"response": surface.response} | ({"at": text} if text else {}), numbers_of(surface.codings)
+    kind, point, values, vectors = canonical_analysis(*quadratic_form(surface, cut))
+    place = dict(zip(axes_of(surface.codings), places_of(surface, point[None], cut).T, strict=True))
+    at = next(predicted(surface, place))
+    inside = within_hull(tried_numbers(surface, cut), point)
+    region = confidence_region(surface, point, cut)
     caveat = {"reason": SMALL_REGION} if surface.has_own_noise else {}
     row = {"kind": kind, "inside": inside, "stationary_predicted": at.pop("predicted"), **at}
     row |= {"region_share": region["share"], "region_closed": region["closed"]} | caveat
     factors = []
-    for number, (name, coding) in enumerate(surface.codings.items()):
+    for number, (name, coding) in enumerate(numbers.items()):
         ends = (None, None) if region["ends"] is None else coding.natural(region["ends"][number]).tolist()
         natural = float(coding.natural(point[number]))
         place = {"stationary_coded": float(point[number]), "stationary": natural if np.isfinite(natural) else None}
@@ -79,9 +103,16 @@ def optimum_rows(surface: Surface) -> dict[str, Rows]:
     axes = [
         who | {"axis": axis, "eigenvalue": float(value), "factor": name, "weight": float(weight)}
         for axis, (value, weights) in enumerate(zip(values, vectors.T, strict=True), 1)
-        for name, weight in zip(names, weights, strict=True)
+        for name, weight in zip(numbers, weights, strict=True)
     ]
     return {"optima": [who | row], "optimum_factors": factors, "canonical": axes}
+
+
+def tried_numbers(surface: Surface, cut: Coded) -> np.ndarray:
+    """Return the coded numbers [settings, numbers] of the tried settings that have the levels of a cut."""
+    coded = surface.coded(surface.points)
+    own = np.all([np.isclose(coded[axis], x) for axis, x in cut.items()], axis=0) if cut else slice(None)
+    return np.column_stack([coded[name] for name in numbers_of(surface.codings)])[own]
 
 
 def within_hull(points: np.ndarray, place: np.ndarray) -> bool:
@@ -92,14 +123,14 @@ def within_hull(points: np.ndarray, place: np.ndarray) -> bool:
 
 
 def region_statistic(surface: Surface, places: np.ndarray) -> np.ndarray:
-    """Return g'V^-1 g / k at coded places [places, factors], g the gradient there and V its covariance.
+    """Return g'V^-1 g / k at coded places [places, axes], g the gradient there and V its covariance.
 
     A place is in the stationary point's confidence region where this is at most region_limit() (Box & Hunter 1954).
     """
     slopes = gradients(surface, places)
     values = slopes @ surface.fit.params
     cov = slopes @ surface.cov @ slopes.transpose(0, 2, 1)
-    return np.einsum("pi,pi->p", values, np.linalg.solve(cov, values[..., None])[..., 0]) / len(surface.codings)
+    return np.einsum("pi,pi->p", values, np.linalg.solve(cov, values[..., None])[..., 0]) / values.shape[1]
 
 
 def region_limit(surface: Surface) -> float:
@@ -107,16 +138,15 @@ def region_limit(surface: Surface) -> float:
 
     Infinite where the covariance has fewer degrees of freedom than there are factors: then nothing is excluded.
     """
-    count = len(surface.codings)
+    count = len(numbers_of(surface.codings))
     rest = surface.df - count + 1
     return float(stats.f.ppf(surface.confidence, count, rest)) * surface.df / rest if rest > 0 else math.inf
 
 
-def confidence_region(surface: Surface, point: np.ndarray) -> dict[str, Any]:
-    """Return share of the box, extent [factors, 2] in coded units, and closure of the stationary point's region."""
-    count = len(surface.codings)
-    places = box_points(count)
-    inside = region_statistic(surface, places) <= region_limit(surface)
+def confidence_region(surface: Surface, point: np.ndarray, cut: Coded | None = None) -> dict[str, Any]:
+    """Return share of the box, extent [numbers, 2] in coded units, and closure of the stationary point's region."""
+    places = box_points(len(point))
+    inside = region_statistic(surface, places_of(surface, places, cut or {})) <= region_limit(surface)
     kept = places[inside]
     if np.abs(point).max() <= 1:  # the point itself belongs to its region, however small that is
         kept = np.vstack([kept, point])
@@ -139,18 +169,22 @@ def box_points(count: int) -> np.ndarray:
 
 def ridge_rows(surface: Surface) -> Rows:
     """Return the best predicted place at each distance from the centre: (B - mu I) x = -b / 2 (Draper 1963)."""
-    form = quadratic_form(surface)
-    if form is None:
+    if quadratic_form(surface) is None:
         return []
-    slopes, curves = (towards(surface.response) * part for part in form)
+    return [row for text, cut in cuts(surface.codings).items() for row in path_rows(surface, text, cut)]
+
+
+def path_rows(surface: Surface, text: str, cut: Coded) -> Rows:
+    """Return the path of one combination of levels that are names; text: the combination, if any."""
+    slopes, curves = (towards(surface.response) * part for part in quadratic_form(surface, cut))
     path = np.stack([best_at_radius(slopes, curves, radius) for radius in RADII])
-    found = predicted(surface, dict(zip(surface.codings, path.T, strict=True)))
+    places = places_of(surface, path, cut)
+    found = predicted(surface, dict(zip(axes_of(surface.codings), places.T, strict=True)))
+    who = {"response": surface.response} | ({"at": text} if text else {})
     return [
-        {"response": surface.response, "radius": radius, "factor": name, "coded": level}
-        | {"value": float(coding.natural(level))}
-        | at
+        who | {"radius": radius, "factor": name, "coded": level} | {"value": float(coding.natural(level))} | at
         for radius, place, at in zip(RADII.tolist(), path.tolist(), found, strict=True)
-        for (name, coding), level in zip(surface.codings.items(), place, strict=True)
+        for (name, coding), level in zip(numbers_of(surface.codings).items(), place, strict=True)
     ]
 
 
@@ -177,7 +211,7 @@ def best_at_radius(slopes: np.ndarray, curves: np.ndarray, radius: float) -> np.
 
 
 def coded_points(surface: Surface, points: pd.DataFrame) -> np.ndarray:
-    """Return the coded levels [settings, factors] of settings from natural ones."""
+    """Return the coded values [settings, axes] of settings from natural levels."""
     return np.column_stack([*surface.coded(points).values()])
 
 
@@ -200,7 +234,7 @@ def compared_points(
 
 
 def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """Return the tried setting of best prediction, what it would cost to be wrong, and each factor's level and rivals.
+    """Return the tried setting of best prediction, what it would cost to be wrong, and each number's level and rivals.
 
     Where the surface misses the settings, each is predicted by its own mean. The interval is a band that holds at all
     tried settings at once, so that having chosen the best does not flatter it. A rival is a tried setting that is not
@@ -229,8 +263,8 @@ def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
         "regret_bound": float(rival.clip(0, room).max(initial=0.0)),
         "smallest_effect": surface.smallest_effect,
     }
-    alike = levels[np.insert(rival > 0, chosen, True)]
-    found = {"best": levels.loc[chosen], "rival_low": alike.min(), "rival_high": alike.max()}
+    alike = levels[list(numbers_of(surface.codings))][np.insert(rival > 0, chosen, True)]
+    found = {"best": alike.loc[chosen], "rival_low": alike.min(), "rival_high": alike.max()}
     return row, pd.DataFrame(found).astype(float).to_dict("index")
 
 

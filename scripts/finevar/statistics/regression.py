@@ -25,7 +25,7 @@ from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
 from finevar.statistics.covariance import BY_SEED, Errors, Estimate, Fit, errors_of, fit_ols, wald_test
 from finevar.statistics.families import Family
 from finevar.statistics.robust import cell_numbers, winsorised
-from finevar.study.coding import Codings, Term, design_matrix, model_matrix, unblocked
+from finevar.study.coding import Codings, Term, coded_of, design_matrix, model_matrix, positions_of, unblocked
 
 SHARED = "runs share trajectories, so their errors are not independent"
 UNEQUAL = "noise differs between settings (Breusch-Pagan), which this test does not allow for"
@@ -63,21 +63,20 @@ class Surface:
     excluded: pd.DataFrame | None = None  # natural levels of the settings at which every run of a data set failed
 
     def coded(self, places: pd.DataFrame | None = None) -> dict[str, np.ndarray]:
-        """Return the coded level of each factor [places] from natural ones; of all runs without places."""
+        """Return the coded values of each axis [places] from natural levels; of all runs without places."""
         if places is None:
             return self.coded_runs
-        return {name: coding.coded(places[name]) for name, coding in self.codings.items()}
+        return coded_of(self.codings, places)
 
     @cached_property
     def coded_runs(self) -> dict[str, np.ndarray]:
-        """Return the coded level of each factor [runs]."""
+        """Return the coded values of each axis [runs]."""
         return self.coded(self.runs)
 
     @cached_property
     def points(self) -> pd.DataFrame:
         """Return the tried settings at which runs finished on every data set, a row each."""
-        levels = self.runs[list(self.codings)].to_numpy(float)
-        first = np.sort(np.unique(levels, axis=0, return_index=True)[1])
+        first = np.flatnonzero(~self.runs[list(self.codings)].duplicated())
         excluded = self.is_excluded({name: coded[first] for name, coded in self.coded_runs.items()})
         return self.runs.iloc[first[~excluded]].reset_index(drop=True)
 
@@ -86,11 +85,11 @@ class Surface:
 
         Nothing is predicted or recommended there.
         """
-        places = np.column_stack([coded[name] for name in self.codings]).astype(float)
+        places = positions_of(self.codings, coded)
         if self.excluded is None or self.excluded.empty:
             return np.zeros(len(places), bool)
         tried = pd.concat([self.excluded, self.runs[list(self.codings)]]).drop_duplicates()
-        levels = np.column_stack([*self.coded(tried).values()])
+        levels = positions_of(self.codings, self.coded(tried))
         return cdist(places, levels).argmin(1) < len(self.excluded)
 
     @cached_property
@@ -314,7 +313,7 @@ def slopes_at(surface: Surface, levels: Mapping[str, float]) -> np.ndarray:
 
     The slope of x_j at x0 is b_j + 2 b_jj x0_j + sum_k b_jk x0_k; a term of the highest order stays what it is.
     """
-    x0 = {name: float(coding.coded(levels[name])) for name, coding in surface.codings.items()}
+    x0 = {axis: float(x) for axis, (x,) in surface.coded({name: [level] for name, level in levels.items()}).items()}
     weights = [[shift_weight(term, other, x0) for other in surface.columns] for term in surface.columns]
     return surface.padded(np.array(weights))
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from finevar.statistics.regression import Rows, Surface, contrasts
-from finevar.study.coding import model_matrix, step_unit
+from finevar.study.coding import axes_of, categories_of, factor_of, model_matrix, numbers_of, step_unit
 
 LINE_POINTS = 41
 
@@ -25,16 +25,17 @@ def gradient(surface: Surface, place: Mapping[str, np.ndarray], factor: str) -> 
 
 
 def slope_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:
-    """Return every factor's slope at the baseline, at the centre, on average over the runs, and its simple slopes.
+    """Return every number's slope at the baseline, at the centre, on average over the runs, and its simple slopes.
 
-    baseline: its level of each factor; none where there is no baseline.
+    baseline: its level of each factor; none where there is no baseline. A simple slope within a level that is a name
+    has that as its moderator: schedule[cosine].
     """
-    places = {"centre": {name: np.zeros(1) for name in surface.codings}, "average": surface.coded()}
+    places = {"centre": {axis: np.zeros(1) for axis in axes_of(surface.codings)}, "average": surface.coded()}
     if baseline:
-        own = {name: np.array([float(coding.coded(baseline[name]))]) for name, coding in surface.codings.items()}
+        own = surface.coded({name: [baseline[name]] for name in surface.codings})
         places = {"baseline": own} | places
     rows = []
-    for factor in surface.codings:
+    for factor in numbers_of(surface.codings):
         for place, where in places.items():
             weights = gradient(surface, where, factor).mean(0, keepdims=True)
             rows += slopes_of(surface, factor, weights, [{"place": place}])
@@ -43,6 +44,20 @@ def slope_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:
         weights = gradient_along(surface, factor, moderator, surface.codings[moderator].coded(levels))
         simple = [{"place": "simple", "moderator": moderator, "moderator_level": float(level)} for level in levels]
         rows += slopes_of(surface, factor, weights, simple)
+    for factor in numbers_of(surface.codings):
+        rows += slopes_by_level(surface, factor)
+    return rows
+
+
+def slopes_by_level(surface: Surface, factor: str) -> Rows:
+    """Return a number's slope within each level of each category that it interacts with, all else at the centre."""
+    rows = []
+    for name, coding in categories_of(surface.codings).items():
+        if any(factor in term and factor_of(axis) == name for term in surface.columns for axis in term):
+            within = dict(zip(coding.axes(name), coding.columns(coding.levels).T, strict=True))
+            centre = {axis: np.zeros(len(coding.levels)) for axis in axes_of(surface.codings)}
+            places = [{"place": "simple", "moderator": f"{name}[{level}]"} for level in coding.levels]
+            rows += slopes_of(surface, factor, gradient(surface, centre | within, factor), places)
     return rows
 
 
@@ -59,21 +74,21 @@ def slopes_of(surface: Surface, factor: str, weights: np.ndarray, places: Rows) 
 
 
 def gradients(surface: Surface, places: np.ndarray) -> np.ndarray:
-    """Return the contrasts [places, factors, parameters] of all slopes at coded places [places, factors]."""
-    where = dict(zip(surface.codings, places.T, strict=True))
-    return np.stack([gradient(surface, where, name) for name in surface.codings], axis=1)
+    """Return the contrasts [places, numbers, parameters] of all slopes at coded places [places, axes]."""
+    where = dict(zip(axes_of(surface.codings), places.T, strict=True))
+    return np.stack([gradient(surface, where, name) for name in numbers_of(surface.codings)], axis=1)
 
 
 def interacting(surface: Surface) -> Iterator[tuple[str, str]]:
-    """Yield both directions of every pair of factors whose interaction is in the model: factor, moderator."""
-    for first, second in itertools.permutations(surface.codings, 2):
+    """Yield both directions of every pair of numbers whose interaction is in the model: factor, moderator."""
+    for first, second in itertools.permutations(numbers_of(surface.codings), 2):
         if (first, second) in surface.columns or (second, first) in surface.columns:
             yield first, second
 
 
 def gradient_along(surface: Surface, factor: str, moderator: str, coded: np.ndarray) -> np.ndarray:
     """Return the contrasts [places, parameters] of a factor's slope along another one, the rest at the centre."""
-    place = {name: coded if name == moderator else np.zeros(len(coded)) for name in surface.codings}
+    place = {axis: coded if axis == moderator else np.zeros(len(coded)) for axis in axes_of(surface.codings)}
     return gradient(surface, place, factor)
 
 

@@ -9,7 +9,9 @@ equally often. What the surface leaves is counted to seed x setting.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
@@ -22,7 +24,9 @@ from finevar.statistics.anova import DATASET, SEED, SEED_POINT, source_rank
 from finevar.statistics.covariance import jackknife_weights
 from finevar.statistics.ledger import DRAWS, Ledger, Sentences, draw_effects, draw_errors, taken_by
 from finevar.statistics.regression import Surface
-from finevar.study.coding import Term
+from finevar.study.coding import Category, Coding, Codings, Term, factor_of
+
+Product = dict[str, int | str]  # of some factors: the degree of a number's polynomial, or a level that is a name
 
 
 class Effects(NamedTuple):
@@ -107,9 +111,12 @@ def surface_sentences(surface: Surface, parts: Effects, columns: np.ndarray) -> 
 
 def orthonormal_effects(surface: Surface) -> tuple[np.ndarray, list[str]]:
     """Return the matrix [effects, parameters] whose squared effects are parts of variance, and each part's source."""
-    terms = [term for term in surface.columns if term]
-    rows = [surface.padded(np.array([legendre_weight(other, term) for other in surface.columns])) for term in terms]
-    names = [":".join(dict.fromkeys(term)) for term in terms]
+    products = products_of(surface)
+    rows = [
+        surface.padded(np.array([product_weight(term, product, surface.codings) for term in surface.columns]))
+        for product in products
+    ]
+    names = [":".join(product) for product in products]
     for block in (DATASET, SEED):
         columns = [number for number, name in enumerate(surface.names) if name.startswith(f"{block}[")]
         levels = np.zeros((len(columns) + 1, len(surface.names)))
@@ -121,9 +128,32 @@ def orthonormal_effects(surface: Surface) -> tuple[np.ndarray, list[str]]:
     return np.array(rows), names
 
 
-def legendre_weight(term: Term, product: Term) -> float:
-    """Return the coefficient that a term of powers has on a product of orthonormal Legendre polynomials."""
-    return math.prod(power_weights(term.count(name))[product.count(name)] for name in {*term, *product})
+def products_of(surface: Surface) -> list[Product]:
+    """Return the products of orthonormal functions that the terms are made of, each once."""
+    found = {}
+    for term in filter(None, surface.columns):
+        degrees = Counter(map(factor_of, term))
+        own = {name: surface.codings[name] for name in degrees}
+        choices = [own[name].levels if isinstance(own[name], Category) else [degrees[name]] for name in degrees]
+        found |= dict.fromkeys(tuple(zip(degrees, each, strict=True)) for each in itertools.product(*choices))
+    return list(map(dict, found))
+
+
+def product_weight(term: Term, product: Product, codings: Codings) -> float:
+    """Return the coefficient that a term has on a product of orthonormal functions."""
+    owners = dict.fromkeys([*map(factor_of, term), *product])
+    return math.prod(function_weight(name, codings[name], term, product.get(name)) for name in owners)
+
+
+def function_weight(name: str, coding: Coding | Category, term: Term, function: int | str | None) -> float:
+    """Return the coefficient that a term's powers of one factor, or its column of a category, have on a function of it.
+
+    Of a category each level is a function, as a level of a block is.
+    """
+    if isinstance(coding, Coding):
+        return power_weights(term.count(name))[function or 0]
+    own = [axis in term for axis in coding.axes(name)]
+    return float(coding.columns([function])[0, own].sum()) / math.sqrt(len(coding.levels)) if function else 0.0
 
 
 @cache

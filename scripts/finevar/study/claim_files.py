@@ -9,16 +9,18 @@ from typing import Any
 
 from finevar import ROOT
 from finevar.errors import InputError
-from finevar.study.coding import term_name, terms
+from finevar.study.coding import Category, changes_of, factor_of, factors_of, term_name, terms
 from finevar.study.consistency import Config, cut, listed
 from finevar.study.content import is_file
 from finevar.study.schema_values import fill_defaults, read_numbers
 from finevar.study.schemas import HARMLESS, drop_unknown_keys, problem_of, read_schema, schema_errors, shape_problems
+from finevar.study.settings import SPECS
 from finevar.study.yaml_files import read_yaml
 
 POWERS = {"2": 2, "3": 3}  # as they are written
 
 Claim = dict[str, Any]
+Order = Mapping[str, tuple[str, ...]]  # all factors, those of the study first, each with its levels that are names
 Placed = list[tuple[str, Claim]]  # each claim with the place that it stands at
 
 
@@ -35,7 +37,8 @@ def read_claims(config: Config, known: Sequence[str]) -> tuple[list[Claim], list
         placed += found
         problems += wrong
     # A term is looked up by its name, so its factors stand in the study's order.
-    order = [*config["sweep"]["factors"], *(name for name in known if name not in config["sweep"]["factors"])]
+    order = {name: named_levels(factor.get("levels", ())) for name, factor in config["sweep"]["factors"].items()}
+    order |= {name: named_levels(SPECS[name].get("enum", ())) for name in known if name not in order}
     placed = [(where, complete(claim, order)) for where, claim in placed]
     problems += [*name_problems(placed, config, order), *repeated_problems(placed)]
     return [claim for _, claim in placed], problems
@@ -71,7 +74,7 @@ def claims_path(name: str, where: str) -> Path:
     )
 
 
-def complete(claim: Mapping[str, Any], order: Sequence[str]) -> Claim:
+def complete(claim: Mapping[str, Any], order: Order) -> Claim:
     """Return a claim with every key, its term named as the model names it where it is a term."""
     schema = read_schema("claims")
     full = fill_defaults(claim, schema["$defs"]["claim"], schema)
@@ -79,22 +82,43 @@ def complete(claim: Mapping[str, Any], order: Sequence[str]) -> Claim:
     return {"name": f"{full['term']} on {full['response']}"} | full
 
 
-def canonical(text: str, order: Sequence[str]) -> str | None:
-    """Return a term as the model names it, or None where it is no product of factors; order: all factors."""
+def canonical(text: str, order: Order) -> str | None:
+    """Return a term as the model names it, or None where it is no product of factors, or of changes of some."""
     base, _, power = text.partition("^")
     names = [base] * POWERS[power] if power in POWERS else text.split(":")
-    if len(names) > 3 or not set(names) <= set(order):
+    owners = list(map(factor_of, names))
+    if len(names) > 3 or not all(is_factor(name, order) for name in names):
         return None
-    return term_name(tuple(sorted(names, key=order.index)))
+    if any(order[owner] and owners.count(owner) > 1 for owner in owners):  # of names there are no powers
+        return None
+    return term_name(tuple(sorted(names, key=lambda name: list(order).index(factor_of(name)))))
 
 
-def name_problems(placed: Placed, config: Config, order: Sequence[str]) -> Iterator[InputError]:
-    """Yield claims about a metric that the study does not analyse, or about what is no term.
+def is_factor(name: str, order: Order) -> bool:
+    """Say whether a name is that of a factor, or of a change between two of its levels that are names."""
+    return name in order or name in changes_of(named(factor_of(name), order), both_ways=True)
+
+
+def named(factor: str, order: Order) -> dict[str, Category]:
+    """Return the coding of a factor whose levels are names; nothing of another one."""
+    return {factor: Category(order[factor])} if order.get(factor) else {}
+
+
+def named_levels(levels: Sequence[Any]) -> tuple[str, ...]:
+    """Return levels that are names; none of numbers."""
+    return tuple(level for level in levels if isinstance(level, str))
+
+
+def name_problems(placed: Placed, config: Config, order: Order) -> Iterator[InputError]:
+    """Yield claims about a metric that the study does not analyse, about what is no term, or with an empty sign.
 
     A term of another factor, or beyond the study's model, is sound: the study leaves such a claim undecided.
     """
     analysis, factors = config["analysis"], list(config["sweep"]["factors"])
-    own = [term_name(term) for term in terms(factors, analysis["model"]) if term]
+    axes = [axis for name in factors for axis in (named(name, order)[name].axes(name) if order[name] else [name])]
+    own = [term_name(tuple(map(factor_of, term))) for term in terms(axes, analysis["model"]) if term]
+    changes = [change for name in factors for change in changes_of(named(name, order))]
+    own = list(dict.fromkeys([*own, *changes]))
     others = [name for name in order if name not in factors]
     for where, claim in placed:
         if claim["response"] not in analysis["responses"]:
@@ -104,6 +128,14 @@ def name_problems(placed: Placed, config: Config, order: Sequence[str]) -> Itera
             found = cut(repr(claim["term"]))
             allowed = f"{listed(own, len(own))}; or a term of other factors, which are {listed(others)}"
             yield InputError(f"{where}.term", found=found, allowed=allowed, remedy="Correct the name.")
+        elif claim["sign"] and (whole := [name for name in factors_of(claim["term"]) if order.get(name)]):
+            example = next(iter(changes_of(named(whole[0], order))))
+            yield InputError(
+                f"{where}.sign",
+                found=f"{claim['sign']}, of {listed(whole)} as a whole",
+                allowed="null, or a sign of a change between two levels",
+                remedy=f"Leave out the sign, or name two levels in the term: {example}.",
+            )
 
 
 def repeated_problems(placed: Placed) -> Iterator[InputError]:

@@ -21,6 +21,7 @@ from finevar.study.designs import Point
 from finevar.study.identity import digest
 from finevar.study.paths import confirmation_file, place
 from finevar.study.schemas import normalise
+from finevar.study.settings import has_names
 
 FEWEST_SEEDS = 3  # with two, an interval for new seeds has one degree of freedom
 SEEDS = 2**32  # that there are
@@ -85,7 +86,9 @@ def planned_runs(study: Study) -> dict[str, Run]:
         if rows[0]["chosen_from"] != chosen_from(study.runs):
             return {}
         names = list(study.config["sweep"]["factors"])
-        points = dict.fromkeys(tuple(float(row[name]) for name in names) for row in rows)
+        points = dict.fromkeys(
+            tuple(row[name] if has_names(name) else float(row[name]) for name in names) for row in rows
+        )
         runs = confirmation_runs(
             study,
             (normalise(dict(zip(names, point, strict=True))) for point in points),

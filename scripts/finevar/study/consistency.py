@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from finevar.errors import InputError
-from finevar.study.coding import Coding, codings_of
+from finevar.study.coding import Category, Coding, codings_of
 from finevar.study.dialects import SEPARATORS, TEXT_ONLY, format_of, is_text_encoding
 from finevar.study.factors import setting
 
@@ -229,12 +229,14 @@ def batch_problems(where: str, settings: Mapping[str, Any]) -> Iterator[InputErr
         )
 
 
-def factor_problems(name: str, coding: Coding, given: set[str]) -> Iterator[InputError]:
+def factor_problems(name: str, coding: Coding | Category, given: set[str]) -> Iterator[InputError]:
     """Yield what is wrong with one factor beyond the schema's reach."""
     where, levels = f"config: sweep.factors.{name}", coding.levels
     if name in given:
         found, allowed = "a factor that `training` fixes too", "one place for each setting"
         yield InputError(where, found=found, allowed=allowed, remedy=f"Remove training.{name}.")
+    if isinstance(coding, Category):
+        return
     if coding.logarithmic and min(levels) <= 0:
         yield InputError(
             f"{where}.coding",
@@ -265,9 +267,18 @@ def has_range(coding: Coding) -> bool:
     return np.isfinite([middle, half_range]).all() and half_range > max(1e-9 * abs(middle), 1e-300)
 
 
-def level_problems(name: str, coding: Coding, baseline: float | None) -> Iterator[InputError]:
+def level_problems(name: str, coding: Coding | Category, baseline: float | str | None) -> Iterator[InputError]:
     """Yield why a factor cannot be set against the baseline's own level of it."""
     levels = coding.levels
+    if isinstance(coding, Category):
+        if baseline not in levels:
+            yield InputError(
+                f"config: baseline.settings.{name}",
+                found=str(baseline),
+                allowed=f"one of the factor's levels, {listed(levels)}, as there is nothing between names",
+                remedy=f"Add {baseline} to sweep.factors.{name}.levels, or state the level that the baseline had.",
+            )
+        return
     if baseline is None:
         allowed = "a number, since it is a factor"
     elif coding.logarithmic and baseline <= 0:

@@ -12,8 +12,11 @@ from typing import Any
 from finevar.errors import InputError
 from finevar.study.coding import (
     aliased_terms,
+    axes_of,
+    coded_of,
     codings_of,
     model_matrix,
+    plain_level,
     term_name,
     terms,
 )
@@ -113,12 +116,12 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
     """Yield what is wrong with the settings taken together."""
     codings = codings_of(config["sweep"]["factors"])
     for point in points:
-        shown = ", ".join(f"{name} {level:g}" for name, level in point.items())
+        shown = ", ".join(f"{name} {plain_level(level, 'g')}" for name, level in point.items())
         yield from batch_problems(f"point {shown}", config["training"] | point)
     order = config["analysis"]["model"]
-    yield from level_problems({name: len({point[name] for point in points}) for name in codings}, order)
-    columns = terms(list(codings), order)
-    coded = {name: coding.coded([point[name] for point in points]) for name, coding in codings.items()}
+    columns = terms(axes_of(codings), order)
+    yield from level_problems({name: len({point[name] for point in points}) for name in codings}, columns, order)
+    coded = coded_of(codings, {name: [point[name] for point in points] for name in codings})
     aliased = aliased_terms(model_matrix(coded, columns), [term_name(term) for term in columns])
     if aliased:
         yield InputError(

@@ -14,7 +14,20 @@ from typing import Any
 import numpy as np
 
 from finevar.errors import InputError
-from finevar.study.coding import TERM_ORDER, Coding, Codings, model_matrix, terms, too_few_levels
+from finevar.study.coding import (
+    TERM_ORDER,
+    Coding,
+    Codings,
+    Term,
+    axes_of,
+    categories_of,
+    coded_of,
+    codings_of,
+    model_matrix,
+    numbers_of,
+    terms,
+    too_few_levels,
+)
 from finevar.study.consistency import Config, cut, listed
 from finevar.study.exchange import exchanged
 from finevar.study.schemas import raise_problems
@@ -28,12 +41,25 @@ MOST_CANDIDATES = 10_000  # that an optimal design chooses from
 SETTINGS_PER_TERM = 1.5  # of an optimal design at least, so that a fit to it can be tested
 
 
-def full_factorial(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+def full_factorial(design: Config, codings: Codings) -> list[Point]:
     """Return every combination of levels."""
     combinations = itertools.product(*(coding.levels for coding in codings.values()))
     return [dict(zip(codings, levels, strict=True)) for levels in combinations]
 
 
+def crossed(points: Callable[[Config, Mapping[str, Coding]], list[Point]]) -> Callable[[Config, Codings], list[Point]]:
+    """Return a design of numbers as one of all factors: tried whole at each combination of levels that are names."""
+
+    @functools.wraps(points)
+    def with_names(design: Config, codings: Codings) -> list[Point]:
+        combinations = full_factorial(design, categories_of(codings))
+        both = itertools.product(points(design, numbers_of(codings)), combinations)
+        return [{name: (numbers | names)[name] for name in codings} for numbers, names in both]
+
+    return with_names
+
+
+@crossed
 def central_composite(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
     """Return the face-centred central composite design: corners, face centres and one centre.
 
@@ -45,6 +71,7 @@ def central_composite(design: Config, codings: Mapping[str, Coding]) -> list[Poi
     return at_three_levels(np.array([*corners, *faces, np.zeros(factors)]), codings)
 
 
+@crossed
 def box_behnken(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
     """Return the Box-Behnken design: edge midpoints and one centre."""
     from pydoe import bbdesign  # imported here: 1.4 s that most studies need not pay
@@ -61,6 +88,7 @@ def at_three_levels(coded: np.ndarray, codings: Mapping[str, Coding]) -> list[Po
     ]
 
 
+@crossed
 def latin_hypercube(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
     """Return a maximin Latin hypercube between the extreme levels, evenly spread in coded units, integers rounded."""
     from pydoe import lhs
@@ -73,7 +101,7 @@ def latin_hypercube(design: Config, codings: Mapping[str, Coding]) -> list[Point
     return points
 
 
-def optimal(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+def optimal(design: Config, codings: Codings) -> list[Point]:
     """Return the combinations of levels from which the surface is known best, in the order of the full factorial."""
     candidates = full_factorial(design, codings)
     how = design["model"], design["runs"], design.get("criterion", "I"), design.get("seed", 0)
@@ -81,17 +109,15 @@ def optimal(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
 
 
 @functools.lru_cache
-def optimal_rows(
-    codings: tuple[tuple[str, Coding], ...], model: str, runs: int, criterion: str, seed: int
-) -> list[int]:
+def optimal_rows(codings: tuple[tuple[str, Any], ...], model: str, runs: int, criterion: str, seed: int) -> list[int]:
     """Return which combinations of levels an optimal design has; kept, since a plan asks for it several times."""
     factors = dict(codings)
     candidates = full_factorial({}, factors)
-    coded = {name: coding.coded([point[name] for point in candidates]) for name, coding in codings}
-    return exchanged(model_matrix(coded, terms(list(factors), model)), runs, criterion=criterion, seed=seed)
+    coded = coded_of(factors, {name: [point[name] for point in candidates] for name in factors})
+    return exchanged(model_matrix(coded, terms(axes_of(factors), model)), runs, criterion=criterion, seed=seed)
 
 
-def table(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+def table(design: Config, codings: Codings) -> list[Point]:
     """Return the settings that a CSV file lists, one column per factor."""
     path = Path(design["file"])
     try:
@@ -107,11 +133,14 @@ def table(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
             remedy="Correct the file or its path, which is relative to the folder that Snakemake runs in.",
         ) from None
     raise_problems(table_problems(path, reader.fieldnames or [], rows, codings))
-    return [{name: float(row[name]) for name in codings} for _, row in rows]
+    return [
+        {name: float(row[name]) if isinstance(own, Coding) else row[name] for name, own in codings.items()}
+        for _, row in rows
+    ]
 
 
 def table_problems(
-    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, str]]], codings: Mapping[str, Coding]
+    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, str]]], codings: Codings
 ) -> Iterator[InputError]:
     """Yield what is wrong with a design table, whose rows go by their line."""
     if sorted(columns) != sorted(codings):
@@ -130,7 +159,15 @@ def table_problems(
                 allowed=f"{len(columns)}, one for each column",
                 remedy="Correct the line.",
             )
-        for name, coding in codings.items():
+        for name, coding in categories_of(codings).items():
+            if row[name] not in coding.levels:
+                yield InputError(
+                    f"{path}, line {number}, column {name}",
+                    found=cut(repr(row[name])),
+                    allowed=f"one of its levels, {listed(coding.levels)}",
+                    remedy="Correct the cell, or add it to sweep.factors.",
+                )
+        for name, coding in numbers_of(codings).items():
             try:
                 legal = min(coding.levels) <= float(row[name]) <= max(coding.levels)
                 legal = legal and (kind_of(name) is float or float(row[name]).is_integer())
@@ -158,8 +195,8 @@ class Design:
     points: Callable[[Config, Codings], list[Point]]
     needs: Sequence[str] = ()  # keys of sweep.design that it must have
     takes: Sequence[str] = ()  # and that it may have
-    fewest_factors: int = 1
-    three_levels: bool = False  # of every factor
+    fewest_numbers: int = 0  # factors whose levels are numbers
+    three_levels: bool = False  # of each of these
 
 
 # A further kind is one more entry here; a key of its own goes into the config's schema, too.
@@ -169,14 +206,19 @@ DESIGNS = {
         "face-centred central composite",
         "corners, face centres and the centre",
         central_composite,
-        fewest_factors=2,
+        fewest_numbers=2,
         three_levels=True,
     ),
     "box_behnken": Design(
-        "Box-Behnken", "midpoints of edges and the centre", box_behnken, fewest_factors=3, three_levels=True
+        "Box-Behnken", "midpoints of edges and the centre", box_behnken, fewest_numbers=3, three_levels=True
     ),
     "latin_hypercube": Design(
-        "Latin hypercube", "points between the extreme levels", latin_hypercube, needs=["points"], takes=["seed"]
+        "Latin hypercube",
+        "points between the extreme levels",
+        latin_hypercube,
+        needs=["points"],
+        takes=["seed"],
+        fewest_numbers=1,
     ),
     "optimal": Design(
         "optimal",
@@ -192,7 +234,8 @@ DESIGNS = {
 def design_problems(sweep: Config) -> Iterator[InputError]:
     """Yield what a kind of design needs and lacks."""
     design, kind = sweep["design"], sweep["design"]["kind"]
-    chosen = DESIGNS[kind]
+    chosen, codings = DESIGNS[kind], codings_of(sweep["factors"])
+    numbers = numbers_of(codings)
     for key in chosen.needs:
         if key not in design:
             found, allowed = f"no key {key!r}", f"it for {kind}"
@@ -202,19 +245,20 @@ def design_problems(sweep: Config) -> Iterator[InputError]:
         where, allowed = f"config: sweep.design.{key}", f"kind {listed(owners)}"
         yield InputError(where, found=f"kind {kind}", allowed=allowed, remedy="Remove the key.")
     if chosen.three_levels:
-        for name, factor in sweep["factors"].items():
-            if len(factor["levels"]) != 3:
+        for name, factor in numbers.items():
+            if len(factor.levels) != 3:
                 yield InputError(
                     f"config: sweep.factors.{name}.levels",
-                    found=f"{len(factor['levels'])} levels",
+                    found=f"{len(factor.levels)} levels",
                     allowed=f"three (low, centre, high) for {kind}",
                     remedy="Give three levels, or use full_factorial.",
                 )
-    if len(sweep["factors"]) < chosen.fewest_factors:
+    if len(numbers) < chosen.fewest_numbers:
+        named = f", {len(codings) - len(numbers)} with levels that are names" if len(numbers) < len(codings) else ""
         yield InputError(
             "config: sweep.factors",
-            found=f"{len(sweep['factors'])} factors",
-            allowed=f"{chosen.fewest_factors} or more for {kind}",
+            found=f"{len(codings)} factors{named}",
+            allowed=f"{chosen.fewest_numbers} or more{' whose levels are numbers' if named else ''} for {kind}",
             remedy="Add a factor, or use full_factorial.",
         )
 
@@ -224,10 +268,11 @@ def optimal_problems(sweep: Config, order: str) -> Iterator[InputError]:
     levels = {name: len(factor["levels"]) for name, factor in sweep["factors"].items()}
     if sweep["design"]["kind"] != "optimal" or "runs" not in sweep["design"]:
         return
-    columns, runs, most = terms(list(levels), order), sweep["design"]["runs"], math.prod(levels.values())
+    columns = terms(axes_of(codings_of(sweep["factors"])), order)
+    runs, most = sweep["design"]["runs"], math.prod(levels.values())
     least = math.ceil(SETTINGS_PER_TERM * len(columns))
     if too_few_levels(levels, columns):
-        yield from level_problems(levels, order)
+        yield from level_problems(levels, columns, order)
     elif most < least or runs > most:
         yield InputError(
             "config: sweep.design.runs",
@@ -245,10 +290,9 @@ def optimal_problems(sweep: Config, order: str) -> Iterator[InputError]:
         )
 
 
-def level_problems(levels: Mapping[str, int], order: str) -> Iterator[InputError]:
+def level_problems(levels: Mapping[str, int], columns: Sequence[Term], order: str) -> Iterator[InputError]:
     """Yield that a factor has fewer levels in the design than the terms of the model need."""
-    short = too_few_levels(levels, terms(list(levels), order))
-    if short:
+    if short := too_few_levels(levels, columns):
         yield InputError(
             "config: sweep.factors",
             found=f"{short.factor} has {short.levels} levels in the design, and the terms of model {order} need "
@@ -268,7 +312,8 @@ def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputErr
     """Yield that a design is too large to be planned; points: how many it has, where that is known already."""
     levels = [len(factor["levels"]) for factor in sweep["factors"].values()]
     if points is None:  # then of the kinds that can be large, before they are made
-        large = {"full_factorial": math.prod(levels), "latin_hypercube": int(sweep["design"].get("points", 0))}
+        names = math.prod(len(own.levels) for own in categories_of(codings_of(sweep["factors"])).values())
+        large = {"full_factorial": math.prod(levels), "latin_hypercube": int(sweep["design"].get("points", 0)) * names}
         points = large.get(sweep["design"]["kind"], 0)
     runs = points * len(sweep["seeds"]) * len(sweep["datasets"])
     if runs > MOST_RUNS:
@@ -285,7 +330,6 @@ def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputErr
             allowed=f"{MOST_CANDIDATES:,} at most for optimal",
             remedy="Give fewer levels, or use latin_hypercube.",
         )
-    elif sweep["design"]["kind"] == "latin_hypercube" and points > MOST_SAMPLES:
-        yield InputError(
-            "config: sweep.design.points", found=str(points), allowed=f"{MOST_SAMPLES:,} at most", remedy="Lower it."
-        )
+    elif sweep["design"]["kind"] == "latin_hypercube" and sweep["design"].get("points", 0) > MOST_SAMPLES:
+        found, allowed = str(sweep["design"]["points"]), f"{MOST_SAMPLES:,} at most"
+        yield InputError("config: sweep.design.points", found=found, allowed=allowed, remedy="Lower it.")

@@ -19,7 +19,7 @@ from finevar.metrics import RESPONSES
 from finevar.study.consistency import Config, cut, listed
 from finevar.study.factors import CARD_COLUMNS
 from finevar.study.schema_values import fill_defaults, read_numbers
-from finevar.study.settings import FACTORS, SPECS, level_schema, load_schema
+from finevar.study.settings import FACTORS, SPECS, has_names, level_schema, load_schema
 
 # Far above any study, and low enough for every check to be done in seconds.
 DEEPEST, MOST_VALUES, LONGEST_TEXT = 20, 3_000, 10_000
@@ -60,7 +60,7 @@ def read_schema(name: str) -> Config:
         schema["properties"]["sweep"]["properties"]["factors"]["properties"] = {
             name: {
                 "description": f"As a factor: {SPECS[name]['description']}",
-                "$ref": "#/$defs/factor",
+                "$ref": f"#/$defs/{'category' if has_names(name) else 'factor'}",
                 "properties": {"levels": {"items": level_schema(name)}},
             }
             for name in FACTORS

@@ -42,6 +42,11 @@ def kind_of(name: str) -> type:
     return KINDS[stated_type(name)] if name in SPECS else float
 
 
+def has_names(name: str) -> bool:
+    """Say whether a setting's values are names to choose from."""
+    return "enum" in SPECS[name]
+
+
 def level_schema(name: str) -> Spec:
     """Return the schema of a factor's level: the setting's own, without its default and never null."""
     return {key: value for key, value in SPECS[name].items() if key != "default"} | {"type": stated_type(name)}

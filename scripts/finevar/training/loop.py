@@ -88,7 +88,8 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
     head = checkpoint.fit_head(full, family, checkpoint.own_labels(plan.start), plan.classes, plan.seed, plan.head)
     LOGGER.log(WARNING if head.code == Head.REPLACED else INFO, "%s", head)
     dtype = choose_dtype(settings["dtype"], device)
-    weights, fewer, examples, words = compact(full, family.with_dropout(settings["dropout"]), examples)
+    every = settings["optimizer"] == "adafactor"  # whose step of a row depends on all of them
+    weights, fewer, examples, words = compact(full, family.with_dropout(settings["dropout"]), examples, every=every)
     course = Course(fewer, examples, settings, plan.seed, dtype)
     state = state_to_go_on_from(begin, weights, course).to(device)
     earlier = (state.rows[-1]["seconds"] if state.rows else 0) + seconds_of(state.epochs)

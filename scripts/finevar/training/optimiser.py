@@ -1,7 +1,8 @@
-"""AdamW on plain tensors: its state is two tensors for each weight by name, to be saved and restored as they are."""
+"""Optimizers on plain tensors, whose state is two tensors for each weight by name: saved and restored as they are."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,12 +11,22 @@ from torch import Tensor
 from finevar.models.family import Weights
 from finevar.models.kernels import adamw
 
+MOMENTUM = 0.9  # of sgd
+BETA2_DECAY, LEAST_SCALE = -0.8, 1e-3  # of adafactor: PyTorch's defaults
+ENDLESS = 1e9  # steps after which bias correction divides by exactly 1
+
+Parts = Mapping[
+    str, tuple[Tensor, Tensor, Tensor, Tensor]
+]  # by the weight's name: weight, gradient and its two moments
+
 
 @dataclass(frozen=True)
 class Moments:
-    """The running means of each weight's gradient and of its square, by the weight's name, and the steps taken.
+    """What an optimizer remembers of each weight's gradients, by the weight's name, and the steps taken.
 
-    first, second: float32 of the weights' shapes, for exactly the weights that learn. steps: float32, one number.
+    first, second: float32, for exactly the weights that learn. Of AdamW the running means of gradients and of their
+    squares, of the weights' shapes; of sgd the first alone; of adafactor the means of squares over the rows' and over
+    the columns' other dimension, of a vector the squares' alone. steps: float32, one number.
     """
 
     first: Weights
@@ -23,11 +34,16 @@ class Moments:
     steps: Tensor
 
     @classmethod
-    def zero(cls, weights: Weights) -> Moments:
+    def zero(cls, weights: Weights, optimizer: str = "adamw") -> Moments:
         """Return the moments of weights before the first step."""
-        first = {name: torch.zeros_like(weight, requires_grad=False) for name, weight in weights.items()}
-        second = {name: zero.clone() for name, zero in first.items()}
-        return cls(first, second, torch.zeros((), device=next(iter(weights.values())).device))
+        first = second = weights
+        if optimizer == "adafactor":
+            first, second = (
+                {name: weight.narrow(-axis, 0, 1) if weight.ndim > 1 else weight for name, weight in weights.items()}
+                for axis in (1, 2)
+            )
+        zeros = ({name: emptied(weight) for name, weight in kind.items()} for kind in (first, second))
+        return cls(*zeros, torch.zeros((), device=next(iter(weights.values())).device))
 
     def to(self, device: str) -> Moments:
         """Return the moments on a device."""
@@ -37,16 +53,28 @@ class Moments:
         return Moments(first, second, self.steps.to(device))
 
 
+def emptied(tensor: Tensor) -> Tensor:
+    """Return zeros of a tensor's shape, on its device."""
+    return torch.zeros_like(tensor, requires_grad=False, memory_format=torch.contiguous_format)
+
+
 @torch.no_grad()
 def update(
-    weights: Weights, moments: Moments, *, learning_rate: float | Tensor, weight_decay: float, clip_norm: float
+    weights: Weights,
+    moments: Moments,
+    *,
+    learning_rate: float | Tensor,
+    weight_decay: float,
+    clip_norm: float,
+    optimizer: str = "adamw",
 ) -> Tensor:
-    """Take one step of AdamW in place on the weights that have moments, drop their gradients, return their norm.
+    """Take one step of an optimizer in place on the weights that have moments, drop their gradients, return their norm.
 
     learning_rate: a number, or one on the weights' device. Gradients of a larger norm than clip_norm are scaled down to
-    it, by the kernel itself rather than in a pass before.
-    Matrices decay; biases and LayerNorms never do, whatever their names. The norm adds up in the order of names, since
-    the order of a sum decides its last bits: a checkpoint's own order has no effect.
+    it, as part of the step rather than in a pass before.
+    Matrices decay, by the rate times weight_decay whatever the gradient; biases and LayerNorms never do, whatever their
+    names. The norm adds up in the order of names, since the order of a sum decides its last bits: a checkpoint's own
+    order has no effect.
     """
     names = sorted(moments.first)
     norm = torch.nn.utils.get_total_norm([weights[name].grad for name in names])
@@ -55,7 +83,50 @@ def update(
     parts = {name: (weights[name], weights[name].grad, moments.first[name], moments.second[name]) for name in names}
     for is_matrix, decay in ((True, weight_decay), (False, 0.0)):
         chosen = {name: part for name, part in parts.items() if (part[0].ndim >= 2) == is_matrix}
-        adamw(chosen, moments.steps, learning_rate=learning_rate, weight_decay=decay, divisor=divisor)
+        OPTIMIZERS[optimizer](chosen, moments.steps, learning_rate=learning_rate, weight_decay=decay, divisor=divisor)
     for name in names:
         weights[name].grad = None
     return norm
+
+
+def uncorrected(parts: Parts, steps: Tensor, **options: float | Tensor) -> None:
+    """Take one AdamW step without bias correction, as BERT's first code had it: early steps are smaller."""
+    adamw(parts, torch.full_like(steps, ENDLESS), **options)
+
+
+def sgd(parts: Parts, steps: Tensor, *, learning_rate: float | Tensor, weight_decay: float, divisor: Tensor) -> None:
+    """Take one step of gradient descent with momentum (Polyak 1964), its decay decoupled as AdamW's is."""
+    for weight, gradient, first, _ in parts.values():
+        first.mul_(MOMENTUM).add_(gradient / divisor)
+        weight.mul_(1 - learning_rate * weight_decay).sub_(learning_rate * first)
+
+
+def adafactor(
+    parts: Parts, steps: Tensor, *, learning_rate: float | Tensor, weight_decay: float, divisor: Tensor
+) -> None:
+    """Take one Adafactor step (Shazeer & Stern 2018), as torch.optim.Adafactor does, without waiting for a device.
+
+    The rate counts relative to the size of each weight, and after n steps is 1 / sqrt(n) at most.
+    """
+    fresh, rate = steps**BETA2_DECAY, torch.clamp(steps**-0.5, max=learning_rate)
+    for weight, gradient, first, second in parts.values():
+        gradient, epsilon = gradient / divisor, torch.finfo(weight.dtype).eps
+        scale = torch.clamp(weight.norm() / weight.numel() ** 0.5, min=LEAST_SCALE) * rate
+        weight.mul_(1 - learning_rate * weight_decay)
+        squares = gradient.square()
+        if weight.ndim > 1:
+            first.lerp_(squares.mean(-1, keepdim=True), fresh)
+            second.lerp_(squares.mean(-2, keepdim=True), fresh)
+            squares = first @ second / first.mean(-2, keepdim=True).clamp(min=epsilon)
+        else:
+            squares = first.lerp_(squares, fresh)
+        change = gradient * squares.clamp(min=epsilon**2).rsqrt()
+        weight.sub_(change * (scale / torch.clamp(change.norm() / change.numel() ** 0.5, min=1.0)))
+
+
+OPTIMIZERS: dict[str, Callable[..., None]] = {
+    "adamw": adamw,
+    "adamw_uncorrected": uncorrected,
+    "adafactor": adafactor,
+    "sgd": sgd,
+}

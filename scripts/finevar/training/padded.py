@@ -137,6 +137,7 @@ class PaddedSteps:
             learning_rate=self.rate,
             weight_decay=settings["weight_decay"],
             clip_norm=settings["clip_norm"],
+            optimizer=settings["optimizer"],
         )
         self.loss_and_norm.copy_(torch.stack([loss.detach().float(), norm]))
 

@@ -39,17 +39,22 @@ def state_to_go_on_from(begin: State | None, weights: Weights, course: Course) -
     """Return an earlier state if there is one that fits, else the first; the log says why one does not fit."""
     settings = course.settings
     steps = {"per_epoch": math.ceil(len(course.examples) / settings["batch_size"]), "epochs": settings["epochs"]}
-    learning = choose_trainable(weights, course.family, settings["frozen_layers"])
-    if begin and (why := misfit(begin, weights, learning, **steps)):
+    start = course.family, settings["frozen_layers"], settings["optimizer"]
+    if begin and (why := misfit(begin, weights, zero_moments(weights, *start), **steps)):
         LOGGER.warning("the saved state does not fit this training (%s): training starts from the beginning", why)
         begin = None
-    return begin or first_state(weights, course.family, settings["frozen_layers"])
+    return begin or first_state(weights, *start)
 
 
-def first_state(weights: Weights, family: Family, frozen_layers: int) -> State:
+def first_state(weights: Weights, family: Family, frozen_layers: int, optimizer: str = "adamw") -> State:
     """Return the state before the first step, its weights a copy."""
     copied = {name: tensor.clone() for name, tensor in weights.items()}
-    return State(copied, Moments.zero(choose_trainable(copied, family, frozen_layers)), [])
+    return State(copied, zero_moments(copied, family, frozen_layers, optimizer), [])
+
+
+def zero_moments(weights: Weights, family: Family, frozen_layers: int, optimizer: str) -> Moments:
+    """Return the moments before the first step of the weights that learn."""
+    return Moments.zero(choose_trainable(weights, family, frozen_layers), optimizer)
 
 
 def choose_trainable(weights: Weights, family: Family, frozen_layers: int) -> Weights:

@@ -131,16 +131,16 @@ def rows_of(columns: Weights, names: Sequence[str] = TRAINING.names) -> list[dic
     ]
 
 
-def misfit(state: State, weights: Weights, learning: Weights, *, per_epoch: int, epochs: int) -> str | None:
+def misfit(state: State, weights: Weights, moments: Moments, *, per_epoch: int, epochs: int) -> str | None:
     """Say by which tensor or step a state does not fit a training that would go on from it; None if it fits.
 
-    weights: those that the training starts with; learning: those of them that learn. A state that does not fit would
-    stop the training at every attempt, or train other weights than it names.
+    weights: those that the training starts with; moments: before its first step. A state that does not fit would stop
+    the training at every attempt, or train other weights than it names.
     """
     return (
         first_difference("weight", state.weights, weights)
-        or first_difference("first", state.moments.first, learning)
-        or first_difference("second", state.moments.second, learning)
+        or first_difference("first", state.moments.first, moments.first)
+        or first_difference("second", state.moments.second, moments.second)
         or misfit_of_steps(state, per_epoch=per_epoch, epochs=epochs)
     )
 

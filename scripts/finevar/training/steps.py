@@ -76,6 +76,7 @@ class FlatSteps:
             learning_rate=learning_rate,
             weight_decay=settings["weight_decay"],
             clip_norm=settings["clip_norm"],
+            optimizer=settings["optimizer"],
         )
         loss, tokens = done
         return Step(loss, norm.item(), tokens, self.parts)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from finevar.reasons import Undecided
-from finevar.study.coding import factors_of
+from finevar.study.coding import factor_of, factors_of
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -71,16 +71,17 @@ def effect_sentence(row: Row, label: str, confidence: float = 0.95) -> str:
     if row["dataset"]:
         what += f", on {row['dataset']}"
     if verdict == "effect":
-        where = f"On {row['dataset']}, raising" if row["dataset"] else "Raising"
-        return f"{where} {largest_text(row, label)}; {mid_range(row)}."
+        where = f"On {row['dataset']}, " if row["dataset"] else ""
+        raising = "raising " if not is_named(row) else "between any two levels, " if is_missing(row["change"]) else ""
+        return f"{sentence_case(where + raising + largest_text(row, label))}{mid_range(row, '; ')}."
     if verdict in ("small", "negligible"):
         kind = "An effect too small to matter" if verdict == "small" else "Negligible"
         bound = f"{PLUS_MINUS}{significant(row['smallest_effect'])}"
         return f"{kind}: {what}. At every setting tried the change is within {bound} ({all_intervals(row)})."
     if verdict == "undecided":
         return (
-            f"Undecided: {what}. Changes from {all_intervals(row)} are not excluded at the settings tried; "
-            f"{mid_range(row)}. {deciding_sentence([row])}".rstrip()
+            f"Undecided: {what}. Changes from {all_intervals(row)} are not excluded at the settings tried"
+            f"{mid_range(row, '; ')}. {deciding_sentence([row])}".rstrip()
         )
     return f"No verdict: {what}, as {plain_reason(row, 'its effect could not be computed')}{difference(row)}."
 
@@ -91,11 +92,19 @@ def largest_text(row: Row, label: str) -> str:
     change = {"estimate": abs(value), "ci_low": low if value > 0 else -high, "ci_high": high if value > 0 else -low}
     change |= {name: row.get(name) for name in ("least", "most")}  # which are the same on both sides of zero
     moves = f"{'raises' if value > 0 else 'lowers'} {label} by up to {estimated(change, sign=False)} ({span(change)})"
-    return f"{factor_label(row['factor'])} {largest_ends(row)} {moves}{largest_place(row)}"
+    factor = factor_label(factor_of(row["factor"]))
+    return f"{factor} {largest_ends(row)} {moves}{largest_place(row)}"
+
+
+def is_named(row: Row) -> bool:
+    """Say whether an effect is of levels that are names."""
+    return is_missing(row["largest_from"])
 
 
 def largest_ends(row: Row) -> str:
     """Print the levels between which the largest change is."""
+    if is_named(row):
+        return factor_label(row["largest_change"]).removeprefix(f"{factor_label(factor_of(row['factor']))} ")
     return f"from {level(row['largest_from'])} to {level(row['largest_to'])}"
 
 
@@ -105,11 +114,13 @@ def largest_place(row: Row) -> str:
     return f", at {at}" if at else ""
 
 
-def mid_range(row: Row) -> str:
-    """Give the change over a factor's range with the others mid-range."""
+def mid_range(row: Row, before: str = "") -> str:
+    """Give the change over a factor's range with the others mid-range; nothing of a category as a whole."""
+    if is_missing(row["change"]):
+        return ""
     others = "with the others mid-range" if row["largest_at"] else "in all"
-    ends = f"from {level(row['from_level'])} to {level(row['to_level'])}"
-    return f"{others}, {estimated(row, 'change')} ({span(row)}) {ends}"
+    ends = "" if is_named(row) else f" from {level(row['from_level'])} to {level(row['to_level'])}"
+    return f"{before}{others}, {estimated(row, 'change')} ({span(row)}){ends}"
 
 
 def all_intervals(row: Row) -> str:
@@ -173,6 +184,12 @@ def separate(effects: pd.DataFrame) -> pd.DataFrame:
     return effects[~(effects["datasets_differ"].fillna(False).astype(bool) & (effects["dataset"] == ""))]
 
 
+def whole(effects: pd.DataFrame) -> pd.DataFrame:
+    """Return the effects of factors: of a category that has a verdict as a whole, without those of its changes."""
+    known = set(effects["factor"])
+    return effects[[name == factor_of(name) or factor_of(name) not in known for name in effects["factor"]]]
+
+
 def effect_label(row: Row) -> str:
     """Name a factor, with the data set where the effect is on that one."""
     return factor_label(row["factor"]) + (f" (on {row['dataset']})" if row["dataset"] else "")
@@ -183,7 +200,7 @@ def headline(effects: pd.DataFrame, fits: pd.DataFrame, labels: Mapping[str, str
     names = joined([labels[name] for name in gated(fits)])
     if effects.empty:
         return f"No verdict: {names} could not be analysed; the reasons stand below, and no p-value is given."
-    own = separate(effects)
+    own = whole(separate(effects))
     kinds = own["verdict"].fillna("none")
     if kinds.nunique() == 1 and kinds.iloc[0] in UNANIMOUS:
         sentences = [UNANIMOUS[kinds.iloc[0]]]
@@ -206,7 +223,7 @@ def verdict_sentence(rows: pd.DataFrame, kind: str, labels: Mapping[str, str]) -
 
 def largest_sentence(effects: pd.DataFrame, labels: Mapping[str, str]) -> str:
     """Say along which factor each response moves most, of those that are shown to move it."""
-    shown = separate(effects).query("verdict == 'effect'")
+    shown = whole(separate(effects)).query("verdict == 'effect'")
     parts, still = [], []
     for response, label in labels.items():
         rows = shown[shown["response"] == response]

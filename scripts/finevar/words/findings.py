@@ -26,6 +26,7 @@ from finevar.words.numbers import (
     Row,
     between_levels,
     estimated,
+    f_text,
     is_missing,
     level,
     p_equals,
@@ -52,9 +53,9 @@ Pair = tuple[str, str]
 
 
 def interactions(coefficients: pd.DataFrame, units: str = "coded") -> pd.DataFrame:
-    """Return the absolute fits' two-way rows."""
+    """Return the absolute fits' two-way rows of two numbers."""
     rows = coefficients[(coefficients["framework"] == "absolute") & (coefficients["units"] == units)]
-    return rows[rows["group"] == "two_way"]
+    return rows[(rows["group"] == "two_way") & ~rows["term"].str.contains("[", regex=False)]
 
 
 def notable_pairs(coefficients: pd.DataFrame) -> list[Pair]:
@@ -100,6 +101,18 @@ def interplay_finding(coefficients: pd.DataFrame, labels: Mapping[str, str]) -> 
     sentences = [pair_verdict(names, joined(alike[kind]), kind) for kind in (*VERDICTS, "none") if kind in alike]
     others = rows[(rows["verdict"] == "effect") & (rows["term"].map(as_pair) != pairs[0])]
     return " ".join([*sentences, interactions_sentence(others.to_dict("records"), labels)]).strip()
+
+
+def joint_test_sentence(rows: Sequence[Row], names: Sequence[str], labels: Mapping[str, str]) -> str:
+    """Say what the Wald tests of an interaction with levels that are names give; rows: of checks, one a response."""
+    what = " and ".join(map(factor_label, names))
+    parts = [
+        f"{labels[row['response']]} {f_text(row['statistic'], row['df_numerator'], row['df_denominator'])}, "
+        f"{p_equals(row['p_value'])}"
+        for row in rows
+        if row["response"] in labels
+    ]
+    return f"Joint tests of whether {what} interact, each by itself: {'; '.join(parts)}."
 
 
 def pair_verdict(names: str, where: str, kind: str) -> str:

@@ -36,8 +36,10 @@ def together(pairs: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
 
 
 def factor_label(name: str) -> str:
-    """Return a factor's name in words."""
-    return setting(name).words
+    """Return a factor's name in words; of one of its levels that are names, or a change between two, with them."""
+    factor, _, levels = name.removesuffix("]").partition("[")
+    end, _, start = levels.partition("-")
+    return " ".join(filter(None, [setting(factor).words, end, f"instead of {start}" if start else ""]))
 
 
 def axis_title(name: str, levels: Sequence[float]) -> str:
@@ -123,11 +125,19 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def held_levels(held: str | None) -> dict[str, float]:
-    """Return what a plane holds fixed, by factor, of the column `held` of the table of surfaces."""
+def held_levels(held: str | None) -> dict[str, float | str]:
+    """Return the levels by factor that coding.levels_text() printed."""
     if is_missing(held):
         return {}
-    return {name: float(value) for name, value in (part.split(" = ") for part in held.split(", ") if part)}
+    return {name: as_number(value) for name, value in (part.split(" = ") for part in held.split(", ") if part)}
+
+
+def as_number(text: str) -> float | str:
+    """Return the number that a text is, or the text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def source_text(spec: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from finevar.reasons import OK
 from finevar.report import analysis_tables
 from finevar.report.parts import STOPPED, Facts, Labels, Section, Tables, chosen, group
 from finevar.report.separation import separation_sentence
-from finevar.study.coding import Codings, design_matrix, terms
+from finevar.study.coding import Codings, axes_of, design_matrix, numbers_of, terms
 from finevar.words import caveats
 
 PART, PLACE, TITLE = "details", 20, "Model ladder and checks"
@@ -24,7 +24,7 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     found = [by_check[name, "lack_of_fit"] for name in labels]
     lack = caveats.lack_of_fit_sentences(found, labels, model=model, alpha=alpha)
     unseen = caveats.unseen_cliffs_sentence(
-        {name: tables["metrics"][name].nunique() for name in facts["factors"]}, model
+        {name: tables["metrics"][name].nunique() for name in numbers_of(facts["factors"])}, model
     )
     ladders = [(chosen(tables["ladder"], response=name), label) for name, label in labels.items()]
     runs = [(by_check[name, "largest_cook"], by_check[name, "largest_leverage"], labels[name]) for name in labels]
@@ -48,4 +48,4 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
 def separation(metrics: pd.DataFrame, factors: Codings, model: str) -> str:
     """Say how well the runs that count separate the surface's terms."""
     done = metrics[metrics["status"] == OK]
-    return separation_sentence(diagnose(*design_matrix(done, factors, terms(list(factors), model))))
+    return separation_sentence(diagnose(*design_matrix(done, factors, terms(axes_of(factors), model))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from finevar.analyses.claims import UNITS
 from finevar.report.cells import cell, columns, listed, ranged
 from finevar.report.parts import Labels, Row, Section, Table, Tables, group, sentence
 from finevar.study.coding import factors_of
@@ -69,6 +70,13 @@ def claim_sentence(row: Row, labels: Labels, confidence: float) -> str:
 def found_sentence(row: Row, label: str, confidence: float) -> str:
     """Say what this study estimates: a slope at the baseline, how a change differs, or a change over a range."""
     value, names = found_text(row, confidence), [factor_label(name) for name in factors_of(row["term"])]
+    if row["unit"] == UNITS["of_names"]:
+        first, second = (
+            f"{'with' if '[' in name else 'along'} {factor_label(name)}" for name in factors_of(row["term"])
+        )
+        return f"Here the change of {label} {first} differs by {value} {second}."
+    if is_missing(row["from_level"]) and row["unit"] in UNITS.values() and len(names) == 1:
+        return f"Here, of {label} and {names[0]}, the {row['unit']} is {value}."
     if is_missing(row["from_level"]) and len(names) > 1:
         return (
             f"Here the change of {label} along {names[0]}, from lowest to highest, differs by {value} between the "

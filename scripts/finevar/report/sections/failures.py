@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finevar.reasons import FAILED, Caution
-from finevar.report.cells import ADJUSTED, FACTOR, P_VALUE, cell, columns, listed, whole
+from finevar.report.cells import ADJUSTED, P_VALUE, cell, columns, listed, whole
 from finevar.report.parts import Cell, Labels, Row, Section, Sentence, Table, Tables, group, sentence
+from finevar.study.coding import factor_of, level_of
 from finevar.study.kinds import LISTED, TRAINED
 from finevar.tables import as_rows
 from finevar.words.formatting import counted, factor_label, joined, sentence_case
@@ -25,7 +26,8 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     groups = []
     for dataset, rows in failures.groupby("dataset", sort=False):
         if failed(rows.iloc[0]):
-            by_factor = [part.to_dict("records") for name, part in rows.groupby("factor", sort=False) if name]
+            parts = rows.groupby(rows["factor"].map(factor_of), sort=False)
+            by_factor = [part.to_dict("records") for name, part in parts if name]
             sentences = [trend_sentence(part, 1 - confidence) for part in by_factor]
             levels = levels_table([row for part in by_factor for row in part], str(dataset), confidence)
             groups.append(group(f"On {dataset}" if dataset else "", sentences, folded=[levels]))
@@ -67,15 +69,24 @@ def rate_span(row: Row) -> str:
 
 def trend_sentence(part: Sequence[Row], alpha: float) -> Sentence:
     """Say how many runs failed at each level of a factor, and whether there is a trend; marked with its verdict."""
-    name = sentence_case(factor_label(part[0]["factor"]))
-    counts = joined([f"{failed(row)} of {row['runs']:.0f} at {level(row['level'])}" for row in part])
+    name = sentence_case(factor_label(factor_of(part[0]["factor"])))
+    counts = joined([f"{failed(row)} of {row['runs']:.0f} at {level_text(row)}" for row in part])
     if is_missing(part[0]["p_value"]):
         return sentence(f"{name}: {counts}; there is no test of a trend, as {part[0]['reason']}.", "none")
     shown = part[0]["p_adjusted"] < alpha
+    if is_missing(part[0]["trend"]):
+        differ = "the rate differs between the levels" if shown else "a difference between the levels is undecided"
+        text = f"{name}: {counts} failed; {differ} ({p_equals(part[0]['p_adjusted'], 'adjusted p')})."
+        return sentence(text, "effect" if shown else "undecided")
     way = "rises" if part[0]["trend"] > 0 else "falls"
     trend = f"the rate {way} along the levels" if shown else "a trend along the levels is undecided"
     text = f"{name}: {counts} failed; {trend} ({p_equals(part[0]['p_adjusted'], 'adjusted p')})."
     return sentence(text, "effect" if shown else "undecided")
+
+
+def level_text(row: Row) -> str:
+    """Print the level that a row is of."""
+    return level_of(row["factor"]) or level(row["level"])
 
 
 def levels_table(rows: Sequence[Row], dataset: str, confidence: float) -> Table:
@@ -91,6 +102,7 @@ def levels_table(rows: Sequence[Row], dataset: str, confidence: float) -> Table:
         "the rate (Clopper-Pearson) and the p of a trend along the levels (logistic regression with Firth's penalty, "
         "likelihood ratio), adjusted over factors (Holm)."
     )
-    shown = [FACTOR, *columns(level, level="Level#")]
+    factor = ("Factor", lambda row: factor_label(factor_of(row["factor"])))
+    shown = [factor, ("Level#", level_text)]
     shown += columns(whole, runs="Runs#", diverged="Diverged#", collapsed="Collapsed#", missing="Missing#")
     return listed(caption, rows, [*shown, ("Rate#", rate), P_VALUE, ADJUSTED])

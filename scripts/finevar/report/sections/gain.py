@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from finevar.analyses.gain import moved
 from finevar.analyses.recommended import recommended_point
 from finevar.report.cells import columns, listed, metric_column, ranged
 from finevar.report.parts import Labels, Row, Section, Table, Tables, group, rows_of
@@ -28,8 +29,7 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     if not known:
         reasons = dict.fromkeys(str(row["reason"]) for row in whole.values())
         return {"finding": f"The gain is not divided: {'; '.join(reasons)}.", "groups": []}
-    moved = (shares["factor"] == "") | (shares["from_level"] != shares["to_level"])
-    rows = shares[moved & shares["response"].isin(list(known))].to_dict("records")
+    rows = shares[moved(shares) & shares["response"].isin(list(known))].to_dict("records")
     if len(rows) == len(known):
         return {"finding": NOTHING_NEW, "groups": []}
     gains = [f"{labels[name]} {number(row['estimate'], 3, sign=True)} ({span(row)})" for name, row in known.items()]

@@ -7,8 +7,9 @@ from typing import Any
 
 from finevar.report import analysis_tables
 from finevar.report.parts import STOPPED, Labels, Section, Tables, chosen, group, rows_of, sentence
+from finevar.study.coding import factor_of, level_of
 from finevar.words import findings
-from finevar.words.formatting import factor_label
+from finevar.words.formatting import factor_label, joined, sentence_case
 
 PART, PLACE, TITLE = "effects", 40, "Interplay"
 
@@ -20,10 +21,27 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     pairs = findings.notable_pairs(tables["coefficients"])
     parts = [pair_group(tables, pair, labels, confidence, every=pair == pairs[0]) for pair in pairs]
     finding = findings.interplay_finding(tables["coefficients"], labels)
+    named = named_groups(tables, labels, confidence)
     if not pairs:
-        return {"finding": finding, "groups": []}
+        return {"finding": "" if named else finding, "groups": named}
     drawn = [group("", [], figures=["interplay"]), group("Which interact", [finding], fold=True)]
-    return {"finding": "", "groups": [*drawn, *parts]}
+    return {"finding": "", "groups": [*drawn, *parts, *named]}
+
+
+def named_groups(tables: Tables, labels: Labels, confidence: float) -> list[Any]:
+    """Return a group for each interaction with levels that are names: its joint tests, and slopes within each level."""
+    checks, slopes = tables["checks"], tables["slopes"].dropna(subset="moderator")
+    simple = (slopes["units"] == "natural") & slopes["moderator"].str.contains("[", regex=False)
+    joint = [name for name in checks["check"].unique() if name.startswith("joint[") and ":" in name]
+    groups = []
+    for check in joint:
+        names = level_of(check).split(":")
+        text = findings.joint_test_sentence(rows_of(checks, check=check), names, labels)
+        own = slopes[simple & slopes["factor"].isin(names) & slopes["moderator"].map(factor_of).isin(names)]
+        grids = [analysis_tables.slopes_by_level_table(own, labels, confidence)] if len(own) else []
+        title = sentence_case(joined(list(map(factor_label, names))))
+        groups.append(group(title, [text], tables=grids, fold=bool(groups)))
+    return groups
 
 
 def pair_group(tables: Tables, pair: findings.Pair, labels: Labels, confidence: float, *, every: bool) -> Any:

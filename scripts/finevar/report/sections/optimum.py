@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from finevar.report import analysis_tables
 from finevar.report.parts import STOPPED, Group, Labels, Section, Table, Tables, chosen, group, rows_of
 from finevar.words import findings
-from finevar.words.formatting import sentence_case
+from finevar.words.formatting import held_levels, sentence_case, settings_text
 
 PART, PLACE, TITLE = "details", 50, "Stationary points"
 
@@ -30,15 +32,30 @@ def responses_of(tables: Tables, labels: Labels) -> list[str]:
 
 def response_group(tables: Tables, response: str, label: str, confidence: float) -> Group:
     """Return one response's sentence and tables."""
-    (point,) = rows_of(tables["optima"], response=response)
-    places = rows_of(tables["optimum_factors"], response=response)
-    text = findings.stationary_sentence(point, places, label, confidence)
-    return group(sentence_case(label), [text], folded=tables_of(tables, response, label, confidence))
+    texts, folded = [], []
+    for point in rows_of(tables["optima"], response=response):
+        at = point.get("at")
+        places = rows_of(of_cut(tables["optimum_factors"], response, at))
+        texts.append(where(at) + findings.stationary_sentence(point, places, label, confidence))
+        folded += tables_of(tables, response, label, confidence, at)
+    return group(sentence_case(label), texts, folded=folded)
 
 
-def tables_of(tables: Tables, response: str, label: str, confidence: float) -> list[Table]:
+def where(at: str | None) -> str:
+    """Say at which levels that are names a sentence or a table holds; nothing where there are none."""
+    return f"At {settings_text(held_levels(at))}: " if at else ""
+
+
+def of_cut(table: pd.DataFrame, response: str, at: str | None) -> pd.DataFrame:
+    """Return a response's rows; at: those of one combination of levels that are names, where there are any."""
+    return chosen(table, response=response, **({"at": at} if at else {}))
+
+
+def tables_of(tables: Tables, response: str, label: str, confidence: float, at: str | None = None) -> list[Table]:
     """Return one response's levels at its stationary point, canonical axes and ridge path, those that there are."""
-    places, axes, path = (chosen(tables[name], response=response) for name in ("optimum_factors", "canonical", "ridge"))
-    found = [analysis_tables.optimum_table(places, confidence)]
+    names = ("optimum_factors", "canonical", "ridge")
+    places, axes, path = (of_cut(tables[name], response, at) for name in names)
+    found = [analysis_tables.optimum_table(places, confidence)] if len(places) else []
     found += [analysis_tables.canonical_table(axes)] if len(axes) else []
-    return found + ([analysis_tables.ridge_table(path, label, confidence)] if len(path) else [])
+    found += [analysis_tables.ridge_table(path, label, confidence)] if len(path) else []
+    return [table | {"caption": where(at) + table["caption"]} for table in found]

@@ -13,6 +13,7 @@ from finevar.metrics import LOWER_IS_BETTER
 from finevar.reasons import Excluded
 from finevar.report.parts import Facts, Labels, Row, Section, Tables
 from finevar.report.recommendation import advice
+from finevar.study.coding import plain_level
 from finevar.words.formatting import counted, factor_label, sentence_case
 from finevar.words.numbers import NOTHING, duration, is_missing, level, number
 from finevar.words.recommendation import EXCLUDED_FOR
@@ -75,7 +76,7 @@ def baseline_mean(metrics: pd.DataFrame, primary: str) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def setting_row(row: Row, levels: Mapping[str, float], means: Sequence[Row | None], run: str) -> dict[str, Any]:
+def setting_row(row: Row, levels: Mapping[str, Any], means: Sequence[Row | None], run: str) -> dict[str, Any]:
     """Return what a row says of a setting; row: of the table recommendation; means: of the ranking, by metric."""
     behind = is_missing(row["reason_code"]) or row["reason_code"] == Excluded.BEHIND
     role = "" if row["role"] == "excluded" and behind else row["role"]
@@ -90,10 +91,12 @@ def setting_row(row: Row, levels: Mapping[str, float], means: Sequence[Row | Non
     }
 
 
-def address(levels: Mapping[str, float], run: str) -> str:
+def address(levels: Mapping[str, Any], run: str) -> str:
     """Return the explorer's address of a setting: its sliders, its runs alone in the table, one of them opened."""
-    values = {name: f"{value:.6g}" for name, value in levels.items()}
-    only = {f"only.{name}": f"{value}..{value}" for name, value in values.items()}
+    values = {name: plain_level(value, ".6g") for name, value in levels.items()}
+    named = [name for name, value in levels.items() if isinstance(value, str)]
+    only = {f"only.{name}": f"{value}..{value}" for name, value in values.items() if name not in named}
+    only |= {f"has.{name}": values[name] for name in named}
     return urlencode(values | only | {"runs": run})
 
 

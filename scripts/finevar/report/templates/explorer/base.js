@@ -3,8 +3,10 @@
   const PAGE = 3; // rows of the runs' table shown at first
   const columnOf = (name) => columns.findIndex((column) => column.name === name);
   const metrics = columns.filter((column) => column.kind === "metric");
+  const isNamed = (factor) => factor.scale === "names"; // its levels are names, and a place along it is the level's number
+  const numbers = [...factors.keys()].filter((number) => !isNamed(factors[number]));
   const state = {
-    place: [], response: 0, across: 0, up: Math.min(1, factors.length - 1),
+    place: [], response: 0, across: numbers[0] ?? 0, up: numbers[1] ?? numbers[0] ?? 0,
     x: columnOf((metrics[0] ?? columns[0]).name), y: columnOf((metrics.find((one) => one.lower_is_better) ?? metrics.at(-1) ?? columns[0]).name),
     opened: new Set(), filters: columns.map(() => ({})),
     sort: { column: 0, down: !columns[0].lower_is_better }, rows: PAGE,
@@ -43,6 +45,7 @@
 
   function asLevel(value) {
     if (value === null) return "all";
+    if (typeof value === "string") return value;
     const rounded = +value.toPrecision(3);
     return Number.isInteger(rounded) ? String(rounded) : shown(rounded).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
   }
@@ -94,7 +97,10 @@
   function writeAddress() {
     const said = new URLSearchParams();
     if (responses.length) {
-      factors.forEach((factor, number) => said.set(factor.name, +natural(factor, state.place[number]).toPrecision(6)));
+      factors.forEach((factor, number) => {
+        const value = natural(factor, state.place[number]);
+        said.set(factor.name, isNamed(factor) ? value : +value.toPrecision(6));
+      });
       said.set("metric", responses[state.response].name);
       for (const key of ["across", "up"]) said.set(key, factors[state[key]].name);
     }
@@ -116,12 +122,15 @@
     const said = new URLSearchParams(location.hash.slice(PREFIX.length));
     const index = (list, name, otherwise) => { const at = list.findIndex((one) => one.name === name); return at < 0 ? otherwise : at; };
     factors.forEach((factor, number) => {
-      const x = coded(factor, Number(said.get(factor.name) ?? NaN));
-      if (Math.abs(x) <= 1.0001) state.place[number] = x;
+      const value = said.get(factor.name), x = coded(factor, isNamed(factor) ? value : Number(value ?? NaN));
+      if (isWithin(factor, x)) state.place[number] = x;
     });
     state.response = index(responses, said.get("metric"), state.response);
-    for (const key of ["across", "up"]) state[key] = index(factors, said.get(key), state[key]);
-    if (state.across === state.up) state.up = state.across ? 0 : Math.min(1, factors.length - 1);
+    for (const key of ["across", "up"]) {
+      const number = index(factors, said.get(key), state[key]);
+      if (numbers.includes(number)) state[key] = number;
+    }
+    if (state.across === state.up) state.up = numbers.find((number) => number !== state.across) ?? state.up;
     for (const key of ["x", "y"]) state[key] = index(columns, said.get(key), state[key]);
     if (study.pairs) state.pair = (said.get("pair") ?? "..").split("..").map((name, place) => index(study.pairs.settings, name, state.pair[place]));
     const sort = said.get("sort");

@@ -73,7 +73,7 @@
 
   // What a panel shows of a run, in this order; a block that has nothing on it returns null.
   const BLOCKS = [
-    (number) => listed("Hyperparameters", number, (column) => column.kind === "factor" || column.name === "seed"),
+    (number) => listed("Hyperparameters", number, (column) => column.kind === "factor" || column.level || column.name === "seed"),
     (number) => listed("Metrics", number, (column) => column.kind === "metric"),
     (number) => matrix(number),
     (number) => wrongSentences(number),

@@ -8,16 +8,25 @@
   const SAME = 0.006; // coded units within which two levels are one
   const SCALES = { identity: (x) => x, log2: Math.log2, log10: Math.log10 };
   const INVERSES = { identity: (z) => z, log2: (z) => 2 ** z, log10: (z) => 10 ** z };
-  const natural = (factor, x) => INVERSES[factor.scale](x * factor.half_range + factor.middle);
-  const coded = (factor, value) => (SCALES[factor.scale](value) - factor.middle) / factor.half_range;
+  const FAR = 1e6; // squared coded units between two levels that are names
+  const natural = (factor, x) => (isNamed(factor) ? factor.levels[x] : INVERSES[factor.scale](x * factor.half_range + factor.middle));
+  const coded = (factor, value) => (isNamed(factor) ? factor.levels.indexOf(value) : (SCALES[factor.scale](value) - factor.middle) / factor.half_range);
   const placeOf = (levels) => factors.map((factor) => coded(factor, levels[factor.name]));
-  const isInside = (place) => place.every((x) => Math.abs(x) <= 1.0001);
+  const isWithin = (factor, x) => (isNamed(factor) ? x in factor.levels : Math.abs(x) <= 1.0001);
+  const isInside = (place) => place.every((x, number) => isWithin(factors[number], x));
 
-  const gap = (place) => (levels) => levels.reduce((sum, x, number) => sum + (x - place[number]) ** 2, 0);
+  const gap = (place) => (levels) => levels.reduce((sum, x, number) =>
+    sum + (isNamed(factors[number]) ? FAR * (x !== place[number]) : (x - place[number]) ** 2), 0);
   const isFailed = (place) => study.failed.length > 0 &&
     Math.min(...study.failed.map(gap(place))) <= Math.min(...study.tried.map(gap(place)));
 
-  const weights = (place) => study.terms.map((term) => term.reduce((product, number) => product * place[number], 1));
+  // What the terms multiply: numbers as they are, and of names a column for each level but the last, which is -1 in all.
+  const columnsOf = (place) => (study.axes ?? [...factors.keys()].map((number) => [number, null])).map(([number, level]) =>
+    (level === null ? place[number] : (place[number] === level) - (place[number] === factors[number].levels.length - 1)));
+  const weights = (place) => {
+    const values = columnsOf(place);
+    return study.terms.map((term) => term.reduce((product, axis) => product * values[axis], 1));
+  };
   const quadratic = (q, cov) => Math.max(cov.reduce((sum, row, i) => sum + q[i] * row.reduce((all, one, j) => all + one * q[j], 0), 0), 0);
 
   // From the scale that was fitted to within the metric's bounds.
@@ -72,8 +81,9 @@
       const values = runs.map((run) => run[columnOf(column.name)]);
       const response = responses.find((one) => one.name === column.name);
       const side = factors.length > 4 ? 3 : 7;
-      const corners = response ? factors.reduce((places) => places.flatMap((place) =>
-        [...Array(side).keys()].map((i) => [...place, -1 + (2 * i) / (side - 1)])), [[]]) : [];
+      const along = (factor) => (isNamed(factor) ? [...factor.levels.keys()] : [...Array(side).keys()].map((i) => -1 + (2 * i) / (side - 1)));
+      const corners = response ? factors.reduce((places, factor) => places.flatMap((place) =>
+        along(factor).map((x) => [...place, x])), [[]]) : [];
       known.set(column.name, { range: ranged([...values, ...corners.map((place) => valueAt(response, place))]),
         lower_is_better: column.lower_is_better });
     }
@@ -83,6 +93,7 @@
   // A slider's stops: every level, with some between; whole numbers where levels are.
   const marks = [study.baseline, study.recommended].filter((levels) => levels && isInside(placeOf(levels)));
   const stops = factors.map((factor) => {
+    if (isNamed(factor)) return [...factor.levels.keys()];
     const between = factor.levels.slice(1).flatMap((high, i) => [...Array(STEPS).keys()].map((k) => {
       const [from, to] = [coded(factor, factor.levels[i]), coded(factor, high)];
       const value = natural(factor, from + ((to - from) * k) / STEPS);
@@ -99,6 +110,12 @@
     const box = byId("explorer-sliders");
     factors.forEach((factor, number) => {
       const id = `explorer-factor-${number}`;
+      if (isNamed(factor)) {
+        const options = factor.levels.map((level, i) => make("option", { value: i }, level));
+        const select = make("select", { id, onchange: (event) => { state.place[number] = Number(event.target.value); changed(); } }, ...options);
+        box.append(make("label", { for: id }, factor.label), select, make("span"));
+        return;
+      }
       const ticks = factor.levels.map((level) => make("option", { value: nearestStop(number, coded(factor, level)) }));
       const slider = make("input", { type: "range", id, min: 0, max: stops[number].length - 1, step: 1, list: `${id}-levels`,
         oninput: (event) => { state.place[number] = stops[number][Number(event.target.value)]; changed(); } });
@@ -118,7 +135,8 @@
     if (study.baseline) offer("Baseline\u2019s own", placeOf(study.baseline));
     offer("Mid-range", middle);
     state.place = study.recommended ? placeOf(study.recommended) : middle;
-    for (const [key, options] of Object.entries({ response: responses, across: factors, up: factors })) choice(key, options);
+    const axes = numbers.map((number) => ({ ...factors[number], number }));
+    for (const [key, options] of Object.entries({ response: responses, across: axes, up: axes })) choice(key, options);
   }
 
   // Two axes that would be the same change places.
@@ -137,6 +155,7 @@
     factors.forEach((factor, number) => {
       const slider = byId(`explorer-factor-${number}`), words = asLevel(natural(factor, state.place[number]));
       slider.value = nearestStop(number, state.place[number]);
+      if (isNamed(factor)) return;
       slider.setAttribute("aria-valuetext", words);
       byId(`explorer-factor-${number}-value`).textContent = words;
     });
@@ -156,7 +175,7 @@
 
   function drawMap() {
     for (const key of ["response", "across", "up"]) byId(`explorer-${key}`).value = state[key];
-    if (factors.length < 2) return;
+    if (numbers.length < 2) return;
     const response = responses[state.response], { across, up } = state, scale = scaleOf(shownColumn());
     const left = 64, top = 10, size = 300, width = left + size + 84, parts = [];
     const at = (i) => -1 + (2 * (i + 0.5)) / GRID, side = size / GRID;
@@ -209,9 +228,10 @@
   }
 
   function axis(parts, factor, left, top, size, across) {
-    for (const level of factor.levels) {
-      const share = (coded(factor, level) + 1) / 2;
-      const [x, y] = across ? [left + share * size, top + 22] : [left - 12, top + size - share * size + 4];
+    for (const [i, level] of factor.levels.entries()) {
+      const share = isNamed(factor) ? (i + 0.5) / factor.levels.length : (coded(factor, level) + 1) / 2;
+      const low = isNamed(factor) ? 14 + 12 * (i % 2) : 22; // names are long
+      const [x, y] = across ? [left + share * size, top + low] : [left - 12, top + size - share * size + 4];
       parts.push(make("text", { x, y, "text-anchor": across ? "middle" : "end" }, asLevel(level)));
     }
     const middle = across ? { x: left + size / 2, y: top + 42 } : { x: -(top + size / 2), y: 13, transform: "rotate(-90)" };
@@ -221,18 +241,20 @@
   function drawProfiles() {
     const response = responses[state.response], scale = scaleOf(shownColumn());
     const width = 230, height = 194, left = 52, bottom = 46, top = 10;
-    const lines = factors.map((_, number) => [...Array(LINE).keys()].map((i) => {
-      const x = -1 + (2 * i) / (LINE - 1);
-      return { x, ...predict(response, moved({ [number]: x })) };
-    }));
+    const lines = factors.map((factor, number) => (isNamed(factor) ? stops[number] : [...Array(LINE).keys()].map((i) => -1 + (2 * i) / (LINE - 1)))
+      .map((x) => ({ x, ...predict(response, moved({ [number]: x })) })));
     const dots = factors.map((_, number) => settings.filter((setting) => isInSlice(setting, [number]) && measured(setting, response.name))
       .map((setting) => ({ x: setting.place[number], ...measured(setting, response.name) })));
     const range = ranged([...lines.flat().flatMap((at) => [at.low, at.high]), ...dots.flat().map((dot) => dot.mean)]);
     const down = (value) => scaled(value, range, height - bottom, top);
     byId("explorer-profiles").replaceChildren(...factors.map((factor, number) => {
-      const right = (x) => scaled(x, [-1, 1], left, width - 12), at = lines[number].filter((p) => p.value !== null);
+      const ends = isNamed(factor) ? [-0.5, factor.levels.length - 0.5] : [-1, 1];
+      const right = (x) => scaled(x, ends, left, width - 12), at = lines[number].filter((p) => p.value !== null);
       const path = (key) => at.map((p) => `${right(p.x).toFixed(1)},${down(p[key]).toFixed(1)}`);
-      const parts = at.length ? [
+      const parts = isNamed(factor) ? at.flatMap((p) => [
+        make("line", { x1: right(p.x), x2: right(p.x), y1: down(p.low), y2: down(p.high), class: "curve" }),
+        make("path", { d: `M${right(p.x) - 6},${down(p.value)}h12`, class: "curve" }),
+      ]) : at.length ? [
         make("path", { d: `M${path("low").join("L")}L${path("high").reverse().join("L")}z`, class: "band" }),
         make("path", { d: `M${path("value").join("L")}`, class: "curve" }),
       ] : [];
