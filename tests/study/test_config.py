@@ -613,7 +613,7 @@ def test_the_manuals_examples_are_sound(default_study, tmp_path, monkeypatch, nu
 
 def test_the_manual_shows_every_kind_of_design_and_source():
     text = "".join(EXAMPLES)
-    for kind in ("full_factorial", "box_behnken", "latin_hypercube", "table", "hub", "local"):
+    for kind in ("full_factorial", "box_behnken", "latin_hypercube", "optimal", "table", "hub", "local"):
         assert f"kind: {kind}" in text
 
 
@@ -630,3 +630,25 @@ def test_a_claim_names_a_metric_and_a_term_of_the_analysis(raw_config):
     found = problems(raw_config)
     assert at(found, "config: analysis.claims[0].response", "'mcc'", "accuracy, f1, loss")
     assert at(found, "config: analysis.claims[0].term", "'lerning_rate'", "learning_rate")
+
+
+# Optimal designs
+
+
+@pytest.mark.parametrize(
+    ("runs", "model", "levels", "where", "data"),
+    [
+        (14, "quadratic", [1, 2, 3], "sweep.design.runs", ["14", "10 terms", "15", "interactions"]),
+        (5, "first_order", [1, 2, 3], "sweep.design.runs", ["5", "4 terms", "6"]),
+        (28, "quadratic", [1, 2, 3], "sweep.design.runs", ["28", "27"]),
+        (15, "quadratic", [1, 2], "sweep.factors", ["epochs", "2", "3"]),
+        (20, "quadratic", list(range(1, 1200)), "sweep.factors", ["1.079e+04", "10,000"]),
+    ],
+)
+def test_an_optimal_design_is_refused_where_its_settings_do_not_carry_the_model(
+    raw_config, runs, model, levels, where, data
+):
+    raw_config["analysis"] = {"model": model}
+    raw_config["sweep"]["factors"]["epochs"]["levels"] = levels
+    raw_config["sweep"]["design"] = {"kind": "optimal", "runs": runs}
+    assert problem(raw_config, where, *data).remedy

@@ -100,6 +100,16 @@ def test_latin_hypercube_is_its_seeds(raw_config):
     assert unseeded == points(0)
 
 
+def test_an_optimal_design_is_so_many_combinations_and_the_baselines_own(raw_config):
+    levels = set(itertools.product(LEARNING_RATES, BATCH_SIZES, EPOCHS))
+    own = tuple(float(raw_config["baseline"]["settings"][name]) for name in NAMES)
+    chosen = point_set(plan(with_design(copy.deepcopy(raw_config), kind="optimal", runs=15)))
+    assert len(chosen) == 15
+    assert chosen < levels
+    with_own = plan(with_design(copy.deepcopy(raw_config), kind="optimal", runs=15, include_baseline=True))
+    assert point_set(with_own) == chosen | {own}
+
+
 def table(raw: dict[str, Any], tmp_path, content: str | bytes) -> dict[str, Any]:
     path = tmp_path / "points.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -187,3 +187,13 @@ def test_a_sign_needs_two_levels(raw_config):
     raw = with_schedule(raw_config)
     raw["analysis"] = {"claims": [{"response": "loss", "term": "schedule", "sign": "negative"}]}
     at(refusals(read_config, raw), "config: analysis.claims[0].sign", "negative", "change between two levels")
+
+
+def test_an_optimal_design_chooses_among_names_too(raw_config):
+    raw_config["training"].pop("schedule", None)
+    raw_config["sweep"]["factors"]["schedule"] = {"levels": ["constant", "cosine", "linear"]}
+    raw_config["baseline"]["settings"].setdefault("schedule", "linear")
+    raw_config["sweep"]["design"] = {"kind": "optimal", "runs": 27, "include_baseline": False}
+    points = plan_study(read_config(raw_config)).points
+    assert len(points) == 27
+    assert {point["schedule"] for point in points} == {"constant", "cosine", "linear"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from finevar.study.claim_files import read_claims
 from finevar.study.consistency import Config, cross_check
-from finevar.study.designs import DESIGNS, design_problems, size_problems
+from finevar.study.designs import DESIGNS, design_problems, optimal_problems, size_problems
 from finevar.study.found_config import read_found_config
 from finevar.study.kinds import FOUND, LISTED, study_kind
 from finevar.study.runs_config import read_runs_config
@@ -28,6 +28,8 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     training = TRAINING_DEFAULTS | config["training"]
     baseline = training | config["baseline"]["settings"]
     wrong = [*wrong, *cross_check(config, set(config["training"]), baseline)]
-    raise_problems([*problems, *wrong, *design_problems(config["sweep"]), *size_problems(config["sweep"])])
+    sweep, order = config["sweep"], config["analysis"]["model"]
+    wrong += [*design_problems(sweep), *optimal_problems(sweep, order), *size_problems(sweep)]
+    raise_problems([*problems, *wrong])
     config["training"], config["baseline"]["settings"] = training, baseline
     return config

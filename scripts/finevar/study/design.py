@@ -11,7 +11,6 @@ from typing import Any
 
 from finevar.errors import InputError
 from finevar.study.coding import (
-    TERM_ORDER,
     aliased_terms,
     axes_of,
     coded_of,
@@ -20,10 +19,9 @@ from finevar.study.coding import (
     plain_level,
     term_name,
     terms,
-    too_few_levels,
 )
 from finevar.study.consistency import Config, batch_problems
-from finevar.study.designs import DESIGNS, Point, size_problems
+from finevar.study.designs import DESIGNS, Point, level_problems, size_problems, smaller_model
 from finevar.study.factors import short_name
 from finevar.study.identity import (
     Identities,
@@ -106,7 +104,8 @@ def plan_study(config: Config) -> Study:
 def design_points(config: Config) -> list[Point]:
     """Return the design's settings in a fixed order, without repeats."""
     sweep, codings = config["sweep"], codings_of(config["sweep"]["factors"])
-    points = DESIGNS[sweep["design"]["kind"]].points(sweep["design"], codings)
+    design = sweep["design"] | {"model": config["analysis"]["model"]}
+    points = DESIGNS[design["kind"]].points(design, codings)
     points = [normalise(point) for point in points]
     if sweep["design"]["include_baseline"]:
         points.append(baseline_levels(config))
@@ -120,17 +119,8 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
         shown = ", ".join(f"{name} {plain_level(level, 'g')}" for name, level in point.items())
         yield from batch_problems(f"point {shown}", config["training"] | point)
     order = config["analysis"]["model"]
-    lower = TERM_ORDER[: TERM_ORDER.index(order)]
     columns = terms(axes_of(codings), order)
-    short = too_few_levels({name: len({point[name] for point in points}) for name in codings}, columns)
-    if short:
-        yield InputError(
-            "config: sweep.factors",
-            found=f"{short.factor} has {short.levels} levels in the design, and the terms of model {order} need "
-            f"{short.needed}",
-            allowed=f"{short.needed} levels or more of {short.factor}",
-            remedy=f"Add a level, or set analysis.model to {lower[-1]}." if lower else "Add a level.",
-        )
+    yield from level_problems({name: len({point[name] for point in points}) for name in codings}, columns, order)
     coded = coded_of(codings, {name: [point[name] for point in points] for name in codings})
     aliased = aliased_terms(model_matrix(coded, columns), [term_name(term) for term in columns])
     if aliased:
@@ -138,7 +128,7 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
             "config: sweep.design",
             found=f"{len(points)} settings that do not separate {', '.join(aliased)} from the terms before them",
             allowed=f"a design that separates all {len(columns)} terms of analysis.model: {order}",
-            remedy=f"Add settings or levels{f', or set analysis.model to {lower[-1]}' if lower else ''}.",
+            remedy=f"Add settings or levels{smaller_model(order)}.",
         )
     sweep = config["sweep"]
     runs = len(points) * len(sweep["seeds"]) * len(sweep["datasets"])
