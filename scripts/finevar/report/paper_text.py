@@ -50,7 +50,6 @@ SURFACES = {
     "quadratic": "a full quadratic (main effects, two-factor interactions and squares)",
     "cubic": "a full quadratic with the cube of the learning rate",
 }
-OF_DISTILBERT = "DistilBertForSequenceClassification"
 DISTILBERT = "an encoder of the DistilBERT architecture @sanh2019distilbert"
 OPTIMIZERS = {
     "adamw": "AdamW @loshchilov2019decoupled",
@@ -223,7 +222,7 @@ def training_text(tables: Tables, facts: Facts) -> str:
         optimizer = OPTIMIZERS[config["training"].get("optimizer", TRAINING_DEFAULTS["optimizer"])]
     made = {name: ", ".join(sorted(set(ok[name].dropna()))) for name in ("python", "torch", "dtype_used", "device")}
     pairs = any(isinstance(config["datasets"][name].get("text"), list) for name in config["sweep"]["datasets"])
-    encoder = DISTILBERT if {*ok["architecture"].dropna()} <= {OF_DISTILBERT} else "a pretrained encoder"
+    encoder = DISTILBERT if {*ok["architecture"].dropna()} <= {"DistilBertForSequenceClassification"} else "a pretrained encoder"
     encoder += ", which reads both texts of a pair at once," if pairs else ""
     return (
         f"Each run fine-tunes {encoder} on {data} with {optimizer}. The same in every run: {fixed}. "
