@@ -12,7 +12,7 @@ from finevar.analyses.confirmation import is_confirmed
 from finevar.found.gates import NOTED, SET_ASIDE
 from finevar.reasons import FAILED, MISSING, OK, Head
 from finevar.report.labels import fitted_names, gate_sentences, names, second_order
-from finevar.report.parts import Labels, Tables, chosen, for_new_sentences, rows_of
+from finevar.report.parts import Facts, Labels, Tables, chosen, for_new_sentences, rows_of
 from finevar.report.recommendation import advice
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import found as found_section
@@ -42,14 +42,13 @@ from finevar.words.formatting import (
 from finevar.words.numbers import PLUS_MINUS, level, number, p_equals, percent
 from finevar.words.recommendation import none_sentence, sure_sentence
 
-Facts = Mapping[str, Any]
-
 SURFACES = {
     "first_order": "a plane",
     "interactions": "a plane with two-factor interactions",
     "quadratic": "a full quadratic (main effects, two-factor interactions and squares)",
     "cubic": "a full quadratic with the cube of the learning rate",
 }
+OF_DISTILBERT = "DistilBertForSequenceClassification"
 DISTILBERT = "an encoder of the DistilBERT architecture @sanh2019distilbert"
 OPTIMIZERS = {
     "adamw": "AdamW @loshchilov2019decoupled",
@@ -222,7 +221,7 @@ def training_text(tables: Tables, facts: Facts) -> str:
         optimizer = OPTIMIZERS[config["training"].get("optimizer", TRAINING_DEFAULTS["optimizer"])]
     made = {name: ", ".join(sorted(set(ok[name].dropna()))) for name in ("python", "torch", "dtype_used", "device")}
     pairs = any(isinstance(config["datasets"][name].get("text"), list) for name in config["sweep"]["datasets"])
-    encoder = DISTILBERT if {*ok["architecture"].dropna()} <= {"DistilBertForSequenceClassification"} else "a pretrained encoder"
+    encoder = DISTILBERT if {*ok["architecture"].dropna()} <= {OF_DISTILBERT} else "a pretrained encoder"
     encoder += ", which reads both texts of a pair at once," if pairs else ""
     return (
         f"Each run fine-tunes {encoder} on {data} with {optimizer}. The same in every run: {fixed}. "
