@@ -195,3 +195,8 @@ def test_smallest_effects_say_which_are_defaults():
     assert numbers(words.smallest_sentence(fits, LABELS, {})) == [0.010, 0.022]
     assert "default for loss" in words.smallest_sentence(fits, LABELS, {"accuracy": 0.01})
     assert "default" not in words.smallest_sentence(fits, LABELS, {"accuracy": 0.01, "loss": 0.022})
+
+
+def test_of_no_effects_none_are_left_with_their_columns():
+    none = pd.DataFrame({"factor": pd.Series(dtype=str), "verdict": pd.Series(dtype=str)})
+    assert list(words.whole(none)) == ["factor", "verdict"]

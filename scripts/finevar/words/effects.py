@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from finevar.reasons import Undecided
@@ -187,7 +188,8 @@ def separate(effects: pd.DataFrame) -> pd.DataFrame:
 def whole(effects: pd.DataFrame) -> pd.DataFrame:
     """Return the effects of factors: of a category that has a verdict as a whole, without those of its changes."""
     known = set(effects["factor"])
-    return effects[[name == factor_of(name) or factor_of(name) not in known for name in effects["factor"]]]
+    kept = [name == factor_of(name) or factor_of(name) not in known for name in effects["factor"]]
+    return effects[np.array(kept, dtype=bool)]
 
 
 def effect_label(row: Row) -> str:
