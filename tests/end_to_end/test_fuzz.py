@@ -49,11 +49,11 @@ from finevar.models.distilbert.conversion import convert_model
 from finevar.models.distilbert.encoder import Architecture
 from finevar.models.fetch import check_model
 from finevar.parquet import read_table, write_table
-from finevar.study.coding import codings_of, model_matrix, terms
+from finevar.study.coding import axes_of, coded_of, codings_of, model_matrix, terms
 from finevar.study.config import read_config
 from finevar.study.design import Study, design_rows, plan_study
 from finevar.study.kinds import TRAINED, study_kind
-from finevar.study.settings import FACTORS
+from finevar.study.settings import FACTORS, SPECS
 from tiny import make_model
 
 SECONDS = 10.0  # that a case may take, on a busy machine
@@ -334,10 +334,11 @@ SUITED = {
     "warmup": [0, 5e-324, *CLOSE, 0.5, 1, 2.5, 100, 1e17, 1e308],
     "weight_decay": [0, 5e-324, 1e-3, 0.01, *CLOSE, 10],
     "dropout": [0, 1e-9, *CLOSE, 0.5, math.nextafter(1, 0)],
-    "max_length": [8, 16, 64, 128, 511, 512],
+    "max_length": [8, 16, 64, 128, 511, 512, 8192],
     "train_examples": [2, 64, 128, 256, 100_000, 2**53, 2**53 + 1, 2**63 - 1],
     "frozen_layers": [0, 1, 2, 3, 6, 2**53, 2**62],
 }
+NAMED = {name: SPECS[name]["enum"] for name in FACTORS if "enum" in SPECS[name]}
 
 
 @st.composite
@@ -345,6 +346,9 @@ def factors(draw: st.DrawFn) -> dict[str, Any]:
     """Return factors of which most have levels that are allowed, at and between the limits, in any coding."""
     chosen, size = {}, draw(st.sampled_from([2, 3, 3, 4]))
     for name in draw(st.lists(st.sampled_from(FACTORS), min_size=1, max_size=5, unique=True)):
+        if name in NAMED:
+            chosen[name] = {"levels": draw(st.lists(st.sampled_from(NAMED[name]), min_size=2, unique=True))}
+            continue
         levels = draw(st.lists(st.sampled_from(SUITED[name]), min_size=size, max_size=size, unique=True))
         if name not in ("learning_rate", "weight_decay", "dropout") and draw(st.integers(0, 9)) == 0:
             levels = [*range(8, 200)]
@@ -359,10 +363,12 @@ def sweeps(draw: st.DrawFn) -> dict[str, Any]:
     config = copy.deepcopy(CONFIGS[0])
     sweep = config["sweep"] = {"datasets": ["amazon"], "factors": draw(factors())}
     sweep["seeds"] = draw(st.sampled_from([[0, 1], [0, 1, 2], [5], [*range(40)]]))
-    kinds = ["full_factorial", "full_factorial", "central_composite", "box_behnken", "latin_hypercube"]
+    kinds = ["full_factorial", "full_factorial", "central_composite", "box_behnken", "latin_hypercube", "optimal"]
     sweep["design"] = {"kind": draw(st.sampled_from(kinds)), "include_baseline": draw(st.booleans())}
     if sweep["design"]["kind"] == "latin_hypercube":
         sweep["design"]["points"] = draw(st.one_of(st.integers(2, 60), st.sampled_from([999, 10**6, 10**9])))
+    if sweep["design"]["kind"] == "optimal":
+        sweep["design"] |= {"runs": draw(st.integers(2, 60)), "criterion": draw(st.sampled_from(["I", "D"]))}
     config["training"] = {"train_examples": 10**6, "schedule": draw(st.sampled_from(["constant", "linear"]))}
     config["training"] = {name: value for name, value in config["training"].items() if name not in sweep["factors"]}
     own = {name: draw(st.sampled_from(factor["levels"])) for name, factor in sweep["factors"].items()}
@@ -409,11 +415,9 @@ def check_study(study: Study) -> None:
         return
     assert 0 < len(study.runs) <= 100_000
     pa.Table.from_pylist(list(design_rows(study.runs.values())), schema=pa.schema([*DESIGN, ("path", pa.string())]))
-    coded = {
-        name: coding.coded([point[name] for point in study.points])
-        for name, coding in codings_of(study.config["sweep"]["factors"]).items()
-    }
-    matrix = model_matrix(coded, terms(list(coded), study.config["analysis"]["model"]))
+    codings = codings_of(study.config["sweep"]["factors"])
+    coded = coded_of(codings, {name: [point[name] for point in study.points] for name in codings})
+    matrix = model_matrix(coded, terms(axes_of(codings), study.config["analysis"]["model"]))
     assert np.isfinite(matrix).all()
     assert math.isfinite(np.linalg.cond(matrix))
 

@@ -194,7 +194,7 @@ def test_more_seeds_and_levels(raw_config):
         ("epochs", (2, 4, 6), "identity", 3),
         ("batch_size", (8, 16), "log2", 11),
         ("dropout", (0.0, 0.2), "identity", 0.1),
-        ("max_length", (511, 512), "identity", 510),  # no position beyond, and a level below
+        ("max_length", (8191, 8192), "identity", 8190),  # no position beyond, and a level below
         ("frozen_layers", (0, 1), "identity", 2),
     ],
 )
@@ -204,7 +204,7 @@ def test_the_level_to_add(name, levels, scale, expected):
 
 def test_there_may_be_no_level_to_add():
     assert next_level("epochs", Coding((1, 1000), "identity")) == 500
-    assert next_level("max_length", Coding(tuple(range(8, 513)), "identity")) is None
+    assert next_level("max_length", Coding(tuple(range(8, 8193)), "identity")) is None
 
 
 def test_larger_studies_leave_the_study_as_it_is(raw_config):

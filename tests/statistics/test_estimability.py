@@ -47,7 +47,7 @@ def test_terms_are_named_and_too_few_levels_come_first():
     codings = {name: Coding((1.0, 2, 3), "identity") for name in ("epochs", "batch_size")}
     runs = pd.DataFrame({"epochs": [1, 1, 3, 3, 1, 3], "batch_size": [1, 2, 3, 1, 2, 3], "seed": 0, "dataset": "a"})
     found = estimability.model_obstacle(runs, codings, terms(list(codings), "quadratic"), INDEPENDENT)
-    assert (found.code, found.levels) == ("few_levels", ("epochs", 2, 3))
+    assert (found.code, found.levels) == ("few_levels", ("epochs", 2, 3, False))
     tied = runs.assign(batch_size=runs["epochs"])
     assert estimability.model_obstacle(tied, codings, terms(list(codings), "first_order"), INDEPENDENT).aliased == (
         "batch_size",
