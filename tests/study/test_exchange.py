@@ -61,7 +61,7 @@ def test_rows_that_are_there_already_count():
 
 
 def test_the_published_design_of_eight_runs_is_reached():
-    """By skpr 0.4638889, by AlgDesign 0.7166667, for X1 + X2 + X1^2 + X2^2, both judged by skpr (its issue 37).
+    """By skpr 0.4638889, by AlgDesign 0.7166667, for X1 + X2 + X1^2 + X2^2, both judged by skpr.
 
     That is the average variance over the square, not over the candidates, of a design with a repeated centre.
     """
@@ -93,6 +93,12 @@ def test_four_numeric_and_two_further_factors_of_three_levels_are_fast():
     rows = exchanged(candidates, 42)
     assert time.monotonic() - started < 10
     assert len(set(rows)) == 42
+
+
+def test_levels_that_hardly_differ_end_the_search():
+    close = np.array(list(itertools.product((-1.0, -1.0 + 5e-7, 1.0), (-1.0, 0.0, 1.0))))
+    assert exchanged(quadratic(close), 9) == list(range(9))
+    assert len(exchanged(quadratic(close), 7)) == 7
 
 
 def test_a_seed_gives_the_same_rows_and_another_may_give_others():

@@ -13,12 +13,15 @@ def exchanged(
 ) -> list[int]:
     """Return which candidates, each at most once, make the best design, in order.
 
-    candidates: [candidates, parameters], of full rank. criterion: I, the average variance of a prediction over the
-    candidates, or D, the determinant of the parameters' covariance. fixed: rows that the design has already
-    [rows, parameters], besides the `size` that are chosen.
+    candidates: [candidates, parameters]; where all of them together hardly separate the parameters, as levels are too
+    close, the first are returned. criterion: I, the average variance of a prediction over the candidates, or D, the
+    determinant of the parameters' covariance. fixed: rows that the design has already [rows, parameters], besides the
+    `size` that are chosen.
     """
     rows, parameters = candidates.shape
     given = np.zeros((parameters, parameters)) if fixed is None else fixed.T @ fixed
+    if not separates(candidates, given):
+        return list(range(size))
     moments = candidates.T @ candidates / rows
     generator = np.random.default_rng(seed)
     best, least = np.empty(0, dtype=int), np.inf
@@ -34,8 +37,13 @@ def start(candidates: np.ndarray, size: int, given: np.ndarray, generator: np.ra
     """Return random candidates [size] that separate all parameters."""
     while True:
         chosen = generator.permutation(len(candidates))[:size]
-        if np.linalg.matrix_rank(given + candidates[chosen].T @ candidates[chosen], tol=1e-6) == candidates.shape[1]:
+        if separates(candidates[chosen], given):
             return chosen
+
+
+def separates(matrix: np.ndarray, given: np.ndarray) -> bool:
+    """Say whether rows, with those given, separate all parameters, and not by their last digits alone."""
+    return bool(np.linalg.matrix_rank(given + matrix.T @ matrix, tol=1e-6) == matrix.shape[1])
 
 
 def improved(
