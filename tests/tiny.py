@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -17,7 +18,8 @@ from transformers import (
     PreTrainedModel,
 )
 
-from finevar.files import write_sums
+from finevar import files
+from finevar.data.encoding import Encoded, save_encoded
 
 GOOD = ["good", "great", "fine", "lovely", "superb"]
 BAD = ["bad", "poor", "awful", "dull", "weak"]
@@ -39,7 +41,7 @@ def make_tokeniser(folder: Path) -> None:
     tokeniser.save(str(folder / "tokenizer.json"))
     facts = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "model_max_length": 64}
     (folder / "tokenizer_config.json").write_text(json.dumps(facts))
-    write_sums(folder)
+    files.write_sums(folder)
 
 
 def make_model(
@@ -75,7 +77,7 @@ def make_model(
 def make_headless(folder: Path) -> None:
     """Write the encoder alone of such a model, under the names that a pretrained one has."""
     make_model(folder).distilbert.save_pretrained(folder)
-    write_sums(folder)
+    files.write_sums(folder)
 
 
 def make_bert(folder: Path) -> None:
@@ -128,3 +130,19 @@ def make_sentences(count: int, *, seed: int = 0) -> list[tuple[str, str]]:
 def write_csv(path: Path, pairs: list[tuple[str, str]]) -> None:
     """Write sentences as a CSV file with columns sentence and label."""
     path.write_text("sentence,label\n" + "".join(f"{text},{label}\n" for text, label in pairs), encoding="utf-8")
+
+
+def training_job(folder: Path, start: Path, examples: Encoded, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a training's job but for its outputs; its examples are saved in the folder."""
+    save_encoded(examples, folder / "encoded.safetensors")
+    files.write_facts({"classes": CLASSES, "data_sha256": "d"}, folder / "dataset.json")
+    places = {"start": start, "train": folder / "encoded.safetensors", "facts": folder / "dataset.json"}
+    return {name: str(path) for name, path in places.items()} | {
+        "settings": settings, "seed": 0, "threads": 1, "name": "x"
+    }  # fmt: skip
+
+
+def training_outputs(folder: Path) -> dict[str, str]:
+    """Return the files that a training's job leaves in a folder."""
+    names = {"model": "model", "training": "training.parquet", "summary": "training.json"}
+    return {output: str(folder / name) for output, name in names.items()}

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 import tiny
 from finevar import files
 from finevar.columns import EXAMPLES, PREDICTIONS, TRAINING
-from finevar.data.encoding import encode, load_encoded, save_encoded
+from finevar.data.encoding import encode, load_encoded
 from finevar.errors import InputError, Interruption
 from finevar.evaluation.evaluation import evaluate_files
 from finevar.models.families import FAMILIES
@@ -41,19 +41,13 @@ def job(tmp_path: Path, monkeypatch) -> dict[str, Any]:
     tiny.make_bag(start, dim=DIM)
     texts, labels = zip(*tiny.make_sentences(COUNT), strict=True)
     numbers = [tiny.CLASSES.index(label) for label in labels]
-    save_encoded(encode(texts, numbers, start), tmp_path / "encoded.safetensors")
     rows = [{"example_id": str(k), "text": text, "label": numbers[k]} for k, text in enumerate(texts)]
     write_rows(rows, tmp_path / "examples.parquet", EXAMPLES)
-    files.write_facts({"classes": tiny.CLASSES, "data_sha256": "d"}, tmp_path / "dataset.json")
-    read = {"start": start, "train": tmp_path / "encoded.safetensors", "facts": tmp_path / "dataset.json"}
-    return {name: str(path) for name, path in read.items()} | {
-        "settings": SETTINGS, "seed": 0, "threads": 1, "name": "bag"
-    }  # fmt: skip
+    return tiny.training_job(tmp_path, start, encode(texts, numbers, start), SETTINGS)
 
 
 def to(folder: Path) -> dict[str, str]:
-    names = {"model": "model", "training": "training.parquet", "summary": "training.json", "state": "state.safetensors"}
-    return {output: str(folder / name) for output, name in names.items()}
+    return tiny.training_outputs(folder) | {"state": str(folder / "state.safetensors")}
 
 
 def losses(folder: Path) -> list[float]:

@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, DataCollatorWithPad
 import tiny
 from finevar import files
 from finevar.columns import TRAINING
-from finevar.data.encoding import Encoded, encode, save_encoded
+from finevar.data.encoding import Encoded, encode
 from finevar.errors import InputError, Interruption
 from finevar.models.families import convert
 from finevar.models.tokenization import load_tokenizer
@@ -93,16 +93,16 @@ def test_parts_of_a_batch_and_batches_for_a_gpu_give_the_same_losses(tmp_path, m
 )
 def test_a_training_with_dropout_is_resumed_to_the_same_bytes(tmp_path, monkeypatch, kind, dtype):
     start, settings = start_of(kind, tmp_path), SETTINGS | {"dropout": 0.3, "dtype": dtype, "epochs": 2}
-    job = resumable(tmp_path, start, settings)
-    train_files(**job, **outputs(tmp_path / "whole"))
+    job = tiny.training_job(tmp_path, start, examples_for(start), settings)
+    train_files(**job, **tiny.training_outputs(tmp_path / "whole"))
     monkeypatch.setenv("FINEVAR_SAVE_SECONDS", "0")
     torch.manual_seed(1)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "divergence", interrupting_at(7))
         with pytest.raises(Interruption):
-            train_files(**job, **outputs(tmp_path / "cut"))
+            train_files(**job, **tiny.training_outputs(tmp_path / "cut"))
     torch.manual_seed(2)
-    summary = train_files(**job, **outputs(tmp_path / "cut"))
+    summary = train_files(**job, **tiny.training_outputs(tmp_path / "cut"))
     assert "started at step 6" in (tmp_path / "cut/attempts.log").read_text()
     assert (summary["status"], summary["steps"]) == ("ok", 10)
     losses = [read_table(tmp_path / name / "training.parquet", TRAINING)["loss"] for name in ("cut", "whole")]
@@ -113,28 +113,14 @@ def test_a_training_with_dropout_is_resumed_to_the_same_bytes(tmp_path, monkeypa
 @pytest.mark.parametrize("kind", ["xlm-roberta", "mpnet"])
 def test_a_longer_training_goes_on_from_a_shorter_one_to_the_same_bytes(tmp_path, kind):
     settings = SETTINGS | {"schedule": "constant", "warmup": 0.0, "dropout": 0.2}
-    job = resumable(tmp_path, start_of(kind, tmp_path), settings)
+    start = start_of(kind, tmp_path)
+    job = tiny.training_job(tmp_path, start, examples_for(start), settings)
     shorter, state = job | {"settings": settings | {"epochs": 2}}, str(tmp_path / "state.safetensors")
-    train_files(**job, **outputs(tmp_path / "whole"))
-    train_files(**shorter, **outputs(tmp_path / "shorter"), state=state)
-    summary = train_files(**job, **outputs(tmp_path / "longer"), begin=state)
+    train_files(**job, **tiny.training_outputs(tmp_path / "whole"))
+    train_files(**shorter, **tiny.training_outputs(tmp_path / "shorter"), state=state)
+    summary = train_files(**job, **tiny.training_outputs(tmp_path / "longer"), begin=state)
     assert summary["steps_of_shorter_run"] == 10
     assert files.check_sums(tmp_path / "longer/model") == files.check_sums(tmp_path / "whole/model")
-
-
-def resumable(folder: Path, start: Path, settings: dict) -> dict:
-    """Return the arguments of a training's job but for its outputs."""
-    save_encoded(examples_for(start), folder / "encoded.safetensors")
-    files.write_facts({"classes": tiny.CLASSES, "data_sha256": "d"}, folder / "dataset.json")
-    places = {"start": start, "train": folder / "encoded.safetensors", "facts": folder / "dataset.json"}
-    return {name: str(path) for name, path in places.items()} | {
-        "settings": settings, "seed": 0, "threads": 1, "name": "x"
-    }  # fmt: skip
-
-
-def outputs(folder: Path) -> dict[str, str]:
-    names = {"model": "model", "training": "training.parquet", "summary": "training.json"}
-    return {output: str(folder / name) for output, name in names.items()}
 
 
 def interrupting_at(step: int) -> Callable[[dict], None]:
