@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from transformers import AutoModelForSequenceClassification
 
 import tiny
+from finevar import files
 from finevar.data.encoding import Encoded
 from finevar.errors import InputError
 from finevar.models import checkpoint
@@ -31,7 +32,7 @@ def converted(kind: str, folder: Path, **config) -> tuple[Path, torch.nn.Module]
     model = encoders.make(kind, folder / "model", **config)
     (folder / "converted").mkdir()
     convert(folder / "model", folder / "converted", where="tiny", family="transformers")
-    tiny.write_sums(folder / "converted")
+    files.write_sums(folder / "converted")
     return folder / "converted", model
 
 
@@ -169,7 +170,7 @@ def test_an_encoder_without_a_head_gets_one(tmp_path, kind):
     tiny.save(model.base_model, tmp_path / "model")
     (tmp_path / "converted").mkdir()
     convert(tmp_path / "model", tmp_path / "converted", where="tiny", family="transformers")
-    tiny.write_sums(tmp_path / "converted")
+    files.write_sums(tmp_path / "converted")
     weights, family = checkpoint.load_model(tmp_path / "converted")
     assert checkpoint.own_labels(tmp_path / "converted") == []
     assert checkpoint.head_classes(weights, family) == 0

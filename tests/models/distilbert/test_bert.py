@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification
 
 import tiny
+from finevar import files
 from finevar.data.encoding import encode
 from finevar.errors import InputError
 from finevar.models.checkpoint import fit_head, load_model
@@ -50,7 +51,7 @@ def converted(folder: Path, *, pairs: bool = True) -> Path:
     output = folder.with_name(f"{folder.name}-converted")
     output.mkdir()
     convert(folder, output, where="source tiny", pairs=pairs)
-    tiny.write_sums(output)
+    files.write_sums(output)
     return output
 
 
