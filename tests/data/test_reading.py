@@ -325,10 +325,12 @@ def test_a_single_bad_byte_among_good_ones_can_be_left_out(tmp_path):
     assert read(tmp_path, run_offered(error).read_bytes()) == dict([*ACCENTS, ("caf", "a")]) | WHOLE
 
 
-def test_a_compressed_file_in_another_encoding_is_converted_by_the_command(tmp_path):
-    error = refused(tmp_path, gzip.compress(delimited([*ACCENTS, *PAIRS]).encode("latin-1")), "all.csv.gz")
-    new = run_offered(error)
-    assert read(tmp_path, new.read_bytes(), new.name, format="csv") == dict(ACCENTS) | WHOLE
+@pytest.mark.parametrize("suffixes", [".gz", ".bz2", ".gz.xz", ".zip"])
+def test_a_compressed_file_in_another_encoding_is_converted_by_the_command(tmp_path, suffixes):
+    plain = delimited([*ACCENTS, *PAIRS]).encode("latin-1")
+    content = zipped({"all.csv": plain}) if suffixes == ".zip" else in_layers(plain, suffixes)
+    new = run_offered(refused(tmp_path, content, f"all{'' if suffixes == '.zip' else '.csv'}{suffixes}"))
+    assert read(tmp_path, new.read_bytes(), new.name) == dict(ACCENTS) | WHOLE
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -355,6 +357,21 @@ def zipped(members: dict[str, str | bytes]) -> bytes:
 
 
 COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+
+
+def in_layers(content: bytes, suffixes: str) -> bytes:
+    """Return content compressed once for each suffix, the last one outermost."""
+    for suffix in re.findall(r"\.\w+", suffixes):
+        content = COMPRESS[suffix](content)
+    return content
+
+
+@pytest.mark.parametrize("suffixes", [".gz.gz", ".bz2.gz", ".gz.xz"])
+def test_files_compressed_twice_are_read_as_what_they_hold(tmp_path, suffixes):
+    content = in_layers(csv(PAIRS).encode(), suffixes)
+    assert read(tmp_path, content, f"all.csv{suffixes}") == WHOLE
+    assert read(tmp_path, content, "all.csv.gz") == WHOLE  # as a download that a server compressed once more
+    assert read(tmp_path, zipped({"all.csv.gz": gzip.compress(csv(PAIRS).encode())}), "all.zip") == WHOLE
 
 
 @pytest.mark.parametrize("suffix", [*COMPRESS, ".zip"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import itertools
 import os
 import shlex
 import tempfile
@@ -22,12 +23,13 @@ from finevar.data.objects import array_error, parse_line, read_array
 from finevar.data.rows import Facts, is_blank, is_text, usable
 from finevar.errors import InputError
 from finevar.study.consistency import as_list, cut, listed, nearest
-from finevar.study.containers import opened
+from finevar.study.containers import opened, plain_name
 from finevar.study.content import is_file, label_of, parts_of
 from finevar.study.dialects import LINE_END, SEPARATORS, SUFFIXES, Dialect, codec, dialect_of
 
 LABEL_FILES = {"file": "label_file", "eval_file": "eval_label_file"}
 MOST_FILES = 20  # whose rows are counted one by one
+UNPACK = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc"}
 
 
 def with_columns(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -273,11 +275,13 @@ def conversion(charset: str, path: Path, options: str = "") -> str:
 
 def rewritten(path: Path, command: str) -> str:
     """Return what passes a file, uncompressed, through a command into another in UTF-8, and what to do then."""
-    unpack = {".gz": "gzip -dc <", ".bz2": "bzip2 -dc <", ".xz": "xz -dc <", ".zip": "unzip -p"}
-    old, new = shlex.quote(str(path)), shlex.quote(str(converted(path, f".utf8{path.suffix}")))
-    tool = unpack.get(path.suffix.lower())
-    through = f"{tool} {old} | {command}" if tool else f"{command} < {old}"
-    return f"{through} > {new}, and name that file in the config."
+    new = converted(path, f".utf8{Path(plain_name(path)).suffix}")
+    layers = itertools.takewhile(UNPACK.__contains__, map(str.lower, reversed(path.suffixes)))
+    first, *others = [*(UNPACK[suffix] for suffix in layers), command]
+    through = f"{first} < {shlex.quote(str(path))}"
+    if path.suffix.lower() == ".zip":
+        through, others = f"unzip -p {shlex.quote(str(path))}", [command]
+    return f"{' | '.join([through, *others])} > {shlex.quote(str(new))}, and name that file in the config."
 
 
 def labels_of(path: Path, dialect: Dialect, table: pd.DataFrame, where: str) -> list[str]:
