@@ -22,6 +22,8 @@ FORMS = {
     "cells": "[dict(zip(d, row)) for row in zip(*(c.values() for c in d.values()))]",  # as pandas writes by default
     "columns": "[dict(zip(d, row)) for row in zip(*d.values())]",
     "items": "[*d.values()]",
+    "pairs": "[dict(zip({columns}, pair)) for pair in d.items()]",  # of a text and its label
+    "classes": "[dict(zip({columns}, (text, label))) for label, texts in d.items() for text in texts]",
 }
 
 
@@ -73,9 +75,10 @@ def array_error(text: str, path: Path) -> Otherwise:
 def object_error(found: Mapping[str, Any], spec: Mapping[str, Any], path: Path) -> InputError:
     """Return the error of a JSON file that holds its examples in an object, with the command that takes them out."""
     arrays = [key for key, value in found.items() if isinstance(value, list)]
-    remedy = "Write its examples as an array of objects."
-    if form := form_of(found, {*columns_of(spec)}):
-        expression = f"(lambda d: {FORMS[form]})(json.load(open({{}})))"
+    remedy, columns = "Write its examples as an array of objects.", columns_of(spec)
+    if form := form_of(found, {*columns}):
+        made = FORMS[form].replace("{columns}", str(columns or ["text", "label"]))
+        expression = f"(lambda d: {made})(json.load(open({{}})))"
         remedy = f"Make an array of its {form}, all of them: {in_python(expression, path)}"
     elif arrays:
         made = f".{arrays[0]}.json" if arrays[0].isalnum() else ".array.json"
@@ -98,6 +101,10 @@ def form_of(found: Mapping[str, Any], columns: set[str]) -> str | None:
         return "rows"
     if kinds == {list} and columns and columns <= {*found}:
         return "columns"
+    if len(columns) in (0, 2) and kinds == {list} and all(isinstance(text, str) for texts in values for text in texts):
+        return "classes"
+    if len(columns) in (0, 2) and kinds <= {str, int, float, bool} and len({*values}) < len(values):
+        return "pairs"
     if kinds != {dict}:
         return None
     numbered = all(key.isdigit() for value in values for key in value)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import itertools
 import os
-import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,18 +16,17 @@ import pyarrow.parquet as pq
 import yaml
 
 from finevar.data.delimited import columns_of, read_delimited
-from finevar.data.foreign import Otherwise, converted, foreign
+from finevar.data.foreign import Otherwise, foreign, rewritten
 from finevar.data.objects import array_error, parse_line, read_array
 from finevar.data.rows import Facts, is_blank, is_text, usable
 from finevar.errors import InputError
 from finevar.study.consistency import as_list, cut, listed, nearest
-from finevar.study.containers import opened, plain_name
+from finevar.study.containers import opened
 from finevar.study.content import is_file, label_of, parts_of
 from finevar.study.dialects import LINE_END, SEPARATORS, SUFFIXES, Dialect, codec, dialect_of
 
 LABEL_FILES = {"file": "label_file", "eval_file": "eval_label_file"}
 MOST_FILES = 20  # whose rows are counted one by one
-UNPACK = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc"}
 
 
 def with_columns(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,10 +200,9 @@ def parse(content: bytes, dialect: Dialect, spec: Mapping[str, Any], path: Path)
         table.validate(full=True)  # damage to a text need not be seen by reading it
         frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)  # 1 beside no label is no 1.0
         return frame.set_axis(range(1, len(frame) + 1))
-    where = cut(str(path), 300)
     text = decoded(content, dialect, path, stated="encoding" in spec)
     if dialect.form in SEPARATORS:
-        return read_delimited(text, dialect, spec, where)
+        return read_delimited(text, dialect, spec, path)
     if dialect.form == "text":
         return pd.DataFrame({spec["text"]: [text]}, index=[1])
     if dialect.form == "json":
@@ -271,17 +267,6 @@ def encoding_error(error: UnicodeDecodeError, dialect: Dialect, path: Path, *, s
 def conversion(charset: str, path: Path, options: str = "") -> str:
     """Return the command that writes a file anew in UTF-8, beside it, and what to do then."""
     return rewritten(path, f"iconv {options}-f {charset} -t UTF-8")
-
-
-def rewritten(path: Path, command: str) -> str:
-    """Return what passes a file, uncompressed, through a command into another in UTF-8, and what to do then."""
-    new = converted(path, f".utf8{Path(plain_name(path)).suffix}")
-    layers = itertools.takewhile(UNPACK.__contains__, map(str.lower, reversed(path.suffixes)))
-    first, *others = [*(UNPACK[suffix] for suffix in layers), command]
-    through = f"{first} < {shlex.quote(str(path))}"
-    if path.suffix.lower() == ".zip":
-        through, others = f"unzip -p {shlex.quote(str(path))}", [command]
-    return f"{' | '.join([through, *others])} > {shlex.quote(str(new))}, and name that file in the config."
 
 
 def labels_of(path: Path, dialect: Dialect, table: pd.DataFrame, where: str) -> list[str]:
