@@ -193,10 +193,13 @@ def named(separator: str) -> str:
     return SEPARATOR_NAMES.get(separator, repr(separator))
 
 
-def without_separator(file: File) -> str:
-    """Return what to do about lines of one cell each: as fastText and TREC write them, a blank parts label and text."""
+def without_separator(file: File, lengths: set[int]) -> str:
+    """Return what to do about rows of other lengths than `columns`; of one cell, a blank may part label and text.
+
+    As fastText and TREC write them.
+    """
     names, lines = file.spec["columns"], [line for line in file.lines[file.dialect.skip :] if line.strip()]
-    if len(names) != 2 or not all(" " in line.strip() for line in lines):
+    if len(names) != 2 or lengths != {1} or not all(" " in line.strip() for line in lines):
         return "Correct `columns`: one name for each cell."
     edit = r"s/ /\t/" if names[0] == file.spec.get("label") else r"s/ (\S+)\s*$/\t$1\n/"
     command = rewritten(file.path, f"perl -pe '{edit}'", ".tsv")
@@ -243,7 +246,7 @@ def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: 
     quoted = file.dialect.quoting == "none" and file.dialect.quote in "".join(row)
     single = "quote" not in file.spec and any(cell.lstrip().startswith("'") for cell in row)
     if not file.dialect.header and len(wrong) == len(rows):
-        remedy = without_separator(file)
+        remedy = without_separator(file, {len(row) for row in rows})
     elif len(wrong) == len(rows) - 1 > 1 and len(set(map(len, rows[1:]))) == 1:
         remedy = (
             f"Give `skip: {numbers[0]}` and `columns`, a name for each of the {len(row)} cells, as the header has not."

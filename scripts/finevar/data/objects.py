@@ -97,20 +97,19 @@ def form_of(found: Mapping[str, Any], columns: set[str]) -> str | None:
     columns: those that examples have to have, empty where that is not known.
     """
     values, kinds = [*found.values()], {type(value) for value in found.values()}
-    if {"columns", "data"} <= {*found} and kinds == {list}:
-        return "rows"
-    if kinds == {list} and columns and columns <= {*found}:
-        return "columns"
-    if len(columns) in (0, 2) and kinds == {list} and all(isinstance(text, str) for texts in values for text in texts):
-        return "classes"
-    if len(columns) in (0, 2) and kinds <= {str, int, float, bool} and len({*values}) < len(values):
-        return "pairs"
-    if kinds != {dict}:
-        return None
-    numbered = all(key.isdigit() for value in values for key in value)
-    if columns <= {*found} if columns else numbered:
-        return "cells"
-    return "items" if all(columns <= {*value} for value in values) else None
+    named, two = bool(columns) and columns <= {*found}, len(columns) in (0, 2)
+    if kinds == {list}:
+        if {"columns", "data"} <= {*found}:
+            return "rows"
+        texts = all(isinstance(text, str) for texts in values for text in texts)
+        return "columns" if named else "classes" if two and texts else None
+    if kinds == {dict}:
+        numbered = all(key.isdigit() for value in values for key in value)
+        if named or (not columns and numbered):
+            return "cells"
+        return "items" if all(columns <= {*value} for value in values) else None
+    repeated = kinds <= {str, int, float, bool} and len({*values}) < len(values)  # as labels are
+    return "pairs" if two and repeated and not named else None
 
 
 def in_python(expression: str, path: Path, suffix: str = ".array.json") -> str:
