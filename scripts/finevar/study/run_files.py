@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from finevar.errors import InputError
+from finevar.study.classes import with_point
 from finevar.study.consistency import cut, listed, nearest
 from finevar.study.containers import ZIP, opened, plain_name
 from finevar.study.dialects import cells_up_to, stated_separator
@@ -181,11 +182,6 @@ def table_text(path: Path, content: bytes) -> str:
     if found:
         raise InputError(cut(str(path), 300), found=found, allowed="a CSV file, or a Parquet file", remedy=remedy)
     return content.decode("utf-8-sig")
-
-
-def with_point(cell: str) -> str:
-    """Return a cell, a number that has a decimal comma with a point."""
-    return re.sub(r"^([+-]?\d+),(\d+(?:[eE][+-]?\d+)?%?)$", r"\1.\2", cell.strip())
 
 
 def read_parquet(path: Path) -> tuple[list[str], list[Cells]]:
