@@ -118,10 +118,10 @@ def read_listing(path: Path, form: str) -> Listing:
 
 
 def lasted(row: Mapping[str, str]) -> str:
-    """Return how long a run took, by when it began and ended; nothing where one of them is no time."""
+    """Return how long a run took, by when it began and ended; nothing where that does not show."""
     try:
         begin, end = (datetime.fromisoformat(row[name]) for name in TIMES)
-        return str(end - begin)
+        return str(end - begin) if end > begin else ""
     except (ValueError, TypeError):  # of a run under way, or of times of which one has no zone
         return ""
 
