@@ -98,7 +98,7 @@ def sentences(own: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     silent = own["classes"].query("role == 'run' and support > 0 and precision.isna()")
     if len(silent):
         names = joined([f"{row.label_name} ({counted(row.support, 'sentence')})" for row in silent.itertuples()])
-        yield f"No run of the setting answers {names}: F1 there counts as 0."
+        yield f"Never answered by a run of the setting: {names}. F1 of such a class counts as 0."
     at = own["sentence_counts"].query("point_id != @ALL").iloc[0]
     yield (
         f"Fine-tuning broke {counted(int(at['broken']), 'sentence')} (right by the baseline, wrong in most of the "
