@@ -66,6 +66,7 @@
     const value = run[columnOf(factor.name)];
     return value !== null && Math.abs(coded(factor, value) - place[number]) < SAME;
   })) }));
+  const drawn = settings.filter((setting) => isInside(setting.place)); // the baseline's own may lie beyond the levels
   const measured = (setting, name) => {
     const values = setting.runs.map((run) => run[columnOf(name)]).filter(isNumber);
     return values.length ? { mean: average(values), count: values.length } : null;
@@ -185,7 +186,7 @@
       if (value !== null) parts.push(make("rect", { x: left + i * side, y: top + size - (j + 1) * side, width: side + 0.5,
         height: side + 0.5, fill: colourOf(value, scale) }));
     }
-    for (const setting of settings) {
+    for (const setting of drawn) {
       const [cx, cy] = put(setting.place[across], setting.place[up]), seen = measured(setting, response.name);
       if (!seen) continue;
       const inSlice = isInSlice(setting, [across, up]), ring = inSlice ? { r: 8, fill: colourOf(seen.mean, scale), class: "ring" } : { r: 3, class: "ring off" };
@@ -211,7 +212,7 @@
       const box = svg.getBoundingClientRect(), unit = width / box.width;
       const [right, down] = [(event.clientX - box.left) * unit, (event.clientY - box.top) * unit];
       const far = (setting) => Math.hypot(...put(setting.place[across], setting.place[up]).map((v, i) => v - [right, down][i]));
-      const ring = settings.filter((setting) => far(setting) < NEAR).sort((a, b) => far(a) - far(b))[0];
+      const ring = drawn.filter((setting) => far(setting) < NEAR).sort((a, b) => far(a) - far(b))[0];
       const place = [(2 * (right - left)) / size - 1, (2 * (top + size - down)) / size - 1];
       if (!ring && !place.every((v) => Math.abs(v) <= 1.05)) return;
       [across, up].forEach((n, i) => { state.place[n] = ring ? ring.place[n] : stops[n][nearestStop(n, place[i])]; });
@@ -243,7 +244,7 @@
     const width = 230, height = 194, left = 52, bottom = 46, top = 10;
     const lines = factors.map((factor, number) => (isNamed(factor) ? stops[number] : [...Array(LINE).keys()].map((i) => -1 + (2 * i) / (LINE - 1)))
       .map((x) => ({ x, ...predict(response, moved({ [number]: x })) })));
-    const dots = factors.map((_, number) => settings.filter((setting) => isInSlice(setting, [number]) && measured(setting, response.name))
+    const dots = factors.map((_, number) => drawn.filter((setting) => isInSlice(setting, [number]) && measured(setting, response.name))
       .map((setting) => ({ x: setting.place[number], ...measured(setting, response.name) })));
     const range = ranged([...lines.flat().flatMap((at) => [at.low, at.high]), ...dots.flat().map((dot) => dot.mean)]);
     const down = (value) => scaled(value, range, height - bottom, top);
