@@ -247,6 +247,11 @@ def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: 
     single = "quote" not in file.spec and any(cell.lstrip().startswith("'") for cell in row)
     if not file.dialect.header and len(wrong) == len(rows):
         remedy = without_separator(file, {len(row) for row in rows})
+    elif any(cell.lstrip().startswith(("\u201c", "\u201e")) for cell in row):
+        plain = rewritten(file.path, "perl -Mutf8 -CSD -pe 's/[\u201c\u201d\u201e]/\"/g'")
+        remedy = f"If curly marks enclose cells, make plain ones of them: {plain}"
+    elif single:
+        remedy = 'Give `quote: "\'"` if such marks enclose cells, or correct the line.'
     elif len(wrong) == len(rows) - 1 > 1 and len(set(map(len, rows[1:]))) == 1:
         remedy = (
             f"Give `skip: {numbers[0]}` and `columns`, a name for each of the {len(row)} cells, as the header has not."
@@ -255,8 +260,6 @@ def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: 
         remedy = "Remove `quoting: none` if quotation marks enclose cells, or correct the line."
     elif quoted:
         remedy = "Give `quoting: minimal` if quotation marks enclose cells, or correct the line."
-    elif single:
-        remedy = 'Give `quote: "\'"` if such marks enclose cells, or correct the line.'
     else:
         remedy = "Correct the line: a text that holds the separator or a line break goes between quotation marks."
     raise file.error(
