@@ -26,7 +26,7 @@ ENGINES = {
     "evaluation": "5",
     "metrics": "2",
     "aggregation": "6",
-    "regression": "10",
+    "regression": "11",
     "report": "12",
     "design_card": "5",
 }
