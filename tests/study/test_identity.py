@@ -168,6 +168,7 @@ def test_how_a_file_is_read_is_part_of_the_id(raw):
         {"separator": ";"},
         {"encoding": "latin-1"},
         {"drop_empty": True},
+        {"decimal": ","},
     ]
     found = [of_texts(copy.deepcopy(raw), **keys) for keys in others]
     assert len({known, *found}) == 1 + len(others)
