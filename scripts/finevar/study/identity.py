@@ -15,7 +15,16 @@ from typing import Any
 
 from finevar.errors import InputError
 from finevar.study.consistency import PLACES, Config
-from finevar.study.content import MODEL_FILES, TOKENIZER_FILES, file_sha256, is_file, part_identity, parts_of
+from finevar.study.content import (
+    MODEL_FILES,
+    SENTENCEPIECE,
+    TOKENIZER_FILES,
+    VOCABULARIES,
+    file_sha256,
+    is_file,
+    part_identity,
+    parts_of,
+)
 from finevar.study.found_config import card_files
 from finevar.study.schemas import read_schema
 from finevar.study.settings import TRAINING_DEFAULTS
@@ -89,7 +98,9 @@ def local_model_files(source: Config) -> list[Path]:
                 allowed=f"a folder with {' and '.join(MODEL_FILES)}",
                 remedy="Correct `path`; to convert another format, use transformers' save_pretrained.",
             )
-    return [folder / name for name in (*MODEL_FILES, *TOKENIZER_FILES) if is_file(folder / name)]
+    vocabulary = any(is_file(folder / name) for name in VOCABULARIES)
+    names = (*MODEL_FILES, *TOKENIZER_FILES, *(() if vocabulary else SENTENCEPIECE))
+    return [folder / name for name in names if is_file(folder / name)]
 
 
 def cards_identity(cards: Config) -> list[list[str]]:
