@@ -302,6 +302,51 @@ def test_a_hub_data_set_with_keys_of_files_is_refused(raw_config, keys, where, d
     assert problem(hub(raw_config, **keys), where, *data)
 
 
+@pytest.mark.parametrize(
+    ("keys", "where"),
+    [
+        ({"training.lora_rank": 4}, "training.lora_rank"),
+        ({"baseline.settings.lora_layers": "attention"}, "baseline.settings.lora_layers"),
+        ({"sweep.factors.lora_rank": {"levels": [2, 4, 8]}}, "sweep.factors.lora_rank"),
+        (
+            {
+                "sweep.factors.lora_rank": {"levels": [2, 4, 8]},
+                "training.method": "lora",
+                "baseline.settings.method": "full",
+            },
+            "sweep.factors.lora_rank",
+        ),
+        (
+            {"sweep.factors.lora_scale": {"levels": [1, 2, 4]}, "sweep.factors.method": {"levels": ["full", "lora"]}},
+            "sweep.factors.lora_scale",
+        ),
+    ],
+)
+def test_a_setting_of_lora_where_nothing_is_trained_by_it_is_refused(raw_config, keys, where):
+    for key, value in keys.items():
+        raw_config = put(raw_config, key, value)
+    assert "method" in problem(raw_config, where, "full").remedy
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"sweep.factors.lora_rank": {"levels": [2, 4, 8]}, "training.method": "lora"},
+        {
+            "sweep.factors.method": {"levels": ["full", "lora"]},
+            "training.lora_rank": 4,
+            "baseline.settings.method": "full",
+        },
+        {"baseline.settings.method": "lora", "baseline.settings.lora_rank": 4},
+        {"baseline.settings.method": "lora", "training.lora_rank": 4},
+    ],
+)
+def test_settings_of_lora_are_allowed_where_something_is_trained_by_it(raw_config, keys):
+    for key, value in keys.items():
+        raw_config = put(raw_config, key, value)
+    assert read_config(raw_config)
+
+
 FILES = {
     "a pattern and a share": {"file": "part-*.csv", "text": "t", "label": "l", "eval_examples": 0.2},
     "pairs": {"file": "a.csv", "text": ["premise", "hypothesis"], "label": "l", "eval_examples": 5},

@@ -6,11 +6,11 @@ import jsonschema
 import pytest
 
 from finevar.columns import SETTINGS
-from finevar.study.settings import FACTORS, SPECS, TRAINING_DEFAULTS, level_schema, rounded
+from finevar.study.settings import FACTORS, SPECS, TRAINING_DEFAULTS, in_effect, level_schema, rounded
 
-FLOATS = ["learning_rate", "warmup", "weight_decay", "dropout", "clip_norm"]
-WHOLE = ["batch_size", "epochs", "max_length", "train_examples", "frozen_layers"]
-NAMES = ["schedule", "optimizer", "dtype"]
+FLOATS = ["learning_rate", "warmup", "weight_decay", "dropout", "clip_norm", "lora_scale"]
+WHOLE = ["batch_size", "epochs", "max_length", "train_examples", "frozen_layers", "lora_rank"]
+NAMES = ["schedule", "optimizer", "dtype", "method", "lora_layers"]
 
 
 def test_columns_are_of_the_types_that_the_schema_states():
@@ -35,6 +35,13 @@ def test_factors_are_numbers_or_names_to_choose_from_and_no_level_is_null():
     assert {*NAMES} < {*FACTORS} < {*FLOATS, *WHOLE, *NAMES}
     assert all(level_schema(name)["type"] in ("number", "integer") for name in {*FACTORS} - {*NAMES})
     assert all(level_schema(name)["type"] == "string" and level_schema(name)["enum"] for name in NAMES)
+
+
+def test_settings_of_lora_have_an_effect_with_lora_alone():
+    lora = {"lora_rank": 4, "lora_scale": 1.0, "lora_layers": "attention"}
+    assert in_effect({"epochs": 3, "method": "lora", **lora}) == {"epochs": 3, "method": "lora", **lora}
+    assert in_effect({"epochs": 3, "method": "full", **lora}) == {"epochs": 3, "method": "full"}
+    assert in_effect({"epochs": 3, **lora}) == {"epochs": 3}
 
 
 @pytest.mark.parametrize(

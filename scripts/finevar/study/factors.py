@@ -40,6 +40,10 @@ NOTED = {
     "max_length": Setting("maximum length", unit="tokens"),
     "train_examples": Setting("training examples", one="training example"),
     "frozen_layers": Setting("frozen layers", one="frozen layer", costliest=min),
+    "method": Setting("method", costliest=min),  # of the alphabet: full
+    "lora_rank": Setting("LoRA rank"),
+    "lora_scale": Setting("LoRA scale"),
+    "lora_layers": Setting("LoRA layers"),
 }
 CARD_COLUMNS = {name: known.card_column for name, known in NOTED.items() if known.card_column}
 

@@ -7,6 +7,7 @@ What a schema cannot say of one, its words above all, `factors` says.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -27,6 +28,7 @@ def load_schema(name: str) -> dict[str, Any]:
 
 SPECS: dict[str, Spec] = load_schema("config")["$defs"]["settings"]["properties"]
 TRAINING_DEFAULTS = {name: spec["default"] for name, spec in SPECS.items()}
+CONDITIONS = {name: spec["when"] for name, spec in SPECS.items() if "when" in spec}  # of having an effect
 FACTORS = tuple(name for name, spec in SPECS.items() if spec.get("factor"))
 
 
@@ -40,6 +42,12 @@ def stated_type(name: str) -> str:
 def kind_of(name: str) -> type:
     """Return the Python type of a setting's values; of one that finevar does not train with, float."""
     return KINDS[stated_type(name)] if name in SPECS else float
+
+
+def in_effect(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without those that have no effect beside the others, such as a rank where nothing has one."""
+    known = TRAINING_DEFAULTS | dict(settings)
+    return {name: value for name, value in settings.items() if CONDITIONS.get(name, {}).items() <= known.items()}
 
 
 def has_names(name: str) -> bool:

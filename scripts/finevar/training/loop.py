@@ -15,7 +15,7 @@ import torch
 from finevar.data.encoding import Encoded
 from finevar.jobs.log import LOGGER
 from finevar.jobs.stall import ending_if_stalled
-from finevar.models import checkpoint
+from finevar.models import checkpoint, lora
 from finevar.models.checkpoint import Meanings
 from finevar.models.family import Weights
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
@@ -98,7 +98,7 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
         """Return the weights as they are, with a row for every word."""
         rates = [row["learning_rate"] for row in state.rows] if family.embedding in state.moments.first else []
         shrunk = math.prod(1 - rate * settings["weight_decay"] for rate in rates)  # Loshchilov and Hutter 2019
-        return expand(state.weights, full, words, embedding=family.embedding, shrunk=shrunk)
+        return expand(lora.merged(state.model, settings), full, words, embedding=family.embedding, shrunk=shrunk)
 
     evaluation = plan.evaluation and EpochEvaluation(family, plan.evaluation, settings["max_length"], dtype, whole)
     reason = fine_tune(course, state, plan, evaluation=evaluation, after_step=after_step)

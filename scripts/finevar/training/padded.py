@@ -128,7 +128,7 @@ class PaddedSteps:
         tokens = self.tokens.index_select(0, numbers)[:, : shape[1]]  # [B, L]
         places = (of.index_select(0, numbers) for of in (self.lengths, self.seconds))
         batch = self.pads[shape](tokens, *places)
-        logits = family.forward(self.state.weights, self.course.dtype)(batch, self.masks)
+        logits = self.course.forward(self.state)(batch, self.masks)
         loss = F.cross_entropy(logits, self.labels.index_select(0, numbers))
         loss.backward()
         norm = update(

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from finevar.data.encoding import Encoded
 from finevar.errors import InputError
 from finevar.jobs.log import LOGGER
-from finevar.models.family import Family
+from finevar.models import lora
+from finevar.models.family import Family, Forward
 from finevar.models.machine import is_out_of_memory
 from finevar.training.optimiser import update
 from finevar.training.state import State
@@ -34,6 +35,10 @@ class Course:
     settings: Settings
     seed: int
     dtype: torch.dtype
+
+    def forward(self, state: State) -> Forward:
+        """Return the model of a state as a function; gradients reach the weights that learn."""
+        return self.family.forward(lora.summed(state.model, self.settings), self.dtype)
 
 
 class Step(NamedTuple):
@@ -105,8 +110,9 @@ class FlatSteps:
         family, examples, device = self.course.family, self.course.examples, self.state.device
         max_length = self.course.settings["max_length"]
         sentences = [examples.sentence(number, max_length) for number in numbers]
-        forward = family.forward(self.state.weights, self.course.dtype)
-        logits = forward(family.batch(sentences, examples.seconds(numbers, max_length)).to(device), self.masks)
+        logits = self.course.forward(self.state)(
+            family.batch(sentences, examples.seconds(numbers, max_length)).to(device), self.masks
+        )
         loss = F.cross_entropy(logits, torch.as_tensor(examples.labels[numbers]).to(device))
         return loss, sum(map(len, sentences))
 
