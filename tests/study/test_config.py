@@ -90,12 +90,24 @@ def test_defaults_are_filled_in(raw_config):
     assert config["keep_weights"] == "none"
     assert config["baseline"]["seed"] == 0
     assert config["sweep"]["factors"]["epochs"]["coding"] == "identity"
-    assert config["training"] == TRAINING_DEFAULTS | {"train_examples": 256, "warmup": 0.1, "weight_decay": 0.01}
+    own = {"train_examples": 256, "warmup": 0.1, "weight_decay": 0.01}
+    assert config["training"] == without_lora(TRAINING_DEFAULTS) | own
+
+
+def without_lora(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if not name.startswith("lora_")}
 
 
 def test_without_training_all_settings_are_defaults(raw_config):
     del raw_config["training"]
-    assert read_config(raw_config)["training"] == TRAINING_DEFAULTS
+    assert read_config(raw_config)["training"] == without_lora(TRAINING_DEFAULTS)
+
+
+def test_settings_of_lora_are_among_those_of_training_where_some_run_has_it(raw_config):
+    raw_config["sweep"]["factors"]["method"] = {"levels": ["full", "lora"]}
+    config = read_config(raw_config)
+    assert config["training"].keys() == TRAINING_DEFAULTS.keys()
+    assert config["baseline"]["settings"].keys() == without_lora(TRAINING_DEFAULTS).keys()
 
 
 def test_the_baseline_takes_what_it_lacks_from_training(raw_config):

@@ -31,5 +31,5 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     sweep, order = config["sweep"], config["analysis"]["model"]
     wrong += [*design_problems(sweep), *optimal_problems(sweep, order), *size_problems(sweep)]
     raise_problems([*problems, *wrong])
-    config["training"], config["baseline"]["settings"] = training, in_effect(baseline)
+    config["training"], config["baseline"]["settings"] = in_effect(training, sweep["factors"]), in_effect(baseline)
     return config

@@ -44,10 +44,15 @@ def kind_of(name: str) -> type:
     return KINDS[stated_type(name)] if name in SPECS else float
 
 
-def in_effect(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings without those that have no effect beside the others, such as a rank where nothing has one."""
-    known = TRAINING_DEFAULTS | dict(settings)
-    return {name: value for name, value in settings.items() if CONDITIONS.get(name, {}).items() <= known.items()}
+def in_effect(settings: Mapping[str, Any], factors: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """Return settings without those that have no effect beside the others, such as LoRA's rank without LoRA.
+
+    factors: of a config, any of whose levels will do.
+    """
+    values = {name: [value] for name, value in {**TRAINING_DEFAULTS, **settings}.items()}
+    values |= {name: factor["levels"] for name, factor in (factors or {}).items()}
+    conditions = {name: CONDITIONS.get(name, {}).items() for name in settings}
+    return {name: settings[name] for name, on in conditions.items() if all(value in values[key] for key, value in on)}
 
 
 def has_names(name: str) -> bool:
