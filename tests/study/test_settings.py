@@ -9,7 +9,8 @@ from finevar.columns import SETTINGS
 from finevar.study.settings import FACTORS, SPECS, TRAINING_DEFAULTS, in_effect, level_schema, rounded
 
 FLOATS = ["learning_rate", "warmup", "weight_decay", "dropout", "clip_norm", "lora_scale"]
-WHOLE = ["batch_size", "epochs", "max_length", "train_examples", "frozen_layers", "lora_rank"]
+FLOATS += ["label_smoothing", "layer_decay", "beta2"]
+WHOLE = ["batch_size", "epochs", "max_length", "train_examples", "frozen_layers", "lora_rank", "reinit_layers"]
 NAMES = ["schedule", "optimizer", "dtype", "method", "lora_layers"]
 
 
@@ -20,7 +21,8 @@ def test_columns_are_of_the_types_that_the_schema_states():
 
 
 def test_defaults_are_those_of_hugging_faces_trainer():
-    theirs = {"learning_rate": 5e-5, "epochs": 3, "warmup": 0, "weight_decay": 0, "schedule": "linear", "clip_norm": 1}
+    theirs = {"label_smoothing": 0, "beta2": 0.999}
+    theirs |= {"learning_rate": 5e-5, "epochs": 3, "warmup": 0, "weight_decay": 0, "schedule": "linear", "clip_norm": 1}
     assert {name: TRAINING_DEFAULTS[name] for name in theirs} == theirs
 
 

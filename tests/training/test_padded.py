@@ -97,7 +97,8 @@ def test_a_step_never_waits_for_its_device(start, examples):  # noqa: F811
 def test_a_step_that_waits_would_be_seen(start, examples, monkeypatch):  # noqa: F811
     steps = steps_of(start, examples, SETTINGS)
     monkeypatch.setattr(
-        padded, "update", lambda *arguments, **options: update(*arguments, **options) * steps.loss_and_norm.sum().item()
+        "finevar.training.steps.update",
+        lambda *arguments, **options: update(*arguments, **options) * steps.loss_and_norm.sum().item(),
     )
     with (
         FakeTensorMode(allow_non_fake_inputs=True),

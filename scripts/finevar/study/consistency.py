@@ -64,8 +64,8 @@ def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) ->
         yield from factor_problems(name, coding, given)
         yield from level_problems(name, coding, baseline[name])
     for name, condition in CONDITIONS.items():
-        for on, value in condition.items():
-            yield from condition_problems(config, name, on, value)
+        for on, allowed in condition.items():
+            yield from condition_problems(config, name, on, allowed)
     yield from metric_problems(config["analysis"])
 
 
@@ -264,8 +264,8 @@ def factor_problems(name: str, coding: Coding | Category, given: set[str]) -> It
         )
 
 
-def condition_problems(config: Config, name: str, on: str, value: Any) -> Iterator[InputError]:
-    """Yield that a setting stands where it has no effect, as another one, `on`, does not have the value it takes."""
+def condition_problems(config: Config, name: str, on: str, allowed: Sequence[Any]) -> Iterator[InputError]:
+    """Yield that a setting stands where it has no effect, as another one has none of the values that it takes."""
     factors, training, own = config["sweep"]["factors"], config["training"], config["baseline"]["settings"]
     fixed = training.get(on, TRAINING_DEFAULTS[on])
     tried, of_baseline = factors.get(on, {"levels": [fixed]})["levels"], own.get(on, fixed)
@@ -275,12 +275,12 @@ def condition_problems(config: Config, name: str, on: str, value: Any) -> Iterat
         (f"training.{name}", training, [*tried, of_baseline], f"training.{on}"),
         (f"baseline.settings.{name}", own, [of_baseline], f"baseline.settings.{on}"),
     ):
-        if name in given and (value not in values or (given is factors and values != [value])):
+        if name in given and not (all if given is factors else any)(value in allowed for value in values):
             yield InputError(
                 f"config: {where}",
                 found=f"a value, and {place} {listed(dict.fromkeys(values))}",
-                allowed=f"{setting(name).words} with `{on}: {value}` alone",
-                remedy=f"Set {place} to {value}, or remove {where}.",
+                allowed=f"{setting(name).words} with {on} {' or '.join(allowed)} alone",
+                remedy=f"Set {place} to {allowed[0]}, or remove {where}.",
             )
 
 

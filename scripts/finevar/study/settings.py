@@ -28,7 +28,7 @@ def load_schema(name: str) -> dict[str, Any]:
 
 SPECS: dict[str, Spec] = load_schema("config")["$defs"]["settings"]["properties"]
 TRAINING_DEFAULTS = {name: spec["default"] for name, spec in SPECS.items()}
-CONDITIONS = {name: spec["when"] for name, spec in SPECS.items() if "when" in spec}  # of having an effect
+CONDITIONS = {name: spec["when"] for name, spec in SPECS.items() if "when" in spec}  # values of other settings
 FACTORS = tuple(name for name, spec in SPECS.items() if spec.get("factor"))
 
 
@@ -52,7 +52,11 @@ def in_effect(settings: Mapping[str, Any], factors: Mapping[str, Mapping[str, An
     values = {name: [value] for name, value in {**TRAINING_DEFAULTS, **settings}.items()}
     values |= {name: factor["levels"] for name, factor in (factors or {}).items()}
     conditions = {name: CONDITIONS.get(name, {}).items() for name in settings}
-    return {name: settings[name] for name, on in conditions.items() if all(value in values[key] for key, value in on)}
+    return {
+        name: settings[name]
+        for name, on in conditions.items()
+        if all({*values[key]} & {*allowed} for key, allowed in on)
+    }
 
 
 def has_names(name: str) -> bool:

@@ -86,6 +86,7 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
     if plan.keeps_head:
         checkpoint.require_head(plan.start, checkpoint.head_classes(full, family), plan.classes, plan.head)
     head = checkpoint.fit_head(full, family, checkpoint.own_labels(plan.start), plan.classes, plan.seed, plan.head)
+    checkpoint.redraw_layers(full, family, settings.get("reinit_layers", 0), plan.seed)
     LOGGER.log(WARNING if head.code == Head.REPLACED else INFO, "%s", head)
     dtype = choose_dtype(settings["dtype"], device)
     every = settings["optimizer"] == "adafactor"  # whose step of a row depends on all of them
@@ -97,7 +98,8 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
     def whole() -> Weights:
         """Return the weights as they are, with a row for every word."""
         rates = [row["learning_rate"] for row in state.rows] if family.embedding in state.moments.first else []
-        shrunk = math.prod(1 - rate * settings["weight_decay"] for rate in rates)  # Loshchilov and Hutter 2019
+        share = course.rate_share(family.embedding)
+        shrunk = math.prod(1 - rate * share * settings["weight_decay"] for rate in rates)  # Loshchilov and Hutter 2019
         return expand(lora.merged(state.model, settings), full, words, embedding=family.embedding, shrunk=shrunk)
 
     evaluation = plan.evaluation and EpochEvaluation(family, plan.evaluation, settings["max_length"], dtype, whole)

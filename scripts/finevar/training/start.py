@@ -28,10 +28,18 @@ def check_fit(settings: Settings, family: Family, available: int, classes: int) 
         ("train_examples", available, "the training examples of this data set", ", or set it to null for all of them"),
         ("batch_size", used, "the training examples used", ", or raise train_examples"),
         ("frozen_layers", layers, "the model's layers", ""),
+        ("reinit_layers", layers - settings["frozen_layers"], "the model's layers that are not frozen", ""),
     ):
-        if (settings[name] or 0) > most:
+        if (settings.get(name) or 0) > most:
             allowed, remedy = f"at most {most}, {what}", f"Lower {name}{otherwise}."
             raise InputError(f"setting {name}", found=str(settings[name]), allowed=allowed, remedy=remedy)
+    if settings["layer_decay"] < 1 and not layers:
+        raise InputError(
+            "setting layer_decay",
+            found=f"{settings['layer_decay']}, and {family.transformers_class} has no layers with weights of their own",
+            allowed="1 for such a model",
+            remedy="Set `layer_decay: 1`.",
+        )
     if used < classes:
         raise InputError(
             "setting train_examples",
