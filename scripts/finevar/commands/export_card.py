@@ -18,6 +18,7 @@ from finevar.columns import SETTINGS
 from finevar.commands.exported import Agreement
 from finevar.metrics import RESPONSES
 from finevar.models.model_card import read_licence
+from finevar.study.settings import in_effect
 from finevar.words.formatting import (
     factor_label,
     label_of_run,
@@ -46,7 +47,7 @@ class Choice:
     @property
     def settings(self) -> Row:
         """Return the run's hyperparameters."""
-        return {name: self.run[name] for name in SETTINGS}
+        return in_effect({name: self.run[name] for name in SETTINGS})
 
 
 @dataclass(frozen=True)

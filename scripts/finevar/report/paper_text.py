@@ -219,6 +219,8 @@ def training_text(tables: Tables, facts: Facts) -> str:
     optimizer = "the optimizers of @tab:factors"
     if "optimizer" not in facts["factors"]:
         optimizer = OPTIMIZERS[config["training"].get("optimizer", TRAINING_DEFAULTS["optimizer"])]
+    if "lora_rank" in config["training"]:  # in effect in some run
+        optimizer += ", LoRA being low-rank adaptation @hu2022lora"
     made = {name: ", ".join(sorted(set(ok[name].dropna()))) for name in ("python", "torch", "dtype_used", "device")}
     pairs = any(isinstance(config["datasets"][name].get("text"), list) for name in config["sweep"]["datasets"])
     encoder = DISTILBERT if {*ok["architecture"].dropna()} <= {OF_DISTILBERT} else "a pretrained encoder"

@@ -12,7 +12,7 @@ from finevar.study.found_config import read_found_config
 from finevar.study.kinds import FOUND, LISTED, study_kind
 from finevar.study.runs_config import read_runs_config
 from finevar.study.schemas import raise_problems, read_against, read_schema
-from finevar.study.settings import FACTORS, TRAINING_DEFAULTS
+from finevar.study.settings import FACTORS, TRAINING_DEFAULTS, in_effect
 
 
 def read_config(raw: Mapping[str, Any]) -> Config:
@@ -31,5 +31,5 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     sweep, order = config["sweep"], config["analysis"]["model"]
     wrong += [*design_problems(sweep), *optimal_problems(sweep, order), *size_problems(sweep)]
     raise_problems([*problems, *wrong])
-    config["training"], config["baseline"]["settings"] = training, baseline
+    config["training"], config["baseline"]["settings"] = in_effect(training, sweep["factors"]), in_effect(baseline)
     return config

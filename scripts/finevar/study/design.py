@@ -36,6 +36,7 @@ from finevar.study.identity import (
 from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.paths import run_folder
 from finevar.study.schemas import normalise, raise_problems
+from finevar.study.settings import TRAINING_DEFAULTS, in_effect
 
 Settings = dict[str, Any]
 
@@ -52,9 +53,9 @@ class Run:
 
     @property
     def record(self) -> Settings:
-        """Return what identifies the run in tables: its ids, data set, seed and settings."""
+        """Return what identifies the run in tables: its ids, data set, seed and settings, null where without effect."""
         names = {name: getattr(self, name) for name in ("run_id", "point_id", "dataset", "seed")}
-        return names | self.settings
+        return names | dict.fromkeys(TRAINING_DEFAULTS) | self.settings
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
     known = known or read_identities(config)[0]
     start = start_identity(config, known)
     for dataset, point in itertools.product(config["sweep"]["datasets"], points):
-        settings = config["training"] | point
+        settings = in_effect(config["training"] | point)
         where = {"dataset": known.datasets[dataset], "baseline": start, "settings": chosen(settings)}
         for seed in config["sweep"]["seeds"]:
             run_id = f"{short_name(settings, seed)}-{digest(where | {'seed': seed})}"
