@@ -70,6 +70,7 @@ class Plan:
     smallest_effect: Mapping[str, float] = field(default_factory=dict)  # as the config sets it, by response
     tradeoffs: Mapping[str, Any] = field(default_factory=dict)  # responses and weights, each with a default
     primary: str | None = None  # the metric that recommends, where the config names one
+    where: str | None = None  # the condition that the design's settings fulfil
 
     @classmethod
     def of(cls, params: Any) -> Plan:
@@ -85,6 +86,7 @@ class Plan:
             smallest_effect=analysis["smallest_effect"],
             tradeoffs=analysis.get("tradeoffs", {}),
             primary=analysis.get("primary"),
+            where=analysis.get("where"),
         )
 
     @property
@@ -136,7 +138,7 @@ class FittedStudy:
                 continue
             sentences, frozen = outcomes(used, response)
             known = {"smallest_effect": bound_of(metrics, plan, response), "sentences": sentences, "frozen": frozen}
-            known["excluded"] = excluded
+            known |= {"excluded": excluded, "where": plan.where}
             surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence, **known))
         return cls(metrics, plan, surfaces, stopped, outcomes)
 

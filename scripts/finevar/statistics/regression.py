@@ -26,6 +26,7 @@ from finevar.statistics.covariance import BY_SEED, Errors, Estimate, Fit, errors
 from finevar.statistics.families import Family
 from finevar.statistics.robust import cell_numbers, winsorised
 from finevar.study.coding import Codings, Term, coded_of, design_matrix, model_matrix, positions_of, unblocked
+from finevar.study.conditions import forbidden_places
 
 SHARED = "runs share trajectories, so their errors are not independent"
 UNEQUAL = "noise differs between settings (Breusch-Pagan), which this test does not allow for"
@@ -61,6 +62,7 @@ class Surface:
     frozen: Sentences = field(default_factory=dict)  # of the baseline, by data set [sentences]
     own_errors: bool = False  # intervals are those of `errors` alone, and not for new seeds and new sentences
     excluded: pd.DataFrame | None = None  # natural levels of the settings at which every run of a data set failed
+    where: str | None = None  # the design's condition, see study.conditions
 
     def coded(self, places: pd.DataFrame | None = None) -> dict[str, np.ndarray]:
         """Return the coded values of each axis [places] from natural levels; of all runs without places."""
@@ -91,6 +93,10 @@ class Surface:
         tried = pd.concat([self.excluded, self.runs[list(self.codings)]]).drop_duplicates()
         levels = positions_of(self.codings, self.coded(tried))
         return cdist(places, levels).argmin(1) < len(self.excluded)
+
+    def is_forbidden(self, coded: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Say for coded places [places] whether the design's condition forbids them: nothing is predicted there."""
+        return forbidden_places(self.where, self.codings, coded)
 
     @cached_property
     def cells(self) -> np.ndarray:
@@ -335,10 +341,10 @@ def shift_weight(term: Term, other: Term, x0: Mapping[str, float]) -> float:
 def predicted(surface: Surface, coded: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     """Yield the columns of a prediction of the mean response at each of some coded places, blocks averaged.
 
-    None of them where the nearest setting that was tried is one at which all runs failed.
+    None of them where the nearest setting that was tried is one at which all runs failed, or the place is forbidden.
     """
     rows = contrasts(on_scale(surface), surface.padded(model_matrix(coded, surface.columns)))
-    for row, out in zip(rows, surface.is_excluded(coded), strict=True):
+    for row, out in zip(rows, surface.is_excluded(coded) | surface.is_forbidden(coded), strict=True):
         found = within_bounds(surface, *row[:4])
         yield dict.fromkeys(found) if out else found
 

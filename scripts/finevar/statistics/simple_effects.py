@@ -41,6 +41,7 @@ def simple_effects(surface: Surface, name: str) -> SimpleEffects:
     pairs = np.array(level_pairs(surface, name))  # [pairs, 2, axes]
     settings = tried_settings(surface, codings)
     which, pair = (part.ravel() for part in np.indices((len(settings), len(pairs))))
+    which, pair = which[kept := allowed_pairs(surface, factor, settings[which], pairs[pair])], pair[kept]
     place = dict(zip(axes_of(codings), settings[which].T, strict=True))
     low, high = (pairs[pair, end] for end in (0, 1))
     ends = [
@@ -52,6 +53,18 @@ def simple_effects(surface: Surface, name: str) -> SimpleEffects:
         to_levels=coding.values(high),
         others=natural_of(codings, place),
     )
+
+
+def allowed_pairs(surface: Surface, factor: str, settings: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Say which pairs of coded levels [pairs, 2, axes] the design's condition allows at settings [pairs, axes].
+
+    All of them where it allows none: the factor then never varies alone, and its effect is the model's word.
+    """
+    others = axes_of({name: coding for name, coding in surface.codings.items() if name != factor})
+    place, own = dict(zip(others, settings.T, strict=True)), surface.codings[factor].axes(factor)
+    ends = [place | dict(zip(own, pairs[:, end].T, strict=True)) for end in (0, 1)]
+    allowed = ~np.any([surface.is_forbidden(end) for end in ends], axis=0)
+    return allowed if allowed.any() else ~allowed
 
 
 def level_pairs(surface: Surface, name: str) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -20,8 +20,10 @@ from finevar.study.coding import (
     term_name,
     terms,
 )
+from finevar.study.conditions import parted
 from finevar.study.consistency import Config, batch_problems
-from finevar.study.designs import DESIGNS, Point, level_problems, size_problems, smaller_model
+from finevar.study.design_checks import adding, level_problems, size_problems, smaller_model
+from finevar.study.designs import DESIGNS, Design, Point
 from finevar.study.factors import short_name
 from finevar.study.identity import (
     Identities,
@@ -102,14 +104,29 @@ def plan_study(config: Config) -> Study:
 
 
 def design_points(config: Config) -> list[Point]:
-    """Return the design's settings in a fixed order, without repeats."""
+    """Return the design's settings that are allowed, in a fixed order, without repeats."""
+    return parted_points(config, DESIGNS[config["sweep"]["design"]["kind"]])[0]
+
+
+def left_out(config: Config) -> tuple[int, int]:
+    """Return how many settings a design's condition leaves out, and of how many.
+
+    Of an optimal design they are those that it could choose, of any other one its own.
+    """
+    kind = config["sweep"]["design"]["kind"]
+    allowed, forbidden = parted_points(config, DESIGNS["full_factorial" if kind == "optimal" else kind])
+    return len(forbidden), len(allowed) + len(forbidden)
+
+
+def parted_points(config: Config, kind: Design) -> tuple[list[Point], list[Point]]:
+    """Return the settings of a kind of design, with the baseline's own where it is included: allowed and forbidden."""
     sweep, codings = config["sweep"], codings_of(config["sweep"]["factors"])
-    design = sweep["design"] | {"model": config["analysis"]["model"]}
-    points = DESIGNS[design["kind"]].points(design, codings)
+    points = kind.points(sweep["design"] | {"model": config["analysis"]["model"]}, codings)
     points = [normalise(point) for point in points]
     if sweep["design"]["include_baseline"]:
         points.append(baseline_levels(config))
-    return [dict(pairs) for pairs in dict.fromkeys(tuple(point.items()) for point in points)]
+    different = [dict(pairs) for pairs in dict.fromkeys(tuple(point.items()) for point in points)]
+    return parted(different, sweep["design"].get("where"), codings)
 
 
 def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputError]:
@@ -120,7 +137,8 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
         yield from batch_problems(f"point {shown}", config["training"] | point)
     order = config["analysis"]["model"]
     columns = terms(axes_of(codings), order)
-    yield from level_problems({name: len({point[name] for point in points}) for name in codings}, columns, order)
+    levels = {name: len({point[name] for point in points}) for name in codings}
+    yield from level_problems(levels, columns, order, config["sweep"])
     coded = coded_of(codings, {name: [point[name] for point in points] for name in codings})
     aliased = aliased_terms(model_matrix(coded, columns), [term_name(term) for term in columns])
     if aliased:
@@ -128,7 +146,7 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
             "config: sweep.design",
             found=f"{len(points)} settings that do not separate {', '.join(aliased)} from the terms before them",
             allowed=f"a design that separates all {len(columns)} terms of analysis.model: {order}",
-            remedy=f"Add settings or levels{smaller_model(order)}.",
+            remedy=f"{adding(config['sweep'])} settings or levels{smaller_model(order)}.",
         )
     sweep = config["sweep"]
     runs = len(points) * len(sweep["seeds"]) * len(sweep["datasets"])
