@@ -25,6 +25,7 @@ from finevar.statistics.ladder import ladder_rows, quality
 from finevar.statistics.regression import (
     NEW_SENTENCES,
     THESE_SENTENCES,
+    Forbids,
     Sentences,
     Surface,
     estimates,
@@ -46,6 +47,7 @@ from finevar.study.coding import (
     term_of,
     terms,
 )
+from finevar.study.conditions import forbidden_places
 from finevar.tables import Rows
 
 # The change of the response over a term's whole range, per unit of its coded coefficient: low to high for a first-order
@@ -88,6 +90,11 @@ class Plan:
             primary=analysis.get("primary"),
             where=analysis.get("where"),
         )
+
+    @property
+    def forbids(self) -> Forbids | None:
+        """Return what the condition says of coded places; None without one."""
+        return partial(forbidden_places, self.where, self.codings) if self.where is not None else None
 
     @property
     def columns(self) -> list[Term]:
@@ -138,7 +145,7 @@ class FittedStudy:
                 continue
             sentences, frozen = outcomes(used, response)
             known = {"smallest_effect": bound_of(metrics, plan, response), "sentences": sentences, "frozen": frozen}
-            known |= {"excluded": excluded, "where": plan.where}
+            known |= {"excluded": excluded, "forbids": plan.forbids}
             surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence, **known))
         return cls(metrics, plan, surfaces, stopped, outcomes)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
@@ -26,7 +26,6 @@ from finevar.statistics.covariance import BY_SEED, Errors, Estimate, Fit, errors
 from finevar.statistics.families import Family
 from finevar.statistics.robust import cell_numbers, winsorised
 from finevar.study.coding import Codings, Term, coded_of, design_matrix, model_matrix, positions_of, unblocked
-from finevar.study.conditions import forbidden_places
 
 SHARED = "runs share trajectories, so their errors are not independent"
 UNEQUAL = "noise differs between settings (Breusch-Pagan), which this test does not allow for"
@@ -38,6 +37,7 @@ LINEAR, CLIPPED, LOGIT = ("linear", "clipped", "logit")  # that a prediction is 
 NEAR_BOUND = 0.05  # of a metric's range: settings nearer to its ends have predictions on the logit scale
 
 Rows = list[dict[str, Any]]
+Forbids = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 Sentences = Mapping[str, np.ndarray]  # what each test sentence contributes to a metric, by data set
 
 
@@ -62,7 +62,7 @@ class Surface:
     frozen: Sentences = field(default_factory=dict)  # of the baseline, by data set [sentences]
     own_errors: bool = False  # intervals are those of `errors` alone, and not for new seeds and new sentences
     excluded: pd.DataFrame | None = None  # natural levels of the settings at which every run of a data set failed
-    where: str | None = None  # the design's condition, see study.conditions
+    forbids: Forbids | None = None  # what the design's condition says of coded places
 
     def coded(self, places: pd.DataFrame | None = None) -> dict[str, np.ndarray]:
         """Return the coded values of each axis [places] from natural levels; of all runs without places."""
@@ -96,7 +96,7 @@ class Surface:
 
     def is_forbidden(self, coded: Mapping[str, np.ndarray]) -> np.ndarray:
         """Say for coded places [places] whether the design's condition forbids them: nothing is predicted there."""
-        return forbidden_places(self.where, self.codings, coded)
+        return self.forbids(coded) if self.forbids else np.zeros(len(next(iter(coded.values()))), bool)
 
     @cached_property
     def cells(self) -> np.ndarray:

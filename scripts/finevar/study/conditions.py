@@ -101,10 +101,8 @@ def parted(points: Iterable[Point], text: str | None, codings: Codings) -> tuple
     return allowed, forbidden
 
 
-def forbidden_places(text: str | None, codings: Codings, coded: Mapping[str, np.ndarray]) -> np.ndarray:
+def forbidden_places(text: str, codings: Codings, coded: Mapping[str, np.ndarray]) -> np.ndarray:
     """Say for coded places [places] whether a condition forbids them; it has no say on a category that is averaged."""
-    if text is None:
-        return np.zeros(len(next(iter(coded.values()))), bool)
     levels = {name: values.tolist() for name, values in natural_of(codings, coded).items()}
     for name, category in categories_of(codings).items():
         shares = category.shares(columns_of(coded, category.axes(name))).max(1)
