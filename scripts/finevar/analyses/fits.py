@@ -38,7 +38,6 @@ from finevar.statistics.verdicts import adjust_families, columns_key, verdict
 from finevar.study.coding import (
     Codings,
     Term,
-    axes_of,
     codings_of,
     factor_of,
     step_unit,
@@ -99,7 +98,7 @@ class Plan:
     @property
     def columns(self) -> list[Term]:
         """Return the terms of the surface."""
-        return terms(axes_of(self.codings), self.order)
+        return terms(self.codings, self.order)
 
 
 def finished_runs(metrics: pd.DataFrame, response: str) -> pd.DataFrame:

@@ -251,7 +251,8 @@ def scale_words(coding: Coding | Category) -> str:
     """Say how levels become columns of the fit."""
     if isinstance(coding, Category):
         return "in columns that sum to zero over its levels"
-    return f"on a {'logarithmic' if coding.logarithmic else 'linear'} scale"
+    own = ", 0 where it does not exist" if coding.when else ""
+    return f"on a {'logarithmic' if coding.logarithmic else 'linear'} scale{own}"
 
 
 def fit_text(tables: Tables, facts: Facts, labels: Labels) -> str:

@@ -29,6 +29,7 @@ from finevar.study.coding import (
     Category,
     Coding,
     Codings,
+    as_level,
     categories_of,
     codings_of,
     columns_of,
@@ -108,7 +109,7 @@ def forbidden_places(text: str, codings: Codings, coded: Mapping[str, np.ndarray
         shares = category.shares(columns_of(coded, category.axes(name))).max(1)
         levels[name] = np.where(shares > 1 - 1e-9, levels[name], None).tolist()
     holds, places = condition(text, tuple(codings.items())), zip(*levels.values(), strict=True)
-    return np.array([holds(dict(zip(levels, place, strict=True))) is False for place in places])
+    return np.array([holds(dict(zip(levels, map(as_level, place), strict=True))) is False for place in places])
 
 
 def condition_problems(sweep: Config) -> Iterator[InputError]:

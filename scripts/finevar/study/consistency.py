@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from finevar.errors import InputError
-from finevar.study.coding import Category, Coding, codings_of
+from finevar.study.coding import Category, Coding, Codings, categories_of, codings_of, exists, nested_of
 from finevar.study.dialects import SEPARATORS, TEXT_ONLY, format_of, is_text_encoding
 from finevar.study.factors import setting
 
@@ -59,9 +59,12 @@ def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) ->
     yield from source_problems(config)
     if "dataset" in config["baseline"]:
         yield from batch_problems("baseline.settings", baseline)
-    for name, coding in codings_of(config["sweep"]["factors"]).items():
+    codings = codings_of(config["sweep"]["factors"])
+    yield from nested_problems(codings)
+    for name, coding in codings.items():
         yield from factor_problems(name, coding, given)
-        yield from level_problems(name, coding, baseline[name])
+        if exists(coding, baseline):
+            yield from level_problems(name, coding, baseline[name])
     yield from metric_problems(config["analysis"])
 
 
@@ -258,6 +261,30 @@ def factor_problems(name: str, coding: Coding | Category, given: set[str]) -> It
             allowed=f"all shares (below 1) or all numbers of {setting(name).unit} (1 or more); 0 goes with both",
             remedy=f"Use one kind of {setting(name).words}.",
         )
+
+
+def nested_problems(codings: Codings) -> Iterator[InputError]:
+    """Yield nested factors that depend on no category, on levels that it lacks, or on all of them."""
+    categories = categories_of(codings)
+    for name, coding in nested_of(codings).items():
+        where, (category, levels) = f"config: sweep.factors.{name}.when", coding.when
+        if category not in categories:
+            yield InputError(
+                where,
+                found=cut(repr(category)),
+                allowed=f"a factor whose levels are names: {listed(categories) or 'this study has none'}",
+                remedy="Remove `when`, or name a factor of this study.",
+            )
+        elif unknown := [level for level in levels if level not in categories[category].levels]:
+            yield InputError(
+                f"{where}.{category}",
+                found=listed(map(repr, unknown)),
+                allowed=f"levels of {category}: {listed(categories[category].levels)}",
+                remedy="Correct the name, or add it there.",
+            )
+        elif set(levels) == set(categories[category].levels):
+            allowed = f"some levels of {category}, not all of them"
+            yield InputError(f"{where}.{category}", found=listed(levels), allowed=allowed, remedy="Remove `when`.")
 
 
 def has_range(coding: Coding) -> bool:

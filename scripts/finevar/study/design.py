@@ -11,10 +11,9 @@ from typing import Any
 
 from finevar.errors import InputError
 from finevar.study.coding import (
-    aliased_terms,
-    axes_of,
     coded_of,
     codings_of,
+    exists,
     model_matrix,
     plain_level,
     term_name,
@@ -36,6 +35,7 @@ from finevar.study.identity import (
     start_identity,
 )
 from finevar.study.kinds import TRAINED, study_kind
+from finevar.study.matrices import aliased_terms
 from finevar.study.paths import run_folder
 from finevar.study.schemas import normalise, raise_problems
 
@@ -51,12 +51,13 @@ class Run:
     dataset: str
     settings: Settings
     seed: int
+    absent: tuple[str, ...] = ()  # nested factors that do not exist at its setting, and have their defaults
 
     @property
     def record(self) -> Settings:
-        """Return what identifies the run in tables: its ids, data set, seed and settings."""
+        """Return what identifies the run in tables: its ids, data set, seed and settings, of absent factors nothing."""
         names = {name: getattr(self, name) for name in ("run_id", "point_id", "dataset", "seed")}
-        return names | self.settings
+        return names | self.settings | dict.fromkeys(self.absent)
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,11 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
     """Yield what is wrong with the settings taken together."""
     codings = codings_of(config["sweep"]["factors"])
     for point in points:
-        shown = ", ".join(f"{name} {plain_level(level, 'g')}" for name, level in point.items())
-        yield from batch_problems(f"point {shown}", config["training"] | point)
+        shown = ", ".join(f"{name} {plain_level(level, 'g')}" for name, level in point.items() if level is not None)
+        yield from batch_problems(f"point {shown}", with_settings(config, point))
     order = config["analysis"]["model"]
-    columns = terms(axes_of(codings), order)
-    levels = {name: len({point[name] for point in points}) for name in codings}
+    columns = terms(codings, order)
+    levels = {name: len({point[name] for point in points} - {None}) for name in codings}
     yield from level_problems(levels, columns, order, config["sweep"])
     coded = coded_of(codings, {name: [point[name] for point in points] for name in codings})
     aliased = aliased_terms(model_matrix(coded, columns), [term_name(term) for term in columns])
@@ -166,11 +167,11 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
     known = known or read_identities(config)[0]
     start = start_identity(config, known)
     for dataset, point in itertools.product(config["sweep"]["datasets"], points):
-        settings = config["training"] | point
+        settings, absent = with_settings(config, point), tuple(name for name, level in point.items() if level is None)
         where = {"dataset": known.datasets[dataset], "baseline": start, "settings": chosen(settings)}
         for seed in config["sweep"]["seeds"]:
             run_id = f"{short_name(settings, seed)}-{digest(where | {'seed': seed})}"
-            runs.append(Run(run_id, f"{short_name(settings)}-{digest(where)}", dataset, settings, seed))
+            runs.append(Run(run_id, f"{short_name(settings)}-{digest(where)}", dataset, settings, seed, absent))
     repeated = [run_id for run_id, count in Counter(run.run_id for run in runs).items() if count > 1]
     if repeated:
         raise InputError(
@@ -180,6 +181,11 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
             remedy="Two data sets have the same content under two names, or hashes collide: change one slightly.",
         )
     return {run.run_id: run for run in runs}
+
+
+def with_settings(config: Config, point: Point) -> Settings:
+    """Return all settings of a run at a point; of a factor that does not exist there its default."""
+    return config["training"] | {name: level for name, level in point.items() if level is not None}
 
 
 def shares_trajectory(settings: Mapping[str, Any]) -> bool:
@@ -200,8 +206,9 @@ def shorter_runs(runs: Iterable[Run]) -> dict[str, str]:
 
 def baseline_levels(config: Config) -> Point:
     """Return the baseline's level of each factor; none of a study that compares its runs with each other alone."""
-    settings = config["baseline"]["settings"]
-    return {name: settings[name] for name in config["sweep"]["factors"]} if settings else {}
+    settings, codings = config["baseline"]["settings"], codings_of(config["sweep"]["factors"])
+    own = {name: settings[name] if exists(coding, settings) else None for name, coding in codings.items()}
+    return own if settings else {}
 
 
 def continues_baseline(config: Mapping[str, Any]) -> bool:

@@ -9,7 +9,6 @@ from finevar.errors import InputError
 from finevar.study.coding import (
     TERM_ORDER,
     Term,
-    axes_of,
     categories_of,
     codings_of,
     numbers_of,
@@ -63,7 +62,7 @@ def optimal_problems(sweep: Config, order: str) -> Iterator[InputError]:
     levels = {name: len(factor["levels"]) for name, factor in sweep["factors"].items()}
     if sweep["design"]["kind"] != "optimal" or "runs" not in sweep["design"]:
         return
-    columns = terms(axes_of(codings_of(sweep["factors"])), order)
+    columns = terms(codings_of(sweep["factors"]), order)
     runs, allowed = sweep["design"]["runs"], allowed_combinations(sweep)
     most = math.prod(levels.values()) if allowed is None else len(allowed)
     least = math.ceil(SETTINGS_PER_TERM * len(columns))
@@ -103,24 +102,24 @@ def level_problems(
 
 
 def allowed_combinations(sweep: Config) -> Sequence[Point] | None:
-    """Return the combinations of levels that `where` allows; None of a design without it, or with too many to try."""
+    """Return the combinations of levels that there are and that `where` allows; None where they are too many to try."""
     codings = codings_of(sweep["factors"])
-    if "where" not in sweep["design"] or math.prod(len(coding.levels) for coding in codings.values()) > MOST_RUNS:
+    if math.prod(len(coding.levels) for coding in codings.values()) > MOST_RUNS:
         return None
-    return parted(full_factorial({}, codings), sweep["design"]["where"], codings)[0]
+    return parted(full_factorial({}, codings), sweep["design"].get("where"), codings)[0]
 
 
 def unused_level_problems(sweep: Config) -> Iterator[InputError]:
     """Yield levels that `where` forbids together with all levels of the others: the coded range would be too wide."""
     allowed = allowed_combinations(sweep)
-    if allowed == []:
+    if allowed == [] and "where" in sweep["design"]:
         yield InputError(
             WHERE,
             found=f"{cut(sweep['design']['where'])}, which no combination of levels fulfils",
             allowed="a condition that some settings fulfil",
             remedy="Correct the condition, which says what is allowed rather than what is not.",
         )
-    elif allowed is not None:
+    elif allowed is not None and "where" in sweep["design"]:
         for name, factor in sweep["factors"].items():
             tried = {point[name] for point in allowed}
             if unused := [level for level in factor["levels"] if level not in tried]:

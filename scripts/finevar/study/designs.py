@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ import numpy as np
 
 from finevar.errors import InputError
 from finevar.study.coding import (
+    Category,
     Coding,
     Codings,
-    axes_of,
     categories_of,
     coded_of,
+    exists,
     model_matrix,
+    nested_of,
     numbers_of,
     terms,
 )
@@ -35,7 +37,19 @@ Point = dict[str, Any]  # level of each factor
 def full_factorial(design: Config, codings: Codings) -> list[Point]:
     """Return every combination of levels."""
     combinations = itertools.product(*(coding.levels for coding in codings.values()))
-    return [dict(zip(codings, levels, strict=True)) for levels in combinations]
+    return existing([dict(zip(codings, levels, strict=True)) for levels in combinations], codings)
+
+
+def existing(points: Iterable[Point], codings: Codings) -> list[Point]:
+    """Return settings, each once, without a level of a nested factor where it does not exist."""
+    nested = nested_of(codings)
+    if not nested:
+        return list(points)
+    kept = (
+        {name: level if name not in nested or exists(nested[name], point) else None for name, level in point.items()}
+        for point in points
+    )
+    return [dict(pairs) for pairs in dict.fromkeys(tuple(point.items()) for point in kept)]
 
 
 def crossed(points: Callable[[Config, Mapping[str, Coding]], list[Point]]) -> Callable[[Config, Codings], list[Point]]:
@@ -45,7 +59,7 @@ def crossed(points: Callable[[Config, Mapping[str, Coding]], list[Point]]) -> Ca
     def with_names(design: Config, codings: Codings) -> list[Point]:
         combinations = full_factorial(design, categories_of(codings))
         both = itertools.product(points(design, numbers_of(codings)), combinations)
-        return [{name: (numbers | names)[name] for name in codings} for numbers, names in both]
+        return existing([{name: (numbers | names)[name] for name in codings} for numbers, names in both], codings)
 
     return with_names
 
@@ -106,7 +120,7 @@ def optimal_points(
     factors = dict(codings)
     candidates = parted(full_factorial({}, factors), where, factors)[0]
     coded = coded_of(factors, {name: [point[name] for point in candidates] for name in factors})
-    rows = exchanged(model_matrix(coded, terms(axes_of(factors), model)), runs, criterion=criterion, seed=seed)
+    rows = exchanged(model_matrix(coded, terms(factors, model)), runs, criterion=criterion, seed=seed)
     return tuple(candidates[row] for row in rows)
 
 
@@ -126,10 +140,12 @@ def table(design: Config, codings: Codings) -> list[Point]:
             remedy="Correct the file or its path, which is relative to the folder that Snakemake runs in.",
         ) from None
     raise_problems(table_problems(path, reader.fieldnames or [], rows, codings))
-    return [
-        {name: float(row[name]) if isinstance(own, Coding) else row[name] for name, own in codings.items()}
-        for _, row in rows
-    ]
+    return [{name: cell_level(row[name], own) for name, own in codings.items()} for _, row in rows]
+
+
+def cell_level(text: str, coding: Coding | Category) -> float | str | None:
+    """Return the level of a cell; None of an empty one, of a nested factor where it does not exist."""
+    return (float(text) if text else None) if isinstance(coding, Coding) else text
 
 
 def table_problems(
@@ -152,28 +168,30 @@ def table_problems(
                 allowed=f"{len(columns)}, one for each column",
                 remedy="Correct the line.",
             )
-        for name, coding in categories_of(codings).items():
-            if row[name] not in coding.levels:
+        for name, coding in codings.items():
+            if allowed := lacking(name, coding, row):
                 yield InputError(
                     f"{path}, line {number}, column {name}",
                     found=cut(repr(row[name])),
-                    allowed=f"one of its levels, {listed(coding.levels)}",
-                    remedy="Correct the cell, or add it to sweep.factors.",
+                    allowed=allowed,
+                    remedy="Correct the cell, or change sweep.factors.",
                 )
-        for name, coding in numbers_of(codings).items():
-            try:
-                legal = min(coding.levels) <= float(row[name]) <= max(coding.levels)
-                legal = legal and (kind_of(name) is float or float(row[name]).is_integer())
-            except (TypeError, ValueError):
-                legal = False
-            if not legal:
-                kind = "a number" if kind_of(name) is float else "a whole number"
-                yield InputError(
-                    f"{path}, line {number}, column {name}",
-                    found=cut(repr(row[name])),
-                    allowed=f"{kind} from {min(coding.levels):g} to {max(coding.levels):g}, the extremes of its levels",
-                    remedy="Correct the cell, or widen sweep.factors.",
-                )
+
+
+def lacking(name: str, coding: Coding | Category, row: Mapping[str, str]) -> str | None:
+    """Say what a cell may hold where it holds something else, or None."""
+    if isinstance(coding, Category):
+        return None if row[name] in coding.levels else f"one of its levels, {listed(coding.levels)}"
+    if not exists(coding, row):
+        return f"nothing where {coding.when.category} is {cut(row[coding.when.category])}" if row[name] else None
+    try:
+        legal = min(coding.levels) <= float(row[name]) <= max(coding.levels)
+        legal = legal and (kind_of(name) is float or float(row[name]).is_integer())
+    except (TypeError, ValueError):
+        legal = False
+    kind = "a number" if kind_of(name) is float else "a whole number"
+    extremes = f"{min(coding.levels):g} to {max(coding.levels):g}, the extremes of its levels"
+    return None if legal else f"{kind} from {extremes}"
 
 
 # Kinds ----------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from finevar.study.coding import Codings
+from finevar.study.coding import Category, Coding, Codings
 from finevar.study.design import left_out
 from finevar.words.formatting import counted, factor_label, joined
 from finevar.words.numbers import level
@@ -17,13 +17,15 @@ def condition_sentences(config: Mapping[str, Any]) -> list[str]:
         return []
     forbidden, every = left_out(config)
     choice = " to choose from" if design["kind"] == "optimal" else ""
-    return [
-        f"Of {counted(every, 'setting')}{choice}, {forbidden:,} are left out, which do not fulfil the condition "
-        f"{design['where']}."
-    ]
+    return [f"The condition {design['where']} leaves out {forbidden:,} of {counted(every, 'setting')}{choice}."]
 
 
 def varied_levels(codings: Codings) -> str:
     """Name each factor with its levels."""
-    levels = {name: ", ".join(map(level, coding.levels)) for name, coding in codings.items()}
-    return joined([f"{factor_label(name)} ({shown})" for name, shown in levels.items()])
+    return joined([f"{factor_label(name)} ({levels_words(coding)})" for name, coding in codings.items()])
+
+
+def levels_words(coding: Coding | Category) -> str:
+    """Print a factor's levels, of a nested one with where it exists."""
+    levels, when = ", ".join(map(level, coding.levels)), coding.when if isinstance(coding, Coding) else None
+    return f"{levels}; where {factor_label(when.category)} is {joined(when.levels, 'or')}" if when else levels
