@@ -613,7 +613,7 @@ def test_the_manuals_examples_are_sound(default_study, tmp_path, monkeypatch, nu
 
 def test_the_manual_shows_every_kind_of_design_and_source():
     text = "".join(EXAMPLES)
-    for kind in ("full_factorial", "box_behnken", "latin_hypercube", "optimal", "table", "hub", "local"):
+    for kind in ("full_factorial", "box_behnken", "definitive", "latin_hypercube", "optimal", "table", "hub", "local"):
         assert f"kind: {kind}" in text
 
 

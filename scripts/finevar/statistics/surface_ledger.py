@@ -135,8 +135,9 @@ def products_of(surface: Surface) -> list[Product]:
         degrees, nests = Counter(map(factor_of, term)), nests_of(term, surface.codings)
         parts = {name: [degree] for name, degree in degrees.items()}
         parts |= {name: surface.codings[name].levels for name in degrees if name in categories_of(surface.codings)}
-        parts |= {name: [None, *surface.codings[name].levels] for name in nests}
-        parts = {name: parts[name] for name in surface.codings if name in parts}
+        if nests:
+            parts |= {name: [None, *surface.codings[name].levels] for name in nests}
+            parts = {name: parts[name] for name in surface.codings if name in parts}
         for each in itertools.product(*parts.values()):
             found[tuple((name, part) for name, part in zip(parts, each, strict=True) if part is not None)] = None
     return list(map(dict, found))

@@ -84,6 +84,14 @@ def box_behnken(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
     return at_three_levels(bbdesign(len(codings), center=1), codings)
 
 
+@crossed
+def definitive_screening(design: Config, codings: Mapping[str, Coding]) -> list[Point]:
+    """Return the definitive screening design: a fold-over of three levels, in which no first-order term is aliased."""
+    from pydoe import definitive_screening_design
+
+    return at_three_levels(definitive_screening_design(len(codings)), codings)
+
+
 def at_three_levels(coded: np.ndarray, codings: Mapping[str, Coding]) -> list[Point]:
     """Replace -1, 0 and 1 by each factor's low, centre and high level."""
     levels = [sorted(coding.levels) for coding in codings.values()]
@@ -222,6 +230,13 @@ DESIGNS = {
     ),
     "box_behnken": Design(
         "Box-Behnken", "midpoints of edges and the centre", box_behnken, fewest_numbers=3, three_levels=True
+    ),
+    "definitive": Design(
+        "definitive screening",
+        "pairs of opposite settings and the centre",
+        definitive_screening,
+        fewest_numbers=3,
+        three_levels=True,
     ),
     "latin_hypercube": Design(
         "Latin hypercube",
