@@ -639,7 +639,7 @@ def overlay(raw: Any, example: Any) -> Any:
     if not (isinstance(raw, dict) and isinstance(example, dict)):
         return example
     merged = raw | {key: overlay(raw.get(key), value) for key, value in example.items()}
-    if "model" in example:
+    if {"model", "baseline"} <= example.keys():
         merged["baseline"] = example["baseline"]
     return merged
 
@@ -674,7 +674,7 @@ def test_the_manuals_examples_are_sound(default_study, tmp_path, monkeypatch, nu
 
 def test_the_manual_shows_every_kind_of_design_and_source():
     text = "".join(EXAMPLES)
-    for kind in ("full_factorial", "box_behnken", "latin_hypercube", "optimal", "table", "hub", "local"):
+    for kind in ("full_factorial", "box_behnken", "definitive", "latin_hypercube", "optimal", "table", "hub", "local"):
         assert f"kind: {kind}" in text
 
 

@@ -75,6 +75,30 @@ def test_box_behnken_of_three_factors_is_edge_midpoints_and_centre(raw_config):
     assert as_coded(plan(with_design(raw_config, kind="box_behnken"))) == edges | {(0, 0, 0)}
 
 
+@pytest.mark.parametrize(
+    ("names", "settings"),
+    [(NAMES, 9), ((*NAMES, "dropout"), 9), ((*NAMES, "dropout", "weight_decay", "frozen_layers"), 13)],
+)
+def test_definitive_screening_separates_first_order_from_second(raw_config, names, settings):
+    """Jones & Nachtsheim 2011: 2 m + 1 settings of m factors (of one more where m is odd), in pairs of opposites.
+
+    First-order columns are orthogonal to each other and to every product and square.
+    """
+    for name in set(names) - set(NAMES):
+        raw_config["training"].pop(name, None)
+        raw_config["sweep"]["factors"][name] = {"levels": [0, 1, 2] if name == "frozen_layers" else [0.0, 0.1, 0.2]}
+    raw_config["analysis"] = {"model": "first_order"}
+    coded = as_coded(plan(with_design(raw_config, kind="definitive")))
+    assert len(coded) == settings
+    assert {tuple(-x for x in place) for place in coded} == coded
+    matrix = np.array(sorted(coded))
+    pairs = itertools.combinations_with_replacement(matrix.T, 2)
+    second = np.column_stack([one * other for one, other in pairs])
+    assert np.count_nonzero(matrix.T @ second) == 0
+    inner = matrix.T @ matrix
+    assert np.count_nonzero(inner - np.diag(np.diag(inner))) == 0
+
+
 def test_latin_hypercube_has_one_point_in_every_stratum(raw_config):
     study = plan(with_design(raw_config, kind="latin_hypercube", points=12, seed=3))
     low, high = np.log2(LEARNING_RATES[0]), np.log2(LEARNING_RATES[-1])

@@ -46,7 +46,8 @@ BESIDE_ANALYSES = ("show_sentences", "evaluate_each_epoch")  # keys that change 
 ANALYSED = {
     "factors": STUDY.config["sweep"]["factors"],
     "baseline": baseline_levels(STUDY.config),
-    "analysis": {key: part for key, part in STUDY.config["analysis"].items() if key not in BESIDE_ANALYSES},
+    "analysis": {key: part for key, part in STUDY.config["analysis"].items() if key not in BESIDE_ANALYSES}
+    | {key: part for key, part in STUDY.config["sweep"].get("design", {}).items() if key == "where"},
 }
 SHOWS_SENTENCES = STUDY.config["analysis"]["show_sentences"]
 BY_EPOCH = KIND == TRAINED and STUDY.config["analysis"]["evaluate_each_epoch"]

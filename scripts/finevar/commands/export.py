@@ -41,7 +41,8 @@ def choose_run(metrics: pd.DataFrame, advice: Advice, dataset: str, factors: lis
             allowed="a study that recommends one",
             remedy="Finish the missing runs; where all candidates are excluded, see the report.",
         )
-    wanted = {"status": "ok", "dataset": dataset} | advice.levels[advice.best["point_id"]]
+    levels = {name: level for name, level in advice.levels[advice.best["point_id"]].items() if level is not None}
+    wanted = {"status": "ok", "dataset": dataset} | levels
     alike = as_rows(metrics[metrics[list(wanted)].eq(wanted).all(axis=1)].sort_values("seed"))
     return Choice(alike[0], alike, advice, factors)
 

@@ -76,7 +76,8 @@ def aggregate_metrics(
             row = run | {"status": "missing", "reason": ending.sentence, "ending": ending.code}
         beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in (*RESPONSES, "chance", "head")}
         at_baseline = all(run[name] == level for name, level in baseline_settings.items())
-        rows.append(row | beside | {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)})
+        absent = {name: None for name in SETTINGS if run[name] is None}  # a nested factor, at its default in training
+        rows.append(row | absent | beside | {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)})
     return pa.Table.from_pylist(rows, schema=STUDY_METRICS)
 
 
