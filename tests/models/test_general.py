@@ -245,6 +245,7 @@ def test_a_checkpoint_that_cannot_be_read_is_refused_by_name(tmp_path, how, foun
         ("roberta", {"id2label": {"1": "negative", "0": "positive"}}, "no such", tiny.CLASSES[::-1]),
         ("roberta", {"id2label": {"1": "negative", "2": "positive"}}, "no such", ["LABEL_0", "LABEL_1"]),
         ("roberta", {"return_dict": False, "output_attentions": True}, "no such", tiny.CLASSES),
+        ("roberta", {"auto_map": {"AutoConfig": "code.Mine"}}, "no such", tiny.CLASSES),
         ("roberta", {"problem_type": "regression"}, "no such", []),
         ("roberta", {"problem_type": "multi_label_classification"}, "no such", []),
         ("bert", {}, "pooler", []),  # which the classifier's rows are of
@@ -261,6 +262,7 @@ def test_a_head_is_kept_where_it_is_whole_and_says_one_of_two_classes_or_more(tm
     notes = convert(tmp_path / "model", tmp_path / "converted", where="tiny", family="transformers")
     files.write_sums(tmp_path / "converted")
     kept, family = checkpoint.load_model(tmp_path / "converted")
+    assert "auto_map" not in json.loads((tmp_path / "converted/config.json").read_text())
     assert checkpoint.own_labels(tmp_path / "converted") == labels
     assert checkpoint.head_classes(kept, family) == len(labels)
     assert any(re.match(r"dropped: .*lm_head\.bias", note) for note in notes)

@@ -89,8 +89,9 @@ def read_config(folder: Path, *, where: str) -> Any:
 
 
 def plain(config: Any) -> dict[str, Any]:
-    """Return all that a config of transformers says, what is at its default, too."""
-    return json.loads(config.to_json_string(use_diff=False))
+    """Return all that a config of transformers says, what is at its default, too, but for code that it came with."""
+    stated = json.loads(config.to_json_string(use_diff=False))
+    return {key: value for key, value in stated.items() if key != "auto_map"}
 
 
 def check_kind(config: Mapping[str, Any], *, where: str) -> None:
