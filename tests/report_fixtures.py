@@ -172,7 +172,8 @@ def simulate_curves(metrics: pd.DataFrame) -> pd.DataFrame:
         speed = 1 + 0.5 * np.log10(run["learning_rate"] / 2.5e-5)
         for place in np.arange(1, 10 * int(run["epochs"]) + 1) / 10:
             loss = 0.15 + 0.5 * np.exp(-speed * place) + rng.normal(0, 0.015)
-            kept = {name: run[name] for name in ("run_id", "dataset", "seed", *SETTINGS)}
+            settings = {name: None if pd.isna(run[name]) else run[name] for name in SETTINGS}
+            kept = {name: run[name] for name in ("run_id", "dataset", "seed")} | settings
             rows.append(kept | {"epoch": float(place), "loss": float(loss), "tokens_per_second": 5200.0})
     for row in rows:
         row["train_examples"] = int(row["train_examples"])
