@@ -59,9 +59,9 @@ def test_the_csv_holds_every_run_and_the_dictionary_every_column(folder):
 
 
 def test_every_column_that_a_table_of_runs_can_have_has_a_meaning_of_its_own():
-    names = {*STUDY_METRICS.names, *FOUND_METRICS.names, *listed_metrics(["lora_rank"]).names}
+    names = {*STUDY_METRICS.names, *FOUND_METRICS.names, *listed_metrics(["adapter_width"]).names}
     own = [name for name in names if export_runs.meaning(name)[0].startswith("hyperparameter ")]
-    assert own == ["lora_rank"]
+    assert own == ["adapter_width"]
     assert all(export_runs.meaning(f"baseline_{name}")[0] for name in RESPONSES)
 
 

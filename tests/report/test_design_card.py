@@ -88,6 +88,9 @@ def studies() -> dict[str, DesignFacts]:
         "A metric of unknown noise": facts(raw | {"analysis": {"responses": ["mcc"]}}),
         "Texts that the model does not read": facts(raw, seen=UNREAD),
         "No grid of levels": facts(raw | {"sweep": raw["sweep"] | {"design": design}}),
+        "Settings that a condition leaves out": facts(
+            raw | {"sweep": raw["sweep"] | {"design": raw["sweep"]["design"] | {"where": "batch_size * epochs <= 64"}}}
+        ),
         "Two data sets": facts(
             raw | {"sweep": raw["sweep"] | {"datasets": [*two]}},
             data=dict.fromkeys(two, PILOT["data"]["amazon"]),
