@@ -148,7 +148,7 @@ def test_a_transplant_reads_as_the_bert(bert, tmp_path, kind):
 
 
 def test_mpnet_base_as_it_was_pretrained_is_read(tmp_path):
-    """400 MB. Asserted is what its config says; the conversion itself proves that its logits are those of transformers."""
+    """400 MB. What its config says is asserted; that its logits are those of transformers, converting it proves."""
     with (tmp_path / "whole.zip").open("wb") as whole:
         for number, digest in enumerate(PIECES, 1):
             (tmp_path / f"{number}").mkdir()
