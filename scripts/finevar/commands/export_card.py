@@ -18,6 +18,7 @@ from finevar.columns import SETTINGS
 from finevar.commands.exported import Agreement
 from finevar.metrics import RESPONSES
 from finevar.models.model_card import read_licence
+from finevar.study.schemas import normalise
 from finevar.study.settings import in_effect
 from finevar.words.formatting import (
     factor_label,
@@ -46,8 +47,8 @@ class Choice:
 
     @property
     def settings(self) -> Row:
-        """Return the run's hyperparameters."""
-        return in_effect({name: self.run[name] for name in SETTINGS})
+        """Return the run's hyperparameters, those in effect; where some are null, whole numbers are floats in a table."""
+        return normalise(in_effect({name: self.run[name] for name in SETTINGS}))
 
 
 @dataclass(frozen=True)
