@@ -47,7 +47,7 @@ class Choice:
 
     @property
     def settings(self) -> Row:
-        """Return the run's hyperparameters, those in effect; where some are null, whole numbers are floats in a table."""
+        """Return the run's hyperparameters in effect; where some are null, a table has whole numbers as floats."""
         return normalise(in_effect({name: self.run[name] for name in SETTINGS}))
 
 
