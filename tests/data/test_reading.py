@@ -226,6 +226,8 @@ def test_any_character_that_parts_all_lines_alike_is_recognised(tmp_path, separa
 def test_a_mark_that_does_not_part_all_lines_is_no_separator(tmp_path):
     lines = ["text:label", *(f"at {number}:30 o'clock:a" for number in range(20))]
     assert not offered(refused(tmp_path, "\n".join(lines)))
+    lines = [f"{label} is this {text} ?" for text, label in PAIRS]
+    assert not offered(refused(tmp_path, "\n".join(lines), columns=["label", "text"]))
 
 
 @pytest.mark.parametrize("columns", [["label", "text"], ["text", "label"]])

@@ -183,9 +183,11 @@ def other_marks(line: str) -> list[str]:
 
 
 def part_all(file: File, separator: str) -> bool:
-    """Return whether a separator gives all lines the same number of cells."""
-    rows = csv.reader(file.lines[file.dialect.skip :], delimiter=separator, quotechar=file.dialect.quote)
-    return len({len(row) for row in rows if row}) == 1
+    """Return whether a separator gives all lines the same number of cells, none blank where no header names them."""
+    reader = csv.reader(file.lines[file.dialect.skip :], delimiter=separator, quotechar=file.dialect.quote)
+    rows = [row for row in reader if row]
+    whole = file.dialect.header or all(cell.strip() for row in rows for cell in row)  # "?" may end all lines
+    return whole and len({len(row) for row in rows}) == 1
 
 
 def named(separator: str) -> str:
