@@ -203,7 +203,7 @@ def without_separator(file: File, lengths: set[int]) -> str:
     names, lines = file.spec["columns"], [line for line in file.lines[file.dialect.skip :] if line.strip()]
     if len(names) != 2 or lengths != {1} or not all(" " in line.strip() for line in lines):
         return "Correct `columns`: one name for each cell."
-    edit = r"s/ /\t/" if names[0] == file.spec.get("label") else r"s/ (\S+)\s*$/\t$1\n/"
+    edit = r"s/ (\S+)\s*$/\t$1\n/" if names[1] == file.spec.get("label") else r"s/ /\t/"
     command = rewritten(file.path, f"perl -pe '{edit}'", ".tsv")
     return f"Where a blank parts the label from the text, put a tab in place of it: {command}"
 
