@@ -23,6 +23,7 @@ from finevar.columns import EPOCH_EVALUATIONS, LEARNING_CURVES, METRICS, SETTING
 from finevar.reasons import Reason, Stop
 from finevar.results.study_tables import as_table, widest
 from finevar.study.coding import coded_of, codings_of, plain_level
+from finevar.tables import as_rows
 
 FACTORS: dict[str, dict[str, Any]] = {
     "learning_rate": {"levels": [2.5e-5, 1e-4, 4e-4], "coding": "log2"},
@@ -72,7 +73,8 @@ def factors(count: int) -> dict[str, dict[str, Any]]:
 
 def fitting(schema: pa.Schema, rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Return rows as the table that a reader of the study's Parquet file would hold."""
-    return pa.Table.from_pylist(rows, schema=schema).to_pandas()
+    known = [{name: None if value != value else value for name, value in row.items()} for row in rows]
+    return pa.Table.from_pylist(known, schema=schema).to_pandas()
 
 
 def simulate(
@@ -182,7 +184,7 @@ def simulate_curves(metrics: pd.DataFrame) -> pd.DataFrame:
 def simulate_evaluations(curves: pd.DataFrame) -> pd.DataFrame:
     """Return an evaluation after each epoch, a little worse than the training loss there."""
     ends = curves[(curves["epoch"] % 1).round(6) == 0]
-    return fitting(EPOCH_EVALUATIONS, ends.assign(loss=ends["loss"] + 0.1, accuracy=0.8).to_dict("records"))
+    return fitting(EPOCH_EVALUATIONS, as_rows(ends.assign(loss=ends["loss"] + 0.1, accuracy=0.8)))
 
 
 def baseline_metrics(datasets: tuple[str, ...] = ("amazon",)) -> pd.DataFrame:

@@ -259,7 +259,10 @@ def test_a_number_is_a_finite_one(cell, number):
 # Exports as programs write them ---------------------------------------------------------------------------------------
 
 
-def test_a_table_of_optuna_is_read_as_it_is(tmp_path):
+@pytest.mark.parametrize("multi_index", [False, True])
+@pytest.mark.parametrize("index", [False, True])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_of_optuna_is_read_as_it_is(tmp_path, multi_index, index, suffix):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.GridSampler({"lr": [1e-5, 1e-4, 1e-3]}))
 
@@ -275,9 +278,11 @@ def test_a_table_of_optuna_is_read_as_it_is(tmp_path):
     for _ in range(2):
         study.optimize(objective, n_trials=3, catch=(ValueError,))
     frame = study.trials_dataframe()
-    frame.to_csv(tmp_path / "trials.csv", index=False)
+    path = tmp_path / f"trials{suffix}"
+    written = study.trials_dataframe(multi_index=multi_index)
+    written.to_csv(path, index=index) if suffix == ".csv" else written.to_parquet(path, index=index)
     metrics = {"accuracy": "value", "loss": "eval_loss"}
-    config = config_of(tmp_path / "trials.csv", factors={"learning_rate": {"column": "lr"}}, metrics=metrics)
+    config = config_of(path, factors={"learning_rate": {"column": "lr"}}, metrics=metrics)
     runs = read_runs(read_config(config))
     whole = frame[frame["state"] == "COMPLETE"]
     assert [run.metrics["accuracy"] for run in runs if run.status == "ok" and not run.code] == whole["value"].tolist()
@@ -287,11 +292,11 @@ def test_a_table_of_optuna_is_read_as_it_is(tmp_path):
 
 
 # As mlflow.search_runs().to_csv() wrote it (mlflow 3.17), shortened.
-MLFLOW = """run_id,experiment_id,status,artifact_uri,start_time,metrics.loss,metrics.accuracy,params.lr,params.seed
-0381,9082,FAILED,file:///a,2026-11-28 05:02:29.875+00:00,,,2e-05,2
-5ee4,9082,FINISHED,file:///b,2026-11-28 05:02:29.839+00:00,,0.81,2e-05,1
-071b,9082,FINISHED,file:///c,2026-11-28 05:02:29.799+00:00,0.3,0.8,1e-05,0
-"""
+MLFLOW = """run_id,experiment_id,status,artifact_uri,start_time,end_time,metrics.loss,metrics.accuracy,params.lr,params.seed
+0381,9082,FAILED,file:///a,2026-11-28 05:02:29.875+00:00,,,,2e-05,2
+5ee4,9082,FINISHED,file:///b,2026-11-28 05:02:29.839+00:00,2026-11-29 06:03:30.839+00:00,,0.81,2e-05,1
+071b,9082,FINISHED,file:///c,2026-11-28 05:02:29.799+00:00,2026-11-28 05:02:31+00:00,0.3,0.8,1e-05,0
+"""  # noqa: E501
 # As the W&B app exports a table of runs.
 WANDB = """"Name","State","Notes","User","Tags","Created","Runtime","Sweep","lr","seed","eval/accuracy","eval/loss"
 "dry-sweep-1","finished","-","me","","2025-05-01T10:00:00.000Z","61","abc","0.00001","0","0.8","0.5"
@@ -304,7 +309,7 @@ WANDB = """"Name","State","Notes","User","Tags","Created","Runtime","Sweep","lr"
 @pytest.mark.parametrize(
     ("text", "names", "statuses", "seconds"),
     [
-        (MLFLOW, {"accuracy": "accuracy", "loss": "loss"}, ["missing", "ok", "ok"], [None, None, None]),
+        (MLFLOW, {"accuracy": "accuracy", "loss": "loss"}, ["missing", "ok", "ok"], [None, 90061, 1.201]),
         (
             WANDB,
             {"accuracy": "eval/accuracy", "loss": "eval/loss"},
@@ -339,7 +344,11 @@ def test_a_table_of_the_installed_mlflow_is_read_as_it_is(tmp_path, monkeypatch)
             mlflow.log_param("learning_rate", rate)
             mlflow.log_metric("accuracy", 0.8 + rate)
     mlflow.search_runs().to_csv(tmp_path / "runs.csv", index=False)
-    assert [run.status for run in used(read_runs(read_config(config_of(tmp_path / "runs.csv"))))] == ["ok", "ok"]
+    table = mlflow.search_runs()
+    runs = read_runs(read_config(config_of(tmp_path / "runs.csv")))
+    assert [run.status for run in used(runs)] == ["ok", "ok"]
+    lasted = (table["end_time"] - table["start_time"]).dt.total_seconds()
+    assert [run.seconds for run in runs] == pytest.approx(lasted.tolist())
 
 
 @pytest.mark.parametrize("dumps", [str, json.dumps])
@@ -510,3 +519,44 @@ def test_tables_of_every_kind_are_analysed(kind):
     relative = tables["fits"].query("framework == 'relative'")["gate_code"]
     assert relative.notna().all() == (kind in ("no baseline", "figures only"))
     assert pa.Table.from_pandas(tables["recommendation"]).num_rows
+
+
+# Of three epochs and four repeats: accuracy by repeat, then by epochs.
+MEASURED = [[0.80, 0.83, 0.85], [0.81, 0.82, 0.86], [0.79, 0.83, 0.84], [0.80, 0.84, 0.87]]
+
+
+def made_by_optuna(folder: Path) -> Path:
+    """Return the table of an Optuna study of MEASURED."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(direction="maximize")
+    for row in MEASURED:
+        for epochs, _ in enumerate(row, 1):
+            study.enqueue_trial({"epochs": epochs})
+        study.optimize(lambda trial, row=row: row[trial.suggest_int("epochs", 1, 3) - 1], n_trials=3)
+    study.trials_dataframe().to_csv(folder / "trials.csv")
+    return folder / "trials.csv"
+
+
+def made_by_mlflow(folder: Path) -> Path:
+    """Return the table of an MLflow run store of MEASURED."""
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed, and need not be")
+    mlflow.set_tracking_uri((folder / "mlruns").as_uri())
+    for row in MEASURED:
+        for epochs, accuracy in enumerate(row, 1):
+            with mlflow.start_run():
+                mlflow.log_param("epochs", epochs)
+                mlflow.log_metric("value", accuracy)
+    mlflow.search_runs().to_csv(folder / "runs.csv")
+    return folder / "runs.csv"
+
+
+@pytest.mark.parametrize("maker", [made_by_optuna, made_by_mlflow])
+def test_what_a_tracker_wrote_is_analysed(tmp_path, monkeypatch, maker):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    levels = {"epochs": {"levels": [1, 2, 3]}}
+    checked = read_config(config_of(maker(tmp_path), factors=levels, metrics={"accuracy": "value"}))
+    write_table(listed_runs(read_runs(checked), checked), tmp_path / "metrics.parquet")
+    _, tables = analysed(checked, read_metrics(tmp_path / "metrics.parquet"))
+    rows = tables["coefficients"].query("term == 'epochs' and framework == 'absolute' and units == 'natural'")
+    slope, _ = np.polyfit([1, 2, 3] * 4, np.ravel(MEASURED), 1)
+    assert rows["estimate"].unique() == pytest.approx([slope])

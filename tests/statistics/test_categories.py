@@ -17,6 +17,7 @@ from finevar.analyses.fits import FittedStudy, Plan, fit_study, no_outcomes
 from finevar.reasons import Stop
 from finevar.statistics import families, gain, optimum, regression, slopes
 from finevar.statistics.covariance import CLASSICAL, Errors, errors_of, wald_test
+from finevar.statistics.simple_effects import simple_effects
 from finevar.statistics.surface_ledger import orthonormal_effects
 from finevar.study.coding import (
     Category,
@@ -411,3 +412,33 @@ def test_levels_beyond_count_are_what_a_gate_says():
     study = FittedStudy.of(runs, plan_of())
     assert study.surfaces == []
     assert study.stopped["loss"].code == Stop.FEW_LEVELS
+
+
+# Forbidden combinations -----------------------------------------------------------------------------------------------
+
+FORBIDDEN = "not (optimizer == sgd and learning_rate > 3e-5)"
+
+
+def is_allowed(row) -> bool:
+    return not (row["optimizer"] == "sgd" and row["learning_rate"] > 3e-5)
+
+
+def test_nothing_is_predicted_nor_compared_at_forbidden_settings():
+    runs = simulated(truth)
+    runs = runs[[is_allowed(row) for row in runs.to_dict("records")]].reset_index(drop=True)
+    runs = runs.assign(is_baseline_point=False)
+    study = FittedStudy.of(runs, plan_of(where=FORBIDDEN))
+    (surface,) = study.surfaces
+    places = {"learning_rate": [4e-5, 2e-5, 4e-5], "schedule": ["linear"] * 3, "optimizer": ["sgd", "sgd", "adamw"]}
+    found = [row["predicted"] for row in regression.predicted(surface, surface.coded(places))]
+    assert [value is None for value in found] == [True, False, False]
+    averaged = surface.coded({name: levels[:1] for name, levels in places.items()}) | {"optimizer[adamw]": np.zeros(1)}
+    assert next(regression.predicted(surface, averaged))["predicted"] is not None
+    for name in ("learning_rate", "optimizer", "schedule[cosine-linear]"):
+        effects = simple_effects(surface, name)
+        factor = name.partition("[")[0]
+        for levels in (effects.from_levels, effects.to_levels):
+            rows = pd.DataFrame(dict(effects.others) | {factor: levels}).to_dict("records")
+            assert all(map(is_allowed, rows))
+    tables = fit_study(study)
+    assert tables["effects"]

@@ -13,7 +13,8 @@ from finevar.analyses import fits as readings
 from finevar.analyses import surfaces as analyses
 from finevar.reasons import Stop
 from finevar.statistics import regression
-from finevar.study.coding import Coding, aliased_terms, design_matrix, model_matrix, term_name, terms
+from finevar.study.coding import Coding, design_matrix, model_matrix, term_name, terms
+from finevar.study.matrices import aliased_terms
 
 # ChemReact: Myers, Montgomery & Anderson-Cook (2009), table 7.6, as distributed with R's rsm.
 CHEMREACT = [

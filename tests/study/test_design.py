@@ -75,6 +75,30 @@ def test_box_behnken_of_three_factors_is_edge_midpoints_and_centre(raw_config):
     assert as_coded(plan(with_design(raw_config, kind="box_behnken"))) == edges | {(0, 0, 0)}
 
 
+@pytest.mark.parametrize(
+    ("names", "settings"),
+    [(NAMES, 9), ((*NAMES, "dropout"), 9), ((*NAMES, "dropout", "weight_decay", "frozen_layers"), 13)],
+)
+def test_definitive_screening_separates_first_order_from_second(raw_config, names, settings):
+    """Jones & Nachtsheim 2011: 2 m + 1 settings of m factors (of one more where m is odd), in pairs of opposites.
+
+    First-order columns are orthogonal to each other and to every product and square.
+    """
+    for name in set(names) - set(NAMES):
+        raw_config["training"].pop(name, None)
+        raw_config["sweep"]["factors"][name] = {"levels": [0, 1, 2] if name == "frozen_layers" else [0.0, 0.1, 0.2]}
+    raw_config["analysis"] = {"model": "first_order"}
+    coded = as_coded(plan(with_design(raw_config, kind="definitive")))
+    assert len(coded) == settings
+    assert {tuple(-x for x in place) for place in coded} == coded
+    matrix = np.array(sorted(coded))
+    pairs = itertools.combinations_with_replacement(matrix.T, 2)
+    second = np.column_stack([one * other for one, other in pairs])
+    assert np.count_nonzero(matrix.T @ second) == 0
+    inner = matrix.T @ matrix
+    assert np.count_nonzero(inner - np.diag(np.diag(inner))) == 0
+
+
 def test_latin_hypercube_has_one_point_in_every_stratum(raw_config):
     study = plan(with_design(raw_config, kind="latin_hypercube", points=12, seed=3))
     low, high = np.log2(LEARNING_RATES[0]), np.log2(LEARNING_RATES[-1])
@@ -266,7 +290,8 @@ def test_a_run_id_hashes_all_that_decides_the_run(raw_config):
     identity = {"dataset": data["amazon"], "baseline": baseline, "settings": unlike_defaults(settings)}
     run = study.runs[f"lr2.5e-05-bs8-ep1-seed1-{digest(identity | {'seed': 1})}"]
     assert run.point_id == f"lr2.5e-05-bs8-ep1-{digest(identity)}"
-    assert (run.dataset, run.seed, run.settings) == ("amazon", 1, settings)
+    assert (run.dataset, run.seed) == ("amazon", 1)
+    assert run.settings == {name: value for name, value in settings.items() if not name.startswith("lora_")}
 
 
 @pytest.mark.parametrize(
@@ -280,6 +305,20 @@ def test_a_run_id_hashes_all_that_decides_the_run(raw_config):
 )
 def test_more_levels_seeds_data_sets_or_factors_keep_all_ids(raw_config, path, value):
     assert ids(raw_config) < ids(changed(raw_config, path, value))
+
+
+def test_settings_of_lora_decide_runs_with_lora_alone(raw_config):
+    raw = changed(raw_config, "sweep.factors.method", {"levels": ["full", "lora"]})
+    both, ranked = plan(raw), plan(changed(raw, "training.lora_rank", 4))
+    full, lora = ({name for name, run in both.runs.items() if run.settings["method"] == m} for m in ("full", "lora"))
+    assert full == ids(raw_config)
+    assert lora
+    assert {*both.runs} & {*ranked.runs} == full
+    assert all(
+        "lora_rank" not in both.runs[name].settings and both.runs[name].record["lora_rank"] is None for name in full
+    )
+    assert {ranked.runs[name].settings["lora_rank"] for name in {*ranked.runs} - full} == {4}
+    assert both.baseline_id == ranked.baseline_id == plan(raw_config).baseline_id
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,8 @@ def seconds_at(standing: Standing, levels: Mapping[str, float]) -> float:
 
     NaN where none was timed.
     """
-    factors, known = list(numbers_of(standing.study.plan.codings)), standing.settings.dropna(subset=SECONDS)
+    factors = [name for name, coding in numbers_of(standing.study.plan.codings).items() if not coding.when]
+    known = standing.settings.dropna(subset=SECONDS)
     if known.empty:
         return math.nan
     positive = [name for name in factors if known[name].min() > 0 and levels[name] > 0]

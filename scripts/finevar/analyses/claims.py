@@ -41,6 +41,7 @@ from finevar.study.coding import (
     factors_of,
     model_matrix,
     numbers_of,
+    settled,
     step_unit,
     term_group,
     term_of,
@@ -107,10 +108,12 @@ def untested_reason(claim: Claim, study: FittedStudy) -> Reason | None:
         return study.stopped[response]
     if response not in plan.responses:
         return Reason(Undecided.NO_FIT, "this study has no fit of the metric")
-    lacks = study.metrics[f"baseline_{response}"].isna().any() or not plan.baseline
-    if claim["framework"] == "relative" and lacks:
+    if claim["framework"] != "relative":
+        return None
+    if study.metrics[f"baseline_{response}"].isna().any() or not plan.baseline:
         return Reason(Stop.NO_BASELINE, f"the baseline has no {response}.")
-    return None
+    without = [factor_label(name) for name in factors_of(claim["term"]) if plan.baseline[factor_of(name)] is None]
+    return Reason(Stop.NO_BASELINE, f"the baseline has no {joined(without)}.") if without else None
 
 
 def is_varied(name: str, codings: Codings) -> bool:
@@ -177,7 +180,7 @@ def read_names(claim: Claim, asked: Term, surface: Surface, baseline: Mapping[st
     if len(asked) == 1 and claim["framework"] == "relative" and first != factor_of(first):
         change = changes_of(codings, both_ways=True)[first]
         place = surface.coded({name: [baseline[name]] * 2 for name in codings}) | ends_of(change, codings)
-        start, end = surface.padded(model_matrix(place, surface.columns))
+        start, end = surface.padded(model_matrix(settled(codings, place), surface.columns))
         return Answer(read_contrast(surface, end - start), UNITS["at_baseline"], {})
     if len(asked) == 1:
         weights = simple_effects(surface, first).weights

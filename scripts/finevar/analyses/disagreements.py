@@ -69,14 +69,14 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
     draws: of joint_draws(). The last row of a pair has the shares of tried settings where the two agree, disagree or
     leave it open, and names the factors whose average slope is better for one and worse for the other, significantly.
     """
-    if len(surfaces) < 2 or not numbers_of(surfaces[0].codings):
+    if len(surfaces) < 2 or not (numbers := shared_numbers(surfaces[0])):
         return []
     points = shared_points(surfaces)
     coded = coded_points(surfaces[0], points)
     places = np.vstack([coded, np.zeros(coded.shape[1])])
     names = [("cell", point) for point in points["point_id"]] + [("centre", None)]
-    steep = [region_statistic(surface, places) > region_limit(surface) for surface in surfaces]
-    weights = [towards(surface.response) * gradients(surface, places) for surface in surfaces]
+    steep = [region_statistic(each, places, numbers) > region_limit(each, len(numbers)) for each in surfaces]
+    weights = [towards(surface.response) * gradients(surface, places, numbers) for surface in surfaces]
     found: dict[tuple[int, int], Rows] = {pair: [] for pair in itertools.combinations(range(len(surfaces)), 2)}
     for number, (place, point) in enumerate(names):
         drawn = [part @ at[number].T for part, at in zip(draws, weights, strict=True)]
@@ -97,6 +97,11 @@ def disagreement_rows(surfaces: Sequence[Surface], draws: Sequence[np.ndarray]) 
         for (a, b), rows in found.items()
         for row in rows
     ]
+
+
+def shared_numbers(surface: Surface) -> list[str]:
+    """Return the numbers that exist at every setting: at some, directions along others would have no angle."""
+    return [name for name, coding in numbers_of(surface.codings).items() if not coding.when]
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -130,7 +135,7 @@ def angle(
 
 def average_ways(surface: Surface) -> dict[str, str]:
     """Return which way each factor's slope, averaged over the runs, points; positive is better."""
-    numbers = numbers_of(surface.codings)
+    numbers = shared_numbers(surface)
     averages = np.stack([gradient(surface, surface.coded(), name).mean(0) for name in numbers])
     slopes = contrasts(surface, towards(surface.response) * averages)
     return {name: sign(slope.ci_low, slope.ci_high) for name, slope in zip(numbers, slopes, strict=True)}

@@ -12,7 +12,8 @@ from statsmodels.stats.multitest import multipletests
 from finevar.analyses.fits import FittedStudy, Plan
 from finevar.reasons import FAILED, MISSING
 from finevar.statistics.firth import fit_firth, likelihood_ratio_p
-from finevar.study.coding import aliased_terms, axes_of, coded_of, factor_of, model_matrix, terms
+from finevar.study.coding import axes_of, coded_of, factor_of, model_matrix, terms
+from finevar.study.matrices import aliased_terms
 from finevar.tables import Rows
 
 SEVERAL = 3  # runs that failed, and that did not: fewer show no trend, however they lie
@@ -66,7 +67,7 @@ def trend_tests(runs: pd.DataFrame, plan: Plan) -> dict[str, dict[str, Any]]:
     factors, axes = list(plan.codings), axes_of(plan.codings)
     coded = coded_of(plan.codings, ended)
     datasets = pd.get_dummies(ended["dataset"], drop_first=True, dtype=float)
-    matrix = np.column_stack([model_matrix(coded, terms(axes, "first_order")), datasets])
+    matrix = np.column_stack([model_matrix(coded, terms(plan.codings, "first_order")), datasets])
     if reason := untestable(failed, matrix):
         return {factor: {"reason": reason} for factor in factors}
     fit = fit_firth(failed, matrix)

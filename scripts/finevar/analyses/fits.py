@@ -25,6 +25,7 @@ from finevar.statistics.ladder import ladder_rows, quality
 from finevar.statistics.regression import (
     NEW_SENTENCES,
     THESE_SENTENCES,
+    Forbids,
     Sentences,
     Surface,
     estimates,
@@ -37,7 +38,6 @@ from finevar.statistics.verdicts import adjust_families, columns_key, verdict
 from finevar.study.coding import (
     Codings,
     Term,
-    axes_of,
     codings_of,
     factor_of,
     step_unit,
@@ -46,6 +46,7 @@ from finevar.study.coding import (
     term_of,
     terms,
 )
+from finevar.study.conditions import forbidden_places
 from finevar.tables import Rows
 
 # The change of the response over a term's whole range, per unit of its coded coefficient: low to high for a first-order
@@ -70,6 +71,7 @@ class Plan:
     smallest_effect: Mapping[str, float] = field(default_factory=dict)  # as the config sets it, by response
     tradeoffs: Mapping[str, Any] = field(default_factory=dict)  # responses and weights, each with a default
     primary: str | None = None  # the metric that recommends, where the config names one
+    where: str | None = None  # the condition that the design's settings fulfil
 
     @classmethod
     def of(cls, params: Any) -> Plan:
@@ -85,12 +87,18 @@ class Plan:
             smallest_effect=analysis["smallest_effect"],
             tradeoffs=analysis.get("tradeoffs", {}),
             primary=analysis.get("primary"),
+            where=analysis.get("where"),
         )
+
+    @property
+    def forbids(self) -> Forbids | None:
+        """Return what the condition says of coded places; None without one."""
+        return partial(forbidden_places, self.where, self.codings) if self.where is not None else None
 
     @property
     def columns(self) -> list[Term]:
         """Return the terms of the surface."""
-        return terms(axes_of(self.codings), self.order)
+        return terms(self.codings, self.order)
 
 
 def finished_runs(metrics: pd.DataFrame, response: str) -> pd.DataFrame:
@@ -136,7 +144,7 @@ class FittedStudy:
                 continue
             sentences, frozen = outcomes(used, response)
             known = {"smallest_effect": bound_of(metrics, plan, response), "sentences": sentences, "frozen": frozen}
-            known["excluded"] = excluded
+            known |= {"excluded": excluded, "forbids": plan.forbids}
             surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence, **known))
         return cls(metrics, plan, surfaces, stopped, outcomes)
 

@@ -17,7 +17,7 @@ from finevar.statistics.gain import shapley_weights
 from finevar.statistics.ranking import measured
 from finevar.statistics.regression import Surface, estimates
 from finevar.statistics.setting_means import misses_settings, setting_names
-from finevar.study.coding import change_name, factor_of, model_matrix
+from finevar.study.coding import as_level, change_name, factor_of, model_matrix
 from finevar.tables import Rows
 
 ENDS = ("estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
@@ -55,7 +55,7 @@ def surface_rows(start: Mapping[str, Any], end: Mapping[str, Any], point: str, s
     weights = surface.padded(np.stack([shares[owners == name].sum(0) for name in surface.codings]))
     found = list(estimates(surface.read(np.vstack([weights.sum(0), weights])), surface.confidence))
     moved = weights.any(axis=1)
-    at_once = np.where(moved, surface.family(weights, only_printed=True).interval(surface.confidence), 0.0)
+    at_once = np.where(moved, surface.family(weights).interval(surface.confidence), 0.0)
     whole = {"factor": TOGETHER, "measured": measured_gain(surface, point), "missed": misses_settings(surface)}
     at_start = surface.padded(model_matrix({name: np.array([x]) for name, x in coded[0].items()}, surface.columns))
     between = limits(surface.response, float((at_start @ surface.fit.params)[0]))
@@ -78,7 +78,7 @@ def moved(shares: pd.DataFrame) -> pd.Series:
 def way_of(name: str, start: Any, end: Any) -> dict[str, Any]:
     """Return which factor changes, from which level to which; of levels that are names all in the factor's name."""
     if not isinstance(start, str):
-        return {"factor": name, "from_level": float(start), "to_level": float(end)}
+        return {"factor": name, "from_level": as_level(start), "to_level": as_level(end)}
     return {"factor": name if start == end else change_name(name, start, end)}
 
 

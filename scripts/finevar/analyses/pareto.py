@@ -19,6 +19,7 @@ from finevar.metrics import SECONDS, towards
 from finevar.reasons import OK, Untraded
 from finevar.statistics.noise import modelled_noise, noise_model
 from finevar.statistics.regression import Surface
+from finevar.statistics.setting_means import setting_names
 from finevar.tables import Rows
 from finevar.words.formatting import counted
 
@@ -245,7 +246,7 @@ def own_points(study: FittedStudy, names: Sequence[str] = ()) -> dict[str, dict[
 
 def shared_names(study: FittedStudy) -> dict[str, str]:
     """Return the first id of a point with its levels, for each point."""
-    first = study.metrics.groupby(list(study.plan.codings), sort=False)["point_id"].transform("first")
+    first = setting_names(study.metrics, study.plan.codings)
     return dict(zip(study.metrics["point_id"], first, strict=True))
 
 

@@ -46,7 +46,7 @@ def settings_to_confirm(study: Study) -> Iterator[tuple[str, Point]]:
         )
     factors, own = list(study.config["sweep"]["factors"]), baseline_levels(study.config)
     best = recommended_point({"recommendation": read_analysis(table_file(name, "recommendation"))})
-    levels = {run.point_id: {factor: run.settings[factor] for factor in factors} for run in study.runs.values()}
+    levels = {run.point_id: {factor: run.record[factor] for factor in factors} for run in study.runs.values()}
     for point in chosen.iloc[0].split():
         at = levels.get(point, own)  # the baseline's own need not be among the study's
         role = BASELINE if at == own else RIVAL

@@ -25,6 +25,7 @@ from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.tables import as_rows
 from finevar.training.loop import Plan, train_model
 from finevar.words.formatting import response_labels
+from finevar.words.numbers import is_missing
 from finevar.words.recommendation import Advice, headline
 
 
@@ -41,7 +42,8 @@ def choose_run(metrics: pd.DataFrame, advice: Advice, dataset: str, factors: lis
             allowed="a study that recommends one",
             remedy="Finish the missing runs; where all candidates are excluded, see the report.",
         )
-    wanted = {"status": "ok", "dataset": dataset} | advice.levels[advice.best["point_id"]]
+    levels = {name: level for name, level in advice.levels[advice.best["point_id"]].items() if not is_missing(level)}
+    wanted = {"status": "ok", "dataset": dataset} | levels
     alike = as_rows(metrics[metrics[list(wanted)].eq(wanted).all(axis=1)].sort_values("seed"))
     return Choice(alike[0], alike, advice, factors)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from finevar.study.containers import ZIP, members, plain_name
 from finevar.study.paths import folder_of
 
+UNPACK = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc"}
 NO_DATA = "Give a file of texts and labels."
 SAVE = "Save it as CSV in UTF-8"
 IN_IT = "and name the file in it."
@@ -23,6 +25,7 @@ KINDS = {  # by the first bytes: what a file is, and how to go on; {} is the fil
     b"version https://git-lfs": ("a pointer that Git LFS left in place of the file", "Run in its clone: git lfs pull"),
     b"\x80\x04\x95": ("a pickle, which is never opened", "Write it as Parquet or CSV where it was made."),
     b"%PDF": ("a PDF", NO_DATA),
+    b"PK\x05\x06": ("an empty zip", NO_DATA),
     b"\x89PNG": ("an image", NO_DATA),
     b"\xff\xd8\xff": ("an image", NO_DATA),
 }
@@ -60,6 +63,11 @@ def zipped(path: Path) -> tuple[str, str]:
         return "a Word document", f"{SAVE}."
     if "content.xml" in names:
         return "an OpenDocument file", f"{SAVE}."
+    if not names:
+        return (
+            "a zip without files, or one within another compressed file",
+            "Unpack the outer one, or give another file.",
+        )
     return f"a zip archive of {len(names)} files", "Run: unzip {}, and name the files in it."
 
 
@@ -76,3 +84,14 @@ def converted(path: Path, suffix: str) -> Path:
     new = Path(plain_name(path)).with_suffix(suffix)
     new = new if folder_of("source") in path.parents else path.with_name(new.name)
     return new.with_stem(f"{new.stem}-converted") if new == path else new
+
+
+def rewritten(path: Path, command: str, suffix: str = "") -> str:
+    """Return what passes a file, uncompressed, through a command into another, and what to do then."""
+    new = converted(path, suffix or f".utf8{Path(plain_name(path)).suffix}")
+    layers = itertools.takewhile(UNPACK.__contains__, map(str.lower, reversed(path.suffixes)))
+    first, *others = [*(UNPACK[suffix] for suffix in layers), command]
+    through = f"{first} < {shlex.quote(str(path))}"
+    if path.suffix.lower() == ".zip":
+        through, others = f"unzip -p {shlex.quote(str(path))}", [command]
+    return f"{' | '.join([through, *others])} > {shlex.quote(str(new))}, and name that file in the config."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from finevar.data.delimited import columns_of
 from finevar.data.foreign import Otherwise, converted
 from finevar.errors import InputError
 from finevar.study.consistency import cut, listed
+from finevar.study.containers import SUFFIXES
 
 # Objects that hold examples and are no arrays: which kind of things in them becomes an array, and how, of an object d.
 FORMS = {
@@ -22,6 +24,8 @@ FORMS = {
     "cells": "[dict(zip(d, row)) for row in zip(*(c.values() for c in d.values()))]",  # as pandas writes by default
     "columns": "[dict(zip(d, row)) for row in zip(*d.values())]",
     "items": "[*d.values()]",
+    "pairs": "[dict(zip({columns}, pair)) for pair in d.items()]",  # of a text and its label
+    "classes": "[dict(zip({columns}, (text, label))) for label, texts in d.items() for text in texts]",
 }
 
 
@@ -30,6 +34,7 @@ def read_array(text: str, spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
     try:
         rows = json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
+        refuse_python(text, path)
         if error.msg == "Extra data" and text.lstrip().startswith("{"):
             raise objects_error(text.strip(), path) from None
         raise
@@ -47,6 +52,14 @@ def read_array(text: str, spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
                 raise Otherwise(f"item {number} is an array", "Name the `columns`, or write objects.")
             raise ValueError(f"item {number} is no object")
     return pd.DataFrame(rows, columns=columns, index=range(1, len(rows) + 1), dtype=object)
+
+
+def refuse_python(text: str, path: Path) -> None:
+    """Raise the error of examples as Python prints them, in an array or one a line, if a text begins so."""
+    if begin := re.match(r"\s*(\[?)\s*{\s*'", text):
+        lines = "[ast.literal_eval(line) for line in open({}) if line.strip()]"
+        array = in_python("ast.literal_eval(open({}).read())" if begin[1] else lines, path)
+        raise Otherwise("it is written as Python prints it, not as JSON", f"Make an array of them: {array}")
 
 
 def objects_error(text: str, path: Path) -> Otherwise:
@@ -73,9 +86,10 @@ def array_error(text: str, path: Path) -> Otherwise:
 def object_error(found: Mapping[str, Any], spec: Mapping[str, Any], path: Path) -> InputError:
     """Return the error of a JSON file that holds its examples in an object, with the command that takes them out."""
     arrays = [key for key, value in found.items() if isinstance(value, list)]
-    remedy = "Write its examples as an array of objects."
-    if form := form_of(found, {*columns_of(spec)}):
-        expression = f"(lambda d: {FORMS[form]})(json.load(open({{}})))"
+    remedy, columns = "Write its examples as an array of objects.", columns_of(spec)
+    if form := form_of(found, {*columns}):
+        made = FORMS[form].replace("{columns}", str(columns or ["text", "label"]))
+        expression = f"(lambda d: {made})(json.load(open({{}})))"
         remedy = f"Make an array of its {form}, all of them: {in_python(expression, path)}"
     elif arrays:
         made = f".{arrays[0]}.json" if arrays[0].isalnum() else ".array.json"
@@ -94,27 +108,33 @@ def form_of(found: Mapping[str, Any], columns: set[str]) -> str | None:
     columns: those that examples have to have, empty where that is not known.
     """
     values, kinds = [*found.values()], {type(value) for value in found.values()}
-    if {"columns", "data"} <= {*found} and kinds == {list}:
-        return "rows"
-    if kinds == {list} and columns and columns <= {*found}:
-        return "columns"
-    if kinds != {dict}:
-        return None
-    numbered = all(key.isdigit() for value in values for key in value)
-    if columns <= {*found} if columns else numbered:
-        return "cells"
-    return "items" if all(columns <= {*value} for value in values) else None
+    named, two = bool(columns) and columns <= {*found}, len(columns) in (0, 2)
+    if kinds == {list}:
+        if {"columns", "data"} <= {*found}:
+            return "rows"
+        texts = all(isinstance(text, str) for texts in values for text in texts)
+        return "columns" if named else "classes" if two and texts else None
+    if kinds == {dict}:
+        numbered = all(key.isdigit() for value in values for key in value)
+        if named or (not columns and numbered):
+            return "cells"
+        return "items" if all(columns <= {*value} for value in values) else None
+    repeated = kinds <= {str, int, float, bool} and len({*values}) < len(values)  # as labels are
+    return "pairs" if two and repeated and not named else None
 
 
 def in_python(expression: str, path: Path, suffix: str = ".array.json") -> str:
     """Return the command that writes what an expression makes of a JSON file, {}, and what to do then."""
-    new = converted(path, suffix)
-    value = expression.replace("{}", json.dumps(str(path)))
-    code = f'import json, re; json.dump({value}, open({json.dumps(str(new))}, "w"))'
+    new, file = converted(path, suffix), f"open({json.dumps(str(path))})"
+    if path.suffix.lower() in (".zip", *SUFFIXES):
+        file = f'fsspec.open({json.dumps(str(path))}, "rt", compression="infer").open()'
+    value = expression.replace("open({})", file)
+    modules = ", ".join(name for name in ("ast", "fsspec", "json", "re") if f"{name}." in f"json.{value}")
+    code = f'import {modules}; json.dump({value}, open({json.dumps(str(new))}, "w"))'
     return f"{sys.executable} -c {shlex.quote(code)}, and name {new} in the config."
 
 
-def parse_line(number: int, line: str) -> dict[str, Any]:
+def parse_line(number: int, line: str, path: Path) -> dict[str, Any]:
     """Parse a line of a JSONL file; raise ValueError unless it is an object of whole characters."""
     try:
         row = json.loads(line, object_pairs_hook=once)
@@ -122,6 +142,7 @@ def parse_line(number: int, line: str) -> dict[str, Any]:
             raise ValueError("no JSON object")
         require_whole(line, row)
     except (ValueError, RecursionError) as error:
+        refuse_python(line, path)
         raise ValueError(f"line {number}: {error}") from None
     return row
 

@@ -24,7 +24,7 @@ from finevar.figures.axes import (
 )
 from finevar.figures.drawing import Picture, by_response, layered, lean, note_chart, stacked, zero_rule
 from finevar.figures.palette import BLUE, GRID, HUES, INK, QUIET, RAMP, WIDTH
-from finevar.study.coding import Category, Coding, Codings, factor_of, level_of
+from finevar.study.coding import Category, Coding, Codings, factor_of, level_of, nested_of
 from finevar.words.formatting import (
     axis_title,
     factor_label,
@@ -95,8 +95,8 @@ def main_effects_chart(profiles: pd.DataFrame, metrics: pd.DataFrame, factors: C
         panels += [
             profile_panel(
                 profile[profile["factor"].map(factor_of) == factor],
-                runs[[factor, "dataset", "seed", response]],
-                cells[[factor, "dataset", response]],
+                runs[[factor, "dataset", "seed", response]].dropna(subset=factor),
+                cells[[factor, "dataset", response]].dropna(subset=factor),
                 y={"scale": scale, "axis": first if factor == next(iter(factors)) else others},
                 coding=coding,
                 width=(WIDTH - 50) // len(factors) - 28,
@@ -159,8 +159,11 @@ def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> Pi
 
 
 def colour_and_facet(rows: pd.DataFrame, factors: Codings) -> tuple[str, str | None]:
-    """Return the factor that colours curves, the first, and that of facets, the second where it has few levels."""
-    first, *others = factors
+    """Return the factor that colours curves, the first, and that of facets, the second where it has few levels.
+
+    Of those that exist in every run.
+    """
+    first, *others = (name for name in factors if name not in nested_of(factors))
     return first, next((name for name in others[:1] if rows[name].nunique() <= FEW_LEVELS), None)
 
 

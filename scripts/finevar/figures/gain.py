@@ -59,7 +59,7 @@ def gain_panel(rows: pd.DataFrame, columns: int, first: bool) -> Picture:
 
 def step_label(row: Row) -> str:
     """Return a factor's name and, on a line of its own, its change of level."""
-    if is_missing(row["from_level"]):
+    if is_missing(row["from_level"]) or is_missing(row["to_level"]):
         return sentence_case(change_label(row["factor"]))
     change = f"{level(row['from_level'])} \N{RIGHTWARDS ARROW} {level(row['to_level'])}"
     return f"{sentence_case(factor_label(row['factor']))}|{change}"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from finevar.analyses.fits import failed_settings
 from finevar.statistics.stored import Stored
-from finevar.study.coding import Codings, categories_of, coded_of, numbers_of, positions_of
+from finevar.study.coding import Codings, categories_of, coded_of, exists, numbers_of, positions_of
 
 SAME = 0.006  # coded units within which two levels are one
 
@@ -44,13 +44,15 @@ def near_failed(metrics: pd.DataFrame, factors: Codings, coded: Mapping[str, np.
 def measured(metrics: pd.DataFrame, response: str, factors: Codings) -> pd.DataFrame:
     """Return the settings that were tried: their levels, the mean and the number of their runs that have the metric."""
     runs = metrics[metrics["status"] == "ok"].dropna(subset=response)
-    return runs.groupby(list(factors), as_index=False).agg(mean=(response, "mean"), runs=(response, "size"))
+    return runs.groupby(list(factors), as_index=False, dropna=False).agg(
+        mean=(response, "mean"), runs=(response, "size")
+    )
 
 
 def in_slice(settings: pd.DataFrame, held: Levels, factors: Codings) -> pd.Series:
     """Say which settings have the levels that a slice holds."""
     own = {name: factors[name] for name in held}
-    at = coded_of(own, {name: [value] for name, value in held.items()})
+    at = coded_of(own, {name: [value] for name, value in held.items()})  # 0 of a factor that does not exist there
     apart = [np.abs(column - at[axis]) for axis, column in coded_of(own, settings).items()]
     return pd.Series(np.max([np.zeros(len(settings)), *apart], axis=0) < SAME, index=settings.index)
 
@@ -59,4 +61,5 @@ def middle(factors: Codings) -> dict[str, Any]:
     """Return the levels halfway between each number's lowest and highest, and the first of each category."""
     first = {name: coding.levels[0] for name, coding in categories_of(factors).items()}
     halfway = {name: float(coding.natural(0.0)) for name, coding in numbers_of(factors).items()}
-    return {name: (first | halfway)[name] for name in factors}
+    levels = {name: (first | halfway)[name] for name in factors}
+    return {name: levels[name] if exists(coding, levels) else None for name, coding in factors.items()}

@@ -18,7 +18,7 @@ from finevar.figures.drawing import Picture, layered, lean, note_chart, stacked
 from finevar.figures.palette import ON_SCALE, QUIET, WIDTH
 from finevar.figures.slices import Levels, Tables, in_slice, measured, middle, predictions
 from finevar.metrics import LOWER_IS_BETTER
-from finevar.study.coding import Category, Coding, Codings, as_level, coded_of, numbers_of
+from finevar.study.coding import Category, Coding, Codings, as_level, coded_of, exists, numbers_of
 from finevar.words.formatting import response_label, response_labels, settings_list
 
 SIDE = 21  # grid values along an axis
@@ -34,15 +34,16 @@ def surface_chart(tables: Tables, response: str, factors: Codings, baseline: Map
     """
     metrics = tables["metrics"]
     label = response_labels(metrics, [response])[response]
-    numbers = numbers_of(factors)
+    recommended = levels_of(recommended_point(tables), metrics, factors)
+    through = recommended or middle(factors)
+    numbers = {name: coding for name, coding in numbers_of(factors).items() if exists(coding, through)}
     if len(numbers) < 2 or response not in set(tables["coefficients"]["response"]):
         why = "a gate stopped this response"
         if len(numbers) < 2:
             why = f"{'one hyperparameter' if numbers else 'no hyperparameter'} with levels that are numbers"
             why = "one hyperparameter spans no plane" if len(factors) < 2 else f"{why} spans no plane"
         return note_chart(f"No surface of {label}: {why}.")
-    recommended = levels_of(recommended_point(tables), metrics, factors)
-    through, settings = recommended or middle(factors), measured(metrics, response, factors)
+    settings = measured(metrics, response, factors)
     pairs = list(itertools.combinations(numbers, 2))
     planes = {pair: plane(tables, response, factors, through, pair) for pair in pairs}
     values = pd.concat([settings["mean"], *(grid["predicted"] for grid in planes.values())])
@@ -55,7 +56,7 @@ def surface_chart(tables: Tables, response: str, factors: Codings, baseline: Map
         held = {name: value for name, value in through.items() if name not in pair}
         layers = [heat_map(grid, pair, factors, label, response, domain), *contours(grid, pair, factors, domain)]
         layers += rings(settings.assign(near=in_slice(settings, held, factors)), pair, response, factors)
-        layers += named({name: levels for name, levels in known.items() if levels}, pair)
+        layers += named({name: own for name, own in known.items() if None not in map(own.get, pair)}, pair)
         title = alt.TitleParams(settings_list(held), fontSize=12, fontWeight="normal", color=QUIET)
         panels.append(layered(*layers, width=size, height=min(size, 240), title=title))
     return stacked(panels, columns)
@@ -73,7 +74,8 @@ def plane(tables: Tables, response: str, factors: Codings, through: Levels, pair
 def inside(baseline: Mapping[str, Any], factors: Codings) -> dict[str, Any]:
     """Return the baseline's levels where they lie within those tried, else nothing."""
     levels = {name: baseline.get(name) for name in factors}
-    within = (value is not None and is_within(factors[name], value) for name, value in levels.items())
+    there = {name: coding for name, coding in factors.items() if exists(coding, levels)}
+    within = (levels[name] is not None and is_within(coding, levels[name]) for name, coding in there.items())
     return {name: as_level(value) for name, value in levels.items()} if all(within) else {}
 
 
@@ -204,7 +206,7 @@ def rings(settings: pd.DataFrame, pair: tuple[str, str], response: str, factors:
     """Draw the measured means in the slice as rings filled on its colour scale, other settings as dots."""
     x, y = pair
     at = {"x": alt.X(f"{x}:Q"), "y": alt.Y(f"{y}:Q")}
-    kept = settings[[x, y, "mean", "runs", "near"]]
+    kept = settings[[x, y, "mean", "runs", "near"]].dropna(subset=[x, y])
     apart = kept[~kept["near"]].drop_duplicates([x, y])
     dots = alt.Chart(lean(apart[[x, y]])).mark_point(size=16, color="white", strokeWidth=1.2, opacity=1, filled=False)
     tips = [level_tip(x, x, factors[x]), level_tip(y, y, factors[y]), alt.Tooltip("runs:Q")]

@@ -23,6 +23,7 @@ from finevar.words.formatting import (
     counted,
     factor_label,
     joined,
+    levels_there,
     response_label,
     response_labels,
     sentence_case,
@@ -112,7 +113,8 @@ def surface_title(tables: Tables, response: str, factors: Codings) -> str:
     coded = coded_of(factors, {name: [value] for name, value in levels.items()})
     at = predictions(tables, response, factors, coded)["predicted"].iloc[0]
     tried = measured(metrics, response, factors)
-    seen = tried.loc[np.logical_and.reduce([tried[name] == value for name, value in levels.items()]), "mean"]
+    here = np.logical_and.reduce([tried[name] == value for name, value in levels_there(levels).items()])
+    seen = tried.loc[here, "mean"]
     values = [f"{number(value, 3)} {word}" for value, word in zip([*seen, at], ["measured", "predicted"], strict=False)]
     return f"{sentence_case(label)} around the recommended setting ({settings_list(levels)}): {joined(values)}"
 

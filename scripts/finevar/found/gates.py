@@ -28,8 +28,9 @@ from finevar.found.choice import (
 from finevar.found.methods import FULL, METHODS
 from finevar.metrics import ON_CARDS
 from finevar.reasons import Aside
-from finevar.study.coding import aliased_terms, model_matrix, term_name, terms
+from finevar.study.coding import model_matrix, term_name, terms
 from finevar.study.factors import CARD_COLUMNS
+from finevar.study.matrices import aliased_terms
 from finevar.words.formatting import counted, factor_label, joined, response_label, sentence_case, term_label
 from finevar.words.numbers import level, percent
 

@@ -22,8 +22,9 @@ from finevar.found.choice import Question, choose, coded, compared, stating
 from finevar.reasons import Stop
 from finevar.statistics.covariance import CLASSICAL, INDEPENDENT, Errors, Fit, clustered_by, contrasts, fit_ols
 from finevar.statistics.estimability import Obstacle, obstacle
-from finevar.study.coding import aliased_terms, block_columns
+from finevar.study.coding import block_columns
 from finevar.study.factors import CARD_COLUMNS
+from finevar.study.matrices import aliased_terms
 from finevar.tables import Rows
 from finevar.words.formatting import counted
 

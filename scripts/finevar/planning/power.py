@@ -25,8 +25,6 @@ from finevar.statistics.regression import pure_error
 from finevar.study.coding import (
     Codings,
     Term,
-    aliased_terms,
-    axes_of,
     changes_of,
     codings_of,
     design_matrix,
@@ -36,6 +34,7 @@ from finevar.study.coding import (
     unblocked,
 )
 from finevar.study.design import design_points, plan_runs
+from finevar.study.matrices import aliased_terms
 
 CODED_RANGE = 2.0
 ENOUGH_DF = 5  # degrees of freedom from which the study's own noise is taken instead of the prior
@@ -80,13 +79,10 @@ class Diagnosis:
 
 def planned_design(config: Config) -> Design:
     """Return the design of a checked config, with everything finished."""
-    rows = [
-        {"run_id": run.run_id, "point_id": run.point_id, "dataset": run.dataset, "seed": run.seed, **run.settings}
-        for run in plan_runs(config, design_points(config)).values()
-    ]
+    rows = [run.record for run in plan_runs(config, design_points(config)).values()]
     runs = pd.DataFrame([row | {"trajectory_id": trajectory_id(row)} for row in rows])
     codings = codings_of(config["sweep"]["factors"])
-    columns = terms(axes_of(codings), config["analysis"]["model"])
+    columns = terms(codings, config["analysis"]["model"])
     return Design(runs, codings, columns, *design_matrix(runs, codings, columns))
 
 

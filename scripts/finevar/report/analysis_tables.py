@@ -15,6 +15,7 @@ from finevar.report.cells import (
     columns,
     crossed,
     factor_titles,
+    level_or_dash,
     listed,
     metric_column,
     metric_titles,
@@ -110,8 +111,8 @@ def optimum_table(places: pd.DataFrame, confidence: float) -> Table:
         "Level predicted best, range over all settings not significantly different from it, stationary point, and its "
         f"{percent(confidence)} region within the levels."
     )
-    rivals = ("Not different#", lambda row: f"{level(row['rival_low'])} to {level(row['rival_high'])}")
-    shown = [FACTOR, *columns(level, best="Predicted best#"), rivals]
+    rivals = ("Not different#", lambda row: f"{level_or_dash(row['rival_low'])} to {level_or_dash(row['rival_high'])}")
+    shown = [FACTOR, *columns(level_or_dash, best="Predicted best#"), rivals]
     shown += [*columns(between_levels, stationary="Stationary point#"), ("Region#", region)]
     return listed(caption, places, shown)
 

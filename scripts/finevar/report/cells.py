@@ -117,7 +117,13 @@ def metric_column(labels: Labels) -> list[Column]:
 
 def level_columns(factors: Iterable[str], levels: Callable[[Row], Row] = lambda row: row) -> list[Column]:
     """Return a column for each factor; levels: where those of a row are."""
-    return [(title, lambda row, name=name: level(levels(row)[name])) for name, title in factor_titles(factors).items()]
+    titles = factor_titles(factors)
+    return [(title, lambda row, name=name: level_or_dash(levels(row)[name])) for name, title in titles.items()]
+
+
+def level_or_dash(value: Any) -> str:
+    """Print a level; a dash of a factor that does not exist there."""
+    return NOTHING if is_missing(value) else level(value)
 
 
 def factor_titles(names: Iterable[str]) -> dict[str, str]:

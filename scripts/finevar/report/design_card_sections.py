@@ -23,6 +23,7 @@ from finevar.statistics.covariance import errors_of
 from finevar.statistics.detectable import MOST_SEEDS, POWER
 from finevar.study.coding import changes_of
 from finevar.words.data import account_sentence
+from finevar.words.design import condition_sentences
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -120,7 +121,7 @@ def design_sentences(facts: DesignFacts) -> Sentences:
         f"and {counted(blocks, 'block')} of seeds or data sets), rank {found.rank}, {apart}; "
         f"{counted(design.df_residual, 'residual degree')} of freedom."
     )
-    return [counts, separation_sentence(found)]
+    return [counts, *condition_sentences(facts.config), separation_sentence(found)]
 
 
 def design_section(facts: DesignFacts) -> Section:

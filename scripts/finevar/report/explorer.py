@@ -37,13 +37,13 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
     """
     codings = facts["factors"]
     axes = axes_of(codings)
-    columns = terms(axes, facts["config"]["analysis"]["model"])
+    columns = terms(codings, facts["config"]["analysis"]["model"])
     metrics = tables["metrics"]
     tried = metrics.drop_duplicates(list(codings))
     shown = model_columns(metrics, facts) if are_found(metrics) else run_columns(metrics, facts)
     own = facts["config"]["baseline"]["settings"]
     document = {
-        "factors": [factor(name, coding) for name, coding in codings.items()],
+        "factors": [factor(name, coding, codings) for name, coding in codings.items()],
         "terms": [[axes.index(axis) for axis in term] for term in columns],
         **({"axes": places_of_axes(codings)} if categories_of(codings) else {}),
         "baseline": {name: as_level(own[name]) for name in codings} if own else None,
@@ -70,7 +70,7 @@ def place_along(levels: pd.Series, coding: Coding | Category) -> np.ndarray:
     """Return coded levels, or the numbers of levels that are names [places]."""
     if isinstance(coding, Category):
         return levels.map(coding.levels.index).to_numpy(float)
-    return coding.coded(levels)
+    return coding.columns(levels)[:, 0]
 
 
 def places_of_axes(codings: Codings) -> list[list[int | None]]:
@@ -82,8 +82,11 @@ def places_of_axes(codings: Codings) -> list[list[int | None]]:
     ]
 
 
-def factor(name: str, coding: Coding | Category) -> dict[str, Any]:
-    """Return how a factor's slider works: coded from -1 to 1, labelled in natural units; or a selector's levels."""
+def factor(name: str, coding: Coding | Category, codings: Codings) -> dict[str, Any]:
+    """Return how a factor's slider works: coded from -1 to 1, labelled in natural units; or a selector's levels.
+
+    when: of a nested factor, the number of its category and those of the levels at which it exists.
+    """
     if isinstance(coding, Category):
         named = {"name": name, "label": sentence_case(factor_label(name))}
         return named | {"levels": list(coding.levels), "scale": coding.scale}
@@ -95,7 +98,14 @@ def factor(name: str, coding: Coding | Category) -> dict[str, Any]:
         "whole": all(float(level).is_integer() for level in coding.levels),
         "middle": coding.middle,
         "half_range": coding.half_range,
+        **({"when": when_of(coding, codings)} if coding.when else {}),
     }
+
+
+def when_of(coding: Coding, codings: Codings) -> list[Any]:
+    """Return the number of a nested factor's category and those of the levels at which it exists."""
+    category, levels = coding.when
+    return [list(codings).index(category), list(map(codings[category].levels.index, levels))]
 
 
 def response(name: str, label: str, tables: Tables, tried: pd.DataFrame) -> dict[str, Any]:

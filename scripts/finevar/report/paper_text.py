@@ -30,6 +30,7 @@ from finevar.tables import are_found, kind_of_runs
 from finevar.words import caveats, wording
 from finevar.words import effects as effect_words
 from finevar.words.data import dropped_text
+from finevar.words.design import condition_sentences, varied_levels
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -168,18 +169,18 @@ def listed_text(tables: Tables, facts: Facts) -> str:
 def design_text(tables: Tables, facts: Facts) -> str:
     """Say what was varied, how often, and against what."""
     config, metrics = facts["config"], tables["metrics"]
-    levels = joined([f"{factor_label(name)} ({', '.join(map(level, coding.levels))})" for name, coding in
-                     facts["factors"].items()])  # fmt: skip
     design = DESIGNS[config["sweep"]["design"]["kind"]].name
     settings, states = len(metrics[["dataset", "point_id"]].drop_duplicates()), metrics["status"].value_counts()
     lost = joined([f"{states[name]} {name}" for name in (*FAILED, MISSING) if name in states])
     own = ", the baseline's own among them" if at_baseline(metrics).any() else ""
     return (
-        f"We varied {levels} in a {design} design (@tab:factors) of {counted(settings, 'setting')}{own}, each at "
+        f"We varied {varied_levels(facts['factors'])} in a {design} design (@tab:factors) of "
+        f"{counted(settings, 'setting')}{own}, each at "
         f"{counted(metrics['seed'].nunique(), 'seed')}: {counted(len(metrics), 'run')}"
-        f"{f' ({lost})' if lost else ', all of them complete'}. A seed decides the order of the data"
-        f"{'' if keeps_head(metrics) else ', the first weights of a new head'} and dropout, and is the same at every "
-        f"setting, so that seeds are blocks. The question and its metrics follow @lorenzoni2025variability. "
+        f"{f' ({lost})' if lost else ', all of them complete'}.{' '.join(['', *condition_sentences(config)])} A seed "
+        f"decides the order of the data{'' if keeps_head(metrics) else ', the first weights of a new head'} and "
+        f"dropout, and is the same at every setting, so that seeds are blocks. The question and its metrics follow "
+        f"@lorenzoni2025variability. "
         f"{start_text(facts)} The runs were made and analysed with finevar {own_key(facts)}."
     )
 
@@ -219,6 +220,8 @@ def training_text(tables: Tables, facts: Facts) -> str:
     optimizer = "the optimizers of @tab:factors"
     if "optimizer" not in facts["factors"]:
         optimizer = OPTIMIZERS[config["training"].get("optimizer", TRAINING_DEFAULTS["optimizer"])]
+    if "lora_rank" in config["training"]:  # in effect in some run
+        optimizer += ", LoRA being low-rank adaptation @hu2022lora"
     made = {name: ", ".join(sorted(set(ok[name].dropna()))) for name in ("python", "torch", "dtype_used", "device")}
     pairs = any(isinstance(config["datasets"][name].get("text"), list) for name in config["sweep"]["datasets"])
     encoder = DISTILBERT if {*ok["architecture"].dropna()} <= {OF_DISTILBERT} else "a pretrained encoder"
@@ -250,7 +253,8 @@ def scale_words(coding: Coding | Category) -> str:
     """Say how levels become columns of the fit."""
     if isinstance(coding, Category):
         return "in columns that sum to zero over its levels"
-    return f"on a {'logarithmic' if coding.logarithmic else 'linear'} scale"
+    own = ", 0 where it does not exist" if coding.when else ""
+    return f"on a {'logarithmic' if coding.logarithmic else 'linear'} scale{own}"
 
 
 def fit_text(tables: Tables, facts: Facts, labels: Labels) -> str:

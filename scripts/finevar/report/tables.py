@@ -29,6 +29,7 @@ from finevar.report.parts import Cell, Column, Labels, Row, Table
 from finevar.statistics.verdicts import EFFECT
 from finevar.study.coding import Codings
 from finevar.words.data import account_sentence
+from finevar.words.design import levels_words
 from finevar.words.effects import effect_label, is_named, largest_ends
 from finevar.words.formatting import (
     factor_label,
@@ -170,7 +171,7 @@ def fits_table(fits: pd.DataFrame, labels: Labels) -> Table:
 
 def factors_table(factors: Codings, own: Row) -> Table:
     """Return one row a factor: its levels, its coding and the baseline's own value."""
-    levels = {name: ", ".join(map(level, coding.levels)) for name, coding in factors.items()}
+    levels = {name: levels_words(coding) for name, coding in factors.items()}
     return coded_table("Factors", "Levels", levels, factors, own)
 
 

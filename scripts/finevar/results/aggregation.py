@@ -38,7 +38,9 @@ Row = dict[str, Any]
 
 def read_design(path: str | Path) -> list[Row]:
     """Return the runs that a design lists, each with its id, data set, seed and settings."""
-    options = csv.ConvertOptions(column_types=DESIGN, include_columns=DESIGN.names)
+    options = csv.ConvertOptions(
+        column_types=DESIGN, include_columns=DESIGN.names, null_values=[""], strings_can_be_null=True
+    )
     return csv.read_csv(path, convert_options=options).to_pylist()
 
 
@@ -76,7 +78,8 @@ def aggregate_metrics(
             row = run | {"status": "missing", "reason": ending.sentence, "ending": ending.code}
         beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in (*RESPONSES, "chance", "head")}
         at_baseline = all(run[name] == level for name, level in baseline_settings.items())
-        rows.append(row | beside | {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)})
+        absent = {name: None for name in SETTINGS if run[name] is None}  # a nested factor, at its default in training
+        rows.append(row | absent | beside | {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)})
     return pa.Table.from_pylist(rows, schema=STUDY_METRICS)
 
 
@@ -88,7 +91,7 @@ def trajectory_id(run: Row) -> str:
     """
     if not shares_trajectory(run):
         return run["run_id"]
-    rest = "|".join(f"{name}={run[name]}" for name in ("dataset", "seed", *SETTINGS) if name != "epochs")
+    rest = "|".join(f"{name}={run.get(name)}" for name in ("dataset", "seed", *SETTINGS) if name != "epochs")
     return hashlib.sha256(rest.encode()).hexdigest()[:12]
 
 

@@ -44,6 +44,8 @@ class Grid:
         names = (DATASET, *factors, SEED)
         codes = [pd.factorize(runs[name], sort=True)[0] for name in names]
         shape = tuple(int(code.max()) + 1 for code in codes)
+        if any((code < 0).any() for code in codes):  # a factor that does not exist everywhere
+            return None
         if math.prod(shape) != len(runs) or len(np.unique(places := np.ravel_multi_index(codes, shape))) < len(runs):
             return None
         varies = (np.indices(shape) > 0).reshape(len(shape), -1)

@@ -10,7 +10,8 @@ import pandas as pd
 
 from finevar.reasons import Stop
 from finevar.statistics.covariance import CLASSICAL, Errors, jackknifes
-from finevar.study.coding import Codings, Shortfall, Term, aliased_terms, design_matrix, leverages, too_few_levels
+from finevar.study.coding import Codings, Shortfall, Term, design_matrix, too_few_levels
+from finevar.study.matrices import aliased_terms, leverages
 
 
 class Obstacle(NamedTuple):

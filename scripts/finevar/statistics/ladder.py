@@ -10,7 +10,7 @@ from scipy import stats
 from finevar.statistics.covariance import Fit, fit_ols, wald_test
 from finevar.statistics.estimability import obstacle
 from finevar.statistics.regression import Rows, Surface
-from finevar.study.coding import TERM_ORDER, Term, axes_of, design_matrix, term_group, terms
+from finevar.study.coding import TERM_ORDER, Term, design_matrix, term_group, terms
 
 GROUP_OF_RUNG = dict(zip(TERM_ORDER, ("first_order", "two_way", "quadratic", "cubic"), strict=True))
 
@@ -41,7 +41,7 @@ def climb(surface: Surface) -> list[tuple[str, list[Term], Fit]]:
     """Return the rungs that the surface's runs can estimate, lowest first: name, terms and fit."""
     kept: list[tuple[str, list[Term], Fit]] = []
     for rung in TERM_ORDER:
-        columns = terms(axes_of(surface.codings), rung)
+        columns = terms(surface.codings, rung)
         matrix, _ = design_matrix(surface.runs, surface.codings, columns)
         nothing_new = kept and len(columns) == len(kept[-1][1])
         if not nothing_new and not obstacle(matrix, surface.errors):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,10 @@ from scipy.stats import qmc
 from finevar.metrics import towards
 from finevar.statistics.bounds import limits
 from finevar.statistics.regression import Rows, Surface, on_scale, predicted, within_bounds
-from finevar.statistics.setting_means import mean_contrasts, misses_settings, settings_surface
+from finevar.statistics.setting_means import mean_contrasts, misses_settings, setting_names, settings_surface
 from finevar.statistics.simultaneous import parameter_draws
 from finevar.statistics.slopes import gradients
-from finevar.study.coding import Coded, axes_of, cuts, model_matrix, numbers_of
+from finevar.study.coding import Coded, axes_of, cuts, model_matrix, numbers_at, numbers_of
 
 RIDGE_SHARE = 0.1  # an axis flatter than this share of the steepest is a ridge (Myers et al. 2009, ch. 6)
 RADII = np.linspace(0, 1, 11)
@@ -35,7 +36,8 @@ def quadratic_form(surface: Surface, cut: Coded | None = None) -> tuple[np.ndarr
 
     cut: the columns [1] of levels that are names, whose averages are taken without it.
     """
-    names, at = list(numbers_of(surface.codings)), dict(zip(surface.columns, surface.fit.params, strict=False))
+    names = list(numbers_at(surface.codings, cut) if cut else numbers_of(surface.codings))
+    at = dict(zip(surface.columns, surface.fit.params, strict=False))
     if not names or any(len(term) > 2 for term in at) or not all((name, name) in at for name in names):
         return None
     upper = np.array([[at.get((first, second), 0.0) for second in names] for first in names])
@@ -47,7 +49,7 @@ def quadratic_form(surface: Surface, cut: Coded | None = None) -> tuple[np.ndarr
 
 def places_of(surface: Surface, numbers: np.ndarray, cut: Coded) -> np.ndarray:
     """Return coded places [places, axes] from those of numbers [places, numbers] and the columns of a cut."""
-    own = dict(zip(numbers_of(surface.codings), numbers.T, strict=True))
+    own = dict(zip(numbers_at(surface.codings, cut), numbers.T, strict=True))
     rest = {axis: np.zeros(1) for axis in axes_of(surface.codings)} | cut
     return np.column_stack([np.broadcast_to((rest | own)[axis], len(numbers)) for axis in rest])
 
@@ -78,14 +80,14 @@ def optimum_rows(surface: Surface) -> dict[str, Rows]:
         return {"optima": [who | {"reason": why}], "optimum_factors": factors, "canonical": []}
     tables: dict[str, Rows] = {"optima": [], "optimum_factors": [], "canonical": []}
     for text, cut in cuts(surface.codings).items():
-        for name, rows in cut_rows(surface, text, cut).items():
+        for name, rows in cut_rows(surface, text, cut).items() if quadratic_form(surface, cut) else ():
             tables[name] += rows
     return tables
 
 
 def cut_rows(surface: Surface, text: str, cut: Coded) -> dict[str, Rows]:
     """Return the rows of the surface of one combination of levels that are names; text: the combination, if any."""
-    who, numbers = {"response": surface.response} | ({"at": text} if text else {}), numbers_of(surface.codings)
+    who, numbers = {"response": surface.response} | ({"at": text} if text else {}), numbers_at(surface.codings, cut)
     kind, point, values, vectors = canonical_analysis(*quadratic_form(surface, cut))
     place = dict(zip(axes_of(surface.codings), places_of(surface, point[None], cut).T, strict=True))
     at = next(predicted(surface, place))
@@ -112,7 +114,7 @@ def tried_numbers(surface: Surface, cut: Coded) -> np.ndarray:
     """Return the coded numbers [settings, numbers] of the tried settings that have the levels of a cut."""
     coded = surface.coded(surface.points)
     own = np.all([np.isclose(coded[axis], x) for axis, x in cut.items()], axis=0) if cut else slice(None)
-    return np.column_stack([coded[name] for name in numbers_of(surface.codings)])[own]
+    return np.column_stack([coded[name] for name in numbers_at(surface.codings, cut)])[own]
 
 
 def within_hull(points: np.ndarray, place: np.ndarray) -> bool:
@@ -122,31 +124,31 @@ def within_hull(points: np.ndarray, place: np.ndarray) -> bool:
     return bool(found.status == 0)
 
 
-def region_statistic(surface: Surface, places: np.ndarray) -> np.ndarray:
-    """Return g'V^-1 g / k at coded places [places, axes], g the gradient there and V its covariance.
+def region_statistic(surface: Surface, places: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return g'V^-1 g / k at coded places [places, axes], g the gradient along k numbers there and V its covariance.
 
     A place is in the stationary point's confidence region where this is at most region_limit() (Box & Hunter 1954).
     """
-    slopes = gradients(surface, places)
+    slopes = gradients(surface, places, names)
     values = slopes @ surface.fit.params
     cov = slopes @ surface.cov @ slopes.transpose(0, 2, 1)
     return np.einsum("pi,pi->p", values, np.linalg.solve(cov, values[..., None])[..., 0]) / values.shape[1]
 
 
-def region_limit(surface: Surface) -> float:
+def region_limit(surface: Surface, count: int) -> float:
     """Return the quantile of region_statistic at the stationary point itself: Hotelling's, as V is estimated.
 
-    Infinite where the covariance has fewer degrees of freedom than there are factors: then nothing is excluded.
+    Infinite where the covariance has fewer degrees of freedom than there are numbers: then nothing is excluded.
     """
-    count = len(numbers_of(surface.codings))
     rest = surface.df - count + 1
     return float(stats.f.ppf(surface.confidence, count, rest)) * surface.df / rest if rest > 0 else math.inf
 
 
 def confidence_region(surface: Surface, point: np.ndarray, cut: Coded | None = None) -> dict[str, Any]:
     """Return share of the box, extent [numbers, 2] in coded units, and closure of the stationary point's region."""
-    places = box_points(len(point))
-    inside = region_statistic(surface, places_of(surface, places, cut or {})) <= region_limit(surface)
+    places, names = box_points(len(point)), numbers_at(surface.codings, cut or {})
+    found = region_statistic(surface, places_of(surface, places, cut or {}), names)
+    inside = found <= region_limit(surface, len(names))
     kept = places[inside]
     if np.abs(point).max() <= 1:  # the point itself belongs to its region, however small that is
         kept = np.vstack([kept, point])
@@ -171,7 +173,8 @@ def ridge_rows(surface: Surface) -> Rows:
     """Return the best predicted place at each distance from the centre: (B - mu I) x = -b / 2 (Draper 1963)."""
     if quadratic_form(surface) is None:
         return []
-    return [row for text, cut in cuts(surface.codings).items() for row in path_rows(surface, text, cut)]
+    kept = {text: cut for text, cut in cuts(surface.codings).items() if quadratic_form(surface, cut)}
+    return [row for text, cut in kept.items() for row in path_rows(surface, text, cut)]
 
 
 def path_rows(surface: Surface, text: str, cut: Coded) -> Rows:
@@ -184,7 +187,7 @@ def path_rows(surface: Surface, text: str, cut: Coded) -> Rows:
     return [
         who | {"radius": radius, "factor": name, "coded": level} | {"value": float(coding.natural(level))} | at
         for radius, place, at in zip(RADII.tolist(), path.tolist(), found, strict=True)
-        for (name, coding), level in zip(numbers_of(surface.codings).items(), place, strict=True)
+        for (name, coding), level in zip(numbers_at(surface.codings, cut).items(), place, strict=True)
     ]
 
 
@@ -245,12 +248,12 @@ def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     surface, points, weights = compared_points(surface, surface.points, by_means=by_means)
     values = weights @ surface.fit.params
     chosen = int(np.argmax(towards(surface.response) * values))
-    band = on_scale(surface).family(weights, only_printed=True)
+    band = on_scale(surface).family(weights)
     ends = (float(each[chosen]) for each in band.interval(surface.confidence))
     read = within_bounds(surface, float(band.found.estimate[chosen]), float(band.found.std_error[chosen]), *ends)
     rival, drawn, room = rival_gaps(surface, weights, chosen)
     levels = points[list(surface.codings)]
-    cell = surface.runs[list(surface.codings)].eq(levels.loc[chosen]).all(axis=1)
+    cell = setting_names(surface.runs, surface.codings) == points.loc[chosen, "point_id"]
     row = {
         "response": surface.response,
         "point_id": points.loc[chosen, "point_id"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
@@ -37,6 +37,7 @@ LINEAR, CLIPPED, LOGIT = ("linear", "clipped", "logit")  # that a prediction is 
 NEAR_BOUND = 0.05  # of a metric's range: settings nearer to its ends have predictions on the logit scale
 
 Rows = list[dict[str, Any]]
+Forbids = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 Sentences = Mapping[str, np.ndarray]  # what each test sentence contributes to a metric, by data set
 
 
@@ -61,6 +62,7 @@ class Surface:
     frozen: Sentences = field(default_factory=dict)  # of the baseline, by data set [sentences]
     own_errors: bool = False  # intervals are those of `errors` alone, and not for new seeds and new sentences
     excluded: pd.DataFrame | None = None  # natural levels of the settings at which every run of a data set failed
+    forbids: Forbids | None = None  # what the design's condition says of coded places
 
     def coded(self, places: pd.DataFrame | None = None) -> dict[str, np.ndarray]:
         """Return the coded values of each axis [places] from natural levels; of all runs without places."""
@@ -91,6 +93,10 @@ class Surface:
         tried = pd.concat([self.excluded, self.runs[list(self.codings)]]).drop_duplicates()
         levels = positions_of(self.codings, self.coded(tried))
         return cdist(places, levels).argmin(1) < len(self.excluded)
+
+    def is_forbidden(self, coded: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Say for coded places [places] whether the design's condition forbids them: nothing is predicted there."""
+        return self.forbids(coded) if self.forbids else np.zeros(len(next(iter(coded.values()))), bool)
 
     @cached_property
     def cells(self) -> np.ndarray:
@@ -178,10 +184,9 @@ class Surface:
         found = self.spread.contrasts(weights[:, self.unblocked], new_sentences=new_sentences)
         return dataclasses.replace(found, estimate=weights @ self.fit.params)
 
-    def family(self, weights: np.ndarray, *, only_printed: bool = False) -> Family:
+    def family(self, weights: np.ndarray) -> Family:
         """Return linear combinations [rows, parameters] of the parameters that are judged together."""
-        draws = families.BAND_DRAWS if only_printed else families.DRAWS
-        judged = families.family(self.spread, weights[:, self.unblocked], draws=draws)
+        judged = families.family(self.spread, weights[:, self.unblocked])
         return dataclasses.replace(judged, found=dataclasses.replace(judged.found, estimate=weights @ self.fit.params))
 
     @cached_property
@@ -335,10 +340,10 @@ def shift_weight(term: Term, other: Term, x0: Mapping[str, float]) -> float:
 def predicted(surface: Surface, coded: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     """Yield the columns of a prediction of the mean response at each of some coded places, blocks averaged.
 
-    None of them where the nearest setting that was tried is one at which all runs failed.
+    None of them where the nearest setting that was tried is one at which all runs failed, or the place is forbidden.
     """
     rows = contrasts(on_scale(surface), surface.padded(model_matrix(coded, surface.columns)))
-    for row, out in zip(rows, surface.is_excluded(coded), strict=True):
+    for row, out in zip(rows, surface.is_excluded(coded) | surface.is_forbidden(coded), strict=True):
         found = within_bounds(surface, *row[:4])
         yield dict.fromkeys(found) if out else found
 

@@ -43,7 +43,7 @@ def misses_settings(surface: Surface) -> bool:
 
 def setting_names(runs: pd.DataFrame, factors: Iterable[str]) -> pd.Series:
     """Return for each run the first id of a point with its levels: data sets have ids of their own for one setting."""
-    return runs.groupby(list(factors), sort=False)["point_id"].transform("first")
+    return runs.groupby(list(factors), sort=False, dropna=False)["point_id"].transform("first")
 
 
 @lru_cache(maxsize=16)

@@ -13,7 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from finevar.statistics.regression import Surface
-from finevar.study.coding import Coding, Codings, axes_of, changes_of, factor_of, model_matrix, natural_of
+from finevar.statistics.slopes import where_present
+from finevar.study.coding import (
+    Coded,
+    Coding,
+    as_level,
+    axes_of,
+    changes_of,
+    factor_of,
+    model_matrix,
+    natural_of,
+    present,
+    settled,
+)
 
 MOST_LEVELS = 5  # of a factor with more levels, as many spread evenly over its range stand for them
 MOST_SETTINGS = 64  # of the other factors; with more, those furthest from the centre, where a simple effect is largest
@@ -39,19 +51,51 @@ def simple_effects(surface: Surface, name: str) -> SimpleEffects:
     factor = factor_of(name)
     coding, codings = surface.codings[factor], {other: own for other, own in surface.codings.items() if other != factor}
     pairs = np.array(level_pairs(surface, name))  # [pairs, 2, axes]
-    settings = tried_settings(surface, codings)
+    settings = tried_settings(surface, factor)
     which, pair = (part.ravel() for part in np.indices((len(settings), len(pairs))))
-    place = dict(zip(axes_of(codings), settings[which].T, strict=True))
+    which, pair = which[kept := allowed_pairs(surface, factor, settings[which], pairs[pair])], pair[kept]
     low, high = (pairs[pair, end] for end in (0, 1))
-    ends = [
-        model_matrix(place | dict(zip(coding.axes(factor), end.T, strict=True)), surface.columns) for end in (low, high)
-    ]
+    ends = ends_at(surface, factor, settings[which], pairs[pair])
+    first, last = (model_matrix(end, surface.columns) for end in ends)
+    at = [natural_of(surface.codings, end) for end in ends]
     return SimpleEffects(
-        weights=surface.padded(ends[1] - ends[0]),
+        weights=surface.padded(last - first),
         from_levels=coding.values(low),
         to_levels=coding.values(high),
-        others=natural_of(codings, place),
+        others={other: np.where(is_null(at[0][other]), at[1][other], at[0][other]) for other in codings},
     )
+
+
+def allowed_pairs(surface: Surface, factor: str, settings: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Say which pairs of coded levels [pairs, 2, axes] are there and allowed at settings [pairs, axes].
+
+    A level of a nested factor is there where it exists at an end. The design's condition must allow both; where it
+    allows none at all, the factor never varies alone, and its effect is the model's word.
+    """
+    ends = ends_at(surface, factor, settings, pairs)
+    others = axes_of({name: coding for name, coding in surface.codings.items() if name != factor})
+    places = dict(zip(others, settings.T, strict=True))
+    there = np.ones(len(pairs), bool)
+    for name in present(surface.codings, ends[0]).keys() & places.keys():
+        there &= np.isclose(places[name], ends[0][name]) | np.isclose(places[name], ends[1][name])
+    allowed = there & ~np.any([surface.is_forbidden(end) for end in ends], axis=0)
+    return allowed if allowed.any() else there
+
+
+def ends_at(surface: Surface, factor: str, settings: np.ndarray, pairs: np.ndarray) -> tuple[Coded, Coded]:
+    """Return the coded places of both ends of pairs of levels [pairs, 2, axes] at settings of the others [pairs, axes].
+
+    A nested factor that does not exist at an end is 0 there.
+    """
+    others = axes_of({name: coding for name, coding in surface.codings.items() if name != factor})
+    place, own = dict(zip(others, settings.T, strict=True)), surface.codings[factor].axes(factor)
+    first, last = (settled(surface.codings, place | dict(zip(own, pairs[:, end].T, strict=True))) for end in (0, 1))
+    return first, last
+
+
+def is_null(levels: np.ndarray) -> np.ndarray:
+    """Say which natural levels [places] are none, as those of a factor that does not exist there."""
+    return np.array([as_level(level) is None for level in levels], bool)
 
 
 def level_pairs(surface: Surface, name: str) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -66,14 +110,15 @@ def level_pairs(surface: Surface, name: str) -> list[tuple[np.ndarray, np.ndarra
 
 def tried_levels(surface: Surface, factor: str) -> np.ndarray:
     """Return a number's coded levels among the finished runs, in order; of many, a few over their range."""
-    levels = np.unique(surface.coded()[factor].round(12))
+    levels = np.unique(where_present(surface, factor)[factor].round(12))
     return levels if len(levels) <= MOST_LEVELS else np.linspace(levels[0], levels[-1], MOST_LEVELS)
 
 
-def tried_settings(surface: Surface, codings: Codings) -> np.ndarray:
-    """Return the coded settings [settings, axes] of some factors among the finished runs; of many, the outermost."""
-    coded, axes = surface.coded(), axes_of(codings)
-    none = np.zeros((len(surface.runs), 0))  # of a study of a single factor
+def tried_settings(surface: Surface, factor: str) -> np.ndarray:
+    """Return the coded settings [settings, axes] of the other factors where one exists; of many, the outermost."""
+    codings = {other: own for other, own in surface.codings.items() if other != factor}
+    coded, axes = where_present(surface, factor), axes_of(codings)
+    none = np.zeros((len(coded[next(iter(coded))]), 0))  # of a study of a single factor
     settings = np.unique(np.column_stack([none, *(coded[axis] for axis in axes)]).round(12), axis=0)
     if len(settings) <= MOST_SETTINGS:
         return settings

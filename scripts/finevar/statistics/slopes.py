@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from scipy import stats
 
 from finevar.statistics.regression import Rows, Surface, contrasts
-from finevar.study.coding import axes_of, categories_of, factor_of, model_matrix, numbers_of, step_unit
+from finevar.study.coding import (
+    Coded,
+    axes_of,
+    categories_of,
+    centre,
+    exists,
+    factor_of,
+    model_matrix,
+    numbers_of,
+    present,
+    step_unit,
+)
 
 LINE_POINTS = 41
 
@@ -30,12 +41,11 @@ def slope_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:
     baseline: its level of each factor; none where there is no baseline. A simple slope within a level that is a name
     has that as its moderator: schedule[cosine].
     """
-    places = {"centre": {axis: np.zeros(1) for axis in axes_of(surface.codings)}, "average": surface.coded()}
-    if baseline:
-        own = surface.coded({name: [baseline[name]] for name in surface.codings})
-        places = {"baseline": own} | places
     rows = []
-    for factor in numbers_of(surface.codings):
+    for factor, coding in numbers_of(surface.codings).items():
+        places = {"centre": centre(surface.codings, factor), "average": where_present(surface, factor)}
+        if baseline and exists(coding, baseline):
+            places = {"baseline": surface.coded({name: [baseline[name]] for name in surface.codings})} | places
         for place, where in places.items():
             weights = gradient(surface, where, factor).mean(0, keepdims=True)
             rows += slopes_of(surface, factor, weights, [{"place": place}])
@@ -49,15 +59,22 @@ def slope_rows(surface: Surface, baseline: Mapping[str, float]) -> Rows:
     return rows
 
 
+def where_present(surface: Surface, factor: str) -> Coded:
+    """Return the coded values of each axis [runs] of the runs at which a number exists."""
+    coded = surface.coded()
+    there = present(surface.codings, coded).get(factor, slice(None))
+    return {axis: column[there] for axis, column in coded.items()}
+
+
 def slopes_by_level(surface: Surface, factor: str) -> Rows:
     """Return a number's slope within each level of each category that it interacts with, all else at the centre."""
     rows = []
     for name, coding in categories_of(surface.codings).items():
         if any(factor in term and factor_of(axis) == name for term in surface.columns for axis in term):
             within = dict(zip(coding.axes(name), coding.columns(coding.levels).T, strict=True))
-            centre = {axis: np.zeros(len(coding.levels)) for axis in axes_of(surface.codings)}
+            middle = centre(surface.codings, factor, places=len(coding.levels))
             places = [{"place": "simple", "moderator": f"{name}[{level}]"} for level in coding.levels]
-            rows += slopes_of(surface, factor, gradient(surface, centre | within, factor), places)
+            rows += slopes_of(surface, factor, gradient(surface, middle | within, factor), places)
     return rows
 
 
@@ -73,10 +90,10 @@ def slopes_of(surface: Surface, factor: str, weights: np.ndarray, places: Rows) 
     return rows
 
 
-def gradients(surface: Surface, places: np.ndarray) -> np.ndarray:
-    """Return the contrasts [places, numbers, parameters] of all slopes at coded places [places, axes]."""
+def gradients(surface: Surface, places: np.ndarray, names: Iterable[str]) -> np.ndarray:
+    """Return the contrasts [places, numbers, parameters] of some slopes at coded places [places, axes]."""
     where = dict(zip(axes_of(surface.codings), places.T, strict=True))
-    return np.stack([gradient(surface, where, name) for name in numbers_of(surface.codings)], axis=1)
+    return np.stack([gradient(surface, where, name) for name in names], axis=1)
 
 
 def interacting(surface: Surface) -> Iterator[tuple[str, str]]:
@@ -88,7 +105,7 @@ def interacting(surface: Surface) -> Iterator[tuple[str, str]]:
 
 def gradient_along(surface: Surface, factor: str, moderator: str, coded: np.ndarray) -> np.ndarray:
     """Return the contrasts [places, parameters] of a factor's slope along another one, the rest at the centre."""
-    place = {axis: coded if axis == moderator else np.zeros(len(coded)) for axis in axes_of(surface.codings)}
+    place = centre(surface.codings, factor, moderator, places=len(coded)) | {moderator: coded}
     return gradient(surface, place, factor)
 
 

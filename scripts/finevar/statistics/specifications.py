@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from finevar.metrics import RESPONSES
 from finevar.statistics.covariance import CLASSICAL, Errors, clustered_by, fit_ols
 from finevar.statistics.estimability import Obstacle, model_obstacle, obstacle
 from finevar.statistics.regression import Surface
-from finevar.study.coding import TERM_ORDER, Coding, Codings, Term, axes_of, design_matrix, numbers_of, terms
+from finevar.study.coding import TERM_ORDER, Codings, Term, design_matrix, numbers_of, terms
 
 CONFIGURED = "as configured"
 RAW, UNBOUNDED = "raw", "unbounded"
@@ -32,7 +32,7 @@ def specifications(surface: Surface) -> list[tuple[dict[str, Any], Surface | Obs
     found: list[tuple[dict[str, Any], Surface | Obstacle]] = []
     free = unbounded(surface)
     scales = {RAW: surface.fit.values} | ({} if free is None else {UNBOUNDED: free})
-    forms = itertools.product(codings_to_try(surface.codings).items(), degrees_to_try(axes_of(surface.codings)).items())
+    forms = itertools.product(codings_to_try(surface.codings).items(), degrees_to_try(surface.codings).items())
     for (coding, codings), (degree, columns) in forms:
         names = {"coding": coding, "degree": degree, "reported": False}
         if lacking := model_obstacle(surface.runs, codings, columns, surface.errors):
@@ -72,8 +72,9 @@ def codings_to_try(configured: Codings) -> dict[str, Codings]:
     Of which base a logarithm is makes no difference in coded units.
     """
     numbers = numbers_of(configured)
-    plain = configured | {name: Coding(own.levels, "identity") for name, own in numbers.items()}
-    logs = configured | {name: Coding(own.levels, "log2") for name, own in numbers.items() if min(own.levels) > 0}
+    positive = {name: own for name, own in numbers.items() if min(own.levels) > 0}
+    plain = configured | {name: dataclasses.replace(own, scale="identity") for name, own in numbers.items()}
+    logs = configured | {name: dataclasses.replace(own, scale="log2") for name, own in positive.items()}
     found = {CONFIGURED: configured}
     for name, codings in {"identity": plain, "log2": logs}.items():
         if any(codings[factor].logarithmic != own.logarithmic for factor, own in configured.items()):
@@ -81,11 +82,11 @@ def codings_to_try(configured: Codings) -> dict[str, Codings]:
     return found
 
 
-def degrees_to_try(axes: Sequence[str]) -> dict[str, list[Term]]:
+def degrees_to_try(codings: Codings) -> dict[str, list[Term]]:
     """Return the degrees to try, each with its terms; one that adds none to the degree before is left out."""
     found: dict[str, list[Term]] = {}
     for degree in TERM_ORDER:
-        columns = terms(axes, degree)
+        columns = terms(codings, degree)
         if columns not in found.values():
             found[degree] = columns
     return found
@@ -99,7 +100,7 @@ def other_errors(surface: Surface, matrix: np.ndarray) -> dict[str, Errors | str
     clustered: Errors | str = "clusters are the default's, or epochs are no factor"
     if surface.errors.clusters is None and "epochs" in surface.codings:
         same = [*(name for name in surface.codings if name != "epochs"), *TRAJECTORY_BEYOND_EPOCHS]
-        clustered = clustered_by(surface.runs.groupby(same, sort=False).ngroup().to_numpy(), "")
+        clustered = clustered_by(surface.runs.groupby(same, sort=False, dropna=False).ngroup().to_numpy(), "")
         clustered = "too few clusters" if obstacle(matrix, clustered) else clustered
     return {"classical": surface.unequal or CLASSICAL, "clustered": clustered}
 

@@ -24,7 +24,7 @@ from finevar.statistics.anova import DATASET, SEED, SEED_POINT, source_rank
 from finevar.statistics.covariance import jackknife_weights
 from finevar.statistics.ledger import DRAWS, Ledger, Sentences, draw_effects, draw_errors, taken_by
 from finevar.statistics.regression import Surface
-from finevar.study.coding import Category, Coding, Codings, Term, factor_of
+from finevar.study.coding import Coding, Codings, Term, categories_of, factor_of, nested_of
 
 Product = dict[str, int | str]  # of some factors: the degree of a number's polynomial, or a level that is a name
 
@@ -132,28 +132,49 @@ def products_of(surface: Surface) -> list[Product]:
     """Return the products of orthonormal functions that the terms are made of, each once."""
     found = {}
     for term in filter(None, surface.columns):
-        degrees = Counter(map(factor_of, term))
-        own = {name: surface.codings[name] for name in degrees}
-        choices = [own[name].levels if isinstance(own[name], Category) else [degrees[name]] for name in degrees]
-        found |= dict.fromkeys(tuple(zip(degrees, each, strict=True)) for each in itertools.product(*choices))
+        degrees, nests = Counter(map(factor_of, term)), nests_of(term, surface.codings)
+        parts = {name: [degree] for name, degree in degrees.items()}
+        parts |= {name: surface.codings[name].levels for name in degrees if name in categories_of(surface.codings)}
+        if nests:
+            parts |= {name: [None, *surface.codings[name].levels] for name in nests}
+            parts = {name: parts[name] for name in surface.codings if name in parts}
+        for each in itertools.product(*parts.values()):
+            found[tuple((name, part) for name, part in zip(parts, each, strict=True) if part is not None)] = None
     return list(map(dict, found))
 
 
 def product_weight(term: Term, product: Product, codings: Codings) -> float:
     """Return the coefficient that a term has on a product of orthonormal functions."""
-    owners = dict.fromkeys([*map(factor_of, term), *product])
-    return math.prod(function_weight(name, codings[name], term, product.get(name)) for name in owners)
+    owners = dict.fromkeys([*map(factor_of, term), *nests_of(term, codings), *product])
+    return math.prod(function_weight(name, codings, term, product.get(name)) for name in owners)
 
 
-def function_weight(name: str, coding: Coding | Category, term: Term, function: int | str | None) -> float:
+def function_weight(name: str, codings: Codings, term: Term, function: int | str | None) -> float:
     """Return the coefficient that a term's powers of one factor, or its column of a category, have on a function of it.
 
-    Of a category each level is a function, as a level of a block is.
+    Of a category each level is a function, as a level of a block is. A factor nested in it makes the term 0 at the
+    levels where it does not exist.
     """
+    coding = codings[name]
     if isinstance(coding, Coding):
         return power_weights(term.count(name))[function or 0]
     own = [axis in term for axis in coding.axes(name)]
-    return float(coding.columns([function])[0, own].sum()) / math.sqrt(len(coding.levels)) if function else 0.0
+    values = coding.columns(coding.levels)[:, own].prod(1)
+    for nested in nested_in(name, term, codings):
+        values = values * np.isin(coding.levels, codings[nested].when.levels)
+    if function is None:
+        return float(values.mean())
+    return float(values[coding.levels.index(function)] - values.mean()) / math.sqrt(len(coding.levels))
+
+
+def nested_in(category: str, term: Term, codings: Codings) -> list[str]:
+    """Return the factors of a term that exist at some levels of a category alone."""
+    return [name for name, own in nested_of(codings).items() if name in term and own.when.category == category]
+
+
+def nests_of(term: Term, codings: Codings) -> list[str]:
+    """Return the categories that factors of a term are nested in: the term is 0 at their other levels."""
+    return [category for category in categories_of(codings) if nested_in(category, term, codings)]
 
 
 @cache

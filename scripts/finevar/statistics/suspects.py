@@ -57,6 +57,6 @@ def without_suspects(surface: Surface) -> Surface | Obstacle:
     if found := model_obstacle(runs, surface.codings, surface.columns, errors_of(runs)):
         return found
     own = surface.runs["dataset"].to_numpy()
-    known = {name: getattr(surface, name) for name in ("excluded", "smallest_effect", "frozen")}
+    known = {name: getattr(surface, name) for name in ("excluded", "forbids", "smallest_effect", "frozen")}
     known["sentences"] = {name: each[~odd[own == name]] for name, each in surface.sentences.items()}
     return fit_surface(runs, surface.response, surface.codings, surface.columns, surface.confidence, **known)

@@ -3,136 +3,45 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from finevar.study.factors import setting
+from finevar.study.scales import Category, Coding, When
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TERM_ORDER = ("first_order", "interactions", "quadratic", "cubic")  # the model ladder; each rung holds those before
-SCALES = {"identity": lambda x: x, "log2": np.log2, "log10": np.log10}
-FAR = 1e3  # between levels that are names, in coded units
-INVERSES = {"identity": lambda z: z, "log2": np.exp2, "log10": lambda z: 10**z}
 
-Codings = Mapping[str, "Coding | Category"]
+Codings = Mapping[str, Coding | Category]
 # Of axes: () is the intercept, (a,) first order, (a, b) an interaction, (a, a) a square, (a, a, a) a cube
 Term = tuple[str, ...]
 Coded = dict[str, np.ndarray]  # coded values [places] by axis
 
 
-@dataclass(frozen=True)
-class Coding:
-    """How a factor's natural levels become coded units: x = 2 (z - middle) / range with z on the factor's scale."""
-
-    levels: tuple[float, ...]
-    scale: str
-
-    def axes(self, name: str) -> list[str]:
-        """Return the names of the columns of coded values: of a number its own."""
-        return [name]
-
-    def columns(self, values: Sequence[float] | np.ndarray) -> np.ndarray:
-        """Return natural values as coded ones [places, axes]."""
-        return self.coded(values)[:, None]
-
-    def values(self, columns: np.ndarray) -> np.ndarray:
-        """Return coded values [places, axes] as natural ones [places]."""
-        return self.natural(columns[:, 0])
-
-    def positions(self, columns: np.ndarray) -> np.ndarray:
-        """Return coded values [places, axes] as coordinates [places, dimensions] that distances are measured in."""
-        return columns
-
-    @property
-    def logarithmic(self) -> bool:
-        """Say whether the scale is a logarithm."""
-        return self.scale != "identity"
-
-    @property
-    def middle(self) -> float:
-        """Return the middle of the levels, on the factor's scale."""
-        return float(np.mean(self._ends()))
-
-    @property
-    def half_range(self) -> float:
-        """Return half the range of the levels, on the factor's scale: one coded unit."""
-        low, high = self._ends()
-        return float(high - low) / 2
-
-    def coded(self, natural: Sequence[float] | np.ndarray | float) -> np.ndarray:
-        """Return natural values in coded units, -1 at the lowest level and 1 at the highest."""
-        return (SCALES[self.scale](np.asarray(natural, dtype=float)) - self.middle) / self.half_range
-
-    def natural(self, coded: Sequence[float] | np.ndarray | float) -> np.ndarray:
-        """Return coded values in natural units."""
-        return INVERSES[self.scale](np.asarray(coded, dtype=float) * self.half_range + self.middle)
-
-    @property
-    def step(self) -> float:
-        """Return the coded units in one natural step: a doubling on a logarithmic scale, else one unit."""
-        scaled = np.log10(2) if self.scale == "log10" else 1.0
-        return float(scaled / self.half_range)
-
-    def _ends(self) -> tuple[float, float]:
-        scale = SCALES[self.scale]
-        return float(scale(min(self.levels))), float(scale(max(self.levels)))
-
-
-@dataclass(frozen=True)
-class Category:
-    """How a factor whose levels are names becomes columns that sum to zero over the levels, as blocks do.
-
-    The mean over all levels is then zero in every column, so that each other estimate is one of the average surface.
-    """
-
-    levels: tuple[str, ...]
-    scale = "names"  # as tables print it
-    logarithmic = False
-    step = 1.0
-
-    def axes(self, name: str) -> list[str]:
-        """Return the names of the columns: of every level but the last, which has what the others leave."""
-        return [f"{name}[{level}]" for level in self.levels[:-1]]
-
-    def columns(self, values: Sequence[str] | np.ndarray) -> np.ndarray:
-        """Return levels as columns [places, levels - 1]: 1 at the column's own level, -1 at the last one."""
-        own = (np.asarray(values, dtype=object)[:, None] == np.array(self.levels, dtype=object)).astype(float)
-        if not own.any(axis=1).all():
-            raise ValueError(f"levels other than {', '.join(self.levels)}")
-        return own[:, :-1] - own[:, -1:]
-
-    def values(self, columns: np.ndarray) -> np.ndarray:
-        """Return the levels [places] that columns stand for."""
-        return np.array(self.levels, dtype=object)[self.shares(columns).argmax(1)]
-
-    def shares(self, columns: np.ndarray) -> np.ndarray:
-        """Return the weight of each level [places, levels], which sum to 1: all alike where the levels are averaged."""
-        last = (1 - columns.sum(1, keepdims=True)) / len(self.levels)
-        return np.hstack([columns + last, last]).round(12)  # so that levels that weigh the same tie exactly
-
-    def positions(self, columns: np.ndarray) -> np.ndarray:
-        """Return columns as coordinates in which a place is nearer to any of its own level than to other levels."""
-        return FAR * self.shares(columns)
-
-
 def codings_of(factors: Mapping[str, Mapping[str, Any]]) -> dict[str, Coding | Category]:
     """Return the coding of each factor from `sweep.factors` of a config."""
-    return {name: coding_of(tuple(factor["levels"]), factor.get("coding")) for name, factor in factors.items()}
+    return {
+        name: coding_of(tuple(factor["levels"]), factor.get("coding"), factor.get("when"))
+        for name, factor in factors.items()
+    }
 
 
-def coding_of(levels: tuple[Any, ...], scale: str | None) -> Coding | Category:
-    """Return the coding of levels, which are names or numbers on a scale."""
-    return Category(levels) if isinstance(levels[0], str) else Coding(levels, scale or "identity")
+def coding_of(levels: tuple[Any, ...], scale: str | None, when: Mapping[str, Any] | None = None) -> Coding | Category:
+    """Return the coding of levels, which are names or numbers on a scale; when: a category's level or levels."""
+    if isinstance(levels[0], str):
+        return Category(levels)
+    parts = [When(name, (own,) if isinstance(own, str) else tuple(own)) for name, own in (when or {}).items()]
+    return Coding(levels, scale or "identity", *parts)
 
 
-def as_level(value: Any) -> float | str:
-    """Return a level as it is compared: a name, or a number without its type."""
-    return value if isinstance(value, str) else float(value)
+def as_level(value: Any) -> float | str | None:
+    """Return a level as it is compared: a name, a number without its type, or None of a factor that is not there."""
+    return value if isinstance(value, str) else None if value is None or math.isnan(value) else float(value)
 
 
 def numbers_of(codings: Codings) -> dict[str, Coding]:
@@ -164,7 +73,60 @@ def coded_of(codings: Codings, natural: Mapping[str, Any]) -> Coded:
 
 def natural_of(codings: Codings, coded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the natural values [places] of each factor from the coded ones of each axis."""
-    return {name: coding.values(columns_of(coded, coding.axes(name))) for name, coding in codings.items()}
+    values = {name: coding.values(columns_of(coded, coding.axes(name))) for name, coding in codings.items()}
+    absent = {name: ~there for name, there in present(codings, coded).items()}
+    return values | {name: np.where(gone, np.nan, values[name]) for name, gone in absent.items()}
+
+
+def nested_of(codings: Codings) -> dict[str, Coding]:
+    """Return the codings of the factors that exist at some levels of a category alone."""
+    return {name: coding for name, coding in numbers_of(codings).items() if coding.when}
+
+
+def exists(coding: Coding | Category, levels: Mapping[str, Any]) -> bool:
+    """Say whether a setting has a level of a factor: of a nested one, where its category has one of its levels."""
+    when = coding.when if isinstance(coding, Coding) else None
+    return when is None or levels.get(when.category, when.levels[0]) in when.levels
+
+
+def present(codings: Codings, coded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Say of each nested factor at which coded places [places] it exists: also where its category is averaged.
+
+    Everywhere where its category is none of the factors that are given.
+    """
+    found = {}
+    for name, coding in nested_of(codings).items():
+        if isinstance(own := codings.get(coding.when.category), Category):
+            shares = own.shares(columns_of(coded, own.axes(coding.when.category)))
+            found[name] = shares[:, np.isin(own.levels, coding.when.levels)].max(1, initial=0) > 0
+        else:
+            found[name] = np.ones(len(coded[name]), bool)
+    return found
+
+
+def numbers_at(codings: Codings, coded: Mapping[str, np.ndarray]) -> dict[str, Coding]:
+    """Return the codings of the numbers that exist where categories have some coded columns [1]."""
+    there = present(codings, coded)
+    return {name: coding for name, coding in numbers_of(codings).items() if name not in there or there[name].all()}
+
+
+def settled(codings: Codings, coded: Coded) -> Coded:
+    """Return coded places with 0 for each nested factor where it does not exist."""
+    return coded | {name: np.where(there, coded[name], 0.0) for name, there in present(codings, coded).items()}
+
+
+def centre(codings: Codings, *names: str, places: int = 1) -> Coded:
+    """Return the coded columns [places] of the middle of all factors, but for the categories that some are nested in.
+
+    These have the levels at which the factors exist; of several levels their average.
+    """
+    place = {axis: np.zeros(places) for axis in axes_of(codings)}
+    for name in names:
+        if (coding := codings[name]) in nested_of(codings).values() and coding.when.category in codings:
+            category, levels = coding.when
+            own = codings[category].columns(levels).mean(0)
+            place |= {axis: np.full(places, x) for axis, x in zip(codings[category].axes(category), own, strict=True)}
+    return place
 
 
 def positions_of(codings: Codings, coded: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -193,7 +155,8 @@ def cuts(codings: Codings) -> dict[str, Coded]:
 
 def levels_text(levels: Mapping[str, Any]) -> str:
     """Print levels for a table, as words.formatting.held_levels reads them: epochs = 3, schedule = cosine."""
-    return ", ".join(f"{name} = {plain_level(level)}" for name, level in levels.items())
+    there = {name: level for name, level in levels.items() if as_level(level) is not None}
+    return ", ".join(f"{name} = {plain_level(level)}" for name, level in there.items())
 
 
 def plain_level(level: Any, form: str = ".4g") -> str:
@@ -244,20 +207,32 @@ def step_unit(name: str, scale: str) -> str:
     return f"per {setting(name).one or f'unit of {name}'}"
 
 
-def terms(axes: Sequence[str], order: str) -> list[Term]:
+def terms(factors: Codings | Sequence[str], order: str) -> list[Term]:
     """Return the terms of a response surface, intercept first; each order holds those before it.
 
-    axes: see axes_of(). Those of one category have no products with each other, nor with themselves.
+    factors: codings, or the names of numbers. Axes of one category have no products with each other, nor with
+    themselves, and a nested factor none with its own category, nor with a factor that exists elsewhere.
     """
     rung = TERM_ORDER.index(order)
+    axes = axes_of(factors) if isinstance(factors, Mapping) else list(factors)
+    whens = {name: coding.when for name, coding in nested_of(factors).items()} if isinstance(factors, Mapping) else {}
     kept: list[Term] = [(), *((name,) for name in axes)]
     if rung >= TERM_ORDER.index("interactions"):
-        kept += [pair for pair in itertools.combinations(axes, 2) if factor_of(pair[0]) != factor_of(pair[1])]
+        kept += [pair for pair in itertools.combinations(axes, 2) if have_product(*map(factor_of, pair), whens)]
     if rung >= TERM_ORDER.index("quadratic"):
         kept += [(name, name) for name in axes if name == factor_of(name)]
     if rung >= TERM_ORDER.index("cubic"):
         kept += [(name,) * 3 for name in axes if setting(name).cubic]
     return kept
+
+
+def have_product(one: str, other: str, whens: Mapping[str, When]) -> bool:
+    """Say whether two factors have a product that is no other term, and not 0 everywhere."""
+    first, second = whens.get(one), whens.get(other)
+    if one == other or (first and first.category == other) or (second and second.category == one):
+        return False
+    apart = first and second and first.category == second.category and not set(first.levels) & set(second.levels)
+    return not apart
 
 
 def levels_needed(name: str, columns: Sequence[Term]) -> int:
@@ -368,22 +343,3 @@ def block_columns(labels: pd.Series) -> tuple[np.ndarray, list[Any]]:
     levels, own = sorted(labels.unique()), labels.to_numpy()
     columns = np.column_stack([own == level for level in levels]).astype(float)
     return columns[:, :-1] - columns[:, -1:], levels[:-1]
-
-
-def aliased_terms(matrix: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Return the columns that are linear combinations of those before them."""
-    basis, aliased = np.empty((len(matrix), 0)), []
-    for column, name in zip(matrix.T, names, strict=True):
-        rest = column - basis @ (basis.T @ column)
-        rest = rest - basis @ (basis.T @ rest)
-        if np.linalg.norm(rest) <= 1e-9 * max(np.linalg.norm(column), 1e-300):
-            aliased.append(name)
-        else:
-            basis = np.column_stack([basis, rest / np.linalg.norm(rest)])
-    return aliased
-
-
-def leverages(matrix: np.ndarray) -> np.ndarray:
-    """Return the diagonal of the hat matrix of a full-rank matrix [runs, parameters]."""
-    q, _ = np.linalg.qr(matrix)
-    return (q**2).sum(1)

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from finevar.study.claim_files import read_claims
+from finevar.study.conditions import condition_problems
 from finevar.study.consistency import Config, cross_check
-from finevar.study.designs import DESIGNS, design_problems, optimal_problems, size_problems
+from finevar.study.design_checks import design_problems, optimal_problems, size_problems, unused_level_problems
+from finevar.study.designs import DESIGNS
 from finevar.study.found_config import read_found_config
 from finevar.study.kinds import FOUND, LISTED, study_kind
 from finevar.study.runs_config import read_runs_config
 from finevar.study.schemas import raise_problems, read_against, read_schema
-from finevar.study.settings import FACTORS, TRAINING_DEFAULTS
+from finevar.study.settings import FACTORS, TRAINING_DEFAULTS, in_effect
 
 
 def read_config(raw: Mapping[str, Any]) -> Config:
@@ -29,7 +31,10 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     baseline = training | config["baseline"]["settings"]
     wrong = [*wrong, *cross_check(config, set(config["training"]), baseline)]
     sweep, order = config["sweep"], config["analysis"]["model"]
-    wrong += [*design_problems(sweep), *optimal_problems(sweep, order), *size_problems(sweep)]
+    if unread := [*condition_problems(sweep)]:
+        del sweep["design"]["where"]  # so that the other checks go on
+    wrong += [*unread, *design_problems(sweep), *optimal_problems(sweep, order)]
+    wrong += [*unused_level_problems(sweep), *size_problems(sweep)]
     raise_problems([*problems, *wrong])
-    config["training"], config["baseline"]["settings"] = training, baseline
+    config["training"], config["baseline"]["settings"] = in_effect(training, sweep["factors"]), in_effect(baseline)
     return config

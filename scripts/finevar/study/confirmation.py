@@ -87,7 +87,8 @@ def planned_runs(study: Study) -> dict[str, Run]:
             return {}
         names = list(study.config["sweep"]["factors"])
         points = dict.fromkeys(
-            tuple(row[name] if has_names(name) else float(row[name]) for name in names) for row in rows
+            tuple(row[name] if has_names(name) else float(row[name]) if row[name] else None for name in names)
+            for row in rows
         )
         runs = confirmation_runs(
             study,

@@ -11,17 +11,18 @@ from typing import Any
 
 from finevar.errors import InputError
 from finevar.study.coding import (
-    aliased_terms,
-    axes_of,
     coded_of,
     codings_of,
+    exists,
     model_matrix,
     plain_level,
     term_name,
     terms,
 )
+from finevar.study.conditions import parted
 from finevar.study.consistency import Config, batch_problems
-from finevar.study.designs import DESIGNS, Point, level_problems, size_problems, smaller_model
+from finevar.study.design_checks import adding, level_problems, size_problems, smaller_model
+from finevar.study.designs import DESIGNS, Design, Point
 from finevar.study.factors import short_name
 from finevar.study.identity import (
     Identities,
@@ -34,8 +35,10 @@ from finevar.study.identity import (
     start_identity,
 )
 from finevar.study.kinds import TRAINED, study_kind
+from finevar.study.matrices import aliased_terms
 from finevar.study.paths import run_folder
 from finevar.study.schemas import normalise, raise_problems
+from finevar.study.settings import TRAINING_DEFAULTS, in_effect
 
 Settings = dict[str, Any]
 
@@ -49,12 +52,13 @@ class Run:
     dataset: str
     settings: Settings
     seed: int
+    absent: tuple[str, ...] = ()  # nested factors that do not exist at its setting, and have their defaults
 
     @property
     def record(self) -> Settings:
-        """Return what identifies the run in tables: its ids, data set, seed and settings."""
+        """Return what identifies the run in tables: its ids, data set, seed and settings, null where without effect."""
         names = {name: getattr(self, name) for name in ("run_id", "point_id", "dataset", "seed")}
-        return names | self.settings
+        return names | dict.fromkeys(TRAINING_DEFAULTS) | self.settings | dict.fromkeys(self.absent)
 
 
 @dataclass(frozen=True)
@@ -102,25 +106,41 @@ def plan_study(config: Config) -> Study:
 
 
 def design_points(config: Config) -> list[Point]:
-    """Return the design's settings in a fixed order, without repeats."""
+    """Return the design's settings that are allowed, in a fixed order, without repeats."""
+    return parted_points(config, DESIGNS[config["sweep"]["design"]["kind"]])[0]
+
+
+def left_out(config: Config) -> tuple[int, int]:
+    """Return how many settings a design's condition leaves out, and of how many.
+
+    Of an optimal design they are those that it could choose, of any other one its own.
+    """
+    kind = config["sweep"]["design"]["kind"]
+    allowed, forbidden = parted_points(config, DESIGNS["full_factorial" if kind == "optimal" else kind])
+    return len(forbidden), len(allowed) + len(forbidden)
+
+
+def parted_points(config: Config, kind: Design) -> tuple[list[Point], list[Point]]:
+    """Return the settings of a kind of design, with the baseline's own where it is included: allowed and forbidden."""
     sweep, codings = config["sweep"], codings_of(config["sweep"]["factors"])
-    design = sweep["design"] | {"model": config["analysis"]["model"]}
-    points = DESIGNS[design["kind"]].points(design, codings)
+    points = kind.points(sweep["design"] | {"model": config["analysis"]["model"]}, codings)
     points = [normalise(point) for point in points]
     if sweep["design"]["include_baseline"]:
         points.append(baseline_levels(config))
-    return [dict(pairs) for pairs in dict.fromkeys(tuple(point.items()) for point in points)]
+    different = [dict(pairs) for pairs in dict.fromkeys(tuple(point.items()) for point in points)]
+    return parted(different, sweep["design"].get("where"), codings)
 
 
 def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputError]:
     """Yield what is wrong with the settings taken together."""
     codings = codings_of(config["sweep"]["factors"])
     for point in points:
-        shown = ", ".join(f"{name} {plain_level(level, 'g')}" for name, level in point.items())
-        yield from batch_problems(f"point {shown}", config["training"] | point)
+        shown = ", ".join(f"{name} {plain_level(level, 'g')}" for name, level in point.items() if level is not None)
+        yield from batch_problems(f"point {shown}", with_settings(config, point))
     order = config["analysis"]["model"]
-    columns = terms(axes_of(codings), order)
-    yield from level_problems({name: len({point[name] for point in points}) for name in codings}, columns, order)
+    columns = terms(codings, order)
+    levels = {name: len({point[name] for point in points} - {None}) for name in codings}
+    yield from level_problems(levels, columns, order, config["sweep"])
     coded = coded_of(codings, {name: [point[name] for point in points] for name in codings})
     aliased = aliased_terms(model_matrix(coded, columns), [term_name(term) for term in columns])
     if aliased:
@@ -128,7 +148,7 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
             "config: sweep.design",
             found=f"{len(points)} settings that do not separate {', '.join(aliased)} from the terms before them",
             allowed=f"a design that separates all {len(columns)} terms of analysis.model: {order}",
-            remedy=f"Add settings or levels{smaller_model(order)}.",
+            remedy=f"{adding(config['sweep'])} settings or levels{smaller_model(order)}.",
         )
     sweep = config["sweep"]
     runs = len(points) * len(sweep["seeds"]) * len(sweep["datasets"])
@@ -148,11 +168,12 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
     known = known or read_identities(config)[0]
     start = start_identity(config, known)
     for dataset, point in itertools.product(config["sweep"]["datasets"], points):
-        settings = config["training"] | point
+        settings = in_effect(with_settings(config, point))
+        absent = tuple(name for name, level in point.items() if level is None)
         where = {"dataset": known.datasets[dataset], "baseline": start, "settings": chosen(settings)}
         for seed in config["sweep"]["seeds"]:
             run_id = f"{short_name(settings, seed)}-{digest(where | {'seed': seed})}"
-            runs.append(Run(run_id, f"{short_name(settings)}-{digest(where)}", dataset, settings, seed))
+            runs.append(Run(run_id, f"{short_name(settings)}-{digest(where)}", dataset, settings, seed, absent))
     repeated = [run_id for run_id, count in Counter(run.run_id for run in runs).items() if count > 1]
     if repeated:
         raise InputError(
@@ -162,6 +183,11 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
             remedy="Two data sets have the same content under two names, or hashes collide: change one slightly.",
         )
     return {run.run_id: run for run in runs}
+
+
+def with_settings(config: Config, point: Point) -> Settings:
+    """Return all settings of a run at a point; of a factor that does not exist there its default."""
+    return config["training"] | {name: level for name, level in point.items() if level is not None}
 
 
 def shares_trajectory(settings: Mapping[str, Any]) -> bool:
@@ -182,8 +208,9 @@ def shorter_runs(runs: Iterable[Run]) -> dict[str, str]:
 
 def baseline_levels(config: Config) -> Point:
     """Return the baseline's level of each factor; none of a study that compares its runs with each other alone."""
-    settings = config["baseline"]["settings"]
-    return {name: settings[name] for name in config["sweep"]["factors"]} if settings else {}
+    settings, codings = config["baseline"]["settings"], codings_of(config["sweep"]["factors"])
+    own = {name: settings[name] if exists(coding, settings) else None for name, coding in codings.items()}
+    return own if settings else {}
 
 
 def continues_baseline(config: Mapping[str, Any]) -> bool:

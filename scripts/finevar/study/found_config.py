@@ -10,7 +10,15 @@ from finevar.errors import InputError
 from finevar.metrics import ON_CARDS
 from finevar.study.claim_files import read_claims
 from finevar.study.coding import codings_of
-from finevar.study.consistency import Config, cut, factor_problems, level_problems, listed, metric_problems
+from finevar.study.consistency import (
+    Config,
+    cut,
+    factor_problems,
+    level_problems,
+    listed,
+    metric_problems,
+    nested_problems,
+)
 from finevar.study.content import is_file
 from finevar.study.schemas import raise_problems, read_against, read_schema
 from finevar.study.settings import FACTORS
@@ -53,8 +61,9 @@ def place_problems(cards: Config) -> Iterator[InputError]:
 
 def found_problems(config: Config) -> Iterator[InputError]:
     """Yield what does not fit together in factors, baseline and analysis."""
-    settings = config["baseline"]["settings"]
-    for name, coding in codings_of(config["sweep"]["factors"]).items():
+    settings, codings = config["baseline"]["settings"], codings_of(config["sweep"]["factors"])
+    yield from nested_problems(codings)
+    for name, coding in codings.items():
         yield from factor_problems(name, coding, set())
         if name in settings:
             yield from level_problems(name, coding, settings[name])

@@ -27,7 +27,7 @@ from finevar.study.content import (
 )
 from finevar.study.found_config import card_files
 from finevar.study.schemas import read_schema
-from finevar.study.settings import TRAINING_DEFAULTS
+from finevar.study.settings import TRAINING_DEFAULTS, in_effect
 
 # Part of every id. Raised where a default changes its value, as ids leave defaults out: all results then get new ids.
 VERSION = 2
@@ -38,8 +38,8 @@ Settings = Mapping[str, Any]
 
 
 def chosen(settings: Settings) -> Config:
-    """Return the settings of a training that are not at their defaults: all that an id or an identity says of them."""
-    return differing(settings, TRAINING_DEFAULTS)
+    """Return a training's settings in effect that are not at their defaults: all that ids and identities say of it."""
+    return differing(in_effect(settings), TRAINING_DEFAULTS)
 
 
 def differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Config:

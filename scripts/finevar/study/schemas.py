@@ -209,7 +209,7 @@ def requirement(error: jsonschema.ValidationError) -> str:
             return "entries that differ from each other"
         case "minItems" | "minProperties":
             return f"{value} or more entries"
-        case "maxItems":
+        case "maxItems" | "maxProperties":
             return f"{value} entries at most"
     return f"a number {BOUNDS[error.validator]} {value}" if error.validator in BOUNDS else error.message
 

@@ -9,7 +9,8 @@ import pandas as pd
 
 from finevar.jobs.endings import NOT_BEGUN, Ending
 from finevar.reasons import FAILED, MISSING, OK
-from finevar.study.coding import Codings, Term, aliased_terms, axes_of, design_matrix, term_name, terms
+from finevar.study.coding import Codings, Term, design_matrix, term_name, terms
+from finevar.study.matrices import aliased_terms
 from finevar.words.formatting import counted, joined, settings_list, term_label
 from finevar.words.next_start import next_sentences
 from finevar.words.numbers import whole_percent
@@ -32,7 +33,7 @@ def completeness_sentences(metrics: pd.DataFrame, factors: Codings, order: str) 
     sentences = [f"{lost} of {len(metrics):,} gave no metrics that count ({why}); all below rests on the rest."]
     sentences += [cells_sentence(metrics, done, factors)]
     if not done.empty:
-        sentences.append(precision_sentence(metrics, done, factors, terms(axes_of(factors), order)))
+        sentences.append(precision_sentence(metrics, done, factors, terms(factors, order)))
     return sentences
 
 

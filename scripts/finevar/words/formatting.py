@@ -13,6 +13,7 @@ from finevar.metrics import RESPONSES
 from finevar.study.coding import factors_of
 from finevar.study.consistency import cut
 from finevar.study.factors import setting
+from finevar.study.settings import TRAINING_DEFAULTS
 from finevar.words.numbers import TIMES, Row, is_missing, level
 
 if TYPE_CHECKING:
@@ -96,12 +97,21 @@ def unit_label(unit: str | None, factor: str | None = None) -> str:
 
 def settings_text(levels: Mapping[str, Any]) -> str:
     """Print factors with their levels: learning rate 1e-4 and epochs 3."""
-    return joined([f"{factor_label(name)} {level(value)}" for name, value in levels.items()])
+    return joined([f"{factor_label(name)} {level(value)}" for name, value in levels_there(levels).items()])
 
 
 def settings_list(levels: Mapping[str, Any]) -> str:
     """Print settings one after the other: learning rate 1e-4, epochs 3."""
-    return ", ".join(f"{factor_label(name)} {level(value)}" for name, value in levels.items())
+    return ", ".join(f"{factor_label(name)} {level(value)}" for name, value in levels_there(levels).items())
+
+
+def levels_there(levels: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the levels that a setting has: none of a nested factor that does not exist there, but null by default."""
+    return {
+        name: value
+        for name, value in levels.items()
+        if not is_missing(value) or TRAINING_DEFAULTS.get(name, value) is None
+    }
 
 
 def joined(words: Sequence[str], last: str = "and") -> str:

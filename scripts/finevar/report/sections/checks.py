@@ -9,7 +9,7 @@ from finevar.reasons import OK
 from finevar.report import analysis_tables
 from finevar.report.parts import STOPPED, Facts, Labels, Section, Tables, chosen, group
 from finevar.report.separation import separation_sentence
-from finevar.study.coding import Codings, axes_of, design_matrix, numbers_of, terms
+from finevar.study.coding import Codings, design_matrix, numbers_of, terms
 from finevar.words import caveats
 
 PART, PLACE, TITLE = "details", 20, "Model ladder and checks"
@@ -48,4 +48,4 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
 def separation(metrics: pd.DataFrame, factors: Codings, model: str) -> str:
     """Say how well the runs that count separate the surface's terms."""
     done = metrics[metrics["status"] == OK]
-    return separation_sentence(diagnose(*design_matrix(done, factors, terms(axes_of(factors), model))))
+    return separation_sentence(diagnose(*design_matrix(done, factors, terms(factors, model))))

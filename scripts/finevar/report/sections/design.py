@@ -7,6 +7,7 @@ from finevar.report.parts import Facts, Labels, Section, Tables, group
 from finevar.study.designs import DESIGNS
 from finevar.study.kinds import TRAINED
 from finevar.words import completeness, wording
+from finevar.words.design import condition_sentences
 from finevar.words.formatting import joined, settings_list
 
 PART, PLACE, TITLE = "details", 85, "Design"
@@ -21,6 +22,7 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     seeds = joined([str(seed) for seed in sorted(metrics["seed"].unique())])
     planned = [
         f"Design: {kind.name}, {kind.meaning}.",
+        *condition_sentences(config),
         f"Seeds: {seeds}.",
         f"The same in every run: {settings_list(fixed)}.",
     ]

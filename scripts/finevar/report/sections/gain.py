@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from finevar.analyses.gain import moved
 from finevar.analyses.recommended import recommended_point
-from finevar.report.cells import columns, listed, metric_column, ranged
+from finevar.report.cells import columns, level_or_dash, listed, metric_column, ranged
 from finevar.report.parts import Labels, Row, Section, Table, Tables, group, rows_of
 from finevar.study.kinds import LISTED, TRAINED
 from finevar.words.formatting import factor_label, joined, sentence_case
-from finevar.words.numbers import NOTHING, is_missing, level, number, percent, span
+from finevar.words.numbers import is_missing, number, percent, span
 
 PART, PLACE, TITLE = "effects", 50, "What brings the gain"
 STUDIES = (TRAINED, LISTED)
@@ -63,7 +63,7 @@ def shares_table(rows: Sequence[Row], labels: Labels, confidence: float) -> Tabl
     shown = [
         *metric_column(labels),
         ("Hyperparameter", lambda row: sentence_case(factor_label(row["factor"])) if row["factor"] else "All together"),
-        *columns(lambda value: NOTHING if is_missing(value) else level(value), from_level="From#", to_level="To#"),
+        *columns(level_or_dash, from_level="From#", to_level="To#"),
         ("Share#", ranged),
         ("At once#", lambda row: span(row, "simultaneous")),
     ]

@@ -14,7 +14,7 @@ from finevar.reasons import Excluded
 from finevar.report.parts import Facts, Labels, Row, Section, Tables
 from finevar.report.recommendation import advice
 from finevar.study.coding import plain_level
-from finevar.words.formatting import counted, factor_label, sentence_case
+from finevar.words.formatting import counted, factor_label, levels_there, sentence_case
 from finevar.words.numbers import NOTHING, duration, is_missing, level, number
 from finevar.words.recommendation import EXCLUDED_FOR
 
@@ -84,7 +84,7 @@ def setting_row(row: Row, levels: Mapping[str, Any], means: Sequence[Row | None]
         "role": role,
         "badge": role if role in BADGES else "",
         "reason": "" if behind else EXCLUDED_FOR[row["reason_code"]],
-        "levels": DOT.join(level(value) for value in levels.values()),
+        "levels": DOT.join(level(value) for value in levels_there(levels).values()),
         "link": "#explore?" + address(levels, run),
         "metrics": [(NOTHING, False) if one is None else (number(one["mean"], 3), bool(one["worse"])) for one in means],
         "seconds": duration(row["seconds"]),
@@ -93,7 +93,7 @@ def setting_row(row: Row, levels: Mapping[str, Any], means: Sequence[Row | None]
 
 def address(levels: Mapping[str, Any], run: str) -> str:
     """Return the explorer's address of a setting: its sliders, its runs alone in the table, one of them opened."""
-    values = {name: plain_level(value, ".6g") for name, value in levels.items()}
+    values = {name: plain_level(value, ".6g") for name, value in levels_there(levels).items()}
     named = [name for name, value in levels.items() if isinstance(value, str)]
     only = {f"only.{name}": f"{value}..{value}" for name, value in values.items() if name not in named}
     only |= {f"has.{name}": values[name] for name in named}

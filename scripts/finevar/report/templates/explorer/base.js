@@ -50,7 +50,7 @@
     return Number.isInteger(rounded) ? String(rounded) : shown(rounded).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
   }
 
-  const text = (column, value) => (column.kind === "factor" ? asLevel(value) : shown(value));
+  const text = (column, value) => (column.kind !== "factor" ? shown(value) : value === null ? "\u2013" : asLevel(value));
   const lower = (label) => (/^[A-Z][a-z]/.test(label) ? label.charAt(0).toLowerCase() + label.slice(1) : label);
   const signed = (value) => (value > 0 ? "+" : "") + shown(value, 2);
   const average = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;

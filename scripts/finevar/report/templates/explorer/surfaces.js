@@ -11,9 +11,13 @@
   const FAR = 1e6; // squared coded units between two levels that are names
   const natural = (factor, x) => (isNamed(factor) ? factor.levels[x] : INVERSES[factor.scale](x * factor.half_range + factor.middle));
   const coded = (factor, value) => (isNamed(factor) ? factor.levels.indexOf(value) : (SCALES[factor.scale](value) - factor.middle) / factor.half_range);
-  const placeOf = (levels) => factors.map((factor) => coded(factor, levels[factor.name]));
+  const placeOf = (levels) => factors.map((factor) => (levels[factor.name] === null ? 0 : coded(factor, levels[factor.name])));
   const isWithin = (factor, x) => (isNamed(factor) ? x in factor.levels : Math.abs(x) <= 1.0001);
   const isInside = (place) => place.every((x, number) => isWithin(factors[number], x));
+
+  // A nested factor exists at some levels of another one alone; elsewhere it is 0.
+  const exists = (number, place) => !factors[number].when || factors[number].when[1].includes(place[factors[number].when[0]]);
+  const settled = (place) => place.map((x, number) => (exists(number, place) ? x : 0));
 
   const gap = (place) => (levels) => levels.reduce((sum, x, number) =>
     sum + (isNamed(factors[number]) ? FAR * (x !== place[number]) : (x - place[number]) ** 2), 0);
@@ -21,7 +25,7 @@
     Math.min(...study.failed.map(gap(place))) <= Math.min(...study.tried.map(gap(place)));
 
   // What the terms multiply: numbers as they are, and of names a column for each level but the last, which is -1 in all.
-  const columnsOf = (place) => (study.axes ?? [...factors.keys()].map((number) => [number, null])).map(([number, level]) =>
+  const columnsOf = (sliders, place = settled(sliders)) => (study.axes ?? [...factors.keys()].map((number) => [number, null])).map(([number, level]) =>
     (level === null ? place[number] : (place[number] === level) - (place[number] === factors[number].levels.length - 1)));
   const weights = (place) => {
     const values = columnsOf(place);
@@ -64,15 +68,17 @@
   // The settings that were tried, each with its runs that have metrics.
   const settings = study.tried.map((place, number) => ({ place, number, runs: runs.filter((run) => factors.every((factor, number) => {
     const value = run[columnOf(factor.name)];
-    return value !== null && Math.abs(coded(factor, value) - place[number]) < SAME;
+    return value === null ? !exists(number, place) : Math.abs(coded(factor, value) - place[number]) < SAME;
   })) }));
+  // The baseline's own may lie beyond the levels.
+  const drawn = settings.filter(({ place }) => place.every((x, number) => !exists(number, place) || isWithin(factors[number], x)));
   const measured = (setting, name) => {
     const values = setting.runs.map((run) => run[columnOf(name)]).filter(isNumber);
     return values.length ? { mean: average(values), count: values.length } : null;
   };
   // Whether a setting lies in the slice that is shown: at the sliders' place in all but these factors.
   const isInSlice = (setting, free) => setting.place.every((x, number) =>
-    free.includes(number) || Math.abs(x - state.place[number]) < SAME);
+    free.includes(number) || Math.abs(x - settled(state.place)[number]) < SAME);
 
   // One scale a metric, whatever the sliders say: over all that is predicted and all that was measured.
   const known = new Map();
@@ -99,7 +105,7 @@
       const value = natural(factor, from + ((to - from) * k) / STEPS);
       return factor.whole ? Math.round(value) : +value.toPrecision(2);
     }));
-    const all = [...factor.levels, ...between, ...marks.map((levels) => levels[factor.name])];
+    const all = [...factor.levels, ...between, ...marks.map((levels) => levels[factor.name]).filter(isNumber)];
     return [...new Set(all)].filter((value) => Math.abs(coded(factor, value)) <= 1.0001).sort((a, b) => a - b)
       .map((value) => coded(factor, value));
   });
@@ -153,9 +159,12 @@
 
   function showPlace() {
     factors.forEach((factor, number) => {
-      const slider = byId(`explorer-factor-${number}`), words = asLevel(natural(factor, state.place[number]));
+      const slider = byId(`explorer-factor-${number}`);
+      let words = asLevel(natural(factor, state.place[number]));
       slider.value = nearestStop(number, state.place[number]);
       if (isNamed(factor)) return;
+      slider.disabled = !exists(number, state.place);
+      if (slider.disabled) words = "\u2013";
       slider.setAttribute("aria-valuetext", words);
       byId(`explorer-factor-${number}-value`).textContent = words;
     });
@@ -181,11 +190,12 @@
     const at = (i) => -1 + (2 * (i + 0.5)) / GRID, side = size / GRID;
     const put = (x, y) => [left + ((x + 1) / 2) * size, top + size - ((y + 1) / 2) * size];
     for (let i = 0; i < GRID; i++) for (let j = 0; j < GRID; j++) {
-      const value = valueAt(response, moved({ [across]: at(i), [up]: at(j) }));
+      const value = [across, up].every((number) => exists(number, state.place)) ? valueAt(response, moved({ [across]: at(i), [up]: at(j) })) : null;
       if (value !== null) parts.push(make("rect", { x: left + i * side, y: top + size - (j + 1) * side, width: side + 0.5,
         height: side + 0.5, fill: colourOf(value, scale) }));
     }
-    for (const setting of settings) {
+    for (const setting of drawn) {
+      if (![across, up].every((number) => exists(number, setting.place))) continue;
       const [cx, cy] = put(setting.place[across], setting.place[up]), seen = measured(setting, response.name);
       if (!seen) continue;
       const inSlice = isInSlice(setting, [across, up]), ring = inSlice ? { r: 8, fill: colourOf(seen.mean, scale), class: "ring" } : { r: 3, class: "ring off" };
@@ -195,7 +205,7 @@
     parts.sort((a, b) => rank(a) - rank(b));
     const kinds = [["baseline", study.baseline, "baseline"], ["best", study.recommended, "recommended"]];
     for (const [kind, levels, title] of kinds) {
-      if (!levels || !isInside(placeOf(levels))) continue;
+      if (!levels || !isInside(placeOf(levels)) || ![across, up].every((number) => exists(number, placeOf(levels)))) continue;
       const place = placeOf(levels), [x, y] = put(place[across], place[up]), ends = x > left + size / 2;
       parts.push(make("path", { d: kind === "baseline" ? `M${x},${y - 8}l8,8l-8,8l-8,-8z` : star(x, y), class: `place ${kind}` }),
         make("text", { x: x + (ends ? -13 : 13), y: y + (kind === "baseline" ? 18 : -10), "text-anchor": ends ? "end" : "start", class: "halo" }, title));
@@ -211,12 +221,18 @@
       const box = svg.getBoundingClientRect(), unit = width / box.width;
       const [right, down] = [(event.clientX - box.left) * unit, (event.clientY - box.top) * unit];
       const far = (setting) => Math.hypot(...put(setting.place[across], setting.place[up]).map((v, i) => v - [right, down][i]));
-      const ring = settings.filter((setting) => far(setting) < NEAR).sort((a, b) => far(a) - far(b))[0];
+      const ring = drawn.filter((setting) => far(setting) < NEAR).sort((a, b) => far(a) - far(b))[0];
       const place = [(2 * (right - left)) / size - 1, (2 * (top + size - down)) / size - 1];
       if (!ring && !place.every((v) => Math.abs(v) <= 1.05)) return;
       [across, up].forEach((n, i) => { state.place[n] = ring ? ring.place[n] : stops[n][nearestStop(n, place[i])]; });
       changed();
     });
+    const absent = [across, up].find((number) => !exists(number, state.place));
+    if (absent !== undefined) {
+      const owner = factors[absent].when[0];
+      byId("explorer-map-range").textContent = `${factors[absent].label} does not exist at ${lower(factors[owner].label)} ${factors[owner].levels[state.place[owner]]}.`;
+      return;
+    }
     byId("explorer-map-range").textContent = `${title} Yellow is better; rings are measured means here, dots settings elsewhere.`;
   }
 
@@ -241,9 +257,9 @@
   function drawProfiles() {
     const response = responses[state.response], scale = scaleOf(shownColumn());
     const width = 230, height = 194, left = 52, bottom = 46, top = 10;
-    const lines = factors.map((factor, number) => (isNamed(factor) ? stops[number] : [...Array(LINE).keys()].map((i) => -1 + (2 * i) / (LINE - 1)))
+    const lines = factors.map((factor, number) => (!exists(number, state.place) ? [] : isNamed(factor) ? stops[number] : [...Array(LINE).keys()].map((i) => -1 + (2 * i) / (LINE - 1)))
       .map((x) => ({ x, ...predict(response, moved({ [number]: x })) })));
-    const dots = factors.map((_, number) => settings.filter((setting) => isInSlice(setting, [number]) && measured(setting, response.name))
+    const dots = factors.map((_, number) => drawn.filter((setting) => exists(number, setting.place) && isInSlice(setting, [number]) && measured(setting, response.name))
       .map((setting) => ({ x: setting.place[number], ...measured(setting, response.name) })));
     const range = ranged([...lines.flat().flatMap((at) => [at.low, at.high]), ...dots.flat().map((dot) => dot.mean)]);
     const down = (value) => scaled(value, range, height - bottom, top);

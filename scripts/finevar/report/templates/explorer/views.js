@@ -53,9 +53,11 @@
     const place = (one, value) => scaled(one.to(value), one.range, height - bottom, top);
     for (const number of drawnOrder()) {
       const run = runs[number];
-      if (axes.some((one) => run[one.number] === null)) continue;
-      const path = axes.map((one, i) => `${60 + i * step},${place(one, run[one.number]).toFixed(1)}`).join("L");
-      parts.push(make("path", { d: `M${path}`, stroke: fillOf(run, column), class: `trace${markOf(number)}`, onclick: () => toggle(number, true) },
+      if (axes.some((one) => run[one.number] === null && one.kind === "metric")) continue;
+      // With a gap at a factor that does not exist there.
+      const stops = axes.map((one, i) => (run[one.number] === null ? "" : `${60 + i * step},${place(one, run[one.number]).toFixed(1)}`));
+      const path = stops.map((stop, i) => stop && `${i && stops[i - 1] ? "L" : "M"}${stop}`).join("");
+      parts.push(make("path", { d: path, stroke: fillOf(run, column), class: `trace${markOf(number)}`, onclick: () => toggle(number, true) },
         make("title", {}, nameOf(run))));
     }
     axes.forEach((one, i) => {

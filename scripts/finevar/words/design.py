@@ -1,0 +1,31 @@
+"""What a design varies and what it leaves out, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from finevar.study.coding import Category, Coding, Codings
+from finevar.study.design import left_out
+from finevar.words.formatting import counted, factor_label, joined
+from finevar.words.numbers import level
+
+
+def condition_sentences(config: Mapping[str, Any]) -> list[str]:
+    """Say how many settings the design's condition leaves out; nothing of a design without one."""
+    if "where" not in (design := config["sweep"]["design"]):
+        return []
+    forbidden, every = left_out(config)
+    choice = " to choose from" if design["kind"] == "optimal" else ""
+    return [f"The condition {design['where']} leaves out {forbidden:,} of {counted(every, 'setting')}{choice}."]
+
+
+def varied_levels(codings: Codings) -> str:
+    """Name each factor with its levels."""
+    return joined([f"{factor_label(name)} ({levels_words(coding)})" for name, coding in codings.items()])
+
+
+def levels_words(coding: Coding | Category) -> str:
+    """Print a factor's levels, of a nested one with where it exists."""
+    levels, when = ", ".join(map(level, coding.levels)), coding.when if isinstance(coding, Coding) else None
+    return f"{levels}; where {factor_label(when.category)} is {joined(when.levels, 'or')}" if when else levels
