@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from tests.calibration.simulate import drawing_less
 
 from finevar.analyses.cautions import recommend
 from finevar.analyses.failures import failure_rows
@@ -95,6 +96,7 @@ def simulate(
     return {"metrics": metrics, "learning_curves": simulate_curves(metrics)} | as_read(rows)
 
 
+@drawing_less()
 def explore(
     tables: dict[str, pd.DataFrame], study: dict[str, dict[str, Any]] | None = None, order: str = "quadratic"
 ) -> dict[str, pd.DataFrame]:
