@@ -30,7 +30,7 @@ from finevar.statistics.verdicts import EFFECT
 from finevar.study.coding import Codings
 from finevar.words.data import account_sentence
 from finevar.words.design import levels_words
-from finevar.words.effects import effect_label, is_named, largest_ends
+from finevar.words.effects import effect_label, is_named, largest_ends, range_words
 from finevar.words.formatting import (
     factor_label,
     held_levels,
@@ -117,7 +117,7 @@ def with_ends(row: Row) -> Cell:
     """Return a cell with a factor, and the levels that a change is between."""
     if is_named(row):
         return cell(effect_label(row), note="any two levels" if is_missing(row["change"]) else "")
-    return cell(effect_label(row), note=f"{level(row['from_level'])} to {level(row['to_level'])}")
+    return cell(effect_label(row), note=range_words(row).removeprefix("from "))
 
 
 def effects_table(effects: pd.DataFrame, labels: Labels, confidence: float) -> Table:

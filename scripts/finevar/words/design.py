@@ -26,6 +26,9 @@ def varied_levels(codings: Codings) -> str:
 
 
 def levels_words(coding: Coding | Category) -> str:
-    """Print a factor's levels, of a nested one with where it exists."""
+    """Print a factor's levels, of a nested one with where it exists, of one that slides by its category's levels."""
     levels, when = ", ".join(map(level, coding.levels)), coding.when if isinstance(coding, Coding) else None
+    if coding.by:
+        parts = (f"{name}: {', '.join(map(level, own))}" for name, own in coding.by.levels)
+        return f"{'; '.join(parts)}, by {factor_label(coding.by.category)}"
     return f"{levels}; where {factor_label(when.category)} is {joined(when.levels, 'or')}" if when else levels
