@@ -28,5 +28,5 @@ ENGINES = {
     "aggregation": "6",
     "regression": "10",
     "report": "12",
-    "design_card": "5",
+    "design_card": "6",
 }

@@ -578,7 +578,7 @@ def overlay(raw: Any, example: Any) -> Any:
     if not (isinstance(raw, dict) and isinstance(example, dict)):
         return example
     merged = raw | {key: overlay(raw.get(key), value) for key, value in example.items()}
-    if "model" in example:
+    if "model" in example and "sources" in raw:
         merged["baseline"] = example["baseline"]
     return merged
 

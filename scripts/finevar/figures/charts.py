@@ -141,7 +141,17 @@ def profile_panel(
     dots = alt.Chart(lean(runs)).mark_circle(size=11, opacity=0.45)
     rings = alt.Chart(lean(cells)).mark_point(size=34, strokeWidth=1, opacity=0.8).encode(**place, tooltip=seen)
     dots = dots.encode(**place, tooltip=[*seen, alt.Tooltip("seed:N")])
-    return layered(dots, rings, band, curve, width=max(width, 90), height=170)
+    return layered(dots, rings, band, curve, *line_names(profile, coding, along), width=max(width, 90), height=170)
+
+
+def line_names(profile: pd.DataFrame, coding: Coding | Category, along: Mapping[str, Any]) -> list[alt.Chart]:
+    """Name each line of a factor whose levels slide with a category at its end."""
+    if not coding.by:
+        return []
+    ends = profile.sort_values("value").groupby("factor").tail(1)[["factor", "value", "predicted"]]
+    base = alt.Chart(lean(ends.assign(name=ends["factor"].map(level_of))))
+    at = {"x": alt.X("value:Q", **along), "y": alt.Y("predicted:Q"), "text": alt.Text("name:N")}
+    return [base.mark_text(align="right", dy=-8, fontSize=11, color=INK, aria=False).encode(**at)]
 
 
 def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> Picture:
