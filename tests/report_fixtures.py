@@ -23,6 +23,7 @@ from finevar.columns import EPOCH_EVALUATIONS, LEARNING_CURVES, METRICS, SETTING
 from finevar.reasons import Reason, Stop
 from finevar.results.study_tables import as_table, widest
 from finevar.study.coding import coded_of, codings_of, plain_level
+from finevar.tables import as_rows
 
 FACTORS: dict[str, dict[str, Any]] = {
     "learning_rate": {"levels": [2.5e-5, 1e-4, 4e-4], "coding": "log2"},
@@ -172,7 +173,8 @@ def simulate_curves(metrics: pd.DataFrame) -> pd.DataFrame:
         speed = 1 + 0.5 * np.log10(run["learning_rate"] / 2.5e-5)
         for place in np.arange(1, 10 * int(run["epochs"]) + 1) / 10:
             loss = 0.15 + 0.5 * np.exp(-speed * place) + rng.normal(0, 0.015)
-            kept = {name: run[name] for name in ("run_id", "dataset", "seed", *SETTINGS)}
+            settings = {name: None if pd.isna(run[name]) else run[name] for name in SETTINGS}
+            kept = {name: run[name] for name in ("run_id", "dataset", "seed")} | settings
             rows.append(kept | {"epoch": float(place), "loss": float(loss), "tokens_per_second": 5200.0})
     for row in rows:
         row["train_examples"] = int(row["train_examples"])
@@ -182,7 +184,7 @@ def simulate_curves(metrics: pd.DataFrame) -> pd.DataFrame:
 def simulate_evaluations(curves: pd.DataFrame) -> pd.DataFrame:
     """Return an evaluation after each epoch, a little worse than the training loss there."""
     ends = curves[(curves["epoch"] % 1).round(6) == 0]
-    return fitting(EPOCH_EVALUATIONS, ends.assign(loss=ends["loss"] + 0.1, accuracy=0.8).to_dict("records"))
+    return fitting(EPOCH_EVALUATIONS, as_rows(ends.assign(loss=ends["loss"] + 0.1, accuracy=0.8)))
 
 
 def baseline_metrics(datasets: tuple[str, ...] = ("amazon",)) -> pd.DataFrame:

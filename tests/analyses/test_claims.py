@@ -58,6 +58,16 @@ def test_the_papers_claims_are_found_from_any_folder_and_say_what_its_abstract_s
     assert all("2501.00241" in row["source"] for row in found)
 
 
+def test_claims_of_lora_name_settings_of_finevar_and_which_way_each_goes(raw_config):
+    assert [(row["term"], row["finding"], row["sign"]) for row in read(raw_config, "config/claims/lora.yaml")] == [
+        ("learning_rate:method[lora-full]", "effect", "negative"),
+        ("batch_size:method[lora-full]", "effect", "positive"),
+        ("batch_size:lora_rank", "none", None),
+        ("learning_rate:lora_rank", "none", None),
+        ("lora_layers[attention-all]", "effect", "positive"),
+    ]
+
+
 def test_a_file_in_the_working_folder_comes_first_and_claims_in_the_config_beside_it(raw_config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text("claims: [{response: f1, term: epochs, p: 2e-3}]")

@@ -16,6 +16,7 @@ from finevar.commands.analysis_jobs import most_shown
 from finevar.report.sections import errors as errors_section
 from finevar.results.predictions import Predictions
 from finevar.tables import TABLES
+from prose import numbers
 
 NAMES = ("bad", "fair", "good")
 FACTORS = ["epochs"]
@@ -85,7 +86,7 @@ def test_a_class_that_no_run_predicts_has_no_precision_and_a_reason():
     assert "in 1 of 2 runs" in row["reason"]
     only = tables_of(["baseline", "a"], logits[[0, 2]], labels, Corpus())["classes"]
     row = only.query("point_id == 'a' and label == 1").iloc[0]
-    assert np.isnan(row["precision"])
+    assert row[["precision", "precision_sd"]].isna().all()
     assert (row["recall"], row["f1"], row["label_name"]) == (0.0, 0.0, "1")
 
 
@@ -193,6 +194,20 @@ def test_the_section_has_the_recommended_setting_beside_the_baseline(by_hand):
     ]
     assert [cell["shade"] for cell in baseline["rows"][0]] == [None, 0.6, 0.4]
     assert "and mended 1," in group["sentences"][1]["text"]
+
+
+def test_classes_that_no_run_answers_are_named_and_have_a_dash():
+    """Of three classes the second is answered by one run of two, for one sentence, and the third by none."""
+    logits = one_hot([[0, 0, 1, 1, 2], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0]], 3)
+    (group,) = section_of(tables_of(["baseline", "a", "a"], logits, np.array([0, 0, 1, 1, 2]), Corpus(NAMES)), "a")[
+        "groups"
+    ]
+    (sentence,) = [said["text"] for said in group["sentences"] if said["text"].startswith("Never")]
+    assert [name in sentence for name in NAMES] == [False, False, True]
+    assert numbers(sentence)[0] == 1
+    cells = {row[0]["text"]: [cell["text"] for cell in row[1:]] for row in group["folded"][0]["rows"]}
+    assert cells["fair"][0] == "1.000"  # of the one run that answers it
+    assert cells["good"][0] == "\N{EN DASH}"
 
 
 def test_without_a_recommendation_the_first_setting_is_shown_and_without_runs_a_sentence(by_hand):

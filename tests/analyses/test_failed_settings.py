@@ -77,6 +77,7 @@ def test_terms_that_failures_leave_inestimable_stop_the_table():
     metrics = study()
     metrics.loc[metrics["epochs"] == 3, "status"] = "collapsed"
     assert stop(metrics) == Stop.FEW_LEVELS
+    assert "every run at 3 failed" in fitted(metrics).stopped["loss"].sentence, "more levels would not help"
 
 
 def test_a_missing_cell_still_stops_and_so_does_a_study_of_failures():

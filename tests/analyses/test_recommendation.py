@@ -76,7 +76,7 @@ def test_metrics_decide_in_order_and_then_the_time():
     ],
 )
 def test_the_primary_metric_is_the_configs_or_follows_from_the_data(primary, responses, rarest, expected):
-    assert primary_of(SimpleNamespace(primary=primary, responses=responses), rarest) == expected
+    assert primary_of(primary, responses, rarest) == expected
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,8 @@ def ours(kind: str, way: str, seed: int) -> float:
     model, examples = model_of(kind), sentences(seed)
     stated = json.loads(model.config.to_json_string(use_diff=False)) | {LAYOUT: way}
     weights, family, examples, _ = compact(model.state_dict(), Encoder.from_config(stated).with_dropout(0.1), examples)
-    state = first_state(weights, family, 0).to("cpu")
-    steps = FlatSteps(Course(family, examples, SETTINGS, seed, dtype), state, 1)
+    course = Course(family, examples, SETTINGS, seed, dtype)
+    steps = FlatSteps(course, first_state(weights, course).to("cpu"), 1)
     speeds = []
     for step in range(WARM + STEPS):
         began = time.perf_counter()

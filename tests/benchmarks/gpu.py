@@ -22,6 +22,7 @@ from finevar.data.encoding import Encoded
 from finevar.models.distilbert.family import FlatDistilBert
 from finevar.models.machine import choose_dtype, set_up
 from finevar.models.randomness import generator
+from finevar.study.settings import TRAINING_DEFAULTS
 from finevar.training.padded import PaddedSteps
 from finevar.training.schedule import epoch_batches
 from finevar.training.start import first_state
@@ -30,7 +31,7 @@ from finevar.training.steps import Course, FlatSteps
 WAYS = ("end to end", "padded", "captured")
 EXAMPLES, EPOCHS = 2048, 3  # the first epoch is not timed: it loads kernels and captures shapes
 AT_ONCE = (1, 2, 4)
-SETTINGS = {"max_length": 128, "weight_decay": 0.01, "clip_norm": 1.0, "optimizer": "adamw"}
+SETTINGS = TRAINING_DEFAULTS | {"weight_decay": 0.01}
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def tokens_per_second(
     set_up(1)
     dtype = choose_dtype("auto", device)
     course = Course(family, random_examples(count), SETTINGS | {"batch_size": size}, seed=0, dtype=dtype)
-    state = first_state(random_weights(family), family, 0).to(device)
+    state = first_state(random_weights(family), course).to(device)
     steps = FlatSteps(course, state, 1) if way == "end to end" else PaddedSteps(course, state)
     steps.masks.set_state(generator(0, "dropout", device=device).get_state())
     if isinstance(steps, PaddedSteps):

@@ -42,7 +42,6 @@ BASELINE = {"learning_rate": 2e-5, "batch_size": 32, "epochs": 3}
 
 FEWER = (
     (families, "DRAWS", FEWER_DRAWS),
-    (families, "BAND_DRAWS", FEWER_DRAWS),
     (simultaneous, "DRAWS", FEWER_DRAWS),
     (checks, "SIGN_CHANGES", FEWER_CHANGES),
 )

@@ -59,9 +59,9 @@ def test_the_csv_holds_every_run_and_the_dictionary_every_column(folder):
 
 
 def test_every_column_that_a_table_of_runs_can_have_has_a_meaning_of_its_own():
-    names = {*STUDY_METRICS.names, *FOUND_METRICS.names, *listed_metrics(["lora_rank"]).names}
+    names = {*STUDY_METRICS.names, *FOUND_METRICS.names, *listed_metrics(["adapter_width"]).names}
     own = [name for name in names if export_runs.meaning(name)[0].startswith("hyperparameter ")]
-    assert own == ["lora_rank"]
+    assert own == ["adapter_width"]
     assert all(export_runs.meaning(f"baseline_{name}")[0] for name in RESPONSES)
 
 
@@ -105,9 +105,11 @@ def test_the_mlflow_store_is_one_that_mlflow_reads(folder):
     (experiment,) = client.search_experiments()
     found = client.search_runs(experiment.experiment_id, max_results=1000)
     table = pd.read_parquet(folder / "results/own_runs/metrics.parquet").set_index("run_id")
+    table["train_seconds"] = table["train_seconds"].fillna(0)
     assert {run.info.run_name for run in found} == set(table.index)
     for run in found:
         row = table.loc[run.info.run_name]
         assert float(run.data.params["learning_rate"]) == row["learning_rate"]
         assert run.info.status == ("FINISHED" if row["status"] == "ok" else "FAILED")
         assert run.data.metrics.get("accuracy") == (row["accuracy"] if row["status"] == "ok" else None)
+        assert (run.info.end_time - run.info.start_time) / 1000 == pytest.approx(row["train_seconds"], abs=1e-3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 from collections import Counter
@@ -224,15 +225,51 @@ def test_what_to_do_about_lists_works(tmp_path):
     assert facts["classes"] == ["insult", "insult and toxic", "toxic"]
 
 
-def test_numbers_with_a_decimal_comma_are_told_to_have_a_point(tmp_path):
-    assert "1.5" in refused(tmp_path, texts(["1,5", "2,5", "2,1"] * 10)).remedy
-    _, facts = prepared(tmp_path, texts([1.5, 2.5, 2.1] * 10), threshold=2)
-    assert facts["classes"] == ["negative", "positive"]
+@pytest.mark.parametrize(
+    ("labels", "keys"),
+    [
+        (["1,5", "2,5", "2,1"] * 10, {}),  # as lists look
+        (["1", "5", "1,5"] * 10, {"threshold": 3}),
+        (["-1,5", " 3,25 ", "2e0"] * 10, {"threshold": 0}),
+        (
+            [f"{score:.2f}".replace(".", ",") for score in random.Random(1).choices([k / 8 for k in range(40)], k=60)],
+            {},
+        ),
+    ],
+)
+def test_numbers_with_a_decimal_comma_are_read_by_the_key_that_is_offered(tmp_path, labels, keys):
+    assert '`decimal: ","`' in refused(tmp_path, texts(labels), eval_examples=6, **keys).remedy
+    threshold = keys.get("threshold", 2.2)
+    parts, facts = prepared(tmp_path, texts(labels), eval_examples=6, decimal=",", threshold=threshold)
+    numbers = [float(label.replace(",", ".")) for label in labels]
+    assert counts(parts, facts) == Counter(["negative", "positive"][number > threshold] for number in numbers)
 
 
-def test_a_rating_with_a_comma_is_refused_as_a_rating(tmp_path):
-    error = refused(tmp_path, texts(["1", "5", "1,5"] * 10), threshold=3)
-    assert names(error, "'1,5'", "`threshold`")
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["1,5", "1.5", "2,0"] * 10, ["1.5", "2.0"]),
+        (["a,b", "1,000,000"] * 10, ["1,000,000", "a,b"]),  # no numbers with decimals
+        ([1.5, 2] * 10, ["1.5", "2"]),
+    ],
+)
+def test_the_key_leaves_other_classes_as_they_are(tmp_path, labels, classes):
+    _, facts = prepared(tmp_path, texts(labels), name="all.jsonl", eval_examples=6, decimal=",")
+    assert facts["classes"] == classes
+
+
+@pytest.mark.parametrize("rating", ["inf", "-Infinity", "1e999", "nan", "five", "1.234,5"])
+def test_a_rating_that_is_no_finite_number_is_refused_by_its_line(tmp_path, rating):
+    error = refused(tmp_path, texts([*["1", "5"] * 10, rating]), threshold=3)
+    assert error.where.endswith("line 22, column label")
+    assert names(error, repr(rating))
+    assert "decimal" not in error.remedy
+
+
+@pytest.mark.parametrize("rating", [math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["all.jsonl", "all.parquet"])
+def test_a_rating_that_is_infinite_is_refused_in_other_formats(tmp_path, rating, name):
+    assert refused(tmp_path, texts([*[1.0, 5.0] * 10, rating]), name=name, threshold=3).where.endswith("label")
 
 
 # Scores

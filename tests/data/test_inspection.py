@@ -113,6 +113,30 @@ def test_a_class_named_as_a_missing_label_is_a_caution_with_its_share(facts):
     assert "'NaN'" in caution_sentence("d", facts | {"classes": ["NaN", "yes"]}, Unseen.UNLABELLED, 3 / 8)
 
 
+@pytest.mark.parametrize(
+    ("classes", "share"),
+    [
+        (["Y", "yes"], 1),
+        (["true", "1"], 1),
+        (["Pos", "positive"], 1),
+        (["no", "yes"], None),
+        (["y", "n"], None),
+        (["1", "0"], None),
+        (["art", "article"], None),
+        (["negative", "-inf"], None),
+    ],
+)
+def test_classes_that_may_be_one_in_full_and_in_short_are_a_caution(facts, classes, share):
+    found = facts | {"classes": classes}
+    assert dict(cautions(found)).get(Unseen.WRITTEN_TWICE) == share
+    if share:
+        assert all(repr(name) in caution_sentence("d", found, Unseen.WRITTEN_TWICE, 1) for name in classes)
+
+
+def test_a_class_named_as_a_number_that_is_none_is_a_caution(facts):
+    assert dict(cautions(facts | {"classes": ["-Infinity", "5"]}))[Unseen.UNLABELLED] == pytest.approx(3 / 8)
+
+
 def test_no_caution_where_the_model_reads_all(model):
     sentences = [("good film", 1), ("bad film", 0), ("the film", 1)]
     parts = {"train": part(model, sentences), "eval": part(model, [("good", 1), ("bad", 0)])}

@@ -202,6 +202,33 @@ def test_another_separator_is_recognised_and_the_key_that_is_offered_reads_it(tm
     assert read(tmp_path, text, name, **keys, **key) == {"one, two": "a"} | WHOLE
 
 
+@pytest.mark.parametrize("separator", [*"^~#: &_", "\u00a6"])
+@pytest.mark.parametrize("name", ["all.csv", "all.tsv"])
+@pytest.mark.parametrize("header", [True, False])
+def test_any_character_that_parts_all_lines_alike_is_recognised(tmp_path, separator, name, header):
+    pairs = [(re.sub(r"\W", "", text), label) for text, label in PAIRS]
+    lines = [separator.join(pair) for pair in [("text", "label"), *pairs]]
+    keys = {} if header else {"columns": ["text", "label"]}
+    text = "\n".join(lines if header else lines[1:])
+    (key,) = offered(refused(tmp_path, text, name, **keys))
+    assert key == {"separator": separator}
+    assert read(tmp_path, text, name, **keys, **key) == dict(pairs)
+
+
+def test_a_mark_that_does_not_part_all_lines_is_no_separator(tmp_path):
+    lines = ["text:label", *(f"at {number}:30 o'clock:a" for number in range(20))]
+    assert not offered(refused(tmp_path, "\n".join(lines)))
+
+
+@pytest.mark.parametrize("columns", [["label", "text"], ["text", "label"]])
+@pytest.mark.parametrize("mark", ["", "__label__"])  # as fastText writes it
+def test_a_label_with_a_blank_before_or_after_its_text_is_parted_by_the_command(tmp_path, columns, mark):
+    pairs = [(text, f"{mark}{label}") for text, label in PAIRS]
+    lines = [" ".join(pair if columns[0] == "text" else pair[::-1]) for pair in pairs]
+    new = run_offered(refused(tmp_path, "\n".join(lines), columns=columns))
+    assert read(tmp_path, new.read_text(), new.name, columns=columns) == dict(pairs)
+
+
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("stated", ["sep=;\r\n", '"sep=;"\n', "sep=|\n"])
 def test_the_separator_that_excel_states_in_the_first_line_is_taken(tmp_path, mark, stated):
@@ -325,10 +352,12 @@ def test_a_single_bad_byte_among_good_ones_can_be_left_out(tmp_path):
     assert read(tmp_path, run_offered(error).read_bytes()) == dict([*ACCENTS, ("caf", "a")]) | WHOLE
 
 
-def test_a_compressed_file_in_another_encoding_is_converted_by_the_command(tmp_path):
-    error = refused(tmp_path, gzip.compress(delimited([*ACCENTS, *PAIRS]).encode("latin-1")), "all.csv.gz")
-    new = run_offered(error)
-    assert read(tmp_path, new.read_bytes(), new.name, format="csv") == dict(ACCENTS) | WHOLE
+@pytest.mark.parametrize("suffixes", [".gz", ".bz2", ".gz.xz", ".zip"])
+def test_a_compressed_file_in_another_encoding_is_converted_by_the_command(tmp_path, suffixes):
+    plain = delimited([*ACCENTS, *PAIRS]).encode("latin-1")
+    content = zipped({"all.csv": plain}) if suffixes == ".zip" else in_layers(plain, suffixes)
+    new = run_offered(refused(tmp_path, content, f"all{'' if suffixes == '.zip' else '.csv'}{suffixes}"))
+    assert read(tmp_path, new.read_bytes(), new.name) == dict(ACCENTS) | WHOLE
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -355,6 +384,21 @@ def zipped(members: dict[str, str | bytes]) -> bytes:
 
 
 COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+
+
+def in_layers(content: bytes, suffixes: str) -> bytes:
+    """Return content compressed once for each suffix, the last one outermost."""
+    for suffix in re.findall(r"\.\w+", suffixes):
+        content = COMPRESS[suffix](content)
+    return content
+
+
+@pytest.mark.parametrize("suffixes", [".gz.gz", ".bz2.gz", ".gz.xz"])
+def test_files_compressed_twice_are_read_as_what_they_hold(tmp_path, suffixes):
+    content = in_layers(csv(PAIRS).encode(), suffixes)
+    assert read(tmp_path, content, f"all.csv{suffixes}") == WHOLE
+    assert read(tmp_path, content, "all.csv.gz") == WHOLE  # as a download that a server compressed once more
+    assert read(tmp_path, zipped({"all.csv.gz": gzip.compress(csv(PAIRS).encode())}), "all.zip") == WHOLE
 
 
 @pytest.mark.parametrize("suffix", [*COMPRESS, ".zip"])
@@ -489,6 +533,29 @@ def test_an_object_as_pandas_writes_it_becomes_an_array_by_the_command(tmp_path,
     content = json.dumps(table.to_dict("list")) if orient == "list" else table.to_json(orient=orient)
     new = run_offered(refused(tmp_path, content, "all.json"))
     assert read(tmp_path, new.read_text(), new.name) == WHOLE
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        lambda pairs: dict(pairs),
+        lambda pairs: {text: "ab".index(label) for text, label in pairs},
+        lambda pairs: {name: [text for text, label in pairs if label == name] for name in "ab"},
+    ],
+    ids=["a label by text", "a number by text", "texts by label"],
+)
+@pytest.mark.parametrize("columns", [("text", "label"), ("a b", 'the "class"')])
+def test_a_map_of_texts_and_labels_becomes_an_array_by_the_command(tmp_path, maps, columns):
+    pairs, keys = [('say "it\'s"', "a"), *PAIRS], dict(zip(("text", "label"), columns, strict=True))
+    new = run_offered(refused(tmp_path, json.dumps(maps(pairs)), "all.json", **keys))
+    numbered = {"0": "a", "1": "b"}
+    found = read(tmp_path, new.read_text(), new.name, **keys)
+    assert {text: numbered.get(label, label) for text, label in found.items()} == dict(pairs)
+
+
+@pytest.mark.parametrize("content", [{"name": "a set", "version": "1"}, {"text": "a", "label": "a"}, {}])
+def test_an_object_without_examples_is_no_map_of_them(tmp_path, content):
+    assert "python" not in refused(tmp_path, json.dumps(content), "all.json").remedy
 
 
 @pytest.mark.parametrize("end", ["\n", "\n\n", "\r\n"])

@@ -89,7 +89,7 @@ def test_nothing_is_left_to_do_until_a_fact_or_the_other_study_changes(finished)
     assert "Nothing to be done" in snakemake(finished, "--dry-run").stdout
     facts = finished / "config" / "cards" / "distilbert_sst2.csv"
     facts.write_text(facts.read_text(encoding="utf-8").replace("0.4982", "0.4983"), encoding="utf-8")
-    assert "read_cards" in snakemake(finished, "--dry-run").stdout
+    assert "aggregate_cards" in snakemake(finished, "--dry-run").stdout
     facts.write_text(facts.read_text(encoding="utf-8").replace("0.4983", "0.4982"), encoding="utf-8")
     other = finished / "results" / "quickstart" / "analysis"
     other.mkdir(parents=True)

@@ -1,10 +1,15 @@
-"""A study of the schedule and the learning rate, from its config to the report, and one more optimizer afterwards."""
+"""A study of the schedule and the learning rate, from its config to the report, and one more optimizer afterwards.
+
+Its model is an ELECTRA, so that a whole study of one has been run.
+"""
 
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 
+import encoders
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -33,6 +38,9 @@ def config() -> dict:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     folder = toy_study.make_folder(tmp_path_factory.mktemp("named") / "study")
+    shutil.rmtree(folder / "mine" / "model")
+    wider = {"hidden_size": 64, "embedding_size": 64, "intermediate_size": 128}  # which learns the words in time
+    encoders.make("electra", folder / "mine" / "model", **wider)
     write_config(folder, config())
     done = snakemake(folder, "--cores", "2")
     assert done.returncode == 0, done.stdout
@@ -45,6 +53,8 @@ def test_every_run_and_every_level_is_in_the_tables(finished):
     metrics = pq.read_table(results / "metrics.parquet")
     assert str(metrics.schema.field("schedule").type) == "string"
     assert metrics["status"].to_pylist().count("missing") == 0
+    assert set(metrics["architecture"].to_pylist()) == {"ElectraForSequenceClassification"}
+    assert set(metrics["layout"].to_pylist()) == {"flat"}
     effects = pq.read_table(results / "analysis" / "effects.parquet").to_pandas()
     assert {"schedule", "schedule[cosine-linear]", "schedule[constant-cosine]"} <= set(effects["factor"])
     claims = pq.read_table(results / "analysis" / "claims.parquet").to_pandas()

@@ -259,7 +259,10 @@ def test_a_number_is_a_finite_one(cell, number):
 # Exports as programs write them ---------------------------------------------------------------------------------------
 
 
-def test_a_table_of_optuna_is_read_as_it_is(tmp_path):
+@pytest.mark.parametrize("multi_index", [False, True])
+@pytest.mark.parametrize("index", [False, True])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_of_optuna_is_read_as_it_is(tmp_path, multi_index, index, suffix):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.GridSampler({"lr": [1e-5, 1e-4, 1e-3]}))
 
@@ -275,9 +278,11 @@ def test_a_table_of_optuna_is_read_as_it_is(tmp_path):
     for _ in range(2):
         study.optimize(objective, n_trials=3, catch=(ValueError,))
     frame = study.trials_dataframe()
-    frame.to_csv(tmp_path / "trials.csv", index=False)
+    path = tmp_path / f"trials{suffix}"
+    written = study.trials_dataframe(multi_index=multi_index)
+    written.to_csv(path, index=index) if suffix == ".csv" else written.to_parquet(path, index=index)
     metrics = {"accuracy": "value", "loss": "eval_loss"}
-    config = config_of(tmp_path / "trials.csv", factors={"learning_rate": {"column": "lr"}}, metrics=metrics)
+    config = config_of(path, factors={"learning_rate": {"column": "lr"}}, metrics=metrics)
     runs = read_runs(read_config(config))
     whole = frame[frame["state"] == "COMPLETE"]
     assert [run.metrics["accuracy"] for run in runs if run.status == "ok" and not run.code] == whole["value"].tolist()
@@ -287,11 +292,11 @@ def test_a_table_of_optuna_is_read_as_it_is(tmp_path):
 
 
 # As mlflow.search_runs().to_csv() wrote it (mlflow 3.17), shortened.
-MLFLOW = """run_id,experiment_id,status,artifact_uri,start_time,metrics.loss,metrics.accuracy,params.lr,params.seed
-0381,9082,FAILED,file:///a,2026-11-28 05:02:29.875+00:00,,,2e-05,2
-5ee4,9082,FINISHED,file:///b,2026-11-28 05:02:29.839+00:00,,0.81,2e-05,1
-071b,9082,FINISHED,file:///c,2026-11-28 05:02:29.799+00:00,0.3,0.8,1e-05,0
-"""
+MLFLOW = """run_id,experiment_id,status,artifact_uri,start_time,end_time,metrics.loss,metrics.accuracy,params.lr,params.seed
+0381,9082,FAILED,file:///a,2026-11-28 05:02:29.875+00:00,,,,2e-05,2
+5ee4,9082,FINISHED,file:///b,2026-11-28 05:02:29.839+00:00,2026-11-29 06:03:30.839+00:00,,0.81,2e-05,1
+071b,9082,FINISHED,file:///c,2026-11-28 05:02:29.799+00:00,2026-11-28 05:02:31+00:00,0.3,0.8,1e-05,0
+"""  # noqa: E501
 # As the W&B app exports a table of runs.
 WANDB = """"Name","State","Notes","User","Tags","Created","Runtime","Sweep","lr","seed","eval/accuracy","eval/loss"
 "dry-sweep-1","finished","-","me","","2025-05-01T10:00:00.000Z","61","abc","0.00001","0","0.8","0.5"
@@ -304,7 +309,7 @@ WANDB = """"Name","State","Notes","User","Tags","Created","Runtime","Sweep","lr"
 @pytest.mark.parametrize(
     ("text", "names", "statuses", "seconds"),
     [
-        (MLFLOW, {"accuracy": "accuracy", "loss": "loss"}, ["missing", "ok", "ok"], [None, None, None]),
+        (MLFLOW, {"accuracy": "accuracy", "loss": "loss"}, ["missing", "ok", "ok"], [None, 90061, 1.201]),
         (
             WANDB,
             {"accuracy": "eval/accuracy", "loss": "eval/loss"},
@@ -339,7 +344,11 @@ def test_a_table_of_the_installed_mlflow_is_read_as_it_is(tmp_path, monkeypatch)
             mlflow.log_param("learning_rate", rate)
             mlflow.log_metric("accuracy", 0.8 + rate)
     mlflow.search_runs().to_csv(tmp_path / "runs.csv", index=False)
-    assert [run.status for run in used(read_runs(read_config(config_of(tmp_path / "runs.csv"))))] == ["ok", "ok"]
+    table = mlflow.search_runs()
+    runs = read_runs(read_config(config_of(tmp_path / "runs.csv")))
+    assert [run.status for run in used(runs)] == ["ok", "ok"]
+    lasted = (table["end_time"] - table["start_time"]).dt.total_seconds()
+    assert [run.seconds for run in runs] == pytest.approx(lasted.tolist())
 
 
 @pytest.mark.parametrize("dumps", [str, json.dumps])

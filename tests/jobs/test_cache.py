@@ -324,8 +324,8 @@ def test_a_setting_that_is_new_and_at_its_default_gives_back_what_was_finished_w
 ):
     train(inputs, tmp_path)
     remove_outputs(tmp_path)
-    monkeypatch.setattr("finevar.study.identity.TRAINING_DEFAULTS", TRAINING_DEFAULTS | {"label_smoothing": 0.0})
-    monkeypatch.setitem(SETTINGS, "label_smoothing", 0.0)
+    monkeypatch.setattr("finevar.study.identity.TRAINING_DEFAULTS", TRAINING_DEFAULTS | {"warmth": 0.0})
+    monkeypatch.setitem(SETTINGS, "warmth", 0.0)
     train(inputs, tmp_path)
     assert trainings(tmp_path) == 1
 

@@ -7,6 +7,7 @@ import itertools
 import pytest
 import torch
 
+import tiny
 from finevar.models import checkpoint
 from finevar.models.distilbert.family import FlatDistilBert
 from finevar.reasons import Head, Reason
@@ -111,3 +112,22 @@ def test_no_two_classes_ever_share_a_row(names):
     for labels, classes in itertools.product(itertools.permutations(names), repeat=2):
         found, _ = rows_of([*labels], [*classes])
         assert found == [labels.index(name) for name in classes]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_the_last_layers_are_drawn_as_transformers_draws_them(tmp_path, count):
+    """By the rules of its _init_weights: matrices of a standard deviation of 0.02, biases zero, norms the identity."""
+    tiny.make_model(tmp_path / "model", dim=64)
+    weights, family = checkpoint.load_model(tmp_path / "model")
+    drawn, other = dict(weights), dict(weights)
+    checkpoint.redraw_layers(drawn, family, count, 0)
+    checkpoint.redraw_layers(other, family, 2, 0)
+    names = {name for layer in range(2 - count, 2) for name in weights if f"transformer.layer.{layer}." in name}
+    assert {name for name in weights if drawn[name] is not weights[name]} == names
+    for name in names:
+        assert torch.equal(drawn[name], other[name]), "a layer is the same however many are drawn"
+        if drawn[name].ndim == 2:
+            assert drawn[name].std().item() == pytest.approx(0.02, rel=0.05)
+            assert abs(drawn[name].mean().item()) < 0.002
+        else:
+            assert drawn[name].unique().tolist() == [1.0 if name.endswith("layer_norm.weight") else 0.0]

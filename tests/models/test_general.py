@@ -204,6 +204,8 @@ def spoil(folder: Path, how: str) -> None:
         config |= {"model_type": "mine", "auto_map": {"AutoConfig": "code.Mine"}}
     elif how == "sizes":
         config |= {"hidden_size": 33}
+    else:
+        config |= json.loads(how)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     path.write_text(json.dumps(config))
 
@@ -217,6 +219,15 @@ def spoil(folder: Path, how: str) -> None:
         ("not finite", r"1 of 2,048 weights of tensor roberta\.encoder\.layer\.1\.output\.dense\.weight"),
         ("code", r"model_type.*found \"mine\""),
         ("sizes", r"33"),
+        ('{"model_type": "gpt2"}', r"model_type: found \"gpt2\"\. .*no decoder"),
+        ('{"is_decoder": true}', r"is_decoder: found true"),
+        ('{"quantization_config": {"quant_method": "x"}}', r"quantization_config: .*not quantised"),
+        ('{"pad_token_id": null}', r"other logits .*Set `pad_token_id`"),
+        ('{"pad_token_id": -1}', r"pad_token_id: found -1"),
+        ('{"pad_token_id": 99}', r"config\.json: found .*Padding_idx"),
+        ('{"hidden_dropout_prob": "much"}', r"config\.json: found .*hidden_dropout_prob"),
+        ('{"hidden_act": "sin"}', r"config\.json: found .*sin"),
+        ('{"num_hidden_layers": 1000000000}', r"config\.json: found .*1000000000"),
     ],
 )
 def test_a_checkpoint_that_cannot_be_read_is_refused_by_name(tmp_path, how, found):
@@ -225,6 +236,38 @@ def test_a_checkpoint_that_cannot_be_read_is_refused_by_name(tmp_path, how, foun
     (tmp_path / "converted").mkdir()
     with pytest.raises(InputError, match=found):
         convert(tmp_path / "model", tmp_path / "converted", where="tiny")
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "lost", "labels"),
+    [
+        ("roberta", {}, "no such", tiny.CLASSES),
+        ("roberta", {"id2label": {"1": "negative", "0": "positive"}}, "no such", tiny.CLASSES[::-1]),
+        ("roberta", {"id2label": {"1": "negative", "2": "positive"}}, "no such", ["LABEL_0", "LABEL_1"]),
+        ("roberta", {"return_dict": False, "output_attentions": True}, "no such", tiny.CLASSES),
+        ("roberta", {"auto_map": {"AutoConfig": "code.Mine"}}, "no such", tiny.CLASSES),
+        ("roberta", {"problem_type": "regression"}, "no such", []),
+        ("roberta", {"problem_type": "multi_label_classification"}, "no such", []),
+        ("bert", {}, "pooler", []),  # which the classifier's rows are of
+        ("bert", {}, "classifier", []),
+    ],
+)
+def test_a_head_is_kept_where_it_is_whole_and_says_one_of_two_classes_or_more(tmp_path, kind, config, lost, labels):
+    model = encoders.make(kind, tmp_path / "model")
+    weights = {name: tensor.half() for name, tensor in model.state_dict().items() if lost not in name}
+    save_file(weights | {"lm_head.bias": torch.zeros(3)}, tmp_path / "model/model.safetensors")
+    path = tmp_path / "model/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | config))
+    (tmp_path / "converted").mkdir()
+    notes = convert(tmp_path / "model", tmp_path / "converted", where="tiny", family="transformers")
+    files.write_sums(tmp_path / "converted")
+    kept, family = checkpoint.load_model(tmp_path / "converted")
+    assert "auto_map" not in json.loads((tmp_path / "converted/config.json").read_text())
+    assert checkpoint.own_labels(tmp_path / "converted") == labels
+    assert checkpoint.head_classes(kept, family) == len(labels)
+    assert any(re.match(r"dropped: .*lm_head\.bias", note) for note in notes)
+    for name, tensor in kept.items():
+        assert torch.equal(tensor, weights[name].float()), name
 
 
 def test_a_model_whose_logits_depend_on_padding_is_refused(tmp_path, monkeypatch):

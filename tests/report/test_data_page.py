@@ -50,6 +50,13 @@ def test_tokens_are_marked_where_the_model_does_not_get_them():
     ]  # fmt: skip
 
 
+def test_tokens_that_are_not_shown_are_counted_and_those_of_them_that_are_cut_off():
+    """Of 200 tokens at a max_length of 128, 6 are shown, and all that is cut off, 72, is among the other 194."""
+    long, short = SAMPLE | {"count": 200, "lost": []}, SAMPLE | {"count": 100, "lost": []}
+    words = [Page(page(SHOWN | {"sample": [row]})).all("p", "tokens")[-1].text for row in (long, short)]
+    assert [numbers(text.partition("and")[2]) for text in words] == [[194, 72], [94]]
+
+
 def test_pairs_whose_first_text_is_in_both_parts_are_named():
     """120 of 800 evaluation sentences."""
     alike = SEEN["alike"] | {"first_in_both": 120}

@@ -112,6 +112,21 @@ def test_the_cards_read_as_on_the_golden_page(studies, pages):
     golden("design_card.txt", said_once(HEAD, words), same=without_numbers)
 
 
+@pytest.mark.parametrize(
+    ("by_class", "primary", "first"),
+    [([640, 160], None, "accuracy"), ([641, 159], None, "f1"), ([641, 159], "loss", "loss")],
+)
+def test_the_metric_that_will_choose_a_setting_stands_first(by_class, primary, first):
+    """A class of under a fifth of 800 evaluation sentences makes it F1, unless the config says which it is."""
+    seen = SEEN | {"parts": SEEN["parts"] | {"eval": SEEN["parts"]["eval"] | {"by_class": by_class}}}
+    raw = read_toy()
+    analysis = raw.get("analysis", {}) | ({"primary": primary} if primary else {})
+    known = facts(raw | {"analysis": analysis}, finished_runs(raw, 0.02), seen=seen)
+    assert next(iter(known.noise)) == first
+    assert {*known.noise} == {"accuracy", "f1", "loss"}
+    assert {"accuracy": "accuracy", "f1": "F1", "loss": "loss"}[first] in headline(known)
+
+
 def test_no_missing_number_is_printed_as_a_word(pages):
     assert not any(MISSING.search(page.words) for page in pages.values())
 

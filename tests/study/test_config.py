@@ -90,12 +90,24 @@ def test_defaults_are_filled_in(raw_config):
     assert config["keep_weights"] == "none"
     assert config["baseline"]["seed"] == 0
     assert config["sweep"]["factors"]["epochs"]["coding"] == "identity"
-    assert config["training"] == TRAINING_DEFAULTS | {"train_examples": 256, "warmup": 0.1, "weight_decay": 0.01}
+    own = {"train_examples": 256, "warmup": 0.1, "weight_decay": 0.01}
+    assert config["training"] == without_lora(TRAINING_DEFAULTS) | own
+
+
+def without_lora(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if not name.startswith("lora_")}
 
 
 def test_without_training_all_settings_are_defaults(raw_config):
     del raw_config["training"]
-    assert read_config(raw_config)["training"] == TRAINING_DEFAULTS
+    assert read_config(raw_config)["training"] == without_lora(TRAINING_DEFAULTS)
+
+
+def test_settings_of_lora_are_among_those_of_training_where_some_run_has_it(raw_config):
+    raw_config["sweep"]["factors"]["method"] = {"levels": ["full", "lora"]}
+    config = read_config(raw_config)
+    assert config["training"].keys() == TRAINING_DEFAULTS.keys()
+    assert config["baseline"]["settings"].keys() == without_lora(TRAINING_DEFAULTS).keys()
 
 
 def test_the_baseline_takes_what_it_lacks_from_training(raw_config):
@@ -300,6 +312,55 @@ def test_a_hub_data_set_goes_by_splits(raw_config):
 )
 def test_a_hub_data_set_with_keys_of_files_is_refused(raw_config, keys, where, data):
     assert problem(hub(raw_config, **keys), where, *data)
+
+
+@pytest.mark.parametrize(
+    ("keys", "where"),
+    [
+        ({"training.lora_rank": 4}, "training.lora_rank"),
+        ({"baseline.settings.lora_layers": "attention"}, "baseline.settings.lora_layers"),
+        ({"training.reinit_layers": 1, "training.method": "lora"}, "training.reinit_layers"),
+        ({"training.beta2": 0.98, "training.optimizer": "sgd"}, "training.beta2"),
+        ({"sweep.factors.lora_rank": {"levels": [2, 4, 8]}}, "sweep.factors.lora_rank"),
+        (
+            {
+                "sweep.factors.lora_rank": {"levels": [2, 4, 8]},
+                "training.method": "lora",
+                "baseline.settings.method": "full",
+            },
+            "sweep.factors.lora_rank",
+        ),
+        (
+            {"sweep.factors.lora_scale": {"levels": [1, 2, 4]}, "sweep.factors.method": {"levels": ["full", "lora"]}},
+            "sweep.factors.lora_scale",
+        ),
+    ],
+)
+def test_a_setting_where_it_has_no_effect_is_refused(raw_config, keys, where):
+    for key, value in keys.items():
+        raw_config = put(raw_config, key, value)
+    remedy = problem(raw_config, where).remedy
+    assert "optimizer to adamw" in remedy or "method to " in remedy
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"sweep.factors.lora_rank": {"levels": [2, 4, 8]}, "training.method": "lora"},
+        {
+            "sweep.factors.method": {"levels": ["full", "lora"]},
+            "training.lora_rank": 4,
+            "baseline.settings.method": "full",
+        },
+        {"baseline.settings.method": "lora", "baseline.settings.lora_rank": 4},
+        {"baseline.settings.method": "lora", "training.lora_rank": 4},
+        {"sweep.factors.optimizer": {"levels": ["adamw", "sgd"]}, "training.beta2": 0.98},
+    ],
+)
+def test_settings_are_allowed_where_they_have_an_effect_somewhere(raw_config, keys):
+    for key, value in keys.items():
+        raw_config = put(raw_config, key, value)
+    assert read_config(raw_config)
 
 
 FILES = {
@@ -578,7 +639,7 @@ def overlay(raw: Any, example: Any) -> Any:
     if not (isinstance(raw, dict) and isinstance(example, dict)):
         return example
     merged = raw | {key: overlay(raw.get(key), value) for key, value in example.items()}
-    if "model" in example and "sources" in raw:
+    if {"model", "baseline"} <= example.keys():
         merged["baseline"] = example["baseline"]
     return merged
 

@@ -290,7 +290,8 @@ def test_a_run_id_hashes_all_that_decides_the_run(raw_config):
     identity = {"dataset": data["amazon"], "baseline": baseline, "settings": unlike_defaults(settings)}
     run = study.runs[f"lr2.5e-05-bs8-ep1-seed1-{digest(identity | {'seed': 1})}"]
     assert run.point_id == f"lr2.5e-05-bs8-ep1-{digest(identity)}"
-    assert (run.dataset, run.seed, run.settings) == ("amazon", 1, settings)
+    assert (run.dataset, run.seed) == ("amazon", 1)
+    assert run.settings == {name: value for name, value in settings.items() if not name.startswith("lora_")}
 
 
 @pytest.mark.parametrize(
@@ -304,6 +305,20 @@ def test_a_run_id_hashes_all_that_decides_the_run(raw_config):
 )
 def test_more_levels_seeds_data_sets_or_factors_keep_all_ids(raw_config, path, value):
     assert ids(raw_config) < ids(changed(raw_config, path, value))
+
+
+def test_settings_of_lora_decide_runs_with_lora_alone(raw_config):
+    raw = changed(raw_config, "sweep.factors.method", {"levels": ["full", "lora"]})
+    both, ranked = plan(raw), plan(changed(raw, "training.lora_rank", 4))
+    full, lora = ({name for name, run in both.runs.items() if run.settings["method"] == m} for m in ("full", "lora"))
+    assert full == ids(raw_config)
+    assert lora
+    assert {*both.runs} & {*ranked.runs} == full
+    assert all(
+        "lora_rank" not in both.runs[name].settings and both.runs[name].record["lora_rank"] is None for name in full
+    )
+    assert {ranked.runs[name].settings["lora_rank"] for name in {*ranked.runs} - full} == {4}
+    assert both.baseline_id == ranked.baseline_id == plan(raw_config).baseline_id
 
 
 @pytest.mark.parametrize(

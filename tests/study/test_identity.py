@@ -168,6 +168,7 @@ def test_how_a_file_is_read_is_part_of_the_id(raw):
         {"separator": ";"},
         {"encoding": "latin-1"},
         {"drop_empty": True},
+        {"decimal": ","},
     ]
     found = [of_texts(copy.deepcopy(raw), **keys) for keys in others]
     assert len({known, *found}) == 1 + len(others)
@@ -204,7 +205,7 @@ def test_a_default_written_out_and_a_setting_that_is_new_change_no_id(raw, monke
     raw["training"] = {"schedule": "linear", "clip_norm": 1}
     raw["datasets"]["texts"]["margin"] = 0
     assert ids(raw) == before
-    new = config_module.TRAINING_DEFAULTS | {"label_smoothing": 0.0}
+    new = config_module.TRAINING_DEFAULTS | {"warmth": 0.0}
     for module in (config_module, identity):
         monkeypatch.setattr(module, "TRAINING_DEFAULTS", new)
     assert ids(raw) == before

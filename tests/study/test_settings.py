@@ -6,11 +6,12 @@ import jsonschema
 import pytest
 
 from finevar.columns import SETTINGS
-from finevar.study.settings import FACTORS, SPECS, TRAINING_DEFAULTS, level_schema, rounded
+from finevar.study.settings import FACTORS, SPECS, TRAINING_DEFAULTS, in_effect, level_schema, rounded
 
-FLOATS = ["learning_rate", "warmup", "weight_decay", "dropout", "clip_norm"]
-WHOLE = ["batch_size", "epochs", "max_length", "train_examples", "frozen_layers"]
-NAMES = ["schedule", "optimizer", "dtype"]
+FLOATS = ["learning_rate", "warmup", "weight_decay", "dropout", "clip_norm", "lora_scale"]
+FLOATS += ["label_smoothing", "layer_decay", "beta2"]
+WHOLE = ["batch_size", "epochs", "max_length", "train_examples", "frozen_layers", "lora_rank", "reinit_layers"]
+NAMES = ["schedule", "optimizer", "dtype", "method", "lora_layers"]
 
 
 def test_columns_are_of_the_types_that_the_schema_states():
@@ -20,7 +21,8 @@ def test_columns_are_of_the_types_that_the_schema_states():
 
 
 def test_defaults_are_those_of_hugging_faces_trainer():
-    theirs = {"learning_rate": 5e-5, "epochs": 3, "warmup": 0, "weight_decay": 0, "schedule": "linear", "clip_norm": 1}
+    theirs = {"label_smoothing": 0, "beta2": 0.999}
+    theirs |= {"learning_rate": 5e-5, "epochs": 3, "warmup": 0, "weight_decay": 0, "schedule": "linear", "clip_norm": 1}
     assert {name: TRAINING_DEFAULTS[name] for name in theirs} == theirs
 
 
@@ -35,6 +37,13 @@ def test_factors_are_numbers_or_names_to_choose_from_and_no_level_is_null():
     assert {*NAMES} < {*FACTORS} < {*FLOATS, *WHOLE, *NAMES}
     assert all(level_schema(name)["type"] in ("number", "integer") for name in {*FACTORS} - {*NAMES})
     assert all(level_schema(name)["type"] == "string" and level_schema(name)["enum"] for name in NAMES)
+
+
+def test_settings_of_lora_have_an_effect_with_lora_alone():
+    lora = {"lora_rank": 4, "lora_scale": 1.0, "lora_layers": "attention"}
+    assert in_effect({"epochs": 3, "method": "lora", **lora}) == {"epochs": 3, "method": "lora", **lora}
+    assert in_effect({"epochs": 3, "method": "full", **lora}) == {"epochs": 3, "method": "full"}
+    assert in_effect({"epochs": 3, **lora}) == {"epochs": 3}
 
 
 @pytest.mark.parametrize(

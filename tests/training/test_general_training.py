@@ -49,12 +49,15 @@ def train(start: Path, settings: dict, **options) -> Trained:
     return train_model(Plan(start, examples_for(start), tiny.CLASSES, settings, 0, 1, "test", **options))
 
 
-def trainer_losses(folder: Path, start: Path) -> tuple[list[float], torch.nn.Module]:
-    """Train the checkpoint as transformers saved it with its Trainer; return each step's loss, and the model."""
+def trainer_losses(folder: Path, start: Path, rate: float = 1e-3) -> tuple[list[float], torch.nn.Module]:
+    """Train the checkpoint as transformers saved it with its Trainer; return each step's loss, and the model.
+
+    rate: the learning rate.
+    """
     model, examples = AutoModelForSequenceClassification.from_pretrained(folder / "model"), examples_for(start)
     rows = [{"input_ids": examples.sentence(n, 16).tolist(), "labels": int(examples.labels[n])} for n in range(COUNT)]
     arguments = TrainingArguments(
-        output_dir=str(folder / "trainer"), use_cpu=True, learning_rate=1e-3, num_train_epochs=4, weight_decay=0.1,
+        output_dir=str(folder / "trainer"), use_cpu=True, learning_rate=rate, num_train_epochs=4, weight_decay=0.1,
         per_device_train_batch_size=8, warmup_steps=0.1, report_to=[], save_strategy="no", disable_tqdm=True,
     )  # fmt: skip
     orders = [[n for batch in epoch_batches(COUNT, 8, 0, epoch) for n in batch] for epoch in range(4)]

@@ -52,6 +52,22 @@ def test_steps_are_those_of_pytorch(name, kind):
         torch.testing.assert_close(weight, expected[part], rtol=2e-5, atol=1e-6)
 
 
+def test_rates_and_beta2_are_those_of_pytorchs_groups():
+    expected = {name: weight.requires_grad_() for name, weight in drawn(0).items()}
+    weights = {name: weight.requires_grad_() for name, weight in drawn(0).items()}
+    groups = [{"params": [expected["matrix"]], "lr": RATE / 4, "weight_decay": DECAY}]
+    groups += [{"params": [expected["vector"]], "lr": RATE, "weight_decay": 0.0}]
+    optimizer, moments = torch.optim.AdamW(groups, betas=(0.9, 0.8)), Moments.zero(weights)
+    for step in range(STEPS):
+        for name, gradient in drawn(step + 1).items():
+            weights[name].grad, expected[name].grad = gradient, gradient.clone()
+        optimizer.step()
+        options = {"weight_decay": DECAY, "clip_norm": 1e9, "beta2": 0.8, "shares": {"matrix": 0.25}}
+        update(weights, moments, learning_rate=RATE, **options)
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, expected[name], rtol=1e-5, atol=1e-6)
+
+
 def test_momentum_is_that_of_pytorch_with_a_decay_apart_from_the_gradient():
     """Each step shrinks a matrix first: by hand, as PyTorch's SGD adds its decay to the gradient."""
     weights, sums = drawn(0), dict.fromkeys(SHAPES, 0.0)

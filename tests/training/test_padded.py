@@ -83,8 +83,8 @@ def test_places_are_those_of_full_sentences_laid_end_to_end(count, length, heads
 def steps_of(start, examples, settings):  # noqa: F811
     """Return steps of a model, whose tensors may be fake."""
     full, family = checkpoint.load_model(start)
-    state = first_state(full, family, 0).to("cpu")
-    return PaddedSteps(Course(family, examples, settings, seed=0, dtype=torch.float32), state)
+    course = Course(family, examples, settings, seed=0, dtype=torch.float32)
+    return PaddedSteps(course, first_state(full, course).to("cpu"))
 
 
 def test_a_step_never_waits_for_its_device(start, examples):  # noqa: F811
@@ -97,7 +97,8 @@ def test_a_step_never_waits_for_its_device(start, examples):  # noqa: F811
 def test_a_step_that_waits_would_be_seen(start, examples, monkeypatch):  # noqa: F811
     steps = steps_of(start, examples, SETTINGS)
     monkeypatch.setattr(
-        padded, "update", lambda *arguments, **options: update(*arguments, **options) * steps.loss_and_norm.sum().item()
+        "finevar.training.steps.update",
+        lambda *arguments, **options: update(*arguments, **options) * steps.loss_and_norm.sum().item(),
     )
     with (
         FakeTensorMode(allow_non_fake_inputs=True),

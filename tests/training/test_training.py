@@ -71,10 +71,14 @@ class OrderedTrainer(Trainer):
 
 
 @pytest.mark.parametrize(
-    ("schedule", "warmup", "weight_decay"), [("linear", 0.25, 0.1), ("constant", 3, 0.0), ("cosine", 0.0, 0.3)]
+    ("schedule", "warmup", "weight_decay", "smoothing", "beta2"),
+    [("linear", 0.25, 0.1, 0.0, 0.999), ("constant", 3, 0.0, 0.2, 0.999), ("cosine", 0.0, 0.3, 0.1, 0.95)],
 )
-def test_losses_follow_hugging_face_trainer(start, examples, tmp_path, schedule, warmup, weight_decay):
+def test_losses_follow_hugging_face_trainer(
+    start, examples, tmp_path, schedule, warmup, weight_decay, smoothing, beta2
+):
     settings = SETTINGS | {"schedule": schedule, "warmup": warmup, "weight_decay": weight_decay, "clip_norm": 0.5}
+    settings |= {"label_smoothing": smoothing, "beta2": beta2}
     ours = train(start, examples, settings, seed=5)
 
     model = tiny.make_model(tmp_path / "again", dropout=0.0)
@@ -97,6 +101,8 @@ def test_losses_follow_hugging_face_trainer(start, examples, tmp_path, schedule,
         lr_scheduler_type="constant_with_warmup" if schedule == "constant" else schedule,
         warmup_steps=warmup,
         weight_decay=weight_decay,
+        label_smoothing_factor=smoothing,
+        adam_beta2=beta2,
         max_grad_norm=0.5,
         report_to=[],
         save_strategy="no",
@@ -109,6 +115,34 @@ def test_losses_follow_hugging_face_trainer(start, examples, tmp_path, schedule,
     np.testing.assert_allclose([row["loss"] for row in ours.steps], theirs.losses, atol=1e-5)
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(ours.weights[name].detach(), tensor, atol=1e-4, rtol=0)  # steps are 3e-3 long
+
+
+def test_a_layer_has_its_share_of_the_rate_of_the_one_above(start, examples):
+    """By a first step, whose length is the rate in AdamW; a key's bias has no gradient, as no softmax depends on it."""
+    decay, rate = 0.5, 1e-3
+    once = SETTINGS | {"epochs": 1, "train_examples": 8, "schedule": "constant", "learning_rate": rate}
+    before, _ = checkpoint.load_model(start)
+    after, whole = (train(start, examples, once | {"layer_decay": share}).weights for share in (decay, 1.0))
+    powers = {"distilbert.embeddings.": 3, "distilbert.transformer.layer.0.": 2, "distilbert.transformer.layer.1.": 1}
+    for name, weight in before.items():
+        power = next((power for block, power in powers.items() if name.startswith(block)), 0)
+        moved, all_of_it = (trained[name].double() - weight.double() for trained in (after, whole))
+        torch.testing.assert_close(moved, all_of_it * decay**power, rtol=1e-3, atol=1e-7)
+        assert name.endswith("k_lin.bias") or all_of_it.abs().max().item() == pytest.approx(rate, rel=0.01)
+
+
+def test_words_that_do_not_occur_decay_at_the_rate_of_the_embeddings(start, examples):
+    settings = SETTINGS | {"layer_decay": 0.5, "weight_decay": 0.3, "schedule": "constant", "train_examples": 8}
+    before, after = checkpoint.load_model(start)[0], train(start, examples, settings).weights
+    name, absent = "distilbert.embeddings.word_embeddings.weight", 4  # [MASK]
+    kept = (1 - 3e-3 * 0.5**3 * 0.3) ** 2  # of two steps
+    torch.testing.assert_close(after[name][absent], before[name][absent] * kept, rtol=1e-6, atol=0)
+
+
+def test_settings_of_layers_that_do_not_fit_are_refused(start, examples):
+    for settings, allowed in (({"reinit_layers": 3}, "2"), ({"reinit_layers": 2, "frozen_layers": 1}, "1")):
+        error = refusal(train, start, examples, SETTINGS | settings)
+        assert (error.where, "at most " + allowed in error.allowed) == ("setting reinit_layers", True)
 
 
 def test_the_losses_compared_do_move(start, examples):

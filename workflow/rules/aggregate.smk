@@ -2,7 +2,6 @@
 localrules:
     write_design,
     aggregate_metrics,
-    aggregate_finished,
     interim,
 
 
@@ -21,11 +20,12 @@ rule write_design:
         "../../scripts/write_design.py"
 
 
+# Of a study under way, the runs that are done are no inputs: Snakemake would first make those that are not.
 rule aggregate_metrics:
     input:
-        design="results/{study}/design.csv",
-        metrics=get_run_files("metrics.parquet"),
-        trainings=get_run_files("training.parquet"),
+        design=f"{FOLDER}/design.csv",
+        metrics=of_all_runs("metrics.parquet"),
+        trainings=of_all_runs("training.parquet"),
         baselines=get_baseline_metrics(),
         facts=get_evaluated("dataset.json"),
     output:
@@ -37,44 +37,16 @@ rule aggregate_metrics:
     benchmark:
         "results/benchmarks/aggregate_metrics/{study}.tsv"
     params:
+        metrics=of_finished_runs("metrics.parquet"),
+        trainings=of_finished_runs("training.parquet"),
+        endings=get_endings,
         baseline=ANALYSED["baseline"],
         positive=get_positives(),
         engine=[ENGINES["aggregation"], ENGINES["metrics"]],
-    wildcard_constraints:
-        study=any_of([NAME]),
     conda:
         "../../envs/analyse.yaml"
     script:
         "../../scripts/aggregate_metrics.py"
-
-
-# The runs that are done, known by their files alone: as inputs, Snakemake would first make those that are not.
-rule aggregate_finished:
-    input:
-        design="results/{study}/design.csv",
-        baselines=get_baseline_metrics(),
-        facts=get_evaluated("dataset.json"),
-    output:
-        **get_epochs("results/{study}/interim"),
-        metrics="results/{study}/interim/metrics.parquet",
-        curves="results/{study}/interim/learning_curves.parquet",
-    log:
-        "results/logs/aggregate_finished/{study}.log",
-    benchmark:
-        "results/benchmarks/aggregate_finished/{study}.tsv"
-    params:
-        metrics=lambda _: get_finished_files("metrics.parquet"),
-        trainings=lambda _: get_finished_files("training.parquet"),
-        endings=lambda _: get_endings(),
-        baseline=ANALYSED["baseline"],
-        positive=get_positives(),
-        engine=[ENGINES["aggregation"], ENGINES["metrics"]],
-    wildcard_constraints:
-        study=any_of([NAME]),
-    conda:
-        "../../envs/analyse.yaml"
-    script:
-        "../../scripts/aggregate_finished.py"
 
 
 # A report of the runs done so far that says what is missing; trains nothing.

@@ -7,7 +7,7 @@ localrules:
 rule fit_regressions:
     input:
         metrics="results/{study}/metrics.parquet",
-        predictions=get_predictions,
+        predictions=of_all_runs("predictions.parquet"),
         baselines=get_baseline_predictions(),
     output:
         **analysis_files(tables_of("fit_regressions", KIND)),
@@ -31,7 +31,7 @@ rule analyse_study:
         **get_found_inputs(),
         metrics="results/{study}/metrics.parquet",
         effects="results/{study}/analysis/effects.parquet",
-        predictions=get_predictions,
+        predictions=of_all_runs("predictions.parquet"),
         baselines=get_baseline_predictions(),
         facts=get_evaluated("dataset.json"),
         examples=get_evaluated("eval.parquet") if SHOWS_SENTENCES else [],

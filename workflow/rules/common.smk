@@ -241,13 +241,25 @@ def get_run_files(file):
     return [str(paths.run_folder(run) / file) for run in STUDY.runs.values()]
 
 
+def of_all_runs(file):
+    """Return the function that gives one file of every run; of a study under way none."""
+    return lambda wildcards: get_run_files(file) if wildcards.study == NAME else []
+
+
 def get_finished_files(file):
     """Return one file of every run that is done, in the design's order."""
     return list(map(str, paths.finished_files(STUDY.runs.values(), file).values()))
 
 
-def get_endings():
+def of_finished_runs(file):
+    """Return the function that gives one file of every run of a study under way that is done; of a whole study none."""
+    return lambda wildcards: get_finished_files(file) if wildcards.study != NAME else []
+
+
+def get_endings(wildcards):
     """Return a digest of how the runs that are not done have ended, so that a new reason makes a new interim report."""
+    if wildcards.study == NAME:
+        return None
     done = paths.finished_files(STUDY.runs.values(), "metrics.parquet")
     endings = [run_ending(run.dataset, run.run_id, paths.LOGS) for name, run in STUDY.runs.items() if name not in done]
     return digest([[ending.code, ending.sentence] for ending in endings])
@@ -263,11 +275,6 @@ def get_baseline_metrics():
 def get_baseline_predictions():
     """Return the baseline's predictions on every data set of the sweep; nobody publishes theirs."""
     return [path.with_name("predictions.parquet") for path in get_baseline_metrics()] if TRAINS else []
-
-
-def get_predictions(wildcards):
-    """Return every run's predictions; of a study under way none, since Snakemake would first make those that lack."""
-    return get_run_files("predictions.parquet") if wildcards.study == NAME else []
 
 
 def get_confirmed(file):

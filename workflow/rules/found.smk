@@ -2,7 +2,6 @@
 # On the login node: compute nodes often have no way out, and the rest is too short to queue for.
 localrules:
     fetch_cards,
-    read_cards,
     aggregate_cards,
 
 
@@ -21,29 +20,11 @@ rule fetch_cards:
         "../../scripts/fetch_cards.py"
 
 
-rule read_cards:
+rule aggregate_cards:
     input:
         files=get_card_files(),
     output:
-        cards="results/{study}/model_cards.parquet",
-    log:
-        "results/logs/read_cards/{study}.log",
-    benchmark:
-        "results/benchmarks/read_cards/{study}.tsv"
-    params:
-        cards=STUDY.config["cards"],
-        content=digest(cards_identity(STUDY.config["cards"])),
-        engine=ENGINES["cards"],
-    conda:
-        "../../envs/finetune.yaml"
-    script:
-        "../../scripts/read_cards.py"
-
-
-rule aggregate_cards:
-    input:
-        cards="results/{study}/model_cards.parquet",
-    output:
+        read="results/{study}/model_cards.parquet",
         metrics=captioned("results/{study}/metrics.parquet", "table", "found_metrics"),
         cards="results/{study}/cards.parquet",
         baseline="results/{study}/baseline.parquet",
@@ -56,6 +37,7 @@ rule aggregate_cards:
         "results/benchmarks/aggregate_cards/{study}.tsv"
     params:
         cards=STUDY.config["cards"],
+        content=digest(cards_identity(STUDY.config["cards"])),
         factors=STUDY.config["sweep"]["factors"],
         analysis=ANALYSED["analysis"],
         baseline=STUDY.config["baseline"],

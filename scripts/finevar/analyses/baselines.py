@@ -49,7 +49,7 @@ def against_baseline_rows(surface: Surface) -> Rows:
             rows.append(who | {"reason": found})
             continue
         found, points, own = compared_points(found, surface.points, by_means=by_means)
-        judged = found.family(own, only_printed=True)
+        judged = found.family(own)
         low, high = (ends.tolist() for ends in judged.interval(surface.confidence))
         for point, each, *ends in zip(points["point_id"], contrasts(found, own), low, high, strict=True):
             one = {name: value for name, value in each._asdict().items() if name != "p_value"}

@@ -157,7 +157,7 @@ def class_rows(confusions: np.ndarray, corpus: Corpus) -> Rows:
         count = known.sum(1)
         mean = np.where(known, scores, 0).sum(1) / count
         squares = np.where(known, scores - mean[:, None], 0) ** 2
-        sd = np.sqrt(squares.sum(1) / (count - 1))
+        sd = np.sqrt(squares.sum(1) / np.where(count > 1, count - 1, np.nan))
     silent = (said == 0).sum(0)
     rows = []
     for label, support in enumerate(true[0].tolist()):

@@ -55,7 +55,7 @@ def surface_rows(start: Mapping[str, Any], end: Mapping[str, Any], point: str, s
     weights = surface.padded(np.stack([shares[owners == name].sum(0) for name in surface.codings]))
     found = list(estimates(surface.read(np.vstack([weights.sum(0), weights])), surface.confidence))
     moved = weights.any(axis=1)
-    at_once = np.where(moved, surface.family(weights, only_printed=True).interval(surface.confidence), 0.0)
+    at_once = np.where(moved, surface.family(weights).interval(surface.confidence), 0.0)
     whole = {"factor": TOGETHER, "measured": measured_gain(surface, point), "missed": misses_settings(surface)}
     at_start = surface.padded(model_matrix({name: np.array([x]) for name, x in coded[0].items()}, surface.columns))
     between = limits(surface.response, float((at_start @ surface.fit.params)[0]))

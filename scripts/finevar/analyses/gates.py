@@ -17,6 +17,7 @@ from finevar.study.kinds import LISTED
 from finevar.tables import are_found, kind_of_runs
 from finevar.words.completeness import cells_text
 from finevar.words.formatting import factor_label, joined, term_label
+from finevar.words.numbers import level
 
 
 def stop_reason(
@@ -44,7 +45,18 @@ def stop_reason(
         return Reason(Stop.ZERO_NOISE, alike)
     errors = errors_of(used)
     found = model_obstacle(used, codings, columns, errors)
+    if found and found.code == Stop.FEW_LEVELS and (lost := failed_levels(metrics, used, found.levels.factor)):
+        remedy = (
+            f"every run at {joined(lost)} failed. Try levels nearer to the others, or choose a smaller analysis.model."
+        )
+        return Reason(found.code, f"{levels_text(found.levels)}; {remedy}")
     return Reason(found.code, obstacle_sentence(found, used, errors)) if found else None
+
+
+def failed_levels(metrics: pd.DataFrame, used: pd.DataFrame, factor: str) -> list[str]:
+    """Return the levels of a factor at which runs failed and none is left."""
+    failed = metrics.loc[metrics["status"].isin(FAILED), factor]
+    return [level(each) for each in sorted(set(failed) - set(used[factor]))]
 
 
 def obstacle_sentence(found: Obstacle, used: pd.DataFrame, errors: Errors) -> str:

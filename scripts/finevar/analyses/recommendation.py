@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from finevar.analyses.fits import FittedStudy, Plan
+from finevar.analyses.fits import FittedStudy
 from finevar.analyses.learning import Shares, unlearnt
 from finevar.metrics import SECONDS, towards
 from finevar.reasons import COLLAPSED, DIVERGED, FAILED, OK, Excluded, Primary
@@ -110,7 +110,7 @@ def stand(study: FittedStudy, against_baseline: Iterable[Mapping[str, Any]], sha
     if not study.surfaces:
         return None
     rarest = min((share for known in shares.values() for share in known.values()), default=None)
-    primary, code = primary_of(study.plan, rarest)
+    primary, code = primary_of(study.plan.primary, study.plan.responses, rarest)
     surface = next((each for each in study.surfaces if each.response == primary), None)
     if surface is None:
         return None
@@ -124,13 +124,16 @@ def stand(study: FittedStudy, against_baseline: Iterable[Mapping[str, Any]], sha
     return Standing(study, settings, ranked, faults, primary, code)
 
 
-def primary_of(plan: Plan, rarest: float | None) -> tuple[str, Primary]:
-    """Return the metric that decides first, and why."""
-    if plan.primary:
-        return plan.primary, Primary.CHOSEN
-    if rarest is not None and rarest < RARE and "f1" in plan.responses:
+def primary_of(chosen: str | None, responses: Sequence[str], rarest: float | None) -> tuple[str, Primary]:
+    """Return the metric that decides first, and why.
+
+    chosen: the config's. rarest: the smallest share of the evaluation sentences that a class has, where that is known.
+    """
+    if chosen:
+        return chosen, Primary.CHOSEN
+    if rarest is not None and rarest < RARE and "f1" in responses:
         return "f1", Primary.RARE_CLASS
-    return "accuracy" if "accuracy" in plan.responses else plan.responses[0], Primary.DEFAULT
+    return "accuracy" if "accuracy" in responses else responses[0], Primary.DEFAULT
 
 
 def tried_settings(study: FittedStudy, shares: Shares) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def pair_rows(names: Sequence[str], surface: Surface) -> Rows:
     compared, weights = comparison(surface)
     weights = weights[[points.index(name) for name in kept]]
     first, second = np.triu_indices(len(kept), 1)  # in the order of combinations()
-    judged = compared.family(weights[first] - weights[second], only_printed=True)
+    judged = compared.family(weights[first] - weights[second])
     ends = [*judged.found.interval(surface.confidence), *judged.interval(surface.confidence)]
     names_of = ("estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
     columns = zip(judged.found.estimate, *ends, strict=True)

@@ -56,7 +56,15 @@ from finevar.words.wording import ranges_sentence
 
 
 def aggregate_metrics(job: Job) -> None:
-    """Gather all runs."""
+    """Gather all runs, or those of a study under way that are done."""
+    if job.input.metrics:
+        gather_all(job)
+    else:
+        gather_finished(job)
+
+
+def gather_all(job: Job) -> None:
+    """Gather all runs, and name those that failed."""
     table = aggregate(job, job.input.metrics, job.input.trainings)
     for status in FAILED:
         for run, reason in aggregation.named_runs(table, status).items():
@@ -64,8 +72,8 @@ def aggregate_metrics(job: Job) -> None:
     LOGGER.log(FOUND, "%s", ranges_sentence(table, ON_CARDS))
 
 
-def aggregate_finished(job: Job) -> None:
-    """Gather the runs that are done."""
+def gather_finished(job: Job) -> None:
+    """Gather the runs that are done, and name those that are not."""
     table = aggregate(job, job.params.metrics, job.params.trainings, logs=LOGS)
     missing = aggregation.named_runs(table, "missing")
     for run, reason in missing.items():

@@ -18,7 +18,7 @@ from finevar.columns import SETTINGS
 from finevar.commands.exported import Agreement
 from finevar.metrics import RESPONSES
 from finevar.models.model_card import read_licence
-from finevar.study.settings import TRAINING_DEFAULTS
+from finevar.study.settings import TRAINING_DEFAULTS, in_effect
 from finevar.words.formatting import (
     factor_label,
     label_of_run,
@@ -47,7 +47,10 @@ class Choice:
     @property
     def settings(self) -> Row:
         """Return the run's hyperparameters; of a nested factor that does not exist there the default."""
-        return {name: TRAINING_DEFAULTS[name] if is_missing(self.run[name]) else self.run[name] for name in SETTINGS}
+        known = {name: self.run[name] for name in SETTINGS}
+        return in_effect(
+            {name: TRAINING_DEFAULTS[name] if is_missing(value) else value for name, value in known.items()}
+        )
 
 
 @dataclass(frozen=True)

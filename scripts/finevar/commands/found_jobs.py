@@ -15,16 +15,20 @@ from finevar.found.pooling import pooling_rows
 from finevar.jobs.log import FOUND, LOGGER, Job
 from finevar.parquet import read_table, write_table
 from finevar.results.study_tables import as_table, write_csv, write_tables
-from finevar.study.identity import require_planned, runs_identity
+from finevar.study.identity import cards_identity, require_planned, runs_identity
 from finevar.study.listed_runs import read_runs
 from finevar.tables import TABLES, Rows, as_rows
 from finevar.words.formatting import counted
 
 
 def aggregate_cards(job: Job) -> None:
-    """Choose the cards that can be compared and write them as a study's runs."""
+    """Read model cards, choose those that can be compared and write them as a study's runs."""
+    from finevar.found.sources import read_cards  # with the Hub's client, which no other analysis needs
+
     baseline, study = job.params.baseline, job.wildcards.study
-    found = read_table(job.input.cards, MODEL_CARDS).to_pandas()
+    read_cards(job.params.cards, str(job.input.files), job.output.read)
+    require_planned(cards_identity(job.params.cards), job.params.content, "the model cards")
+    found = read_table(job.output.read, MODEL_CARDS).to_pandas()
     cards, gates, stop = judge_cards(found, Question.of(job.params))
     runs = found_runs(cards, baseline, stop)
     if not len(runs):
@@ -33,8 +37,8 @@ def aggregate_cards(job: Job) -> None:
             f"study {study}: cards",
             found=f"none that can be compared. {' '.join(findings)}",
             allowed="one card or more",
-            remedy="results/logs/read_cards has each card's reason; change task, base_models or method of cards, or "
-            "widen the levels.",
+            remedy="results/logs/aggregate_cards has each card's reason; change task, base_models or method of cards, "
+            "or widen the levels.",
         )
     write_tables({"found_gates": gates}, job.output.gates)
     table = pa.Table.from_pylist(as_rows(cards), schema=CARDS)

@@ -7,10 +7,12 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from finevar.data.foreign import rewritten
 from finevar.errors import InputError
 from finevar.study.consistency import as_list, cut, listed
 from finevar.study.dialects import (
@@ -25,6 +27,7 @@ from finevar.study.dialects import (
 ANY_LENGTH = 2**31 - 1  # of a text
 MOST_ABOVE = 50  # rows within which a header is looked for
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+MARKS = "\"'\\"  # that are no separators
 STYLES = {
     "none": {"quoting": csv.QUOTE_NONE},
     "minimal": {"strict": True},
@@ -36,32 +39,37 @@ STYLES = {
 class File:
     """A file's lines, how it writes its rows, and what the config says of it."""
 
-    where: str
+    path: Path
     lines: Sequence[str]
     dialect: Dialect
     spec: Mapping[str, Any]
+
+    @property
+    def where(self) -> str:
+        """Return its path as errors name it."""
+        return cut(str(self.path), 300)
 
     def error(self, line: int, found: str, allowed: str, remedy: str) -> InputError:
         """Return the error of a line."""
         return InputError(f"{self.where}, line {line}", found=found, allowed=allowed, remedy=remedy)
 
 
-def read_delimited(text: str, dialect: Dialect, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
+def read_delimited(text: str, dialect: Dialect, spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
     """Return a file's cells, all of them texts; the index has the line on which each row begins.
 
     Raises InputError for quotation marks that do not enclose cells, and for a line of more or fewer cells than others.
     """
     with cells_up_to(ANY_LENGTH):
-        return table_of(list(io.StringIO(text, newline="")), dialect, spec, where)
+        return table_of(list(io.StringIO(text, newline="")), dialect, spec, path)
 
 
-def table_of(lines: list[str], dialect: Dialect, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
+def table_of(lines: list[str], dialect: Dialect, spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
     """Return the cells of a file's lines, as read_delimited() says."""
     if stated := stated_separator("".join(lines[dialect.skip : dialect.skip + 1])):
         dialect = replace(dialect, separator=spec.get("separator", stated), skip=dialect.skip + 1)
     if dialect.quoting is None:
-        dialect = replace(dialect, quoting=found_quoting("".join(lines[dialect.skip :]), dialect, where))
-    file = File(where, lines, dialect, spec)
+        dialect = replace(dialect, quoting=found_quoting("".join(lines[dialect.skip :]), dialect, path))
+    file = File(path, lines, dialect, spec)
     rows, spans = parse_rows(file)
     numbers = [begin for begin, _ in spans]
     if not rows and dialect.header:
@@ -101,7 +109,7 @@ def parse_rows(file: File) -> tuple[list[list[str]], list[tuple[int, int]]]:
     return rows, spans
 
 
-def found_quoting(text: str, dialect: Dialect, where: str) -> str:
+def found_quoting(text: str, dialect: Dialect, path: Path) -> str:
     """Return how a TSV uses quotation marks; raise InputError where some enclose cells and others do not."""
     quoting = quoting_of(text, dialect.separator)
     if quoting != "mixed":
@@ -109,7 +117,7 @@ def found_quoting(text: str, dialect: Dialect, where: str) -> str:
     places = first_doubled_mark(text, dialect.separator), read_quoted(text, dialect.separator)[1]
     doubled, stray = (dialect.skip + text.count("\n", 0, place) + 1 for place in places)
     raise InputError(
-        f"{where}, lines {doubled} and {stray}",
+        f"{cut(str(path), 300)}, lines {doubled} and {stray}",
         found=f"on line {doubled} a cell between quotation marks with doubled ones in it, on line {stray} other marks",
         allowed="quotation marks around cells, or as characters like any other, throughout a TSV",
         remedy="Give `quoting: minimal` to read what the marks enclose, or `quoting: none` to keep them.",
@@ -152,16 +160,50 @@ def raise_other_separator(file: File) -> None:
         return {*cells} >= {*columns_of(file.spec)} if file.dialect.header else len(cells) == len(file.spec["columns"])
 
     own = file.dialect.separator
+    if fits(own):
+        return
     alone = file.dialect.header and own not in line  # of one column, which says nothing of the others' names
     other = next((each for each in SEPARATOR_NAMES if each != own and (fits(each) or (alone and each in line))), None)
-    if other and not fits(own):
+    other = other or next((each for each in other_marks(line) if fits(each) and part_all(file, each)), None)
+    if other:
         key = "format: tsv" if other == "\t" else f'separator: "{other}"'
         raise file.error(
             number,
-            f"a line that looks separated by {SEPARATOR_NAMES[other]}: {cut(line.strip())}",
-            f"cells separated by {SEPARATOR_NAMES.get(own, repr(own))}",
+            f"a line that looks separated by {named(other)}: {cut(line.strip())}",
+            f"cells separated by {named(own)}",
             f"Give `{key}`.",
         )
+
+
+def other_marks(line: str) -> list[str]:
+    """Return the characters of a line that may separate cells, as they are no letters, digits or quotation marks."""
+    return [
+        mark for mark in dict.fromkeys(line.strip()) if mark.isprintable() and not (mark.isalnum() or mark in MARKS)
+    ]
+
+
+def part_all(file: File, separator: str) -> bool:
+    """Return whether a separator gives all lines the same number of cells."""
+    rows = csv.reader(file.lines[file.dialect.skip :], delimiter=separator, quotechar=file.dialect.quote)
+    return len({len(row) for row in rows if row}) == 1
+
+
+def named(separator: str) -> str:
+    """Return the name of what separates cells."""
+    return SEPARATOR_NAMES.get(separator, repr(separator))
+
+
+def without_separator(file: File, lengths: set[int]) -> str:
+    """Return what to do about rows of other lengths than `columns`; of one cell, a blank may part label and text.
+
+    As fastText and TREC write them.
+    """
+    names, lines = file.spec["columns"], [line for line in file.lines[file.dialect.skip :] if line.strip()]
+    if len(names) != 2 or lengths != {1} or not all(" " in line.strip() for line in lines):
+        return "Correct `columns`: one name for each cell."
+    edit = r"s/ /\t/" if names[0] == file.spec.get("label") else r"s/ (\S+)\s*$/\t$1\n/"
+    command = rewritten(file.path, f"perl -pe '{edit}'", ".tsv")
+    return f"Where a blank parts the label from the text, put a tab in place of it: {command}"
 
 
 def columns_of(spec: Mapping[str, Any]) -> list[str]:
@@ -204,7 +246,7 @@ def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: 
     quoted = file.dialect.quoting == "none" and file.dialect.quote in "".join(row)
     single = "quote" not in file.spec and any(cell.lstrip().startswith("'") for cell in row)
     if not file.dialect.header and len(wrong) == len(rows):
-        remedy = "Correct `columns`: one name for each cell."
+        remedy = without_separator(file, {len(row) for row in rows})
     elif len(wrong) == len(rows) - 1 > 1 and len(set(map(len, rows[1:]))) == 1:
         remedy = (
             f"Give `skip: {numbers[0]}` and `columns`, a name for each of the {len(row)} cells, as the header has not."

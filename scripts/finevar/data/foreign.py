@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from finevar.study.containers import ZIP, members, plain_name
 from finevar.study.paths import folder_of
 
+UNPACK = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc"}
 NO_DATA = "Give a file of texts and labels."
 SAVE = "Save it as CSV in UTF-8"
 IN_IT = "and name the file in it."
@@ -76,3 +78,14 @@ def converted(path: Path, suffix: str) -> Path:
     new = Path(plain_name(path)).with_suffix(suffix)
     new = new if folder_of("source") in path.parents else path.with_name(new.name)
     return new.with_stem(f"{new.stem}-converted") if new == path else new
+
+
+def rewritten(path: Path, command: str, suffix: str = "") -> str:
+    """Return what passes a file, uncompressed, through a command into another, and what to do then."""
+    new = converted(path, suffix or f".utf8{Path(plain_name(path)).suffix}")
+    layers = itertools.takewhile(UNPACK.__contains__, map(str.lower, reversed(path.suffixes)))
+    first, *others = [*(UNPACK[suffix] for suffix in layers), command]
+    through = f"{first} < {shlex.quote(str(path))}"
+    if path.suffix.lower() == ".zip":
+        through, others = f"unzip -p {shlex.quote(str(path))}", [command]
+    return f"{' | '.join([through, *others])} > {shlex.quote(str(new))}, and name that file in the config."

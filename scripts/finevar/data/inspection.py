@@ -15,7 +15,7 @@ import pandas as pd
 from finevar.data.encoding import Encoded, read_tokenizer
 from finevar.data.pairs import BREAK, shown_text, texts_in
 from finevar.reasons import Unseen
-from finevar.study.classes import label_key
+from finevar.study.classes import label_key, written_twice
 from finevar.study.consistency import cut
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ UNREADABLE = 0.1  # share of unknown tokens from which a model is taken not to r
 MUCH_CUT = 0.2  # share of the sentences that lose their end, from which that is a caution
 LEAKED = 0.05  # share of the evaluation sentences that look like training sentences, likewise
 ANY = 1e-12  # a share above 0
-# Names that programs write for no label, MySQL's last; "none" is a class of many data sets.
-NO_LABEL = ("nan", "na", "n/a", "#n/a", "<na>", "null", "nat", "\\n")
+# Names that programs write for no label or a number that is none, "\\N" MySQL; "none" is a class of many data sets.
+NO_LABEL = ("nan", "na", "n/a", "#n/a", "<na>", "null", "nat", "\\n", "inf", "-inf", "infinity", "-infinity")
 FRAME = 2  # tokens around a text that is no pair
 COMMONEST = 10  # unknown pieces that are named
 LOOKED_THROUGH = 2_000  # sentences in which these are counted
@@ -174,16 +174,23 @@ def cautions(facts: Facts) -> Iterator[tuple[Unseen, float]]:
     """
     parts = facts["parts"].values()
     sentences = sum(part["sentences"] for part in parts)
-    unlabelled = [place for place, name in enumerate(facts["classes"]) if label_key(name) in NO_LABEL]
+    unlabelled = [name for name in facts["classes"] if label_key(name) in NO_LABEL]
     unknown = sum(part["unknown"] for part in parts) / max(sum(part["tokens"] for part in parts), 1)
     cut_off = sum(max(part["cut"], key=lambda one: one["max_length"])["sentences"] for part in parts)
     found = {
         Unseen.UNKNOWN: (unknown, UNREADABLE),
         Unseen.CUT: (cut_off / sentences, MUCH_CUT),
         Unseen.IN_BOTH: (facts["alike"]["in_both"] / facts["parts"]["eval"]["sentences"], LEAKED),
-        Unseen.UNLABELLED: (sum(part["by_class"][place] for part in parts for place in unlabelled) / sentences, ANY),
+        Unseen.UNLABELLED: (of_classes(facts, unlabelled) / sentences, ANY),
+        Unseen.WRITTEN_TWICE: (of_classes(facts, written_twice(facts["classes"])) / sentences, ANY),
     }
     yield from ((code, share) for code, (share, least) in found.items() if share >= least)
+
+
+def of_classes(facts: Facts, names: Sequence[str]) -> int:
+    """Return how many sentences of all parts are of some classes."""
+    places = [facts["classes"].index(name) for name in names]
+    return sum(part["by_class"][place] for part in facts["parts"].values() for place in places)
 
 
 # What is shown --------------------------------------------------------------------------------------------------------

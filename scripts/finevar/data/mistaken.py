@@ -12,9 +12,10 @@ from typing import Any
 import pandas as pd
 
 from finevar.errors import InputError
-from finevar.study.classes import label_key
+from finevar.study.classes import label_key, with_point
 from finevar.study.consistency import as_list, cut, listed
 
+DECIMAL = '`decimal: ","`'
 MARKS = ",;|"  # that stand between the labels of a list
 # A list as Python, JSON or numpy prints it; "[OTHER]" is a name.
 BRACKETED = re.compile(r"[\[({].*['\",;|].*[\])}]|\[[-\d\s.]*\]", re.DOTALL)
@@ -29,7 +30,7 @@ def refuse_lists(names: pd.Series, where: str) -> None:
         return
     found = names[names.isin(lists)]
     first = found.value_counts().index[0]
-    point = f"Where it is a number, write it with a point, as {first.replace(',', '.')}. " if is_decimal(first) else ""
+    point = f"Where that is {with_point(first)}, give {DECIMAL}. " if with_point(first) != first else ""
     raise InputError(
         where,
         found=f"labels that look like lists in {len(found):,} of {len(names):,} examples "
@@ -39,11 +40,6 @@ def refuse_lists(names: pd.Series, where: str) -> None:
         "has it. "
         f"Where such a label is one class, write its name without any of {' '.join(MARKS)} and without brackets.",
     )
-
-
-def is_decimal(label: str) -> bool:
-    """Say whether a label may be a number with a decimal comma."""
-    return bool(re.fullmatch(r"[+-]?\d+,\d+", label))
 
 
 def list_labels(names: Iterable[str]) -> set[str]:
@@ -64,20 +60,21 @@ def list_labels(names: Iterable[str]) -> set[str]:
 
 def refuse_scores(names: pd.Series, where: str) -> None:
     """Raise InputError where the labels are numbers of so many values that they are scores."""
-    keys = {name: label_key(name) for name in pd.unique(names)}
+    keys = {name: label_key(with_point(name)) for name in pd.unique(names)}
     values = set(keys.values())
     if len(values) <= MOST_NUMBERS or not all(isinstance(value, Decimal) for value in values):
         return
     if all(value == value.to_integral_value() for value in values) and len(names) >= FEWEST_EACH * len(values):
         return
     middle = float(median(keys[name] for name in names))
+    comma = f"Give {DECIMAL}. " if any(with_point(name) != name for name in keys) else ""
     raise InputError(
         where,
         found=f"{len(values):,} different numbers in {len(names):,} examples, from {cut(str(min(values)))} to "
         f"{cut(str(max(values)))}",
         allowed="classes; scores as such are not supported (no regression)",
-        remedy=f"Make two classes of them with `threshold`, such as {middle:g}: numbers above it become positive, "
-        "those below negative. Where each number is a class, put a letter before it.",
+        remedy=f"{comma}Make two classes of them with `threshold`, such as {middle:g}: numbers above it become "
+        "positive, those below negative. Where each number is a class, put a letter before it.",
     )
 
 

@@ -22,6 +22,8 @@ FORMS = {
     "cells": "[dict(zip(d, row)) for row in zip(*(c.values() for c in d.values()))]",  # as pandas writes by default
     "columns": "[dict(zip(d, row)) for row in zip(*d.values())]",
     "items": "[*d.values()]",
+    "pairs": "[dict(zip({columns}, pair)) for pair in d.items()]",  # of a text and its label
+    "classes": "[dict(zip({columns}, (text, label))) for label, texts in d.items() for text in texts]",
 }
 
 
@@ -73,9 +75,10 @@ def array_error(text: str, path: Path) -> Otherwise:
 def object_error(found: Mapping[str, Any], spec: Mapping[str, Any], path: Path) -> InputError:
     """Return the error of a JSON file that holds its examples in an object, with the command that takes them out."""
     arrays = [key for key, value in found.items() if isinstance(value, list)]
-    remedy = "Write its examples as an array of objects."
-    if form := form_of(found, {*columns_of(spec)}):
-        expression = f"(lambda d: {FORMS[form]})(json.load(open({{}})))"
+    remedy, columns = "Write its examples as an array of objects.", columns_of(spec)
+    if form := form_of(found, {*columns}):
+        made = FORMS[form].replace("{columns}", str(columns or ["text", "label"]))
+        expression = f"(lambda d: {made})(json.load(open({{}})))"
         remedy = f"Make an array of its {form}, all of them: {in_python(expression, path)}"
     elif arrays:
         made = f".{arrays[0]}.json" if arrays[0].isalnum() else ".array.json"
@@ -94,16 +97,19 @@ def form_of(found: Mapping[str, Any], columns: set[str]) -> str | None:
     columns: those that examples have to have, empty where that is not known.
     """
     values, kinds = [*found.values()], {type(value) for value in found.values()}
-    if {"columns", "data"} <= {*found} and kinds == {list}:
-        return "rows"
-    if kinds == {list} and columns and columns <= {*found}:
-        return "columns"
-    if kinds != {dict}:
-        return None
-    numbered = all(key.isdigit() for value in values for key in value)
-    if columns <= {*found} if columns else numbered:
-        return "cells"
-    return "items" if all(columns <= {*value} for value in values) else None
+    named, two = bool(columns) and columns <= {*found}, len(columns) in (0, 2)
+    if kinds == {list}:
+        if {"columns", "data"} <= {*found}:
+            return "rows"
+        texts = all(isinstance(text, str) for texts in values for text in texts)
+        return "columns" if named else "classes" if two and texts else None
+    if kinds == {dict}:
+        numbered = all(key.isdigit() for value in values for key in value)
+        if named or (not columns and numbered):
+            return "cells"
+        return "items" if all(columns <= {*value} for value in values) else None
+    repeated = kinds <= {str, int, float, bool} and len({*values}) < len(values)  # as labels are
+    return "pairs" if two and repeated and not named else None
 
 
 def in_python(expression: str, path: Path, suffix: str = ".array.json") -> str:

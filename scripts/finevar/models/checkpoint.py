@@ -22,7 +22,7 @@ from finevar.study.consistency import listed
 WEIGHTS = "model.safetensors"
 OWN_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 Meanings = Mapping[str, Any]  # the data's class that each class of a checkpoint is, by that one's name
-HEAD_STD = 0.02  # standard deviation of a new head's weights, Hugging Face's initializer_range
+DRAWN_STD = 0.02  # standard deviation of weights drawn anew, Hugging Face's initializer_range
 
 
 def load_model(folder: Path) -> tuple[Weights, Family]:
@@ -74,10 +74,19 @@ def fit_head(
 
 
 def drawn_weight(name: str, shape: tuple[int, ...], draw: torch.Generator) -> torch.Tensor:
-    """Return a new weight of a head: a matrix is drawn, a bias is zero, and what scales a norm is one."""
+    """Return a new weight of a head or layer: a matrix is drawn, a bias is zero, and what scales a norm is one."""
     if len(shape) == 2:
-        return torch.randn(shape, generator=draw) * HEAD_STD
+        return torch.randn(shape, generator=draw) * DRAWN_STD
     return torch.zeros(shape) if name.endswith("bias") else torch.ones(shape)
+
+
+def redraw_layers(weights: Weights, family: Family, count: int, seed: int) -> None:
+    """Draw the weights of so many of the last layers from the seed, in place; each layer's own, however many are."""
+    _, *layers = family.blocks()
+    for layer in layers[len(layers) - count :]:
+        draw = generator(seed, f"reinit/{layer}")
+        for name in sorted(name for name in weights if name.startswith(layer)):
+            weights[name] = drawn_weight(name, weights[name].shape, draw)
 
 
 def drawn_head(labels: Sequence[str], classes: Sequence[str], had: int) -> Reason:

@@ -73,6 +73,9 @@ class Family(Protocol):
     def blocks(self) -> list[str]:
         """Return what the weights' names begin with, from input to output: the embeddings', then each layer's."""
 
+    def linear(self) -> list[str]:
+        """Return the names of the matrices of the layers' linear parts, from input to output."""
+
     def head(self, classes: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the head's weights by name, from input to output; the last matrix gives the logits."""
 
@@ -90,4 +93,7 @@ class Family(Protocol):
         """
 
     def forward(self, weights: Weights, dtype: torch.dtype) -> Forward:
-        """Return the model as a function, its large matrices multiplied in a type; gradients reach the weights."""
+        """Return the model as a function, its large matrices multiplied in a type; gradients reach the weights.
+
+        Where a matrix has factors beside it (see `lora`), they get the gradients in its place.
+        """

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8  # of AdamW: Hugging Face's and PyTorch's defaults
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of AdamW: Hugging Face's and PyTorch's defaults
 KINDS = ("weight", "gradient", "first moment", "second moment")
 
 
@@ -22,6 +22,7 @@ def adamw(
     learning_rate: float | Tensor,
     weight_decay: float,
     divisor: Tensor,
+    beta2: float = BETA2,
 ) -> None:
     """Take one AdamW step in place, all weights in one call (Loshchilov and Hutter 2019).
 
@@ -43,8 +44,8 @@ def adamw(
         [],
         [steps] * len(weights),
         lr=learning_rate,
-        beta1=BETAS[0],
-        beta2=BETAS[1],
+        beta1=BETA1,
+        beta2=beta2,
         weight_decay=weight_decay,
         eps=EPSILON,
         amsgrad=False,

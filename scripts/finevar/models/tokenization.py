@@ -1,8 +1,8 @@
 """A checkpoint's tokenizer, read by transformers and written so that every reader gets the same token ids.
 
 transformers decides what a checkpoint's tokenizer is: it obeys tokenizer_config.json, special_tokens_map.json and
-added_tokens.json over tokenizer.json or vocab.txt, and knows what a class leaves at its default. What it arrives at is
-written as one tokenizer.json, whole, under the class that reads it as it is.
+added_tokens.json over tokenizer.json, vocab.txt or a sentencepiece model, and knows what a class leaves at its default.
+What it arrives at is written as one tokenizer.json, whole, under the class that reads it as it is.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from finevar.data.encoding import encode
 from finevar.errors import InputError
 from finevar.files import write_json
 from finevar.jobs.log import MACHINE_ERRORS
+from finevar.models.pieces import read_pieces, require_sentencepiece
 from finevar.study.consistency import cut, listed
+from finevar.study.content import SENTENCEPIECE, VOCABULARIES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-READABLE = ("tokenizer.json", "vocab.txt")  # of which a tokenizer needs one
 # Case, accents, scripts, punctuation, special tokens, characters that normalisers drop or replace, nothing, very much.
 PROBES = (
     "",
@@ -51,7 +52,8 @@ def convert_tokenizer(
     tokenizer that cannot be read or that the files do not reproduce, whose numbers do not fit the model, or that does
     not frame a text by two tokens.
     """
-    source = read_tokenizer(folder, where=where)
+    name = tokenizer_file(folder, where=where)
+    source = read_tokenizer(folder, name, where=where)
     check_vocabulary(source, words, where=where)
     with readable(where, "tokenizer"):
         probes = [*PROBES, *(f"a{token}b {token} c" for token in list(source.added_tokens_encoder)[:ADDED])]
@@ -61,7 +63,7 @@ def convert_tokenizer(
             check_types(source, types, where=where)
         write_tokenizer(source, output, positions=positions, typed=bool(types))
         check_ids(output, probes, ids, where=where)
-    return [] if (folder / "tokenizer.json").is_file() else ["tokenizer.json built from vocab.txt"]
+    return [] if name == "tokenizer.json" else [f"tokenizer.json built from {name}"]
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -71,16 +73,23 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_fast=True)
 
 
-def read_tokenizer(folder: Path, *, where: str) -> PreTrainedTokenizerFast:
-    """Return the tokenizer of a checkpoint; raise InputError where there is none that is data alone."""
-    name = next((name for name in READABLE if (folder / name).is_file()), None)
-    if name is None:
-        raise InputError(
-            where,
-            found=f"no {' and no '.join(READABLE)}",
-            allowed="a model with its tokenizer",
-            remedy="Save the tokenizer beside the model, with `save_pretrained`.",
-        )
+def tokenizer_file(folder: Path, *, where: str) -> str:
+    """Return the name of the file that holds a checkpoint's tokenizer; raise InputError where there is none."""
+    names = (*VOCABULARIES, *SENTENCEPIECE)
+    if found := [name for name in names if (folder / name).is_file()]:
+        return found[0]
+    raise InputError(
+        where,
+        found=f"no {' and no '.join(VOCABULARIES)}",
+        allowed=f"a model with its tokenizer, as one of {', '.join(names)}",
+        remedy="Save the tokenizer beside the model, with `save_pretrained`.",
+    )
+
+
+def read_tokenizer(folder: Path, name: str, *, where: str) -> PreTrainedTokenizerFast:
+    """Return the tokenizer of a checkpoint, held by a file; raise InputError where it is not data alone."""
+    if name in SENTENCEPIECE:
+        require_sentencepiece(name, where=where)
     settings, config = (
         read_object(folder / name, where=where) if (folder / name).is_file() else {}
         for name in ("tokenizer_config.json", "config.json")
@@ -91,7 +100,7 @@ def read_tokenizer(folder: Path, *, where: str) -> PreTrainedTokenizerFast:
         words = set(map(str.rstrip, tokenizer.get_vocab()))
         if name == "vocab.txt" and not {line.rstrip() for line in (folder / name).open(encoding="utf-8")} <= words:
             raise ValueError(f"{type(tokenizer).__name__}, the class that its config names, does not read {name}")
-        return tokenizer
+        return read_pieces(folder / name, tokenizer, PROBES, where=where) if name in SENTENCEPIECE else tokenizer
 
 
 @contextmanager

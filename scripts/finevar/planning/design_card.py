@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from finevar.analyses.recommendation import primary_of
 from finevar.metrics import SmallestEffect, smallest_effect
 from finevar.planning import power
 from finevar.planning.alternatives import Variant, variants
@@ -67,7 +68,7 @@ def gather_design_facts(
     design = power.planned_design(config)
     done = set(finished["run_id"]) if len(finished) else set()
     examples = [data["eval_examples"] for data in pilot["data"].values()]
-    responses = config["analysis"]["responses"]
+    responses = in_order(config["analysis"], seen)
     noise = {response: power.expected_noise(response, finished, examples) for response in responses}
     return DesignFacts(
         config=config,
@@ -82,6 +83,14 @@ def gather_design_facts(
         variants=list(variants(config, pilot, done, next(iter(noise.values())))),
         seen=seen,
     )
+
+
+def in_order(analysis: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
+    """Return the metrics, the one that will choose a setting first."""
+    counts = [facts["parts"]["eval"]["by_class"] for facts in seen.values()]
+    rarest = min((min(found) / sum(found) for found in counts), default=None)
+    primary, _ = primary_of(analysis.get("primary"), analysis["responses"], rarest)
+    return sorted(analysis["responses"], key=lambda name: name != primary)
 
 
 def smallest_effect_of(response: str, config: Mapping[str, Any], baselines: pd.DataFrame) -> SmallestEffect:

@@ -31,6 +31,7 @@ def render_data_page(study: str, model: str, prepared: Mapping[str, Facts], seen
 def dataset(name: str, prepared: Facts, facts: Facts) -> dict[str, Any]:
     """Return what the page shows of one data set."""
     classes = classes_table(name, facts)
+    shortest = min(one["max_length"] for one in facts["parts"]["train"]["cut"])  # which the sample was cut at
     return {
         "cards": list(cards(facts)),
         "rows": rows_table(name, prepared),
@@ -40,7 +41,7 @@ def dataset(name: str, prepared: Facts, facts: Facts) -> dict[str, Any]:
         "chart": chart(facts),
         "alike": alike_sentence(facts),
         "pieces": facts.get("unknown_pieces", []),
-        "sample": [shown_sentence(row, facts["unknown_token"]) for row in facts.get("sample", [])],
+        "sample": [shown_sentence(row, facts["unknown_token"], shortest) for row in facts.get("sample", [])],
     }
 
 
@@ -83,8 +84,11 @@ def span(start: int, width: int) -> str:
     return str(start) if width == 1 else f"{start} to {start + width - 1}"
 
 
-def shown_sentence(row: Facts, unknown: str | None) -> dict[str, Any]:
-    """Return a sentence as the page shows it: its class, its text, its tokens each with its kind, how many more."""
+def shown_sentence(row: Facts, unknown: str | None, max_length: int) -> dict[str, Any]:
+    """Return a sentence as the page shows it: its class, its text, its tokens each with its kind, how many more.
+
+    max_length: at which those of the row are cut off; of the tokens that are not shown, too.
+    """
 
     def kind(number: int, token: str) -> str:
         if number in row["lost"]:
@@ -92,4 +96,5 @@ def shown_sentence(row: Facts, unknown: str | None) -> dict[str, Any]:
         return "unknown" if token == unknown else ""
 
     tokens = [{"text": token, "kind": kind(number, token)} for number, token in enumerate(row["tokens"])]
-    return {"label": row["label"], "text": row["text"], "tokens": tokens, "more": row["count"] - len(tokens)}
+    more, lost = row["count"] - len(tokens), row["count"] - max_length - len(row["lost"])
+    return {"label": row["label"], "text": row["text"], "tokens": tokens, "more": more, "lost": max(lost, 0)}

@@ -30,6 +30,7 @@ LARGEST_SVG = 100_000  # characters of a figure's still drawing; a larger one be
 for template in TEMPLATES.glob("*.html"):  # compiled by the process of which jobs are forks
     if template.name not in BEFORE_RUNS:
         ENVIRONMENT.get_template(template.name)
+titled_modules()  # imported there, too
 
 
 def render_page(

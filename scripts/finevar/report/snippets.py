@@ -38,7 +38,16 @@ def as_arguments(settings: Mapping[str, Any]) -> str:
     lines = [f"    {name}={written(value)}," for name, value in known.items()]
     if (optimizer := settings.get("optimizer", DEFAULT_OPTIMIZER)) != DEFAULT_OPTIMIZER:
         lines.append(f"    # {optimizer} as it is here is no argument: give Trainer your own, optimizers=(..., None)")
+    if settings.get("method") == "lora":
+        lines.append(f"    # and give Trainer a model of PEFT: get_peft_model(model, {lora_config(settings)})")
     return "\n".join(["TrainingArguments(", '    output_dir="finetuned",', *lines, ")"])
+
+
+def lora_config(settings: Mapping[str, Any]) -> str:
+    """Return LoRA's settings as PEFT's configuration."""
+    rank, targets = settings["lora_rank"], {"all": '"all-linear"', "attention": "[...]"}[settings["lora_layers"]]
+    alpha = written(settings["lora_scale"] * rank)
+    return f'LoraConfig(task_type="SEQ_CLS", r={written(rank)}, lora_alpha={alpha}, target_modules={targets})'
 
 
 def shortened(value: Any) -> Any:

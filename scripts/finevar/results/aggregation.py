@@ -38,7 +38,9 @@ Row = dict[str, Any]
 
 def read_design(path: str | Path) -> list[Row]:
     """Return the runs that a design lists, each with its id, data set, seed and settings."""
-    options = csv.ConvertOptions(column_types=DESIGN, include_columns=DESIGN.names)
+    options = csv.ConvertOptions(
+        column_types=DESIGN, include_columns=DESIGN.names, null_values=[""], strings_can_be_null=True
+    )
     return csv.read_csv(path, convert_options=options).to_pylist()
 
 
@@ -89,7 +91,7 @@ def trajectory_id(run: Row) -> str:
     """
     if not shares_trajectory(run):
         return run["run_id"]
-    rest = "|".join(f"{name}={run[name]}" for name in ("dataset", "seed", *SETTINGS) if name != "epochs")
+    rest = "|".join(f"{name}={run.get(name)}" for name in ("dataset", "seed", *SETTINGS) if name != "epochs")
     return hashlib.sha256(rest.encode()).hexdigest()[:12]
 
 

@@ -19,7 +19,7 @@ from finevar.columns import METRICS, PREDICTIONS
 from finevar.files import damaged
 from finevar.metrics import RESPONSES, STANDARD_ERRORS, Positive, averaging, metrics
 from finevar.parquet import read_sealed_tables, read_table
-from finevar.study.settings import TRAINING_DEFAULTS
+from finevar.study.settings import SPECS, TRAINING_DEFAULTS, in_effect
 
 UNDEFINED = dict.fromkeys((*RESPONSES, *STANDARD_ERRORS))  # the scores of a run that has none
 # Columns that runs of earlier versions lack.
@@ -73,7 +73,8 @@ def logits_of(table: pa.Table) -> np.ndarray:
 
 def scored_again(path: str | Path, row: Row, positives: Positives) -> Row:
     """Return a run's row with the metrics of its predictions, which lie beside its file."""
-    row = TRAINING_DEFAULTS | NEWER | row  # a setting that is newer than the run was at its default
+    row = NEWER | in_effect(TRAINING_DEFAULTS | row)  # a setting that is newer than the run was at its default
+    row = dict.fromkeys(SPECS) | row
     lacking = [name for name in METRICS.names if name not in row and name not in UNDEFINED]
     if lacking:
         raise damaged(path, found=f"no column {', '.join(lacking)}", what=", ".join(METRICS.names))

@@ -27,8 +27,7 @@ import numpy as np
 
 from finevar.statistics.clustered import Clustered, Contrasts, two_way, welch
 
-DRAWS = 100_000  # standard error 0.07 % of a tail probability of 5 %: behind verdicts and counts
-BAND_DRAWS = 20_000  # 0.15 %: behind bands that are only printed
+DRAWS = 20_000  # standard error 0.15 % of a tail probability of 5 %
 DRAW_SEED = 20250101
 CHUNK = 5_000
 BLOCK = 2**17  # numbers worked on at once: half a megabyte, which stays in a core's cache
@@ -65,8 +64,11 @@ class Parts(NamedTuple):
     sentence_df: np.ndarray
 
 
-def family(clustered: Clustered, weights: np.ndarray, *, new_sentences: bool = True, draws: int = DRAWS) -> Family:
-    """Judge linear combinations [rows, parameters] of the parameters together."""
+def family(
+    clustered: Clustered, weights: np.ndarray, *, new_sentences: bool = True, draws: int | None = None
+) -> Family:
+    """Judge linear combinations [rows, parameters] of the parameters together, by so many draws (default DRAWS)."""
+    draws = draws or DRAWS
     found = clustered.contrasts(weights, new_sentences=new_sentences)
     left, scale, right = np.linalg.svd(clustered.rows(weights), full_matrices=False)
     kept = scale > 1e-9 * scale[0]
@@ -107,7 +109,7 @@ def standard_draws(seeds: int, directions: int, draws: int, number: int) -> tupl
     return products[:, *np.triu_indices(directions)], errors
 
 
-# Families of as many directions share theirs: those of three numbers of directions, 100 megabytes with five seeds.
+# Families of as many directions share theirs: those of three numbers of directions, 20 megabytes with five seeds.
 kept_draws = lru_cache(maxsize=3 * DRAWS // CHUNK)(standard_draws)
 
 

@@ -249,7 +249,7 @@ def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
     surface, points, weights = compared_points(surface, surface.points, by_means=by_means)
     values = weights @ surface.fit.params
     chosen = int(np.argmax(towards(surface.response) * values))
-    band = on_scale(surface).family(weights, only_printed=True)
+    band = on_scale(surface).family(weights)
     ends = (float(each[chosen]) for each in band.interval(surface.confidence))
     read = within_bounds(surface, float(band.found.estimate[chosen]), float(band.found.std_error[chosen]), *ends)
     rival, drawn, room = rival_gaps(surface, weights, chosen)

@@ -84,7 +84,7 @@ def differences(surface: Surface, best: int) -> np.ndarray:
 
 def band(surface: Surface) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends [settings] of a band around the surface's predictions that holds at all settings at once."""
-    judged = on_scale(surface).family(point_contrasts(surface, surface.points), only_printed=True)
+    judged = on_scale(surface).family(point_contrasts(surface, surface.points))
     columns = (judged.found.estimate, judged.found.std_error, *judged.interval(surface.confidence))
     rows = [within_bounds(surface, *map(float, each)) for each in zip(*columns, strict=True)]
     return tuple(np.array([row[end] for row in rows]) for end in ("ci_low", "ci_high"))

@@ -184,10 +184,9 @@ class Surface:
         found = self.spread.contrasts(weights[:, self.unblocked], new_sentences=new_sentences)
         return dataclasses.replace(found, estimate=weights @ self.fit.params)
 
-    def family(self, weights: np.ndarray, *, only_printed: bool = False) -> Family:
+    def family(self, weights: np.ndarray) -> Family:
         """Return linear combinations [rows, parameters] of the parameters that are judged together."""
-        draws = families.BAND_DRAWS if only_printed else families.DRAWS
-        judged = families.family(self.spread, weights[:, self.unblocked], draws=draws)
+        judged = families.family(self.spread, weights[:, self.unblocked])
         return dataclasses.replace(judged, found=dataclasses.replace(judged.found, estimate=weights @ self.fit.params))
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,8 @@ from finevar.metrics import Positive
 from finevar.study.consistency import cut, listed
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+
+SHORT = ("yes y true t 1", "no n false f 0", "positive pos +", "negative neg -", "neutral neu")  # for one class each
 
 
 def visible(name: Any) -> str:
@@ -26,6 +28,17 @@ def label_key(name: Any) -> Decimal | str:
     """Return what all spellings of a class share: the number that is seen, else the text without case."""
     text = visible(name)
     return Decimal(text) if NUMBER.fullmatch(text) else text.casefold()
+
+
+def written_twice(classes: Sequence[str]) -> list[str]:
+    """Return the classes that may be one, as annotators write it in full and in short: yes and Y, positive and pos."""
+    groups = [[name for name in classes if visible(name).casefold() in words.split()] for words in SHORT]
+    return [name for group in groups if len(group) > 1 for name in group]
+
+
+def with_point(text: str) -> str:
+    """Return a text without blanks around it, a number that has a decimal comma with a point."""
+    return re.sub(r"^([+-]?\d+),(\d+(?:[eE][+-]?\d+)?%?)$", r"\1.\2", text.strip())
 
 
 def positives_of(prepared: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Any]) -> dict[str, Positive | None]:

@@ -15,7 +15,7 @@ from finevar.study.found_config import read_found_config
 from finevar.study.kinds import FOUND, LISTED, study_kind
 from finevar.study.runs_config import read_runs_config
 from finevar.study.schemas import raise_problems, read_against, read_schema
-from finevar.study.settings import FACTORS, TRAINING_DEFAULTS
+from finevar.study.settings import FACTORS, TRAINING_DEFAULTS, in_effect
 
 
 def read_config(raw: Mapping[str, Any]) -> Config:
@@ -39,5 +39,5 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     wrong += [*unread, *design_problems(sweep), *optimal_problems(sweep, order)]
     wrong += [*unused_level_problems(sweep), *size_problems(sweep)]
     raise_problems([*problems, *wrong])
-    config["training"], config["baseline"]["settings"] = training, baseline
+    config["training"], config["baseline"]["settings"] = in_effect(training, sweep["factors"]), in_effect(baseline)
     return config

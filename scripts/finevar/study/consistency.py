@@ -13,6 +13,7 @@ from finevar.errors import InputError
 from finevar.study.coding import Category, Coding, Codings, categories_of, codings_of, exists, nested_of, numbers_of
 from finevar.study.dialects import SEPARATORS, TEXT_ONLY, format_of, is_text_encoding
 from finevar.study.factors import setting
+from finevar.study.settings import CONDITIONS, TRAINING_DEFAULTS
 
 Config = dict[str, Any]
 
@@ -65,6 +66,10 @@ def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) ->
         yield from factor_problems(name, coding, given)
         if exists(coding, baseline):
             yield from level_problems(name, coding, baseline[name])
+    for name, condition in CONDITIONS.items():
+        for on, allowed in condition.items():
+            if not exists_only(codings.get(name), on, allowed):
+                yield from condition_problems(config, name, on, allowed)
     yield from metric_problems(config["analysis"])
 
 
@@ -261,6 +266,33 @@ def factor_problems(name: str, coding: Coding | Category, given: set[str]) -> It
             allowed=f"all shares (below 1) or all numbers of {setting(name).unit} (1 or more); 0 goes with both",
             remedy=f"Use one kind of {setting(name).words}.",
         )
+
+
+def exists_only(coding: Coding | Category | None, on: str, allowed: Sequence[Any]) -> bool:
+    """Say whether a factor is nested in another one's levels, all among these."""
+    when = coding.when if isinstance(coding, Coding) else None
+    return when is not None and when.category == on and {*when.levels} <= {*allowed}
+
+
+def condition_problems(config: Config, name: str, on: str, allowed: Sequence[Any]) -> Iterator[InputError]:
+    """Yield that a setting stands where it has no effect, as another one has none of the values that it takes."""
+    factors, training, own = config["sweep"]["factors"], config["training"], config["baseline"]["settings"]
+    fixed = training.get(on, TRAINING_DEFAULTS[on])
+    tried, of_baseline = factors.get(on, {"levels": [fixed]})["levels"], own.get(on, fixed)
+    for where, given, values, place in (
+        (f"sweep.factors.{name}", factors, tried, f"training.{on}"),
+        (f"sweep.factors.{name}", factors, [of_baseline], f"baseline.settings.{on}"),
+        (f"training.{name}", training, [*tried, of_baseline], f"training.{on}"),
+        (f"baseline.settings.{name}", own, [of_baseline], f"baseline.settings.{on}"),
+    ):
+        if name in given and not (all if given is factors else any)(value in allowed for value in values):
+            yield InputError(
+                f"config: {where}",
+                found=f"a value, and {place} {listed(dict.fromkeys(values))}",
+                allowed=f"{setting(name).words} with {on} {' or '.join(allowed)} alone",
+                remedy=f"Set {place} to {allowed[0]}, or remove {where}."
+                + (f" Beside a factor {on}, give it when: {{{on}: {allowed[0]}}}." if given is factors else ""),
+            )
 
 
 def nested_problems(codings: Codings) -> Iterator[InputError]:

@@ -26,15 +26,12 @@ from finevar.study.paths import CONTENT
 MEMORY = CONTENT  # a small file for each file that was read; of no other effect than time
 SETTLED_SECONDS = 10.0  # a file changed within them may change again at the same date: clocks are coarse and differ
 LINES = ("csv", "tsv", "jsonl", "lines")  # formats whose examples are lines, the order of which decides nothing
-# Of a checkpoint, all that is read of it but its licence: what must be there, and what there may be of a tokenizer.
+# Of a checkpoint, all that is read of it but its licence: what must be there, what there may be of a tokenizer, and of
+# what holds its vocabulary the first that is there.
 MODEL_FILES = ("config.json", "model.safetensors")
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-)
+VOCABULARIES = ("tokenizer.json", "vocab.txt")
+TOKENIZER_FILES = (*VOCABULARIES, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+SENTENCEPIECE = ("sentencepiece.bpe.model", "spiece.model", "spm.model")  # read in want of the vocabularies
 
 
 def is_file(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> bool:

@@ -38,6 +38,7 @@ from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.matrices import aliased_terms
 from finevar.study.paths import run_folder
 from finevar.study.schemas import normalise, raise_problems
+from finevar.study.settings import TRAINING_DEFAULTS, in_effect
 
 Settings = dict[str, Any]
 
@@ -55,9 +56,9 @@ class Run:
 
     @property
     def record(self) -> Settings:
-        """Return what identifies the run in tables: its ids, data set, seed and settings, of absent factors nothing."""
+        """Return what identifies the run in tables: its ids, data set, seed and settings, null where without effect."""
         names = {name: getattr(self, name) for name in ("run_id", "point_id", "dataset", "seed")}
-        return names | self.settings | dict.fromkeys(self.absent)
+        return names | dict.fromkeys(TRAINING_DEFAULTS) | self.settings | dict.fromkeys(self.absent)
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,8 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
     known = known or read_identities(config)[0]
     start = start_identity(config, known)
     for dataset, point in itertools.product(config["sweep"]["datasets"], points):
-        settings, absent = with_settings(config, point), tuple(name for name, level in point.items() if level is None)
+        settings = in_effect(with_settings(config, point))
+        absent = tuple(name for name, level in point.items() if level is None)
         where = {"dataset": known.datasets[dataset], "baseline": start, "settings": chosen(settings)}
         for seed in config["sweep"]["seeds"]:
             run_id = f"{short_name(settings, seed)}-{digest(where | {'seed': seed})}"

@@ -40,6 +40,12 @@ NOTED = {
     "max_length": Setting("maximum length", unit="tokens"),
     "train_examples": Setting("training examples", one="training example"),
     "frozen_layers": Setting("frozen layers", one="frozen layer", costliest=min),
+    "beta2": Setting("AdamW's beta2"),
+    "method": Setting("method", costliest=min),  # of the alphabet: full
+    "reinit_layers": Setting("layers drawn anew", one="layer drawn anew"),
+    "lora_rank": Setting("LoRA rank"),
+    "lora_scale": Setting("LoRA scale"),
+    "lora_layers": Setting("LoRA layers"),
 }
 CARD_COLUMNS = {name: known.card_column for name, known in NOTED.items() if known.card_column}
 

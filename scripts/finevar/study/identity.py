@@ -15,10 +15,19 @@ from typing import Any
 
 from finevar.errors import InputError
 from finevar.study.consistency import PLACES, Config
-from finevar.study.content import MODEL_FILES, TOKENIZER_FILES, file_sha256, is_file, part_identity, parts_of
+from finevar.study.content import (
+    MODEL_FILES,
+    SENTENCEPIECE,
+    TOKENIZER_FILES,
+    VOCABULARIES,
+    file_sha256,
+    is_file,
+    part_identity,
+    parts_of,
+)
 from finevar.study.found_config import card_files
 from finevar.study.schemas import read_schema
-from finevar.study.settings import TRAINING_DEFAULTS
+from finevar.study.settings import TRAINING_DEFAULTS, in_effect
 
 # Part of every id. Raised where a default changes its value, as ids leave defaults out: all results then get new ids.
 VERSION = 2
@@ -29,8 +38,8 @@ Settings = Mapping[str, Any]
 
 
 def chosen(settings: Settings) -> Config:
-    """Return the settings of a training that are not at their defaults: all that an id or an identity says of them."""
-    return differing(settings, TRAINING_DEFAULTS)
+    """Return a training's settings in effect that are not at their defaults: all that ids and identities say of it."""
+    return differing(in_effect(settings), TRAINING_DEFAULTS)
 
 
 def differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Config:
@@ -89,7 +98,9 @@ def local_model_files(source: Config) -> list[Path]:
                 allowed=f"a folder with {' and '.join(MODEL_FILES)}",
                 remedy="Correct `path`; to convert another format, use transformers' save_pretrained.",
             )
-    return [folder / name for name in (*MODEL_FILES, *TOKENIZER_FILES) if is_file(folder / name)]
+    vocabulary = any(is_file(folder / name) for name in VOCABULARIES)
+    names = (*MODEL_FILES, *TOKENIZER_FILES, *(() if vocabulary else SENTENCEPIECE))
+    return [folder / name for name in names if is_file(folder / name)]
 
 
 def cards_identity(cards: Config) -> list[list[str]]:

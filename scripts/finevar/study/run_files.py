@@ -12,10 +12,12 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from finevar.errors import InputError
+from finevar.study.classes import with_point
 from finevar.study.consistency import cut, listed, nearest
 from finevar.study.containers import ZIP, opened, plain_name
 from finevar.study.dialects import cells_up_to, stated_separator
@@ -38,9 +40,11 @@ class Form:
     prefixes: tuple[str, ...] = ()  # before the names of hyperparameters, metrics and tags
 
 
+LASTED = "duration"  # a column that is added where a program writes when a run began and ended
+TIMES = ("start_time", "end_time")
 FORMS = {  # in the order in which they are tried
     "mlflow": Form(
-        ("run_id", "experiment_id", "status"), ("run_id",), ("status",), (), ("params.", "metrics.", "tags.")
+        ("run_id", "experiment_id", "status"), ("run_id",), ("status",), (LASTED,), ("params.", "metrics.", "tags.")
     ),
     "optuna": Form(("number", "state"), ("number",), ("state",), ("duration",), ("params_", "user_attrs_", "values_")),
     "wandb": Form(
@@ -108,7 +112,18 @@ def read_listing(path: Path, form: str) -> Listing:
         rows, form = [{name: row.get(name, "") for name in columns} for row in nested], "wandb"
     if form == "auto":
         form = next(name for name, known in FORMS.items() if set(known.known_by) <= set(columns))
+    if LASTED in FORMS[form].seconds and {*TIMES} <= {*columns}:
+        columns, rows = [*columns, LASTED], [{**row, LASTED: lasted(row)} for row in rows]
     return Listing(path, columns, rows, FORMS[form])
+
+
+def lasted(row: Mapping[str, str]) -> str:
+    """Return how long a run took, by when it began and ended; nothing where that does not show."""
+    try:
+        begin, end = (datetime.fromisoformat(row[name]) for name in TIMES)
+        return str(end - begin) if end > begin else ""
+    except (ValueError, TypeError):  # of a run under way, or of times of which one has no zone
+        return ""
 
 
 def items_in(row: Mapping[str, str]) -> Cells:
@@ -156,7 +171,9 @@ def read_csv(path: Path) -> tuple[list[str], list[Cells]]:
         allowed, remedy = "a CSV file in UTF-8", "Save it as such; a Parquet file has the suffix .parquet."
         raise InputError(cut(str(path), 300), found=cut(str(error)), allowed=allowed, remedy=remedy) from None
     columns = [name.strip() for name in lines[0]] if lines else []
-    for number, line in enumerate(lines[1:], 2):
+    if two := len(lines) > 1 and are_parts(columns, lines[1]):
+        columns = [*map(joined, zip(columns, lines.pop(1), strict=True))]
+    for number, line in enumerate(lines[1:], 2 + two):
         if line and len(line) != len(columns):
             raise InputError(
                 f"{cut(str(path), 300)}: row {number}",
@@ -166,6 +183,20 @@ def read_csv(path: Path) -> tuple[list[str], list[Cells]]:
             )
     cell = str.strip if delimiter == "," else with_point
     return columns, [dict(zip(columns, map(cell, line), strict=True)) for line in lines[1:] if line]
+
+
+def are_parts(columns: Sequence[str], second: Sequence[str]) -> bool:
+    """Return whether a table's second line has further parts of its columns' names.
+
+    As Optuna writes them with multi_index=True: params above lr, and nothing below number and state.
+    """
+    parts = dict(zip(columns, second, strict=False))
+    return len(second) == len(columns) and all(parts.get(name) == "" for name in FORMS["optuna"].known_by)
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return the name of a column in one, as Optuna writes it by default."""
+    return "_".join(filter(None, parts))
 
 
 def table_text(path: Path, content: bytes) -> str:
@@ -183,11 +214,6 @@ def table_text(path: Path, content: bytes) -> str:
     return content.decode("utf-8-sig")
 
 
-def with_point(cell: str) -> str:
-    """Return a cell, a number that has a decimal comma with a point."""
-    return re.sub(r"^([+-]?\d+),(\d+(?:[eE][+-]?\d+)?%?)$", r"\1.\2", cell.strip())
-
-
 def read_parquet(path: Path) -> tuple[list[str], list[Cells]]:
     """Return a Parquet file's columns and rows; a null, and a number that is none, is a cell without a value."""
     import pyarrow as pa  # not before a file needs it: a dry run of other studies reads none
@@ -199,7 +225,10 @@ def read_parquet(path: Path) -> tuple[list[str], list[Cells]]:
     except (pa.ArrowInvalid, OSError, ValueError) as error:
         allowed, remedy = "a complete Parquet file", "Export it again."
         raise InputError(cut(str(path), 300), found=cut(str(error)), allowed=allowed, remedy=remedy) from None
-    return table.column_names, [{name: as_text(value) for name, value in row.items()} for row in table.to_pylist()]
+    rows = zip(*(map(as_text, column.to_pylist()) for column in table.columns), strict=True)
+    pairs = [re.fullmatch(r"\('(.*)', '(.*)'\)", name) for name in table.column_names]  # as pandas writes two parts
+    names = [joined(pair.groups()) if pair else name for pair, name in zip(pairs, table.column_names, strict=True)]
+    return names, [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def as_text(value: Any) -> str:

@@ -7,6 +7,7 @@ What a schema cannot say of one, its words above all, `factors` says.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -27,6 +28,7 @@ def load_schema(name: str) -> dict[str, Any]:
 
 SPECS: dict[str, Spec] = load_schema("config")["$defs"]["settings"]["properties"]
 TRAINING_DEFAULTS = {name: spec["default"] for name, spec in SPECS.items()}
+CONDITIONS = {name: spec["when"] for name, spec in SPECS.items() if "when" in spec}  # values of other settings
 FACTORS = tuple(name for name, spec in SPECS.items() if spec.get("factor"))
 
 
@@ -40,6 +42,21 @@ def stated_type(name: str) -> str:
 def kind_of(name: str) -> type:
     """Return the Python type of a setting's values; of one that finevar does not train with, float."""
     return KINDS[stated_type(name)] if name in SPECS else float
+
+
+def in_effect(settings: Mapping[str, Any], factors: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """Return settings without those that have no effect beside the others, such as LoRA's rank without LoRA.
+
+    factors: of a config, any of whose levels will do.
+    """
+    values = {name: [value] for name, value in {**TRAINING_DEFAULTS, **settings}.items()}
+    values |= {name: factor["levels"] for name, factor in (factors or {}).items()}
+    conditions = {name: CONDITIONS.get(name, {}).items() for name in settings}
+    return {
+        name: settings[name]
+        for name, on in conditions.items()
+        if all({*values[key]} & {*allowed} for key, allowed in on)
+    }
 
 
 def has_names(name: str) -> bool:

@@ -15,7 +15,7 @@ import torch
 from finevar.data.encoding import Encoded
 from finevar.jobs.log import LOGGER
 from finevar.jobs.stall import ending_if_stalled
-from finevar.models import checkpoint
+from finevar.models import checkpoint, lora
 from finevar.models.checkpoint import Meanings
 from finevar.models.family import Weights
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
@@ -86,6 +86,7 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
     if plan.keeps_head:
         checkpoint.require_head(plan.start, checkpoint.head_classes(full, family), plan.classes, plan.head)
     head = checkpoint.fit_head(full, family, checkpoint.own_labels(plan.start), plan.classes, plan.seed, plan.head)
+    checkpoint.redraw_layers(full, family, settings.get("reinit_layers", 0), plan.seed)
     LOGGER.log(WARNING if head.code == Head.REPLACED else INFO, "%s", head)
     dtype = choose_dtype(settings["dtype"], device)
     every = settings["optimizer"] == "adafactor"  # whose step of a row depends on all of them
@@ -97,8 +98,9 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
     def whole() -> Weights:
         """Return the weights as they are, with a row for every word."""
         rates = [row["learning_rate"] for row in state.rows] if family.embedding in state.moments.first else []
-        shrunk = math.prod(1 - rate * settings["weight_decay"] for rate in rates)  # Loshchilov and Hutter 2019
-        return expand(state.weights, full, words, embedding=family.embedding, shrunk=shrunk)
+        share = course.rate_share(family.embedding)
+        shrunk = math.prod(1 - rate * share * settings["weight_decay"] for rate in rates)  # Loshchilov and Hutter 2019
+        return expand(lora.merged(state.model, settings), full, words, embedding=family.embedding, shrunk=shrunk)
 
     evaluation = plan.evaluation and EpochEvaluation(family, plan.evaluation, settings["max_length"], dtype, whole)
     reason = fine_tune(course, state, plan, evaluation=evaluation, after_step=after_step)

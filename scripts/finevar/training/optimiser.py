@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from finevar.models.family import Weights
-from finevar.models.kernels import adamw
+from finevar.models.kernels import BETA2, adamw
 
 MOMENTUM = 0.9  # of sgd
 BETA2_DECAY, LEAST_SCALE = -0.8, 1e-3  # of adafactor: PyTorch's defaults
@@ -67,11 +67,14 @@ def update(
     weight_decay: float,
     clip_norm: float,
     optimizer: str = "adamw",
+    beta2: float = BETA2,
+    shares: Mapping[str, float] | None = None,
 ) -> Tensor:
     """Take one step of an optimizer in place on the weights that have moments, drop their gradients, return their norm.
 
-    learning_rate: a number, or one on the weights' device. Gradients of a larger norm than clip_norm are scaled down to
-    it, as part of the step rather than in a pass before.
+    learning_rate: a number, or one on the weights' device; shares: of it, by the name of a weight that has less than
+    all. beta2: AdamW's.
+    Gradients of a larger norm than clip_norm are scaled down to it, as part of the step rather than in a pass before.
     Matrices decay, by the rate times weight_decay whatever the gradient; biases and LayerNorms never do, whatever their
     names. The norm adds up in the order of names, since the order of a sum decides its last bits: a checkpoint's own
     order has no effect.
@@ -81,9 +84,18 @@ def update(
     divisor = ((norm + 1e-6) / clip_norm).clamp(min=1.0)  # as torch.nn.utils.clip_grad_norm_ has it
     moments.steps.add_(1)
     parts = {name: (weights[name], weights[name].grad, moments.first[name], moments.second[name]) for name in names}
-    for is_matrix, decay in ((True, weight_decay), (False, 0.0)):
-        chosen = {name: part for name, part in parts.items() if (part[0].ndim >= 2) == is_matrix}
-        OPTIMIZERS[optimizer](chosen, moments.steps, learning_rate=learning_rate, weight_decay=decay, divisor=divisor)
+    groups: dict[tuple[float, bool], dict[str, tuple[Tensor, Tensor, Tensor, Tensor]]] = {}
+    for name, part in parts.items():
+        groups.setdefault(((shares or {}).get(name, 1.0), part[0].ndim >= 2), {})[name] = part
+    for (share, is_matrix), chosen in groups.items():
+        OPTIMIZERS[optimizer](
+            chosen,
+            moments.steps,
+            learning_rate=learning_rate * share,
+            weight_decay=weight_decay if is_matrix else 0.0,
+            divisor=divisor,
+            beta2=beta2,
+        )
     for name in names:
         weights[name].grad = None
     return norm
@@ -94,7 +106,9 @@ def uncorrected(parts: Parts, steps: Tensor, **options: float | Tensor) -> None:
     adamw(parts, torch.full_like(steps, ENDLESS), **options)
 
 
-def sgd(parts: Parts, steps: Tensor, *, learning_rate: float | Tensor, weight_decay: float, divisor: Tensor) -> None:
+def sgd(
+    parts: Parts, steps: Tensor, *, learning_rate: float | Tensor, weight_decay: float, divisor: Tensor, **_: float
+) -> None:
     """Take one step of gradient descent with momentum (Polyak 1964), its decay decoupled as AdamW's is."""
     for weight, gradient, first, _ in parts.values():
         first.mul_(MOMENTUM).add_(gradient / divisor)
@@ -102,7 +116,7 @@ def sgd(parts: Parts, steps: Tensor, *, learning_rate: float | Tensor, weight_de
 
 
 def adafactor(
-    parts: Parts, steps: Tensor, *, learning_rate: float | Tensor, weight_decay: float, divisor: Tensor
+    parts: Parts, steps: Tensor, *, learning_rate: float | Tensor, weight_decay: float, divisor: Tensor, **_: float
 ) -> None:
     """Take one Adafactor step (Shazeer & Stern 2018), as torch.optim.Adafactor does, without waiting for a device.
 

@@ -18,12 +18,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from finevar.data.encoding import Encoded
 from finevar.models.family import Pad
 from finevar.models.machine import is_out_of_memory
-from finevar.training.optimiser import update
 from finevar.training.state import State
 from finevar.training.steps import Course, FlatSteps, Step, drop_gradients
 
@@ -121,24 +119,17 @@ class PaddedSteps:
 
     def work(self, shape: Shape) -> None:
         """Do a step of a shape: forward, backward, update; nothing in it waits for the device or depends on values."""
-        family, settings = self.course.family, self.course.settings
+        family = self.course.family
         if shape not in self.pads:
             self.pads[shape] = family.padder(*shape, self.tokens.device)
         numbers = self.numbers[: shape[0]]  # [B]
         tokens = self.tokens.index_select(0, numbers)[:, : shape[1]]  # [B, L]
         places = (of.index_select(0, numbers) for of in (self.lengths, self.seconds))
         batch = self.pads[shape](tokens, *places)
-        logits = family.forward(self.state.weights, self.course.dtype)(batch, self.masks)
-        loss = F.cross_entropy(logits, self.labels.index_select(0, numbers))
+        logits = self.course.forward(self.state)(batch, self.masks)
+        loss = self.course.loss(logits, self.labels.index_select(0, numbers))
         loss.backward()
-        norm = update(
-            self.state.weights,
-            self.state.moments,
-            learning_rate=self.rate,
-            weight_decay=settings["weight_decay"],
-            clip_norm=settings["clip_norm"],
-            optimizer=settings["optimizer"],
-        )
+        norm = self.course.update(self.state, self.rate)
         self.loss_and_norm.copy_(torch.stack([loss.detach().float(), norm]))
 
 

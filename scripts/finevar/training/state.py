@@ -28,11 +28,12 @@ KINDS = ("weight", "first", "second", "row", "epoch")  # of a file's tensors: ea
 
 @dataclass(frozen=True)
 class State:
-    """Weights as the loop has them, the moments of those that learn, and a row for each step taken.
+    """The weights that learn, as the loop has them, their moments, and a row for each step taken.
 
     draws: the state of the dropout's generator in the middle of an epoch; each epoch derives a new one from the seed.
     taken_over: how many of the steps are those of a shorter run, whose state this training began from. epochs: a row of
-    scores for each epoch that was evaluated.
+    scores for each epoch that was evaluated. fixed: the other weights, as the training starts with them, which no file
+    of a state holds.
     """
 
     weights: Weights
@@ -41,6 +42,12 @@ class State:
     draws: Tensor | None = None
     taken_over: int = 0
     epochs: list[dict[str, Any]] = field(default_factory=list)
+    fixed: Weights = field(default_factory=dict)
+
+    @property
+    def model(self) -> Weights:
+        """Return all weights."""
+        return self.fixed | self.weights
 
     @property
     def device(self) -> str:
@@ -48,15 +55,13 @@ class State:
         return str(self.moments.steps.device)
 
     def to(self, device: str) -> State:
-        """Return the state on a device, its weights in the order of their names, ready to learn if they have moments.
+        """Return the state on a device, its weights in the order of their names, ready to learn.
 
         One order for all: a checkpoint's own order of tensors may decide nothing that a training computes or reports.
         """
-        weights = {
-            name: tensor.detach().to(device).requires_grad_(name in self.moments.first)
-            for name, tensor in sorted(self.weights.items())
-        }
-        return replace(self, weights=weights, moments=self.moments.to(device))
+        weights = {name: tensor.detach().to(device).requires_grad_() for name, tensor in sorted(self.weights.items())}
+        fixed = {name: tensor.to(device) for name, tensor in self.fixed.items()}
+        return replace(self, weights=weights, moments=self.moments.to(device), fixed=fixed)
 
 
 def save_state(state: State, path: str | Path, trajectory: Mapping[str, Any]) -> None:
@@ -134,8 +139,8 @@ def rows_of(columns: Weights, names: Sequence[str] = TRAINING.names) -> list[dic
 def misfit(state: State, weights: Weights, moments: Moments, *, per_epoch: int, epochs: int) -> str | None:
     """Say by which tensor or step a state does not fit a training that would go on from it; None if it fits.
 
-    weights: those that the training starts with; moments: before its first step. A state that does not fit would stop
-    the training at every attempt, or train other weights than it names.
+    weights: those that learn, as the training starts with them; moments: before its first step. A state that does not
+    fit would stop the training at every attempt, or train other weights than it names.
     """
     return (
         first_difference("weight", state.weights, weights)

@@ -6,6 +6,7 @@ takes batches of a few fixed shapes. Both leave the same state, but for rounding
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -17,12 +18,14 @@ from torch.nn import functional as F
 from finevar.data.encoding import Encoded
 from finevar.errors import InputError
 from finevar.jobs.log import LOGGER
-from finevar.models.family import Family
+from finevar.models import lora
+from finevar.models.family import Family, Forward
 from finevar.models.machine import is_out_of_memory
 from finevar.training.optimiser import update
 from finevar.training.state import State
 
 Settings = Mapping[str, Any]
+OF_UPDATE = ("weight_decay", "clip_norm", "optimizer", "beta2")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,30 @@ class Course:
     settings: Settings
     seed: int
     dtype: torch.dtype
+
+    def forward(self, state: State) -> Forward:
+        """Return the model of a state as a function; gradients reach the weights that learn."""
+        return self.family.forward(lora.summed(state.model, self.settings), self.dtype)
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the mean loss that is learnt from."""
+        return F.cross_entropy(logits, labels, label_smoothing=self.settings["label_smoothing"])
+
+    @functools.cached_property
+    def rate_shares(self) -> dict[str, float]:
+        """Return the share of the learning rate that each block of weights has, by what their names begin with."""
+        blocks = self.family.blocks()
+        return {block: self.settings["layer_decay"] ** (len(blocks) - place) for place, block in enumerate(blocks)}
+
+    def rate_share(self, name: str) -> float:
+        """Return the share of the learning rate that a weight has: all of it above the layers."""
+        return next((share for block, share in self.rate_shares.items() if name.startswith(block)), 1.0)
+
+    def update(self, state: State, learning_rate: float | torch.Tensor) -> torch.Tensor:
+        """Take one step of the optimizer on a state whose weights have gradients; return their norm."""
+        options = {name: self.settings[name] for name in OF_UPDATE if name in self.settings}
+        shares = {name: self.rate_share(name) for name in state.weights}
+        return update(state.weights, state.moments, learning_rate=learning_rate, shares=shares, **options)
 
 
 class Step(NamedTuple):
@@ -63,21 +90,14 @@ class FlatSteps:
 
     def take(self, numbers: Sequence[int], learning_rate: float) -> Step:
         """Take one step on the examples of these numbers."""
-        before, weights, settings = self.masks.get_state(), self.state.weights, self.course.settings
+        before = self.masks.get_state()
         while (done := self.backpropagate(numbers)) is None:
-            drop_gradients(weights)
+            drop_gradients(self.state.weights)
             self.masks.set_state(before)
             self.parts *= 2
             check_parts(self.parts, len(numbers))
             LOGGER.warning("memory ran out: each batch is now split into %d parts, their gradients summed", self.parts)
-        norm = update(
-            weights,
-            self.state.moments,
-            learning_rate=learning_rate,
-            weight_decay=settings["weight_decay"],
-            clip_norm=settings["clip_norm"],
-            optimizer=settings["optimizer"],
-        )
+        norm = self.course.update(self.state, learning_rate)
         loss, tokens = done
         return Step(loss, norm.item(), tokens, self.parts)
 
@@ -105,9 +125,10 @@ class FlatSteps:
         family, examples, device = self.course.family, self.course.examples, self.state.device
         max_length = self.course.settings["max_length"]
         sentences = [examples.sentence(number, max_length) for number in numbers]
-        forward = family.forward(self.state.weights, self.course.dtype)
-        logits = forward(family.batch(sentences, examples.seconds(numbers, max_length)).to(device), self.masks)
-        loss = F.cross_entropy(logits, torch.as_tensor(examples.labels[numbers]).to(device))
+        logits = self.course.forward(self.state)(
+            family.batch(sentences, examples.seconds(numbers, max_length)).to(device), self.masks
+        )
+        loss = self.course.loss(logits, torch.as_tensor(examples.labels[numbers]).to(device))
         return loss, sum(map(len, sentences))
 
 

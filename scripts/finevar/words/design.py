@@ -32,3 +32,11 @@ def levels_words(coding: Coding | Category) -> str:
         parts = (f"{name}: {', '.join(map(level, own))}" for name, own in coding.by.levels)
         return f"{'; '.join(parts)}, by {factor_label(coding.by.category)}"
     return f"{levels}; where {factor_label(when.category)} is {joined(when.levels, 'or')}" if when else levels
+
+
+def scale_words(coding: Coding | Category) -> str:
+    """Say how levels become columns of the fit."""
+    if isinstance(coding, Category):
+        return "in columns that sum to zero over its levels"
+    own = ", 0 where it does not exist" if coding.when else ""
+    return f"on a {'logarithmic' if coding.logarithmic else 'linear'} scale{own}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from finevar.data.inspection import NO_LABEL, cautions
 from finevar.reasons import Unseen
-from finevar.study.classes import label_key
+from finevar.study.classes import label_key, written_twice
 from finevar.study.paths import PARTS
 from finevar.words.formatting import counted, joined
 from finevar.words.numbers import percent
@@ -71,8 +71,14 @@ def caution_sentence(name: str, facts: Facts, code: Unseen, share: float) -> str
         case Unseen.UNLABELLED:
             names = joined([repr(name) for name in facts["classes"] if label_key(name) in NO_LABEL])
             return (
-                f"{found} of the sentences of {name} are of the class {names}, as programs write a missing label. If "
-                "it is one, empty these cells: such examples are left out and counted."
+                f"{found} of the sentences of {name} are of the class {names}, as programs write a label that is "
+                "missing or no number. If it is none, empty these cells: such examples are left out and counted."
+            )
+        case Unseen.WRITTEN_TWICE:
+            names = joined([repr(name) for name in written_twice(facts["classes"])])
+            return (
+                f"{found} of the sentences of {name} are of the classes {names}, some of which may be one in full and "
+                "in short. If so, write it one way throughout."
             )
     return (
         f"{found} of the evaluation sentences of {name} have the same tokens as a training sentence, once long ones "

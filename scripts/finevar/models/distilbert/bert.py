@@ -12,13 +12,13 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from finevar.models.distilbert.encoder import HEAD, Architecture, head_shapes
+from finevar.models.distilbert.encoder import HEAD, LINEAR_PARTS, Architecture, head_shapes
 from finevar.models.distilbert.family import FlatDistilBert
 from finevar.models.family import Forward, Pad, Weights
 from finevar.models.flat.packing import Batch, collate, padder
 
 POOLER = "bert.pooler.dense"
-LAYER = re.compile(r"encoder\.layer\.(\d+)\.(.+)\.(weight|bias)")
+LAYER = re.compile(r"encoder\.layer\.(\d+)\.(.+)\.(weight|bias|lora_[AB])")
 PARTS = {  # of a layer, by BERT's names: DistilBERT's
     "attention.self.query": "attention.q_lin",
     "attention.self.key": "attention.k_lin",
@@ -51,6 +51,7 @@ class FlatBert(FlatDistilBert):
         **{name: SIZES.get(stated, stated) for name, stated in Architecture.stated_as.items()},
         "head_dropout": "classifier_dropout",
     }
+    linear_parts: ClassVar[tuple[str, ...]] = tuple(part for part, ours in PARTS.items() if ours in LINEAR_PARTS)
     pooled = staticmethod(torch.tanh)
 
     @property

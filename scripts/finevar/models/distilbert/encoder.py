@@ -25,6 +25,7 @@ from finevar.models.family import Weights
 from finevar.models.flat.attention import BlockAttention, Gather
 from finevar.models.flat.dropout import dropout
 from finevar.models.flat.packing import Batch
+from finevar.models.lora import Layer
 
 EMBEDDINGS = "distilbert.embeddings"
 WORDS = f"{EMBEDDINGS}.word_embeddings.weight"
@@ -35,6 +36,7 @@ LAYER = "distilbert.transformer.layer.{}"  # of a number from 0
 EPSILON = 1e-12  # of every LayerNorm in DistilBERT
 STANDARD = {"pad_token_id": 0}  # of a config that states none, as in transformers
 LINEAR = re.compile(r"transformer\.layer\.\d+\.(attention|ffn)\.")
+LINEAR_PARTS = (*(f"attention.{part}_lin" for part in ("q", "k", "v", "out")), "ffn.lin1", "ffn.lin2")  # of a layer
 ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu}
 
 
@@ -147,15 +149,14 @@ class Pass:
     def attend_first(self, name: str, first: Tensor, hidden: Tensor) -> Tensor:
         """Apply multi-head self-attention for each sentence's first token [B, dim] over its states among [T, dim]."""
         dim, heads = self.architecture.dim, self.architecture.heads
-        # Rows of the joined projection: dim for the query, which first tokens alone have, dim each for key and value.
-        weight, bias = self.weights[f"{name}.qkv_lin.weight"], self.weights[f"{name}.qkv_lin.bias"]
-        query = F.linear(first.to(weight.dtype), weight[:dim], bias[:dim]).view(len(first), heads, 1, -1)
-        projected = F.linear(hidden.to(weight.dtype), weight[dim:], bias[dim:])
+        joined = Layer.of(self.weights, f"{name}.qkv_lin")  # the query's part first tokens alone have
+        query = joined.part(0, 1, 3).apply(first).view(len(first), heads, 1, -1)
+        projected = joined.part(1, 3, 3).apply(hidden)
         cells = Gather.apply(projected, self.batch.cell_tokens, self.batch.token_cells)  # [B * longest, 2 * dim]
         # Key and value: [B, heads, longest, dim / heads]; scores and shares: [B, heads, 1, longest].
         key, value = cells.view(len(first), -1, 2, heads, dim // heads).permute(2, 0, 3, 1, 4).unbind(0)
         scores = query @ key.transpose(2, 3) * (dim // heads) ** -0.5 + self.batch.cell_bias
-        shares = dropout(scores.softmax(-1).to(weight.dtype), self.architecture.attention_dropout, self.generator)
+        shares = dropout(scores.softmax(-1).to(query.dtype), self.architecture.attention_dropout, self.generator)
         return self.leave_attention(name, (shares @ value).reshape(len(first), dim))
 
     def leave_attention(self, name: str, context: Tensor) -> Tensor:
@@ -164,8 +165,7 @@ class Pass:
 
     def linear(self, name: str, x: Tensor) -> Tensor:
         """Apply the linear layer of that name, in the type of its weights."""
-        weight = self.weights[f"{name}.weight"]
-        return F.linear(x.to(weight.dtype), weight, self.weights[f"{name}.bias"])
+        return Layer.of(self.weights, name).apply(x)
 
     def normalise(self, name: str, x: Tensor) -> Tensor:
         """Apply the LayerNorm of that name."""

@@ -11,7 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from finevar.models.distilbert.encoder import EMBEDDINGS, LAYER, WORDS, Architecture, classify, head_shapes, multiplied
+from finevar.models.distilbert.encoder import (
+    EMBEDDINGS,
+    LAYER,
+    LINEAR_PARTS,
+    WORDS,
+    Architecture,
+    classify,
+    head_shapes,
+    multiplied,
+)
 from finevar.models.family import Forward, Pad, Weights
 from finevar.models.flat.packing import Batch, collate, padder
 
@@ -23,6 +32,7 @@ class FlatDistilBert(Architecture):
     embedding: ClassVar[str] = WORDS
     transformers_class: ClassVar[str] = "DistilBertForSequenceClassification"
     layout: ClassVar[str] = "flat"
+    linear_parts: ClassVar[tuple[str, ...]] = LINEAR_PARTS
 
     @staticmethod
     def convert(folder: Path, output: Path, *, where: str) -> list[str]:
@@ -38,6 +48,11 @@ class FlatDistilBert(Architecture):
     def blocks(self) -> list[str]:
         """Return what the weights' names begin with, from input to output."""
         return [f"{EMBEDDINGS}.", *(f"{LAYER.format(layer)}." for layer in range(self.layers))]
+
+    def linear(self) -> list[str]:
+        """Return the names of the layers' matrices."""
+        _, *layers = self.blocks()
+        return [f"{layer}{part}.weight" for layer in layers for part in self.linear_parts]
 
     def head(self, classes: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the head's weights by name."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from finevar.models.arrays import Arrays, tensor_error
-from finevar.models.distilbert.encoder import head_shapes
+from finevar.models.distilbert.encoder import LINEAR_PARTS, head_shapes
 from finevar.study.consistency import cut
 
 POSITIONS = "embeddings.position_embeddings.weight"
@@ -21,8 +21,7 @@ def expected_shapes(distilbert: Mapping[str, Any]) -> dict[str, tuple[int, ...]]
         "embeddings.LayerNorm.weight": (dim,),
         "embeddings.LayerNorm.bias": (dim,),
     }
-    linear = {f"attention.{part}_lin": (dim, dim) for part in ("q", "k", "v", "out")}
-    linear |= {"ffn.lin1": (hidden, dim), "ffn.lin2": (dim, hidden)}
+    linear = dict.fromkeys(LINEAR_PARTS, (dim, dim)) | {"ffn.lin1": (hidden, dim), "ffn.lin2": (dim, hidden)}
     norms = {"sa_layer_norm": (dim,), "output_layer_norm": (dim,)}
     for layer in range(distilbert["n_layers"]):
         for part, shape in (linear | norms).items():

@@ -22,8 +22,10 @@ from finevar.data.encoding import Encoded, encode
 from finevar.errors import InputError
 from finevar.files import write_json
 from finevar.models.arrays import check_finite, read_arrays, tensor_error
+from finevar.models.distilbert.conversion import MOST_LAYERS, check
 from finevar.models.family import Weights
 from finevar.models.general.family import Encoder
+from finevar.models.general.skeleton import build
 from finevar.models.tokenization import convert_tokenizer, read_object
 from finevar.models.vocabulary import compact
 from finevar.study.consistency import cut, listed
@@ -31,7 +33,11 @@ from finevar.study.consistency import cut, listed
 TOLERANCE = 1e-4  # of float32 logits, relative to the largest where that is above 1: sums are in another order
 PROBE_LENGTHS = (1, 4, 9, 40, 300)  # words; the longest beyond the sliding windows in use
 BUFFERS = ("position_ids", "token_type_ids")  # numbers from 0 and zeros, which older versions saved
+# Keys that change what comes back beside the logits, or in which parts these are computed, and no logit.
+ASIDE = {"return_dict": True, "output_attentions": False, "output_hidden_states": False, "chunk_size_feed_forward": 0}
 ANOTHER = "Use another model."
+CORRECT = "Correct it, or use another model."
+PADDING = "Set `pad_token_id` in config.json to the number of the tokenizer's padding token, or use another model."
 
 
 def convert_encoder(folder: Path, output: Path, *, where: str, pairs: bool) -> list[str]:
@@ -43,11 +49,12 @@ def convert_encoder(folder: Path, output: Path, *, where: str, pairs: bool) -> l
     read_arrays(folder / "model.safetensors", where=where)  # refuses a damaged file
     config = read_config(folder, where=where)
     model, missing, unexpected = load(folder, config, where=where)
-    weights = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
-    notes = [f"dropped: {listed(unexpected)}"] if unexpected else []
-    stated = json.loads(config.to_json_string(use_diff=False)) | {"architectures": [type(model).__name__]}
+    full = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
+    stated = plain(config) | {"architectures": [type(model).__name__]}
     sizes = Encoder(json.dumps(stated), "padded", None)
-    weights, stated = without_head(weights, stated, sizes, missing, where=where)
+    weights, stated = without_head(full, stated, sizes, missing, where=where)
+    dropped = sorted({*unexpected, *full} - {*weights} - missing)
+    notes = [f"dropped: {listed(dropped)}"] if dropped else []
     check_finite({name: tensor.numpy() for name, tensor in weights.items()}, where=where)
     words = {"words": len(weights[sizes.embedding]), "positions": sizes.positions}
     notes += convert_tokenizer(folder, output, **words, types=2 if pairs and sizes.typed else 0, where=where)
@@ -59,26 +66,59 @@ def convert_encoder(folder: Path, output: Path, *, where: str, pairs: bool) -> l
 
 
 def read_config(folder: Path, *, where: str) -> Any:
-    """Return a checkpoint's config as transformers reads it; raise InputError where it has no class for it."""
+    """Return a checkpoint's config as transformers reads it; raise InputError where it has no encoder for it."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
+
+    check_kind(read_object(folder / "config.json", where=where), where=where)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if config.num_hidden_layers > MOST_LAYERS:  # which would take hours to build
+            raise ValueError(f"num_hidden_layers: {config.num_hidden_layers}")
+        for key, value in ASIDE.items():
+            setattr(config, key, value)
+        if sorted(config.id2label) != [*range(len(config.id2label))]:  # names that are of no row for certain
+            config.id2label = {row: f"LABEL_{row}" for row in range(len(config.id2label))}
+        build(plain(config), flat=False)
+    except (ValueError, TypeError, KeyError, AttributeError, AssertionError, StrictDataclassError) as error:
+        found = f"a config that transformers refuses ({cut(' '.join(f'{type(error).__name__}: {error}'.split()), 200)})"
+        raise InputError(
+            f"{where}, config.json", found=found, allowed="a config as it saves it", remedy=CORRECT
+        ) from error
+    return config
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """Return all that a config of transformers says, what is at its default, too, but for code that it came with."""
+    stated = json.loads(config.to_json_string(use_diff=False))
+    return {key: value for key, value in stated.items() if key != "auto_map"}
+
+
+def check_kind(config: Mapping[str, Any], *, where: str) -> None:
+    """Raise InputError unless a config is of an encoder that transformers has a classifier for, with plain weights."""
     from transformers.models.auto import modeling_auto
 
-    stated = read_object(folder / "config.json", where=where).get("model_type")
     encoders = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES.keys()  # a decoder has no such class
-    if stated not in [*(encoders & modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.keys())]:
-        raise InputError(
-            f"{where}, config.json: model_type",
-            found=cut(json.dumps(stated)),
-            allowed='"distilbert", "bert", or another encoder that transformers classifies with by its own code',
-            remedy=f"{ANOTHER} Code that comes with a checkpoint is not run.",
-        )
-    try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        found = f"a config that transformers refuses ({cut(f'{type(error).__name__}: {error}', 200)})"
-        raise InputError(
-            f"{where}, config.json", found=found, allowed="a config as it saves it", remedy=ANOTHER
-        ) from error
+    known = encoders & modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.keys()
+    kinds = '"distilbert", "bert" or another encoder that transformers has a classifier for, such as "roberta", '
+    kinds += '"electra" or "modernbert"; no decoder, as GPT or Llama'
+    pad = config.get("pad_token_id")
+    checks = {
+        "model_type": (config.get("model_type") in [*known], kinds, f"{ANOTHER} Code that comes with it is not run."),
+        "is_decoder": (not config.get("is_decoder"), "false: a decoder's first token knows no other", ANOTHER),
+        "quantization_config": (
+            not config.get("quantization_config"),
+            "none",
+            "Use a checkpoint that is not quantised.",
+        ),
+        "pad_token_id": (
+            pad is None or (type(pad) is int and pad >= 0),
+            "null or a whole number from 0",
+            PADDING,
+        ),
+    }
+    for key, (sound, allowed, remedy) in checks.items():
+        check(sound, where, key, config.get(key), allowed, remedy)
 
 
 def load(folder: Path, config: Any, *, where: str) -> tuple[nn.Module, set[str], list[str]]:
@@ -94,7 +134,7 @@ def load(folder: Path, config: Any, *, where: str) -> tuple[nn.Module, set[str],
             folder, config=config, use_safetensors=True, local_files_only=True, trust_remote_code=False,
             dtype=torch.float32, attn_implementation="eager", output_loading_info=True, ignore_mismatched_sizes=True,
         )  # fmt: skip
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, OSError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, OSError, ImportError) as error:
         raise tensor_error(where, f"what transformers cannot load ({cut(str(error), 200)})") from error
     finally:
         logging.set_verbosity(level)
@@ -112,17 +152,16 @@ def load(folder: Path, config: Any, *, where: str) -> tuple[nn.Module, set[str],
 def without_head(
     weights: Weights, stated: Mapping[str, Any], family: Encoder, missing: set[str], *, where: str
 ) -> tuple[Weights, dict[str, Any]]:
-    """Return weights and config without a head that is not there or that does not tell two or more classes apart.
+    """Return weights and config without a head that is not whole or that does not tell two or more classes apart.
 
     Raises InputError where the encoder lacks a weight.
     """
     head = family.head(len(stated["id2label"]))
     if absent := sorted(missing - {*head}):
         raise tensor_error(where, "; ".join(f"no tensor {name}" for name in absent[:3]))
-    *_, output = head
     single = stated.get("problem_type") in (None, "single_label_classification")
     kept = {name: tensor for name, tensor in weights.items() if name not in missing}
-    if output not in missing and single and len(stated["id2label"]) >= 2:
+    if not missing and single and len(stated["id2label"]) >= 2:
         return kept, dict(stated)
     base = f"{family.model().base_model_prefix}."
     config = {key: value for key, value in stated.items() if key not in ("id2label", "label2id", "problem_type")}
@@ -144,7 +183,7 @@ def choose_layout(model: nn.Module, stated: Mapping[str, Any], output: Path, *, 
         probes = probe(output, family.positions)
         try:
             gaps[layout] = difference(model, family, probes)
-        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:  # its code wants other input
+        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError) as error:
             gaps[layout] = f"{type(error).__name__}: {cut(str(error), 100)}"
         else:
             if gaps[layout] <= TOLERANCE:
@@ -156,7 +195,7 @@ def choose_layout(model: nn.Module, stated: Mapping[str, Any], output: Path, *, 
             f"{layout} {found if isinstance(found, str) else format(found, '.1e')}" for layout, found in gaps.items()
         ),
         allowed="an encoder that reads each sentence by itself, whatever the others of a batch",
-        remedy=ANOTHER,
+        remedy=ANOTHER if stated.get("pad_token_id") is not None else PADDING,
     )
 
 

@@ -19,6 +19,7 @@ from finevar.errors import InputError
 from finevar.models.family import Batch, Forward, Pad, Weights
 from finevar.models.flat import packing
 from finevar.models.general import layouts, skeleton
+from finevar.models.lora import adapted_layers, unadapted
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,10 @@ class Encoder:
         # The module of the model that embeds: ELECTRA's projection of the embeddings begins with its name, too.
         return [".".join(self.embedding.split(".")[:2]), *(f"{name}.{layer}." for layer in range(count))]
 
+    def linear(self) -> list[str]:
+        """Return the names of the layers' matrices; layers that share weights have them once."""
+        return skeleton.linear(self.model())
+
     def head(self, classes: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the head's weights by name."""
         return skeleton.head_shapes(self.model(), classes)
@@ -117,17 +122,20 @@ class Encoder:
         device = weights[self.embedding].device
         model = self.model(str(device))
         lowered = functools.partial(torch.autocast, device.type, dtype, enabled=dtype != torch.float32)
+        own, adapted = unadapted(weights), adapted_layers(weights, dtype)
 
         def logits(batch: Any, masks: torch.Generator | None) -> Tensor:
             model.train(masks is not None)
             model.get_input_embeddings().padding_idx = self.padding  # its row among those of the words that occur
             with ExitStack() as stack:
                 stack.enter_context(lowered())
+                if adapted:
+                    stack.enter_context(layouts.AdaptedLayers(adapted))
                 if masks is not None:
                     stack.enter_context(layouts.DrawnDropout(masks))
                 if self.layout == "flat":
                     stack.enter_context(layouts.flying(batch, masks))
-                return torch.func.functional_call(model, weights, kwargs=self.arguments(model, batch)).logits.float()
+                return torch.func.functional_call(model, own, kwargs=self.arguments(model, batch)).logits.float()
 
         return logits
 

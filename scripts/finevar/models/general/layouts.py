@@ -6,7 +6,7 @@ that this module's takes its place; before the head, hidden states are laid out 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from finevar.models.flat import packing
 from finevar.models.flat.attention import BlockAttention, Gather
 from finevar.models.flat.dropout import dropout
+from finevar.models.lora import Layer
 
 ATTENTION = "finevar_flat"  # what this module's attention is called where transformers looks it up
 
@@ -119,6 +120,19 @@ class DrawnDropout(TorchFunctionMode):
     def drop(self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         """Take the place of torch.nn.functional.dropout, whose arguments these are."""
         return dropout(input, p, self.masks if training else None)
+
+
+class AdaptedLayers(TorchFunctionMode):
+    """The linear layers of a model's code whose matrices have factors beside them, by the matrix."""
+
+    def __init__(self, layers: Mapping[int, Layer]) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function of PyTorch; in place of such a linear layer ours."""
+        layer = self.layers.get(id(args[1])) if function is F.linear else None
+        return layer.apply(args[0]) if layer else function(*args, **(kwargs or {}))
 
 
 @dataclass(frozen=True)

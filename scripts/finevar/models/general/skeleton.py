@@ -92,6 +92,13 @@ def layers(model: nn.Module) -> tuple[str, int]:
     return f"{model.base_model_prefix}.{name}", len(found) if alone else 0
 
 
+def linear(model: nn.Module) -> list[str]:
+    """Return the names of the matrices of the layers' linear parts, which an encoder of no layers has none of."""
+    within, _ = layers(model)
+    found = (name for name, module in model.named_modules() if isinstance(module, nn.Linear))
+    return [f"{name}.weight" for name in found if name.startswith(f"{within}.")]
+
+
 def first_position(model: nn.Module) -> int:
     """Return the number of a sentence's first position: 0, or of RoBERTa and its kin the one after the padding's."""
     embeddings = [module for name, module in model.base_model.named_modules() if name.endswith("position_embeddings")]

@@ -19,6 +19,7 @@ from finevar.report.summary import cautions, gain_text
 from finevar.study.design import continues_baseline
 from finevar.study.kinds import LISTED
 from finevar.study.listed_runs import DEFAULT_DATASET
+from finevar.study.settings import in_effect
 from finevar.tables import are_found, kind_of_runs
 from finevar.words import completeness
 from finevar.words import effects as effect_words
@@ -120,7 +121,7 @@ def cards(tables: Tables, advised: Advice, best: Row, facts: Facts) -> Iterator[
     """Yield the setting, each metric there, how sure the choice is, and what it costs."""
     confidence, config = facts["config"]["analysis"]["confidence"], facts["config"]
     levels = advised.levels[best["point_id"]]
-    settings = config.get("training", {}) | levels_there(levels)
+    settings = in_effect(config.get("training", {}) | levels_there(levels))
     copies = {"Copy YAML": as_yaml(settings), "Copy TrainingArguments": as_arguments(settings)}
     yield card("Recommended setting", settings_list(levels), [choice_sentence(advised)], kind="chosen", copies=copies)
     for row in advised.ranking:

@@ -73,7 +73,7 @@ def baseline_group(
 
 def differences(own: Mapping[str, Any], study: Mapping[str, Any], factors: Mapping[str, Any]) -> str:
     """Say in which fixed settings the study's runs differ from the baseline's own."""
-    pairs = {name: (own.get(name), study.get(name)) for name in study if name not in factors}
+    pairs = {name: (own[name], study[name]) for name in study if name in own and name not in factors}
     return ", ".join(
         f"{factor_label(name)} {level(there)} instead of {level(here)}"
         for name, (here, there) in pairs.items()

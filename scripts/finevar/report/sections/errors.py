@@ -12,7 +12,7 @@ from finevar.analyses.recommended import recommended_point
 from finevar.report.cells import cell, columns, crossed, listed, whole
 from finevar.report.parts import Cell, Group, Labels, Row, Section, Table, Tables, chosen, group
 from finevar.study.kinds import TRAINED
-from finevar.words.formatting import counted, settings_text
+from finevar.words.formatting import counted, joined, settings_text
 from finevar.words.numbers import PLUS_MINUS, is_missing, number, percent, whole_percent
 
 PART, PLACE, TITLE = "errors", 10, "Errors"
@@ -95,6 +95,10 @@ def sentences(own: Mapping[str, pd.DataFrame]) -> Iterator[str]:
             f"The most frequent error: {row['label_name']} taken for {row['predicted_name']}, "
             f"{number(row['count'], 1)} sentences a run ({whole_percent(row['share'])} of {row['label_name']})."
         )
+    silent = own["classes"].query("role == 'run' and support > 0 and precision.isna()")
+    if len(silent):
+        names = joined([f"{row.label_name} ({counted(row.support, 'sentence')})" for row in silent.itertuples()])
+        yield f"Never answered by a run of the setting: {names}. F1 of such a class counts as 0."
     at = own["sentence_counts"].query("point_id != @ALL").iloc[0]
     yield (
         f"Fine-tuning broke {counted(int(at['broken']), 'sentence')} (right by the baseline, wrong in most of the "
@@ -144,9 +148,10 @@ def classes_table(classes: pd.DataFrame) -> Table:
     shown = [("Class", lambda row: cell(row["label_name"], note=counted(row["support"], "sentence")))]
     titles = {"precision": "Precision#", "recall": "Recall#", "f1": "F1#"}
     shown += [(title, partial(score, name=name)) for name, title in titles.items()]
-    reasons = "; ".join(classes["reason"].dropna().unique())
     caption = f"By class, mean {PLUS_MINUS} SD of the recommended setting's runs."
-    return listed(f"{caption}{f' Of some, {reasons}.' if reasons else ''}", chosen(classes, role="run"), shown)
+    if classes["reason"].notna().any():
+        caption += " A run that answers a class for no sentence has no precision there, and counts in no mean of it."
+    return listed(caption, chosen(classes, role="run"), shown)
 
 
 # Sentences ------------------------------------------------------------------------------------------------------------
