@@ -20,7 +20,7 @@ from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION, RESPONSES
 from finevar.report.parts import Facts, Tables, chosen
 from finevar.statistics.regression import LOGIT
 from finevar.statistics.stored import Stored
-from finevar.study.coding import Category, Coding, Codings, as_level, axes_of, categories_of, columns_at, terms
+from finevar.study.coding import Category, Coding, Codings, as_level, axes_of, categories_of, columns_at, exists, terms
 from finevar.tables import are_found
 from finevar.words.formatting import factor_label, response_labels, sentence_case, settings_list
 from finevar.words.numbers import is_missing
@@ -46,7 +46,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
         "factors": [factor(name, coding, codings) for name, coding in codings.items()],
         "terms": [[axes.index(axis) for axis in term] for term in columns],
         **({"axes": places_of_axes(codings)} if categories_of(codings) else {}),
-        "baseline": {name: as_level(own[name]) for name in codings} if own else None,
+        "baseline": levels_in(own, codings) if own else None,
         "recommended": levels_of(recommended_point(tables), metrics, codings) or None,
         "responses": [response(name, label, tables, tried) for name, label in labels.items()],
         "pairs": pairs(tables, labels, codings),
@@ -58,6 +58,11 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
         "errors": errors(tables, metrics["run_id"].tolist()),
     }
     return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def levels_in(settings: Mapping[str, Any], codings: Codings) -> dict[str, Any]:
+    """Return the level of each factor in settings; None of one that does not exist there."""
+    return {name: as_level(settings[name]) if exists(coding, settings) else None for name, coding in codings.items()}
 
 
 def settings(rows: pd.DataFrame, codings: Codings) -> list[list[float]]:
