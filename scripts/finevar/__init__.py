@@ -28,5 +28,5 @@ ENGINES = {
     "aggregation": "6",
     "regression": "11",
     "report": "13",
-    "design_card": "6",
+    "design_card": "7",
 }

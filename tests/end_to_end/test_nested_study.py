@@ -1,4 +1,4 @@
-"""A study with a nested factor and a condition, from its config to the report."""
+"""A study with a nested factor, rates that slide with the optimizer, and a condition, from config to report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from toy_study import planned, snakemake, write_config
 def config() -> dict:
     study = copy.deepcopy(toy_study.STUDY)
     study["sweep"]["factors"] = {
-        "learning_rate": {"levels": ["1e-3", "3e-3", "9e-3"], "coding": "log10"},
+        "learning_rate": {
+            "levels": {"adamw": ["1e-3", "3e-3", "9e-3"], "adafactor": ["2e-3", "6e-3", "18e-3"]},
+            "coding": "log10",
+        },
         "optimizer": {"levels": ["adamw", "adafactor"]},
         "weight_decay": {"levels": [0.0, 0.1, 0.2], "when": {"optimizer": "adamw"}},
     }
@@ -42,6 +45,8 @@ def test_tables_say_nothing_of_it_where_it_does_not_exist(finished):
     design = pd.read_csv(results / "design.csv")
     assert len(design) == 3 * (3 * 3 - 1 + 3)
     metrics = pq.read_table(results / "metrics.parquet").to_pandas()
+    rates = design.groupby("optimizer")["learning_rate"].agg(lambda own: sorted(set(own))).to_dict()
+    assert rates == {"adamw": [1e-3, 3e-3, 9e-3], "adafactor": [2e-3, 6e-3, 18e-3]}
     for table in (design, metrics):
         assert (table["weight_decay"].isna() == (table["optimizer"] == "adafactor")).all()
     assert "missing" not in set(metrics["status"])

@@ -19,7 +19,8 @@ from finevar.statistics.covariance import CLASSICAL
 from finevar.statistics.setting_means import setting_names
 from finevar.statistics.simple_effects import simple_effects
 from finevar.statistics.surface_ledger import Effects
-from finevar.study.coding import Category, Coding, When, cuts, numbers_at, term_name, terms
+from finevar.study.coding import Category, Coding, When, cuts, term_name, terms
+from finevar.study.presence import numbers_at
 
 METHODS, RANKS, RATES = ("full", "lora"), (2.0, 8.0, 32.0), (1e-5, 2e-5, 4e-5)
 CODINGS = {

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from finevar.study.coding import coded_of, codings_of, natural_of, present, settled, term_name, terms
+from finevar.study.coding import coded_of, codings_of, natural_of, present, term_name, terms
 from finevar.study.config import read_config
 from finevar.study.design import baseline_levels, design_points, design_rows, left_out, plan_runs, plan_study
 from finevar.study.identity import Identities
+from finevar.study.presence import settled
 from refusals import at, refusals
 
 DECAYS = [0.001, 0.01, 0.1]

@@ -20,6 +20,7 @@ from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.ranking import comparison, regret_of
 from finevar.study.coding import Coding, as_level, categories_of, numbers_of
 from finevar.study.confirmation import BASELINE
+from finevar.study.presence import numbers_for
 from finevar.study.settings import SPECS, rounded
 from finevar.tables import ADVICE, Rows, are_found
 
@@ -72,7 +73,7 @@ def emptied(standing: Standing) -> Iterator[dict[str, Any]]:
 def edge_rows(standing: Standing) -> Iterator[dict[str, Any]]:
     """Yield each factor of which the recommended level is the lowest or the highest, and what the next level costs."""
     at = standing.settings.loc[standing.recommended]
-    for factor, coding in numbers_of(standing.study.plan.codings).items():
+    for factor, coding in numbers_for(standing.study.plan.codings, at).items():
         following = next_level(factor, coding, float(at[factor]))
         if following is not None:
             moved = {name: as_level(at[name]) for name in standing.study.plan.codings} | {factor: following}

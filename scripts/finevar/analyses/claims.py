@@ -41,12 +41,12 @@ from finevar.study.coding import (
     factors_of,
     model_matrix,
     numbers_of,
-    settled,
     step_unit,
     term_group,
     term_of,
     terms_like,
 )
+from finevar.study.presence import settled
 from finevar.words.formatting import counted, factor_label, joined
 from finevar.words.numbers import percent, significant
 
@@ -166,8 +166,8 @@ def read_claim(claim: Claim, surface: Surface, baseline: Mapping[str, Any]) -> A
     family = simple_effects(surface, term[0])
     if claim["sign"] is None:
         return Answer(read_family(surface, family.weights), UNITS["family"], levels_of(term, surface))
-    ends = (family.from_levels == family.from_levels.min()) & (family.to_levels == family.to_levels.max())
-    return Answer(read_contrast(surface, family.weights[ends].mean(0)), UNITS["change"], levels_of(term, surface))
+    mean = family.weights[family.spans].mean(0)
+    return Answer(read_contrast(surface, mean), UNITS["change"], levels_of(term, surface))
 
 
 def read_names(claim: Claim, asked: Term, surface: Surface, baseline: Mapping[str, Any]) -> Answer:
@@ -209,9 +209,11 @@ def interaction_weights(surface: Surface, first: Change, second: Change) -> np.n
 
 
 def levels_of(term: Term, surface: Surface) -> dict[str, float]:
-    """Return the ends of a term's factor; none where it has several factors."""
-    levels = surface.codings[term[0]].levels
-    return {"from_level": float(min(levels)), "to_level": float(max(levels))} if len(set(term)) == 1 else {}
+    """Return the ends of a term's factor; none where it has several factors, or they slide with a category."""
+    own = surface.codings[term[0]]
+    if len(set(term)) > 1 or own.by:
+        return {}
+    return {"from_level": float(min(own.levels)), "to_level": float(max(own.levels))}
 
 
 # The verdict ----------------------------------------------------------------------------------------------------------

@@ -167,11 +167,11 @@ def change_columns(
     change = next(contrasts(read, placed(change_weights(surface, name)[None]))).within(*limits(surface.response))
     own = changes_of(surface.codings)[name]
     coding = surface.codings[own.factor]
-    is_number = isinstance(coding, Coding)
+    is_number, is_fixed = isinstance(coding, Coding), isinstance(coding, Coding) and not coding.by
     step = change.scaled(coding.step / 2 if is_number else 1.0)
     return {
-        "from_level": float(own.start) if is_number else None,
-        "to_level": float(own.end) if is_number else None,
+        "from_level": float(own.start) if is_fixed else None,
+        "to_level": float(own.end) if is_fixed else None,
         "change": change.estimate,
         **{column: getattr(change, column) for column in ("std_error", "ci_low", "ci_high")},
         "per_unit": step["estimate"],

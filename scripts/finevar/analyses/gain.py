@@ -69,9 +69,10 @@ def surface_rows(start: Mapping[str, Any], end: Mapping[str, Any], point: str, s
 
 def moved(shares: pd.DataFrame) -> pd.Series:
     """Say which rows are of the whole gain or of a factor that changes."""
+    differs = shares["from_level"] != shares["to_level"]
     named = shares["from_level"].isna() & shares["to_level"].isna()
     return (shares["factor"] == "") | np.where(
-        named, shares["factor"].str.contains("[", regex=False), shares["from_level"] != shares["to_level"]
+        named, shares["factor"].str.contains("[", regex=False), differs | (shares["estimate"] != 0)
     )
 
 

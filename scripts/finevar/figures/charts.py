@@ -124,7 +124,7 @@ def profile_panel(
     along, kind = factor_x(factor, coding, [*coding.levels, *runs[factor]]), "Q" if isinstance(coding, Coding) else "N"
     if kind == "N":
         profile = profile.assign(value=[level_of(name) for name in profile["factor"]])
-    line = alt.Chart(lean(profile[["value", "predicted", "ci_low", "ci_high"]]))
+    line = alt.Chart(lean(profile[["factor", "value", "predicted", "ci_low", "ci_high"]]))
     tips = [level_tip("value", factor, coding), *number_tips(predicted="predicted", ci_low="from", ci_high="to")]
     ends = {"x": alt.X(f"value:{kind}", **along), "y": alt.Y("ci_low:Q", **y), "y2": alt.Y2("ci_high:Q")}
     at = {"x": alt.X(f"value:{kind}", **along), "y": alt.Y("predicted:Q", **y), "tooltip": tips}
@@ -132,15 +132,26 @@ def profile_panel(
         band = line.mark_rule(color=BLUE, strokeWidth=2.2).encode(**ends)
         curve = line.mark_point(color=BLUE, filled=True, size=70, opacity=1).encode(**at)
     else:
-        band = line.mark_area(opacity=0.2, color=BLUE).encode(**ends)
-        curve = line.mark_line(color=BLUE, strokeWidth=2.2).encode(**at)
+        apart = {"detail": alt.Detail("factor:N")} if coding.by else {}
+        band = line.mark_area(opacity=0.2, color=BLUE).encode(**ends, **apart)
+        curve = line.mark_line(color=BLUE, strokeWidth=2.2).encode(**at, **apart)
     hue = by_dataset(sorted(runs["dataset"].unique()), QUIET)
     place = {"x": alt.X(f"{factor}:{kind}", **along), "y": alt.Y(f"{response}:Q", **y), "color": hue}
     seen = [alt.Tooltip("dataset:N"), level_tip(factor, factor, coding), *number_tips(**{response: response})]
     dots = alt.Chart(lean(runs)).mark_circle(size=11, opacity=0.45)
     rings = alt.Chart(lean(cells)).mark_point(size=34, strokeWidth=1, opacity=0.8).encode(**place, tooltip=seen)
     dots = dots.encode(**place, tooltip=[*seen, alt.Tooltip("seed:N")])
-    return layered(dots, rings, band, curve, width=max(width, 90), height=170)
+    return layered(dots, rings, band, curve, *line_names(profile, coding, along), width=max(width, 90), height=170)
+
+
+def line_names(profile: pd.DataFrame, coding: Coding | Category, along: Mapping[str, Any]) -> list[alt.Chart]:
+    """Name each line of a factor whose levels slide with a category at its end."""
+    if not coding.by:
+        return []
+    ends = profile.sort_values("value").groupby("factor").tail(1)[["factor", "value", "predicted"]]
+    base = alt.Chart(lean(ends.assign(name=ends["factor"].map(level_of))))
+    at = {"x": alt.X("value:Q", **along), "y": alt.Y("predicted:Q"), "text": alt.Text("name:N")}
+    return [base.mark_text(align="right", dy=-8, fontSize=11, color=INK, aria=False).encode(**at)]
 
 
 def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> Picture:

@@ -9,9 +9,9 @@ import pandas as pd
 from finevar.figures.axes import by_verdict, change_label, in_lines, number_tips, padded
 from finevar.figures.drawing import Picture, by_response, layered, lean, note_chart, zero_rule
 from finevar.figures.palette import FAINT, WIDTH
-from finevar.words.effects import effect_label, separate
+from finevar.words.effects import effect_label, is_named, range_words, separate
 from finevar.words.formatting import factor_label, response_label
-from finevar.words.numbers import Row, is_missing, level
+from finevar.words.numbers import Row
 
 LABELS = 150  # pixels for the factors' names
 WIDER = 30  # where names of levels stand below
@@ -26,10 +26,7 @@ def effects_chart(effects: pd.DataFrame) -> Picture:
     rows = separate(effects.dropna(subset="change"))
     if rows.empty:
         return note_chart("No effects: every response was stopped by a gate.")
-    ends = [
-        unit if is_missing(low) else f"{level(low)} to {level(high)}"
-        for low, high, unit in zip(rows["from_level"], rows["to_level"], rows["unit"], strict=True)
-    ]
+    ends = [row["unit"] if is_named(row) else range_words(row).removeprefix("from ") for row in rows.to_dict("records")]
     rows = rows.assign(
         label=list(map(row_label, rows.to_dict("records"))), levels=ends, verdict=rows["verdict"].fillna("none")
     )

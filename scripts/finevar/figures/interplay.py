@@ -23,7 +23,7 @@ def interplay_chart(interplay: pd.DataFrame, coefficients: pd.DataFrame, factors
     """
     if coefficients.empty:
         return note_chart("No interplay: every response was stopped by a gate.")
-    pairs = notable_pairs(coefficients)
+    pairs = notable_pairs(coefficients, interplay)
     if not pairs:
         return note_chart("No interplay: the model has no interactions.")
     factor, moderator = pairs[0]

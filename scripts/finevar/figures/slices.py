@@ -10,7 +10,8 @@ import pandas as pd
 
 from finevar.analyses.fits import failed_settings
 from finevar.statistics.stored import Stored
-from finevar.study.coding import Codings, categories_of, coded_of, exists, numbers_of, positions_of
+from finevar.study.coding import Codings, categories_of, coded_of, positions_of
+from finevar.study.presence import numbers_for
 
 SAME = 0.006  # coded units within which two levels are one
 
@@ -60,6 +61,5 @@ def in_slice(settings: pd.DataFrame, held: Levels, factors: Codings) -> pd.Serie
 def middle(factors: Codings) -> dict[str, Any]:
     """Return the levels halfway between each number's lowest and highest, and the first of each category."""
     first = {name: coding.levels[0] for name, coding in categories_of(factors).items()}
-    halfway = {name: float(coding.natural(0.0)) for name, coding in numbers_of(factors).items()}
-    levels = {name: (first | halfway)[name] for name in factors}
-    return {name: levels[name] if exists(coding, levels) else None for name, coding in factors.items()}
+    halfway = {name: float(coding.natural(0.0)) for name, coding in numbers_for(factors, first).items()}
+    return {name: (first | halfway).get(name) for name in factors}

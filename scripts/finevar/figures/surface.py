@@ -18,7 +18,8 @@ from finevar.figures.drawing import Picture, layered, lean, note_chart, stacked
 from finevar.figures.palette import ON_SCALE, QUIET, WIDTH
 from finevar.figures.slices import Levels, Tables, in_slice, measured, middle, predictions
 from finevar.metrics import LOWER_IS_BETTER
-from finevar.study.coding import Category, Coding, Codings, as_level, coded_of, exists, numbers_of
+from finevar.study.coding import Category, Coding, Codings, as_level, categories_of, coded_of
+from finevar.study.presence import numbers_for
 from finevar.words.formatting import response_label, response_labels, settings_list
 
 SIDE = 21  # grid values along an axis
@@ -36,14 +37,14 @@ def surface_chart(tables: Tables, response: str, factors: Codings, baseline: Map
     label = response_labels(metrics, [response])[response]
     recommended = levels_of(recommended_point(tables), metrics, factors)
     through = recommended or middle(factors)
-    numbers = {name: coding for name, coding in numbers_of(factors).items() if exists(coding, through)}
+    numbers = numbers_for(factors, through)
     if len(numbers) < 2 or response not in set(tables["coefficients"]["response"]):
         why = "a gate stopped this response"
         if len(numbers) < 2:
             why = f"{'one hyperparameter' if numbers else 'no hyperparameter'} with levels that are numbers"
             why = "one hyperparameter spans no plane" if len(factors) < 2 else f"{why} spans no plane"
         return note_chart(f"No surface of {label}: {why}.")
-    settings = measured(metrics, response, factors)
+    settings, here = measured(metrics, response, factors), dict(factors) | numbers
     pairs = list(itertools.combinations(numbers, 2))
     planes = {pair: plane(tables, response, factors, through, pair) for pair in pairs}
     values = pd.concat([settings["mean"], *(grid["predicted"] for grid in planes.values())])
@@ -54,8 +55,8 @@ def surface_chart(tables: Tables, response: str, factors: Codings, baseline: Map
     panels = []
     for pair, grid in planes.items():
         held = {name: value for name, value in through.items() if name not in pair}
-        layers = [heat_map(grid, pair, factors, label, response, domain), *contours(grid, pair, factors, domain)]
-        layers += rings(settings.assign(near=in_slice(settings, held, factors)), pair, response, factors)
+        layers = [heat_map(grid, pair, here, label, response, domain), *contours(grid, pair, here, domain)]
+        layers += rings(settings.assign(near=in_slice(settings, held, factors)), pair, response, here)
         layers += named({name: own for name, own in known.items() if None not in map(own.get, pair)}, pair)
         title = alt.TitleParams(settings_list(held), fontSize=12, fontWeight="normal", color=QUIET)
         panels.append(layered(*layers, width=size, height=min(size, 240), title=title))
@@ -67,14 +68,15 @@ def plane(tables: Tables, response: str, factors: Codings, through: Levels, pair
     grid = [axis.ravel() for axis in np.meshgrid(*[np.linspace(-1, 1, SIDE)] * 2)]
     held = coded_of(factors, {name: [value] for name, value in through.items()})
     coded = {axis: np.full(SIDE**2, float(x[0])) for axis, x in held.items()} | dict(zip(pair, grid, strict=True))
-    values = {f"value_{axis}": factors[name].natural(coded[name]) for axis, name in zip("xy", pair, strict=True)}
+    own = numbers_for(factors, through)
+    values = {f"value_{axis}": own[name].natural(coded[name]) for axis, name in zip("xy", pair, strict=True)}
     return pd.DataFrame(values).join(predictions(tables, response, factors, coded))
 
 
 def inside(baseline: Mapping[str, Any], factors: Codings) -> dict[str, Any]:
     """Return the baseline's levels where they lie within those tried, else nothing."""
     levels = {name: baseline.get(name) for name in factors}
-    there = {name: coding for name, coding in factors.items() if exists(coding, levels)}
+    there = categories_of(factors) | numbers_for(factors, levels)
     within = (levels[name] is not None and is_within(coding, levels[name]) for name, coding in there.items())
     return {name: as_level(value) for name, value in levels.items()} if all(within) else {}
 
@@ -84,6 +86,11 @@ def is_within(coding: Coding | Category, value: Any) -> bool:
     if isinstance(coding, Category):
         return value in coding.levels
     return min(coding.levels) <= value <= max(coding.levels)
+
+
+def is_between(coding: Coding, values: pd.Series) -> pd.Series:
+    """Say which levels lie within the range of a number's: those of other levels of a category may lie beyond."""
+    return values.between(min(coding.levels) * (1 - 1e-9), max(coding.levels) * (1 + 1e-9))
 
 
 def colour_scale(response: str, domain: Sequence[float]) -> alt.Scale:
@@ -207,6 +214,7 @@ def rings(settings: pd.DataFrame, pair: tuple[str, str], response: str, factors:
     x, y = pair
     at = {"x": alt.X(f"{x}:Q"), "y": alt.Y(f"{y}:Q")}
     kept = settings[[x, y, "mean", "runs", "near"]].dropna(subset=[x, y])
+    kept = kept[kept["near"] | np.logical_and(*(is_between(factors[name], kept[name]) for name in pair))]
     apart = kept[~kept["near"]].drop_duplicates([x, y])
     dots = alt.Chart(lean(apart[[x, y]])).mark_point(size=16, color="white", strokeWidth=1.2, opacity=1, filled=False)
     tips = [level_tip(x, x, factors[x]), level_tip(y, y, factors[y]), alt.Tooltip("runs:Q")]

@@ -90,9 +90,9 @@ def rise_and_fall(rows: pd.DataFrame, label: str) -> str:
     return f"{label} {' and '.join(parts)}" if parts else ""
 
 
-def interplay_title(coefficients: pd.DataFrame) -> str:
+def interplay_title(coefficients: pd.DataFrame, interplay: pd.DataFrame) -> str:
     """Say on which metrics the drawn pair interacts."""
-    if not (pairs := notable_pairs(coefficients)):
+    if not (pairs := notable_pairs(coefficients, interplay)):
         return ""
     rows = interactions(coefficients)
     found = {name: pair_row(rows, name, pairs[0]) for name in dict.fromkeys(rows["response"])}
@@ -172,7 +172,7 @@ TITLES: dict[str, Title] = {  # by kind: of tables, what the config says and the
     "importance": lambda tables, params, name: importance_title(tables["importance"]),
     "gain": lambda tables, params, name: gain_title(tables["gain_shares"]),
     "main_effects": lambda tables, params, name: main_effects_title(tables["effects"]),
-    "interplay": lambda tables, params, name: interplay_title(tables["coefficients"]),
+    "interplay": lambda tables, params, name: interplay_title(tables["coefficients"], tables["interplay"]),
     "surface": lambda tables, params, name: surface_title(tables, response_of(name), params.factors),
     "learning_curves": lambda tables, params, name: "Training loss by epoch",
     "epoch_evaluations": lambda tables, params, name: epochs_title(tables["epoch_evaluations"], params.factors),

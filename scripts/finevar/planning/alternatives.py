@@ -38,7 +38,7 @@ def variants(config: Config, pilot: Mapping[str, Any], finished: Collection[str]
     yield variant_of(with_seeds(config, MORE_SEEDS), pilot, finished, noise)
     if config["sweep"]["design"]["kind"] == "full_factorial":
         for name, coding in numbers_of(codings_of(config["sweep"]["factors"])).items():
-            level = next_level(name, coding)
+            level = None if coding.by else next_level(name, coding)
             if level is not None:
                 yield variant_of(with_level(config, name, level), pilot, finished, noise, factor=name, level=level)
 

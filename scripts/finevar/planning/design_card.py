@@ -13,6 +13,7 @@ from finevar.analyses.recommendation import primary_of
 from finevar.metrics import SmallestEffect, smallest_effect
 from finevar.planning import power
 from finevar.planning.alternatives import Variant, variants
+from finevar.planning.comparison import Compared, compared_designs
 from finevar.planning.forecast import Forecast, forecast_study
 from finevar.planning.power import Design, Diagnosis, Found, Noise
 from finevar.reasons import Reason
@@ -31,6 +32,7 @@ class DesignFacts:
     smallest_effects: dict[str, SmallestEffect]  # by response
     forecast: Forecast
     variants: list[Variant]  # the first is the study as planned
+    compared: list[Compared]  # the first is the study's own design; none of too many combinations of levels
     seen: Mapping[str, Any]  # what the model sees of each data set, see data.inspection
 
     @property
@@ -77,6 +79,7 @@ def gather_design_facts(
         noise=noise,
         smallest_effects={name: smallest_effect_of(name, config, baselines) for name in responses},
         forecast=forecast_study(config, pilot, done),
+        compared=list(compared_designs(config)),
         variants=list(variants(config, pilot, done, next(iter(noise.values())))),
         seen=seen,
     )

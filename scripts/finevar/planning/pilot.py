@@ -29,6 +29,7 @@ from finevar.errors import InputError
 from finevar.files import name_beside, read_facts
 from finevar.jobs.worker import run_job
 from finevar.parquet import read_table
+from finevar.study.coding import codings_of
 from finevar.study.factors import setting
 from finevar.words.data import account_of
 
@@ -73,7 +74,7 @@ def pilot_settings(training: Settings, factors: Mapping[str, Mapping[str, Any]])
 
     Steps of a run that freezes more layers or drops out nothing take less: there the forecast is too long.
     """
-    levels = {name: factor["levels"] for name, factor in factors.items()}
+    levels = {name: coding.levels for name, coding in codings_of(factors).items()}
     costliest = {name: setting(name).costliest(values) for name, values in levels.items()}
     sizes = sorted(levels.get("batch_size", [training["batch_size"]]))
     timed = sizes if len(sizes) <= MOST_SIZES else [sizes[0], sizes[-1]]

@@ -16,6 +16,7 @@ from finevar.planning.forecast import about, room_sentence
 from finevar.planning.power import Found
 from finevar.report.cells import cell, columns, factor_titles, listed, table
 from finevar.report.data_tables import seen_section
+from finevar.report.design_comparison import comparison_tables
 from finevar.report.parts import Section, Table, group
 from finevar.report.separation import separation_sentence
 from finevar.statistics.clustered import FEW_SEEDS
@@ -134,7 +135,14 @@ def design_section(facts: DesignFacts) -> Section:
     rows = [[term_label(name), number(value, 2)] for name, value in facts.diagnosis.vif.items()]
     return {
         "finding": finding,
-        "groups": [group("", rest, folded=[table("Variance inflation of each term", ["Term", "VIF#"], rows)])],
+        "groups": [
+            group(
+                "",
+                rest,
+                tables=comparison_tables(facts),
+                folded=[table("Variance inflation of each term", ["Term", "VIF#"], rows)],
+            )
+        ],
     }
 
 

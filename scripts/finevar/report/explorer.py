@@ -20,7 +20,7 @@ from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION, RESPONSES
 from finevar.report.parts import Facts, Tables, chosen
 from finevar.statistics.regression import LOGIT
 from finevar.statistics.stored import Stored
-from finevar.study.coding import Category, Coding, Codings, as_level, axes_of, categories_of, terms
+from finevar.study.coding import Category, Coding, Codings, as_level, axes_of, categories_of, columns_at, exists, terms
 from finevar.tables import are_found
 from finevar.words.formatting import factor_label, response_labels, sentence_case, settings_list
 from finevar.words.numbers import is_missing
@@ -46,7 +46,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
         "factors": [factor(name, coding, codings) for name, coding in codings.items()],
         "terms": [[axes.index(axis) for axis in term] for term in columns],
         **({"axes": places_of_axes(codings)} if categories_of(codings) else {}),
-        "baseline": {name: as_level(own[name]) for name in codings} if own else None,
+        "baseline": levels_in(own, codings) if own else None,
         "recommended": levels_of(recommended_point(tables), metrics, codings) or None,
         "responses": [response(name, label, tables, tried) for name, label in labels.items()],
         "pairs": pairs(tables, labels, codings),
@@ -60,17 +60,22 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
     return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
+def levels_in(settings: Mapping[str, Any], codings: Codings) -> dict[str, Any]:
+    """Return the level of each factor in settings; None of one that does not exist there."""
+    return {name: as_level(settings[name]) if exists(coding, settings) else None for name, coding in codings.items()}
+
+
 def settings(rows: pd.DataFrame, codings: Codings) -> list[list[float]]:
     """Return the settings of rows, a row each, as coded levels, of levels that are names as their numbers."""
-    coded = np.column_stack([place_along(rows[name], coding) for name, coding in codings.items()])
+    coded = np.column_stack([place_along(name, rows, codings) for name in codings])
     return [list(map(plain, place)) for place in coded]
 
 
-def place_along(levels: pd.Series, coding: Coding | Category) -> np.ndarray:
-    """Return coded levels, or the numbers of levels that are names [places]."""
-    if isinstance(coding, Category):
-        return levels.map(coding.levels.index).to_numpy(float)
-    return coding.columns(levels)[:, 0]
+def place_along(name: str, rows: pd.DataFrame, codings: Codings) -> np.ndarray:
+    """Return a factor's coded levels, or the numbers of levels that are names [places]."""
+    if isinstance(coding := codings[name], Category):
+        return rows[name].map(coding.levels.index).to_numpy(float)
+    return columns_at(coding, rows[name], rows)[:, 0]
 
 
 def places_of_axes(codings: Codings) -> list[list[int | None]]:
@@ -85,7 +90,8 @@ def places_of_axes(codings: Codings) -> list[list[int | None]]:
 def factor(name: str, coding: Coding | Category, codings: Codings) -> dict[str, Any]:
     """Return how a factor's slider works: coded from -1 to 1, labelled in natural units; or a selector's levels.
 
-    when: of a nested factor, the number of its category and those of the levels at which it exists.
+    when: of a nested factor, the number of its category and those of the levels at which it exists. by: of one that
+    slides, the number of its category and, by its levels' numbers, the middles and levels.
     """
     if isinstance(coding, Category):
         named = {"name": name, "label": sentence_case(factor_label(name))}
@@ -93,13 +99,20 @@ def factor(name: str, coding: Coding | Category, codings: Codings) -> dict[str, 
     return {
         "name": name,
         "label": sentence_case(factor_label(name)),
-        "levels": [float(level) for level in sorted(coding.levels)],
+        "levels": [float(level) for level in sorted(coding.template.levels)],
         "scale": coding.scale,
         "whole": all(float(level).is_integer() for level in coding.levels),
         "middle": coding.middle,
         "half_range": coding.half_range,
         **({"when": when_of(coding, codings)} if coding.when else {}),
+        **({"by": by_of(coding, codings)} if coding.by else {}),
     }
+
+
+def by_of(coding: Coding, codings: Codings) -> list[Any]:
+    """Return the number of the category that a factor slides with, and its middle and levels at each of its levels."""
+    own = [coding.at(level) for level in codings[coding.by.category].levels]
+    return [list(codings).index(coding.by.category), [each.middle for each in own], [list(each.levels) for each in own]]
 
 
 def when_of(coding: Coding, codings: Codings) -> list[Any]:

@@ -21,7 +21,6 @@ from finevar.report.summary import cautions, gains
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.families import DRAWS
 from finevar.statistics.verdicts import METHODS
-from finevar.study.coding import Category, Coding
 from finevar.study.design import continues_baseline
 from finevar.study.designs import DESIGNS
 from finevar.study.kinds import FOUND, LISTED
@@ -30,7 +29,7 @@ from finevar.tables import are_found, kind_of_runs
 from finevar.words import caveats, wording
 from finevar.words import effects as effect_words
 from finevar.words.data import dropped_text
-from finevar.words.design import condition_sentences, varied_levels
+from finevar.words.design import condition_sentences, scale_words, varied_levels
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -247,14 +246,6 @@ def data_text(name: str, runs: pd.DataFrame, facts: Facts) -> str:
         f"{name} ({source}: {part} training and {found['eval']:,} test {what}"
         f"{f'; dropped beforehand: {dropped}' if dropped else ''})"
     )
-
-
-def scale_words(coding: Coding | Category) -> str:
-    """Say how levels become columns of the fit."""
-    if isinstance(coding, Category):
-        return "in columns that sum to zero over its levels"
-    own = ", 0 where it does not exist" if coding.when else ""
-    return f"on a {'logarithmic' if coding.logarithmic else 'linear'} scale{own}"
 
 
 def fit_text(tables: Tables, facts: Facts, labels: Labels) -> str:

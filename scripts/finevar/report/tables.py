@@ -27,10 +27,10 @@ from finevar.report.cells import (
 )
 from finevar.report.parts import Cell, Column, Labels, Row, Table
 from finevar.statistics.verdicts import EFFECT
-from finevar.study.coding import Codings
+from finevar.study.coding import Codings, exists
 from finevar.words.data import account_sentence
 from finevar.words.design import levels_words
-from finevar.words.effects import effect_label, is_named, largest_ends
+from finevar.words.effects import effect_label, is_named, largest_ends, range_words
 from finevar.words.formatting import (
     factor_label,
     held_levels,
@@ -117,7 +117,7 @@ def with_ends(row: Row) -> Cell:
     """Return a cell with a factor, and the levels that a change is between."""
     if is_named(row):
         return cell(effect_label(row), note="any two levels" if is_missing(row["change"]) else "")
-    return cell(effect_label(row), note=f"{level(row['from_level'])} to {level(row['to_level'])}")
+    return cell(effect_label(row), note=range_words(row).removeprefix("from "))
 
 
 def effects_table(effects: pd.DataFrame, labels: Labels, confidence: float) -> Table:
@@ -178,7 +178,12 @@ def factors_table(factors: Codings, own: Row) -> Table:
 def coded_table(caption: str, title: str, levels: Mapping[str, str], factors: Codings, own: Row) -> Table:
     """Return one row a factor: its levels in words under a title, its coding and the baseline's own value."""
     rows = [
-        [factor_label(name), levels[name], coding.scale, level(own[name]) if name in own else NOTHING]
+        [
+            factor_label(name),
+            levels[name],
+            coding.scale,
+            level(own[name]) if name in own and exists(coding, own) else NOTHING,
+        ]
         for name, coding in factors.items()
     ]
     return table(caption, ["Factor", title, "Coding", "Baseline's own"], rows)

@@ -18,7 +18,8 @@ from finevar.statistics.regression import Rows, Surface, on_scale, predicted, wi
 from finevar.statistics.setting_means import mean_contrasts, misses_settings, setting_names, settings_surface
 from finevar.statistics.simultaneous import parameter_draws
 from finevar.statistics.slopes import gradients
-from finevar.study.coding import Coded, axes_of, cuts, model_matrix, numbers_at, numbers_of
+from finevar.study.coding import Coded, axes_of, cuts, model_matrix, numbers_of
+from finevar.study.presence import numbers_at
 
 RIDGE_SHARE = 0.1  # an axis flatter than this share of the steepest is a ridge (Myers et al. 2009, ch. 6)
 RADII = np.linspace(0, 1, 11)

@@ -24,8 +24,8 @@ from finevar.study.coding import (
     model_matrix,
     natural_of,
     present,
-    settled,
 )
+from finevar.study.presence import settled
 
 MOST_LEVELS = 5  # of a factor with more levels, as many spread evenly over its range stand for them
 MOST_SETTINGS = 64  # of the other factors; with more, those furthest from the centre, where a simple effect is largest
@@ -39,6 +39,7 @@ class SimpleEffects:
     from_levels: np.ndarray  # natural [effects]
     to_levels: np.ndarray  # natural [effects]
     others: Mapping[str, np.ndarray]  # natural levels [effects] of the other factors
+    spans: np.ndarray  # whether a number goes from its lowest to its highest level tried [effects]
 
 
 def simple_effects(surface: Surface, name: str) -> SimpleEffects:
@@ -49,7 +50,7 @@ def simple_effects(surface: Surface, name: str) -> SimpleEffects:
     effect is linear in the others' coded levels, so that settings inside the design's hull add nothing to its ends.
     """
     factor = factor_of(name)
-    coding, codings = surface.codings[factor], {other: own for other, own in surface.codings.items() if other != factor}
+    codings = {other: own for other, own in surface.codings.items() if other != factor}
     pairs = np.array(level_pairs(surface, name))  # [pairs, 2, axes]
     settings = tried_settings(surface, factor)
     which, pair = (part.ravel() for part in np.indices((len(settings), len(pairs))))
@@ -60,8 +61,9 @@ def simple_effects(surface: Surface, name: str) -> SimpleEffects:
     at = [natural_of(surface.codings, end) for end in ends]
     return SimpleEffects(
         weights=surface.padded(last - first),
-        from_levels=coding.values(low),
-        to_levels=coding.values(high),
+        from_levels=at[0][factor],
+        to_levels=at[1][factor],
+        spans=np.isclose(low, pairs[:, 0].min(0)).all(1) & np.isclose(high, pairs[:, 1].max(0)).all(1),
         others={other: np.where(is_null(at[0][other]), at[1][other], at[0][other]) for other in codings},
     )
 

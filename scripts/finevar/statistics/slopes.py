@@ -13,7 +13,6 @@ from finevar.study.coding import (
     Coded,
     axes_of,
     categories_of,
-    centre,
     exists,
     factor_of,
     model_matrix,
@@ -21,6 +20,7 @@ from finevar.study.coding import (
     present,
     step_unit,
 )
+from finevar.study.presence import centre
 
 LINE_POINTS = 41
 
@@ -97,8 +97,13 @@ def gradients(surface: Surface, places: np.ndarray, names: Iterable[str]) -> np.
 
 
 def interacting(surface: Surface) -> Iterator[tuple[str, str]]:
-    """Yield both directions of every pair of numbers whose interaction is in the model: factor, moderator."""
+    """Yield both directions of every pair of numbers whose interaction is in the model: factor, moderator.
+
+    A number whose levels slide with a category is no moderator.
+    """
     for first, second in itertools.permutations(numbers_of(surface.codings), 2):
+        if surface.codings[second].by:  # its levels are no line along which a slope could be followed
+            continue
         if (first, second) in surface.columns or (second, first) in surface.columns:
             yield first, second
 

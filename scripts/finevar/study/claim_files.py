@@ -104,9 +104,9 @@ def named(factor: str, order: Order) -> dict[str, Category]:
     return {factor: Category(order[factor])} if order.get(factor) else {}
 
 
-def named_levels(levels: Sequence[Any]) -> tuple[str, ...]:
-    """Return levels that are names; none of numbers."""
-    return tuple(level for level in levels if isinstance(level, str))
+def named_levels(levels: Sequence[Any] | Mapping[str, Any]) -> tuple[str, ...]:
+    """Return levels that are names; none of numbers, which a category's levels may have each their own of."""
+    return () if isinstance(levels, Mapping) else tuple(level for level in levels if isinstance(level, str))
 
 
 def name_problems(placed: Placed, config: Config, order: Order) -> Iterator[InputError]:

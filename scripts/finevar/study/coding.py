@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from finevar.study.factors import setting
-from finevar.study.scales import Category, Coding, When
+from finevar.study.scales import By, Category, Coding, When
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +26,20 @@ Coded = dict[str, np.ndarray]  # coded values [places] by axis
 def codings_of(factors: Mapping[str, Mapping[str, Any]]) -> dict[str, Coding | Category]:
     """Return the coding of each factor from `sweep.factors` of a config."""
     return {
-        name: coding_of(tuple(factor["levels"]), factor.get("coding"), factor.get("when"))
+        name: sliding_of(factor, factors)
+        if isinstance(factor["levels"], Mapping)
+        else coding_of(tuple(factor["levels"]), factor.get("coding"), factor.get("when"))
         for name, factor in factors.items()
     }
+
+
+def sliding_of(factor: Mapping[str, Any], factors: Mapping[str, Mapping[str, Any]]) -> Coding:
+    """Return the coding of levels that slide with a category: the factor whose levels they are stated for, or ""."""
+    parts = tuple((level, tuple(sorted(own))) for level, own in factor["levels"].items())
+    fits = (name for name, other in factors.items() if set(other["levels"]) == set(factor["levels"]) != set())
+    owner = next((name for name in fits if factors[name] is not factor), "")
+    every = tuple(sorted({level for _, own in parts for level in own}))
+    return Coding(every, factor.get("coding") or "identity", by=By(owner, parts))
 
 
 def coding_of(levels: tuple[Any, ...], scale: str | None, when: Mapping[str, Any] | None = None) -> Coding | Category:
@@ -67,15 +78,43 @@ def coded_of(codings: Codings, natural: Mapping[str, Any]) -> Coded:
     return {
         axis: column
         for name, coding in codings.items()
-        for axis, column in zip(coding.axes(name), coding.columns(natural[name]).T, strict=True)
+        for axis, column in zip(coding.axes(name), columns_at(coding, natural[name], natural).T, strict=True)
     }
 
 
+def columns_at(coding: Coding | Category, values: Any, natural: Mapping[str, Any]) -> np.ndarray:
+    """Return a factor's natural values as coded ones [places, axes]; natural: the values of all factors."""
+    if not coding.by:
+        return coding.columns(values)
+    own, values = np.asarray(natural[coding.by.category], dtype=object), np.asarray(values, dtype=float)
+    column = np.full((len(values), 1), np.nan)
+    for level, _ in coding.by.levels:
+        column[own == level] = coding.at(level).columns(values[own == level])
+    return column
+
+
 def natural_of(codings: Codings, coded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the natural values [places] of each factor from the coded ones of each axis."""
-    values = {name: coding.values(columns_of(coded, coding.axes(name))) for name, coding in codings.items()}
+    """Return the natural values [places] of each factor from the coded ones of each axis.
+
+    Not a number where a factor does not exist, or slides with a category that is averaged.
+    """
+    values = {
+        name: coding.values(columns_of(coded, coding.axes(name))) for name, coding in codings.items() if not coding.by
+    }
+    values = {name: values_at(name, codings, coded) if coding.by else values[name] for name, coding in codings.items()}
     absent = {name: ~there for name, there in present(codings, coded).items()}
     return values | {name: np.where(gone, np.nan, values[name]) for name, gone in absent.items()}
+
+
+def values_at(name: str, codings: Codings, coded: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the natural values [places] of a factor whose levels slide with a category."""
+    category, parts = codings[name].by
+    shares = codings[category].shares(columns_of(coded, codings[category].axes(category)))
+    values = np.full(len(coded[name]), np.nan)
+    for level, _ in parts:
+        there = shares[:, codings[category].levels.index(level)] > 1 - 1e-9
+        values[there] = codings[name].at(level).natural(coded[name][there])
+    return values
 
 
 def nested_of(codings: Codings) -> dict[str, Coding]:
@@ -102,31 +141,6 @@ def present(codings: Codings, coded: Mapping[str, np.ndarray]) -> dict[str, np.n
         else:
             found[name] = np.ones(len(coded[name]), bool)
     return found
-
-
-def numbers_at(codings: Codings, coded: Mapping[str, np.ndarray]) -> dict[str, Coding]:
-    """Return the codings of the numbers that exist where categories have some coded columns [1]."""
-    there = present(codings, coded)
-    return {name: coding for name, coding in numbers_of(codings).items() if name not in there or there[name].all()}
-
-
-def settled(codings: Codings, coded: Coded) -> Coded:
-    """Return coded places with 0 for each nested factor where it does not exist."""
-    return coded | {name: np.where(there, coded[name], 0.0) for name, there in present(codings, coded).items()}
-
-
-def centre(codings: Codings, *names: str, places: int = 1) -> Coded:
-    """Return the coded columns [places] of the middle of all factors, but for the categories that some are nested in.
-
-    These have the levels at which the factors exist; of several levels their average.
-    """
-    place = {axis: np.zeros(places) for axis in axes_of(codings)}
-    for name in names:
-        if (coding := codings[name]) in nested_of(codings).values() and coding.when.category in codings:
-            category, levels = coding.when
-            own = codings[category].columns(levels).mean(0)
-            place |= {axis: np.full(places, x) for axis, x in zip(codings[category].axes(category), own, strict=True)}
-    return place
 
 
 def positions_of(codings: Codings, coded: Mapping[str, np.ndarray]) -> np.ndarray:

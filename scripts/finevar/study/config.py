@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from finevar.study.claim_files import read_claims
+from finevar.study.coding import codings_of
 from finevar.study.conditions import condition_problems
-from finevar.study.consistency import Config, cross_check
+from finevar.study.consistency import Config, cross_check, nested_problems
 from finevar.study.design_checks import design_problems, optimal_problems, size_problems, unused_level_problems
 from finevar.study.designs import DESIGNS
 from finevar.study.found_config import read_found_config
@@ -31,6 +32,8 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     baseline = training | config["baseline"]["settings"]
     wrong = [*wrong, *cross_check(config, set(config["training"]), baseline)]
     sweep, order = config["sweep"], config["analysis"]["model"]
+    if any(nested_problems(codings_of(sweep["factors"]))):
+        raise_problems([*problems, *wrong])  # designs are made of sound levels alone
     if unread := [*condition_problems(sweep)]:
         del sweep["design"]["where"]  # so that the other checks go on
     wrong += [*unread, *design_problems(sweep), *optimal_problems(sweep, order)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from finevar.errors import InputError
-from finevar.study.coding import Category, Coding, Codings, categories_of, codings_of, exists, nested_of
+from finevar.study.coding import Category, Coding, Codings, categories_of, codings_of, exists, nested_of, numbers_of
 from finevar.study.dialects import SEPARATORS, TEXT_ONLY, format_of, is_text_encoding
 from finevar.study.factors import setting
 from finevar.study.settings import CONDITIONS, TRAINING_DEFAULTS
@@ -296,8 +296,11 @@ def condition_problems(config: Config, name: str, on: str, allowed: Sequence[Any
 
 
 def nested_problems(codings: Codings) -> Iterator[InputError]:
-    """Yield nested factors that depend on no category, on levels that it lacks, or on all of them."""
+    """Yield nested factors that depend on no category, on levels that it lacks, or on all; and ill sliding levels."""
     categories = categories_of(codings)
+    for name, coding in numbers_of(codings).items():
+        if coding.by:
+            yield from sliding_problems(name, coding, categories)
     for name, coding in nested_of(codings).items():
         where, (category, levels) = f"config: sweep.factors.{name}.when", coding.when
         if category not in categories:
@@ -317,6 +320,24 @@ def nested_problems(codings: Codings) -> Iterator[InputError]:
         elif set(levels) == set(categories[category].levels):
             allowed = f"some levels of {category}, not all of them"
             yield InputError(f"{where}.{category}", found=listed(levels), allowed=allowed, remedy="Remove `when`.")
+
+
+def sliding_problems(name: str, coding: Coding, categories: Mapping[str, Category]) -> Iterator[InputError]:
+    """Yield levels that slide with no category, or of which there are more, or a wider range, at one of its levels."""
+    where, parts = f"config: sweep.factors.{name}.levels", coding.by.levels
+    owners = [f"{other} ({listed(own.levels)})" for other, own in categories.items()]
+    counts, spans = {len(own) for _, own in parts}, [coding.at(level).half_range for level, _ in parts]
+    if not coding.by.category:
+        found = listed(level for level, _ in parts)
+        allowed = f"all levels of a factor of names: {listed(owners) or 'none here'}"
+    elif len(counts) > 1:
+        found, allowed = f"{listed(sorted(counts))} levels", "as many at each"
+    elif max(spans) > (1 + 1e-6) * min(spans):
+        found = listed(f"{level}: {plain(own[0])} to {plain(own[-1])}" for level, own in parts)
+        allowed = f"ranges that are as wide as each other on the scale {coding.scale}, so that a step is one everywhere"
+    else:
+        return
+    yield InputError(where, found=found, allowed=allowed, remedy="Correct the levels, or give one list for all.")
 
 
 def has_range(coding: Coding) -> bool:

@@ -40,10 +40,10 @@ def design_problems(sweep: Config) -> Iterator[InputError]:
         yield InputError(where, found=f"kind {kind}", allowed=allowed, remedy="Remove the key.")
     if chosen.three_levels:
         for name, factor in numbers.items():
-            if len(factor.levels) != 3:
+            if factor.count != 3:
                 yield InputError(
                     f"config: sweep.factors.{name}.levels",
-                    found=f"{len(factor.levels)} levels",
+                    found=f"{factor.count} levels",
                     allowed=f"three (low, centre, high) for {kind}",
                     remedy="Give three levels, or use full_factorial.",
                 )
@@ -59,7 +59,7 @@ def design_problems(sweep: Config) -> Iterator[InputError]:
 
 def optimal_problems(sweep: Config, order: str) -> Iterator[InputError]:
     """Yield that an optimal design has too few or too many settings for its levels and the terms of the model."""
-    levels = {name: len(factor["levels"]) for name, factor in sweep["factors"].items()}
+    levels = {name: coding.count for name, coding in codings_of(sweep["factors"]).items()}
     if sweep["design"]["kind"] != "optimal" or "runs" not in sweep["design"]:
         return
     columns = terms(codings_of(sweep["factors"]), order)
@@ -104,7 +104,7 @@ def level_problems(
 def allowed_combinations(sweep: Config) -> Sequence[Point] | None:
     """Return the combinations of levels that there are and that `where` allows; None where they are too many to try."""
     codings = codings_of(sweep["factors"])
-    if math.prod(len(coding.levels) for coding in codings.values()) > MOST_RUNS:
+    if math.prod(coding.count for coding in codings.values()) > MOST_RUNS:
         return None
     return parted(full_factorial({}, codings), sweep["design"].get("where"), codings)[0]
 
@@ -120,9 +120,9 @@ def unused_level_problems(sweep: Config) -> Iterator[InputError]:
             remedy="Correct the condition, which says what is allowed rather than what is not.",
         )
     elif allowed is not None and "where" in sweep["design"]:
-        for name, factor in sweep["factors"].items():
+        for name, coding in codings_of(sweep["factors"]).items():
             tried = {point[name] for point in allowed}
-            if unused := [level for level in factor["levels"] if level not in tried]:
+            if unused := [level for level in coding.levels if level not in tried]:
                 yield InputError(
                     f"config: sweep.factors.{name}.levels",
                     found=f"{listed(unused)}, which sweep.design.where forbids at all levels of the other factors",
@@ -149,7 +149,7 @@ def smaller_model(order: str) -> str:
 
 def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputError]:
     """Yield that a design is too large to be planned; points: how many it has, where that is known already."""
-    levels = [len(factor["levels"]) for factor in sweep["factors"].values()]
+    levels = [coding.count for coding in codings_of(sweep["factors"]).values()]
     if points is None:  # then of the kinds that can be large, before they are made
         names = math.prod(len(own.levels) for own in categories_of(codings_of(sweep["factors"])).values())
         large = {"full_factorial": math.prod(levels), "latin_hypercube": int(sweep["design"].get("points", 0)) * names}

@@ -21,7 +21,6 @@ from finevar.study.coding import (
     coded_of,
     exists,
     model_matrix,
-    nested_of,
     numbers_of,
     terms,
 )
@@ -36,20 +35,32 @@ Point = dict[str, Any]  # level of each factor
 
 def full_factorial(design: Config, codings: Codings) -> list[Point]:
     """Return every combination of levels."""
-    combinations = itertools.product(*(coding.levels for coding in codings.values()))
+    combinations = itertools.product(
+        *(coding.template.levels if isinstance(coding, Coding) else coding.levels for coding in codings.values())
+    )
     return existing([dict(zip(codings, levels, strict=True)) for levels in combinations], codings)
 
 
 def existing(points: Iterable[Point], codings: Codings) -> list[Point]:
-    """Return settings, each once, without a level of a nested factor where it does not exist."""
-    nested = nested_of(codings)
-    if not nested:
+    """Return settings, each once, without a level of a nested factor where it does not exist.
+
+    A level that slides with a category stands in the points as the first of its levels has it.
+    """
+    if not any(coding.when or coding.by for coding in numbers_of(codings).values()):
         return list(points)
-    kept = (
-        {name: level if name not in nested or exists(nested[name], point) else None for name, level in point.items()}
-        for point in points
-    )
+    kept = ({name: own_level(name, codings[name], point) for name in point} for point in points)
     return [dict(pairs) for pairs in dict.fromkeys(tuple(point.items()) for point in kept)]
+
+
+def own_level(name: str, coding: Coding | Category, point: Point) -> Any:
+    """Return a factor's level at a setting."""
+    level = point[name]
+    if not exists(coding, point) or not coding.by:
+        return level if exists(coding, point) else None
+    own, template = coding.at(point[coding.by.category]), coding.template
+    if level in template.levels:
+        return own.levels[template.levels.index(level)]
+    return rounded(name, float(own.natural(template.coded(level))), 4)
 
 
 def crossed(points: Callable[[Config, Mapping[str, Coding]], list[Point]]) -> Callable[[Config, Codings], list[Point]]:
@@ -58,7 +69,8 @@ def crossed(points: Callable[[Config, Mapping[str, Coding]], list[Point]]) -> Ca
     @functools.wraps(points)
     def with_names(design: Config, codings: Codings) -> list[Point]:
         combinations = full_factorial(design, categories_of(codings))
-        both = itertools.product(points(design, numbers_of(codings)), combinations)
+        numbers = {name: coding.template for name, coding in numbers_of(codings).items()}
+        both = itertools.product(points(design, numbers), combinations)
         return existing([{name: (numbers | names)[name] for name in codings} for numbers, names in both], codings)
 
     return with_names
@@ -192,6 +204,8 @@ def lacking(name: str, coding: Coding | Category, row: Mapping[str, str]) -> str
         return None if row[name] in coding.levels else f"one of its levels, {listed(coding.levels)}"
     if not exists(coding, row):
         return f"nothing where {coding.when.category} is {cut(row[coding.when.category])}" if row[name] else None
+    if coding.by and row[coding.by.category] in dict(coding.by.levels):
+        coding = coding.at(row[coding.by.category])
     try:
         legal = min(coding.levels) <= float(row[name]) <= max(coding.levels)
         legal = legal and (kind_of(name) is float or float(row[name]).is_integer())

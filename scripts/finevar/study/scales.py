@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,16 +20,39 @@ class When(NamedTuple):
     levels: tuple[str, ...]
 
 
+class By(NamedTuple):
+    """Which levels a factor has at each level of a category."""
+
+    category: str
+    levels: tuple[tuple[str, tuple[float, ...]], ...]
+
+
 @dataclass(frozen=True)
 class Coding:
     """How a factor's natural levels become coded units: x = 2 (z - middle) / range with z on the factor's scale.
 
-    A nested factor has no level where it does not exist, and is 0 there in coded units.
+    A nested factor has no level where it does not exist, and is 0 there in coded units. One whose levels slide with a
+    category is coded within those of the category's level, see at(); only coded_of() and natural_of() know which.
     """
 
-    levels: tuple[float, ...]
+    levels: tuple[float, ...]  # where they slide, all of them
     scale: str
     when: When | None = None  # of a nested factor
+    by: By | None = None  # of one whose levels slide
+
+    def at(self, level: str) -> Coding:
+        """Return the coding within a level of the category that the levels slide with, else itself."""
+        return replace(self, levels=dict(self.by.levels)[level], by=None) if self.by else self
+
+    @property
+    def template(self) -> Coding:
+        """Return the coding within the first level of the category that the levels slide with, else itself."""
+        return self.at(self.by.levels[0][0]) if self.by else self
+
+    @property
+    def count(self) -> int:
+        """Return how many levels a setting chooses from."""
+        return len(self.template.levels)
 
     def axes(self, name: str) -> list[str]:
         """Return the names of the columns of coded values: of a number its own."""
@@ -66,10 +89,12 @@ class Coding:
 
     def coded(self, natural: Sequence[float] | np.ndarray | float) -> np.ndarray:
         """Return natural values in coded units, -1 at the lowest level and 1 at the highest."""
+        self._must_not_slide()
         return (SCALES[self.scale](np.asarray(natural, dtype=float)) - self.middle) / self.half_range
 
     def natural(self, coded: Sequence[float] | np.ndarray | float) -> np.ndarray:
         """Return coded values in natural units."""
+        self._must_not_slide()
         return INVERSES[self.scale](np.asarray(coded, dtype=float) * self.half_range + self.middle)
 
     @property
@@ -79,8 +104,12 @@ class Coding:
         return float(scaled / self.half_range)
 
     def _ends(self) -> tuple[float, float]:
-        scale = SCALES[self.scale]
-        return float(scale(min(self.levels))), float(scale(max(self.levels)))
+        scale, levels = SCALES[self.scale], self.template.levels
+        return float(scale(min(levels))), float(scale(max(levels)))
+
+    def _must_not_slide(self) -> None:
+        if self.by:
+            raise ValueError(f"levels that slide with {self.by.category} mean nothing without its level")
 
 
 @dataclass(frozen=True)
@@ -92,8 +121,14 @@ class Category:
 
     levels: tuple[str, ...]
     scale = "names"  # as tables print it
+    by = None
     logarithmic = False
     step = 1.0
+
+    @property
+    def count(self) -> int:
+        """Return how many levels a setting chooses from."""
+        return len(self.levels)
 
     def axes(self, name: str) -> list[str]:
         """Return the names of the columns: of every level but the last, which has what the others leave."""

@@ -61,7 +61,9 @@ def read_schema(name: str) -> Config:
             name: {
                 "description": f"As a factor: {SPECS[name]['description']}",
                 "$ref": f"#/$defs/{'category' if has_names(name) else 'factor'}",
-                "properties": {"levels": {"items": level_schema(name)}},
+                "properties": {
+                    "levels": {"items": level_schema(name), "additionalProperties": {"items": level_schema(name)}}
+                },
             }
             for name in FACTORS
         }

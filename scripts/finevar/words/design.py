@@ -26,6 +26,17 @@ def varied_levels(codings: Codings) -> str:
 
 
 def levels_words(coding: Coding | Category) -> str:
-    """Print a factor's levels, of a nested one with where it exists."""
+    """Print a factor's levels, of a nested one with where it exists, of one that slides by its category's levels."""
     levels, when = ", ".join(map(level, coding.levels)), coding.when if isinstance(coding, Coding) else None
+    if coding.by:
+        parts = (f"{name}: {', '.join(map(level, own))}" for name, own in coding.by.levels)
+        return f"{'; '.join(parts)}, by {factor_label(coding.by.category)}"
     return f"{levels}; where {factor_label(when.category)} is {joined(when.levels, 'or')}" if when else levels
+
+
+def scale_words(coding: Coding | Category) -> str:
+    """Say how levels become columns of the fit."""
+    if isinstance(coding, Category):
+        return "in columns that sum to zero over its levels"
+    own = ", 0 where it does not exist" if coding.when else ""
+    return f"on a {'logarithmic' if coding.logarithmic else 'linear'} scale{own}"

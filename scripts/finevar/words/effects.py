@@ -120,8 +120,15 @@ def mid_range(row: Row, before: str = "") -> str:
     if is_missing(row["change"]):
         return ""
     others = "with the others mid-range" if row["largest_at"] else "in all"
-    ends = "" if is_named(row) else f" from {level(row['from_level'])} to {level(row['to_level'])}"
+    ends = "" if is_named(row) else f" {range_words(row)}"
     return f"{before}{others}, {estimated(row, 'change')} ({span(row)}){ends}"
+
+
+def range_words(row: Row) -> str:
+    """Say between which levels a number's change is; those that slide with a category have no one lowest."""
+    if is_missing(row["from_level"]):
+        return "from lowest to highest"
+    return f"from {level(row['from_level'])} to {level(row['to_level'])}"
 
 
 def all_intervals(row: Row) -> str:

@@ -58,8 +58,10 @@ def interactions(coefficients: pd.DataFrame, units: str = "coded") -> pd.DataFra
     return rows[(rows["group"] == "two_way") & ~rows["term"].str.contains("[", regex=False)]
 
 
-def notable_pairs(coefficients: pd.DataFrame) -> list[Pair]:
+def notable_pairs(coefficients: pd.DataFrame, lines: pd.DataFrame) -> list[Pair]:
     """Return the pairs of factors worth a sentence, (slope, moderator), the one that is drawn first.
+
+    lines: rows of interplay or johnson_neyman: a slope is read over a factor along which it has a line.
 
     That is epochs over batch size where the model has their interaction, else the pair with the smallest p; then every
     other pair that interacts on some response.
@@ -67,7 +69,13 @@ def notable_pairs(coefficients: pd.DataFrame) -> list[Pair]:
     rows = interactions(coefficients)
     if rows.empty:
         return []
-    known = {term: as_pair(term) for term in rows["term"]}
+    ways = set(zip(lines["factor"], lines["moderator"], strict=True))
+    pairs = {term: as_pair(term) for term in rows["term"]}
+    pairs = {term: pair if pair in ways else pair[::-1] for term, pair in pairs.items()}
+    known = {term: pair for term, pair in pairs.items() if pair in ways}
+    rows = rows[rows["term"].isin(known.keys())]
+    if rows.empty:
+        return []
     first = FIRST_PAIR if FIRST_PAIR in known.values() else known[rows.sort_values("p_value")["term"].iloc[0]]
     found = [known[term] for term in rows.loc[rows["verdict"] == "effect", "term"]]
     return list(dict.fromkeys([first, *found]))
@@ -85,10 +93,10 @@ def pair_row(rows: pd.DataFrame, response: str, pair: Pair) -> dict[str, Any] | 
     return found.iloc[0].to_dict() if len(found) else None
 
 
-def interplay_finding(coefficients: pd.DataFrame, labels: Mapping[str, str]) -> str:
+def interplay_finding(coefficients: pd.DataFrame, lines: pd.DataFrame, labels: Mapping[str, str]) -> str:
     """Say for the drawn pair on which responses it interacts, and name the other pairs that do."""
     rows = interactions(coefficients)
-    pairs = notable_pairs(coefficients)
+    pairs = notable_pairs(coefficients, lines)
     if not pairs:
         return (
             "The model has no interactions: it takes each slope to be the same at all levels of the other "

@@ -98,11 +98,17 @@ def loss_group(tables: Tables, runs: pd.DataFrame, labels: Labels, factors: Sequ
     return group("What the loss is made of", sentences, tables=grids, folded=folded, fold=True)
 
 
+def slides(effects: pd.DataFrame, factor: str) -> bool:
+    """Say whether a number's levels slide with a category, so that there is no lowest one to compare runs at."""
+    own = effects[effects["factor"] == factor]
+    return bool(own["largest_from"].notna().any() and own["from_level"].isna().all())
+
+
 def factor_sentence(tables: Tables, runs: pd.DataFrame, labels: Labels, factor: str, confidence: float) -> str:
     """Say how the loss changes along a factor, in which part, and what accuracy and confidence do meanwhile."""
     changes = tables["calibration_effects"]
     rows = changes[(changes["factor"] == factor) & changes["change"].notna()].to_dict("records")
-    if not rows:
+    if not rows or slides(tables["effects"], factor):
         return ""
     shown = joined([f"{PART_WORDS[row['response']]} by {changed(row)}" for row in rows])
     ends = runs.groupby(factor)

@@ -18,9 +18,9 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     """Return for each pair of factors worth a sentence its sentences and its tables of simple slopes."""
     if not labels:
         return {"finding": STOPPED, "groups": []}
-    pairs = findings.notable_pairs(tables["coefficients"])
+    pairs = findings.notable_pairs(tables["coefficients"], tables["johnson_neyman"])
     parts = [pair_group(tables, pair, labels, confidence, every=pair == pairs[0]) for pair in pairs]
-    finding = findings.interplay_finding(tables["coefficients"], labels)
+    finding = findings.interplay_finding(tables["coefficients"], tables["johnson_neyman"], labels)
     named = named_groups(tables, labels, confidence)
     if not pairs:
         return {"finding": "" if named else finding, "groups": named}
@@ -47,9 +47,9 @@ def named_groups(tables: Tables, labels: Labels, confidence: float) -> list[Any]
 def pair_group(tables: Tables, pair: findings.Pair, labels: Labels, confidence: float, *, every: bool) -> Any:
     """Return a pair's sentences, and its slopes at each level, both ways round."""
     slope, moderator = map(factor_label, pair)
-    grids = [
-        analysis_tables.simple_slopes_table(tables["slopes"], *way, labels, confidence) for way in (pair, pair[::-1])
-    ]
+    lines = tables["johnson_neyman"]
+    ways = [way for way in (pair, pair[::-1]) if ((lines["factor"] == way[0]) & (lines["moderator"] == way[1])).any()]
+    grids = [analysis_tables.simple_slopes_table(tables["slopes"], *way, labels, confidence) for way in ways]
     sentences = pair_sentences(tables, pair, labels, confidence, every=every)
     return group(f"Slope of {slope} over {moderator}", sentences, tables=grids, fold=True)
 

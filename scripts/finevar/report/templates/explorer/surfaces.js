@@ -9,9 +9,13 @@
   const SCALES = { identity: (x) => x, log2: Math.log2, log10: Math.log10 };
   const INVERSES = { identity: (z) => z, log2: (z) => 2 ** z, log10: (z) => 10 ** z };
   const FAR = 1e6; // squared coded units between two levels that are names
+  // A factor as it is at a place: its levels may slide with those of another one.
+  const own = (factor, place) => (factor.by ? { ...factor, middle: factor.by[1][place[factor.by[0]]], levels: factor.by[2][place[factor.by[0]]] } : factor);
   const natural = (factor, x) => (isNamed(factor) ? factor.levels[x] : INVERSES[factor.scale](x * factor.half_range + factor.middle));
   const coded = (factor, value) => (isNamed(factor) ? factor.levels.indexOf(value) : (SCALES[factor.scale](value) - factor.middle) / factor.half_range);
-  const placeOf = (levels) => factors.map((factor) => (levels[factor.name] === null ? 0 : coded(factor, levels[factor.name])));
+  const named = (levelOf) => factors.map((factor) => (isNamed(factor) ? coded(factor, levelOf(factor)) : 0));
+  const placeOf = (levels) => factors.map((factor) => (levels[factor.name] === null ? 0
+    : coded(own(factor, named((one) => levels[one.name])), levels[factor.name])));
   const isWithin = (factor, x) => (isNamed(factor) ? x in factor.levels : Math.abs(x) <= 1.0001);
   const isInside = (place) => place.every((x, number) => isWithin(factors[number], x));
 
@@ -68,7 +72,7 @@
   // The settings that were tried, each with its runs that have metrics.
   const settings = study.tried.map((place, number) => ({ place, number, runs: runs.filter((run) => factors.every((factor, number) => {
     const value = run[columnOf(factor.name)];
-    return value === null ? !exists(number, place) : Math.abs(coded(factor, value) - place[number]) < SAME;
+    return value === null ? !exists(number, place) : Math.abs(coded(own(factor, place), value) - place[number]) < SAME;
   })) }));
   // The baseline's own may lie beyond the levels.
   const drawn = settings.filter(({ place }) => place.every((x, number) => !exists(number, place) || isWithin(factors[number], x)));
@@ -105,7 +109,7 @@
       const value = natural(factor, from + ((to - from) * k) / STEPS);
       return factor.whole ? Math.round(value) : +value.toPrecision(2);
     }));
-    const all = [...factor.levels, ...between, ...marks.map((levels) => levels[factor.name]).filter(isNumber)];
+    const all = [...factor.levels, ...between, ...(factor.by ? [] : marks.map((levels) => levels[factor.name]).filter(isNumber))];
     return [...new Set(all)].filter((value) => Math.abs(coded(factor, value)) <= 1.0001).sort((a, b) => a - b)
       .map((value) => coded(factor, value));
   });
@@ -160,7 +164,7 @@
   function showPlace() {
     factors.forEach((factor, number) => {
       const slider = byId(`explorer-factor-${number}`);
-      let words = asLevel(natural(factor, state.place[number]));
+      let words = asLevel(natural(own(factor, state.place), state.place[number]));
       slider.value = nearestStop(number, state.place[number]);
       if (isNamed(factor)) return;
       slider.disabled = !exists(number, state.place);
@@ -212,8 +216,8 @@
     }
     const [x, y] = put(state.place[across], state.place[up]);
     parts.push(make("path", { d: `M${x - 13},${y}h26M${x},${y - 13}v26`, class: "cross" }));
-    axis(parts, factors[across], left, top + size, size, true);
-    axis(parts, factors[up], left, top, size, false);
+    axis(parts, own(factors[across], state.place), left, top + size, size, true);
+    axis(parts, own(factors[up], state.place), left, top, size, false);
     const title = `Predicted ${response.label} over ${lower(factors[across].label)} and ${lower(factors[up].label)}, the others as set.`;
     const svg = drawing(width, top + size + 50, title, [...parts, ...bar(scale, left + size + 16, top, size)]);
     byId("explorer-map").replaceChildren(svg);
@@ -278,7 +282,7 @@
         ...thirds(range).map((value) => make("text", { x: left - 6, y: down(value) + 4, "text-anchor": "end" }, shown(value))),
         ...dots[number].map((dot) => make("circle", { cx: right(dot.x), cy: down(dot.mean), r: 5, fill: colourOf(dot.mean, scale), class: "ring" },
           make("title", {}, `${shown(dot.mean)} measured (${dot.count} runs)`))));
-      axis(parts, factor, left, height - bottom, width - 12 - left, true);
+      axis(parts, own(factor, state.place), left, height - bottom, width - 12 - left, true);
       return drawing(width, height, `Predicted ${response.label} along ${lower(factor.label)}, the others as set, with its interval.`, parts);
     }));
   }
