@@ -92,3 +92,17 @@ def test_an_interval_says_where_it_was_cut():
     assert numbers.interval(-0.4, 2.0, -0.4, None).startswith(numbers.LIMIT)
     assert numbers.span({"ci_low": -1.0, "ci_high": 1.0, "least": -1.0, "most": 1.0}) == numbers.ANYTHING
     assert numbers.span({"ci_low": -1.0, "ci_high": 1.0}) == numbers.interval(-1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor", "text"),
+    [
+        ("per doubling of lora_rank", None, "per doubling of LoRA rank"),
+        ("per doubling of lora_rank", "lora_rank", "per doubling"),
+        ("per unit of weight_decay", None, "per unit of weight decay"),
+        ("per epoch", None, "per epoch"),
+        (None, None, ""),
+    ],
+)
+def test_units_name_settings_as_all_else_does(unit, factor, text):
+    assert formatting.unit_label(unit, factor) == text

@@ -92,7 +92,8 @@ def term_label(term: str) -> str:
 def unit_label(unit: str | None, factor: str | None = None) -> str:
     """Print a unit in words; a factor that the sentence has named already is left out."""
     text = "" if is_missing(unit) else str(unit)
-    return (text.removesuffix(f" of {factor}") if factor else text).replace("_", " ")
+    text = text.removesuffix(f" of {factor}") if factor else text
+    return re.sub(r"\w+_\w+", lambda name: factor_label(name[0]), text)
 
 
 def settings_text(levels: Mapping[str, Any]) -> str:
