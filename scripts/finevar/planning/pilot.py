@@ -72,7 +72,7 @@ class Data:
 def pilot_settings(training: Settings, factors: Mapping[str, Mapping[str, Any]]) -> list[Facts]:
     """Return the settings to time: one of each batch size, every other factor at its costliest level.
 
-    Steps of a run that freezes more layers or drops out nothing take less: there the forecast is too long.
+    Steps of a run that freezes more layers, drops out nothing or has LoRA take less: its forecast is too long.
     """
     levels = {name: coding.levels for name, coding in codings_of(factors).items()}
     costliest = {name: setting(name).costliest(values) for name, values in levels.items()}
