@@ -83,8 +83,8 @@ def cost_section(facts: DesignFacts) -> Section:
             f"Of the runs' time, {joined(shares)}.",
             f"One after the other, the runs would take {about(whole.seconds)}. On a cluster, which may run more of "
             "them at once, the wait in its queue is not counted.",
-            "A diverged run ends early, and one with frozen layers or LoRA beside others takes less time: both make the "
-            "study shorter than given here.",
+            "A diverged run ends early, and one with frozen layers or LoRA beside others takes less time: both make "
+            "the study shorter than given here.",
         ]
     sentences.append(
         f"Timed in {about(pilot['pilot_seconds'])} on {pilot['machine']['device']} in "
