@@ -57,9 +57,10 @@ training: {train_examples: 256, warmup: 0.1, weight_decay: 0.01}
 
 
 LONGEST = [f"test_{name}" for name in (
-    "slurm", "slurm_losses", "faults", "workflow", "mishaps", "confirm", "extending", "calibration_campaign",
-    "tradeoffs", "browser", "found_study", "report", "security", "fuzz", "shared_beginnings", "variability", "claims",
-    "saving", "sources",
+    "slurm_losses", "faults", "slurm", "cluster", "fuzz", "workflow", "shared_beginnings", "calibration_campaign",
+    "saving", "sources", "browser", "confirm", "found_study", "report", "mishaps", "security", "extending",
+    "named_levels_study", "listed_study", "general_study", "pairs_study", "environments", "hard_tables", "variability",
+    "claims", "tradeoffs", "tradeoff_rates", "missing_metrics",
 )]  # fmt: skip
 
 

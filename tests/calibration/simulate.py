@@ -298,7 +298,8 @@ def predictions(surface: regression.Surface, runs: pd.DataFrame, shape: Design) 
     for number, row in enumerate(told):
         yield "predicted means", str(number), holds(row, truth[number])
     best, _ = optimum.predicted_best(surface)
-    at = int(np.flatnonzero(points["point_id"] == best["point_id"])[0])
+    numbers = {point: number for number, point in enumerate(points["point_id"])}
+    at = numbers[best["point_id"]]
     reach = (best["ci_high"] - best["predicted"]) / best["std_error"]
     errors = [abs(row["predicted"] - truth[n]) / row["std_error"] for n, row in enumerate(told)]
     yield "band over all settings at once", "", bool(max(errors) <= reach)
@@ -309,7 +310,7 @@ def predictions(surface: regression.Surface, runs: pd.DataFrame, shape: Design) 
     for row in baselines.against_baseline_rows(surface):
         if row.get("estimate") is None:
             continue
-        where = int(np.flatnonzero(points["point_id"] == row["point_id"])[0])
+        where = numbers[row["point_id"]]
         gap, name = truth[where] - own[row["baseline"]], row["baseline"]
         yield f"difference from {name}", str(where), holds(row, gap)
         at_once.setdefault(name, []).append(bool(row["simultaneous_low"] <= gap <= row["simultaneous_high"]))

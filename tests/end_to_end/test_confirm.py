@@ -100,7 +100,7 @@ def test_settings_are_confirmed_on_sentences_that_had_no_part_in_the_study(tmp_p
     config["datasets"]["second"]["confirm_examples"] = HELD_BACK
     folder = make_folder(tmp_path / "held")
     write_config(folder, config)
-    run(folder)
+    assert snakemake(folder, "--cores", "2").returncode == 0
     (data,) = (folder / "results/data").glob("second-*")
     parts = {
         name: set(pd.read_parquet(data / f"{name}.parquet")["example_id"]) for name in ("train", "eval", "held_back")
