@@ -101,6 +101,15 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield up
 
 
+@pytest.fixture(scope="module")
+def fewer_draws() -> Iterator[None]:
+    """Draw less in each of a module's simulated studies, as `make calibrate` does."""
+    from tests.calibration.simulate import drawing_less
+
+    with drawing_less():
+        yield
+
+
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a toy study that has been run: once for all processes of the tests, to be copied only."""

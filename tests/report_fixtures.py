@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from tests.calibration.simulate import drawing_less
 
 from finevar.analyses.cautions import recommend
 from finevar.analyses.failures import failure_rows
@@ -73,7 +74,8 @@ def factors(count: int) -> dict[str, dict[str, Any]]:
 
 def fitting(schema: pa.Schema, rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Return rows as the table that a reader of the study's Parquet file would hold."""
-    return pa.Table.from_pylist(rows, schema=schema).to_pandas()
+    known = [{name: None if value != value else value for name, value in row.items()} for row in rows]
+    return pa.Table.from_pylist(known, schema=schema).to_pandas()
 
 
 def simulate(
@@ -94,6 +96,7 @@ def simulate(
     return {"metrics": metrics, "learning_curves": simulate_curves(metrics)} | as_read(rows)
 
 
+@drawing_less()
 def explore(
     tables: dict[str, pd.DataFrame], study: dict[str, dict[str, Any]] | None = None, order: str = "quadratic"
 ) -> dict[str, pd.DataFrame]:
@@ -173,8 +176,7 @@ def simulate_curves(metrics: pd.DataFrame) -> pd.DataFrame:
         speed = 1 + 0.5 * np.log10(run["learning_rate"] / 2.5e-5)
         for place in np.arange(1, 10 * int(run["epochs"]) + 1) / 10:
             loss = 0.15 + 0.5 * np.exp(-speed * place) + rng.normal(0, 0.015)
-            settings = {name: None if pd.isna(run[name]) else run[name] for name in SETTINGS}
-            kept = {name: run[name] for name in ("run_id", "dataset", "seed")} | settings
+            kept = {name: run[name] for name in ("run_id", "dataset", "seed", *SETTINGS)}
             rows.append(kept | {"epoch": float(place), "loss": float(loss), "tokens_per_second": 5200.0})
     for row in rows:
         row["train_examples"] = int(row["train_examples"])

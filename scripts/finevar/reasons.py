@@ -113,7 +113,7 @@ class Unseen(StrEnum):
     CUT = "cut"  # many sentences lose their end
     IN_BOTH = "in_both"  # many evaluation sentences look like training sentences to the model
     UNLABELLED = "unlabelled"  # a class has the name that programs write for no label
-    WRITTEN_TWICE = "written_twice"  # classes may be one, in full and in short
+    WRITTEN_TWICE = "written_twice"  # classes may be one, in two spellings
 
 
 class Unused(StrEnum):

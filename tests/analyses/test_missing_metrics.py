@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +21,9 @@ from finevar.study.coding import Coding
 FACTORS = {"learning_rate": Coding((1e-5, 1e-3), "log10"), "batch_size": Coding((8, 64), "log2")}
 BASELINE = {"name": "usual", "settings": {"learning_rate": 1e-4, "batch_size": 16}, "metrics": {"accuracy": 0.8}}
 METRICS = ("accuracy", "f1", "loss")
+WHOLE = "nothing"
+
+pytestmark = pytest.mark.usefixtures("fewer_draws")  # no count or front depends on them
 CLAIM = {
     "name": "a", "response": "accuracy", "framework": "absolute", "term": "learning_rate", "finding": "significant",
     "sign": "positive", "p": 0.01, "statement": "", "source": "x",
@@ -44,10 +49,11 @@ def cards(count: int = 60) -> pd.DataFrame:
     return frame.reindex(columns=CARDS.names).astype(object).where(lambda found: found.notna(), None)
 
 
-def analysed(found: pd.DataFrame) -> tuple[FittedStudy, dict[str, list[dict]]]:
-    """Return a study of cards and the rows of every table that its analyses make."""
+@cache
+def analysed(which: str) -> tuple[FittedStudy, dict[str, list[dict]]]:
+    """Return a study of cards, of which some lack metrics, and the rows of every table that its analyses make."""
     plan = Plan(FACTORS, BASELINE["settings"], list(METRICS), "first_order", 0.95, [CLAIM])
-    study = FittedStudy.of(found_runs(found, BASELINE, None).to_pandas(), plan)
+    study = FittedStudy.of(found_runs(lacking(which), BASELINE, None).to_pandas(), plan)
     tables = fit_study(study) | weigh_settings(study, {}, None)
     for analysis in (tradeoff_rows, claims, variability, tuning_rows, failure_rows):
         tables |= analysis(study)
@@ -95,7 +101,7 @@ KINDS = (
 @pytest.mark.parametrize("which", KINDS)
 def test_nothing_stops_and_what_is_left_out_is_counted(which):
     found = lacking(which)
-    study, tables = analysed(found)
+    study, tables = analysed(which)
     points = found.assign(point=found["learning_rate"].astype(str) + " " + found["batch_size"].astype(str))
     fitted = [surface.response for surface in study.surfaces]
     expected = {}
@@ -113,7 +119,7 @@ def test_nothing_stops_and_what_is_left_out_is_counted(which):
 def test_the_front_is_that_of_the_settings_with_every_metric():
     """By pandas: means of the complete settings, and who is beaten in all three."""
     found = lacking("at random")
-    _, tables = analysed(found)
+    _, tables = analysed("at random")
     for data, part in found.groupby("data"):
         means = part.astype(dict.fromkeys(METRICS, float)).groupby(["learning_rate", "batch_size"])[list(METRICS)]
         table = means.mean().dropna()
@@ -124,9 +130,9 @@ def test_the_front_is_that_of_the_settings_with_every_metric():
 
 
 def test_a_data_set_without_a_metric_has_no_front_and_the_other_keeps_its_own():
-    _, tables = analysed(lacking("a data set"))
+    _, tables = analysed("a data set")
     assert {row["dataset"] for row in tables["pareto_points"]} == {"emotion"}
-    _, whole = analysed(cards())
+    _, whole = analysed(WHOLE)
     assert {row["dataset"] for row in whole["pareto_points"]} == {"emotion", "imdb"}
     assert {row["cells"] for row in tables["disagreements"] if row["place"] == "summary"} == {
         len(cards().query("data == 'emotion'").groupby(["learning_rate", "batch_size"]))
@@ -134,7 +140,7 @@ def test_a_data_set_without_a_metric_has_no_front_and_the_other_keeps_its_own():
 
 
 def test_a_metric_that_no_card_states_is_withheld_with_its_code():
-    study, tables = analysed(lacking("everywhere"))
+    study, tables = analysed("everywhere")
     assert study.stopped["accuracy"].code == Stop.NO_VALUE
     assert {row["gate_code"] for row in tables["fits"] if row["response"] == "accuracy"} == {Stop.NO_VALUE}
     assert {row["response"] for row in tables["effects"]} == {"f1", "loss"}
@@ -142,7 +148,7 @@ def test_a_metric_that_no_card_states_is_withheld_with_its_code():
 
 def test_surfaces_are_those_of_the_runs_that_have_the_metric():
     """The fit of loss is the same whether or not other metrics are missing."""
-    _, partial = analysed(lacking("a data set"))
-    _, whole = analysed(cards())
+    _, partial = analysed("a data set")
+    _, whole = analysed(WHOLE)
     own, other = ([row["change"] for row in made["effects"] if row["response"] == "loss"] for made in (partial, whole))
     assert own == pytest.approx(other, rel=1e-12)

@@ -17,6 +17,8 @@ from finevar.analyses.recommendation import Fault, Standing, primary_of, recomme
 from finevar.reasons import Caution, Excluded, Head, Next, Primary
 from finevar.study.coding import Coding
 
+pytestmark = pytest.mark.usefixtures("fewer_draws")
+
 BAND, BASE = Fault(Excluded.OUTSIDE_BAND, "loss"), Fault(Excluded.WORSE_THAN_BASELINE, "loss")
 PRIMARY, DIVERGED = Fault(Excluded.WORSE_THAN_BASELINE, "accuracy"), Fault(Excluded.DIVERGED)
 

@@ -12,8 +12,6 @@ import statsmodels.formula.api as smf
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from test_regression import CODINGS, study
-from tests.calibration import simulate as studies
-from tests.calibration import tradeoffs as calibration
 
 from finevar.analyses import disagreements, pareto, tradeoffs
 from finevar.analyses import fits as readings
@@ -28,8 +26,6 @@ from report_fixtures import CENTRE, FACTORS, as_read, plan_of, simulate, simulat
 
 STUDIED = codings_of(FACTORS)
 LABELS = {"accuracy": "accuracy", "f1": "binary F1", "loss": "loss"}
-STUDIES = 25
-REACH = 3 * (0.05 * 0.95 / STUDIES) ** 0.5  # of a rate of 5 %
 
 
 of = readings.FittedStudy.of
@@ -390,23 +386,6 @@ def test_points_of_the_true_front_are_hardly_ever_called_dominated():
         rows = pareto.judged_points(means, list("abcdefghi"), 0.05)
         false.append(any(row["verdict"] == "dominated" for row in rows))
     assert 0 < np.mean(false) <= 0.05 + 3 * (0.05 * 0.95 / studies_drawn) ** 0.5
-
-
-def test_nor_where_noise_grows_with_learning_rate():
-    shape = studies.DESIGNS["small"]
-    draws = (np.random.default_rng([17, number]) for number in range(STUDIES))
-    false = [calibration.called_dominated(shape, "growing", generator) for generator in draws]
-    assert np.mean(false) <= 0.05 + REACH
-
-
-@pytest.mark.parametrize("noise", ["independent", "trajectories"])
-def test_intervals_of_trade_offs_hold_the_truth(noise):
-    shape, held = studies.DESIGNS["small"], {}
-    for number in range(STUDIES):
-        for kind, success in calibration.intervals(shape, noise, np.random.default_rng([18, number])):
-            held.setdefault(kind, []).append(success)
-    for kind, found in held.items():
-        assert np.mean(found) > 0.95 - REACH, kind
 
 
 # The report

@@ -3,7 +3,8 @@
 On random sentences as long as those of the default study, for models of MiniLM's size and random weights: batches laid
 end to end, padded to the longest, and Hugging Face's Trainer as one would tune it by hand (padded to the longest,
 bfloat16 where the processor has it). All cores are busy, with a process of one thread on each: the Trainer, too, which
-one process of several threads would slow. Prints real tokens a second.
+one process of several threads would slow. Prints real tokens a second of processor time, so that what else the machine
+does changes little.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ SETTINGS = TRAINING_DEFAULTS | {"weight_decay": 0.01}
 def main() -> None:
     """Time each family each way."""
     cores = len(os.sched_getaffinity(0))
-    print(f"{cores} cores, batch {BATCH}, matrices in {choose_dtype('auto', 'cpu')}, tokens/s of all cores")
+    print(f"{cores} cores, batch {BATCH}, matrices in {choose_dtype('auto', 'cpu')}, tokens a second of all cores")
     print("| family | flat | padded | Trainer | best over Trainer |\n|---|---|---|---|---|")
     for kind in FAMILIES:
         found = {}
@@ -96,7 +97,7 @@ def sentences(seed: int) -> Encoded:
 
 
 def ours(kind: str, way: str, seed: int) -> float:
-    """Return the real tokens a second of one process of one thread."""
+    """Return the real tokens that one process of one thread takes in a second of its own."""
     dtype = choose_dtype("auto", set_up(1))
     model, examples = model_of(kind), sentences(seed)
     stated = json.loads(model.config.to_json_string(use_diff=False)) | {LAYOUT: way}
@@ -105,9 +106,9 @@ def ours(kind: str, way: str, seed: int) -> float:
     steps = FlatSteps(course, first_state(weights, course).to("cpu"), 1)
     speeds = []
     for step in range(WARM + STEPS):
-        began = time.perf_counter()
+        began = time.process_time()
         done = steps.take(range(step * BATCH, (step + 1) * BATCH), 1e-5)
-        speeds.append(done.tokens / (time.perf_counter() - began))
+        speeds.append(done.tokens / (time.process_time() - began))
     return statistics.median(speeds[WARM:])
 
 
@@ -120,7 +121,7 @@ def trainer(kind: str, seed: int) -> float:
 
     class Clock(TrainerCallback):
         def on_step_begin(self, *_: Any, **__: Any) -> None:
-            marks.append(time.perf_counter())
+            marks.append(time.process_time())
 
         on_train_end = on_step_begin
 

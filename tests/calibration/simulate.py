@@ -6,10 +6,12 @@ where nothing moves the metric, of 95 % intervals that hold the truth, of lack-o
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -45,6 +47,15 @@ FEWER = (
     (simultaneous, "DRAWS", FEWER_DRAWS),
     (checks, "SIGN_CHANGES", FEWER_CHANGES),
 )
+
+
+@contextlib.contextmanager
+def drawing_less() -> Iterator[None]:
+    """Have the block draw less."""
+    with contextlib.ExitStack() as held:
+        for constant in FEWER:
+            held.enter_context(mock.patch.object(*constant))
+        yield
 
 
 def fewer_draws() -> None:

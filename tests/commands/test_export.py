@@ -202,6 +202,14 @@ def test_the_card_says_what_the_model_is_made_from(study, tmp_path):
     assert "- mine: local files, on its own terms." in card.text
 
 
+def test_settings_of_a_run_beside_others_without_lora_are_whole_numbers_again(study):
+    (row,) = read_table(study["metrics"], STUDY_METRICS).to_pylist()
+    lora = {"method": "lora", "lora_rank": 4.0, "lora_scale": 2.0, "lora_layers": "all"}
+    found = [export_card.Choice(row | own, [row], None, []).settings for own in (lora, lora | {"method": "full"})]
+    assert [settings.get("lora_rank") for settings in found] == [4, None]
+    assert isinstance(found[0]["lora_rank"], int)
+
+
 def test_metrics_by_class_are_scikit_learns():
     """Three classes, one that no sentence has: by hand."""
     logits = np.eye(3)[[0, 0, 1, 1, 0]]

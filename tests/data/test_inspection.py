@@ -119,14 +119,17 @@ def test_a_class_named_as_a_missing_label_is_a_caution_with_its_share(facts):
         (["Y", "yes"], 1),
         (["true", "1"], 1),
         (["Pos", "positive"], 1),
+        (["not spam", "Not_spam"], 1),
         (["no", "yes"], None),
+        (["1", "-1"], None),
+        (["C", "C++"], None),
         (["y", "n"], None),
         (["1", "0"], None),
         (["art", "article"], None),
         (["negative", "-inf"], None),
     ],
 )
-def test_classes_that_may_be_one_in_full_and_in_short_are_a_caution(facts, classes, share):
+def test_classes_that_may_be_one_in_two_spellings_are_a_caution(facts, classes, share):
     found = facts | {"classes": classes}
     assert dict(cautions(found)).get(Unseen.WRITTEN_TWICE) == share
     if share:

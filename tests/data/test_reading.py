@@ -185,6 +185,14 @@ def test_texts_within_marks_of_a_tsv_that_is_not_quoted_are_kept_and_counted(tmp
     assert "texts_in_marks" not in facts
 
 
+@pytest.mark.parametrize("marks", ["\u201c\u201d", "\u201e\u201c"])  # as in English, as in German
+def test_cells_between_curly_marks_are_read_once_the_command_made_them_plain(tmp_path, marks):
+    pairs = [(f"{text}, \u00fcber", label) for text, label in PAIRS]
+    lines = ["text,label", *(f"{marks[0]}{text}{marks[1]},{label}" for text, label in pairs)]
+    new = run_offered(refused(tmp_path, "\n".join(lines)))
+    assert read(tmp_path, new.read_bytes(), new.name) == dict(pairs)
+
+
 # Separators, lengths, headers -----------------------------------------------------------------------------------------
 
 
@@ -218,6 +226,8 @@ def test_any_character_that_parts_all_lines_alike_is_recognised(tmp_path, separa
 def test_a_mark_that_does_not_part_all_lines_is_no_separator(tmp_path):
     lines = ["text:label", *(f"at {number}:30 o'clock:a" for number in range(20))]
     assert not offered(refused(tmp_path, "\n".join(lines)))
+    lines = [f"{label} is this {text} ?" for text, label in PAIRS]
+    assert not offered(refused(tmp_path, "\n".join(lines), columns=["label", "text"]))
 
 
 @pytest.mark.parametrize("columns", [["label", "text"], ["text", "label"]])
@@ -496,6 +506,8 @@ def test_an_excel_workbook_is_named_and_made_a_csv_by_the_command(tmp_path, name
         (b"7z\xbc\xaf\x27\x1c", "7-Zip"),
         (b"(\xb5/\xfd\x04", "zstd"),
         (zipped({"word/document.xml": "", "_rels/.rels": ""}), "a Word document"),
+        (zipped({}), "an empty zip"),
+        (gzip.compress(zipped({"all.csv": csv(PAIRS)})), "within another compressed file"),
     ],
 )
 def test_what_is_no_table_is_named_for_what_it_is(tmp_path, content, kind):
@@ -551,6 +563,21 @@ def test_a_map_of_texts_and_labels_becomes_an_array_by_the_command(tmp_path, map
     numbered = {"0": "a", "1": "b"}
     found = read(tmp_path, new.read_text(), new.name, **keys)
     assert {text: numbered.get(label, label) for text, label in found.items()} == dict(pairs)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".xz", ".zip"])
+@pytest.mark.parametrize("written", ["array", "lines", "map"])
+def test_what_python_printed_and_maps_become_arrays_by_the_command_compressed_or_not(tmp_path, written, suffix):
+    pairs = [('say "it\'s"', "a"), ("{'x': 1}", "b"), *PAIRS]
+    rows = [{"text": text, "label": label} for text, label in pairs]
+    text = {"array": str(rows), "lines": "\n".join(map(str, rows)), "map": json.dumps(dict(pairs))}[written]
+    plain = text.encode()
+    content = zipped({"all.json": plain}) if suffix == ".zip" else in_layers(plain, suffix)
+    new = run_offered(refused(tmp_path, content, "all.zip" if suffix == ".zip" else f"all.json{suffix}"))
+    assert read(tmp_path, new.read_text(), new.name) == dict(pairs)
+    if written == "lines":
+        new = run_offered(refused(tmp_path, text, "all.jsonl"))
+        assert read(tmp_path, new.read_text(), new.name) == dict(pairs)
 
 
 @pytest.mark.parametrize("content", [{"name": "a set", "version": "1"}, {"text": "a", "label": "a"}, {}])

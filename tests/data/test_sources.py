@@ -532,6 +532,9 @@ def test_a_bert_whose_token_types_do_not_fit_is_refused(tmp_path):
 # The Hugging Face Hub: its client reads the environment when it is imported, so each test is a process
 
 
+FETCHERS = {"fetch_data": "finevar.data.sources", "fetch_model": "finevar.models.fetch"}  # the latter imports torch
+
+
 def hub(**keys: str) -> dict[str, str]:
     return {"kind": "hub", "repo": "org/name", "revision": REVISION, **keys}
 
@@ -555,8 +558,7 @@ def fetch_from_hub(function: str, source: dict[str, str], output: Path, **enviro
     code = f"""
         import json, pathlib, sys
         from finevar import errors
-        from finevar.data.sources import fetch_data
-        from finevar.models.fetch import fetch_model
+        from {FETCHERS[function]} import {function}
         try:
             {function}(json.loads(sys.argv[1]), pathlib.Path(sys.argv[2]))
         except errors.InputError as error:

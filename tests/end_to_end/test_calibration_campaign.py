@@ -6,7 +6,6 @@ Over N studies the rate of a test at 5 % lies within three standard errors, 3 sq
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -18,17 +17,11 @@ from finevar.study.coding import terms
 STUDIES = 100
 REACH = 3 * (0.05 * 0.95 / STUDIES) ** 0.5
 
-
-@pytest.fixture(scope="module", autouse=True)
-def fewer_draws() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for constant in simulate.FEWER:
-            patch.setattr(*constant)
-        yield
+pytestmark = pytest.mark.usefixtures("fewer_draws")
 
 
 @pytest.fixture(scope="module", params=simulate.NOISES)
-def rates(request) -> tuple[str, dict[str, float], dict[str, float]]:
+def rates(request, fewer_draws) -> tuple[str, dict[str, float], dict[str, float]]:
     """Return, for a kind of noise, the mean share of p below 5 % and of intervals that hold the truth, by kind."""
     shape = simulate.DESIGNS["small"]
     below, hold = defaultdict(list), defaultdict(list)

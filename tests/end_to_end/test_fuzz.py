@@ -53,7 +53,7 @@ from finevar.study.coding import axes_of, coded_of, codings_of, model_matrix, te
 from finevar.study.config import read_config
 from finevar.study.design import Study, design_rows, plan_study
 from finevar.study.kinds import TRAINED, study_kind
-from finevar.study.settings import FACTORS, SPECS
+from finevar.study.settings import CONDITIONS, FACTORS, SPECS
 from tiny import make_model
 
 SECONDS = 10.0  # that a case may take, on a busy machine
@@ -337,6 +337,12 @@ SUITED = {
     "max_length": [8, 16, 64, 128, 511, 512, 8192],
     "train_examples": [2, 64, 128, 256, 100_000, 2**53, 2**53 + 1, 2**63 - 1],
     "frozen_layers": [0, 1, 2, 3, 6, 2**53, 2**62],
+    "label_smoothing": [0, 1e-9, *CLOSE, math.nextafter(1, 0)],
+    "layer_decay": [5e-324, *CLOSE, 0.9, 1],
+    "beta2": [5e-324, *CLOSE, 0.98, 0.999, math.nextafter(1, 0)],
+    "reinit_layers": [0, 1, 2, 6, 2**62],
+    "lora_rank": [1, 2, 8, 64, 8192],
+    "lora_scale": [5e-324, *CLOSE, 2, 1024],
 }
 NAMED = {name: SPECS[name]["enum"] for name in FACTORS if "enum" in SPECS[name]}
 
@@ -370,6 +376,8 @@ def sweeps(draw: st.DrawFn) -> dict[str, Any]:
     if sweep["design"]["kind"] == "optimal":
         sweep["design"] |= {"runs": draw(st.integers(2, 60)), "criterion": draw(st.sampled_from(["I", "D"]))}
     config["training"] = {"train_examples": 10**6, "schedule": draw(st.sampled_from(["constant", "linear"]))}
+    for name in sweep["factors"]:
+        config["training"] |= {on: allowed[0] for on, allowed in CONDITIONS.get(name, {}).items()}
     config["training"] = {name: value for name, value in config["training"].items() if name not in sweep["factors"]}
     own = {name: draw(st.sampled_from(factor["levels"])) for name, factor in sweep["factors"].items()}
     config["baseline"]["settings"] = {"train_examples": None} | own

@@ -188,10 +188,14 @@ def clone(tmp_path_factory) -> Path:
 
 
 def make(clone: Path, target: str, config: str, *variables: str) -> subprocess.CompletedProcess[str]:
-    """Call make, which is not to set up an environment, on a copy of the default config under another name."""
+    """Call make, which is not to set up an environment, on a copy of the default config under another name.
+
+    It does not know of a make that started the tests, nor of what that was asked.
+    """
     shutil.copy(clone / "config" / "config.yaml", clone / config)
     command = ["make", "--silent", "-o", ".venv/.complete", target, f"CONFIG={config}", *variables]
-    return subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+    kept = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "ARGS")}
+    return subprocess.run(command, cwd=clone, env=kept, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

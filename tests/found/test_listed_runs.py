@@ -519,3 +519,44 @@ def test_tables_of_every_kind_are_analysed(kind):
     relative = tables["fits"].query("framework == 'relative'")["gate_code"]
     assert relative.notna().all() == (kind in ("no baseline", "figures only"))
     assert pa.Table.from_pandas(tables["recommendation"]).num_rows
+
+
+# Of three epochs and four repeats: accuracy by repeat, then by epochs.
+MEASURED = [[0.80, 0.83, 0.85], [0.81, 0.82, 0.86], [0.79, 0.83, 0.84], [0.80, 0.84, 0.87]]
+
+
+def made_by_optuna(folder: Path) -> Path:
+    """Return the table of an Optuna study of MEASURED."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(direction="maximize")
+    for row in MEASURED:
+        for epochs, _ in enumerate(row, 1):
+            study.enqueue_trial({"epochs": epochs})
+        study.optimize(lambda trial, row=row: row[trial.suggest_int("epochs", 1, 3) - 1], n_trials=3)
+    study.trials_dataframe().to_csv(folder / "trials.csv")
+    return folder / "trials.csv"
+
+
+def made_by_mlflow(folder: Path) -> Path:
+    """Return the table of an MLflow run store of MEASURED."""
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed, and need not be")
+    mlflow.set_tracking_uri((folder / "mlruns").as_uri())
+    for row in MEASURED:
+        for epochs, accuracy in enumerate(row, 1):
+            with mlflow.start_run():
+                mlflow.log_param("epochs", epochs)
+                mlflow.log_metric("value", accuracy)
+    mlflow.search_runs().to_csv(folder / "runs.csv")
+    return folder / "runs.csv"
+
+
+@pytest.mark.parametrize("maker", [made_by_optuna, made_by_mlflow])
+def test_what_a_tracker_wrote_is_analysed(tmp_path, monkeypatch, maker):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    levels = {"epochs": {"levels": [1, 2, 3]}}
+    checked = read_config(config_of(maker(tmp_path), factors=levels, metrics={"accuracy": "value"}))
+    write_table(listed_runs(read_runs(checked), checked), tmp_path / "metrics.parquet")
+    _, tables = analysed(checked, read_metrics(tmp_path / "metrics.parquet"))
+    rows = tables["coefficients"].query("term == 'epochs' and framework == 'absolute' and units == 'natural'")
+    slope, _ = np.polyfit([1, 2, 3] * 4, np.ravel(MEASURED), 1)
+    assert rows["estimate"].unique() == pytest.approx([slope])

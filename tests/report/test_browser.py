@@ -211,6 +211,21 @@ def test_a_prediction_never_leaves_the_metrics_bounds(browser, tables, tmp_path)
     assert cells[2].startswith("0 to ")
 
 
+def test_a_setting_beyond_the_levels_is_not_drawn_beside_the_map(browser, tables, tmp_path):
+    """As the baseline's own may lie; all others are there."""
+    from finevar.report.page import render_page
+
+    metrics, path = tables["metrics"].copy(), tmp_path / "report.html"
+    metrics.loc[metrics["point_id"] == metrics["point_id"].iloc[0], "learning_rate"] = 1e-7
+    path.write_text(render_page(tables | {"metrics": metrics, "baselines": baseline_metrics()}, {}, facts(), ""))
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    places = [float(circle.get_attribute("cx")) for circle in page.locator("#explorer-map circle").all()]
+    page.close()
+    assert len(places) == metrics["point_id"].nunique() - 1
+    assert min(places) == 64  # where the map begins
+
+
 def test_the_axes_are_never_the_same_hyperparameter(page):
     across, up = page.locator("#explorer-across"), page.locator("#explorer-up")
     before = across.input_value(), up.input_value()

@@ -13,7 +13,7 @@ SETTINGS = {
 # Fields of transformers.TrainingArguments, by its documentation.
 KNOWN = {
     "output_dir", "learning_rate", "per_device_train_batch_size", "num_train_epochs", "warmup_ratio", "warmup_steps",
-    "weight_decay", "lr_scheduler_type", "max_grad_norm",
+    "weight_decay", "lr_scheduler_type", "max_grad_norm", "label_smoothing_factor", "adam_beta2",
 }  # fmt: skip
 
 
@@ -38,3 +38,21 @@ def test_a_warm_up_in_steps_and_a_constant_rate_have_the_names_that_transformers
     found = arguments(SETTINGS | {"warmup": 600, "schedule": "constant"})
     assert (found["warmup_steps"], found["lr_scheduler_type"]) == (600, "constant_with_warmup")
     assert "warmup_ratio" not in found
+
+
+def test_what_is_seldom_changed_is_said_where_it_is():
+    usual = SETTINGS | {"label_smoothing": 0.0, "beta2": 0.999, "method": "full", "layer_decay": 1.0}
+    assert arguments(usual) == arguments(SETTINGS)
+    assert as_arguments(usual) == as_arguments(SETTINGS)
+    changed = arguments(usual | {"label_smoothing": 0.1, "beta2": 0.98})
+    assert (changed["label_smoothing_factor"], changed["adam_beta2"]) == (0.1, 0.98)
+    assert "layer_decay 0.9" in as_arguments(usual | {"layer_decay": 0.9})
+
+
+def test_lora_is_given_as_pefts_configuration():
+    lora = {"method": "lora", "lora_rank": 8.0, "lora_scale": 2.0, "lora_layers": "all"}
+    (line,) = (line for line in as_arguments(SETTINGS | lora).splitlines() if "LoraConfig" in line)
+    (call,) = (node for node in ast.walk(ast.parse(line.partition("Trainer ")[2])) if isinstance(node, ast.Call)
+               and node.func.id == "LoraConfig")  # fmt: skip
+    found = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+    assert found == {"task_type": "SEQ_CLS", "r": 8, "lora_alpha": 16, "target_modules": "all-linear"}

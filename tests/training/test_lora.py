@@ -11,20 +11,23 @@ import encoders
 import numpy as np
 import pytest
 import torch
+from bag import Bag
 from peft_figures import BATCH, EPOCHS, FIGURES, LENGTH, RANK, SCALE, SEED, learned, summary
 from test_general_training import examples_for, interrupting_at
 from test_general_training import start_of as general_start
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
 import tiny
 from finevar import files
 from finevar.errors import InputError, Interruption
 from finevar.models import checkpoint, lora
-from finevar.models.families import convert
+from finevar.models.families import FAMILIES, convert
 from finevar.study.config import TRAINING_DEFAULTS
 from finevar.training import loop
 from finevar.training.job import train_files
 from finevar.training.loop import Plan, Trained, train_model
+from finevar.training.padded import PaddedSteps
 from finevar.training.start import first_state
 from finevar.training.steps import Course, FlatSteps
 
@@ -202,3 +205,23 @@ def test_a_rank_that_no_matrix_has_is_refused(tmp_path):
         train(start, SETTINGS | {"lora_rank": 33})
     assert (caught.value.where, caught.value.found) == ("setting lora_rank", "33")
     assert "32" in caught.value.allowed
+
+
+def test_a_model_without_layers_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(FAMILIES, "bag", Bag)
+    tiny.make_bag(tmp_path / "bag")
+    for settings, key in (
+        (SETTINGS, "lora_layers"),
+        (SETTINGS | {"method": "full", "layer_decay": 0.9}, "layer_decay"),
+    ):
+        with pytest.raises(InputError) as caught:
+            train(tmp_path / "bag", settings)
+        assert caught.value.where == f"setting {key}"
+
+
+def test_a_step_never_waits_for_its_device(tmp_path):
+    """Fake tensors have no values, so that whatever would fetch one is an error; see test_padded."""
+    course, weights = course_of(start_of("flat distilbert", tmp_path))
+    steps = PaddedSteps(course, first_state(weights, course).to("cpu"))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        steps.work((8, 16))

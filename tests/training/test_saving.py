@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,12 +193,15 @@ def test_two_processes_never_train_one_run_at_once(tmp_path):
     job = make_job(tmp_path, SETTINGS)
     with saving.saving_states(tmp_path, {}):
         process = spawn(job, tmp_path)
+        watch = threading.Timer(60, process.kill)  # so that a process that says nothing is not waited for
+        watch.start()
+        assert any("waiting until it has ended" in line for line in process.stderr)
+        watch.cancel()
         with pytest.raises(subprocess.TimeoutExpired):
-            process.communicate(timeout=6)
+            process.wait(timeout=2)
         assert not (tmp_path / "model").exists()
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
-    assert "waiting until it has ended" in said
     assert attempts(tmp_path) == ["started at step 0", "finished at step 18, ok"]
 
 

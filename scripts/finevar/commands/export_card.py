@@ -18,6 +18,7 @@ from finevar.columns import SETTINGS
 from finevar.commands.exported import Agreement
 from finevar.metrics import RESPONSES
 from finevar.models.model_card import read_licence
+from finevar.study.schemas import normalise
 from finevar.study.settings import TRAINING_DEFAULTS, in_effect
 from finevar.words.formatting import (
     factor_label,
@@ -46,11 +47,13 @@ class Choice:
 
     @property
     def settings(self) -> Row:
-        """Return the run's hyperparameters; of a nested factor that does not exist there the default."""
-        known = {name: self.run[name] for name in SETTINGS}
-        return in_effect(
-            {name: TRAINING_DEFAULTS[name] if is_missing(value) else value for name, value in known.items()}
-        )
+        """Return the run's hyperparameters in effect, a nested factor's that does not exist there at its default.
+
+        Where some are null, a table has whole numbers as floats.
+        """
+        default = TRAINING_DEFAULTS
+        known = {name: default[name] if is_missing(self.run[name]) else self.run[name] for name in SETTINGS}
+        return normalise(in_effect(known))
 
 
 @dataclass(frozen=True)

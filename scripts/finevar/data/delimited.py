@@ -183,9 +183,11 @@ def other_marks(line: str) -> list[str]:
 
 
 def part_all(file: File, separator: str) -> bool:
-    """Return whether a separator gives all lines the same number of cells."""
-    rows = csv.reader(file.lines[file.dialect.skip :], delimiter=separator, quotechar=file.dialect.quote)
-    return len({len(row) for row in rows if row}) == 1
+    """Return whether a separator gives all lines the same number of cells, none blank where no header names them."""
+    reader = csv.reader(file.lines[file.dialect.skip :], delimiter=separator, quotechar=file.dialect.quote)
+    rows = [row for row in reader if row]
+    whole = file.dialect.header or all(cell.strip() for row in rows for cell in row)  # "?" may end all lines
+    return whole and len({len(row) for row in rows}) == 1
 
 
 def named(separator: str) -> str:
@@ -201,7 +203,7 @@ def without_separator(file: File, lengths: set[int]) -> str:
     names, lines = file.spec["columns"], [line for line in file.lines[file.dialect.skip :] if line.strip()]
     if len(names) != 2 or lengths != {1} or not all(" " in line.strip() for line in lines):
         return "Correct `columns`: one name for each cell."
-    edit = r"s/ /\t/" if names[0] == file.spec.get("label") else r"s/ (\S+)\s*$/\t$1\n/"
+    edit = r"s/ (\S+)\s*$/\t$1\n/" if names[1] == file.spec.get("label") else r"s/ /\t/"
     command = rewritten(file.path, f"perl -pe '{edit}'", ".tsv")
     return f"Where a blank parts the label from the text, put a tab in place of it: {command}"
 
@@ -247,6 +249,11 @@ def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: 
     single = "quote" not in file.spec and any(cell.lstrip().startswith("'") for cell in row)
     if not file.dialect.header and len(wrong) == len(rows):
         remedy = without_separator(file, {len(row) for row in rows})
+    elif any(cell.lstrip().startswith(("\u201c", "\u201e")) for cell in row):
+        plain = rewritten(file.path, "perl -Mutf8 -CSD -pe 's/[\u201c\u201d\u201e]/\"/g'")
+        remedy = f"If curly marks enclose cells, make plain ones of them: {plain}"
+    elif single:
+        remedy = 'Give `quote: "\'"` if such marks enclose cells, or correct the line.'
     elif len(wrong) == len(rows) - 1 > 1 and len(set(map(len, rows[1:]))) == 1:
         remedy = (
             f"Give `skip: {numbers[0]}` and `columns`, a name for each of the {len(row)} cells, as the header has not."
@@ -255,8 +262,6 @@ def check_lengths(file: File, names: list[str], rows: list[list[str]], numbers: 
         remedy = "Remove `quoting: none` if quotation marks enclose cells, or correct the line."
     elif quoted:
         remedy = "Give `quoting: minimal` if quotation marks enclose cells, or correct the line."
-    elif single:
-        remedy = 'Give `quote: "\'"` if such marks enclose cells, or correct the line.'
     else:
         remedy = "Correct the line: a text that holds the separator or a line break goes between quotation marks."
     raise file.error(

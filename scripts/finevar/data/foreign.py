@@ -25,6 +25,7 @@ KINDS = {  # by the first bytes: what a file is, and how to go on; {} is the fil
     b"version https://git-lfs": ("a pointer that Git LFS left in place of the file", "Run in its clone: git lfs pull"),
     b"\x80\x04\x95": ("a pickle, which is never opened", "Write it as Parquet or CSV where it was made."),
     b"%PDF": ("a PDF", NO_DATA),
+    b"PK\x05\x06": ("an empty zip", NO_DATA),
     b"\x89PNG": ("an image", NO_DATA),
     b"\xff\xd8\xff": ("an image", NO_DATA),
 }
@@ -62,6 +63,11 @@ def zipped(path: Path) -> tuple[str, str]:
         return "a Word document", f"{SAVE}."
     if "content.xml" in names:
         return "an OpenDocument file", f"{SAVE}."
+    if not names:
+        return (
+            "a zip without files, or one within another compressed file",
+            "Unpack the outer one, or give another file.",
+        )
     return f"a zip archive of {len(names)} files", "Run: unzip {}, and name the files in it."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from finevar.data.delimited import columns_of
 from finevar.data.foreign import Otherwise, converted
 from finevar.errors import InputError
 from finevar.study.consistency import cut, listed
+from finevar.study.containers import SUFFIXES
 
 # Objects that hold examples and are no arrays: which kind of things in them becomes an array, and how, of an object d.
 FORMS = {
@@ -32,6 +34,7 @@ def read_array(text: str, spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
     try:
         rows = json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
+        refuse_python(text, path)
         if error.msg == "Extra data" and text.lstrip().startswith("{"):
             raise objects_error(text.strip(), path) from None
         raise
@@ -49,6 +52,14 @@ def read_array(text: str, spec: Mapping[str, Any], path: Path) -> pd.DataFrame:
                 raise Otherwise(f"item {number} is an array", "Name the `columns`, or write objects.")
             raise ValueError(f"item {number} is no object")
     return pd.DataFrame(rows, columns=columns, index=range(1, len(rows) + 1), dtype=object)
+
+
+def refuse_python(text: str, path: Path) -> None:
+    """Raise the error of examples as Python prints them, in an array or one a line, if a text begins so."""
+    if begin := re.match(r"\s*(\[?)\s*{\s*'", text):
+        lines = "[ast.literal_eval(line) for line in open({}) if line.strip()]"
+        array = in_python("ast.literal_eval(open({}).read())" if begin[1] else lines, path)
+        raise Otherwise("it is written as Python prints it, not as JSON", f"Make an array of them: {array}")
 
 
 def objects_error(text: str, path: Path) -> Otherwise:
@@ -114,13 +125,16 @@ def form_of(found: Mapping[str, Any], columns: set[str]) -> str | None:
 
 def in_python(expression: str, path: Path, suffix: str = ".array.json") -> str:
     """Return the command that writes what an expression makes of a JSON file, {}, and what to do then."""
-    new = converted(path, suffix)
-    value = expression.replace("{}", json.dumps(str(path)))
-    code = f'import json, re; json.dump({value}, open({json.dumps(str(new))}, "w"))'
+    new, file = converted(path, suffix), f"open({json.dumps(str(path))})"
+    if path.suffix.lower() in (".zip", *SUFFIXES):
+        file = f'fsspec.open({json.dumps(str(path))}, "rt", compression="infer").open()'
+    value = expression.replace("open({})", file)
+    modules = ", ".join(name for name in ("ast", "fsspec", "json", "re") if f"{name}." in f"json.{value}")
+    code = f'import {modules}; json.dump({value}, open({json.dumps(str(new))}, "w"))'
     return f"{sys.executable} -c {shlex.quote(code)}, and name {new} in the config."
 
 
-def parse_line(number: int, line: str) -> dict[str, Any]:
+def parse_line(number: int, line: str, path: Path) -> dict[str, Any]:
     """Parse a line of a JSONL file; raise ValueError unless it is an object of whole characters."""
     try:
         row = json.loads(line, object_pairs_hook=once)
@@ -128,6 +142,7 @@ def parse_line(number: int, line: str) -> dict[str, Any]:
             raise ValueError("no JSON object")
         require_whole(line, row)
     except (ValueError, RecursionError) as error:
+        refuse_python(line, path)
         raise ValueError(f"line {number}: {error}") from None
     return row
 

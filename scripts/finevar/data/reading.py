@@ -215,7 +215,7 @@ def parse(content: bytes, dialect: Dialect, spec: Mapping[str, Any], path: Path)
         if "label_file" in spec and text.endswith(("\n", "\r")):
             del lines[len(lines)]
         return pd.DataFrame({spec["text"]: pd.Series(lines, dtype=object)})
-    rows = [parse_line(number, line) for number, line in lines.items()]
+    rows = [parse_line(number, line, path) for number, line in lines.items()]
     return pd.DataFrame(rows, index=list(lines), dtype=object)
 
 

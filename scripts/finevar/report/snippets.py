@@ -17,8 +17,10 @@ ARGUMENTS = {  # of transformers.TrainingArguments, by setting
     "weight_decay": "weight_decay",
     "schedule": "lr_scheduler_type",
     "clip_norm": "max_grad_norm",
+    "label_smoothing": "label_smoothing_factor",
+    "beta2": "adam_beta2",
 }
-DEFAULT_OPTIMIZER = TRAINING_DEFAULTS["optimizer"]
+SELDOM = ("label_smoothing", "beta2")  # said where they are not at their default alone
 SCHEDULES = {"constant": "constant_with_warmup"}  # what transformers calls differently
 
 
@@ -29,17 +31,25 @@ def as_yaml(settings: Mapping[str, Any]) -> str:
 
 def as_arguments(settings: Mapping[str, Any]) -> str:
     """Return settings as transformers.TrainingArguments, those that it knows."""
-    known = {ARGUMENTS[name]: value for name, value in settings.items() if name in ARGUMENTS and not is_missing(value)}
+    asked = {name for name, value in settings.items() if value != TRAINING_DEFAULTS.get(name)}
+    said = [name for name in settings if name in ARGUMENTS and not (name in SELDOM and name not in asked)]
+    known = {ARGUMENTS[name]: settings[name] for name in said if not is_missing(settings[name])}
     if "lr_scheduler_type" in known:
         known["lr_scheduler_type"] = SCHEDULES.get(known["lr_scheduler_type"], known["lr_scheduler_type"])
     warmup = settings.get("warmup")
     if not is_missing(warmup):
         known["warmup_ratio" if warmup < 1 else "warmup_steps"] = warmup
     lines = [f"    {name}={written(value)}," for name, value in known.items()]
-    if (optimizer := settings.get("optimizer", DEFAULT_OPTIMIZER)) != DEFAULT_OPTIMIZER:
-        lines.append(f"    # {optimizer} as it is here is no argument: give Trainer your own, optimizers=(..., None)")
-    if settings.get("method") == "lora":
-        lines.append(f"    # and give Trainer a model of PEFT: get_peft_model(model, {lora_config(settings)})")
+    for name in ("optimizer", "layer_decay"):
+        if name in asked:
+            what = f"{name} {settings[name]} as it is here"
+            lines.append(f"    # {what} is no argument: give Trainer your own, optimizers=(..., None)")
+    if "reinit_layers" in asked:
+        lines.append(
+            f"    # reinit_layers {settings['reinit_layers']} is none: draw the model's last layers anew before"
+        )
+    if "method" in asked:
+        lines.append(f"    # LoRA is none: give Trainer get_peft_model(model, {lora_config(settings)})")
     return "\n".join(["TrainingArguments(", '    output_dir="finetuned",', *lines, ")"])
 
 

@@ -230,7 +230,10 @@ def draw_effects(
     """Draw sums of squared effects, as they are and for cautious upper limits; arguments as noncentralities()."""
     df = np.divide(errors, unit, out=np.ones_like(errors), where=unit > 0)
     median = chdtri(df, 0.5) * unit
-    return tuple(noncentralities(found, errors, unit, levels) for found in (squares, np.maximum(squares, median)))
+    found = noncentralities(squares, errors, unit, levels)
+    cautious, low = found.copy(), median > squares
+    cautious[low] = noncentralities(median[low], errors[low], unit[low], levels[low])
+    return found, cautious
 
 
 def spread_levels(rng: np.random.Generator, draws: int, columns: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -31,9 +32,13 @@ def label_key(name: Any) -> Decimal | str:
 
 
 def written_twice(classes: Sequence[str]) -> list[str]:
-    """Return the classes that may be one, as annotators write it in full and in short: yes and Y, positive and pos."""
-    groups = [[name for name in classes if visible(name).casefold() in words.split()] for words in SHORT]
-    return [name for group in groups if len(group) > 1 for name in group]
+    """Return the classes that may be one: in full and in short, as yes and Y, or not-spam, not_spam and not spam."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in classes:
+        text = visible(name).casefold()
+        joined = text if NUMBER.fullmatch(text) else re.sub(r"[-_\s]", "", text)
+        groups[next((words for words in SHORT if text in words.split()), joined)].append(name)
+    return [name for group in groups.values() if len(group) > 1 for name in group]
 
 
 def with_point(text: str) -> str:

@@ -209,8 +209,9 @@ def shorter_runs(runs: Iterable[Run]) -> dict[str, str]:
 def baseline_levels(config: Config) -> Point:
     """Return the baseline's level of each factor; none of a study that compares its runs with each other alone."""
     settings, codings = config["baseline"]["settings"], codings_of(config["sweep"]["factors"])
-    own = {name: settings[name] if exists(coding, settings) else None for name, coding in codings.items()}
-    return own if settings else {}
+    if not settings:
+        return {}
+    return {name: settings[name] if exists(coding, settings) else None for name, coding in codings.items()}
 
 
 def continues_baseline(config: Mapping[str, Any]) -> bool:

@@ -77,8 +77,8 @@ def caution_sentence(name: str, facts: Facts, code: Unseen, share: float) -> str
         case Unseen.WRITTEN_TWICE:
             names = joined([repr(name) for name in written_twice(facts["classes"])])
             return (
-                f"{found} of the sentences of {name} are of the classes {names}, some of which may be one in full and "
-                "in short. If so, write it one way throughout."
+                f"{found} of the sentences of {name} are of the classes {names}, some of which may be one "
+                "class in two spellings. If so, write it one way throughout."
             )
     return (
         f"{found} of the evaluation sentences of {name} have the same tokens as a training sentence, once long ones "

@@ -74,6 +74,8 @@
     const value = run[columnOf(factor.name)];
     return value === null ? !exists(number, place) : Math.abs(coded(own(factor, place), value) - place[number]) < SAME;
   })) }));
+  // The baseline's own may lie beyond the levels.
+  const drawn = settings.filter(({ place }) => place.every((x, number) => !exists(number, place) || isWithin(factors[number], x)));
   const measured = (setting, name) => {
     const values = setting.runs.map((run) => run[columnOf(name)]).filter(isNumber);
     return values.length ? { mean: average(values), count: values.length } : null;
@@ -196,7 +198,7 @@
       if (value !== null) parts.push(make("rect", { x: left + i * side, y: top + size - (j + 1) * side, width: side + 0.5,
         height: side + 0.5, fill: colourOf(value, scale) }));
     }
-    for (const setting of settings) {
+    for (const setting of drawn) {
       if (![across, up].every((number) => exists(number, setting.place))) continue;
       const [cx, cy] = put(setting.place[across], setting.place[up]), seen = measured(setting, response.name);
       if (!seen) continue;
@@ -223,7 +225,7 @@
       const box = svg.getBoundingClientRect(), unit = width / box.width;
       const [right, down] = [(event.clientX - box.left) * unit, (event.clientY - box.top) * unit];
       const far = (setting) => Math.hypot(...put(setting.place[across], setting.place[up]).map((v, i) => v - [right, down][i]));
-      const ring = settings.filter((setting) => far(setting) < NEAR).sort((a, b) => far(a) - far(b))[0];
+      const ring = drawn.filter((setting) => far(setting) < NEAR).sort((a, b) => far(a) - far(b))[0];
       const place = [(2 * (right - left)) / size - 1, (2 * (top + size - down)) / size - 1];
       if (!ring && !place.every((v) => Math.abs(v) <= 1.05)) return;
       [across, up].forEach((n, i) => { state.place[n] = ring ? ring.place[n] : stops[n][nearestStop(n, place[i])]; });
@@ -261,7 +263,7 @@
     const width = 230, height = 194, left = 52, bottom = 46, top = 10;
     const lines = factors.map((factor, number) => (!exists(number, state.place) ? [] : isNamed(factor) ? stops[number] : [...Array(LINE).keys()].map((i) => -1 + (2 * i) / (LINE - 1)))
       .map((x) => ({ x, ...predict(response, moved({ [number]: x })) })));
-    const dots = factors.map((_, number) => settings.filter((setting) => exists(number, setting.place) && isInSlice(setting, [number]) && measured(setting, response.name))
+    const dots = factors.map((_, number) => drawn.filter((setting) => exists(number, setting.place) && isInSlice(setting, [number]) && measured(setting, response.name))
       .map((setting) => ({ x: setting.place[number], ...measured(setting, response.name) })));
     const range = ranged([...lines.flat().flatMap((at) => [at.low, at.high]), ...dots.flat().map((dot) => dot.mean)]);
     const down = (value) => scaled(value, range, height - bottom, top);
