@@ -111,15 +111,15 @@ def allowed_combinations(sweep: Config) -> Sequence[Point] | None:
 
 def unused_level_problems(sweep: Config) -> Iterator[InputError]:
     """Yield levels that `where` forbids together with all levels of the others: the coded range would be too wide."""
-    allowed = allowed_combinations(sweep)
-    if allowed == [] and "where" in sweep["design"]:
+    allowed = allowed_combinations(sweep) if "where" in sweep["design"] else None
+    if allowed == []:
         yield InputError(
             WHERE,
             found=f"{cut(sweep['design']['where'])}, which no combination of levels fulfils",
             allowed="a condition that some settings fulfil",
             remedy="Correct the condition, which says what is allowed rather than what is not.",
         )
-    elif allowed is not None and "where" in sweep["design"]:
+    elif allowed is not None:
         for name, coding in codings_of(sweep["factors"]).items():
             tried = {point[name] for point in allowed}
             if unused := [level for level in coding.levels if level not in tried]:

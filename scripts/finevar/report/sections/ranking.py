@@ -11,11 +11,12 @@ import pandas as pd
 from finevar.analyses.baselines import at_baseline
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.reasons import Excluded
+from finevar.report.cells import level_or_dash
 from finevar.report.parts import Facts, Labels, Row, Section, Tables
 from finevar.report.recommendation import advice
 from finevar.study.coding import plain_level
 from finevar.words.formatting import counted, factor_label, levels_there, sentence_case
-from finevar.words.numbers import NOTHING, duration, is_missing, level, number
+from finevar.words.numbers import NOTHING, duration, is_missing, number
 from finevar.words.recommendation import EXCLUDED_FOR
 
 PART, PLACE, TITLE = "answer", 10, "All settings, ranked"
@@ -84,7 +85,7 @@ def setting_row(row: Row, levels: Mapping[str, Any], means: Sequence[Row | None]
         "role": role,
         "badge": role if role in BADGES else "",
         "reason": "" if behind else EXCLUDED_FOR[row["reason_code"]],
-        "levels": DOT.join(level(value) for value in levels_there(levels).values()),
+        "levels": DOT.join(map(level_or_dash, levels.values())),
         "link": "#explore?" + address(levels, run),
         "metrics": [(NOTHING, False) if one is None else (number(one["mean"], 3), bool(one["worse"])) for one in means],
         "seconds": duration(row["seconds"]),
