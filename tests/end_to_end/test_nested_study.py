@@ -25,7 +25,7 @@ def config() -> dict:
         "weight_decay": {"levels": [0.0, 0.1, 0.2], "when": {"optimizer": "adamw"}},
     }
     study["sweep"]["design"] = {"where": "not (weight_decay == 0.2 and learning_rate > 5e-3)"}
-    study["sweep"]["seeds"] = [0, 1, 2]
+    study["sweep"]["seeds"] = [0, 1]
     study["training"]["batch_size"] = 8
     study["analysis"] = {"model": "quadratic", "claims": [{"response": "loss", "term": "weight_decay"}]}
     return study
@@ -43,7 +43,7 @@ def finished(tmp_path_factory) -> Path:
 def test_tables_say_nothing_of_it_where_it_does_not_exist(finished):
     results = finished / "results" / "toy"
     design = pd.read_csv(results / "design.csv")
-    assert len(design) == 3 * (3 * 3 - 1 + 3)
+    assert len(design) == 2 * (3 * 3 - 1 + 3)
     metrics = pq.read_table(results / "metrics.parquet").to_pandas()
     rates = design.groupby("optimizer")["learning_rate"].agg(lambda own: sorted(set(own))).to_dict()
     assert rates == {"adamw": [1e-3, 3e-3, 9e-3], "adafactor": [2e-3, 6e-3, 18e-3]}
@@ -84,8 +84,8 @@ def test_another_condition_or_a_level_of_it_trains_only_what_is_new(finished):
     del study["sweep"]["design"]["where"]
     write_config(finished, study)
     jobs = planned(snakemake(finished, "--dry-run").stdout)
-    assert jobs["finetune_run"] == 3  # the setting that was forbidden, at three seeds
+    assert jobs["finetune_run"] == 2  # the setting that was forbidden, at two seeds
     study["sweep"]["design"]["where"] = "weight_decay < 0.2"
     study["sweep"]["factors"]["weight_decay"]["levels"] = [0.0, 0.1, 0.15]
     write_config(finished, study | {"analysis": {"model": "interactions"}})
-    assert planned(snakemake(finished, "--dry-run").stdout)["finetune_run"] == 9
+    assert planned(snakemake(finished, "--dry-run").stdout)["finetune_run"] == 6
