@@ -59,9 +59,4 @@ def test_names_of_other_modules_are_there():
 
 def test_a_name_that_is_not_there_is_seen():
     lines = ["import tiny", "from finevar import files as own", "from prose import nothing", "tiny.no(own.nor)"]
-        "import tiny",
-        "from finevar import files as own",
-        "from prose import nothing",
-        "tiny.no(own.SUMS, own.nor)",
-    ]
     assert list(missing(ast.parse("\n".join(lines)))) == ["line 3: prose.nothing", "line 4: tiny.no", "line 4: own.nor"]
