@@ -16,6 +16,7 @@ from finevar.figures import calibration as calibration_chart
 from finevar.figures import drawing
 from finevar.report.sections import calibration as calibration_section
 from finevar.results.predictions import Predictions
+from finevar.tables import TABLES
 from prediction_fixtures import compared, model_logits, write_study
 from prose import MISSING, numbers
 
@@ -181,7 +182,7 @@ def test_a_study_without_finished_runs_has_a_sentence(tmp_path):
     metrics, files, root = write_study(tmp_path)
     none = metrics.assign(status="missing", **dict.fromkeys(("accuracy", "loss"), np.nan))
     plan = fx.plan_of(fx.FACTORS, ["accuracy", "loss"])
-    tables = {"metrics": none, "effects": pd.DataFrame(columns=["response", "factor"])}
+    tables = {"metrics": none, "effects": pd.DataFrame(columns=list(TABLES["effects"].columns))}
     tables |= fx.as_read(compare_predictions(fx.FittedStudy.of(none, plan), files, root))
     found = calibration_section.section(tables, {}, list(fx.FACTORS), 0.95)
     assert found["groups"] == []
@@ -189,7 +190,7 @@ def test_a_study_without_finished_runs_has_a_sentence(tmp_path):
 
 def report_of(tables: dict[str, pd.DataFrame]) -> str:
     """Return the section's sentences."""
-    whole = {"effects": pd.DataFrame(columns=["response", "factor"])} | tables
+    whole = {"effects": pd.DataFrame(columns=list(TABLES["effects"].columns))} | tables
     found = calibration_section.section(whole, LABELS, list(fx.FACTORS), 0.95)
     sentences = [sentence["text"] for part in found["groups"] for sentence in part["sentences"]]
     text = " ".join([found["finding"], *sentences])

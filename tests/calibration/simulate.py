@@ -210,8 +210,8 @@ def intervals(runs: pd.DataFrame, shape: Design) -> Iterator[tuple[str, str, boo
     yield from best_places(surface, shape)
     if "estimate" in (row := ancova(surface)):
         yield "slope against the baseline", "", holds(row, 1.0)
-    centre = optimum.region_statistic(surface, stationary(shape)[None])[0]
-    yield "region of the stationary point", "", bool(centre <= optimum.region_limit(surface))
+    centre = optimum.region_statistic(surface, stationary(shape)[None], list(surface.codings))[0]
+    yield "region of the stationary point", "", bool(centre <= optimum.region_limit(surface, len(surface.codings)))
 
 
 def matched(

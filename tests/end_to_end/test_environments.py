@@ -47,8 +47,9 @@ def project_requirements() -> list[str]:
 
 
 def optional_modules() -> set[str]:
-    """Return the modules that are imported only where a user has installed them."""
-    return set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"])
+    """Return the modules that are imported only where they are installed: by users, or in a group's environment."""
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return {*content["project"]["optional-dependencies"], *content["dependency-groups"]}
 
 
 def imports_of(path: Path) -> set[str]:

@@ -1,7 +1,7 @@
 """Write tests/training/peft_figures.json: what PEFT and transformers' Trainer make of the tiny encoders with LoRA.
 
 PEFT is no dependency of the tests, as it brings accelerate. To write the figures again, in an environment that has
-peft==0.21.2 and accelerate==1.15.0 beside those of requirements.lock:
+pyproject.toml's group peft beside requirements.lock:
 
     PYTHONPATH=scripts:tests:tests/models:tests/training python tests/training/peft_figures.py
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 def require_sentencepiece(name: str, *, where: str) -> None:
     """Raise InputError where the packages that read a sentencepiece model are not installed."""
     try:
-        import google.protobuf  # noqa: F401 - by which transformers reads it
-        import sentencepiece  # noqa: F401
-    except ImportError as error:
+        for package in ("sentencepiece", "protobuf"):  # the latter for transformers
+            metadata.version(package)
+    except metadata.PackageNotFoundError as error:
         raise InputError(
             f"{where}, {name}",
             found=f"a tokenizer that only sentencepiece reads, and no such package for {sys.executable}",
