@@ -35,6 +35,16 @@ def test_a_pairs_difference_is_the_paired_t_test_over_seeds():
         assert row["simultaneous_low"] < row["ci_low"] < row["ci_high"] < row["simultaneous_high"]
 
 
+def test_equal_means_differ_by_nothing():
+    """Their sums differ in the last bit, as do those of settings that are right on as many sentences."""
+    runs = study(seeds=5)
+    names = runs["point_id"].unique()[:2]
+    for name, losses in zip(names, ([0.1, 0.2, 0.3, 0.7, 0.9], [0.9, 0.7, 0.1, 0.3, 0.2]), strict=True):
+        runs.loc[runs["point_id"] == name, "loss"] = losses
+    rows = pair_tables(fitted(runs, "loss"), ranked(runs))["setting_pairs"]
+    assert [row["estimate"] for row in rows if {row["point_id"], row["other"]} == {*names}] == [0]
+
+
 def test_only_the_best_settings_are_compared_and_none_without_a_ranking():
     runs = study(seeds=4)
     rows = [{"point_id": f"{number}"} for number in range(MOST_SETTINGS)]

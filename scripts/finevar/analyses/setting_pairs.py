@@ -47,7 +47,7 @@ def pair_rows(names: Sequence[str], surface: Surface) -> Rows:
     judged = compared.family(weights[first] - weights[second])
     ends = [*judged.found.interval(surface.confidence), *judged.interval(surface.confidence)]
     names_of = ("estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
-    columns = zip(judged.found.estimate, *ends, strict=True)
+    columns = zip(np.round(judged.found.estimate, 12), *ends, strict=True)  # 0 where rounding alone parts two means
     subtracted = weights[second] @ compared.fit.params
     who = {"response": surface.response, "population": surface.population}
     rows = [
