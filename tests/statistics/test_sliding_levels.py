@@ -53,6 +53,18 @@ def with_rates(raw: dict[str, Any], levels: Any = None, **design: Any) -> dict[s
     return raw
 
 
+def test_two_factors_slide_with_one_category():
+    codings = codings_of({
+        "learning_rate": {"levels": {"full": FULL, "lora": LORA}, "coding": "log2"},
+        "weight_decay": {"levels": {"full": [0.0, 0.1], "lora": [0.2, 0.3]}},
+        "method": {"levels": ["full", "lora"]},
+    })  # fmt: skip
+    natural = {"learning_rate": [2e-5, 4e-4], "weight_decay": [0.1, 0.2], "method": ["full", "lora"]}
+    coded = coded_of(codings, natural)
+    assert coded["learning_rate"] == pytest.approx([0, 1])
+    assert coded["weight_decay"] == pytest.approx([1, -1])
+
+
 def points_of(raw: dict[str, Any]) -> set[tuple]:
     points = [tuple(point.values()) for point in design_points(read_config(raw))]
     assert len(points) == len(set(points))

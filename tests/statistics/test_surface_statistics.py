@@ -278,6 +278,7 @@ def test_the_hull_of_a_simplex_leaves_out_its_mirror_image():
     corners = np.array([[-1.0, -1], [1, -1], [-1, 1]])
     assert optimum.within_hull(corners, np.array([-0.5, -0.5]))
     assert not optimum.within_hull(corners, np.array([0.5, 0.5]))
+    assert not optimum.within_hull(corners[:0], np.array([0.0, 0.0]))  # of levels that no setting combines
 
 
 def test_the_region_encloses_a_clear_maximum_and_covers_a_plane_without_one():

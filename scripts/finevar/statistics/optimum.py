@@ -119,7 +119,9 @@ def tried_numbers(surface: Surface, cut: Coded) -> np.ndarray:
 
 
 def within_hull(points: np.ndarray, place: np.ndarray) -> bool:
-    """Say whether a place [factors] is a weighted mean of points [points, factors]."""
+    """Say whether a place [factors] is a weighted mean of points [points, factors], of which there may be none."""
+    if not len(points):
+        return False
     equal = np.vstack([points.T, np.ones(len(points))])
     found = linprog(np.zeros(len(points)), A_eq=equal, b_eq=np.append(place, 1.0), bounds=(0, None))
     return bool(found.status == 0)

@@ -36,8 +36,8 @@ def codings_of(factors: Mapping[str, Mapping[str, Any]]) -> dict[str, Coding | C
 def sliding_of(factor: Mapping[str, Any], factors: Mapping[str, Mapping[str, Any]]) -> Coding:
     """Return the coding of levels that slide with a category: the factor whose levels they are stated for, or ""."""
     parts = tuple((level, tuple(sorted(own))) for level, own in factor["levels"].items())
-    fits = (name for name, other in factors.items() if set(other["levels"]) == set(factor["levels"]) != set())
-    owner = next((name for name in fits if factors[name] is not factor), "")
+    fixed = {name: other["levels"] for name, other in factors.items() if not isinstance(other["levels"], Mapping)}
+    owner = next((name for name, levels in fixed.items() if set(levels) == set(factor["levels"]) != set()), "")
     every = tuple(sorted({level for _, own in parts for level in own}))
     return Coding(every, factor.get("coding") or "identity", by=By(owner, parts))
 
