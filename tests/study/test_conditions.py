@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from finevar.study.coding import Category, Coding
-from finevar.study.conditions import condition, parted
+from finevar.study.conditions import condition, forbidden_places, parted
 from finevar.study.config import read_config
 from finevar.study.design import design_points, left_out, plan_study
 from finevar.words.design import condition_sentences
@@ -125,6 +125,16 @@ def test_a_mistake_is_named_by_its_position(text, position, data):
 @pytest.mark.parametrize("text", ["1+" * 495 + "epochs < 1", "1<" * 495 + "epochs", "not " * 40 + "epochs < 2"])
 def test_a_long_condition_is_read(text):
     assert holds(text, {"epochs": 1}) is (text.startswith("not "))
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_places_at_which_a_condition_has_no_value_are_forbidden():
+    codings = {"epochs": Coding((1.0, 3.0), "identity"), "learning_rate": Coding((1e-5, 4e-5), "log2")}
+    epochs, rates = np.array([-1.0, 0.0, 1.0]), np.array([0.0, 0.0, 5000.0])  # two epochs; a rate of 2^5000
+    between = forbidden_places("1 / (epochs - 2) < 2", codings, {"epochs": epochs, "learning_rate": 0 * rates})
+    assert between.tolist() == [False, True, False]
+    far = forbidden_places("learning_rate * epochs > 0", codings, {"epochs": epochs, "learning_rate": rates})
+    assert far.tolist() == [False, False, True]
 
 
 def test_a_division_by_zero_is_named_by_its_setting():

@@ -103,13 +103,25 @@ def parted(points: Iterable[Point], text: str | None, codings: Codings) -> tuple
 
 
 def forbidden_places(text: str, codings: Codings, coded: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Say for coded places [places] whether a condition forbids them; it has no say on a category that is averaged."""
+    """Say for coded places [places] whether a condition forbids them; it has no say on a category that is averaged.
+
+    It forbids also those at which it has no value: they lie between the settings, or far outside.
+    """
     levels = {name: values.tolist() for name, values in natural_of(codings, coded).items()}
     for name, category in categories_of(codings).items():
         shares = category.shares(columns_of(coded, category.axes(name))).max(1)
         levels[name] = np.where(shares > 1 - 1e-9, levels[name], None).tolist()
     holds, places = condition(text, tuple(codings.items())), zip(*levels.values(), strict=True)
-    return np.array([holds(dict(zip(levels, map(as_level, place), strict=True))) is False for place in places])
+    points = (dict(zip(levels, map(as_level, place), strict=True)) for place in places)
+    return np.array([is_forbidden(holds, point) for point in points])
+
+
+def is_forbidden(holds: Callable[[Point], bool | None], point: Point) -> bool:
+    """Say whether a condition forbids a place, or has no value there."""
+    try:
+        return holds(point) is False
+    except ArithmeticError:
+        return True
 
 
 def condition_problems(sweep: Config) -> Iterator[InputError]:
