@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from finevar.results.aggregation import trajectory_id
 from finevar.study.coding import coded_of, codings_of, natural_of, present, term_name, terms
 from finevar.study.config import read_config
 from finevar.study.design import baseline_levels, design_points, design_rows, left_out, plan_runs, plan_study
@@ -110,6 +111,24 @@ def test_its_runs_are_those_of_a_study_without_it(raw_config):
     del without["sweep"]["factors"]["weight_decay"]
     alone = {name for name, run in runs_of(without).items() if run.settings["optimizer"] == "sgd"}
     assert alone < set(runs_of(with_decay(raw_config)))
+
+
+def test_runs_without_a_warmup_of_their_own_share_trajectories_by_its_default(raw_config):
+    """Two rates, data sets and seeds with sgd, whose warm-up of 0 steps leaves one trajectory to all epochs."""
+    raw = with_decay(raw_config)
+    raw["training"] = {"schedule": "constant"}
+    del raw["baseline"]["settings"]["weight_decay"]
+    raw["baseline"]["settings"] |= {"optimizer": "adamw", "warmup": 2}
+    raw["sweep"]["factors"] = {
+        "learning_rate": {"levels": [1e-4, 2e-4]},
+        "epochs": {"levels": [1, 2]},
+        "optimizer": {"levels": ["adamw", "sgd"]},
+        "warmup": {"levels": [2, 4], "when": {"optimizer": "adamw"}},
+    }
+    for optimizer, warmups in (("sgd", {None}), ("adamw", {2, 4})):
+        rows = [run.record for run in runs_of(raw).values() if run.settings["optimizer"] == optimizer]
+        assert {row["warmup"] for row in rows} == warmups
+        assert len({trajectory_id(row) for row in rows}) == len(rows) / 2
 
 
 def test_the_baseline_has_it_where_its_own_level_has(raw_config):

@@ -192,7 +192,8 @@ def with_settings(config: Config, point: Point) -> Settings:
 
 def shares_trajectory(settings: Mapping[str, Any]) -> bool:
     """Return whether a run of more epochs begins as shorter ones do: nothing in it depends on the number of steps."""
-    return settings["schedule"] == "constant" and not 0 < settings["warmup"] < 1
+    warmup = settings["warmup"] or 0  # null in a table where the factor does not exist, whose default is 0
+    return settings["schedule"] == "constant" and not 0 < warmup < 1
 
 
 def shorter_runs(runs: Iterable[Run]) -> dict[str, str]:
