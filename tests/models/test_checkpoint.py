@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 import tiny
 from finevar.models import checkpoint
 from finevar.models.distilbert.family import FlatDistilBert
+from finevar.models.general.family import Encoder
 from finevar.reasons import Head, Reason
 from refusals import names, refusal
 
@@ -131,3 +134,15 @@ def test_the_last_layers_are_drawn_as_transformers_draws_them(tmp_path, count):
             assert abs(drawn[name].mean().item()) < 0.002
         else:
             assert drawn[name].unique().tolist() == [1.0 if name.endswith("layer_norm.weight") else 0.0]
+
+
+def test_kernels_are_drawn_as_matrices_are():
+    """SqueezeBERT's layers multiply by convolutions, of weights [out, in, 1]; a standard deviation as transformers'."""
+    sizes = {"hidden_size": 64, "embedding_size": 64, "intermediate_size": 64, "num_attention_heads": 4}
+    config = AutoConfig.for_model("squeezebert", vocab_size=9, num_hidden_layers=2, **sizes)
+    weights = AutoModelForSequenceClassification.from_config(config).state_dict()
+    family = Encoder(json.dumps(config.to_dict()), "padded", None)
+    checkpoint.redraw_layers(weights, family, 2, 0)
+    kernels = [weight for name, weight in weights.items() if ".layers." in name and weight.ndim == 3]
+    assert len(kernels) == 2 * 6
+    assert [kernel.std().item() for kernel in kernels] == pytest.approx([0.02] * 12, rel=0.1)

@@ -74,8 +74,8 @@ def fit_head(
 
 
 def drawn_weight(name: str, shape: tuple[int, ...], draw: torch.Generator) -> torch.Tensor:
-    """Return a new weight of a head or layer: a matrix is drawn, a bias is zero, and what scales a norm is one."""
-    if len(shape) == 2:
+    """Return a new weight of a head or layer: a matrix or kernel is drawn, a bias zero, and what scales a norm one."""
+    if len(shape) > 1:
         return torch.randn(shape, generator=draw) * DRAWN_STD
     return torch.zeros(shape) if name.endswith("bias") else torch.ones(shape)
 
