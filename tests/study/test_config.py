@@ -343,6 +343,21 @@ def test_a_setting_where_it_has_no_effect_is_refused(raw_config, keys, where):
     assert "optimizer to adamw" in remedy or "method to " in remedy
 
 
+def test_a_factor_of_names_that_has_no_effect_somewhere_is_refused_with_what_can_be_done(raw_config):
+    """Names have no `when`, and a factor's setting does not stand under training as well."""
+    raw_config = put(raw_config, "sweep.factors.method", {"levels": ["full", "lora"]})
+    raw_config = put(raw_config, "sweep.factors.lora_layers", {"levels": ["all", "attention"]})
+    raw_config = put(raw_config, "baseline.settings.method", "lora")
+    raw_config["sweep"]["design"] = {"kind": "full_factorial"}
+    remedy = problem(raw_config, "sweep.factors.lora_layers").remedy
+    assert "when" not in remedy
+    assert "method to lora and remove sweep.factors.method, or remove sweep.factors.lora_layers" in remedy
+    either, other = copy.deepcopy(raw_config), copy.deepcopy(raw_config)
+    del either["sweep"]["factors"]["method"], other["sweep"]["factors"]["lora_layers"]
+    assert read_config(put(either, "training.method", "lora"))
+    assert read_config(other)
+
+
 @pytest.mark.parametrize(
     "keys",
     [

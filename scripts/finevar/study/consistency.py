@@ -13,7 +13,7 @@ from finevar.errors import InputError
 from finevar.study.coding import Category, Coding, Codings, categories_of, codings_of, exists, nested_of, numbers_of
 from finevar.study.dialects import SEPARATORS, TEXT_ONLY, format_of, is_text_encoding
 from finevar.study.factors import setting
-from finevar.study.settings import CONDITIONS, TRAINING_DEFAULTS
+from finevar.study.settings import CONDITIONS, TRAINING_DEFAULTS, has_names
 
 Config = dict[str, Any]
 
@@ -286,12 +286,14 @@ def condition_problems(config: Config, name: str, on: str, allowed: Sequence[Any
         (f"baseline.settings.{name}", own, [of_baseline], f"baseline.settings.{on}"),
     ):
         if name in given and not (all if given is factors else any)(value in allowed for value in values):
+            nests = given is factors and not has_names(name)  # which only numbers do
+            unvaried = f" and remove sweep.factors.{on}" if on in factors and place == f"training.{on}" else ""
             yield InputError(
                 f"config: {where}",
                 found=f"a value, and {place} {listed(dict.fromkeys(values))}",
                 allowed=f"{setting(name).words} with {on} {' or '.join(allowed)} alone",
-                remedy=f"Set {place} to {allowed[0]}, or remove {where}."
-                + (f" Beside a factor {on}, give it when: {{{on}: {allowed[0]}}}." if given is factors else ""),
+                remedy=f"Set {place} to {allowed[0]}{unvaried}, or remove {where}."
+                + (f" Beside a factor {on}, give it when: {{{on}: {allowed[0]}}}." if nests else ""),
             )
 
 
