@@ -36,6 +36,12 @@ def test_means_and_spread_by_hand():
     assert alone[["low", "high"]].isna().all(axis=None)
 
 
+def test_runs_without_a_number_of_epochs_of_their_own_are_known_by_its_default():
+    """3 in config/README.md: a table has nothing where a nested factor does not exist."""
+    runs = evaluations((1e-4, 3, 0, [0.5, 0.4, 0.3]), (2e-4, 3, 0, [0.5, 0.4])).assign(epochs=None)
+    assert whole_runs(runs)["loss"].tolist() == [0.5, 0.4, 0.3]
+
+
 def test_a_run_that_lacks_an_epoch_is_in_no_mean():
     """It diverged in its second epoch, so that later means would be of others than earlier ones."""
     found = evaluations((1e-4, 2, 0, [0.5, 0.4]), (1e-4, 2, 1, [0.9]), (1e-4, 2, 2, [0.9, None]))

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from finevar.study.settings import TRAINING_DEFAULTS
+
 
 def whole_runs(evaluations: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the runs with a loss after every epoch, so that each mean of a setting is of the same runs."""
     known = evaluations.dropna(subset="loss")
-    return known[known.groupby("run_id")["epoch"].transform("size") == known["epochs"]]
+    trained = known["epochs"].fillna(TRAINING_DEFAULTS["epochs"])  # null where the factor does not exist
+    return known[known.groupby("run_id")["epoch"].transform("size") == trained]
 
 
 def epoch_means(evaluations: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
