@@ -113,17 +113,22 @@ def test_a_training_with_dropout_is_resumed_to_the_same_bytes(tmp_path, monkeypa
     assert files.check_sums(tmp_path / "cut/model") == files.check_sums(tmp_path / "whole/model")
 
 
+def check_that_a_longer_training_goes_on(folder: Path, start: Path, settings: dict) -> None:
+    """Assert that four epochs begun where two ended give the bytes of four in one go."""
+    job = tiny.training_job(folder, start, examples_for(start), settings)
+    shorter, state = job | {"settings": settings | {"epochs": 2}}, str(folder / "state.safetensors")
+    train_files(**job, **tiny.training_outputs(folder / "whole"))
+    train_files(**shorter, **tiny.training_outputs(folder / "shorter"), state=state)
+    summary = train_files(**job, **tiny.training_outputs(folder / "longer"), begin=state)
+    assert summary["steps_of_shorter_run"] == 10
+    assert files.check_sums(folder / "longer/model") == files.check_sums(folder / "whole/model")
+
+
 @pytest.mark.parametrize("kind", ["xlm-roberta", "mpnet"])
 def test_a_longer_training_goes_on_from_a_shorter_one_to_the_same_bytes(tmp_path, kind):
     settings = SETTINGS | {"schedule": "constant", "warmup": 0.0, "dropout": 0.2}
     start = start_of(kind, tmp_path)
-    job = tiny.training_job(tmp_path, start, examples_for(start), settings)
-    shorter, state = job | {"settings": settings | {"epochs": 2}}, str(tmp_path / "state.safetensors")
-    train_files(**job, **tiny.training_outputs(tmp_path / "whole"))
-    train_files(**shorter, **tiny.training_outputs(tmp_path / "shorter"), state=state)
-    summary = train_files(**job, **tiny.training_outputs(tmp_path / "longer"), begin=state)
-    assert summary["steps_of_shorter_run"] == 10
-    assert files.check_sums(tmp_path / "longer/model") == files.check_sums(tmp_path / "whole/model")
+    check_that_a_longer_training_goes_on(tmp_path, start, settings)
 
 
 def interrupting_at(step: int) -> Callable[[dict], None]:

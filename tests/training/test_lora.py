@@ -13,7 +13,7 @@ import pytest
 import torch
 from bag import Bag
 from peft_figures import BATCH, EPOCHS, FIGURES, LENGTH, RANK, SCALE, SEED, learned, summary
-from test_general_training import examples_for, interrupting_at
+from test_general_training import check_that_a_longer_training_goes_on, examples_for, interrupting_at
 from test_general_training import start_of as general_start
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
@@ -137,13 +137,7 @@ def test_a_training_is_resumed_to_the_same_bytes_from_a_small_state(tmp_path, mo
 def test_a_longer_training_goes_on_from_a_shorter_one_to_the_same_bytes(tmp_path):
     settings = BYTES | {"schedule": "constant", "warmup": 0.0}
     start = start_of("flat distilbert", tmp_path)
-    job = tiny.training_job(tmp_path, start, examples_for(start), settings)
-    shorter, state = job | {"settings": settings | {"epochs": 2}}, str(tmp_path / "state.safetensors")
-    train_files(**job, **tiny.training_outputs(tmp_path / "whole"))
-    train_files(**shorter, **tiny.training_outputs(tmp_path / "shorter"), state=state)
-    summary = train_files(**job, **tiny.training_outputs(tmp_path / "longer"), begin=state)
-    assert summary["steps_of_shorter_run"] == 10
-    assert files.check_sums(tmp_path / "longer/model") == files.check_sums(tmp_path / "whole/model")
+    check_that_a_longer_training_goes_on(tmp_path, start, settings)
 
 
 def changed(start: Path, settings: Mapping[str, Any]) -> set[str]:
