@@ -83,15 +83,16 @@ def head_shapes(dim: int, classes: int, first: str = HEAD) -> dict[str, tuple[in
     return functools.reduce(dict.__or__, shapes)
 
 
-def multiplied(weights: Weights, dtype: torch.dtype) -> Weights:
+def multiplied(weights: Weights, dtype: torch.dtype, *, models: bool = False) -> Weights:
     """Return the weights as `classify` multiplies them; gradients flow back to the originals.
 
     The transformer's linear layers in a type, the projections to query, key and value of a layer joined to one.
+    models: whether tensors are those of several models, stacked.
     """
     cast = {name: tensor.to(dtype) if LINEAR.search(name) else tensor for name, tensor in weights.items()}
     for name in [name for name in cast if ".q_lin." in name]:
         parts = [cast.pop(name.replace(".q_lin.", f".{part}_lin.")) for part in "qkv"]
-        cast[name.replace(".q_lin.", ".qkv_lin.")] = torch.cat(parts)
+        cast[name.replace(".q_lin.", ".qkv_lin.")] = torch.cat(parts, dim=int(models))
     return cast
 
 
