@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 import torch
 from test_training import CLASSES, SETTINGS
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import tiny
 from finevar.data.encoding import Encoded, encode
 from finevar.models import checkpoint
+from finevar.models.distilbert.encoder import WORDS
 from finevar.models.randomness import generator
 from finevar.models.vocabulary import compact
+from finevar.training import slots
 from finevar.training.padded import PaddedSteps
 from finevar.training.schedule import epoch_batches, schedule_factor
-from finevar.training.slots import Shape, Slots, Turn, run_of
+from finevar.training.slots import Batch, Shape, Slots, default_slots, laid_out, run_of
 from finevar.training.start import first_state
 from finevar.training.state import State
 from finevar.training.steps import Course
@@ -32,12 +35,12 @@ class Case:
     state: State
     tokens: np.ndarray
 
-    def turns(self, steps: int) -> list[Turn]:
+    def turns(self, steps: int) -> list[Batch]:
         """Return the run's first steps, of one epoch each as long as the data last."""
         settings, lengths = self.course.settings, np.diff(self.course.examples.offsets)
         order = [numbers for epoch in range(9) for numbers in epoch_batches(COUNT, settings["batch_size"], 0, epoch)]
         return [
-            Turn(self.tokens[numbers], lengths[numbers], self.course.examples.labels[numbers], rate)
+            Batch(self.tokens[numbers], lengths[numbers], self.course.examples.labels[numbers], rate)
             for step, numbers in enumerate(order[:steps])
             for rate in [settings["learning_rate"] * schedule_factor(step, 20, settings["warmup"], "linear")]
         ]
@@ -64,7 +67,8 @@ def case(folder, seed: int = 0, *, dtype: torch.dtype = torch.float32, padding: 
 def shape_of(one: Case) -> Shape:
     words = len(one.state.model[one.course.family.embedding])
     dtype = str(one.course.dtype).removeprefix("torch.")
-    return Shape.of(one.course.family, words, len(CLASSES), one.course.settings["batch_size"], LENGTH, dtype)
+    sizes = {"classes": len(CLASSES), "batch_size": one.course.settings["batch_size"], "length": LENGTH, "dtype": dtype}
+    return Shape.of(one.course.family, words, **sizes)
 
 
 def seated(engine: Slots, slot: int, one: Case) -> None:
@@ -80,7 +84,7 @@ def alone(one: Case, steps: int, *, slots: int = 3) -> tuple[State, list[list[fl
     return fetched(engine, 0, one), told
 
 
-def taken(engine: Slots, turns: dict[int, Turn]) -> dict[int, list[float]]:
+def taken(engine: Slots, turns: dict[int, Batch]) -> dict[int, list[float]]:
     engine.step(turns)
     return {slot: engine.outcome[:, slot].tolist() for slot in turns}
 
@@ -179,5 +183,42 @@ def test_a_batch_that_is_not_full_has_the_mean_of_its_sentences(folder):
         assert taken(engine, {0: turn})[0] == pytest.approx([step.loss, step.grad_norm], rel=2e-5)
 
 
-def replace_sentences(turn: Turn, count: int) -> Turn:
-    return Turn(turn.tokens[:count], turn.lengths[:count], turn.labels[:count], turn.learning_rate)
+def replace_sentences(turn: Batch, count: int) -> Batch:
+    return Batch(turn.tokens[:count], turn.lengths[:count], turn.labels[:count], turn.learning_rate)
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [("tokens", 10**6), ("tokens", -1), ("lengths", 0), ("lengths", LENGTH + 1), ("labels", 2)],
+)
+def test_a_batch_that_would_harm_others_is_refused(folder, what, value):
+    one = case(folder)
+    turn = one.turns(1)[0]
+    shape_of(one).check_batch(turn, len(one.state.model[WORDS]))
+    getattr(turn, what)[-1] = value
+    with pytest.raises(ValueError, match="batch"):
+        shape_of(one).check_batch(turn, len(one.state.model[WORDS]))
+
+
+def test_weights_of_another_shape_are_refused(folder):
+    one = case(folder)
+    shape_of(one).check(one.state.model, one.state.moments)
+    other = one.state.model | {"classifier.bias": torch.zeros(3)}
+    with pytest.raises(ValueError, match="classifier"):
+        shape_of(one).check(other, one.state.moments)
+    with pytest.raises(ValueError, match="family"):
+        shape_of(one).check(one.state.model | {"another": torch.zeros(3)}, one.state.moments)
+
+
+def test_a_step_never_waits_for_its_device(folder):
+    """Fake tensors have no values, so that whatever would fetch one is an error: as in a capture."""
+    engine = Slots(shape_of(case(folder)), 2, "cpu")
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        engine.work()
+
+
+def test_slots_by_default_are_as_many_as_memory_holds(folder, monkeypatch):
+    shape = shape_of(case(folder))
+    assert default_slots(shape, "cpu") == slots.MOST
+    monkeypatch.setattr(slots, "FEW_BYTES", 4 * 40 * laid_out(shape)[2])  # of a slot's weights, forty times
+    assert 1 <= default_slots(shape, "cpu") < 10 / 6

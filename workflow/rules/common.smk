@@ -52,7 +52,7 @@ ANALYSED = {
 SHOWS_SENTENCES = STUDY.config["analysis"]["show_sentences"]
 BY_EPOCH = KIND == TRAINED and STUDY.config["analysis"]["evaluate_each_epoch"]
 KINDS = kinds_of(factors=len(ANALYSED["factors"]), study=KIND, by_epoch=BY_EPOCH)  # the study's figures
-RESULTS_CONFIG = {key: part for key, part in STUDY.config.items() if key not in ("keep_weights", "gpus_per_run")}
+RESULTS_CONFIG = {key: part for key, part in STUDY.config.items() if key not in ("keep_weights", "gpus_per_run", "gpu")}
 
 
 # Results outlive code. Snakemake reruns what is older than its script, but a clone or a checkout dates every script as

@@ -51,6 +51,7 @@ rule finetune_run:
         gpu=STUDY.config["gpus_per_run"],
         # Resources, since an edit of one reruns nothing.
         keep_weights=int(STUDY.config["keep_weights"] == "all"),
+        gpu_slots=-1 if STUDY.config["gpu"]["slots"] is None else STUDY.config["gpu"]["slots"],
         evaluate_each_epoch=int(STUDY.config["analysis"]["evaluate_each_epoch"]),
         # A baseline that is not trained here is refused for another head than the data's, so no run is trained for it.
         keep_head=int("dataset" not in STUDY.config["baseline"]),

@@ -154,9 +154,8 @@ def ask(function: str, arguments: dict[str, Any], log: str, kind: str) -> int | 
             answer = server.recv(HEADER.size)
         except OSError:
             answer = b""
-    if not answer:  # the warm process is gone and its forks with it: nothing is half-done under a final name
-        return None
-    return struct.unpack("!i", answer)[0]
+    # Without one the warm process is gone and its forks with it: nothing is half-done under a final name.
+    return struct.unpack("!i", answer)[0] if answer else None
 
 
 def private_folder(kind: str = "training") -> Path | None:
@@ -204,13 +203,20 @@ def reach(server: socket.socket, folder: Path) -> bool:
     return True
 
 
+def command(kind: str, folder: Path) -> list[str]:
+    """Return the module that is a kind's process, and its arguments; `slots DEVICE` is that of a GPU's slots."""
+    name, _, device = kind.partition(" ")
+    if name == "slots":
+        return ["finevar.training.slot_server", str(folder), str(IDLE_SECONDS), device]
+    return ["finevar.jobs.worker", str(folder), str(IDLE_SECONDS), BESIDE.get(kind, ""), *NEEDED[kind]]
+
+
 def start(folder: Path, kind: str) -> bool:
     """Start the warm process and wait until it can be reached, which it can before its imports are done."""
     ready = folder / "socket"
     ready.unlink(missing_ok=True)  # of one that was killed
-    given = [str(folder), str(IDLE_SECONDS), BESIDE.get(kind, ""), *NEEDED[kind]]
     process = subprocess.Popen(
-        [sys.executable, "-m", "finevar.jobs.worker", *given],
+        [sys.executable, "-m", *command(kind, folder)],
         cwd=folder,
         env={**variables(kind), "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *sys.path[1:]])},
         stdin=subprocess.DEVNULL,
@@ -246,10 +252,7 @@ def serve(folder: Path, idle: float, beside: str, modules: Sequence[str]) -> Non
     """
     forks: list[Fork] = []
     asked: list[int] = []
-    with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
-        listener.bind(str(folder / f".socket.{os.getpid()}"))
-        listener.listen(128)
-        (folder / f".socket.{os.getpid()}").rename(folder / "socket")
+    with listening(folder) as listener, selectors.DefaultSelector() as selector:
         load(modules)
         signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))  # a shutdown: forks save their states
         selector.register(listener, selectors.EVENT_READ)
@@ -269,6 +272,17 @@ def serve(folder: Path, idle: float, beside: str, modules: Sequence[str]) -> Non
             if beside and forks:
                 fork_beside(beside, folder)
                 beside = ""
+
+
+@contextlib.contextmanager
+def listening(folder: Path) -> Iterator[socket.socket]:
+    """Listen at the socket of a folder, which is there once it can be reached."""
+    beside = folder / f".socket.{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(beside))
+        listener.listen(128)
+        beside.rename(folder / "socket")
+        yield listener
         (folder / "socket").unlink(missing_ok=True)
 
 

@@ -34,16 +34,17 @@ class EpochEvaluation:
     examples: Encoded
     max_length: int
     dtype: torch.dtype
+    device: str
     weights: Callable[[], Weights]  # as they are now
 
-    def record(self, rows: list[Row], epoch: int, device: str, progressed: Callable[[], None]) -> None:
+    def record(self, rows: list[Row], epoch: int, progressed: Callable[[], None]) -> None:
         """Add the row of an epoch that has just ended, unless an earlier attempt has."""
         if any(row["epoch"] == epoch for row in rows):
             return
         started = time.monotonic()
-        moved = {name: tensor.to(device) for name, tensor in self.weights().items()}
+        moved = {name: tensor.to(self.device) for name, tensor in self.weights().items()}
         forward = self.family.forward(moved, self.dtype)
-        logits = predict_batches(forward, self.family, self.examples, self.max_length, device, progressed)
+        logits = predict_batches(forward, self.family, self.examples, self.max_length, self.device, progressed)
         evaluated = Evaluated(logits, self.examples.labels)
         finite = bool(np.isfinite(logits).all())
         scores = {name: RESPONSES[name].value(evaluated) if finite else np.nan for name in SCORES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from finevar.models import checkpoint
 from finevar.models.machine import choose_dtype, machine_facts, provenance, set_up
 from finevar.parquet import write_rows
 from finevar.study.identity import chosen
-from finevar.training.loop import Plan, Trained, train_model
+from finevar.training.loop import Plan, Trained, pads, train_model
 from finevar.training.saving import saving_states
+from finevar.training.slot_steps import Slot, fits_slot, slot_of_a_gpu
 from finevar.training.state import load_state, save_state
 from finevar.training.steps import Settings
 
@@ -32,7 +34,8 @@ class TrainingJob:
     a shorter run to go on from, and the encoded evaluation examples, which a finished training without weights is
     known by, and which the model is evaluated on after each epoch where that is asked for. Out: folder of the trained
     model, Parquet of steps, JSON summary; perhaps the state at the end, and, unknown to Snakemake as no result rests on
-    it, epochs.parquet.
+    it, epochs.parquet. slots: how many runs a GPU is to train at once, None for as many as its memory holds, 0 for each
+    by itself.
     """
 
     start: str
@@ -53,6 +56,7 @@ class TrainingJob:
     evaluated_each_epoch: bool = False
     head: checkpoint.Meanings | None = None
     keeps_head: bool = False
+    slots: int | None = 0
 
     @property
     def folder(self) -> Path:
@@ -64,7 +68,12 @@ class TrainingJob:
         """Return the files that the job leaves."""
         return [self.model, self.training, self.summary, *([self.state] if self.state else [])]
 
-    def plan(self, classes: Sequence[str]) -> Plan:
+    def shares_gpu(self, device: str) -> bool:
+        """Return whether the training takes its steps beside those of others, on a device."""
+        alone = self.slots == 0 or self.micro_batches > 1
+        return not alone and pads(device) and fits_slot(Path(self.start), self.settings)
+
+    def plan(self, classes: Sequence[str], slot: Slot | None) -> Plan:
         """Return the training itself, its examples read."""
         return Plan(
             start=Path(self.start),
@@ -78,6 +87,7 @@ class TrainingJob:
             evaluation=load_encoded(self.evaluation) if self.evaluated_each_epoch else None,
             head=self.head,
             keeps_head=self.keeps_head,
+            slot=slot,
         )
 
 
@@ -91,8 +101,11 @@ def train_files(**arguments: Any) -> dict[str, Any]:
     job = TrainingJob(**arguments)
     data = read_facts(job.facts)
     identity = training_identity(Path(job.start), job.train, data["classes"], job.settings, job.seed, job.head)
-    dtype = choose_dtype(job.settings["dtype"], set_up(job.threads))
+    device = set_up(job.threads)
+    dtype = choose_dtype(job.settings["dtype"], device)
     trajectory = identity | machine_facts(job.threads, dtype)  # all that decides the bytes of a state
+    if shares := job.shares_gpu(device):
+        trajectory |= {"slots": job.slots}
     with saving_states(job.folder, trajectory) as saver:
         if restore(job, identity, data):
             saver.restored()
@@ -101,7 +114,8 @@ def train_files(**arguments: Any) -> dict[str, Any]:
         settings = {name: value for name, value in identity["settings"].items() if name != "epochs"}
         shorter = trajectory | {"settings": settings}
         begin = saver.load() or (load_state(job.begin, shorter) if job.begin else None)
-        trained = train_model(job.plan(data["classes"]), begin=begin, after_step=saver.save_if_due)
+        with slot_of_a_gpu(job.slots) if shares else contextlib.nullcontext() as slot:
+            trained = train_model(job.plan(data["classes"], slot), begin=begin, after_step=saver.save_if_due)
         save_trained(trained, Path(job.model), start=Path(job.start), classes=data["classes"])
         write_rows(trained.steps, job.training, TRAINING)
         if trained.epochs:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from logging import INFO, WARNING
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from finevar.data.encoding import Encoded
 from finevar.jobs.log import LOGGER
@@ -19,18 +17,18 @@ from finevar.models import checkpoint, lora
 from finevar.models.checkpoint import Meanings
 from finevar.models.family import Weights
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
-from finevar.models.randomness import generator
 from finevar.models.vocabulary import compact, expand
 from finevar.reasons import Head
 from finevar.training.epochs import EpochEvaluation, complete_rows, seconds_of
 from finevar.training.padded import PaddedSteps
 from finevar.training.progress import progress_bar
-from finevar.training.schedule import epoch_batches, schedule_factor
+from finevar.training.schedule import epoch_batches, in_groups, schedule_factor
+from finevar.training.slot_steps import Slot, SlotSteps
 from finevar.training.start import check_fit, state_to_go_on_from
 from finevar.training.state import State
-from finevar.training.steps import Course, FlatSteps, Settings, Steps, check_parts
+from finevar.training.steps import Course, FlatSteps, Masks, Settings, Steps, Turn, check_parts
 
-AfterStep = Callable[[State, torch.Generator], None]
+AfterStep = Callable[[State, Masks], None]
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Plan:
     start: the folder of the model that it begins with. micro_batches: parts that a step's batch is split into at first;
     more where memory runs out. name: what a terminal shows. evaluation: examples to evaluate on after each epoch. head:
     which class each class of the start's head is, where names do not say. keeps_head: whether a start with another head
-    than the data's is refused.
+    than the data's is refused. slot: that of a GPU which takes the steps, beside those of other runs.
     """
 
     start: Path
@@ -54,6 +52,7 @@ class Plan:
     evaluation: Encoded | None = None
     head: Meanings | None = None
     keeps_head: bool = False
+    slot: Slot | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
     every = settings["optimizer"] == "adafactor"  # whose step of a row depends on all of them
     weights, fewer, examples, words = compact(full, family.with_dropout(settings["dropout"]), examples, every=every)
     course = Course(fewer, examples, settings, plan.seed, dtype)
-    state = state_to_go_on_from(begin, weights, course).to(device)
+    state = state_to_go_on_from(begin, weights, course).to("cpu" if plan.slot else device)
     earlier = (state.rows[-1]["seconds"] if state.rows else 0) + seconds_of(state.epochs)
 
     def whole() -> Weights:
@@ -102,8 +101,11 @@ def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep
         shrunk = math.prod(1 - rate * share * settings["weight_decay"] for rate in rates)  # Loshchilov and Hutter 2019
         return expand(lora.merged(state.model, settings), full, words, embedding=family.embedding, shrunk=shrunk)
 
-    evaluation = plan.evaluation and EpochEvaluation(family, plan.evaluation, settings["max_length"], dtype, whole)
+    evaluation = plan.evaluation and EpochEvaluation(
+        family, plan.evaluation, settings["max_length"], dtype, device, whole
+    )
     reason = fine_tune(course, state, plan, evaluation=evaluation, after_step=after_step)
+    state.moments.steps.fill_(len(state.rows))  # those after a bad one, where it was seen late, do not count
     weights = whole()
     summary = {
         "status": "diverged" if reason else "ok",
@@ -135,50 +137,62 @@ def fine_tune(
     course: Course, state: State, plan: Plan, *, evaluation: EpochEvaluation | None, after_step: AfterStep | None
 ) -> str | None:
     """Train from a state to the end, in place; return the reason where it diverged."""
-    rows, settings, size = state.rows, course.settings, course.settings["batch_size"]
+    rows, settings = state.rows, course.settings
     if rows and (reason := divergence(rows[-1])):
         return reason
     per_epoch = steps_an_epoch(course)
     total = per_epoch * settings["epochs"]
     parts = max(plan.micro_batches, rows[-1]["micro_batches"] if rows else 1)
-    padded = pads(state.device) and parts == 1  # a batch that needed more parts before is laid end to end
-    steps: Steps = PaddedSteps(course, state) if padded else FlatSteps(course, state, parts)
+    steps = steps_of(course, state, plan, parts)
     # An earlier attempt's seconds count, those of evaluations do not.
     started = time.monotonic() - (rows[-1]["seconds"] if rows else 0) - seconds_of(state.epochs)
     with progress_bar(plan.name, total, len(rows)) as bar, ending_if_stalled("training step") as progressed:
         for epoch in range(len(rows) // per_epoch, settings["epochs"]):
             taken = len(rows) - epoch * per_epoch
             if evaluation and epoch and not taken:  # here, so that an attempt that begins between epochs does it, too
-                evaluation.record(state.epochs, epoch, state.device, progressed)
+                steps.settle()
+                evaluation.record(state.epochs, epoch, progressed)
             # From the seed alone, so that runs of one trajectory draw alike; within an epoch, from where it stopped.
-            fresh = generator(course.seed, "dropout", epoch, device=state.device)
-            steps.masks.set_state(state.draws if taken else fresh.get_state())
-            for numbers in epoch_batches(len(course.examples), size, course.seed, epoch, skip=taken):
-                step = len(rows)
-                share = schedule_factor(step, total, settings["warmup"], settings["schedule"])
-                rate = settings["learning_rate"] * share
-
-                done = steps.take(numbers, rate)
-
-                row = {
-                    "step": step + 1,
-                    "epoch": (step + 1) / per_epoch,
-                    "learning_rate": rate,
-                    **done._asdict(),
-                    "seconds": time.monotonic() - started - seconds_of(state.epochs),
-                }
-                rows.append(row)
-                bar.set_postfix(epoch=f"{row['epoch']:.1f}", loss=f"{row['loss']:.4f}", refresh=False)
-                bar.update()
+            steps.begin_epoch(epoch, state.draws if taken else None)
+            for turns in in_groups(epoch_turns(course, epoch, taken), steps.ahead):
+                for turn, done in zip(turns, steps.take_all(turns), strict=True):
+                    row = {
+                        "step": len(rows) + 1,
+                        "epoch": (len(rows) + 1) / per_epoch,
+                        "learning_rate": turn.learning_rate,
+                        **done._asdict(),
+                        "seconds": time.monotonic() - started - seconds_of(state.epochs),
+                    }
+                    rows.append(row)
+                    bar.set_postfix(epoch=f"{row['epoch']:.1f}", loss=f"{row['loss']:.4f}", refresh=False)
+                    bar.update()
+                    if reason := divergence(row):
+                        return reason
                 progressed()
-                if reason := divergence(row):
-                    return reason
                 if after_step:
                     after_step(state, steps.masks)
+        steps.settle()
         if evaluation:
-            evaluation.record(state.epochs, settings["epochs"], state.device, progressed)
+            evaluation.record(state.epochs, settings["epochs"], progressed)
     odd = (name for name, tensor in state.weights.items() if not bool(tensor.isfinite().all()))
     return next((f"{name} is not finite after the last step" for name in odd), None)
+
+
+def epoch_turns(course: Course, epoch: int, taken: int) -> Iterator[Turn]:
+    """Yield the steps of an epoch that are left to take: on which examples, and how fast they learn."""
+    settings, size, per_epoch = course.settings, course.settings["batch_size"], steps_an_epoch(course)
+    batches = epoch_batches(len(course.examples), size, course.seed, epoch, skip=taken)
+    for step, numbers in enumerate(batches, start=epoch * per_epoch + taken):
+        share = schedule_factor(step, per_epoch * settings["epochs"], settings["warmup"], settings["schedule"])
+        yield Turn(numbers, settings["learning_rate"] * share)
+
+
+def steps_of(course: Course, state: State, plan: Plan, parts: int) -> Steps:
+    """Return how a training takes its steps."""
+    if plan.slot:
+        return SlotSteps(course, state, plan.slot)
+    padded = pads(state.device) and parts == 1  # a batch that needed more parts before is laid end to end
+    return PaddedSteps(course, state) if padded else FlatSteps(course, state, parts)
 
 
 def pads(device: str) -> bool:

@@ -3,8 +3,8 @@
 A processor pays for padding, a GPU for launches: a step of a small encoder is some hundred small kernels, and a batch
 laid end to end brings a dozen index arrays of its own to the device. So here sentences are padded to a multiple of
 `ROUND` tokens, or to all positions of the model. What lays out a batch of B sentences of L tokens depends on B and L
-alone and stays on the device. Where the shape has come `BEFORE` times already and FINEVAR_GRAPHS=1 asks for it, the
-step, optimiser included, is captured as a CUDA graph and from then on replayed.
+alone and stays on the device. Where the shape has come `BEFORE` times already, the step, optimiser included, is
+captured as a CUDA graph and from then on replayed.
 
 Loss and gradients are those of the batch laid end to end, to rounding; dropout draws other numbers, as its masks cover
 the padding too.
@@ -12,7 +12,6 @@ the padding too.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 
@@ -23,7 +22,7 @@ from finevar.data.encoding import Encoded
 from finevar.models.family import Pad
 from finevar.models.machine import is_out_of_memory
 from finevar.training.state import State
-from finevar.training.steps import Course, FlatSteps, Step, drop_gradients
+from finevar.training.steps import Course, FlatSteps, Step, StepsHere, drop_gradients
 
 ROUND = 16  # tokens that a shape's length is a multiple of, where positions allow: few shapes, little padding
 BEFORE = 2  # steps of a shape before it is captured: they load its kernels, and a short run ends with them
@@ -31,7 +30,7 @@ BEFORE = 2  # steps of a shape before it is captured: they load its kernels, and
 Shape = tuple[int, int]  # sentences, tokens of each
 
 
-class PaddedSteps:
+class PaddedSteps(StepsHere):
     """Steps of few shapes on the state's device; from when memory runs out, steps laid end to end."""
 
     def __init__(self, course: Course, state: State) -> None:
@@ -52,7 +51,7 @@ class PaddedSteps:
         self.seen: Counter[Shape] = Counter()
         self.graphs: dict[Shape, torch.cuda.CUDAGraph] = {}
         self.stream = torch.cuda.Stream() if device.type == "cuda" else None
-        self.captures = device.type == "cuda" and os.environ.get("FINEVAR_GRAPHS") == "1"
+        self.captures = device.type == "cuda"
         self.flat: FlatSteps | None = None  # takes over when memory runs out
 
     def take(self, numbers: Sequence[int], learning_rate: float) -> Step:

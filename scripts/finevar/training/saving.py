@@ -19,12 +19,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-import torch
-
 from finevar.errors import Interruption
 from finevar.files import naming
 from finevar.jobs.log import LOGGER, asked_to_end
 from finevar.training.state import State, load_state, save_state
+from finevar.training.steps import Masks
 
 SAVE_SECONDS = 300.0  # between saves of a state; FINEVAR_SAVE_SECONDS overrides it
 SAVE_SHARE = 0.02  # of a training's time that may go to saving
@@ -57,7 +56,7 @@ class StateSaver:
         self.path.unlink(missing_ok=True)
         self.note("found it finished")
 
-    def save_if_due(self, state: State, draws: torch.Generator) -> None:
+    def save_if_due(self, state: State, draws: Masks) -> None:
         """Save the state after a step if it is time; raise Interruption, with the state saved, if the job is to end."""
         if len(state.rows) <= self.begun:
             self.note("started again at step 0: the saved state does not fit this training")

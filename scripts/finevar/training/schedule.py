@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import torch
 
 from finevar.models.randomness import generator
+
+Item = TypeVar("Item")
 
 
 def epoch_batches(examples: int, batch_size: int, seed: int, epoch: int, *, skip: int = 0) -> Iterator[list[int]]:
@@ -18,6 +22,12 @@ def epoch_batches(examples: int, batch_size: int, seed: int, epoch: int, *, skip
     order = torch.randperm(examples, generator=generator(seed, "order", epoch)).tolist()
     for first in range(skip * batch_size, examples, batch_size):
         yield order[first : first + batch_size]
+
+
+def in_groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield items so many at a time; the last may be fewer."""
+    rest = iter(items)
+    return iter(lambda: list(itertools.islice(rest, size)), [])
 
 
 def schedule_factor(step: int, total: int, warmup: float, schedule: str) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +28,8 @@ from finevar.training.optimiser import ENDLESS, Moments
 from finevar.training.steps import Course
 
 ALIGNED = 32  # numbers, 128 bytes, that each tensor's place is a multiple of: kernels read every slot alike
+BEFORE = 2  # idle steps on a stream of their own before the capture: they load its kernels
+MOST, SHARE, FEW_BYTES = 32, 0.25, 2**30  # slots; of memory, as other shapes have theirs beside; of a processor's
 MORE_WORDS = 512  # rows that a word embedding's count is a multiple of: few shapes
 
 
@@ -35,7 +37,8 @@ MORE_WORDS = 512  # rows that a word embedding's count is a multiple of: few sha
 class Shape:
     """What runs that step together have in common: all that decides a kernel's shape.
 
-    family: its sizes, without a run's own dropout and padding row; vocab_size: rows of the word embedding.
+    family: its sizes, without a run's own dropout and padding row; vocab_size: rows of the word embedding. slots: the
+    runs that step at once, None for as many as memory holds.
     """
 
     family: FlatDistilBert
@@ -43,13 +46,14 @@ class Shape:
     batch_size: int
     length: int
     dtype: str
+    slots: int | None = None
 
     @classmethod
-    def of(cls, family: FlatDistilBert, words: int, classes: int, batch_size: int, length: int, dtype: str) -> Shape:
-        """Return the shape of a run that carries so many words, by nothing but the run itself."""
+    def of(cls, family: FlatDistilBert, words: int, **others: Any) -> Shape:
+        """Return the shape of a run that carries so many words, by nothing but the run itself; others: fields."""
         rows = -(-words // MORE_WORDS) * MORE_WORDS
-        sizes = replace(family, vocab_size=rows, padding=None, dropout=0.0, attention_dropout=0.0, head_dropout=0.0)
-        return cls(sizes, classes, batch_size, length, dtype)
+        plain = replace(family, vocab_size=rows, padding=None, dropout=0.0, attention_dropout=0.0, head_dropout=0.0)
+        return cls(plain, **others)
 
     def weights(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each weight by name."""
@@ -64,6 +68,25 @@ class Shape:
             }
         )
         return encoder | family.head(self.classes)
+
+    def check(self, weights: Weights, moments: Moments) -> None:
+        """Raise ValueError where a run's tensors are of another shape, which would end the runs beside it, too."""
+        expected = self.weights()
+        if weights.keys() != expected.keys() or not moments.first.keys() == moments.second.keys() <= expected.keys():
+            raise ValueError("other weights than those of its family")
+        for name, tensor in (*weights.items(), *moments.first.items(), *moments.second.items()):
+            rows, *rest = expected[name]
+            fits = len(tensor) <= rows if name == WORDS else len(tensor) == rows
+            if not fits or list(tensor.shape[1:]) != rest:
+                raise ValueError(f"{name} of shape {list(tensor.shape)} in the place of {[rows, *rest]}")
+
+    def check_batch(self, batch: Batch, words: int) -> None:
+        """Raise ValueError where a batch is none of this shape, of a run that has so many words."""
+        count = len(batch.labels)
+        sound = 0 < count <= self.batch_size and batch.tokens.shape == (count, self.length)
+        ranges = ((batch.tokens, 0, words - 1), (batch.lengths, 1, self.length), (batch.labels, 0, self.classes - 1))
+        if not sound or any(values.min() < low or values.max() > high for values, low, high in ranges):
+            raise ValueError(f"a batch that does not fit {self.batch_size} sentences of {self.length} tokens")
 
 
 class Run(NamedTuple):
@@ -102,7 +125,7 @@ def run_of(course: Course) -> Run:
     )
 
 
-class Turn(NamedTuple):
+class Batch(NamedTuple):
     """A step of one run: its sentences' tokens [n, L], n up to the batch size, and lengths; labels; learning rate."""
 
     tokens: np.ndarray
@@ -168,6 +191,8 @@ class Slots:
         self.runs: list[Run | None] = [None] * count
         self.steps = [0] * count
         self.generators = [torch.Generator(device) for _ in range(count)]
+        self.work()  # of idle slots, so that want of memory shows now
+        self.graph = self.captured() if self.device.type == "cuda" else None
 
     # A run's coming and going ---------------------------------------------------------------------------------------
 
@@ -186,12 +211,16 @@ class Slots:
         shares = [run.shares.get(group.block, 1.0) * (group in learning) for group in self.groups]
         self.shares[slot].copy_(torch.tensor(shares))
 
-    def fetch(self, slot: int, weights: Weights, moments: Moments) -> None:
-        """Copy what a slot's run has learnt into its state, in place; weights: those that learn."""
+    def fetch(self, slot: int, weights: Weights, moments: Moments) -> Tensor:
+        """Copy what a slot's run has learnt into its state, in place; return the state of its draws.
+
+        weights: those that learn.
+        """
         for buffer, tensors in ((self.weights, weights), (self.first, moments.first), (self.second, moments.second)):
             for name, tensor in tensors.items():
                 tensor.detach().copy_(self.place(buffer, slot, name, tensor.shape))
         moments.steps.fill_(self.steps[slot])
+        return self.generators[slot].get_state()
 
     def free(self, slot: int) -> None:
         """Take a slot back; what it holds is made harmless."""
@@ -207,15 +236,25 @@ class Slots:
 
     # A step -----------------------------------------------------------------------------------------------------------
 
-    def step(self, turns: Mapping[int, Turn]) -> None:
-        """Take a step of the runs in these slots; `outcome` then has their losses and norms, on the device."""
-        self.load(turns)
-        for slot in turns:
-            self.draw(slot)
-            self.steps[slot] += 1
-        self.work()
+    def step(self, turns: Mapping[int, Batch]) -> None:
+        """Take a step of the runs in these slots; `outcome` then has their losses and norms, on the device.
 
-    def load(self, turns: Mapping[int, Turn]) -> None:
+        Where memory runs out, all is left as it was: the way forward and back needs the most, and changes nothing.
+        """
+        before = {slot: self.generators[slot].get_state() for slot in turns}
+        try:
+            self.load(turns)
+            for slot in turns:
+                self.draw(slot)
+            self.graph.replay() if self.graph else self.work()
+        except (MemoryError, RuntimeError):
+            for slot, draws in before.items():
+                self.generators[slot].set_state(draws)
+            raise
+        for slot in turns:
+            self.steps[slot] += 1
+
+    def load(self, turns: Mapping[int, Batch]) -> None:
         """Bring batches and numbers to the device, in a copy for each kind."""
         shape, sentences = self.shape, (self.count, self.shape.batch_size)
         tokens, lengths, labels = (
@@ -268,6 +307,18 @@ class Slots:
             self.update(norms)
             self.outcome.copy_(torch.stack([losses, norms]))
 
+    def captured(self) -> torch.cuda.CUDAGraph:
+        """Return a step as a graph, after some that load its kernels."""
+        stream, graph = torch.cuda.Stream(self.device), torch.cuda.CUDAGraph()
+        stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(stream):
+            for _ in range(BEFORE):
+                self.work()
+        torch.cuda.current_stream(self.device).wait_stream(stream)
+        with torch.cuda.graph(graph):
+            self.work()
+        return graph
+
     def losses(self) -> Tensor:
         """Return each slot's mean loss [S]."""
         logits = classify(self.named, self.shape.family, self.batch, self.dtype)
@@ -316,6 +367,20 @@ class Slots:
     def group_of(self, name: str) -> Group:
         """Return the group that a weight belongs to."""
         return next(group for group in self.groups if group.begin <= self.places[name][0] < group.end)
+
+
+def default_slots(shape: Shape, device: str) -> int:
+    """Return how many slots a shape has on a device: as many as a share of its memory holds, MOST at most.
+
+    By the card's whole memory, not by what is free, so that it is the same at each start. Each number of a slot is
+    held four times, and in the type of the products; in a layer, each place has some twenty numbers of the width for
+    the way back, each head its scores and shares.
+    """
+    total = torch.cuda.mem_get_info(device)[1] if device.startswith("cuda") else FEW_BYTES
+    family, places = shape.family, shape.batch_size * shape.length
+    _, _, size = laid_out(shape)
+    layer = places * (8 * family.dim + 3 * family.hidden_dim + 3 * family.heads * shape.length)
+    return max(1, min(MOST, int(SHARE * total / (4 * (6 * size + 2 * layer * family.layers)))))
 
 
 def laid_out(shape: Shape) -> tuple[dict[str, tuple[int, tuple[int, ...]]], list[Group], int]:

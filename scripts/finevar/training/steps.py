@@ -21,6 +21,7 @@ from finevar.jobs.log import LOGGER
 from finevar.models import lora
 from finevar.models.family import Family, Forward
 from finevar.models.machine import is_out_of_memory
+from finevar.models.randomness import generator
 from finevar.training.optimiser import update
 from finevar.training.state import State
 
@@ -72,16 +73,62 @@ class Step(NamedTuple):
     micro_batches: int
 
 
-class Steps(Protocol):
-    """A way to take the steps of one training; masks: the generator of dropout's draws, set again for each epoch."""
+class Turn(NamedTuple):
+    """A step to take: on which examples, and how fast they learn."""
 
+    numbers: Sequence[int]
+    learning_rate: float
+
+
+class Masks(Protocol):
+    """What dropout draws from."""
+
+    def get_state(self) -> torch.Tensor:
+        """Bring the training's state up to date, where it lies elsewhere; return where the draws are."""
+
+
+class Steps(Protocol):
+    """A way to take the steps of one training, so many ahead of a look at their losses."""
+
+    ahead: int
+    masks: Masks
+
+    def begin_epoch(self, epoch: int, draws: torch.Tensor | None) -> None:
+        """Have dropout draw as it does in an epoch: from the seed alone, or, within it, from where it stopped."""
+
+    def take_all(self, turns: Sequence[Turn]) -> list[Step]:
+        """Take some steps; raise InputError where memory does not do for any."""
+
+    def settle(self) -> None:
+        """Bring the training's state up to date, where it lies elsewhere."""
+
+
+class StepsHere:
+    """What ways to take steps on a state of this process have in common."""
+
+    ahead = 1
+    course: Course
+    state: State
     masks: torch.Generator
 
+    def begin_epoch(self, epoch: int, draws: torch.Tensor | None) -> None:
+        """Have dropout draw as it does in an epoch."""
+        fresh = generator(self.course.seed, "dropout", epoch, device=self.state.device)
+        self.masks.set_state(fresh.get_state() if draws is None else draws)
+
+    def take_all(self, turns: Sequence[Turn]) -> list[Step]:
+        """Take some steps."""
+        return [self.take(*turn) for turn in turns]
+
+    def settle(self) -> None:
+        """Do nothing: the state is up to date after each step."""
+
     def take(self, numbers: Sequence[int], learning_rate: float) -> Step:
-        """Take one step on the examples of these numbers; raise InputError where memory does not do for any."""
+        """Take one step on the examples of these numbers."""
+        raise NotImplementedError
 
 
-class FlatSteps:
+class FlatSteps(StepsHere):
     """Steps on batches laid end to end, each in so many parts, or in more from when memory runs out."""
 
     def __init__(self, course: Course, state: State, parts: int, masks: torch.Generator | None = None) -> None:
@@ -141,9 +188,14 @@ def drop_gradients(weights: Mapping[str, torch.Tensor]) -> None:
 def check_parts(parts: int, batch_size: int) -> None:
     """Raise InputError where memory ran out with a sentence at a time."""
     if parts >= 2 * batch_size:
-        raise InputError(
-            "memory",
-            found="too little for a single sentence at a time",
-            allowed="enough for the model, its gradients and moments, and one sentence",
-            remedy="Run fewer jobs at once (--cores), ask for more memory (mem_mb in a profile), or lower max_length.",
-        )
+        raise out_of_memory("a single sentence at a time")
+
+
+def out_of_memory(what: str) -> InputError:
+    """Return the error of a training for which memory does not do; what: the least that was tried."""
+    return InputError(
+        "memory",
+        found=f"too little for {what}",
+        allowed="enough for the model, its gradients and moments, and what is worked at once",
+        remedy="Run fewer jobs at once (--cores), ask for more memory (mem_mb in a profile), or lower max_length.",
+    )
