@@ -9,7 +9,7 @@ from pathlib import Path
 
 BENCHMARKS = {
     "step": "one training step by part",
-    "gpu": "training steps on a GPU by the way they are taken, and several runs on one card",
+    "gpu": "training on a GPU: many runs at once, and one run by the way its steps are taken",
     "families": "training steps of other encoders: laid end to end, padded, and by a tuned Trainer",
     "rivals": "a study beside what one would loop otherwise",
     "scale": "dry run and aggregation of 10,000 runs",

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import numpy as np
 import torch
-from tests.benchmarks.step import LENGTHS, SHARES, WORDS
+from tests.benchmarks.made import LENGTHS, SHARES, WORDS
 
 from finevar import LAYOUT
 from finevar.data.encoding import Encoded

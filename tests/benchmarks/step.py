@@ -21,25 +21,17 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import numpy as np
 import torch
+from tests.benchmarks.made import LENGTHS, SHARES, SIZES, WORDS, random_weights
 from tests.benchmarks.rivals import ceiling, step_flops
 from torch.nn import functional as F
 
 from finevar.models.distilbert.encoder import classify, multiplied
 from finevar.models.distilbert.family import FlatDistilBert
-from finevar.models.family import Weights
 from finevar.models.flat.packing import collate
 from finevar.models.machine import choose_dtype, set_up
 from finevar.models.randomness import generator
 from finevar.training.optimiser import Moments, update
 
-SIZES = {
-    "MiniLM, 22.7 M": FlatDistilBert(30522, 512, 384, 1536, 6, 12, "gelu", 0.1, 0.1, 0.2),
-    "DistilBERT-base, 66 M": FlatDistilBert(30522, 512, 768, 3072, 6, 12, "gelu", 0.1, 0.1, 0.2),
-}
-WORDS = 3000  # that occur in 256 to 512 sentences
-# The lengths of the Amazon sentences in tokens, at shares of them.
-SHARES = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1)
-LENGTHS = (3, 9, 12, 15, 18, 20, 23, 27, 32, 39, 47, 57, 68, 76, 128)
 STEPS, WARM = 12, 3
 PARTS = ("collate", "cast", "forward", "backward", "update")
 Times = dict[str, float]
@@ -91,29 +83,6 @@ def time_steps(architecture: FlatDistilBert, size: int, seed: int) -> Times:
             times["tokens"].append(float(lengths.sum()))
     typical = {part: statistics.median(values) for part, values in times.items()}
     return typical | {"tokens": statistics.mean(times["tokens"])}
-
-
-def random_weights(architecture: FlatDistilBert) -> Weights:
-    """Return weights of a model's sizes, of the words that occur alone, as training has them."""
-    draw = torch.Generator().manual_seed(0)
-    dim, wide = architecture.dim, architecture.hidden_dim
-    sizes = {"distilbert.embeddings.word_embeddings.weight": (WORDS, dim)}
-    sizes |= {"distilbert.embeddings.position_embeddings.weight": (architecture.positions, dim)}
-    for layer in range(architecture.layers):
-        name = f"distilbert.transformer.layer.{layer}"
-        linear = {f"attention.{part}_lin": (dim, dim) for part in ("q", "k", "v", "out")}
-        linear |= {"ffn.lin1": (wide, dim), "ffn.lin2": (dim, wide)}
-        for part, shape in linear.items():
-            sizes |= {f"{name}.{part}.weight": shape, f"{name}.{part}.bias": shape[:1]}
-        for part in ("sa_layer_norm", "output_layer_norm"):
-            sizes |= {f"{name}.{part}.weight": (dim,), f"{name}.{part}.bias": (dim,)}
-    sizes |= {"distilbert.embeddings.LayerNorm.weight": (dim,), "distilbert.embeddings.LayerNorm.bias": (dim,)}
-    for part, rows in (("pre_classifier", dim), ("classifier", 2)):
-        sizes |= {f"{part}.weight": (rows, dim), f"{part}.bias": (rows,)}
-    weights = {name: torch.randn(size, generator=draw).mul_(0.02) for name, size in sizes.items()}
-    for name, weight in weights.items():
-        weight.add_(1.0 if name.lower().endswith(("layernorm.weight", "layer_norm.weight")) else 0.0).requires_grad_()
-    return weights
 
 
 if __name__ == "__main__":

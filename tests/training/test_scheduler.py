@@ -11,7 +11,7 @@ import torch
 from finevar.models.distilbert.family import FlatDistilBert
 from finevar.training.optimiser import Moments
 from finevar.training.scheduler import Scheduler, Seat
-from finevar.training.slots import Batch, Run, Shape
+from finevar.training.slot_shapes import Batch, Run, Shape
 
 FAMILY = FlatDistilBert(30, 16, 8, 8, 1, 1, "gelu", 0.0, 0.0, 0.0)
 SMALL, LARGE = (Shape.of(FAMILY, 30, classes=2, batch_size=size, length=16, dtype="float32") for size in (8, 16))

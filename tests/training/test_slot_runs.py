@@ -11,18 +11,24 @@ import struct
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from test_saving import SETTINGS, make_job
+from test_slots import case, shape_of
 
+from finevar.errors import Interruption
 from finevar.jobs import worker
 from finevar.jobs.log import JobLog
 from finevar.training import job as training_job
 from finevar.training import slot_steps
 from finevar.training.job import train_files
+from finevar.training.messages import joined
+from finevar.training.slot_shapes import run_of
+from finevar.training.slot_steps import Slot, slot_of_a_gpu
 
 FORK = get_context("fork")
 SETTINGS = SETTINGS | {"dtype": "float32"}
@@ -50,7 +56,12 @@ def job(tmp_path_factory) -> dict:
 def server() -> int:
     """Return the process that takes the steps; one is started where there is none."""
     with worker.connect("slots cpu") as found:
-        return struct.unpack("3i", found.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        return process_of(found)
+
+
+def process_of(found: socket.socket) -> int:
+    """Return the process at the other end of a connection."""
+    return struct.unpack("3i", found.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
 
 
 def begun(job: dict, folder: Path, **changes):
@@ -72,7 +83,7 @@ def logged(log: str, arguments: dict) -> None:
 
 def ended(*processes) -> list[int]:
     for process in processes:
-        process.join(60)
+        process.join(240)
     return [process.exitcode for process in processes]
 
 
@@ -85,7 +96,7 @@ def assert_same(first: Path, second: Path) -> None:
     pd.testing.assert_frame_equal(steps(first), steps(second), check_exact=True)
 
 
-def until(condition, seconds: float = 30.0) -> None:
+def until(condition, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -167,3 +178,27 @@ def test_the_slot_of_a_run_that_was_killed_is_free(job, tmp_path):
         process.kill()
     ended(*killed)
     assert ended(begun(job, tmp_path / "after")) == [0]
+
+
+def request(job: dict, **changes) -> tuple[dict, dict]:
+    """Return the message of a run that asks for a slot."""
+    one = case(Path(job["start"]))
+    facts = {"do": "join", "shape": asdict(replace(shape_of(one), **changes)), "run": run_of(one.course)._asdict()}
+    moments = one.state.moments
+    return facts, joined(weight=one.state.model, first=moments.first, second=moments.second) | {"steps": moments.steps}
+
+
+def test_a_run_that_does_not_fit_is_sent_away_alone(job, tmp_path):
+    beside = begun(job, tmp_path / "beside")
+    with worker.connect("slots cpu") as found, pytest.raises(Interruption):
+        Slot(found).ask(*request(job, classes=3))
+    assert ended(beside) == [0]
+
+
+def test_of_several_gpus_the_one_with_the_fewest_runs_is_chosen(job, monkeypatch):
+    monkeypatch.setattr(slot_steps, "gpus", lambda: ["cpu", "cpu:0"])
+    with slot_of_a_gpu(2) as first:
+        first.ask(*request(job))
+        with slot_of_a_gpu(2) as second:
+            assert second.server.getpeername() != first.server.getpeername()
+            os.kill(process_of(second.server), signal.SIGTERM)

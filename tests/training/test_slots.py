@@ -16,10 +16,11 @@ from finevar.models import checkpoint
 from finevar.models.distilbert.encoder import WORDS
 from finevar.models.randomness import generator
 from finevar.models.vocabulary import compact
-from finevar.training import slots
+from finevar.training import slot_shapes
 from finevar.training.padded import PaddedSteps
 from finevar.training.schedule import epoch_batches, schedule_factor
-from finevar.training.slots import Batch, Shape, Slots, default_slots, laid_out, run_of
+from finevar.training.slot_shapes import Batch, Shape, default_slots, laid_out, run_of
+from finevar.training.slots import Slots
 from finevar.training.start import first_state
 from finevar.training.state import State
 from finevar.training.steps import Course
@@ -219,6 +220,6 @@ def test_a_step_never_waits_for_its_device(folder):
 
 def test_slots_by_default_are_as_many_as_memory_holds(folder, monkeypatch):
     shape = shape_of(case(folder))
-    assert default_slots(shape, "cpu") == slots.MOST
-    monkeypatch.setattr(slots, "FEW_BYTES", 4 * 40 * laid_out(shape)[2])  # of a slot's weights, forty times
+    assert default_slots(shape, "cpu") == slot_shapes.MOST
+    monkeypatch.setattr(slot_shapes, "FEW_BYTES", 4 * 40 * laid_out(shape)[2])  # of a slot's weights, forty times
     assert 1 <= default_slots(shape, "cpu") < 10 / 6

@@ -20,7 +20,7 @@ from finevar.jobs.log import LOGGER
 from finevar.models.family import Weights
 from finevar.models.machine import is_out_of_memory
 from finevar.training.optimiser import Moments
-from finevar.training.slots import Batch, Run, Shape
+from finevar.training.slot_shapes import Batch, Run, Shape
 
 
 class Engine(Protocol):

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from finevar.jobs.log import LOGGER, JobLog
@@ -29,7 +30,8 @@ from finevar.models.machine import set_up
 from finevar.training.messages import LOG, Message, joined, receive, send, split
 from finevar.training.optimiser import Moments
 from finevar.training.scheduler import Scheduler, Seat
-from finevar.training.slots import Batch, Run, Shape, Slots, default_slots
+from finevar.training.slot_shapes import Batch, Run, Shape, default_slots
+from finevar.training.slots import Slots
 
 THINKING_SECONDS = 0.003  # that a step waits for runs which have just got their losses and will ask again
 SLOW_SECONDS = 20.0  # between two parts of a message, after which its sender counts as gone
@@ -83,8 +85,9 @@ class Server:
             case "count":
                 send(connection, {"runs": len(self.seats)})
             case "join":
-                seat = self.seats[connection] = seat_of(message)
+                seat = seat_of(message)
                 seat.shape.check(seat.weights, seat.moments)
+                self.seats[connection] = seat
                 self.new.add(connection)
                 self.scheduler.join(seat)
             case "turns":
@@ -139,12 +142,11 @@ def seat_of(message: Message) -> Seat:
 
 
 def batches_of(message: Message) -> list[Batch]:
-    """Return the steps that a run asks for; their batches have as many sentences each as facts say."""
-    tokens, lengths, labels = (message.tensors[name].numpy() for name in ("tokens", "lengths", "labels"))
-    return [
-        Batch(tokens[number, :count], lengths[number, :count], labels[number, :count], rate)
-        for number, (count, rate) in enumerate(message.facts["turns"])
-    ]
+    """Return the batches of the steps that a run asks for; in the message they lie one below the other."""
+    counts, rates = zip(*message.facts["turns"], strict=True)
+    arrays = (message.tensors[name].numpy() for name in ("tokens", "lengths", "labels"))
+    parts = zip(*(np.split(array, np.cumsum(counts)[:-1]) for array in arrays), strict=True)
+    return [Batch(*arrays, rate) for arrays, rate in zip(parts, rates, strict=True)]
 
 
 def serve(folder: Path, idle: float, device: str) -> None:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from finevar.models.families import read_family
 from finevar.study.identity import chosen
 from finevar.training.messages import LOG, Message, joined, receive, send, split
 from finevar.training.padded import padded_length, padded_tokens
-from finevar.training.slots import Shape, run_of
+from finevar.training.slot_shapes import Batch, Shape, run_of
 from finevar.training.state import State
 from finevar.training.steps import Course, Settings, Step, Turn, out_of_memory
 
@@ -79,17 +79,50 @@ def slot_of_a_gpu(asked: int | None) -> Iterator[Slot]:
         yield fewest
 
 
+def shape_of(course: Course, state: State, slots: int | None = None) -> Shape:
+    """Return what a run has in common with those that it may step with; slots: how many may."""
+    weights, longest = state.model, int(Sentences.of(course).lengths.max())
+    return Shape.of(
+        course.family,
+        len(weights[course.family.embedding]),
+        classes=len(weights["classifier.bias"]),
+        batch_size=course.settings["batch_size"],
+        length=padded_length(longest, course.family.positions),
+        dtype=str(course.dtype).removeprefix("torch."),
+        slots=slots,
+    )
+
+
+class Sentences(NamedTuple):
+    """A training's examples, padded: tokens int64 [n, longest], lengths and labels int64 [n]."""
+
+    tokens: np.ndarray
+    lengths: np.ndarray
+    labels: np.ndarray
+
+    @classmethod
+    def of(cls, course: Course) -> Sentences:
+        """Return the examples of a training."""
+        examples = course.examples
+        lengths = np.minimum(np.diff(examples.offsets), course.settings["max_length"]).astype(np.int64)
+        tokens = padded_tokens(examples, lengths, course.family.positions)
+        return cls(tokens, lengths, np.asarray(examples.labels).astype(np.int64))
+
+    def batch(self, turn: Turn) -> Batch:
+        """Return the batch of a step."""
+        return Batch(*(array[turn.numbers] for array in self), turn.learning_rate)
+
+
 class SlotSteps:
     """Steps in a slot, `AHEAD` at a time; the state is up to date after `settle`."""
 
     ahead = AHEAD
 
     def __init__(self, course: Course, state: State, slot: Slot) -> None:
-        self.course, self.state, self.slot, self.masks = course, state, slot, self
-        self.sizes = np.minimum(np.diff(course.examples.offsets), course.settings["max_length"])
-        self.tokens = padded_tokens(course.examples, self.sizes, course.family.positions)
+        self.state, self.slot, self.masks = state, slot, self
+        self.sentences = Sentences.of(course)
         self.begins: tuple[int | None, Tensor | None] = (None, None)  # the epoch that begins with the next steps
-        facts = {"do": "join", "shape": asdict(self.shape()), "run": run_of(course)._asdict()}
+        facts = {"do": "join", "shape": asdict(shape_of(course, state, slot.asked)), "run": run_of(course)._asdict()}
         moments = state.moments
         tensors = joined(weight=state.model, first=moments.first, second=moments.second) | {"steps": moments.steps}
         self.told(facts, tensors)
@@ -101,20 +134,6 @@ class SlotSteps:
             raise out_of_memory("the steps of a single run")
         return answer
 
-    def shape(self) -> Shape:
-        """Return what the run has in common with those that it may step with."""
-        family, settings, weights = self.course.family, self.course.settings, self.state.model
-        length = padded_length(int(self.sizes.max()), family.positions)
-        return Shape.of(
-            family,
-            len(weights[family.embedding]),
-            classes=len(weights["classifier.bias"]),
-            batch_size=settings["batch_size"],
-            length=length,
-            dtype=str(self.course.dtype).removeprefix("torch."),
-            slots=self.slot.asked,
-        )
-
     def begin_epoch(self, epoch: int, draws: Tensor | None) -> None:
         """Have dropout draw as an epoch does from its beginning, or from where draws say."""
         self.begins = (epoch, draws)
@@ -122,17 +141,13 @@ class SlotSteps:
     def take_all(self, turns: Sequence[Turn]) -> list[Step]:
         """Take some steps."""
         (epoch, draws), self.begins = self.begins, (None, None)
-        facts = {"do": "turns", "epoch": epoch, "turns": [(len(numbers), rate) for numbers, rate in turns]}
-        full = np.zeros((len(turns), self.course.settings["batch_size"]), dtype=np.int64)
-        for row, (numbers, _) in zip(full, turns, strict=True):
-            row[: len(numbers)] = numbers
-        batches = {"tokens": self.tokens[full], "lengths": self.sizes[full].astype(np.int64)}
-        batches["labels"] = np.asarray(self.course.examples.labels)[full].astype(np.int64)
-        tensors = {name: torch.from_numpy(array) for name, array in batches.items()}
+        batches = [self.sentences.batch(turn) for turn in turns]
+        kinds = ((name, [getattr(batch, name) for batch in batches]) for name in Sentences._fields)
+        tensors = {name: torch.from_numpy(np.concatenate(arrays)) for name, arrays in kinds}
+        facts = {"do": "turns", "epoch": epoch, "turns": [(len(turn.numbers), turn.learning_rate) for turn in turns]}
         outcomes = self.told(facts, tensors | ({} if draws is None else {"draws": draws}))["outcomes"]
         return [
-            Step(loss, norm, int(self.sizes[numbers].sum()), 1)
-            for (numbers, _), (loss, norm) in zip(turns, outcomes, strict=True)
+            Step(loss, norm, int(batch.lengths.sum()), 1) for batch, (loss, norm) in zip(batches, outcomes, strict=True)
         ]
 
     def settle(self) -> None:

@@ -7,7 +7,7 @@ takes batches of a few fixed shapes. Both leave the same state, but for rounding
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -110,6 +110,7 @@ class StepsHere:
     course: Course
     state: State
     masks: torch.Generator
+    take: Callable[[Sequence[int], float], Step]
 
     def begin_epoch(self, epoch: int, draws: torch.Tensor | None) -> None:
         """Have dropout draw as it does in an epoch."""
@@ -122,10 +123,6 @@ class StepsHere:
 
     def settle(self) -> None:
         """Do nothing: the state is up to date after each step."""
-
-    def take(self, numbers: Sequence[int], learning_rate: float) -> Step:
-        """Take one step on the examples of these numbers."""
-        raise NotImplementedError
 
 
 class FlatSteps(StepsHere):
