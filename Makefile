@@ -10,10 +10,14 @@ CORES ?= all
 PROFILE ?= workflow/profiles/local
 ARGS ?=
 TO ?= csv
-# Its name goes to the shell as a variable, never as text: it may hold blanks, quotes and whatever a shell acts upon.
+GOAL ?=
+BY ?=
+# These go to the shell as variables, never as text: they may hold blanks, quotes and whatever a shell acts upon.
 override CONFIG := $(value CONFIG)
 override TO := $(value TO)
-export CONFIG TO
+override GOAL := $(value GOAL)
+override BY := $(value BY)
+export CONFIG TO GOAL BY
 
 ifneq (1,$(words [$(CURDIR)]))
 $(error Snakemake cannot start jobs from a folder with a space in its path: move $(CURDIR))
@@ -29,7 +33,7 @@ LAUNCH := PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.launch
 OPTIONS = --cores $(CORES) --profile $(PROFILE) --configfile "$$CONFIG"
 STUDY := $(VENV)/bin/python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["study"])' "$$CONFIG"
 
-.PHONY: help env new study confirm status dry-run data-check design-card interim paper model export provenance doctor test calibrate bench faults lint
+.PHONY: help env new study confirm augment status dry-run data-check design-card interim paper model export provenance doctor test calibrate bench faults lint
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -42,6 +46,9 @@ confirm: $(STAMP) ## train the recommended setting, its rivals and the baseline'
 	@$(LAUNCH) $(OPTIONS) $(ARGS) -- all
 	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.confirm --configfile "$$CONFIG"
 	@$(LAUNCH) $(OPTIONS) $(ARGS)
+
+augment: $(STAMP) ## add runs that settle a question: make augment GOAL="batch_size:loss 0.01" (without: the report's) BY=seeds or BY=points
+	@PYTHONPATH="$(CURDIR)/scripts" $(RUN) finevar.commands.augment --configfile "$$CONFIG" --goal "$$GOAL" --by "$$BY"
 
 dry-run: $(STAMP) ## print what `make study` would run: runs, jobs, minutes, gigabytes; ARGS=--logger-finevar-full lists every job
 	@$(LAUNCH) $(OPTIONS) --dry-run $(ARGS)

@@ -166,6 +166,9 @@ class Caution(StrEnum):
     FAILED_NEAR = "failed_near"  # runs failed at a setting next to it
     BELOW_CHANCE = "below_chance"  # answers that are wrong more often than answers at random
     HEAD_REPLACED = "head_replaced"  # the checkpoint's head has classes of other names
+    SEEDS_ADDED = "seeds_added"  # after a look at the results, by a two-stage rule that the goal's interval allows for
+    SEEDS_ADDED_FREELY = "seeds_added_freely"  # after a look at the results, and no interval allows for it
+    SETTINGS_ADDED = "settings_added"  # after a look at the results, chosen without them
 
 
 class Untraded(StrEnum):
@@ -181,5 +184,6 @@ class Next(StrEnum):
     EXTEND = "extend"  # a factor's levels beyond the end that is best
     SEEDS = "seeds"
     SENTENCES = "sentences"
+    AUGMENT = "augment"  # the study, until the interval of an undecided effect is narrow enough
     CONFIRM = "confirm"  # the recommended setting, its rivals and the baseline's with new seeds
     STOP = "stop"

@@ -153,6 +153,7 @@ TABLES = {
     "next_runs": analysed("recommendation",
         code=str,  # reasons.Next
         response=str, factor=str, level=float,
+        half_width=float,  # that the interval of the factor's effect is to have
         point_ids=str,  # of settings, with spaces between; baseline: its own, where the study has not tried them
         seeds=int, sentences=int, runs=int, seconds=float),
     "gain_shares": analysed("gains",

@@ -28,6 +28,7 @@ from tests.calibration import (
     recommendations,
     simulate,
     tradeoffs,
+    two_stage,
     variability,
 )
 
@@ -45,6 +46,7 @@ TOPICS = {
     "populations": populations.rates,
     "power": power.rates,
     "trade-offs": tradeoffs.rates,
+    "two-stage": two_stage.rates,
     "variability": variability.rates,
 }
 

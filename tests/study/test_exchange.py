@@ -61,6 +61,23 @@ def test_rows_that_are_there_already_count():
     assert average_variance(np.vstack([fixed, candidates[added]]), candidates) <= 1.01 * best
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_settings_for_one_contrast_are_as_good_as_the_best_of_all_subsets(size):
+    """Beside five settings that are there: the variance of a slope, and of an interaction, over all subsets."""
+    candidates = quadratic(grid(2))
+    fixed = candidates[[0, 2, 4, 6, 7, 5]]
+    for contrast in (np.array([0, 2.0, 0, 0, 0, 0]), np.array([0, 0, 0, 2.0, 0, 0]), np.array([0, 1.0, 0, 1, 0, 0])):
+        variances = [
+            float(
+                contrast @ np.linalg.inv(fixed.T @ fixed + candidates[list(rows)].T @ candidates[list(rows)]) @ contrast
+            )
+            for rows in itertools.combinations(range(9), size)
+        ]
+        added = candidates[exchanged(candidates, size, fixed=fixed, moments=np.outer(contrast, contrast))]
+        found = contrast @ np.linalg.inv(fixed.T @ fixed + added.T @ added) @ contrast
+        assert found == pytest.approx(min(variances))
+
+
 def test_the_published_design_of_eight_runs_is_reached():
     """By skpr 0.4638889, by AlgDesign 0.7166667, for X1 + X2 + X1^2 + X2^2, both judged by skpr.
 

@@ -19,7 +19,7 @@ from finevar.study.config import read_config
 from finevar.study.confirmation import evaluation_folder, fresh_seeds, planned_runs
 from finevar.study.consistency import PLACES
 from finevar.study.content import parts_of
-from finevar.study.design import any_of, baseline_levels, continues_baseline, design_rows, plan_study
+from finevar.study.design import any_of, continues_baseline, design_rows, fit_params, plan_study
 from finevar.study.identity import OF_METRICS, cards_identity, digest, local_cards, local_model_files, runs_identity
 from finevar.study.identity import model_source
 from finevar.study.kinds import FOUND, TRAINED, study_kind
@@ -42,13 +42,7 @@ except InputError as error:
 STARTED = time.time()
 TRAINS = KIND == TRAINED
 NAME, FOLDER = STUDY.config["study"], paths.place("study", study=STUDY.config["study"])
-BESIDE_ANALYSES = ("show_sentences", "evaluate_each_epoch")  # keys that change no fit
-ANALYSED = {
-    "factors": STUDY.config["sweep"]["factors"],
-    "baseline": baseline_levels(STUDY.config),
-    "analysis": {key: part for key, part in STUDY.config["analysis"].items() if key not in BESIDE_ANALYSES}
-    | {key: part for key, part in STUDY.config["sweep"].get("design", {}).items() if key == "where"},
-}
+ANALYSED = fit_params(STUDY)
 SHOWS_SENTENCES = STUDY.config["analysis"]["show_sentences"]
 BY_EPOCH = KIND == TRAINED and STUDY.config["analysis"]["evaluate_each_epoch"]
 KINDS = kinds_of(factors=len(ANALYSED["factors"]), study=KIND, by_epoch=BY_EPOCH)  # the study's figures

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from finevar.analyses.additions import added_rows
 from finevar.analyses.baselines import at_baseline
+from finevar.analyses.effects import ALL_DATASETS
 from finevar.analyses.fits import FittedStudy, baseline_value
 from finevar.analyses.learning import Shares, learning_rows
 from finevar.analyses.recommendation import Standing, ranking_rows, recommendation_rows, stand
@@ -18,11 +20,15 @@ from finevar.reasons import COLLAPSED, FAILED, OK, Caution, Head, Next
 from finevar.results.collapse import below_chance
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.ranking import comparison, regret_of
+from finevar.statistics.two_stage import Precision
+from finevar.statistics.verdicts import UNDECIDED
 from finevar.study.coding import Coding, as_level, categories_of, numbers_of
 from finevar.study.confirmation import BASELINE
+from finevar.study.goals import contrasts_of
+from finevar.study.kinds import TRAINED
 from finevar.study.presence import numbers_for
 from finevar.study.settings import SPECS, rounded
-from finevar.tables import ADVICE, Rows, are_found
+from finevar.tables import ADVICE, Rows, are_found, kind_of_runs
 
 RIVALS = 2  # that a confirmation trains beside the recommended setting
 MOST_TIMES = 10.0  # as many seeds or sentences as the study has; nobody would run more to settle what is best
@@ -48,7 +54,7 @@ def recommend(
         return nothing
     standing = stand(study, against_baseline, shares)
     learning = learning_rows(study.metrics, shares, recommended=bool(standing and standing.recommended))
-    said = [*learning, *mistaken_rows(study.metrics)]
+    said = [*learning, *mistaken_rows(study.metrics), *added_rows(study.plan.additions)]
     if standing is None:
         return nothing | {"cautions": said}
     found = {"ranking": ranking_rows(standing), "recommendation": recommendation_rows(standing)}
@@ -210,6 +216,7 @@ def next_rows(
     times = times_needed(standing, kept)
     if 1 < times <= MOST_TIMES:
         yield more_row(standing, kept, times)
+    yield from augment_rows(standing)
     tried = standing.study.metrics.drop_duplicates("point_id")
     own = tried.loc[at_baseline(tried), "point_id"]
     untried = [BASELINE] if standing.study.plan.baseline else []
@@ -248,6 +255,29 @@ def more_row(standing: Standing, kept: Sequence[str], times: float) -> dict[str,
     needed = math.ceil(sentences(standing) * times)
     total = {"runs": len(whole), "seconds": float(whole["train_seconds"].sum(min_count=1))}
     return {"code": Next.SENTENCES, "sentences": needed, "seeds": seeds} | about | total
+
+
+def augment_rows(standing: Standing) -> Iterator[dict[str, Any]]:
+    """Yield the undecided effect on the primary metric that may be the largest, where more seeds would settle it.
+
+    An interval half as wide to each side as the smallest effect of interest does, whatever the estimate: it excludes no
+    change at all, or every change that matters.
+    """
+    surface, study = standing.surface, standing.study
+    is_trained = kind_of_runs(study.metrics) == TRAINED
+    if surface.smallest_effect is None or not (surface.is_by_seed and is_trained):
+        return
+    known, goal = contrasts_of(surface.codings, surface.columns), surface.smallest_effect / 2
+    about = {"response": standing.primary, "dataset": ALL_DATASETS, "verdict": UNDECIDED}
+    undecided = [row for row in study.effects if about.items() <= row.items() and row["factor"] in known]
+    for row in sorted(undecided, key=lambda row: -max(-row["ci_low"], row["ci_high"]))[:1]:
+        found = surface.read(surface.padded(known[row["factor"]])[None])
+        precision, seeds = Precision.of(found, surface.confidence), surface.seeds
+        needed = precision.seeds_needed(seeds, goal, int(MOST_TIMES * seeds))
+        if needed is not None and needed > seeds:
+            about = {"response": standing.primary, "factor": row["factor"], "half_width": goal}
+            spent = cost(standing, list(standing.settings.index), needed - seeds)
+            yield {"code": Next.AUGMENT} | about | spent | {"point_ids": None}
 
 
 def cost(standing: Standing, names: Sequence[str], seeds: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from finevar.analyses.effects import leave_open
-from finevar.analyses.fits import SPAN, Claim, FittedStudy
+from finevar.analyses.fits import Claim, FittedStudy
 from finevar.reasons import Reason, Stop, Undecided, reason_columns
 from finevar.statistics.bounds import limits, within
 from finevar.statistics.clustered import FEW_SEEDS
@@ -46,6 +46,7 @@ from finevar.study.coding import (
     term_of,
     terms_like,
 )
+from finevar.study.goals import SPAN
 from finevar.study.presence import settled
 from finevar.words.formatting import counted, factor_label, joined
 from finevar.words.numbers import percent, significant

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from finevar.analyses.additions import Addition, with_first_stages
 from finevar.analyses.baselines import fit_matched
 from finevar.analyses.effects import judged_effects, leave_open
 from finevar.analyses.gates import obstacle_sentence, stop_reason
@@ -47,11 +48,8 @@ from finevar.study.coding import (
     terms,
 )
 from finevar.study.conditions import forbidden_places
+from finevar.study.goals import SPAN, span_of
 from finevar.tables import Rows
-
-# The change of the response over a term's whole range, per unit of its coded coefficient: low to high for a first-order
-# term or a cube, the customary half difference of effects for an interaction, centre to edge for a square.
-SPAN = {"first_order": 2.0, "two_way": 2.0, "quadratic": 1.0, "cubic": 2.0}
 
 FEW_RUNS = 10  # a parameter
 FEW_CLUSTERS = 40
@@ -72,6 +70,7 @@ class Plan:
     tradeoffs: Mapping[str, Any] = field(default_factory=dict)  # responses and weights, each with a default
     primary: str | None = None  # the metric that recommends, where the config names one
     where: str | None = None  # the condition that the design's settings fulfil
+    additions: Sequence[Addition] = ()  # runs that were added after a look at the results
 
     @classmethod
     def of(cls, params: Any) -> Plan:
@@ -88,6 +87,7 @@ class Plan:
             tradeoffs=analysis.get("tradeoffs", {}),
             primary=analysis.get("primary"),
             where=analysis.get("where"),
+            additions=analysis.get("additions", ()),
         )
 
     @property
@@ -145,7 +145,8 @@ class FittedStudy:
             sentences, frozen = outcomes(used, response)
             known = {"smallest_effect": bound_of(metrics, plan, response), "sentences": sentences, "frozen": frozen}
             known |= {"excluded": excluded, "forbids": plan.forbids}
-            surfaces.append(fit_surface(used, response, plan.codings, plan.columns, plan.confidence, **known))
+            surface = fit_surface(used, response, plan.codings, plan.columns, plan.confidence, **known)
+            surfaces.append(with_first_stages(surface, plan.additions))
         return cls(metrics, plan, surfaces, stopped, outcomes)
 
     @cached_property
@@ -306,11 +307,6 @@ def coefficient_limits(surface: Surface, framework: str, term: Term | None) -> L
     least, most = limits(surface.response)
     span = span_of(term) if term else 1.0
     return least / span, most / span
-
-
-def span_of(term: Term) -> float:
-    """Return by how much a term's coefficient changes the response over the range of its numbers; 1 without any."""
-    return SPAN[term_group(term)] if any(axis == factor_of(axis) for axis in term) else 1.0
 
 
 def are_numbers(term: Term) -> bool:

@@ -23,7 +23,14 @@ from finevar.study.paths import place, report_file, table_file
 from finevar.tables import kind_of_runs, page_tables
 from finevar.words.numbers import duration
 
-SHOWN = ("Use", "It gains", "How sure", "Cost", "Check first")  # of the report's first screen, and what it costs
+SHOWN = (
+    "Use",
+    "It gains",
+    "How sure",
+    "Cost",
+    "Check first",
+    "Next",
+)  # of the report's first screen, and what it costs
 
 Line = tuple[str, str]  # title and text
 

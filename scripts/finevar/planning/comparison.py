@@ -57,6 +57,7 @@ def compared_designs(config: Config) -> Iterator[Compared]:
 def of_kind(config: Config, kind: str, settings: int) -> Config:
     """Return a config with another kind of design; settings: of an optimal one, the baseline's own counted."""
     other = copy.deepcopy(dict(config))
+    other["sweep"]["additions"] = []  # which were made to the study's own
     kept = {name: part for name, part in other["sweep"]["design"].items() if name in ("where", "include_baseline")}
     runs = {"runs": settings - kept["include_baseline"]} if kind == "optimal" else {}
     other["sweep"]["design"] = {"kind": kind} | kept | runs

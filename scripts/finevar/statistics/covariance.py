@@ -41,6 +41,20 @@ CLASSICAL = Errors("classical", None, "runs are independent and their noise has 
 
 
 @dataclass(frozen=True)
+class FirstStage:
+    """What a two-stage rule (see two_stage) added seeds by, of one contrast."""
+
+    weights: np.ndarray  # [parameters], in whatever scale
+    sd: float  # of a run, as the contrast showed it
+    df: float
+
+    def shows(self, weights: np.ndarray) -> np.ndarray:
+        """Say which contrasts [rows, parameters] are this one, in whatever scale [rows]."""
+        lengths = np.linalg.norm(weights, axis=1) * np.linalg.norm(self.weights)
+        return np.abs(weights @ self.weights) > (1 - 1e-9) * np.where(lengths > 0, lengths, np.inf)
+
+
+@dataclass(frozen=True)
 class Fit:
     """Ordinary least squares with a covariance that suits the errors."""
 
@@ -51,6 +65,7 @@ class Fit:
     bread: np.ndarray  # (X'X)^-1
     df: float  # degrees of freedom of t and F
     df_resid: float
+    first_stages: tuple[FirstStage, ...] = ()  # of contrasts whose seeds a two-stage rule added
 
     @cached_property
     def resid(self) -> np.ndarray:

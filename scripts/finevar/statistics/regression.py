@@ -25,6 +25,7 @@ from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
 from finevar.statistics.covariance import BY_SEED, Errors, Estimate, Fit, errors_of, fit_ols, wald_test
 from finevar.statistics.families import Family
 from finevar.statistics.robust import cell_numbers, winsorised
+from finevar.statistics.two_stage import keep_first_stages, moved_stages
 from finevar.study.coding import Codings, Term, coded_of, design_matrix, model_matrix, positions_of, unblocked
 
 SHARED = "runs share trajectories, so their errors are not independent"
@@ -181,7 +182,9 @@ class Surface:
 
     def read(self, weights: np.ndarray, *, new_sentences: bool = True) -> Contrasts:
         """Return linear combinations [rows, parameters] of the parameters for new seeds and new sentences, or these."""
-        found = self.spread.contrasts(weights[:, self.unblocked], new_sentences=new_sentences)
+        own = weights[:, self.unblocked]
+        found = self.spread.contrasts(own, new_sentences=new_sentences)
+        found = keep_first_stages(found, weights, self.spread.rows(own), self.fit.first_stages)
         return dataclasses.replace(found, estimate=weights @ self.fit.params)
 
     def family(self, weights: np.ndarray) -> Family:
@@ -301,10 +304,12 @@ def fit_relative(surface: Surface, baseline: Mapping[str, float]) -> tuple[Surfa
     frozen = surface.runs[f"baseline_{surface.response}"].to_numpy(float)
     change = surface.runs[surface.response].to_numpy(float) - frozen
     matrix, names = design_matrix(surface.runs, surface.codings, surface.columns, baseline)
-    fit = fit_ols(change, matrix, surface.errors)
+    moved = slopes_at(surface, baseline)
+    stages = moved_stages(surface.fit.first_stages, moved)
+    fit = dataclasses.replace(fit_ols(change, matrix, surface.errors), first_stages=stages)
     relative = dataclasses.replace(surface, names=names, fit=fit, sentences=surface.against_frozen())
     kept = [number for number, term in enumerate(surface.columns) if term]
-    read = slopes_at(surface, baseline)[kept]
+    read = moved[kept]
     pairs = [
         (fit.resid, surface.fit.resid),
         (fit.params[kept], read @ surface.fit.params),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from finevar.study.additions import added_seeds, addition_problems
 from finevar.study.claim_files import read_claims
 from finevar.study.coding import codings_of
 from finevar.study.conditions import condition_problems
@@ -37,7 +38,8 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     if unread := [*condition_problems(sweep)]:
         del sweep["design"]["where"]  # so that the other checks go on
     wrong += [*unread, *design_problems(sweep), *optimal_problems(sweep, order)]
-    wrong += [*unused_level_problems(sweep), *size_problems(sweep)]
+    wrong += [*unused_level_problems(sweep), *size_problems(sweep), *addition_problems(sweep)]
     raise_problems([*problems, *wrong])
+    sweep["seeds"] = [*sweep["seeds"], *added_seeds(sweep)]
     config["training"], config["baseline"]["settings"] = in_effect(training, sweep["factors"]), in_effect(baseline)
     return config

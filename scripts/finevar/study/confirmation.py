@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from finevar.errors import InputError
 from finevar.files import write_bytes
+from finevar.study.additions import following_seeds
 from finevar.study.consistency import Config
 from finevar.study.design import Run, Study, design_rows, plan_runs
 from finevar.study.designs import Point
@@ -24,7 +24,6 @@ from finevar.study.schemas import normalise
 from finevar.study.settings import has_names
 
 FEWEST_SEEDS = 3  # with two, an interval for new seeds has one degree of freedom
-SEEDS = 2**32  # that there are
 RECOMMENDED, RIVAL, BASELINE = "recommended", "rival", "baseline"
 
 
@@ -32,8 +31,7 @@ def fresh_seeds(sweep: Mapping[str, Any]) -> list[int]:
     """Return the seeds of a confirmation: those after the study's largest."""
     used = sweep["seeds"]
     count = sweep.get("confirm_seeds") or max(FEWEST_SEEDS, len(used))
-    following = (seed % SEEDS for seed in itertools.count(max(used) + 1))
-    return list(itertools.islice((seed for seed in following if seed not in used), count))
+    return following_seeds(used, count)
 
 
 def chosen_from(run_ids: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finevar.errors import InputError
+from finevar.study.additions import added_points, judged_additions
 from finevar.study.coding import (
     coded_of,
     codings_of,
@@ -41,6 +42,8 @@ from finevar.study.schemas import normalise, raise_problems
 from finevar.study.settings import TRAINING_DEFAULTS, in_effect
 
 Settings = dict[str, Any]
+
+BESIDE_ANALYSES = ("show_sentences", "evaluate_each_epoch")  # keys of `analysis` that change no fit
 
 
 @dataclass(frozen=True)
@@ -121,12 +124,13 @@ def left_out(config: Config) -> tuple[int, int]:
 
 
 def parted_points(config: Config, kind: Design) -> tuple[list[Point], list[Point]]:
-    """Return the settings of a kind of design, with the baseline's own where it is included: allowed and forbidden."""
+    """Return a kind of design's settings, the baseline's own where included, and those added: allowed and forbidden."""
     sweep, codings = config["sweep"], codings_of(config["sweep"]["factors"])
     points = kind.points(sweep["design"] | {"model": config["analysis"]["model"]}, codings)
     points = [normalise(point) for point in points]
     if sweep["design"]["include_baseline"]:
         points.append(baseline_levels(config))
+    points += [normalise(point) for point in added_points(sweep)]
     different = [dict(pairs) for pairs in dict.fromkeys(tuple(point.items()) for point in points)]
     return parted(different, sweep["design"].get("where"), codings)
 
@@ -218,6 +222,19 @@ def baseline_levels(config: Config) -> Point:
 def continues_baseline(config: Mapping[str, Any]) -> bool:
     """Say whether every run starts from a baseline that is trained here; else it starts from the pretrained model."""
     return "dataset" in config["baseline"] and config["sweep"]["start"] == "baseline"
+
+
+def fit_params(study: Study) -> dict[str, Any]:
+    """Return what of a study's config decides its fits and analyses: the params of the rules that make them."""
+    config, design = study.config, study.config["sweep"].get("design", {})
+    analysis = {key: part for key, part in config["analysis"].items() if key not in BESIDE_ANALYSES}
+    analysis |= {key: part for key, part in design.items() if key == "where"}
+    added = judged_additions(config, list(study.runs.values()))
+    return {
+        "factors": config["sweep"]["factors"],
+        "baseline": baseline_levels(config),
+        "analysis": analysis | ({"additions": added} if added else {}),
+    }
 
 
 def design_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:

@@ -9,20 +9,27 @@ GAIN = 1e-9  # of the criterion, below which two choices count as equal: so ever
 
 
 def exchanged(
-    candidates: np.ndarray, size: int, *, criterion: str = "I", seed: int = 0, fixed: np.ndarray | None = None
+    candidates: np.ndarray,
+    size: int,
+    *,
+    criterion: str = "I",
+    seed: int = 0,
+    fixed: np.ndarray | None = None,
+    moments: np.ndarray | None = None,
 ) -> list[int]:
     """Return which candidates, each at most once, make the best design, in order.
 
     candidates: [candidates, parameters]; where all of them together hardly separate the parameters, as levels are too
     close, the first are returned. criterion: I, the average variance of a prediction over the candidates, or D, the
     determinant of the parameters' covariance. fixed: rows that the design has already [rows, parameters], besides the
-    `size` that are chosen.
+    `size` that are chosen. moments: M of what I makes small, trace(M Cov), where it is not the candidates' own: cc' for
+    the variance of one contrast c.
     """
     rows, parameters = candidates.shape
     given = np.zeros((parameters, parameters)) if fixed is None else fixed.T @ fixed
     if not separates(candidates, given):
         return list(range(size))
-    moments = candidates.T @ candidates / rows
+    moments = candidates.T @ candidates / rows if moments is None else moments
     generator = np.random.default_rng(seed)
     best, least = np.empty(0, dtype=int), np.inf
     for _ in range(STARTS):

@@ -67,6 +67,9 @@ def read_schema(name: str) -> Config:
             }
             for name in FACTORS
         }
+        schema["$defs"]["addition"]["properties"]["points"]["items"]["properties"] = {
+            name: level_schema(name) for name in FACTORS
+        }
         for spec in schema["$defs"]["settings"]["properties"].values():
             del spec["default"]  # of `training` alone: what the baseline's settings leave out comes from there
     return schema

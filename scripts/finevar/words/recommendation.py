@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from finevar.metrics import SECONDS
 from finevar.reasons import Caution, Excluded, Next
+from finevar.study.goals import Goal
 from finevar.tables import ADVICE, as_rows
 from finevar.words.findings import regret_text
 from finevar.words.formatting import counted, factor_label, joined, sentence_case, settings_list
@@ -235,6 +236,18 @@ def class_sentence(row: Row) -> str:
     )
 
 
+def added_sentence(row: Row) -> str:
+    """Say what was added after a look at the results, and which intervals allow for it."""
+    noun = "setting" if row["code"] == Caution.SETTINGS_ADDED else "seed"
+    goal = "" if is_missing(row["detail"]) else f" for {row['detail']}"
+    added = f"{counted(int(row['count']), noun)} added after a look at the results{goal}"
+    if noun == "setting":
+        return f"{added}, chosen by their levels alone: intervals hold as they are."
+    if row["code"] == Caution.SEEDS_ADDED:
+        return f"{added}: the interval of that effect allows for it, others may be a little too narrow."
+    return f"{added}: no interval allows for it, and all may be a little too narrow."
+
+
 OF_METRICS: dict[str, Callable[[Sequence[Row], Labels], str]] = {  # what one sentence says of all metrics
     Caution.MISSED: missed_sentence,
     Caution.LACK_OF_FIT: lack_sentence,
@@ -245,6 +258,7 @@ OF_RUNS: dict[str, Callable[[Row], str]] = {  # what is said of the study's runs
     Caution.GUESSING: unlearnt_sentence,
     Caution.BELOW_CHANCE: class_sentence,
     Caution.HEAD_REPLACED: class_sentence,
+    **dict.fromkeys((Caution.SEEDS_ADDED, Caution.SEEDS_ADDED_FREELY, Caution.SETTINGS_ADDED), added_sentence),
 }
 
 
@@ -269,6 +283,13 @@ def next_sentence(row: Row, label: str) -> str:
         case Next.SENTENCES:
             asked = f"Evaluate on {int(row['sentences']):,} sentences"
             return f"{asked} ({cost}): about what shows which of {count} settings is better in {label}."
+        case Next.AUGMENT:
+            more, goal = (
+                counted(int(row["seeds"]), "more seed"),
+                Goal(row["factor"], row["response"], row["half_width"]),
+            )
+            what = f"Settle what {factor_label(row['factor'])} does to {label}"
+            return f'{what}: {more} at every setting ({cost}), by `make augment GOAL="{goal}"`.'
         case Next.CONFIRM:
             fresh = counted(int(row["seeds"]), "new seed")
             return f"Confirm {count} settings with {fresh} ({cost}): free of the winner's curse."

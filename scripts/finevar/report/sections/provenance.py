@@ -11,6 +11,7 @@ from finevar.report import tables as report_tables
 from finevar.report.parts import Facts, Labels, Section, Tables, group
 from finevar.report.sections import found as found_models
 from finevar.report.sections import listed as listed_runs
+from finevar.study.additions import as_written
 from finevar.study.kinds import LISTED
 from finevar.tables import are_found, kind_of_runs
 from finevar.words.numbers import duration
@@ -30,7 +31,7 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
         finding = f"All runs together took {duration(seconds)} of training and evaluation."
         grids = [report_tables.software_table(metrics), report_tables.sources_table(config.get("sources", {}))]
     datasets = [report_tables.dataset_facts(name, found) for name, found in facts["datasets"].items()]
-    text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.safe_dump(plain(as_written(config)), sort_keys=False, allow_unicode=True, width=100)
     return {
         "finding": finding,
         "groups": [group("", [], tables=grids, folded=datasets)],
