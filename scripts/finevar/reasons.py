@@ -81,6 +81,7 @@ class Undecided(StrEnum):
 
     FIXED_FACTOR = "fixed_factor"  # the study does not vary it
     NO_TERM = "no_term"  # the study's model lacks it
+    OTHER_LEVELS = "other_levels"  # the claim is about the same levels, and they slide, or the reverse
     NO_FIT = "no_fit"  # the study does not analyse the metric
     MULTIPLE_CLAIMS = "multiple_claims"  # shown alone, but not once all claims are counted
     NO_NOISE = "no_noise"  # one seed gives nothing to measure an effect against

@@ -78,6 +78,16 @@ def test_b1_is_subtracted_seed_by_seed():
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((interval.low, interval.high), rel=1e-6)
 
 
+def test_the_baselines_own_setting_has_no_difference_from_itself():
+    metrics = study(seeds=4)
+    found = against(surface(metrics), "B1").set_index("point_id")
+    (own,) = metrics.loc[metrics["is_baseline_point"], "point_id"].unique()
+    assert found.loc[own, "reason"] == baselines.OWN
+    assert np.isnan(found.loc[own, "estimate"])
+    assert np.isnan(found.loc[own, "simultaneous_low"])
+    assert found["estimate"].notna().sum() == len(found) - 1 == 26
+
+
 def test_with_few_seeds_b1_carries_the_variance_of_its_mean():
     """HC3 of the others (statsmodels), and a third of the variance that is left within cells without seeds' shifts."""
     metrics = study(seeds=3)

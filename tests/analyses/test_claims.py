@@ -61,6 +61,7 @@ def test_the_papers_claims_are_found_from_any_folder_and_say_what_its_abstract_s
 def test_claims_of_lora_name_settings_of_finevar_and_which_way_each_goes(raw_config):
     assert [(row["term"], row["finding"], row["sign"]) for row in read(raw_config, "config/claims/lora.yaml")] == [
         ("learning_rate:method[lora-full]", "effect", "negative"),
+        ("learning_rate:method[lora-full]", "none", None),  # of rates ten times as high
         ("batch_size:method[lora-full]", "effect", "positive"),
         ("batch_size:lora_rank", "none", None),
         ("learning_rate:lora_rank", "none", None),

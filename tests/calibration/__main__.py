@@ -2,6 +2,7 @@
 
 python -m tests.calibration [surfaces topics] [--studies 100]   by default both, and then the verdicts
 python -m tests.calibration verdicts [...]                      alone, with options of their own (counts.py)
+python -m tests.calibration nested [...]                        likewise (nested.py)
 python -m tests.calibration recommendations [...]               likewise (recommendations.py)
 """
 
@@ -22,6 +23,7 @@ import numpy as np
 from tests.calibration import (
     counts,
     found,
+    nested,
     paired,
     populations,
     power,
@@ -140,7 +142,7 @@ def print_topics(studies: int, pool: Pool) -> None:
 
 
 PARTS = {"surfaces": print_surfaces, "topics": print_topics}
-ALONE = {"verdicts": counts.main, "recommendations": recommendations.main}
+ALONE = {"nested": nested.main, "recommendations": recommendations.main, "verdicts": counts.main}
 
 
 def main() -> None:

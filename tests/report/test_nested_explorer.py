@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pandas as pd
 import pytest
+from test_browser import CHROMIUM, browser  # noqa: F401, a fixture
 
+from finevar import PACKAGE
 from finevar.report.explorer import factor, levels_in, settings
 from finevar.report.tables import factors_table
 from finevar.study.coding import codings_of
+from finevar.study.conditions import condition_tree
 from finevar.words.formatting import factor_label
 
 CODINGS = codings_of({
@@ -44,3 +48,46 @@ def test_a_baseline_without_the_factor_has_no_level_of_it():
     shown = {row[0]["text"]: [cell["text"] for cell in row[1:]] for row in factors_table(CODINGS, own)["rows"]}
     assert shown[factor_label("lora_rank")] == ["2, 8, 32; where method is lora", "log2", "\u2013"]
     assert shown["learning rate"][0] == "lora: 1e-4, 4e-4; full: 1e-5, 4e-5, by method"
+
+
+# Conditions -----------------------------------------------------------------------------------------------------------
+
+PLACES = [
+    {"method": method, "learning_rate": rate, "lora_rank": rank if method == "lora" else None}
+    for method, rate, rank in itertools.product(("full", "lora"), (0, 1e-5, 1e-4, 4e-4), (2, 8, 32))
+]
+
+
+def test_a_condition_is_a_tree_of_its_signs():
+    tree = condition_tree("not (learning_rate > 1e-4 and method == lora and 2 * lora_rank < 9)", CODINGS)
+    rank = ["<", ["*", 2.0, ["factor", "lora_rank"]], 9.0]
+    rate, method = [">", ["factor", "learning_rate"], 1e-4], ["==", ["factor", "method"], ["level", "lora"]]
+    assert tree == ["not", ["and", rate, method, rank]]
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
+@pytest.mark.parametrize(
+    ("text", "allows"),
+    [
+        (
+            "not (learning_rate > 1e-4 and method == lora)",
+            lambda at: not (at["learning_rate"] > 1e-4 and at["method"] == "lora"),
+        ),
+        ("lora_rank * 3 <= 24", lambda at: at["lora_rank"] is None or at["lora_rank"] <= 8),
+        ("method != full and lora_rank - 2 == 0", lambda at: at["lora_rank"] == 2),
+        (
+            "learning_rate / 3 * 3 == 1e-4 or lora_rank == 32",
+            lambda at: at["learning_rate"] == 1e-4 or at["lora_rank"] in (None, 32),
+        ),
+        ("1 / learning_rate > 5e3", lambda at: at["learning_rate"] in (1e-5, 1e-4)),
+    ],
+)  # fmt: skip
+def test_the_explorer_computes_a_condition_as_it_reads(browser, text, allows):  # noqa: F811
+    """What is said of a rank that is not there forbids nothing, and a division by 0 does."""
+    code = (PACKAGE / "report/templates/explorer/conditions.js").read_text()
+    known = "const isNumber = (value) => typeof value === 'number';"
+    said = "return places.map((at) => !isForbidden((name) => at[name]))"
+    asked = f"([where, places]) => {{ const study = {{ where }}; {known} {code}; {said}; }}"
+    page = browser.new_page()
+    assert page.evaluate(asked, [condition_tree(text, CODINGS), PLACES]) == [allows(at) for at in PLACES]
+    page.close()

@@ -194,10 +194,11 @@ def test_settings_without_it_are_settings(runs):
     surface = surface_of(runs)
     assert len(surface.points) == 12
     assert Grid.of(runs, list(CODINGS)) is None
-    best, factors = optimum.predicted_best(surface)
+    best, alike = optimum.predicted_best(surface)
     own = runs.loc[runs["point_id"] == best["point_id"], "loss"].mean()
     assert best["observed"] == pytest.approx(own)
-    assert set(factors) == {"learning_rate", "lora_rank"}
+    assert len(alike) == 1 + best["rivals"]
+    assert alike.loc[alike["method"] == "full", "lora_rank"].isna().all()
 
 
 def test_a_relative_claim_on_it_needs_a_baseline_that_has_it(runs):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
-from finevar.analyses.claims import read_claim
+from finevar.analyses.claims import judge_claims, read_claim
 from finevar.analyses.effects import effect_rows
 from finevar.analyses.fits import FittedStudy, Plan, fit_study
 from finevar.statistics import families, optimum, regression, slopes
@@ -19,7 +19,9 @@ from finevar.statistics.covariance import CLASSICAL
 from finevar.statistics.simple_effects import simple_effects
 from finevar.study.coding import coded_of, codings_of, natural_of, terms
 from finevar.study.config import read_config
+from finevar.study.consistency import nested_problems
 from finevar.study.design import design_points, left_out, plan_study
+from finevar.words.formatting import held_levels, settings_text
 from refusals import at, refusals
 
 FULL, LORA, RANKS = [1e-5, 2e-5, 4e-5], [1e-4, 2e-4, 4e-4], [2.0, 8.0, 32.0]
@@ -117,6 +119,17 @@ def test_levels_that_do_not_slide_with_a_category_are_refused(raw_config, levels
     at(refusals(read_config, with_rates(raw_config, levels)), "config: sweep.factors.learning_rate.levels", *data)
 
 
+def test_levels_of_two_factors_of_the_same_names_slide_with_neither():
+    names = ["yes", "no"]
+    codings = codings_of({
+        "learning_rate": {"levels": {"yes": FULL, "no": LORA}, "coding": "log2"},
+        "first": {"levels": names},
+        "second": {"levels": names},
+    })  # fmt: skip
+    (problem,) = nested_problems(codings)
+    at([problem], "config: sweep.factors.learning_rate.levels", "first", "second")
+
+
 # Columns --------------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +221,55 @@ def test_its_simple_effects_are_between_levels_of_one_method(runs):
 def test_a_claim_is_on_the_change_over_each_own_range(runs):
     claim = {"name": "c", "response": "loss", "term": "learning_rate", "sign": "positive", "framework": None}
     assert read_claim(claim, surface_of(runs), BASELINE).reading.estimate == pytest.approx(0.04, abs=0.01)
+
+
+@pytest.mark.parametrize(("levels", "judged"), [("own", True), (None, True), ("same", False)])
+def test_a_claim_on_the_same_levels_is_not_judged_by_those_that_slide(runs, levels, judged):
+    claim = {"name": "c", "response": "loss", "term": "learning_rate:method[lora-full]", "sign": "positive", "p": None,
+             "framework": None, "finding": "effect", "statement": "", "source": "", "levels": levels}  # fmt: skip
+    plan = Plan(CODINGS, BASELINE, ["loss"], "quadratic", 0.95, [claim], smallest_effect={"loss": 0.02})
+    (row,) = judge_claims(FittedStudy.of(runs, plan))
+    assert (row["verdict"], row.get("reason_code")) == (
+        ("replicated", None) if judged else ("undecided", "other_levels")
+    )
+    if judged:
+        assert row["estimate"] == pytest.approx(0.04, abs=0.01)  # twice 0.03 less twice 0.01
+
+
+def test_a_change_of_the_category_names_both_rates(runs):
+    others = simple_effects(surface_of(runs), "method").others
+    assert set(others["learning_rate"]) == {"1e-05 and 0.0001", "2e-05 and 0.0002", "4e-05 and 0.0004"}
+    assert settings_text(held_levels("learning_rate = 1e-05 and 0.0001")) == "learning rate 1e-5 and 1e-4"
+
+
+def test_rivals_of_the_best_are_given_within_each_level(runs):
+    surface = surface_of(runs)
+    best, alike = optimum.predicted_best(surface)
+    full, lora = (
+        optimum.rival_levels(alike, CODINGS, "learning_rate", f"method = {name}") for name in ("full", "lora")
+    )
+    assert best["point_id"].split("-")[2] == "full"  # LoRA costs 0.03
+    assert full["best"] in FULL
+    assert np.isnan(lora["best"])
+    assert not lora["rival_high"] < LORA[0]
+
+
+def test_what_a_condition_forbids_holds_no_optimum_and_no_ridge(runs):
+    """Both optima lie at rates below the middle, where the ridge paths lead."""
+    columns = terms(CODINGS, "quadratic")
+    low = {"forbids": lambda coded: coded["learning_rate"] < 0}
+    cut = regression.fit_surface(runs, "loss", CODINGS, columns, 0.95, smallest_effect=0.02, **low)
+    for row, free in zip(
+        optimum.optimum_rows(cut)["optima"], optimum.optimum_rows(surface_of(runs))["optima"], strict=True
+    ):
+        assert free["inside"]
+        assert free["region_closed"]
+        assert not row["inside"]
+        assert not row["region_closed"]
+        assert optimum.FORBIDDEN in row["reason"]
+        assert row["stationary_predicted"] is None
+        assert row["region_share"] < free["region_share"]
+    assert {row["radius"] for row in optimum.ridge_rows(cut)} == {0.0}
 
 
 def test_all_tables_are_made_and_profiles_and_planes_have_own_units(runs):

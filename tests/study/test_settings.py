@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from finevar.columns import SETTINGS
-from finevar.study.settings import FACTORS, SPECS, TRAINING_DEFAULTS, in_effect, level_schema, rounded
+from finevar.study.settings import FACTORS, SPECS, TRAINING_DEFAULTS, in_effect, level_schema, rounded, trained_with
 
 FLOATS = ["learning_rate", "warmup", "weight_decay", "dropout", "clip_norm", "lora_scale"]
 FLOATS += ["label_smoothing", "layer_decay", "beta2"]
@@ -18,6 +18,15 @@ def test_columns_are_of_the_types_that_the_schema_states():
     kinds = {"double": FLOATS, "int64": WHOLE, "string": NAMES}
     expected = {name: kind for kind, names in kinds.items() for name in names}
     assert {name: str(kind) for name, kind in SETTINGS.items()} == expected
+
+
+@pytest.mark.parametrize("cell", [None, float("nan")])
+def test_an_empty_cell_stands_for_the_default_and_any_other_for_itself(cell):
+    assert trained_with("epochs", cell) == 3
+    assert trained_with("schedule", cell) == "linear"
+    assert trained_with("train_examples", cell) is None
+    assert trained_with("warmup", 0.0) == 0.0
+    assert trained_with("epochs", 2) == 2
 
 
 def test_defaults_are_those_of_hugging_faces_trainer():

@@ -28,6 +28,7 @@ from finevar.tables import Rows
 
 NO_RUN = "a data set or seed has no run of this baseline"
 NO_B1 = "no finished run of this study has the baseline's own hyperparameters (B1)"
+OWN = "this setting is the baseline's own"
 NO_SEEDS = "without a second seed the baseline's own variance is unknown"
 
 
@@ -35,8 +36,8 @@ def against_baseline_rows(surface: Surface) -> Rows:
     """Return, for each tried setting, prediction minus baseline with its interval, and one for all settings at once.
 
     B0 is one model, which other sentences would treat otherwise and other seeds would not. B1 is subtracted run by run,
-    seed by seed and sentence by sentence, so that what both have in common cancels. Where the surface misses the
-    settings, differences are of their own means.
+    seed by seed and sentence by sentence, so that what both have in common cancels; its own setting has no difference
+    from itself. Where the surface misses the settings, differences are of their own means.
     """
     by_means, rows = misses_settings(surface), []
     names = ("estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
@@ -51,11 +52,15 @@ def against_baseline_rows(surface: Surface) -> Rows:
         found, points, own = compared_points(found, surface.points, by_means=by_means)
         judged = found.family(own)
         low, high = (ends.tolist() for ends in judged.interval(surface.confidence))
+        itself = set(points.loc[at_baseline(points), "point_id"]) if name == "B1" else set()
         for point, each, *ends in zip(points["point_id"], contrasts(found, own), low, high, strict=True):
+            at = who | {"point_id": point, "population": found.population}
+            if point in itself:  # a fit without its runs would only extrapolate to it
+                rows.append(at | {"reason": OWN})
+                continue
             one = {name: value for name, value in each._asdict().items() if name != "p_value"}
             wider = dict(zip(("simultaneous_low", "simultaneous_high"), ends, strict=True))
-            row = who | {"point_id": point, "population": found.population} | one | wider
-            rows.append(within(row, names, limits(surface.response, own_value)))
+            rows.append(within(at | one | wider, names, limits(surface.response, own_value)))
     return rows
 
 

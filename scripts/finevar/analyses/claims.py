@@ -61,6 +61,10 @@ UNITS = {  # of an estimate
     "quadratic": "change from the middle to the ends",
     "cubic": "change from the lowest to the highest level",
 }
+OTHER_LEVELS = {  # by what the study has
+    "own": "in this study each has levels of its own, so that the term compares them by their place among these",
+    "same": "in this study both have the same levels",
+}
 ENDS = ("estimate", "ci_low", "ci_high")
 WHOLE = {"two_way": 4.0, "quadratic": SPAN["quadratic"], "cubic": SPAN["cubic"]}  # times the coded coefficient
 
@@ -105,6 +109,8 @@ def untested_reason(claim: Claim, study: FittedStudy) -> Reason | None:
         return Reason(Undecided.FIXED_FACTOR, f"this study does not vary {joined(fixed)}")
     if not terms_like(claim["term"], plan.columns):
         return Reason(Undecided.NO_TERM, f"the model of this study ({plan.order}) has no such term")
+    if claim.get("levels") not in (None, kind := levels_kind(claim["term"], plan.codings)):
+        return Reason(Undecided.OTHER_LEVELS, OTHER_LEVELS[kind])
     if response in study.stopped:
         return study.stopped[response]
     if response not in plan.responses:
@@ -115,6 +121,12 @@ def untested_reason(claim: Claim, study: FittedStudy) -> Reason | None:
         return Reason(Stop.NO_BASELINE, f"the baseline has no {response}.")
     without = [factor_label(name) for name in factors_of(claim["term"]) if plan.baseline[factor_of(name)] is None]
     return Reason(Stop.NO_BASELINE, f"the baseline has no {joined(without)}.") if without else None
+
+
+def levels_kind(term: str, codings: Codings) -> str:
+    """Return own where a factor of a term has levels that slide with another one of it, else same."""
+    names = list(map(factor_of, factors_of(term)))
+    return "own" if any(codings[name].by and codings[name].by.category in names for name in names) else "same"
 
 
 def is_varied(name: str, codings: Codings) -> bool:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 
-from finevar.study.settings import TRAINING_DEFAULTS
+from finevar.study.settings import trained_with
 
 
 def whole_runs(evaluations: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the runs with a loss after every epoch, so that each mean of a setting is of the same runs."""
     known = evaluations.dropna(subset="loss")
-    trained = known["epochs"].fillna(TRAINING_DEFAULTS["epochs"])  # null where the factor does not exist
+    trained = known["epochs"].map(partial(trained_with, "epochs"))
     return known[known.groupby("run_id")["epoch"].transform("size") == trained]
 
 

@@ -6,7 +6,7 @@ from finevar.analyses.baselines import against_baseline_rows, matched_rows
 from finevar.analyses.fits import FittedStudy
 from finevar.analyses.robustness import robustness_tables
 from finevar.statistics.checks import check_rows, influence_table
-from finevar.statistics.optimum import optimum_rows, predicted_best, ridge_rows
+from finevar.statistics.optimum import optimum_rows, predicted_best, ridge_rows, rival_levels
 from finevar.statistics.regression import Surface
 from finevar.statistics.slopes import interplay_rows, johnson_neyman_rows, slope_rows
 from finevar.statistics.suspects import robust_residuals, suspects
@@ -37,9 +37,12 @@ def explore_study(study: FittedStudy) -> dict[str, Rows]:
     tables |= {name: [] for name in ("predicted_best", "optima", "optimum_factors", "canonical")}
     for surface in study.surfaces:
         found = optimum_rows(surface)
-        best, levels = predicted_best(surface)
+        best, alike = predicted_best(surface)
         tables["predicted_best"].append(best)
-        tables["optimum_factors"] += [row | levels[row["factor"]] for row in found.pop("optimum_factors")]
+        tables["optimum_factors"] += [
+            row | rival_levels(alike, surface.codings, row["factor"], row.get("at"))
+            for row in found.pop("optimum_factors")
+        ]
         for name, rows in found.items():
             tables[name] += rows
     return tables

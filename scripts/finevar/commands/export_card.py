@@ -19,7 +19,7 @@ from finevar.commands.exported import Agreement
 from finevar.metrics import RESPONSES
 from finevar.models.model_card import read_licence
 from finevar.study.schemas import normalise
-from finevar.study.settings import TRAINING_DEFAULTS, in_effect
+from finevar.study.settings import in_effect, trained_with
 from finevar.words.formatting import (
     factor_label,
     label_of_run,
@@ -27,7 +27,7 @@ from finevar.words.formatting import (
     settings_list,
     source_text,
 )
-from finevar.words.numbers import NOTHING, PLUS_MINUS, interval, is_missing, level, number, percent
+from finevar.words.numbers import NOTHING, PLUS_MINUS, interval, level, number, percent
 from finevar.words.recommendation import Advice, caution_sentences, headline, sure_sentence
 
 TEMPLATE = PACKAGE / "report" / "templates" / "model_card.md"
@@ -51,9 +51,7 @@ class Choice:
 
         Where some are null, a table has whole numbers as floats.
         """
-        default = TRAINING_DEFAULTS
-        known = {name: default[name] if is_missing(self.run[name]) else self.run[name] for name in SETTINGS}
-        return normalise(in_effect(known))
+        return normalise(in_effect({name: trained_with(name, self.run[name]) for name in SETTINGS}))
 
 
 @dataclass(frozen=True)

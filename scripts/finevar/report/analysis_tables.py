@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -26,6 +27,7 @@ from finevar.report.cells import (
 )
 from finevar.report.parts import Cell, Labels, Row, Table
 from finevar.report.tables import SQUARES
+from finevar.statistics.optimum import RADII
 from finevar.words.caveats import RUNGS, SPECIFICATIONS
 from finevar.words.comparisons import MATCHINGS
 from finevar.words.formatting import factor_label, sentence_case, term_label, unit_label
@@ -103,17 +105,18 @@ def slopes_by_level_table(slopes: pd.DataFrame, labels: Labels, confidence: floa
 def optimum_table(places: pd.DataFrame, confidence: float) -> Table:
     """Return one row a factor: level predicted best, range of its rivals, stationary point and its region."""
 
-    def region(row: Row) -> str:
-        low, high = row["region_low"], row["region_high"]
-        return NOTHING if is_missing(low) or is_missing(high) else f"{between_levels(low)} to {between_levels(high)}"
+    def span(row: Row, what: str, show: Callable[[float], str]) -> str:
+        low, high = row[f"{what}_low"], row[f"{what}_high"]
+        return NOTHING if is_missing(low) or is_missing(high) else f"{show(low)} to {show(high)}"
 
     caption = (
         "Level predicted best, range over all settings not significantly different from it, stationary point, and its "
         f"{percent(confidence)} region within the levels."
     )
-    rivals = ("Not different#", lambda row: f"{level_or_dash(row['rival_low'])} to {level_or_dash(row['rival_high'])}")
+    rivals = ("Not different#", lambda row: span(row, "rival", level_or_dash))
     shown = [FACTOR, *columns(level_or_dash, best="Predicted best#"), rivals]
-    shown += [*columns(between_levels, stationary="Stationary point#"), ("Region#", region)]
+    shown += [*columns(between_levels, stationary="Stationary point#")]
+    shown += [("Region#", lambda row: span(row, "region", between_levels))]
     return listed(caption, places, shown)
 
 
@@ -129,13 +132,13 @@ def canonical_table(canonical: pd.DataFrame) -> Table:
 
 def ridge_table(ridge: pd.DataFrame, label: str, confidence: float) -> Table:
     """Return one row a distance from the centre: the best predicted place there, and its prediction."""
-    titles, rows = factor_titles(ridge["factor"].unique()), []
+    titles, rows, cut = factor_titles(ridge["factor"].unique()), [], ridge["radius"].nunique() < len(RADII)
     for radius, found in ridge.groupby("radius", sort=True):
         values, predicted = found.set_index("factor")["value"], ranged(found.iloc[0], "predicted", sign=False)
         rows.append([number(radius, 1), *(between_levels(values[name]) for name in titles), predicted])
     caption = (
         f"Ridge path: the best predicted place at each distance from the centre (coded units), with the "
-        f"{percent(confidence)} interval of its mean."
+        f"{percent(confidence)} interval of its mean{'; what the design forbids is left out' if cut else ''}."
     )
     return table(caption, ["Distance", *titles.values(), f"Predicted {label}#"], rows)
 
@@ -155,7 +158,7 @@ def against_baseline_table(rows: pd.DataFrame, levels: pd.DataFrame, label: str,
     rows: one response. levels: the factors' levels, by point_id.
     """
     kept = rows.dropna(subset="estimate")
-    points = {point: map(level, levels.loc[point]) for point in kept["point_id"].unique()}
+    points = {point: map(level_or_dash, levels.loc[point]) for point in kept["point_id"].unique()}
     names = {name: f"Minus {name}#" for name in kept["baseline"].unique()}
     what = f"{sentence_case(label)} predicted at each setting tried minus the baseline's"
     titles = [*factor_titles(levels.columns).values()]

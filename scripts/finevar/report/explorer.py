@@ -21,6 +21,7 @@ from finevar.report.parts import Facts, Tables, chosen
 from finevar.statistics.regression import LOGIT
 from finevar.statistics.stored import Stored
 from finevar.study.coding import Category, Coding, Codings, as_level, axes_of, categories_of, columns_at, exists, terms
+from finevar.study.conditions import condition_tree
 from finevar.tables import are_found
 from finevar.words.formatting import factor_label, response_labels, sentence_case, settings_list
 from finevar.words.numbers import is_missing
@@ -46,6 +47,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
         "factors": [factor(name, coding, codings) for name, coding in codings.items()],
         "terms": [[axes.index(axis) for axis in term] for term in columns],
         **({"axes": places_of_axes(codings)} if categories_of(codings) else {}),
+        **({"where": condition_tree(where, codings)} if (where := condition_of(facts)) else {}),
         "baseline": levels_in(own, codings) if own else None,
         "recommended": levels_of(recommended_point(tables), metrics, codings) or None,
         "responses": [response(name, label, tables, tried) for name, label in labels.items()],
@@ -58,6 +60,11 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
         "errors": errors(tables, metrics["run_id"].tolist()),
     }
     return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def condition_of(facts: Facts) -> str | None:
+    """Return the condition that the design's settings fulfil; of found models there is none."""
+    return facts["config"]["sweep"].get("design", {}).get("where")
 
 
 def levels_in(settings: Mapping[str, Any], codings: Codings) -> dict[str, Any]:

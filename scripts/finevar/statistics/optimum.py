@@ -18,7 +18,16 @@ from finevar.statistics.regression import Rows, Surface, on_scale, predicted, wi
 from finevar.statistics.setting_means import mean_contrasts, misses_settings, setting_names, settings_surface
 from finevar.statistics.simultaneous import parameter_draws
 from finevar.statistics.slopes import gradients
-from finevar.study.coding import Coded, axes_of, cuts, model_matrix, numbers_of
+from finevar.study.coding import (
+    Coded,
+    Codings,
+    axes_of,
+    categories_of,
+    cuts,
+    levels_text,
+    model_matrix,
+    numbers_of,
+)
 from finevar.study.presence import numbers_at
 
 RIDGE_SHARE = 0.1  # an axis flatter than this share of the steepest is a ridge (Myers et al. 2009, ch. 6)
@@ -26,6 +35,7 @@ RADII = np.linspace(0, 1, 11)
 PLANE_POINTS = {1: 2001, 2: 101, 3: 25}  # grid points per factor; more factors take a Sobol sequence
 SOBOL_POINTS = 2**13
 SOBOL_SEED = 20250101
+FORBIDDEN = "the design's condition forbids that place"
 SMALL_REGION = "noise differs between settings, for which the region is somewhat too small"
 
 
@@ -92,11 +102,13 @@ def cut_rows(surface: Surface, text: str, cut: Coded) -> dict[str, Rows]:
     kind, point, values, vectors = canonical_analysis(*quadratic_form(surface, cut))
     place = dict(zip(axes_of(surface.codings), places_of(surface, point[None], cut).T, strict=True))
     at = next(predicted(surface, place))
-    inside = within_hull(tried_numbers(surface, cut), point)
+    forbidden = bool(surface.is_forbidden(place)[0])
+    inside = not forbidden and within_hull(tried_numbers(surface, cut), point)
     region = confidence_region(surface, point, cut)
-    caveat = {"reason": SMALL_REGION} if surface.has_own_noise else {}
+    caveats = [SMALL_REGION] * surface.has_own_noise + [FORBIDDEN] * forbidden
     row = {"kind": kind, "inside": inside, "stationary_predicted": at.pop("predicted"), **at}
-    row |= {"region_share": region["share"], "region_closed": region["closed"]} | caveat
+    row |= {"region_share": region["share"], "region_closed": region["closed"]}
+    row |= {"reason": "; ".join(caveats)} if caveats else {}
     factors = []
     for number, (name, coding) in enumerate(numbers.items()):
         ends = (None, None) if region["ends"] is None else coding.natural(region["ends"][number]).tolist()
@@ -148,17 +160,21 @@ def region_limit(surface: Surface, count: int) -> float:
 
 
 def confidence_region(surface: Surface, point: np.ndarray, cut: Coded | None = None) -> dict[str, Any]:
-    """Return share of the box, extent [numbers, 2] in coded units, and closure of the stationary point's region."""
-    places, names = box_points(len(point)), numbers_at(surface.codings, cut or {})
-    found = region_statistic(surface, places_of(surface, places, cut or {}), names)
-    inside = found <= region_limit(surface, len(names))
-    kept = places[inside]
-    if np.abs(point).max() <= 1:  # the point itself belongs to its region, however small that is
-        kept = np.vstack([kept, point])
+    """Return share of the box, extent [numbers, 2] in coded units, and closure of the stationary point's region.
+
+    Of what the design's condition allows: a region that reaches into what it forbids is open there.
+    """
+    places, names = np.vstack([box_points(len(point)), point]), numbers_at(surface.codings, cut or {})
+    whole = places_of(surface, places, cut or {})
+    inside = region_statistic(surface, whole, names) <= region_limit(surface, len(names))
+    inside[-1] = np.abs(point).max() <= 1  # the point itself belongs to its region, however small that is
+    allowed = ~surface.is_forbidden(dict(zip(axes_of(surface.codings), whole.T, strict=True)))
+    kept = places[inside & allowed]
     if not len(kept):
         return {"share": 0.0, "ends": None, "closed": False}
     ends = np.column_stack([kept.min(0), kept.max(0)])
-    return {"share": float(inside.mean()), "ends": ends, "closed": bool(np.abs(kept).max() < 1)}
+    closed = bool(np.abs(kept).max() < 1) and not (inside & ~allowed).any()
+    return {"share": float(inside[:-1][allowed[:-1]].mean()), "ends": ends, "closed": closed}
 
 
 def box_points(count: int) -> np.ndarray:
@@ -181,15 +197,20 @@ def ridge_rows(surface: Surface) -> Rows:
 
 
 def path_rows(surface: Surface, text: str, cut: Coded) -> Rows:
-    """Return the path of one combination of levels that are names; text: the combination, if any."""
+    """Return the path of one combination of levels that are names, without places that the design's condition forbids.
+
+    text: the combination, if any.
+    """
     slopes, curves = (towards(surface.response) * part for part in quadratic_form(surface, cut))
     path = np.stack([best_at_radius(slopes, curves, radius) for radius in RADII])
     places = places_of(surface, path, cut)
-    found = predicted(surface, dict(zip(axes_of(surface.codings), places.T, strict=True)))
+    coded = dict(zip(axes_of(surface.codings), places.T, strict=True))
     who = {"response": surface.response} | ({"at": text} if text else {})
+    steps = zip(RADII.tolist(), path.tolist(), predicted(surface, coded), surface.is_forbidden(coded), strict=True)
     return [
         who | {"radius": radius, "factor": name, "coded": level} | {"value": float(coding.natural(level))} | at
-        for radius, place, at in zip(RADII.tolist(), path.tolist(), found, strict=True)
+        for radius, place, at, forbidden in steps
+        if not forbidden
         for (name, coding), level in zip(numbers_at(surface.codings, cut).items(), place, strict=True)
     ]
 
@@ -239,8 +260,8 @@ def compared_points(
     return surface, points, point_contrasts(surface, points)
 
 
-def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """Return the tried setting of best prediction, what it would cost to be wrong, and each number's level and rivals.
+def predicted_best(surface: Surface) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return the tried setting of best prediction, what it would cost to be wrong, and its levels above its rivals'.
 
     Where the surface misses the settings, each is predicted by its own mean. The interval is a band that holds at all
     tried settings at once, so that having chosen the best does not flatter it. A rival is a tried setting that is not
@@ -269,9 +290,20 @@ def predicted_best(surface: Surface) -> tuple[dict[str, Any], dict[str, dict[str
         "regret_bound": float(rival.clip(0, room).max(initial=0.0)),
         "smallest_effect": surface.smallest_effect,
     }
-    alike = levels[list(numbers_of(surface.codings))][np.insert(rival > 0, chosen, True)]
-    found = {"best": alike.loc[chosen], "rival_low": alike.min(), "rival_high": alike.max()}
-    return row, pd.DataFrame(found).astype(float).to_dict("index")
+    rivals = np.delete(np.arange(len(points)), chosen)[rival > 0]
+    return row, levels.iloc[[chosen, *rivals]]
+
+
+def rival_levels(alike: pd.DataFrame, codings: Codings, factor: str, at: str | None) -> dict[str, float]:
+    """Return a number's level at the best setting and its range over that and its rivals, as predicted_best() has them.
+
+    at: of settings at one combination of levels that are names, where there are any; the best may be at another one.
+    """
+    texts = [levels_text(each) for each in alike[list(categories_of(codings))].to_dict("records")]
+    here = np.array([at is None or text == at for text in texts])
+    own = alike[factor].astype(float)
+    best = own.iloc[0] if here[0] else math.nan
+    return {"best": float(best), "rival_low": float(own[here].min()), "rival_high": float(own[here].max())}
 
 
 def rival_gaps(surface: Surface, weights: np.ndarray, chosen: int) -> tuple[np.ndarray, np.ndarray, float]:

@@ -26,6 +26,7 @@ from finevar.study.coding import (
     present,
 )
 from finevar.study.presence import settled
+from finevar.study.scales import Category
 
 MOST_LEVELS = 5  # of a factor with more levels, as many spread evenly over its range stand for them
 MOST_SETTINGS = 64  # of the other factors; with more, those furthest from the centre, where a simple effect is largest
@@ -38,7 +39,7 @@ class SimpleEffects:
     weights: np.ndarray  # [effects, parameters]
     from_levels: np.ndarray  # natural [effects]
     to_levels: np.ndarray  # natural [effects]
-    others: Mapping[str, np.ndarray]  # natural levels [effects] of the other factors
+    others: Mapping[str, np.ndarray]  # natural levels [effects] of the other factors; see level_at_ends()
     spans: np.ndarray  # whether a number goes from its lowest to its highest level tried [effects]
 
 
@@ -64,7 +65,7 @@ def simple_effects(surface: Surface, name: str) -> SimpleEffects:
         from_levels=at[0][factor],
         to_levels=at[1][factor],
         spans=np.isclose(low, pairs[:, 0].min(0)).all(1) & np.isclose(high, pairs[:, 1].max(0)).all(1),
-        others={other: np.where(is_null(at[0][other]), at[1][other], at[0][other]) for other in codings},
+        others={other: level_at_ends(own, factor, at[0][other], at[1][other]) for other, own in codings.items()},
     )
 
 
@@ -93,6 +94,16 @@ def ends_at(surface: Surface, factor: str, settings: np.ndarray, pairs: np.ndarr
     place, own = dict(zip(others, settings.T, strict=True)), surface.codings[factor].axes(factor)
     first, last = (settled(surface.codings, place | dict(zip(own, pairs[:, end].T, strict=True))) for end in (0, 1))
     return first, last
+
+
+def level_at_ends(coding: Coding | Category, factor: str, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Return another factor's levels [effects] from those at both ends: where it exists at one, the level there.
+
+    Those of one that slides with the factor differ between the ends: both, as text.
+    """
+    if coding.by and coding.by.category == factor:
+        return np.array([f"{one:.4g} and {other:.4g}" for one, other in zip(first, last, strict=True)], dtype=object)
+    return np.where(is_null(first), last, first)
 
 
 def is_null(levels: np.ndarray) -> np.ndarray:

@@ -140,7 +140,7 @@ def name_problems(placed: Placed, config: Config, order: Order) -> Iterator[Inpu
 
 def repeated_problems(placed: Placed) -> Iterator[InputError]:
     """Yield claims that share their name, or all that they say, with one before."""
-    said = ("response", "term", "framework", "finding", "sign")
+    said = ("response", "term", "framework", "levels", "finding", "sign")
     for what, keys in (("name", ("name",)), ("statement", said)):
         labels = [tuple(claim[key] for key in keys) for _, claim in placed]
         first = {label: placed[labels.index(label)][0] for label, count in Counter(labels).items() if count > 1}

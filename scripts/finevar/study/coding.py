@@ -34,12 +34,12 @@ def codings_of(factors: Mapping[str, Mapping[str, Any]]) -> dict[str, Coding | C
 
 
 def sliding_of(factor: Mapping[str, Any], factors: Mapping[str, Mapping[str, Any]]) -> Coding:
-    """Return the coding of levels that slide with a category: the factor whose levels they are stated for, or ""."""
+    """Return the coding of levels that slide with a category: the factor whose levels they are of, "" unless one is."""
     parts = tuple((level, tuple(sorted(own))) for level, own in factor["levels"].items())
     fixed = {name: other["levels"] for name, other in factors.items() if not isinstance(other["levels"], Mapping)}
-    owner = next((name for name, levels in fixed.items() if set(levels) == set(factor["levels"]) != set()), "")
+    owners = [name for name, levels in fixed.items() if set(levels) == set(factor["levels"]) != set()]
     every = tuple(sorted({level for _, own in parts for level in own}))
-    return Coding(every, factor.get("coding") or "identity", by=By(owner, parts))
+    return Coding(every, factor.get("coding") or "identity", by=By(owners[0] if len(owners) == 1 else "", parts))
 
 
 def coding_of(levels: tuple[Any, ...], scale: str | None, when: Mapping[str, Any] | None = None) -> Coding | Category:

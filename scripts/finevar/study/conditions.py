@@ -57,6 +57,8 @@ NUMBER, TRUTH, LEVEL, NAMES = "a number", "a comparison", "a name", "a factor of
 MOST_NESTED = 50  # parentheses and signs within each other
 
 Point = Mapping[str, Any]  # level of each factor
+# A number; ["level", name] or ["factor", name]; ["not", tree]; ["and" or "or", tree, tree, ...]; [sign, tree, tree]
+Tree = float | list[Any]
 
 
 class Token(NamedTuple):
@@ -69,10 +71,10 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a condition: what it stands for, and its value at a setting, None where it does not apply there."""
+    """A part of a condition: what it stands for, and how it is computed."""
 
     kind: str
-    value: Callable[[Point], Any]
+    tree: Tree
     token: Token  # the first of it
 
 
@@ -139,10 +141,53 @@ def condition(text: str, codings: tuple[tuple[str, Coding | Category], ...]) -> 
 
     Raises InputError with the position of the first mistake.
     """
-    parser = Parser(tokens(text), dict(codings))
+    return functools.partial(value_at, condition_tree(text, dict(codings)))
+
+
+def condition_tree(text: str, codings: Codings) -> Tree:
+    """Return how a condition is computed; raise InputError with the position of the first mistake."""
+    parser = Parser(tokens(text), codings)
     whole = parser.either()
     parser.expect(parser.next.kind == "end", "and, or, or the end of the condition")
-    return parser.must_be(TRUTH, whole).value
+    return parser.must_be(TRUTH, whole).tree
+
+
+def value_at(tree: Tree, point: Point) -> Any:
+    """Return the value of a part at a setting, None where it does not apply; raise ArithmeticError where it has none.
+
+    The report's explorer computes the same (templates/explorer/conditions.js).
+    """
+    match tree:
+        case ["level", name]:
+            return name
+        case ["factor", name]:
+            return point[name]
+        case ["not", part]:
+            return None if (found := value_at(part, point)) is None else not found
+        case ["and" | "or" as sign, *parts]:
+            return joined(sign == "or", parts, point)
+        case [sign, one, other]:
+            return applied((COMPARISONS | ARITHMETIC)[sign], value_at(one, point), value_at(other, point))
+    return tree
+
+
+def joined(decides: bool, parts: Iterable[Tree], point: Point) -> bool | None:
+    """Return conditions as one: what decides where any of them is that; those after it are not asked."""
+    known = True
+    for part in parts:
+        if (found := value_at(part, point)) is decides:
+            return decides
+        known &= found is not None
+    return not decides if known else None
+
+
+def applied(function: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
+    """Return a function of two values, None where one of them is."""
+    if one is None or other is None:
+        return None
+    if not math.isfinite(found := function(one, other)):
+        raise OverflowError
+    return found
 
 
 def tokens(text: str) -> list[Token]:
@@ -209,32 +254,25 @@ class Parser:
         """Read a condition."""
         part = self.both()
         while self.take("or"):
-            part = self.joined(part, self.both(), True)
+            part = self.joined("or", part, self.both())
         return part
 
     def both(self) -> Part:
         """Read a conjunction."""
         part = self.negation()
         while self.take("and"):
-            part = self.joined(part, self.negation(), False)
+            part = self.joined("and", part, self.negation())
         return part
 
-    def joined(self, first: Part, second: Part, decides: bool) -> Part:
-        """Return two conditions as one: of `decides` where either is; the second is not asked where the first is."""
-        one, other = (self.must_be(TRUTH, part).value for part in (first, second))
-
-        def value(point: Point) -> bool | None:
-            if (found := one(point)) is decides or (further := other(point)) is decides:
-                return decides
-            return None if found is None or further is None else not decides
-
-        return Part(TRUTH, value, first.token)
+    def joined(self, sign: str, first: Part, second: Part) -> Part:
+        """Return two conditions as one; a chain of them is one list, however long."""
+        one, other = (self.must_be(TRUTH, part).tree for part in (first, second))
+        return Part(TRUTH, [*(one if one[0] == sign else [sign, one]), other], first.token)
 
     def negation(self) -> Part:
         """Read a negation or a comparison."""
         if token := self.take("not"):
-            inner = self.must_be(TRUTH, self.nested(self.negation)).value
-            return Part(TRUTH, lambda point: None if (found := inner(point)) is None else not found, token)
+            return Part(TRUTH, ["not", self.must_be(TRUTH, self.nested(self.negation)).tree], token)
         return self.comparison()
 
     def nested(self, rule: Callable[[], Part]) -> Part:
@@ -251,23 +289,23 @@ class Parser:
         while sign := self.take(*COMPARISONS):
             right = self.sum()
             pair = self.compared(left, sign, right)
-            whole, left = pair if whole is None else self.joined(whole, pair, False), right
+            whole, left = pair if whole is None else self.joined("and", whole, pair), right
         return whole or left
 
     def compared(self, left: Part, sign: Token, right: Part) -> Part:
         """Return a comparison of numbers, or of a factor of names with a level."""
         named = next((part for part in (left, right) if part.kind == NAMES), None)
         if named is None:
-            return applied(COMPARISONS[sign.text], self.must_be(NUMBER, left), self.must_be(NUMBER, right), TRUTH)
+            return of_two(sign, self.must_be(NUMBER, left), self.must_be(NUMBER, right), TRUTH)
         if sign.text not in ("==", "!="):
             raise mistake(sign, f"== or != for {named.token.text}, whose levels are names")
         level = self.must_be(LEVEL, right if named is left else left)
         levels = self.codings[named.token.text].levels
-        if level.value({}) not in levels:
-            near = nearest(level.value({}), levels)
+        if (name := value_at(level.tree, {})) not in levels:
+            near = nearest(name, levels)
             said = f"Did you mean {near}?" if near else "Correct the name."
             raise mistake(level.token, f"a level of {named.token.text}: {listed(levels)}", said)
-        return applied(COMPARISONS[sign.text], named, level, TRUTH)
+        return of_two(sign, named, level, TRUTH)
 
     def sum(self) -> Part:
         """Read a sum or difference."""
@@ -281,14 +319,13 @@ class Parser:
         """Read numbers with signs of one rank between them, from left to right."""
         part = rule()
         while sign := self.take(*signs):
-            part = applied(ARITHMETIC[sign.text], self.must_be(NUMBER, part), self.must_be(NUMBER, rule()), NUMBER)
+            part = of_two(sign, self.must_be(NUMBER, part), self.must_be(NUMBER, rule()), NUMBER)
         return part
 
     def signed(self) -> Part:
         """Read a number with its sign, a factor, a level, or what stands in parentheses."""
         if token := self.take("-"):
-            zero = Part(NUMBER, lambda _: 0, token)
-            return applied(operator.sub, zero, self.must_be(NUMBER, self.nested(self.signed)), NUMBER)
+            return of_two(token, Part(NUMBER, 0.0, token), self.must_be(NUMBER, self.nested(self.signed)), NUMBER)
         if self.take("("):
             part = self.nested(self.either)
             self.expect(self.next.text == ")", "a closing parenthesis")
@@ -303,22 +340,13 @@ class Parser:
     def leaf(self, token: Token) -> Part:
         """Return a number, a factor or a level."""
         if token.kind == "number":
-            return Part(NUMBER, lambda _: float(token.text), token)
+            return Part(NUMBER, float(token.text), token)
         if token.kind == "word" and token.text in self.codings:
             kind = NAMES if isinstance(self.codings[token.text], Category) else NUMBER
-            return Part(kind, lambda point: point[token.text], token)
-        return Part(LEVEL, lambda _: token.text.strip("\"'"), token)
+            return Part(kind, ["factor", token.text], token)
+        return Part(LEVEL, ["level", token.text.strip("\"'")], token)
 
 
-def applied(function: Callable[[Any, Any], Any], left: Part, right: Part, kind: str) -> Part:
-    """Return a function of two parts, which has no value where one of them has none."""
-
-    def value(point: Point) -> Any:
-        a, b = left.value(point), right.value(point)
-        if a is None or b is None:
-            return None
-        if not math.isfinite(found := function(a, b)):
-            raise OverflowError
-        return found
-
-    return Part(kind, value, left.token)
+def of_two(sign: Token, left: Part, right: Part, kind: str) -> Part:
+    """Return a sign between two parts."""
+    return Part(kind, [sign.text, left.tree, right.tree], left.token)

@@ -325,11 +325,14 @@ def nested_problems(codings: Codings) -> Iterator[InputError]:
 
 
 def sliding_problems(name: str, coding: Coding, categories: Mapping[str, Category]) -> Iterator[InputError]:
-    """Yield levels that slide with no category, or of which there are more, or a wider range, at one of its levels."""
+    """Yield levels that slide with none or several categories, or of which one's level has more, or a wider range."""
     where, parts = f"config: sweep.factors.{name}.levels", coding.by.levels
+    alike = [other for other, own in categories.items() if {*own.levels} == {*dict(parts)}]
     owners = [f"{other} ({listed(own.levels)})" for other, own in categories.items()]
     counts, spans = {len(own) for _, own in parts}, [coding.at(level).half_range for level, _ in parts]
-    if not coding.by.category:
+    if len(alike) > 1:
+        found, allowed = f"the levels of {' and of '.join(alike)}", "those of one factor of names, and of no other"
+    elif not coding.by.category:
         found = listed(level for level, _ in parts)
         allowed = f"all levels of a factor of names: {listed(owners) or 'none here'}"
     elif len(counts) > 1:

@@ -39,7 +39,7 @@ from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.matrices import aliased_terms
 from finevar.study.paths import run_folder
 from finevar.study.schemas import normalise, raise_problems
-from finevar.study.settings import TRAINING_DEFAULTS, in_effect
+from finevar.study.settings import TRAINING_DEFAULTS, in_effect, trained_with
 
 Settings = dict[str, Any]
 
@@ -196,8 +196,7 @@ def with_settings(config: Config, point: Point) -> Settings:
 
 def shares_trajectory(settings: Mapping[str, Any]) -> bool:
     """Return whether a run of more epochs begins as shorter ones do: nothing in it depends on the number of steps."""
-    warmup = settings["warmup"] or 0  # null in a table where the factor does not exist, whose default is 0
-    return settings["schedule"] == "constant" and not 0 < warmup < 1
+    return settings["schedule"] == "constant" and not 0 < trained_with("warmup", settings["warmup"]) < 1
 
 
 def shorter_runs(runs: Iterable[Run]) -> dict[str, str]:

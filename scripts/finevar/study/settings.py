@@ -59,6 +59,15 @@ def in_effect(settings: Mapping[str, Any], factors: Mapping[str, Mapping[str, An
     }
 
 
+def trained_with(name: str, cell: Any) -> Any:
+    """Return the value that a run trained with, from its cell in a table.
+
+    An empty cell is of a setting that has no effect in that run, such as a nested factor where it does not exist, or of
+    one whose value is null; either is at its default.
+    """
+    return TRAINING_DEFAULTS[name] if cell is None or cell != cell else cell
+
+
 def has_names(name: str) -> bool:
     """Say whether a setting's values are names to choose from."""
     return "enum" in SPECS[name]

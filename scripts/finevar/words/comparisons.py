@@ -75,6 +75,8 @@ def against_baseline_sentence(rows: pd.DataFrame, label: str, confidence: float 
     name = first["baseline"]
     if rows["estimate"].isna().all():
         return f"No comparison of {label} with {name}: {plain_reason(first)}."
+    rows = rows.dropna(subset="estimate")
+    first = rows.iloc[0]
     better, worse = sides(rows, "ci", first["response"])
     caution = "" if is_missing(first["reason"]) else f" Caution: {plain_reason(first)}."
     return (

@@ -24,6 +24,7 @@ from finevar.words.formatting import (
     together,
 )
 from finevar.words.numbers import (
+    ANYTHING,
     PLUS_MINUS,
     Row,
     estimated,
@@ -80,8 +81,10 @@ def effect_sentence(row: Row, label: str, confidence: float = 0.95) -> str:
         bound = f"{PLUS_MINUS}{significant(row['smallest_effect'])}"
         return f"{kind}: {what}. At every setting tried the change is within {bound} ({all_intervals(row)})."
     if verdict == "undecided":
+        spans = all_intervals(row)
+        found = f"Intervals are {spans}" if spans == ANYTHING else f"Changes from {spans} are not excluded"
         return (
-            f"Undecided: {what}. Changes from {all_intervals(row)} are not excluded at the settings tried"
+            f"Undecided: {what}. {found} at the settings tried"
             f"{mid_range(row, '; ')}. {deciding_sentence([row])}".rstrip()
         )
     return f"No verdict: {what}, as {plain_reason(row, 'its effect could not be computed')}{difference(row)}."

@@ -144,11 +144,12 @@ def held_levels(held: str | None) -> dict[str, float | str]:
 
 
 def as_number(text: str) -> float | str:
-    """Return the number that a text is, or the text."""
+    """Return the number that a text is, or the text; of two numbers, as of levels at both ends, these as printed."""
     try:
         return float(text)
     except ValueError:
-        return text
+        first, _, last = text.partition(" and ")
+        return f"{level(as_number(first))} and {level(as_number(last))}" if last else text
 
 
 def source_text(spec: Mapping[str, Any]) -> str:

@@ -144,9 +144,13 @@ def sure_sentence(advice: Advice, confidence: float = 0.95) -> str:
 
 def regret_sentence(best: Row, primary: str, confidence: float, subject: str = "") -> str:
     """Say by how much the recommended setting may miss the best tried; best: its row of the recommendation."""
+    expected = regret_text(best["expected_regret"])
+    if is_missing(best["regret_bound"]):
+        few = "as a setting has too few finished runs"
+        return f"Expected regret in {primary} {expected}; its gap to the best tried has no bound, {few}."
     if not best["regret_bound"]:
         return f"No setting can be better in {primary} on these test sentences."
-    bound, expected = (regret_text(best[name]) for name in ("regret_bound", "expected_regret"))
+    bound = regret_text(best["regret_bound"])
     return (
         f"At {percent(confidence)} {subject}at most {bound} worse in {primary} than the best tried; "
         f"expected regret {expected}."

@@ -6,6 +6,7 @@
   if (!holder) return;
   const study = JSON.parse(holder.textContent);
 {% include "explorer/base.js" %}
+{% include "explorer/conditions.js" %}
 {% include "explorer/surfaces.js" %}
 {% include "explorer/pairs.js" %}
 {% include "explorer/views.js" %}

@@ -23,6 +23,14 @@
   const exists = (number, place) => !factors[number].when || factors[number].when[1].includes(place[factors[number].when[0]]);
   const settled = (place) => place.map((x, number) => (exists(number, place) ? x : 0));
 
+  // A factor's level at a place, a stop of its slider as the config has it; null where it does not exist.
+  function levelAt(number, place) {
+    if (!exists(number, place)) return null;
+    const factor = own(factors[number], place), x = place[number];
+    return factor.levels.find((level) => Math.abs(coded(factor, level) - x) < SAME) ?? natural(factor, x);
+  }
+  const isAllowed = (place) => !isForbidden((name) => levelAt(factors.findIndex((factor) => factor.name === name), place));
+
   const gap = (place) => (levels) => levels.reduce((sum, x, number) =>
     sum + (isNamed(factors[number]) ? FAR * (x !== place[number]) : (x - place[number]) ** 2), 0);
   const isFailed = (place) => study.failed.length > 0 &&
@@ -44,9 +52,9 @@
     return Math.min(Math.max(value, least ?? -Infinity), most ?? Infinity);
   }
 
-  // Null nearest to a setting at which all runs failed.
+  // Null where the design's condition forbids it, and nearest to a setting at which all runs failed.
   function valueAt(response, place) {
-    return isFailed(place) ? null : onScale(response, weights(place).reduce((sum, weight, i) => sum + weight * response.params[i], 0));
+    return isFailed(place) || !isAllowed(place) ? null : onScale(response, weights(place).reduce((sum, weight, i) => sum + weight * response.params[i], 0));
   }
 
   // Of Student's t at 1 / degrees of freedom.
@@ -179,7 +187,7 @@
       const gain = response.baseline === null || at.value === null ? "" : signed(at.value - response.baseline);
       const cell = (words) => make("td", { class: "number" }, words);
       return make("tr", {}, make("th", { scope: "row" }, response.label), cell(shown(at.value)),
-        cell(at.value === null ? "all runs failed" : `${shown(at.low)} to ${shown(at.high)}`), cell(gain),
+        cell(at.value === null ? (isAllowed(state.place) ? "all runs failed" : "forbidden") : `${shown(at.low)} to ${shown(at.high)}`), cell(gain),
         cell(seen ? `${shown(seen.mean)} (${seen.count} ${seen.count === 1 ? "run" : "runs"})` : "not tried"));
     }));
   }
@@ -237,7 +245,7 @@
       byId("explorer-map-range").textContent = `${factors[absent].label} does not exist at ${lower(factors[owner].label)} ${factors[owner].levels[state.place[owner]]}.`;
       return;
     }
-    byId("explorer-map-range").textContent = `${title} Yellow is better; rings are measured means here, dots settings elsewhere.`;
+    byId("explorer-map-range").textContent = `${title} Yellow is better; rings are measured means here, dots settings elsewhere.${study.where ? " What the design forbids is blank." : ""}`;
   }
 
   const rank = (part) => ["rect", "circle"].indexOf(part.tagName) + (part.classList.contains("off") ? -0.5 : 0);
