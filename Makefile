@@ -23,6 +23,9 @@ ifneq (1,$(words [$(CURDIR)]))
 $(error Snakemake cannot start jobs from a folder with a space in its path: move $(CURDIR))
 endif
 
+# Images of containers often set it, and each process, of which a study starts hundreds, then compiles what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 STAMP := $(VENV)/.complete
 # Jobs take the first python in PATH, so that is the environment's. Tools are called as its modules rather than by their

@@ -8,11 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Plan, fit_study
-from finevar.analyses.tradeoffs import tradeoff_rows
-from finevar.analyses.tuning import tuning_rows
-from finevar.commands.analysis_jobs import claims, variability, weigh_settings
+from finevar.commands.analysis_jobs import ANALYSES, weigh_settings
 from finevar.found.metrics import found_runs
 from finevar.reasons import Stop, Untraded
 from finevar.results.study_tables import as_table
@@ -55,7 +52,7 @@ def analysed(which: str) -> tuple[FittedStudy, dict[str, list[dict]]]:
     plan = Plan(FACTORS, BASELINE["settings"], list(METRICS), "first_order", 0.95, [CLAIM])
     study = FittedStudy.of(found_runs(lacking(which), BASELINE, None).to_pandas(), plan)
     tables = fit_study(study) | weigh_settings(study, {}, None)
-    for analysis in (tradeoff_rows, claims, variability, tuning_rows, failure_rows):
+    for analysis in ANALYSES:
         tables |= analysis(study)
     for name, rows in tables.items():
         as_table(name, rows)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import warnings
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from snakemake.iocontainers import Namedlist
 
 from finevar import PACKAGE
 from finevar.errors import InputError
-from finevar.jobs.endings import read_ending
+from finevar.jobs.endings import read_ending, run_ending
 from finevar.jobs.log import LOGGER, Job, JobLog, arguments, check_writable, describe
 
 SCRIPTS = PACKAGE.parent
@@ -267,3 +268,25 @@ def test_a_rules_named_files_and_params_are_a_functions_arguments():
     assert (given["csv"], given["threads"]) == (["t.csv"], 2)
     assert given["factors"] == {"epochs": {"levels": [1, 2]}}
     assert "engine" not in given
+
+
+def test_a_log_that_is_removed_while_it_is_read_is_that_of_a_job_that_begins(tmp_path):
+    """Snakemake removes the log of a job that begins again, while its logger reads how the attempt before ended."""
+    log = tmp_path / "finetune_run" / "amazon" / "lr1.log"
+    log.parent.mkdir(parents=True)
+    done = threading.Event()
+
+    def come_and_go() -> None:
+        while not done.is_set():
+            log.write_text("12:00:00 INTERRUPTED ended\n")
+            log.unlink()
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        found = {run_ending("amazon", "lr1", tmp_path).code for _ in range(3000)}
+    finally:
+        done.set()
+        thread.join()
+    assert "interrupted" in found
+    assert found <= {"not begun", "begun", "interrupted"}

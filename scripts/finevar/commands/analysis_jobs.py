@@ -150,15 +150,15 @@ def claims(study: FittedStudy) -> dict[str, Rows]:
 
 
 def weigh_settings(study: FittedStudy, shares: Shares, confirm_seeds: int | None) -> dict[str, Rows]:
-    """Check, explore, compare and recommend, and what rests on that: in one process, as these share fits and draws."""
-    tables = check_study(study) | explore_study(study) | compare_study(study)
+    """Check, compare and recommend, and what rests on that: in one process, as these share fits and draws."""
+    tables = check_study(study) | compare_study(study)
     found = tables["against_baseline"], tables["checks"]
     tables |= recommend(study, *found, shares, confirm_seeds=confirm_seeds)
     advised = tables["recommendation"]
     return tables | pair_tables(study, advised) | gain_tables(study, advised)
 
 
-ANALYSES = (tradeoff_rows, claims, variability, tuning_rows, failure_rows)  # longest first
+ANALYSES = (tradeoff_rows, explore_study, claims, variability, tuning_rows, failure_rows)  # longest first
 
 
 def read_corpora(job: Job) -> dict[str, Corpus]:

@@ -66,6 +66,15 @@ class Progress:
         return {run: ending.sentence for run, ending in self.endings.items() if ending.code not in UNFAILED}
 
     @property
+    def dates(self) -> dict[str, float]:
+        """Return when the metrics of each done run were written; without runs whose jobs have begun again since."""
+        found = {}
+        for run, path in self.done.items():
+            with contextlib.suppress(FileNotFoundError):
+                found[run] = path.stat().st_mtime
+        return found
+
+    @property
     def left(self) -> int:
         """Return how many runs are neither done nor failed."""
         return self.planned - len(self.done) - len(self.failed)
@@ -169,7 +178,7 @@ def runs_at_once(progress: Progress, seconds: dict[str, float]) -> float | None:
 
     No more than were ever under way at one time, since two that ended together say little of their pace.
     """
-    ends = sorted((path.stat().st_mtime, run) for run, path in progress.done.items() if run in seconds)
+    ends = sorted((date, run) for run, date in progress.dates.items() if run in seconds)
     typical = float(np.median([*seconds.values()])) if seconds else 0.0
     first = len(ends) - 1
     while first > 0 and ends[first][0] - ends[first - 1][0] < STRETCH * typical:

@@ -55,7 +55,7 @@ class Watch:
         """Return the setting, seed and metrics of the run that was done last; nothing before one is."""
         if not self.rows:
             return ""
-        dates = {run: path.stat().st_mtime for run, path in self.progress.done.items() if path.exists()}
+        dates = self.progress.dates
         row = max(self.rows, key=lambda row: dates.get(row["run_id"], 0.0))
         found = {name: row[name] for name in self.study.config["analysis"]["responses"]}
         metrics = [f"{label_of_run(name, row)} {number(value)}" for name, value in found.items()]

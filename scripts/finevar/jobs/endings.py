@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,14 @@ class Ending:
 
 
 def read_ending(log: Path) -> Ending:
-    """Return how the attempt that wrote a log ended; one that was killed wrote no end, nor did one under way."""
-    if found := END_LINE.findall(log.read_text(encoding="utf-8", errors="replace")):
+    """Return how the attempt that wrote a log ended; one that was killed wrote no end, nor did one under way.
+
+    Snakemake removes a log where its job begins again, which may be while this is read.
+    """
+    text = ""
+    with contextlib.suppress(FileNotFoundError):
+        text = log.read_text(encoding="utf-8", errors="replace")
+    if found := END_LINE.findall(text):
         level, sentence = found[-1]
         return Ending(level.lower(), sentence)
     if stalled := stall_sentence(log):
@@ -35,7 +42,10 @@ def read_ending(log: Path) -> Ending:
 def run_ending(dataset: str, run_id: str, logs: Path | None) -> Ending:
     """Return how a run's last attempt ended, by the newest of its jobs' logs below a folder."""
     names = [logs / rule / dataset / f"{run_id}.log" for rule in RULES] if logs else []
-    dated = [(name.stat().st_mtime_ns, number, name) for number, name in enumerate(names) if name.exists()]
+    dated = []
+    for number, name in enumerate(names):
+        with contextlib.suppress(FileNotFoundError):
+            dated.append((name.stat().st_mtime_ns, number, name))
     return read_ending(max(dated)[-1]) if dated else Ending(NOT_BEGUN, NOT_BEGUN)
 
 

@@ -85,6 +85,9 @@ def stall_sentence(log: str | Path) -> str | None:
 
     Such a job could write nothing but the stacks.
     """
-    if not (Path(log).exists() and FIRED.search(Path(log).read_bytes())):
+    text = b""
+    with contextlib.suppress(FileNotFoundError):
+        text = Path(log).read_bytes()
+    if not FIRED.search(text):
         return None
     return f"The job made no progress for too long and ended itself; {log} shows where its threads were. {REMEDY}"
