@@ -74,11 +74,9 @@ def test_a_factor_is_tested_as_often_as_it_has_terms(raw_config):
 
 def test_crossed_seeds_find_no_more_than_as_many_as_there_are_of_one_part(raw_config):
     """Sixteen runs of a setting that share four orders: where all noise is of the order, four seeds find as much."""
-    crossed, alone = (
-        design(raw_config, sweep__seeds={"init": 5, "order": 4}),
-        design(raw_config, sweep__seeds=[*range(4)]),
-    )
-    assert (crossed.seeds, alone.seeds, design(raw_config, sweep__seeds={"init": 5}).seeds) == (4, 4, 5)
+    several = ({"init": 5, "order": 4}, [0, 1, 2, 3], {"init": 5})
+    crossed, alone, *others = (design(raw_config, sweep__seeds=seeds) for seeds in several)
+    assert [each.seeds for each in (crossed, alone, *others)] == [4, 4, 5]
     for one, other in zip(*(power.found_changes(each, NOISE, ALPHA) for each in (crossed, alone)), strict=True):
         assert one.change == pytest.approx(other.change)
 

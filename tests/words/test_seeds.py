@@ -17,10 +17,8 @@ EVERY = {"seeds": {"init": 2, "order": 2, "dropout": 2, "sample": 2}}
 
 def idle(sweep: dict[str, Any], *, keeps_head: bool = False, **settings: Any) -> list[str]:
     runs = pd.DataFrame([{"dataset": "amazon", **TRAINING_DEFAULTS, "train_examples": 100, **settings}])
-    return [
-        said.split()[3].replace("the", "sample")
-        for said in idle_sentences(sweep, runs, {"amazon": 200}, keeps_head=keeps_head)
-    ]
+    said = idle_sentences(sweep, runs, {"amazon": 200}, keeps_head=keeps_head)
+    return [sentence.split()[3].replace("the", "sample") for sentence in said]
 
 
 @pytest.mark.parametrize(
