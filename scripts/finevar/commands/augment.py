@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +59,13 @@ def finished_metrics(study: Study) -> Path:
             found="models or runs that it did not train",
             allowed="a study that trains its own",
             remedy="Add models, or lines to the file of runs, by hand.",
+        )
+    if isinstance(study.config["sweep"]["seeds"], Mapping):
+        raise InputError(
+            f"study {name}, sweep.seeds",
+            found="seeds that are given part by part, of which a run has several",
+            allowed="seeds that are independent of each other, as the two-stage rule supposes",
+            remedy="Add values to the parts in sweep.seeds, or settings to the design, by hand.",
         )
     table, progress = place("study", study=name) / "metrics.parquet", look(study.runs.values())
     gathered = set(read_metrics(table)["run_id"]) if len(progress.done) == len(study.runs) and table.exists() else set()

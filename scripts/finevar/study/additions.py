@@ -55,6 +55,9 @@ def addition_problems(sweep: Config) -> Iterator[InputError]:
         if ("seeds" in each) == ("points" in each):
             found = "seeds and points" if "seeds" in each else "neither seeds nor points"
             yield InputError(where, found=found, allowed="one of them", remedy="Give each an entry of its own.")
+        if "seeds" in each and isinstance(sweep["seeds"], Mapping):
+            allowed, remedy = "settings, where seeds are given part by part", "Write them into sweep.seeds, as its own."
+            yield InputError(f"{where}.seeds", found=listed(each["seeds"]), allowed=allowed, remedy=remedy)
         if repeated := [seed for seed in each.get("seeds", ()) if seed in seen]:
             allowed, remedy = "seeds that the study does not have yet", "Take them away in one of the two places."
             yield InputError(f"{where}.seeds", found=listed(repeated), allowed=allowed, remedy=remedy)

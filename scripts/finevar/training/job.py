@@ -19,6 +19,7 @@ from finevar.models import checkpoint
 from finevar.models.machine import choose_dtype, machine_facts, provenance, set_up
 from finevar.parquet import write_rows
 from finevar.study.identity import chosen
+from finevar.study.seed_parts import Seed
 from finevar.training.loop import Plan, Trained, pads, train_model
 from finevar.training.saving import saving_states
 from finevar.training.slot_steps import Slot, fits_slot, slot_of_a_gpu
@@ -42,7 +43,7 @@ class TrainingJob:
     train: str
     facts: str
     settings: Settings
-    seed: int
+    seed: Seed
     threads: int
     name: str
     model: str
@@ -136,7 +137,7 @@ def training_identity(
     encoded: str,
     classes: Sequence[str],
     settings: Settings,
-    seed: int,
+    seed: Seed,
     head: checkpoint.Meanings | None = None,
 ) -> dict[str, Any]:
     """Return all that decides what a training gives but for the machine; start: the folder of the model it begins with.

@@ -19,10 +19,11 @@ from finevar.models.family import Weights
 from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, set_up
 from finevar.models.vocabulary import compact, expand
 from finevar.reasons import Head
+from finevar.study.seed_parts import Seed, parts_of
 from finevar.training.epochs import EpochEvaluation, complete_rows, seconds_of
 from finevar.training.padded import PaddedSteps
 from finevar.training.progress import progress_bar
-from finevar.training.schedule import epoch_batches, in_groups, schedule_factor
+from finevar.training.schedule import epoch_batches, in_groups, learnt_from, schedule_factor
 from finevar.training.slot_steps import Slot, SlotSteps
 from finevar.training.start import check_fit, state_to_go_on_from
 from finevar.training.state import State
@@ -45,7 +46,7 @@ class Plan:
     examples: Encoded
     classes: Sequence[str]
     settings: Settings
-    seed: int
+    seed: Seed
     threads: int
     name: str
     micro_batches: int = 1
@@ -70,22 +71,23 @@ class Trained:
 
 
 def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep | None = None) -> Trained:
-    """Fine-tune a model on the first `train_examples` examples, which hold each class by its share.
+    """Fine-tune a model on as many examples as `train_examples` says, which hold each class by its share.
 
     begin: an earlier state on the same trajectory, to go on from if it fits; it is changed in place.
     Deterministic for one machine, thread count and set of versions, whatever the order of the checkpoint's tensors. A
     loss or gradient that is not finite ends the training as diverged. Raises InputError where the settings do not fit
     the data, the model or the memory.
     """
-    started, settings = time.monotonic(), plan.settings
+    started, settings, seeds = time.monotonic(), plan.settings, parts_of(plan.seed)
     device = set_up(plan.threads)
     full, family = checkpoint.load_model(plan.start)
-    examples = plan.examples.head(check_fit(settings, family, len(plan.examples), len(plan.classes)))
+    used = check_fit(settings, family, len(plan.examples), len(plan.classes))
+    examples = learnt_from(plan.examples, used, seeds["sample"])
     check_parts(plan.micro_batches, settings["batch_size"])
     if plan.keeps_head:
         checkpoint.require_head(plan.start, checkpoint.head_classes(full, family), plan.classes, plan.head)
-    head = checkpoint.fit_head(full, family, checkpoint.own_labels(plan.start), plan.classes, plan.seed, plan.head)
-    checkpoint.redraw_layers(full, family, settings.get("reinit_layers", 0), plan.seed)
+    head = checkpoint.fit_head(full, family, checkpoint.own_labels(plan.start), plan.classes, seeds["init"], plan.head)
+    checkpoint.redraw_layers(full, family, settings.get("reinit_layers", 0), seeds["init"])
     LOGGER.log(WARNING if head.code == Head.REPLACED else INFO, "%s", head)
     dtype = choose_dtype(settings["dtype"], device)
     every = settings["optimizer"] == "adafactor"  # whose step of a row depends on all of them
@@ -181,7 +183,7 @@ def fine_tune(
 def epoch_turns(course: Course, epoch: int, taken: int) -> Iterator[Turn]:
     """Yield the steps of an epoch that are left to take: on which examples, and how fast they learn."""
     settings, size, per_epoch = course.settings, course.settings["batch_size"], steps_an_epoch(course)
-    batches = epoch_batches(len(course.examples), size, course.seed, epoch, skip=taken)
+    batches = epoch_batches(len(course.examples), size, course.parts["order"], epoch, skip=taken)
     for step, numbers in enumerate(batches, start=epoch * per_epoch + taken):
         share = schedule_factor(step, per_epoch * settings["epochs"], settings["warmup"], settings["schedule"])
         yield Turn(numbers, settings["learning_rate"] * share)

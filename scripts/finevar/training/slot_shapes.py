@@ -101,7 +101,7 @@ def run_of(course: Course) -> Run:
     """Return what a training brings."""
     family, settings = course.family, course.settings
     return Run(
-        course.seed,
+        course.parts["dropout"],
         family.dropout,
         family.head_dropout,
         settings["weight_decay"],

@@ -22,6 +22,7 @@ from finevar.models import lora
 from finevar.models.family import Family, Forward
 from finevar.models.machine import is_out_of_memory
 from finevar.models.randomness import generator
+from finevar.study.seed_parts import Parts, Seed, parts_of
 from finevar.training.optimiser import update
 from finevar.training.state import State
 
@@ -36,8 +37,13 @@ class Course:
     family: Family
     examples: Encoded
     settings: Settings
-    seed: int
+    seed: Seed
     dtype: torch.dtype
+
+    @functools.cached_property
+    def parts(self) -> Parts:
+        """Return what each part of the training is drawn from."""
+        return parts_of(self.seed)
 
     def forward(self, state: State) -> Forward:
         """Return the model of a state as a function; gradients reach the weights that learn."""
@@ -114,7 +120,7 @@ class StepsHere:
 
     def begin_epoch(self, epoch: int, draws: torch.Tensor | None) -> None:
         """Have dropout draw as it does in an epoch."""
-        fresh = generator(self.course.seed, "dropout", epoch, device=self.state.device)
+        fresh = generator(self.course.parts["dropout"], "dropout", epoch, device=self.state.device)
         self.masks.set_state(fresh.get_state() if draws is None else draws)
 
     def take_all(self, turns: Sequence[Turn]) -> list[Step]:
