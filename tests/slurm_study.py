@@ -17,9 +17,10 @@ from finevar import ROOT
 from toy_study import METRICS, STUDY, snakemake
 
 TABLE = "results/toy/metrics.parquet"
+EAGER = str(ROOT / "tests" / "eager")
 PATIENCE = 240  # seconds until something must have happened
 OPTIONS = [
-    "--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2", "--latency-wait", "5",
+    "--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1", "--latency-wait", "5",
 ]  # fmt: skip
 
 
@@ -33,7 +34,9 @@ def small_study(*, epochs: int = 1) -> dict:
 
 
 def environment(slurm: Cluster, **more: str) -> dict[str, str]:
-    return slurm.environment | {"PATH": f"{Path(sys.executable).parent}:{slurm.environment['PATH']}"} | more
+    """Return a start's variables: this environment's programs, the cluster's clients, a Snakemake that asks often."""
+    own = {"PATH": f"{Path(sys.executable).parent}:{slurm.environment['PATH']}", "PYTHONPATH": EAGER}
+    return slurm.environment | own | more
 
 
 def start(slurm: Cluster, folder: Path, *options: str, launcher: bool = False, **more: str) -> subprocess.Popen[str]:
@@ -41,7 +44,7 @@ def start(slurm: Cluster, folder: Path, *options: str, launcher: bool = False, *
     module = "finevar.commands.launch" if launcher else "snakemake"
     command = [sys.executable, "-m", module, "--snakefile", str(ROOT / "Snakefile"), "--profile", str(ROOT / "slurm")]
     command += ["--configfile", "config.yaml", *OPTIONS, *options]
-    variables = environment(slurm, PYTHONPATH=str(ROOT / "scripts"), **more)
+    variables = environment(slurm, PYTHONPATH=f"{EAGER}:{ROOT / 'scripts'}", **more)
     return subprocess.Popen(
         command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,

@@ -78,9 +78,9 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     The metric comes last, when all runs are finished.
     """
     folder = tmp_path_factory.mktemp("extended")
-    for part in ("Snakefile", "workflow", "scripts", "config", "envs"):
-        source = ROOT / part
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
+    shutil.copy(ROOT / "Snakefile", folder)
+    for part in ("workflow", "scripts", "config", "envs"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))  # others write there
     metric, setting, use, section, design = snippets()
     package = folder / "scripts" / "finevar"
     change(package / "study" / "designs.py", "DESIGNS = {\n", f"DESIGNS = {{\n{design}")

@@ -182,7 +182,8 @@ def clone(tmp_path_factory) -> Path:
     for name in ("Makefile", "Snakefile", "requirements.lock"):
         shutil.copy(ROOT / name, path)
     for name in ("config", "envs", "scripts", "workflow"):
-        shutil.copytree(ROOT / name, path / name, symlinks=True)
+        ignored = shutil.ignore_patterns("__pycache__")  # other tests write there meanwhile
+        shutil.copytree(ROOT / name, path / name, symlinks=True, ignore=ignored)
     (path / ".venv").symlink_to(sys.prefix)
     return path
 
