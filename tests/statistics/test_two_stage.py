@@ -110,7 +110,7 @@ def test_what_test_sentences_vary_stays_however_many_seeds_there_are():
     known = Precision(seed=1.0, seed_df=4.0, sentence=0.5, sentence_df=999.0, both=0.2, confidence=0.95)
     assert known.half_width(1e-12) == pytest.approx(stats.t.ppf(0.975, 999) * math.sqrt(0.3), rel=1e-4)
     variance = 1.0 + 0.5 - 0.2
-    df = variance**2 / (1.0**2 / 4 + 0.5**2 / 999)  # Satterthwaite's
+    df = variance**2 / (1.0 * variance / 4 + 0.5**2 / 999)  # of the seeds by their share
     assert known.half_width() == pytest.approx(stats.t.ppf(0.975, df) * math.sqrt(variance))
     assert known.seeds_needed(5, 1.0, 10**6) is None
 

@@ -143,7 +143,7 @@ def augment(config: Path, text: str, by: str) -> int:
     content, study = load_config(config), read_study(config)
     table = finished_metrics(study)
     question = question_of(study, table, read_goal(text) if text else advised_goal(study))
-    goal, now = question.goal, question.precision.half_width()
+    goal, now = question.goal, question.half_width
     sure = percent(question.surface.confidence)
     print(f"Goal: {goal.contrast} on {goal.response} to {PLUS_MINUS}{goal.half_width:g}, a {sure} interval.")
     print(f"Now: {PLUS_MINUS}{significant(now)} of {counted(len(study.runs), 'run')}.")

@@ -56,8 +56,14 @@ class Question:
 
     @property
     def precision(self) -> Precision:
-        """Return what the contrast's interval is made of."""
+        """Return what the contrast's interval is to be made of, once runs are added."""
         return Precision.of(self.surface.read(self.weights[None]), self.surface.confidence)
+
+    @property
+    def half_width(self) -> float:
+        """Return that of the contrast's interval so far, as the report gives it."""
+        (low,), (high,) = self.surface.read(self.weights[None]).interval(self.surface.confidence)
+        return float(high - low) / 2
 
     def ways(self) -> list[Way]:
         """Return both ways to the goal."""

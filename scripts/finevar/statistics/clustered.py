@@ -40,6 +40,7 @@ class Contrasts:
     both: np.ndarray
     seed_df: np.ndarray  # NaN where an estimate rests on one seed alone, which says nothing of new seeds
     sentence_df: np.ndarray
+    is_staged: np.ndarray | bool = False  # of those whose seeds a two-stage rule added, see two_stage
 
     @cached_property
     def variance(self) -> np.ndarray:
@@ -54,7 +55,9 @@ class Contrasts:
     @cached_property
     def df(self) -> np.ndarray:
         """Return the degrees of freedom of each variance."""
-        return welch(self.variance, self.seed, self.seed_df, self.sentence, self.sentence_df)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            seed_df = np.where(self.is_staged, self.seed_df * self.seed / self.variance, self.seed_df)
+        return welch(self.variance, self.seed, seed_df, self.sentence, self.sentence_df)
 
     @cached_property
     def t(self) -> np.ndarray:

@@ -4,7 +4,9 @@ Between seeds a contrast w'b has the variance v s^2, v = w'(X'X)^-1 w and s the 
 it. From s on nu degrees of freedom of a first stage of m0 seeds the rule takes m = max(m0, ceil(v (t s / d)^2)) seeds,
 v that of one seed. The interval of all m seeds that keeps the first stage's s and nu holds the truth as often as it
 says, whatever m came out, since under normal noise the mean is independent of s. Test sentences add a variance that no
-seed takes away: with them m is the fewest seeds at which the half-width is d, by what the runs so far show.
+seed takes away: with them m is the fewest seeds at which the half-width is d, by what the runs so far show. The seeds'
+variance then counts nu times its share of the whole as degrees of freedom: by Satterthwaite's nu an s that is small by
+chance asks for few seeds and makes t small, too, and intervals hold in 93 % (tests/calibration).
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def keep_first_stages(
     for stage in reversed(stages):
         own = stage.shows(weights)
         seed[own], df[own] = unit[own] * stage.sd**2, stage.df
-    return dataclasses.replace(found, seed=seed, seed_df=df)
+    staged = np.any([stage.shows(weights) for stage in stages], axis=0)
+    return dataclasses.replace(found, seed=seed, seed_df=df, is_staged=staged)
 
 
 def moved_stages(stages: Sequence[FirstStage], moved: np.ndarray) -> tuple[FirstStage, ...]:
@@ -73,7 +76,8 @@ class Precision:
         variance = two_way(np.float64(seed), np.float64(sentence), np.float64(both))
         if variance == 0:
             return 0.0
-        df = welch(variance, np.float64(seed), self.seed_df, np.float64(sentence), self.sentence_df)
+        seed_df = self.seed_df * seed / variance
+        df = welch(variance, np.float64(seed), seed_df, np.float64(sentence), self.sentence_df)
         return float(stats.t.isf((1 - self.confidence) / 2, df)) * math.sqrt(variance)
 
     def seeds_needed(self, seeds: int, wanted: float, most: int) -> int | None:
