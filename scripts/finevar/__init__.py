@@ -27,6 +27,6 @@ ENGINES = {
     "metrics": "2",
     "aggregation": "7",
     "regression": "12",
-    "report": "13",
+    "report": "14",
     "design_card": "7",
 }

@@ -145,13 +145,13 @@ def profile_panel(
 
 
 def line_names(profile: pd.DataFrame, coding: Coding | Category, along: Mapping[str, Any]) -> list[alt.Chart]:
-    """Name each line of a factor whose levels slide with a category at its end."""
+    """Name each line of a factor whose levels slide with a category, above its middle."""
     if not coding.by:
         return []
-    ends = profile.sort_values("value").groupby("factor").tail(1)[["factor", "value", "predicted"]]
-    base = alt.Chart(lean(ends.assign(name=ends["factor"].map(level_of))))
-    at = {"x": alt.X("value:Q", **along), "y": alt.Y("predicted:Q"), "text": alt.Text("name:N")}
-    return [base.mark_text(align="right", dy=-8, fontSize=11, color=INK, aria=False).encode(**at)]
+    middles = profile.groupby("factor", as_index=False)["value"].median()
+    base = alt.Chart(lean(middles.assign(name=middles["factor"].map(level_of))))
+    at = {"x": alt.X("value:Q", **along), "y": alt.value(6), "text": alt.Text("name:N")}
+    return [base.mark_text(fontSize=11, color=INK, aria=False).encode(**at)]
 
 
 def learning_curves_chart(learning_curves: pd.DataFrame, factors: Codings) -> Picture:

@@ -170,11 +170,12 @@ def design_text(tables: Tables, facts: Facts) -> str:
     """Say what was varied, how often, and against what."""
     config, metrics = facts["config"], tables["metrics"]
     design = DESIGNS[config["sweep"]["design"]["kind"]].name
+    article = "an" if design[0] in "aeiou" else "a"
     settings, states = len(metrics[["dataset", "point_id"]].drop_duplicates()), metrics["status"].value_counts()
     lost = joined([f"{states[name]} {name}" for name in (*FAILED, MISSING) if name in states])
     own = ", the baseline's own among them" if at_baseline(metrics).any() else ""
     return (
-        f"We varied {varied_levels(facts['factors'])} in a {design} design (@tab:factors) of "
+        f"We varied {varied_levels(facts['factors'])} in {article} {design} design (@tab:factors) of "
         f"{counted(settings, 'setting')}{own}, each at "
         f"{counted(metrics['seed'].nunique(), 'seed')}: {counted(len(metrics), 'run')}"
         f"{f' ({lost})' if lost else ', all of them complete'}.{' '.join(['', *condition_sentences(config)])} "

@@ -21,6 +21,9 @@
 
   // A nested factor exists at some levels of another one alone; elsewhere it is 0.
   const exists = (number, place) => !factors[number].when || factors[number].when[1].includes(place[factors[number].when[0]]);
+  // Whether a place has the levels that the map's axes show: those that slide are of one category's level.
+  const isOnAxes = (place) => [state.across, state.up].every((number) => exists(number, place) &&
+    (!factors[number].by || place[factors[number].by[0]] === state.place[factors[number].by[0]]));
   const settled = (place) => place.map((x, number) => (exists(number, place) ? x : 0));
 
   // A factor's level at a place, a stop of its slider as the config has it; null where it does not exist.
@@ -207,7 +210,7 @@
         height: side + 0.5, fill: colourOf(value, scale) }));
     }
     for (const setting of drawn) {
-      if (![across, up].every((number) => exists(number, setting.place))) continue;
+      if (!isOnAxes(setting.place)) continue;
       const [cx, cy] = put(setting.place[across], setting.place[up]), seen = measured(setting, response.name);
       if (!seen) continue;
       const inSlice = isInSlice(setting, [across, up]), ring = inSlice ? { r: 8, fill: colourOf(seen.mean, scale), class: "ring" } : { r: 3, class: "ring off" };
@@ -217,7 +220,7 @@
     parts.sort((a, b) => rank(a) - rank(b));
     const kinds = [["baseline", study.baseline, "baseline"], ["best", study.recommended, "recommended"]];
     for (const [kind, levels, title] of kinds) {
-      if (!levels || !isInside(placeOf(levels)) || ![across, up].every((number) => exists(number, placeOf(levels)))) continue;
+      if (!levels || !isInside(placeOf(levels)) || !isOnAxes(placeOf(levels))) continue;
       const place = placeOf(levels), [x, y] = put(place[across], place[up]), ends = x > left + size / 2;
       parts.push(make("path", { d: kind === "baseline" ? `M${x},${y - 8}l8,8l-8,8l-8,-8z` : star(x, y), class: `place ${kind}` }),
         make("text", { x: x + (ends ? -13 : 13), y: y + (kind === "baseline" ? 18 : -10), "text-anchor": ends ? "end" : "start", class: "halo" }, title));
@@ -233,7 +236,7 @@
       const box = svg.getBoundingClientRect(), unit = width / box.width;
       const [right, down] = [(event.clientX - box.left) * unit, (event.clientY - box.top) * unit];
       const far = (setting) => Math.hypot(...put(setting.place[across], setting.place[up]).map((v, i) => v - [right, down][i]));
-      const ring = drawn.filter((setting) => far(setting) < NEAR).sort((a, b) => far(a) - far(b))[0];
+      const ring = drawn.filter((setting) => isOnAxes(setting.place) && far(setting) < NEAR).sort((a, b) => far(a) - far(b))[0];
       const place = [(2 * (right - left)) / size - 1, (2 * (top + size - down)) / size - 1];
       if (!ring && !place.every((v) => Math.abs(v) <= 1.05)) return;
       [across, up].forEach((n, i) => { state.place[n] = ring ? ring.place[n] : stops[n][nearestStop(n, place[i])]; });
