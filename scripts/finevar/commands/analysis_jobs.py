@@ -23,6 +23,7 @@ from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
+from finevar.analyses.seed_parts import seed_part_rows
 from finevar.analyses.variability import variability_rows
 from finevar.columns import EXAMPLES
 from finevar.commands.found_jobs import compare_pooling, compare_studies
@@ -141,7 +142,8 @@ def fit_regressions(job: Job) -> None:
 
 def variability(study: FittedStudy) -> dict[str, Rows]:
     """Divide the variance between runs."""
-    return variability_rows(study, {surface.response: surface.sentences for surface in study.surfaces})
+    sentences = {surface.response: surface.sentences for surface in study.surfaces}
+    return variability_rows(study, sentences) | {"seed_parts": seed_part_rows(study)}
 
 
 def claims(study: FittedStudy) -> dict[str, Rows]:
