@@ -14,6 +14,7 @@ from finevar.errors import InputError
 from finevar.files import write_bytes
 from finevar.metrics import RESPONSES
 from finevar.parquet import read_table, write_rows, write_table
+from finevar.study.seed_parts import COLUMNS
 
 ROWS = [{"example_id": f"{number:016x}", "text": f"té{number}" * 40, "label": number % 2} for number in range(300)]
 
@@ -151,4 +152,5 @@ def test_what_pandas_writes_into_metadata_does_not_matter(tmp_path):
 def test_the_study_table_holds_the_run_table_and_the_baseline_beside():
     assert STUDY_METRICS.names[: len(METRICS.names)] == METRICS.names
     beside = [f"baseline_{name}" for name in (*RESPONSES, "chance", "head")]
-    assert STUDY_METRICS.names[len(METRICS.names) :] == [*beside, "is_baseline_point", "trajectory_id", "ending"]
+    beside += ["is_baseline_point", "trajectory_id", "ending"]
+    assert STUDY_METRICS.names[len(METRICS.names) :] == [*beside, *COLUMNS.values()]

@@ -25,7 +25,7 @@ ENGINES = {
     "training": "5",
     "evaluation": "5",
     "metrics": "2",
-    "aggregation": "6",
+    "aggregation": "7",
     "regression": "11",
     "report": "13",
     "design_card": "7",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from finevar.metrics import ON_CARDS, RESPONSES, STANDARD_ERRORS
+from finevar.study.seed_parts import COLUMNS
 from finevar.study.settings import SPECS, kind_of
 
 TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_()}
@@ -20,6 +21,7 @@ def of(kind: type, *names: str) -> Columns:
 
 SETTINGS = {name: TYPES[kind_of(name)] for name in SPECS}
 IDS = of(str, "run_id", "point_id", "dataset") | of(int, "seed")
+PARTS = of(int, *COLUMNS.values())  # of a run's seed; a sample that is not drawn is seed_parts.FIRST
 MEASURED = (
     of(str, "status", "reason")
     | of(float, *RESPONSES, *STANDARD_ERRORS)
@@ -106,9 +108,9 @@ LEARNING_CURVES = pa.schema(
 EPOCH_EVALUATIONS = pa.schema(
     of(str, "run_id", "dataset") | of(int, "seed") | SETTINGS | {name: EPOCHS.field(name).type for name in EPOCHS.names}
 )
-DESIGN = pa.schema(IDS | SETTINGS)
+DESIGN = pa.schema(IDS | SETTINGS | PARTS)
 METRICS = pa.schema(IDS | SETTINGS | MEASURED)
-STUDY_METRICS = pa.schema(IDS | SETTINGS | MEASURED | STUDIED)
+STUDY_METRICS = pa.schema(IDS | SETTINGS | MEASURED | STUDIED | PARTS)
 FOUND_METRICS = pa.schema(IDS | SETTINGS | MEASURED | STUDIED | of(float, "epochs") | FOUND)
 MODEL_CARDS = pa.schema(STATED | READ)
 CARDS = pa.schema(STATED | READ | JUDGED)

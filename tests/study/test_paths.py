@@ -11,7 +11,7 @@ from finevar.study import paths
 from finevar.study.design import Run
 
 RULES = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow" / "rules").glob("*.smk"))
-RUN, LONGER = (Run(run_id, "point", "texts", {}, 0) for run_id in ("short", "long"))
+RUN, LONGER = (Run(run_id, "point", "texts", {}, 0, 0) for run_id in ("short", "long"))
 
 
 @pytest.mark.parametrize("pattern", paths.PATTERNS.values())

@@ -71,7 +71,7 @@ wildcard_constraints:
     data=any_of(list(STUDY.dataset_ids.values())),
     dataset=any_of(list(STUDY.dataset_ids)),
     baseline=any_of([STUDY.baseline_id]),
-    run=r"lr[^/]+-seed\d+-[0-9a-f]{8}",
+    run=r"lr[^/]+-seed\d+(_\d+)*-[0-9a-f]{8}",
 
 
 def named(ids, given):
@@ -221,7 +221,7 @@ def transient(path):
 
 def get_run_record(wildcards):
     """Return what identifies a run in its metrics file."""
-    return get_run(wildcards).record
+    return get_run(wildcards).own_record
 
 
 def get_baseline_record(wildcards):

@@ -43,7 +43,7 @@ rule finetune_run:
         "results/benchmarks/finetune_run/{dataset}/{run}.tsv"
     params:
         settings=lambda wildcards: get_run(wildcards).settings,
-        seed=lambda wildcards: get_run(wildcards).seed,
+        seed=lambda wildcards: get_run(wildcards).drawn,
         head=get_head(get_start()),
         engine=ENGINES["training"],
     threads: 1

@@ -204,8 +204,8 @@ def analyse_confirmation(job: Job) -> None:
     files = list(map(Path, job.input.metrics))
     places = {path.parent.name: path for path in files}
     rows = mark_collapsed(read_run_metrics(files, positives(job)), places, job.input.baselines)
-    plan = pd.read_csv(job.input.plan).set_index("run_id")[["role", "chosen_from"]]
-    runs = pd.DataFrame(rows).join(plan, on="run_id")
+    plan = pd.read_csv(job.input.plan).set_index("run_id")[["role", "chosen_from", "seed"]]
+    runs = pd.DataFrame(rows).drop(columns="seed").join(plan, on="run_id")
     parts = ["held_back" if path.parts[-4] == "confirmations" else "eval" for path in files]
     runs = runs.assign(point_id=setting_names(runs, job.params.factors), part=parts)
     finished = runs[runs["status"] == OK]

@@ -22,6 +22,7 @@ from finevar.models.families import read_family
 from finevar.models.machine import choose_dtype, set_up
 from finevar.parquet import read_table
 from finevar.results.study_tables import read_analysis, read_metrics
+from finevar.study.seed_parts import seed_in
 from finevar.tables import as_rows
 from finevar.training.loop import Plan, train_model
 from finevar.words.formatting import response_labels
@@ -122,7 +123,7 @@ def train_again(
     """Train the chosen run once more and write its model."""
     run = choice.run
     examples = load_encoded(train)
-    plan = Plan(start, examples, classes, choice.settings, run["seed"], threads, run["run_id"], head=head)
+    plan = Plan(start, examples, classes, choice.settings, seed_in(run), threads, run["run_id"], head=head)
     trained = train_model(plan)
     if trained.weights is None:
         raise not_as_it_was(choice, trained.summary["reason"])

@@ -19,6 +19,7 @@ from finevar.commands.exported import Agreement
 from finevar.metrics import RESPONSES
 from finevar.models.model_card import read_licence
 from finevar.study.schemas import normalise
+from finevar.study.seed_parts import seed_in
 from finevar.study.settings import TRAINING_DEFAULTS, in_effect
 from finevar.words.formatting import (
     factor_label,
@@ -29,6 +30,7 @@ from finevar.words.formatting import (
 )
 from finevar.words.numbers import NOTHING, PLUS_MINUS, interval, is_missing, level, number, percent
 from finevar.words.recommendation import Advice, caution_sentences, headline, sure_sentence
+from finevar.words.seeds import seed_words
 
 TEMPLATE = PACKAGE / "report" / "templates" / "model_card.md"
 LICENCE_ID = re.compile(r"[a-z0-9]+([.+-][a-z0-9]+)*")  # as the Hub writes them
@@ -111,7 +113,7 @@ def model_card(
         calibration=measured.get("ece"),
         hyperparameters=[
             (factor_label(name), level(value), name in choice.factors)
-            for name, value in {"seed": run["seed"], **choice.settings}.items()
+            for name, value in {**seed_settings(run), **choice.settings}.items()
         ],
         corpus=corpus,
         agreement=agreement,
@@ -119,6 +121,12 @@ def model_card(
         count="{:,}".format,
         number=number,
     )
+
+
+def seed_settings(run: Row) -> dict[str, int]:
+    """Return a run's seed, or that of each part where they differ, by what it is called."""
+    seed = seed_in(run)
+    return {"seed": seed} if isinstance(seed, int) else {f"seed of {part}": each for part, each in seed.items()}
 
 
 def metric_rows(choice: Choice, values: Mapping[str, float], confidence: float) -> Iterator[list[str]]:
@@ -161,7 +169,8 @@ def stages(choice: Choice, origin: Origin) -> list[str]:
             f"{settings_list(baseline['settings'])}."
         )
     used = f"{run['train_examples_used']:,} sentences of {run['dataset']}"
-    return [*found, f"This model: fine-tuned from there on {used} with seed {run['seed']} and the settings below."]
+    own = f"This model: fine-tuned from there on {used} with {seed_words(seed_in(run))} and the settings below."
+    return [*found, own]
 
 
 def data_lines(origin: Origin) -> list[str]:

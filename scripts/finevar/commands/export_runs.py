@@ -26,15 +26,21 @@ from finevar.results.study_tables import read_metrics, write_csv
 from finevar.study.consistency import Config
 from finevar.study.factors import setting
 from finevar.study.paths import place
+from finevar.study.seed_parts import COLUMNS
 from finevar.study.settings import SPECS
 from finevar.tables import as_rows
 
+SEEDS = ("seed", *COLUMNS.values())
 FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"  # which newer versions want to be set before they write files
 MEANINGS = {  # column: meaning, unit
     "run_id": ("run", ""),
     "point_id": ("setting: runs of one data set and equal hyperparameters share it", ""),
     "dataset": ("data set that the run was trained and evaluated on", ""),
-    "seed": ("seed of the run, the same number at every setting", ""),
+    "seed": ("seed of the run, or number of its combination of seeds, the same at every setting", ""),
+    "seed_init": ("seed of the weights that are drawn anew", ""),
+    "seed_order": ("seed of the order of the training examples", ""),
+    "seed_dropout": ("seed of dropout's masks", ""),
+    "seed_sample": ("seed of the draw of training examples; -1 where they are the data set's first or all", ""),
     "status": ("what became of the run: ok, diverged, collapsed or missing", ""),
     "reason": ("why the run has no metric, or lacks one", ""),
     "ending": ("how the last attempt of a missing run ended, as a code", ""),
@@ -173,7 +179,7 @@ def log_run(client: Any, experiment: str, run: Mapping[str, Any], config: Config
     from mlflow.entities import Metric, Param, RunTag
 
     known = {name: value for name, value in run.items() if value is not None}
-    params = [name for name in known if name in {*SPECS, *config["sweep"]["factors"], "seed", "dataset"}]
+    params = [name for name in known if name in {*SPECS, *config["sweep"]["factors"], *SEEDS, "dataset"}]
     figures = [*RESPONSES, *STANDARD_ERRORS, "train_seconds", "eval_seconds"]
     metrics = [name for name in figures if name in known]
     tags = [name for name in known if name not in {*params, *metrics} and not name.startswith("baseline_")]

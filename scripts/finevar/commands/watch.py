@@ -19,6 +19,7 @@ from finevar.commands.status import (
 from finevar.study.design import Study
 from finevar.words.formatting import label_of_run
 from finevar.words.numbers import number
+from finevar.words.seeds import seed_words
 
 LOOK_SECONDS = 2.0  # between looks at the runs, at least
 LOOK_SHARE = 20.0  # and at least so many times as long as a look takes
@@ -59,7 +60,8 @@ class Watch:
         row = max(self.rows, key=lambda row: dates.get(row["run_id"], 0.0))
         found = {name: row[name] for name in self.study.config["analysis"]["responses"]}
         metrics = [f"{label_of_run(name, row)} {number(value)}" for name, value in found.items()]
-        return f"{', '.join(metrics)} at {setting_text(self.study, row)}, seed {row['seed']}"
+        seed = seed_words(self.study.runs[row["run_id"]].drawn)
+        return f"{', '.join(metrics)} at {setting_text(self.study, row)}, {seed}"
 
     @property
     def best(self) -> str:

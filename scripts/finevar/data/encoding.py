@@ -43,6 +43,13 @@ class Encoded:
         pairs = None if self.pairs is None else self.pairs[:count]
         return Encoded(self.tokens[: self.offsets[count]], self.offsets[: count + 1], self.labels[:count], pairs)
 
+    def of(self, numbers: np.ndarray) -> Encoded:
+        """Return the sentences of these numbers, in their order."""
+        kept = [self.tokens[self.offsets[number] : self.offsets[number + 1]] for number in numbers]
+        offsets = np.cumsum([0, *map(len, kept)], dtype=np.int64)
+        pairs = None if self.pairs is None else self.pairs[numbers]
+        return Encoded(np.concatenate(kept), offsets, self.labels[numbers], pairs)
+
     def sentence(self, number: int, max_length: int) -> np.ndarray:
         """Return a sentence's token ids, int32; one that is too long loses its end but not its closing token.
 

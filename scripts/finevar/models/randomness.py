@@ -8,7 +8,7 @@ import torch
 
 
 def generator(seed: int, purpose: str, epoch: int = 0, *, device: str = "cpu") -> torch.Generator:
-    """Return a generator for one purpose (head, order, dropout) in one epoch of a run's seed, however that is written.
+    """Return a generator for one purpose (head, order, dropout, sample) in one epoch of a seed, however it is written.
 
     Raises ValueError for a seed that is no whole number.
     """

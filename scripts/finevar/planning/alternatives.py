@@ -13,6 +13,7 @@ import numpy as np
 from finevar.planning.forecast import forecast_study
 from finevar.planning.power import Noise, found_changes, planned_design, planned_gate
 from finevar.study.coding import Coding, codings_of, numbers_of
+from finevar.study.seed_parts import combinations, is_crossed, varied
 from finevar.study.settings import level_schema, rounded
 
 MORE_SEEDS = 2
@@ -26,7 +27,8 @@ class Variant:
 
     factor: str | None  # the one with a level more
     level: float | None  # that level
-    seeds: int
+    seeds: int  # or combinations of them
+    are_crossed: bool
     runs: int
     seconds: float  # from now to its report
     slopes: dict[str, float] | None  # found, by factor, per natural step; None where a gate would stop it
@@ -53,20 +55,30 @@ def variant_of(
     level: float | None = None,
 ) -> Variant:
     """Return what is known of a study beforehand."""
-    design, forecast = planned_design(config), forecast_study(config, pilot, finished)
+    design, forecast, sweep = planned_design(config), forecast_study(config, pilot, finished), config["sweep"]
     slopes = None
     if planned_gate(design) is None:
         changes = found_changes(design, noise, 1 - config["analysis"]["confidence"])
         slopes = {found.factor: found.slope for found in changes}
-    return Variant(factor, level, len(config["sweep"]["seeds"]), forecast.runs, forecast.seconds, slopes)
+    return Variant(factor, level, len(combinations(sweep)), is_crossed(sweep), forecast.runs, forecast.seconds, slopes)
 
 
 def with_seeds(config: Config, count: int) -> Config:
-    """Return a config with more seeds: the smallest numbers that it does not use."""
+    """Return a config with more seeds; where parts have their own, of each that has fewest."""
     larger = copy.deepcopy(dict(config))
-    used = larger["sweep"]["seeds"]
-    larger["sweep"]["seeds"] = used + [seed for seed in range(len(used) + count) if seed not in used][:count]
+    sweep = larger["sweep"]
+    if isinstance(sweep["seeds"], Mapping):
+        parts = varied(sweep)
+        fewest = min(map(len, parts.values()))
+        sweep["seeds"] = {part: more_seeds(own, count) if len(own) == fewest else own for part, own in parts.items()}
+    else:
+        sweep["seeds"] = more_seeds(sweep["seeds"], count)
     return larger
+
+
+def more_seeds(used: list[int], count: int) -> list[int]:
+    """Return seeds and so many more: the smallest numbers that are not among them."""
+    return used + [seed for seed in range(len(used) + count) if seed not in used][:count]
 
 
 def with_level(config: Config, name: str, level: float) -> Config:

@@ -35,6 +35,7 @@ from finevar.study.coding import (
 )
 from finevar.study.design import design_points, plan_runs
 from finevar.study.matrices import aliased_terms
+from finevar.study.seed_parts import COLUMNS
 
 CODED_RANGE = 2.0
 ENOUGH_DF = 5  # degrees of freedom from which the study's own noise is taken instead of the prior
@@ -64,6 +65,12 @@ class Design:
     def df_residual(self) -> int:
         """Return the residual degrees of freedom of a fit to all runs."""
         return len(self.runs) - self.parameters
+
+    @property
+    def seeds(self) -> int:
+        """Return how many seeds are independent of each other: of crossed parts, those of the one that has fewest."""
+        parts = self.runs.reindex(columns=[*COLUMNS.values()]).nunique()
+        return int(parts[parts > 1].min()) if (parts > 1).any() else self.runs["seed"].nunique()
 
 
 @dataclass(frozen=True)
@@ -180,9 +187,9 @@ def found_change(design: Design, noise: Noise, alpha: float, wanted: float | Non
     """
     axes = design.codings[factor_of(factor)].axes(factor_of(factor))
     directions = sum(axes[0] in term for term in design.columns)
-    seeds, datasets = design.runs["seed"].nunique(), design.runs["dataset"].nunique()
+    seeds, datasets = design.seeds, design.runs["dataset"].nunique()
     change = Change(
-        seed=seeds * noise.sd**2 * change_variance(design, factor),
+        seed=design.runs["seed"].nunique() * noise.sd**2 * change_variance(design, factor),
         sentence=noise.sentence_sd**2,
         alpha=alpha / directions,
         few_df=design.df_residual,

@@ -23,6 +23,8 @@ from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.covariance import errors_of
 from finevar.statistics.detectable import MOST_SEEDS, POWER
 from finevar.study.coding import changes_of
+from finevar.study.design import continues_baseline
+from finevar.study.seed_parts import is_crossed
 from finevar.words.data import account_sentence
 from finevar.words.design import condition_sentences
 from finevar.words.formatting import (
@@ -36,6 +38,7 @@ from finevar.words.formatting import (
 )
 from finevar.words.inspection import caution_sentences
 from finevar.words.numbers import interval, level, number, percent, significant, whole_percent
+from finevar.words.seeds import idle_sentences, seeds_text
 
 PARTS = {
     "steps": "training steps",
@@ -57,14 +60,24 @@ def runs_sentence(facts: DesignFacts) -> str:
     done = forecast.runs - forecast.left
     return (
         f"{counted(forecast.runs, 'run')}: {counted(len(points), 'point')} "
-        f"({sweep['design']['kind'].replace('_', ' ')} of {over}) at {counted(len(sweep['seeds']), 'seed')} on "
+        f"({sweep['design']['kind'].replace('_', ' ')} of {over}) at {seeds_text(sweep)} on "
         f"{joined(sweep['datasets'])}{f'; {done:,} of them are done' if done else ''}."
     )
 
 
 def data_cautions(facts: DesignFacts) -> Sentences:
-    """Return what the model does not see of the data."""
-    return [text for name, seen in facts.seen.items() for text in caution_sentences(name, seen)]
+    """Return what the model does not see of the data, and which seeds draw nothing of it."""
+    examples = {name: seen["parts"]["train"]["sentences"] for name, seen in facts.seen.items()}
+    idle = idle_sentences(facts.config["sweep"], facts.design.runs, examples, keeps_head=keeps_head(facts))
+    return [*(text for name, seen in facts.seen.items() for text in caution_sentences(name, seen)), *idle]
+
+
+def keeps_head(facts: DesignFacts) -> bool:
+    """Say whether every run goes on with the head of a baseline that is trained here, for the same classes."""
+    if not continues_baseline(facts.config):
+        return False
+    names = (facts.config["baseline"]["dataset"], *facts.config["sweep"]["datasets"])
+    return len({tuple(sorted(facts.seen[name]["classes"])) for name in names}) == 1
 
 
 def data_section(facts: DesignFacts) -> Section:
@@ -275,7 +288,12 @@ def cautions(facts: DesignFacts) -> Sentences:
             "errors of one trajectory are correlated, effects of everything but epochs must be larger, by up to "
             f"{number(each**0.5, 1)} times."
         )
-    seeds = len(facts.config["sweep"]["seeds"])
+    seeds, sweep = facts.design.seeds, facts.config["sweep"]
+    if is_crossed(sweep):
+        sentences.append(
+            f"Noise is taken to come from the part of which there are fewest seeds, {seeds}, as runs that share it are "
+            "not independent. Where other parts make it, smaller effects are found."
+        )
     if seeds == 1:
         sentences.append("At one seed the study does not measure its noise, and the report cannot test lack of fit.")
     if seeds < FEW_SEEDS:
@@ -307,7 +325,8 @@ def variant_name(variant: Variant, planned: Variant) -> str:
     """Say what is different in a variant."""
     if variant.factor:
         return f"one more level, {factor_label(variant.factor)} {level(variant.level)}"
-    return f"{variant.seeds} seeds" if variant.seeds != planned.seeds else "as planned"
+    what = "combinations of seeds" if variant.are_crossed else "seeds"
+    return f"{variant.seeds} {what}" if variant.seeds != planned.seeds else "as planned"
 
 
 def more_sentences(facts: DesignFacts) -> Sentences:

@@ -10,7 +10,7 @@ import pandas as pd
 from finevar.analyses.baselines import at_baseline
 from finevar.analyses.confirmation import is_confirmed
 from finevar.found.gates import NOTED, SET_ASIDE
-from finevar.reasons import FAILED, MISSING, OK, Head
+from finevar.reasons import FAILED, MISSING, OK
 from finevar.report.labels import fitted_names, gate_sentences, names, second_order
 from finevar.report.parts import Facts, Labels, Tables, chosen, for_new_sentences, rows_of
 from finevar.report.recommendation import advice
@@ -41,6 +41,7 @@ from finevar.words.formatting import (
 )
 from finevar.words.numbers import PLUS_MINUS, level, number, p_equals, percent
 from finevar.words.recommendation import none_sentence, sure_sentence
+from finevar.words.seeds import decided_sentence
 
 SURFACES = {
     "first_order": "a plane",
@@ -176,17 +177,11 @@ def design_text(tables: Tables, facts: Facts) -> str:
         f"We varied {varied_levels(facts['factors'])} in a {design} design (@tab:factors) of "
         f"{counted(settings, 'setting')}{own}, each at "
         f"{counted(metrics['seed'].nunique(), 'seed')}: {counted(len(metrics), 'run')}"
-        f"{f' ({lost})' if lost else ', all of them complete'}.{' '.join(['', *condition_sentences(config)])} A seed "
-        f"decides the order of the data{'' if keeps_head(metrics) else ', the first weights of a new head'} and "
-        f"dropout, and is the same at every setting, so that seeds are blocks. The question and its metrics follow "
+        f"{f' ({lost})' if lost else ', all of them complete'}.{' '.join(['', *condition_sentences(config)])} "
+        f"{decided_sentence(config['sweep'], metrics)} The question and its metrics follow "
         f"@lorenzoni2025variability. "
         f"{start_text(facts)} The runs were made and analysed with finevar {own_key(facts)}."
     )
-
-
-def keeps_head(metrics: pd.DataFrame) -> bool:
-    """Say whether every run goes on with the head of the model that it starts from."""
-    return set(metrics["head"].dropna()) <= {Head.KEPT, Head.REORDERED}
 
 
 def start_text(facts: Facts) -> str:

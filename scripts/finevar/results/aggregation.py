@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from finevar.columns import DESIGN, EPOCH_EVALUATIONS, EPOCHS, LEARNING_CURVES, SETTINGS, STUDY_METRICS, TRAINING
+from finevar.columns import DESIGN, EPOCH_EVALUATIONS, EPOCHS, LEARNING_CURVES, PARTS, SETTINGS, STUDY_METRICS, TRAINING
 from finevar.errors import InputError
 from finevar.jobs.endings import run_ending
 from finevar.metrics import RESPONSES
@@ -55,12 +55,11 @@ def aggregate_metrics(
 ) -> pa.Table:
     """Return a row per expected run, in the design's order.
 
-    expected: run_id, point_id, dataset, seed and settings of each run. baseline_settings: the baseline's level of each
-    factor. positives: by data set, the class that binary F1 is of. logs: of a study under way, folder of the rules'
-    logs. A run without a file is a row of status missing, with the reason that its log gives, and so is one of a study
-    under way that another version of finevar made; a run that has collapsed is a row of that status. Raises InputError
-    for a damaged file, for a run that the design does not have, for one that occurs twice, and for runs that must not
-    stand in one table.
+    expected: rows of columns.DESIGN. baseline_settings: the baseline's level of each factor. positives: by data set,
+    the class that binary F1 is of. logs: of a study under way, folder of the rules' logs. A run without a file is a row
+    of status missing, with the reason that its log gives, and so is one of a study under way that another version of
+    finevar made; a run that has collapsed is a row of that status. Raises InputError for a damaged file, for a run that
+    the design does not have, for one that occurs twice, and for runs that must not stand in one table.
     """
     paths, baselines = [Path(path) for path in metrics if Path(path).exists()], list(baselines)
     read = list(zip(read_run_metrics(paths, positives), paths, strict=True))
@@ -79,7 +78,9 @@ def aggregate_metrics(
         beside = {f"baseline_{name}": frozen[run["dataset"]][name] for name in (*RESPONSES, "chance", "head")}
         at_baseline = all(run[name] == level for name, level in baseline_settings.items())
         absent = {name: None for name in SETTINGS if run[name] is None}  # a nested factor, at its default in training
-        rows.append(row | absent | beside | {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)})
+        own = {name: run[name] for name in ("seed", *PARTS)}  # as this study numbers them
+        own |= {"is_baseline_point": at_baseline, "trajectory_id": trajectory_id(run)}
+        rows.append(row | absent | beside | own)
     return pa.Table.from_pylist(rows, schema=STUDY_METRICS)
 
 

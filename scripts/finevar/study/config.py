@@ -9,7 +9,13 @@ from finevar.study.claim_files import read_claims
 from finevar.study.coding import codings_of
 from finevar.study.conditions import condition_problems
 from finevar.study.consistency import Config, cross_check, nested_problems
-from finevar.study.design_checks import design_problems, optimal_problems, size_problems, unused_level_problems
+from finevar.study.design_checks import (
+    design_problems,
+    optimal_problems,
+    seed_problems,
+    size_problems,
+    unused_level_problems,
+)
 from finevar.study.designs import DESIGNS
 from finevar.study.found_config import read_found_config
 from finevar.study.kinds import FOUND, LISTED, study_kind
@@ -37,7 +43,7 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     if unread := [*condition_problems(sweep)]:
         del sweep["design"]["where"]  # so that the other checks go on
     wrong += [*unread, *design_problems(sweep), *optimal_problems(sweep, order)]
-    wrong += [*unused_level_problems(sweep), *size_problems(sweep)]
+    wrong += [*unused_level_problems(sweep), *size_problems(sweep), *seed_problems(sweep, training)]
     raise_problems([*problems, *wrong])
     config["training"], config["baseline"]["settings"] = in_effect(training, sweep["factors"]), in_effect(baseline)
     return config

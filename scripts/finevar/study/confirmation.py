@@ -21,6 +21,7 @@ from finevar.study.designs import Point
 from finevar.study.identity import digest
 from finevar.study.paths import confirmation_file, place
 from finevar.study.schemas import normalise
+from finevar.study.seed_parts import combinations, varied
 from finevar.study.settings import has_names
 
 FEWEST_SEEDS = 3  # with two, an interval for new seeds has one degree of freedom
@@ -30,8 +31,8 @@ RECOMMENDED, RIVAL, BASELINE = "recommended", "rival", "baseline"
 
 def fresh_seeds(sweep: Mapping[str, Any]) -> list[int]:
     """Return the seeds of a confirmation: those after the study's largest."""
-    used = sweep["seeds"]
-    count = sweep.get("confirm_seeds") or max(FEWEST_SEEDS, len(used))
+    used = {seed for seeds in varied(sweep).values() for seed in seeds}
+    count = sweep.get("confirm_seeds") or max(FEWEST_SEEDS, len(combinations(sweep)))
     following = (seed % SEEDS for seed in itertools.count(max(used) + 1))
     return list(itertools.islice((seed for seed in following if seed not in used), count))
 
@@ -42,8 +43,11 @@ def chosen_from(run_ids: Iterable[str]) -> str:
 
 
 def confirmation_runs(study: Study, points: Iterable[Point], seeds: Iterable[int]) -> dict[str, Run]:
-    """Return the runs of some settings with some seeds, by the ids that the study itself would give them."""
-    sweep = study.config["sweep"] | {"seeds": list(seeds)}
+    """Return the runs of some settings with some seeds, by the ids that the study itself would give them.
+
+    A seed changes all parts that the study varies; where it crosses them, too.
+    """
+    sweep = study.config["sweep"] | {"seeds": list(seeds), "vary": list(varied(study.config["sweep"]))}
     return plan_runs(study.config | {"sweep": sweep}, list(points))
 
 

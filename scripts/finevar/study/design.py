@@ -38,6 +38,7 @@ from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.matrices import aliased_terms
 from finevar.study.paths import run_folder
 from finevar.study.schemas import normalise, raise_problems
+from finevar.study.seed_parts import COLUMNS, Seed, combinations, effective, numbered, parts_of, seed_of
 from finevar.study.settings import TRAINING_DEFAULTS, in_effect
 
 Settings = dict[str, Any]
@@ -45,19 +46,33 @@ Settings = dict[str, Any]
 
 @dataclass(frozen=True)
 class Run:
-    """One fine-tuned model: a setting on a data set, at a seed."""
+    """One fine-tuned model: a setting on a data set, at a seed.
+
+    seed: its number in the study's tables. drawn: the seed that it trains with, which its id is made from.
+    """
 
     run_id: str
     point_id: str
     dataset: str
     settings: Settings
     seed: int
+    drawn: Seed
     absent: tuple[str, ...] = ()  # nested factors that do not exist at its setting, and have their defaults
 
     @property
     def record(self) -> Settings:
-        """Return what identifies the run in tables: its ids, data set, seed and settings, null where without effect."""
-        names = {name: getattr(self, name) for name in ("run_id", "point_id", "dataset", "seed")}
+        """Return what identifies the run in the study's tables: `own_record`, its seed there and that of each part."""
+        parts = {COLUMNS[part]: seed for part, seed in parts_of(self.drawn).items()}
+        return self.own_record | {"seed": self.seed} | parts
+
+    @property
+    def own_record(self) -> Settings:
+        """Return what identifies the run in its own table, the same in all studies: ids, data set, seed and settings.
+
+        Null are settings without effect, and the seed where parts of it differ.
+        """
+        names = {name: getattr(self, name) for name in ("run_id", "point_id", "dataset")}
+        names["seed"] = self.drawn if isinstance(self.drawn, int) else None
         return names | dict.fromkeys(TRAINING_DEFAULTS) | self.settings | dict.fromkeys(self.absent)
 
 
@@ -151,8 +166,9 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
             remedy=f"{adding(config['sweep'])} settings or levels{smaller_model(order)}.",
         )
     sweep = config["sweep"]
-    runs = len(points) * len(sweep["seeds"]) * len(sweep["datasets"])
-    parameters = len(columns) + len(sweep["seeds"]) + len(sweep["datasets"]) - 2
+    seeds = len(combinations(sweep))
+    runs = len(points) * seeds * len(sweep["datasets"])
+    parameters = len(columns) + seeds + len(sweep["datasets"]) - 2
     if runs <= parameters:
         yield InputError(
             "config: sweep",
@@ -171,9 +187,11 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
         settings = in_effect(with_settings(config, point))
         absent = tuple(name for name, level in point.items() if level is None)
         where = {"dataset": known.datasets[dataset], "baseline": start, "settings": chosen(settings)}
-        for seed in config["sweep"]["seeds"]:
+        for number, parts in numbered(config["sweep"]).items():
+            seed = seed_of(effective(parts, settings))
             run_id = f"{short_name(settings, seed)}-{digest(where | {'seed': seed})}"
-            runs.append(Run(run_id, f"{short_name(settings)}-{digest(where)}", dataset, settings, seed, absent))
+            point_id = f"{short_name(settings)}-{digest(where)}"
+            runs.append(Run(run_id, point_id, dataset, settings, number, seed, absent))
     repeated = [run_id for run_id, count in Counter(run.run_id for run in runs).items() if count > 1]
     if repeated:
         raise InputError(

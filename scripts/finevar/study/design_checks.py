@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from finevar.errors import InputError
 from finevar.study.coding import (
@@ -18,6 +19,7 @@ from finevar.study.coding import (
 from finevar.study.conditions import WHERE, Point, parted
 from finevar.study.consistency import Config, cut, listed
 from finevar.study.designs import DESIGNS, full_factorial
+from finevar.study.seed_parts import OFF, combinations, varied
 
 MOST_RUNS = 100_000  # that Snakemake and the tables still hold
 MOST_SAMPLES = 5_000  # of a Latin hypercube, whose distances are compared in pairs: a second and 300 MB
@@ -147,6 +149,36 @@ def smaller_model(order: str) -> str:
     return f", or set analysis.model to {TERM_ORDER[rung - 1]}" if rung else ""
 
 
+def seed_problems(sweep: Config, training: Mapping[str, Any]) -> Iterator[InputError]:
+    """Yield that what seeds change is said twice, and parts of which a setting leaves nothing to be drawn."""
+    crossed = isinstance(sweep["seeds"], Mapping)
+    if crossed and "vary" in sweep:
+        yield InputError(
+            "config: sweep.vary",
+            found=f"{listed(sweep['vary'])}, beside seeds of {listed(sweep['seeds'])}",
+            allowed="no such key where `seeds` names the parts that vary",
+            remedy="Remove it.",
+        )
+        return
+    parts = [part for part, seeds in varied(sweep).items() if len(seeds) > 1]
+    idle = [part for part in parts if part in OFF and draws_nothing(sweep, training, *OFF[part])]
+    if idle and (crossed or idle == parts):
+        where = f"config: sweep.{'seeds' if crossed else 'vary'}"
+        offs = {part: f"training.{name}: {'null' if off is None else off}" for part, (name, off) in OFF.items()}
+        yield InputError(
+            where,
+            found=f"{listed(idle)}, with {listed(offs[part] for part in idle)}: runs that differ in nothing",
+            allowed=f"parts that are drawn: {listed(offs[part] for part in idle)} leaves nothing to draw",
+            remedy=f"Change {listed(f'training.{OFF[part][0]}' for part in idle)}, or take {listed(idle)} away.",
+        )
+
+
+def draws_nothing(sweep: Config, training: Mapping[str, Any], name: str, off: Any) -> bool:
+    """Say whether a setting is off in every run."""
+    coding = codings_of(sweep["factors"]).get(name)
+    return set(coding.levels if coding else [training[name]]) == {off}
+
+
 def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputError]:
     """Yield that a design is too large to be planned; points: how many it has, where that is known already."""
     levels = [coding.count for coding in codings_of(sweep["factors"]).values()]
@@ -154,7 +186,7 @@ def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputErr
         names = math.prod(len(own.levels) for own in categories_of(codings_of(sweep["factors"])).values())
         large = {"full_factorial": math.prod(levels), "latin_hypercube": int(sweep["design"].get("points", 0)) * names}
         points = large.get(sweep["design"]["kind"], 0)
-    runs = points * len(sweep["seeds"]) * len(sweep["datasets"])
+    runs = points * len(combinations(sweep)) * len(sweep["datasets"])
     if runs > MOST_RUNS:
         yield InputError(
             "config: sweep",

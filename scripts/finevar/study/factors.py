@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from finevar.study.seed_parts import Seed, seed_tag
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -55,8 +57,8 @@ def setting(name: str) -> Setting:
     return NOTED.get(name) or Setting(name.replace("_", " "))
 
 
-def short_name(levels: Mapping[str, Any], seed: int | None = None) -> str:
+def short_name(levels: Mapping[str, Any], seed: Seed | None = None) -> str:
     """Return the readable part of an id, such as lr2e-05-bs16-ep2-seed0; what is null is left out."""
     tags = {known.tag: levels[name] for name, known in NOTED.items() if known.tag}
     parts = [f"{tag}{value:g}" for tag, value in tags.items() if value is not None]
-    return "-".join(parts if seed is None else [*parts, f"seed{seed}"])
+    return "-".join(parts if seed is None else [*parts, seed_tag(seed)])

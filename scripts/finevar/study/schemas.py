@@ -19,6 +19,7 @@ from finevar.metrics import RESPONSES
 from finevar.study.consistency import Config, cut, listed
 from finevar.study.factors import CARD_COLUMNS
 from finevar.study.schema_values import fill_defaults, read_numbers
+from finevar.study.seed_parts import COLUMNS
 from finevar.study.settings import FACTORS, SPECS, has_names, level_schema, load_schema
 
 # Far above any study, and low enough for every check to be done in seconds.
@@ -28,7 +29,7 @@ BOUNDS = {"minimum": "of at least", "maximum": "of at most", "exclusiveMinimum":
 # Columns of the tables of runs and settings, which no factor may be called.
 TAKEN = ("run_id", "point_id", "dataset", "seed", "status", "reason", "ending", "line", "steps", "tokens", "classes")
 TAKEN += ("threads", "device", "python", "torch", "packages", "code", "engine", "owner", "gate", "response", "seconds")
-TAKEN += ("chance", "positive", "positive_label", "head", "architecture", "layout")
+TAKEN += ("chance", "positive", "positive_label", "head", "architecture", "layout", *COLUMNS.values())
 TAKEN += ("train_seconds", "eval_seconds", "eval_examples", "mean", "place", "name", "rank", "intercept", *RESPONSES)
 # Violations that leave every value in its place, so that the other checks can go on and all is reported at once.
 HARMLESS = ("additionalProperties", "not", "pattern", "uniqueItems", *BOUNDS)

@@ -15,6 +15,7 @@ COLUMNS = {part: f"seed_{part}" for part in PARTS}  # of tables, in which `dropo
 VARIED = ("init", "order", "dropout")  # that a seed changes where `sweep.vary` does not say
 FIRST = -1  # the sample that is not drawn: the data set's first examples, the same at every seed
 HELD = {"init": 0, "order": 0, "dropout": 0, "sample": FIRST}  # what does not vary is the same in all studies
+OFF = {"dropout": ("dropout", 0), "sample": ("train_examples", None)}  # the setting that leaves a part nothing to draw
 
 Parts = dict[str, int]
 Seed = int | Mapping[str, int]  # of a run: one for all parts but the sample, which is not drawn; or each part's own
@@ -57,6 +58,11 @@ def combinations(sweep: Mapping[str, Any]) -> list[Parts]:
     return list(numbered(sweep).values())
 
 
+def effective(parts: Parts, settings: Mapping[str, Any]) -> Parts:
+    """Return the parts that a run with these settings has: one that learns from all examples draws no sample."""
+    return parts if settings["train_examples"] else parts | {"sample": FIRST}
+
+
 def parts_of(seed: Seed) -> Parts:
     """Return the parts of a run's seed."""
     return dict(seed) if isinstance(seed, Mapping) else HELD | dict.fromkeys(("init", "order", "dropout"), seed)
@@ -65,3 +71,14 @@ def parts_of(seed: Seed) -> Parts:
 def seed_of(parts: Parts) -> Seed:
     """Return the seed that a run's parts are, which says what it trains: one number where one gives them all."""
     return parts["init"] if parts == parts_of(parts["init"]) else parts
+
+
+def seed_in(row: Mapping[str, Any]) -> Seed:
+    """Return the seed of a run from its row in a study's table."""
+    return seed_of({part: int(row[column]) for part, column in COLUMNS.items()})
+
+
+def seed_tag(seed: Seed) -> str:
+    """Return a seed as names of runs have it: seed3, or each part's, seed0_2_0, a sample last where one is drawn."""
+    parts = [seed] if isinstance(seed, int) else [seed[part] for part in PARTS if seed[part] != FIRST]
+    return f"seed{'_'.join(map(str, parts))}"

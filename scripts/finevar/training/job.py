@@ -18,6 +18,7 @@ from finevar.models import checkpoint
 from finevar.models.machine import choose_dtype, machine_facts, provenance, set_up
 from finevar.parquet import write_rows
 from finevar.study.identity import chosen
+from finevar.study.seed_parts import Seed
 from finevar.training.loop import Plan, Trained, train_model
 from finevar.training.saving import saving_states
 from finevar.training.state import load_state, save_state
@@ -39,7 +40,7 @@ class TrainingJob:
     train: str
     facts: str
     settings: Settings
-    seed: int
+    seed: Seed
     threads: int
     name: str
     model: str
@@ -122,7 +123,7 @@ def training_identity(
     encoded: str,
     classes: Sequence[str],
     settings: Settings,
-    seed: int,
+    seed: Seed,
     head: checkpoint.Meanings | None = None,
 ) -> dict[str, Any]:
     """Return all that decides what a training gives but for the machine; start: the folder of the model it begins with.

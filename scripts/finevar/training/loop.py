@@ -22,10 +22,11 @@ from finevar.models.machine import choose_dtype, machine_facts, peak_memory_mb, 
 from finevar.models.randomness import generator
 from finevar.models.vocabulary import compact, expand
 from finevar.reasons import Head
+from finevar.study.seed_parts import Seed, parts_of
 from finevar.training.epochs import EpochEvaluation, complete_rows, seconds_of
 from finevar.training.padded import PaddedSteps
 from finevar.training.progress import progress_bar
-from finevar.training.schedule import epoch_batches, schedule_factor
+from finevar.training.schedule import epoch_batches, learnt_from, schedule_factor
 from finevar.training.start import check_fit, state_to_go_on_from
 from finevar.training.state import State
 from finevar.training.steps import Course, FlatSteps, Settings, Steps, check_parts
@@ -47,7 +48,7 @@ class Plan:
     examples: Encoded
     classes: Sequence[str]
     settings: Settings
-    seed: int
+    seed: Seed
     threads: int
     name: str
     micro_batches: int = 1
@@ -71,22 +72,23 @@ class Trained:
 
 
 def train_model(plan: Plan, *, begin: State | None = None, after_step: AfterStep | None = None) -> Trained:
-    """Fine-tune a model on the first `train_examples` examples, which hold each class by its share.
+    """Fine-tune a model on as many examples as `train_examples` says, which hold each class by its share.
 
     begin: an earlier state on the same trajectory, to go on from if it fits; it is changed in place.
     Deterministic for one machine, thread count and set of versions, whatever the order of the checkpoint's tensors. A
     loss or gradient that is not finite ends the training as diverged. Raises InputError where the settings do not fit
     the data, the model or the memory.
     """
-    started, settings = time.monotonic(), plan.settings
+    started, settings, seeds = time.monotonic(), plan.settings, parts_of(plan.seed)
     device = set_up(plan.threads)
     full, family = checkpoint.load_model(plan.start)
-    examples = plan.examples.head(check_fit(settings, family, len(plan.examples), len(plan.classes)))
+    used = check_fit(settings, family, len(plan.examples), len(plan.classes))
+    examples = learnt_from(plan.examples, used, seeds["sample"])
     check_parts(plan.micro_batches, settings["batch_size"])
     if plan.keeps_head:
         checkpoint.require_head(plan.start, checkpoint.head_classes(full, family), plan.classes, plan.head)
-    head = checkpoint.fit_head(full, family, checkpoint.own_labels(plan.start), plan.classes, plan.seed, plan.head)
-    checkpoint.redraw_layers(full, family, settings.get("reinit_layers", 0), plan.seed)
+    head = checkpoint.fit_head(full, family, checkpoint.own_labels(plan.start), plan.classes, seeds["init"], plan.head)
+    checkpoint.redraw_layers(full, family, settings.get("reinit_layers", 0), seeds["init"])
     LOGGER.log(WARNING if head.code == Head.REPLACED else INFO, "%s", head)
     dtype = choose_dtype(settings["dtype"], device)
     every = settings["optimizer"] == "adafactor"  # whose step of a row depends on all of them
@@ -151,9 +153,9 @@ def fine_tune(
             if evaluation and epoch and not taken:  # here, so that an attempt that begins between epochs does it, too
                 evaluation.record(state.epochs, epoch, state.device, progressed)
             # From the seed alone, so that runs of one trajectory draw alike; within an epoch, from where it stopped.
-            fresh = generator(course.seed, "dropout", epoch, device=state.device)
+            fresh = generator(course.parts["dropout"], "dropout", epoch, device=state.device)
             steps.masks.set_state(state.draws if taken else fresh.get_state())
-            for numbers in epoch_batches(len(course.examples), size, course.seed, epoch, skip=taken):
+            for numbers in epoch_batches(len(course.examples), size, course.parts["order"], epoch, skip=taken):
                 step = len(rows)
                 share = schedule_factor(step, total, settings["warmup"], settings["schedule"])
                 rate = settings["learning_rate"] * share

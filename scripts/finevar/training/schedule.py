@@ -1,13 +1,36 @@
-"""What each step learns from and how fast: examples reshuffled each epoch, and the learning rate's course."""
+"""What a training and its steps learn from and how fast: examples, their order in each epoch, the rate's course."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
+from finevar.data.encoding import Encoded
 from finevar.models.randomness import generator
+from finevar.study.seed_parts import FIRST
+
+
+def learnt_from(examples: Encoded, count: int, seed: int) -> Encoded:
+    """Return so many training examples: the first or, from a seed, drawn; either way each class by its share.
+
+    examples: in an order in which any number of the first ones hold each class by its share.
+    """
+    return examples.head(count) if seed == FIRST else examples.of(drawn_numbers(examples.labels, count, seed))
+
+
+def drawn_numbers(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Return the numbers of so many examples drawn without replacement, in the order that they have [count].
+
+    Each class is shuffled over its places, and the first places are taken: so a draw holds as many of each class as
+    the first examples do, and a larger one of the same seed holds the smaller ones.
+    """
+    shuffled = torch.randperm(len(labels), generator=generator(seed, "sample")).numpy()
+    at_place = np.empty_like(shuffled)
+    at_place[np.argsort(labels, kind="stable")] = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    return np.sort(at_place[:count])
 
 
 def epoch_batches(examples: int, batch_size: int, seed: int, epoch: int, *, skip: int = 0) -> Iterator[list[int]]:

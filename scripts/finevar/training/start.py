@@ -72,7 +72,7 @@ def first_state(weights: Weights, course: Course) -> State:
     if settings["method"] == "lora":
         head = course.family.head(0)
         shapes = {name: weights[name].shape for name in adaptable(course) if name in learning}
-        adapted = lora.factors(shapes, rank=allowed_rank(settings["lora_rank"], shapes), seed=course.seed)
+        adapted = lora.factors(shapes, rank=allowed_rank(settings["lora_rank"], shapes), seed=course.parts["init"])
         learning = {name: weight for name, weight in learning.items() if name in head} | adapted
     fixed = {name: weight for name, weight in weights.items() if name not in learning}
     return State(learning, Moments.zero(learning, settings["optimizer"]), [], fixed=fixed)

@@ -21,6 +21,7 @@ from finevar.jobs.log import LOGGER
 from finevar.models import lora
 from finevar.models.family import Family, Forward
 from finevar.models.machine import is_out_of_memory
+from finevar.study.seed_parts import Parts, Seed, parts_of
 from finevar.training.optimiser import update
 from finevar.training.state import State
 
@@ -35,8 +36,13 @@ class Course:
     family: Family
     examples: Encoded
     settings: Settings
-    seed: int
+    seed: Seed
     dtype: torch.dtype
+
+    @functools.cached_property
+    def parts(self) -> Parts:
+        """Return what each part of the training is drawn from."""
+        return parts_of(self.seed)
 
     def forward(self, state: State) -> Forward:
         """Return the model of a state as a function; gradients reach the weights that learn."""

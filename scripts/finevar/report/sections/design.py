@@ -8,7 +8,8 @@ from finevar.study.designs import DESIGNS
 from finevar.study.kinds import TRAINED
 from finevar.words import completeness, wording
 from finevar.words.design import condition_sentences
-from finevar.words.formatting import joined, settings_list
+from finevar.words.formatting import settings_list
+from finevar.words.seeds import idle_sentences, keeps_head, seed_sentences
 
 PART, PLACE, TITLE = "details", 85, "Design"
 STUDIES = (TRAINED,)
@@ -19,11 +20,12 @@ def of_study(tables: Tables, labels: Labels, facts: Facts) -> Section:
     metrics, config = tables["metrics"], facts["config"]
     fixed = {name: value for name, value in config["training"].items() if name not in facts["factors"]}
     kind = DESIGNS[config["sweep"]["design"]["kind"]]
-    seeds = joined([str(seed) for seed in sorted(metrics["seed"].unique())])
+    examples = {name: seen["parts"]["train"]["sentences"] for name, seen in facts["seen"].items()}
     planned = [
         f"Design: {kind.name}, {kind.meaning}.",
         *condition_sentences(config),
-        f"Seeds: {seeds}.",
+        *seed_sentences(config["sweep"], metrics),
+        *idle_sentences(config["sweep"], metrics, examples, keeps_head=keeps_head(metrics)),
         f"The same in every run: {settings_list(fixed)}.",
     ]
     groups = [
