@@ -15,11 +15,11 @@ from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Plan, fit_study, stopped_fit
 from finevar.analyses.gain import gain_tables
 from finevar.analyses.predictions import TABLES_OF_PREDICTIONS
+from finevar.analyses.seed_parts import seed_part_rows
 from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
-from finevar.analyses.seed_parts import seed_part_rows
 from finevar.analyses.variability import variability_rows
 from finevar.columns import EPOCH_EVALUATIONS, LEARNING_CURVES, METRICS, SETTINGS, STUDY_METRICS
 from finevar.reasons import Reason, Stop

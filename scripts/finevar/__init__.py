@@ -26,7 +26,7 @@ ENGINES = {
     "evaluation": "5",
     "metrics": "2",
     "aggregation": "7",
-    "regression": "11",
-    "report": "13",
+    "regression": "12",
+    "report": "14",
     "design_card": "7",
 }

@@ -19,11 +19,11 @@ from finevar.analyses.fits import FittedStudy, Outcomes, Plan, fit_study, no_out
 from finevar.analyses.gain import gain_tables
 from finevar.analyses.learning import Shares
 from finevar.analyses.predictions import compare_predictions
+from finevar.analyses.seed_parts import seed_part_rows
 from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
 from finevar.analyses.tuning import tuning_rows
-from finevar.analyses.seed_parts import seed_part_rows
 from finevar.analyses.variability import variability_rows
 from finevar.columns import EXAMPLES
 from finevar.commands.found_jobs import compare_pooling, compare_studies

@@ -4,8 +4,8 @@ Runs that share a part's seed are not independent. On the grid of K combinations
 and a deviation for each set S of parts, with the product of (seeds - 1) over S as degrees of freedom df_S, as in the
 analysis of variance of crossed random effects (Searle, Casella & McCulloch 1992). Let MS_S be the mean square of that
 deviation of a contrast's own estimates by combination. Then E MS_S / K is the sum over all T that hold S of
-variance_T / n_T, n_T the combinations of T's seeds; so the variance of the contrast's mean for new seeds of all parts is
-the sum of MS_S / K, sets of an even number of parts subtracted.
+variance_T / n_T, n_T the combinations of T's seeds; so the variance of the contrast's mean for new seeds of all parts
+is the sum of MS_S / K, sets of an even number of parts subtracted.
 """
 
 from __future__ import annotations

@@ -12,15 +12,10 @@ from finevar.report.sections.variability import reach, share_cell
 from finevar.study.seed_parts import PARTS
 from finevar.words.formatting import counted, joined, sentence_case, together
 from finevar.words.numbers import NOTHING, TIMES, is_missing, percent, significant, whole_percent
+from finevar.words.seeds import DECIDED
 
 PART, PLACE, TITLE = "details", 66, "What part of the seed makes the variance"
-WORDS = {
-    "init": "the initialisation of new weights",
-    "order": "the order of the training examples",
-    "dropout": "dropout's masks",
-    "sample": "the sample of training examples",
-    "test_set": "the sampling of test sentences",
-}
+WORDS = DECIDED | {"test_set": "the sampling of test sentences"}
 SHORT = {"init": "initialisation", "order": "order", "dropout": "dropout", "sample": "sample"}
 METHOD = (
     "Within each setting the runs cross the parts, so the analysis of variance divides what differs between them; the "
