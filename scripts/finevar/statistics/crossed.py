@@ -19,6 +19,8 @@ import pandas as pd
 
 from finevar.study.seed_parts import COLUMNS
 
+DEPENDENT = "runs that share the seed of a part are not independent, and this takes them for that"
+
 Set = tuple[int, ...]  # of parts, by their place
 
 
