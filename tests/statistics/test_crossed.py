@@ -153,7 +153,7 @@ def test_sentences_that_parts_treat_otherwise_count_once():
 def test_intervals_for_new_seeds_of_all_parts_hold_the_truth(size):
     """Parts that shift all runs and turn slopes; taken for independent, combinations miss far too often."""
     draw, held, alone = np.random.default_rng(size), [], []
-    for _ in range(400):
+    for _ in range(250):
         shifts, slopes = (
             draw.standard_normal((size, 1))
             + 0.7 * draw.standard_normal((1, size))

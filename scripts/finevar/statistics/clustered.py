@@ -15,7 +15,8 @@ U_g' z_g of each seed g, and CR2's (I - U_g U_g')^(-1/2) U_g is U_g (I - U_g'U_g
 
 Where the parts of seeds are crossed, runs that share a part's seed are clustered, for each part in turn, and what parts
 have in common, counted twice, is taken out (see crossed): V_init + V_order - V_init:order, at least the largest of a
-part alone, with Satterthwaite's degrees of freedom, at least the fewest of a part. V_both likewise.
+part alone, with Satterthwaite's degrees of freedom, at least the fewest of a part, and these where a part has two seeds.
+V_both likewise, without the bounds.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from finevar.statistics.covariance import Fit
 from finevar.statistics.crossed import Set, part_sets, set_df, shared_cov
 
 SINGULAR = 1e-10  # a seed of leverage 1 in a direction: nothing else estimates it, and it has no residual there
+TWO = 2  # seeds of a crossed part, whose variance has one degree of freedom: no more is then counted of the whole
 FEW_SEEDS = 4  # with fewer, their own variance is too poor and HC3 takes its place
 
 
@@ -139,7 +141,8 @@ class Clustered:
         seed = np.maximum(own.sum(0) + signs @ shared, own.max(0))
         with np.errstate(divide="ignore", invalid="ignore"):
             df = seed**2 / ((own**2 / own_df).sum(0) + (shared**2 / shared_df[:, None]).sum(0))
-        return seed, np.maximum(np.where(seed > 0, df, 0), own_df.min(0))
+        fewest = own_df.min(0)
+        return seed, fewest if min(self.levels) == TWO else np.maximum(np.where(seed > 0, df, 0), fewest)
 
     def rows(self, weights: np.ndarray) -> np.ndarray:
         """Return weights of the parameters [rows, parameters] as weights of the basis' coordinates."""
