@@ -72,6 +72,15 @@ def test_a_factor_is_tested_as_often_as_it_has_terms(raw_config):
     assert quadratic.change / linear.change == pytest.approx(ratio, rel=1e-4)
 
 
+def test_crossed_seeds_find_no_more_than_as_many_as_there_are_of_one_part(raw_config):
+    """Sixteen runs of a setting that share four orders: where all noise is of the order, four seeds find as much."""
+    several = ({"init": 5, "order": 4}, [0, 1, 2, 3], {"init": 5})
+    crossed, alone, *others = (design(raw_config, sweep__seeds=seeds) for seeds in several)
+    assert [each.seeds for each in (crossed, alone, *others)] == [4, 4, 5]
+    for one, other in zip(*(power.found_changes(each, NOISE, ALPHA) for each in (crossed, alone)), strict=True):
+        assert one.change == pytest.approx(other.change)
+
+
 def test_natural_units_are_per_doubling(raw_config):
     rate, _, epochs = power.found_changes(design(raw_config), NOISE, ALPHA)
     assert rate.slope == pytest.approx(rate.change / 4)  # 16-fold: 4 doublings

@@ -230,6 +230,9 @@ def test_larger_studies_leave_the_study_as_it_is(raw_config):
     config = read_config(raw_config)
     before = copy.deepcopy(config)
     assert with_seeds(config, 2)["sweep"]["seeds"] == [1, 7, 0, 2]
+    crossed = {**config, "sweep": config["sweep"] | {"seeds": {"init": 2, "order": [4, 5, 6], "sample": [0, 9]}}}
+    more = {"init": [0, 1, 2, 3], "order": [4, 5, 6], "sample": [0, 9, 1, 2]}
+    assert with_seeds(crossed, 2)["sweep"]["seeds"] == more
     assert with_level(config, "epochs", 4)["sweep"]["factors"]["epochs"]["levels"] == [1, 2, 3, 4]
     assert config == before
 
