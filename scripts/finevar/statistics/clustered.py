@@ -15,8 +15,8 @@ U_g' z_g of each seed g, and CR2's (I - U_g U_g')^(-1/2) U_g is U_g (I - U_g'U_g
 
 Where the parts of seeds are crossed, runs that share a part's seed are clustered, for each part in turn, and what parts
 have in common, counted twice, is taken out (see crossed): V_init + V_order - V_init:order, at least the largest of a
-part alone, with Satterthwaite's degrees of freedom, at least the fewest of a part, and these where a part has two seeds.
-V_both likewise, without the bounds.
+part alone, with Satterthwaite's degrees of freedom, at least the fewest of a part, and these where a part has two
+seeds. V_both likewise, without the bounds.
 """
 
 from __future__ import annotations

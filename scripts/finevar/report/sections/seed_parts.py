@@ -12,7 +12,7 @@ from finevar.report.sections.variability import reach, share_cell
 from finevar.study.seed_parts import PARTS
 from finevar.words.formatting import counted, joined, sentence_case, together
 from finevar.words.numbers import NOTHING, TIMES, is_missing, percent, significant, whole_percent
-from finevar.words.seeds import DECIDED
+from finevar.words.seeds import DECIDED, keeps_head
 
 PART, PLACE, TITLE = "details", 66, "What part of the seed makes the variance"
 WORDS = DECIDED | {"test_set": "the sampling of test sentences"}
@@ -34,7 +34,7 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     found = {name: rows_of(rows, response=name) for name in labels if name in set(rows["response"])}
     if not found:
         return None
-    meant = meaning(list(dict.fromkeys(source for source in rows["source"] if source in PARTS)))
+    meant = meaning(changing(tables["metrics"], set(rows["source"])))
     if rows["settings"].isna().all():
         reasons = rows["reason"] if rows["left_out"].notna().any() else []
         return {"finding": meant, "groups": [group("", [*(f"{sentence_case(each)}." for each in set(reasons)), APART])]}
@@ -45,6 +45,14 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
         "finding": " ".join(finding(each, labels[name], confidence) for name, each in known.items()),
         "groups": [shares],
     }
+
+
+def changing(metrics: pd.DataFrame, named: set[str]) -> list[str]:
+    """Return the parts, of those named, of which a training has something to draw."""
+    drawn_anew = (metrics["method"] == "lora").any() or (metrics["reinit_layers"].fillna(0) > 0).any()
+    idle = {"init"} if keeps_head(metrics) and not drawn_anew else set()
+    idle |= {"dropout"} if (metrics["dropout"] == 0).all() else set()
+    return [part for part in PARTS if part in named - idle]
 
 
 def meaning(parts: Sequence[str]) -> str:
