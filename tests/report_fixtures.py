@@ -15,6 +15,7 @@ from finevar.analyses.failures import failure_rows
 from finevar.analyses.fits import FittedStudy, Plan, fit_study, stopped_fit
 from finevar.analyses.gain import gain_tables
 from finevar.analyses.predictions import TABLES_OF_PREDICTIONS
+from finevar.analyses.seed_parts import seed_part_rows
 from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
@@ -111,7 +112,7 @@ def explore(
     rows |= recommend(found, rows["against_baseline"], rows["checks"], shares={})
     for part in (pair_tables, gain_tables):
         rows |= part(found, rows["recommendation"])
-    return tables | as_read(rows | variability_rows(found, {}))
+    return tables | as_read(rows | variability_rows(found, {}) | {"seed_parts": seed_part_rows(found)})
 
 
 def plan_of(study: dict[str, dict[str, Any]], responses: list[str], order: str = "quadratic") -> Plan:

@@ -269,6 +269,9 @@ TABLES = {
     "variability": analysed("variability",
         response=str, component=str, kind=str, method=str, variance=float, sd=float, sd_low=float, sd_high=float,
         share=float, **INTERVAL, test_set_share=float, df=float, reason=str),
+    "seed_parts": analysed("variability",
+        response=str, source=str,  # a part of the seed, several of them together, or test_set
+        variance=float, sd=float, share=float, **INTERVAL, df=float, settings=int, left_out=int, reason=str),
     "importance": analysed("variability",
         response=str, factor=str, first_order=float, total=float, shapley=float, shapley_ci_low=float,
         shapley_ci_high=float, method=str, reason=str),

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import numpy as np
 from tests.calibration import (
     counts,
+    crossed,
     found,
     nested,
     paired,
@@ -43,6 +44,7 @@ LOOKED_FOR = ("check: breusch_pagan", "check: normality")  # checks that shall f
 BOUNDS = {"type I error": (3.0, 6.0), "coverage": (94.0, 97.0)}  # per cent; beyond them the report has to say so
 
 TOPICS = {
+    "crossed seeds": crossed.rates,
     "found models": found.rates,
     "pairs": paired.rates,
     "populations": populations.rates,

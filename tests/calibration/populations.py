@@ -100,10 +100,10 @@ def htz_df(clustered: Clustered, rows: np.ndarray) -> float:
     """Return the degrees of freedom of the CR2 covariance of combinations [rows, coordinates]."""
 
     def products(rows: np.ndarray) -> np.ndarray:
-        adjusted = np.einsum("gij,kj->kgi", cr2_roots(clustered.grams), rows)
-        factors = np.einsum("gij,kgj->kgi", clustered.grams, adjusted)
+        adjusted = np.einsum("gij,kj->kgi", cr2_roots(clustered.grams[0]), rows)
+        factors = np.einsum("gij,kgj->kgi", clustered.grams[0], adjusted)
         own = np.einsum("kgi,lgi->klg", adjusted, factors)
-        return own[..., None] * np.eye(len(clustered.grams)) - np.einsum("kgi,lhi->klgh", factors, factors)
+        return own[..., None] * np.eye(len(clustered.grams[0])) - np.einsum("kgi,lhi->klgh", factors, factors)
 
     values, vectors = np.linalg.eigh(np.trace(products(rows), axis1=2, axis2=3))
     p = products((vectors / np.sqrt(values)).T @ rows)

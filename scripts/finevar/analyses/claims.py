@@ -16,6 +16,7 @@ import numpy as np
 
 from finevar.analyses.effects import leave_open
 from finevar.analyses.fits import Claim, FittedStudy
+from finevar.analyses.seed_parts import judged_ratio
 from finevar.reasons import Reason, Stop, Undecided, reason_columns
 from finevar.statistics.bounds import limits, within
 from finevar.statistics.clustered import FEW_SEEDS
@@ -30,6 +31,7 @@ from finevar.statistics.verdicts import (
     read_contrast,
     read_family,
 )
+from finevar.study.claim_files import ratio_parts
 from finevar.study.coding import (
     Change,
     Codings,
@@ -89,6 +91,8 @@ def claim_rows(study: FittedStudy) -> list[dict[str, Any]]:
         rows.append(row)
         if reason := untested_reason(claim, study):
             row.update(reason_columns(reason))
+        elif ratio_parts(claim["term"]):
+            row.update(judged_ratio(claim, surfaces[claim["response"]]))
         else:
             surface = surfaces[claim["response"]]
             tested.append((claim, row, surface, read_claim(claim, surface, study.plan.baseline)))
@@ -104,6 +108,8 @@ def claim_rows(study: FittedStudy) -> list[dict[str, Any]]:
 def untested_reason(claim: Claim, study: FittedStudy) -> Reason | None:
     """Say why this study has no estimate of a claim's term: its factors, its model, a gate that stopped the fit."""
     plan, response = study.plan, claim["response"]
+    if ratio_parts(claim["term"]):
+        return fit_reason(response, study)
     fixed = [factor_label(name) for name in factors_of(claim["term"]) if not is_varied(name, plan.codings)]
     if fixed:
         return Reason(Undecided.FIXED_FACTOR, f"this study does not vary {joined(fixed)}")
@@ -111,10 +117,8 @@ def untested_reason(claim: Claim, study: FittedStudy) -> Reason | None:
         return Reason(Undecided.NO_TERM, f"the model of this study ({plan.order}) has no such term")
     if claim.get("levels") not in (None, kind := levels_kind(claim["term"], plan.codings)):
         return Reason(Undecided.OTHER_LEVELS, OTHER_LEVELS[kind])
-    if response in study.stopped:
-        return study.stopped[response]
-    if response not in plan.responses:
-        return Reason(Undecided.NO_FIT, "this study has no fit of the metric")
+    if reason := fit_reason(response, study):
+        return reason
     if claim["framework"] != "relative":
         return None
     if study.metrics[f"baseline_{response}"].isna().any() or not plan.baseline:
@@ -127,6 +131,15 @@ def levels_kind(term: str, codings: Codings) -> str:
     """Return own where a factor of a term has levels that slide with another one of it, else same."""
     names = list(map(factor_of, factors_of(term)))
     return "own" if any(codings[name].by and codings[name].by.category in names for name in names) else "same"
+
+
+def fit_reason(response: str, study: FittedStudy) -> Reason | None:
+    """Say why this study has no fit of a metric: a gate that stopped it, or that it does not analyse it."""
+    if response in study.stopped:
+        return study.stopped[response]
+    if response not in study.plan.responses:
+        return Reason(Undecided.NO_FIT, "this study has no fit of the metric")
+    return None
 
 
 def is_varied(name: str, codings: Codings) -> bool:

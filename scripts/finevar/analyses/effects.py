@@ -14,6 +14,7 @@ import pandas as pd
 from finevar.reasons import Reason, Undecided, reason_columns
 from finevar.statistics.bounds import limits, within
 from finevar.statistics.covariance import fit_ols
+from finevar.statistics.crossed import DEPENDENT, crossed_parts
 from finevar.statistics.estimability import obstacle
 from finevar.statistics.regression import Surface, contrasts
 from finevar.statistics.seed_slopes import SlopesTest, seed_slopes_test
@@ -204,6 +205,8 @@ def change_weights(surface: Surface, name: str) -> np.ndarray:
 def seed_slopes(surface: Surface, factor: str) -> SlopesTest:
     """Test whether seeds change the slope of a factor."""
     runs = surface.runs
+    if crossed_parts(runs):
+        return SlopesTest(reason=DEPENDENT)
     own, cells = surface.codings[factor_of(factor)].axes(factor_of(factor)), surface.cells
     slopes = columns_of(surface.coded(), own)
     design = surface.fit.matrix[:, surface.unblocked]

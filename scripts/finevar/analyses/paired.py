@@ -14,6 +14,7 @@ from finevar.analyses.fits import FittedStudy
 from finevar.metrics import towards
 from finevar.results.predictions import Predictions, example_contributions
 from finevar.statistics.bounds import limits, within
+from finevar.statistics.crossed import DEPENDENT, crossed_parts
 from finevar.statistics.noise import noise_at
 from finevar.statistics.regression import Surface
 from finevar.statistics.simultaneous import intervals
@@ -145,6 +146,8 @@ def winning_chances(names: Rows, surface: Surface) -> Rows:
     response = surface.response
     if surface.pure_error_sd is None:
         return [{"reason": NO_SEEDS} for _ in names]
+    if crossed_parts(surface.runs):
+        return [{"reason": DEPENDENT} for _ in names]
     cells = surface.runs.groupby(["dataset", "point_id"], sort=False)
     places = cells[[*surface.codings, f"baseline_{response}"]].first()
     places["gap"] = towards(response) * (cells[response].mean() - places[f"baseline_{response}"])

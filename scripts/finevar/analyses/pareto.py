@@ -17,6 +17,7 @@ from statsmodels.stats.multitest import multipletests
 from finevar.analyses.fits import FittedStudy, Plan
 from finevar.metrics import SECONDS, towards
 from finevar.reasons import OK, Untraded
+from finevar.statistics.crossed import DEPENDENT, crossed_parts
 from finevar.statistics.noise import modelled_noise, noise_model
 from finevar.statistics.regression import Surface
 from finevar.statistics.setting_means import setting_names
@@ -45,6 +46,7 @@ class Means:
     variances: np.ndarray  # [settings]
     gap_variances: np.ndarray  # [settings, settings]
     gap_df: np.ndarray  # [settings, settings]: the degrees of freedom that each of those is worth
+    unknown: str  # why the noise is not known, where it is not
 
     @property
     def known(self) -> bool:
@@ -70,14 +72,16 @@ def seed_means(runs: pd.DataFrame, points: Sequence[str], noise: Noise | None) -
     weights = average - (average @ shifts) @ to_shifts
     alike = len(runs) / runs["trajectory_id"].nunique()
     rest = len(runs) - len(points) - np.linalg.matrix_rank(within) * alike
-    if rest < 1:
+    crossed = bool(crossed_parts(runs))
+    if rest < 1 or crossed:
         noise = np.full((2, len(points)), np.nan)
     elif noise is None:
         left = values - members.T @ (average @ values)
         left = left - within @ (to_shifts @ left)
         noise = np.tile([[float((left**2).sum()) / rest], [rest / alike]], len(points))
     cov = (weights * noise[0][cells]) @ weights.T
-    return Means(weights @ values, counts, np.diag(cov), gap_variances(cov), gap_df(np.diag(cov), noise[1]))
+    unknown = DEPENDENT if crossed else ONE_SEED
+    return Means(weights @ values, counts, np.diag(cov), gap_variances(cov), gap_df(np.diag(cov), noise[1]), unknown)
 
 
 def gap_variances(cov: np.ndarray) -> np.ndarray:
@@ -105,7 +109,7 @@ def averaged(parts: Sequence[Means]) -> Means:
         df = gaps.sum(0) ** 2 / (gaps**2 / np.stack([part.gap_df for part in parts])).sum(0)
     variances = np.sum([part.variances for part in parts], axis=0) / square
     values, runs = np.mean([part.values for part in parts], axis=0), np.sum([part.runs for part in parts], axis=0)
-    return Means(values, runs, variances, gaps.sum(0), df)
+    return Means(values, runs, variances, gaps.sum(0), df, parts[0].unknown)
 
 
 # Dominance ------------------------------------------------------------------------------------------------------------
@@ -144,7 +148,7 @@ def judged_points(means: Sequence[Means], points: Sequence[str], alpha: float) -
     efficient = nondominated(np.column_stack([metric.values for metric in means]))
     rows = [{"point_id": point, "efficient": bool(kept)} for point, kept in zip(points, efficient, strict=True)]
     if not all(metric.known for metric in means):
-        return [row | {"reason": ONE_SEED} for row in rows]
+        return [row | {"reason": next(metric.unknown for metric in means if not metric.known)} for row in rows]
     if len(points) < 2:
         return [row | {"verdict": "efficient"} for row in rows]
     single = dominance_p(means)
@@ -279,6 +283,6 @@ def mean_rows(means: Mapping[str, Means], dataset: str, points: Sequence[str]) -
         if name == SECONDS:
             values, errors = np.exp(values), np.exp(values) * errors
         columns = {"dataset": dataset, "point_id": points, "response": name, "mean": values}
-        columns |= {"std_error": errors} if metric.known else {"reason": ONE_SEED}
+        columns |= {"std_error": errors} if metric.known else {"reason": metric.unknown}
         rows += pd.DataFrame(columns | {"runs": metric.runs.astype(int)}).to_dict("records")
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,7 @@ from scipy import stats
 
 from finevar.analyses.fits import FittedStudy
 from finevar.statistics.anova import DATASET, DATASET_SETTINGS, HIGHER_ORDER, SEED, SEED_POINT, Grid
+from finevar.statistics.crossed import DEPENDENT, crossed_parts
 from finevar.statistics.ledger import Ledger, grid_ledger, seed_shift, sentence_columns, sentence_shift
 from finevar.statistics.regression import Surface
 from finevar.statistics.surface_ledger import surface_ledger
@@ -45,7 +47,10 @@ def variability_rows(study: FittedStudy, contributions: Mapping[str, Contributio
     for surface in study.surfaces:
         known = usable(contributions.get(surface.response, {}), surface.runs)
         ledger, method, shifts = ledger_of(surface, known)
-        rows = source_rows(ledger, plan.confidence, method)
+        if crossed_parts(surface.runs):
+            ledger, shifts = dataclasses.replace(ledger, drawn=None, cautious=None), []
+        why = DEPENDENT if crossed_parts(surface.runs) else ONE_SEED
+        rows = source_rows(ledger, plan.confidence, method, why)
         if not ledger.known:
             reason = TRAJECTORIES if known else NO_MEAN
             rows[-1] = {"component": TEST_SET, "kind": KINDS[TEST_SET], "reason": reason}
@@ -54,7 +59,9 @@ def variability_rows(study: FittedStudy, contributions: Mapping[str, Contributio
             shifts = [*shifts, shift_row(OTHER_SENTENCES, sentence_shift(known), df)]
         start = {"response": surface.response, "method": method}
         tables["variability"] += [start | row for row in rows + shifts]
-        tables["importance"] += [start | row for row in importance_rows(ledger, list(plan.codings), plan.confidence)]
+        tables["importance"] += [
+            start | row for row in importance_rows(ledger, list(plan.codings), plan.confidence, why)
+        ]
     return tables
 
 
@@ -89,8 +96,8 @@ def shift_row(component: str, variance: float, df: float) -> dict[str, Any]:
     return {"component": component, "kind": "shift", "variance": variance, "sd": math.sqrt(variance), "df": df}
 
 
-def source_rows(ledger: Ledger, confidence: float, method: str) -> Rows:
-    """Return a row a source of the ledger, that of test-set sampling last; one seed cannot measure noise."""
+def source_rows(ledger: Ledger, confidence: float, method: str, why: str) -> Rows:
+    """Return a row a source of the ledger, that of test-set sampling last; why: there are no intervals, if so."""
     ends = ledger.share_limits(confidence)
     names, variances = (*ledger.sources, TEST_SET), [*ledger.variances.tolist(), ledger.sampling]
     rows = []
@@ -101,21 +108,21 @@ def source_rows(ledger: Ledger, confidence: float, method: str) -> Rows:
         if source != TEST_SET:
             row |= {"df": float(ledger.df[number]), "test_set_share": finite(ledger.sampling_shares[number])}
             rest = SURFACE_REST if method == "surface" and source == SEED_POINT else None
-            row["reason"] = ONE_SEED if ends is None else rest
+            row["reason"] = why if ends is None else rest
         rows.append(row)
     missing = [source for source in (SEED, SEED_POINT) if source not in ledger.sources and ends is None]
     rows[-1:-1] = [{"component": source, "kind": KINDS[source], "reason": ONE_SEED} for source in missing]
     return rows
 
 
-def importance_rows(ledger: Ledger, factors: list[str], confidence: float) -> Rows:
+def importance_rows(ledger: Ledger, factors: list[str], confidence: float, why: str) -> Rows:
     """Return a row a factor: its shares of the variance between settings, data sets averaged."""
     ends = ledger.shapley_limits(confidence)
     rows = []
     for number, (factor, *values) in enumerate(zip(factors, *ledger.importance(), strict=True)):
         row = {"factor": factor} | dict(zip(("first_order", "total", "shapley"), map(finite, values), strict=True))
         if row["shapley"] is None or ends is None:
-            row["reason"] = NO_SETTINGS if row["shapley"] is None else ONE_SEED
+            row["reason"] = NO_SETTINGS if row["shapley"] is None else why
         else:
             row |= {"shapley_ci_low": float(ends[0, number]), "shapley_ci_high": float(ends[1, number])}
         rows.append(row)

@@ -19,6 +19,7 @@ from finevar.analyses.fits import FittedStudy, Outcomes, Plan, fit_study, no_out
 from finevar.analyses.gain import gain_tables
 from finevar.analyses.learning import Shares
 from finevar.analyses.predictions import compare_predictions
+from finevar.analyses.seed_parts import seed_part_rows
 from finevar.analyses.setting_pairs import pair_tables
 from finevar.analyses.surfaces import check_study, compare_study, explore_study
 from finevar.analyses.tradeoffs import tradeoff_rows
@@ -141,7 +142,8 @@ def fit_regressions(job: Job) -> None:
 
 def variability(study: FittedStudy) -> dict[str, Rows]:
     """Divide the variance between runs."""
-    return variability_rows(study, {surface.response: surface.sentences for surface in study.surfaces})
+    sentences = {surface.response: surface.sentences for surface in study.surfaces}
+    return variability_rows(study, sentences) | {"seed_parts": seed_part_rows(study)}
 
 
 def claims(study: FittedStudy) -> dict[str, Rows]:

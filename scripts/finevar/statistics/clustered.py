@@ -12,6 +12,11 @@ V_seed + V_sentence - V_both (Cameron, Gelbach & Miller 2011), at least the larg
 
 All three are quadratic forms in the coordinates of an orthonormal basis U of the design: the runs enter only by
 U_g' z_g of each seed g, and CR2's (I - U_g U_g')^(-1/2) U_g is U_g (I - U_g'U_g)^(-1/2).
+
+Where the parts of seeds are crossed, runs that share a part's seed are clustered, for each part in turn, and what parts
+have in common, counted twice, is taken out (see crossed): V_init + V_order - V_init:order, at least the largest of a
+part alone, with Satterthwaite's degrees of freedom, at least the fewest of a part, and these where a part has two
+seeds. V_both likewise, without the bounds.
 """
 
 from __future__ import annotations
@@ -25,8 +30,10 @@ import numpy as np
 from scipy import stats
 
 from finevar.statistics.covariance import Fit
+from finevar.statistics.crossed import Set, part_sets, set_df, shared_cov
 
 SINGULAR = 1e-10  # a seed of leverage 1 in a direction: nothing else estimates it, and it has no residual there
+TWO = 2  # seeds of a crossed part, whose variance has one degree of freedom: no more is then counted of the whole
 FEW_SEEDS = 4  # with fewer, their own variance is too poor and HC3 takes its place
 
 
@@ -98,6 +105,7 @@ class Clustered:
     datasets: np.ndarray  # number of each run's data set [runs], from 0
     contributions: Sequence[np.ndarray]  # by data set [its runs, its sentences]; a run's mean is its metric
     few: Fit | None = None  # below FEW_SEEDS: the fit of this design, which then has seeds' blocks, for V_seed
+    parts: np.ndarray | None = None  # the number of each run's seed of every crossed part [runs, parts], from 0
 
     def against(self, frozen: Sequence[np.ndarray]) -> Clustered:
         """Return the same for each run's difference from a frozen model, whose contributions are [its sentences]."""
@@ -112,14 +120,32 @@ class Clustered:
         last = np.array([part.shape[1] - 1 for part in self.contributions])
         with np.errstate(divide="ignore", invalid="ignore"):
             sentence_df = sentence**2 / (by_dataset**2 / last[:, None]).sum(0)
+        seed, seed_df = self.between_seeds(rows)
         return Contrasts(
             estimate=rows @ (self.basis.T @ self.metric),
-            seed=quadratic(rows, self.seed_cov),
+            seed=seed,
             sentence=sentence,
             both=new_sentences * quadratic(rows, self.both_cov),
-            seed_df=satterthwaite(rows, self.grams) if self.few is None else np.full(len(rows), self.few.df),
+            seed_df=seed_df,
             sentence_df=np.where(sentence > 0, sentence_df, np.inf),
         )
+
+    def between_seeds(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return V_seed of combinations [rows, coordinates], and its degrees of freedom."""
+        if self.few is not None:
+            return quadratic(rows, self.seed_cov), np.full(len(rows), self.few.df)
+        own = np.array([quadratic(rows, cov) for cov in self.cluster_covs])
+        own_df = np.array([satterthwaite(rows, grams) for grams in self.grams])
+        if self.parts is None:
+            return own[0], own_df[0]
+        shared = np.array([quadratic(rows, cov) for cov in self.shared_covs.values()])
+        signs = [sign_of(each) for each in self.shared_covs]
+        shared_df = np.array([set_df(self.levels, each) for each in self.shared_covs])
+        seed = np.maximum(own.sum(0) + signs @ shared, own.max(0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            df = seed**2 / ((own**2 / own_df).sum(0) + (shared**2 / shared_df[:, None]).sum(0))
+        fewest = own_df.min(0)
+        return seed, fewest if min(self.levels) == TWO else np.maximum(np.where(seed > 0, df, 0), fewest)
 
     def rows(self, weights: np.ndarray) -> np.ndarray:
         """Return weights of the parameters [rows, parameters] as weights of the basis' coordinates."""
@@ -144,18 +170,42 @@ class Clustered:
             out[self.datasets == number] = part.mean(1, dtype=float)
         return out
 
+    @property
+    def clusters(self) -> list[np.ndarray]:
+        """Return what runs are clustered by [runs]: their seeds or, of crossed ones, the seeds of each part."""
+        return [self.seeds] if self.parts is None else list(self.parts.T)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Return the seeds of every crossed part; none where none are crossed."""
+        return () if self.parts is None else tuple(self.parts.max(0) + 1)
+
     @cached_property
-    def grams(self) -> np.ndarray:
-        """Return U_g'U_g of each seed [seeds, parameters, parameters]."""
-        return by_seed(self.basis, self.basis, self.seeds)
+    def grams(self) -> list[np.ndarray]:
+        """Return U_g'U_g of each cluster [clusters, parameters, parameters], for each clustering."""
+        return [by_seed(self.basis, self.basis, labels) for labels in self.clusters]
+
+    @cached_property
+    def cluster_covs(self) -> list[np.ndarray]:
+        """Return the CR2 covariance of the coordinates for each clustering."""
+        out = []
+        for labels, grams in zip(self.clusters, self.grams, strict=True):
+            sums = by_seed(self.basis, self.metric[:, None], labels)
+            scores = cr2_roots(grams) @ (sums - grams @ sums.sum(0))
+            out.append(scores[..., 0].T @ scores[..., 0])
+        return out
+
+    @cached_property
+    def shared_covs(self) -> dict[Set, np.ndarray]:
+        """Return what sets of crossed parts have in common in the coordinates' covariance."""
+        scores = by_combination(self.basis, self.metric[:, None], self.parts, self.levels)
+        return {each: shared_cov(scores, each, self.levels) for each in part_sets(len(self.levels), 2)}
 
     @cached_property
     def seed_cov(self) -> np.ndarray:
-        """Return V_seed of the coordinates."""
+        """Return V_seed of the coordinates; the sum over crossed parts, which is no less than V_seed."""
         if self.few is None:
-            sums = by_seed(self.basis, self.metric[:, None], self.seeds)
-            scores = cr2_roots(self.grams) @ (sums - self.grams @ sums.sum(0))
-            return scores[..., 0].T @ scores[..., 0]
+            return sum(self.cluster_covs)
         _, scale, right = self.decomposed
         back = scale[:, None] * right
         return back @ self.few.cov @ back.T
@@ -165,7 +215,7 @@ class Clustered:
         """Return V_sentence and V_both of the coordinates, by data set."""
         own = [self.datasets == number for number in range(len(self.contributions))]
         return [
-            sentence_covs(self.basis[rows], part, self.seeds[rows])
+            sentence_covs(self.basis[rows], part, [labels[rows] for labels in self.clusters], self.levels)
             for rows, part in zip(own, self.contributions, strict=True)
         ]
 
@@ -180,28 +230,53 @@ class Clustered:
         return sum(both for _, both in self.sentence_parts)
 
 
-def sentence_covs(basis: np.ndarray, values: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sentence_covs(
+    basis: np.ndarray, values: np.ndarray, clusters: Sequence[np.ndarray], levels: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return V_sentence and V_both [coordinates, coordinates] of one data set's contributions [runs, sentences].
 
-    basis: the data set's rows of the design's. Sentences are fitted by an orthonormal basis of these rows.
+    basis: the data set's rows of the design's. Sentences are fitted by an orthonormal basis of these rows. clusters:
+    labels of the runs, for each clustering. levels: of crossed parts, which are the clusterings then.
     """
     own, scale, right = np.linalg.svd(basis, full_matrices=False)
     kept = scale > SINGULAR
     own, back = own[:, kept], scale[kept, None] * right[kept]
     totals = centred(own.T @ values)
     sentence, both = totals @ totals.T, np.zeros((len(totals), len(totals)))
-    grams = by_seed(own, own, seeds)
-    for seed, gram, root in zip(np.unique(seeds), grams, cr2_roots(grams), strict=True):
-        mine = seeds == seed
-        scores = root @ (centred(own[mine].T @ values[mine]) - gram @ totals)
-        both += scores @ scores.T
+    for labels in clusters:
+        grams = by_seed(own, own, labels)
+        for label, gram, root in zip(np.unique(labels), grams, cr2_roots(grams), strict=True):
+            mine = labels == label
+            scores = root @ (centred(own[mine].T @ values[mine]) - gram @ totals)
+            both += scores @ scores.T
+    if levels:
+        scores = centred(by_combination(own, values, np.column_stack(clusters), levels))
+        both += sum(sign_of(each) * shared_cov(scores, each, levels) for each in part_sets(len(levels), 2))
     sentences = values.shape[1]
     return tuple(back.T @ cov @ back / (sentences * (sentences - 1)) for cov in (sentence, both))
 
 
+def by_combination(basis: np.ndarray, values: np.ndarray, parts: np.ndarray, levels: tuple[int, ...]) -> np.ndarray:
+    """Return U_g' e_g of each combination [seeds of each part, coordinates, columns], e the residuals of values.
+
+    Zero where a combination has no run.
+    """
+    totals = basis.T @ values
+    scores = np.zeros((*levels, *totals.shape))
+    for combination in np.unique(parts, axis=0):
+        mine = (parts == combination).all(1)
+        scores[tuple(combination)] = basis[mine].T @ values[mine] - basis[mine].T @ basis[mine] @ totals
+    return scores
+
+
+def sign_of(parts: Set) -> int:
+    """Return how a set of parts counts in the variance for new seeds of all."""
+    return 1 if len(parts) % 2 else -1
+
+
 def centred(values: np.ndarray) -> np.ndarray:
-    """Return values [rows, sentences] less their means over sentences."""
-    return values - values.mean(1, keepdims=True)
+    """Return values [..., sentences] less their means over sentences."""
+    return values - values.mean(-1, keepdims=True)
 
 
 def by_seed(basis: np.ndarray, values: np.ndarray, seeds: np.ndarray) -> np.ndarray:

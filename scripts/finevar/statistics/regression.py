@@ -23,6 +23,7 @@ from finevar.statistics import families
 from finevar.statistics.bounds import bounds_of
 from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
 from finevar.statistics.covariance import BY_SEED, Errors, Estimate, Fit, errors_of, fit_ols, wald_test
+from finevar.statistics.crossed import crossed_parts, part_numbers
 from finevar.statistics.families import Family
 from finevar.statistics.robust import cell_numbers, winsorised
 from finevar.statistics.two_stage import keep_first_stages, moved_stages
@@ -36,6 +37,8 @@ THESE_SENTENCES = "these sentences"
 
 LINEAR, CLIPPED, LOGIT = ("linear", "clipped", "logit")  # that a prediction is made on
 NEAR_BOUND = 0.05  # of a metric's range: settings nearer to its ends have predictions on the logit scale
+
+BY_PART = "what a seed of a part, such as the order of the examples, shifts counts as error, parts being crossed"
 
 Rows = list[dict[str, Any]]
 Forbids = Callable[[Mapping[str, np.ndarray]], np.ndarray]
@@ -159,7 +162,9 @@ class Surface:
     @property
     def reported_errors(self) -> Errors:
         """Return the errors that the estimates' intervals allow for: by seed, or with few seeds the fit's own."""
-        return Errors("CR2", pd.factorize(self.runs["seed"])[0], BY_SEED) if self.is_by_seed else self.errors
+        if not self.is_by_seed:
+            return self.errors
+        return Errors("CR2", pd.factorize(self.runs["seed"])[0], BY_PART if crossed_parts(self.runs) else BY_SEED)
 
     @cached_property
     def unblocked(self) -> np.ndarray:
@@ -178,7 +183,8 @@ class Surface:
             numbers, parts = datasets[0], [self.sentences[name] for name in datasets[1]]
         else:  # two sentences alike, which add no variance
             numbers, parts = np.zeros(len(self.runs), dtype=int), [np.repeat(self.fit.values[:, None], 2, axis=1)]
-        return Clustered(self.fit.matrix[:, kept], self.runs["seed"].to_numpy(), numbers, parts, few)
+        crossed = part_numbers(self.runs) if few is None else None
+        return Clustered(self.fit.matrix[:, kept], self.runs["seed"].to_numpy(), numbers, parts, few, crossed)
 
     def read(self, weights: np.ndarray, *, new_sentences: bool = True) -> Contrasts:
         """Return linear combinations [rows, parameters] of the parameters for new seeds and new sentences, or these."""

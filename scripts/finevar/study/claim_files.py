@@ -14,6 +14,7 @@ from finevar.study.consistency import Config, cut, listed
 from finevar.study.content import is_file
 from finevar.study.schema_values import fill_defaults, read_numbers
 from finevar.study.schemas import HARMLESS, drop_unknown_keys, problem_of, read_schema, schema_errors, shape_problems
+from finevar.study.seed_parts import PARTS
 from finevar.study.settings import SPECS
 from finevar.study.yaml_files import read_yaml
 
@@ -94,6 +95,12 @@ def canonical(text: str, order: Order) -> str | None:
     return term_name(tuple(sorted(names, key=lambda name: list(order).index(factor_of(name)))))
 
 
+def ratio_parts(text: str) -> tuple[str, str] | None:
+    """Return the two parts of the seed whose variances a term compares (init/order), or None where it is another."""
+    names = tuple(text.split("/"))
+    return names if len(names) == 2 and names[0] != names[1] and set(names) <= set(PARTS) else None
+
+
 def is_factor(name: str, order: Order) -> bool:
     """Say whether a name is that of a factor, or of a change between two of its levels that are names."""
     return name in order or name in changes_of(named(factor_of(name), order), both_ways=True)
@@ -124,9 +131,12 @@ def name_problems(placed: Placed, config: Config, order: Order) -> Iterator[Inpu
         if claim["response"] not in analysis["responses"]:
             found, remedy = cut(repr(claim["response"])), "Correct the name, or add it to analysis.responses."
             yield InputError(f"{where}.response", found=found, allowed=listed(analysis["responses"]), remedy=remedy)
-        if canonical(claim["term"], order) is None:
+        if ratio_parts(claim["term"]):
+            yield from ratio_problems(where, claim)
+        elif canonical(claim["term"], order) is None:
             found = cut(repr(claim["term"]))
             allowed = f"{listed(own, len(own))}; or a term of other factors, which are {listed(others)}"
+            allowed += f"; or two parts of the seed, such as init/order, of {listed(PARTS)}"
             yield InputError(f"{where}.term", found=found, allowed=allowed, remedy="Correct the name.")
         elif claim["sign"] and (whole := [name for name in factors_of(claim["term"]) if order.get(name)]):
             example = next(iter(changes_of(named(whole[0], order))))
@@ -136,6 +146,17 @@ def name_problems(placed: Placed, config: Config, order: Order) -> Iterator[Inpu
                 allowed="null, or a sign of a change between two levels",
                 remedy=f"Leave out the sign, or name two levels in the term: {example}.",
             )
+
+
+def ratio_problems(where: str, claim: Claim) -> Iterator[InputError]:
+    """Yield what is wrong with a claim on two parts of the seed: that neither says larger nor that they are alike."""
+    if claim["finding"] == "not_significant" or (claim["finding"] == "effect") != bool(claim["sign"]):
+        yield InputError(
+            f"{where}.finding",
+            found=f"{claim['finding']} with sign {claim['sign'] or 'null'}, of two parts of the seed",
+            allowed="effect with a sign (positive: the first makes more variance), or none without one (comparable)",
+            remedy="Say which part makes more by finding: effect and sign, or that they are alike by finding: none.",
+        )
 
 
 def repeated_problems(placed: Placed) -> Iterator[InputError]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finevar.analyses.claims import UNITS
+from finevar.analyses.seed_parts import RATIO
 from finevar.report.cells import cell, columns, listed, ranged
 from finevar.report.parts import Labels, Row, Section, Table, Tables, group, sentence
+from finevar.report.sections.seed_parts import source_words
+from finevar.study.claim_files import ratio_parts
 from finevar.study.coding import factors_of
 from finevar.words.formatting import (
     counted,
@@ -69,6 +72,12 @@ def claim_sentence(row: Row, labels: Labels, confidence: float) -> str:
 
 def found_sentence(row: Row, label: str, confidence: float) -> str:
     """Say what this study estimates: a slope at the baseline, how a change differs, or a change over a range."""
+    if row["unit"] == RATIO:
+        one, other = (source_words(part) for part in ratio_parts(row["term"]))
+        ends = f"{percent(confidence)} interval {ratio_text(row['ci_low'])} to {ratio_text(row['ci_high'])}"
+        return (
+            f"Here {one} makes {ratio_text(row['estimate'])} times the variance of {label} that {other} makes ({ends})."
+        )
     value, names = found_text(row, confidence), [factor_label(name) for name in factors_of(row["term"])]
     if row["unit"] == UNITS["of_names"]:
         first, second = (
@@ -86,6 +95,11 @@ def found_sentence(row: Row, label: str, confidence: float) -> str:
         return f"Here the slope of {label} along {names[0]} at the baseline is {value} {unit_label(row['unit'])}."
     ends = f"{level(row['from_level'])} to {level(row['to_level'])}"
     return f"Here, of {label} along {term_label(row['term'])} ({ends}), the {row['unit']} is {value}."
+
+
+def ratio_text(value: float) -> str:
+    """Print a ratio of two variances; without a limit it is missing."""
+    return "any number of" if is_missing(value) else significant(value)
 
 
 def found_text(row: Row, confidence: float) -> str:
