@@ -16,6 +16,7 @@ from finevar.analyses.cautions import mistaken_rows, next_level, recommend
 from finevar.analyses.recommendation import Fault, Standing, primary_of, recommendation_rows, stand
 from finevar.reasons import Caution, Excluded, Head, Next, Primary
 from finevar.study.coding import Coding
+from finevar.words.recommendation import next_sentence
 
 pytestmark = pytest.mark.usefixtures("fewer_draws")
 
@@ -100,7 +101,12 @@ def test_a_level_beyond_the_range_keeps_its_step_and_the_settings_bounds(factor,
 @pytest.fixture(scope="module")
 def runs() -> pd.DataFrame:
     """Return runs of which the loss is lowest at the lowest rate and the fewest epochs, at every batch size."""
-    found = study(seeds=4, noise=0.002).assign(train_seconds=10.0, eval_examples=400, f1_average="binary")
+    return timed(study(seeds=4, noise=0.002))
+
+
+def timed(found: pd.DataFrame) -> pd.DataFrame:
+    """Return runs with the columns that a recommendation reads besides their metrics."""
+    found = found.assign(train_seconds=10.0, eval_examples=400, f1_average="binary")
     return found.assign(head=None, baseline_head=None, chance=np.nan, baseline_chance=np.nan)
 
 
@@ -167,6 +173,22 @@ def test_the_baselines_own_settings_are_confirmed_where_the_study_has_not_tried_
     assert "baseline" not in tried["point_ids"].split()
     assert untried["point_ids"].split()[-1] == "baseline"
     assert (untried["runs"], untried["seconds"]) == (16, pytest.approx(160.0))  # four settings, as four seeds
+
+
+def test_an_undecided_effect_is_to_be_augmented_by_as_many_seeds_as_steins_rule_takes():
+    found = fitted(timed(study(seeds=5, noise=0.015)), "loss", "accuracy")
+    tables = recommend(found, found.rows(against_baseline_rows), [], shares={})
+    (row,) = [row for row in tables["next_runs"] if row["code"] == Next.AUGMENT]
+    undecided = [each for each in found.effects if each["response"] == "accuracy" and each["verdict"] == "undecided"]
+    own = max(undecided, key=lambda each: max(-each["ci_low"], each["ci_high"]))
+    assert (row["factor"], row["response"], row["half_width"]) == (own["factor"], "accuracy", 0.005)
+    seeds = np.ceil(5 * ((own["ci_high"] - own["ci_low"]) / 2 / 0.005) ** 2)
+    assert (row["seeds"], row["runs"], row["seconds"]) == (
+        seeds - 5,
+        27 * (seeds - 5),
+        pytest.approx(270 * (seeds - 5)),
+    )
+    assert f'make augment GOAL="{own["factor"]}:accuracy 0.005"' in next_sentence(row | {"point_ids": None}, "accuracy")
 
 
 def models(accuracy: list[float], baseline: float = 0.9, head: str = "kept") -> pd.DataFrame:
