@@ -27,13 +27,15 @@ from finevar.models import checkpoint
 from finevar.models.families import convert
 from finevar.parquet import read_table, write_rows
 from finevar.study.config import TRAINING_DEFAULTS
+from finevar.study.seed_parts import COLUMNS
 from finevar.tables import ADVICE, TABLES
 from finevar.training.job import train_files
 
 CLASSES = ["negative", "positive"]
 LENGTH = 8  # at which some sentences are cut
-SETTINGS = {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2, "max_length": LENGTH}
+SETTINGS = {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2, "max_length": LENGTH, "train_examples": 40}
 COUNT = 60
+SEED = {"init": 1, "order": 2, "dropout": 3, "sample": 4}
 
 
 def make_study(folder: Path, kind: str) -> dict:
@@ -66,16 +68,17 @@ def make_study(folder: Path, kind: str) -> dict:
     settings, run = TRAINING_DEFAULTS | SETTINGS | {"dtype": dtype}, folder / "runs" / "r"
     trained = train_files(
         start=str(folder / "start"), train=str(folder / "encoded.safetensors"), facts=str(folder / "dataset.json"),
-        settings=settings, seed=0, threads=1, name="r", model=str(run / "model"), summary=str(run / "training.json"),
+        settings=settings, seed=SEED, threads=1, name="r", model=str(run / "model"), summary=str(run / "training.json"),
         training=str(run / "training.parquet"),
     )  # fmt: skip
     assert trained["status"] == "ok"
     row = evaluate_files(
         model=str(run / "model"), summary=str(run / "training.json"), examples=str(folder / "eval.parquet"),
         encoded=str(folder / "encoded.safetensors"), facts=str(folder / "dataset.json"), threads=1,
-        record={"run_id": "r", "point_id": "p", "dataset": "toy", "seed": 0, **settings},
+        record={"run_id": "r", "point_id": "p", "dataset": "toy", "seed": None, **settings},
         predictions=str(run / "predictions.parquet"), metrics=str(run / "metrics.parquet"),
     )  # fmt: skip
+    row |= {"seed": 5} | {COLUMNS[part]: seed for part, seed in SEED.items()}
     write_rows([row], folder / "metrics.parquet", STUDY_METRICS)
     provenance = {
         "source": {"kind": "hub", "repo": "someone/tiny"},

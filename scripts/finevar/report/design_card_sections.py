@@ -74,10 +74,8 @@ def data_cautions(facts: DesignFacts) -> Sentences:
 
 def keeps_head(facts: DesignFacts) -> bool:
     """Say whether every run goes on with the head of a baseline that is trained here, for the same classes."""
-    if not continues_baseline(facts.config):
-        return False
-    names = (facts.config["baseline"]["dataset"], *facts.config["sweep"]["datasets"])
-    return len({tuple(sorted(facts.seen[name]["classes"])) for name in names}) == 1
+    classes = {tuple(sorted(seen["classes"])) for seen in facts.seen.values()}  # of all data that is trained on
+    return continues_baseline(facts.config) and len(classes) == 1
 
 
 def data_section(facts: DesignFacts) -> Section:

@@ -163,12 +163,11 @@ def seed_problems(sweep: Config, training: Mapping[str, Any]) -> Iterator[InputE
     parts = [part for part, seeds in varied(sweep).items() if len(seeds) > 1]
     idle = [part for part in parts if part in OFF and draws_nothing(sweep, training, *OFF[part])]
     if idle and (crossed or idle == parts):
-        where = f"config: sweep.{'seeds' if crossed else 'vary'}"
-        offs = {part: f"training.{name}: {'null' if off is None else off}" for part, (name, off) in OFF.items()}
+        offs = [f"training.{name}: {'null' if off is None else off}" for name, off in (OFF[part] for part in idle)]
         yield InputError(
-            where,
-            found=f"{listed(idle)}, with {listed(offs[part] for part in idle)}: runs that differ in nothing",
-            allowed=f"parts that are drawn: {listed(offs[part] for part in idle)} leaves nothing to draw",
+            f"config: sweep.{'seeds' if crossed else 'vary'}",
+            found=f"{listed(idle)}, of which {listed(offs)} leaves nothing to draw: runs would be the same",
+            allowed="parts that are drawn in some run",
             remedy=f"Change {listed(f'training.{OFF[part][0]}' for part in idle)}, or take {listed(idle)} away.",
         )
 
