@@ -3,6 +3,7 @@
 What keeps the model from learning is said in the terminal, too, before the runs.
 """
 
+import itertools
 from pathlib import Path
 
 from finevar.columns import EXAMPLES
@@ -24,10 +25,12 @@ def read_parts(prepared: str, encoded: str) -> dict[str, Part]:
 
 
 with JobLog(snakemake.log[0]) as log:
-    params, model = snakemake.params, Path(snakemake.input.model)
-    check_sums(model)
+    params, models, datasets = snakemake.params, list(map(Path, snakemake.input.model)), snakemake.input.datasets
+    for model in models:
+        check_sums(model)
     prepared, seen = {}, {}
-    for name, facts, encoded in zip(params.limits, snakemake.input.datasets, snakemake.input.encoded, strict=True):
+    read = itertools.product(models, datasets)  # in the order of what is encoded
+    for name, (model, facts), encoded in zip(params.limits, read, snakemake.input.encoded, strict=True):
         prepared[name] = read_facts(facts)
         parts = read_parts(facts, encoded)
         seen[name] = inspect(parts, model, prepared[name]["classes"], **params.limits[name], shown=params.shown)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from finevar.metrics import ON_CARDS, RESPONSES, STANDARD_ERRORS
 from finevar.study.seed_parts import COLUMNS
-from finevar.study.settings import SPECS, kind_of
+from finevar.study.settings import MODEL, SPECS, kind_of
 
 TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_()}
 Columns = dict[str, pa.DataType]
@@ -109,11 +109,19 @@ EPOCH_EVALUATIONS = pa.schema(
     of(str, "run_id", "dataset") | of(int, "seed") | SETTINGS | {name: EPOCHS.field(name).type for name in EPOCHS.names}
 )
 DESIGN = pa.schema(IDS | SETTINGS | PARTS)
+# What only a study of several models has: where a run starts, its model's baseline, and whether it has its settings.
+MODELS = of(str, MODEL, "baseline_id") | of(bool, "is_own_baseline_point")
 METRICS = pa.schema(IDS | SETTINGS | MEASURED)
 STUDY_METRICS = pa.schema(IDS | SETTINGS | MEASURED | STUDIED | PARTS)
+MODELS_METRICS = pa.schema(IDS | SETTINGS | MEASURED | STUDIED | PARTS | MODELS)
 FOUND_METRICS = pa.schema(IDS | SETTINGS | MEASURED | STUDIED | of(float, "epochs") | FOUND)
 MODEL_CARDS = pa.schema(STATED | READ)
 CARDS = pa.schema(STATED | READ | JUDGED)
+
+
+def of_models(columns: pa.Schema) -> pa.Schema:
+    """Return the columns of a table of runs' settings in a study of several models."""
+    return columns.append(pa.field(MODEL, MODELS[MODEL]))
 
 
 def listed_metrics(factors: Iterable[str]) -> pa.Schema:

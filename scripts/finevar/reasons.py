@@ -65,6 +65,7 @@ class Stop(StrEnum):
     FEW_CLUSTERS = "few_clusters"  # of runs whose errors are correlated, for the parameters
     CLUSTER_LEVERAGE = "cluster_leverage"  # one of them alone decides a parameter
     NO_BASELINE = "no_baseline"  # the baseline has no value of the response
+    OWN_BASELINES = "own_baselines"  # each model has its own, so that one fit has no relative reading
 
 
 class Undecided(StrEnum):

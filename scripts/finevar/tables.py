@@ -300,6 +300,11 @@ def are_found(runs: pd.DataFrame) -> bool:
     return kind_of_runs(runs) == FOUND
 
 
+def baseline_keys(runs: pd.DataFrame) -> list[str]:
+    """Return the columns that say which baseline a run is compared with: that on its data set, and of its own model."""
+    return ["dataset", *(name for name in ["baseline_id"] if name in runs)]
+
+
 def as_rows(table: pd.DataFrame) -> Rows:
     """Return a table's rows, missing values as None."""
     return table.astype(object).where(table.notna(), None).to_dict("records")

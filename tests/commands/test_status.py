@@ -129,7 +129,7 @@ def test_the_newest_log_tells_how_a_run_ended(study):
 
 
 def test_a_failure_before_all_runs_is_named(study):
-    log = Path("results/logs/train_baseline", f"{study.baseline_id}.log")
+    log = Path("results/logs/train_baseline", f"{next(iter(study.baseline_ids.values()))}.log")
     for path, line in ((log, "no such luck"), (log.with_name("of-another-study.log"), "not mine")):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"12:00:00 INPUT ERROR {line}\n")

@@ -412,7 +412,12 @@ def plan(config: dict[str, Any]) -> Study:
 
 def check_study(study: Study) -> None:
     """Fail unless a study's names are names, its figures fit their columns, and its terms can be told apart."""
-    names = [study.config["study"], study.model_id, study.baseline_id, *study.dataset_ids.values()]
+    names = [
+        study.config["study"],
+        *study.model_ids.values(),
+        *study.baseline_ids.values(),
+        *study.dataset_ids.values(),
+    ]
     for name in [*names, *study.source_ids.values(), *study.runs]:
         assert name == Path(name).name.strip(".")
         assert name.isascii()

@@ -8,13 +8,30 @@ from typing import Any
 
 import pytest
 
-from finevar.columns import EPOCH_EVALUATIONS, EPOCHS, LEARNING_CURVES, METRICS, PREDICTIONS, STUDY_METRICS, TRAINING
+from finevar.columns import (
+    EPOCH_EVALUATIONS,
+    EPOCHS,
+    LEARNING_CURVES,
+    METRICS,
+    MODELS_METRICS,
+    PREDICTIONS,
+    STUDY_METRICS,
+    TRAINING,
+)
 from finevar.jobs.endings import BEGUN, ERROR, NOT_BEGUN
 from finevar.metrics import RESPONSES
 from finevar.parquet import write_rows
 from finevar.reasons import UNRECORDED, Collapse
-from finevar.results.aggregation import aggregate_curves, aggregate_epochs, aggregate_metrics, named_runs, read_design
-from finevar.results.run_metrics import engine
+from finevar.results.aggregation import (
+    aggregate_curves,
+    aggregate_epochs,
+    aggregate_metrics,
+    aggregate_models,
+    named_runs,
+    read_design,
+)
+from finevar.results.collapse import mark_collapsed
+from finevar.results.run_metrics import engine, read_run_metrics
 from finevar.study.config import read_config
 from finevar.study.design import baseline_levels, design_rows, plan_study
 from refusals import refusal
@@ -80,6 +97,69 @@ def test_each_data_set_has_its_own_baseline(tmp_path, expected, levels):
     baselines = [write_baseline(tmp_path, name, f1=value) for name, value in (("movies", 0.1), ("amazon", 0.2))]
     rows = aggregate_metrics(expected, write_metrics(tmp_path, expected), baselines, levels).to_pylist()
     assert [row["baseline_f1"] for row in rows] == [0.1, 0.2, 0.2, 0.2, 0.2, 0.2]
+
+
+def test_each_model_has_its_own_baseline(tmp_path, expected, levels):
+    """A run at the levels of its own model's baseline is known as such, and the study's model's as the study's."""
+    names = ["a", "b", "a", "b", "a", "b"]
+    expected = [run | {"model": name} for run, name in zip(expected, names, strict=True)]
+    paths = [tmp_path / run["run_id"] / "metrics.parquet" for run in expected]
+    for path, run in zip(paths, expected, strict=True):
+        path.parent.mkdir()
+        own = {"status": "ok", "accuracy": 0.9, "engine": engine(), "model_sha256": run["model"]}
+        write_rows([run | own], path, METRICS)
+    files = []
+    for name, accuracy in (("b", 0.8), ("a", 0.7)):
+        (tmp_path / name).mkdir()
+        files.append(write_baseline(tmp_path / name, accuracy=accuracy, run_id=name))
+    own = {name: {factor: expected[place][factor] for factor in levels} for place, name in enumerate("ab")}
+    models = {name: (f"baseline-{name}", own[name] | {"model": name}) for name in "ab"}
+    for path, name in zip(files, "ba", strict=True):
+        path.parent.rename(tmp_path / name / f"baseline-{name}")
+    files = [tmp_path / name / f"baseline-{name}" / "metrics.parquet" for name in "ba"]
+    table = aggregate_models(expected, paths[::-1], files, own["a"] | {"model": "a"}, models)
+    assert table.schema == MODELS_METRICS
+    rows = table.to_pylist()
+    assert [row["run_id"] for row in rows] == [run["run_id"] for run in expected]
+    assert [row["model"] for row in rows] == names
+    assert [row["baseline_accuracy"] for row in rows] == [0.7, 0.8] * 3
+    assert [row["baseline_id"] for row in rows] == ["baseline-a", "baseline-b"] * 3
+    assert [row["is_own_baseline_point"] for row in rows][:2] == [True, True]
+    assert [row["is_baseline_point"] for row in rows] == [True, *[False] * 5]
+
+
+def test_a_run_collapses_by_its_own_models_baseline(tmp_path, expected):
+    """It is right on half of the sentences, as always one class would be: no better a baseline proves nothing."""
+    paths = {run["run_id"]: tmp_path / run["run_id"] / "metrics.parquet" for run in expected[:2]}
+    for run, path in zip(expected[:2], paths.values(), strict=True):
+        path.parent.mkdir()
+        write_rows([run | {"status": "ok", "accuracy": 0.5, "engine": engine()}], path, METRICS)
+        write_predictions(path, labels=[0, 1] * 200, predicted=[0, 0, 1, 1] * 100)
+    files = []
+    for name, accuracy in (("good", 0.75), ("bad", 0.5)):
+        (tmp_path / name).mkdir()
+        files.append(write_baseline(tmp_path / name, accuracy=accuracy, run_id=name))
+    own = dict(zip(paths, ("good", "bad"), strict=True))
+    rows = mark_collapsed(read_run_metrics(list(paths.values())), paths, files, own)
+    assert [row["status"] for row in rows] == ["collapsed", "ok"]
+
+
+def test_curves_and_epochs_of_several_models_say_whose_they_are(tmp_path, expected):
+    runs = [run | {"model": "a"} for run in expected]
+    assert aggregate_curves(expected, []).schema == LEARNING_CURVES
+    assert aggregate_curves(runs, []).schema.names == [*LEARNING_CURVES.names, "model"]
+    path = tmp_path / runs[0]["run_id"] / "training.parquet"
+    assert aggregate_epochs(runs, [path])["model"].to_pylist() == ["a"]
+
+
+def test_a_design_of_several_models_is_read_with_them(tmp_path, expected):
+    path = tmp_path / "design.csv"
+    for rows in ([run | {"model": "a"} for run in expected], expected):
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        assert read_design(path) == rows
 
 
 def test_a_run_without_a_file_is_a_row_of_its_own(tmp_path, expected, levels):

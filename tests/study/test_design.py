@@ -318,7 +318,7 @@ def test_settings_of_lora_decide_runs_with_lora_alone(raw_config):
         "lora_rank" not in both.runs[name].settings and both.runs[name].record["lora_rank"] is None for name in full
     )
     assert {ranked.runs[name].settings["lora_rank"] for name in {*ranked.runs} - full} == {4}
-    assert both.baseline_id == ranked.baseline_id == plan(raw_config).baseline_id
+    assert both.baseline_ids == ranked.baseline_ids == plan(raw_config).baseline_ids
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_a_setting_is_the_same_as_factor_and_as_fixed_one(raw_config):
 def test_a_baseline_that_is_not_trained_is_the_model(raw_config):
     del raw_config["baseline"]["dataset"]
     study = plan(raw_config)
-    assert study.baseline_id == study.model_id
+    assert study.baseline_ids == study.model_ids
     assert ids(raw_config) == ids(changed(raw_config, "baseline.settings.weight_decay", 0.1))
 
 

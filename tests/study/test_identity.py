@@ -48,7 +48,7 @@ def plan(raw: dict[str, Any]) -> Study:
 
 def ids(raw: dict[str, Any]) -> tuple:
     study = plan(raw)
-    return study.model_id, study.baseline_id, *study.dataset_ids.values(), *study.runs
+    return *study.model_ids.values(), *study.baseline_ids.values(), *study.dataset_ids.values(), *study.runs
 
 
 def edit(path: str, old: str, new: str, *, when: float | None = None) -> None:
@@ -130,10 +130,15 @@ def test_pairs_make_another_model_and_other_data(raw):
     """A BERT keeps its token types for them; of data sets that nothing is trained on, none counts."""
     known = plan(raw)
     raw["datasets"]["unused"] = raw["datasets"]["texts"] | {"text": ["sentence", "other"]}
-    assert ids(raw) == (known.model_id, known.baseline_id, *known.dataset_ids.values(), *known.runs)
+    assert ids(raw) == (
+        *known.model_ids.values(),
+        *known.baseline_ids.values(),
+        *known.dataset_ids.values(),
+        *known.runs,
+    )
     raw["datasets"]["texts"]["text"] = ["sentence", "other"]
     found = plan(raw)
-    assert found.model_id != known.model_id
+    assert found.model_ids != known.model_ids
     assert set(found.dataset_ids.values()).isdisjoint(known.dataset_ids.values())
     assert set(found.runs).isdisjoint(known.runs)
 
@@ -276,6 +281,6 @@ def test_runs_that_start_from_the_pretrained_model_are_other_runs_of_the_same_st
     raw["sweep"]["start"] = "model"
     afresh = plan(raw)
     assert not set(trained.runs) & set(afresh.runs)
-    assert (afresh.baseline_id, afresh.model_id) == (trained.baseline_id, trained.model_id)
+    assert (afresh.baseline_ids, afresh.model_ids) == (trained.baseline_ids, trained.model_ids)
     raw["baseline"]["settings"] |= {"epochs": 7}  # of which nothing else comes than the baseline
     assert set(plan(raw).runs) == set(afresh.runs)

@@ -32,7 +32,9 @@ def runs_of(raw: dict[str, Any]) -> dict[str, Any]:
     """Return the planned runs, as if the model and the data sets had these contents."""
     config = read_config(raw)
     return plan_runs(
-        config, design_points(config), Identities({"m": 1}, {name: {"d": 1} for name in config["datasets"]})
+        config,
+        design_points(config),
+        Identities({config["model"]: {"m": 1}}, {name: {"d": 1} for name in config["datasets"]}),
     )
 
 

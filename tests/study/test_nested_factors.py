@@ -40,7 +40,7 @@ def points_of(raw: dict[str, Any]) -> list[tuple]:
 
 def runs_of(raw: dict[str, Any]):
     config = read_config(raw)
-    known = Identities({"m": 1}, {name: {"d": 1} for name in config["datasets"]})
+    known = Identities({config["model"]: {"m": 1}}, {name: {"d": 1} for name in config["datasets"]})
     return plan_runs(config, design_points(config), known)
 
 

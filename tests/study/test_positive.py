@@ -64,8 +64,8 @@ def test_the_meaning_of_a_head_is_part_of_the_ids_of_runs_and_not_of_the_models(
     raw_config["head"] = {"LABEL_0": "negative", "LABEL_1": "positive"}
     after = plan_study(read_config(raw_config))
     assert not after.runs.keys() & before.runs.keys()
-    assert (after.model_id, after.dataset_ids) == (before.model_id, before.dataset_ids)
-    assert after.baseline_id != before.baseline_id
+    assert (after.model_ids, after.dataset_ids) == (before.model_ids, before.dataset_ids)
+    assert after.baseline_ids != before.baseline_ids
 
 
 @pytest.mark.parametrize("head", [{"a": "b"}, {"a": True, "b": "c"}, ["a", "b"]])

@@ -37,6 +37,7 @@ rule aggregate_metrics:
     benchmark:
         "results/benchmarks/aggregate_metrics/{study}.tsv"
     params:
+        **(get_models() and get_models() | {"levels": own_baseline_levels(STUDY.config)}),
         metrics=of_finished_runs("metrics.parquet"),
         trainings=of_finished_runs("training.parquet"),
         endings=get_endings,

@@ -19,10 +19,12 @@ from finevar.study.config import read_config
 from finevar.study.confirmation import evaluation_folder, fresh_seeds, planned_runs
 from finevar.study.consistency import PLACES
 from finevar.study.content import parts_of
-from finevar.study.design import any_of, continues_baseline, design_rows, fit_params, plan_study
+from finevar.study.design import any_of, baseline_levels, continues_baseline, design_rows, fit_params
+from finevar.study.design import own_baseline_levels, plan_study
 from finevar.study.identity import OF_METRICS, cards_identity, digest, local_cards, local_model_files, runs_identity
 from finevar.study.identity import model_source
 from finevar.study.kinds import FOUND, TRAINED, study_kind
+from finevar.study.settings import MODEL, of_training, start_of
 from finevar.study.yaml_files import load_config
 from finevar.tables import ADVICE, page_tables, tables_of
 from finevar.words.next_start import after_failure
@@ -61,10 +63,10 @@ for entry in Path(workflow.basedir, "scripts").glob("*.py"):
 wildcard_constraints:
     study=any_of([NAME, paths.interim(NAME)]),
     source=any_of(list(STUDY.source_ids.values())),
-    model=any_of([STUDY.model_id]),
+    model=any_of(list(STUDY.model_ids.values())),
     data=any_of(list(STUDY.dataset_ids.values())),
     dataset=any_of(list(STUDY.dataset_ids)),
-    baseline=any_of([STUDY.baseline_id]),
+    baseline=any_of(list(STUDY.baseline_ids.values())),
     run=r"lr[^/]+-seed\d+(_\d+)*-[0-9a-f]{8}",
 
 
@@ -82,14 +84,23 @@ def known_by_content(path):
 
 
 def source_of(wildcards):
-    """Return the config of the source that a wildcard names, itself or by its data set; without such a one the model's."""
+    """Return the config of the source that a wildcard names, itself or by its data set or else its model."""
     if wildcards.get("data"):
         name = dataset_of(wildcards)["source"]
     elif wildcards.get("source"):
         name = named(STUDY.source_ids, wildcards.source)
     else:
-        return model_source(STUDY.config)
+        return model_source(STUDY.config, model_of(wildcards))
     return STUDY.config["sources"][name]
+
+
+def model_of(wildcards):
+    """Return the name of the model that a wildcard names, or that the baseline or run which it names starts from."""
+    if wildcards.get("model"):
+        return named(STUDY.model_ids, wildcards.model)
+    if wildcards.get("baseline"):
+        return named(STUDY.baseline_ids, wildcards.baseline)
+    return start_of(get_run(wildcards).settings, STUDY.config)
 
 
 def get_source(wildcards):
@@ -158,30 +169,54 @@ def get_evaluated(file):
     return [get_prepared(name, file) for name in STUDY.config["sweep"]["datasets"]] if TRAINS else []
 
 
-def get_encoded(name, part):
-    """Return the encoded part (train or eval) of a data set, by its name."""
-    return paths.place("encoded", data=STUDY.dataset_ids[name], model=STUDY.model_id) / f"{part}.safetensors"
+def get_encoded(name, part, model):
+    """Return the encoded part (train or eval) of a data set, by its name and the model's."""
+    return paths.place("encoded", data=STUDY.dataset_ids[name], model=STUDY.model_ids[model]) / f"{part}.safetensors"
 
 
-def get_baseline():
-    """Return the folder of the baseline."""
-    return paths.place("baseline", baseline=STUDY.baseline_id)
+def encoded_of(part):
+    """Return the function that gives an encoded part of the data set, for the model, that wildcards name."""
+    return lambda wildcards: get_encoded(wildcards.dataset, part, model_of(wildcards))
 
 
-def get_baseline_model():
-    """Return the folder of the baseline's weights: trained here, or the source model's."""
-    trained = "dataset" in STUDY.config["baseline"]
-    return get_baseline() / "model" if trained else paths.place("model", model=STUDY.model_id)
+def get_all_encoded(part):
+    """Return an encoded part of every data set of the sweep, for one model after the other."""
+    return [get_encoded(name, part, model) for model in STUDY.model_ids for name in STUDY.config["sweep"]["datasets"]]
 
 
-def get_start():
-    """Return the folder of the model that every run starts from: the baseline, or the source model."""
-    return get_baseline_model() if continues_baseline(STUDY.config) else paths.place("model", model=STUDY.model_id)
+def get_pretrained(model):
+    """Return the folder of a source model."""
+    return paths.place("model", model=STUDY.model_ids[model])
+
+
+def get_baseline(model):
+    """Return the folder of a model's baseline."""
+    return paths.place("baseline", baseline=STUDY.baseline_ids[model])
+
+
+def get_baseline_model(model):
+    """Return the folder of the weights of a model's baseline: trained here, or the source model's."""
+    return get_baseline(model) / "model" if "dataset" in STUDY.config["baseline"] else get_pretrained(model)
+
+
+def get_start(model):
+    """Return the folder that every run of a model starts from: its baseline, or the source model."""
+    return get_baseline_model(model) if continues_baseline(STUDY.config) else get_pretrained(model)
 
 
 def get_head(start):
-    """Return what the classes of the source model's head are; None where a model starts from a trained baseline."""
-    return STUDY.config.get("head") if start == paths.place("model", model=STUDY.model_id) else None
+    """Return what the classes of a source model's head are; None where a model starts from a trained baseline."""
+    return STUDY.config.get("head") if start in map(get_pretrained, STUDY.model_ids) else None
+
+
+def by_model(get):
+    """Return the function that gives what another one does of the model that wildcards name."""
+    return lambda wildcards: get(model_of(wildcards))
+
+
+def get_models():
+    """Return the param that says, where the model is a factor, which baseline is each model's."""
+    return {"models": STUDY.baseline_ids} if MODEL in ANALYSED["factors"] else {}
 
 
 def get_run(wildcards):
@@ -200,7 +235,7 @@ def get_begin(wildcards):
     """
     shorter = STUDY.shorter.get(wildcards.run)
     state = paths.shorter_state(get_run(wildcards), STUDY.runs[shorter]) if shorter else None
-    return flag(str(state or get_encoded(wildcards.dataset, "train")), "sourcecache_entry", "shorter-run-state")
+    return flag(str(state or encoded_of("train")(wildcards)), "sourcecache_entry", "shorter-run-state")
 
 
 def shared_state(path):
@@ -215,19 +250,25 @@ def transient(path):
 
 def get_run_record(wildcards):
     """Return what identifies a run in its metrics file."""
-    return get_run(wildcards).own_record
+    return of_training(get_run(wildcards).own_record)
+
+
+def get_trained_baseline():
+    """Return how every model's baseline is trained, as the config has it."""
+    baseline = STUDY.config["baseline"]
+    return baseline | {"settings": of_training(baseline["settings"])}
 
 
 def get_baseline_record(wildcards):
     """Return what identifies the baseline in its metrics file."""
-    baseline = STUDY.config["baseline"]
-    names = {"run_id": STUDY.baseline_id, "point_id": STUDY.baseline_id, "dataset": wildcards.dataset}
+    baseline = get_trained_baseline()
+    names = {"run_id": wildcards.baseline, "point_id": wildcards.baseline, "dataset": wildcards.dataset}
     return names | {"seed": baseline["seed"], **baseline["settings"]}
 
 
 def get_baseline_summary(wildcards):
-    """Return the summary of the baseline's training, if it is trained here."""
-    return get_baseline() / "training.json" if "dataset" in STUDY.config["baseline"] else []
+    """Return the summary of a baseline's training, if it is trained here."""
+    return get_baseline(model_of(wildcards)) / "training.json" if "dataset" in STUDY.config["baseline"] else []
 
 
 def get_run_files(file):
@@ -260,14 +301,15 @@ def get_endings(wildcards):
 
 
 def get_baseline_metrics():
-    """Return the baseline's metrics on every data set of the sweep; of found models, those that are published."""
+    """Return each baseline's metrics on every data set of the sweep; of found models, those that are published."""
     if not TRAINS:
         return [FOLDER / "baseline.parquet"]
-    return [get_baseline() / name / "metrics.parquet" for name in STUDY.config["sweep"]["datasets"]]
+    folders = [get_baseline(model) / name for model in STUDY.model_ids for name in STUDY.config["sweep"]["datasets"]]
+    return [folder / "metrics.parquet" for folder in folders]
 
 
 def get_baseline_predictions():
-    """Return the baseline's predictions on every data set of the sweep; nobody publishes theirs."""
+    """Return each baseline's predictions on every data set of the sweep; nobody publishes theirs."""
     return [path.with_name("predictions.parquet") for path in get_baseline_metrics()] if TRAINS else []
 
 
@@ -296,17 +338,18 @@ def get_dataset_facts():
 
 
 def get_limits():
-    """Return by data set of the study the max_lengths and the numbers of training examples that trainings have."""
+    """Return what trainings have of max_lengths and of numbers of training examples, by data set and, if many, model."""
     used = [(run.dataset, run.settings) for run in STUDY.runs.values()]
     used += [(name, STUDY.config["baseline"]["settings"]) for name in [STUDY.config["baseline"].get("dataset")] if name]
     return {
-        name: {
+        name if MODEL not in ANALYSED["factors"] else f"{name} ({model})": {
             "max_lengths": sorted({settings["max_length"] for dataset, settings in used if dataset == name}),
             "train_sizes": sorted(
                 {settings["train_examples"] for dataset, settings in used if dataset == name},
                 key=lambda size: (size is None, size),
             ),
         }
+        for model in STUDY.model_ids
         for name in STUDY.dataset_ids
     }
 

@@ -10,7 +10,7 @@ rule confirm_run:
         model="results/runs/{dataset}/{run}/model",
         summary="results/runs/{dataset}/{run}/training.json",
         examples=lambda wildcards: get_prepared(wildcards.dataset, "held_back.parquet"),
-        encoded=lambda wildcards: get_encoded(wildcards.dataset, "held_back"),
+        encoded=encoded_of("held_back"),
         facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
     output:
         predictions="results/confirmations/{dataset}/{run}/predictions.parquet",
@@ -51,6 +51,7 @@ rule analyse_confirmation:
     benchmark:
         f"results/benchmarks/analyse_confirmation/{NAME}.tsv"
     params:
+        **get_models(),
         factors=list(STUDY.config["sweep"]["factors"]),
         responses=STUDY.config["analysis"]["responses"],
         confidence=STUDY.config["analysis"]["confidence"],

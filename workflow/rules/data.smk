@@ -84,8 +84,8 @@ rule encode_dataset:
 rule check_data:
     input:
         datasets=get_dataset_facts(),
-        encoded=[get_encoded(name, "train") for name in STUDY.dataset_ids],
-        model=paths.place("model", model=STUDY.model_id),
+        encoded=[get_encoded(name, "train", model) for model in STUDY.model_ids for name in STUDY.dataset_ids],
+        model=list(map(get_pretrained, STUDY.model_ids)),
     output:
         html=f"{FOLDER}/data.html",
         facts=f"{FOLDER}/data.json",
@@ -95,7 +95,7 @@ rule check_data:
         f"results/benchmarks/check_data/{NAME}.tsv"
     params:
         study=NAME,
-        model=STUDY.config["model"],
+        model=", ".join(STUDY.model_ids),
         limits=get_limits(),
         shown=bool(SHOWS_SENTENCES),
         engine=ENGINES["data_check"],

@@ -12,9 +12,9 @@ if STUDY.config["gpus_per_run"] and "gpu" in workflow.global_resources:
 # All cores at once, as in the study: what a step takes depends on what runs beside it.
 rule time_pilot:
     input:
-        start=get_start(),
-        train=[get_encoded(name, "train") for name in STUDY.config["sweep"]["datasets"]],
-        evaluation=[get_encoded(name, "eval") for name in STUDY.config["sweep"]["datasets"]],
+        start=list(map(get_start, STUDY.model_ids)),
+        train=get_all_encoded("train"),
+        evaluation=get_all_encoded("eval"),
         examples=[get_prepared(name, "eval.parquet") for name in STUDY.config["sweep"]["datasets"]],
         facts=[get_prepared(name, "dataset.json") for name in STUDY.config["sweep"]["datasets"]],
     output:
@@ -24,6 +24,7 @@ rule time_pilot:
     benchmark:
         f"results/benchmarks/time_pilot/{NAME}.tsv"
     params:
+        **get_models(),
         datasets=STUDY.config["sweep"]["datasets"],
         training=STUDY.config["training"],
         factors=STUDY.config["sweep"]["factors"],
@@ -51,6 +52,7 @@ rule design_card:
     benchmark:
         f"results/benchmarks/design_card/{NAME}.tsv"
     params:
+        **get_models(),
         config=STUDY.config,
         design=get_design,
         finished=lambda _: get_finished_files("metrics.parquet"),

@@ -1,9 +1,9 @@
 rule evaluate_baseline:
     input:
-        model=get_baseline_model(),
+        model=by_model(get_baseline_model),
         summary=get_baseline_summary,
         examples=lambda wildcards: get_prepared(wildcards.dataset, "eval.parquet"),
-        encoded=lambda wildcards: get_encoded(wildcards.dataset, "eval"),
+        encoded=encoded_of("eval"),
         facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
     output:
         predictions="results/baselines/{baseline}/{dataset}/predictions.parquet",
@@ -14,7 +14,7 @@ rule evaluate_baseline:
         "results/benchmarks/evaluate_baseline/{baseline}/{dataset}.tsv"
     params:
         record=get_baseline_record,
-        head=get_head(get_baseline_model()),
+        head=by_model(lambda model: get_head(get_baseline_model(model))),
         engine=ENGINES["evaluation"],
     threads: 1
     # With the first runs, rather than alone after the last.
@@ -32,7 +32,7 @@ rule evaluate_run:
         model="results/runs/{dataset}/{run}/model",
         summary="results/runs/{dataset}/{run}/training.json",
         examples=lambda wildcards: get_prepared(wildcards.dataset, "eval.parquet"),
-        encoded=lambda wildcards: get_encoded(wildcards.dataset, "eval"),
+        encoded=encoded_of("eval"),
         facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
     output:
         predictions="results/runs/{dataset}/{run}/predictions.parquet",

@@ -1,7 +1,7 @@
 rule train_baseline:
     input:
-        start=paths.place("model", model=STUDY.model_id),
-        train=lambda _: get_encoded(STUDY.config["baseline"]["dataset"], "train"),
+        start=by_model(get_pretrained),
+        train=by_model(lambda model: get_encoded(STUDY.config["baseline"]["dataset"], "train", model)),
         facts=lambda _: get_prepared(STUDY.config["baseline"]["dataset"], "dataset.json"),
     output:
         model=directory("results/baselines/{baseline}/model"),
@@ -12,7 +12,7 @@ rule train_baseline:
     benchmark:
         "results/benchmarks/train_baseline/{baseline}.tsv"
     params:
-        settings=STUDY.config["baseline"]["settings"],
+        settings=get_trained_baseline()["settings"],
         seed=STUDY.config["baseline"]["seed"],
         head=STUDY.config.get("head"),
         engine=ENGINES["training"],
@@ -27,10 +27,10 @@ rule train_baseline:
 
 rule finetune_run:
     input:
-        start=get_start(),
+        start=by_model(get_start),
         begin=get_begin,
-        train=lambda wildcards: get_encoded(wildcards.dataset, "train"),
-        evaluation=lambda wildcards: get_encoded(wildcards.dataset, "eval"),
+        train=encoded_of("train"),
+        evaluation=encoded_of("eval"),
         facts=lambda wildcards: get_prepared(wildcards.dataset, "dataset.json"),
     output:
         model=transient(directory("results/runs/{dataset}/{run}/model")),
@@ -42,9 +42,9 @@ rule finetune_run:
     benchmark:
         "results/benchmarks/finetune_run/{dataset}/{run}.tsv"
     params:
-        settings=lambda wildcards: get_run(wildcards).settings,
+        settings=lambda wildcards: of_training(get_run(wildcards).settings),
         seed=lambda wildcards: get_run(wildcards).drawn,
-        head=get_head(get_start()),
+        head=by_model(lambda model: get_head(get_start(model))),
         engine=ENGINES["training"],
     threads: 1
     resources:

@@ -1,14 +1,15 @@
 """Against the baseline: differences that carry its own variance, and what matching it by data set and seed gains.
 
 B0 is the baseline as it is, evaluated on each data set. B1 is its own hyperparameters trained within the study, with
-the study's seeds: the runs marked is_baseline_point.
+the study's seeds: the runs marked is_baseline_point. Where the model is a factor, each model has a B0 and a B1 of its
+own, the runs marked is_own_baseline_point, and every run is compared with those of its model.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,16 @@ from finevar.statistics.optimum import compared_points
 from finevar.statistics.regression import Surface, contrasts
 from finevar.statistics.setting_means import misses_settings
 from finevar.study.coding import design_matrix, model_matrix
-from finevar.tables import Rows
+from finevar.study.settings import MODEL
+from finevar.tables import Rows, baseline_keys
 
 NO_RUN = "a data set or seed has no run of this baseline"
 NO_B1 = "no finished run of this study has the baseline's own hyperparameters (B1)"
 OWN = "this setting is the baseline's own"
+OWN_BASELINES = "each model has a baseline of its own"
+FEW_TWINS = (
+    f"with fewer than {FEW_SEEDS} seeds the noise of each model's own B1 is not known apart from the model's effect"
+)
 NO_SEEDS = "without a second seed the baseline's own variance is unknown"
 
 
@@ -41,9 +47,9 @@ def against_baseline_rows(surface: Surface) -> Rows:
     """
     by_means, rows = misses_settings(surface), []
     names = ("estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
-    for name, found, own_value in (
-        ("B0", against_frozen(surface), frozen_mean(surface)),
-        ("B1", fit_matched(surface), own_mean(surface)),
+    for name, found, mean_of in (
+        ("B0", against_frozen(surface), frozen_mean),
+        ("B1", fit_matched(surface), own_mean),
     ):
         who = {"response": surface.response, "baseline": name}
         if isinstance(found, str):
@@ -52,27 +58,38 @@ def against_baseline_rows(surface: Surface) -> Rows:
         found, points, own = compared_points(found, surface.points, by_means=by_means)
         judged = found.family(own)
         low, high = (ends.tolist() for ends in judged.interval(surface.confidence))
-        itself = set(points.loc[at_baseline(points), "point_id"]) if name == "B1" else set()
-        for point, each, *ends in zip(points["point_id"], contrasts(found, own), low, high, strict=True):
+        itself = set(points.loc[at_own_baseline(points), "point_id"]) if name == "B1" else set()
+        means = means_by_model(surface, mean_of, points)
+        known = zip(points["point_id"], contrasts(found, own), means, low, high, strict=True)
+        for point, each, mean, *ends in known:
             at = who | {"point_id": point, "population": found.population}
             if point in itself:  # a fit without its runs would only extrapolate to it
                 rows.append(at | {"reason": OWN})
                 continue
             one = {name: value for name, value in each._asdict().items() if name != "p_value"}
             wider = dict(zip(("simultaneous_low", "simultaneous_high"), ends, strict=True))
-            rows.append(within(at | one | wider, names, limits(surface.response, own_value)))
+            rows.append(within(at | one | wider, names, limits(surface.response, mean)))
     return rows
 
 
-def frozen_mean(surface: Surface) -> float:
+def means_by_model(
+    surface: Surface, mean_of: Callable[[pd.DataFrame, str], float], points: pd.DataFrame
+) -> list[float]:
+    """Return a baseline's mean for each of some points [points]: that of its own model, where there are several."""
+    if not have_own_baselines(surface.runs):
+        return [mean_of(surface.runs, surface.response)] * len(points)
+    means = {model: mean_of(runs, surface.response) for model, runs in surface.runs.groupby(MODEL)}
+    return [means[model] for model in points[MODEL]]
+
+
+def frozen_mean(runs: pd.DataFrame, response: str) -> float:
     """Return the mean over data sets of the baseline as it is."""
-    return float(surface.runs.drop_duplicates("dataset")[f"baseline_{surface.response}"].mean())
+    return float(runs.drop_duplicates("dataset")[f"baseline_{response}"].mean())
 
 
-def own_mean(surface: Surface) -> float:
+def own_mean(runs: pd.DataFrame, response: str) -> float:
     """Return the mean over data sets of the runs with the baseline's own hyperparameters; NaN without any."""
-    own = surface.runs[at_baseline(surface.runs)]
-    return float(own.groupby("dataset")[surface.response].mean().mean())
+    return float(runs[at_own_baseline(runs)].groupby("dataset")[response].mean().mean())
 
 
 def against_frozen(surface: Surface) -> Surface | str:
@@ -89,6 +106,12 @@ def against_frozen(surface: Surface) -> Surface | str:
 def at_baseline(runs: pd.DataFrame) -> np.ndarray:
     """Return which runs have the baseline's own hyperparameters [runs]."""
     return runs["is_baseline_point"].fillna(False).to_numpy(bool)
+
+
+def at_own_baseline(runs: pd.DataFrame) -> np.ndarray:
+    """Return which runs have the hyperparameters of their own model's baseline [runs]."""
+    marked = "is_own_baseline_point" if "is_own_baseline_point" in runs else "is_baseline_point"
+    return runs[marked].fillna(False).to_numpy(bool)
 
 
 def matched_rows(surface: Surface) -> Rows:
@@ -108,13 +131,13 @@ def matched_rows(surface: Surface) -> Rows:
 
 
 def fit_matched(surface: Surface, origin: Mapping[str, float] | None = None) -> Surface | str:
-    """Fit y - B1, matched by data set and seed, about some levels; why not, where it cannot be had.
+    """Fit y - B1, matched by data set, seed and model, about some levels; why not, where it cannot be had.
 
     The genuinely relative analysis: each run's own B1 is subtracted, and B1's runs are left out. With few seeds a data
     set and a seed together are a block, and the intercept, the change at the baseline's own levels, carries the
     variance of B1's mean.
     """
-    own, runs = at_baseline(surface.runs), with_retrained(surface)
+    own, runs = at_own_baseline(surface.runs), with_retrained(surface)
     squares, df = saturated_cells(surface)
     if not own.any():
         return NO_B1
@@ -123,6 +146,8 @@ def fit_matched(surface: Surface, origin: Mapping[str, float] | None = None) -> 
     if runs["retrained"].isna().any():
         return NO_RUN
     few, blocks = surface.seeds < FEW_SEEDS, runs
+    if few and have_own_baselines(runs):
+        return FEW_TWINS
     if few:
         blocks = runs.assign(dataset=runs["dataset"] + " seed " + runs["seed"].astype(str), seed=0)
     matrix, names = design_matrix(blocks, surface.codings, surface.columns, origin)
@@ -141,17 +166,22 @@ def fit_matched(surface: Surface, origin: Mapping[str, float] | None = None) -> 
 def matched_sentences(surface: Surface, dataset: str, each: np.ndarray) -> np.ndarray:
     """Return the contributions [runs but B1's, sentences] of one data set's runs less those of B1 of the same seed."""
     here = surface.runs[surface.runs["dataset"] == dataset]
-    own, seeds = at_baseline(here), here["seed"].to_numpy()
-    twins = {seed: each[own & (seeds == seed)].mean(0) for seed in np.unique(seeds[own])}
-    return each[~own] - np.stack([twins[seed] for seed in seeds[~own]])
+    own, pairs = at_own_baseline(here), here.groupby([*baseline_keys(here), "seed"]).ngroup().to_numpy()
+    twins = {pair: each[own & (pairs == pair)].mean(0) for pair in np.unique(pairs[own])}
+    return each[~own] - np.stack([twins[pair] for pair in pairs[~own]])
 
 
 def with_retrained(surface: Surface) -> pd.DataFrame:
-    """Return the runs but B1's, the value of B1 of the same data set and seed beside each."""
+    """Return the runs but B1's, the value of B1 of the same data set, seed and model beside each."""
     runs = surface.runs
-    own = at_baseline(runs)
-    twins = runs[own].groupby(["dataset", "seed"])[surface.response].mean().rename("retrained")
-    return runs[~own if own.any() else slice(None)].merge(twins, how="left", on=["dataset", "seed"])
+    own, shared = at_own_baseline(runs), [*baseline_keys(runs), "seed"]
+    twins = runs[own].groupby(shared)[surface.response].mean().rename("retrained")
+    return runs[~own if own.any() else slice(None)].merge(twins, how="left", on=shared)
+
+
+def have_own_baselines(runs: pd.DataFrame) -> bool:
+    """Say whether runs are of several models, of which each is compared with a baseline of its own."""
+    return len(baseline_keys(runs)) > 1
 
 
 def spread(fit: Fit) -> dict[str, Any]:
@@ -170,6 +200,8 @@ def ancova(surface: Surface, runs: pd.DataFrame, covariate: str, block: list[str
     """
     if runs[covariate].isna().any():
         return {"reason": NO_RUN}
+    if have_own_baselines(runs):  # whose differences are those of the models
+        return {"reason": OWN_BASELINES}
     labels = runs.groupby(block, sort=True).ngroup().to_numpy()
     dummies = np.eye(labels.max() + 1)[labels]
     matrix = np.column_stack([dummies, model_matrix(surface.coded(runs), surface.columns[1:])])

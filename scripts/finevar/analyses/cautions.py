@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.additions import added_rows
-from finevar.analyses.baselines import at_baseline
+from finevar.analyses.baselines import at_baseline, have_own_baselines
 from finevar.analyses.effects import ALL_DATASETS
 from finevar.analyses.fits import FittedStudy, baseline_value
 from finevar.analyses.learning import Shares, learning_rows
@@ -28,7 +28,7 @@ from finevar.study.goals import contrasts_of
 from finevar.study.kinds import TRAINED
 from finevar.study.presence import numbers_for
 from finevar.study.settings import SPECS, rounded
-from finevar.tables import ADVICE, Rows, are_found, kind_of_runs
+from finevar.tables import ADVICE, Rows, are_found, baseline_keys, kind_of_runs
 
 RIVALS = 2  # that a confirmation trains beside the recommended setting
 MOST_TIMES = 10.0  # as many seeds or sentences as the study has; nobody would run more to settle what is best
@@ -160,8 +160,11 @@ def size_rows(standing: Standing) -> Iterator[dict[str, Any]]:
 
 def metric_rows(standing: Standing) -> Iterator[dict[str, Any]]:
     """Yield the metrics in which the recommended setting is the worst of all, or worse than the baseline as it is."""
+    metrics = standing.study.metrics
+    if have_own_baselines(metrics):  # the recommended setting's own
+        metrics = metrics[metrics["point_id"] == standing.recommended]
     for metric, table in standing.ranked.items():
-        row, frozen = table.loc[standing.recommended], baseline_value(standing.study.metrics, metric)
+        row, frozen = table.loc[standing.recommended], baseline_value(metrics, metric)
         about = {"response": metric, "value": row["mean"]}
         if metric != standing.primary and row["rank"] == len(table) > 1:
             yield {"code": Caution.WORST_IN, "count": len(table)} | about
@@ -183,7 +186,10 @@ def failed_rows(standing: Standing) -> Iterator[dict[str, Any]]:
 def mistaken_rows(metrics: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield where classes are taken for one another: worse than chance, runs or the baseline, or a head replaced."""
     done = metrics[metrics["status"].isin([OK, COLLAPSED])]
-    for detail, part, prefix in (("baseline", done.drop_duplicates("dataset"), "baseline_"), ("runs", done, "")):
+    for detail, part, prefix in (
+        ("baseline", done.drop_duplicates(baseline_keys(done)), "baseline_"),
+        ("runs", done, ""),
+    ):
         accuracy, chance = (part[f"{prefix}{name}"].astype(float) for name in ("accuracy", "chance"))
         below = below_chance(accuracy, chance, part["eval_examples"])
         if below.any():

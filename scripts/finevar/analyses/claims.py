@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from finevar.analyses.baselines import have_own_baselines
 from finevar.analyses.effects import leave_open
-from finevar.analyses.fits import Claim, FittedStudy
+from finevar.analyses.fits import SEPARATE, Claim, FittedStudy
 from finevar.analyses.seed_parts import judged_ratio
 from finevar.reasons import Reason, Stop, Undecided, reason_columns
 from finevar.statistics.bounds import limits, within
@@ -123,6 +124,8 @@ def untested_reason(claim: Claim, study: FittedStudy) -> Reason | None:
         return None
     if study.metrics[f"baseline_{response}"].isna().any() or not plan.baseline:
         return Reason(Stop.NO_BASELINE, f"the baseline has no {response}.")
+    if have_own_baselines(study.metrics):
+        return SEPARATE
     without = [factor_label(name) for name in factors_of(claim["term"]) if plan.baseline[factor_of(name)] is None]
     return Reason(Stop.NO_BASELINE, f"the baseline has no {joined(without)}.") if without else None
 

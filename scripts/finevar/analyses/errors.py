@@ -15,6 +15,7 @@ import pandas as pd
 from finevar.data.pairs import shown_text
 from finevar.metrics import softmax
 from finevar.results.predictions import Predictions
+from finevar.study.confirmation import BASELINE
 from finevar.tables import Rows
 
 MOST_CLASSES = 10  # of a whole confusion matrix; of one with more classes, the most frequent confusions stand for it
@@ -106,23 +107,30 @@ def error_rows(
 
 
 def dataset_rows(models: pd.DataFrame, found: Predictions, corpus: Corpus, shown: int) -> Iterator[tuple[str, Rows]]:
-    """Yield rows of each table on one data set: the baseline's, each setting's, and those of all settings together."""
-    baseline, texts = np.zeros(len(found.labels), bool), texts_of(corpus, found.example_ids)
+    """Yield rows of each table on one data set: the baselines', each setting's, and those of all settings together.
+
+    Against several baselines, each of one model, all settings together are set beside what all of these had right.
+    """
+    texts = texts_of(corpus, found.example_ids)
     votes, chances, confusions = 0, 0, []
+    right: dict[Any, np.ndarray] = {}  # sentences [sentences] that each baseline has right
+    nowhere = np.zeros(len(found.labels), bool)
     for (role, point), own in models.groupby(["role", "point_id"], sort=False):
         answers = Answers.of(found.logits[own.index], found.labels)
         who = {"role": role, "point_id": point, "runs": answers.runs}
         yield "confusion", [who | row for row in confusion_rows(answers.confusions, corpus)]
         yield "classes", [who | row for row in class_rows(answers.confusions, corpus)]
-        if role == "baseline":
-            baseline = answers.right == 1
+        if role == BASELINE:
+            right[point] = answers.right == 1
             continue
         votes, chances = votes + answers.votes, chances + answers.chances
         confusions.append(answers.confusions)
-        yield from sentence_rows(answers, str(point), baseline, texts, corpus, shown)
+        frozen = right.get(own["baseline_id"].iloc[0] if "baseline_id" in own else BASELINE, nowhere)
+        yield from sentence_rows(answers, str(point), frozen, texts, corpus, shown)
     if confusions:
         everything = Answers(found.labels, votes, chances, np.concatenate(confusions))
-        yield from sentence_rows(everything, ALL, baseline, texts, corpus, shown)
+        frozen = np.all(list(right.values()) or [nowhere], axis=0)
+        yield from sentence_rows(everything, ALL, frozen, texts, corpus, shown)
 
 
 def confusion_rows(confusions: np.ndarray, corpus: Corpus) -> Rows:

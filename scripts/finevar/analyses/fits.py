@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from finevar.analyses.additions import Addition, with_first_stages
-from finevar.analyses.baselines import fit_matched
+from finevar.analyses.baselines import OWN_BASELINES, fit_matched, have_own_baselines
 from finevar.analyses.effects import judged_effects, leave_open
 from finevar.analyses.gates import obstacle_sentence, stop_reason
 from finevar.jobs.forks import in_forks
@@ -49,8 +49,9 @@ from finevar.study.coding import (
 )
 from finevar.study.conditions import forbidden_places
 from finevar.study.goals import SPAN, span_of
-from finevar.tables import Rows
+from finevar.tables import Rows, baseline_keys
 
+SEPARATE = Reason(Stop.OWN_BASELINES, f"{OWN_BASELINES}.")
 FEW_RUNS = 10  # a parameter
 FEW_CLUSTERS = 40
 Claim = Mapping[str, Any]  # a statement made before the study, see workflow/schemas/claims.schema.yaml
@@ -218,15 +219,15 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
     for surface in study.surfaces:
         coefficients += coefficient_rows(surface, "absolute")
         fits.append(fit_row(surface, metrics, "absolute"))
-        if surface.runs[f"baseline_{surface.response}"].isna().any() or not plan.baseline:
-            lacks = Reason(
-                Stop.NO_BASELINE, f"the baseline has no {surface.response if plan.baseline else 'settings'}."
-            )
+        lacks = lacks_relative(surface.runs, plan, surface.response)
+        if lacks:
             fits.append(stopped_fit(metrics, surface.response, "relative", lacks))
+        else:
+            relative, deviation = fit_relative(surface, plan.baseline)
+            coefficients += coefficient_rows(relative, "relative")
+            fits.append(fit_row(relative, metrics, "relative") | {"largest_identity_deviation": deviation})
+        if lacks and lacks.code == Stop.NO_BASELINE:
             continue
-        relative, deviation = fit_relative(surface, plan.baseline)
-        coefficients += coefficient_rows(relative, "relative")
-        fits.append(fit_row(relative, metrics, "relative") | {"largest_identity_deviation": deviation})
         matched = fit_matched(surface, plan.baseline)
         coefficients += [] if isinstance(matched, str) else coefficient_rows(matched, "matched")
     judge_coefficients(coefficients, plan, study.surfaces)
@@ -239,6 +240,13 @@ def fit_study(study: FittedStudy) -> dict[str, Rows]:
         "profiles": study.rows(profile_rows),
         "surface": study.rows(surface_rows),
     }
+
+
+def lacks_relative(runs: pd.DataFrame, plan: Plan, response: str) -> Reason | None:
+    """Return why a response's surface has no reading relative to one baseline, or None."""
+    if runs[f"baseline_{response}"].isna().any() or not plan.baseline:
+        return Reason(Stop.NO_BASELINE, f"the baseline has no {response if plan.baseline else 'settings'}.")
+    return SEPARATE if have_own_baselines(runs) else None
 
 
 def judge_coefficients(rows: Rows, plan: Plan, surfaces: Sequence[Surface]) -> None:
@@ -380,6 +388,6 @@ def counts(metrics: pd.DataFrame, response: str, framework: str) -> dict[str, An
 
 
 def baseline_value(metrics: pd.DataFrame, response: str) -> float | None:
-    """Return the baseline's mean over data sets, None where it lacks one."""
-    values = metrics.drop_duplicates("dataset")[f"baseline_{response}"]
+    """Return the baseline's mean over data sets, and models, None where it lacks one."""
+    values = metrics.drop_duplicates(baseline_keys(metrics))[f"baseline_{response}"]
     return float(values.mean()) if values.notna().all() else None

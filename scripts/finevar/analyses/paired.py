@@ -12,7 +12,7 @@ from scipy import special, stats
 from finevar.analyses.baselines import NO_SEEDS
 from finevar.analyses.fits import FittedStudy
 from finevar.metrics import towards
-from finevar.results.predictions import Predictions, example_contributions
+from finevar.results.predictions import Predictions, example_contributions, own_baselines
 from finevar.statistics.bounds import limits, within
 from finevar.statistics.crossed import DEPENDENT, crossed_parts
 from finevar.statistics.noise import noise_at
@@ -34,18 +34,28 @@ NO_NOISE = "seeds do not differ here"
 def paired_rows(models: pd.DataFrame, found: Mapping[str, Predictions]) -> Rows:
     """Return for each run how many sentences it gained and lost against the baseline, and McNemar's exact p.
 
-    The p-values are adjusted over all runs of the study. models: run_id, dataset, point_id, seed and role, the baseline
-    first in each data set, in the order of the predictions.
+    The p-values are adjusted over all runs of the study. models: of models_of(), in the order of the predictions.
     """
     rows: Rows = []
     for dataset, who in models.groupby("dataset", sort=False):
-        right = example_contributions(found[dataset], "accuracy").astype(bool)
-        gained, lost = (right[1:] & ~right[0]).sum(1), (~right[1:] & right[0]).sum(1)
+        right, runs = example_contributions(found[dataset], "accuracy").astype(bool), who[who["role"] == "run"]
+        right, own = parted(right, who)
+        gained, lost = (right & ~own).sum(1), (~right & own).sum(1)
         counts = {"sentences": right.shape[1], "gained": gained, "lost": lost, "p_value": mcnemar(gained, lost)}
-        runs = who[["run_id", "dataset", "point_id", "seed"]].iloc[1:].astype({"seed": int})
+        runs = runs[["run_id", "dataset", "point_id", "seed"]].astype({"seed": int})
         rows += runs.assign(**counts).to_dict("records")
     adjust_families(rows, columns_key(()), "fdr_bh", "McNemar test")
     return rows
+
+
+def parted(each: np.ndarray, who: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is known of a data set's models [models, sentences] of its runs, and of each run's own baseline.
+
+    who: the models, the baselines first.
+    """
+    is_run = (who["role"] == "run").to_numpy()
+    names = who.loc[~is_run, "run_id"].tolist()
+    return each[is_run], each[: len(names)][own_baselines(who[is_run], names)]
 
 
 def mcnemar(gained: np.ndarray, lost: np.ndarray) -> np.ndarray:
@@ -88,13 +98,15 @@ def point_differences(
     names: Rows = []
     differences = []
     for dataset, who in models.groupby("dataset", sort=False):
-        each = example_contributions(found[dataset], response)
-        codes, points = pd.factorize(who["point_id"].iloc[1:])
+        each, own = parted(example_contributions(found[dataset], response), who)
+        codes, points = pd.factorize(who.loc[who["role"] == "run", "point_id"])
         members = np.eye(len(points))[codes].T
         seeds = members.sum(1)
-        differences.append(members / seeds[:, None] @ (each[1:] - each[0]))
-        size = {"dataset": dataset, "sentences": each.shape[1], "frozen": float(each[0].mean())}
-        names += [{"point_id": point, "seeds": int(count)} | size for point, count in zip(points, seeds, strict=True)]
+        differences.append(members / seeds[:, None] @ (each - own))
+        size, first = {"dataset": dataset, "sentences": each.shape[1]}, members.argmax(1)
+        frozen = [float(own[number].mean()) for number in first]
+        known = zip(points, seeds.astype(int).tolist(), frozen, strict=True)
+        names += [{"point_id": point, "seeds": count} | size | {"frozen": value} for point, count, value in known]
     return names, differences
 
 

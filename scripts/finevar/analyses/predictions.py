@@ -13,9 +13,10 @@ from finevar.analyses.fits import FittedStudy
 from finevar.analyses.paired import COMPARED, paired_point_rows, paired_rows
 from finevar.analyses.run_errors import run_error_rows
 from finevar.results.predictions import read_predictions, run_file
+from finevar.study.confirmation import BASELINE
 from finevar.study.kinds import TRAINED
 from finevar.study.paths import RUNS
-from finevar.tables import TABLES, Rows, kind_of_runs
+from finevar.tables import TABLES, Rows, baseline_keys, kind_of_runs
 
 NO_CORPORA: Mapping[str, Corpus] = {}
 TABLES_OF_PREDICTIONS = (
@@ -58,10 +59,15 @@ def compare_predictions(
 
 
 def models_of(metrics: pd.DataFrame, baselines: Sequence[str | Path], root: str | Path) -> pd.DataFrame:
-    """Return the models that have predictions, with their files: by data set the baseline, then the finished runs."""
-    runs = metrics.loc[metrics["status"] == "ok", ["run_id", "dataset", "point_id", "seed"]]
+    """Return the models that have predictions, with their files: by data set the baselines, then the finished runs.
+
+    Where there are several baselines, each is a point by its own id, and runs have that of their own.
+    """
+    kept = list(dict.fromkeys(["run_id", "dataset", "point_id", "seed", *baseline_keys(metrics)]))
+    runs = metrics.loc[metrics["status"] == "ok", kept]
     files = [run_file(root, *who) for who in zip(runs["dataset"], runs["run_id"], strict=True)]
     named = [(path.parts[-3], path.parts[-2], path) for path in map(Path, baselines)]
-    frozen = pd.DataFrame(named, columns=["run_id", "dataset", "path"]).assign(role="baseline", point_id="baseline")
+    frozen = pd.DataFrame(named, columns=["run_id", "dataset", "path"]).assign(role="baseline")
+    frozen["point_id"] = frozen["run_id"] if "baseline_id" in runs else BASELINE
     models = pd.concat([frozen, runs.assign(role="run", path=files)], ignore_index=True)
     return models.sort_values("dataset", kind="stable", ignore_index=True)

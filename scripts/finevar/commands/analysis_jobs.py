@@ -38,6 +38,7 @@ from finevar.results.collapse import mark_collapsed
 from finevar.results.predictions import (
     contributions_of,
     example_contributions,
+    own_baselines,
     positive_label,
     read_predictions,
     read_runs,
@@ -49,6 +50,7 @@ from finevar.statistics.setting_means import setting_names
 from finevar.study.classes import positives_of
 from finevar.study.kinds import TRAINED
 from finevar.study.paths import LOGS
+from finevar.study.settings import MODEL
 from finevar.tables import ADVICE, Rows, are_found, as_rows, kind_of_runs
 from finevar.words.effects import headline as effects_headline
 from finevar.words.formatting import response_labels
@@ -85,9 +87,10 @@ def gather_finished(job: Job) -> None:
 def aggregate(job: Job, metrics: Sequence[str], trainings: Sequence[str], *, logs: Path | None = None) -> pd.DataFrame:
     """Write the tables of a study's runs, from a file of metrics and one of steps for each; return that of metrics."""
     runs = aggregation.read_design(job.input.design)
-    table = aggregation.aggregate_metrics(
-        runs, metrics, job.input.baselines, job.params.baseline, positives=positives(job), logs=logs
-    )
+    models = getattr(job.params, "models", {})
+    own = {name: (baseline, job.params.levels[name]) for name, baseline in models.items()}
+    how = {"models": own, "positives": positives(job), "logs": logs}
+    table = aggregation.aggregate_models(runs, metrics, job.input.baselines, job.params.baseline, **how)
     write_table(table, job.output.metrics)
     write_table(aggregation.aggregate_curves(runs, trainings), job.output.curves)
     if "epochs" in job.output.named:  # where the config asks for them
@@ -113,16 +116,29 @@ def read_outcomes(metrics: pd.DataFrame, baselines: Sequence[str]) -> Outcomes:
     """Read all predictions once, and return what gives each test sentence's contributions to a response."""
     finished = metrics[metrics["status"] == OK]
     found = read_runs(finished)
-    files = {Path(path).parts[-2]: path for path in baselines}
-    frozen = {name: read_predictions([files[name]], found[name].positive) for name in files.keys() & found.keys()}
+    files = by_dataset(baselines)
+    frozen = {name: read_predictions(files[name], found[name].positive) for name in files.keys() & found.keys()}
 
     def outcomes(runs: pd.DataFrame, response: str) -> tuple[Sentences, Sentences]:
         if response not in RESPONSES or RESPONSES[response].each is None:  # a part of the loss, or without any
             return {}, {}
-        own = {name: example_contributions(each, response)[0] for name, each in frozen.items()}
+        each = {name: example_contributions(known, response) for name, known in frozen.items()}
+        own = {name: beside(runs[runs["dataset"] == name], files[name], known) for name, known in each.items()}
         return contributions_of(runs, response, finished, found), own
 
+    def beside(runs: pd.DataFrame, paths: Sequence[Path], each: np.ndarray) -> np.ndarray:
+        """Return the contributions [sentences] of the baseline of all runs, or [runs, sentences] of each one's own."""
+        return each[own_baselines(runs, [path.parts[-3] for path in paths])] if len(each) > 1 else each[0]
+
     return outcomes
+
+
+def by_dataset(baselines: Sequence[str]) -> dict[str, list[Path]]:
+    """Return the baselines' files by data set, which their folders are named after: one for each model."""
+    files: dict[str, list[Path]] = {}
+    for path in map(Path, baselines):
+        files.setdefault(path.parts[-2], []).append(path)
+    return files
 
 
 def fit_regressions(job: Job) -> None:
@@ -165,7 +181,7 @@ ANALYSES = (tradeoff_rows, explore_study, claims, variability, tuning_rows, fail
 
 def read_corpora(job: Job) -> dict[str, Corpus]:
     """Return what is known of the test sentences of each data set; their texts only where these are to be shown."""
-    names = [Path(path).parts[-2] for path in job.input.baselines]
+    names = list(by_dataset(job.input.baselines))
     classes = [read_facts(path)["classes"] for path in job.input.facts]
     examples = [read_table(path, EXAMPLES) for path in job.input.examples]
     texts = [
@@ -203,8 +219,10 @@ def analyse_confirmation(job: Job) -> None:
     """Compare the settings that are confirmed by their runs with fresh seeds."""
     files = list(map(Path, job.input.metrics))
     places = {path.parent.name: path for path in files}
-    rows = mark_collapsed(read_run_metrics(files, positives(job)), places, job.input.baselines)
-    plan = pd.read_csv(job.input.plan).set_index("run_id")[["role", "chosen_from", "seed"]]
+    listed, models = pd.read_csv(job.input.plan).set_index("run_id"), getattr(job.params, "models", None)
+    own = listed[MODEL].map(models).to_dict() if models else None
+    rows = mark_collapsed(read_run_metrics(files, positives(job)), places, job.input.baselines, own)
+    plan = listed[["role", "chosen_from", "seed", *([MODEL] if models else [])]]
     runs = pd.DataFrame(rows).drop(columns="seed").join(plan, on="run_id")
     parts = ["held_back" if path.parts[-4] == "confirmations" else "eval" for path in files]
     runs = runs.assign(point_id=setting_names(runs, job.params.factors), part=parts)
@@ -223,8 +241,8 @@ def analyse_confirmation(job: Job) -> None:
 def class_shares(baselines: Sequence[str], corpora: Mapping[str, Corpus]) -> Shares:
     """Return each class's share of the sentences that the baseline was evaluated on, by data set; none without any."""
     shares = {}
-    for path in baselines:
-        name, found = Path(path).parts[-2], read_predictions([path])
+    for name, (path, *_) in by_dataset(baselines).items():  # all have the same sentences
+        found = read_predictions([path])
         counts = np.bincount(found.labels, minlength=found.logits.shape[2])
         shares[name] = {corpora[name].name(k): float(count / counts.sum()) for k, count in enumerate(counts)}
     return shares

@@ -98,8 +98,9 @@ def question_of(study: Study, table: Path, goal: Goal) -> Question:
     """Return a goal with the fit of its response; raise InputError where the study cannot answer it."""
     plan, metrics = Plan.of(argparse.Namespace(**fit_params(study))), read_metrics(table)
     check_goal(goal, contrasts_of(plan.codings, plan.columns), plan.responses)
-    folder = place("baseline", baseline=study.baseline_id)
-    baselines = [str(folder / name / "predictions.parquet") for name in study.config["sweep"]["datasets"]]
+    folders = [place("baseline", baseline=known) for known in study.baseline_ids.values()]
+    datasets = study.config["sweep"]["datasets"]
+    baselines = [str(folder / name / "predictions.parquet") for folder in folders for name in datasets]
     plan = dataclasses.replace(plan, responses=[goal.response])
     fitted = FittedStudy.of(metrics, plan, read_outcomes(metrics, baselines))
     if not fitted.surfaces:

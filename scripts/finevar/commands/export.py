@@ -23,6 +23,7 @@ from finevar.models.machine import choose_dtype, set_up
 from finevar.parquet import read_table
 from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.seed_parts import seed_in
+from finevar.study.settings import MODEL
 from finevar.tables import as_rows
 from finevar.training.loop import Plan, train_model
 from finevar.words.formatting import response_labels
@@ -53,11 +54,11 @@ def export_files(
     *,
     metrics: str,
     advice: list[str],
-    pretrained: str,
-    start: str,
-    train: str,
+    pretrained: Sequence[str],
+    start: Sequence[str],
+    train: Sequence[str],
     examples: str,
-    encoded: str,
+    encoded: Sequence[str],
     facts: str,
     fetched: Sequence[str] | None,
     dataset: str,
@@ -69,6 +70,7 @@ def export_files(
     runs: str,
     threads: int,
     model: str,
+    models: Mapping[str, str] | None = None,
 ) -> float:
     """Write the recommended run's model and card; return how far its logits are from those that were evaluated.
 
@@ -76,18 +78,21 @@ def export_files(
 
     In: the study's metrics, the tables of its advice (tables.ADVICE), the folder of the pretrained model, what the run
     was trained and evaluated from, the folders of fetched data, and `runs`, the folder of the data set's runs; of the
-    config, the baseline and each data set's source, by its name. Weights that were not kept are trained once more: on
-    the same kind of processor to the same bytes, which the comparison shows.
+    config, the baseline and each data set's source, by its name. What depends on the model is there for each of the
+    study's, in the order of `models`, which names them where there are several. Weights that were not kept are trained
+    once more: on the same kind of processor to the same bytes, which the comparison shows.
     """
     study, tables = read_metrics(metrics), {Path(path).stem: read_analysis(path) for path in advice}
     advised = Advice.of(tables, study, factors, response_labels(study, RESPONSES))
     choice = choose_run(study, advised, dataset, factors)
+    number = list(models).index(choice.run[MODEL]) if models else 0
     corpus, folder, own = read_facts(facts), Path(model), Path(runs) / choice.run["run_id"]
     if (own / "model" / checkpoint.WEIGHTS).exists():
         shutil.copytree(own / "model", folder, dirs_exist_ok=True)
     else:
-        train_again(choice, folder, Path(start), train, classes=corpus["classes"], head=head, threads=threads)
-    table, data, length = read_table(examples, EXAMPLES), load_encoded(encoded), choice.run["max_length"]
+        files = Path(start[number]), train[number]
+        train_again(choice, folder, *files, classes=corpus["classes"], head=head, threads=threads)
+    table, data, length = read_table(examples, EXAMPLES), load_encoded(encoded[number]), choice.run["max_length"]
     device = set_up(threads)
     dtype = choose_dtype(choice.run["dtype"], device)
     name = choice.run["positive"]
@@ -100,7 +105,7 @@ def export_files(
     saved = read_table(own / "predictions.parquet", PREDICTIONS)["logits"].to_pylist()
     gap = float(np.abs(logits - np.array(saved)).max())
     agreement = check_exported(folder, table["text"].to_pylist(), data, logits, corpus["classes"], max_length=length)
-    origin = Origin(read_json(Path(pretrained) / "source.json"), baseline, sources, fetched or [])
+    origin = Origin(read_json(Path(pretrained[number]) / "source.json"), baseline, sources, fetched or [])
     classes = per_class(logits, data.labels, corpus["classes"])
     what = {"architecture": read_family(folder).transformers_class, "pairs": data.pairs is not None}
     figures = {"gap": gap, "agreement": agreement, "confidence": confidence}

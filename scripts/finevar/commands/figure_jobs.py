@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from finevar.columns import EPOCH_EVALUATIONS, LEARNING_CURVES
+from finevar.columns import EPOCH_EVALUATIONS, LEARNING_CURVES, of_models
 from finevar.figures import charts
 from finevar.figures.calibration import calibration_chart
 from finevar.figures.drawing import Drawing, Picture, draw, titled, unchecked, write_drawing
@@ -86,5 +86,5 @@ def read_drawn(table: str, job: Job) -> pd.DataFrame:
     if table == "metrics":
         return read_metrics(job.input.metrics)
     if table in OF_RUNS:
-        return read_table(job.input[table], OF_RUNS[table]).to_pandas()
+        return read_table(job.input[table], OF_RUNS[table], of_models(OF_RUNS[table])).to_pandas()
     return read_analysis(job.input[table])

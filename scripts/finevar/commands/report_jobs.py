@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from finevar.columns import EPOCH_EVALUATIONS, METRICS
+from finevar.columns import EPOCH_EVALUATIONS, METRICS, of_models
 from finevar.figures.drawing import Drawing, read_drawing
 from finevar.figures.names import FIGURES, figure_names
 from finevar.files import read_facts, write_bytes
@@ -22,6 +22,7 @@ from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.classes import positives_of
 from finevar.study.coding import codings_of
 from finevar.study.kinds import LISTED
+from finevar.study.settings import MODEL
 from finevar.tables import TABLES, kind_of_runs, page_tables
 
 
@@ -79,11 +80,14 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
     if confirmed := inputs.named.get("confirmation") or vars(params).get("confirmation"):
         tables["confirmation"] = read_analysis(confirmed)
     if recorded := inputs.named.get("epochs"):
-        tables["epoch_evaluations"] = read_table(recorded, EPOCH_EVALUATIONS).to_pandas()
+        tables["epoch_evaluations"] = read_table(recorded, EPOCH_EVALUATIONS, of_models(EPOCH_EVALUATIONS)).to_pandas()
     found = dict(zip(params.datasets, map(read_facts, inputs.datasets), strict=True))
     wanted = {name: params.config["datasets"][name].get("positive") for name in found}
     positives = positives_of(found, wanted)
     tables |= {"metrics": metrics, "baselines": read_baselines(inputs.baselines, kind_of_runs(metrics), positives)}
+    if "baseline_id" in metrics:
+        models = dict(zip(metrics["baseline_id"], metrics[MODEL], strict=True))
+        tables["baselines"][MODEL] = tables["baselines"]["run_id"].map(models)
     figures = zip(inputs.figures, inputs.drawings, strict=True)
     facts = {
         "config": params.config,
@@ -96,7 +100,7 @@ def read_study(job: Job, *, interim: bool) -> tuple[Tables, dict[str, Drawing], 
 
 
 def read_baselines(paths: Sequence[str], kind: str, positives: Positives) -> pd.DataFrame:
-    """Return a row for each data set that the baseline has figures on; of listed runs, one file has them all."""
+    """Return a row for each data set that a baseline has figures on; of listed runs, one file has them all."""
     if kind == LISTED:
         return read_table(paths[0], METRICS).to_pandas()
     return pd.DataFrame(read_run_metrics(list(paths), positives))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -33,6 +34,7 @@ from finevar.study.confirmation import evaluation_folder, planned_runs
 from finevar.study.design import Run, Study, plan_study
 from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.paths import LOGS, confirmation_file, interim, place, report_file, run_folder, table_file, there
+from finevar.study.settings import MODEL, start_of
 from finevar.study.yaml_files import load_config
 from finevar.tables import ADVICE
 from finevar.words.formatting import counted, label_of_run, response_labels, settings_text
@@ -232,8 +234,9 @@ def named_lines(runs: dict[str, str], before: str) -> list[str]:
 
 def failed_before(study: Study) -> dict[Path, Ending]:
     """Return how the jobs failed that all runs depend on (model, data, baseline), by their logs."""
-    names = {study.model_id, study.baseline_id, *study.source_ids.values(), *study.dataset_ids.values()}
-    names |= {f"{data}--{study.model_id}" for data in study.dataset_ids.values()}
+    models, datasets = study.model_ids.values(), study.dataset_ids.values()
+    names = {*models, *study.baseline_ids.values(), *study.source_ids.values(), *datasets}
+    names |= {f"{data}--{model}" for data, model in itertools.product(datasets, models)}
     logs = [log for rule in BEFORE_RUNS for log in sorted((LOGS / rule).rglob("*.log"))]
     found = {log: read_ending(log) for log in logs if names & set(log.with_suffix("").parts)}
     return {log: ending for log, ending in found.items() if ending.code not in UNFAILED}
@@ -327,7 +330,8 @@ def best_text(study: Study, rows: Sequence[Row], response: str, when: str = "") 
 
 def setting_text(study: Study, row: Row) -> str:
     """Print the setting of a run: its levels, and its data set where there are several."""
-    where = settings_text({name: row[name] for name in study.config["sweep"]["factors"]})
+    levels = row | {MODEL: start_of(study.runs[row["run_id"]].settings, study.config)}
+    where = settings_text({name: levels[name] for name in study.config["sweep"]["factors"]})
     return where + (f" on {row['dataset']}" if len(study.config["sweep"]["datasets"]) > 1 else "")
 
 

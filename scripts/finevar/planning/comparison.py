@@ -15,6 +15,7 @@ from finevar.study.design import Point, design_points
 from finevar.study.design_checks import SETTINGS_PER_TERM, allowed_combinations, design_problems, optimal_problems
 from finevar.study.matrices import aliased_terms
 from finevar.study.seed_parts import combinations
+from finevar.study.settings import model_names
 
 KINDS = ("full_factorial", "central_composite", "box_behnken", "definitive", "optimal")
 MOST_CHOICES = 1_000  # combinations of levels that an optimal design is searched among, for the sake of a comparison
@@ -60,7 +61,7 @@ def of_kind(config: Config, kind: str, settings: int) -> Config:
     other = copy.deepcopy(dict(config))
     other["sweep"]["additions"] = []  # which were made to the study's own
     kept = {name: part for name, part in other["sweep"]["design"].items() if name in ("where", "include_baseline")}
-    runs = {"runs": settings - kept["include_baseline"]} if kind == "optimal" else {}
+    runs = {"runs": settings - own_settings(config)} if kind == "optimal" else {}
     other["sweep"]["design"] = {"kind": kind} | kept | runs
     return other
 
@@ -68,7 +69,12 @@ def of_kind(config: Config, kind: str, settings: int) -> Config:
 def fewest_settings(config: Config) -> int:
     """Return how many settings an optimal design has at least, the baseline's own counted where it is included."""
     columns = terms(codings_of(config["sweep"]["factors"]), config["analysis"]["model"])
-    return math.ceil(SETTINGS_PER_TERM * len(columns)) + config["sweep"]["design"]["include_baseline"]
+    return math.ceil(SETTINGS_PER_TERM * len(columns)) + own_settings(config)
+
+
+def own_settings(config: Config) -> int:
+    """Return how many settings are included as the baseline's own: one for each model."""
+    return len(model_names(config)) if config["sweep"]["design"]["include_baseline"] else 0
 
 
 def problems(config: Config) -> Iterator[Any]:

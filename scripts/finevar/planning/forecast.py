@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from finevar.study.design import Run, design_points, plan_runs, shorter_runs
+from finevar.study.settings import MODEL
 from finevar.words.numbers import duration
 
 ANALYSIS_SECONDS = 20.0  # starting Snakemake, analysis, figures and report, of three metrics on two cores
@@ -62,8 +63,10 @@ def forecast_study(config: Config, pilot: Pilot, finished: Collection[str]) -> F
     left = {run_id: run for run_id, run in runs.items() if run_id not in finished}
     begins = {run_id: begin for run_id, begin in shorter_runs(runs.values()).items() if begin in left}
     costs = {run_id: run_cost(run, pilot, left.get(begins.get(run_id))) for run_id, run in left.items()}
-    evaluations = [evaluation_seconds(pilot, name, config["training"]["max_length"]) for name in pilot["data"]]
-    concurrent, sizes = pilot["concurrent"], pilot["bytes"]
+    pilots, length = [pilot, *pilot.get("models", {}).values()], config["training"]["max_length"]
+    evaluations = [evaluation_seconds(own, name, length) for own in pilots for name in own["data"]]
+    sizes = {kind: max(own["bytes"][kind] for own in pilots) for kind in pilot["bytes"]}
+    concurrent = pilot["concurrent"]
     kept = config["keep_weights"] == "all"
     waiting = 0 if kept else min(2 * concurrent, len(left)) * sizes["model"]
     return Forecast(
@@ -81,6 +84,7 @@ def forecast_study(config: Config, pilot: Pilot, finished: Collection[str]) -> F
 
 def run_cost(run: Run, pilot: Pilot, begin: Run | None = None) -> Cost:
     """Return what a run takes that begins with another one's state, or from the start."""
+    pilot = pilot_of(run, pilot)
     count = steps_of(run, pilot) - (steps_of(begin, pilot) if begin else 0)
     return Cost(
         steps=count * step_seconds(pilot, tokens_of(run, pilot)),
@@ -88,6 +92,11 @@ def run_cost(run: Run, pilot: Pilot, begin: Run | None = None) -> Cost:
         evaluation=evaluation_seconds(pilot, run.dataset, run.settings["max_length"]),
         snakemake=2 * pilot["overhead_seconds"],
     )
+
+
+def pilot_of(run: Run, pilot: Pilot) -> Pilot:
+    """Return the pilot of a run's own model, where there are several; that of the baseline's holds the others'."""
+    return pilot.get("models", {}).get(run.settings.get(MODEL), pilot)
 
 
 def examples_of(run: Run, pilot: Pilot) -> int:
@@ -138,6 +147,7 @@ def peak_mb(run: Run, pilot: Pilot) -> float:
     The process keeps the programs made for each shape of a batch that it has met, and meets new ones ever more rarely:
     its memory grows about equally with each doubling of the steps (seen from 5 to 400 steps of 16 sentences).
     """
+    pilot = pilot_of(run, pilot)
     nearest = min(pilot["steps"], key=lambda row: abs(row["batch_size"] - run.settings["batch_size"]))
     doublings = max(math.log2(steps_of(run, pilot) / (nearest["steps"] + 1)), 0.0)
     return nearest["peak_memory_mb"] + doublings * nearest["growth_mb"]

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from finevar.analyses.baselines import have_own_baselines
 from finevar.analyses.errors import MOST_CLASSES
-from finevar.analyses.fits import failed_settings
+from finevar.analyses.fits import baseline_value, failed_settings
 from finevar.analyses.recommended import levels_of, recommended_point
 from finevar.metrics import LOWER_IS_BETTER, OF_CALIBRATION, RESPONSES
 from finevar.report.parts import Facts, Tables, chosen
@@ -22,6 +23,7 @@ from finevar.statistics.regression import LOGIT
 from finevar.statistics.stored import Stored
 from finevar.study.coding import Category, Coding, Codings, as_level, axes_of, categories_of, columns_at, exists, terms
 from finevar.study.conditions import condition_tree
+from finevar.study.settings import MODEL
 from finevar.tables import are_found
 from finevar.words.formatting import factor_label, response_labels, sentence_case, settings_list
 from finevar.words.numbers import is_missing
@@ -50,7 +52,7 @@ def explorer_data(tables: Tables, labels: Mapping[str, str], facts: Facts) -> st
         **({"where": condition_tree(where, codings)} if (where := condition_of(facts)) else {}),
         "baseline": levels_in(own, codings) if own else None,
         "recommended": levels_of(recommended_point(tables), metrics, codings) or None,
-        "responses": [response(name, label, tables, tried) for name, label in labels.items()],
+        "responses": [response(name, label, tables, tried, codings) for name, label in labels.items()],
         "pairs": pairs(tables, labels, codings),
         "tried": settings(tried, codings),
         "failed": settings(failed_settings(metrics, codings), codings),
@@ -128,7 +130,7 @@ def when_of(coding: Coding, codings: Codings) -> list[Any]:
     return [list(codings).index(category), list(map(codings[category].levels.index, levels))]
 
 
-def response(name: str, label: str, tables: Tables, tried: pd.DataFrame) -> dict[str, Any]:
+def response(name: str, label: str, tables: Tables, tried: pd.DataFrame, codings: Codings) -> dict[str, Any]:
     """Return a response's surface, what its intervals need, and those of the settings tried as the ranking has them.
 
     rates: 1 / degrees of freedom of seeds and of sentences. quantiles: of Student's t at 1 / degrees of freedom from 0
@@ -140,7 +142,6 @@ def response(name: str, label: str, tables: Tables, tried: pd.DataFrame) -> dict
     with np.errstate(divide="ignore"):
         quantiles = stats.t.ppf((1 + surface.confidence) / 2, 1 / grid)
     known = ranked.set_index("point_id")[["predicted", "ci_low", "ci_high"]]
-    fit = tables["fits"].query("response == @name and framework == 'absolute'").iloc[0]
     return {
         "name": name,
         "label": label,
@@ -152,8 +153,16 @@ def response(name: str, label: str, tables: Tables, tried: pd.DataFrame) -> dict
         "rates": rates,
         "quantiles": list(map(plain, quantiles.tolist())),
         "at": [list(map(plain, row)) for row in known.reindex(tried["point_id"]).to_numpy(float)],
-        "baseline": plain(fit["baseline_value"]),
+        "baseline": baseline_of(tables["metrics"], name, codings),
     }
+
+
+def baseline_of(metrics: pd.DataFrame, name: str, codings: Codings) -> Any:
+    """Return a response's value of the baseline; of several models each one's, in the order of the factor's levels."""
+    if not have_own_baselines(metrics):
+        return plain(baseline_value(metrics, name))
+    groups = dict(list(metrics.groupby(MODEL)))
+    return [plain(baseline_value(groups[level], name)) for level in codings[MODEL].levels]
 
 
 def pairs(tables: Tables, labels: Mapping[str, str], codings: Codings) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ from finevar.statistics.verdicts import METHODS
 from finevar.study.design import continues_baseline
 from finevar.study.designs import DESIGNS
 from finevar.study.kinds import FOUND, LISTED
-from finevar.study.settings import TRAINING_DEFAULTS
+from finevar.study.settings import MODEL, TRAINING_DEFAULTS, model_names, of_training
 from finevar.tables import are_found, kind_of_runs
 from finevar.words import caveats, wording
 from finevar.words import effects as effect_words
@@ -51,6 +51,7 @@ SURFACES = {
 }
 OF_DISTILBERT = "DistilBertForSequenceClassification"
 DISTILBERT = "an encoder of the DistilBERT architecture @sanh2019distilbert"
+READINGS = "Absolute and relative coefficients are two readings of one fit."
 OPTIMIZERS = {
     "adamw": "AdamW @loshchilov2019decoupled",
     "adamw_uncorrected": "AdamW @loshchilov2019decoupled without its bias correction",
@@ -188,13 +189,15 @@ def design_text(tables: Tables, facts: Facts) -> str:
 def start_text(facts: Facts) -> str:
     """Say what every run starts from."""
     config = facts["config"]
-    spec, model = config["baseline"], f"{config['model']} ({cited_source(config['sources'][config['model']])})"
+    spec, of_model = config["baseline"], " of its model" if MODEL in facts["factors"] else ""
+    model = joined([f"{name} ({cited_source(config['sources'][name])})" for name in model_names(config)])
     if "dataset" not in spec:
-        return f"Every run starts from the baseline, {model} as published; relative figures are taken against it."
+        start = f"the baseline{of_model}, {model} as published"
+        return f"Every run starts from {start}; relative figures are taken against it."
     where = cited_source(config["sources"][config["datasets"][spec["dataset"]]["source"]])
-    trained = f"fine-tuned on {spec['dataset']} ({where}) with {settings_list(spec['settings'])}"
+    trained = f"fine-tuned on {spec['dataset']} ({where}) with {settings_list(of_training(spec['settings']))}"
     if continues_baseline(config):
-        start, against = f"one baseline: the pretrained {model}, {trained}", "it"
+        start, against = f"{'the' if of_model else 'one'} baseline{of_model}: the pretrained {model}, {trained}", "it"
     else:
         start, against = f"the pretrained {model}", f"a baseline, the same model {trained}"
     return f"Every run starts from {start}. Relative figures are taken against {against}."
@@ -257,8 +260,8 @@ def fit_text(tables: Tables, facts: Facts, labels: Labels) -> str:
     return (
         f"To each of {joined(list(labels.values()))} we fitted {SURFACES[analysis['model']]} by least squares in coded "
         f"units @box1951attainment, {codings}, with a block for each {blocks}. {errors_text(tables)} Intervals are "
-        f"{percent(analysis['confidence'])} by Student's t. {population} Absolute and relative coefficients are two "
-        "readings of one fit."
+        f"{percent(analysis['confidence'])} by Student's t. {population} "
+        f"{'' if wording.have_own_baselines(tables['fits']) else READINGS}"
     ).replace("  ", " ")
 
 

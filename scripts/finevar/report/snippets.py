@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from finevar.study.settings import TRAINING_DEFAULTS
+from finevar.study.settings import MODEL, TRAINING_DEFAULTS, of_training
 from finevar.words.numbers import is_missing, level
 
 ARGUMENTS = {  # of transformers.TrainingArguments, by setting
@@ -25,8 +25,10 @@ SCHEDULES = {"constant": "constant_with_warmup"}  # what transformers calls diff
 
 
 def as_yaml(settings: Mapping[str, Any]) -> str:
-    """Return settings as the block `training` of a study's config."""
-    return yaml.safe_dump({"training": {name: shortened(value) for name, value in settings.items()}}, sort_keys=False)
+    """Return settings as the block `training` of a study's config, below the model that they are for, if it varied."""
+    model = {MODEL: settings[MODEL]} if MODEL in settings else {}
+    own = {name: shortened(value) for name, value in of_training(settings).items()}
+    return yaml.safe_dump(model | {"training": own}, sort_keys=False)
 
 
 def as_arguments(settings: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from finevar.analyses.baselines import have_own_baselines
 from finevar.analyses.recommended import recommended_point
 from finevar.reasons import FAILED
 from finevar.report.parts import Labels, Row, Tables, chosen
@@ -16,7 +17,7 @@ from finevar.words.formatting import counted, joined, sentence_case, settings_li
 from finevar.words.numbers import estimated, is_missing, percent, span
 from finevar.words.recommendation import caution_sentences, headline, next_sentences, sure_sentence
 
-OPENINGS = {"B0": "Over the baseline as it is", "B1": "Over runs at the baseline's own settings"}
+OPENINGS = {"B0": "Over the baseline{} as it is", "B1": "Over runs{} at the baseline's own settings"}
 
 MOST_NAMED = 5  # settings
 
@@ -48,10 +49,11 @@ def summary(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
 def gains(tables: Tables, labels: Labels, confidence: float) -> str:
     """Say what the recommended setting gains over the baselines in each metric, with an interval."""
     name, sentences = recommended_point(tables), []
+    whose = " of its model" if have_own_baselines(tables["metrics"]) else ""
     for baseline, opening in OPENINGS.items():
         rows = chosen(tables["against_baseline"], baseline=baseline, point_id=name).dropna(subset="estimate")
         own = [gain_text(row, labels[row["response"]]) for row in rows.to_dict("records") if row["response"] in labels]
-        sentences += [f"{opening}: {', '.join(own)}."] if own else []
+        sentences += [f"{opening.format(whose)}: {', '.join(own)}."] if own else []
     meaning = f"In parentheses: {percent(confidence)} intervals, which hold at all settings tried at once."
     return " ".join([*sentences, meaning]) if sentences else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from finevar.report.cells import (
 from finevar.report.parts import Cell, Column, Labels, Row, Table
 from finevar.statistics.verdicts import EFFECT
 from finevar.study.coding import Codings, exists
+from finevar.study.settings import MODEL
 from finevar.words.data import account_sentence
 from finevar.words.design import levels_words
 from finevar.words.effects import effect_label, is_named, largest_ends, range_words
@@ -200,13 +201,20 @@ def baselines_table(frozen: pd.DataFrame, again: pd.DataFrame, labels: Labels) -
     """Return one row a data set and baseline: B0 as it is, B1 the runs at its own levels with the study's seeds."""
     responses = with_calibration(labels)
     rows = []
-    for row in frozen.to_dict("records"):
-        rows.append([row["dataset"], "B0, frozen", *(number(row[name]) for name in responses)])
-        runs = again[again["dataset"] == row["dataset"]]
+    for where, row, runs in each_baseline(frozen, again):
+        rows.append([where, "B0, frozen", *(number(row[name]) for name in responses)])
         if len(runs):
-            rows.append([row["dataset"], "B1, its own levels", *(spread(runs[name]) for name in responses)])
+            rows.append([where, "B1, its own levels", *(spread(runs[name]) for name in responses)])
     caption = f"The baselines; B1 is mean {PLUS_MINUS} standard deviation over seeds."
     return table(caption, ["Data set", "Baseline", *metric_titles(responses).values()], rows)
+
+
+def each_baseline(frozen: pd.DataFrame, again: pd.DataFrame) -> Iterator[tuple[str, Row, pd.DataFrame]]:
+    """Yield each baseline's data set, with its model where there are several, its row, and the runs at its levels."""
+    for row in frozen.to_dict("records"):
+        runs, model = again[again["dataset"] == row["dataset"]], row.get(MODEL)
+        where = f"{row['dataset']} ({model})" if model else row["dataset"]
+        yield where, row, runs[runs[MODEL] == model] if model else runs
 
 
 def with_calibration(labels: Labels) -> dict[str, str]:

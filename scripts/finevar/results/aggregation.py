@@ -13,7 +13,19 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from finevar.columns import DESIGN, EPOCH_EVALUATIONS, EPOCHS, LEARNING_CURVES, PARTS, SETTINGS, STUDY_METRICS, TRAINING
+from finevar.columns import (
+    DESIGN,
+    EPOCH_EVALUATIONS,
+    EPOCHS,
+    LEARNING_CURVES,
+    MODELS,
+    MODELS_METRICS,
+    PARTS,
+    SETTINGS,
+    STUDY_METRICS,
+    TRAINING,
+    of_models,
+)
 from finevar.errors import InputError
 from finevar.jobs.endings import run_ending
 from finevar.metrics import RESPONSES
@@ -22,6 +34,7 @@ from finevar.reasons import UNRECORDED
 from finevar.results.collapse import mark_collapsed
 from finevar.results.run_metrics import Positives, is_trained_and_evaluated_alike, read_run_metrics
 from finevar.study.design import shares_trajectory
+from finevar.study.settings import MODEL
 
 BINS_PER_EPOCH = 10
 ALIKE = {  # columns in which all runs on a data set must agree, and what they are
@@ -38,10 +51,37 @@ Row = dict[str, Any]
 
 def read_design(path: str | Path) -> list[Row]:
     """Return the runs that a design lists, each with its id, data set, seed and settings."""
-    options = csv.ConvertOptions(
-        column_types=DESIGN, include_columns=DESIGN.names, null_values=[""], strings_can_be_null=True
-    )
-    return csv.read_csv(path, convert_options=options).to_pylist()
+    types = dict(zip(DESIGN.names, DESIGN.types, strict=True)) | MODELS
+    options = csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
+    table = csv.read_csv(path, convert_options=options)
+    return table.select([*DESIGN.names, *(name for name in MODELS if name in table.column_names)]).to_pylist()
+
+
+def aggregate_models(
+    expected: Sequence[Row],
+    metrics: Iterable[Path],
+    baselines: Iterable[Path],
+    baseline_settings: Row,
+    models: Mapping[str, tuple[str, Row]] | None = None,
+    **options: Any,
+) -> pa.Table:
+    """Return a row per expected run, in the design's order, with its own model's baseline beside it.
+
+    models: where there are several, the id of each one's baseline and its level of each factor; then the rows have
+    columns.MODELS, too. Otherwise as aggregate_metrics().
+    """
+    if not models:
+        return aggregate_metrics(expected, metrics, baselines, baseline_settings, **options)
+    files, frozen, rows = by_run(expected, metrics), [*map(Path, baselines)], {}
+    for model, (baseline, levels) in models.items():
+        own = [run for run in expected if run[MODEL] == model]
+        found = [files[run["run_id"]] for run in own if run["run_id"] in files]
+        beside = [path for path in frozen if baseline in path.parts]
+        for row in aggregate_metrics(own, found, beside, levels, **options).to_pylist():
+            at_own = row["is_baseline_point"]
+            known = {MODEL: model, "baseline_id": baseline, "is_own_baseline_point": at_own}
+            rows[row["run_id"]] = row | known | {"is_baseline_point": at_own and levels == baseline_settings}
+    return pa.Table.from_pylist([rows[run["run_id"]] for run in expected], schema=MODELS_METRICS)
 
 
 def aggregate_metrics(
@@ -92,7 +132,8 @@ def trajectory_id(run: Row) -> str:
     """
     if not shares_trajectory(run):
         return run["run_id"]
-    rest = "|".join(f"{name}={run.get(name)}" for name in ("dataset", "seed", *SETTINGS) if name != "epochs")
+    own = [MODEL] if MODEL in run else []
+    rest = "|".join(f"{name}={run.get(name)}" for name in ("dataset", "seed", *SETTINGS, *own) if name != "epochs")
     return hashlib.sha256(rest.encode()).hexdigest()[:12]
 
 
@@ -138,15 +179,20 @@ def aggregate_curves(expected: Sequence[Row], trainings: Sequence[Path]) -> pa.T
 
     trainings: a file of each run that has one, below the folder of that name.
     """
-    by_id = by_run(expected, trainings)
+    by_id, columns = by_run(expected, trainings), columns_of(expected, LEARNING_CURVES)
     expected = [run for run in expected if run["run_id"] in by_id]
     tables = read_tables([by_id[run["run_id"]] for run in expected], TRAINING)
     steps = pa.concat_tables(tables).to_pandas() if tables else TRAINING.empty_table().to_pandas()
     run = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
     bins = bin_steps(steps.assign(run=run))
-    runs = pd.DataFrame(expected, columns=["run_id", "dataset", "seed", *SETTINGS])
-    whole = pd.concat([runs.iloc[bins.pop("run")].reset_index(drop=True), bins], axis=1)[LEARNING_CURVES.names]
-    return pa.Table.from_pandas(whole, schema=LEARNING_CURVES, preserve_index=False)
+    runs = pd.DataFrame(expected, columns=[name for name in columns.names if name not in bins])
+    whole = pd.concat([runs.iloc[bins.pop("run")].reset_index(drop=True), bins], axis=1)[columns.names]
+    return pa.Table.from_pandas(whole, schema=columns, preserve_index=False)
+
+
+def columns_of(expected: Sequence[Row], columns: pa.Schema) -> pa.Schema:
+    """Return the columns of a table of runs' settings: of several models with theirs."""
+    return of_models(columns) if any(MODEL in run for run in expected) else columns
 
 
 def by_run(expected: Sequence[Row], trainings: Sequence[Path]) -> dict[str, Path]:
@@ -167,7 +213,7 @@ def aggregate_epochs(expected: Sequence[Row], trainings: Sequence[Path]) -> pa.T
             own = path.parents[path.parts[::-1].index(run["run_id"]) - 1] / "epochs.parquet"
             found = read_table(own, EPOCHS).to_pylist() if own.exists() else [{"reason": UNRECORDED}]
             rows += [run | row for row in found]
-    return pa.Table.from_pylist(rows, schema=EPOCH_EVALUATIONS)
+    return pa.Table.from_pylist(rows, schema=columns_of(expected, EPOCH_EVALUATIONS))
 
 
 def bin_steps(steps: pd.DataFrame) -> pd.DataFrame:

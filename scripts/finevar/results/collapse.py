@@ -60,20 +60,27 @@ def below_chance(accuracy: pd.Series, chance: pd.Series, examples: pd.Series) ->
     return pd.Series(binom.cdf((accuracy * examples).round(), examples, chance) < UNLIKELY, accuracy.index)
 
 
-def mark_collapsed(rows: Iterable[Row], paths: Mapping[str, Path], baselines: Iterable[Path]) -> list[Row]:
+def mark_collapsed(
+    rows: Iterable[Row],
+    paths: Mapping[str, Path],
+    baselines: Iterable[Path],
+    own: Mapping[str, str] | None = None,
+) -> list[Row]:
     """Return runs' rows in order, collapsed ones with that status, the reason and, as `ending`, its code.
 
     paths: each run's file of metrics by its id, beside which its predictions lie; only those of runs that may have
-    collapsed are read. baselines: the baseline's files of metrics; a run on a data set without one stays as it is.
+    collapsed are read. baselines: the baseline's files of metrics; a run on a data set without one stays as it is. own:
+    of several models, the id of each run's own baseline.
     """
     files = list(map(Path, baselines))
-    frozen = {row["dataset"]: row["accuracy"] for row in read_run_metrics(files)}
-    limits = {name: largest_suspect(path, frozen[name]) for name, path in zip(frozen, files, strict=True)}
+    frozen = {(row["dataset"], row["run_id"] if own else ""): row["accuracy"] for row in read_run_metrics(files)}
+    limits = {key: largest_suspect(path, frozen[key]) for key, path in zip(frozen, files, strict=True)}
 
     def marked(row: Row) -> Row:
-        if row["status"] != OK or row["dataset"] not in limits or row["accuracy"] > limits[row["dataset"]]:
+        key = row["dataset"], own[row["run_id"]] if own else ""
+        if row["status"] != OK or key not in limits or row["accuracy"] > limits[key]:
             return row
-        found = collapse(evaluated_beside(paths[row["run_id"]]), frozen[row["dataset"]])
+        found = collapse(evaluated_beside(paths[row["run_id"]]), frozen[key])
         why = "; ".join(filter(None, (found and found.sentence, row["reason"])))
         return row | {"status": COLLAPSED, "reason": why, "ending": found.code} if found else row
 

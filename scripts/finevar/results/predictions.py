@@ -43,6 +43,13 @@ def read_runs(runs: pd.DataFrame, root: str | Path = RUNS) -> dict[str, Predicti
     }
 
 
+def own_baselines(runs: pd.DataFrame, baselines: Sequence[str]) -> np.ndarray:
+    """Return which of a data set's baselines, by their ids, each run on it is compared with [runs]: its model's."""
+    if "baseline_id" not in runs:
+        return np.zeros(len(runs), dtype=int)
+    return pd.Index(baselines).get_indexer(runs["baseline_id"])
+
+
 def positive_label(runs: pd.DataFrame) -> int:
     """Return the class that binary F1 is of, of runs on one data set."""
     known = runs["positive_label"].dropna()

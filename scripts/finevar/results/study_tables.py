@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from finevar.columns import FOUND_METRICS, STUDY_METRICS, listed_metrics
+from finevar.columns import FOUND_METRICS, MODELS_METRICS, STUDY_METRICS, listed_metrics
 from finevar.files import write_bytes
 from finevar.parquet import checked, read_sealed_table, read_table, write_table
 from finevar.tables import TABLES, Rows
@@ -24,7 +24,8 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
     table = read_sealed_table(path)
     known = {field.name: field.type for field in STUDY_METRICS}
     factors = [field.name for field in table.schema if known.get(field.name) != field.type and field.name != "line"]
-    return checked(table, path, STUDY_METRICS, FOUND_METRICS, listed_metrics(factors)).to_pandas()
+    schemas = (STUDY_METRICS, MODELS_METRICS, FOUND_METRICS, listed_metrics(factors))
+    return checked(table, path, *schemas).to_pandas()
 
 
 def read_analysis(path: str | Path) -> pd.DataFrame:

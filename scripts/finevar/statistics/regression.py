@@ -63,7 +63,7 @@ class Surface:
     test_set_se: float | None
     smallest_effect: float | None = None  # the smallest change that matters to the user; None where it is not known
     sentences: Sentences = field(default_factory=dict)  # of the runs, by data set [its runs in their order, sentences]
-    frozen: Sentences = field(default_factory=dict)  # of the baseline, by data set [sentences]
+    frozen: Sentences = field(default_factory=dict)  # of the baseline, by data set [sentences]; or each run's own's
     own_errors: bool = False  # intervals are those of `errors` alone, and not for new seeds and new sentences
     excluded: pd.DataFrame | None = None  # natural levels of the settings at which every run of a data set failed
     forbids: Forbids | None = None  # what the design's condition says of coded places

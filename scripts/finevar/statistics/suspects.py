@@ -57,6 +57,9 @@ def without_suspects(surface: Surface) -> Surface | Obstacle:
     if found := model_obstacle(runs, surface.codings, surface.columns, errors_of(runs)):
         return found
     own = surface.runs["dataset"].to_numpy()
-    known = {name: getattr(surface, name) for name in ("excluded", "forbids", "smallest_effect", "frozen")}
+    known = {name: getattr(surface, name) for name in ("excluded", "forbids", "smallest_effect")}
     known["sentences"] = {name: each[~odd[own == name]] for name, each in surface.sentences.items()}
+    known["frozen"] = {
+        name: each if each.ndim == 1 else each[~odd[own == name]] for name, each in surface.frozen.items()
+    }
     return fit_surface(runs, surface.response, surface.codings, surface.columns, surface.confidence, **known)

@@ -22,7 +22,8 @@ from finevar.study.found_config import read_found_config
 from finevar.study.kinds import FOUND, LISTED, study_kind
 from finevar.study.runs_config import read_runs_config
 from finevar.study.schemas import raise_problems, read_against, read_schema
-from finevar.study.settings import FACTORS, TRAINING_DEFAULTS, in_effect
+from finevar.study.settings import FACTORS, MODEL, TRAINING_DEFAULTS, in_effect
+from finevar.study.starting_models import name_problems
 
 
 def read_config(raw: Mapping[str, Any]) -> Config:
@@ -37,7 +38,8 @@ def read_config(raw: Mapping[str, Any]) -> Config:
     config["analysis"]["claims"], wrong = read_claims(config, FACTORS)
     training = TRAINING_DEFAULTS | config["training"]
     baseline = training | config["baseline"]["settings"]
-    wrong = [*wrong, *cross_check(config, set(config["training"]), baseline)]
+    baseline |= {MODEL: config["model"]} if MODEL in config["sweep"]["factors"] else {}  # its level of that factor
+    wrong = [*wrong, *name_problems(config), *cross_check(config, set(config["training"]), baseline)]
     sweep, order = config["sweep"], config["analysis"]["model"]
     if any(nested_problems(codings_of(sweep["factors"]))):
         raise_problems([*problems, *wrong])  # designs are made of sound levels alone

@@ -13,7 +13,7 @@ from finevar.errors import InputError
 from finevar.study.coding import Category, Coding, Codings, categories_of, codings_of, exists, nested_of, numbers_of
 from finevar.study.dialects import SEPARATORS, TEXT_ONLY, format_of, is_text_encoding
 from finevar.study.factors import setting
-from finevar.study.settings import CONDITIONS, TRAINING_DEFAULTS, has_names
+from finevar.study.settings import CONDITIONS, MODEL, TRAINING_DEFAULTS, has_names, model_names
 
 Config = dict[str, Any]
 
@@ -64,7 +64,7 @@ def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) ->
     yield from nested_problems(codings)
     for name, coding in codings.items():
         yield from factor_problems(name, coding, given)
-        if exists(coding, baseline):
+        if name != MODEL and exists(coding, baseline):
             yield from level_problems(name, coding, baseline[name])
     for name, condition in CONDITIONS.items():
         for on, allowed in condition.items():
@@ -75,7 +75,9 @@ def cross_check(config: Config, given: set[str], baseline: Mapping[str, Any]) ->
 
 def reference_problems(config: Config) -> Iterator[InputError]:
     """Yield names that refer to nothing."""
+    _, *others = model_names(config)
     references = [("model", config["model"], "sources")]
+    references += [(f"sweep.factors.{MODEL}.levels", name, "sources") for name in others]
     references += [(f"datasets.{name}.source", spec["source"], "sources") for name, spec in config["datasets"].items()]
     references += [("sweep.datasets", name, "datasets") for name in config["sweep"]["datasets"]]
     if "dataset" in config["baseline"]:
@@ -204,7 +206,7 @@ def as_list(value: Any) -> list[Any]:
 def source_problems(config: Config) -> Iterator[InputError]:
     """Yield keys of a source that its use leaves without a meaning."""
     uses = {spec["source"]: ("data", ("path", "weights_sha256")) for spec in config["datasets"].values()}
-    uses[config["model"]] = ("the model", ("archive", "archive_sha256"))
+    uses |= dict.fromkeys(model_names(config), ("the model", ("archive", "archive_sha256")))
     for name, (use, foreign) in uses.items():
         source = config["sources"].get(name, {})
         for key in foreign:

@@ -30,7 +30,7 @@ from finevar.study.identity import (
     baseline_identity,
     chosen,
     digest,
-    model_id,
+    model_ids,
     read_identities,
     source_ids,
     start_identity,
@@ -40,7 +40,8 @@ from finevar.study.matrices import aliased_terms
 from finevar.study.paths import run_folder
 from finevar.study.schemas import normalise, raise_problems
 from finevar.study.seed_parts import COLUMNS, Seed, combinations, effective, numbered, parts_of, seed_of
-from finevar.study.settings import TRAINING_DEFAULTS, in_effect, trained_with
+from finevar.study.settings import MODEL, TRAINING_DEFAULTS, in_effect, model_names, start_of, trained_with
+from finevar.study.starting_models import depth_problems, layers_of
 
 Settings = dict[str, Any]
 
@@ -57,7 +58,7 @@ class Run:
     run_id: str
     point_id: str
     dataset: str
-    settings: Settings
+    settings: Settings  # with the model that it starts from, where that is a factor
     seed: int
     drawn: Seed
     absent: tuple[str, ...] = ()  # nested factors that do not exist at its setting, and have their defaults
@@ -87,8 +88,8 @@ class Study:
     points: list[Point]
     runs: dict[str, Run]
     shorter: dict[str, str]  # for a run that another one is the beginning of, that one's id
-    model_id: str
-    baseline_id: str
+    model_ids: dict[str, str]  # of the models that runs start from, by the names of their sources, the baseline's first
+    baseline_ids: dict[str, str]  # of each model's baseline, likewise
     dataset_ids: dict[str, str]
     source_ids: dict[str, str]
 
@@ -102,25 +103,42 @@ def plan_study(config: Config) -> Study:
         baseline = f"{config['study']}-baseline"
         fetched = config.get("cards", {}).get("hub")
         ids = {"cards": f"cards-{digest(fetched)}"} if fetched else {}
-        return Study(config, [], {}, {}, baseline, baseline, dataset_ids={}, source_ids=ids)
+        return Study(config, [], {}, {}, {"": baseline}, {"": baseline}, dataset_ids={}, source_ids=ids)
     points = design_points(config)
     raise_problems(size_problems(config["sweep"], len(points)))
     known, unreadable = read_identities(config)
     raise_problems([*point_problems(config, points), *unreadable])
-    runs, baseline, name = plan_runs(config, points, known), config["baseline"], model_id(known)
-    if "dataset" in baseline:  # else the model is the baseline
-        hashed = digest(baseline_identity(config, known))
-        name = f"{baseline['dataset']}-{short_name(baseline['settings'], baseline['seed'])}-{hashed}"
+    runs, ids = plan_runs(config, points, known), model_ids(known)
+    layers = {name: layers_of(config["sources"][name], model) for name, model in ids.items()}
+    raise_problems(depth_problems(trainings(config, runs.values()), layers))
     return Study(
         config=config,
         points=points,
         runs=runs,
         shorter=shorter_runs(runs.values()),
-        model_id=model_id(known),
-        baseline_id=name,
+        model_ids=ids,
+        baseline_ids=baseline_ids(config, known),
         dataset_ids={name: f"{name}-{digest(identity)}" for name, identity in known.datasets.items()},
         source_ids=source_ids(config),
     )
+
+
+def trainings(config: Config, runs: Iterable[Run]) -> dict[str, list[Settings]]:
+    """Return the settings of the trainings that start from each model, its baseline's first where that is trained."""
+    own = [config["baseline"]["settings"]] if "dataset" in config["baseline"] else []
+    found = {name: list(own) for name in model_names(config)}
+    for run in runs:
+        found[start_of(run.settings, config)].append(run.settings)
+    return found
+
+
+def baseline_ids(config: Config, known: Identities) -> dict[str, str]:
+    """Return the id of each model's baseline, which is the model itself where none is trained."""
+    baseline = config["baseline"]
+    if "dataset" not in baseline:
+        return model_ids(known)
+    start = f"{baseline['dataset']}-{short_name(baseline['settings'], baseline['seed'])}"
+    return {name: f"{start}-{digest(baseline_identity(config, known, name))}" for name in known.models}
 
 
 def design_points(config: Config) -> list[Point]:
@@ -144,7 +162,7 @@ def parted_points(config: Config, kind: Design) -> tuple[list[Point], list[Point
     points = kind.points(sweep["design"] | {"model": config["analysis"]["model"]}, codings)
     points = [normalise(point) for point in points]
     if sweep["design"]["include_baseline"]:
-        points.append(baseline_levels(config))
+        points += own_baseline_levels(config).values()
     points += [normalise(point) for point in added_points(sweep)]
     different = [dict(pairs) for pairs in dict.fromkeys(tuple(point.items()) for point in points)]
     return parted(different, sweep["design"].get("where"), codings)
@@ -186,11 +204,12 @@ def plan_runs(config: Config, points: Sequence[Point], known: Identities | None 
     """Return every run of the study by its id; known: the identities of its model and data, read where not given."""
     runs = []
     known = known or read_identities(config)[0]
-    start = start_identity(config, known)
+    starts = {name: start_identity(config, known, name) for name in known.models}
     for dataset, point in itertools.product(config["sweep"]["datasets"], points):
         settings = in_effect(with_settings(config, point))
         absent = tuple(name for name, level in point.items() if level is None)
-        where = {"dataset": known.datasets[dataset], "baseline": start, "settings": chosen(settings)}
+        where = {"dataset": known.datasets[dataset], "settings": chosen(settings)}
+        where["baseline"] = starts[start_of(settings, config)]
         for number, parts in numbered(config["sweep"]).items():
             seed = seed_of(effective(parts, settings))
             run_id = f"{short_name(settings, seed)}-{digest(where | {'seed': seed})}"
@@ -228,12 +247,22 @@ def shorter_runs(runs: Iterable[Run]) -> dict[str, str]:
     return {later.run_id: run.run_id for members in ordered for run, later in itertools.pairwise(members)}
 
 
-def baseline_levels(config: Config) -> Point:
-    """Return the baseline's level of each factor; none of a study that compares its runs with each other alone."""
+def baseline_levels(config: Config, **own: str) -> Point:
+    """Return the baseline's level of each factor; none of a study that compares its runs with each other alone.
+
+    own: the model, of another one's baseline than the study's.
+    """
     settings, codings = config["baseline"]["settings"], codings_of(config["sweep"]["factors"])
     if not settings:
         return {}
+    settings = settings | own
     return {name: settings[name] if exists(coding, settings) else None for name, coding in codings.items()}
+
+
+def own_baseline_levels(config: Config) -> dict[str, Point]:
+    """Return each model's baseline's level of each factor, the study's first."""
+    several = MODEL in config["sweep"]["factors"]
+    return {name: baseline_levels(config, **({MODEL: name} if several else {})) for name in model_names(config)}
 
 
 def continues_baseline(config: Mapping[str, Any]) -> bool:

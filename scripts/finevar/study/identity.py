@@ -27,7 +27,8 @@ from finevar.study.content import (
 )
 from finevar.study.found_config import card_files
 from finevar.study.schemas import read_schema
-from finevar.study.settings import TRAINING_DEFAULTS, in_effect
+from finevar.study.settings import TRAINING_DEFAULTS, in_effect, model_names, of_training
+from finevar.study.starting_models import twin_problems
 
 # Part of every id. Raised where a default changes its value, as ids leave defaults out: all results then get new ids.
 VERSION = 2
@@ -39,7 +40,7 @@ Settings = Mapping[str, Any]
 
 def chosen(settings: Settings) -> Config:
     """Return a training's settings in effect that are not at their defaults: all that ids and identities say of it."""
-    return differing(in_effect(settings), TRAINING_DEFAULTS)
+    return differing(in_effect(of_training(settings)), TRAINING_DEFAULTS)
 
 
 def differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Config:
@@ -68,19 +69,19 @@ def dataset_identity(config: Config, name: str) -> Config:
     return kept
 
 
-def model_source(config: Config) -> Config:
-    """Return the source of the pretrained model and how it is read: by which family, and whether as sentence pairs."""
+def model_source(config: Config, model: str) -> Config:
+    """Return the source of a pretrained model and how it is read: by which family, and whether as sentence pairs."""
     pairs = any(isinstance(config["datasets"][name].get("text"), list) for name in used_datasets(config))
     read = {"pairs": pairs or None, "family": config.get("family")}
-    return config["sources"][config["model"]] | {key: value for key, value in read.items() if value}
+    return config["sources"][model] | {key: value for key, value in read.items() if value}
 
 
-def model_identity(config: Config) -> Config:
-    """Return all that decides the pretrained model: its source or, of a local one, what its files hold.
+def model_identity(config: Config, model: str) -> Config:
+    """Return all that decides a pretrained model: its source or, of a local one, what its files hold.
 
     Raises InputError where a local model lacks its config or its weights.
     """
-    source = model_source(config)
+    source = model_source(config, model)
     if source["kind"] != "local":
         return source
     files = {path.name: file_sha256(path) for path in local_model_files(source)}
@@ -131,12 +132,12 @@ def used_datasets(config: Config) -> list[str]:
 class Identities:
     """What decides the results of a study's parts; of a part whose files cannot be read, None."""
 
-    model: Config | None
+    models: dict[str, Config | None]  # by the names of their sources
     datasets: dict[str, Config | None]  # by name, of those that runs or the baseline are trained on
 
 
 def read_identities(config: Config) -> tuple[Identities, list[InputError]]:
-    """Return the identities of a study's model and data, each made once, and which files cannot be read."""
+    """Return the identities of a study's models and data, each made once, and which files cannot be read."""
     problems: list[InputError] = []
 
     def attempt(identity: Callable[..., Config], *of: Any) -> Config | None:
@@ -147,26 +148,27 @@ def read_identities(config: Config) -> tuple[Identities, list[InputError]]:
             return None
 
     datasets = {name: attempt(dataset_identity, name) for name in used_datasets(config)}
-    return Identities(attempt(model_identity), datasets), problems
+    models = {name: attempt(model_identity, name) for name in model_names(config)}
+    return Identities(models, datasets), [*problems, *twin_problems(models)]
 
 
-def baseline_identity(config: Config, known: Identities) -> Config:
-    """Return all that decides the baseline's weights: the source model and, where it is trained, how."""
-    identity, baseline = source_identity(config, known), config["baseline"]
+def baseline_identity(config: Config, known: Identities, model: str) -> Config:
+    """Return all that decides the weights of a model's baseline: the source model and, where it is trained, how."""
+    identity, baseline = source_identity(config, known, model), config["baseline"]
     if "dataset" in baseline:
         identity["dataset"] = known.datasets[baseline["dataset"]]
         identity |= {"settings": chosen(baseline["settings"]), "seed": baseline["seed"]}
     return identity
 
 
-def start_identity(config: Config, known: Identities) -> Config:
-    """Return all that decides the weights that every run starts from."""
-    return (source_identity if config["sweep"]["start"] == "model" else baseline_identity)(config, known)
+def start_identity(config: Config, known: Identities, model: str) -> Config:
+    """Return all that decides the weights that every run of a model starts from."""
+    return (source_identity if config["sweep"]["start"] == "model" else baseline_identity)(config, known, model)
 
 
-def source_identity(config: Config, known: Identities) -> Config:
-    """Return all that decides what a training makes of the source model: the model, and what its head's classes are."""
-    return {"model": known.model} | ({"head": config["head"]} if "head" in config else {})
+def source_identity(config: Config, known: Identities, model: str) -> Config:
+    """Return all that decides what a training makes of a source model: the model, and what its head's classes are."""
+    return {"model": known.models[model]} | ({"head": config["head"]} if "head" in config else {})
 
 
 def source_ids(config: Config) -> dict[str, str]:
@@ -175,9 +177,9 @@ def source_ids(config: Config) -> dict[str, str]:
     return {name: f"{name}-{digest(source)}" for name, source in fetched.items()}
 
 
-def model_id(known: Identities) -> str:
-    """Return the id of the pretrained model, whatever the config calls its source."""
-    return f"model-{digest(known.model)}"
+def model_ids(known: Identities) -> dict[str, str]:
+    """Return the id of each pretrained model, which is the same whatever the config calls its source."""
+    return {name: f"model-{digest(identity)}" for name, identity in known.models.items()}
 
 
 def digest(identity: Any) -> str:

@@ -58,7 +58,7 @@ def read_schema(name: str) -> Config:
     if name == "config":
         schema["$defs"]["objective"]["enum"] = [*RESPONSES, "seconds"]
         schema["$defs"]["claims"] = {"$id": "claims.schema.yaml"} | read_schema("claims")
-        schema["properties"]["sweep"]["properties"]["factors"]["properties"] = {
+        schema["properties"]["sweep"]["properties"]["factors"]["properties"] |= {
             name: {
                 "description": f"As a factor: {SPECS[name]['description']}",
                 "$ref": f"#/$defs/{'category' if has_names(name) else 'factor'}",

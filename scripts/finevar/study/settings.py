@@ -30,6 +30,7 @@ SPECS: dict[str, Spec] = load_schema("config")["$defs"]["settings"]["properties"
 TRAINING_DEFAULTS = {name: spec["default"] for name, spec in SPECS.items()}
 CONDITIONS = {name: spec["when"] for name, spec in SPECS.items() if "when" in spec}  # values of other settings
 FACTORS = tuple(name for name, spec in SPECS.items() if spec.get("factor"))
+MODEL = "model"  # the factor that is no setting of a training, but which source's model the training starts from
 
 
 def stated_type(name: str) -> str:
@@ -68,9 +69,24 @@ def trained_with(name: str, cell: Any) -> Any:
     return TRAINING_DEFAULTS[name] if cell is None or cell != cell else cell
 
 
+def model_names(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of the sources whose models a study's runs start from, that of its baseline first."""
+    return list(dict.fromkeys([config["model"], *config["sweep"]["factors"].get(MODEL, {"levels": []})["levels"]]))
+
+
+def start_of(settings: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Return the name of the model that a training with some settings starts from."""
+    return settings.get(MODEL, config["model"])
+
+
+def of_training(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a training takes: all but which model it starts from."""
+    return {name: value for name, value in settings.items() if name != MODEL}
+
+
 def has_names(name: str) -> bool:
-    """Say whether a setting's values are names to choose from."""
-    return "enum" in SPECS[name]
+    """Say whether a factor's levels are names to choose from."""
+    return name == MODEL or "enum" in SPECS[name]
 
 
 def level_schema(name: str) -> Spec:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from finevar.reasons import FAILED, MISSING, OK
+from finevar.reasons import FAILED, MISSING, OK, Stop
 from finevar.words.formatting import (
     counted,
     factor_label,
@@ -39,7 +39,12 @@ def gate_sentence(row: Row, label: str) -> str:
 
 
 def identity_sentence(fits: pd.DataFrame) -> str:
-    """Say what the relative tables add to the absolute ones, with the checked identity."""
+    """Say what the relative tables add to the absolute ones, with the checked identity, or why there are none."""
+    if have_own_baselines(fits):
+        return (
+            "Each model has a baseline of its own, so that the absolute fit has no relative reading: runs are compared "
+            "with the baseline of their own model, one by one."
+        )
     deviations = fits.loc[fits["framework"] == "relative", "largest_identity_deviation"].dropna()
     meaning = (
         "Absolute and relative are one fit read at two places: the relative first-order terms are the slopes at the "
@@ -49,6 +54,11 @@ def identity_sentence(fits: pd.DataFrame) -> str:
     if deviations.empty:
         return meaning
     return f"{meaning} Checked on these data: the two differ from that identity by at most {deviations.max():.1e}."
+
+
+def have_own_baselines(fits: pd.DataFrame) -> bool:
+    """Say whether the relative tables are left out since each model has a baseline of its own."""
+    return bool((fits["gate_code"] == Stop.OWN_BASELINES).any())
 
 
 def runs_sentence(metrics: pd.DataFrame) -> str:

@@ -19,7 +19,7 @@ from finevar.report.summary import cautions, gain_text
 from finevar.study.design import continues_baseline
 from finevar.study.kinds import LISTED
 from finevar.study.listed_runs import DEFAULT_DATASET
-from finevar.study.settings import in_effect
+from finevar.study.settings import in_effect, model_names
 from finevar.tables import are_found, kind_of_runs
 from finevar.words import completeness
 from finevar.words import effects as effect_words
@@ -91,7 +91,8 @@ def kicker(metrics: pd.DataFrame, facts: Facts) -> str:
     source = config["baseline"]["dataset"] if continues_baseline(config) else None
     sentences = sorted({int(count) for count in metrics["eval_examples"].dropna()})
     tested = f"{joined([f'{count:,}' for count in sentences])} test sentences" if sentences else ""
-    where = f"{config['model']}, {source} \u2192 {data}" if source else f"{config['model']} on {data}"
+    models = joined(model_names(config))
+    where = f"{models}, {source} \u2192 {data}" if source else f"{models} on {data}"
     return " \u00b7 ".join(filter(None, [where, f"{runs}, {done_text}", tested]))
 
 
@@ -107,6 +108,7 @@ def notes(tables: Tables, advised: Advice | None, facts: Facts) -> list[str]:
     fits = tables["fits"]
     if kind_of_runs(tables["metrics"]) == LISTED and not facts["config"]["baseline"]["settings"]:
         fits = fits[fits["gate_code"] != Stop.NO_BASELINE]  # nobody asked for a comparison
+    fits = fits[fits["gate_code"] != Stop.OWN_BASELINES]  # nothing that is missing: runs are compared with these
     stopped = gate_sentences(fits, names(tables, facts))
     if facts["interim"]:
         return stopped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from finevar.analyses.baselines import at_baseline
+from finevar.analyses.baselines import at_own_baseline
 from finevar.report import analysis_tables
 from finevar.report import tables as report_tables
 from finevar.report.labels import names
@@ -13,10 +13,11 @@ from finevar.report.parts import Facts, Group, Labels, Section, Tables, chosen, 
 from finevar.report.sections import found as found_models
 from finevar.report.sections import listed as listed_runs
 from finevar.study.kinds import LISTED
+from finevar.study.settings import model_names, of_training
 from finevar.tables import are_found, kind_of_runs
 from finevar.words import comparisons, wording
 from finevar.words.effects import population_sentence
-from finevar.words.formatting import factor_label, settings_list
+from finevar.words.formatting import factor_label, joined, settings_list
 from finevar.words.numbers import level
 
 PART, PLACE, TITLE = "details", 80, "Baseline"
@@ -49,21 +50,23 @@ def baseline_group(
     """Return what the baseline scores, frozen and again, and what it is."""
     metrics, spec = tables["metrics"], config["baseline"]
     ok = metrics[metrics["status"] == "ok"]
-    again = ok[at_baseline(ok)]
-    what = f"{config['model']} as its source provides it"
+    again = ok[at_own_baseline(ok)]
+    models = model_names(config)
+    what = f"{joined(models)} as {'their sources provide them' if models[1:] else 'its source provides it'}"
     if "dataset" in spec:
-        what = f"{config['model']}, fine-tuned on {spec['dataset']} with seed {spec['seed']}"
+        what = f"{joined(models)}, fine-tuned on {spec['dataset']} with seed {spec['seed']}"
     first, start = next(iter(labels)), config["sweep"]["start"]
     scores = [
-        wording.baseline_sentence(dataset, frozen, again.loc[again["dataset"] == dataset, first], labels[first])
-        for dataset, frozen in zip(tables["baselines"]["dataset"], tables["baselines"][first], strict=True)
-        if dataset in set(metrics["dataset"])
+        wording.baseline_sentence(where, frozen[first], own[first], labels[first])
+        for where, frozen, own in report_tables.each_baseline(tables["baselines"], again)
+        if frozen["dataset"] in set(metrics["dataset"])
     ]
     apart = "" if again.empty else differences(spec["settings"], config["training"], factors)
     sentences = [
-        f"Every relative figure is taken against the baseline: {what}. "
+        f"Every relative figure is taken against the baseline{' of its model' if models[1:] else ''}: {what}. "
         f"{'Every run starts from it.' if start == 'baseline' else 'Every run starts from the pretrained model.'}",
-        f"Its own settings: {settings_list(spec['settings'])}.",
+        f"Its own settings: {settings_list(of_training(spec['settings']))}.",
+        f"As a place on the surfaces the baseline is that of {config['model']}." if models[1:] else "",
         apart and f"B1 takes the baseline's own levels; the study's other settings are its own: {apart}.",
     ]
     return " ".join(scores), group(

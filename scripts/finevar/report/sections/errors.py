@@ -51,8 +51,10 @@ def point_of(tables: Tables) -> str:
 
 
 def errors_at(tables: Tables, point: str) -> dict[str, pd.DataFrame]:
-    """Return the rows of the tables BY_POINT on a setting, on the baseline and on all settings together."""
-    found = {name: tables[name][tables[name]["point_id"].isin([point, BASELINE, ALL])] for name in BY_POINT}
+    """Return the rows of the tables BY_POINT on a setting, on its baseline and on all settings together."""
+    metrics = tables["metrics"]
+    own = chosen(metrics, point_id=point)["baseline_id"].iloc[0] if "baseline_id" in metrics else BASELINE
+    found = {name: tables[name][tables[name]["point_id"].isin([point, own, ALL])] for name in BY_POINT}
     datasets = chosen(found["sentence_counts"], point_id=point)["dataset"]
     return {name: rows[rows["dataset"].isin(datasets)].reset_index(drop=True) for name, rows in found.items()}
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from finevar.report import analysis_tables
 from finevar.report.parts import STOPPED, Labels, Section, Table, Tables, group
 from finevar.words import findings
+from finevar.words.wording import have_own_baselines
 
 PART, PLACE, TITLE = "details", 40, "Slopes"
 SAME = "The slopes at the baseline are the relative analysis: its first-order terms, with the same p-values."
@@ -18,7 +19,8 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
         return {"finding": STOPPED, "groups": []}
     turns = findings.sign_changes_sentence(tables["johnson_neyman"], labels)
     finding = findings.baseline_slopes_sentence(tables["slopes"], labels, 1 - confidence)
-    return {"finding": finding, "groups": [group("", [turns, SAME], tables=[slopes_of(tables, labels, confidence)])]}
+    same = "" if have_own_baselines(tables["fits"]) else SAME
+    return {"finding": finding, "groups": [group("", [turns, same], tables=[slopes_of(tables, labels, confidence)])]}
 
 
 def slopes_of(tables: Tables, labels: Labels, confidence: float) -> Table:

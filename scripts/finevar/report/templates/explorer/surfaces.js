@@ -78,6 +78,10 @@
     return { value, low: onScale(response, middle - reach), high: onScale(response, middle + reach) };
   }
 
+  // Each model has a baseline of its own: theirs come in the order of the factor's levels.
+  const ofModel = factors.findIndex((factor) => factor.name === "model");
+  const baselineOf = ({ baseline }) => (Array.isArray(baseline) ? baseline[state.place[ofModel]] : baseline);
+
   const moved = (changes) => state.place.map((x, number) => (number in changes ? changes[number] : x));
 
   // The settings that were tried, each with its runs that have metrics.
@@ -187,7 +191,8 @@
     byId("explorer-predictions").replaceChildren(...responses.map((response) => {
       const [value, low, high] = (here && response.at[here.number]) || [];
       const at = isNumber(low) ? { value, low, high } : predict(response, state.place), seen = here && measured(here, response.name);
-      const gain = response.baseline === null || at.value === null ? "" : signed(at.value - response.baseline);
+      const baseline = baselineOf(response);
+      const gain = baseline === null || at.value === null ? "" : signed(at.value - baseline);
       const cell = (words) => make("td", { class: "number" }, words);
       return make("tr", {}, make("th", { scope: "row" }, response.label), cell(shown(at.value)),
         cell(at.value === null ? (isAllowed(state.place) ? "all runs failed" : "forbidden") : `${shown(at.low)} to ${shown(at.high)}`), cell(gain),
