@@ -37,6 +37,7 @@ class Errors:
 
 INDEPENDENT = Errors("HC3", None, "every run is trained by itself, so runs are independent given their seed's block")
 BY_SEED = "what a seed shifts counts as error"
+BY_PART = "what a seed of a part, such as the order of the examples, shifts counts as error, parts being crossed"
 CLASSICAL = Errors("classical", None, "runs are independent and their noise has one variance")
 
 

@@ -22,7 +22,7 @@ from statsmodels.stats.diagnostic import het_breuschpagan
 from finevar.statistics import families
 from finevar.statistics.bounds import bounds_of
 from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
-from finevar.statistics.covariance import BY_SEED, Errors, Estimate, Fit, errors_of, fit_ols, wald_test
+from finevar.statistics.covariance import BY_PART, BY_SEED, Errors, Estimate, Fit, errors_of, fit_ols, wald_test
 from finevar.statistics.crossed import crossed_parts, part_numbers
 from finevar.statistics.families import Family
 from finevar.statistics.robust import cell_numbers, winsorised
@@ -31,14 +31,9 @@ from finevar.study.coding import Codings, Term, coded_of, design_matrix, model_m
 
 SHARED = "runs share trajectories, so their errors are not independent"
 UNEQUAL = "noise differs between settings (Breusch-Pagan), which this test does not allow for"
-
-NEW_SENTENCES = "new seeds and new sentences"
-THESE_SENTENCES = "these sentences"
-
+NEW_SENTENCES, THESE_SENTENCES = "new seeds and new sentences", "these sentences"
 LINEAR, CLIPPED, LOGIT = ("linear", "clipped", "logit")  # that a prediction is made on
 NEAR_BOUND = 0.05  # of a metric's range: settings nearer to its ends have predictions on the logit scale
-
-BY_PART = "what a seed of a part, such as the order of the examples, shifts counts as error, parts being crossed"
 
 Rows = list[dict[str, Any]]
 Forbids = Callable[[Mapping[str, np.ndarray]], np.ndarray]
