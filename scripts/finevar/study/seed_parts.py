@@ -15,7 +15,6 @@ COLUMNS = {part: f"seed_{part}" for part in PARTS}  # of tables, in which `dropo
 VARIED = ("init", "order", "dropout")  # that a seed changes where `sweep.vary` does not say
 FIRST = -1  # the sample that is not drawn: the data set's first examples, the same at every seed
 HELD = {"init": 0, "order": 0, "dropout": 0, "sample": FIRST}  # what does not vary is the same in all studies
-OFF = {"dropout": ("dropout", 0), "sample": ("train_examples", None)}  # the setting that leaves a part nothing to draw
 
 Parts = dict[str, int]
 Seed = int | Mapping[str, int]  # of a run: one for all parts but the sample, which is not drawn; or each part's own
