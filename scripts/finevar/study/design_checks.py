@@ -19,7 +19,7 @@ from finevar.study.coding import (
 from finevar.study.conditions import WHERE, Point, parted
 from finevar.study.consistency import Config, cut, listed
 from finevar.study.designs import DESIGNS, full_factorial
-from finevar.study.seed_parts import combinations, varied
+from finevar.study.seed_parts import combination_count, varied
 
 MOST_RUNS = 100_000  # that Snakemake and the tables still hold
 MOST_SAMPLES = 5_000  # of a Latin hypercube, whose distances are compared in pairs: a second and 300 MB
@@ -178,7 +178,7 @@ def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputErr
         names = math.prod(len(own.levels) for own in categories_of(codings_of(sweep["factors"])).values())
         large = {"full_factorial": math.prod(levels), "latin_hypercube": int(sweep["design"].get("points", 0)) * names}
         points = large.get(sweep["design"]["kind"], 0)
-    runs = points * len(combinations(sweep)) * len(sweep["datasets"])
+    runs = points * combination_count(sweep) * len(sweep["datasets"])
     if runs > MOST_RUNS:
         yield InputError(
             "config: sweep",

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.reasons import Head
-from finevar.study.seed_parts import PARTS, Seed, combinations, is_crossed, varied
+from finevar.study.seed_parts import PARTS, Seed, combination_count, is_crossed, varied
 from finevar.words.formatting import counted, joined
 
 DECIDED = {
@@ -26,7 +26,7 @@ def seed_words(seed: Seed) -> str:
 
 def seeds_text(sweep: Mapping[str, Any]) -> str:
     """Count a study's seeds or, of seeds that are crossed, their combinations."""
-    count = len(combinations(sweep))
+    count = combination_count(sweep)
     if not is_crossed(sweep):
         return counted(count, "seed")
     return f"{count} combinations of seeds ({joined([f'{len(own)} of {part}' for part, own in varied(sweep).items()])})"
