@@ -19,6 +19,7 @@ from finevar.statistics.regression import fit_relative, fit_surface
 from finevar.statistics.two_stage import Precision
 from finevar.study.coding import Coding, model_matrix, terms
 from finevar.study.goals import contrasts_of
+from finevar.words.recommendation import added_sentence
 
 CODINGS = {"batch_size": Coding((16, 32, 64), "log2"), "epochs": Coding((1, 2, 3), "identity")}
 COLUMNS = terms(CODINGS, "quadratic")
@@ -133,6 +134,12 @@ def test_each_addition_has_its_caution():
     ]
     found = [(row["code"], row["count"]) for row in added_rows(additions)]
     assert found == [(Caution.SEEDS_ADDED, 2), (Caution.SEEDS_ADDED_FREELY, 1), (Caution.SETTINGS_ADDED, 3)]
+
+
+def test_settings_that_no_goal_chose_may_have_been_chosen_by_results():
+    row = {"code": Caution.SETTINGS_ADDED, "count": 2}
+    told = [added_sentence(row | {"detail": goal}) for goal in ("batch_size:loss 0.1", None)]
+    assert ["unless" in text for text in told] == [False, True]
 
 
 def test_intervals_of_augmented_studies_hold_the_truth_and_those_computed_anew_less_often():

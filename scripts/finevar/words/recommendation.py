@@ -245,7 +245,8 @@ def added_sentence(row: Row) -> str:
     goal = "" if is_missing(row["detail"]) else f" for {row['detail']}"
     added = f"{counted(int(row['count']), noun)} added after a look at the results{goal}"
     if noun == "setting":
-        return f"{added}, chosen by their levels alone: intervals hold as they are."
+        provided = "" if goal else ", unless results had a part in the choice"
+        return f"{added}: intervals hold as they are{provided}."
     if row["code"] == Caution.SEEDS_ADDED:
         return f"{added}: the interval of that effect allows for it, others may be a little too narrow."
     return f"{added}: no interval allows for it, and all may be a little too narrow."
