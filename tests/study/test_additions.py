@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from finevar import ROOT
+from finevar.errors import InputError
 from finevar.study.additions import as_written, design_digest, following_seeds, judged_additions
 from finevar.study.config import read_config
 from finevar.study.design import design_points, fit_params, plan_study
-from finevar.study.goals import Goal, read_goal
+from finevar.study.goals import Goal, check_goal, read_goal
 from finevar.study.yaml_edits import add_entry, inserted, with_addition
 from refusals import at, names, refusal, refusals
 
@@ -185,3 +186,10 @@ def test_a_file_that_may_be_of_others_is_left_alone_and_the_lines_are_told(tmp_p
     Path(tmp_path / "hard.yaml").hardlink_to(own)
     assert names(refusal(add_entry, own, SEEDS), "goal: batch_size:loss 0.01")
     assert own.read_text() == text
+
+
+def test_of_a_pair_named_the_other_way_round_the_pair_is_meant():
+    known = dict.fromkeys(["batch_size", "learning_rate", "learning_rate:batch_size"])
+    with pytest.raises(InputError) as caught:
+        check_goal(read_goal("batch_size:learning_rate:loss 0.1"), known, ["loss"])
+    assert "learning_rate:batch_size" in caught.value.remedy

@@ -53,7 +53,8 @@ def check_goal(goal: Goal, known: Mapping[str, np.ndarray], responses: Sequence[
     """Raise InputError where a study has no such contrast, see contrasts_of(), or no such response."""
     for found, names, what in ((goal.contrast, [*known], "effect"), (goal.response, [*responses], "metric")):
         if found not in names:
-            near = nearest(found, names)
+            turned = [name for name in names if sorted(name.split(":")) == sorted(found.split(":"))]
+            near = next(iter(turned), None) or nearest(found, names)
             raise InputError(
                 "GOAL",
                 found=f"the {what} {cut(repr(found))}",
