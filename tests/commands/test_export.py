@@ -30,6 +30,7 @@ from finevar.study.config import TRAINING_DEFAULTS
 from finevar.study.seed_parts import COLUMNS
 from finevar.tables import ADVICE, TABLES
 from finevar.training.job import train_files
+from finevar.words.seeds import seed_words
 
 CLASSES = ["negative", "positive"]
 LENGTH = 8  # at which some sentences are cut
@@ -200,6 +201,7 @@ def test_the_card_says_what_the_model_is_made_from(study, tmp_path):
     )  # fmt: skip
     assert "Pretrained: someone/tiny on the Hugging Face Hub, licence Apache-2.0" in card.text
     assert "Baseline: fine-tuned on films with seed 3 and learning rate 2e-4." in card.text
+    assert f"This is its run at {seed_words(SEED)}, the first" in card.text
     assert "- toy: someone/toys on the Hugging Face Hub, licence cc-by-4.0." in card.text
     assert "- films: package films==1, licence MIT License." in card.text
     assert "- mine: local files, on its own terms." in card.text

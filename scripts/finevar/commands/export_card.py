@@ -102,6 +102,7 @@ def model_card(
         example="sentence pair" if pairs else "sentence",
         chosen=f"{headline(choice.advice)} {sure_sentence(choice.advice, confidence)}",
         cautions=caution_sentences(choice.advice),
+        seed=seed_words(seed_in(run)),
         seeds=len(choice.runs),
         confidence=percent(confidence),
         metrics=[*metric_rows(choice, values, confidence)],
