@@ -191,6 +191,16 @@ def test_an_undecided_effect_is_to_be_augmented_by_as_many_seeds_as_steins_rule_
     assert f'make augment GOAL="{own["factor"]}:accuracy 0.005"' in next_sentence(row | {"point_ids": None}, "accuracy")
 
 
+def test_nothing_is_to_be_augmented_where_parts_of_the_seed_are_crossed():
+    runs = timed(study(seeds=6, noise=0.015))
+    codes = []
+    for parts in ({}, {"seed_init": runs["seed"] // 3, "seed_order": runs["seed"] % 3}):
+        found = fitted(runs.assign(**parts), "loss", "accuracy")
+        tables = recommend(found, found.rows(against_baseline_rows), [], shares={})
+        codes.append({row["code"] for row in tables["next_runs"]})
+    assert [Next.AUGMENT in each for each in codes] == [True, False]
+
+
 def models(accuracy: list[float], baseline: float = 0.9, head: str = "kept") -> pd.DataFrame:
     """Return runs on 100 sentences whose answers would be right in half of them by chance."""
     found = pd.DataFrame({"accuracy": accuracy, "status": "ok", "dataset": "d", "chance": 0.5, "eval_examples": 100})

@@ -71,6 +71,11 @@ def test_another_seed_of_one_part_changes_that_part_alone(case, monkeypatch, par
     assert column(one, "loss") != column(other, "loss")
 
 
+def test_without_dropout_in_the_encoder_its_seed_still_drops_units_of_the_head(case):
+    one, other = (replace(case, seed=SEED | {"dropout": seed}).train(changes={"dropout": 0.0}) for seed in (3, 9))
+    assert column(one, "loss") != column(other, "loss")
+
+
 def test_loras_factors_are_drawn_from_init(start, case):
     weights, family = checkpoint.load_model(start)
     checkpoint.fit_head(weights, family, [], CLASSES, 0)

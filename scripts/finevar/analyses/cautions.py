@@ -19,6 +19,7 @@ from finevar.metrics import SECONDS, towards
 from finevar.reasons import COLLAPSED, FAILED, OK, Caution, Head, Next
 from finevar.results.collapse import below_chance
 from finevar.statistics.clustered import FEW_SEEDS
+from finevar.statistics.crossed import crossed_parts
 from finevar.statistics.ranking import comparison, regret_of
 from finevar.statistics.two_stage import Precision
 from finevar.statistics.verdicts import UNDECIDED
@@ -266,12 +267,14 @@ def more_row(standing: Standing, kept: Sequence[str], times: float) -> dict[str,
 def augment_rows(standing: Standing) -> Iterator[dict[str, Any]]:
     """Yield the undecided effect on the primary metric that may be the largest, where more seeds would settle it.
 
+    None where parts of the seed are crossed, whose variance no two-stage rule goes by.
+
     An interval half as wide to each side as the smallest effect of interest does, whatever the estimate: it excludes no
     change at all, or every change that matters.
     """
     surface, study = standing.surface, standing.study
-    is_trained = kind_of_runs(study.metrics) == TRAINED
-    if surface.smallest_effect is None or not (surface.is_by_seed and is_trained):
+    is_independent = surface.is_by_seed and not crossed_parts(surface.runs)
+    if surface.smallest_effect is None or not is_independent or kind_of_runs(study.metrics) != TRAINED:
         return
     known, goal = contrasts_of(surface.codings, surface.columns), surface.smallest_effect / 2
     about = {"response": standing.primary, "dataset": ALL_DATASETS, "verdict": UNDECIDED}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from finevar.planning.forecast import forecast_study
 from finevar.planning.power import Noise, found_changes, planned_design, planned_gate
 from finevar.study.coding import Coding, codings_of, numbers_of
-from finevar.study.seed_parts import combinations, is_crossed, varied
+from finevar.study.seed_parts import combination_count, is_crossed, varied
 from finevar.study.settings import level_schema, rounded
 
 MORE_SEEDS = 2
@@ -60,7 +60,7 @@ def variant_of(
     if planned_gate(design) is None:
         changes = found_changes(design, noise, 1 - config["analysis"]["confidence"])
         slopes = {found.factor: found.slope for found in changes}
-    return Variant(factor, level, len(combinations(sweep)), is_crossed(sweep), forecast.runs, forecast.seconds, slopes)
+    return Variant(factor, level, combination_count(sweep), is_crossed(sweep), forecast.runs, forecast.seconds, slopes)
 
 
 def with_seeds(config: Config, count: int) -> Config:
@@ -76,9 +76,9 @@ def with_seeds(config: Config, count: int) -> Config:
     return larger
 
 
-def more_seeds(used: list[int], count: int) -> list[int]:
+def more_seeds(used: Sequence[int], count: int) -> list[int]:
     """Return seeds and so many more: the smallest numbers that are not among them."""
-    return used + [seed for seed in range(len(used) + count) if seed not in used][:count]
+    return [*used, *[seed for seed in range(len(used) + count) if seed not in used][:count]]
 
 
 def with_level(config: Config, name: str, level: float) -> Config:

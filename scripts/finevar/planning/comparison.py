@@ -14,7 +14,7 @@ from finevar.study.coding import Codings, Term, coded_of, codings_of, model_matr
 from finevar.study.design import Point, design_points
 from finevar.study.design_checks import SETTINGS_PER_TERM, allowed_combinations, design_problems, optimal_problems
 from finevar.study.matrices import aliased_terms
-from finevar.study.seed_parts import combinations
+from finevar.study.seed_parts import combination_count
 from finevar.study.settings import model_names
 
 KINDS = ("full_factorial", "central_composite", "box_behnken", "definitive", "optimal")
@@ -88,7 +88,7 @@ def compared(config: Config, kind: str, points: list[Point], every: list[Point])
     codings = codings_of(config["sweep"]["factors"])
     columns = terms(codings, config["analysis"]["model"])
     matrix, predicted = rows_of(points, codings, columns), rows_of(every, codings, columns)
-    each = len(combinations(config["sweep"])) * len(config["sweep"]["datasets"])
+    each = combination_count(config["sweep"]) * len(config["sweep"]["datasets"])
     aliased = tuple(aliased_terms(matrix, [term_name(term) for term in columns]))
     variance = None if aliased else average_variance(matrix, predicted) / each
     return Compared(kind, len(points), len(points) * each, variance, aliased)

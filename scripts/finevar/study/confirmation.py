@@ -21,7 +21,7 @@ from finevar.study.designs import Point
 from finevar.study.identity import digest
 from finevar.study.paths import confirmation_file, place
 from finevar.study.schemas import normalise
-from finevar.study.seed_parts import combinations, varied
+from finevar.study.seed_parts import combination_count, varied
 from finevar.study.settings import has_names
 
 FEWEST_SEEDS = 3  # with two, an interval for new seeds has one degree of freedom
@@ -31,7 +31,7 @@ RECOMMENDED, RIVAL, BASELINE = "recommended", "rival", "baseline"
 def fresh_seeds(sweep: Mapping[str, Any]) -> list[int]:
     """Return the seeds of a confirmation: those after the study's largest."""
     used = {seed for seeds in varied(sweep).values() for seed in seeds}
-    count = sweep.get("confirm_seeds") or max(FEWEST_SEEDS, len(combinations(sweep)))
+    count = sweep.get("confirm_seeds") or max(FEWEST_SEEDS, combination_count(sweep))
     return following_seeds(used, count)
 
 

@@ -39,7 +39,7 @@ from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.matrices import aliased_terms
 from finevar.study.paths import run_folder
 from finevar.study.schemas import normalise, raise_problems
-from finevar.study.seed_parts import COLUMNS, Seed, combinations, effective, numbered, parts_of, seed_of
+from finevar.study.seed_parts import COLUMNS, Seed, combination_count, effective, numbered, parts_of, seed_of
 from finevar.study.settings import MODEL, TRAINING_DEFAULTS, in_effect, model_names, start_of, trained_with
 from finevar.study.starting_models import depth_problems, layers_of
 
@@ -188,7 +188,7 @@ def point_problems(config: Config, points: Sequence[Point]) -> Iterator[InputErr
             remedy=f"{adding(config['sweep'])} settings or levels{smaller_model(order)}.",
         )
     sweep = config["sweep"]
-    seeds = len(combinations(sweep))
+    seeds = combination_count(sweep)
     runs = len(points) * seeds * len(sweep["datasets"])
     parameters = len(columns) + seeds + len(sweep["datasets"]) - 2
     if runs <= parameters:

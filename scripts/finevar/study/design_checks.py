@@ -19,7 +19,7 @@ from finevar.study.coding import (
 from finevar.study.conditions import WHERE, Point, parted
 from finevar.study.consistency import Config, cut, listed
 from finevar.study.designs import DESIGNS, full_factorial
-from finevar.study.seed_parts import OFF, combinations, varied
+from finevar.study.seed_parts import combination_count, varied
 
 MOST_RUNS = 100_000  # that Snakemake and the tables still hold
 MOST_SAMPLES = 5_000  # of a Latin hypercube, whose distances are compared in pairs: a second and 300 MB
@@ -150,7 +150,7 @@ def smaller_model(order: str) -> str:
 
 
 def seed_problems(sweep: Config, training: Mapping[str, Any]) -> Iterator[InputError]:
-    """Yield that what seeds change is said twice, and parts of which a setting leaves nothing to be drawn."""
+    """Yield that what seeds change is said twice, and seeds of a sample where every run learns from all examples."""
     crossed = isinstance(sweep["seeds"], Mapping)
     if crossed and "vary" in sweep:
         yield InputError(
@@ -161,21 +161,14 @@ def seed_problems(sweep: Config, training: Mapping[str, Any]) -> Iterator[InputE
         )
         return
     parts = [part for part, seeds in varied(sweep).items() if len(seeds) > 1]
-    idle = [part for part in parts if part in OFF and draws_nothing(sweep, training, *OFF[part])]
-    if idle and (crossed or idle == parts):
-        offs = [f"training.{name}: {'null' if off is None else off}" for name, off in (OFF[part] for part in idle)]
+    draws_samples = training["train_examples"] is not None or "train_examples" in sweep["factors"]
+    if "sample" in parts and not draws_samples and (crossed or parts == ["sample"]):
         yield InputError(
             f"config: sweep.{'seeds' if crossed else 'vary'}",
-            found=f"{listed(idle)}, of which {listed(offs)} leaves nothing to draw: runs would be the same",
+            found="sample, of which training.train_examples: null leaves nothing to draw: runs would be the same",
             allowed="parts that are drawn in some run",
-            remedy=f"Change {listed(f'training.{OFF[part][0]}' for part in idle)}, or take {listed(idle)} away.",
+            remedy="Change training.train_examples, or take sample away.",
         )
-
-
-def draws_nothing(sweep: Config, training: Mapping[str, Any], name: str, off: Any) -> bool:
-    """Say whether a setting is off in every run."""
-    coding = codings_of(sweep["factors"]).get(name)
-    return set(coding.levels if coding else [training[name]]) == {off}
 
 
 def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputError]:
@@ -185,7 +178,7 @@ def size_problems(sweep: Config, points: int | None = None) -> Iterator[InputErr
         names = math.prod(len(own.levels) for own in categories_of(codings_of(sweep["factors"])).values())
         large = {"full_factorial": math.prod(levels), "latin_hypercube": int(sweep["design"].get("points", 0)) * names}
         points = large.get(sweep["design"]["kind"], 0)
-    runs = points * len(combinations(sweep)) * len(sweep["datasets"])
+    runs = points * combination_count(sweep) * len(sweep["datasets"])
     if runs > MOST_RUNS:
         yield InputError(
             "config: sweep",

@@ -7,7 +7,8 @@ examples in each epoch (order), dropout's masks (dropout) and, of the training e
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 PARTS = ("init", "order", "dropout", "sample")
@@ -15,13 +16,12 @@ COLUMNS = {part: f"seed_{part}" for part in PARTS}  # of tables, in which `dropo
 VARIED = ("init", "order", "dropout")  # that a seed changes where `sweep.vary` does not say
 FIRST = -1  # the sample that is not drawn: the data set's first examples, the same at every seed
 HELD = {"init": 0, "order": 0, "dropout": 0, "sample": FIRST}  # what does not vary is the same in all studies
-OFF = {"dropout": ("dropout", 0), "sample": ("train_examples", None)}  # the setting that leaves a part nothing to draw
 
 Parts = dict[str, int]
 Seed = int | Mapping[str, int]  # of a run: one for all parts but the sample, which is not drawn; or each part's own
 
 
-def varied(sweep: Mapping[str, Any]) -> dict[str, list[int]]:
+def varied(sweep: Mapping[str, Any]) -> dict[str, Sequence[int]]:
     """Return the seeds of each part that a study varies, in the order of PARTS."""
     seeds = sweep["seeds"]
     if isinstance(seeds, Mapping):
@@ -29,9 +29,9 @@ def varied(sweep: Mapping[str, Any]) -> dict[str, list[int]]:
     return {part: list(seeds) for part in PARTS if part in sweep.get("vary", VARIED)}
 
 
-def numbers(seeds: int | list[int]) -> list[int]:
+def numbers(seeds: int | list[int]) -> Sequence[int]:
     """Return a part's seeds, of which a config may give the count alone."""
-    return list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    return range(seeds) if isinstance(seeds, int) else list(seeds)
 
 
 def is_crossed(sweep: Mapping[str, Any]) -> bool:
@@ -53,9 +53,10 @@ def numbered(sweep: Mapping[str, Any]) -> dict[int, Parts]:
     return {seed: HELD | dict.fromkeys(parts, seed) for seed in sweep["seeds"]}
 
 
-def combinations(sweep: Mapping[str, Any]) -> list[Parts]:
-    """Return the parts of each run of a setting, in the order of the runs."""
-    return list(numbered(sweep).values())
+def combination_count(sweep: Mapping[str, Any]) -> int:
+    """Return how many runs a setting has on a data set; of seeds by parts they may be more than memory holds."""
+    seeds = sweep["seeds"]
+    return math.prod(map(len, varied(sweep).values())) if isinstance(seeds, Mapping) else len(seeds)
 
 
 def effective(parts: Parts, settings: Mapping[str, Any]) -> Parts:

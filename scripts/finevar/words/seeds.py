@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.reasons import Head
-from finevar.study.seed_parts import OFF, PARTS, Seed, combinations, is_crossed, varied
+from finevar.study.seed_parts import PARTS, Seed, combination_count, is_crossed, varied
 from finevar.words.formatting import counted, joined
 
 DECIDED = {
@@ -26,7 +26,7 @@ def seed_words(seed: Seed) -> str:
 
 def seeds_text(sweep: Mapping[str, Any]) -> str:
     """Count a study's seeds or, of seeds that are crossed, their combinations."""
-    count = len(combinations(sweep))
+    count = combination_count(sweep)
     if not is_crossed(sweep):
         return counted(count, "seed")
     return f"{count} combinations of seeds ({joined([f'{len(own)} of {part}' for part, own in varied(sweep).items()])})"
@@ -69,8 +69,6 @@ def idle_sentences(
     drawn_anew = (runs["method"] == "lora") | (runs["reinit_layers"].fillna(0) > 0)
     if "init" in named and keeps_head and not drawn_anew.any():
         yield "The seed of init changes nothing: every run keeps the head that it starts from, and draws no weights."
-    if "dropout" in named and (runs["dropout"] == OFF["dropout"][1]).all():
-        yield "The seed of dropout changes nothing, as no run drops anything out."
     if "sample" in named:
         whole = runs["train_examples"].fillna(float("inf")) >= runs["dataset"].map(examples)
         for name in runs.loc[whole, "dataset"].unique():

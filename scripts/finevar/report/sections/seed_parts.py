@@ -51,7 +51,6 @@ def changing(metrics: pd.DataFrame, named: set[str]) -> list[str]:
     """Return the parts, of those named, of which a training has something to draw."""
     drawn_anew = (metrics["method"] == "lora").any() or (metrics["reinit_layers"].fillna(0) > 0).any()
     idle = {"init"} if keeps_head(metrics) and not drawn_anew else set()
-    idle |= {"dropout"} if (metrics["dropout"] == 0).all() else set()
     return [part for part in PARTS if part in named - idle]
 
 
