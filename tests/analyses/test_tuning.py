@@ -88,6 +88,16 @@ def test_a_collapsed_run_counts_as_the_worst_finished_one_whatever_its_value():
     assert found[0]["reason"] == "1 collapsed, counted as the worst finished run"
 
 
+def test_of_crossed_seeds_another_seed_is_one_of_every_part():
+    """By hand: of 2 x 2 seeds a run has one other without a seed in common, that opposite it."""
+    runs = runs_of([0.9, 0.6, 0.7, 0.5], "aaaa").assign(seed=range(4), seed_init=[0, 0, 1, 1], seed_order=[0, 1, 0, 1])
+    assert tuning.other_seeds(runs["accuracy"].to_numpy(), runs).tolist() == [0.5, 0.7, 0.6, 0.9]
+    (row,) = tuning.curve_rows(runs, "accuracy", 0.95)
+    assert row["expected_again"] == pytest.approx(0.675)
+    (row,) = tuning.curve_rows(runs[:3], "accuracy", 0.95)
+    assert "expected_again" not in row
+
+
 def test_one_run_a_setting_tells_nothing_of_a_fresh_seed():
     rows = tuning.curve_rows(runs_of([0.8, 0.7, 0.6], "abc"), "accuracy", 0.95)
     assert all("expected_again" not in row for row in rows)

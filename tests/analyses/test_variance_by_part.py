@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from finevar.analyses.baselines import against_baseline_rows
+from finevar.analyses.cautions import recommend
 from finevar.analyses.claims import judge_claims
 from finevar.analyses.effects import seed_slopes
 from finevar.analyses.fits import FittedStudy
@@ -15,8 +17,10 @@ from finevar.analyses.paired import winning_chances
 from finevar.analyses.seed_parts import INCOMPLETE, NO_MEAN, TOGETHER, ZERO, ratio_verdict, seed_part_rows
 from finevar.analyses.variability import variability_rows
 from finevar.errors import InputError
+from finevar.reasons import Caution
 from finevar.report.sections import claims as claims_section
 from finevar.report.sections import seed_parts as section
+from finevar.report.sections import trust
 from finevar.statistics.components import Components
 from finevar.statistics.crossed import DEPENDENT
 from finevar.study.claim_files import ratio_problems
@@ -91,6 +95,17 @@ def test_what_takes_runs_for_independent_is_withheld(metrics):
     sources = variability_rows(study, {})["variability"]
     assert not any("ci_low" in row for row in sources)
     assert "other_seeds" not in {row["component"] for row in sources}
+
+
+def test_seeds_count_as_those_of_the_part_that_has_fewest(metrics):
+    few = trust.seeds_check({"metrics": metrics})
+    assert (few["state"], few["text"].split()[0]) == (trust.CAUTION, "3")
+    assert trust.seeds_check({"metrics": metrics.drop(columns=["seed_init", "seed_order"])})["state"] == trust.PASS
+    study = fitted(metrics)
+    assert study.surfaces[0].reported_errors.count == 3
+    found = recommend(study, study.rows(against_baseline_rows), [], shares={})["cautions"]
+    (row,) = [row for row in found if row["code"] == Caution.FEW_SEEDS]
+    assert row["count"] == 3
 
 
 def test_claims_on_parts_are_judged_by_the_interval_of_their_ratio(metrics):

@@ -10,6 +10,7 @@ from prose import numbers
 
 def test_identity_sentence_prints_the_largest_deviation():
     fits = pd.DataFrame({"framework": ["absolute", "relative"], "largest_identity_deviation": [math.nan, 3.1e-14]})
+    fits = fits.assign(gate_code=None)
     assert numbers(wording.identity_sentence(fits)) == [3.1e-14]
 
 

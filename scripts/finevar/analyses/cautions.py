@@ -19,7 +19,7 @@ from finevar.metrics import SECONDS, towards
 from finevar.reasons import COLLAPSED, FAILED, OK, Caution, Head, Next
 from finevar.results.collapse import below_chance
 from finevar.statistics.clustered import FEW_SEEDS
-from finevar.statistics.crossed import crossed_parts
+from finevar.statistics.crossed import crossed_parts, independent_seeds
 from finevar.statistics.ranking import comparison, regret_of
 from finevar.statistics.two_stage import Precision
 from finevar.statistics.verdicts import UNDECIDED
@@ -151,8 +151,9 @@ def fit_rows(standing: Standing, checks: Iterable[Mapping[str, Any]]) -> Iterato
 def size_rows(standing: Standing) -> Iterator[dict[str, Any]]:
     """Yield that seeds, or test sentences, are few for the primary metric."""
     surface, best = standing.surface, standing.ranked[standing.primary]
-    if (seeds := int(best.loc[standing.recommended, "seeds"])) < FEW_SEEDS:
-        yield {"code": Caution.FEW_SEEDS, "count": seeds, "limit": float(FEW_SEEDS)}
+    if (seeds := min(int(best.loc[standing.recommended, "seeds"]), independent_seeds(surface.runs))) < FEW_SEEDS:
+        detail = "part" if crossed_parts(surface.runs) else None
+        yield {"code": Caution.FEW_SEEDS, "count": seeds, "limit": float(FEW_SEEDS), "detail": detail}
     error, smallest = surface.test_set_se, surface.smallest_effect
     if error is not None and smallest is not None and error > smallest:
         found = {"count": sentences(standing), "value": error, "limit": smallest}

@@ -13,6 +13,7 @@ from scipy import stats
 from finevar.analyses.fits import FittedStudy
 from finevar.metrics import towards
 from finevar.reasons import FAILED
+from finevar.statistics.crossed import crossed_parts, part_numbers
 from finevar.tables import Rows
 
 MOST_DRAWS = 60  # numbers of draws in a curve
@@ -50,9 +51,10 @@ def curve_rows(runs: pd.DataFrame, response: str, confidence: float) -> Rows:
     draws = np.unique(np.geomspace(1, settings, MOST_DRAWS).round().astype(int))
     weights = best_weights(values, draws)
     low, high, method = band(values, draws, confidence)
-    again = other_seeds(values, runs["point_id"])
+    again = other_seeds(values, runs)
     known, lost = np.isfinite(again).all(), runs.loc[runs["status"].isin(FAILED), "status"].value_counts()
-    reasons = [] if known else ["a setting has one run only, so its value at a fresh seed is unknown"]
+    few = "no two runs without a seed in common" if crossed_parts(runs) else "one run only"
+    reasons = [] if known else [f"a setting has {few}, so its value at a fresh seed is unknown"]
     reasons += [f"{count} {name}, counted as the worst finished run" for name, count in lost.items()]
     columns = {"draws": draws, "expected": sign * weights @ values}
     columns |= dict(zip(("ci_low", "ci_high"), (low, high) if sign > 0 else (-high, -low), strict=True))
@@ -73,12 +75,29 @@ def best_weights(values: np.ndarray, draws: np.ndarray) -> np.ndarray:
     return ((last / len(values)) ** powers - (first / len(values)) ** powers) / (last - first)
 
 
-def other_seeds(values: np.ndarray, points: pd.Series) -> np.ndarray:
-    """Return for each run [runs] the mean of the other runs at its setting; NaN where it is the only one."""
-    grouped = pd.Series(values).groupby(points.to_numpy())
+def other_seeds(values: np.ndarray, runs: pd.DataFrame) -> np.ndarray:
+    """Return for each run [runs] the mean of the other runs at its setting; NaN where there are none.
+
+    Of crossed seeds they are the runs that share no part's seed with it, and so nothing of its luck.
+    """
+    parts = part_numbers(runs)
+    if parts is not None:
+        return apart(values, parts, runs["point_id"])
+    grouped = pd.Series(values).groupby(runs["point_id"].to_numpy())
     others = grouped.transform("size").to_numpy() - 1
     rest = grouped.transform("sum").to_numpy() - values
     return np.divide(rest, others, out=np.full(len(values), np.nan), where=others > 0)
+
+
+def apart(values: np.ndarray, parts: np.ndarray, points: pd.Series) -> np.ndarray:
+    """Return for each run [runs] the mean of those at its setting that differ from it in every one of parts' seeds."""
+    found = np.full(len(values), np.nan)
+    for rows in points.reset_index(drop=True).groupby(points.to_numpy()).indices.values():
+        others = (parts[rows][:, None] != parts[rows]).all(2)
+        count = others.sum(1)
+        np.divide(others @ values[rows], count, out=(means := np.full(len(rows), np.nan)), where=count > 0)
+        found[rows] = means
+    return found
 
 
 def band(values: np.ndarray, draws: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray, str]:

@@ -20,6 +20,7 @@ from finevar.analyses.gates import stop_reason
 from finevar.metrics import RESPONSES
 from finevar.reasons import OK, Reason
 from finevar.results.aggregation import trajectory_id
+from finevar.statistics.crossed import independent_seeds
 from finevar.statistics.detectable import Change, detectable
 from finevar.statistics.regression import pure_error
 from finevar.study.coding import (
@@ -35,7 +36,6 @@ from finevar.study.coding import (
 )
 from finevar.study.design import design_points, plan_runs
 from finevar.study.matrices import aliased_terms
-from finevar.study.seed_parts import COLUMNS
 
 CODED_RANGE = 2.0
 ENOUGH_DF = 5  # degrees of freedom from which the study's own noise is taken instead of the prior
@@ -68,9 +68,8 @@ class Design:
 
     @property
     def seeds(self) -> int:
-        """Return how many seeds are independent of each other: of crossed parts, those of the one that has fewest."""
-        parts = self.runs.reindex(columns=[*COLUMNS.values()]).nunique()
-        return int(parts[parts > 1].min()) if (parts > 1).any() else self.runs["seed"].nunique()
+        """Return how many seeds are independent of each other."""
+        return independent_seeds(self.runs)
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,19 @@ Set = tuple[int, ...]  # of parts, by their place
 
 def crossed_parts(runs: pd.DataFrame) -> list[str]:
     """Return the parts of the seed that runs cross: of several seeds each, but fewer than there are combinations."""
-    seeds = runs["seed"].nunique()
-    return [part for part, name in COLUMNS.items() if name in runs and 1 < runs[name].nunique() < seeds]
+    known = {part: runs[name].nunique() for part, name in COLUMNS.items() if name in runs}
+    return [part for part, seeds in known.items() if 1 < seeds < runs["seed"].nunique()]
 
 
 def part_numbers(runs: pd.DataFrame) -> np.ndarray | None:
     """Return the number of each run's seed of each crossed part [runs, parts], from 0; None where none are crossed."""
     numbers = [pd.factorize(runs[COLUMNS[part]], sort=True)[0] for part in crossed_parts(runs)]
     return np.column_stack(numbers) if numbers else None
+
+
+def independent_seeds(runs: pd.DataFrame) -> int:
+    """Return how many seeds are independent of each other: of crossed parts, those of the one that has fewest."""
+    return min((runs[COLUMNS[part]].nunique() for part in crossed_parts(runs)), default=runs["seed"].nunique())
 
 
 def part_sets(parts: int, least: int = 1) -> list[Set]:

@@ -23,7 +23,7 @@ from finevar.statistics import families
 from finevar.statistics.bounds import bounds_of
 from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
 from finevar.statistics.covariance import BY_PART, BY_SEED, Errors, Estimate, Fit, errors_of, fit_ols, wald_test
-from finevar.statistics.crossed import crossed_parts, part_numbers
+from finevar.statistics.crossed import part_numbers
 from finevar.statistics.families import Family
 from finevar.statistics.robust import cell_numbers, winsorised
 from finevar.statistics.two_stage import keep_first_stages, moved_stages
@@ -159,7 +159,10 @@ class Surface:
         """Return the errors that the estimates' intervals allow for: by seed, or with few seeds the fit's own."""
         if not self.is_by_seed:
             return self.errors
-        return Errors("CR2", pd.factorize(self.runs["seed"])[0], BY_PART if crossed_parts(self.runs) else BY_SEED)
+        parts = part_numbers(self.runs)
+        if parts is None:
+            return Errors("CR2", pd.factorize(self.runs["seed"])[0], BY_SEED)
+        return Errors("CR2", parts[:, parts.max(0).argmin()], BY_PART)  # of the part that has fewest seeds
 
     @cached_property
     def unblocked(self) -> np.ndarray:

@@ -202,9 +202,8 @@ def caution_sentence(row: Row, advice: Advice) -> str:
                 f"{level(row['next_level'])} ({cost_text(row)})."
             )
         case Caution.FEW_SEEDS:
-            return (
-                f"{counted(int(row['count']), 'seed')}: {level(row['limit'])} or more show what another seed changes."
-            )
+            seeds = counted(int(row["count"]), "seed") + (" of a part" if row["detail"] == "part" else "")
+            return f"{seeds}: {level(row['limit'])} or more show what another seed changes."
         case Caution.FEW_SENTENCES:
             return (
                 f"{counted(int(row['count']), 'test sentence')} give {label} a standard error of "

@@ -11,6 +11,7 @@ from finevar.report.parts import Facts, Labels, Section, Tables, chosen
 from finevar.report.recommendation import advice
 from finevar.report.sections import failures as failed_runs
 from finevar.statistics.clustered import FEW_SEEDS
+from finevar.statistics.crossed import crossed_parts, independent_seeds
 from finevar.words.formatting import counted, factor_label, joined
 from finevar.words.inspection import caution_sentences
 from finevar.words.numbers import p_equals, significant, whole_percent
@@ -140,10 +141,10 @@ def classes_check(tables: Tables) -> Check | None:
 
 def seeds_check(tables: Tables) -> Check:
     """Say whether the seeds are enough for a variance of their own."""
-    seeds = int(tables["metrics"]["seed"].nunique())
-    few = seeds < FEW_SEEDS
+    seeds = independent_seeds(tables["metrics"])
+    few, of = seeds < FEW_SEEDS, " of a part" if crossed_parts(tables["metrics"]) else ""
     enough = f"{FEW_SEEDS} or more show" if few else "enough to show"
-    text = f"{counted(seeds, 'seed')}: {enough} what another seed changes."
+    text = f"{counted(seeds, 'seed')}{of}: {enough} what another seed changes."
     return check("Seeds", CAUTION if few else PASS, text, "variability")
 
 
