@@ -150,8 +150,10 @@ def test_the_report_gives_each_parts_share_and_what_a_seed_changes(metrics):
     tables = as_read({"seed_parts": seed_part_rows(fitted(metrics))}) | {"metrics": metrics}
     found = section.section(tables, LABELS, list(FACTORS), 0.95)
     assert found["finding"].index("order") < found["finding"].index("weights")
-    assert section.changing(metrics, {"init", "order"}) == ["init", "order"]
-    assert section.changing(metrics.assign(head="kept"), {"init", "order"}) == ["order"]
+    kept = metrics.assign(head="kept")
+    told = [section.meaning(runs, {"init", "order"}) for runs in (metrics, kept, kept.assign(method="lora"))]
+    assert ["weights" in text for text in told] == [True, False, True]
+    assert "LoRA" in told[2]
     (shares,) = found["groups"][0]["tables"]
     assert len(shares["rows"]) == 4
     together = metrics.assign(seed_init=metrics["seed"], seed_order=metrics["seed"])

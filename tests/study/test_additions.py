@@ -66,6 +66,14 @@ def test_a_nested_factor_is_left_out_where_it_does_not_exist(raw_config):
     at(found, "config: sweep.additions.0.points.1.weight_decay", "0.001 to 0.1")
 
 
+def test_an_added_setting_that_the_condition_forbids_is_refused_rather_than_left_out(raw_config):
+    raw_config["sweep"]["design"] = {"kind": "full_factorial", "where": "batch_size != 24"}
+    found = refusals(read_config, added(raw_config, POINTS))
+    at(found, "config: sweep.additions.0.points.0", "sweep.design.where")
+    raw_config["sweep"]["design"]["where"] = "batch_size < 30 or epochs > 1"
+    assert design_points(read_config(added(raw_config, POINTS)))[-1] == LEVELS
+
+
 @pytest.mark.parametrize(
     ("entry", "where"),
     [

@@ -53,13 +53,14 @@ def test_combinations_are_counted_as_such():
 def test_a_seed_of_parts_is_named_by_each():
     assert seed_words(3) == "seed 3"
     said = seed_words({"init": 1, "order": 0, "dropout": 0, "sample": FIRST})
-    assert [word for word in said.split() if word.strip(",").lstrip("-").isdigit()] == ["1,", "0,", "0,", "-1"]
+    assert [word for word in said.split() if word.strip(",").lstrip("-").isdigit()] == ["1,", "0,", "0"]
 
 
 def test_a_kept_head_is_nothing_that_a_seed_decides():
     for head, decides in ((Head.NEW, True), (Head.KEPT, False)):
-        metrics = pd.DataFrame({"head": [head], "seed": [0]})
+        metrics = pd.DataFrame({"head": [head], "seed": [0], "method": "full", "reinit_layers": 0})
         assert ("head" in decided_sentence({"seeds": [0]}, metrics)) is decides
+        assert "LoRA" in decided_sentence({"seeds": [0]}, metrics.assign(method="lora"))
         assert "blocks" in decided_sentence({"seeds": [0]}, metrics)
         assert "crossed" in decided_sentence(EVERY, metrics)
         assert len(seed_sentences({"seeds": [0]}, metrics)) == len(seed_sentences(EVERY, metrics)) == 1

@@ -19,7 +19,7 @@ from finevar.commands.exported import Agreement
 from finevar.metrics import RESPONSES
 from finevar.models.model_card import read_licence
 from finevar.study.schemas import normalise
-from finevar.study.seed_parts import seed_in
+from finevar.study.seed_parts import drawn_parts, seed_in
 from finevar.study.settings import in_effect, trained_with
 from finevar.words.formatting import (
     factor_label,
@@ -124,7 +124,9 @@ def model_card(
 def seed_settings(run: Row) -> dict[str, int]:
     """Return a run's seed, or that of each part where they differ, by what it is called."""
     seed = seed_in(run)
-    return {"seed": seed} if isinstance(seed, int) else {f"seed of {part}": each for part, each in seed.items()}
+    if isinstance(seed, int):
+        return {"seed": seed}
+    return {f"seed of {part}": number for part, number in drawn_parts(seed).items()}
 
 
 def metric_rows(choice: Choice, values: Mapping[str, float], confidence: float) -> Iterator[list[str]]:

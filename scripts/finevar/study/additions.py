@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from finevar.errors import InputError
-from finevar.study.coding import Codings, codings_of
+from finevar.study.coding import Codings, codings_of, levels_text
+from finevar.study.conditions import parted
 from finevar.study.consistency import Config, listed
 from finevar.study.designs import Point, lacking
 from finevar.study.goals import read_goal
@@ -68,7 +69,8 @@ def addition_problems(sweep: Config) -> Iterator[InputError]:
         if "goal" in each:
             yield from goal_problems(f"{where}.goal", each["goal"])
         for row, point in enumerate(each.get("points", ())):
-            yield from point_problems(f"{where}.points.{row}", point, codings)
+            problems = [*point_problems(f"{where}.points.{row}", point, codings)]
+            yield from problems or forbidden_problems(f"{where}.points.{row}", point, sweep)
 
 
 def point_problems(where: str, point: Config, codings: Codings) -> Iterator[InputError]:
@@ -80,6 +82,14 @@ def point_problems(where: str, point: Config, codings: Codings) -> Iterator[Inpu
         if allowed := lacking(name, coding, levels):
             found, remedy = str(levels[name]), "Correct the level, or take the setting away."
             yield InputError(f"{where}.{name}", found=found, allowed=allowed, remedy=remedy)
+
+
+def forbidden_problems(where: str, point: Config, sweep: Config) -> Iterator[InputError]:
+    """Yield that the design's condition forbids a setting, which then would not be run."""
+    levels = {name: point.get(name) for name in sweep["factors"]}
+    if parted([levels], sweep["design"].get("where"), codings_of(sweep["factors"]))[1]:
+        allowed, remedy = "a setting that sweep.design.where allows", "Take it away, or loosen the condition."
+        yield InputError(where, found=levels_text(levels), allowed=allowed, remedy=remedy)
 
 
 def goal_problems(where: str, text: str) -> Iterator[InputError]:

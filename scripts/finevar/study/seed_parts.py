@@ -79,7 +79,12 @@ def seed_in(row: Mapping[str, Any]) -> Seed:
     return seed_of({part: int(row[column]) for part, column in COLUMNS.items()})
 
 
+def drawn_parts(seed: Parts) -> Parts:
+    """Return a seed's parts without a sample that is not drawn."""
+    return {part: seed[part] for part in PARTS if seed[part] != FIRST}
+
+
 def seed_tag(seed: Seed) -> str:
     """Return a seed as names of runs have it: seed3, or each part's, seed0_2_0, a sample last where one is drawn."""
-    parts = [seed] if isinstance(seed, int) else [seed[part] for part in PARTS if seed[part] != FIRST]
+    parts = [seed] if isinstance(seed, int) else drawn_parts(seed).values()
     return f"seed{'_'.join(map(str, parts))}"

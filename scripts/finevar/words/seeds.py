@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from finevar.reasons import Head
-from finevar.study.seed_parts import PARTS, Seed, combination_count, is_crossed, varied
+from finevar.study.seed_parts import HELD, Seed, combination_count, drawn_parts, is_crossed, varied
 from finevar.words.formatting import counted, joined
 
 DECIDED = {
@@ -21,7 +21,9 @@ DECIDED = {
 
 def seed_words(seed: Seed) -> str:
     """Name a seed in a sentence."""
-    return f"seed {seed}" if isinstance(seed, int) else f"seeds {', '.join(f'{part} {seed[part]}' for part in PARTS)}"
+    if isinstance(seed, int):
+        return f"seed {seed}"
+    return f"seeds {', '.join(f'{part} {number}' for part, number in drawn_parts(seed).items())}"
 
 
 def seeds_text(sweep: Mapping[str, Any]) -> str:
@@ -38,18 +40,31 @@ def seed_sentences(sweep: Mapping[str, Any], metrics: pd.DataFrame) -> list[str]
         own = [f"{part} {', '.join(map(str, seeds))}" for part, seeds in varied(sweep).items()]
         return [f"Seeds by part, all combinations of which are run: {'; '.join(own)}."]
     numbers = joined([str(seed) for seed in sorted(metrics["seed"].unique())])
-    said = f"A seed changes {joined([*varied(sweep)])}, and all else is the same in every run."
+    held = [part for part in HELD if part not in varied(sweep)]
+    others = f", and not {joined(held, 'or')}" if held else ""
+    said = f"A seed changes {joined([*varied(sweep)])}{others}."
     return [f"Seeds: {numbers}.", *([said] if "vary" in sweep else [])]
 
 
 def decided_sentence(sweep: Mapping[str, Any], metrics: pd.DataFrame) -> str:
     """Say what a seed decides, and that it is a block."""
-    decided = [what for part, what in DECIDED.items() if part in varied(sweep)]
-    if keeps_head(metrics) and len(decided) > 1:
-        decided = [what for what in decided if what != DECIDED["init"]]
     if is_crossed(sweep):
-        return f"Seeds of {joined(decided)} are crossed, and their combinations are the same at every setting."
-    return f"A seed decides {joined(decided)}, and is the same at every setting, so that seeds are blocks."
+        parts = [what for part, what in DECIDED.items() if part in varied(sweep)]
+        return f"Seeds of {joined(parts)} are crossed, and their combinations are the same at every setting."
+    decided = [what for part, what in decided_words(metrics).items() if part in varied(sweep)]
+    return f"A seed decides {joined(decided) or 'nothing'}, and is the same at every setting, so that seeds are blocks."
+
+
+def decided_words(metrics: pd.DataFrame) -> dict[str, str]:
+    """Say what each part of a seed decides in these runs; init is left out where no run draws weights."""
+    drawn = {
+        "a new head": not keeps_head(metrics),
+        "LoRA": (metrics["method"] == "lora").any(),
+        "layers drawn anew": (metrics["reinit_layers"].fillna(0) > 0).any(),
+    }
+    found = [what for what, is_drawn in drawn.items() if is_drawn]
+    first = {"init": f"the first weights of {joined(found)}"} if found else {}
+    return {part: what for part, what in (DECIDED | first).items() if part != "init" or found}
 
 
 def keeps_head(metrics: pd.DataFrame) -> bool:

@@ -12,10 +12,10 @@ from finevar.report.sections.variability import reach, share_cell
 from finevar.study.seed_parts import PARTS
 from finevar.words.formatting import counted, joined, sentence_case, together
 from finevar.words.numbers import NOTHING, TIMES, is_missing, percent, significant, whole_percent
-from finevar.words.seeds import DECIDED, keeps_head
+from finevar.words.seeds import DECIDED, decided_words
 
 PART, PLACE, TITLE = "details", 66, "What part of the seed makes the variance"
-WORDS = DECIDED | {"test_set": "the sampling of test sentences"}
+WORDS = DECIDED | {"init": "the weights drawn anew", "test_set": "the sampling of test sentences"}
 SHORT = {"init": "initialisation", "order": "order", "dropout": "dropout", "sample": "sample"}
 METHOD = (
     "Within each setting the runs cross the parts, so the analysis of variance divides what differs between them; the "
@@ -34,7 +34,7 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     found = {name: rows_of(rows, response=name) for name in labels if name in set(rows["response"])}
     if not found:
         return None
-    meant = meaning(changing(tables["metrics"], set(rows["source"])))
+    meant = meaning(tables["metrics"], set(rows["source"]))
     if rows["settings"].isna().all():
         reasons = rows["reason"] if rows["left_out"].notna().any() else []
         return {"finding": meant, "groups": [group("", [*(f"{sentence_case(each)}." for each in set(reasons)), APART])]}
@@ -47,17 +47,12 @@ def section(tables: Tables, labels: Labels, factors: Sequence[str], confidence: 
     }
 
 
-def changing(metrics: pd.DataFrame, named: set[str]) -> list[str]:
-    """Return the parts, of those named, of which a training has something to draw."""
-    drawn_anew = (metrics["method"] == "lora").any() or (metrics["reinit_layers"].fillna(0) > 0).any()
-    idle = {"init"} if keeps_head(metrics) and not drawn_anew else set()
-    return [part for part in PARTS if part in named - idle]
-
-
-def meaning(parts: Sequence[str]) -> str:
-    """Say what another seed changes, and whether it leaves the training examples as they are."""
-    fixed = "" if "sample" in parts else "; the training examples are the same at every seed"
-    return f"A new seed here changes {joined([WORDS[part] for part in parts])}{fixed}."
+def meaning(metrics: pd.DataFrame, named: set[str]) -> str:
+    """Say what another seed changes, of the parts that are named, and whether it leaves the examples as they are."""
+    known = decided_words(metrics)
+    fixed = "" if "sample" in named else "; the training examples are the same at every seed"
+    changed = joined([known[part] for part in PARTS if part in named & known.keys()])
+    return f"A new seed here changes {changed or 'nothing'}{fixed}."
 
 
 def source_words(source: str) -> str:
