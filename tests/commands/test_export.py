@@ -100,9 +100,9 @@ def make_study(folder: Path, kind: str) -> dict:
         write_rows(rows_of, folder / f"{name}.parquet", TABLES[name].schema)
     return {
         "metrics": str(folder / "metrics.parquet"), "advice": [str(folder / f"{name}.parquet") for name in advice],
-        "pretrained": str(folder / "pretrained"), "start": str(folder / "start"),
-        "train": str(folder / "encoded.safetensors"),
-        "examples": str(folder / "eval.parquet"), "encoded": str(folder / "encoded.safetensors"),
+        "pretrained": [str(folder / "pretrained")], "start": [str(folder / "start")],
+        "train": [str(folder / "encoded.safetensors")],
+        "examples": str(folder / "eval.parquet"), "encoded": [str(folder / "encoded.safetensors")],
         "facts": str(folder / "dataset.json"), "fetched": [str(folder / "packaged"), str(folder / "fetched")],
         "baseline": {"dataset": "films", "seed": 3, "settings": {"learning_rate": 2e-4}},
         "head": None,
@@ -145,7 +145,7 @@ def test_the_cards_own_code_does_what_was_evaluated(study, tmp_path):
     saved = np.array(read_table(Path(study["runs"]) / "r" / "predictions.parquet", PREDICTIONS)["logits"].to_pylist())
     found = names["classify"](pipeline_inputs(study), top_k=None, function_to_apply="none")
     logits = np.array([[{one["label"]: one["score"] for one in row}[name] for name in CLASSES] for row in found])
-    lengths = np.diff(load_encoded(study["encoded"]).offsets)
+    lengths = np.diff(load_encoded(study["encoded"][0]).offsets)
     assert (lengths > LENGTH).sum() > 5
     exact = "in float32, by" in card
     np.testing.assert_allclose(logits, saved, rtol=0, atol=1e-5 if exact else 0.1)

@@ -363,3 +363,11 @@ def test_a_design_comes_back_to_the_bit(tmp_path, raw_config):
 def test_a_data_set_may_have_any_name(tmp_path, expected, name):
     rows = [row | {"dataset": name} for row in expected]
     assert read_design(write_design(tmp_path / "design.csv", rows)) == rows
+
+
+def test_a_design_of_an_earlier_version_has_the_parts_of_its_seeds(tmp_path, expected):
+    """As a new clone finds it beside finished runs: without the columns of the parts."""
+    parts = ("seed_init", "seed_order", "seed_dropout", "seed_sample")
+    rows = [{name: value for name, value in row.items() if name not in parts} for row in expected]
+    found = read_design(write_design(tmp_path / "design.csv", rows))
+    assert [[row[name] for name in parts] for row in found] == [[row["seed"]] * 3 + [-1] for row in rows]

@@ -34,6 +34,7 @@ from finevar.reasons import UNRECORDED
 from finevar.results.collapse import mark_collapsed
 from finevar.results.run_metrics import Positives, is_trained_and_evaluated_alike, read_run_metrics
 from finevar.study.design import shares_trajectory
+from finevar.study.seed_parts import COLUMNS, parts_of
 from finevar.study.settings import MODEL
 
 BINS_PER_EPOCH = 10
@@ -50,11 +51,16 @@ Row = dict[str, Any]
 
 
 def read_design(path: str | Path) -> list[Row]:
-    """Return the runs that a design lists, each with its id, data set, seed and settings."""
+    """Return the runs that a design lists, each with its id, data set, seed and settings.
+
+    A design that an earlier version listed has no parts of seeds: they are those of its seed.
+    """
     types = dict(zip(DESIGN.names, DESIGN.types, strict=True)) | MODELS
     options = csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
     table = csv.read_csv(path, convert_options=options)
-    return table.select([*DESIGN.names, *(name for name in MODELS if name in table.column_names)]).to_pylist()
+    kept = [name for name in DESIGN.names if name not in PARTS or name in table.column_names]
+    rows = table.select([*kept, *(name for name in MODELS if name in table.column_names)]).to_pylist()
+    return [{COLUMNS[part]: seed for part, seed in parts_of(row["seed"]).items()} | row for row in rows]
 
 
 def aggregate_models(

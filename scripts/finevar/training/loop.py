@@ -186,7 +186,8 @@ def epoch_turns(course: Course, epoch: int, taken: int) -> Iterator[Turn]:
     batches = epoch_batches(len(course.examples), size, course.parts["order"], epoch, skip=taken)
     for step, numbers in enumerate(batches, start=epoch * per_epoch + taken):
         share = schedule_factor(step, per_epoch * settings["epochs"], settings["warmup"], settings["schedule"])
-        yield Turn(numbers, settings["learning_rate"] * share)
+        rate = settings["learning_rate"] * share
+        yield Turn(numbers, rate)
 
 
 def steps_of(course: Course, state: State, plan: Plan, parts: int) -> Steps:
