@@ -94,6 +94,15 @@ def test_a_confirmation_is_read_back_with_its_models(raw_config, tmp_path, monke
     assert not {*confirmed} & {*study.runs}
 
 
+def test_settings_that_were_added_name_their_model(raw_config):
+    raw = changed(raw_config)
+    added = {"model": "other", "learning_rate": 1e-4, "batch_size": 24, "epochs": 2}
+    raw["sweep"]["additions"] = [{"date": "2025-12-31", "points": [added]}]
+    assert plan(raw).points[-1] == added
+    raw["sweep"]["additions"][0]["points"] = [added | {"model": "robrta"}]
+    at(refusals(plan, raw), "config: sweep.additions.0.points.0.model", "robrta")
+
+
 # What is refused ------------------------------------------------------------------------------------------------------
 
 
