@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +11,9 @@ import yaml
 from scipy import stats
 
 import report_fixtures as fx
-from finevar.analyses import baselines, claims, errors, paired
+from finevar.analyses import baselines, cautions, claims, errors, paired
 from finevar.analyses.fits import FittedStudy, baseline_value, fit_study
-from finevar.reasons import Stop
+from finevar.reasons import Caution, Stop
 from finevar.report.explorer import baseline_of
 from finevar.report.snippets import as_yaml
 from finevar.results.predictions import Predictions, own_baselines
@@ -167,3 +169,17 @@ def test_of_one_model_the_only_baseline_is_everyones():
     assert own_baselines(runs, ["b"]).tolist() == [0, 0]
     runs["baseline_id"] = ["c", "b"]
     assert own_baselines(runs, ["b", "c"]).tolist() == [1, 0]
+
+
+def test_a_recommended_setting_is_held_against_its_models_baseline_on_all_data_sets():
+    """By hand: its model's baseline has 0.60 and 0.90, so 0.75 on average, which a mean of 0.70 is below."""
+    one = simulated(4)
+    other = one.assign(dataset="movies", point_id=one["point_id"] + " movies")
+    other["baseline_accuracy"] += 0.3
+    study = fitted(pd.concat([one, other], ignore_index=True))
+    point = one.loc[one["model"] == "b", "point_id"].iloc[0]
+    ranked = {"accuracy": pd.DataFrame({"rank": [1], "mean": [0.7]}, [point])}
+    standing = SimpleNamespace(study=study, recommended=point, primary="accuracy", ranked=ranked)
+    (row,) = cautions.metric_rows(standing)
+    assert row["code"] == Caution.WORSE_THAN_BASELINE_IN
+    assert row["limit"] == pytest.approx(0.75)

@@ -94,6 +94,15 @@ def test_a_confirmation_is_read_back_with_its_models(raw_config, tmp_path, monke
     assert not {*confirmed} & {*study.runs}
 
 
+def test_settings_that_were_added_name_their_model(raw_config):
+    raw = changed(raw_config)
+    added = {"model": "other", "learning_rate": 1e-4, "batch_size": 24, "epochs": 2}
+    raw["sweep"]["additions"] = [{"date": "2025-12-31", "points": [added]}]
+    assert plan(raw).points[-1] == added
+    raw["sweep"]["additions"][0]["points"] = [added | {"model": "robrta"}]
+    at(refusals(plan, raw), "config: sweep.additions.0.points.0.model", "robrta")
+
+
 # What is refused ------------------------------------------------------------------------------------------------------
 
 
@@ -147,3 +156,14 @@ def test_more_layers_than_the_smallest_model_has_are_refused(raw_config, tmp_pat
     raw["training"]["reinit_layers"] = 4
     at(refusals(plan, raw), "config: reinit_layers", "7 layers", "minilm")
     at(refusals(plan, raw), "config: reinit_layers", "4 layers", "other")
+
+
+def test_factors_of_layers_are_advised_for_models_that_have_them(raw_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    raw = changed(raw_config, ["minilm", "other", "deep", "deeper"])
+    depths = {"minilm": 2, "other": 3, "deep": 6, "deeper": 12}
+    raw["sources"] |= {name: local(tmp_path / name, layers, "n_layers") for name, layers in depths.items()}
+    raw["sweep"]["factors"]["frozen_layers"] = {"levels": [0, 3, 6]}
+    at(refusals(plan, raw), "config: frozen_layers", "6 layers", "other", "when: {model: [deep, deeper]}")
+    raw["sweep"]["factors"]["frozen_layers"]["when"] = {"model": ["deep", "deeper"]}
+    assert plan(raw).runs

@@ -21,6 +21,7 @@ from finevar.results.collapse import below_chance
 from finevar.statistics.clustered import FEW_SEEDS
 from finevar.statistics.crossed import crossed_parts, independent_seeds
 from finevar.statistics.ranking import comparison, regret_of
+from finevar.statistics.setting_means import setting_names
 from finevar.statistics.two_stage import Precision
 from finevar.statistics.verdicts import UNDECIDED
 from finevar.study.coding import Coding, as_level, categories_of, numbers_of
@@ -164,7 +165,7 @@ def metric_rows(standing: Standing) -> Iterator[dict[str, Any]]:
     """Yield the metrics in which the recommended setting is the worst of all, or worse than the baseline as it is."""
     metrics = standing.study.metrics
     if have_own_baselines(metrics):  # the recommended setting's own
-        metrics = metrics[metrics["point_id"] == standing.recommended]
+        metrics = metrics[setting_names(metrics, standing.study.plan.codings) == standing.recommended]
     for metric, table in standing.ranked.items():
         row, frozen = table.loc[standing.recommended], baseline_value(metrics, metric)
         about = {"response": metric, "value": row["mean"]}

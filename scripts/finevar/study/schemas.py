@@ -20,7 +20,7 @@ from finevar.study.consistency import Config, cut, listed
 from finevar.study.factors import CARD_COLUMNS
 from finevar.study.schema_values import fill_defaults, read_numbers
 from finevar.study.seed_parts import COLUMNS
-from finevar.study.settings import FACTORS, SPECS, has_names, level_schema, load_schema
+from finevar.study.settings import FACTORS, MODEL, SPECS, has_names, level_schema, load_schema
 
 # Far above any study, and low enough for every check to be done in seconds.
 DEEPEST, MOST_VALUES, LONGEST_TEXT = 20, 3_000, 10_000
@@ -68,9 +68,8 @@ def read_schema(name: str) -> Config:
             }
             for name in FACTORS
         }
-        schema["$defs"]["addition"]["properties"]["points"]["items"]["properties"] = {
-            name: level_schema(name) for name in FACTORS
-        }
+        levels = {MODEL: {"$ref": "#/$defs/name"}} | {name: level_schema(name) for name in FACTORS}
+        schema["$defs"]["addition"]["properties"]["points"]["items"]["properties"] = levels
         for spec in schema["$defs"]["settings"]["properties"].values():
             del spec["default"]  # of `training` alone: what the baseline's settings leave out comes from there
     return schema

@@ -64,8 +64,9 @@ def depth_problems(
         drawn = [each["frozen_layers"] + each["reinit_layers"] for each in settings if each.get("reinit_layers")]
         for name, tried in (("frozen_layers", frozen), ("reinit_layers", drawn)):
             if (most := layers[model]) is not None and (found := max(tried, default=0)) > most:
-                others = [other for other in layers if other != model]
-                nested = f", or where it is a factor give it `when: {{model: {others[0]}}}`" if others else ""
+                deep = [other for other, own in layers.items() if other != model and (own is None or own >= found)]
+                names = f"[{listed(deep)}]" if deep[1:] else listed(deep)
+                nested = f", or where it is a factor give it `when: {{model: {names}}}`" if deep else ""
                 yield InputError(
                     f"config: {name}",
                     found=f"{found} layers{' frozen or drawn anew' if name == 'reinit_layers' else ''}",
