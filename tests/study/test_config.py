@@ -635,9 +635,9 @@ def test_shipped_configs_are_sound(path, monkeypatch):
     if "source" in study.config:
         assert not study.runs
         return
-    assert len(study.runs) == len(study.points) * len(study.config["sweep"]["seeds"]) * len(
-        study.config["sweep"]["datasets"]
-    )
+    sweep = study.config["sweep"]
+    each = math.prod(sweep["seeds"].values()) if isinstance(sweep["seeds"], dict) else len(sweep["seeds"])
+    assert len(study.runs) == len(study.points) * each * len(sweep["datasets"])
 
 
 def test_shipped_studies_have_names_of_their_own():
