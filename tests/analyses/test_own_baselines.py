@@ -16,6 +16,7 @@ from finevar.analyses.fits import FittedStudy, baseline_value, fit_study
 from finevar.figures.tradeoffs import gained
 from finevar.reasons import Caution, Stop
 from finevar.report.explorer import baseline_of
+from finevar.report.sections.ranking import baseline_mean
 from finevar.report.snippets import as_yaml
 from finevar.results.predictions import Predictions, own_baselines
 from finevar.statistics.suspects import without_suspects
@@ -191,3 +192,10 @@ def test_a_figures_gain_is_on_the_baseline_of_the_settings_own_model():
     assert gained(shown, simulated(2), "accuracy").tolist() == pytest.approx([0.15, -0.05])
     alone = simulated(2).query("model == 'a'").drop(columns=["model", "baseline_id"])
     assert gained(shown[["accuracy"]], alone, "accuracy").tolist() == pytest.approx([-0.05, -0.05])
+
+
+def test_the_rankings_line_is_no_mean_of_several_models_baselines():
+    metrics = simulated(2)
+    own = metrics.loc[metrics["is_baseline_point"], "accuracy"]
+    assert baseline_mean(metrics, "accuracy") == pytest.approx(sum(own) / 2)
+    assert baseline_mean(metrics.assign(is_baseline_point=False), "accuracy") is None
