@@ -13,8 +13,10 @@ from scipy import stats
 import report_fixtures as fx
 from finevar.analyses import baselines, cautions, claims, errors, paired
 from finevar.analyses.fits import FittedStudy, baseline_value, fit_study
+from finevar.figures.tradeoffs import gained
 from finevar.reasons import Caution, Stop
 from finevar.report.explorer import baseline_of
+from finevar.report.sections.ranking import baseline_mean
 from finevar.report.snippets import as_yaml
 from finevar.results.predictions import Predictions, own_baselines
 from finevar.statistics.suspects import without_suspects
@@ -183,3 +185,17 @@ def test_a_recommended_setting_is_held_against_its_models_baseline_on_all_data_s
     (row,) = cautions.metric_rows(standing)
     assert row["code"] == Caution.WORSE_THAN_BASELINE_IN
     assert row["limit"] == pytest.approx(0.75)
+
+
+def test_a_figures_gain_is_on_the_baseline_of_the_settings_own_model():
+    shown = pd.DataFrame({"model": ["b", "a"], "accuracy": [0.75, 0.75]})
+    assert gained(shown, simulated(2), "accuracy").tolist() == pytest.approx([0.15, -0.05])
+    alone = simulated(2).query("model == 'a'").drop(columns=["model", "baseline_id"])
+    assert gained(shown[["accuracy"]], alone, "accuracy").tolist() == pytest.approx([-0.05, -0.05])
+
+
+def test_the_rankings_line_is_no_mean_of_several_models_baselines():
+    metrics = simulated(2)
+    own = metrics.loc[metrics["is_baseline_point"], "accuracy"]
+    assert baseline_mean(metrics, "accuracy") == pytest.approx(sum(own) / 2)
+    assert baseline_mean(metrics.assign(is_baseline_point=False), "accuracy") is None

@@ -63,6 +63,15 @@ def test_gains_and_losses_by_hand():
     assert row["family"] == "1 McNemar test, Benjamini-Hochberg"
 
 
+@pytest.mark.parametrize("own", [{}, {"baseline_id": None}])
+def test_a_data_set_without_a_finished_run_has_nothing_paired(own):
+    who = pd.DataFrame([{"role": "baseline", "run_id": "b", "dataset": "d", "point_id": "b", "seed": None} | own])
+    found = {"d": Predictions(np.arange(2), np.array([0, 1]), np.eye(2, dtype=np.float32)[None])}
+    assert paired.paired_rows(who, found) == []
+    names, (differences,) = paired.point_differences(who, found, "accuracy")
+    assert (names, differences.shape) == ([], (0, 2))
+
+
 def test_gains_less_losses_are_the_difference_of_accuracies(tables):
     metrics = tables["metrics"].set_index("run_id")
     rows = tables["paired"].set_index("run_id")

@@ -128,6 +128,23 @@ def test_each_model_has_its_own_baseline(tmp_path, expected, levels):
     assert [row["is_baseline_point"] for row in rows] == [True, *[False] * 5]
 
 
+@pytest.mark.parametrize("column", ["data_sha256", "engine"])
+def test_models_are_compared_on_the_same_data_by_the_same_code(tmp_path, expected, column):
+    versions = (engine(), f"another.{engine().split('.', 1)[1]}")
+    each = dict(zip("ab", versions if column == "engine" else ("one", "other"), strict=True))
+    paths, files, models = [], [], {}
+    expected = [run | {"model": name} for run, name in zip(expected[:4], "aabb", strict=True)]
+    for name, value in each.items():
+        (tmp_path / name / f"baseline-{name}").mkdir(parents=True)
+        for run in (run for run in expected if run["model"] == name):
+            (tmp_path / run["run_id"]).mkdir()
+            paths += write_metrics(tmp_path / run["run_id"], [run], **{column: value, "model_sha256": name})
+        files.append(write_baseline(tmp_path / name / f"baseline-{name}", **{column: value}))
+        models[name] = (f"baseline-{name}", {"model": name})
+    error = refusal(aggregate_models, expected, paths, files, {"model": "a"}, models)
+    assert column in error.found
+
+
 def test_a_run_collapses_by_its_own_models_baseline(tmp_path, expected):
     """It is right on half of the sentences, as always one class would be: no better a baseline proves nothing."""
     paths = {run["run_id"]: tmp_path / run["run_id"] / "metrics.parquet" for run in expected[:2]}

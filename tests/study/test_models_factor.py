@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from finevar.commands.analysis_jobs import read_plan
 from finevar.study.config import read_config
 from finevar.study.confirmation import planned_runs, write_plan
 from finevar.study.design import baseline_levels, design_rows, plan_study
@@ -101,6 +102,17 @@ def test_settings_that_were_added_name_their_model(raw_config):
     assert plan(raw).points[-1] == added
     raw["sweep"]["additions"][0]["points"] = [added | {"model": "robrta"}]
     at(refusals(plan, raw), "config: sweep.additions.0.points.0.model", "robrta")
+
+
+@pytest.mark.parametrize("name", ["nan", "null"])
+def test_a_confirmed_model_may_have_any_name(raw_config, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("results/toy").mkdir(parents=True)
+    raw = changed(raw_config, ["minilm", name])
+    raw["sources"][name] = OTHER
+    study = plan(raw)
+    path = write_plan(study, [("recommended", study.points[-1]), ("baseline", baseline_levels(study.config))])
+    assert {*read_plan(path)["model"]} == {"minilm", name}
 
 
 # What is refused ------------------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def point_differences(
         members = np.eye(len(points))[codes].T
         seeds = members.sum(1)
         differences.append(members / seeds[:, None] @ (each - own))
-        size, first = {"dataset": dataset, "sentences": each.shape[1]}, members.argmax(1)
+        size, first = {"dataset": dataset, "sentences": each.shape[1]}, np.unique(codes, return_index=True)[1]
         frozen = [float(own[number].mean()) for number in first]
         known = zip(points, seeds.astype(int).tolist(), frozen, strict=True)
         names += [{"point_id": point, "seeds": count} | size | {"frozen": value} for point, count, value in known]

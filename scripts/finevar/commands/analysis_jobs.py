@@ -215,11 +215,16 @@ def analyse_study(job: Job) -> None:
         LOGGER.log(FOUND, "%s", headline(Advice.of(read, study.metrics, list(study.plan.codings), labels)))
 
 
+def read_plan(path: str | Path) -> pd.DataFrame:
+    """Return the runs of a confirmation by their ids, as confirm.csv lists them; a model may be called nan or null."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[""]).set_index("run_id")
+
+
 def analyse_confirmation(job: Job) -> None:
     """Compare the settings that are confirmed by their runs with fresh seeds."""
     files = list(map(Path, job.input.metrics))
     places = {path.parent.name: path for path in files}
-    listed, models = pd.read_csv(job.input.plan).set_index("run_id"), getattr(job.params, "models", None)
+    listed, models = read_plan(job.input.plan), getattr(job.params, "models", None)
     own = listed[MODEL].map(models).to_dict() if models else None
     rows = mark_collapsed(read_run_metrics(files, positives(job)), places, job.input.baselines, own)
     plan = listed[["role", "chosen_from", "seed", *([MODEL] if models else [])]]

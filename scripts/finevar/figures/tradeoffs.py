@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from finevar.analyses.baselines import at_baseline
+from finevar.analyses.baselines import at_baseline, have_own_baselines
 from finevar.analyses.pareto import ALL_DATASETS, nondominated
 from finevar.analyses.recommended import recommended_point
 from finevar.figures.axes import level_tip, number_tips, padded
@@ -17,6 +17,7 @@ from finevar.figures.drawing import Picture, beside, layered, lean, note_chart
 from finevar.figures.palette import BLUE, GREY, INK, PAPER, VERMILION, WIDTH
 from finevar.metrics import SECONDS, towards
 from finevar.study.coding import Codings
+from finevar.study.settings import MODEL
 from finevar.words.formatting import counted, counted_between, response_labels, response_unit, sentence_case
 from finevar.words.numbers import is_missing, percent
 
@@ -44,7 +45,7 @@ def tradeoffs_chart(tables: Mapping[str, pd.DataFrame], factors: Codings) -> Pic
     pairs = drawn_pairs(list(dict.fromkeys(pareto["response"])), shown.columns)
     titles = response_labels(metrics, [name for pair in pairs for name in pair]) | {SECONDS: "seconds of training"}
     for name in (pair[1] for pair in pairs if pair[0] == SECONDS):
-        gain = gained(shown[name], metrics[f"baseline_{name}"])
+        gain = gained(shown, metrics, name)
         shown = shown.assign(**{GAIN: gain, f"{GAIN}_se": shown[f"{name}_se"]})
         titles[GAIN] = f"gain in {titles[name]} on the baseline"
     pairs = [[pair[0], GAIN if pair[0] == SECONDS else pair[1]] for pair in pairs]
@@ -54,10 +55,14 @@ def tradeoffs_chart(tables: Mapping[str, pd.DataFrame], factors: Codings) -> Pic
     return beside(panels, 30)
 
 
-def gained(values: pd.Series, baseline: pd.Series) -> pd.Series:
-    """Return how far values are better than the baseline's mean, more being better; without one, than none."""
-    known = baseline.dropna()
-    return towards(str(values.name)) * (values - (known.mean() if len(known) else 0.0))
+def gained(shown: pd.DataFrame, metrics: pd.DataFrame, name: str) -> pd.Series:
+    """Return how far settings are better than their own model's baseline, more being better; without one, than none."""
+    known = metrics.assign(baseline=metrics[f"baseline_{name}"].astype(float))
+    if have_own_baselines(metrics):
+        baseline = shown[MODEL].map(known.groupby(MODEL)["baseline"].mean()).astype(float)
+    else:
+        baseline = pd.Series(known["baseline"].mean(), shown.index)
+    return towards(name) * (shown[name] - baseline.fillna(0.0))
 
 
 def names_of(

@@ -30,7 +30,7 @@ from finevar.errors import InputError
 from finevar.jobs.endings import run_ending
 from finevar.metrics import RESPONSES
 from finevar.parquet import read_table, read_tables
-from finevar.reasons import UNRECORDED
+from finevar.reasons import MISSING, UNRECORDED
 from finevar.results.collapse import mark_collapsed
 from finevar.results.run_metrics import Positives, is_trained_and_evaluated_alike, read_run_metrics
 from finevar.study.design import shares_trajectory
@@ -87,6 +87,7 @@ def aggregate_models(
             at_own = row["is_baseline_point"]
             known = {MODEL: model, "baseline_id": baseline, "is_own_baseline_point": at_own}
             rows[row["run_id"]] = row | known | {"is_baseline_point": at_own and levels == baseline_settings}
+    check_models_alike([row for row in rows.values() if row["status"] != MISSING])
     return pa.Table.from_pylist([rows[run["run_id"]] for run in expected], schema=MODELS_METRICS)
 
 
@@ -178,6 +179,13 @@ def check_alike(found: Sequence[Row], frozen: Mapping[str, Row]) -> None:
                     allowed="the same for all runs and the baseline",
                     remedy="Delete the folders of those under results/ and start Snakemake again.",
                 )
+
+
+def check_models_alike(rows: Sequence[Row]) -> None:
+    """Raise InputError where runs of several models differ in what must be the same for all: see check_alike()."""
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        own = [row for row in rows if row["dataset"] == dataset]
+        check_alike([row | {"model_sha256": None} for row in own], {dataset: own[0]})
 
 
 def aggregate_curves(expected: Sequence[Row], trainings: Sequence[Path]) -> pa.Table:

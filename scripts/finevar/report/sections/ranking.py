@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pandas as pd
 
-from finevar.analyses.baselines import at_baseline
+from finevar.analyses.baselines import at_baseline, have_own_baselines
 from finevar.metrics import LOWER_IS_BETTER
 from finevar.reasons import Excluded
 from finevar.report.cells import level_or_dash
@@ -70,8 +70,13 @@ def mean_of(by_point: Mapping[Any, Row], row: Row, metric: str) -> float | None:
 
 
 def baseline_mean(metrics: pd.DataFrame, primary: str) -> float | None:
-    """Return the mean at the baseline's own settings, else of the baseline as it is; None where neither is known."""
+    """Return the mean at the baseline's own settings, else of the baseline as it is; None where neither is known.
+
+    Several models' baselines have no value in common: None, unless the study's own was trained again.
+    """
     again = metrics.loc[at_baseline(metrics), primary].dropna()
+    if again.empty and have_own_baselines(metrics):
+        return None
     frozen = metrics[f"baseline_{primary}"].dropna() if f"baseline_{primary}" in metrics else again
     known = again if len(again) else frozen
     return float(known.mean()) if len(known) else None
