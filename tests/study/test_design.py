@@ -14,6 +14,7 @@ from finevar.errors import InputError
 from finevar.study.config import TRAINING_DEFAULTS, read_config
 from finevar.study.design import Study, any_of, design_rows, plan_study
 from finevar.study.identity import VERSION, digest
+from finevar.study.seed_parts import COLUMNS
 
 LEARNING_RATES, BATCH_SIZES, EPOCHS = (2.5e-5, 1e-4, 4e-4), (8, 16, 32), (1, 2, 3)
 NAMES = ("learning_rate", "batch_size", "epochs")
@@ -391,7 +392,7 @@ def test_design_rows_tell_settings_and_path(raw_config):
     assert row["path"] == f"results/runs/amazon/{row['run_id']}"
     assert list(row)[:7] == ["run_id", "point_id", "dataset", "seed", "learning_rate", "batch_size", "epochs"]
     assert row["weight_decay"] == 0.01
-    assert list(row)[4:-1] == list(TRAINING_DEFAULTS)
+    assert list(row)[4:-1] == [*TRAINING_DEFAULTS, *COLUMNS.values()]
 
 
 def test_wildcard_pattern_escapes_names():

@@ -24,7 +24,6 @@ from finevar.statistics.bounds import bounds_of
 from finevar.statistics.clustered import FEW_SEEDS, Clustered, Contrasts
 from finevar.statistics.covariance import BY_PART, BY_SEED, Errors, Estimate, Fit, errors_of, fit_ols, wald_test
 from finevar.statistics.crossed import part_numbers
-from finevar.statistics.families import Family
 from finevar.statistics.robust import cell_numbers, winsorised
 from finevar.statistics.two_stage import keep_first_stages, moved_stages
 from finevar.study.coding import Codings, Term, coded_of, design_matrix, model_matrix, positions_of, unblocked
@@ -34,7 +33,6 @@ UNEQUAL = "noise differs between settings (Breusch-Pagan), which this test does 
 NEW_SENTENCES, THESE_SENTENCES = "new seeds and new sentences", "these sentences"
 LINEAR, CLIPPED, LOGIT = ("linear", "clipped", "logit")  # that a prediction is made on
 NEAR_BOUND = 0.05  # of a metric's range: settings nearer to its ends have predictions on the logit scale
-
 Rows = list[dict[str, Any]]
 Forbids = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 Sentences = Mapping[str, np.ndarray]  # what each test sentence contributes to a metric, by data set
@@ -159,8 +157,7 @@ class Surface:
         """Return the errors that the estimates' intervals allow for: by seed, or with few seeds the fit's own."""
         if not self.is_by_seed:
             return self.errors
-        parts = part_numbers(self.runs)
-        if parts is None:
+        if (parts := part_numbers(self.runs)) is None:
             return Errors("CR2", pd.factorize(self.runs["seed"])[0], BY_SEED)
         return Errors("CR2", parts[:, parts.max(0).argmin()], BY_PART)  # of the part that has fewest seeds
 
@@ -191,7 +188,7 @@ class Surface:
         found = keep_first_stages(found, weights, self.spread.rows(own), self.fit.first_stages)
         return dataclasses.replace(found, estimate=weights @ self.fit.params)
 
-    def family(self, weights: np.ndarray) -> Family:
+    def family(self, weights: np.ndarray) -> families.Family:
         """Return linear combinations [rows, parameters] of the parameters that are judged together."""
         judged = families.family(self.spread, weights[:, self.unblocked])
         return dataclasses.replace(judged, found=dataclasses.replace(judged.found, estimate=weights @ self.fit.params))

@@ -57,13 +57,13 @@ def inserted(text: str, entry: Mapping[str, Any]) -> str | None:
     head = "".join(before[:at])
     head += "" if head.endswith(("\n", "\r")) else ending
     new = head + "".join(line + ending for line in lines) + "".join(before[at:])
-    return new if reads_as(new, with_addition(yaml.load(text, Loader), entry)) else None
+    return new if reads_as(new, with_addition(Loader(text).get_single_data(), entry)) else None
 
 
 def reads_as(text: str, content: Mapping[str, Any]) -> bool:
     """Say whether a text is YAML of this content."""
     try:
-        return yaml.load(text, Loader) == content
+        return Loader(text).get_single_data() == content
     except yaml.YAMLError:
         return False
 
