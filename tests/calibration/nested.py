@@ -9,10 +9,7 @@ none, 1.5 or 3 times the smallest effect of interest, dealt to them by study. In
 
 from __future__ import annotations
 
-import argparse
 import functools
-import itertools
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing import get_context
@@ -212,18 +209,8 @@ def table(found: Mapping[tuple[str, int], Mapping[str, Sequence[float]]]) -> str
 
 def main(arguments: Sequence[str] = ()) -> None:
     """Simulate, and print the rates."""
-    summary = __doc__.splitlines()[0]
-    parser = argparse.ArgumentParser(prog="python -m tests.calibration nested", description=summary)
-    parser.add_argument("--studies", type=int, default=STUDIES, help="of each kind; %(default)s by default")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of truth")
-    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="of a study")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="%(default)s by default")
-    chosen = parser.parse_args(arguments)
-    starts = range(0, chosen.studies, CHUNK)
-    jobs = [
-        (kind, seeds, range(first, min(first + CHUNK, chosen.studies)))
-        for first, kind, seeds in itertools.product(starts, chosen.kinds, chosen.seeds)
-    ]
+    chosen = simulate.options("nested", __doc__, arguments, studies=STUDIES, kinds=KINDS, seeds=SEEDS)
+    jobs = simulate.chunks(chosen.kinds, chosen.seeds, chosen.studies, CHUNK)
     found: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with get_context("fork").Pool(chosen.processes, initializer=simulate.fewer_draws) as pool:
         for kind, seeds, own in pool.imap(rates, jobs):

@@ -9,10 +9,7 @@ the other way, so that what breaks ties costs accuracy.
 
 from __future__ import annotations
 
-import argparse
-import itertools
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -124,21 +121,9 @@ def table(rows: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def chunks(kinds: Sequence[str], seeds: Sequence[int], studies: int) -> Iterator[tuple[str, int, range]]:
-    """Yield the studies to simulate, some at a time."""
-    for kind, count in itertools.product(kinds, seeds):
-        yield from ((kind, count, range(first, min(first + CHUNK, studies))) for first in range(0, studies, CHUNK))
-
-
 def main(arguments: Sequence[str] = ()) -> None:
     """Simulate, and print each rule's mean cost."""
-    summary = __doc__.splitlines()[0]
-    parser = argparse.ArgumentParser(prog="python -m tests.calibration recommendations", description=summary)
-    parser.add_argument("--studies", type=int, default=STUDIES, help="of each kind; %(default)s by default")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of truth")
-    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="of a study")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="%(default)s by default")
-    chosen = parser.parse_args(arguments)
+    chosen = simulate.options("recommendations", __doc__, arguments, studies=STUDIES, kinds=KINDS, seeds=SEEDS)
     with get_context("fork").Pool(chosen.processes, initializer=simulate.fewer_draws) as pool:
-        found = pool.imap(job, chunks(chosen.kinds, chosen.seeds, chosen.studies))
+        found = pool.imap(job, simulate.chunks(chosen.kinds, chosen.seeds, chosen.studies, CHUNK))
         print(table(pd.DataFrame([row for rows in found for row in rows])))

@@ -6,10 +6,12 @@ where nothing moves the metric, of 95 % intervals that hold the truth, of lack-o
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import gc
 import itertools
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from unittest import mock
 
@@ -63,6 +65,24 @@ def fewer_draws() -> None:
     for module, name, count in FEWER:
         setattr(module, name, count)
     gc.freeze()
+
+
+def options(
+    part: str, doc: str, arguments: Sequence[str], *, studies: int, kinds: Sequence[str], seeds: Sequence[int]
+) -> argparse.Namespace:
+    """Read what a part simulates; studies, kinds, seeds: its defaults, of which the kinds are all that there are."""
+    parser = argparse.ArgumentParser(prog=f"python -m tests.calibration {part}", description=doc.splitlines()[0])
+    parser.add_argument("--studies", type=int, default=studies, help="of each kind; %(default)s by default")
+    parser.add_argument("--kinds", nargs="+", choices=kinds, default=list(kinds), help="of truth")
+    parser.add_argument("--seeds", nargs="+", type=int, default=seeds, help="of a study")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="%(default)s by default")
+    return parser.parse_args(arguments)
+
+
+def chunks(kinds: Sequence[str], seeds: Sequence[int], studies: int, size: int) -> Iterator[tuple[str, int, range]]:
+    """Yield the studies to simulate, so many at a time."""
+    for kind, count in itertools.product(kinds, seeds):
+        yield from ((kind, count, range(first, min(first + size, studies))) for first in range(0, studies, size))
 
 
 @dataclass(frozen=True)

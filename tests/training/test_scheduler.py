@@ -112,7 +112,7 @@ def test_shapes_take_turns(scheduler):
     told = []
     for _ in range(6):
         scheduler.advance()
-        told.append((len(small.told), len(large.told)))
+        told.append((len(small.taken), len(large.taken)))
     assert told == [(1, 0), (1, 1), (2, 1), (2, 2), (3, 2), (3, 3)]
 
 
@@ -154,7 +154,7 @@ def test_memory_that_runs_out_in_a_step_loses_none(scheduler):
     for _ in range(3):
         scheduler.advance()
     assert [loss for loss, _ in first.outcomes()] == [2, 3, 4, 5]
-    assert len(second.told) == 1  # it waits for the only slot
+    assert len(second.taken) == 1  # it waits for the only slot
     scheduler.leave(first)
     for _ in range(3):
         scheduler.advance()

@@ -20,6 +20,7 @@ from finevar.analyses.fits import FittedStudy, Plan
 from finevar.commands.analysis_jobs import read_outcomes
 from finevar.commands.status import (
     DEFAULT_CONFIG,
+    check_trained,
     look,
     of_this_version,
     prepared_positives,
@@ -34,7 +35,6 @@ from finevar.results.study_tables import read_analysis, read_metrics
 from finevar.study.config import read_config
 from finevar.study.design import Study, fit_params, plan_study
 from finevar.study.goals import Goal, check_goal, contrasts_of, read_goal
-from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.paths import place, table_file
 from finevar.study.yaml_edits import add_entry, with_addition
 from finevar.study.yaml_files import load_config
@@ -53,13 +53,7 @@ class Offer(NamedTuple):
 def finished_metrics(study: Study) -> Path:
     """Return the table of a study's runs; raise InputError where it did not train them, or they are not all there."""
     name = study.config["study"]
-    if study_kind(study.config) != TRAINED:
-        raise InputError(
-            f"study {name}",
-            found="models or runs that it did not train",
-            allowed="a study that trains its own",
-            remedy="Add models, or lines to the file of runs, by hand.",
-        )
+    check_trained(study, "Add models, or lines to the file of runs, by hand.")
     if isinstance(study.config["sweep"]["seeds"], Mapping):
         raise InputError(
             f"study {name}, sweep.seeds",

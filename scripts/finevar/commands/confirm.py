@@ -13,14 +13,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from finevar.analyses.recommended import recommended_point
-from finevar.commands.status import DEFAULT_CONFIG, read_study
+from finevar.commands.status import DEFAULT_CONFIG, check_trained, read_study
 from finevar.errors import InputError
 from finevar.reasons import Next
 from finevar.results.study_tables import read_analysis
 from finevar.study.confirmation import BASELINE, RECOMMENDED, RIVAL, fresh_seeds, write_plan
 from finevar.study.design import Study, baseline_levels
 from finevar.study.designs import Point
-from finevar.study.kinds import TRAINED, study_kind
 from finevar.study.paths import table_file
 from finevar.words.formatting import counted, joined, settings_list
 
@@ -28,13 +27,7 @@ from finevar.words.formatting import counted, joined, settings_list
 def settings_to_confirm(study: Study) -> Iterator[tuple[str, Point]]:
     """Yield the settings, each once and with its role; raise InputError where the analysis recommends none."""
     name = study.config["study"]
-    if study_kind(study.config) != TRAINED:
-        raise InputError(
-            f"study {name}",
-            found="models or runs that it did not train",
-            allowed="a study that trains its own",
-            remedy="Confirm the settings in a study with `sweep.seeds`.",
-        )
+    check_trained(study, "Confirm the settings in a study with `sweep.seeds`.")
     advised = read_analysis(table_file(name, "next_runs"))
     chosen = advised.loc[advised["code"] == Next.CONFIRM, "point_ids"]
     if chosen.empty:

@@ -96,6 +96,17 @@ def read_study(config: Path) -> Study:
     return plan_study(read_config(load_config(config)))
 
 
+def check_trained(study: Study, remedy: str) -> None:
+    """Raise InputError, with a remedy, for a study of models or runs that others trained."""
+    if study_kind(study.config) != TRAINED:
+        raise InputError(
+            f"study {study.config['study']}",
+            found="models or runs that it did not train",
+            allowed="a study that trains its own",
+            remedy=remedy,
+        )
+
+
 def look(runs: Iterable[Run]) -> Progress:
     """Return how far these runs are, by the files that there are."""
     done, endings, planned = {}, {}, 0

@@ -49,7 +49,7 @@ class Engine(Protocol):
 class Seat:
     """A run with its place. weights, moments: its state, up to date while it has no slot.
 
-    turns: the steps that it asks for. told: the outcomes of those taken since it last asked, on the device. drawing:
+    turns: the steps that it asks for. taken: the outcomes of those done since it last asked, on the device. drawing:
     the epoch from whose beginning, or the place from which, its dropout draws, once it has a slot.
     """
 
@@ -59,7 +59,7 @@ class Seat:
     moments: Moments
     slot: int | None = None
     turns: deque[Batch] = field(default_factory=deque)
-    told: list[Tensor] = field(default_factory=list)
+    taken: list[Tensor] = field(default_factory=list)
     drawing: tuple[int, Tensor | None] | None = None
 
     @property
@@ -69,8 +69,8 @@ class Seat:
 
     def outcomes(self) -> list[list[float]]:
         """Return the losses and norms of the steps taken since this was last asked; waits for the device."""
-        told, self.told = self.told, []
-        return torch.stack(told).tolist()
+        taken, self.taken = self.taken, []
+        return torch.stack(taken).tolist()
 
 
 @dataclass
@@ -177,7 +177,7 @@ class Scheduler:
         outcome = room.engine.outcome.clone()
         for slot in turns:
             room.seated[slot].turns.popleft()
-            room.seated[slot].told.append(outcome[:, slot])
+            room.seated[slot].taken.append(outcome[:, slot])
         return []
 
     def empty(self, room: Room) -> None:

@@ -122,7 +122,7 @@ class Server:
             elif seat in answered and connection in self.new:
                 self.new.remove(connection)
                 self.tell(connection, {"refused": False})
-            elif seat.told and not seat.turns:
+            elif seat.taken and not seat.turns:
                 self.tell(connection, {"refused": False, "outcomes": seat.outcomes()})
 
     def tell(self, connection: socket.socket, facts: Mapping[str, Any]) -> None:

@@ -125,9 +125,9 @@ class SlotSteps:
         facts = {"do": "join", "shape": asdict(shape_of(course, state, slot.asked)), "run": run_of(course)._asdict()}
         moments = state.moments
         tensors = joined(weight=state.model, first=moments.first, second=moments.second) | {"steps": moments.steps}
-        self.told(facts, tensors)
+        self.answer_to(facts, tensors)
 
-    def told(self, facts: Mapping[str, object], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    def answer_to(self, facts: Mapping[str, object], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         """Return what the process says; raise InputError where memory does not do for a single run."""
         answer = self.slot.ask(facts, tensors).facts
         if answer["refused"]:
@@ -145,7 +145,7 @@ class SlotSteps:
         kinds = ((name, [getattr(batch, name) for batch in batches]) for name in Sentences._fields)
         tensors = {name: torch.from_numpy(np.concatenate(arrays)) for name, arrays in kinds}
         facts = {"do": "turns", "epoch": epoch, "turns": [(len(turn.numbers), turn.learning_rate) for turn in turns]}
-        outcomes = self.told(facts, tensors | ({} if draws is None else {"draws": draws}))["outcomes"]
+        outcomes = self.answer_to(facts, tensors | ({} if draws is None else {"draws": draws}))["outcomes"]
         return [
             Step(loss, norm, int(batch.lengths.sum()), 1) for batch, (loss, norm) in zip(batches, outcomes, strict=True)
         ]
